@@ -1,0 +1,76 @@
+"""What the next batch of labels is worth, in which slice, and how sure we are.
+
+The public API, and nothing else. Names are looked up when first used, so that ``import labelvalue``
+costs milliseconds and the samplers are loaded by the call that samples.
+
+Examples
+--------
+>>> import labelvalue as lv
+>>> runs = lv.testing.fake_runs(seed=1)
+>>> fit = lv.testing.fake_fit(seed=1)
+>>> lv.summarise(lv.predict_gain(fit, budgets=[500, 2000])).shape[0] == 2 * fit.slices.size
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labelvalue import names, testing
+    from labelvalue.forecast import (
+        impact,
+        labels_needed,
+        predict_error,
+        predict_gain,
+        predict_observed_gain,
+    )
+    from labelvalue.model import Fit, Model, Prior, fit, load_fit
+    from labelvalue.observe import read_runs, simulate_runs, write_runs
+    from labelvalue.problems import InputError, StorageError
+    from labelvalue.report import (
+        plot_curves,
+        plot_gain,
+        plot_impact,
+        summarise,
+        write_report,
+    )
+
+_ROOM = {
+    "read_runs": "observe",
+    "write_runs": "observe",
+    "simulate_runs": "observe",
+    "Fit": "model",
+    "Model": "model",
+    "Prior": "model",
+    "fit": "model",
+    "load_fit": "model",
+    "impact": "forecast",
+    "labels_needed": "forecast",
+    "predict_error": "forecast",
+    "predict_gain": "forecast",
+    "predict_observed_gain": "forecast",
+    "plot_curves": "report",
+    "plot_gain": "report",
+    "plot_impact": "report",
+    "summarise": "report",
+    "write_report": "report",
+    "InputError": "problems",
+    "StorageError": "problems",
+}
+_MODULES = ("names", "testing")
+
+__all__ = [*sorted(_ROOM), *_MODULES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"labelvalue.{name}")
+    if name in _ROOM:
+        return getattr(importlib.import_module(f"labelvalue.{_ROOM[name]}"), name)
+    raise AttributeError(f"module 'labelvalue' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""Problems with what a user gave: collected, placed, and raised all at once.
+
+A reader collects a :class:`Problem` for everything it finds and raises one :class:`InputError` at the
+end of its pass, so that a file is mended in one go and not one error at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+
+SHOWN = 20
+"""Problems printed in full before the rest is counted."""
+
+
+def quote(value: object, limit: int = 80) -> str:
+    """Return ``repr(value)``, cut at ``limit`` characters, control characters escaped.
+
+    Parameters
+    ----------
+    value : object
+        What the user wrote.
+    limit : int
+        Longest text returned, in characters.
+
+    Returns
+    -------
+    str
+        Printable text.
+
+    Examples
+    --------
+    >>> quote("10\\x00.5")
+    "'10\\\\x00.5'"
+    """
+    text = repr(value)
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the closest known word, or an empty text.
+
+    Parameters
+    ----------
+    word : str
+        What the user wrote.
+    known : iterable of str
+        What would have been right.
+
+    Returns
+    -------
+    str
+        A tail for an error message.
+
+    Examples
+    --------
+    >>> did_you_mean("n_labels", ["labels", "slice"])
+    "; did you mean 'labels'?"
+    """
+    close = get_close_matches(word, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing that is wrong, where it is, and the way out.
+
+    Parameters
+    ----------
+    why : str
+        What is wrong, in words.
+    fix : str
+        What to do about it.
+    file : str
+        File name, empty for data handed over in Python.
+    line : int or None
+        Line of the file (from 1, the header is line 1), or row of a DataFrame.
+    column : str
+        Column or key, empty when the whole line or file is meant.
+    value : object
+        The value found; ``None`` when no single value is meant.
+
+    Examples
+    --------
+    >>> print(Problem(file="runs.csv", line=7, column="labels", value="10.5",
+    ...               why="not a whole number", fix="give a count of labels, such as 10 or 11"))
+    runs.csv:7, column 'labels', value '10.5': not a whole number. Fix: give a count of labels, such as 10 or 11.
+    """
+
+    why: str
+    fix: str
+    file: str = ""
+    line: int | None = None
+    column: str = ""
+    value: object = None
+
+    def __str__(self) -> str:
+        if self.file:
+            place = [self.file if self.line is None else f"{self.file}:{self.line}"]
+        else:
+            place = [] if self.line is None else [f"row {self.line}"]
+        if self.column:
+            place.append(f"column {self.column!r}")
+        if self.value is not None:
+            place.append(f"value {quote(self.value)}")
+        head = ", ".join(place)
+        return f"{head}: {self.why}. Fix: {self.fix}." if head else f"{self.why}. Fix: {self.fix}."
+
+    def as_dict(self) -> Mapping[str, object]:
+        """Return the problem with the keys that ``--json`` prints.
+
+        Returns
+        -------
+        mapping
+            ``file``, ``line``, ``column``, ``value``, ``why``, ``fix``.
+
+        Examples
+        --------
+        >>> Problem(why="0 data rows", fix="add rows", file="r.csv").as_dict()["why"]
+        '0 data rows'
+        """
+        value = None if self.value is None else str(self.value)
+        return {
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "value": value,
+            "why": self.why,
+            "fix": self.fix,
+        }
+
+
+class InputError(ValueError):
+    """Everything that is wrong with one input, found in one pass.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        At least one problem.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        All of them; the message shows the first twenty and counts the rest.
+
+    Examples
+    --------
+    >>> raise InputError([Problem(why="0 data rows", fix="add rows", file="r.csv")])
+    Traceback (most recent call last):
+    ...
+    labelvalue.problems.InputError: r.csv: 0 data rows. Fix: add rows.
+    """
+
+    def __init__(self, problems: Iterable[Problem]):
+        self.problems = tuple(problems)
+        lines = [str(p) for p in self.problems[:SHOWN]]
+        more = len(self.problems) - SHOWN
+        super().__init__("\n".join(lines + ([f"… and {more} more"] if more > 0 else [])))
+
+
+class StorageError(OSError):
+    """A file of ours that cannot be written or must not be trusted (exit code 5).
+
+    Parameters
+    ----------
+    message : str
+        What is wrong with which file, and the way out.
+
+    Examples
+    --------
+    >>> raise StorageError("fit.nc: checksum differs. Fix: make the fit again with 'labelvalue fit'.")
+    Traceback (most recent call last):
+    ...
+    labelvalue.problems.StorageError: fit.nc: checksum differs. Fix: make the fit again with 'labelvalue fit'.
+    """
