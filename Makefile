@@ -1,0 +1,81 @@
+# labelvalue: two commands on a fresh machine are 'make demo' and 'make test'.
+#
+# Needed: make, git and a Python >= 3.12 (uv is used where it is installed). The environment lies in .venv and
+# is made again only when pyproject.toml or constraints.txt change in content.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format types notebooks bench constraints clean
+
+HASH := $(shell cat pyproject.toml constraints.txt | git hash-object --stdin)
+RUN  := .venv/ready-$(HASH)
+DEV  := .venv/ready-dev-$(HASH)
+PY   := .venv/bin/python
+
+# The first Python that runs, is new enough and can make environments. A name on PATH proves nothing: version
+# managers leave shims that fail when called, and some systems split ensurepip off. PYTHON=... goes first.
+FIND_PYTHON = for p in $$PYTHON python3.14 python3.13 python3.12 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 \
+	&& echo "$$p" && break; done
+
+# $(call install,WHAT): WHAT into .venv, with uv where it is installed, else with venv and pip.
+define install
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo "labelvalue needs Python 3.12 or newer with venv; none on PATH runs." \
+			"Install one, or say where it is: make PYTHON=/path/to/python3.13" >&2; exit 1; \
+	fi; \
+	rm -f .venv/ready-*; \
+	echo "Setting up .venv with $$("$$python" --version) (this takes a minute or two, once)"; \
+	if command -v uv >/dev/null 2>&1; then \
+		{ $(PY) -c '' 2>/dev/null || uv venv --quiet --clear --python "$$python" .venv; } && \
+		uv pip install --quiet --python $(PY) -c constraints.txt -e $(1); \
+	else \
+		{ $(PY) -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear .venv; } && \
+		$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e $(1); \
+	fi
+endef
+
+$(RUN): | pyproject.toml constraints.txt
+	$(call install,.)
+	@touch $@
+
+$(DEV): | pyproject.toml constraints.txt
+	$(call install,'.[dev]')
+	@touch $@ $(RUN)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN) ## The whole story on shipped data; prints the path of the report
+	@$(PY) -m labelvalue demo --out out
+
+test: lint types ## Everything a merge needs: style, types, tests, wheel, notebooks
+	$(PY) -m pytest --cov --cov-report=term:skip-covered -m "not slow"
+
+test-slow: $(DEV) ## The slow statistics, before a release
+	$(PY) -m pytest -m slow
+
+lint: $(DEV) ## Style: ruff's rules and layout
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(DEV) ## Put the layout right
+	$(PY) -m ruff check --fix-only --quiet .
+	$(PY) -m ruff format .
+
+types: $(DEV) ## Types: mypy
+	$(PY) -m mypy
+
+notebooks: $(DEV) ## Execute the notebooks and keep their outputs
+	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+
+bench: $(DEV) ## The benchmarks, one after the other
+	@for b in benchmarks/[a-z]*.py; do [ -e "$$b" ] || continue; echo "== $$b"; $(PY) "$$b" || exit 1; done
+
+constraints: ## Resolve the newest versions that pyproject.toml allows into constraints.txt
+	@python=$$($(FIND_PYTHON)); tmp=$$(mktemp -d) && "$$python" -m venv $$tmp && \
+	$$tmp/bin/python -m pip install --quiet --no-compile -e '.[dev]' && \
+	$$tmp/bin/python -m pip freeze --exclude-editable | grep '==' > constraints.txt; rm -rf $$tmp
+
+clean: ## Remove the environment and everything that can be made again
+	rm -rf .venv build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov

@@ -1,0 +1,34 @@
+"""Shared by all tests: where the clone is, a quiet matplotlib, and fakes made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the clone."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def fake_fit():
+    """One fit with known parameters, made without sampling. Shared: do not change it."""
+    from labelvalue import testing
+
+    return testing.fake_fit(seed=1)
+
+
+@pytest.fixture(scope="session")
+def fake_fit_file(fake_fit, tmp_path_factory) -> Path:
+    """``fake_fit`` on disk. Shared: copy it before damaging it."""
+    path = tmp_path_factory.mktemp("fit") / "fit.nc"
+    fake_fit.save(path)
+    return path

@@ -1,0 +1,87 @@
+"""Imports point left, models come in through entry points, and nothing reads code from data."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+ORDER = ["names", "problems", "observe", "model", "forecast", "decide", "report", "testing", "operate", "cli"]
+GROUND = {"names", "problems"}
+
+NEVER_IMPORTED = {
+    "pickle", "cloudpickle", "dill", "marshal", "shelve", "yaml",
+    "requests", "urllib", "urllib3", "http", "socket", "ftplib", "httpx", "aiohttp",
+}  # fmt: skip
+NEVER_CALLED = {"eval", "exec", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
+
+
+def modules() -> list[Path]:
+    return sorted(p for room in ("labelvalue", "models") for p in (ROOT / room).rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """The room a file belongs to; ``labelvalue`` for the package's own files, ``models`` for models."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[1] if parts[0] == "labelvalue" and not parts[1].startswith("__") else parts[0]
+
+
+def imported(tree: ast.AST, path: Path):
+    """Yield (line, dotted name) of everything a file imports, relative imports made absolute."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(p for p in (base, node.module) if p)
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports(path):
+    here = room(path)
+    wrong = []
+    for line, name in imported(ast.parse(path.read_text()), path):
+        top, _, rest = name.partition(".")
+        there = rest.split(".")[0]
+        if top in NEVER_IMPORTED:
+            wrong.append(f"{path}:{line}: {name} has no place here (no pickle, no YAML, no network)")
+        if top in {"labelvalue_models", "models"} and here != "models":
+            wrong.append(f"{path}:{line}: models come through the catalogue, never by import")
+        if top != "labelvalue" or here == "labelvalue":
+            continue
+        if here in GROUND:
+            wrong.append(f"{path}:{line}: {here} stands under everything and imports nothing of ours")
+        elif there not in ORDER:
+            if here not in {"cli", "testing"}:
+                wrong.append(f"{path}:{line}: import from the room, not from the package's front door")
+        elif ORDER.index(there) > ORDER.index("model" if here == "models" else here):
+            wrong.append(f"{path}:{line}: {here} may not import {there}: imports point left")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_front_door_loads_no_room():
+    """``import labelvalue`` is cheap because its rooms are loaded by whoever first uses them."""
+    tree = ast.parse((ROOT / "labelvalue/__init__.py").read_text())
+    eager = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    names = {name for n in eager for _, name in imported(n, ROOT / "labelvalue/__init__.py")}
+    assert not [n for n in names if n.split(".")[0] not in {"__future__", "importlib", "typing"}]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_code_from_data_and_no_assert(path):
+    wrong = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Assert):
+            wrong.append(f"{path}:{node.lineno}: raise an error that says what to do; assert is for tests")
+        if not isinstance(node, ast.Call):
+            continue
+        if ast.unparse(node.func) in NEVER_CALLED:
+            wrong.append(f"{path}:{node.lineno}: {ast.unparse(node.func)} runs code found in data")
+        if any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords):
+            wrong.append(f"{path}:{node.lineno}: allow_pickle must be False")
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,118 @@
+"""What users call: importable, without ``**kwargs``, and documented parameter by parameter."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import textwrap
+import warnings
+from pathlib import Path
+
+import pytest
+
+import labelvalue
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = sorted(p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.py"))
+
+
+def public() -> dict[str, object]:
+    """Every function and class that the package or one of its rooms offers by name."""
+    found = {f"labelvalue.{name}": getattr(labelvalue, name) for name in labelvalue.__all__}
+    for name in [*ROOMS, "names", "problems", "testing"]:
+        module = importlib.import_module(f"labelvalue.{name}")
+        offered = getattr(module, "__all__", None) or [
+            n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__
+        ]
+        found |= {f"labelvalue.{name}.{n}": getattr(module, n) for n in offered if not n.startswith("_")}
+    kept, seen = {}, set()
+    for name, thing in found.items():
+        if (inspect.isfunction(thing) or inspect.isclass(thing)) and id(thing) not in seen:
+            seen.add(id(thing))
+            kept[name] = thing
+    return kept
+
+
+PUBLIC = public()
+FUNCTIONS = {n: f for n, f in PUBLIC.items() if inspect.isfunction(f)}
+CLASSES = {n: c for n, c in PUBLIC.items() if inspect.isclass(c)}
+METHODS = {
+    f"{n}.{m}": inspect.unwrap(getattr(f, "__func__", f))
+    for n, c in CLASSES.items()
+    for m, f in vars(c).items()
+    if not m.startswith("_") and (inspect.isfunction(f) or isinstance(f, classmethod | staticmethod))
+}
+
+
+def parsed(thing):
+    from numpydoc.docscrape import NumpyDocString
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # an unknown section is a misspelt one
+        return NumpyDocString(inspect.getdoc(thing) or "")
+
+
+def listed(doc, section="Parameters") -> list[str]:
+    return [name.strip().lstrip("*") for p in doc[section] for name in p.name.split(",")]
+
+
+def arguments(function) -> list[str]:
+    return [n for n in inspect.signature(function).parameters if n not in {"self", "cls"}]
+
+
+def raises(function) -> bool:
+    """Does the function's own body raise, not only what it calls?"""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return any(isinstance(n, ast.Raise) and n.exc is not None for n in ast.walk(tree))
+
+
+def test_every_public_name_is_there():
+    assert {n for n in labelvalue.__all__ if not hasattr(labelvalue, n)} == set()
+    assert set(dir(labelvalue)) == set(labelvalue.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'oracle'"):
+        labelvalue.oracle  # noqa: B018
+
+
+def test_type_checkers_see_the_same_names():
+    tree = ast.parse((ROOT / "labelvalue/__init__.py").read_text())
+    block = next(n for n in tree.body if isinstance(n, ast.If))
+    seen = {alias.name for n in block.body for alias in n.names}
+    assert seen == set(labelvalue.__all__)
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
+def test_signature_and_docstring(name):
+    function = {**FUNCTIONS, **METHODS}[name]
+    signature = inspect.signature(function)
+    kinds = {p.kind for p in signature.parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds, f"{name}: name the parameters, no **kwargs"
+
+    doc = parsed(function)
+    assert listed(doc) == arguments(function), f"{name}: the docstring lists other parameters than it takes"
+    missing = [p.name for p in doc["Parameters"] if not p.type or not p.desc]
+    assert not missing, f"{name}: {missing} lack a type or a meaning"
+    if signature.return_annotation not in {None, "None", "NoReturn"}:
+        assert doc["Returns"] or doc["Yields"], f"{name}: say what comes back"
+    if raises(function):
+        assert doc["Raises"], f"{name}: say what is raised, and when"
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
+def test_example(name):
+    assert ">>>" in "\n".join(parsed(PUBLIC[name])["Examples"]), f"{name}: give an example that runs"
+
+
+@pytest.mark.parametrize("name", [n for n, c in CLASSES.items() if dataclasses.is_dataclass(c)])
+def test_fields(name):
+    doc = parsed(CLASSES[name])
+    fields = [f.name for f in dataclasses.fields(CLASSES[name]) if f.init]
+    assert listed(doc) == fields, f"{name}: the docstring lists other fields than there are"
+
+
+def test_dataclasses_are_frozen():
+    loose = [
+        n for n, c in CLASSES.items() if dataclasses.is_dataclass(c) and not c.__dataclass_params__.frozen
+    ]
+    assert not loose

@@ -1,0 +1,95 @@
+"""The tree is what pyproject.toml and ARCHITECTURE.md say, in small modules, and names no machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+import warnings
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# Written in two halves, so that this file does not find itself.
+HOSTS = ["py" + "pi.org", "python" + "hosted.org", "registry.npm" + "js", "conda.ana" + "conda.org"]
+PLACES = ["/" + "work/", "/" + "root/", "../" + "shared"]
+
+
+def modules() -> list[Path]:
+    return sorted(p for room in ("labelvalue", "models") for p in (ROOT / room).rglob("*.py"))
+
+
+def committed() -> list[Path]:
+    """Files that git keeps or would keep."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return sorted(ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+def test_packages_are_folders():
+    settings = PROJECT["tool"]["setuptools"]
+    moved = settings["package-dir"]
+    folders = {moved.get(name, name.replace(".", "/")) for name in settings["packages"]}
+    here = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "labelvalue").rglob("__init__.py")}
+    assert folders == here | set(moved.values())
+    assert [f for f in folders if not (ROOT / f / "__init__.py").is_file()] == []
+    assert [p for p in modules() if not (p.parent / "__init__.py").is_file()] == []
+
+
+def test_models_are_entry_points():
+    points = PROJECT["project"]["entry-points"]["labelvalue.models"]
+    files = {p.stem for p in (ROOT / "models").glob("*.py")} - {"__init__"}
+    assert set(points) == files
+    assert {name: target.split(":")[0] for name, target in points.items()} == {
+        name: f"labelvalue_models.{name}" for name in files
+    }
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_are_small(path):
+    lines = len(path.read_text().splitlines())
+    assert lines < 500, f"{path} has {lines} lines: split it"
+    if lines > 300:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn(f"{path.relative_to(ROOT)} has {lines} lines; under 300 reads better", stacklevel=1)
+
+
+def test_architecture_names_every_module():
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`((?:labelvalue|models)/[\w/]+\.py)`", text))
+    there = {str(p.relative_to(ROOT)) for p in modules() if p.name not in {"__init__.py", "__main__.py"}}
+    assert named - there == set(), "ARCHITECTURE.md names modules that do not exist"
+    assert there - named == set(), "ARCHITECTURE.md does not say what these modules are for"
+
+
+def test_no_host_and_no_machine_in_committed_files():
+    wrong = []
+    for path in committed():
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        name = str(path.relative_to(ROOT))
+        for word in HOSTS + PLACES:
+            if word in text and not (word == PLACES[-1] and name.startswith("tests/")):
+                wrong.append(f"{name}: {word}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_constraints_are_names_and_versions():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    pinned = {re.sub(r"[-_.]+", "-", line.split("==")[0]).lower() for line in lines}
+    asked = [*PROJECT["project"]["dependencies"]]
+    for extra in PROJECT["project"]["optional-dependencies"].values():
+        asked += extra
+    asked_names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", r)[0]).lower() for r in asked}
+    assert asked_names - pinned - {"labelvalue"} == set()
+
+
+def test_changelog_knows_the_version():
+    assert f"[{PROJECT['project']['version']}]" in (ROOT / "CHANGELOG.md").read_text()
