@@ -1,0 +1,395 @@
+"""The command line: arguments in, text or JSON out, an exit code a scheduler can act on.
+
+Nothing heavy is imported before a command needs it, so that ``labelvalue --help`` answers at once. What the
+commands do is done by the public functions of the package, which a notebook calls just as well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+
+import typer
+
+from labelvalue import names
+from labelvalue.problems import InputError, Problem, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from labelvalue.model import Fit
+
+DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE = 0, 1, 2, 5
+DEMO_BUDGETS = "500,2000,8000"
+WIDTH = 80
+INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, 5 storage.",
+)
+
+# What the parser raises: the base class, which typer carries under a private name.
+Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"labelvalue {version('labelvalue')}")
+        raise typer.Exit
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
+Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
+CiProb = Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")]
+Seed = Annotated[int | None, typer.Option(help="Same seed, same result.")]
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Say what the next batch of labels is worth, in which slice of the data, and how sure we are."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the fit and the report.")] = Path("labelvalue-demo"),
+    draws: Annotated[int | None, typer.Option(help="Posterior draws per chain.")] = None,
+    random_seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Walk the whole story on shipped data; the last line is the path of the report."""
+    from importlib.resources import as_file, files
+
+    import labelvalue as lv
+
+    _folder(out)
+    with as_file(files("labelvalue_data") / "adult_runs.csv") as path:
+        runs = lv.read_runs(path)
+    fit = lv.fit(runs, **_given(draws=draws, random_seed=random_seed))
+    fit.save(out / "fit.nc")
+    page = out / "report.html"
+    result = _verdict(fit) | {"fit": str(out / "fit.nc"), "report": str(page)}
+    if fit.diagnostics.verdict != "refused":
+        budgets = _counts(DEMO_BUDGETS, "--budgets")
+        table = lv.summarise(lv.predict_gain(fit, budgets=budgets))
+        result |= _table_as_json(table)
+        if not as_json:
+            _print_verdict(fit)
+            _print_gain(table)
+    elif not as_json:
+        _print_verdict(fit)
+    lv.write_report(fit, path=page)
+    _finish(fit, result, as_json, str(page))
+
+
+@app.command()
+def simulate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled data: .csv or .parquet.")],
+    target: Annotated[str, typer.Option(help="Column that the model learns to predict.")],
+    slice_: Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")],
+    out: Annotated[Path, typer.Option(help="Runs table to write: .csv or .parquet.")],
+    learner: Annotated[
+        str, typer.Option(help="hist_gradient_boosting, logistic_regression or random_forest.")
+    ] = "hist_gradient_boosting",
+    sizes: Annotated[str | None, typer.Option(help="Sizes of the training sets, by commas.")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Training sets drawn at each size.")] = None,
+    random_seed: Seed = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model on subsets of your data, test it per slice, and write a runs table."""
+    import labelvalue as lv
+    from labelvalue.observe.tabular import read_table, tabular_classifier
+
+    table = read_table(data, target=target, slices=slice_)
+    features = table.drop(columns=target)
+    runs = lv.simulate_runs(
+        tabular_classifier(features, learner=learner, random_state=random_seed),
+        features,
+        table[target],
+        table[slice_],
+        **_given(
+            sizes=None if sizes is None else _counts(sizes, "--sizes"),
+            replicates=replicates,
+            random_state=random_seed,
+            n_jobs=jobs,
+        ),
+    )
+    lv.write_runs(runs, out)
+    rows = int(runs.sizes[names.RUN])
+    if as_json:
+        _print_json({"runs": str(out), "rows": rows})
+    else:
+        typer.echo(f"{rows} runs in\n{out}")
+
+
+@app.command(name="fit")
+def fit_command(
+    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="Fit to write: .nc.")],
+    metric: Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")] = None,
+    model: Annotated[str, typer.Option(help="Name of an installed model.")] = "power_law",
+    random_seed: Seed = None,
+    draws: Annotated[int | None, typer.Option(help="Posterior draws per chain.")] = None,
+    labels_now: Annotated[
+        list[str] | None, typer.Option(help="SLICE=N: labels of a slice today; may be repeated.")
+    ] = None,
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")
+    ] = False,
+    merge_similar_slices: Annotated[
+        bool,
+        typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one."),
+    ] = False,
+    timezone: Annotated[str | None, typer.Option(help="Time zone of times without one.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit learning curves to a runs table and say whether the fit can be trusted."""
+    import labelvalue as lv
+
+    now = _labels_now(labels_now or [])
+    table = lv.read_runs(
+        runs,
+        **_given(metric=metric, encoding=encoding, timezone=timezone),
+        drop_missing=drop_missing,
+        merge_similar_slices=merge_similar_slices,
+    )
+    fit = lv.fit(table, model=model, **_given(labels_now=now, random_seed=random_seed, draws=draws))
+    fit.save(out)
+    if not as_json:
+        _print_verdict(fit)
+    _finish(fit, _verdict(fit) | {"fit": str(out)}, as_json, str(out))
+
+
+@app.command()
+def gain(
+    fit_file: FitFile,
+    budgets: Budgets,
+    ci_prob: CiProb = 0.9,
+    as_json: Json = False,
+) -> None:
+    """Say what more labels would gain in each slice, with credible intervals."""
+    import labelvalue as lv
+
+    counts = _counts(budgets, "--budgets")
+    fit = lv.load_fit(fit_file)
+    result = _verdict(fit)
+    if not as_json and fit.diagnostics.verdict != "ok":
+        _print_verdict(fit)
+    if fit.diagnostics.verdict != "refused":
+        table = lv.summarise(lv.predict_gain(fit, budgets=counts), ci_prob=ci_prob)
+        result |= _table_as_json(table)
+        if not as_json:
+            _print_gain(table)
+    _finish(fit, result, as_json)
+
+
+@app.command()
+def report(
+    fit_file: FitFile,
+    out: Annotated[Path, typer.Option(help="Page to write: .html.")] = Path("report.html"),
+    budgets: Annotated[str | None, typer.Option(help="Extra labels to consider, by commas.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report: one HTML page that needs no network."""
+    import labelvalue as lv
+
+    counts = None if budgets is None else _counts(budgets, "--budgets")
+    fit = lv.load_fit(fit_file)
+    lv.write_report(fit, path=out, **_given(budgets=counts))
+    if not as_json and fit.diagnostics.verdict != "ok":
+        _print_verdict(fit)
+    _finish(fit, _verdict(fit) | {"report": str(out)}, as_json, str(out))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands after ``labelvalue`` on the command line; default ``sys.argv[1:]``.
+
+    Returns
+    -------
+    int
+        0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 5 storage.
+
+    Examples
+    --------
+    >>> main(["gain", "fit.nc", "--budgets", "many"])
+    1
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return app(given, prog_name="labelvalue", standalone_mode=False) or DONE
+    except (KeyboardInterrupt, typer.Abort):
+        _end_by_signal()
+    except BrokenPipeError:  # the reader of a pipe has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except InputError as error:
+        return _fail(BAD_INPUT, error, error.problems, given)
+    except StorageError as error:
+        return _fail(STORAGE, error, (), given)
+    except OSError as error:
+        return _fail(STORAGE, error, (), given)
+    except (ValueError, TypeError) as error:
+        return _fail(BAD_INPUT, error, (), given)
+    except Usage as error:
+        return _fail(BAD_INPUT, error, (), given)
+
+
+def _fail(code: int, error: BaseException, problems: Sequence[Problem], given: Sequence[str]) -> int:
+    """Say what is wrong and return ``code``; a maintainer gets the traceback with LABELVALUE_TRACEBACK=1."""
+    if os.environ.get("LABELVALUE_TRACEBACK") == "1":
+        raise error
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if "--json" in given:
+        problems = problems or (Problem(why=message, fix=""),)
+        _print_json([dict(p.as_dict()) for p in problems])
+    else:
+        typer.echo(message or type(error).__name__, err=True)
+        if isinstance(error, Usage):
+            typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
+    return code
+
+
+def _end_by_signal() -> NoReturn:
+    """End as the shell expects of a command that was interrupted."""
+    if os.name == "posix":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(130)
+
+
+def _given(**options: object) -> dict:
+    """Options the user gave; the functions' own defaults hold for the rest."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _counts(text: str, option: str) -> list[int]:
+    """Whole numbers from ``500,2000``."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        why = "not whole numbers separated by commas"
+        raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")]) from None
+
+
+def _labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
+    """``{slice: n}`` from texts ``slice=n``; a slice may hold an equals sign itself."""
+    found, problems = {}, []
+    for pair in pairs:
+        name, equals, count = pair.rpartition("=")
+        if equals and count.strip().isdecimal():
+            found[name] = int(count)
+        else:
+            why = "not of the form SLICE=N with a whole number N"
+            problems.append(Problem(column="--labels-now", value=pair, why=why, fix="write nurses=1200"))
+    if problems:
+        raise InputError(problems)
+    return found or None
+
+
+def _folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Fix: give another --out.") from error
+
+
+def _verdict(fit: Fit) -> dict:
+    return {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
+
+
+def _finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
+    if as_json:
+        _print_json(result)
+    elif last_line:
+        typer.echo(last_line)
+    if fit.diagnostics.verdict != "ok":
+        raise typer.Exit(NOT_PUBLISHED)
+
+
+def _print_json(document: object) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False, default=str))
+
+
+def _table_as_json(table: pd.DataFrame) -> dict:
+    """Full precision; numbers that JSON cannot hold become null."""
+    rows = [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+    settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float)}
+    return settings | {names.GAIN: rows}
+
+
+def _print_verdict(fit: Fit) -> None:
+    said = {
+        "ok": "The fit converged.",
+        "flagged": "FLAGGED: read these results with care; no decision is published.",
+        "refused": "REFUSED: the fit did not converge; only its diagnostics are shown.",
+    }
+    typer.echo(said[fit.diagnostics.verdict])
+    for reason in fit.diagnostics.reasons:
+        typer.echo(f"  {_printable(reason)}")
+
+
+def _printable(text: str) -> str:
+    """``text`` without anything that moves a terminal's cursor."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _print_gain(table: pd.DataFrame) -> None:
+    """Print gains in 80 columns, and below what the interval and the marks mean."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    marks: dict[str, int] = {}
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    shown.add_column("slice", overflow="ellipsis", no_wrap=True, max_width=26)
+    for title in ("labels", "gain", "lower", "upper", "P(gain>0)", ""):
+        shown.add_column(title, justify="right" if title else "left", no_wrap=True)
+    for row in table.to_dict(orient="records"):
+        flags = [f for f in str(row.get(names.FLAGS) or "").split("; ") if f]
+        for flag in flags:
+            marks.setdefault(flag, len(marks) + 1)
+        shown.add_row(
+            Text(_printable(str(row[names.SLICE]))),
+            f"+{int(row[names.BUDGET]):,}",
+            *(f"{row[column]:.4f}" for column in ("mean", "lower", "upper")),
+            f"{row['p_positive']:.2f}",
+            "".join(f"[{marks[f]}]" for f in flags),
+        )
+    console = Console(width=WIDTH, highlight=False, markup=False)
+    console.print(shown)
+    share = f"{100 * float(table.attrs[names.CI_PROB]):g}"
+    kind = INTERVALS.get(table.attrs[names.CI_KIND], table.attrs[names.CI_KIND])
+    console.print(
+        f"gain is the drop in expected error from buying that many labels for the slice; lower and upper "
+        f"are the ends of its {share} % {kind} credible interval."
+    )
+    for flag, mark in marks.items():
+        console.print(f"[{mark}] {_printable(flag)}")

@@ -1,0 +1,164 @@
+"""A classifier for a table as it comes: numbers, categories and gaps, ready for ``simulate_runs``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labelvalue.problems import InputError, Problem, did_you_mean, quote
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.pipeline import Pipeline
+
+LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
+"""Training recipes known by name."""
+
+
+def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
+    r"""Read labelled data, keeping the slices as the text they are.
+
+    Parameters
+    ----------
+    path : str or Path
+        File ending in ``.csv`` or ``.parquet``, one row per labelled example.
+    target : str
+        Column to predict.
+    slices : str
+        Column whose values are the slices.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All columns; column ``slices`` as text.
+
+    Raises
+    ------
+    InputError
+        The file is missing, of another kind or empty, lacks a column, or has rows without target or slice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "data.csv"
+    >>> _ = path.write_text("age,country,bought\n31,NA,yes\n47,FR,no\n")
+    >>> list(read_table(path, target="bought", slices="country")["country"])
+    ['NA', 'FR']
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError([Problem(file=str(path), why="no such file", fix="check the path")])
+    table = _load(path, slices)
+    problems = []
+    for column in dict.fromkeys((target, slices)):
+        if column not in table.columns:
+            hint = did_you_mean(column, map(str, table.columns))
+            shown = ", ".join(map(str, table.columns[:20]))
+            why = f"no such column{hint}"
+            problems.append(Problem(file=path.name, column=column, why=why, fix=f"give one of {shown}"))
+        elif table[column].isna().any():
+            gap = int(table[column].isna().to_numpy().argmax())
+            problems.append(
+                Problem(
+                    file=path.name,
+                    line=gap + 2 if path.suffix == ".csv" else None,
+                    column=column,
+                    why=f"{int(table[column].isna().sum())} rows have no value here",
+                    fix="fill them in or leave those rows out",
+                )
+            )
+    if not problems and table.empty:
+        problems.append(Problem(file=path.name, why="0 data rows", fix="give a table with rows"))
+    if problems:
+        raise InputError(problems)
+    return table.assign(**{slices: table[slices].astype(str)})
+
+
+def _load(path: Path, slices: str) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        if path.suffix == ".csv":
+            return pd.read_csv(path, converters={slices: str}, encoding="utf-8-sig", low_memory=False)
+        if path.suffix == ".parquet":
+            return pd.read_parquet(path)
+    except (ValueError, OSError) as error:  # pandas and pyarrow raise subclasses of these for broken files
+        why = f"cannot be read: {error}"
+        raise InputError(
+            [Problem(file=path.name, why=why, fix="save it again as UTF-8 CSV or Parquet")]
+        ) from error
+    why = f"ending {path.suffix!r} is not known"
+    raise InputError([Problem(file=path.name, why=why, fix="give a .csv or .parquet file")])
+
+
+def tabular_classifier(
+    features: pd.DataFrame, *, learner: str = "hist_gradient_boosting", random_state: int | None = None
+) -> Pipeline:
+    """Return an untrained scikit-learn pipeline that takes ``features`` as they are.
+
+    Numbers have their gaps filled with the median and are scaled. Everything else is taken for a category:
+    at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame
+        The table to learn from; only its column types are looked at.
+    learner : {"hist_gradient_boosting", "logistic_regression", "random_forest"}
+        Training recipe.
+    random_state : int, optional
+        Seed of the recipe.
+
+    Returns
+    -------
+    sklearn.pipeline.Pipeline
+        Preprocessing and classifier.
+
+    Raises
+    ------
+    InputError
+        The recipe is not known.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> features = pd.DataFrame({"age": [31, 47, 22, 60], "country": ["FR", "DE", "FR", None]})
+    >>> model = tabular_classifier(features, learner="logistic_regression", random_state=1)
+    >>> model.fit(features, ["no", "yes", "no", "yes"]).predict(features).shape
+    (4,)
+    """
+    if learner not in LEARNERS:
+        why = f"unknown learner {quote(learner)}{did_you_mean(learner, LEARNERS)}"
+        raise InputError([Problem(column="learner", why=why, fix=f"give one of {', '.join(LEARNERS)}")])
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = list(features.select_dtypes(["number", "bool"]).columns)
+    categories = [column for column in features.columns if column not in numbers]
+    preparation = ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
+            (
+                "categories",
+                OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False),
+                categories,
+            ),
+        ]
+    )
+    return make_pipeline(preparation, _classifier(learner, random_state))
+
+
+def _classifier(learner: str, random_state: int | None) -> object:
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    if learner == "logistic_regression":
+        return LogisticRegression(max_iter=1_000, random_state=random_state)
+    if learner == "random_forest":
+        return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=random_state)
+    return HistGradientBoostingClassifier(random_state=random_state)
