@@ -48,6 +48,8 @@ MEASURED_AT = "measured_at"
 
 ERROR = "error"
 """Observed error of a run, lower is better; derived by the reader from counts or from the metric."""
+ERROR_STDERR = "error_stderr"
+"""Standard error of ``error`` from the sampling of the evaluation set (NaN where counts are given)."""
 
 # --- posterior variables --------------------------------------------------------------------------
 ERROR_NOW = "error_now"
@@ -60,6 +62,17 @@ FLOOR = "floor"
 """Error that labels of this kind never remove (unit of the metric's error)."""
 TRANSFER = "transfer"
 """Worth of one label of another slice in labels of this slice (unitless, may be negative)."""
+
+ERROR_REFERENCE = "error_reference"
+"""Expected error at the reference size, the largest labels observed, where the curve is anchored."""
+CURVE_ELASTICITY = "curve_elasticity"
+"""Elasticity with respect to effective labels at the reference size (unitless)."""
+FLOOR_SHARE = "floor_share"
+"""Share of the error at the reference size that labels never remove (0 to 1)."""
+DISCREPANCY = "discrepancy"
+"""Shape discrepancy: standard deviation that log error gains over one doubling beyond the family's curve."""
+TRAINING_SD = "training_sd"
+"""Standard deviation of log error between training runs at the reference size."""
 
 # --- forecast variables ---------------------------------------------------------------------------
 GAIN = "gain"
@@ -81,9 +94,23 @@ DOUBLINGS = "doublings"
 FLAGS = "flags"
 """Data flags of a slice, joined by ``; `` (empty when there is none)."""
 
+REFERENCE_LABELS = "reference_labels"
+"""Largest labels observed for a slice, where its curve is anchored."""
+REFERENCE_OTHER_LABELS = "reference_other_labels"
+"""Labels of all other slices in the training sets of that size (mean)."""
+SIZES = "sizes"
+"""Distinct sizes of a slice that inform the fit, in half doublings."""
+ONE_RUN_VARIANCE = "one_run_variance"
+"""Variance of log error from the evaluation sampling of one run, at the reference size."""
+
+SHARED = "shared"
+"""1 where runs of a slice share evaluation sets, 0 where each has its own."""
+
 # --- attrs ----------------------------------------------------------------------------------------
 METRIC = "metric"
 DIRECTION = "direction"
+BOUNDS = "bounds"
+"""Legal range of the metric in its own unit: [lowest, highest], infinite where there is none."""
 UPPER = "upper"
 """Upper bound of the error, ``inf`` where there is none."""
 SOURCE = "source"

@@ -106,7 +106,8 @@ class Problem:
         if self.value is not None:
             place.append(f"value {quote(self.value)}")
         head = ", ".join(place)
-        return f"{head}: {self.why}. Fix: {self.fix}." if head else f"{self.why}. Fix: {self.fix}."
+        why = self.why if self.why.endswith("?") else f"{self.why}."
+        return f"{head}: {why} Fix: {self.fix}." if head else f"{why} Fix: {self.fix}."
 
     def as_dict(self) -> Mapping[str, object]:
         """Return the problem with the keys that ``--json`` prints.

@@ -1,0 +1,158 @@
+"""Checks across rows: look-alike slices, repeated and conflicting runs, evaluation sets, direction."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from labelvalue import names
+from labelvalue.observe.cells import fold
+from labelvalue.observe.columns import Columns, describe, places
+from labelvalue.observe.metrics import Metric
+from labelvalue.observe.schema import KEY, MAX_SLICES
+from labelvalue.problems import Problem, quote
+
+
+def check_slices(columns: Columns, *, merge_similar: bool) -> None:
+    """Refuse too many slices, and refuse or merge those that look alike (inputs rows 8, 42)."""
+    column = columns.values[names.SLICE]
+    counts = Counter(column[i] for i in columns.sound())
+    if len(counts) > MAX_SLICES:
+        why = f"{len(counts)} slices are over the limit of {MAX_SLICES}"
+        fix = "group rare slices"
+        columns.problems.append(Problem(file=columns.file, column=names.SLICE, why=why, fix=fix))
+        return
+    alike: dict[str, list[str]] = defaultdict(list)
+    for text in sorted(counts):
+        alike[fold(text)].append(text)
+    for variants in alike.values():
+        if len(variants) == 1:
+            continue
+        if merge_similar:
+            chosen = max(variants, key=lambda text: counts[text])
+            columns.values[names.SLICE] = [chosen if s in variants else s for s in column]
+            column = columns.values[names.SLICE]
+            columns.notes.append(f"merged slices {describe(variants)} into {quote(chosen)}")
+            continue
+        rows = [column.index(text) for text in variants]
+        where = places(columns, rows)
+        why = f"slices {describe(variants)} differ only in blanks, case or Unicode form ({where})"
+        fix = "spell them alike, or merge them: --merge-similar-slices"
+        columns.fault(max(rows), names.SLICE, None, why, fix)
+
+
+def drop_repeated(columns: Columns) -> None:
+    """Drop rows that repeat another one in every column (inputs row 45)."""
+    names_ = list(columns.values)
+    seen: set[tuple] = set()
+    repeated = []
+    for row in columns.sound():
+        content = tuple(columns.values[name][row] for name in names_)
+        if content in seen:
+            repeated.append(row)
+        seen.add(content)
+    if repeated:
+        where = places(columns, repeated)
+        columns.notes.append(f"{len(repeated)} repeated rows counted once: {where}")
+        gone = set(repeated)
+        columns.keep(i for i in range(len(columns)) if i not in gone)
+
+
+def check_keys(columns: Columns) -> None:
+    """Refuse two different results of one run (inputs row 46)."""
+    keys = [columns.values[name] for name in KEY]
+    first: dict[tuple, int] = {}
+    for row in columns.sound():
+        key = tuple(column[row] for column in keys)
+        if key not in first:
+            first[key] = row
+            continue
+        why = f"two results for one run ({places(columns, [first[key], row])})"
+        columns.fault(row, "", None, why, "number the 'replicate'")
+
+
+def check_evaluation_sets(columns: Columns) -> None:
+    """Refuse an evaluation set of two sizes in one slice and suite (inputs row 47)."""
+    if names.TRIALS not in columns.values:
+        return
+    sizes: dict[tuple[str, str, str], tuple[int, int]] = {}
+    reported: set[tuple[tuple[str, str, str], int]] = set()
+    ids = columns.values[names.EVALUATION_SET]
+    for row in columns.sound():
+        trials = columns.values[names.TRIALS][row]
+        if not ids[row] or not trials:
+            continue
+        suite = columns.values[names.SUITE][row]
+        key = (columns.values[names.SLICE][row], suite, ids[row])
+        known, line = sizes.setdefault(key, (trials, row))
+        if known == trials or (key, trials) in reported:
+            continue
+        reported.add((key, trials))
+        where = places(columns, [line, row])
+        why = f"evaluation set {quote(ids[row])} has {known} and {trials} trials ({where})"
+        fix = "give each evaluation set an id of its own"
+        columns.fault(row, names.EVALUATION_SET, None, why, fix)
+
+
+def check_values(columns: Columns, metric: Metric) -> None:
+    """Refuse values outside the metric's bounds, and guess at percent (inputs rows 29, 30)."""
+    values = columns.values[names.VALUE]
+    share = (metric.lower, metric.upper) == (0.0, 1.0)
+    given = [v for v in values if v is not None]
+    percent_column = share and bool(given) and float(np.median(given)) > 1
+    for row, value in enumerate(values):
+        if value is None or metric.lower <= value <= metric.upper:
+            continue
+        if share and 1 < value <= 100 and (percent_column or value >= 2):
+            why, fix = "looks like percent; divide by 100", f"write {value / 100:g}"
+        else:
+            why = f"outside {metric.range} for {metric.name!r}"
+            fix = "mend the value, or name another metric"
+        columns.fault(row, names.VALUE, value, why, fix)
+
+
+def check_noise(columns: Columns, metric: Metric) -> None:
+    """Refuse trials without a standard error where they do not tell the noise (inputs row 18)."""
+    if np.isfinite(metric.error_upper):
+        return
+    stderr = columns.values.get(names.STDERR, [None] * len(columns))
+    for row in columns.sound():
+        if stderr[row] is None:
+            why = "noise is unknown; add 'stderr'"
+            fix = f"'trials' do not tell the noise of {metric.name!r}, which has no upper bound"
+            columns.fault(row, names.STDERR, None, why, fix)
+
+
+def note_future(columns: Columns) -> None:
+    """Note times of measurement that have not come yet (inputs row 37)."""
+    now = time.time_ns()
+    times = columns.values[names.MEASURED_AT]
+    future = [row for row, moment in enumerate(times) if moment > now]
+    if future:
+        columns.notes.append(f"'measured_at' in the future: {places(columns, future)}")
+
+
+def note_direction(
+    notes: list[str], slices: np.ndarray, labels: np.ndarray, error: np.ndarray, metric: Metric
+) -> None:
+    """Note an error that rises with labels in every slice to above a half (inputs row 31)."""
+    if metric.error_upper != 1.0:
+        return
+    _, codes = np.unique(slices.astype(str), return_inverse=True)
+    last = []
+    for code in range(codes.max() + 1):
+        n, e = labels[codes == code], error[codes == code]
+        if n.min() == n.max():
+            continue
+        start, end = e[n == n.min()].mean(), e[n == n.max()].mean()
+        if end <= start:
+            return
+        last.append(end)
+    if last and np.median(last) > 0.5:
+        other = "accuracy" if metric.direction == "lower" else "error rate"
+        article = "an"
+        notes.append(
+            f"error rises with labels in every slice: is {metric.name!r} really {article} {other}?"
+        )

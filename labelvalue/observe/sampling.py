@@ -1,0 +1,164 @@
+"""Which rows are evaluated on, and which are trained on: split, nesting, jittered composition.
+
+Everything here depends on seeds alone, never on the order in which trainings finish.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+SPLIT, ORDER, TRAINING = range(3)
+"""Branches of the seed: what a random stream is used for."""
+
+DEFAULT_SIZES = 8
+SMALLEST_DEFAULT = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Rows for training and for evaluation.
+
+    Parameters
+    ----------
+    pool : numpy.ndarray
+        Positions of the rows that may be trained on, ascending.
+    evaluation : mapping of str to numpy.ndarray
+        Positions of each slice's evaluation rows, ascending.
+    """
+
+    pool: np.ndarray
+    evaluation: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One training: which learner, which rows, which seed.
+
+    Parameters
+    ----------
+    learner : str
+        Name of the training recipe.
+    replicate, size : int
+        Number of the re-draw, and labels in the training set.
+    rows : numpy.ndarray
+        Positions of the training rows.
+    seed : int
+        ``random_state`` for every part of the estimator that takes one.
+    """
+
+    learner: str
+    replicate: int
+    size: int
+    rows: np.ndarray
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a training gave: per slice the columns of the measurement; or why it was skipped."""
+
+    task: Task
+    measures: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    skipped: str = ""
+    seconds: float = float("nan")
+    measured_at: dt.datetime | None = None
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def stream(entropy: int, *branch: int) -> np.random.Generator:
+    """Return the random stream of one branch of the seed."""
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=branch))
+
+
+def training_seed(entropy: int, learner: int, replicate: int, size: int) -> int:
+    """Return the ``random_state`` (32 bits) of one training."""
+    sequence = np.random.SeedSequence(entropy, spawn_key=(TRAINING, learner, replicate, size))
+    return int(sequence.generate_state(1)[0])
+
+
+def split_by_share(slices: np.ndarray, test_size: float, entropy: int) -> Split:
+    """Set aside a share of each slice's rows, at least one, drawn without replacement."""
+    rng = stream(entropy, SPLIT)
+    evaluation = {}
+    for name in np.unique(slices):
+        rows = np.flatnonzero(slices == name)
+        count = max(1, round(test_size * rows.size))
+        evaluation[str(name)] = np.sort(rng.permutation(rows)[:count])
+    return _split(slices, evaluation)
+
+
+def split_by_rows(slices: np.ndarray, rows: np.ndarray) -> Split:
+    """Set aside the rows that the user named."""
+    held = np.unique(rows)
+    evaluation = {str(name): held[slices[held] == name] for name in np.unique(slices)}
+    return _split(slices, evaluation)
+
+
+def _split(slices: np.ndarray, evaluation: dict[str, np.ndarray]) -> Split:
+    free = np.ones(slices.size, dtype=bool)
+    for rows in evaluation.values():
+        free[rows] = False
+    return Split(pool=np.flatnonzero(free), evaluation=evaluation)
+
+
+def evaluation_id(rows: np.ndarray) -> str:
+    """Return a short id of an evaluation set: a digest of its row positions."""
+    return "rows-" + hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:12]
+
+
+def default_sizes(pool: int) -> list[int]:
+    """Return eight training-set sizes, log-spaced up to the whole pool."""
+    smallest = max(2, min(SMALLEST_DEFAULT, pool // 2 ** (DEFAULT_SIZES - 1)))
+    sizes = np.geomspace(smallest, pool, DEFAULT_SIZES).round().astype(int)
+    return sorted({int(n) for n in sizes if n <= pool})
+
+
+def nested_order(
+    slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Return an order of rows whose first n, for each size n, are one training set.
+
+    Rows are drawn without replacement. Each slice has a weight for the replicate and another for
+    every step from one size to the next, both log-normal, so that the slices' shares differ between
+    replicates and along the sizes, and a slice's labels say little about the labels of the others.
+
+    Parameters
+    ----------
+    slices : numpy.ndarray
+        Slice of each row of the pool.
+    sizes : list of int
+        Ascending training-set sizes, at most the number of rows.
+    jitter : float
+        Standard deviation of the log-weights; at 0 rows are drawn evenly.
+    rng : numpy.random.Generator
+        The replicate's random stream.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``sizes[-1]`` positions in ``slices``.
+    """
+    _, codes = np.unique(slices, return_inverse=True)
+    count = codes.max() + 1
+    lasting = rng.normal(0.0, jitter, count)
+    left = np.arange(slices.size)
+    chosen, done = [], 0
+    for size in sizes:
+        passing = rng.normal(0.0, jitter, count)
+        log_weight = (lasting + passing)[codes[left]]
+        # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
+        keys = np.log(rng.standard_exponential(left.size)) - log_weight
+        step = np.argsort(keys, kind="stable")[: size - done]
+        chosen.append(left[step])
+        left = np.delete(left, step)
+        done = size
+    return np.concatenate(chosen)

@@ -1,0 +1,161 @@
+"""The columns of the runs table: kind, default, and which of them make a run's key."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from labelvalue import names
+from labelvalue.problems import Problem, did_you_mean
+
+Kind = Literal["text", "count", "number", "time"]
+Form = Literal["counts", "value"]
+
+MAX_ROWS = 200_000
+MAX_SLICES = 5_000
+MAX_COUNT = 10**12
+MAX_TEXT = 200
+
+NOT_A_TIME = int(np.iinfo(np.int64).min)
+"""The integer behind ``NaT``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the runs table; ``default`` is ``None`` where a cell must be filled."""
+
+    name: str
+    kind: Kind
+    default: object = None
+
+
+COLUMNS: dict[str, Column] = {
+    c.name: c
+    for c in (
+        Column(name=names.SLICE, kind="text"),
+        Column(name=names.LEARNER, kind="text", default="default"),
+        Column(name=names.STRATEGY, kind="text", default="random"),
+        Column(name=names.SUITE, kind="text", default="holdout"),
+        Column(name=names.BATCH, kind="text", default=""),
+        Column(name=names.EVALUATION_SET, kind="text", default=""),
+        Column(name=names.LABELS, kind="count"),
+        Column(name=names.OTHER_LABELS, kind="count", default=0),
+        Column(name=names.LABEL_NOISE, kind="number", default=float("nan")),
+        Column(name=names.REPLICATE, kind="count", default=0),
+        Column(name=names.ERRORS, kind="count"),
+        Column(name=names.TRIALS, kind="count"),
+        Column(name=names.VALUE, kind="number"),
+        Column(name=names.STDERR, kind="number"),
+        Column(name=names.SECONDS, kind="number", default=float("nan")),
+        Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
+    )
+}
+"""Every column, in the order in which rows are sorted: the key first, then the results."""
+
+MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)
+"""Columns of the two forms of measurement."""
+
+KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])
+"""Columns that tell two runs apart."""
+
+DERIVED = (names.ERROR, names.ERROR_STDERR)
+"""Columns that the reader computes itself, and ignores where a table brings them."""
+
+REQUIRED = (names.SLICE, names.LABELS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a header says: the form of measurement (``None`` if unclear), problems and notes."""
+
+    form: Form | None
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
+    """Judge the column names of a table (inputs rows 11 to 15 and 18)."""
+    present = set(header)
+    problems = [*_repeated(header, file, line)]
+    missing = [name for name in REQUIRED if name not in present]
+    for name in missing:
+        problems.append(_missing(name, header, file, line))
+    form, form_problems = _form(present, file, line)
+    problems += form_problems
+    ignored = []
+    for name in dict.fromkeys(header):
+        if name in COLUMNS:
+            continue
+        near = _one_edit_away(name)
+        if name in DERIVED and (near is None or near in present):
+            ignored.append(name)
+        elif near is None:
+            ignored.append(name)
+        elif near not in missing:
+            why = f"unknown column {name!r}; did you mean {near!r}?"
+            fix = f"rename it to {near!r}, or to something else if it is to be ignored"
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+    shown = ", ".join(repr(name) for name in ignored[:20])
+    more = f" and {len(ignored) - 20} more" if len(ignored) > 20 else ""
+    notes = (f"ignored columns: {shown}{more}",) if ignored else ()
+    return Header(form=form, problems=tuple(problems), notes=notes)
+
+
+def _repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(header, start=1):
+        places.setdefault(name, []).append(i)
+    problems = []
+    for name, positions in places.items():
+        if name and len(positions) > 1:
+            where = " and ".join([", ".join(map(str, positions[:-1])), str(positions[-1])])
+            why = f"column {name!r} appears at positions {where}"
+            fix = "keep one of them"
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+    return problems
+
+
+def _missing(name: str, header: Sequence[str], file: str, line: int | None) -> Problem:
+    unknown = [h for h in header if h not in COLUMNS]
+    found = ", ".join(repr(h) for h in header[:20]) + (", …" if len(header) > 20 else "")
+    hint = did_you_mean(name, unknown)
+    why = f"required column {name!r} is missing; found {found or 'none'}{hint}"
+    return Problem(file=file, line=line, why=why, fix=f"add a column {name!r} or rename one")
+
+
+def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, list[Problem]]:
+    has = {name: name in present for name in MEASURES}
+    if has[names.ERRORS] and (has[names.VALUE] or has[names.STDERR]):
+        why = "'errors' and 'trials' are one form, 'value' and 'stderr' the other; both are here"
+        fix = "keep one form per table"
+        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+    if has[names.ERRORS] and has[names.TRIALS]:
+        return "counts", []
+    if not has[names.VALUE]:
+        why = "needs 'errors' and 'trials', or 'value' with 'stderr' or 'trials'"
+        fix = "add the columns that are missing"
+        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+    if not (has[names.STDERR] or has[names.TRIALS]):
+        why = "noise is unknown; add 'trials' or 'stderr'"
+        fix = "add the size of the evaluation set as 'trials', or the standard error as 'stderr'"
+        return "value", [Problem(file=file, line=line, column=names.VALUE, why=why, fix=fix)]
+    return "value", []
+
+
+def _one_edit_away(name: str) -> str | None:
+    """Return the known column that one insertion, deletion, change or swap makes of ``name``."""
+    return next((known for known in COLUMNS if _within_one_edit(name, known)), None)
+
+
+def _within_one_edit(a: str, b: str) -> bool:
+    if abs(len(a) - len(b)) > 1:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    if start is None:
+        return True
+    i = start
+    swapped = a[i : i + 2] == b[i : i + 2][::-1] and len(a) == len(b) and a[i + 2 :] == b[i + 2 :]
+    return swapped or a[i + 1 :] == b[i + 1 :] or a[i + 1 :] == b[i:] or a[i:] == b[i + 1 :]

@@ -1,0 +1,113 @@
+"""Write a runs table so that a reader gets the same runs back, whatever happens half-way."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.observe.schema import COLUMNS
+from labelvalue.observe.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
+from labelvalue.observe.text import to_csv, written_columns
+from labelvalue.problems import InputError, Problem, StorageError
+
+
+def write_runs(
+    runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False
+) -> Path:
+    """Write runs as CSV or Parquet, by the suffix of ``path``.
+
+    ``read_runs`` of the file gives the same variables, with the same ``metric``, ``direction`` and
+    ``bounds`` where the runs hold values. Columns that hold nothing but their default are left out.
+    The file appears whole or not at all: it is written beside ``path``, synced, and renamed.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs as ``read_runs`` returns them, dim ``run``.
+    path : path
+        A file that ends in ``.csv`` or ``.parquet``; replaced where it exists.
+    spreadsheet : bool
+        CSV only: put an apostrophe before text that a spreadsheet would run as a formula.
+        ``read_runs`` removes it.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one.
+    StorageError
+        If the file cannot be written; an older file of that name is left as it was.
+    TypeError
+        If ``runs`` is no dataset of runs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from labelvalue import read_runs
+    >>> table = pd.DataFrame({"slice": ["FR"], "labels": [100], "errors": [30], "trials": [100]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     print(write_runs(read_runs(table), Path(folder) / "runs.csv").read_text())
+    slice,labels,errors,trials
+    FR,100,30,100
+    <BLANKLINE>
+    """
+    if not isinstance(runs, xr.Dataset) or not {names.SLICE, names.LABELS} <= set(runs):
+        raise TypeError(f"runs must be a dataset as read_runs returns it, not {type(runs).__name__}")
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in PARQUET_SUFFIXES:
+        content = _to_parquet(runs)
+    elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
+        content = to_csv(runs, spreadsheet=spreadsheet).encode()
+    else:
+        why = f"cannot write {suffix!r}"
+        raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])
+    _replace(path, content)
+    return path
+
+
+def _to_parquet(runs: xr.Dataset) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = {}
+    for name in written_columns(runs):
+        values = runs[name].values
+        if COLUMNS[name].kind == "text":
+            arrays[name] = pa.array(values.tolist(), type=pa.string())
+        elif COLUMNS[name].kind == "time":
+            arrays[name] = pa.array(values, type=pa.timestamp("ns", tz="UTC"))
+        elif COLUMNS[name].kind == "number":
+            arrays[name] = pa.array(values, mask=np.isnan(values))
+        else:
+            optional = name == names.TRIALS
+            arrays[name] = pa.array(values, mask=(values == 0) if optional else None)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(arrays), sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write bytes beside ``path``, sync them, and move them into place."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        message = f"{path.name}: cannot be written ({reason}). Fix: free space or permissions."
+        raise StorageError(message) from error
