@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from labelvalue.model import Fit
 
-DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE = 0, 1, 2, 5
+DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE, INTERRUPTED = 0, 1, 2, 5, 130
 DEMO_BUDGETS = "500,2000,8000"
 WIDTH = 80
 INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
@@ -118,6 +118,7 @@ def simulate(
     import labelvalue as lv
     from labelvalue.observe.tabular import read_table, tabular_classifier
 
+    _writable(out)
     table = read_table(data, target=target, slices=slice_)
     features = table.drop(columns=target)
     runs = lv.simulate_runs(
@@ -166,6 +167,7 @@ def fit_command(
     import labelvalue as lv
 
     now = _labels_now(labels_now or [])
+    _writable(out)
     table = lv.read_runs(
         runs,
         **_given(metric=metric, encoding=encoding, timezone=timezone),
@@ -213,6 +215,7 @@ def report(
     import labelvalue as lv
 
     counts = None if budgets is None else _counts(budgets, "--budgets")
+    _writable(out)
     fit = lv.load_fit(fit_file)
     lv.write_report(fit, path=out, **_given(budgets=counts))
     if not as_json and fit.diagnostics.verdict != "ok":
@@ -240,19 +243,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return app(given, prog_name="labelvalue", standalone_mode=False) or DONE
+        code = app(given, prog_name="labelvalue", standalone_mode=False) or DONE
+        return _end_by_signal() if code == INTERRUPTED else code
     except (KeyboardInterrupt, typer.Abort):
-        _end_by_signal()
-    except BrokenPipeError:  # the reader of a pipe has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+        return _end_by_signal()
     except InputError as error:
         return _fail(BAD_INPUT, error, error.problems, given)
     except StorageError as error:
         return _fail(STORAGE, error, (), given)
     except OSError as error:
         return _fail(STORAGE, error, (), given)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         return _fail(BAD_INPUT, error, (), given)
     except Usage as error:
         return _fail(BAD_INPUT, error, (), given)
@@ -278,7 +279,7 @@ def _end_by_signal() -> NoReturn:
     if os.name == "posix":
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(130)
+    sys.exit(INTERRUPTED)
 
 
 def _given(**options: object) -> dict:
@@ -315,6 +316,14 @@ def _folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}. Fix: give another --out.") from error
+
+
+def _writable(path: Path) -> None:
+    """Find out before the long work, not after it, that there is no place for its result."""
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: no folder {path.parent}. Fix: make the folder or give another --out.")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise StorageError(f"{path}: cannot be written. Fix: give another --out.")
 
 
 def _verdict(fit: Fit) -> dict:

@@ -79,7 +79,13 @@ def _load(path: Path, slices: str) -> pd.DataFrame:
 
     try:
         if path.suffix == ".csv":
-            return pd.read_csv(path, converters={slices: str}, encoding="utf-8-sig", low_memory=False)
+            table = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
+            if slices in table:  # once more as the text it is: pandas takes NA for a gap and 007 for 7
+                text = pd.read_csv(
+                    path, encoding="utf-8-sig", usecols=[slices], dtype=str, keep_default_na=False
+                )
+                table[slices] = text[slices]
+            return table
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pandas and pyarrow raise subclasses of these for broken files
