@@ -1,0 +1,191 @@
+"""Posterior draws of the learning curve at any size: the one kernel behind every forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.walk import paths, walk_at
+from labelvalue.model import Fit
+from labelvalue.model.posterior import log_ratio
+
+VALIDATED_DOUBLINGS = 3.0
+"""Distance up to which coverage was measured on real curves (8 times the largest observed size)."""
+
+BLOCK_BYTES = 48_000_000
+SIZE = "size"
+"""Dim of sizes while a forecast is being computed."""
+
+
+def curve_dims(fit: Fit) -> tuple[str, ...]:
+    """Return the dims of one curve: slice, and learner where the fit has several.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    tuple of str
+        ``("slice",)`` or ``("slice", "learner")``.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> curve_dims(fake_fit(seed=1))
+    ('slice',)
+    """
+    return tuple(str(d) for d in fit.position[names.LABELS_NOW].dims)
+
+
+def error_draws(part: Fit | xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+    """Expected error of every posterior draw at given sizes, shape discrepancy included.
+
+    Parameters
+    ----------
+    part : xarray.Dataset
+        Posterior of the slices in question.
+    fit : Fit
+        The fit it comes from: position, model, seed.
+    labels, other : xarray.DataArray
+        Labels of the slice and of all other slices; dims slice (and learner) and ``size``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw, slice (and learner), size; unit of the error.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> now = fit.position[["labels_now", "other_labels_now"]].expand_dims(size=1)
+    >>> error_draws(fit.posterior, fit, now["labels_now"], now["other_labels_now"]).sizes["size"]
+    1
+    """
+    posterior = part.posterior if isinstance(part, Fit) else part
+    curve = [d for d in labels.dims if d != SIZE]
+    position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
+    ratio = log_ratio(posterior, position, labels, other)
+    shape = fit.model.curve(ratio, posterior)
+    walk = _walk(posterior, ratio, fit.settings["random_seed"], curve, _learners(fit))
+    error = posterior[names.ERROR_REFERENCE] * np.exp(shape + posterior[names.DISCREPANCY] * walk)
+    error = np.minimum(error, float(fit.settings["upper"]))
+    return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
+
+
+def _learners(fit: Fit) -> str:
+    learners = fit.settings["learners"]
+    return learners[0] if len(learners) == 1 else ""
+
+
+def _walk(posterior: xr.Dataset, ratio: xr.DataArray, seed: int, curve: list[Any], learner: str) -> xr.DataArray:
+    """Each curve's own walk, read at the effective distance of each draw."""
+    sample = (names.CHAIN, names.DRAW)
+    counts = tuple(posterior.sizes[d] for d in sample)
+    doublings = ratio / np.log(2.0)
+    doublings = doublings.transpose(..., *curve, SIZE)
+    per_draw = names.CHAIN in doublings.dims
+    out = np.empty((*counts, *(doublings.sizes[d] for d in [*curve, SIZE])))
+    for index in np.ndindex(*(doublings.sizes[d] for d in curve)):
+        at = dict(zip(curve, index, strict=True))
+        text = [str(posterior[d].values[i]) for d, i in at.items()]
+        walk = paths(counts[0] * counts[1], seed, *text, *([learner] if len(text) == 1 else []))
+        distance = doublings.isel(at).values
+        distance = distance.reshape(-1, distance.shape[-1]) if per_draw else distance[None, :]
+        out[(slice(None), slice(None), *index)] = walk_at(walk, distance).reshape(*counts, -1)
+    return xr.DataArray(out, dims=(*sample, *curve, SIZE))
+
+
+def in_blocks(
+    fit: Fit, sizes: int, compute: Callable[[xr.Dataset, xr.Dataset], xr.DataArray], name: str, dim: str, at: Any
+) -> xr.DataArray:
+    """Fill a forecast slice block by slice block, so that memory holds the result and little more.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    sizes : int
+        Sizes computed a slice, for the block's memory.
+    compute : callable
+        ``compute(posterior, position) -> DataArray`` for one block, last dim of length ``len(at)``.
+    name : str
+        Name of the result.
+    dim : str
+        Its last dim.
+    at : array-like
+        Coordinate of that dim.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw, slice (and learner), ``dim``; with coordinates ``labels_now`` and ``flags``.
+
+    Examples
+    --------
+    See ``predict_gain``.
+    """
+    posterior, position = fit.posterior, fit.position
+    curve = curve_dims(fit)
+    dims = (names.CHAIN, names.DRAW, *curve, dim)
+    shape = tuple(posterior.sizes[d] for d in dims[:-1]) + (len(at),)
+    out = np.empty(shape)
+    for block in _blocks(posterior, sizes, curve):
+        part = {names.SLICE: block}
+        out[:, :, block] = compute(posterior.isel(part), position.isel(part)).values
+    flags = [_flag_text(fit, str(name)) for name in fit.slices]
+    coords: dict[Any, Any] = {d: posterior[d].values for d in dims[:-1]}
+    coords |= {dim: at, names.FLAGS: (names.SLICE, flags)}
+    coords[names.LABELS_NOW] = position[names.LABELS_NOW].variable
+    attrs = {
+        names.UNIT: "error",
+        names.METRIC: fit.settings["metric"],
+        "random_seed": fit.settings["random_seed"],
+        "verdict": fit.diagnostics.verdict,
+    }
+    return xr.DataArray(out, dims=dims, coords=coords, name=name, attrs=attrs)
+
+
+def _flag_text(fit: Fit, name: str) -> str:
+    return "; ".join(fit.diagnostics.flags.get(name, ()))
+
+
+def _blocks(posterior: xr.Dataset, sizes: int, curve: tuple[str, ...]) -> Iterator[slice]:
+    count = posterior.sizes[names.SLICE]
+    others = int(np.prod([posterior.sizes[d] for d in curve[1:]], initial=1))
+    one = posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW] * sizes * others * 8
+    step = max(1, BLOCK_BYTES // max(one * 6, 1))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def doublings_beyond(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+    """Extrapolation distance of sizes, in doublings of the slice's own labels beyond its largest observed size.
+
+    Parameters
+    ----------
+    position : xarray.Dataset
+        From ``fit.position``.
+    labels : xarray.DataArray
+        Sizes.
+
+    Returns
+    -------
+    xarray.DataArray
+        ≥ 0; 0 inside the data.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> position = fake_fit(seed=1).position
+    >>> float(doublings_beyond(position, 4 * position["reference_labels"]).max())
+    2.0
+    """
+    ratio = np.maximum(labels, 0.5) / position[names.REFERENCE_LABELS]
+    return np.log2(np.maximum(ratio, 1.0))

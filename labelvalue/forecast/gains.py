@@ -1,0 +1,282 @@
+"""Gains from labels, the error itself, and the impact of one more label: per draw, by slice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, in_blocks
+from labelvalue.model import Fit
+
+
+def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
+    """Check a list of label counts.
+
+    Parameters
+    ----------
+    values : iterable of int
+        Whole numbers ≥ 0.
+    what : str
+        What they are called, for the error.
+
+    Returns
+    -------
+    numbers : array of int, shape (n,)
+        In the order given, duplicates dropped.
+    notes : list of str
+        Says which duplicates were dropped.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is not a whole number ≥ 0; all of them are named.
+
+    Examples
+    --------
+    >>> whole_numbers([500, 2000, 500], "budget")[0].tolist()
+    [500, 2000]
+    """
+    given = [values] if isinstance(values, (int, float, str)) else list(values)
+    if not given:
+        raise ValueError(f"no {what} given. Fix: give at least one whole number ≥ 0, such as [500, 2000].")
+    wrong = [v for v in given if not _whole(v)]
+    if wrong:
+        shown = ", ".join(repr(v) for v in wrong)
+        raise ValueError(f"{what} must be a whole number ≥ 0, got {shown}. Fix: give counts of labels, such as 500.")
+    numbers = [int(v) for v in given]
+    kept = list(dict.fromkeys(numbers))
+    notes = [] if len(kept) == len(numbers) else [f"the same {what} was given twice; duplicates were dropped"]
+    return np.array(kept, dtype=np.int64), notes
+
+
+def _whole(value: Any) -> bool:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
+        return False
+    return bool(np.isfinite(value)) and float(value).is_integer() and 0 <= value <= 1e12
+
+
+def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
+    """Draw each slice's own gain: the drop in expected error from now to now + budget.
+
+    Labels are bought for the slice alone; the other slices keep what they have. The draws carry the uncertainty of
+    the curve's parameters and of its shape, but no training or evaluation noise
+    (see :func:`predict_observed_gain`).
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    budgets : sequence of int
+        Extra labels, ≥ 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``gain``, dims chain, draw, slice (and learner), budget; unit of the error, positive is good, exactly 0 at
+        budget 0. Coordinates: ``labels_now``, ``doublings`` (distance beyond the data), ``flags``.
+
+    Raises
+    ------
+    ValueError
+        If no budget is given, or one is not a whole number ≥ 0.
+
+    References
+    ----------
+    Mahmood et al. (2022), "How much more data do I need?", CVPR, for the question; the shape
+    discrepancy is described in ARCHITECTURE.md.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> predict_gain(fake_fit(seed=1), budgets=[0, 500]).sel(budget=0).max().item()
+    0.0
+    """
+    return _gain(fit, budgets, names.GAIN, noisy=False)
+
+
+def predict_observed_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
+    """Draw the drop in error that one new training and evaluation would show after buying a budget.
+
+    Gain, plus the variation of one training run and the sampling of one evaluation of the size used so far.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    budgets : sequence of int
+        Extra labels, ≥ 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``observed_gain``, dims chain, draw, slice (and learner), budget; unit of the error. Wider than the gain, also
+        at budget 0. Coordinates as for :func:`predict_gain`.
+
+    Raises
+    ------
+    ValueError
+        If no budget is given, or one is not a whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> bool(predict_observed_gain(fit, [500]).std() > predict_gain(fit, [500]).std())
+    True
+    """
+    return _gain(fit, budgets, names.OBSERVED_GAIN, noisy=True)
+
+
+def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.DataArray:
+    numbers, notes = whole_numbers(budgets, "budget")
+    extra = xr.DataArray(np.concatenate([[0], numbers]), dims=SIZE)
+
+    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
+        labels = position[names.LABELS_NOW] + extra
+        other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
+        error = error_draws(posterior, fit, labels, other)
+        later = error.isel({SIZE: slice(1, None)})
+        if noisy:
+            later = later * _one_run(fit, posterior, position, later, labels + other)
+        return error.isel({SIZE: 0}) - later
+
+    gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
+    sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
+    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), names.BUDGET)
+    gain.coords[names.DOUBLINGS] = distance.variable
+    gain.attrs[names.NOTES] = json.dumps(notes)
+    return gain
+
+
+def _one_run(
+    fit: Fit, posterior: xr.Dataset, position: xr.Dataset, error: xr.DataArray, total: xr.DataArray
+) -> np.ndarray:
+    """Factors by which single measured errors scatter about the expected error, mean 1."""
+    reference = position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
+    growth = (total / reference).isel({SIZE: slice(1, None)})
+    training = posterior[names.TRAINING_SD] ** 2 * growth ** (-posterior["training_decay"])
+    differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
+    upper = float(fit.settings["upper"])
+    level = posterior[names.ERROR_REFERENCE]
+    if np.isfinite(upper):
+        odds = (upper / error - 1.0) / np.maximum(upper / level - 1.0, 1e-3)
+    else:
+        odds = xr.ones_like(error)
+    sampling = position[names.ONE_RUN_VARIANCE] * differs * np.maximum(odds, 0.0)
+    variance = (training + sampling).transpose(*error.dims)
+    seeds = [fit.settings["random_seed"], 7, int(position[names.LABELS_NOW].sum()) % 2**31]
+    noise = np.random.default_rng(seeds).standard_normal(variance.shape)
+    return np.exp(np.sqrt(variance.values) * noise - 0.5 * variance.values)
+
+
+def predict_error(
+    fit: Fit,
+    labels: Sequence[int],
+    other_labels: Sequence[int] | Literal["proportional"] | None = None,
+) -> xr.DataArray:
+    """Draw the learning curve itself: expected error at absolute label counts.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    labels : sequence of int
+        Labels of the slice, ≥ 0.
+    other_labels : sequence of int, "proportional" or None
+        Labels of all other slices that go with each of ``labels``: a list of the same length; ``"proportional"`` lets
+        them grow with the slice's own; ``None`` keeps them at now.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``error``, dims chain, draw, slice (and learner), labels; unit of the error. Coordinates: ``labels_now``,
+        ``doublings``, ``flags``.
+
+    Raises
+    ------
+    ValueError
+        If a number is not whole or negative, or the two lists differ in length.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> predict_error(fake_fit(seed=1), labels=[4000, 8000]).sizes["labels"]
+    2
+    """
+    numbers, notes = whole_numbers(labels, "labels")
+    sizes = xr.DataArray(numbers.astype(float), dims=SIZE)
+    others: xr.DataArray | None = None
+    if isinstance(other_labels, str):
+        if other_labels != "proportional":
+            raise ValueError(f"other_labels must be a list, 'proportional' or None, got {other_labels!r}")
+    elif other_labels is not None:
+        given = list(other_labels)
+        if len(given) != len(list(labels)) or any(not _whole(v) for v in given):
+            raise ValueError(f"other_labels must hold a whole number ≥ 0 for each of labels, got {other_labels!r}")
+        paired = dict(zip([int(v) for v in labels], given, strict=True))
+        others = xr.DataArray([float(paired[int(n)]) for n in numbers], dims=SIZE)
+
+    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
+        now, other_now = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
+        own = sizes.broadcast_like(now * sizes).transpose(*now.dims, SIZE)
+        if others is not None:
+            other = others.broadcast_like(own)
+        elif other_labels == "proportional":
+            other = other_now * own / np.maximum(now, 1.0)
+        else:
+            other = other_now.broadcast_like(own)
+        return error_draws(posterior, fit, own, other)
+
+    error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
+    at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
+    error.coords[names.DOUBLINGS] = doublings_beyond(fit.position, at).transpose(*curve_dims(fit), names.LABELS).variable
+    error.attrs[names.NOTES] = json.dumps(notes)
+    return error
+
+
+def impact(fit: Fit, per: int = 1) -> xr.DataArray:
+    """Draws of the per-label impact: expected drop in error from one more label at today's position.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    per : int
+        Labels the impact is stated for, ≥ 1; a rate at today's position, not the gain of that many labels.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``impact``, dims chain, draw, slice (and learner); error per ``per`` labels. Coordinates ``labels_now`` and
+        ``flags``.
+
+    Raises
+    ------
+    ValueError
+        If ``per`` is not a whole number ≥ 1.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> bool((impact(fit, per=1000) > 0).all())
+    True
+    """
+    if not _whole(per) or per < 1:
+        raise ValueError(f"per must be a whole number ≥ 1, got {per!r}")
+    values = fit.posterior[names.IMPACT] * per
+    flags = ["; ".join(fit.diagnostics.flags.get(str(name), ())) for name in fit.slices]
+    values = values.assign_coords({names.FLAGS: (names.SLICE, flags)})
+    values.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
+    values.attrs = {
+        names.UNIT: f"error per {per:,} labels" if per > 1 else "error per label",
+        names.METRIC: fit.settings["metric"],
+        "verdict": fit.diagnostics.verdict,
+        "per": per,
+    }
+    return values

@@ -1,0 +1,225 @@
+"""Checks of single slices: what the data say about them beyond convergence, and notes on the whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.observations import CURVE, LEAST_SIZES
+from labelvalue.model.priors import Prior, Priors
+from labelvalue.model.specification import Model
+
+PRIOR_WIDTH = 0.9
+"""Posterior over prior standard deviation of log impact above which a slice is mostly assumption."""
+SURPRISE = 0.01
+"""Predictive tail probability below which a curve's shape does not fit."""
+CHECK_DRAWS = 1000
+
+
+def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw from a prior, without PyMC.
+
+    Parameters
+    ----------
+    prior : Prior
+        The distribution.
+    size : int
+        Number of draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array, shape (size,)
+        Draws on the natural scale.
+
+    Examples
+    --------
+    >>> draw_prior(Prior("lognormal", 0.0, 0.5), 3, np.random.default_rng(1)).min() > 0
+    np.True_
+    """
+    z = rng.standard_t(4, size) if prior.distribution == "student" else rng.standard_normal(size)
+    raw = prior.center + prior.spread * z
+    match prior.distribution:
+        case "lognormal":
+            return np.exp(raw)
+        case "logitnormal":
+            return 1.0 / (1.0 + np.exp(-raw))
+        case _:
+            return raw
+
+
+def prior_sd_of_log_elasticity(priors: Priors, *, crossed: bool) -> float:
+    """Standard deviation of one curve's log elasticity before any data.
+
+    Parameters
+    ----------
+    priors : Priors
+        Priors of the model.
+    crossed : bool
+        Whether several slices and several learners are crossed.
+
+    Returns
+    -------
+    float
+        Standard deviation (unitless), by simulation with a fixed seed.
+
+    Examples
+    --------
+    >>> from labelvalue.model.catalogue import get_model
+    >>> 0.5 < prior_sd_of_log_elasticity(get_model("power_law").priors, crossed=False) < 3
+    True
+    """
+    rng = np.random.default_rng(20_000)
+    size = 20_000
+    value = draw_prior(priors["elasticity_mean"], size, rng)
+    scales = ["elasticity_spread"] + ["elasticity_between"] * (2 if crossed else 0)
+    for name in scales:
+        value = value + draw_prior(priors[name], size, rng) * rng.standard_normal(size)
+    return float(value.std())
+
+
+def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int) -> np.ndarray:
+    """Predictive probability of each curve's observed overall slope, under curves of this group.
+
+    Replicates are drawn with the curve's own parameters, but with a shape discrepancy drawn anew from the
+    group, so that a curve cannot hide a misfit in a discrepancy of its own (mixed replication).
+
+    Parameters
+    ----------
+    model : Model
+        Gives the curve.
+    posterior : xarray.Dataset
+        Draws with dim ``curve``.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+    random_seed : int
+        Seed.
+
+    Returns
+    -------
+    array, dim (curve)
+        Probability that a replicate falls less steeply than was observed; near 0, the curve rises more
+        than the model would produce. NaN with fewer than three sizes.
+
+    References
+    ----------
+    Marshall and Spiegelhalter (2003), "Approximate cross-validatory predictive checks in disease mapping models",
+    Statistics in Medicine 22.
+
+    Examples
+    --------
+    >>> shape_surprise(model, posterior, observations, 1)  # doctest: +SKIP
+    """
+    from labelvalue.model.posterior import log_ratio
+
+    rng = np.random.default_rng(random_seed)
+    flat = posterior.stack(sample=(names.CHAIN, names.DRAW))
+    picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
+    flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
+    ratio = log_ratio(flat, observations, observations[names.LABELS], observations[names.OTHER_LABELS])
+    mean = np.log(flat[names.ERROR_REFERENCE]) + model.curve(ratio, flat)
+    walk_sd = flat["hindsight"] * np.exp(
+        flat["discrepancy_mean"]
+        + flat["discrepancy_spread"] * xr.DataArray(_noise(rng, flat, observations, ()), dims=("sample", CURVE))
+    )
+    steps = observations["distance"].diff("knot").pad(knot=(1, 0), constant_values=0.0)
+    noise = xr.DataArray(_noise(rng, flat, observations, ("knot",)), dims=("sample", CURVE, "knot"))
+    walk = walk_sd * (np.sqrt(steps) * noise).cumsum("knot")
+    churn = 1.0 - observations["shared"] * (1.0 - flat["churn"])
+    total = observations[names.LABELS] + observations[names.OTHER_LABELS]
+    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
+    training = flat[names.TRAINING_SD] ** 2 * (reference / total) ** flat["training_decay"] / observations["runs"]
+    sd = np.sqrt(observations["sampling_variance"] * churn + training + observations["rounding"])
+    noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
+    replicated = mean + walk + sd * noise
+    x = np.log(observations[names.LABELS] / observations[names.REFERENCE_LABELS])
+    weight = observations["used"] / (observations["sampling_variance"] + 0.02)
+    dims = ("knot", "slot")
+    centred = x - (weight * x).sum(dims) / weight.sum(dims)
+    slope = (weight * centred * replicated).sum(dims)
+    observed = (weight * centred * observations["log_error"]).sum(dims)
+    probability = (slope > observed).mean("sample")
+    return probability.where(observations["sizes"] >= LEAST_SIZES).transpose(CURVE).values
+
+
+def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset, more: tuple[str, ...]) -> np.ndarray:
+    return rng.standard_normal((flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more)))
+
+
+def flag_slices(
+    model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int
+) -> dict[str, tuple[str, ...]]:
+    """Flag slices whose answer leans on others, on the prior, or on a curve that does not fit.
+
+    Parameters
+    ----------
+    model : Model
+        With the priors that were used.
+    posterior : xarray.Dataset
+        Draws with dim ``curve``.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+    random_seed : int
+        Seed of the predictive check.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Flags by slice; a slice under several learners has the flags of all of them.
+
+    Examples
+    --------
+    >>> flag_slices(model, posterior, observations, 1)  # doctest: +SKIP
+    """
+    slices, learners = observations[names.SLICE].values, observations[names.LEARNER].values
+    crossed = len(set(slices)) > 1 and len(set(learners)) > 1
+    prior_sd = prior_sd_of_log_elasticity(model.priors, crossed=crossed)
+    log_impact = np.log(posterior[names.CURVE_ELASTICITY] * posterior[names.ERROR_REFERENCE])
+    width = log_impact.std((names.CHAIN, names.DRAW)).values / prior_sd
+    surprise = shape_surprise(model, posterior, observations, random_seed)
+    flags: dict[str, tuple[str, ...]] = {str(name): () for name in slices}
+    for i, name in enumerate(slices):
+        found = []
+        if int(observations["sizes"][i]) < LEAST_SIZES:
+            found.append(names.BORROWED)
+        if width[i] > PRIOR_WIDTH:
+            found.append(names.MOSTLY_ASSUMPTION)
+        if surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE:
+            found.append(names.SHAPE_MISFIT)
+        flags[str(name)] = tuple(dict.fromkeys([*flags[str(name)], *found]))
+    return flags
+
+
+def composition_note(observations: xr.Dataset) -> str:
+    """Say whether the runs let the effect of other slices' labels be told from that of a slice's own.
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    str
+        A note, empty where composition varied or other labels are absent.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> composition_note(observe(fake_runs(seed=1)))
+    ''
+    """
+    used = observations["used"] > 0
+    other = observations[names.OTHER_LABELS]
+    if not bool((other.where(used) > 0).any()):
+        return ""
+    share = np.log((other + 1.0) / (observations[names.LABELS] + 1.0)).where(used & (observations[names.LABELS] > 0))
+    if float(share.std(("knot", "slot")).max()) > 0.05:
+        return ""
+    return (
+        "labels and other_labels grow in proportion in all runs: the worth of other slices' labels (transfer) is "
+        "an assumption only; runs whose composition varies would identify it"
+    )

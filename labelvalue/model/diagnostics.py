@@ -1,0 +1,256 @@
+"""Whether a fit may be trusted: one function, used by the API, the command line and the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+Verdict = Literal["ok", "flagged", "refused"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """Thresholds of one verdict.
+
+    Parameters
+    ----------
+    rhat : float
+        Largest rank-normalised split R-hat allowed.
+    ess : float
+        Smallest bulk and tail effective sample size allowed (draws).
+    divergences : float
+        Largest share of divergent draws allowed.
+    bfmi : float
+        Smallest energy fraction of missing information allowed in any chain.
+    depth : float
+        Largest share of draws that may end at the tree depth limit.
+
+    Examples
+    --------
+    >>> OK.rhat
+    1.01
+    """
+
+    rhat: float
+    ess: float
+    divergences: float
+    bfmi: float
+    depth: float
+
+
+OK = Gate(rhat=1.01, ess=400, divergences=0.001, bfmi=0.3, depth=0.01)
+FLAGGED = Gate(rhat=1.05, ess=200, divergences=0.005, bfmi=0.2, depth=0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostics:
+    """Convergence verdict of a fit, with reasons, the figures behind it and flags of single slices.
+
+    Parameters
+    ----------
+    verdict : {"ok", "flagged", "refused"}
+        ``ok``: decisions may be published. ``flagged``: results under a banner. ``refused``: diagnostics only.
+    reasons : tuple of str
+        Why it is not ``ok``; empty where it is.
+    figures : mapping of str to float
+        ``rhat``, ``ess_bulk``, ``ess_tail`` (worst over all variables), ``divergences`` and ``depth`` (shares of
+        draws), ``bfmi`` (worst chain), ``draws`` (all chains).
+    attempts : tuple of mapping
+        What was tried, in order: settings and verdict of each; the last is the fit that was kept.
+    flags : mapping of str to tuple of str
+        Data flags by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fake_fit(seed=1).diagnostics.verdict
+    'ok'
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float]
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    flags: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        lines = [f"verdict: {self.verdict}", *(f"  because {reason}" for reason in self.reasons), f"  {shown}"]
+        lines += [f"  {name}: {'; '.join(flags)}" for name, flags in self.flags.items() if flags]
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """Return the diagnostics as JSON text.
+
+        Returns
+        -------
+        str
+            What :meth:`from_json` reads.
+
+        Examples
+        --------
+        >>> d = Diagnostics("ok", (), {"rhat": 1.0})
+        >>> Diagnostics.from_json(d.to_json()) == d
+        True
+        """
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Diagnostics:
+        """Read what :meth:`to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        Diagnostics
+            The same diagnostics.
+
+        Examples
+        --------
+        >>> Diagnostics.from_json('{"verdict": "ok", "reasons": [], "figures": {}}').verdict
+        'ok'
+        """
+        content = json.loads(text)
+        flags = {name: tuple(values) for name, values in content.get("flags", {}).items()}
+        return cls(
+            verdict=content["verdict"],
+            reasons=tuple(content["reasons"]),
+            figures=content["figures"],
+            attempts=tuple(content.get("attempts", ())),
+            flags=flags,
+        )
+
+
+def figures_of(tree: xr.DataTree) -> dict[str, float]:
+    """Compute the figures that the gate looks at.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Sampler output with groups ``posterior`` and ``sample_stats``.
+
+    Returns
+    -------
+    dict of str to float
+        Worst R-hat and effective sample sizes over all variables that vary, shares of divergent draws and of
+        draws at the depth limit, worst E-BFMI, number of finished chains and draws, ``finite`` (1 or 0).
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> figures_of(fake_fit(seed=1).tree)["finite"]
+    1.0
+    """
+    import arviz_stats as azs
+
+    posterior = tree["posterior"].to_dataset()
+    stats = tree["sample_stats"].to_dataset()
+    finite = all(bool(np.isfinite(v).all()) for v in posterior.data_vars.values())
+    moving = posterior[[n for n, v in posterior.data_vars.items() if not bool((v == v[0, 0]).all())]]
+    worst: dict[str, float] = {"rhat": np.inf, "ess_bulk": 0.0, "ess_tail": 0.0}
+    if finite and moving.data_vars and posterior.sizes["draw"] >= 4:
+        worst["rhat"] = _extreme(azs.rhat(moving), max)
+        worst["ess_bulk"] = _extreme(azs.ess(moving, method="bulk"), min)
+        worst["ess_tail"] = _extreme(azs.ess(moving, method="tail"), min)
+    energy = stats["energy"].values
+    spread = energy.var(axis=1)
+    bfmi = np.divide(np.square(np.diff(energy, axis=1)).mean(axis=1), spread, out=np.zeros_like(spread), where=spread > 0)
+    depth = stats["maxdepth_reached"].mean() if "maxdepth_reached" in stats else 0.0
+    return {
+        **worst,
+        "divergences": float(stats["diverging"].mean()),
+        "bfmi": float(bfmi.min()),
+        "depth": float(depth),
+        "chains": float(posterior.sizes["chain"]),
+        "draws": float(posterior.sizes["draw"] * posterior.sizes["chain"]),
+        "finite": float(finite),
+        "stuck": float((spread == 0).any()),
+    }
+
+
+def _extreme(values: xr.Dataset, choose: Any) -> float:
+    per_variable = [np.asarray(v.values, dtype=float).ravel() for v in values.data_vars.values()]
+    flat = np.concatenate(per_variable)
+    return float(choose(flat[np.isfinite(flat)], default=np.nan))
+
+
+def misses(figures: Mapping[str, float], gate: Gate) -> tuple[str, ...]:
+    """List where the figures miss a gate.
+
+    Parameters
+    ----------
+    figures : mapping of str to float
+        From :func:`figures_of`.
+    gate : Gate
+        Thresholds.
+
+    Returns
+    -------
+    tuple of str
+        One reason for each missed threshold, in words with both numbers.
+
+    Examples
+    --------
+    >>> good = dict(rhat=1.0, ess_bulk=900, ess_tail=900, divergences=0, bfmi=1, depth=0, chains=4, finite=1, stuck=0)
+    >>> misses(good | {"rhat": 1.2}, OK)
+    ('R-hat 1.200 is above 1.01',)
+    """
+    found = []
+    if not figures["rhat"] <= gate.rhat:
+        found.append(f"R-hat {figures['rhat']:.3f} is above {gate.rhat}")
+    for kind in ("bulk", "tail"):
+        ess = figures[f"ess_{kind}"]
+        if not ess >= gate.ess:
+            found.append(f"{kind} effective sample size {ess:.0f} is below {gate.ess:.0f}")
+    if figures["divergences"] > gate.divergences:
+        found.append(f"{figures['divergences']:.2%} of draws diverged, {gate.divergences:.1%} allowed")
+    if figures["bfmi"] < gate.bfmi:
+        found.append(f"E-BFMI {figures['bfmi']:.2f} is below {gate.bfmi}")
+    if figures["depth"] >= gate.depth:
+        found.append(f"{figures['depth']:.1%} of draws hit the tree depth limit")
+    return tuple(found)
+
+
+def judge(figures: Mapping[str, float]) -> tuple[Verdict, tuple[str, ...]]:
+    """Give the verdict on a set of figures.
+
+    Parameters
+    ----------
+    figures : mapping of str to float
+        From :func:`figures_of`.
+
+    Returns
+    -------
+    verdict : {"ok", "flagged", "refused"}
+        The strictest gate that is passed.
+    reasons : tuple of str
+        What keeps it from ``ok``.
+
+    Examples
+    --------
+    >>> good = dict(rhat=1.0, ess_bulk=900, ess_tail=900, divergences=0, bfmi=1, depth=0, chains=4, finite=1, stuck=0)
+    >>> judge(good)
+    ('ok', ())
+    >>> judge(good | {"chains": 1})[0]
+    'refused'
+    """
+    broken = []
+    if not figures["finite"]:
+        broken.append("a draw is not finite")
+    if figures["stuck"]:
+        broken.append("a chain did not move")
+    if figures["chains"] < 2:
+        broken.append("fewer than two chains finished")
+    reasons = (*broken, *misses(figures, OK))
+    if not reasons:
+        return "ok", ()
+    return ("refused" if broken or misses(figures, FLAGGED) else "flagged"), reasons

@@ -1,0 +1,208 @@
+"""The result of fitting: frozen, complete, one file."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.catalogue import get_model
+from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.priors import Priors
+from labelvalue.model.specification import Model
+from labelvalue.problems import StorageError
+
+SCHEMA = 1
+"""Version of the file layout; a newer one is refused."""
+
+POSITION = "constant_data"
+"""Group of the tree that holds where each slice stands: labels now, reference labels, sizes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit:
+    """Posterior of a model given runs, with everything needed to forecast from it, judge it and audit it.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        ArviZ layout: ``posterior`` (dims chain, draw, slice and, where the runs hold several, learner; always
+        ``error_now``, ``elasticity``, ``impact``, ``floor`` and the group-level parameters), ``sample_stats``,
+        ``constant_data`` (where each slice stands) and ``runs`` (the runs table).
+        Attributes of the tree: settings, versions, digest of the runs.
+    model : Model
+        The specification, with the priors that were used.
+    diagnostics : Diagnostics
+        Convergence verdict with reasons, and data flags by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> fit.posterior["impact"].dims
+    ('chain', 'draw', 'slice')
+    """
+
+    tree: xr.DataTree
+    model: Model
+    diagnostics: Diagnostics
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Draws; dims chain, draw, slice (and learner)."""
+        return self.tree[names.POSTERIOR].to_dataset()
+
+    @property
+    def position(self) -> xr.Dataset:
+        """Where each slice stands: labels now, reference labels, sizes; dims slice (and learner)."""
+        return self.tree[POSITION].to_dataset()
+
+    @property
+    def runs(self) -> xr.Dataset:
+        """The runs the fit was made from; dim run."""
+        return self.tree[names.RUNS].to_dataset()
+
+    @property
+    def slices(self) -> np.ndarray:
+        """Names of the slices, sorted."""
+        return self.position[names.SLICE].values
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """How the fit was made: sampler, seed, versions, digests, notes."""
+        return json.loads(self.tree.attrs["settings"])
+
+    def __repr__(self) -> str:
+        count = self.slices.size
+        return (
+            f"<labelvalue.Fit of model {self.model.name!r}: {count} slice{'s' if count != 1 else ''}, "
+            f"{self.runs.sizes[names.RUN]} runs, verdict {self.diagnostics.verdict!r}>"
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fit to one netCDF file, with its SHA-256 in a file beside it.
+
+        Bytes are made in memory, written to a temporary file, synced and renamed, so that the path holds
+        the old or the new fit, never half of one.
+
+        Parameters
+        ----------
+        path : path-like
+            Where to; ``.nc`` is customary.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+
+        Raises
+        ------
+        StorageError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from labelvalue.testing import fake_fit
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fake_fit(seed=1).save(f"{folder}/fit.nc").name
+        'fit.nc'
+        """
+        path = Path(path)
+        tree = self.tree.copy()
+        tree.attrs = {
+            **tree.attrs,
+            "schema": SCHEMA,
+            "model": self.model.name,
+            "priors": json.dumps(self.model.priors.as_dict()),
+            "diagnostics": self.diagnostics.to_json(),
+        }
+        content = bytes(tree.to_netcdf(None, engine="netcdf4"))
+        _write(path, content)
+        digest = hashlib.sha256(content).hexdigest()
+        _write(_digest_path(path), f"{digest}  {path.name}\n".encode())
+        return path
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write bytes so that the path holds all of them or what it held before."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror}). Fix: choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_fit(path: str | os.PathLike[str]) -> Fit:
+    """Load a fit that :meth:`Fit.save` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The netCDF file; its digest is expected beside it as ``<path>.sha256``.
+
+    Returns
+    -------
+    Fit
+        Equal to the one saved.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file.
+    StorageError
+        If the file was altered or cut, its digest is missing, or a newer labelvalue wrote it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.testing import fake_fit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_fit(fake_fit(seed=1).save(f"{folder}/fit.nc")).model.name
+    'power_law'
+    """
+    path = Path(path)
+    again = "Fix: make the fit again with 'labelvalue fit', or restore both files from a backup"
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file. Fix: give the path of a fit that 'labelvalue fit' wrote.")
+    try:
+        content = path.read_bytes()
+        recorded = _digest_path(path).read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: its checksum file {_digest_path(path).name} cannot be read. {again}") from error
+    if recorded[:1] != [hashlib.sha256(content).hexdigest()]:
+        raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {again}")
+    with xr.open_datatree(content, engine="netcdf4") as opened:
+        tree = opened.load()
+    attrs = dict(tree.attrs)
+    schema = int(attrs.pop("schema"))
+    if schema > SCHEMA:
+        raise StorageError(f"{path}: needs labelvalue ≥ the version that wrote schema {schema}; this one reads {SCHEMA}")
+    priors = Priors.from_dict(json.loads(attrs.pop("priors")))
+    model = dataclasses.replace(get_model(str(attrs.pop("model"))), priors=priors)
+    diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
+    tree.attrs = attrs
+    return Fit(tree=tree, model=model, diagnostics=diagnostics)

@@ -1,0 +1,275 @@
+"""Fitting: runs in, a complete and judged :class:`~labelvalue.model.fit.Fit` out."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model import checks, sampling
+from labelvalue.model.catalogue import get_model
+from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.fit import POSITION, Fit
+from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.posterior import at_now, by_slice
+from labelvalue.model.priors import Prior
+from labelvalue.model.specification import Model
+from labelvalue.problems import did_you_mean
+
+LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
+
+
+def fit(
+    runs: xr.Dataset,
+    model: str | Model = "power_law",
+    *,
+    priors: Mapping[str, Prior] | None = None,
+    labels_now: Mapping[str, int] | None = None,
+    random_seed: int = 0,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    progress: bool = True,
+) -> Fit:
+    """Fit a learning-curve model to runs.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table with dim ``run``, from :func:`labelvalue.read_runs` or :func:`labelvalue.simulate_runs`; of one
+        suite and one strategy.
+    model : str or Model
+        Name of an installed model, or the object.
+    priors : mapping of str to Prior, optional
+        Priors that replace the model's, by name.
+    labels_now : mapping of str to int, optional
+        Current labels of slices (≥ 0), where they are not the largest observed.
+    random_seed : int
+        Seed of everything random, here and in forecasts from the fit.
+    draws : int
+        Posterior draws a chain, ≥ 100; doubled once where the effective sample size falls short.
+    tune : int
+        Adaptation draws a chain, ≥ 100.
+    chains : int
+        Chains, ≥ 2.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    Fit
+        With verdict ``ok``, ``flagged`` or ``refused`` in ``.diagnostics``.
+
+    Raises
+    ------
+    ValueError
+        If the runs mix suites or strategies, a name is unknown, or a number is out of range.
+    TypeError
+        If ``runs`` is not a runs table.
+
+    References
+    ----------
+    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; the anchored form,
+    its hierarchy and its noise are described in ARCHITECTURE.md.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
+    """
+    _check_runs(runs)
+    settings = _settings(draws, tune, chains, random_seed)
+    chosen = get_model(model)
+    chosen = dataclasses.replace(chosen, priors=chosen.priors.replace(priors or {}))
+    observations = observe(runs)
+    now = _labels_now(labels_now, observations)
+    _say(progress, f"fitting {chosen.name}: {runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves; compiling")
+    built = chosen.build(observations, chosen.priors)
+    _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
+    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
+    _say(progress, f"verdict: {diagnostics.verdict}")
+    posterior = tree["posterior"].to_dataset()
+    posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_of_slice", "_of_learner"))]]
+    flags = checks.flag_slices(chosen, posterior, observations, random_seed)
+    notes = _notes(runs, observations)
+    judged = _judge_flags(dataclasses.replace(diagnostics, flags=flags))
+    stats = tree["sample_stats"].to_dataset()
+    return assemble(runs, observations, now, posterior, stats, chosen, judged, settings, notes)
+
+
+def _say(progress: bool, text: str) -> None:
+    if progress:
+        print(f"labelvalue: {text}", file=sys.stderr, flush=True)
+
+
+def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.SamplerSettings:
+    for name, value, least in (("draws", draws, 100), ("tune", tune, 100), ("chains", chains, 2), ("random_seed", random_seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} must be a whole number, got {value!r}")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
+    return sampling.SamplerSettings(draws=int(draws), tune=int(tune), chains=int(chains), random_seed=int(random_seed))
+
+
+def _check_runs(runs: xr.Dataset) -> None:
+    if not isinstance(runs, xr.Dataset) or names.RUN not in runs.dims:
+        raise TypeError(
+            f"runs must be a runs table (xarray.Dataset with dim 'run'), got {type(runs).__name__}; "
+            "make one with labelvalue.read_runs or labelvalue.simulate_runs"
+        )
+    for column in (names.SUITE, names.STRATEGY):
+        found = sorted(set(runs[column].values.astype(str)))
+        if len(found) > 1:
+            raise ValueError(
+                f"the runs hold several values of {column!r}: {', '.join(found)}; a fit takes one. "
+                f"Fix: keep one, for example runs.isel(run=runs[{column!r}].values == {found[0]!r})"
+            )
+
+
+def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr.DataArray:
+    """Current labels by curve."""
+    slices = observations[names.SLICE].values
+    largest = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).fillna(0.0)
+    now = largest.values.copy()
+    for name, labels in (given or {}).items():
+        if name not in set(slices):
+            raise ValueError(f"labels_now: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
+        if isinstance(labels, bool) or not float(labels).is_integer() or labels < 0:
+            raise ValueError(f"labels_now of slice {name!r} must be a whole number ≥ 0, got {labels!r}")
+        now[slices == name] = float(labels)
+    return xr.DataArray(now, dims=CURVE)
+
+
+def _judge_flags(diagnostics: Diagnostics) -> Diagnostics:
+    """A flag that holds for every slice is a flag of the fit."""
+    flags = list(diagnostics.flags.values())
+    for flag in (names.MOSTLY_ASSUMPTION, names.SHAPE_MISFIT, names.BORROWED):
+        if flags and all(flag in f for f in flags):
+            verdict = "flagged" if diagnostics.verdict == "ok" else diagnostics.verdict
+            reasons = (*diagnostics.reasons, f"every slice is flagged: {flag}")
+            diagnostics = dataclasses.replace(diagnostics, verdict=verdict, reasons=reasons)
+    return diagnostics
+
+
+def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
+    notes = list(json.loads(runs.attrs.get(names.NOTES, "[]")))
+    if observations.sizes[CURVE] == 1:
+        notes.append("no pooling possible: there is one curve, so the group level is the prior's")
+    return [*notes, *filter(None, [checks.composition_note(observations)])]
+
+
+def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
+    """Evaluation sampling of one run at the reference size, as a variance of log error."""
+    used = observations["used"] > 0
+    one = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
+    return one.fillna(float(one.mean()) if bool(one.notnull().any()) else 0.01)
+
+
+def assemble(
+    runs: xr.Dataset,
+    observations: xr.Dataset,
+    now: xr.DataArray,
+    posterior: xr.Dataset,
+    stats: xr.Dataset,
+    model: Model,
+    diagnostics: Diagnostics,
+    settings: sampling.SamplerSettings,
+    notes: list[str],
+) -> Fit:
+    """Put a fit together from its parts; the one place where a :class:`Fit` is made from draws.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+    now : xarray.DataArray, dim curve
+        Current labels.
+    posterior : xarray.Dataset
+        Draws of the model's variables, dims chain, draw (and curve).
+    stats : xarray.Dataset
+        Sampler statistics.
+    model : Model
+        With the priors that were used.
+    diagnostics : Diagnostics
+        Verdict and flags.
+    settings : SamplerSettings
+        Settings asked for.
+    notes : list of str
+        Notes for the report.
+
+    Returns
+    -------
+    Fit
+        Complete.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fake_fit(seed=1).settings["sampler"]
+    'nutpie'
+    """
+    position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
+        {
+            names.LABELS_NOW: now,
+            names.OTHER_LABELS_NOW: observations[names.REFERENCE_OTHER_LABELS],
+            names.ONE_RUN_VARIANCE: _one_run_variance(observations),
+            names.SHARED: observations["shared"].where(observations["used"] > 0).max(("knot", "slot")).fillna(0.0),
+        }
+    )
+    position = by_slice(position, observations)
+    named = by_slice(posterior, observations)
+    named = named.assign(at_now(named, position, model).data_vars)
+    named.attrs = {}
+    tree = xr.DataTree.from_dict(
+        {names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs}
+    )
+    tree.attrs = {
+        "settings": json.dumps(
+            {
+                "sampler": sampling.SAMPLER,
+                "random_seed": settings.random_seed,
+                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                "versions": {name: version(name) for name in LIBRARIES},
+                "runs_sha256": runs_digest(runs),
+                "source": runs.attrs.get(names.SOURCE, ""),
+                "metric": runs.attrs.get(names.METRIC, ""),
+                "upper": str(runs.attrs.get(names.UPPER, 1.0)),
+                "learners": list(dict.fromkeys(observations[names.LEARNER].values.astype(str).tolist())),
+                "notes": notes,
+            }
+        )
+    }
+    return Fit(tree=tree, model=model, diagnostics=diagnostics)
+
+
+def runs_digest(runs: xr.Dataset) -> str:
+    """Digest of the content of a runs table, whatever file it came from.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> runs_digest(fake_runs(seed=1)) == runs_digest(fake_runs(seed=1))
+    True
+    """
+    text = runs.to_dataframe().to_csv(index=False)
+    return hashlib.sha256(text.encode()).hexdigest()

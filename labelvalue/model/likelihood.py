@@ -1,0 +1,128 @@
+"""The likelihood that every curve family shares: three sources of noise, each with a name.
+
+1. *Evaluation sampling*: known from counts. Runs on one evaluation set share most of it; the share that
+   differs between runs is the ``churn``.
+2. *Training variation*: how much runs with redrawn training sets differ, shrinking with labels.
+3. *Shape discrepancy*: no real curve is exactly of any family. Log error departs from the family's curve as a
+   random walk in doublings of labels that starts at the reference size, with a scale of its own per curve.
+   It is Gaussian given its scale and is integrated out exactly, by a Kalman filter over knots.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytensor.tensor as pt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def run_variance(data: Mapping[str, Any], churn: Any, training_sd: Any, training_decay: Any) -> Any:
+    """Variance of a cell's mean log error that is not the curve's own.
+
+    Parameters
+    ----------
+    data : mapping of str to tensor
+        ``sampling_variance``, ``rounding``, ``shared``, ``runs`` and ``log_total_ratio``, dims (curve, knot, slot).
+    churn : tensor, scalar
+        Share of the evaluation sampling that differs between runs on one evaluation set, in (0, 1).
+    training_sd : tensor, dim (curve, 1, 1)
+        Standard deviation of log error between training runs at the reference size.
+    training_decay : tensor, scalar
+        Power of training-set size by which that variance shrinks.
+
+    Returns
+    -------
+    tensor, dims (curve, knot, slot)
+        Variance of the mean over the cell's runs.
+
+    Examples
+    --------
+    >>> data = dict(sampling_variance=1.0, rounding=0.0, shared=0.0, runs=2.0, log_total_ratio=0.0)
+    >>> float(run_variance(data, 0.5, 0.2, 1.0).eval())
+    1.02
+    """
+    sampling = data["sampling_variance"] * (1.0 - data["shared"] * (1.0 - churn))
+    training = training_sd**2 * pt.exp(-training_decay * data["log_total_ratio"]) / data["runs"]
+    return sampling + training + data["rounding"]
+
+
+def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
+    """Log-likelihood of the scatter between the runs of each cell (Gaussian sums of squares).
+
+    Parameters
+    ----------
+    data : mapping of str to tensor
+        ``scatter``, ``scatter_df``, ``runs``, dims (curve, knot, slot).
+    variance : tensor, dims (curve, knot, slot)
+        Variance of the cell's mean.
+
+    Returns
+    -------
+    tensor, scalar
+        Sum over cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = dict(scatter=np.full((1, 1, 1), 2.0), scatter_df=np.ones((1, 1, 1)), runs=np.ones((1, 1, 1)))
+    >>> float(scatter_loglikelihood(data, np.ones((1, 1, 1))).eval())
+    -1.0
+    """
+    one_run = variance * data["runs"]
+    return -0.5 * pt.sum(data["scatter_df"] * pt.log(one_run) + data["scatter"] / one_run)
+
+
+def walk_loglikelihood(residual: Any, variance: Any, used: Any, distance: Any, walk_sd: Any, knots: int) -> Any:
+    """Log-likelihood of residuals around a curve with a random-walk discrepancy, the walk integrated out.
+
+    Parameters
+    ----------
+    residual : tensor, dims (curve, knot, slot)
+        Observed minus expected log error.
+    variance : tensor, dims (curve, knot, slot)
+        Noise variance of each residual.
+    used : array, dims (curve, knot, slot)
+        1 where a cell exists, 0 where the layout is padded.
+    distance : array, dims (curve, knot)
+        Doublings below the reference size, increasing along ``knot``.
+    walk_sd : tensor, dim (curve)
+        Standard deviation that the walk gains over one doubling.
+    knots : int
+        Length of dim ``knot``; the filter is unrolled over it.
+
+    Returns
+    -------
+    tensor, dim (curve)
+        Log-likelihood of each curve.
+
+    References
+    ----------
+    Durbin and Koopman (2012), "Time Series Analysis by State Space Methods", the local level model, with
+    several observations a step collected in information form.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1, 1))
+    >>> float(walk_loglikelihood(0 * one, one, one, np.zeros((1, 1)), np.ones(1), 1).eval()[0].round(4))
+    -0.9189
+    """
+    precision = used / variance
+    weight = pt.sum(precision, axis=2)
+    pull = pt.sum(precision * residual, axis=2)
+    square = pt.sum(precision * residual**2, axis=2)
+    constant = 0.5 * pt.sum(used * (pt.log(precision + (1.0 - used)) - 1.8378770664093453), axis=(1, 2))
+    loglikelihood, mean, spread, before = constant, 0.0, 0.0, 0.0
+    for knot in range(knots):
+        spread = spread + walk_sd**2 * (distance[:, knot] - before)
+        before = distance[:, knot]
+        w, innovation = weight[:, knot], pull[:, knot] - mean * weight[:, knot]
+        total = 1.0 + spread * w
+        step = spread / total
+        loglikelihood += -0.5 * (
+            pt.log(total) + square[:, knot] - 2.0 * mean * pull[:, knot] + mean**2 * w - step * innovation**2
+        )
+        mean, spread = mean + step * innovation, step
+    return loglikelihood

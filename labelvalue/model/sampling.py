@@ -1,0 +1,179 @@
+"""Sampling with nutpie, with the retries that the convergence gate asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from labelvalue.model.diagnostics import OK, Diagnostics, figures_of, judge
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+SAMPLER = "nutpie"
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplerSettings:
+    """What one attempt at sampling uses.
+
+    Parameters
+    ----------
+    draws : int
+        Draws kept a chain.
+    tune : int
+        Draws a chain spends on adaptation first.
+    chains : int
+        Chains; at least two are needed for a verdict.
+    target_accept : float
+        Acceptance that step-size adaptation aims at, in (0, 1).
+    random_seed : int
+        Seed; the same seed gives the same draws on the same machine class and versions.
+
+    Examples
+    --------
+    >>> SamplerSettings().chains
+    4
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.95
+    random_seed: int = 0
+
+
+def compile_model(model: pm.Model) -> Any:
+    """Compile a PyMC model for nutpie.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From a model's ``build``.
+
+    Returns
+    -------
+    nutpie.CompiledModel
+        Can be sampled again with other data of the same shape, through ``with_data``.
+
+    Examples
+    --------
+    >>> compile_model(model)  # doctest: +SKIP
+    """
+    import nutpie
+
+    return nutpie.compile_pymc_model(model)
+
+
+def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = False) -> xr.DataTree:
+    """Run the sampler once.
+
+    Parameters
+    ----------
+    compiled : nutpie.CompiledModel
+        From :func:`compile_model`.
+    settings : SamplerSettings
+        How.
+    progress : bool
+        Whether to show nutpie's progress.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``.
+
+    Examples
+    --------
+    >>> sample_once(compiled, SamplerSettings())  # doctest: +SKIP
+    """
+    import nutpie
+
+    return nutpie.sample(
+        compiled,
+        draws=settings.draws,
+        tune=settings.tune,
+        chains=settings.chains,
+        seed=settings.random_seed,
+        target_accept=settings.target_accept,
+        progress_bar=progress,
+        save_warmup=False,
+    )
+
+
+def next_attempt(
+    settings: SamplerSettings, figures: Mapping[str, float], tried: frozenset[str]
+) -> tuple[str, SamplerSettings] | None:
+    """Decide what to try next.
+
+    Divergences or low E-BFMI: smaller steps and twice the tuning. R-hat or effective sample size short: twice the
+    draws. Each at most once.
+
+    Parameters
+    ----------
+    settings : SamplerSettings
+        Those of the last attempt.
+    figures : mapping of str to float
+        Of the last attempt, from :func:`labelvalue.model.diagnostics.figures_of`.
+    tried : frozenset of str
+        Remedies used so far.
+
+    Returns
+    -------
+    tuple of (str, SamplerSettings), or None
+        Remedy and settings; ``None`` where nothing is left to try.
+
+    Examples
+    --------
+    >>> figures = dict(rhat=1.03, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0)
+    >>> next_attempt(SamplerSettings(), figures, frozenset())[0]
+    'twice the draws'
+    """
+    rough = figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi
+    if rough and "smaller steps" not in tried:
+        return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
+    short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
+    if short and "twice the draws" not in tried:
+        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws)
+    return None
+
+
+def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False) -> tuple[xr.DataTree, Diagnostics]:
+    """Sample a model until the convergence gate is passed or nothing is left to try.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From a model's ``build``.
+    settings : SamplerSettings
+        Of the first attempt.
+    progress : bool
+        Whether to show the sampler's progress.
+
+    Returns
+    -------
+    tree : xarray.DataTree
+        Draws of the last attempt, never of the luckiest.
+    diagnostics : Diagnostics
+        Verdict, figures and all attempts.
+
+    Examples
+    --------
+    >>> sample(model, SamplerSettings())  # doctest: +SKIP
+    """
+    compiled = compile_model(model)
+    attempts: list[dict[str, Any]] = []
+    tried: frozenset[str] = frozenset()
+    remedy = "first attempt"
+    while True:
+        tree = sample_once(compiled, settings, progress=progress)
+        figures = figures_of(tree)
+        verdict, reasons = judge(figures)
+        attempts.append({"remedy": remedy, **dataclasses.asdict(settings), "verdict": verdict, "reasons": list(reasons)})
+        following = None if verdict == "ok" else next_attempt(settings, figures, tried)
+        if following is None:
+            return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
+        remedy, settings = following
+        tried |= {remedy}

@@ -1,0 +1,55 @@
+"""What a model is: a name, priors, and functions of observations and parameters. Nothing about sampling."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from labelvalue.model.priors import Priors
+
+if TYPE_CHECKING:
+    import pymc as pm
+    import xarray as xr
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A learning-curve model: what ``models/`` holds, and what a user's own package may add.
+
+    Parameters
+    ----------
+    name : str
+        The name of its entry point in the group ``labelvalue.models``.
+    description : str
+        One sentence for people.
+    priors : Priors
+        Default priors.
+    build : callable
+        ``build(observations, priors) -> pymc.Model``; knows nothing of chains, files or plots.
+        ``observations`` is what :func:`labelvalue.model.observations.observe` returns.
+    curve : callable
+        ``curve(log_ratio, parameters) -> log error relative to the reference``: plain arithmetic on floats, tensors
+        and DataArrays; ``parameters`` maps the names in ``curve_parameters`` to values.
+    slope : callable
+        ``slope(log_ratio, parameters) -> elasticity with respect to effective labels``.
+    floor_share : callable
+        ``floor_share(parameters) -> share of the error at the reference size that stays for ever``.
+    curve_parameters : tuple of str
+        Posterior variables with dim ``curve`` that ``curve`` and ``slope`` read.
+
+    Examples
+    --------
+    >>> from labelvalue.model.catalogue import get_model
+    >>> get_model("power_law").curve_parameters
+    ('curve_elasticity', 'floor_share')
+    """
+
+    name: str
+    description: str
+    priors: Priors
+    build: Callable[[xr.Dataset, Priors], pm.Model]
+    curve: Callable[[Any, Any], Any]
+    slope: Callable[[Any, Any], Any]
+    floor_share: Callable[[Any], Any]
+    curve_parameters: tuple[str, ...]

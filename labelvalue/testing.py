@@ -1,0 +1,218 @@
+"""Runs and fits without training or sampling: for tests of one's own code and for trying the API.
+
+The runs are simulated from curves with known parameters (:func:`fake_truth`); the fit holds draws scattered around
+those parameters, not a posterior.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.catalogue import get_model
+from labelvalue.model.checks import draw_prior
+from labelvalue.model.curves import log_effective_labels, power_law
+from labelvalue.model.diagnostics import Diagnostics, figures_of
+from labelvalue.model.fit import Fit
+from labelvalue.model.fitting import assemble
+from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.sampling import SamplerSettings
+from labelvalue.observe import read_runs
+
+SLICES = ("east", "north", "south", "west")
+
+
+def fake_truth(
+    seed: int = 0, *, slices: tuple[str, ...] = SLICES, learners: tuple[str, ...] = ("default",)
+) -> xr.Dataset:
+    """Draw the parameters that :func:`fake_runs` simulates from.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    slices : tuple of str
+        Names of the slices.
+    learners : tuple of str
+        Names of the learners.
+
+    Returns
+    -------
+    xarray.Dataset, dims slice and learner
+        ``error_reference``, ``curve_elasticity``, ``floor_share``, ``training_sd`` and scalar ``transfer``; the
+        reference is the largest size.
+
+    Examples
+    --------
+    >>> fake_truth(seed=1)["curve_elasticity"].dims
+    ('slice', 'learner')
+    """
+    rng = np.random.default_rng([seed, 1])
+    shape = (len(slices), len(learners))
+    dims = (names.SLICE, names.LEARNER)
+    return xr.Dataset(
+        {
+            names.ERROR_REFERENCE: (dims, np.exp(rng.normal(-1.8, 0.4, shape))),
+            names.CURVE_ELASTICITY: (dims, np.exp(rng.normal(-1.5, 0.3, shape))),
+            names.FLOOR_SHARE: (dims, rng.uniform(0.2, 0.6, shape)),
+            names.TRAINING_SD: (dims, np.exp(rng.normal(-3.3, 0.3, shape))),
+            names.TRANSFER: 0.1,
+        },
+        coords={names.SLICE: list(slices), names.LEARNER: list(learners)},
+    )
+
+
+def fake_runs(
+    seed: int = 0,
+    *,
+    slices: tuple[str, ...] = SLICES,
+    learners: tuple[str, ...] = ("default",),
+    sizes: tuple[int, ...] = (125, 250, 500, 1000, 2000, 4000, 8000),
+    replicates: int = 4,
+    trials: int = 2000,
+) -> xr.Dataset:
+    """Simulate a runs table from known curves, with evaluation and training noise.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    slices : tuple of str
+        Names of the slices.
+    learners : tuple of str
+        Names of the learners.
+    sizes : tuple of int
+        Labels of all slices together in a training set; how they fall on slices varies between replicates.
+    replicates : int
+        Training sets of each size.
+    trials : int
+        Size of each run's evaluation set.
+
+    Returns
+    -------
+    xarray.Dataset
+        Runs table with dim run, as :func:`labelvalue.read_runs` returns it.
+
+    Examples
+    --------
+    >>> fake_runs(seed=1).sizes["run"]
+    112
+    """
+    truth = fake_truth(seed, slices=slices, learners=learners)
+    rng = np.random.default_rng([seed, 2])
+    rows = []
+    largest = max(sizes)
+    for replicate in range(replicates):
+        weights = rng.dirichlet(np.full(len(slices), 6.0))
+        for size in sizes:
+            labels = np.maximum(np.round(size * weights).astype(int), 1)
+            for i, name in enumerate(slices):
+                own, other = int(labels[i]), int(labels.sum() - labels[i])
+                for learner in learners:
+                    at = truth.sel({names.SLICE: name, names.LEARNER: learner})
+                    share = largest / len(slices)
+                    worth = float(at[names.TRANSFER])
+                    ratio = log_effective_labels(own, other, worth) - log_effective_labels(
+                        share, largest - share, worth
+                    )
+                    shape = power_law(ratio, float(at[names.CURVE_ELASTICITY]), float(at[names.FLOOR_SHARE]))
+                    noise = float(at[names.TRAINING_SD]) * np.sqrt(largest / size) * rng.normal()
+                    error = float(at[names.ERROR_REFERENCE]) * np.exp(shape + noise)
+                    wrong = rng.binomial(trials, min(error, 0.95))
+                    rows.append((name, own, other, wrong, trials, replicate, learner))
+    columns = (names.SLICE, names.LABELS, names.OTHER_LABELS, names.ERRORS, names.TRIALS, names.REPLICATE, names.LEARNER)
+    return read_runs(pd.DataFrame(rows, columns=list(columns)))
+
+
+def fake_fit(
+    seed: int = 0,
+    *,
+    slices: tuple[str, ...] = SLICES,
+    learners: tuple[str, ...] = ("default",),
+    chains: int = 4,
+    draws: int = 250,
+    verdict: str = "ok",
+) -> Fit:
+    """Make a fit without sampling: draws scattered around the truth that the runs were simulated from.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    slices : tuple of str
+        Names of the slices.
+    learners : tuple of str
+        Names of the learners.
+    chains, draws : int
+        Size of the pretended posterior.
+    verdict : {"ok", "flagged", "refused"}
+        Verdict that the fit shall carry.
+
+    Returns
+    -------
+    Fit
+        With everything a real one has.
+
+    Examples
+    --------
+    >>> fake_fit(seed=1, learners=("a", "b")).posterior["impact"].dims
+    ('chain', 'draw', 'slice', 'learner')
+    """
+    runs = fake_runs(seed, slices=slices, learners=learners)
+    observations = observe(runs)
+    model = get_model("power_law")
+    truth = fake_truth(seed, slices=slices, learners=learners)
+    posterior = _scattered(truth, observations, seed, chains, draws)
+    for name, prior in model.priors.items():
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+        narrow = draw_prior(prior, chains * draws, rng).reshape(chains, draws)
+        posterior[name] = (names.CHAIN, names.DRAW), narrow
+    now = observations[names.LABELS].where(observations["used"] > 0).max(("knot", "slot"))
+    rng = np.random.default_rng([seed, 4])
+    stats = xr.Dataset(
+        {
+            "diverging": ((names.CHAIN, names.DRAW), np.zeros((chains, draws), dtype=bool)),
+            "energy": ((names.CHAIN, names.DRAW), rng.normal(size=(chains, draws))),
+        }
+    )
+    made = assemble(
+        runs, observations, now.rename(None), posterior, stats, model, Diagnostics("ok", (), {}), SamplerSettings(), []
+    )
+    reasons = () if verdict == "ok" else ("a verdict given by hand, for tests",)
+    attempt = {"remedy": "first attempt", "verdict": verdict, "reasons": list(reasons), "random_seed": seed}
+    diagnostics = Diagnostics(
+        verdict,  # type: ignore[arg-type]
+        reasons,
+        figures_of(made.tree),
+        attempts=(attempt,),
+        flags={name: () for name in sorted(slices)},
+    )
+    return Fit(tree=made.tree, model=made.model, diagnostics=diagnostics)
+
+
+def _scattered(truth: xr.Dataset, observations: xr.Dataset, seed: int, chains: int, draws: int) -> xr.Dataset:
+    """Draws around the truth, dims chain, draw, curve."""
+    rng = np.random.default_rng([seed, 3])
+    curves = observations.sizes[CURVE]
+    where = {
+        names.SLICE: xr.DataArray(observations[names.SLICE].values.astype(str), dims=CURVE),
+        names.LEARNER: xr.DataArray(observations[names.LEARNER].values.astype(str), dims=CURVE),
+    }
+    at = truth.sel(where).drop_vars([names.SLICE, names.LEARNER])
+    widths = {names.ERROR_REFERENCE: 0.03, names.CURVE_ELASTICITY: 0.2, names.TRAINING_SD: 0.2, names.FLOOR_SHARE: 0.1}
+    dims = (names.CHAIN, names.DRAW, CURVE)
+    out = xr.Dataset(
+        {
+            name: at[name] * xr.DataArray(np.exp(rng.normal(0.0, sd, (chains, draws, curves))), dims=dims)
+            for name, sd in widths.items()
+        }
+    )
+    out[names.FLOOR_SHARE] = out[names.FLOOR_SHARE].clip(0.01, 0.95)
+    out[names.DISCREPANCY] = dims, np.exp(rng.normal(-3.5, 0.3, (chains, draws, curves)))
+    out[names.TRANSFER] = dims, float(truth[names.TRANSFER]) + rng.normal(0.0, 0.03, (chains, draws, curves))
+    ordered = out.transpose(*dims)
+    return ordered.assign_coords({names.CHAIN: np.arange(chains), names.DRAW: np.arange(draws)})
