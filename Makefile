@@ -11,11 +11,14 @@ RUN  := .venv/ready-$(HASH)
 DEV  := .venv/ready-dev-$(HASH)
 PY   := .venv/bin/python
 
-# The first Python that runs, is new enough and can make environments. A name on PATH proves nothing: version
-# managers leave shims that fail when called, and some systems split ensurepip off. PYTHON=... goes first.
-FIND_PYTHON = for p in $$PYTHON python3.14 python3.13 python3.12 python3 python; do \
-	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1 \
-	&& echo "$$p" && break; done
+# The first Python on PATH that runs, is new enough and can make environments. A name on PATH proves nothing:
+# version managers leave shims that fail when called, and some systems split ensurepip off. So each is tried, a
+# shim's namesakes further along included. PYTHON=... goes first.
+FIND_PYTHON = { IFS=:; echo "$$PYTHON"; \
+	for name in python3.14 python3.13 python3.12 python3 python; do for folder in $$PATH; do \
+	[ -x "$$folder/$$name" ] && echo "$$folder/$$name"; done; done; } | while read -r python; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' </dev/null >/dev/null 2>&1 \
+	&& echo "$$python" && break; done
 
 # $(call install,WHAT): WHAT into .venv, with uv where it is installed, else with venv and pip.
 define install
