@@ -46,14 +46,10 @@ def load() -> tuple[pd.DataFrame, pd.Series]:
     return features.astype(dict.fromkeys(text, "category")), rows["income"]
 
 
-def make(
-    sizes: tuple[int, ...] = SIZES, replicates: int = REPLICATES, n_jobs: int = 1
-) -> xr.Dataset:
+def make(sizes: tuple[int, ...] = SIZES, replicates: int = REPLICATES, n_jobs: int = 1) -> xr.Dataset:
     """Return the runs, without the two columns that no second computation repeats."""
     features, income = load()
-    classifier = HistGradientBoostingClassifier(
-        categorical_features="from_dtype", early_stopping=False
-    )
+    classifier = HistGradientBoostingClassifier(categorical_features="from_dtype", early_stopping=False)
     runs = lv.simulate_runs(
         classifier,
         features,

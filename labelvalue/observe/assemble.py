@@ -20,9 +20,7 @@ DATAFRAME = "DataFrame"
 """``source`` of runs that came from no file."""
 
 
-def assemble(
-    columns: Columns, metric: Metric, form: Form, *, source: str, sha256: str | None
-) -> xr.Dataset:
+def assemble(columns: Columns, metric: Metric, form: Form, *, source: str, sha256: str | None) -> xr.Dataset:
     """Sort the rows, derive the error, and describe it all in attrs."""
     arrays = _arrays(columns, form)
     arrays = _sorted(arrays)

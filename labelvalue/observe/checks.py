@@ -153,6 +153,4 @@ def note_direction(
     if last and np.median(last) > 0.5:
         other = "accuracy" if metric.direction == "lower" else "error rate"
         article = "an"
-        notes.append(
-            f"error rises with labels in every slice: is {metric.name!r} really {article} {other}?"
-        )
+        notes.append(f"error rises with labels in every slice: is {metric.name!r} really {article} {other}?")

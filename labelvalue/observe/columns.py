@@ -51,9 +51,7 @@ class Columns:
         """Record a problem with one cell."""
         self.faulty.add(row)
         line = self.lines[row]
-        problem = Problem(
-            file=self.file, line=line, column=column, value=value, why=why, fix=fix
-        )
+        problem = Problem(file=self.file, line=line, column=column, value=value, why=why, fix=fix)
         self.problems.append(problem)
 
     def keep(self, rows: Iterable[int]) -> None:

@@ -170,9 +170,7 @@ def _rows(stream: IO[str], separator: str, file: str) -> Iterator[tuple[int, lis
             yield line, row
 
 
-def _broken(
-    stream: IO[str], first: int, last: int, separator: str, file: str, error: str
-) -> Problem:
+def _broken(stream: IO[str], first: int, last: int, separator: str, file: str, error: str) -> Problem:
     """Say which quote a record on lines ``first`` to ``last`` fails to close."""
     opened = _last_quote(stream, first, last, separator)
     if "field larger" in error and opened in (None, last):

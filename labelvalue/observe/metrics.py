@@ -101,9 +101,7 @@ def choose_metric(
         if counts:
             return COUNTS
         known = ", ".join(CATALOGUE)
-        return [
-            Problem(file=file, why=f"metric is not named; one of {known}", fix="give metric='…'")
-        ]
+        return [Problem(file=file, why=f"metric is not named; one of {known}", fix="give metric='…'")]
     if name in CATALOGUE:
         metric = CATALOGUE[name]
         problems = _contradictions(metric, direction, bounds, file)
@@ -143,9 +141,7 @@ def _contradictions(
     return [Problem(file=file, why=why, fix="leave direction and bounds out, or take another name")]
 
 
-def _custom_problems(
-    name: str, direction: str, bounds: tuple[float, float], file: str
-) -> list[Problem]:
+def _custom_problems(name: str, direction: str, bounds: tuple[float, float], file: str) -> list[Problem]:
     problems = []
     if direction not in ("lower", "higher"):
         why = f"direction {quote(direction)} is not known"

@@ -5,15 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
-
-T = TypeVar("T")
 
 EVERY = 5.0
 """Seconds between plain lines."""
 
 
-def track(items: Iterable[T], total: int, what: str, *, show: bool) -> Iterator[T]:
+def track[T](items: Iterable[T], total: int, what: str, *, show: bool) -> Iterator[T]:
     """Yield ``items`` and show how many of ``total`` are done."""
     if not show:
         yield from items
@@ -23,14 +20,14 @@ def track(items: Iterable[T], total: int, what: str, *, show: bool) -> Iterator[
         yield from _lines(items, total, what)
 
 
-def _bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+def _bar[T](items: Iterable[T], total: int, what: str) -> Iterator[T]:
     from rich.console import Console
     from rich.progress import track as bar
 
     yield from bar(items, total=total, description=what, console=Console(stderr=True))
 
 
-def _lines(items: Iterable[T], total: int, what: str) -> Iterator[T]:
+def _lines[T](items: Iterable[T], total: int, what: str) -> Iterator[T]:
     start = last = time.monotonic()
     for done, item in enumerate(items, start=1):
         yield item

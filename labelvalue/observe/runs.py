@@ -8,6 +8,7 @@ import zoneinfo
 import pandas as pd
 import xarray as xr
 
+from labelvalue import names
 from labelvalue.observe.assemble import assemble
 from labelvalue.observe.checks import (
     check_evaluation_sets,
@@ -20,9 +21,8 @@ from labelvalue.observe.checks import (
 )
 from labelvalue.observe.columns import Columns, check_classes, parse_columns
 from labelvalue.observe.metrics import Metric, choose_metric
-from labelvalue.observe.schema import COLUMNS, KEY, Form, read_header
+from labelvalue.observe.schema import COLUMNS, Form, read_header
 from labelvalue.observe.tables import read_table
-from labelvalue import names
 from labelvalue.problems import InputError, Problem
 
 
@@ -180,9 +180,7 @@ def _check_types(
         raise TypeError(f"encoding must be text, not {type(encoding).__name__}")
 
 
-def _check_flags(
-    drop_missing: object, merge_similar_slices: object, classes: object, bounds: object
-) -> None:
+def _check_flags(drop_missing: object, merge_similar_slices: object, classes: object, bounds: object) -> None:
     flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
     for name, value in flags.items():
         if not isinstance(value, bool):
@@ -191,6 +189,11 @@ def _check_flags(
         raise TypeError(f"classes must be a whole number, not {type(classes).__name__}")
     if isinstance(classes, int) and classes < 2:
         raise InputError([Problem(why=f"{classes} classes", fix="give a number ≥ 2")])
-    pair = isinstance(bounds, tuple | list) and len(bounds) == 2
-    if bounds is not None and not (pair and all(isinstance(b, int | float) for b in bounds)):
+    if bounds is not None and not _is_pair(bounds):
         raise TypeError("bounds must be two numbers, (lowest, highest)")
+
+
+def _is_pair(bounds: object) -> bool:
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        return False
+    return all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)

@@ -122,9 +122,7 @@ def default_sizes(pool: int) -> list[int]:
     return sorted({int(n) for n in sizes if n <= pool})
 
 
-def nested_order(
-    slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator
-) -> np.ndarray:
+def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
     """Return an order of rows whose first n, for each size n, are one training set.
 
     Rows are drawn without replacement. Each slice has a weight for the replicate and another for

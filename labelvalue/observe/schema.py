@@ -90,9 +90,7 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
         if name in COLUMNS:
             continue
         near = _one_edit_away(name)
-        if name in DERIVED and (near is None or near in present):
-            ignored.append(name)
-        elif near is None:
+        if near is None or (name in DERIVED and near in present):
             ignored.append(name)
         elif near not in missing:
             why = f"unknown column {name!r}; did you mean {near!r}?"

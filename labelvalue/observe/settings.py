@@ -105,7 +105,7 @@ def make_split(
             rows = np.flatnonzero(rows)
         if rows.ndim != 1 or rows.dtype.kind not in "iu":
             raise TypeError("evaluation must hold row positions, or a mask as long as y")
-        if rows.size and not (0 <= rows.min() and rows.max() < slices.size):
+        if rows.size and not (rows.min() >= 0 and rows.max() < slices.size):
             why = f"evaluation rows outside 0 … {slices.size - 1}"
             raise InputError([Problem(why=why, fix="give positions in X")])
         split = split_by_rows(slices, rows.astype(np.int64))

@@ -181,10 +181,7 @@ def _train_all(
     held_rows = np.concatenate(list(split.evaluation.values()))
     ends = np.cumsum([rows.size for rows in split.evaluation.values()])
     starts = np.concatenate([[0], ends[:-1]])
-    held = {
-        name: slice(int(a), int(b))
-        for name, a, b in zip(split.evaluation, starts, ends, strict=True)
-    }
+    held = {name: slice(int(a), int(b)) for name, a, b in zip(split.evaluation, starts, ends, strict=True)}
     x_held, y_held = take(X, held_rows), np.asarray(take(y, held_rows))
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
     return parallel(

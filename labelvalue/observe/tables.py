@@ -130,7 +130,7 @@ def _is_foreign(path: Path, head: bytes, last: bytes) -> bool:
         try:
             for _ in pickletools.genops(stream):
                 pass
-        except Exception:  # noqa: BLE001 (anything at all means: not a pickle)
+        except Exception:  # anything at all means: not a pickle
             return False
         return not stream.read(1)
 

@@ -22,7 +22,7 @@ def written_columns(runs: xr.Dataset) -> list[str]:
 
 
 def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
-    """Return the table as CSV: commas, ``\\n``, shortest exact numbers, UTC times with ``Z``."""
+    """Return the table as CSV: commas, line feeds, shortest exact numbers, UTC times with ``Z``."""
     columns = written_columns(runs)
     guard = _FORMULA if spreadsheet else _GUARDED
     cells = [_texts(runs[name].values, name, guard) for name in columns]

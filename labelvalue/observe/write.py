@@ -16,9 +16,7 @@ from labelvalue.observe.text import to_csv, written_columns
 from labelvalue.problems import InputError, Problem, StorageError
 
 
-def write_runs(
-    runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False
-) -> Path:
+def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False) -> Path:
     """Write runs as CSV or Parquet, by the suffix of ``path``.
 
     ``read_runs`` of the file gives the same variables, with the same ``metric``, ``direction`` and
