@@ -128,6 +128,8 @@ MOSTLY_ASSUMPTION = "mostly assumption"
 """The posterior of the impact is about as wide as its prior."""
 SHAPE_MISFIT = "curve shape does not fit"
 """The observed curve is one that the model would hardly produce."""
+BEYOND_VALIDATED = "beyond validated distance"
+"""The size lies further from the data than forecasts were checked on real curves."""
 
 # --- groups of a fit's tree -----------------------------------------------------------------------
 POSTERIOR = "posterior"

@@ -1,0 +1,205 @@
+"""Draws to tables: the one place where forecasts become numbers that people read."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import arviz_stats as azs
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+
+MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
+P_POSITIVE, P_NEVER, MCSE = "p_positive", "p_never", "mcse"
+CI_KIND = "eti"
+"""Equal-tailed: as much probability below the interval as above it."""
+
+GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
+SAMPLE = (names.CHAIN, names.DRAW)
+
+# Quantiles between a finite and an infinite draw are infinite; this stands for infinity while they are interpolated.
+_NEVER, _FAR = 1e300, 1e200
+
+
+def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Summarise draws of a forecast: one row a slice (and learner) and budget, size or target.
+
+    Interval ends come from the draws themselves (``arviz_stats.eti``), never from a rounded table. Rows are sorted
+    by slice and learner, then stand in the order of the budgets given; none is left out.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Forecast with dims chain and draw, any of slice and learner, and at most the dims of its own (budget, labels,
+        target); as ``predict_gain``, ``predict_observed_gain``, ``predict_error``, ``impact`` and ``labels_needed``
+        return it.
+    ci_prob : float
+        Probability of the equal-tailed interval, between 0 and 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns: the dims; ``mean`` (none for ``labels_needed``, whose draws may be infinite), ``median``, ``lower`` and
+        ``upper`` in the unit of the draws; ``p_positive``, P(gain > 0), for gains; ``p_never``, the share of draws that
+        never reach the target, for ``labels_needed``; ``mcse``, Monte Carlo standard error of the mean (of the median
+        for ``labels_needed``); ``doublings`` beyond the data where the draws know it; ``flags`` of the slice and,
+        where it applies, ``beyond validated distance``. Attributes: ``ci_kind``, ``ci_prob``, ``name``, ``unit``, ``metric``,
+        ``verdict`` of the fit, ``notes`` (list of str).
+
+    Raises
+    ------
+    TypeError
+        If ``draws`` is no DataArray.
+    ValueError
+        If it lacks chain or draw, or ``ci_prob`` is not between 0 and 1.
+
+    References
+    ----------
+    Vehtari et al. (2021), "Rank-normalization, folding, and localization", Bayesian Analysis 16, for the Monte Carlo
+    standard error.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue.testing import fake_fit
+    >>> table = summarise(predict_gain(fake_fit(seed=1), budgets=[500, 2000]))
+    >>> table[["slice", "budget"]].iloc[0].tolist(), table.attrs["ci_prob"]
+    (['east', 500], 0.9)
+    """
+    _check(draws, ci_prob)
+    curve = [d for d in (names.SLICE, names.LEARNER) if d in draws.dims]
+    others = [d for d in draws.dims if d not in (*SAMPLE, *curve)]
+    for dim in curve:
+        draws = draws.isel({dim: np.argsort(draws[dim].values.astype(str), kind="stable")})
+    cells = [*curve, *others]
+    draws = draws.transpose(*SAMPLE, *cells)
+    columns = _labels(draws, cells) | {n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob).items()}
+    like = draws.isel({d: 0 for d in SAMPLE}, drop=True)
+    if names.DOUBLINGS in draws.coords:
+        columns[names.DOUBLINGS] = _spread(draws[names.DOUBLINGS], like)
+    table = pd.DataFrame(columns)
+    table[names.FLAGS] = _flags(draws, like, columns.get(names.DOUBLINGS))
+    table.attrs = {
+        names.CI_KIND: CI_KIND,
+        names.CI_PROB: float(ci_prob),
+        "name": str(draws.name),
+        names.UNIT: draws.attrs.get(names.UNIT, ""),
+        names.METRIC: draws.attrs.get(names.METRIC, ""),
+        "verdict": draws.attrs.get("verdict", ""),
+        names.NOTES: list(json.loads(draws.attrs.get(names.NOTES, "[]"))),
+    }
+    return table
+
+
+def _check(draws: xr.DataArray, ci_prob: float) -> None:
+    if not isinstance(draws, xr.DataArray):
+        raise TypeError(
+            f"draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got {type(draws).__name__}"
+        )
+    if not set(SAMPLE) <= set(draws.dims):
+        raise ValueError(
+            f"draws must have dims 'chain' and 'draw', got {draws.dims}. Fix: pass the forecast as it was returned, "
+            "before any averaging."
+        )
+    check_ci_prob(ci_prob)
+
+
+def check_ci_prob(ci_prob: float) -> None:
+    """Refuse what is no probability of an interval.
+
+    Parameters
+    ----------
+    ci_prob : float
+        Between 0 and 1, both excluded.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+
+    Examples
+    --------
+    >>> check_ci_prob(0.9)
+    """
+    if isinstance(ci_prob, bool) or not isinstance(ci_prob, (int, float, np.floating)) or not 0 < ci_prob < 1:
+        raise ValueError(f"ci_prob must lie between 0 and 1, got {ci_prob!r}. Fix: give 0.9 for a 90 % interval.")
+
+
+def beyond(doublings: float) -> str:
+    """Return the flag of a distance beyond the validated one, empty within it.
+
+    Parameters
+    ----------
+    doublings : float
+        Doublings of labels beyond the largest observed size.
+
+    Returns
+    -------
+    str
+        The flag with the distance.
+
+    Examples
+    --------
+    >>> beyond(5.13), beyond(2.0)
+    ('beyond validated distance (5.1 doublings)', '')
+    """
+    return f"{names.BEYOND_VALIDATED} ({doublings:.1f} doublings)" if doublings > VALIDATED_DOUBLINGS else ""
+
+
+def _numbers(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
+    """Summaries of every cell, in the order of the columns."""
+    if draws.name == names.LABELS_NEEDED:
+        return _numbers_of_labels_needed(draws, ci_prob)
+    finite = draws.where(np.isfinite(draws))
+    interval = azs.eti(finite, prob=ci_prob)
+    out = {
+        MEAN: finite.mean(SAMPLE, skipna=False),
+        MEDIAN: finite.median(SAMPLE, skipna=False),
+        LOWER: interval.sel(ci_bound="lower", drop=True),
+        UPPER: interval.sel(ci_bound="upper", drop=True),
+    }
+    if draws.name in GAIN_LIKE:
+        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(finite.notnull().all(SAMPLE))
+    out[MCSE] = azs.mcse(finite, method="mean")
+    return out
+
+
+def _numbers_of_labels_needed(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
+    never = np.isinf(draws)
+    finite = draws.where(~never, _NEVER)
+    interval = azs.eti(finite, prob=ci_prob)
+
+    def restore(values: xr.DataArray) -> xr.DataArray:
+        return values.where(values < _FAR, math.inf)
+
+    median = restore(finite.median(SAMPLE))
+    return {
+        MEDIAN: median,
+        LOWER: restore(interval.sel(ci_bound="lower", drop=True)),
+        UPPER: restore(interval.sel(ci_bound="upper", drop=True)),
+        P_NEVER: never.mean(SAMPLE),
+        MCSE: restore(azs.mcse(finite, method="median")).where(np.isfinite(median)),
+    }
+
+
+def _labels(draws: xr.DataArray, cells: list) -> dict[str, np.ndarray]:
+    """Columns that say which cell a row is."""
+    shape = tuple(draws.sizes[d] for d in cells)
+    index = np.indices(shape).reshape(len(cells), -1) if cells else np.zeros((0, 1), dtype=int)
+    return {str(d): draws[d].values[index[i]] for i, d in enumerate(cells)}
+
+
+def _spread(values: xr.DataArray, like: xr.DataArray) -> np.ndarray:
+    return values.broadcast_like(like).transpose(*like.dims).values.ravel()
+
+
+def _flags(draws: xr.DataArray, like: xr.DataArray, doublings: np.ndarray | None) -> list[str]:
+    """Flags of the slice, and of the distance of each row."""
+    rows = max(like.size, 1)
+    own = _spread(draws[names.FLAGS], like) if names.FLAGS in draws.coords else [""] * rows
+    far = [""] * rows if doublings is None else [beyond(d) for d in doublings]
+    return ["; ".join(filter(None, pair)) for pair in zip(map(str, own), far, strict=True)]
