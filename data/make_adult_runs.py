@@ -1,7 +1,7 @@
 """Compute ``data/adult_runs.csv``: learning curves of one classifier, per occupation, on UCI Adult.
 
 Run ``python data/make_adult_runs.py`` from anywhere; half a minute on two cores. The same versions of
-NumPy and scikit-learn give the same bytes.
+NumPy and scikit-learn give the same bytes on the same kind of machine.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from labelvalue.observe.schema import MAX_COUNT, MAX_TEXT
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:[,.'_\s]\d{3})+", re.ASCII)
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.'_\s][0-9]{3})+")
 _THOUSANDS = re.compile(r"(\d+(?:[.,]\d+)?)\s?([kM])", re.ASCII)
 _TIME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)"
@@ -154,11 +154,9 @@ def parse_count(cell: object, *, decimal: str = ".", mean: bool = False) -> obje
 def _grouped(text: str, decimal: str) -> str | None:
     """Return the digits behind ``1,000``, ``1 000``, ``1_000`` or ``1k``; else ``None``."""
     if _GROUPED.fullmatch(text):
-        if decimal == "." and "." in text and text.count(".") == 1 and len(text.split(".")) == 2:
-            plain = not any(c in text for c in ",'_ \u00a0\u202f\t")
-            if plain:
-                return None  # 1.000 with a decimal point is the whole number 1
-        return re.sub(r"[^\d+-]", "", text)
+        if decimal == "." and _NUMBER.fullmatch(text):
+            return None  # 1.000 with a decimal point is the whole number 1
+        return re.sub(r"[^0-9+-]", "", text)
     thousands = _THOUSANDS.fullmatch(text)
     if thousands is None:
         return None

@@ -88,15 +88,15 @@ def parse_columns(
         problems=list(table.problems),
         notes=list(table.notes),
     )
-    missing: dict[int, list[str]] = {}
+    missing: dict[int, list[str]] = {}  # row: columns
     for name, raw in table.cells.items():
         parsed = parse_cells(raw, _parser(name, table.decimal))
+        empty = [row for row, value in enumerate(parsed) if value is None]
         for row, value in enumerate(parsed):
             if isinstance(value, Fault):
                 columns.fault(row, name, raw[row], *value)
                 parsed[row] = None
         columns.values[name] = parsed
-        empty = [i for i, v in enumerate(parsed) if v is None and i not in columns.faulty]
         if name == names.MEASURED_AT:
             _to_utc(columns, zone)
         elif name in _required(form, table.cells):
@@ -158,7 +158,7 @@ def _report_missing(
     if not missing:
         return
     if drop_missing:
-        where = places(columns, missing)
+        where = places(columns, sorted(missing))
         columns.notes.append(f"dropped {len(missing)} rows with missing cells: {where}")
         columns.keep(i for i in range(len(columns)) if i not in missing)
         return

@@ -36,7 +36,9 @@ def read_delimited(path: Path, file: str, encoding: str) -> Table:
         rows = _rows(stream, separator, file)
         header_line, first = next(rows, (1, []))
         header = tuple(cell.strip() for cell in first)
-        wanted = {name: i for i, name in reversed(list(enumerate(header))) if name in COLUMNS}
+        if not header:
+            raise InputError([_no_rows(file)])
+        wanted = {name: header.index(name) for name in header if name in COLUMNS}
         cells: dict[str, list[object]] = {name: [] for name in wanted}
         lines: list[int] = []
         problems: list[Problem] = []
@@ -78,6 +80,10 @@ def _notes(encoding: str, separator: str, decimal: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _no_rows(file: str) -> Problem:
+    return Problem(file=file, why="0 data rows", fix="add a header and rows")
+
+
 # --- bytes ----------------------------------------------------------------------------------------
 
 
@@ -108,7 +114,7 @@ def _scan(path: Path, file: str, encoding: str) -> _Scan:
             lines += chunk.count(b"\n")
         _decode(decoder, b"", start, lines, file, encoding, final=True)
     if not start:
-        raise InputError([Problem(file=file, why="0 data rows", fix="add a header and rows")])
+        raise InputError([_no_rows(file)])
     return _Scan(encoding, digest.hexdigest())
 
 

@@ -123,8 +123,19 @@ def read_runs(
         check_evaluation_sets(columns)
         note_future(columns)
     if columns.problems or chosen is None or header.form is None:
-        raise InputError(sorted(columns.problems, key=lambda p: -1 if p.line is None else p.line))
+        raise InputError(_in_order(columns.problems, table.header))
     return assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+
+
+def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]:
+    """Return problems of the whole table first, then line by line, cell by cell."""
+
+    def place(problem: Problem) -> tuple[int, int]:
+        line = -1 if problem.line is None else problem.line
+        column = header.index(problem.column) if problem.column in header else -1
+        return line, column
+
+    return sorted(problems, key=place)
 
 
 def _choose(

@@ -1,0 +1,296 @@
+"""Simulated runs: nested, reproducible, counted right, and told apart by composition."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from labelvalue import names
+from labelvalue.observe import progress, read_runs, sampling, simulate_runs, write_runs
+from labelvalue.observe.training import seeded
+from labelvalue.problems import InputError
+
+CLOCK = [names.SECONDS, names.MEASURED_AT]
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(3)
+    slices = rng.choice(["north", "south", "west"], size=900, p=[0.6, 0.3, 0.1])
+    x = rng.normal(size=(900, 3))
+    shift = np.select([slices == "north", slices == "south"], [0.5, -0.5], 0.0)
+    y = np.where(x[:, 0] + shift + 0.5 * rng.normal(size=900) > 0, "yes", "no")
+    return x, y, slices
+
+
+def simulate(data, estimator=None, **options):
+    x, y, slices = data
+    options = {"random_state": 1, "progress": False, "sizes": [40, 80, 160], "replicates": 3} | options
+    estimator = GaussianNB() if estimator is None else estimator
+    return simulate_runs(estimator, x, y, slices, **options)
+
+
+@pytest.fixture(scope="module")
+def runs(data):
+    return simulate(data)
+
+
+def test_shape_and_counts(runs, data):
+    frame = runs.to_dataframe()
+    assert len(frame) == 3 * 3 * 3
+    total = frame[names.LABELS] + frame[names.OTHER_LABELS]
+    assert sorted(set(total)) == [40, 80, 160]
+    assert (frame.groupby([names.REPLICATE, total])[names.LABELS].sum() == [40, 80, 160] * 3).all()
+    assert (frame[names.ERRORS] <= frame[names.TRIALS]).all()
+    slices = pd.Series(data[2]).value_counts()
+    trials = frame.groupby(names.SLICE)[names.TRIALS].unique()
+    assert {s: t.tolist() for s, t in trials.items()} == {s: [round(n / 4)] for s, n in slices.items()}
+    assert frame.groupby(names.SLICE)[names.EVALUATION_SET].nunique().eq(1).all()
+    assert frame[names.EVALUATION_SET].nunique() == 3
+    assert (frame[names.SECONDS] > 0).all()
+    assert frame[names.MEASURED_AT].notna().all()
+    assert runs.attrs[names.SOURCE] == "simulate_runs"
+
+
+def test_nested_inside_a_replicate(runs):
+    labels = runs.to_dataframe().set_index([names.REPLICATE, names.SLICE])
+    size = labels[names.LABELS] + labels[names.OTHER_LABELS]
+    index = [names.REPLICATE, names.SLICE]
+    table = labels.assign(size=size).pivot_table(index=index, columns="size", values=names.LABELS)
+    assert (table.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+
+
+def test_the_reader_takes_the_table_without_change(runs, tmp_path):
+    again = read_runs(write_runs(runs, tmp_path / "runs.csv"))
+    assert json.loads(again.attrs[names.NOTES]) == []
+    assert runs.drop_attrs().identical(again.drop_attrs())
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_the_seed_says_everything(runs, data, n_jobs, tmp_path):
+    estimator = make_pipeline(StandardScaler(), RandomForestClassifier(5))
+    first = simulate(data, estimator, n_jobs=1).drop_vars(CLOCK)
+    again = simulate(data, estimator, n_jobs=n_jobs).drop_vars(CLOCK)
+    one, two = (write_runs(r, tmp_path / f"{i}.csv").read_bytes() for i, r in enumerate([first, again]))
+    assert one == two
+    other = simulate(data, estimator, random_state=2).drop_vars(CLOCK)
+    assert write_runs(other, tmp_path / "other.csv").read_bytes() != one
+
+
+def test_global_random_state_is_left_alone(data):
+    before = np.random.get_state()[1].tobytes()  # noqa: NPY002 (that it is not touched is the point)
+    simulate(data, RandomForestClassifier(2), replicates=1)
+    assert np.random.get_state()[1].tobytes() == before  # noqa: NPY002
+
+
+def test_labels_and_other_labels_are_not_collinear(data):
+    frame = simulate(data, replicates=5, sizes=[40, 80, 160, 320]).to_dataframe()
+    for _, rows in frame.groupby(names.SLICE):
+        shares = rows[names.LABELS] / (rows[names.LABELS] + rows[names.OTHER_LABELS])
+        assert shares.std() / shares.mean() > 0.15
+    even = simulate(data, replicates=5, sizes=[160, 320], jitter=0).to_dataframe()
+    north = even[even[names.SLICE] == "north"]
+    assert (north[names.LABELS] / (north[names.LABELS] + north[names.OTHER_LABELS])).std() < 0.05
+
+
+def test_several_learners_share_training_sets(data):
+    runs = simulate(data, {"nb": GaussianNB(), "lr": LogisticRegression()}, replicates=2).to_dataframe()
+    keys = [names.SLICE, names.REPLICATE, names.LABELS, names.OTHER_LABELS]
+    nb, lr = (runs[runs[names.LEARNER] == name].sort_values(keys) for name in ("nb", "lr"))
+    assert (nb[keys].to_numpy() == lr[keys].to_numpy()).all()
+
+
+def test_frames_columns_series_and_sparse(data, runs):
+    x, y, slices = data
+    frame = pd.DataFrame(x, columns=["a", "b", "c"], index=np.arange(900)[::-1])
+    series = pd.Series(slices, dtype="category")
+    options = {"sizes": [40, 80, 160], "replicates": 3, "random_state": 1, "progress": False}
+    from_frame = simulate_runs(GaussianNB(), frame, pd.Series(y), series, **options)
+    assert from_frame.drop_vars(CLOCK).drop_attrs().identical(runs.drop_vars(CLOCK).drop_attrs())
+    pipe = make_pipeline(Numeric(), GaussianNB())
+    by_name = simulate_runs(pipe, frame.assign(region=slices), y, "region", **options)
+    assert by_name.drop_vars(CLOCK).drop_attrs().identical(runs.drop_vars(CLOCK).drop_attrs())
+    sparse = simulate_runs(LogisticRegression(), csr_array(x), y, slices, **options)
+    assert sparse.sizes["run"] == 27
+
+
+class Numeric(BaseEstimator):
+    """Keeps the numeric columns."""
+
+    def fit(self, x, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, x):
+        return x.select_dtypes("number").to_numpy()
+
+
+def test_evaluation_rows_may_be_given(data):
+    rows = np.arange(0, 900, 3)
+    mask = np.zeros(900, dtype=bool)
+    mask[rows] = True
+    one, two = (simulate(data, evaluation=e, replicates=1).drop_vars(CLOCK) for e in (rows, mask))
+    assert one.identical(two.assign_attrs(one.attrs))
+    assert one[names.TRIALS].values.sum() == 3 * 300
+
+
+def test_default_sizes_are_log_spaced(data):
+    runs = simulate(data, sizes=None, replicates=1).to_dataframe()
+    sizes = np.unique(runs[names.LABELS] + runs[names.OTHER_LABELS])
+    assert len(sizes) >= 7
+    assert sizes[-1] == 900 - sum(runs.groupby(names.SLICE)[names.TRIALS].first())
+    assert np.ptp(np.diff(np.log(sizes))) < 0.3
+    assert sampling.default_sizes(36_000)[0] == 100
+    assert sampling.default_sizes(3) == [2, 3]
+
+
+def test_regressors_give_mean_absolute_errors(data):
+    x, _, slices = data
+    y = x[:, 0] + np.random.default_rng(0).normal(size=900)
+    options = {"sizes": [20, 400], "replicates": 1, "random_state": 1, "progress": False}
+    runs = simulate_runs(LinearRegression(), x, y, slices, **options)
+    assert runs.attrs[names.METRIC] == "mae"
+    assert np.allclose(runs.error, np.sqrt(2 / np.pi), atol=0.35)
+    assert ((runs.error_stderr > 0.02) & (runs.error_stderr < 0.25)).all()
+
+
+def test_regressors_without_noise_are_skipped():
+    x, y = np.zeros((40, 1)), np.zeros(40)
+    with pytest.raises(InputError, match="the residuals of a slice show no noise"):
+        simulate_runs(LinearRegression(), x, y, ["a"] * 40, sizes=[5], replicates=1, progress=False)
+
+
+def test_a_training_set_of_one_class_is_skipped_and_counted(data):
+    x, _, slices = data
+    rare = np.where(x[:, 0] > 1.5, 1, 0)
+    runs = simulate_runs(
+        LogisticRegression(), x, rare, slices, sizes=[5, 300], replicates=4, random_state=1, progress=False
+    )
+    (note,) = [n for n in json.loads(runs.attrs[names.NOTES]) if "skipped" in n]
+    count, rest = note.split(" ", 1)
+    assert rest == "trainings skipped: only one class among the labels"
+    assert runs.sizes["run"] == 3 * (8 - int(count))
+    with pytest.raises(InputError, match="no training could be done"):
+        simulate((x, np.zeros(900), slices))
+
+
+def test_without_a_seed_the_seed_is_noted(data):
+    notes = json.loads(simulate(data, random_state=None, replicates=1).attrs[names.NOTES])
+    seed = int(notes[0].split("random_state ")[1].split(",")[0])
+    one, two = (simulate(data, random_state=seed, replicates=1).drop_vars(CLOCK) for _ in range(2))
+    assert one.drop_attrs().identical(two.drop_attrs())
+
+
+def test_every_random_state_is_seeded_and_the_original_left_alone():
+    pipe = make_pipeline(StandardScaler(), RandomForestClassifier(2))
+    assert seeded(pipe, 7).get_params()["randomforestclassifier__random_state"] == 7
+    assert pipe.get_params()["randomforestclassifier__random_state"] is None
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    def fit(self, x, y):
+        raise ValueError("out of luck")
+
+    def predict(self, x):
+        return x
+
+
+def test_a_failing_training_is_named(data):
+    with pytest.raises(RuntimeError, match=r"learner 'default', replicate 0, 40 labels\): out of luck"):
+        simulate(data, Failing())
+
+
+# --- what was asked --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "pattern"),
+    [
+        ({"sizes": [1, 5000]}, "not between 2 and the .*\n.*not between 2 and"),
+        ({"sizes": []}, "no size given"),
+        (
+            {"replicates": 0, "test_size": 1.5, "jitter": -1, "n_jobs": 0},
+            "(?s)replicates.*test_size.*jitter.*n_jobs",
+        ),
+        ({"random_state": -1}, "random_state"),
+        ({"evaluation": [0, 900]}, "outside 0 … 899"),
+        ({"evaluation": [0]}, "no rows to evaluate on"),
+        ({"evaluation": range(900)}, "no rows left to train on"),
+        ({"estimator": {}}, "no estimator given"),
+        ({"estimator": {"a": GaussianNB(), "b": LinearRegression()}}, "no common unit"),
+    ],
+)
+def test_settings_that_cannot_be(options, pattern, data):
+    options = dict(options)
+    x, y, slices = data
+    estimator = options.pop("estimator", GaussianNB())
+    with pytest.raises(InputError, match=pattern):
+        simulate_runs(estimator, x, y, slices, progress=False, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sizes": [10.5]},
+        {"replicates": 2.0},
+        {"n_jobs": None},
+        {"random_state": "1"},
+        {"test_size": "a"},
+        {"jitter": True},
+        {"evaluation": ["a"]},
+        {"estimator": 3},
+        {"estimator": GaussianNB},
+    ],
+)
+def test_settings_of_the_wrong_type(options, data):
+    options = dict(options)
+    x, y, slices = data
+    estimator = options.pop("estimator", GaussianNB())
+    with pytest.raises(TypeError):
+        simulate_runs(estimator, x, y, slices, progress=False, **options)
+
+
+def test_data_that_cannot_be(data):
+    x, y, slices = data
+    with pytest.raises(InputError, match="lengths differ: X has 900, y has 899, slices has 900"):
+        simulate_runs(GaussianNB(), x, y[1:], slices, progress=False)
+    with pytest.raises(InputError, match=r"unknown slice column 'regoin'; did you mean 'region'\?"):
+        simulate_runs(GaussianNB(), pd.DataFrame(x).assign(region=slices), y, "regoin", progress=False)
+    gaps = pd.Series(slices, dtype=object).where(np.arange(900) > 1)
+    holes = pd.Series(y, dtype=object).where(np.arange(900) != 7)
+    with pytest.raises(InputError, match=r"(?s)row 0.*slice is empty.*row 1.*row 7, column 'y': 1 missing"):
+        simulate_runs(GaussianNB(), x, holes, gaps, progress=False)
+    with pytest.raises(InputError, match="differ only in"):
+        simulate_runs(GaussianNB(), x, y, np.where(slices == "west", "North", slices), progress=False)
+
+
+# --- progress --------------------------------------------------------------------------------------
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(data, capsys):
+    simulate(data, progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("training: 9 of 9, ")
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert list(progress.track([1, 2], 2, "training", show=True)) == [1, 2]
+    assert "training" in capsys.readouterr().err
+
+
+def test_progress_can_be_silent(capsys):
+    assert list(progress.track([1, 2], 2, "training", show=False)) == [1, 2]
+    assert capsys.readouterr().err == ""
