@@ -50,7 +50,8 @@ def variable(name: str, prior: Prior) -> Any:
         case "student":
             return pm.StudentT(name, nu=4, mu=prior.center, sigma=prior.spread)
         case "logitnormal":
-            return pm.LogitNormal(name, prior.center, prior.spread)
+            # As a transformed normal: PyMC's LogitNormal has no finite gradient near its ends.
+            return pm.Deterministic(name, pt.sigmoid(pm.Normal(f"{name}_logit", prior.center, prior.spread)))
 
 
 def observed_data(observations: xr.Dataset) -> dict[str, Any]:

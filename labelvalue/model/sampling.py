@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
 SAMPLER = "nutpie"
+ADAPTATION = "low_rank"
+"""Mass matrix: diagonal plus the few directions in which elasticity, floor and their group means trade off."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,7 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
         chains=settings.chains,
         seed=settings.random_seed,
         target_accept=settings.target_accept,
+        adaptation=ADAPTATION,
         progress_bar=progress,
         save_warmup=False,
     )
