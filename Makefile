@@ -70,7 +70,7 @@ types: $(DEV) ## Types: mypy
 	$(PY) -m mypy
 
 notebooks: $(DEV) ## Execute the notebooks and keep their outputs
-	$(PY) -m jupyter nbconvert --to notebook --execute --inplace notebooks/*.ipynb
+	$(PY) notebooks/execute.py
 
 bench: $(DEV) ## The benchmarks, one after the other
 	@for b in benchmarks/[a-z]*.py; do [ -e "$$b" ] || continue; echo "== $$b"; $(PY) "$$b" || exit 1; done

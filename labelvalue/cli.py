@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from labelvalue.model import Fit
 
 DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE, INTERRUPTED = 0, 1, 2, 5, 130
-DEMO_BUDGETS = "500,2000,8000"
-WIDTH = 80
-INTERVALS = {"eti": "equal-tailed", "hdi": "highest-density"}
+DEMO_BUDGETS = [500, 2_000, 8_000]
 
 app = typer.Typer(
     add_completion=False,
@@ -85,17 +83,9 @@ def demo(
     fit = lv.fit(runs, **_given(draws=draws, random_seed=random_seed))
     fit.save(out / "fit.nc")
     page = out / "report.html"
-    result = _verdict(fit) | {"fit": str(out / "fit.nc"), "report": str(page)}
-    if fit.diagnostics.verdict != "refused":
-        budgets = _counts(DEMO_BUDGETS, "--budgets")
-        table = lv.summarise(lv.predict_gain(fit, budgets=budgets))
-        result |= _table_as_json(table)
-        if not as_json:
-            _print_verdict(fit)
-            _print_gain(table)
-    elif not as_json:
-        _print_verdict(fit)
-    lv.write_report(fit, path=page)
+    result = {"fit": str(out / "fit.nc"), "report": str(page)}
+    result |= _show(fit, as_json, budgets=DEMO_BUDGETS)
+    lv.write_report(fit, path=page, budgets=DEMO_BUDGETS)
     _finish(fit, result, as_json, str(page))
 
 
@@ -176,9 +166,7 @@ def fit_command(
     )
     fit = lv.fit(table, model=model, **_given(labels_now=now, random_seed=random_seed, draws=draws))
     fit.save(out)
-    if not as_json:
-        _print_verdict(fit)
-    _finish(fit, _verdict(fit) | {"fit": str(out)}, as_json, str(out))
+    _finish(fit, _show(fit, as_json) | {"fit": str(out)}, as_json, str(out))
 
 
 @app.command()
@@ -193,15 +181,7 @@ def gain(
 
     counts = _counts(budgets, "--budgets")
     fit = lv.load_fit(fit_file)
-    result = _verdict(fit)
-    if not as_json and fit.diagnostics.verdict != "ok":
-        _print_verdict(fit)
-    if fit.diagnostics.verdict != "refused":
-        table = lv.summarise(lv.predict_gain(fit, budgets=counts), ci_prob=ci_prob)
-        result |= _table_as_json(table)
-        if not as_json:
-            _print_gain(table)
-    _finish(fit, result, as_json)
+    _finish(fit, _show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
 
 
 @app.command()
@@ -218,9 +198,7 @@ def report(
     _writable(out)
     fit = lv.load_fit(fit_file)
     lv.write_report(fit, path=out, **_given(budgets=counts))
-    if not as_json and fit.diagnostics.verdict != "ok":
-        _print_verdict(fit)
-    _finish(fit, _verdict(fit) | {"report": str(out)}, as_json, str(out))
+    _finish(fit, _show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -326,8 +304,20 @@ def _writable(path: Path) -> None:
         raise StorageError(f"{path}: cannot be written. Fix: give another --out.")
 
 
-def _verdict(fit: Fit) -> dict:
-    return {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
+def _show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
+    """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
+    import labelvalue as lv
+    from labelvalue.report.terminal import gain_text, verdict_text
+
+    result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
+    if not as_json:
+        typer.echo(verdict_text(fit.diagnostics))
+    if budgets is not None and fit.diagnostics.verdict != "refused":
+        table = lv.summarise(lv.predict_gain(fit, budgets=budgets), ci_prob=ci_prob)
+        if not as_json:
+            typer.echo(f"\n{gain_text(table)}")
+        result |= _table_as_json(table)
+    return result
 
 
 def _finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
@@ -349,56 +339,5 @@ def _table_as_json(table: pd.DataFrame) -> dict:
         {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         for row in table.to_dict(orient="records")
     ]
-    settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float)}
+    settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float | list)}
     return settings | {names.GAIN: rows}
-
-
-def _print_verdict(fit: Fit) -> None:
-    said = {
-        "ok": "The fit converged.",
-        "flagged": "FLAGGED: read these results with care; no decision is published.",
-        "refused": "REFUSED: the fit did not converge; only its diagnostics are shown.",
-    }
-    typer.echo(said[fit.diagnostics.verdict])
-    for reason in fit.diagnostics.reasons:
-        typer.echo(f"  {_printable(reason)}")
-
-
-def _printable(text: str) -> str:
-    """``text`` without anything that moves a terminal's cursor."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _print_gain(table: pd.DataFrame) -> None:
-    """Print gains in 80 columns, and below what the interval and the marks mean."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    marks: dict[str, int] = {}
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    shown.add_column("slice", overflow="ellipsis", no_wrap=True, max_width=26)
-    for title in ("labels", "gain", "lower", "upper", "P(gain>0)", ""):
-        shown.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for row in table.to_dict(orient="records"):
-        flags = [f for f in str(row.get(names.FLAGS) or "").split("; ") if f]
-        for flag in flags:
-            marks.setdefault(flag, len(marks) + 1)
-        shown.add_row(
-            Text(_printable(str(row[names.SLICE]))),
-            f"+{int(row[names.BUDGET]):,}",
-            *(f"{row[column]:.4f}" for column in ("mean", "lower", "upper")),
-            f"{row['p_positive']:.2f}",
-            "".join(f"[{marks[f]}]" for f in flags),
-        )
-    console = Console(width=WIDTH, highlight=False, markup=False)
-    console.print(shown)
-    share = f"{100 * float(table.attrs[names.CI_PROB]):g}"
-    kind = INTERVALS.get(table.attrs[names.CI_KIND], table.attrs[names.CI_KIND])
-    console.print(
-        f"gain is the drop in expected error from buying that many labels for the slice; lower and upper "
-        f"are the ends of its {share} % {kind} credible interval."
-    )
-    for flag, mark in marks.items():
-        console.print(f"[{mark}] {_printable(flag)}")

@@ -147,10 +147,6 @@ def test_gain_of_a_fit_that_may_not_be_published(run, tmp_path, fake_fit, verdic
     assert ("gain" in json.loads(out)) == rows
 
 
-def test_slices_cannot_draw_on_the_terminal():
-    assert "\x1b" not in cli._printable("a\x1b[2Jb")
-
-
 # --- fit, simulate, report, demo ------------------------------------------------------------------
 
 

@@ -1,0 +1,42 @@
+"""Execute every notebook beside this file and keep what it shows: ``make notebooks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+HERE = Path(__file__).resolve().parent
+
+
+def execute(path: Path) -> nbformat.NotebookNode:
+    """Return the notebook executed from its own folder, without times and machine in its metadata.
+
+    Parameters
+    ----------
+    path : Path
+        A notebook; it is read, not written.
+
+    Returns
+    -------
+    nbformat.NotebookNode
+        The notebook with new outputs; an error in a cell is raised.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    notebook.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return notebook
+
+
+if __name__ == "__main__":
+    for found in sorted(HERE.glob("*.ipynb")):
+        nbformat.write(execute(found), found)
+        print(found.relative_to(HERE.parent))

@@ -1,0 +1,62 @@
+"""Gains as text: 80 columns, every mark explained, nothing that a slice's name could do to a terminal."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from labelvalue import names
+from labelvalue.report.terminal import gain_text, printable
+
+
+@pytest.fixture
+def table():
+    rows = pd.DataFrame(
+        {
+            names.SLICE: ["a slice with a name that is far too long for a table", "[red]b"],
+            names.LEARNER: ["small", "large"],
+            names.BUDGET: [500, 1_000_000],
+            "mean": [0.00123, 0.00456],
+            "lower": [-0.001, 0.001],
+            "upper": [0.002, 0.008],
+            "p_positive": [0.9, 1.0],
+            names.FLAGS: ["", f"{names.BORROWED}; {names.MOSTLY_ASSUMPTION}"],
+        }
+    )
+    rows.attrs = {names.CI_KIND: "eti", names.CI_PROB: 0.8, names.NOTES: ["2 rows were repeated"]}
+    return rows
+
+
+def test_learners_flags_and_notes(table):
+    text = gain_text(table)
+    assert max(map(len, text.splitlines())) <= 80
+    for said in [
+        "large",
+        "[red]b",
+        "0.00456",
+        "[1][2]",
+        "[1] borrowed",
+        "80 %",
+        "Note: 2 rows were repeated",
+    ]:
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"), [(1e-3, "0.00000456"), (1, "0.00456"), (1e4, "45.6"), (1e8, "456000")]
+)
+def test_three_digits_whatever_the_unit(table, scale, said):
+    for column in ("mean", "lower", "upper"):
+        table[column] *= scale
+    text = gain_text(table)
+    assert said in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_one_learner_is_not_named(table):
+    assert "small" not in gain_text(table.assign(**{names.LEARNER: "small"}))
+
+
+def test_slices_cannot_draw_on_the_terminal(table):
+    assert "\x1b" not in gain_text(table.assign(**{names.SLICE: "a\x1b[2Jb"}))
+    assert printable("größer 中文") == "größer 中文"
