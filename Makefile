@@ -73,7 +73,8 @@ notebooks: $(DEV) ## Execute the notebooks and keep their outputs
 	$(PY) notebooks/execute.py
 
 bench: $(DEV) ## The benchmarks, one after the other
-	@for b in benchmarks/[a-z]*.py; do [ -e "$$b" ] || continue; echo "== $$b"; $(PY) "$$b" || exit 1; done
+	@for b in $$(grep -l __main__ benchmarks/*.py); do \
+		echo "== $$b"; $(PY) -m benchmarks.$$(basename "$$b" .py) || exit 1; done
 
 constraints: ## Resolve the newest versions that pyproject.toml allows into constraints.txt
 	@python=$$($(FIND_PYTHON)); tmp=$$(mktemp -d) && "$$python" -m venv $$tmp && \
