@@ -1,0 +1,138 @@
+"""Every method of the forecast benchmark, behind one interface: ``forecast(problem, seed) -> samples``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.problems import Problem
+
+Forecast = Callable[[Problem, int], np.ndarray]
+
+MODEL_DRAWS = 1000
+"""Posterior draws kept of a model's forecast, thinned evenly."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A named forecaster.
+
+    Attributes
+    ----------
+    name : str
+        As given to ``--methods``.
+    title : str
+        As printed.
+    forecast : callable
+        ``forecast(problem, seed)`` returns samples of the mean error, shape (curve, distance, sample), in
+        [0, 1].
+    version : str
+        Cached forecasts of another version are not used.
+    peer : bool
+        Whether models are measured against it.
+    """
+
+    name: str
+    title: str
+    forecast: Forecast
+    version: str
+    peer: bool = True
+
+
+def _peer(name: str, title: str, forecast: Forecast) -> Method:
+    return Method(name, title, forecast, version=f"v{peers.VERSION}")
+
+
+_power_law = peers.power_law
+PEERS = (
+    _peer("last_value", "last value", peers.last_value),
+    _peer("power_law", "least squares, no floor", _power_law),
+    _peer("floor", "least squares, floor", partial(_power_law, floor=True)),
+    _peer("floor_residual", "floor + residual", partial(_power_law, floor=True, residual=True)),
+    _peer(
+        "floor_residual_4",
+        "floor + residual, last 4 doublings",
+        partial(_power_law, floor=True, residual=True, doublings=4),
+    ),
+    _peer(
+        "floor_residual_2",
+        "floor + residual, last 2 doublings",
+        partial(_power_law, floor=True, residual=True, doublings=2),
+    ),
+    _peer("simple_scaling_laws", "simple-scaling-laws 0.2.0", peers.simple_scaling_laws),
+)
+
+
+def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law") -> np.ndarray:
+    """Forecast with labelvalue's public API: read the runs, fit, predict the error at the targets.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to forecast.
+    seed : int
+        Of the sampler.
+    model : str
+        Name of a model in labelvalue's catalogue.
+
+    Returns
+    -------
+    array, shape (curve, distance, sample)
+        Posterior draws of the mean error.
+    """
+    import labelvalue as lv
+
+    fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed)
+    labels = [int(n) for n in np.unique(problem.targets)]
+    draws = lv.predict_error(fit, labels=labels).stack(sample=("chain", "draw"))
+    keep = np.linspace(0, draws.sizes["sample"] - 1, min(MODEL_DRAWS, draws.sizes["sample"])).astype(int)
+    draws = draws.isel(sample=keep)
+
+    def curve(slice_: str, learner: str, targets: np.ndarray) -> np.ndarray:
+        where = {"slice": slice_, "learner": learner, "labels": targets}
+        return (
+            draws.sel({dim: value for dim, value in where.items() if dim in draws.dims})
+            .transpose("labels", "sample")
+            .to_numpy()
+        )
+
+    pairs = zip(problem.curves, problem.targets, strict=True)
+    return np.clip(np.stack([curve(*names, targets) for names, targets in pairs]), 0.0, 1.0)
+
+
+@cache
+def _labelvalue_version() -> str:
+    """Hash of the sources a forecast depends on: no change to the model meets an old cached forecast."""
+    root = Path(__file__).resolve().parents[1]
+    folders = [root / "labelvalue" / part for part in ("observe", "model", "forecast")] + [root / "models"]
+    digest = hashlib.sha256()
+    files = (path for folder in folders for path in folder.rglob("*"))
+    for path in sorted(path for path in files if path.suffix in {".py", ".toml", ".json"}):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def find_method(name: str) -> Method:
+    """The method of a name: a peer's, ``labelvalue`` or ``labelvalue:<model>``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method; the message lists those there are.
+    """
+    for peer in PEERS:
+        if peer.name == name:
+            return peer
+    package, _, model = name.partition(":")
+    if package == "labelvalue":
+        model = model or "power_law"
+        forecast = partial(labelvalue_forecast, model=model)
+        return Method(name, f"labelvalue, {model}", forecast, version=_labelvalue_version(), peer=False)
+    known = ", ".join([*(peer.name for peer in PEERS), "labelvalue", "labelvalue:<model>"])
+    raise ValueError(f"no method {name!r}; there are: {known}")

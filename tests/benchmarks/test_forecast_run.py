@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import forecast, lcdb_data
+from benchmarks.methods import Method, find_method
+
+
+def constant(value):
+    def samples(problem, seed):
+        noise = np.random.default_rng(seed).normal(0, 0.01, (*problem.truth.shape, 200))
+        return np.full((*problem.truth.shape, 200), value) + noise
+
+    return samples
+
+
+def failing(problem, seed):
+    raise RuntimeError("out of ideas")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, power_law_problem, capsys):
+    """Run the command on the one power-law problem; returns exit code, printed table and written JSON."""
+    monkeypatch.setenv("LABELVALUE_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(lcdb_data, "load_problems", lambda half, replicates: [power_law_problem])
+
+    def call(*arguments):
+        out = tmp_path / "result.json"
+        code = forecast.main([*arguments, "--out", str(out)])
+        return code, capsys.readouterr().out, json.loads(out.read_text()) if out.exists() else None
+
+    return call
+
+
+def test_table_and_json_hold_every_method(run):
+    code, printed, result = run("--methods", "last_value,floor")
+    assert code == 0
+    assert "least squares, floor" in printed
+    assert (result["problems"], result["curves"]) == (1, 1)
+    good, bad = result["methods"]["floor"], result["methods"]["last_value"]
+    assert good["crps"] < bad["crps"]
+    assert bad["crps_ratio"]["best_peer"] == "floor"
+    assert set(good["by_distance"]) == {"2x", "4x", "8x"}
+    assert good["gain_calibration"]
+
+
+def test_a_second_run_reads_the_first_ones_forecasts(run, monkeypatch):
+    _, _, first = run("--methods", "last_value")
+    monkeypatch.setattr("benchmarks.peers.resample_replicates", None)
+    _, _, second = run("--methods", "last_value")
+    assert second == first
+
+
+def test_another_version_is_forecast_anew(tmp_path, power_law_problem):
+    old = Method("m", "m", constant(0.1), version="1")
+    new = Method("m", "m", constant(0.2), version="2")
+    means = [forecast.run_method(m, power_law_problem, tmp_path).samples.mean() for m in (old, new, old)]
+    assert means == pytest.approx([0.1, 0.2, 0.1], abs=0.005)
+
+
+def test_a_failure_is_reported_and_takes_its_problem_out_for_all(run, monkeypatch):
+    methods = {"bad": Method("bad", "bad", failing, version="1")}
+    monkeypatch.setattr(forecast, "find_method", lambda name: methods.get(name) or find_method(name))
+    code, _, _ = run("--methods", "last_value,bad")
+    assert code == 1
+
+
+def test_what_is_not_a_forecast_is_a_failure(tmp_path, power_law_problem):
+    wrong = Method("nan", "nan", lambda problem, seed: np.full((1, 3, 10), np.nan), version="1")
+    outcome = forecast.run_method(wrong, power_law_problem, tmp_path)
+    assert outcome.samples is None
+    assert "not finite" in outcome.failure
+
+
+def test_an_unknown_method_is_a_usage_error(run):
+    with pytest.raises(SystemExit) as stop:
+        run("--methods", "crystal_ball")
+    assert stop.value.code == 2
