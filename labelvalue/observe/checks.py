@@ -152,5 +152,5 @@ def note_direction(
         last.append(end)
     if last and np.median(last) > 0.5:
         other = "accuracy" if metric.direction == "lower" else "error rate"
-        article = "an"
-        notes.append(f"error rises with labels in every slice: is {metric.name!r} really {article} {other}?")
+        doubt = f"is {metric.name!r} really an {other}?"
+        notes.append(f"error rises with labels in every slice: {doubt}")

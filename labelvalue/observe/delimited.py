@@ -234,8 +234,12 @@ def _choose_separator(stream: IO[str], file: str) -> str:
 
 
 def _is_consistent(stream: IO[str], separator: str, width: int, file: str) -> bool:
+    """Tell whether every row has ``width`` cells and no quoted text is cut through."""
     stream.seek(0)
     try:
-        return all(len(row) == width for _, row in _rows(stream, separator, file))
+        return all(
+            len(row) == width and not any(cell.count('"') % 2 for cell in row)
+            for _, row in _rows(stream, separator, file)
+        )
     except InputError:
         return False

@@ -93,7 +93,8 @@ def simulate_runs(
     xarray.Dataset
         Dim ``run``, as ``read_runs`` returns it: one row per learner, replicate, size and slice, with
         ``errors`` and ``trials``, or ``value`` and ``stderr`` of ``mae`` in the unit of ``y``. A
-        training set with a single class is skipped and counted in the notes.
+        training set with a single class is skipped and counted in the notes. Interrupted from the
+        keyboard, it returns the runs that are done, and says so in the notes.
 
     Raises
     ------
@@ -127,15 +128,22 @@ def simulate_runs(
     outcomes = _train_all(tasks, learners, X, y, split, n_jobs)
     rows: list[dict[str, object]] = []
     skipped: Counter[str] = Counter()
-    for outcome in track(outcomes, len(tasks), "training", show=progress):
-        if outcome.skipped:
-            skipped[outcome.skipped] += 1
-        else:
-            rows += _rows(outcome, texts, split)
+    notes = [f"simulated with random_state {entropy}, jitter {jitter:g}"]
+    done = 0
+    try:
+        for outcome in track(outcomes, len(tasks), "training", show=progress):
+            done += 1
+            if outcome.skipped:
+                skipped[outcome.skipped] += 1
+            else:
+                rows += _rows(outcome, texts, split)
+    except KeyboardInterrupt:
+        if not rows:
+            raise
+        notes.append(f"interrupted after {done} of {len(tasks)} trainings")
     if not rows:
         why = f"no training could be done: {', '.join(skipped)}"
         raise InputError([Problem(why=why, fix="give larger sizes or other data")])
-    notes = [f"simulated with random_state {entropy}, jitter {jitter:g}"]
     notes += [f"{count} trainings skipped: {why}" for why, count in sorted(skipped.items())]
     return _checked(rows, notes)
 

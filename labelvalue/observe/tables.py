@@ -90,6 +90,9 @@ def _open_checked(path: Path, file: str) -> bytes:
     try:
         if path.is_dir():
             raise InputError([Problem(file=file, why="is a folder", fix=fix)])
+        if path.exists() and not path.is_file():
+            why = "cannot be read (a pipe or a device)"
+            raise InputError([Problem(file=file, why=why, fix=fix)])
         size = path.stat().st_size
         if size > MAX_BYTES:
             why = f"{size} bytes are over the limit of {MAX_BYTES} bytes (1 GiB)"
@@ -99,6 +102,8 @@ def _open_checked(path: Path, file: str) -> bytes:
             if size:
                 stream.seek(-1, os.SEEK_END)
             last = stream.read(1)
+    except InputError:
+        raise
     except FileNotFoundError:
         why = f"no such file {quote(str(path), 200)}"
         raise InputError([Problem(file=file, why=why, fix="check the path")]) from None

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -215,7 +218,7 @@ def test_accepted(row, content, options, check, patterns, write):
 
 def test_row_1_paths(tmp_path):
     assert re.search("no such file", problems(tmp_path / "none.csv")[0].why)
-    assert re.search("is a folder", problems(tmp_path)[0].why)
+    assert problems(tmp_path)[0].why == "is a folder"
     assert re.search("cannot be read", problems("nul\0.csv")[0].why)
 
 
@@ -232,7 +235,7 @@ def test_row_1_unreadable(write, monkeypatch):
 def test_row_8_limits_are_decided_before_content_is_held(write, monkeypatch):
     path = write(GOOD)
     monkeypatch.setattr(tables, "MAX_BYTES", 20)
-    assert re.search("over the limit of 20 bytes", problems(path)[0].why)
+    assert problems(path)[0].why == "51 bytes are over the limit of 20 bytes (1 GiB)"
 
 
 def test_row_8_long_line(write, monkeypatch):
@@ -406,3 +409,62 @@ def test_wrong_type_of_source():
     assert runs.read_runs is read_runs
     with pytest.raises(InputError, match="1 classes"):
         read_runs(pd.DataFrame(), classes=1)
+
+
+# --- corners ---------------------------------------------------------------------------------------
+
+
+def test_row_1_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    assert problems(tmp_path / "pipe.csv")[0].why == "cannot be read (a pipe or a device)"
+
+
+def test_row_5_no_separator_fits_every_row(write):
+    found = problems(write("slice,labels,errors;trials\na,1,1\nb,1,1,1\n"))
+    assert ["cells, header has 3" in p.why for p in found] == [False, True]
+
+
+def test_row_5_a_quote_that_only_one_separator_understands(write):
+    path = write('slice,labels,errors,trials,"x;y"\na,1,1,9,"1;2"\n')
+    assert read_runs(path).sizes["run"] == 1
+
+
+def test_row_8_parquet_unpacked(tmp_path, monkeypatch):
+    from labelvalue.observe import parquet
+
+    pd.DataFrame({"slice": "a", "labels": range(50), "errors": 1, "trials": 9}).to_parquet(
+        tmp_path / "r.parquet"
+    )
+    monkeypatch.setattr(parquet, "MAX_BYTES", 10)
+    assert re.search("bytes unpacked are over the limit of 10 bytes", problems(tmp_path / "r.parquet")[0].why)
+
+
+def test_row_10_text_that_ends_like_a_pickle_is_text(write):
+    path = write("slice,labels,errors,trials,note\na,1,1,9,Fine.")
+    assert read_runs(path).sizes["run"] == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [("1.5k", "not a whole number; write 1500"), ("1.0005k", "not a whole number"), ("2M", "write 2000000")],
+)
+def test_row_22_thousands(cell, why, write):
+    assert problems(write(COUNTS + f"a,{cell},1,10\n"))[0].why.endswith(why)
+
+
+def test_row_22_a_point_before_three_digits_is_decimal(write):
+    assert read_runs(write(COUNTS + "a,1.000,1,10\n")).labels.item() == 1
+
+
+@pytest.mark.parametrize("cell", [True, b"7", [7], np.datetime64("2026-01-01")])
+def test_odd_objects_in_a_number_column(cell):
+    frame = pd.DataFrame(
+        {"slice": ["a"], "labels": pd.Series([cell], dtype=object), "errors": 1, "trials": 9}
+    )
+    assert problems(frame)[0].why == "not a whole number"
+
+
+def test_numbers_of_other_kinds():
+    cells = pd.Series([Decimal("7"), np.int8(8), Fraction(9)], dtype=object)
+    frame = pd.DataFrame({"slice": "a", "labels": cells, "errors": 1, "trials": 9})
+    assert read_runs(frame).labels.values.tolist() == [7, 8, 9]

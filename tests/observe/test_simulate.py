@@ -294,3 +294,30 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
 def test_progress_can_be_silent(capsys):
     assert list(progress.track([1, 2], 2, "training", show=False)) == [1, 2]
     assert capsys.readouterr().err == ""
+
+
+class Impatient(ClassifierMixin, BaseEstimator):
+    """A classifier whose user presses Ctrl-C during training ``number``."""
+
+    fitted = 0
+    number = 4
+
+    def fit(self, x, y):
+        Impatient.fitted += 1
+        if Impatient.fitted == Impatient.number:
+            raise KeyboardInterrupt
+        self.answer_ = y[0]
+        return self
+
+    def predict(self, x):
+        return np.full(len(x), self.answer_)
+
+
+def test_an_interrupt_keeps_what_is_done(data, monkeypatch):
+    monkeypatch.setattr(Impatient, "fitted", 0)
+    runs = simulate(data, Impatient())
+    assert runs.sizes["run"] == 3 * 3
+    assert "interrupted after 3 of 9 trainings" in json.loads(runs.attrs[names.NOTES])
+    monkeypatch.setattr(Impatient, "fitted", 3)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(data, Impatient())
