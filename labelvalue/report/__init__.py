@@ -1,5 +1,8 @@
 """What people read: summary tables, plots and the HTML report, all from the same numbers."""
 
+from labelvalue.report.curves import plot_curves
+from labelvalue.report.gains import plot_gain
+from labelvalue.report.impacts import plot_impact
 from labelvalue.report.tables import summarise
 
-__all__ = ["summarise"]
+__all__ = ["plot_curves", "plot_gain", "plot_impact", "summarise"]

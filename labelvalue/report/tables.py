@@ -14,6 +14,8 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
+INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"
+"""Ends of the narrower of two intervals, in tables for plots."""
 P_POSITIVE, P_NEVER, MCSE = "p_positive", "p_never", "mcse"
 CI_KIND = "eti"
 """Equal-tailed: as much probability below the interval as above it."""
@@ -77,7 +79,9 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
         draws = draws.isel({dim: np.argsort(draws[dim].values.astype(str), kind="stable")})
     cells = [*curve, *others]
     draws = draws.transpose(*SAMPLE, *cells)
-    columns = _labels(draws, cells) | {n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob).items()}
+    columns = _labels(draws, cells) | {
+        n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob).items()
+    }
     like = draws.isel({d: 0 for d in SAMPLE}, drop=True)
     if names.DOUBLINGS in draws.coords:
         columns[names.DOUBLINGS] = _spread(draws[names.DOUBLINGS], like)
@@ -126,7 +130,9 @@ def check_ci_prob(ci_prob: float) -> None:
     >>> check_ci_prob(0.9)
     """
     if isinstance(ci_prob, bool) or not isinstance(ci_prob, (int, float, np.floating)) or not 0 < ci_prob < 1:
-        raise ValueError(f"ci_prob must lie between 0 and 1, got {ci_prob!r}. Fix: give 0.9 for a 90 % interval.")
+        raise ValueError(
+            f"ci_prob must lie between 0 and 1, got {ci_prob!r}. Fix: give 0.9 for a 90 % interval."
+        )
 
 
 def beyond(doublings: float) -> str:

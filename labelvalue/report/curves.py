@@ -1,0 +1,331 @@
+"""Learning curves with bands and the observed runs, one small panel a slice (and learner)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws
+from labelvalue.forecast.gains import whole_numbers
+from labelvalue.model import Fit
+from labelvalue.problems import did_you_mean
+from labelvalue.report import style
+from labelvalue.report.budgets import default_budgets
+from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, check_ci_prob, summarise
+
+LEFT, RIGHT = 12, 16
+"""Points of a curve on either side of now."""
+BLOCK = 16
+"""Slices computed at a time, so that memory holds a few curves of draws and not all."""
+
+
+def plot_curves(
+    fit: Fit,
+    *,
+    slices: Sequence[str] | None = None,
+    ci_probs: tuple[float, float] = (0.5, 0.9),
+    budgets: Sequence[int] | None = None,
+) -> Figure:
+    """Plot each slice's learning curve with bands, the observed runs, now, and what lies beyond the data.
+
+    Up to now, the labels of the other slices grow in proportion with the slice's own, as they did in the runs; beyond
+    now they stay as they are, as in :func:`labelvalue.predict_gain`, so that the drop from now to a
+    marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its own.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    slices : sequence of str, optional
+        Slices to show, in this order; all where not given. A panel each, however many.
+    ci_probs : tuple of two floats
+        Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
+    budgets : sequence of int, optional
+        Extra labels to mark on each curve, ≥ 0; rounded numbers up to the median slice's labels where not given.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot; errors in the unit of the metric's error against labels of the slice.
+
+    Raises
+    ------
+    ValueError
+        If a slice is unknown, a probability is not between 0 and 1, or a budget is not a whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> len(plot_curves(fake_fit(seed=1), slices=["east", "north"]).axes)
+    2
+    """
+    inner, outer = sorted(ci_probs)
+    chosen = _chosen(fit, slices)
+    numbers = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")[0]
+    return draw_curves(fit, curve_table(fit, chosen, numbers, (inner, outer)), foot=caption(fit))
+
+
+def _chosen(fit: Fit, slices: Sequence[str] | None) -> list[str]:
+    known = [str(s) for s in fit.slices]
+    if slices is None:
+        return sorted(known)
+    wanted = [slices] if isinstance(slices, str) else [str(s) for s in slices]
+    unknown = [s for s in wanted if s not in known]
+    if unknown or not wanted:
+        hint = did_you_mean(unknown[0], known) if unknown else ""
+        what = f"unknown slice {', '.join(map(repr, unknown))}{hint}" if unknown else "no slice given"
+        raise ValueError(f"{what} Fix: give names out of fit.slices.")
+    return list(dict.fromkeys(wanted))
+
+
+def caption(fit: Fit) -> str:
+    """Say what the panels of the learning curves show.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    str
+        A few sentences.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> "proportion" in caption(fake_fit(seed=1))
+    True
+    """
+    text = "Axes are logarithmic and differ between panels. Bands are equal-tailed credible intervals of the expected error. "
+    if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
+        text += (
+            "Up to now, labels of the other slices grow in proportion with the slice's own (other_labels='proportional'), "
+            "roughly as in the runs; beyond now they stay as they are, so the drop from now to a marked budget is the "
+            "gain in the tables. "
+        )
+    if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
+        text += "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
+    return text.strip()
+
+
+def curve_table(
+    fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: tuple[float, float]
+) -> pd.DataFrame:
+    """Compute the curves to plot, through :func:`labelvalue.report.tables.summarise`.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    slices : sequence of str
+        Slices, in the order wanted.
+    budgets : array of int
+        Extra labels; those points are part of the curve.
+    ci_probs : tuple of two floats
+        Probabilities of the inner and outer band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice (and learner) and size: ``labels``, ``mean``, ``lower`` and ``upper`` of the outer band,
+        ``inner_lower`` and ``inner_upper``, ``doublings``, ``marked`` (whether it is now plus a budget); attribute
+        ``ci_probs``.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> table = curve_table(fake_fit(seed=1), ["east"], np.array([500]), (0.5, 0.9))
+    >>> bool((table["lower"] < table["inner_lower"]).all())
+    True
+    """
+    for prob in ci_probs:
+        check_ci_prob(prob)
+    parts = []
+    for start in range(0, len(slices), BLOCK):
+        draws, own = _draws(fit, slices[start : start + BLOCK], budgets)
+        part = summarise(draws, ci_prob=ci_probs[1])
+        narrow = summarise(draws, ci_prob=ci_probs[0])
+        order = [d for d in draws.dims if d not in (names.CHAIN, names.DRAW)]
+        own = own.sortby([d for d in order if d != SIZE]).transpose(*order)
+        extra = (own - fit.position[names.LABELS_NOW].sel({names.SLICE: own[names.SLICE]})).transpose(*order)
+        part = part.drop(columns=[SIZE, names.FLAGS]).assign(
+            **{names.LABELS: own.values.ravel(), INNER_LOWER: narrow[LOWER], INNER_UPPER: narrow[UPPER]},
+            marked=np.isin(extra.values.ravel(), budgets[budgets > 0]),
+        )
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    rank = {name: i for i, name in enumerate(slices)}
+    table = table.sort_values(names.SLICE, key=lambda s: s.map(rank), kind="stable", ignore_index=True)
+    table.attrs = {"ci_probs": ci_probs}
+    return table
+
+
+def _draws(fit: Fit, slices: Sequence[str], budgets: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Draws of the error along each slice's own sizes, and those sizes."""
+    part = {names.SLICE: list(slices)}
+    position = fit.position.sel(part)
+    dims = curve_dims(fit)
+    now = position[names.LABELS_NOW].transpose(*dims)
+    low = np.maximum(np.minimum(_smallest(fit, slices, dims), np.maximum(now.values, 0.5)), 0.5)
+    start = np.maximum(now.values, 0.5)
+    end = np.maximum(
+        start + max(int(budgets.max()), 1), position[names.REFERENCE_LABELS].transpose(*dims).values
+    )
+    left = np.moveaxis(np.geomspace(low, start, LEFT), 0, -1)
+    left[..., -1] = now.values
+    right = np.moveaxis(np.geomspace(start, end, RIGHT), 0, -1)[..., 1:]
+    marked = now.values[..., None] + budgets
+    own = xr.DataArray(
+        np.sort(np.concatenate([left, right, marked], axis=-1), axis=-1),
+        dims=(*dims, SIZE),
+        coords=now.coords,
+    )
+    other_now = position[names.OTHER_LABELS_NOW]
+    other = xr.where(own < now, other_now * own / np.maximum(now, 1.0), other_now).transpose(*dims, SIZE)
+    draws = error_draws(fit.posterior.sel(part), fit, own, other).rename(names.ERROR)
+    draws = draws.assign_coords({SIZE: np.arange(own.sizes[SIZE])})
+    distance = doublings_beyond(position, own).transpose(*dims, SIZE)
+    return draws.assign_coords({names.DOUBLINGS: distance.variable}), own
+
+
+def _smallest(fit: Fit, slices: Sequence[str], dims: tuple[str, ...]) -> np.ndarray:
+    """Smallest number of labels observed for each curve, its labels now where there is none."""
+    runs = fit.runs
+    keys = [runs[d].values.astype(str) for d in dims]
+    seen = pd.Series(runs[names.LABELS].values.astype(float)).groupby([pd.Series(k) for k in keys]).min()
+    wanted: list[Any] = [list(slices)]
+    if len(dims) > 1:
+        wanted.append([str(v) for v in fit.position[dims[1]].values])
+    index = pd.MultiIndex.from_product(wanted) if len(dims) > 1 else pd.Index(wanted[0])
+    shape = tuple(len(w) for w in wanted)
+    return np.nan_to_num(seen.reindex(index).to_numpy().reshape(shape), nan=np.inf)
+
+
+def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
+    """Draw a table of curves, one panel a slice and learner.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit, for runs and positions.
+    table : pandas.DataFrame
+        From :func:`curve_table`.
+    foot : str
+        Caption inside the figure, empty for none.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        As :func:`plot_curves` returns it.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> table = curve_table(fit, ["east"], np.array([500]), (0.5, 0.9))
+    >>> len(draw_curves(fit, table, foot="").axes)
+    1
+    """
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    groups = list(table.groupby(keys, sort=False))
+    with style.look():
+        titles = [" · ".join(map(str, key)) for key, _ in groups]
+        figure, axes = style.panels(
+            titles,
+            foot=foot,
+            x_label="labels of the slice",
+            y_label="error (lower is better)",
+            handles=_legend(*table.attrs["ci_probs"]),
+            together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
+        )
+        for ax, (key, part) in zip(axes, groups, strict=True):
+            where = dict(zip(keys, key, strict=True))
+            _panel(ax, part, fit.position.sel(where), _runs_of(fit.runs, where))
+    return figure
+
+
+def _runs_of(runs: xr.Dataset, where: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    keep = np.logical_and.reduce([runs[k].values.astype(str) == str(v) for k, v in where.items()])
+    return runs[names.LABELS].values[keep].astype(float), runs[names.ERROR].values[keep].astype(float)
+
+
+def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.ndarray, np.ndarray]) -> None:
+    x = np.maximum(part[names.LABELS].to_numpy(), 0.5)
+    now, reference = float(position[names.LABELS_NOW]), float(position[names.REFERENCE_LABELS])
+    labels, errors = runs
+    low, high = (
+        min(x.min(), labels.min(initial=np.inf) or 0.5) / 1.15,
+        max(x.max(), labels.max(initial=0)) * 1.08,
+    )
+    seen = np.concatenate([errors[errors > 0], part[LOWER], part[UPPER]])
+    bottom, top = seen.min() / 1.08, seen.max() * 1.08
+    style.log_axis(ax, "x", low, high, ticks=4, labels=True)
+    style.log_axis(ax, "y", bottom, top, ticks=4, labels=False)
+    deep = reference * 2.0**VALIDATED_DOUBLINGS
+    if reference < high:
+        ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0)
+    if deep < high:
+        ax.axvspan(deep, high, facecolor=style.FAR_DEEP, edgecolor="#b9c0c7", hatch="///", lw=0, zorder=0)
+    ax.fill_between(x, part[LOWER], part[UPPER], color=style.OUTER, lw=0, zorder=1, gid="outer")
+    ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
+    ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
+    inside = (errors > 0) & (labels >= 1)
+    ax.plot(
+        labels[inside],
+        errors[inside],
+        ls="",
+        marker="o",
+        ms=2.6,
+        mfc="none",
+        mec=style.INK,
+        mew=0.6,
+        alpha=0.75,
+        zorder=3,
+    )
+    if (~inside).any():
+        at = np.maximum(labels[~inside], low), np.where(errors[~inside] > 0, errors[~inside], bottom)
+        ax.plot(*at, ls="", marker="v", ms=4, color=style.INK, clip_on=False, zorder=3)
+    ax.axvline(max(now, 0.5), color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=3)
+    marked = part[part["marked"]]
+    ax.plot(
+        marked[names.LABELS],
+        marked[MEAN],
+        ls="",
+        marker="D",
+        ms=3,
+        mfc="white",
+        mec=style.LINE,
+        mew=0.9,
+        zorder=5,
+        gid="marked",
+    )
+
+
+def _legend(inner: float, outer: float) -> list[Any]:
+    return [
+        Line2D([], [], color=style.LINE, lw=1.4, label="mean of the expected error"),
+        Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
+        Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
+        Line2D([], [], ls="", marker="o", ms=3, mfc="none", mec=style.INK, label="an observed run"),
+        Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="now"),
+        Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
+        Patch(facecolor=style.FAR_LIGHT, edgecolor="#b9c0c7", lw=0.5, label="beyond the data"),
+        Patch(
+            facecolor=style.FAR_DEEP,
+            edgecolor="#b9c0c7",
+            hatch="///",
+            lw=0.5,
+            label="beyond validated distance",
+        ),
+    ]

@@ -1,0 +1,105 @@
+"""Forest plot: a row of mean and intervals a slice, with its name beside it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from labelvalue import names
+from labelvalue.report import style
+from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
+
+
+def draw_forest(
+    table: pd.DataFrame, *, foot: str, x_label: str, scale: tuple[float, float] | None = None
+) -> Figure:
+    """Draw mean and two intervals a row, first row on top, names written out beside them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Slice (and learner), ``mean``, ``lower``, ``upper``, ``inner_lower``, ``inner_upper``; attribute ``ci_probs``.
+    foot : str
+        Caption inside the figure, empty for none.
+    x_label : str
+        What the numbers are.
+    scale : tuple of two floats, optional
+        Smallest and largest number that the axis must hold; the table's own where not given.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot.
+
+    Examples
+    --------
+    >>> from labelvalue.report.impacts import impact_table
+    >>> from labelvalue.testing import fake_fit
+    >>> table = impact_table(fake_fit(seed=1), (0.5, 0.9))
+    >>> len(draw_forest(table, foot="", x_label="impact").axes)
+    1
+    """
+    with style.look():
+        return _draw(table, foot, x_label, scale or (table[LOWER].min(), table[UPPER].max()))
+
+
+def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, float]) -> Figure:
+    width, left, right = 8.6, 2.75, 0.25
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    labels = [style.wrap(" · ".join(map(str, row)), left - 0.3, style.TEXT) for row in table[keys].to_numpy()]
+    heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
+    caption = style.wrap(foot, width - 0.4, style.SMALL) if foot else []
+    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)
+    body = sum(heights) + 0.1
+    total = legend + body + bottom
+    figure = style.Picture(figsize=(width, total))
+    ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
+    edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
+    at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
+    _intervals(ax, table, at)
+    ax.set_ylim(body, 0)
+    ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    _axis(ax, *scale)
+    ax.set_xlabel(x_label, size=style.TEXT)
+    inner, outer = table.attrs["ci_probs"]
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=5, color=style.LINE, label="mean"),
+        Line2D([], [], color=style.LINE, lw=3.6, label=f"{100 * inner:g} % credible interval"),
+        Line2D([], [], color=style.LINE, lw=1.1, label=f"{100 * outer:g} % credible interval"),
+    ]
+    place = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
+    figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
+    if caption:
+        figure.text(
+            0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.SMALL, color=style.QUIET
+        )
+    return figure
+
+
+def _intervals(ax: Axes, table: pd.DataFrame, at: list[float]) -> None:
+    learners = sorted(set(table[names.LEARNER])) if names.LEARNER in table else [""]
+    for y, (_, row) in zip(at, table.iterrows(), strict=True):
+        which = learners.index(row[names.LEARNER]) if names.LEARNER in table else 0
+        colour = style.ACCENTS[which % len(style.ACCENTS)]
+        ax.hlines(y, row[LOWER], row[UPPER], color=colour, lw=1.1, zorder=2, gid="outer")
+        ax.hlines(y, row[INNER_LOWER], row[INNER_UPPER], color=colour, lw=3.6, zorder=3, gid="inner")
+        marker = style.MARKERS[which % len(style.MARKERS)]
+        ax.plot(row[MEAN], y, marker=marker, ms=5.5, mfc=colour, mec="white", mew=0.9, zorder=4, gid="mean")
+
+
+def _axis(ax: Axes, low: float, high: float) -> None:
+    if low > 0 and high > 30 * low:
+        style.log_axis(ax, "x", low / 1.15, high * 1.15, ticks=8, labels=False)
+    else:
+        low = min(low, 0.0)
+        margin = 0.03 * ((high - low) or 1.0)
+        ax.set_xlim(low - (margin if low < 0 or math.isclose(low, high) else 0), high + margin)
+        style.linear_axis(ax, "x", ticks=7)
+        ax.axvline(0, color=style.INK, lw=0.9)
+    ax.grid(axis="x", color=style.GRID, lw=0.6)

@@ -1,0 +1,408 @@
+"""One look for all figures: colours, text that is never cut or read as mathematics, and grids of small panels."""
+
+from __future__ import annotations
+
+import io
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+INK, QUIET, GRID = "#1b2733", "#5a6672", "#d9dee3"
+LINE, INNER, OUTER = "#0b4f79", "#7db0d5", "#cfe2f0"
+"""Mean, 50 % and 90 % band: one blue in three weights, told apart in grey as well."""
+ACCENTS = ("#0b4f79", "#b0480a", "#2f6b3a", "#6d3b8f", "#5a4a00")
+MARKERS = ("o", "s", "D", "^", "v")
+"""Learners differ in colour and in marker, so that neither carries the meaning alone."""
+FAR_LIGHT, FAR_DEEP = "#f2f3f5", "#e2e5e9"
+
+TITLE, TEXT, SMALL = 9.5, 8.5, 7.5
+WIDTH = 10.4
+"""Width of a figure in inches: the text width of the report."""
+
+_FALLBACKS = (
+    "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans CJK SC",
+    "Noto Sans CJK JP", "Noto Sans CJK KR", "Arial Unicode MS", "Hiragino Sans GB", "Microsoft YaHei", "Malgun Gothic",
+    "WenQuanYi Zen Hei",
+)  # fmt: skip
+
+
+class Picture(Figure):
+    """A figure that shows itself in a notebook, without pyplot and its global state.
+
+    Examples
+    --------
+    >>> Picture(figsize=(1, 1))._repr_png_()[1:4]
+    b'PNG'
+    """
+
+    def _repr_png_(self) -> bytes:
+        content = io.BytesIO()
+        self.savefig(content, format="png", dpi=110)
+        return content.getvalue()
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Draw with this look, whatever the user's own matplotlib settings, and leave those alone.
+
+    Examples
+    --------
+    >>> with look():
+    ...     figure = Picture()
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(
+            {
+                "font.family": list(families()),
+                "font.size": TEXT,
+                "text.color": INK,
+                "text.parse_math": False,
+                "axes.edgecolor": QUIET,
+                "axes.labelcolor": INK,
+                "axes.linewidth": 0.7,
+                "axes.spines.top": False,
+                "axes.spines.right": False,
+                "axes.axisbelow": True,
+                "xtick.color": QUIET,
+                "ytick.color": QUIET,
+                "xtick.labelcolor": INK,
+                "ytick.labelcolor": INK,
+                "xtick.labelsize": SMALL,
+                "ytick.labelsize": SMALL,
+                "hatch.linewidth": 0.5,
+                "hatch.color": "#b9c0c7",
+                "svg.hashsalt": "labelvalue",
+            }
+        )
+        yield
+
+
+@cache
+def families() -> tuple[str, ...]:
+    """Font families to use, in order: matplotlib's own, then what this machine has for other scripts.
+
+    Returns
+    -------
+    tuple of str
+        Families that are installed.
+
+    Examples
+    --------
+    >>> families()[0]
+    'DejaVu Sans'
+    """
+    installed = set(font_manager.fontManager.get_font_names())
+    return ("DejaVu Sans", *(f for f in _FALLBACKS if f in installed))
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    """Code points that one of the families can draw."""
+    fonts = (font_manager.get_font(font_manager.findfont(FontProperties(family=f))) for f in families())
+    return frozenset().union(*(font.get_charmap() for font in fonts))
+
+
+def literal(text: str) -> str:
+    """Return a text as a figure can show it: nothing is dropped, what no font has is spelt out.
+
+    Parameters
+    ----------
+    text : str
+        A name given by the user.
+
+    Returns
+    -------
+    str
+        One line; control characters, direction marks and characters without a glyph as ``\\u…`` escapes.
+
+    Examples
+    --------
+    >>> literal("_a$b\\n")
+    '_a$b\\\\n'
+    """
+
+    def shown(character: str) -> str:
+        hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        if not hidden and ord(character) in _drawable():
+            return character
+        return character.encode("unicode_escape").decode()
+
+    return "".join(shown(c) for c in str(text))
+
+
+@cache
+def _width(character: str, weight: str) -> float:
+    """Width at font size 1, in points."""
+    with look():
+        font = FontProperties(size=100, weight=weight)
+        return text_to_path.get_text_width_height_descent(character, font, False)[0] / 100
+
+
+def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[str]:
+    """Break a text into lines of a width, at spaces where there are any; nothing is left out.
+
+    Parameters
+    ----------
+    text : str
+        Any text; shown literally.
+    width : float
+        Inches.
+    size : float
+        Font size in points.
+    weight : {"normal", "bold"}
+        Font weight.
+
+    Returns
+    -------
+    list of str
+        At least one line.
+
+    Examples
+    --------
+    >>> wrap("one two", width=0.4, size=10)
+    ['one', 'two']
+    """
+    room = 72 * width / size / 1.04
+    lines, line, used = [], "", 0.0
+    for character in literal(text):
+        step = _width(character, weight)
+        if line and used + step > room:
+            head, space, tail = line.rpartition(" ")
+            if space and len(tail) < 24:
+                lines.append(head)
+                line = tail
+            else:
+                lines.append(line)
+                line = ""
+            used = sum(_width(c, weight) for c in line)
+        line, used = line + character, used + step
+    return [*lines, line]
+
+
+def lines_high(lines: int, size: float) -> float:
+    """Height of lines of text.
+
+    Parameters
+    ----------
+    lines : int
+        How many.
+    size : float
+        Font size in points.
+
+    Returns
+    -------
+    float
+        Inches.
+
+    Examples
+    --------
+    >>> lines_high(2, 10) > lines_high(1, 10)
+    True
+    """
+    return lines * size * 1.28 / 72
+
+
+def panels(
+    titles: Sequence[str],
+    *,
+    foot: str,
+    x_label: str,
+    y_label: str,
+    handles: Sequence[Any],
+    together: int = 1,
+    height: float = 1.55,
+) -> tuple[Figure, list[Axes]]:
+    """Lay out one small panel a title, with a common legend above and a caption below.
+
+    Sizes follow the text: a long title takes more lines, the row grows, and nothing is cut.
+
+    Parameters
+    ----------
+    titles : sequence of str
+        One a panel.
+    foot : str
+        Caption, empty for none.
+    x_label, y_label : str
+        What the axes of all panels show.
+    handles : sequence of artist
+        Entries of the legend; their labels name them.
+    together : int
+        Neighbouring panels that belong together (the learners of a slice) and stand in one row if there is room.
+    height : float
+        Height of a panel's axes, inches.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+        Not known to pyplot.
+    axes : list of matplotlib.axes.Axes
+        In the order of the titles.
+
+    Examples
+    --------
+    >>> figure, axes = panels(["a", "b"], foot="", x_label="x", y_label="y", handles=[])
+    >>> len(axes)
+    2
+    """
+    columns = _columns(len(titles), together)
+    width = max(3.4 * columns, 7.0) if columns < 3 else WIDTH
+    left, right, gap = 0.72, 0.15, 0.55
+    panel = (width - left - right - gap * (columns - 1)) / columns
+    wrapped = [wrap(t, panel, TITLE, "bold") for t in titles]
+    rows = [wrapped[i : i + columns] for i in range(0, len(wrapped), columns)]
+    heads = [lines_high(max(map(len, row)), TITLE) + 0.1 for row in rows]
+    legend_rows = math.ceil(len(handles) / (3 if width < 9 else 4))
+    legend = 0.12 + lines_high(legend_rows, TEXT) * 1.3 if handles else 0.05
+    caption = wrap(foot, width - 0.4, SMALL) if foot else []
+    bottom = 0.36 + lines_high(1, TEXT) + (lines_high(len(caption), SMALL) + 0.12 if caption else 0)
+    between = 0.34
+    total = legend + sum(heads) + len(rows) * height + (len(rows) - 1) * between + bottom
+    figure = Picture(figsize=(width, total))
+    axes = []
+    top = total - legend
+    for row, head in zip(rows, heads, strict=True):
+        top -= head
+        for i, lines in enumerate(row):
+            x = left + i * (panel + gap)
+            ax = figure.add_axes((x / width, (top - height) / total, panel / width, height / total))
+            ax.text(
+                0,
+                1 + 0.07 / height,
+                "\n".join(lines),
+                transform=ax.transAxes,
+                size=TITLE,
+                weight="bold",
+                va="bottom",
+            )
+            axes.append(ax)
+        top -= height + between
+    if handles:
+        place = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
+        figure.legend(
+            handles=list(handles), ncols=3 if width < 9 else 4, frameon=False, fontsize=TEXT, **place
+        )
+    middle = (total - legend - 0.5 * (total - legend - bottom)) / total
+    figure.text(0.14 / width, middle, y_label, rotation=90, va="center", ha="left", size=TEXT)
+    low = bottom - 0.3
+    figure.text(0.5 + 0.3 * left / width, low / total, x_label, va="top", ha="center", size=TEXT)
+    if caption:
+        figure.text(
+            0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", ha="left", size=SMALL, color=QUIET
+        )
+    return figure, axes
+
+
+def _columns(panel_count: int, together: int) -> int:
+    """Columns of a grid: at most four, without a nearly empty last row, learners of a slice side by side."""
+    if together == 3:
+        return min(panel_count, 3)
+    if panel_count in (5, 6, 9) and together == 1:
+        return 3
+    return min(max(panel_count, 1), 4)
+
+
+def count(value: float, _position: object = None) -> str:
+    """Write a number of labels short: ``800``, ``2k``, ``1.5M``.
+
+    Parameters
+    ----------
+    value : float
+        Labels.
+    _position : object
+        Position of the tick, which matplotlib passes.
+
+    Returns
+    -------
+    str
+        At most a handful of characters for round numbers.
+
+    Examples
+    --------
+    >>> count(800), count(2000), count(1_500_000)
+    ('800', '2k', '1.5M')
+    """
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.4g}{name}"
+    return f"{value:.4g}"
+
+
+def _plain(value: float, _position: object = None) -> str:
+    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
+
+
+def log_axis(ax: Axes, which: str, low: float, high: float, *, ticks: int, labels: bool) -> None:
+    """Make an axis logarithmic, with a few round ticks inside its range.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Panel.
+    which : {"x", "y"}
+        Axis.
+    low, high : float
+        Range, > 0.
+    ticks : int
+        Most ticks wanted.
+    labels : bool
+        Whether the numbers are counts of labels.
+
+    Examples
+    --------
+    >>> _, (ax,) = panels(["a"], foot="", x_label="", y_label="", handles=[])
+    >>> log_axis(ax, "x", 80, 9000, ticks=4, labels=True)
+    >>> ax.get_xticks().tolist()
+    [100.0, 1000.0]
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+    (ax.set_xlim if which == "x" else ax.set_ylim)(low, high)
+    decades = np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    at = np.zeros(0)
+    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        every = np.array([s * 10.0**d for d in decades for s in steps])
+        at = every[(every >= low) & (every <= high)]
+        if at.size <= ticks:
+            break
+    if at.size > ticks:
+        at = at[:: math.ceil(at.size / ticks)]
+    if at.size < 2:
+        at = np.array([float(f"{v:.2g}") for v in np.geomspace(low, high, 5)[1::2]])
+    axis.set_major_locator(FixedLocator(list(at)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(count if labels else _plain))
+
+
+def linear_axis(ax: Axes, which: str, *, ticks: int) -> None:
+    """Give a linear axis a few ticks in plain numbers.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+        Panel.
+    which : {"x", "y"}
+        Axis.
+    ticks : int
+        About how many.
+
+    Examples
+    --------
+    >>> _, (ax,) = panels(["a"], foot="", x_label="", y_label="", handles=[])
+    >>> linear_axis(ax, "y", ticks=4)
+    """
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
+    axis.set_major_formatter(FuncFormatter(_plain))
