@@ -6,26 +6,19 @@ commands do is done by the public functions of the package, which a notebook cal
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelvalue import names
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue import console, names
+from labelvalue.problems import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from labelvalue.model import Fit
 
-DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE, INTERRUPTED = 0, 1, 2, 5, 130
 DEMO_BUDGETS = [500, 2_000, 8_000]
 
 app = typer.Typer(
@@ -35,9 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, 5 storage.",
 )
-
-# What the parser raises: the base class, which typer carries under a private name.
-Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 
 def _print_version(wanted: bool) -> None:
@@ -77,7 +67,7 @@ def demo(
 
     import labelvalue as lv
 
-    _folder(out)
+    console.make_folder(out)
     with as_file(files("labelvalue_data") / "adult_runs.csv") as path:
         runs = lv.read_runs(path)
     fit = lv.fit(runs, **_given(draws=draws, random_seed=random_seed))
@@ -108,7 +98,7 @@ def simulate(
     import labelvalue as lv
     from labelvalue.observe.tabular import read_table, tabular_classifier
 
-    _writable(out)
+    console.check_writable(out)
     table = read_table(data, target=target, slices=slice_)
     features = table.drop(columns=target)
     runs = lv.simulate_runs(
@@ -117,7 +107,7 @@ def simulate(
         table[target],
         table[slice_],
         **_given(
-            sizes=None if sizes is None else _counts(sizes, "--sizes"),
+            sizes=None if sizes is None else console.counts(sizes, "--sizes"),
             replicates=replicates,
             random_state=random_seed,
             n_jobs=jobs,
@@ -126,7 +116,7 @@ def simulate(
     lv.write_runs(runs, out)
     rows = int(runs.sizes[names.RUN])
     if as_json:
-        _print_json({"runs": str(out), "rows": rows})
+        console.print_json({"runs": str(out), "rows": rows})
     else:
         typer.echo(f"{rows} runs in\n{out}")
 
@@ -156,8 +146,8 @@ def fit_command(
     """Fit learning curves to a runs table and say whether the fit can be trusted."""
     import labelvalue as lv
 
-    now = _labels_now(labels_now or [])
-    _writable(out)
+    now = console.labels_now(labels_now or [])
+    console.check_writable(out)
     table = lv.read_runs(
         runs,
         **_given(metric=metric, encoding=encoding, timezone=timezone),
@@ -179,7 +169,7 @@ def gain(
     """Say what more labels would gain in each slice, with credible intervals."""
     import labelvalue as lv
 
-    counts = _counts(budgets, "--budgets")
+    counts = console.counts(budgets, "--budgets")
     fit = lv.load_fit(fit_file)
     _finish(fit, _show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
 
@@ -194,8 +184,8 @@ def report(
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
 
-    counts = None if budgets is None else _counts(budgets, "--budgets")
-    _writable(out)
+    counts = None if budgets is None else console.counts(budgets, "--budgets")
+    console.check_writable(out)
     fit = lv.load_fit(fit_file)
     lv.write_report(fit, path=out, **_given(budgets=counts))
     _finish(fit, _show(fit, as_json) | {"report": str(out)}, as_json, str(out))
@@ -221,87 +211,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = app(given, prog_name="labelvalue", standalone_mode=False) or DONE
-        return _end_by_signal() if code == INTERRUPTED else code
+        code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
+        return console.end_by_signal() if code == console.INTERRUPTED else code
     except (KeyboardInterrupt, typer.Abort):
-        return _end_by_signal()
+        return console.end_by_signal()
     except InputError as error:
-        return _fail(BAD_INPUT, error, error.problems, given)
-    except StorageError as error:
-        return _fail(STORAGE, error, (), given)
-    except OSError as error:
-        return _fail(STORAGE, error, (), given)
-    except (ValueError, TypeError, RuntimeError) as error:
-        return _fail(BAD_INPUT, error, (), given)
-    except Usage as error:
-        return _fail(BAD_INPUT, error, (), given)
-
-
-def _fail(code: int, error: BaseException, problems: Sequence[Problem], given: Sequence[str]) -> int:
-    """Say what is wrong and return ``code``; a maintainer gets the traceback with LABELVALUE_TRACEBACK=1."""
-    if os.environ.get("LABELVALUE_TRACEBACK") == "1":
-        raise error
-    message = error.format_message() if hasattr(error, "format_message") else str(error)
-    if "--json" in given:
-        problems = problems or (Problem(why=message, fix=""),)
-        _print_json([dict(p.as_dict()) for p in problems])
-    else:
-        typer.echo(message or type(error).__name__, err=True)
-        if isinstance(error, Usage):
-            typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
-    return code
-
-
-def _end_by_signal() -> NoReturn:
-    """End as the shell expects of a command that was interrupted."""
-    if os.name == "posix":
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    sys.exit(INTERRUPTED)
+        return console.fail(console.BAD_INPUT, error, given, error.problems)
+    except OSError as error:  # StorageError is one
+        return console.fail(console.STORAGE, error, given)
+    except (ValueError, TypeError, RuntimeError, console.Usage) as error:
+        return console.fail(console.BAD_INPUT, error, given)
 
 
 def _given(**options: object) -> dict:
     """Options the user gave; the functions' own defaults hold for the rest."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _counts(text: str, option: str) -> list[int]:
-    """Whole numbers from ``500,2000``."""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        why = "not whole numbers separated by commas"
-        raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")]) from None
-
-
-def _labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
-    """``{slice: n}`` from texts ``slice=n``; a slice may hold an equals sign itself."""
-    found, problems = {}, []
-    for pair in pairs:
-        name, equals, count = pair.rpartition("=")
-        if equals and count.strip().isdecimal():
-            found[name] = int(count)
-        else:
-            why = "not of the form SLICE=N with a whole number N"
-            problems.append(Problem(column="--labels-now", value=pair, why=why, fix="write nurses=1200"))
-    if problems:
-        raise InputError(problems)
-    return found or None
-
-
-def _folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path}: {error.strerror}. Fix: give another --out.") from error
-
-
-def _writable(path: Path) -> None:
-    """Find out before the long work, not after it, that there is no place for its result."""
-    if not path.parent.is_dir():
-        raise StorageError(f"{path}: no folder {path.parent}. Fix: make the folder or give another --out.")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise StorageError(f"{path}: cannot be written. Fix: give another --out.")
 
 
 def _show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
@@ -316,28 +240,14 @@ def _show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: fl
         table = lv.summarise(lv.predict_gain(fit, budgets=budgets), ci_prob=ci_prob)
         if not as_json:
             typer.echo(f"\n{gain_text(table)}")
-        result |= _table_as_json(table)
+        result |= console.table_as_json(table)
     return result
 
 
 def _finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
     if as_json:
-        _print_json(result)
+        console.print_json(result)
     elif last_line:
         typer.echo(last_line)
     if fit.diagnostics.verdict != "ok":
-        raise typer.Exit(NOT_PUBLISHED)
-
-
-def _print_json(document: object) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False, default=str))
-
-
-def _table_as_json(table: pd.DataFrame) -> dict:
-    """Full precision; numbers that JSON cannot hold become null."""
-    rows = [
-        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        for row in table.to_dict(orient="records")
-    ]
-    settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float | list)}
-    return settings | {names.GAIN: rows}
+        raise typer.Exit(console.NOT_PUBLISHED)

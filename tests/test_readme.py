@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from labelvalue import cli
+from labelvalue import cli, console
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +58,4 @@ def test_commands_and_options_exist(readme, capsys):
 
 def test_exit_codes_agree(readme):
     said = {int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)}
-    assert said == {cli.DONE, cli.BAD_INPUT, cli.NOT_PUBLISHED, cli.STORAGE}
+    assert said == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STORAGE}

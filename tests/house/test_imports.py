@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ORDER = ["names", "problems", "observe", "model", "forecast", "decide", "report", "testing", "operate", "cli"]
+ORDER = [
+    "names",
+    "problems",
+    "observe",
+    "model",
+    "forecast",
+    "decide",
+    "report",
+    "testing",
+    "operate",
+    "console",
+    "cli",
+]
 GROUND = {"names", "problems"}
 
 NEVER_IMPORTED = {

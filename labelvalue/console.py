@@ -1,0 +1,105 @@
+"""What the commands share: texts to values, places for results, JSON, and how a command ends."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import typer
+
+from labelvalue import names
+from labelvalue.problems import InputError, Problem, StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE = 0, 1, 2, 5
+INTERRUPTED = 130
+"""What a shell shows for a command that Ctrl-C ended."""
+
+# What typer's parser raises: the base class, which typer carries under a private name.
+Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
+
+
+def counts(text: str, option: str) -> list[int]:
+    """Whole numbers from ``500,2000``."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        why = "not whole numbers separated by commas"
+        raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")]) from None
+
+
+def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
+    """``{slice: n}`` from texts ``slice=n``; a slice may hold an equals sign itself."""
+    found, problems = {}, []
+    for pair in pairs:
+        name, equals, count = pair.rpartition("=")
+        if equals and count.strip().isdecimal():
+            found[name] = int(count)
+        else:
+            why = "not of the form SLICE=N with a whole number N"
+            problems.append(Problem(column="--labels-now", value=pair, why=why, fix="write nurses=1200"))
+    if problems:
+        raise InputError(problems)
+    return found or None
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder, and the ones above it, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Fix: give another --out.") from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the long work, not after it, that there is no place for its result."""
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: no folder {path.parent}. Fix: make the folder or give another --out.")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise StorageError(f"{path}: cannot be written. Fix: give another --out.")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document; numbers that JSON cannot hold are an error here, not in the reader."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False, default=str))
+
+
+def table_as_json(table: pd.DataFrame) -> dict:
+    """Full precision; numbers that JSON cannot hold become null."""
+    rows = [
+        {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in table.to_dict(orient="records")
+    ]
+    settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float | list)}
+    return settings | {names.GAIN: rows}
+
+
+def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:
+    """Say what is wrong and return ``code``; a maintainer gets the traceback with LABELVALUE_TRACEBACK=1."""
+    if os.environ.get("LABELVALUE_TRACEBACK") == "1":
+        raise error
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if "--json" in given:
+        problems = problems or (Problem(why=message, fix=""),)
+        print_json([dict(p.as_dict()) for p in problems])
+    else:
+        typer.echo(message or type(error).__name__, err=True)
+        if isinstance(error, Usage):
+            typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
+    return code
+
+
+def end_by_signal() -> NoReturn:
+    """End as the shell expects of a command that was interrupted."""
+    if os.name == "posix":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    sys.exit(INTERRUPTED)
