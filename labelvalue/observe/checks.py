@@ -40,7 +40,7 @@ def check_slices(columns: Columns, *, merge_similar: bool) -> None:
         where = places(columns, rows)
         why = f"slices {describe(variants)} differ only in blanks, case or Unicode form ({where})"
         fix = "spell them alike, or merge them: --merge-similar-slices"
-        columns.fault(max(rows), names.SLICE, None, why, fix)
+        columns.fault(max(rows), names.SLICE, why, fix)
 
 
 def drop_repeated(columns: Columns) -> None:
@@ -70,7 +70,7 @@ def check_keys(columns: Columns) -> None:
             first[key] = row
             continue
         why = f"two results for one run ({places(columns, [first[key], row])})"
-        columns.fault(row, "", None, why, "number the 'replicate'")
+        columns.fault(row, "", why, "number the 'replicate'")
 
 
 def check_evaluation_sets(columns: Columns) -> None:
@@ -93,7 +93,7 @@ def check_evaluation_sets(columns: Columns) -> None:
         where = places(columns, [line, row])
         why = f"evaluation set {quote(ids[row])} has {known} and {trials} trials ({where})"
         fix = "give each evaluation set an id of its own"
-        columns.fault(row, names.EVALUATION_SET, None, why, fix)
+        columns.fault(row, names.EVALUATION_SET, why, fix)
 
 
 def check_values(columns: Columns, metric: Metric) -> None:
@@ -110,7 +110,7 @@ def check_values(columns: Columns, metric: Metric) -> None:
         else:
             why = f"outside {metric.range} for {metric.name!r}"
             fix = "mend the value, or name another metric"
-        columns.fault(row, names.VALUE, value, why, fix)
+        columns.fault(row, names.VALUE, why, fix)
 
 
 def check_noise(columns: Columns, metric: Metric) -> None:
@@ -122,7 +122,7 @@ def check_noise(columns: Columns, metric: Metric) -> None:
         if stderr[row] is None:
             why = "noise is unknown; add 'stderr'"
             fix = f"'trials' do not tell the noise of {metric.name!r}, which has no upper bound"
-            columns.fault(row, names.STDERR, None, why, fix)
+            columns.fault(row, names.STDERR, why, fix)
 
 
 def note_future(columns: Columns) -> None:

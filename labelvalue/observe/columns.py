@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from labelvalue import names
 from labelvalue.observe import cells as cell_parsers
@@ -25,6 +25,8 @@ class Columns:
         File name for problems, empty for a DataFrame.
     lines : list of int
         Line or row of each row.
+    raw : mapping of str to sequence
+        The cells of each known column as they were written.
     values : dict of str to list
         One list per known column; ``None`` where a cell is faulty.
     faulty : set of int
@@ -35,6 +37,7 @@ class Columns:
 
     file: str
     lines: list[int]
+    raw: Mapping[str, Sequence[object]]
     values: dict[str, list]
     faulty: set[int] = dataclasses.field(default_factory=set)
     problems: list[Problem] = dataclasses.field(default_factory=list)
@@ -47,9 +50,11 @@ class Columns:
         """Return the positions of the rows without a fault."""
         return [i for i in range(len(self)) if i not in self.faulty]
 
-    def fault(self, row: int, column: str, value: object, why: str, fix: str) -> None:
-        """Record a problem with one cell."""
+    def fault(self, row: int, column: str, why: str, fix: str) -> None:
+        """Record a problem with one cell as it was written, or with a row where ``column`` is empty."""
         self.faulty.add(row)
+        cell = self.raw[column][row] if column in self.raw else None
+        value = None if cell == "" else cell
         line = self.lines[row]
         problem = Problem(file=self.file, line=line, column=column, value=value, why=why, fix=fix)
         self.problems.append(problem)
@@ -59,6 +64,7 @@ class Columns:
         rows = list(rows)
         place = {row: i for i, row in enumerate(rows)}
         self.lines = [self.lines[i] for i in rows]
+        self.raw = {name: [cells[i] for i in rows] for name, cells in self.raw.items()}
         self.values = {name: [cells[i] for i in rows] for name, cells in self.values.items()}
         self.faulty = {place[i] for i in self.faulty if i in place}
 
@@ -84,6 +90,7 @@ def parse_columns(
     columns = Columns(
         file=table.file,
         lines=list(table.lines),
+        raw=table.cells,
         values={},
         problems=list(table.problems),
         notes=list(table.notes),
@@ -94,7 +101,7 @@ def parse_columns(
         empty = [row for row, value in enumerate(parsed) if value is None]
         for row, value in enumerate(parsed):
             if isinstance(value, Fault):
-                columns.fault(row, name, raw[row], *value)
+                columns.fault(row, name, *value)
                 parsed[row] = None
         columns.values[name] = parsed
         if name == names.MEASURED_AT:
@@ -105,8 +112,8 @@ def parse_columns(
         elif COLUMNS[name].default == 0 and empty:
             columns.notes.append(f"{len(empty)} empty cells of {name!r} read as 0")
     _missing_noise(columns, form, missing)
-    _report_missing(columns, table, missing, drop_missing=drop_missing)
-    _check_ranges(columns, table)
+    _report_missing(columns, missing, drop_missing=drop_missing)
+    _check_ranges(columns)
     return columns
 
 
@@ -152,9 +159,7 @@ def _missing_noise(columns: Columns, form: Form | None, missing: dict[int, list[
             missing.setdefault(row, []).append(names.STDERR)
 
 
-def _report_missing(
-    columns: Columns, table: Table, missing: dict[int, list[str]], *, drop_missing: bool
-) -> None:
+def _report_missing(columns: Columns, missing: dict[int, list[str]], *, drop_missing: bool) -> None:
     if not missing:
         return
     if drop_missing:
@@ -164,30 +169,29 @@ def _report_missing(
         return
     for row, empty in missing.items():
         for name in empty:
-            value = table.cells[name][row] or None
             fix = "fill the cell, or leave such rows out: --drop-missing"
-            columns.fault(row, name, value, "missing", fix)
+            columns.fault(row, name, "missing", fix)
 
 
-def _check_ranges(columns: Columns, table: Table) -> None:
+def _check_ranges(columns: Columns) -> None:
     values = columns.values
     for row, seconds in enumerate(values.get(names.SECONDS, ())):
         if seconds is not None and seconds < 0:
-            columns.fault(row, names.SECONDS, seconds, "must be ≥ 0", "give a training time")
+            columns.fault(row, names.SECONDS, "must be ≥ 0", "give a training time")
     for row, stderr in enumerate(values.get(names.STDERR, ())):
         if stderr is not None and stderr <= 0:
             fix = "give the standard error of 'value', or 'trials' instead"
-            columns.fault(row, names.STDERR, stderr, "must be > 0", fix)
+            columns.fault(row, names.STDERR, "must be > 0", fix)
     for row, noise in enumerate(values.get(names.LABEL_NOISE, ())):
         if noise is not None and not 0 <= noise < 1:
             fix = "give the share of wrong labels, such as 0.05"
-            columns.fault(row, names.LABEL_NOISE, noise, "not a share, 0 ≤ share < 1", fix)
+            columns.fault(row, names.LABEL_NOISE, "not a share, 0 ≤ share < 1", fix)
     if {names.ERRORS, names.TRIALS} <= values.keys():
         pairs = zip(values[names.ERRORS], values[names.TRIALS], strict=True)
         for row, (errors, trials) in enumerate(pairs):
             if errors is not None and trials is not None and errors > trials:
                 fix = "count errors among the trials"
-                columns.fault(row, names.ERRORS, errors, f"{errors} errors in {trials} trials", fix)
+                columns.fault(row, names.ERRORS, f"{errors} errors in {trials} trials", fix)
 
 
 def check_classes(columns: Columns, classes: int | None) -> None:
@@ -197,7 +201,7 @@ def check_classes(columns: Columns, classes: int | None) -> None:
     for row, noise in enumerate(columns.values.get(names.LABEL_NOISE, ())):
         if noise is not None and (classes - 1) / classes <= noise < 1:
             why = f"labels carry no information: {classes} classes, limit {classes - 1}/{classes}"
-            columns.fault(row, names.LABEL_NOISE, noise, why, "leave the run out")
+            columns.fault(row, names.LABEL_NOISE, why, "leave the run out")
 
 
 def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
@@ -209,14 +213,14 @@ def _to_utc(columns: Columns, zone: zoneinfo.ZoneInfo | None) -> None:
         one, other = places(columns, zoned[:1]), places(columns, local[:1])
         why = f"times with a zone ({one}) and without ({other}) are mixed"
         fix = "say where zone-less times were written: --timezone Europe/Paris"
-        columns.fault(local[0], names.MEASURED_AT, None, why, fix)
+        columns.fault(local[0], names.MEASURED_AT, why, fix)
     elif local and zone is None:
         columns.notes.append(f"{len(local)} times without a zone read as UTC")
     utc: list[int | None] = []
     for row, time in enumerate(times):
         moment = None if time is None else cell_parsers.to_utc(time, zone)
         if isinstance(moment, Fault):
-            columns.fault(row, names.MEASURED_AT, None, *moment)
+            columns.fault(row, names.MEASURED_AT, *moment)
             moment = None
         utc.append(moment)
     columns.values[names.MEASURED_AT] = utc

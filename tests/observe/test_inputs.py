@@ -468,3 +468,11 @@ def test_numbers_of_other_kinds():
     cells = pd.Series([Decimal("7"), np.int8(8), Fraction(9)], dtype=object)
     frame = pd.DataFrame({"slice": "a", "labels": cells, "errors": 1, "trials": 9})
     assert read_runs(frame).labels.values.tolist() == [7, 8, 9]
+
+
+def test_a_problem_shows_the_cell_as_it_was_written(write):
+    path = write(VALUES + "a,10,87,100\na,20,+1e3,100\n")
+    assert [p.value for p in problems(path, metric="accuracy")] == ["87", "+1e3"]
+    assert [p.value for p in problems(write(COUNTS + "a,10,7e0,5\na,,1,5\n"))] == ["7e0", None]
+    dropped = problems(write(COUNTS + "a,,1,5\na,10,7e0,5\n"), drop_missing=True)
+    assert [(p.line, p.value) for p in dropped] == [(3, "7e0")]
