@@ -88,7 +88,7 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
     """
     import labelvalue as lv
 
-    fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed)
+    fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed, progress=False)
     labels = [int(n) for n in np.unique(problem.targets)]
     draws = lv.predict_error(fit, labels=labels).stack(sample=("chain", "draw"))
     keep = np.linspace(0, draws.sizes["sample"] - 1, min(MODEL_DRAWS, draws.sizes["sample"])).astype(int)

@@ -1,7 +1,10 @@
+import sys
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.optimize import least_squares
 
 from benchmarks import peers
@@ -98,3 +101,26 @@ def test_methods_are_found_by_name():
     assert (model.peer, model.title) == (False, "labelvalue, exponential")
     with pytest.raises(ValueError, match=r"last_value.*labelvalue"):
         find_method("crystal_ball")
+
+
+@pytest.mark.parametrize("with_learner", [True, False])
+def test_the_models_draws_come_out_by_curve_and_distance(power_law_problem, monkeypatch, with_learner):
+    """Against a stand-in with labelvalue's signatures: no sampling here."""
+    dims = ("chain", "draw", "slice", *(["learner"] if with_learner else []), "labels")
+
+    def predict_error(fit, labels):
+        shape = [2, 1000] + [1] * (len(dims) - 3) + [len(labels)]
+        values = np.broadcast_to(np.array(labels) / 10_000, shape)
+        return xr.DataArray(values, dims=dims, coords={"slice": ["a"], "labels": labels}).assign_coords(
+            {"learner": ["b"]} if with_learner else {}
+        )
+
+    stand_in = SimpleNamespace(
+        read_runs=lambda table: table,
+        fit=lambda runs, model, random_seed, progress: None,
+        predict_error=predict_error,
+    )
+    monkeypatch.setitem(sys.modules, "labelvalue", stand_in)
+    samples = find_method("labelvalue").forecast(power_law_problem, 1)
+    assert samples.shape == (1, 3, 1000)
+    assert samples[0, :, 0] == pytest.approx(power_law_problem.targets[0] / 10_000)
