@@ -1,0 +1,205 @@
+"""What the checks found, in plain words: convergence, flags, assumptions and limitations."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.model import Fit
+from labelvalue.model.diagnostics import FLAGGED, OK
+
+FLAG_MEANINGS = {
+    names.BORROWED: (
+        "Fewer than three sizes were measured in this slice. Its curve is inferred mostly from the other slices. "
+        "Measuring two or three more sizes would mend that."
+    ),
+    names.MOSTLY_ASSUMPTION: (
+        "The data hardly narrow the impact of labels in this slice: the answer is about as wide as what was assumed "
+        "before seeing any data. Treat its gains as a guess."
+    ),
+    names.SHAPE_MISFIT: (
+        "The observed errors do not fall as a learning curve of this model would, for instance because they rise "
+        "with labels. Look for a fault in the data or the training before buying labels here."
+    ),
+    names.BEYOND_VALIDATED: (
+        f"The size lies more than {VALIDATED_DOUBLINGS:g} doublings (a factor of {2**VALIDATED_DOUBLINGS:g}) beyond the "
+        "largest size observed in the slice. Intervals were checked on real curves up to that distance only."
+    ),
+}
+
+VERDICT_MEANINGS = {
+    "ok": "The sampler passed every check. Results may be used.",
+    "flagged": "The sampler missed a strict threshold but passed the loose one. Results are shown to be looked at; "
+    "no decision is published from them.",
+    "refused": "The sampler failed its checks. Its numbers mean nothing, so none is shown; only the diagnostics are.",
+}
+
+# figure, title, meaning, whether small is good, digits, name of the threshold
+_CHECKS = (
+    ("rhat", "R-hat, worst", "Whether the chains (independent runs of the sampler) agree; 1 is perfect.", "≤", "{:.3f}"),
+    ("ess_bulk", "Bulk ESS, worst", "Effective sample size: how many independent draws the centre rests on.", "≥", "{:.0f}"),
+    ("ess_tail", "Tail ESS, worst", "The same for the ends of the intervals.", "≥", "{:.0f}"),
+    ("divergences", "Divergent draws", "Share of draws where the sampler lost its way; results may be biased.", "≤", "{:.2%}"),
+    ("bfmi", "E-BFMI, worst chain", "Whether the sampler moves freely between likely and unlikely regions.", "≥", "{:.2f}"),
+    ("depth", "Draws at depth limit", "Share of draws that were cut off before they had gone far enough.", "≤", "{:.2%}"),
+)
+
+
+def checks(fit: Fit) -> list[dict[str, Any]]:
+    """List the convergence figures against their thresholds.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``title``, ``meaning``, ``value``, ``ok`` and ``flagged`` (thresholds), ``sign`` of the
+        comparison, ``passed`` (``ok``, ``flagged`` or ``refused``) and ``shown``, the numbers as text.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> [c["name"] for c in checks(fake_fit(seed=1))][:2]
+    ['rhat', 'ess_bulk']
+    """
+    found = []
+    for name, title, meaning, sign, digits in _CHECKS:
+        value = float(fit.diagnostics.figures.get(name, math.nan))
+        gate = "ess" if name.startswith("ess") else name
+        strict, loose = float(getattr(OK, gate)), float(getattr(FLAGGED, gate))
+
+        def holds(limit: float, value: float = value, sign: str = sign) -> bool:
+            return value <= limit if sign == "≤" else value >= limit
+
+        passed = "ok" if holds(strict) else "flagged" if holds(loose) else "refused"
+        found.append(
+            {
+                "name": name,
+                "title": title,
+                "meaning": meaning,
+                "value": value,
+                "sign": sign,
+                "ok": strict,
+                "flagged": loose,
+                "passed": passed,
+                "shown": [digits.format(v) if math.isfinite(v) else "not available" for v in (value, strict, loose)],
+            }
+        )
+    return found
+
+
+def flagged_slices(fit: Fit) -> dict[str, list[str]]:
+    """Group flags with the slices that carry them.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    dict of str to list of str
+        Slices by flag, sorted; only flags that some slice carries.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> flagged_slices(fake_fit(seed=1))
+    {}
+    """
+    found: dict[str, list[str]] = {}
+    for name, flags in sorted(fit.diagnostics.flags.items()):
+        for flag in flags:
+            found.setdefault(flag, []).append(str(name))
+    return found
+
+
+def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, Any]]:
+    """Generate the assumptions and limitations that hold for this fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    far : list of (slice, budget, doublings)
+        Forecasts beyond the validated distance.
+
+    Returns
+    -------
+    list of dict
+        ``topic`` and ``text``; found by checks first, standing assumptions last.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> limitations(fake_fit(seed=1), [])[-1]["topic"]
+    'slices weigh the same'
+    """
+    found: list[tuple[str, str]] = []
+    if fit.diagnostics.verdict != "ok":
+        why = "; ".join(fit.diagnostics.reasons)
+        found.append((f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."))
+    for flag, slices in flagged_slices(fit).items():
+        meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
+        found.append((flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
+    if far:
+        worst = max(far, key=lambda f: f[2])
+        found.append(
+            (
+                names.BEYOND_VALIDATED,
+                f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; the farthest "
+                f"is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings.",
+            )
+        )
+    found += [("note from the data or the fit", str(note)) for note in fit.settings.get(names.NOTES, [])]
+    return [{"topic": topic, "text": text} for topic, text in [*found, *_standing(fit)]]
+
+
+def _standing(fit: Fit) -> list[tuple[str, str]]:
+    """Assumptions that hold for every fit of this kind."""
+    other = bool((fit.position[names.OTHER_LABELS_NOW] > 0).any())
+    sizes = int(np.min(fit.position[names.SIZES].values))
+    standing = [
+        (
+            "learning curve",
+            f"Errors are taken to follow the model '{fit.model.name}' ({fit.model.description.rstrip('.')}), give or take a "
+            "shape discrepancy that grows with the distance from the data.",
+        ),
+        (
+            "more of the same",
+            "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, and the slice "
+            "itself unchanged.",
+        ),
+        (
+            "the same evaluation",
+            "Gains are drops in expected error on the kind of evaluation set that the runs used. They say nothing of "
+            "other uses. What a single new training would show scatters more (observed gain).",
+        ),
+        (
+            "borrowing strength",
+            "Slices inform each other through group-level priors. Slices with few runs are pulled towards the rest. "
+            f"The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
+        ),
+    ]
+    if other:
+        standing.append(
+            (
+                "one slice at a time",
+                "A gain counts labels bought for one slice while the others keep what they have. Labels bought for "
+                "several slices at once may help each other; those gains do not simply add up.",
+            )
+        )
+    standing.append(
+        (
+            "slices weigh the same",
+            "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs.",
+        )
+    )
+    return standing

@@ -1,0 +1,227 @@
+"""The report: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_gain
+from labelvalue.model import Fit
+from labelvalue.problems import StorageError
+from labelvalue.report import wording
+from labelvalue.report.checks import FLAG_MEANINGS
+from labelvalue.report.curves import caption
+from labelvalue.report.gains import CAPTION as GAIN_CAPTION
+from labelvalue.report.images import curve_images, gain_images, impact_images, rank_image
+from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
+from labelvalue.report.numbers import report_numbers
+from labelvalue.report.tables import LOWER, UPPER
+
+INNER = 0.5
+"""Probability of the inner band of the page's figures."""
+ACROSS = 5
+"""Budgets side by side in one table; more go into a further one."""
+
+
+def write_report(
+    fit: Fit, *, path: str | os.PathLike[str], budgets: Sequence[int] | None = None, ci_prob: float = 0.9
+) -> Path:
+    """Write the report of a fit: where labels are worth most, gains, curves, diagnostics, limits, provenance.
+
+    One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit gives
+    the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without results.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    path : path-like
+        File to write, customarily ``.html``; replaced where it exists.
+    budgets : sequence of int, optional
+        Extra labels to consider, ≥ 0; rounded numbers up to the median slice's labels where not given.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+    StorageError
+        If the file cannot be written; an older file of that name is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.testing import fake_fit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
+    'report.html'
+    """
+    numbers = report_numbers(fit, budgets, ci_prob)
+    page = render(numbers, figures(fit, numbers))
+    path = Path(path)
+    _replace(path, page.encode("utf-8"))
+    return path
+
+
+def figures(fit: Fit, numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw the pictures of the page.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    numbers : mapping
+        From :func:`labelvalue.report.numbers.report_numbers`.
+
+    Returns
+    -------
+    dict
+        Lists of images and captions; a refused fit has the picture of its chains and no other.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1, verdict="refused")
+    >>> figures(fit, report_numbers(fit))["curves"]
+    []
+    """
+    drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit)}
+    drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
+    if numbers["verdict"] != "refused":
+        probs = _bands(numbers[names.CI_PROB])
+        gain = predict_gain(fit, numbers["budgets"])
+        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs))
+        drawn["gains"] = list(gain_images(fit, gain, probs))
+        drawn["impacts"] = list(impact_images(fit, probs))
+    return drawn
+
+
+def _bands(ci_prob: float) -> tuple[float, float]:
+    """An inner band that is narrower than the outer one."""
+    return (INNER if ci_prob > INNER else ci_prob / 2, ci_prob)
+
+
+def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
+    """Fill the page's template; every text is escaped.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.numbers.report_numbers`.
+    drawn : mapping
+        From :func:`figures`.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1, verdict="refused")
+    >>> numbers = report_numbers(fit)
+    >>> render(numbers, figures(fit, numbers))[:15]
+    '<!doctype html>'
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("labelvalue.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "fixed": wording.number,
+        "significant": wording.significant,
+        "probability": wording.probability,
+        "percent": wording.percent,
+        "visible": visible,
+    }
+    return environment.get_template("report.html.j2").render(
+        n=numbers,
+        figures=drawn,
+        digits=_digits(numbers),
+        sentence=wording.sentence,
+        comparison=wording.comparison,
+        interval=wording.interval,
+        flag_meanings=FLAG_MEANINGS,
+        validated=VALIDATED_DOUBLINGS,
+        budget_groups=[numbers.get("budgets", [])[i : i + ACROSS] for i in range(0, len(numbers.get("budgets", [])), ACROSS)],
+    )
+
+
+def visible(text: object) -> str:
+    """Return a text whose control characters can be seen instead of acting.
+
+    Parameters
+    ----------
+    text : object
+        Any text; given by the user as a rule.
+
+    Returns
+    -------
+    str
+        The same with control and direction characters as escapes.
+
+    Examples
+    --------
+    >>> visible("a" + chr(0) + "b")
+    'a\\\\x00b'
+    """
+    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d" else c
+        for c in str(text)
+    )
+
+
+def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
+    """Decimals of the columns, the same down a column."""
+    rows = [row for row in numbers["slices"] if "gains" in row]
+    now = [row[names.ERROR_NOW] for row in rows]
+    gains = [gain for row in rows for gain in row["gains"] if gain[names.BUDGET] > 0]
+    return {
+        "error": wording.decimals(_width(v) for v in now),
+        "gain": wording.decimals(_width(v) for v in gains),
+    }
+
+
+def _width(row: Mapping[str, Any]) -> float | None:
+    return None if row[LOWER] is None or row[UPPER] is None else row[UPPER] - row[LOWER]
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write so that the path holds the old page or the new one, never half of one."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"{path}: cannot be written ({why}). Fix: choose another place.") from error
+    finally:
+        if beside.is_file():
+            beside.unlink(missing_ok=True)

@@ -1,0 +1,187 @@
+"""The numbers of the report, once: for the page, for JSON, and for whoever checks the one against the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
+from labelvalue.forecast.gains import whole_numbers
+from labelvalue.model import Fit
+from labelvalue.report.budgets import default_budgets
+from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
+from labelvalue.report.decision import decide
+from labelvalue.report.impacts import PER
+from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, summarise
+from labelvalue.report.wording import comparison, sentence
+
+NUMBERS = (MEAN, LOWER, UPPER)
+
+
+def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: float = 0.9) -> dict[str, Any]:
+    """Collect every number and text of the report.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    budgets : sequence of int, optional
+        Extra labels, ≥ 0; rounded numbers up to the median slice's labels where not given.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
+
+    Returns
+    -------
+    dict
+        Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``, ``metric``,
+        ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``limitations``, ``provenance``, ``priors``; and,
+        unless the verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts
+        (per 1,000 labels) are in the unit of the metric's error.
+
+    Raises
+    ------
+    ValueError
+        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> report_numbers(fake_fit(seed=1), budgets=[500])["decision"]["status"]
+    'published'
+    """
+    check_ci_prob(ci_prob)
+    given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
+    numbers: dict[str, Any] = {
+        "verdict": fit.diagnostics.verdict,
+        "reasons": list(fit.diagnostics.reasons),
+        names.METRIC: fit.settings["metric"],
+        names.CI_KIND: CI_KIND,
+        names.CI_PROB: float(ci_prob),
+        "runs": int(fit.runs.sizes[names.RUN]),
+        "slice_count": len(fit.slices),
+        "learners": list(fit.settings["learners"]),
+    }
+    far: list[tuple[str, int, float]] = []
+    if fit.diagnostics.verdict == "refused":
+        numbers["decision"] = _withheld(fit)
+        numbers["slices"] = _positions(fit)
+    else:
+        gain = predict_gain(fit, given.tolist())
+        table = summarise(gain, ci_prob=ci_prob)
+        by_learner = decide(fit, gain, table)
+        numbers["budgets"] = given.tolist()
+        numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
+        numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
+        numbers[names.GAIN] = _records(table)
+        rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
+        far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
+    numbers["diagnostics"] = {
+        "meaning": VERDICT_MEANINGS[fit.diagnostics.verdict],
+        "checks": checks(fit),
+        "draws": fit.diagnostics.figures.get("draws"),
+        "chains": fit.diagnostics.figures.get("chains"),
+        "attempts": [dict(a) for a in fit.diagnostics.attempts],
+        names.FLAGS: flagged_slices(fit),
+    }
+    numbers["limitations"] = limitations(fit, far)
+    numbers[names.NOTES] = notes
+    numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
+        "model": fit.model.name,
+        "model_description": fit.model.description,
+    }
+    numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
+    plain: dict[str, Any] = _plain(numbers)
+    return plain
+
+
+def _withheld(fit: Fit) -> dict[str, Any]:
+    status = "withheld" if fit.diagnostics.verdict == "flagged" else "refused"
+    why = "; ".join(fit.diagnostics.reasons)
+    text = f"No decision is published: the fit is {fit.diagnostics.verdict}" + (f" ({why})." if why else ".")
+    return {"status": status, "sentence": text, "by_learner": []}
+
+
+def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
+    said = [
+        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))} for one in by_learner
+    ]
+    text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
+    return {"status": "published", "sentence": text, "by_learner": said}
+
+
+def _text(parts: list[tuple[str, bool]]) -> str:
+    return "".join(f"“{text}”" if is_name else text for text, is_name in parts)
+
+
+def _keys(fit: Fit) -> list[dict[str, Any]]:
+    """Slice and learner of every curve, sorted."""
+    position = fit.position[names.LABELS_NOW]
+    learners = sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
+    return [
+        {names.SLICE: str(name)} | ({} if learner is None else {names.LEARNER: str(learner)})
+        for name in sorted(fit.slices.astype(str))
+        for learner in learners
+    ]
+
+
+def _positions(fit: Fit) -> list[dict[str, Any]]:
+    """Where each curve stands, without a number from the posterior."""
+    now = fit.position[names.LABELS_NOW]
+    flags = fit.diagnostics.flags
+    return [
+        key | {names.LABELS_NOW: int(now.sel(key)), names.FLAGS: list(flags.get(key[names.SLICE], ()))}
+        for key in _keys(fit)
+    ]
+
+
+def _slices(
+    fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_prob: float
+) -> list[dict[str, Any]]:
+    """Rows of the page's table, largest gain at the compared budget first."""
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
+    rate = summarise(impact(fit, per=PER), ci_prob=ci_prob).set_index(keys)
+    groups = {k if isinstance(k, tuple) else (k,): part for k, part in table.groupby(keys, sort=False)}
+    rows = []
+    for row in _positions(fit):
+        key = tuple(row[k] for k in keys)
+        part = groups[key]
+        where = key if len(key) > 1 else key[0]
+        row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
+        row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
+        columns = (names.BUDGET, *NUMBERS, "p_positive", "mcse", names.DOUBLINGS)
+        row["gains"] = [
+            {c: r[c] for c in columns} | {names.FLAGS: beyond(r[names.DOUBLINGS])} for _, r in part.iterrows()
+        ]
+        rows.append(row)
+    budget = by_learner[0][names.BUDGET] if by_learner else None
+
+    def rank(row: dict[str, Any]) -> float:
+        return max((g[MEAN] for g in row["gains"] if g[names.BUDGET] == budget), default=0.0)
+
+    best = {name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}}
+    return sorted(rows, key=lambda r: (-best[r[names.SLICE]], r[names.SLICE]))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    """The same as values that JSON holds."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None else str(value)

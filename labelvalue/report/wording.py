@@ -1,0 +1,258 @@
+"""Numbers and sentences as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labelvalue import names
+from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
+
+MINUS = "\N{MINUS SIGN}"
+MISSING = "not available"
+
+
+def decimals(widths: Iterable[float | None]) -> int:
+    """Choose decimals that show two digits of a typical interval's width.
+
+    Parameters
+    ----------
+    widths : iterable of float
+        Upper minus lower ends; what is not positive and finite is passed over.
+
+    Returns
+    -------
+    int
+        0 to 8.
+
+    Examples
+    --------
+    >>> decimals([0.004, 0.006])
+    4
+    """
+    good = sorted(w for w in widths if w is not None and math.isfinite(w) and w > 0)
+    if not good:
+        return 3
+    typical = good[len(good) // 2]
+    return min(max(1 - math.floor(math.log10(typical)), 0), 8)
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number with fixed decimals, thousands set off, and a true minus sign.
+
+    Parameters
+    ----------
+    value : float or None
+        Number; ``None`` and what is not finite read as not available.
+    digits : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> number(1234.5678, 2), number(-0.004, 3), number(-0.0001, 2)
+    ('1,234.57', '−0.004', '0.00')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    if text.startswith("-"):
+        bare = text[1:]
+        return bare if not bare.strip("0.,") else MINUS + bare
+    return text
+
+
+def significant(value: float | None, figures: int = 3) -> str:
+    """Write a number with so many significant figures, without exponent.
+
+    Parameters
+    ----------
+    value : float or None
+        Number.
+    figures : int
+        Significant figures, ≥ 1.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> significant(0.0012345), significant(12345.6), significant(0.0)
+    ('0.00123', '12,346', '0')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    return number(value, min(max(figures - 1 - math.floor(math.log10(abs(value))), 0), 12))
+
+
+def probability(value: float | None) -> str:
+    """Write a probability with two digits, never rounded to certainty.
+
+    Parameters
+    ----------
+    value : float or None
+        0 to 1.
+
+    Returns
+    -------
+    str
+        With its sign of comparison, ready to follow ``P(…)``.
+
+    Examples
+    --------
+    >>> probability(0.87), probability(0.9993), probability(0.001)
+    ('= 0.87', '> 0.99', '< 0.01')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value > 0.994:
+        return "> 0.99"
+    if value < 0.006:
+        return "< 0.01"
+    return f"= {value:.2f}"
+
+
+def percent(value: float) -> str:
+    """Write a probability or share as a percentage.
+
+    Parameters
+    ----------
+    value : float
+        0 to 1.
+
+    Returns
+    -------
+    str
+        With a space before the sign.
+
+    Examples
+    --------
+    >>> percent(0.9), percent(0.034)
+    ('90 %', '3.4 %')
+    """
+    return f"{float(f'{100 * value:.2g}'):g} %".replace("-", MINUS)
+
+
+def interval(row: Mapping[str, Any], digits: int) -> str:
+    """Write the ends of an interval.
+
+    Parameters
+    ----------
+    row : mapping
+        With ``lower`` and ``upper``.
+    digits : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> interval({"lower": 0.01, "upper": 0.02}, 2)
+    '0.01 to 0.02'
+    """
+    return f"{number(row[LOWER], digits)} to {number(row[UPPER], digits)}"
+
+
+Part = tuple[str, bool]
+"""A piece of a sentence, and whether it is a name given by the user."""
+
+
+def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
+    """Put the decision of one learner into a sentence.
+
+    Parameters
+    ----------
+    said : mapping
+        From :func:`labelvalue.report.decision.decide`.
+    ci_prob : float
+        Probability of its interval.
+
+    Returns
+    -------
+    list of (text, is a name)
+        Pieces to join; names are marked so that a page can set them apart.
+
+    Examples
+    --------
+    >>> said = {"learner": None, "budget": 500, "slice": "fr", "mean": 0.02, "lower": 0.01, "upper": 0.03,
+    ...         "p_positive": 0.99, "error_now": 0.25, "share_of_error": 0.08}
+    >>> "".join(text for text, _ in sentence(said, 0.9))[:60]
+    'The next 500 labels are worth most in slice fr: they are exp'
+    """
+    digits = decimals([said[UPPER] - said[LOWER]])
+    start: list[Part] = [("The next ", False)]
+    if said[names.LEARNER] is not None:
+        start = [("With learner ", False), (said[names.LEARNER], True), (", the next ", False)]
+    after = said[names.ERROR_NOW] - said[MEAN]
+    verb = "lower" if said[MEAN] >= 0 else "change"
+    return [
+        *start,
+        (f"{said[names.BUDGET]:,} labels are worth most in slice ", False),
+        (said[names.SLICE], True),
+        (
+            f": they are expected to {verb} its error from {number(said[names.ERROR_NOW], digits)} to "
+            f"{number(after, digits)}, a gain of {number(said[MEAN], digits)} ({percent(ci_prob)} credible interval "
+            f"{interval(said, digits)}; P(gain > 0) {probability(said[P_POSITIVE])}), about "
+            f"{percent(said['share_of_error'])} of the error there now.",
+            False,
+        ),
+    ]
+
+
+def comparison(said: Mapping[str, Any]) -> list[Part]:
+    """Say how surely the best slice is told from the others.
+
+    Parameters
+    ----------
+    said : mapping
+        From :func:`labelvalue.report.decision.decide`.
+
+    Returns
+    -------
+    list of (text, is a name)
+        Pieces to join.
+
+    Examples
+    --------
+    >>> comparison({"runner_up": None})[0][0]
+    'There is only one slice, so there is nothing to compare it with.'
+    """
+    runner = said["runner_up"]
+    if runner is None:
+        return [("There is only one slice, so there is nothing to compare it with.", False)]
+    best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
+    chance = f"P(best) {probability(said['p_best'])}"
+    ahead = f"P(gain larger than that of the runner-up) {probability(runner['p_ahead'])}"
+    if said["tie"]:
+        others = [r for r in said["rivals"] if r["p_best"] >= 0.05][:3]
+        listed: list[Part] = []
+        for i, rival in enumerate(others):
+            listed += [(", " if i else ": ", False), (rival[names.SLICE], True), (f" {rival['p_best']:.2f}", False)]
+        return [
+            ("This is a tie: ", False),
+            best,
+            (f" has only {chance}, the probability that its gain is the largest of all slices, and the runner-up is ", False),
+            next_best,
+            (f", {ahead}. Others' P(best)" if listed else f", {ahead}", False),
+            *listed,
+            (".", False),
+        ]
+    return [
+        ("The runner-up is ", False),
+        next_best,
+        (f", and the two are told apart: for ", False),
+        best,
+        (f", {chance}, the probability that its gain is the largest of all slices, and {ahead}.", False),
+    ]
