@@ -1,0 +1,203 @@
+"""What the model sees is what the runs say: against sums and formulas written a second time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import digamma, polygamma
+
+from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe
+from labelvalue.observe import read_runs
+
+
+def used(seen: xr.Dataset, **at) -> pd.DataFrame:
+    """The cells of a layout that exist, as a table."""
+    frame = seen.isel(at)[[n for n, v in seen.data_vars.items() if "slot" in v.dims]].to_dataframe()
+    return frame[frame["used"] == 1].sort_values(["labels", "other_labels"])
+
+
+def test_counts_are_summed_over_replicates(table):
+    seen = observe(table([("a", 100, 30, 100), ("a", 100, 20, 50), ("a", 200, 10, 100)]))
+    cells = used(seen)
+    assert cells["labels"].tolist() == [100, 200]
+    assert cells["runs"].tolist() == [2, 1]
+    np.testing.assert_allclose(cells["log_error"], digamma([50.5, 10.5]) - digamma([151, 101]))
+    np.testing.assert_allclose(cells["sampling_variance"], polygamma(1, [50.5, 10.5]) - polygamma(1, [151, 101]))
+    np.testing.assert_allclose(cells["rounding"], [2 / (12 * 50.5**2), 1 / (12 * 10.5**2)])
+
+
+def test_log_error_is_near_the_logarithm_of_the_share_and_its_variance_near_the_binomials(table):
+    cells = used(observe(table([("a", 100, 300, 1000)])))
+    assert cells["log_error"].item() == pytest.approx(np.log(0.3), abs=2e-3)
+    assert cells["sampling_variance"].item() == pytest.approx(0.7 / 300, rel=5e-3)
+
+
+@pytest.mark.parametrize("mean", [3.0, 10.0, 40.0])
+def test_moments_of_log_error_are_unbiased_for_counts_that_are_not_tiny(mean, table):
+    """Weighted over all counts, exactly: bias far below the standard deviation."""
+    trials = 400
+    counts = np.arange(trials + 1)
+    from scipy.stats import binom
+
+    weight = binom.pmf(counts, trials, mean / trials)
+    log_error = digamma(counts + 0.5) - digamma(trials + 1)
+    assert abs((weight * log_error).sum() - np.log(mean / trials)) < 0.05 / np.sqrt(mean)
+
+
+def test_other_composition_is_another_cell(table):
+    rows = [("a", 100, 30, 100, {"other_labels": o}) for o in (0, 300, 300)]
+    cells = used(observe(table(rows)))
+    assert cells["other_labels"].tolist() == [0, 300]
+    assert cells["runs"].tolist() == [1, 2]
+
+
+def test_knots_are_half_doublings_below_the_largest_size(table):
+    seen = observe(table([("a", n, 10, 100) for n in (8000, 6000, 4000, 1000, 500)]))
+    np.testing.assert_allclose(seen["distance"].values, [[0.0, 0.5, 1.0, 3.0, 4.0]])
+    assert seen["labels"].values[0, :, 0].tolist() == [8000, 6000, 4000, 1000, 500]
+    assert seen["reference_labels"].item() == 8000
+    assert seen["sizes"].item() == 5
+    assert KNOTS_PER_DOUBLING == 2
+
+
+def test_what_lies_far_below_is_left_out_unless_there_is_little_else(table):
+    many = observe(table([("a", n, 10, 100) for n in (10, 20, 1000, 2000, 4000, 8000)]))
+    assert sorted(used(many)["labels"]) == [1000, 2000, 4000, 8000]
+    few = observe(table([("a", n, 10, 100) for n in (10, 100, 8000)]))
+    assert sorted(used(few)["labels"]) == [10, 100, 8000]
+    assert LEAST_SIZES == 3
+    at_the_edge = observe(table([("a", n, 10, 100) for n in (8000 / 2**MEMORY, 1000, 2000, 4000, 8000)]))
+    assert used(at_the_edge)["labels"].min() == 500
+
+
+def test_the_reference_is_each_curves_largest_size_and_what_went_with_it(table):
+    rows = [("a", 100, 9, 99, {"other_labels": 900}), ("a", 400, 9, 99, {"other_labels": 100})]
+    rows += [("a", 400, 9, 99, {"other_labels": 300}), ("b", 50, 9, 99, {"other_labels": 7})]
+    seen = observe(table(rows)).set_xindex("slice")
+    assert seen["reference_labels"].sel(slice=["a", "b"]).values.tolist() == [400, 50]
+    assert seen["reference_other_labels"].sel(slice=["a", "b"]).values.tolist() == [200, 7]
+
+
+def test_padding_is_marked_and_harmless(table):
+    seen = observe(table([("a", n, 10, 100) for n in (100, 200, 400)] + [("b", 100, 10, 100)]))
+    assert seen["used"].sum("knot").values[:, 0].tolist() == [3, 1]
+    empty = seen.where(seen["used"] == 0)
+    assert (empty["sampling_variance"].isin([1.0]) | empty["sampling_variance"].isnull()).all()
+    assert (np.diff(seen["distance"], axis=1) >= 0).all()
+    assert all(np.isfinite(v.values).all() for v in seen.data_vars.values())
+
+
+def test_scatter_of_runs_on_sets_of_their_own_is_about_the_cells_mean(table):
+    errors = np.array([30, 20, 25])
+    cells = used(observe(table([("a", 100, e, 100) for e in errors])))
+    level = (errors.sum() + 0.5) / (300 + 1.0)
+    assert cells["scatter"].item() == pytest.approx((((errors / 100 - 0.25) / level) ** 2).sum())
+    assert cells["scatter_df"].item() == 2
+    assert cells["shared"].item() == 0
+
+
+def test_scatter_of_runs_on_shared_sets_is_about_the_sets_mean(table):
+    by_set = {"u": [30, 20], "v": [44, 40]}
+    rows = [("a", 100, e, 100, {"evaluation_set": s}) for s, errors in by_set.items() for e in errors]
+    rows += [("a", 200, 9, 100, {"evaluation_set": "u"}), ("a", 200, 8, 100, {"evaluation_set": "v"})]
+    cells = used(observe(table(rows)))
+    level = (134 + 0.5) / (400 + 1.0)
+    squares = ((np.array([0.3, 0.2]) - 0.25) ** 2).sum() + ((np.array([0.44, 0.4]) - 0.42) ** 2).sum()
+    assert cells["shared"].tolist() == [1, 1]
+    assert cells["scatter"].tolist() == pytest.approx([squares / level**2, 0.0])
+    assert cells["scatter_df"].tolist() == [2, 0]
+
+
+def test_a_set_that_is_used_once_is_not_shared(table):
+    rows = [("a", n, 10, 100, {"evaluation_set": f"s{n}"}) for n in (100, 200)]
+    assert (observe(table(rows))["shared"] == 0).all()
+
+
+def test_sets_of_other_slices_with_the_same_name_are_other_sets(table):
+    rows = [(s, 100, 10, 100, {"evaluation_set": "v"}) for s in "ab"]
+    assert (observe(table(rows))["shared"] == 0).all()
+
+
+def test_zero_errors_need_no_logarithm_of_zero(table):
+    with np.errstate(all="raise"):
+        cells = used(observe(table([("a", n, 0, 100) for n in (100, 100, 200)])))
+    np.testing.assert_allclose(cells["log_error"], digamma(0.5) - digamma([201, 101]))
+    assert np.isfinite(cells.to_numpy()).all()
+    assert (cells["scatter"] == 0).all()
+
+
+def test_runs_without_labels_inform_but_are_no_size(table):
+    with np.errstate(all="raise"):
+        seen = observe(table([("a", n, 40 - n // 10, 100, {"other_labels": 500}) for n in (0, 100, 200)]))
+    assert used(seen)["labels"].tolist() == [0, 100, 200]
+    assert seen["sizes"].item() == 2
+    assert seen["reference_labels"].item() == 200
+    assert seen["distance"].max() == np.round(2 * np.log2(200 / 0.5)) / 2
+
+
+def test_a_slice_with_no_labels_at_all_is_anchored_where_its_neighbours_are(table):
+    rows = [("a", 0, 40, 100, {"other_labels": 500}), ("b", 100, 10, 100), ("c", 400, 10, 100)]
+    seen = observe(table(rows)).set_xindex("slice").sel(slice="a")
+    assert seen["reference_labels"].item() == 200  # the geometric mean
+    assert seen["sizes"].item() == 0
+    assert seen["used"].sum() == 1
+    assert observe(table([("a", 0, 40, 100)]))["reference_labels"].item() == 100
+
+
+def test_one_size_is_one_knot(table):
+    seen = observe(table([("a", 100, 10, 100), ("b", 300, 9, 100)]))
+    assert dict(seen.sizes) == {CURVE: 2, "knot": 1, "slot": 1}
+    assert seen["sizes"].values.tolist() == [1, 1]
+
+
+def test_every_slice_under_every_learner_is_a_curve_with_or_without_runs(table):
+    rows = [("b", 100, 10, 100, {"learner": "x"}), ("a", 200, 10, 100, {"learner": "x"})]
+    rows += [("b", 400, 9, 90, {"learner": "y"})]
+    seen = observe(table(rows))
+    assert list(zip(seen["slice"].values, seen["learner"].values, strict=True)) == [
+        ("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"),
+    ]  # fmt: skip
+    assert seen["sizes"].values.tolist() == [1, 0, 1, 1]
+    assert seen["used"].sum(("knot", "slot")).values.tolist() == [1, 0, 1, 1]
+    assert (seen["reference_labels"] > 0).all()
+
+
+def test_values_come_with_their_standard_errors():
+    rows = [("a", 100, 4.0, 0.3, 0), ("a", 100, 5.0, 0.4, 1), ("a", 200, 3.0, 0.0, 0)]
+    runs = read_runs(pd.DataFrame(rows, columns=["slice", "labels", "value", "stderr", "replicate"]), metric="rmse")
+    seen = observe(runs)
+    cells = used(seen)
+    relative = (0.09 + 0.16) / 2 / 4.5**2 / 2
+    np.testing.assert_allclose(cells["sampling_variance"], [relative, 0.0])
+    np.testing.assert_allclose(cells["log_error"], [np.log(4.5) - 0.5 * relative, np.log(3.0)])
+    np.testing.assert_allclose(cells["scatter"], [2 * (0.5 / 4.5) ** 2, 0.0])
+    assert (cells["rounding"] > 0).all()
+    assert np.isinf(seen.attrs["upper"])
+
+
+def test_a_value_at_its_best_needs_no_logarithm_of_zero():
+    rows = [("a", 100, 0.0, 0.1), ("a", 200, 0.4, 0.1)]
+    runs = read_runs(pd.DataFrame(rows, columns=["slice", "labels", "value", "stderr"]), metric="mae")
+    with np.errstate(all="raise"):
+        cells = used(observe(runs))
+    assert np.isfinite(cells.to_numpy()).all()
+
+
+@settings(max_examples=20)
+@given(st.randoms(use_true_random=False), st.integers(0, 3))
+def test_the_order_of_rows_changes_nothing(random, seed):
+    rng = np.random.default_rng(seed)
+    rows = [
+        (s, n, int(rng.integers(0, 40)), 100, r, v, o)
+        for s in ("a", "b") for n in (50, 100, 400) for r, v in ((0, "u"), (1, ""), (2, "u")) for o in (0, 30)
+    ]  # fmt: skip
+    frame = pd.DataFrame(
+        rows, columns=["slice", "labels", "errors", "trials", "replicate", "evaluation_set", "other_labels"]
+    )
+    order = list(range(len(frame)))
+    random.shuffle(order)
+    xr.testing.assert_identical(observe(read_runs(frame)), observe(read_runs(frame.iloc[order])))
