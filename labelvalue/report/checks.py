@@ -14,20 +14,21 @@ from labelvalue.model.diagnostics import FLAGGED, OK
 
 FLAG_MEANINGS = {
     names.BORROWED: (
-        "Fewer than three sizes were measured in this slice. Its curve is inferred mostly from the other slices. "
-        "Measuring two or three more sizes would mend that."
+        "Fewer than three sizes were measured in this slice. Its curve is inferred mostly from the other "
+        "slices. Measuring two or three more sizes would mend that."
     ),
     names.MOSTLY_ASSUMPTION: (
-        "The data hardly narrow the impact of labels in this slice: the answer is about as wide as what was assumed "
-        "before seeing any data. Treat its gains as a guess."
+        "The data hardly narrow the impact of labels in this slice: the answer is about as wide as what was "
+        "assumed before seeing any data. Treat its gains as a guess."
     ),
     names.SHAPE_MISFIT: (
-        "The observed errors do not fall as a learning curve of this model would, for instance because they rise "
-        "with labels. Look for a fault in the data or the training before buying labels here."
+        "The observed errors do not fall as a learning curve of this model would, for instance because they "
+        "rise with labels. Look for a fault in the data or the training before buying labels here."
     ),
     names.BEYOND_VALIDATED: (
-        f"The size lies more than {VALIDATED_DOUBLINGS:g} doublings (a factor of {2**VALIDATED_DOUBLINGS:g}) beyond the "
-        "largest size observed in the slice. Intervals were checked on real curves up to that distance only."
+        f"The size lies more than {VALIDATED_DOUBLINGS:g} doublings (a factor of "
+        f"{2**VALIDATED_DOUBLINGS:g}) beyond the largest size observed in the slice. Intervals were checked "
+        "on real curves up to that distance only."
     ),
 }
 
@@ -38,14 +39,38 @@ VERDICT_MEANINGS = {
     "refused": "The sampler failed its checks. Its numbers mean nothing, so none is shown; only the diagnostics are.",
 }
 
-# figure, title, meaning, whether small is good, digits, name of the threshold
+# figure, title, sign of the comparison with a threshold, format, meaning
 _CHECKS = (
-    ("rhat", "R-hat, worst", "Whether the chains (independent runs of the sampler) agree; 1 is perfect.", "≤", "{:.3f}"),
-    ("ess_bulk", "Bulk ESS, worst", "Effective sample size: how many independent draws the centre rests on.", "≥", "{:.0f}"),
-    ("ess_tail", "Tail ESS, worst", "The same for the ends of the intervals.", "≥", "{:.0f}"),
-    ("divergences", "Divergent draws", "Share of draws where the sampler lost its way; results may be biased.", "≤", "{:.2%}"),
-    ("bfmi", "E-BFMI, worst chain", "Whether the sampler moves freely between likely and unlikely regions.", "≥", "{:.2f}"),
-    ("depth", "Draws at depth limit", "Share of draws that were cut off before they had gone far enough.", "≤", "{:.2%}"),
+    (
+        "rhat",
+        "R-hat, worst",
+        "≤",
+        "{:.3f}",
+        "Do the chains (independent runs of the sampler) agree? 1 is perfect.",
+    ),
+    (
+        "ess_bulk",
+        "Bulk ESS, worst",
+        "≥",
+        "{:.0f}",
+        "Effective sample size: independent draws behind the centre.",
+    ),
+    ("ess_tail", "Tail ESS, worst", "≥", "{:.0f}", "The same for the ends of the intervals."),
+    (
+        "divergences",
+        "Divergent draws",
+        "≤",
+        "{:.2f} %",
+        "Draws where the sampler lost its way; they bias results.",
+    ),
+    (
+        "bfmi",
+        "E-BFMI, worst chain",
+        "≥",
+        "{:.2f}",
+        "Does it move freely between likely and unlikely regions?",
+    ),
+    ("depth", "Draws at depth limit", "≤", "{:.2f} %", "Draws cut off before they had gone far enough."),
 )
 
 
@@ -70,7 +95,7 @@ def checks(fit: Fit) -> list[dict[str, Any]]:
     ['rhat', 'ess_bulk']
     """
     found = []
-    for name, title, meaning, sign, digits in _CHECKS:
+    for name, title, sign, digits, meaning in _CHECKS:
         value = float(fit.diagnostics.figures.get(name, math.nan))
         gate = "ess" if name.startswith("ess") else name
         strict, loose = float(getattr(OK, gate)), float(getattr(FLAGGED, gate))
@@ -89,10 +114,16 @@ def checks(fit: Fit) -> list[dict[str, Any]]:
                 "ok": strict,
                 "flagged": loose,
                 "passed": passed,
-                "shown": [digits.format(v) if math.isfinite(v) else "not available" for v in (value, strict, loose)],
+                "shown": [_shown(v, digits) for v in (value, strict, loose)],
             }
         )
     return found
+
+
+def _shown(value: float, digits: str) -> str:
+    if not math.isfinite(value):
+        return "not available"
+    return digits.format(100 * value if "%" in digits else value)
 
 
 def flagged_slices(fit: Fit) -> dict[str, list[str]]:
@@ -145,7 +176,9 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
     found: list[tuple[str, str]] = []
     if fit.diagnostics.verdict != "ok":
         why = "; ".join(fit.diagnostics.reasons)
-        found.append((f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."))
+        found.append(
+            (f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}.")
+        )
     for flag, slices in flagged_slices(fit).items():
         meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
         found.append((flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
@@ -154,8 +187,8 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
         found.append(
             (
                 names.BEYOND_VALIDATED,
-                f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; the farthest "
-                f"is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings.",
+                f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; "
+                f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings.",
             )
         )
     found += [("note from the data or the fit", str(note)) for note in fit.settings.get(names.NOTES, [])]
@@ -169,31 +202,32 @@ def _standing(fit: Fit) -> list[tuple[str, str]]:
     standing = [
         (
             "learning curve",
-            f"Errors are taken to follow the model '{fit.model.name}' ({fit.model.description.rstrip('.')}), give or take a "
-            "shape discrepancy that grows with the distance from the data.",
+            f"Errors are taken to follow the model '{fit.model.name}' "
+            f"({fit.model.description.rstrip('.')}), give or take a shape discrepancy that grows with the "
+            "distance from the data.",
         ),
         (
             "more of the same",
-            "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, and the slice "
-            "itself unchanged.",
+            "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, "
+            "and the slice itself unchanged.",
         ),
         (
             "the same evaluation",
-            "Gains are drops in expected error on the kind of evaluation set that the runs used. They say nothing of "
-            "other uses. What a single new training would show scatters more (observed gain).",
+            "Gains are drops in expected error on the kind of evaluation set that the runs used. They say "
+            "nothing of other uses. What a single new training would show scatters more (observed gain).",
         ),
         (
             "borrowing strength",
-            "Slices inform each other through group-level priors. Slices with few runs are pulled towards the rest. "
-            f"The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
+            "Slices inform each other through group-level priors. Slices with few runs are pulled towards "
+            f"the rest. The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
         ),
     ]
     if other:
         standing.append(
             (
                 "one slice at a time",
-                "A gain counts labels bought for one slice while the others keep what they have. Labels bought for "
-                "several slices at once may help each other; those gains do not simply add up.",
+                "A gain counts labels bought for one slice while the others keep what they have. Labels "
+                "bought for several slices at once may help each other; those gains do not simply add up.",
             )
         )
     standing.append(

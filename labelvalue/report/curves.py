@@ -25,6 +25,8 @@ from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPE
 
 LEFT, RIGHT = 12, 16
 """Points of a curve on either side of now."""
+REACH = 4
+"""Curves go on to at least this many times the labels now, to show how they flatten."""
 BLOCK = 16
 """Slices computed at a time, so that memory holds a few curves of draws and not all."""
 
@@ -38,9 +40,10 @@ def plot_curves(
 ) -> Figure:
     """Plot each slice's learning curve with bands, the observed runs, now, and what lies beyond the data.
 
-    Up to now, the labels of the other slices grow in proportion with the slice's own, as they did in the runs; beyond
-    now they stay as they are, as in :func:`labelvalue.predict_gain`, so that the drop from now to a
-    marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its own.
+    Up to now, the labels of the other slices grow in proportion with the slice's own, as they did in the
+    runs; beyond now they stay as they are, as in :func:`labelvalue.predict_gain`, so that the drop from now
+    to a marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its
+    own.
 
     Parameters
     ----------
@@ -51,7 +54,8 @@ def plot_curves(
     ci_probs : tuple of two floats
         Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
     budgets : sequence of int, optional
-        Extra labels to mark on each curve, ≥ 0; rounded numbers up to the median slice's labels where not given.
+        Extra labels to mark on each curve, ≥ 0; rounded numbers up to the median slice's labels where not
+        given.
 
     Returns
     -------
@@ -107,15 +111,21 @@ def caption(fit: Fit) -> str:
     >>> "proportion" in caption(fake_fit(seed=1))
     True
     """
-    text = "Axes are logarithmic and differ between panels. Bands are equal-tailed credible intervals of the expected error. "
+    text = (
+        "Axes are logarithmic and differ between panels. "
+        "Bands are equal-tailed credible intervals of the expected error. "
+    )
     if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
         text += (
-            "Up to now, labels of the other slices grow in proportion with the slice's own (other_labels='proportional'), "
-            "roughly as in the runs; beyond now they stay as they are, so the drop from now to a marked budget is the "
-            "gain in the tables. "
+            "Up to now, labels of the other slices grow in proportion with the slice's own "
+            "(other_labels='proportional'), roughly as in the runs; beyond now they stay as they are, so "
+            "the drop from now to a marked budget is the gain in the tables. "
         )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
-        text += "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
+        text += (
+            "Runs without errors or without labels have no place on logarithmic axes; "
+            "triangles at the edge mark them. "
+        )
     return text.strip()
 
 
@@ -138,9 +148,9 @@ def curve_table(
     Returns
     -------
     pandas.DataFrame
-        One row a slice (and learner) and size: ``labels``, ``mean``, ``lower`` and ``upper`` of the outer band,
-        ``inner_lower`` and ``inner_upper``, ``doublings``, ``marked`` (whether it is now plus a budget); attribute
-        ``ci_probs``.
+        One row a slice (and learner) and size: ``labels``, ``mean``, ``lower`` and ``upper`` of the outer
+        band, ``inner_lower`` and ``inner_upper``, ``doublings``, ``marked`` (whether it is now plus a
+        budget); attribute ``ci_probs``.
 
     Examples
     --------
@@ -246,7 +256,7 @@ def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
             foot=foot,
             x_label="labels of the slice",
             y_label="error (lower is better)",
-            handles=_legend(*table.attrs["ci_probs"]),
+            handles=_legend(table),
             together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
         )
         for ax, (key, part) in zip(axes, groups, strict=True):
@@ -276,7 +286,7 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
     if reference < high:
         ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0)
     if deep < high:
-        ax.axvspan(deep, high, facecolor=style.FAR_DEEP, edgecolor="#b9c0c7", hatch="///", lw=0, zorder=0)
+        ax.axvspan(deep, high, facecolor=style.FAR_DEEP, edgecolor=style.HATCH, hatch="///", lw=0, zorder=0)
     ax.fill_between(x, part[LOWER], part[UPPER], color=style.OUTER, lw=0, zorder=1, gid="outer")
     ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
     ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
@@ -312,20 +322,18 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
     )
 
 
-def _legend(inner: float, outer: float) -> list[Any]:
-    return [
+def _legend(table: pd.DataFrame) -> list[Any]:
+    inner, outer = table.attrs["ci_probs"]
+    rim = {"edgecolor": style.HATCH, "lw": 0.5}
+    entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.4, label="mean of the expected error"),
         Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
         Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
         Line2D([], [], ls="", marker="o", ms=3, mfc="none", mec=style.INK, label="an observed run"),
         Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="now"),
         Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
-        Patch(facecolor=style.FAR_LIGHT, edgecolor="#b9c0c7", lw=0.5, label="beyond the data"),
-        Patch(
-            facecolor=style.FAR_DEEP,
-            edgecolor="#b9c0c7",
-            hatch="///",
-            lw=0.5,
-            label="beyond validated distance",
-        ),
+        Patch(facecolor=style.FAR_LIGHT, **rim, label="beyond the data"),
     ]
+    if (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
+        entries.append(Patch(facecolor=style.FAR_DEEP, hatch="///", **rim, label=names.BEYOND_VALIDATED))
+    return entries

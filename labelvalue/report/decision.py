@@ -38,8 +38,8 @@ def decide(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, 
     -------
     list of dict
         One a learner: ``learner``, ``budget``, ``slice``, ``mean``, ``lower``, ``upper``, ``p_positive``,
-        ``share_of_error`` (gain over the error now), ``error_now``, ``p_best``, ``tie``, ``runner_up``, ``rivals``,
-        ``by_budget`` and ``reservations``, the strongest first. Empty where no budget is above 0.
+        ``share_of_error`` (gain over the error now), ``error_now``, ``p_best``, ``tie``, ``runner_up``,
+        ``rivals``, ``by_budget`` and ``reservations``, the strongest first. Empty where no budget is above 0.
 
     Examples
     --------
@@ -88,7 +88,11 @@ def _for_learner(
     if len(rows) > 1:
         other = gain.sel({names.SLICE: rows.iloc[1][names.SLICE], names.BUDGET: budget})
         ahead = float((own > other).mean())
-        runner = {names.SLICE: str(rows.iloc[1][names.SLICE]), MEAN: float(rows.iloc[1][MEAN]), "p_ahead": ahead}
+        runner = {
+            names.SLICE: str(rows.iloc[1][names.SLICE]),
+            MEAN: float(rows.iloc[1][MEAN]),
+            "p_ahead": ahead,
+        }
     said: dict[str, Any] = {
         names.LEARNER: None if learner is None else str(learner),
         names.BUDGET: budget,
@@ -129,7 +133,8 @@ def p_best(gain: xr.DataArray) -> dict[str, float]:
 
     Examples
     --------
-    >>> draws = xr.DataArray([[[2.0, 1.0], [2.0, 2.0]]], dims=("chain", "draw", "slice"), coords={"slice": ["a", "b"]})
+    >>> dims = ("chain", "draw", "slice")
+    >>> draws = xr.DataArray([[[2.0, 1.0], [2.0, 2.0]]], dims=dims, coords={"slice": ["a", "b"]})
     >>> p_best(draws)
     {'a': 0.75, 'b': 0.25}
     """
@@ -151,21 +156,24 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
         found.append("The observed errors of this slice do not follow a learning curve of this model.")
     if beyond(doublings):
         found.append(
-            f"The forecast reaches {doublings:.1f} doublings beyond the largest size observed for this slice; "
-            f"forecasts were checked on real curves up to {VALIDATED_DOUBLINGS:g}."
+            f"The forecast reaches {doublings:.1f} doublings beyond the largest size observed for this "
+            f"slice; forecasts were checked on real curves up to {VALIDATED_DOUBLINGS:g}."
         )
     if names.BORROWED in flags:
-        found.append("Fewer than three sizes were measured in this slice, so the forecast leans on the other slices.")
+        found.append(
+            "Fewer than three sizes were measured in this slice, so the forecast leans on the other slices."
+        )
     if said[P_POSITIVE] < SURE:
         found.append(f"There may be no gain at all: P(gain > 0) is only {said[P_POSITIVE]:.2f}.")
-    if said["tie"]:
-        found.append("The slice at the top is not told apart from others.")
     every = fit.diagnostics.flags.values()
     count = sum(bool(f) for f in every)
     if count:
-        found.append(f"{count} of {len(fit.slices)} slices carry a flag; their gains may be worth more or less than said.")
+        found.append(
+            f"{count} of {len(fit.slices)} slices carry a flag; their gains may be worth more or less than "
+            "said."
+        )
     found.append(
-        "Gains of different slices are compared as they are: neither the share nor the stakes of a slice, nor the "
-        "price of a label, is known to this page."
+        "Gains of different slices are compared as they are: neither the share nor the stakes of a slice, "
+        "nor the price of a label, is known to this page."
     )
     return found

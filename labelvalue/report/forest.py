@@ -22,7 +22,8 @@ def draw_forest(
     Parameters
     ----------
     table : pandas.DataFrame
-        Slice (and learner), ``mean``, ``lower``, ``upper``, ``inner_lower``, ``inner_upper``; attribute ``ci_probs``.
+        Slice (and learner), ``mean``, ``lower``, ``upper``, ``inner_lower``, ``inner_upper``; attribute
+        ``ci_probs``.
     foot : str
         Caption inside the figure, empty for none.
     x_label : str
@@ -48,9 +49,12 @@ def draw_forest(
 
 
 def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, float]) -> Figure:
-    width, left, right = 8.6, 2.75, 0.25
+    width, right, widest = 9.4, 0.25, 2.9
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
-    labels = [style.wrap(" · ".join(map(str, row)), left - 0.3, style.TEXT) for row in table[keys].to_numpy()]
+    labels = [
+        style.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()
+    ]
+    left = 0.3 + max(style.text_width(line, style.TEXT) for lines in labels for line in lines)
     heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
     caption = style.wrap(foot, width - 0.4, style.SMALL) if foot else []
     legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)

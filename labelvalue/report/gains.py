@@ -20,8 +20,8 @@ from labelvalue.report.forest import draw_forest
 from labelvalue.report.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, summarise
 
 CAPTION = (
-    "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line would mean that "
-    "the labels made things worse."
+    "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line "
+    "would mean that the labels made things worse."
 )
 
 
@@ -31,16 +31,16 @@ def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9))
     Parameters
     ----------
     gain : xarray.DataArray
-        Draws, dims chain, draw, slice (and learner), budget, as ``predict_gain`` or ``predict_observed_gain`` returns
-        them; unit of the error.
+        Draws, dims chain, draw, slice (and learner), budget, as ``predict_gain`` or ``predict_observed_gain``
+        returns them; unit of the error.
     ci_probs : tuple of two floats
         Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Not known to pyplot. Budgets beyond the validated distance have hollow markers; a single budget makes a
-        forest plot, largest gain first.
+        Not known to pyplot. Budgets beyond the validated distance have hollow markers; a single budget makes
+        a forest plot, largest gain first.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def gain_table(gain: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        As ``summarise`` with the outer probability, and ``inner_lower``, ``inner_upper``; attribute ``ci_probs``.
+        As ``summarise`` with the outer probability, and ``inner_lower``, ``inner_upper``; attribute
+        ``ci_probs``.
 
     Raises
     ------
@@ -123,7 +124,7 @@ def draw_gains(table: pd.DataFrame, *, foot: str) -> Figure:
     1
     """
     name = "observed gain" if table.attrs["name"] == names.OBSERVED_GAIN else "gain"
-    if table[names.BUDGET].nunique() == 1:
+    if len(set(table[names.BUDGET])) == 1:
         table = table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
         label = f"{name} (drop in error) from {table[names.BUDGET].iloc[0]:,} extra labels"
         return draw_forest(table, foot=foot, x_label=label, scale=table.attrs.get("scale"))
@@ -136,7 +137,7 @@ def draw_gains(table: pd.DataFrame, *, foot: str) -> Figure:
             foot=foot,
             x_label="budget: extra labels for the slice",
             y_label=f"{name} (drop in error)",
-            handles=_legend(name, *table.attrs["ci_probs"]),
+            handles=_legend(table, name),
             together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
         )
         for ax, (_, part) in zip(axes, groups, strict=True):
@@ -180,12 +181,14 @@ def _budget_axis(ax: Axes, x: np.ndarray) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "+" + style.count(v)))
 
 
-def _legend(name: str, inner: float, outer: float) -> list[Any]:
-    return [
+def _legend(table: pd.DataFrame, name: str) -> list[Any]:
+    inner, outer = table.attrs["ci_probs"]
+    entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.4, marker="D", ms=4, label=f"mean {name} at a budget"),
-        Line2D(
-            [], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="beyond validated distance"
-        ),
         Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
         Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
     ]
+    if names.DOUBLINGS in table and (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
+        hollow = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
+        entries.append(Line2D([], [], **hollow, label=names.BEYOND_VALIDATED))
+    return entries

@@ -6,6 +6,7 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from labelvalue.report.tables import LOWER, UPPER
 
 INNER = 0.5
 """Probability of the inner band of the page's figures."""
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 ACROSS = 5
 """Budgets side by side in one table; more go into a further one."""
 
@@ -36,7 +41,8 @@ def write_report(
     """Write the report of a fit: where labels are worth most, gains, curves, diagnostics, limits, provenance.
 
     One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit gives
-    the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without results.
+    the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without
+    results.
 
     Parameters
     ----------
@@ -149,6 +155,8 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "fixed": wording.number,
         "significant": wording.significant,
         "probability": wording.probability,
+        "likely": wording.likely,
+        "moment": moment,
         "percent": wording.percent,
         "visible": visible,
     }
@@ -161,12 +169,15 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         interval=wording.interval,
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
-        budget_groups=[numbers.get("budgets", [])[i : i + ACROSS] for i in range(0, len(numbers.get("budgets", [])), ACROSS)],
+        budget_groups=[
+            numbers.get("budgets", [])[i : i + ACROSS]
+            for i in range(0, len(numbers.get("budgets", [])), ACROSS)
+        ],
     )
 
 
 def visible(text: object) -> str:
-    """Return a text whose control characters can be seen instead of acting.
+    r"""Return a text whose control characters can be seen instead of acting.
 
     Parameters
     ----------
@@ -181,24 +192,52 @@ def visible(text: object) -> str:
     Examples
     --------
     >>> visible("a" + chr(0) + "b")
-    'a\\\\x00b'
+    'a\\x00b'
     """
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
     return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d" else c
+        c.encode("unicode_escape").decode()
+        if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d"
+        else c
         for c in str(text)
     )
+
+
+def moment(text: str) -> str:
+    """Write a time as people do.
+
+    Parameters
+    ----------
+    text : str
+        ISO 8601; anything else comes back as it is.
+
+    Returns
+    -------
+    str
+        Day, month, year, time and zone.
+
+    Examples
+    --------
+    >>> moment("2026-11-24T09:05:00+00:00")
+    '24 November 2026, 09:05 UTC'
+    """
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {when:%Z}" if when.tzinfo else ""
+    return f"{when.day} {MONTHS[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
 
 
 def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
     """Decimals of the columns, the same down a column."""
     rows = [row for row in numbers["slices"] if "gains" in row]
     now = [row[names.ERROR_NOW] for row in rows]
-    gains = [gain for row in rows for gain in row["gains"] if gain[names.BUDGET] > 0]
-    return {
-        "error": wording.decimals(_width(v) for v in now),
-        "gain": wording.decimals(_width(v) for v in gains),
-    }
+    finest = 0
+    for budget in numbers.get("budgets", []):
+        gains = [gain for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget > 0]
+        finest = max(finest, wording.decimals(map(_width, gains)) if gains else 0)
+    return {"error": wording.decimals(map(_width, now)), names.GAIN: finest}
 
 
 def _width(row: Mapping[str, Any]) -> float | None:

@@ -41,7 +41,8 @@ def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``src`` (a data URI), ``alt``, ``width`` and ``height`` in CSS pixels. The same figure gives the same bytes.
+        ``src`` (a data URI), ``alt``, ``width`` and ``height`` in CSS pixels. The same figure gives the same
+        bytes.
 
     Examples
     --------
@@ -57,7 +58,12 @@ def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
     kind = "svg+xml" if sharp else "png"
     data = base64.b64encode(content.getvalue()).decode("ascii")
     width, height = figure.get_size_inches() * 96
-    return {"src": f"data:image/{kind};base64,{data}", "alt": alt, "width": round(width), "height": round(height)}
+    return {
+        "src": f"data:image/{kind};base64,{data}",
+        "alt": alt,
+        "width": round(width),
+        "height": round(height),
+    }
 
 
 def curve_images(fit: Fit, budgets: list[int], ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:

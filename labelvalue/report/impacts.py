@@ -13,9 +13,9 @@ from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPE
 PER = 1000
 """Labels that impacts are stated for."""
 CAPTION = (
-    f"Impact is the expected drop in error from one more label at the slice's labels now, stated per {PER:,} labels: a "
-    "rate at today's position, not the gain of that many labels, which is smaller since each further label "
-    "adds less. Thick and thin lines are equal-tailed credible intervals."
+    "Impact is the expected drop in error from one more label at the slice's labels now, stated per "
+    f"{PER:,} labels: a rate at today's position, not the gain of that many labels, which is smaller since "
+    "each further label adds less. Thick and thin lines are equal-tailed credible intervals."
 )
 
 
@@ -32,7 +32,8 @@ def plot_impact(fit: Fit, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figu
     Returns
     -------
     matplotlib.figure.Figure
-        Not known to pyplot; error per 1,000 labels, logarithmic where slices differ by more than a factor of 30.
+        Not known to pyplot; error per 1,000 labels, logarithmic where slices differ by more than a factor of
+        30.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The numbers of the report, once: for the page, for JSON, and for whoever checks the one against the other."""
+"""The numbers of the report, once: for the page, for JSON, and for whoever checks one against the other."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     Returns
     -------
     dict
-        Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``, ``metric``,
-        ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``limitations``, ``provenance``, ``priors``; and,
-        unless the verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts
-        (per 1,000 labels) are in the unit of the metric's error.
+        Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
+        ``metric``, ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``limitations``,
+        ``provenance``, ``priors``; and, unless the verdict is ``refused``, ``budgets`` and ``gain`` (rows of
+        ``summarise``). Errors, gains and impacts (per 1,000 labels) are in the unit of the metric's error.
 
     Raises
     ------
@@ -75,11 +75,15 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
         table = summarise(gain, ci_prob=ci_prob)
         by_learner = decide(fit, gain, table)
         numbers["budgets"] = given.tolist()
-        numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
+        numbers["decision"] = (
+            _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
+        )
         numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
         numbers[names.GAIN] = _records(table)
         rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
-        far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
+        far = [
+            (str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()
+        ]
     numbers["diagnostics"] = {
         "meaning": VERDICT_MEANINGS[fit.diagnostics.verdict],
         "checks": checks(fit),
@@ -108,9 +112,13 @@ def _withheld(fit: Fit) -> dict[str, Any]:
 
 def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
     said = [
-        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))} for one in by_learner
+        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))}
+        for one in by_learner
     ]
-    text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
+    text = (
+        " ".join(s["sentence"] for s in said)
+        or "No budget above 0 was asked for, so there is nothing to compare."
+    )
     return {"status": "published", "sentence": text, "by_learner": said}
 
 
@@ -121,7 +129,9 @@ def _text(parts: list[tuple[str, bool]]) -> str:
 def _keys(fit: Fit) -> list[dict[str, Any]]:
     """Slice and learner of every curve, sorted."""
     position = fit.position[names.LABELS_NOW]
-    learners = sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
+    learners = (
+        sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
+    )
     return [
         {names.SLICE: str(name)} | ({} if learner is None else {names.LEARNER: str(learner)})
         for name in sorted(fit.slices.astype(str))
@@ -164,7 +174,9 @@ def _slices(
     def rank(row: dict[str, Any]) -> float:
         return max((g[MEAN] for g in row["gains"] if g[names.BUDGET] == budget), default=0.0)
 
-    best = {name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}}
+    best = {
+        name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}
+    }
     return sorted(rows, key=lambda r: (-best[r[names.SLICE]], r[names.SLICE]))
 
 

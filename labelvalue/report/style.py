@@ -1,4 +1,4 @@
-"""One look for all figures: colours, text that is never cut or read as mathematics, and grids of small panels."""
+"""One look for all figures: colours, text that is neither cut nor read as mathematics, grids of panels."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ LINE, INNER, OUTER = "#0b4f79", "#7db0d5", "#cfe2f0"
 ACCENTS = ("#0b4f79", "#b0480a", "#2f6b3a", "#6d3b8f", "#5a4a00")
 MARKERS = ("o", "s", "D", "^", "v")
 """Learners differ in colour and in marker, so that neither carries the meaning alone."""
-FAR_LIGHT, FAR_DEEP = "#f2f3f5", "#e2e5e9"
+FAR_LIGHT, FAR_DEEP, HATCH = "#f2f3f5", "#e2e5e9", "#b9c0c7"
 
 TITLE, TEXT, SMALL = 9.5, 8.5, 7.5
 WIDTH = 10.4
 """Width of a figure in inches: the text width of the report."""
 
 _FALLBACKS = (
-    "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "Noto Sans CJK SC",
-    "Noto Sans CJK JP", "Noto Sans CJK KR", "Arial Unicode MS", "Hiragino Sans GB", "Microsoft YaHei", "Malgun Gothic",
-    "WenQuanYi Zen Hei",
+    "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai",
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Arial Unicode MS", "Hiragino Sans GB",
+    "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Zen Hei",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def look() -> Iterator[None]:
                 "xtick.labelsize": SMALL,
                 "ytick.labelsize": SMALL,
                 "hatch.linewidth": 0.5,
-                "hatch.color": "#b9c0c7",
+                "hatch.color": HATCH,
                 "svg.hashsalt": "labelvalue",
             }
         )
@@ -116,7 +116,7 @@ def _drawable() -> frozenset[int]:
 
 
 def literal(text: str) -> str:
-    """Return a text as a figure can show it: nothing is dropped, what no font has is spelt out.
+    r"""Return a text as a figure can show it: nothing is dropped, what no font has is spelt out.
 
     Parameters
     ----------
@@ -126,12 +126,12 @@ def literal(text: str) -> str:
     Returns
     -------
     str
-        One line; control characters, direction marks and characters without a glyph as ``\\u…`` escapes.
+        One line; control characters, direction marks and characters without a glyph as ``\u…`` escapes.
 
     Examples
     --------
-    >>> literal("_a$b\\n")
-    '_a$b\\\\n'
+    >>> literal("_a$b\n")
+    '_a$b\\n'
     """
 
     def shown(character: str) -> str:
@@ -192,6 +192,29 @@ def wrap(text: str, width: float, size: float, weight: str = "normal") -> list[s
     return [*lines, line]
 
 
+def text_width(text: str, size: float) -> float:
+    """Width of one line of text.
+
+    Parameters
+    ----------
+    text : str
+        As :func:`wrap` returned it.
+    size : float
+        Font size in points.
+
+    Returns
+    -------
+    float
+        Inches.
+
+    Examples
+    --------
+    >>> text_width("ab", 10) > text_width("a", 10)
+    True
+    """
+    return 1.04 * sum(_width(c, "normal") for c in text) * size / 72
+
+
 def lines_high(lines: int, size: float) -> float:
     """Height of lines of text.
 
@@ -223,7 +246,7 @@ def panels(
     y_label: str,
     handles: Sequence[Any],
     together: int = 1,
-    height: float = 1.55,
+    height: float = 0.0,
 ) -> tuple[Figure, list[Axes]]:
     """Lay out one small panel a title, with a common legend above and a caption below.
 
@@ -240,9 +263,10 @@ def panels(
     handles : sequence of artist
         Entries of the legend; their labels name them.
     together : int
-        Neighbouring panels that belong together (the learners of a slice) and stand in one row if there is room.
+        Neighbouring panels that belong together (the learners of a slice) and stand in one row if there is
+        room.
     height : float
-        Height of a panel's axes, inches.
+        Height of a panel's axes, inches; chosen by the number of columns where 0.
 
     Returns
     -------
@@ -258,7 +282,8 @@ def panels(
     2
     """
     columns = _columns(len(titles), together)
-    width = max(3.4 * columns, 7.0) if columns < 3 else WIDTH
+    width = 7.0 if len(titles) == 1 else WIDTH
+    height = height or (1.55 if columns > 2 else 2.1)
     left, right, gap = 0.72, 0.15, 0.55
     panel = (width - left - right - gap * (columns - 1)) / columns
     wrapped = [wrap(t, panel, TITLE, "bold") for t in titles]
@@ -309,6 +334,8 @@ def _columns(panel_count: int, together: int) -> int:
     """Columns of a grid: at most four, without a nearly empty last row, learners of a slice side by side."""
     if together == 3:
         return min(panel_count, 3)
+    if panel_count in (2, 4) and together == 1:
+        return 2
     if panel_count in (5, 6, 9) and together == 1:
         return 3
     return min(max(panel_count, 1), 4)

@@ -23,34 +23,35 @@ CI_KIND = "eti"
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
 SAMPLE = (names.CHAIN, names.DRAW)
 
-# Quantiles between a finite and an infinite draw are infinite; this stands for infinity while they are interpolated.
+# A quantile between a finite and an infinite draw is infinite; this stands in while quantiles are computed.
 _NEVER, _FAR = 1e300, 1e200
 
 
 def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Summarise draws of a forecast: one row a slice (and learner) and budget, size or target.
 
-    Interval ends come from the draws themselves (``arviz_stats.eti``), never from a rounded table. Rows are sorted
-    by slice and learner, then stand in the order of the budgets given; none is left out.
+    Interval ends come from the draws themselves (``arviz_stats.eti``), never from a rounded table. Rows are
+    sorted by slice and learner, then stand in the order of the budgets given; none is left out.
 
     Parameters
     ----------
     draws : xarray.DataArray
-        Forecast with dims chain and draw, any of slice and learner, and at most the dims of its own (budget, labels,
-        target); as ``predict_gain``, ``predict_observed_gain``, ``predict_error``, ``impact`` and ``labels_needed``
-        return it.
+        Forecast with dims chain and draw, any of slice and learner, and at most the dims of its own (budget,
+        labels, target); as ``predict_gain``, ``predict_observed_gain``, ``predict_error``, ``impact`` and
+        ``labels_needed`` return it.
     ci_prob : float
         Probability of the equal-tailed interval, between 0 and 1.
 
     Returns
     -------
     pandas.DataFrame
-        Columns: the dims; ``mean`` (none for ``labels_needed``, whose draws may be infinite), ``median``, ``lower`` and
-        ``upper`` in the unit of the draws; ``p_positive``, P(gain > 0), for gains; ``p_never``, the share of draws that
-        never reach the target, for ``labels_needed``; ``mcse``, Monte Carlo standard error of the mean (of the median
-        for ``labels_needed``); ``doublings`` beyond the data where the draws know it; ``flags`` of the slice and,
-        where it applies, ``beyond validated distance``. Attributes: ``ci_kind``, ``ci_prob``, ``name``, ``unit``, ``metric``,
-        ``verdict`` of the fit, ``notes`` (list of str).
+        Columns: the dims; ``mean`` (none for ``labels_needed``, whose draws may be infinite), ``median``,
+        ``lower`` and ``upper`` in the unit of the draws; ``p_positive``, P(gain > 0), for gains; ``p_never``,
+        the share of draws that never reach the target, for ``labels_needed``; ``mcse``, Monte Carlo standard
+        error of the mean (of the median for ``labels_needed``); ``doublings`` beyond the data where the draws
+        know it; ``flags`` of the slice and, where it applies, ``beyond validated distance``. Attributes:
+        ``ci_kind``, ``ci_prob``, ``name``, ``unit``, ``metric``, ``verdict`` of the fit, ``notes`` (list of
+        str).
 
     Raises
     ------
@@ -61,8 +62,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
 
     References
     ----------
-    Vehtari et al. (2021), "Rank-normalization, folding, and localization", Bayesian Analysis 16, for the Monte Carlo
-    standard error.
+    Vehtari et al. (2021), "Rank-normalization, folding, and localization", Bayesian Analysis 16, for the
+    Monte Carlo standard error.
 
     Examples
     --------
@@ -102,12 +103,13 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
 def _check(draws: xr.DataArray, ci_prob: float) -> None:
     if not isinstance(draws, xr.DataArray):
         raise TypeError(
-            f"draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got {type(draws).__name__}"
+            "draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got "
+            f"{type(draws).__name__}"
         )
     if not set(SAMPLE) <= set(draws.dims):
         raise ValueError(
-            f"draws must have dims 'chain' and 'draw', got {draws.dims}. Fix: pass the forecast as it was returned, "
-            "before any averaging."
+            f"draws must have dims 'chain' and 'draw', got {draws.dims}. Fix: pass the forecast as it was "
+            "returned, before any averaging."
         )
     check_ci_prob(ci_prob)
 
@@ -169,7 +171,7 @@ def _numbers(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
         UPPER: interval.sel(ci_bound="upper", drop=True),
     }
     if draws.name in GAIN_LIKE:
-        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(finite.notnull().all(SAMPLE))
+        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(np.isfinite(draws).all(SAMPLE))
     out[MCSE] = azs.mcse(finite, method="mean")
     return out
 

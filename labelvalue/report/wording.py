@@ -11,6 +11,10 @@ from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "not available"
+SHOWN = 0.05
+"""P(best) from which a rival is named."""
+CLEAR = 0.95
+"""Probability of being ahead of the runner-up from which the best slice is clearly ahead."""
 
 
 def decimals(widths: Iterable[float | None]) -> int:
@@ -121,6 +125,27 @@ def probability(value: float | None) -> str:
     return f"= {value:.2f}"
 
 
+def likely(value: float | None) -> str:
+    """Write a probability that stands for itself.
+
+    Parameters
+    ----------
+    value : float or None
+        0 to 1.
+
+    Returns
+    -------
+    str
+        As :func:`probability`, without the equals sign.
+
+    Examples
+    --------
+    >>> likely(0.87), likely(0.999)
+    ('0.87', '> 0.99')
+    """
+    return probability(value).removeprefix("= ")
+
+
 def percent(value: float) -> str:
     """Write a probability or share as a percentage.
 
@@ -187,25 +212,30 @@ def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
     Examples
     --------
     >>> said = {"learner": None, "budget": 500, "slice": "fr", "mean": 0.02, "lower": 0.01, "upper": 0.03,
-    ...         "p_positive": 0.99, "error_now": 0.25, "share_of_error": 0.08}
-    >>> "".join(text for text, _ in sentence(said, 0.9))[:60]
-    'The next 500 labels are worth most in slice fr: they are exp'
+    ...         "p_positive": 0.99, "error_now": 0.25, "share_of_error": 0.08, "tie": False}
+    >>> "".join(text for text, _ in sentence(said, 0.9))[:47]
+    'The next 500 labels are worth most in slice fr:'
     """
     digits = decimals([said[UPPER] - said[LOWER]])
-    start: list[Part] = [("The next ", False)]
+    start: list[Part] = []
     if said[names.LEARNER] is not None:
-        start = [("With learner ", False), (said[names.LEARNER], True), (", the next ", False)]
+        start = [("With learner ", False), (said[names.LEARNER], True), (": ", False)]
     after = said[names.ERROR_NOW] - said[MEAN]
     verb = "lower" if said[MEAN] >= 0 else "change"
+    labels = f"next {said[names.BUDGET]:,} labels"
+    where = f"The {labels} are worth most in slice "
+    if said["tie"]:
+        where = f"It is a tie where the {labels} are worth most. A little ahead is slice "
     return [
         *start,
-        (f"{said[names.BUDGET]:,} labels are worth most in slice ", False),
+        (where, False),
         (said[names.SLICE], True),
         (
-            f": they are expected to {verb} its error from {number(said[names.ERROR_NOW], digits)} to "
-            f"{number(after, digits)}, a gain of {number(said[MEAN], digits)} ({percent(ci_prob)} credible interval "
-            f"{interval(said, digits)}; P(gain > 0) {probability(said[P_POSITIVE])}), about "
-            f"{percent(said['share_of_error'])} of the error there now.",
+            f": {'there ' if said['tie'] else ''}they are expected to {verb} the error from "
+            f"{number(said[names.ERROR_NOW], digits)} to {number(after, digits)}, a gain of "
+            f"{number(said[MEAN], digits)} ({percent(ci_prob)} credible interval {interval(said, digits)}; "
+            f"P(gain > 0) {probability(said[P_POSITIVE])}), about {percent(said['share_of_error'])} of the "
+            "error there now.",
             False,
         ),
     ]
@@ -234,25 +264,20 @@ def comparison(said: Mapping[str, Any]) -> list[Part]:
         return [("There is only one slice, so there is nothing to compare it with.", False)]
     best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
     chance = f"P(best) {probability(said['p_best'])}"
-    ahead = f"P(gain larger than that of the runner-up) {probability(runner['p_ahead'])}"
+    ahead = f"the gain is larger than that of the runner-up with probability {likely(runner['p_ahead'])}"
     if said["tie"]:
-        others = [r for r in said["rivals"] if r["p_best"] >= 0.05][:3]
+        others = [r for r in said["rivals"] if r["p_best"] >= SHOWN][:3]
         listed: list[Part] = []
         for i, rival in enumerate(others):
-            listed += [(", " if i else ": ", False), (rival[names.SLICE], True), (f" {rival['p_best']:.2f}", False)]
+            listed += [(", " if i else "; P(best) of others: ", False), (rival[names.SLICE], True)]
+            listed.append((f" {rival['p_best']:.2f}", False))
         return [
-            ("This is a tie: ", False),
             best,
-            (f" has only {chance}, the probability that its gain is the largest of all slices, and the runner-up is ", False),
+            (f" has only {chance}, and of the runner-up ", False),
             next_best,
-            (f", {ahead}. Others' P(best)" if listed else f", {ahead}", False),
+            (f" it cannot be told apart: {ahead}", False),
             *listed,
             (".", False),
         ]
-    return [
-        ("The runner-up is ", False),
-        next_best,
-        (f", and the two are told apart: for ", False),
-        best,
-        (f", {chance}, the probability that its gain is the largest of all slices, and {ahead}.", False),
-    ]
+    lead = "clearly ahead of" if runner["p_ahead"] >= CLEAR else "probably, not surely, ahead of"
+    return [best, (f" is {lead} the runner-up ", False), next_best, (f": {chance}, and {ahead}.", False)]
