@@ -16,6 +16,9 @@ import pandas as pd
 PROBABILITY_BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
 """Edges of the bins in which forecast P(gain > 0) is compared with how often the gain was positive."""
 
+TOLERANCE = 1e-6
+"""Errors this close are the same: some real curves are flat, and one mistake in all runs weighs more."""
+
 
 def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Continuous ranked probability score, E|X - y| - E|X - X'| / 2, lower is better.
@@ -85,18 +88,20 @@ def score_rows(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) ->
     """
     low, high = central_interval(samples, 0.9)
     low_50, high_50 = central_interval(samples, 0.5)
+    inside_90 = (low - TOLERANCE <= truth) & (truth <= high + TOLERANCE)
+    inside_50 = (low_50 - TOLERANCE <= truth) & (truth <= high_50 + TOLERANCE)
     now = reference[:, None]
     return {
         "crps": crps(samples, truth),
         "interval_score": interval_score(low, high, truth, 0.9),
         "width": high - low,
-        "covers_50": ((low_50 <= truth) & (truth <= high_50)).astype(float),
-        "covers_90": ((low <= truth) & (truth <= high)).astype(float),
+        "covers_50": inside_50.astype(float),
+        "covers_90": inside_90.astype(float),
         "absolute_error": np.abs(np.median(samples, axis=-1) - truth),
         "gain": now - truth,
         "forecast_gain": now - samples.mean(axis=-1),
-        "p_gain": (samples < now[..., None]).mean(axis=-1),
-        "gained": (truth < now).astype(float),
+        "p_gain": (samples < now[..., None] - TOLERANCE).mean(axis=-1),
+        "gained": (truth < now - TOLERANCE).astype(float),
     }
 
 

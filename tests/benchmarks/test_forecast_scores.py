@@ -67,6 +67,16 @@ def test_a_calibrated_forecast_scores_as_calibrated():
     assert bins["realised"].to_numpy() == pytest.approx(bins["forecast"].to_numpy(), abs=0.1)
 
 
+def test_a_flat_curve_is_covered_and_gains_nothing_despite_rounding():
+    truth = np.full((1, 3), 1 / 3)
+    samples = np.full((1, 3, 10), 1 / 3, dtype=np.float32)
+    found = scores.score_rows(samples, truth, np.array([1 / 3 + 1e-9]))
+    assert found["covers_50"].all()
+    assert found["covers_90"].all()
+    assert not found["gained"].any()
+    assert not found["p_gain"].any()
+
+
 def test_problems_count_alike_however_many_curves_they_have():
     rows = pd.DataFrame({"problem": ["a"] * 9 + ["b"], "method": "m", "crps": [1.0] * 9 + [3.0]})
     assert scores.mean_over_problems(rows, ["method"]).loc["m", "crps"] == 2.0
