@@ -141,7 +141,7 @@ def simple_scaling_laws(problem: Problem, seed: int) -> np.ndarray:
     """Package ``simple-scaling-laws`` 0.2.0 (extra ``bench``), one fit per curve.
 
     Its law ``bounded-rational-power`` knows the plateau at small sizes; of the laws tried it scored best on
-    the development half, its default law worst.
+    nine development problems, its default law worst.
     """
     import polars as pl
     from simple_scaling_laws import fit
