@@ -23,7 +23,7 @@ from labelvalue.report import style
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, check_ci_prob, summarise
 
-LEFT, RIGHT = 12, 16
+LEFT, RIGHT = 24, 16
 """Points of a curve on either side of now."""
 REACH = 4
 """Curves go on to at least this many times the labels now, to show how they flatten."""
@@ -189,9 +189,8 @@ def _draws(fit: Fit, slices: Sequence[str], budgets: np.ndarray) -> tuple[xr.Dat
     now = position[names.LABELS_NOW].transpose(*dims)
     low = np.maximum(np.minimum(_smallest(fit, slices, dims), np.maximum(now.values, 0.5)), 0.5)
     start = np.maximum(now.values, 0.5)
-    end = np.maximum(
-        start + max(int(budgets.max()), 1), position[names.REFERENCE_LABELS].transpose(*dims).values
-    )
+    reference = position[names.REFERENCE_LABELS].transpose(*dims).values
+    end = np.maximum.reduce([start + int(budgets.max()), REACH * np.maximum(start, 1.0), reference])
     left = np.moveaxis(np.geomspace(low, start, LEFT), 0, -1)
     left[..., -1] = now.values
     right = np.moveaxis(np.geomspace(start, end, RIGHT), 0, -1)[..., 1:]

@@ -39,7 +39,8 @@ def decide(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, 
     list of dict
         One a learner: ``learner``, ``budget``, ``slice``, ``mean``, ``lower``, ``upper``, ``p_positive``,
         ``share_of_error`` (gain over the error now), ``error_now``, ``p_best``, ``tie``, ``runner_up``,
-        ``rivals``, ``by_budget`` and ``reservations``, the strongest first. Empty where no budget is above 0.
+        ``rivals``, ``within_validated``, ``by_budget`` and ``reservations``, the strongest first. Empty where
+        no budget is above 0.
 
     Examples
     --------
@@ -104,6 +105,8 @@ def _for_learner(
         "tie": len(rows) > 1 and chances[name] < TIE,
         "runner_up": runner,
         "rivals": rivals[:4],
+        "within_validated": float(gain[names.DOUBLINGS].sel({names.BUDGET: budget}).max())
+        <= VALIDATED_DOUBLINGS,
         "by_budget": [_leader(gain, table, b) for b in budgets],
     }
     said["reservations"] = _reservations(fit, said, float(best[names.DOUBLINGS]))
@@ -115,7 +118,14 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
     best = rows.loc[rows[MEAN].idxmax()]
     chance = p_best(gain.sel({names.BUDGET: budget}))[best[names.SLICE]]
     numbers = {key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE)}
-    return {names.BUDGET: budget, names.SLICE: str(best[names.SLICE]), **numbers, "p_best": chance}
+    far = beyond(float(best[names.DOUBLINGS]))
+    return {
+        names.BUDGET: budget,
+        names.SLICE: str(best[names.SLICE]),
+        **numbers,
+        "p_best": chance,
+        names.FLAGS: far,
+    }
 
 
 def p_best(gain: xr.DataArray) -> dict[str, float]:

@@ -27,11 +27,13 @@ from labelvalue.report.tables import LOWER, UPPER
 
 INNER = 0.5
 """Probability of the inner band of the page's figures."""
+ROOM = 84
+"""Characters of intervals that fit side by side in a row of the table."""
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
-ACROSS = 5
+ACROSS = 4
 """Budgets side by side in one table; more go into a further one."""
 
 
@@ -160,20 +162,25 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "percent": wording.percent,
         "visible": visible,
     }
+    digits = _digits(numbers)
     return environment.get_template("report.html.j2").render(
         n=numbers,
         figures=drawn,
-        digits=_digits(numbers),
+        digits=digits,
         sentence=wording.sentence,
         comparison=wording.comparison,
-        interval=wording.interval,
+        tight=_is_tight(numbers, digits),
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
-        budget_groups=[
-            numbers.get("budgets", [])[i : i + ACROSS]
-            for i in range(0, len(numbers.get("budgets", [])), ACROSS)
-        ],
+        budget_groups=_groups(numbers.get("budgets", [])),
     )
+
+
+def _groups(budgets: list[int]) -> list[list[int]]:
+    """Budgets of each table: as even as can be, none left out."""
+    tables = max(-(-len(budgets) // ACROSS), 1)
+    size = -(-len(budgets) // tables)
+    return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
 
 
 def visible(text: object) -> str:
@@ -238,6 +245,18 @@ def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
         gains = [gain for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget > 0]
         finest = max(finest, wording.decimals(map(_width, gains)) if gains else 0)
     return {"error": wording.decimals(map(_width, now)), names.GAIN: finest}
+
+
+def _is_tight(numbers: Mapping[str, Any], digits: Mapping[str, int]) -> bool:
+    """Whether intervals are so long that they must break to fit the table on a page."""
+    rows = [row for row in numbers["slices"] if "gains" in row]
+    lengths = [
+        len(wording.interval(row[names.ERROR_NOW], digits["error"]))
+        + sum(len(wording.interval(g, digits[names.GAIN])) for g in row["gains"][:ACROSS])
+        + (12 if names.LEARNER in row else 0)
+        for row in rows
+    ]
+    return max(lengths, default=0) > ROOM
 
 
 def _width(row: Mapping[str, Any]) -> float | None:

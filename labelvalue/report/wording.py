@@ -219,13 +219,15 @@ def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
     digits = decimals([said[UPPER] - said[LOWER]])
     start: list[Part] = []
     if said[names.LEARNER] is not None:
-        start = [("With learner ", False), (said[names.LEARNER], True), (": ", False)]
+        start = [("With learner ", False), (said[names.LEARNER], True), (", ", False)]
     after = said[names.ERROR_NOW] - said[MEAN]
     verb = "lower" if said[MEAN] >= 0 else "change"
     labels = f"next {said[names.BUDGET]:,} labels"
-    where = f"The {labels} are worth most in slice "
+    where = f"the {labels} are worth most in slice "
     if said["tie"]:
-        where = f"It is a tie where the {labels} are worth most. A little ahead is slice "
+        where = f"it is a tie where the {labels} are worth most. A little ahead is slice "
+    if not start:
+        where = where[0].upper() + where[1:]
     return [
         *start,
         (where, False),
@@ -264,7 +266,7 @@ def comparison(said: Mapping[str, Any]) -> list[Part]:
         return [("There is only one slice, so there is nothing to compare it with.", False)]
     best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
     chance = f"P(best) {probability(said['p_best'])}"
-    ahead = f"the gain is larger than that of the runner-up with probability {likely(runner['p_ahead'])}"
+    ahead = f"its gain is the larger of the two with probability {likely(runner['p_ahead'])}"
     if said["tie"]:
         others = [r for r in said["rivals"] if r["p_best"] >= SHOWN][:3]
         listed: list[Part] = []
@@ -273,9 +275,9 @@ def comparison(said: Mapping[str, Any]) -> list[Part]:
             listed.append((f" {rival['p_best']:.2f}", False))
         return [
             best,
-            (f" has only {chance}, and of the runner-up ", False),
+            (f" has only {chance} and cannot be told apart from the runner-up ", False),
             next_best,
-            (f" it cannot be told apart: {ahead}", False),
+            (f": {ahead}", False),
             *listed,
             (".", False),
         ]
