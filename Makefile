@@ -31,11 +31,11 @@ define install
 	echo "Setting up .venv with $$("$$python" --version) (this takes a minute or two, once)"; \
 	if command -v uv >/dev/null 2>&1; then \
 		{ $(PY) -c '' 2>/dev/null || uv venv --quiet --clear --python "$$python" .venv; } && \
-		uv pip install --quiet --python $(PY) -c constraints.txt -e $(1); \
+		uv pip install --python $(PY) -c constraints.txt -e $(1) >.venv/install.log 2>&1; \
 	else \
 		{ $(PY) -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear .venv; } && \
-		$(PY) -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e $(1); \
-	fi
+		$(PY) -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e $(1) >.venv/install.log 2>&1; \
+	fi || { tail -n 40 .venv/install.log >&2; exit 1; }
 endef
 
 $(RUN): | pyproject.toml constraints.txt

@@ -87,7 +87,7 @@ def gain_text(table: pd.DataFrame) -> str:
         shown.add_row(
             *(Text(printable(str(row[column]))) for column in texts),
             f"+{int(row[names.BUDGET]):,}",
-            *(f"{row[column]:.{decimals}f}" for column in NUMBERS),
+            *(f"{row[column]:z.{decimals}f}" for column in NUMBERS),
             f"{row['p_positive']:.2f}",
             "".join(marks[f] for f in _split(row[names.FLAGS])),
         )

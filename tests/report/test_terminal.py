@@ -60,3 +60,8 @@ def test_one_learner_is_not_named(table):
 def test_slices_cannot_draw_on_the_terminal(table):
     assert "\x1b" not in gain_text(table.assign(**{names.SLICE: "a\x1b[2Jb"}))
     assert printable("größer 中文") == "größer 中文"
+
+
+def test_nothing_is_less_than_nothing(table):
+    table.loc[0, "lower"] = -1e-9
+    assert "-0.0" not in gain_text(table)
