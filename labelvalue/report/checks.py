@@ -34,18 +34,18 @@ FLAG_MEANINGS = {
 
 VERDICT_MEANINGS = {
     "ok": "The sampler passed every check. Results may be used.",
-    "flagged": "A strict threshold was missed and the loose one passed, or all slices carry the same flag. Results "
-    "are shown to be looked at; no decision is published from them.",
+    "flagged": "A strict threshold was missed and the loose one passed, or all slices carry the same flag. "
+    "Results are shown to be looked at; no decision is published from them.",
     "refused": "The sampler failed its checks. Its numbers mean nothing, so only the diagnostics are shown.",
 }
 
 # figure, title, sign of the comparison with a threshold, format, meaning
 _CHECKS = (
     ("rhat", "R-hat, worst", "≤", "{:.3f}", "Do the chains (runs of the sampler) agree? 1 is perfect."),
-    ("ess_bulk", "Bulk ESS, worst", "≥", "{:.0f}", "Effective sample size: independent draws at the centre."),
+    ("ess_bulk", "Bulk ESS, worst", "≥", "{:.0f}", "Effective sample size: independent draws, centre."),
     ("ess_tail", "Tail ESS, worst", "≥", "{:.0f}", "The same for the ends of the intervals."),
     ("divergences", "Divergent draws", "≤", "{:.2f} %", "Draws where the sampler lost its way; they bias."),
-    ("bfmi", "E-BFMI, worst chain", "≥", "{:.2f}", "Does it move freely from likely to unlikely regions?"),
+    ("bfmi", "E-BFMI, worst chain", "≥", "{:.2f}", "Does it reach likely and unlikely regions alike?"),
     ("depth", "Draws at depth limit", "≤", "{:.2f} %", "Draws cut off before they had gone far enough."),
 )
 

@@ -15,20 +15,14 @@ from matplotlib.patches import Patch
 
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
 from labelvalue.report import style
 from labelvalue.report.budgets import default_budgets
-from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, check_ci_prob, summarise
-
-LEFT, RIGHT = 24, 16
-"""Points of a curve on either side of now."""
-REACH = 4
-"""Curves go on to at least this many times the labels now, to show how they flatten."""
-BLOCK = 16
-"""Slices computed at a time, so that memory holds a few curves of draws and not all."""
+from labelvalue.report.panels import log_axis, panels
+from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
+from labelvalue.report.trajectories import curve_table
 
 
 def plot_curves(
@@ -129,98 +123,6 @@ def caption(fit: Fit) -> str:
     return text.strip()
 
 
-def curve_table(
-    fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: tuple[float, float]
-) -> pd.DataFrame:
-    """Compute the curves to plot, through :func:`labelvalue.report.tables.summarise`.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    slices : sequence of str
-        Slices, in the order wanted.
-    budgets : array of int
-        Extra labels; those points are part of the curve.
-    ci_probs : tuple of two floats
-        Probabilities of the inner and outer band.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a slice (and learner) and size: ``labels``, ``mean``, ``lower`` and ``upper`` of the outer
-        band, ``inner_lower`` and ``inner_upper``, ``doublings``, ``marked`` (whether it is now plus a
-        budget); attribute ``ci_probs``.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> table = curve_table(fake_fit(seed=1), ["east"], np.array([500]), (0.5, 0.9))
-    >>> bool((table["lower"] < table["inner_lower"]).all())
-    True
-    """
-    for prob in ci_probs:
-        check_ci_prob(prob)
-    parts = []
-    for start in range(0, len(slices), BLOCK):
-        draws, own = _draws(fit, slices[start : start + BLOCK], budgets)
-        part = summarise(draws, ci_prob=ci_probs[1])
-        narrow = summarise(draws, ci_prob=ci_probs[0])
-        order = [d for d in draws.dims if d not in (names.CHAIN, names.DRAW)]
-        own = own.sortby([d for d in order if d != SIZE]).transpose(*order)
-        extra = (own - fit.position[names.LABELS_NOW].sel({names.SLICE: own[names.SLICE]})).transpose(*order)
-        part = part.drop(columns=[SIZE, names.FLAGS]).assign(
-            **{names.LABELS: own.values.ravel(), INNER_LOWER: narrow[LOWER], INNER_UPPER: narrow[UPPER]},
-            marked=np.isin(extra.values.ravel(), budgets[budgets > 0]),
-        )
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-    rank = {name: i for i, name in enumerate(slices)}
-    table = table.sort_values(names.SLICE, key=lambda s: s.map(rank), kind="stable", ignore_index=True)
-    table.attrs = {"ci_probs": ci_probs}
-    return table
-
-
-def _draws(fit: Fit, slices: Sequence[str], budgets: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Draws of the error along each slice's own sizes, and those sizes."""
-    part = {names.SLICE: list(slices)}
-    position = fit.position.sel(part)
-    dims = curve_dims(fit)
-    now = position[names.LABELS_NOW].transpose(*dims)
-    low = np.maximum(np.minimum(_smallest(fit, slices, dims), np.maximum(now.values, 0.5)), 0.5)
-    start = np.maximum(now.values, 0.5)
-    reference = position[names.REFERENCE_LABELS].transpose(*dims).values
-    end = np.maximum.reduce([start + int(budgets.max()), REACH * np.maximum(start, 1.0), reference])
-    left = np.moveaxis(np.geomspace(low, start, LEFT), 0, -1)
-    left[..., -1] = now.values
-    right = np.moveaxis(np.geomspace(start, end, RIGHT), 0, -1)[..., 1:]
-    marked = now.values[..., None] + budgets
-    own = xr.DataArray(
-        np.sort(np.concatenate([left, right, marked], axis=-1), axis=-1),
-        dims=(*dims, SIZE),
-        coords=now.coords,
-    )
-    other_now = position[names.OTHER_LABELS_NOW]
-    other = xr.where(own < now, other_now * own / np.maximum(now, 1.0), other_now).transpose(*dims, SIZE)
-    draws = error_draws(fit.posterior.sel(part), fit, own, other).rename(names.ERROR)
-    draws = draws.assign_coords({SIZE: np.arange(own.sizes[SIZE])})
-    distance = doublings_beyond(position, own).transpose(*dims, SIZE)
-    return draws.assign_coords({names.DOUBLINGS: distance.variable}), own
-
-
-def _smallest(fit: Fit, slices: Sequence[str], dims: tuple[str, ...]) -> np.ndarray:
-    """Smallest number of labels observed for each curve, its labels now where there is none."""
-    runs = fit.runs
-    keys = [runs[d].values.astype(str) for d in dims]
-    seen = pd.Series(runs[names.LABELS].values.astype(float)).groupby([pd.Series(k) for k in keys]).min()
-    wanted: list[Any] = [list(slices)]
-    if len(dims) > 1:
-        wanted.append([str(v) for v in fit.position[dims[1]].values])
-    index = pd.MultiIndex.from_product(wanted) if len(dims) > 1 else pd.Index(wanted[0])
-    shape = tuple(len(w) for w in wanted)
-    return np.nan_to_num(seen.reindex(index).to_numpy().reshape(shape), nan=np.inf)
-
-
 def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
     """Draw a table of curves, one panel a slice and learner.
 
@@ -250,7 +152,7 @@ def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
     groups = list(table.groupby(keys, sort=False))
     with style.look():
         titles = [" · ".join(map(str, key)) for key, _ in groups]
-        figure, axes = style.panels(
+        figure, axes = panels(
             titles,
             foot=foot,
             x_label="labels of the slice",
@@ -279,8 +181,8 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
     )
     seen = np.concatenate([errors[errors > 0], part[LOWER], part[UPPER]])
     bottom, top = seen.min() / 1.08, seen.max() * 1.08
-    style.log_axis(ax, "x", low, high, ticks=4, labels=True)
-    style.log_axis(ax, "y", bottom, top, ticks=4, labels=False)
+    log_axis(ax, "x", low, high, ticks=4, labels=True)
+    log_axis(ax, "y", bottom, top, ticks=4, labels=False)
     deep = reference * 2.0**VALIDATED_DOUBLINGS
     if reference < high:
         ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0)
@@ -323,7 +225,7 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
 
 def _legend(table: pd.DataFrame) -> list[Any]:
     inner, outer = table.attrs["ci_probs"]
-    rim = {"edgecolor": style.HATCH, "lw": 0.5}
+    rim: dict[str, Any] = {"edgecolor": style.HATCH, "lw": 0.5}
     entries: list[Any] = [
         Line2D([], [], color=style.LINE, lw=1.4, label="mean of the expected error"),
         Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),

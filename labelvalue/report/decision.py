@@ -80,7 +80,7 @@ def _for_learner(
     now = now if learner is None else now.sel({names.LEARNER: learner})
     own = gain.sel({names.SLICE: name, names.BUDGET: budget})
     chances = p_best(gain.sel({names.BUDGET: budget}))
-    rivals = [
+    rivals: list[dict[str, Any]] = [
         {names.SLICE: str(row[names.SLICE]), "p_best": chances[row[names.SLICE]], MEAN: float(row[MEAN])}
         for _, row in rows.iloc[1:].iterrows()
     ]
@@ -115,7 +115,7 @@ def _for_learner(
 
 def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, Any]:
     rows = table[table[names.BUDGET] == budget]
-    best = rows.loc[rows[MEAN].idxmax()]
+    best = rows.sort_values(MEAN, ascending=False, kind="stable").iloc[0]
     chance = p_best(gain.sel({names.BUDGET: budget}))[best[names.SLICE]]
     numbers = {key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE)}
     far = beyond(float(best[names.DOUBLINGS]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelvalue import names
-from labelvalue.report import style
+from labelvalue.report import lettering, style
+from labelvalue.report.panels import linear_axis, log_axis
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 
 
@@ -52,12 +54,12 @@ def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, floa
     width, right, widest = 9.4, 0.25, 2.9
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
     labels = [
-        style.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()
+        lettering.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()
     ]
-    left = 0.3 + max(style.text_width(line, style.TEXT) for lines in labels for line in lines)
-    heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
-    caption = style.wrap(foot, width - 0.4, style.SMALL) if foot else []
-    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)
+    left = 0.3 + max(lettering.text_width(line, style.TEXT) for lines in labels for line in lines)
+    heights = [max(0.24, lettering.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
+    caption = lettering.wrap(foot, width - 0.4, style.SMALL) if foot else []
+    legend, bottom = 0.34, 0.62 + (lettering.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)
     body = sum(heights) + 0.1
     total = legend + body + bottom
     figure = style.Picture(figsize=(width, total))
@@ -77,7 +79,7 @@ def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, floa
         Line2D([], [], color=style.LINE, lw=3.6, label=f"{100 * inner:g} % credible interval"),
         Line2D([], [], color=style.LINE, lw=1.1, label=f"{100 * outer:g} % credible interval"),
     ]
-    place = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
     figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
     if caption:
         figure.text(
@@ -99,11 +101,11 @@ def _intervals(ax: Axes, table: pd.DataFrame, at: list[float]) -> None:
 
 def _axis(ax: Axes, low: float, high: float) -> None:
     if low > 0 and high > 30 * low:
-        style.log_axis(ax, "x", low / 1.15, high * 1.15, ticks=8, labels=False)
+        log_axis(ax, "x", low / 1.15, high * 1.15, ticks=8, labels=False)
     else:
         low = min(low, 0.0)
         margin = 0.03 * ((high - low) or 1.0)
         ax.set_xlim(low - (margin if low < 0 or math.isclose(low, high) else 0), high + margin)
-        style.linear_axis(ax, "x", ticks=7)
+        linear_axis(ax, "x", ticks=7)
         ax.axvline(0, color=style.INK, lw=0.9)
     ax.grid(axis="x", color=style.GRID, lw=0.6)

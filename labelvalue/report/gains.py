@@ -17,7 +17,8 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.report import style
 from labelvalue.report.forest import draw_forest
-from labelvalue.report.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, summarise
+from labelvalue.report.panels import count, linear_axis, panels
+from labelvalue.report.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
 
 CAPTION = (
     "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line "
@@ -61,7 +62,7 @@ def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9))
 
 
 def gain_table(gain: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFrame:
-    """Compute the gains to plot, through :func:`labelvalue.report.tables.summarise`.
+    """Compute the gains to plot, through :func:`labelvalue.report.tables.bands`.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def gain_table(gain: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        As ``summarise`` with the outer probability, and ``inner_lower``, ``inner_upper``; attribute
+        From :func:`labelvalue.report.tables.bands`; attribute
         ``ci_probs``.
 
     Raises
@@ -88,15 +89,12 @@ def gain_table(gain: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFram
     >>> len(gain_table(predict_gain(fake_fit(seed=1), budgets=[500]), (0.5, 0.9)))
     4
     """
-    table = summarise(gain, ci_prob=ci_probs[1])
+    table = bands(gain, ci_probs)
     if gain.name not in GAIN_LIKE or names.BUDGET not in gain.dims or names.SLICE not in gain.dims:
         raise ValueError(
             f"gain must hold gains by slice and budget, got {gain.name!r} with dims {gain.dims}. "
             "Fix: pass what labelvalue.predict_gain returned."
         )
-    narrow = summarise(gain, ci_prob=ci_probs[0])
-    table = table.assign(**{INNER_LOWER: narrow[LOWER], INNER_UPPER: narrow[UPPER]})
-    table.attrs = {"ci_probs": ci_probs, "name": str(gain.name)}
     return table
 
 
@@ -132,7 +130,7 @@ def draw_gains(table: pd.DataFrame, *, foot: str) -> Figure:
     groups = list(table.groupby(keys, sort=False))
     span = table.attrs.get("scale") or (table[LOWER].min(), table[UPPER].max())
     with style.look():
-        figure, axes = style.panels(
+        figure, axes = panels(
             [" · ".join(map(str, key)) for key, _ in groups],
             foot=foot,
             x_label="budget: extra labels for the slice",
@@ -152,7 +150,7 @@ def _panel(ax: Axes, part: pd.DataFrame, span: tuple[float, float]) -> None:
     ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], lw=0, color=style.INNER, zorder=2, gid="inner")
     ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
     far = (part[names.DOUBLINGS] > VALIDATED_DOUBLINGS).to_numpy() if names.DOUBLINGS in part else x < 0
-    dots = {"ls": "", "marker": "D", "ms": 3.8, "mec": style.LINE, "mew": 1, "zorder": 5}
+    dots: dict[str, Any] = {"ls": "", "marker": "D", "ms": 3.8, "mec": style.LINE, "mew": 1, "zorder": 5}
     ax.plot(x[~far], part[MEAN][~far], mfc=style.LINE, **dots)
     ax.plot(x[far], part[MEAN][far], mfc="white", **dots)
     ax.axhline(0, color=style.INK, lw=0.9, zorder=3)
@@ -160,7 +158,7 @@ def _panel(ax: Axes, part: pd.DataFrame, span: tuple[float, float]) -> None:
     low, high = min(span[0], 0.0), max(span[1], 0.0)
     margin = 0.06 * ((high - low) or 1.0)
     ax.set_ylim(low - margin, high + margin)
-    style.linear_axis(ax, "y", ticks=4)
+    linear_axis(ax, "y", ticks=4)
     ax.grid(axis="y", color=style.GRID, lw=0.6)
 
 
@@ -178,7 +176,7 @@ def _budget_axis(ax: Axes, x: np.ndarray) -> None:
         if not kept or scale(kept[-1]) - scale(value) > 0.17 * (ends[1] - ends[0]):
             kept.append(float(value))
     ax.xaxis.set_major_locator(FixedLocator(kept))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "+" + style.count(v)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "+" + count(v)))
 
 
 def _legend(table: pd.DataFrame, name: str) -> list[Any]:
@@ -189,6 +187,6 @@ def _legend(table: pd.DataFrame, name: str) -> list[Any]:
         Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
     ]
     if names.DOUBLINGS in table and (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
-        hollow = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
+        hollow: dict[str, Any] = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
         entries.append(Line2D([], [], **hollow, label=names.BEYOND_VALIDATED))
     return entries

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_gain
+from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.problems import StorageError
 from labelvalue.report import wording
@@ -22,7 +23,7 @@ from labelvalue.report.curves import caption
 from labelvalue.report.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.images import curve_images, gain_images, impact_images, rank_image
 from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
-from labelvalue.report.numbers import report_numbers
+from labelvalue.report.numbers import collect
 from labelvalue.report.tables import LOWER, UPPER
 
 INNER = 0.5
@@ -77,14 +78,14 @@ def write_report(
     ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
     'report.html'
     """
-    numbers = report_numbers(fit, budgets, ci_prob)
-    page = render(numbers, figures(fit, numbers))
+    numbers, gain = collect(fit, budgets, ci_prob)
+    page = render(numbers, figures(fit, numbers, gain))
     path = Path(path)
     _replace(path, page.encode("utf-8"))
     return path
 
 
-def figures(fit: Fit, numbers: Mapping[str, Any]) -> dict[str, Any]:
+def figures(fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None) -> dict[str, Any]:
     """Draw the pictures of the page.
 
     Parameters
@@ -93,6 +94,8 @@ def figures(fit: Fit, numbers: Mapping[str, Any]) -> dict[str, Any]:
         Fit.
     numbers : mapping
         From :func:`labelvalue.report.numbers.report_numbers`.
+    gain : xarray.DataArray or None
+        Draws behind them; ``None`` for a refused fit.
 
     Returns
     -------
@@ -103,14 +106,13 @@ def figures(fit: Fit, numbers: Mapping[str, Any]) -> dict[str, Any]:
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1, verdict="refused")
-    >>> figures(fit, report_numbers(fit))["curves"]
+    >>> figures(fit, *collect(fit, None, 0.9))["curves"]
     []
     """
     drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit)}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
-    if numbers["verdict"] != "refused":
+    if gain is not None:
         probs = _bands(numbers[names.CI_PROB])
-        gain = predict_gain(fit, numbers["budgets"])
         drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs))
         drawn["gains"] = list(gain_images(fit, gain, probs))
         drawn["impacts"] = list(impact_images(fit, probs))
@@ -141,8 +143,8 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1, verdict="refused")
-    >>> numbers = report_numbers(fit)
-    >>> render(numbers, figures(fit, numbers))[:15]
+    >>> numbers, gain = collect(fit, None, 0.9)
+    >>> render(numbers, figures(fit, numbers, gain))[:15]
     '<!doctype html>'
     """
     environment = jinja2.Environment(

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from PIL import Image
 
 from labelvalue import names
 from labelvalue.model import Fit
 from labelvalue.report import style
-from labelvalue.report.curves import curve_table, draw_curves
+from labelvalue.report.curves import draw_curves
 from labelvalue.report.gains import draw_gains, gain_table
 from labelvalue.report.impacts import draw_impacts, impact_table
 from labelvalue.report.tables import LOWER, UPPER
+from labelvalue.report.trajectories import curve_table
 
 PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
 SHARP = 40
 """Curves up to which pictures are drawn as vectors; more would make the page heavy."""
 DPI = 130
+COLOURS = 64
+"""Palette of a picture; the figures have a dozen colours and their blends at edges."""
 
 
 def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
@@ -53,17 +58,32 @@ def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
     with style.look():
         if sharp:
             figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
+            data = _shorter(content.getvalue())
         else:
-            figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+            figure.savefig(content, format="png", dpi=DPI)
+            data = _fewer_colours(content)
     kind = "svg+xml" if sharp else "png"
-    data = base64.b64encode(content.getvalue()).decode("ascii")
+    text = base64.b64encode(data).decode("ascii")
     width, height = figure.get_size_inches() * 96
     return {
-        "src": f"data:image/{kind};base64,{data}",
+        "src": f"data:image/{kind};base64,{text}",
         "alt": alt,
         "width": round(width),
         "height": round(height),
     }
+
+
+def _shorter(svg: bytes) -> bytes:
+    """The same drawing with coordinates to a hundredth of a point, and without indentation."""
+    return re.sub(rb"\n\s+", b"\n", re.sub(rb"(\.\d\d)\d{3,}", rb"\1", svg))
+
+
+def _fewer_colours(png: io.BytesIO) -> bytes:
+    """The same picture with a palette of its own: a third of the bytes, and no difference to see."""
+    content = io.BytesIO()
+    with Image.open(png) as image:
+        image.convert("RGB").quantize(COLOURS).save(content, format="png", optimize=True)
+    return content.getvalue()
 
 
 def curve_images(fit: Fit, budgets: list[int], ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from labelvalue.forecast import impact
 from labelvalue.model import Fit
 from labelvalue.report.forest import draw_forest
-from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, summarise
+from labelvalue.report.tables import MEAN, bands
 
 PER = 1000
 """Labels that impacts are stated for."""
@@ -51,7 +51,7 @@ def plot_impact(fit: Fit, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figu
 
 
 def impact_table(fit: Fit, ci_probs: tuple[float, float]) -> pd.DataFrame:
-    """Compute the impacts to plot, through :func:`labelvalue.report.tables.summarise`.
+    """Compute the impacts to plot, through :func:`labelvalue.report.tables.bands`.
 
     Parameters
     ----------
@@ -72,12 +72,7 @@ def impact_table(fit: Fit, ci_probs: tuple[float, float]) -> pd.DataFrame:
     True
     """
     draws = impact(fit, per=PER)
-    table = summarise(draws, ci_prob=ci_probs[1])
-    narrow = summarise(draws, ci_prob=ci_probs[0])
-    table = table.assign(**{INNER_LOWER: narrow[LOWER], INNER_UPPER: narrow[UPPER]})
-    table = table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
-    table.attrs = {"ci_probs": ci_probs}
-    return table
+    return bands(draws, ci_probs).sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
 
 
 def draw_impacts(table: pd.DataFrame, *, foot: str, scale: tuple[float, float] | None = None) -> Figure:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
@@ -54,6 +55,41 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     >>> report_numbers(fake_fit(seed=1), budgets=[500])["decision"]["status"]
     'published'
     """
+    return collect(fit, budgets, ci_prob)[0]
+
+
+def collect(
+    fit: Fit, budgets: Sequence[int] | None, ci_prob: float
+) -> tuple[dict[str, Any], xr.DataArray | None]:
+    """Collect the numbers of the report, and hand out the draws of the gains behind them.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    budgets : sequence of int or None
+        As for :func:`report_numbers`.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
+
+    Returns
+    -------
+    numbers : dict
+        As :func:`report_numbers` returns them.
+    gain : xarray.DataArray or None
+        From ``predict_gain``; ``None`` for a refused fit.
+
+    Raises
+    ------
+    ValueError
+        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> collect(fake_fit(seed=1), [500], 0.9)[1].name
+    'gain'
+    """
     check_ci_prob(ci_prob)
     given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
     numbers: dict[str, Any] = {
@@ -67,6 +103,7 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
         "learners": list(fit.settings["learners"]),
     }
     far: list[tuple[str, int, float]] = []
+    gain: xr.DataArray | None = None
     if fit.diagnostics.verdict == "refused":
         numbers["decision"] = _withheld(fit)
         numbers["slices"] = _positions(fit)
@@ -100,7 +137,7 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     }
     numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
     plain: dict[str, Any] = _plain(numbers)
-    return plain
+    return plain, gain
 
 
 def _withheld(fit: Fit) -> dict[str, Any]:

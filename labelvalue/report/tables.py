@@ -73,6 +73,48 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     >>> table[["slice", "budget"]].iloc[0].tolist(), table.attrs["ci_prob"]
     (['east', 500], 0.9)
     """
+    return _table(draws, ci_prob, mcse=True)
+
+
+def bands(draws: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFrame:
+    """Summarise draws with two intervals, for plots: the numbers of :func:`summarise`, by the same code.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        As for :func:`summarise`; no ``labels_needed``.
+    ci_probs : tuple of two floats
+        Probabilities of the inner and the outer interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of :func:`summarise` at the outer probability but ``mcse``, and ``inner_lower`` and
+        ``inner_upper``; attributes those of :func:`summarise` and ``ci_probs``.
+
+    Raises
+    ------
+    TypeError
+        If ``draws`` is no DataArray.
+    ValueError
+        If it lacks chain or draw, or a probability is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue.testing import fake_fit
+    >>> table = bands(predict_gain(fake_fit(seed=1), budgets=[500]), (0.5, 0.9))
+    >>> bool((table["lower"] < table["inner_lower"]).all())
+    True
+    """
+    outer = _table(draws, ci_probs[1], mcse=False)
+    inner = _table(draws, ci_probs[0], mcse=False)
+    table = outer.assign(**{INNER_LOWER: inner[LOWER], INNER_UPPER: inner[UPPER]})
+    table.attrs = outer.attrs | {"ci_probs": tuple(ci_probs)}
+    return table
+
+
+def _table(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> pd.DataFrame:
     _check(draws, ci_prob)
     curve = [d for d in (names.SLICE, names.LEARNER) if d in draws.dims]
     others = [d for d in draws.dims if d not in (*SAMPLE, *curve)]
@@ -81,7 +123,7 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     cells = [*curve, *others]
     draws = draws.transpose(*SAMPLE, *cells)
     columns = _labels(draws, cells) | {
-        n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob).items()
+        n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob, mcse=mcse).items()
     }
     like = draws.isel({d: 0 for d in SAMPLE}, drop=True)
     if names.DOUBLINGS in draws.coords:
@@ -158,7 +200,7 @@ def beyond(doublings: float) -> str:
     return f"{names.BEYOND_VALIDATED} ({doublings:.1f} doublings)" if doublings > VALIDATED_DOUBLINGS else ""
 
 
-def _numbers(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
+def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr.DataArray]:
     """Summaries of every cell, in the order of the columns."""
     if draws.name == names.LABELS_NEEDED:
         return _numbers_of_labels_needed(draws, ci_prob)
@@ -171,13 +213,14 @@ def _numbers(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
         UPPER: interval.sel(ci_bound="upper", drop=True),
     }
     if draws.name in GAIN_LIKE:
-        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(np.isfinite(draws).all(SAMPLE))
-    out[MCSE] = azs.mcse(finite, method="mean")
+        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(out[MEAN] == out[MEAN])  # NaN where the mean is
+    if mcse:
+        out[MCSE] = azs.mcse(finite, method="mean")
     return out
 
 
 def _numbers_of_labels_needed(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
-    never = np.isinf(draws)
+    never = draws == math.inf
     finite = draws.where(~never, _NEVER)
     interval = azs.eti(finite, prob=ci_prob)
 
