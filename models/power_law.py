@@ -47,16 +47,15 @@ def build(observations: xr.Dataset, priors: Priors) -> pm.Model:
         data = observed_data(observations)
         log_error = reference_error(priors, observations)
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        elasticity = pm.Deterministic(
-            names.CURVE_ELASTICITY, pt.exp(pooled("elasticity", priors, observations, crossed=True)), dims=CURVE
-        )
+        log_elasticity = pooled("elasticity", priors, observations, crossed=True)
+        elasticity = pm.Deterministic(names.CURVE_ELASTICITY, pt.exp(log_elasticity), dims=CURVE)
         # Bending = elasticity of the part above the floor over elasticity of the whole, less 1. Linear for large values,
         # where a logit would make the sampler run into an exponential wall.
         bending = pt.softplus(pooled("floor", priors, observations))
         floor_share = pm.Deterministic(names.FLOOR_SHARE, bending / (1.0 + bending), dims=CURVE)
         log_ratio = transfer(priors, observations, data)
         expected = curves.power_law(log_ratio, elasticity[:, None, None], floor_share[:, None, None])
-        fit_curves(observations, data, priors, log_error, log_ratio, expected)
+        fit_curves(observations, data, priors, log_error, log_elasticity, expected)
     return model
 
 

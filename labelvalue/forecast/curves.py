@@ -74,7 +74,8 @@ def error_draws(part: Fit | xr.Dataset, fit: Fit, labels: xr.DataArray, other: x
     ratio = log_ratio(posterior, position, labels, other)
     shape = fit.model.curve(ratio, posterior)
     walk = _walk(posterior, ratio, fit.settings["random_seed"], curve, _learners(fit))
-    error = posterior[names.ERROR_REFERENCE] * np.exp(shape + posterior[names.DISCREPANCY] * walk)
+    astray = np.log(2.0) * posterior[names.DISCREPANCY] * walk
+    error = posterior[names.ERROR_REFERENCE] * np.exp(shape + astray)
     error = np.minimum(error, float(fit.settings["upper"]))
     return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
 
@@ -95,10 +96,10 @@ def _walk(posterior: xr.Dataset, ratio: xr.DataArray, seed: int, curve: list[Any
     for index in np.ndindex(*(doublings.sizes[d] for d in curve)):
         at = dict(zip(curve, index, strict=True))
         text = [str(posterior[d].values[i]) for d, i in at.items()]
-        walk = paths(counts[0] * counts[1], seed, *text, *([learner] if len(text) == 1 else []))
+        level, slope = paths(counts[0] * counts[1], seed, *text, *([learner] if len(text) == 1 else []))
         distance = doublings.isel(at).values
         distance = distance.reshape(-1, distance.shape[-1]) if per_draw else distance[None, :]
-        out[(slice(None), slice(None), *index)] = walk_at(walk, distance).reshape(*counts, -1)
+        out[(slice(None), slice(None), *index)] = walk_at(level, slope, distance).reshape(*counts, -1)
     return xr.DataArray(out, dims=(*sample, *curve, SIZE))
 
 

@@ -1,4 +1,7 @@
-"""The shape discrepancy, carried forward: how far a real curve strays from its family beyond the data."""
+"""The shape discrepancy, carried forward: how far a real curve strays from its family beyond the data.
+
+The slope walks at random in doublings of labels, from 0 at the reference size; log error strays by the integral.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ import numpy as np
 
 KNOTS_PER_DOUBLING = 2
 HORIZON = 24
-"""Doublings beyond which the walk stands still; nobody buys that many labels."""
+"""Doublings beyond which the slope no longer walks; nobody buys that many labels."""
 
 
-def paths(samples: int, random_seed: int, *labels: str) -> np.ndarray:
-    """Draw standard random walks in doublings, one a posterior draw, that start at 0 at the reference size.
+def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """Draw standard walks of the slope, one a posterior draw, and their integrals.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures.
@@ -28,27 +31,34 @@ def paths(samples: int, random_seed: int, *labels: str) -> np.ndarray:
 
     Returns
     -------
-    array, shape (samples, knots)
-        Value at each half doubling; variance equals the distance in doublings.
+    level : array, shape (samples, knots)
+        Integral of the slope at each half doubling; variance d³/3 at distance d.
+    slope : array, shape (samples, knots)
+        Slope at each half doubling; variance d.
 
     Examples
     --------
-    >>> paths(4000, 1, "fr", "default")[:, 2].std().round(1)
-    np.float64(1.0)
+    >>> level, slope = paths(4000, 1, "fr", "default")
+    >>> slope[:, 2].std().round(1), (level[:, 2].std() * 3**0.5).round(1)
+    (np.float64(1.0), np.float64(1.0))
     """
     entropy = [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
-    steps = np.random.default_rng(entropy).standard_normal((samples, KNOTS_PER_DOUBLING * HORIZON))
-    walk = np.zeros((samples, KNOTS_PER_DOUBLING * HORIZON + 1))
-    np.cumsum(steps / np.sqrt(KNOTS_PER_DOUBLING), axis=1, out=walk[:, 1:])
-    return walk
+    knots = KNOTS_PER_DOUBLING * HORIZON
+    steps, bends = np.random.default_rng(entropy).standard_normal((2, samples, knots))
+    h = 1.0 / KNOTS_PER_DOUBLING
+    slope, level = np.zeros((2, samples, knots + 1))
+    np.cumsum(np.sqrt(h) * steps, axis=1, out=slope[:, 1:])
+    # Given its ends, the walk inside a step adds a bridge whose integral has variance h³/12.
+    np.cumsum(0.5 * h * (slope[:, 1:] + slope[:, :-1]) + np.sqrt(h**3 / 12.0) * bends, axis=1, out=level[:, 1:])
+    return level, slope
 
 
-def walk_at(walk: np.ndarray, doublings: np.ndarray) -> np.ndarray:
-    """Read walks at distances, linear between knots and 0 before the reference size.
+def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.ndarray:
+    """Read integrated walks at distances: cubic between knots, 0 before the reference size.
 
     Parameters
     ----------
-    walk : array, shape (samples, knots)
+    level, slope : array, shape (samples, knots)
         From :func:`paths`.
     doublings : array, shape (samples, sizes) or (1, sizes)
         Distance beyond the reference size in doublings of effective labels.
@@ -56,17 +66,24 @@ def walk_at(walk: np.ndarray, doublings: np.ndarray) -> np.ndarray:
     Returns
     -------
     array, shape (samples, sizes)
-        Value of each draw's walk at each size.
+        What each draw's walk adds at each size, for a slope that gains a standard deviation of 1 a doubling.
 
     Examples
     --------
-    >>> walk_at(np.array([[0.0, 1.0, 3.0]]), np.array([[-1.0, 0.75]]))
-    array([[0., 2.]])
+    >>> level, slope = np.array([[0.0, 0.5, 1.5]]), np.array([[0.0, 1.0, 3.0]])
+    >>> walk_at(level, slope, np.array([[-1.0, 0.0, 0.5, 1.0]]))
+    array([[0. , 0. , 0.5, 1.5]])
     """
-    position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, walk.shape[1] - 1)
-    below = np.minimum(position.astype(int), walk.shape[1] - 2)
-    share = position - below
-    shape = np.broadcast_shapes(below.shape, (walk.shape[0], doublings.shape[1]))
-    below = np.broadcast_to(below, shape)
-    left = np.take_along_axis(walk, below, axis=1)
-    return left + share * (np.take_along_axis(walk, below + 1, axis=1) - left)
+    position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
+    below = np.minimum(position.astype(int), level.shape[1] - 2)
+    t = position - below
+    below = np.broadcast_to(below, np.broadcast_shapes(below.shape, (level.shape[0], doublings.shape[1])))
+
+    def take(values: np.ndarray, shift: int) -> np.ndarray:
+        return np.take_along_axis(values, below + shift, axis=1)
+
+    # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
+    rest = 1.0 - t
+    bend = rest * take(slope, 0) - t * take(slope, 1)
+    ends = (1.0 + 2.0 * t) * rest**2 * take(level, 0) + t**2 * (3.0 - 2.0 * t) * take(level, 1)
+    return ends + t * rest * bend / KNOTS_PER_DOUBLING

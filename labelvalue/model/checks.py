@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.observations import CURVE, LEAST_SIZES
+from labelvalue.model.curves import HALF_LABEL
+from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.specification import Model
 
@@ -120,21 +121,28 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
     ratio = log_ratio(flat, observations, observations[names.LABELS], observations[names.OTHER_LABELS])
     mean = np.log(flat[names.ERROR_REFERENCE]) + model.curve(ratio, flat)
-    walk_sd = flat["hindsight"] * np.exp(
+    steeper = np.log(flat[names.CURVE_ELASTICITY] / TYPICAL_ELASTICITY)
+    discrepancy = np.exp(
         flat["discrepancy_mean"]
+        + flat["discrepancy_power"] * steeper
         + flat["discrepancy_spread"] * xr.DataArray(_noise(rng, flat, observations, ()), dims=("sample", CURVE))
     )
-    steps = observations["distance"].diff("knot").pad(knot=(1, 0), constant_values=0.0)
-    noise = xr.DataArray(_noise(rng, flat, observations, ("knot",)), dims=("sample", CURVE, "knot"))
-    walk = walk_sd * (np.sqrt(steps) * noise).cumsum("knot")
+    step = observations["distance"].diff("knot").pad(knot=(1, 0), constant_values=0.0)
+    turn, bend = (
+        xr.DataArray(_noise(rng, flat, observations, ("knot",)), dims=("sample", CURVE, "knot")) for _ in range(2)
+    )
+    slope = (np.sqrt(step) * turn).cumsum("knot")
+    before = slope.shift(knot=1, fill_value=0.0)
+    level = (0.5 * step * (slope + before) + np.sqrt(step**3 / 12.0) * bend).cumsum("knot")
+    walk = np.log(2.0) * discrepancy * level
     churn = 1.0 - observations["shared"] * (1.0 - flat["churn"])
-    total = observations[names.LABELS] + observations[names.OTHER_LABELS]
+    total = np.maximum(observations[names.LABELS] + observations[names.OTHER_LABELS], 1.0)
     reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
     training = flat[names.TRAINING_SD] ** 2 * (reference / total) ** flat["training_decay"] / observations["runs"]
     sd = np.sqrt(observations["sampling_variance"] * churn + training + observations["rounding"])
     noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
     replicated = mean + walk + sd * noise
-    x = np.log(observations[names.LABELS] / observations[names.REFERENCE_LABELS])
+    x = np.log(np.maximum(observations[names.LABELS], HALF_LABEL) / observations[names.REFERENCE_LABELS])
     weight = observations["used"] / (observations["sampling_variance"] + 0.02)
     dims = ("knot", "slot")
     centred = x - (weight * x).sum(dims) / weight.sum(dims)
@@ -177,8 +185,9 @@ def flag_slices(
     crossed = len(set(slices)) > 1 and len(set(learners)) > 1
     prior_sd = prior_sd_of_log_elasticity(model.priors, crossed=crossed)
     log_impact = np.log(posterior[names.CURVE_ELASTICITY] * posterior[names.ERROR_REFERENCE])
-    width = log_impact.std((names.CHAIN, names.DRAW)).values / prior_sd
-    surprise = shape_surprise(model, posterior, observations, random_seed)
+    width = log_impact.std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
+    finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
+    surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
     flags: dict[str, tuple[str, ...]] = {str(name): () for name in slices}
     for i, name in enumerate(slices):
         found = []

@@ -16,7 +16,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curves import log_effective_labels
 from labelvalue.model.likelihood import run_variance, scatter_loglikelihood, walk_loglikelihood
-from labelvalue.model.observations import CURVE, KNOT
+from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Prior, Priors
 
 
@@ -199,7 +199,7 @@ def reference_error(priors: Priors, observations: xr.Dataset) -> Any:
 
 
 def fit_curves(
-    observations: xr.Dataset, data: dict[str, Any], priors: Priors, log_error: Any, log_ratio: Any, expected: Any
+    observations: xr.Dataset, data: dict[str, Any], priors: Priors, log_error: Any, log_elasticity: Any, expected: Any
 ) -> None:
     """Add the noise, the shape discrepancy and the likelihood of all curves to the model in whose context it is called.
 
@@ -211,11 +211,11 @@ def fit_curves(
         From :func:`observed_data`.
     priors : Priors
         Reads ``training_mean``, ``training_spread``, ``training_decay``, ``churn``, ``discrepancy_mean``,
-        ``discrepancy_spread`` and ``hindsight``.
+        ``discrepancy_spread`` and ``discrepancy_power``.
     log_error : tensor, dim (curve)
         Log error at the reference size.
-    log_ratio : tensor, dims (curve, knot, slot)
-        Log effective labels over those at the reference size.
+    log_elasticity : tensor, dim (curve)
+        Log of the elasticity at the reference size; steeper curves depart further from their family.
     expected : tensor, dims (curve, knot, slot)
         Log error of the family's curve relative to the reference size.
 
@@ -224,16 +224,19 @@ def fit_curves(
     See ``models/power_law.py``.
     """
     training_sd = pm.Deterministic(names.TRAINING_SD, pt.exp(pooled("training", priors, observations)), dims=CURVE)
+    steeper = log_elasticity - np.log(TYPICAL_ELASTICITY)
+    power = variable("discrepancy_power", priors["discrepancy_power"])
     discrepancy = pm.Deterministic(
-        names.DISCREPANCY, pt.exp(pooled("discrepancy", priors, observations)), dims=CURVE
+        names.DISCREPANCY, pt.exp(pooled("discrepancy", priors, observations) + power * steeper), dims=CURVE
     )
     decay = variable("training_decay", priors["training_decay"])
     churn = variable("churn", priors["churn"])
-    hindsight = variable("hindsight", priors["hindsight"])
     variance = run_variance(data, churn, training_sd[:, None, None], decay)
     residual = data["log_error"] - log_error[:, None, None] - expected
-    used, distance, walk_sd = data["used"], data["distance"], discrepancy * hindsight
-    walk = walk_loglikelihood(residual, variance, used, distance, walk_sd, observations.sizes[KNOT])
+    slope_sd = np.log(2.0) * discrepancy
+    walk = walk_loglikelihood(
+        residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT]
+    )
     pm.Potential("curves", pt.sum(walk))
     pm.Potential("scatter_between_runs", scatter_loglikelihood(data, variance))
 

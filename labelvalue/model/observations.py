@@ -21,6 +21,8 @@ MEMORY = 4.0
 LEAST_SIZES = 3
 """Sizes that are kept whatever their distance, and that a slice needs to stand on its own."""
 
+TYPICAL_ELASTICITY = 0.05
+"""Elasticity at which the prior of the shape discrepancy is stated."""
 LEAST_VARIANCE = 1e-6
 """Least variance of a run's log error where the metric is given as a value: a tenth of a percent."""
 
