@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -151,7 +150,7 @@ def p_best(gain: xr.DataArray) -> dict[str, float]:
     values = gain.transpose(*SAMPLE, names.SLICE).values
     top = values == values.max(axis=-1, keepdims=True)
     share = (top / top.sum(axis=-1, keepdims=True)).mean(axis=(0, 1))
-    return dict(zip(gain[names.SLICE].values, np.asarray(share).tolist(), strict=True))
+    return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.tolist(), strict=True))
 
 
 def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import unicodedata
@@ -242,11 +243,16 @@ def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
     """Decimals of the columns, the same down a column."""
     rows = [row for row in numbers["slices"] if "gains" in row]
     now = [row[names.ERROR_NOW] for row in rows]
-    finest = 0
-    for budget in numbers.get("budgets", []):
-        gains = [gain for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget > 0]
-        finest = max(finest, wording.decimals(map(_width, gains)) if gains else 0)
-    return {"error": wording.decimals(map(_width, now)), names.GAIN: finest}
+    wanted = [
+        wording.decimals(
+            _width(gain) for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget
+        )
+        for budget in numbers.get("budgets", [])
+        if budget > 0
+    ]
+    # Small budgets need more decimals than large ones; one more than the coarsest keeps the table narrow.
+    digits = min(max(wanted), min(wanted) + 1) if wanted else 3
+    return {"error": wording.decimals(map(_width, now)), names.GAIN: digits}
 
 
 def _is_tight(numbers: Mapping[str, Any], digits: Mapping[str, int]) -> bool:
@@ -283,5 +289,5 @@ def _replace(path: Path, content: bytes) -> None:
         why = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"{path}: cannot be written ({why}). Fix: choose another place.") from error
     finally:
-        if beside.is_file():
+        with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)

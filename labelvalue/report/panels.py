@@ -176,7 +176,7 @@ def log_axis(ax: Axes, which: str, low: float, high: float, *, ticks: int, label
     >>> _, (ax,) = panels(["a"], foot="", x_label="", y_label="", handles=[])
     >>> log_axis(ax, "x", 80, 9000, ticks=4, labels=True)
     >>> ax.get_xticks().tolist()
-    [100.0, 1000.0]
+    [100.0, 300.0, 1000.0, 3000.0]
     """
     axis = ax.xaxis if which == "x" else ax.yaxis
     (ax.set_xscale if which == "x" else ax.set_yscale)("log")

@@ -70,8 +70,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     >>> from labelvalue.forecast import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> table = summarise(predict_gain(fake_fit(seed=1), budgets=[500, 2000]))
-    >>> table[["slice", "budget"]].iloc[0].tolist(), table.attrs["ci_prob"]
-    (['east', 500], 0.9)
+    >>> table.columns[:3].tolist(), table.attrs["ci_prob"]
+    (['slice', 'budget', 'mean'], 0.9)
     """
     return _table(draws, ci_prob, mcse=True)
 

@@ -1,0 +1,303 @@
+"""The page: what it says, what it must never say, and that no text of a user can act in it."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+import re
+
+import pytest
+
+import labelvalue as lv
+from labelvalue import names, testing
+from labelvalue.problems import StorageError
+from labelvalue.report import html, report_numbers, write_report
+from labelvalue.report.wording import number
+
+ELEMENTS = {
+    "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",
+    "section", "div", "strong", "span", "em", "small", "br", "bdi", "table", "caption", "thead", "tbody",
+    "tr", "th", "td", "figure", "figcaption", "img", "ul", "li", "dl", "dt", "dd", "code", "footer",
+}  # fmt: skip
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def written(fit, tmp_path, **settings):
+    return write_report(fit, path=tmp_path / "report.html", **settings).read_text("utf-8")
+
+
+def changed(fit, *, notes=None, **diagnostics):
+    """The fit with other notes, verdict, reasons or flags."""
+    tree = fit.tree
+    if notes is not None:
+        tree = fit.tree.copy()
+        tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | {"notes": notes})}
+    judged = dataclasses.replace(fit.diagnostics, **diagnostics)
+    return dataclasses.replace(fit, tree=tree, diagnostics=judged)
+
+
+# --- no text of a user acts -------------------------------------------------------------------------
+
+
+def test_hostile_texts_add_no_element_no_handler_and_no_address(hostile_page, seen):
+    parsed = seen(hostile_page)
+    assert parsed.open == []
+    assert set(parsed.tags) <= ELEMENTS
+    assert [tag for tag in parsed.tags if tag in ("script", "iframe", "svg", "form", "object", "link")] == []
+    for tag, name, value in parsed.attributes:
+        assert not name.startswith("on"), (tag, name)
+        if name in ("src", "href", "action", "data", "srcset"):
+            assert value.startswith(("data:image/svg+xml;base64,", "data:image/png;base64,", "#")), tag
+        assert name != "style"
+    assert len([t for t in parsed.tags if t == "style"]) == 1
+
+
+def test_hostile_page_has_the_elements_of_a_tame_one(hostile_fit, seen):
+    """The same page with tame names has the very same elements in the same order."""
+    tame = {name: f"tame {i:03d}" for i, name in enumerate(sorted(hostile_fit.slices.astype(str)))}
+    numbers = report_numbers(hostile_fit)
+    text = json.dumps(numbers)
+    drawn = {key: [] for key in ("curves", "gains", "impacts")} | {"ranks": None}
+    drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+    for name in sorted(tame, key=len, reverse=True):
+        text = text.replace(json.dumps(name), json.dumps(tame[name]))
+    assert seen(html.render(json.loads(text), drawn)).tags == seen(html.render(numbers, drawn)).tags
+
+
+def test_names_are_shown_literally(hostile_fit, hostile_page, seen):
+    shown = seen(hostile_page).names
+    for name in hostile_fit.slices.astype(str):
+        assert name in shown
+    for note in hostile_fit.settings[names.NOTES]:
+        assert " ".join(note.split()) in seen(hostile_page).words
+
+
+def test_control_characters_are_made_visible():
+    assert html.visible("a\x00\x1b[2J\u202eb") == "a\\x00\\x1b[2J\\u202eb"
+    assert html.visible("\u05e9\u05dc\u05d5\u05dd") == "\u05e9\u05dc\u05d5\u05dd"
+
+
+def test_page_asks_for_nothing(page, hostile_page, seen):
+    for text in (page, hostile_page):
+        policies = [v for t, n, v in seen(text).attributes if t == "meta" and n == "content" and "src" in v]
+        assert policies == [POLICY]
+        images = [v for t, n, v in seen(text).attributes if t == "img" and n == "src"]
+        for image in images:
+            kind, data = image.split(";base64,")
+            content = base64.b64decode(data, validate=True)
+            if "svg" in kind:
+                assert b"<script" not in content
+                assert not re.search(rb"(?:href|src)=\"(?!#)", content)
+    assert not re.search(r"(?i)https?://|//[a-z]|url\(|@import", re.sub(r"data:image[^\"]*", "", page))
+
+
+def test_page_is_small(hostile_page):
+    assert len(hostile_page.encode()) < 3_000_000
+
+
+# --- what it says -----------------------------------------------------------------------------------
+
+
+def test_page_shows_the_numbers_of_the_tables(fake_fit, page, seen):
+    table = lv.summarise(lv.predict_gain(fake_fit, budgets=[500, 2000]))
+    words = seen(page).words
+    digits = 4 if f" {number(table['mean'][0], 4)} " in words else 3
+    for _, row in table.iterrows():
+        for column in ("mean", "lower", "upper"):
+            assert number(row[column], digits) in words
+    impact = lv.summarise(lv.impact(fake_fit, per=1000))
+    assert all(f"{v:.3g}" in words or f"{v:.3f}" in words or f"{v:#.3g}" in words for v in impact["mean"])
+    for labels in fake_fit.position["labels_now"].values:
+        assert f"{int(labels):,}" in words
+
+
+def test_numbers_are_those_of_summarise_and_fit_into_json(fake_fit):
+    numbers = report_numbers(fake_fit, budgets=[500, 2000], ci_prob=0.8)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    table = lv.summarise(lv.predict_gain(fake_fit, budgets=[500, 2000]), ci_prob=0.8)
+    assert [row["mean"] for row in numbers["gain"]] == list(table["mean"])
+    by_slice = {row["slice"]: row for row in numbers["slices"]}
+    for _, row in table.iterrows():
+        (gain,) = [g for g in by_slice[row["slice"]]["gains"] if g["budget"] == row["budget"]]
+        assert all(gain[column] == row[column] for column in ("mean", "lower", "upper"))
+    gains = [row["gains"][-1]["mean"] for row in numbers["slices"]]
+    assert gains == sorted(gains, reverse=True)
+
+
+def test_every_table_of_results_says_interval_and_probability(fake_fit, tmp_path, seen):
+    words = written(fake_fit, tmp_path, budgets=[500], ci_prob=0.8)
+    captions = re.findall(r"<caption>(.*?)</caption>", words, re.DOTALL)
+    results = [c for c in captions if "redible" in c]
+    assert results
+    assert all("80 %" in c and "equal-tailed" in c for c in results)
+    assert "90 %" not in seen(words).words
+
+
+def test_images_have_words(hostile_page, seen):
+    images = seen(hostile_page).tags.count("img")
+    alts = [v for t, n, v in seen(hostile_page).attributes if t == "img" and n == "alt"]
+    assert images == len(alts) > 3
+    assert all(len(a) > 20 for a in alts)
+
+
+def test_provenance_and_priors(fake_fit, page, seen):
+    words = seen(page).words
+    assert fake_fit.settings["runs_sha256"] in words
+    for package, version in fake_fit.settings["versions"].items():
+        assert f"{package} {version}" in words
+    for name, prior in fake_fit.model.priors.items():
+        assert name in words
+        assert prior.meaning in words
+        assert prior.source in words
+
+
+def test_diagnostics_show_figures_and_thresholds(page, seen):
+    words = seen(page).words
+    for text in ("R-hat, worst", "≤ 1.010", "≤ 1.050", "Tail ESS, worst", "≥ 400", "Divergent draws"):
+        assert text in words
+    assert "first attempt" in words
+    assert "Do the chains agree?" in words
+
+
+def test_reservations_cannot_be_switched_off(page, fake_fit, seen):
+    words = seen(page).words
+    for item in report_numbers(fake_fit)["limitations"]:
+        assert item["text"] in words
+    assert "Strongest reservation:" in words
+    assert "Assumptions and limitations" in words
+
+
+def test_notes_flags_and_distances_become_limitations(fake_fit, tmp_path, seen):
+    flags = {"east": ("borrowed",), "north": (), "south": (), "west": ()}
+    fit = changed(fake_fit, notes=["3 rows were left out"], flags=flags)
+    numbers = report_numbers(fit, budgets=[500, 60_000])
+    topics = [item["topic"] for item in numbers["limitations"]]
+    assert topics[:3] == ["borrowed", "beyond validated distance", "note from the data or the fit"]
+    words = seen(written(fit, tmp_path, budgets=[500, 60_000])).words
+    assert "3 rows were left out" in words
+    assert "beyond validated distance (5.1 doublings)" in words
+    assert "Measuring two or three more sizes would mend that." in words
+
+
+def test_the_same_budget_twice_leaves_a_note(fake_fit, tmp_path, seen):
+    words = seen(written(fake_fit, tmp_path, budgets=[500, 500])).words
+    assert "duplicates were dropped" in words
+
+
+def test_two_learners(tmp_path, seen):
+    fit = testing.fake_fit(seed=2, learners=("tree", "linear"), draws=50)
+    parsed = seen(written(fit, tmp_path, budgets=[500]))
+    assert len(report_numbers(fit, budgets=[500])["decision"]["by_learner"]) == 2
+    assert parsed.words.count("With learner") == 2
+    assert {"tree", "linear", *fit.slices} <= set(parsed.names)
+
+
+def test_143_slices_are_all_there(tmp_path, seen):
+    fit = testing.fake_fit(seed=1, slices=tuple(f"s{i}" for i in range(143)), chains=2, draws=25)
+    text = written(fit, tmp_path, budgets=[50])
+    parsed = seen(text)
+    assert "All 143 rows" in parsed.words
+    rows = re.findall(r'<th scope="row" class="slice"><bdi class="name">(s\d+)</bdi>', text)
+    assert sorted(rows) == sorted(fit.slices)
+    alts = [v for t, n, v in parsed.attributes if t == "img" and n == "alt" and "Learning curves" in v]
+    named = [s for alt in alts for s in alt.split("the slices ")[1].rstrip(".").split(", ")]
+    assert named == sorted(fit.slices)
+    assert len(text.encode()) < 3_000_000
+
+
+def test_many_budgets_make_several_tables(fake_fit, tmp_path):
+    budgets = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+    text = written(fake_fit, tmp_path, budgets=budgets)
+    heads = re.findall(r"Gain<small>\+([\d,]+) labels", text)
+    assert [int(h.replace(",", "")) for h in heads] == budgets
+
+
+# --- verdicts ---------------------------------------------------------------------------------------
+
+
+def test_flagged_is_shown_under_a_banner_and_without_a_decision(tmp_path, seen):
+    fit = testing.fake_fit(seed=1, verdict="flagged")
+    text = written(fit, tmp_path)
+    words = seen(text).words
+    assert "Flagged: no decision published." in words
+    assert "a verdict given by hand, for tests" in words
+    assert "worth most in slice" not in words
+    assert "P(best)" not in words
+    assert 'id="gains"' in text
+    numbers = report_numbers(fit)
+    assert numbers["decision"]["status"] == "withheld"
+    assert numbers["decision"]["by_learner"] == []
+    assert numbers["limitations"][0]["topic"] == "fit flagged"
+    assert numbers["gain"]
+
+
+def test_refused_shows_diagnostics_only(tmp_path, seen):
+    fit = testing.fake_fit(seed=1, verdict="refused")
+    text = written(fit, tmp_path)
+    parsed = seen(text)
+    assert "Refused: no decision published." in parsed.words
+    assert "R-hat, worst" in parsed.words
+    assert 'id="gains"' not in text
+    assert 'id="curves"' not in text
+    assert "P(gain" not in parsed.words
+    assert "credible band" not in text
+    numbers = report_numbers(fit)
+    assert not {"gain", "budgets"} & set(numbers)
+    assert all(set(row) == {"slice", "labels_now", "flags"} for row in numbers["slices"])
+
+
+def test_refused_fit_with_broken_draws_still_has_a_page(tmp_path, seen):
+    fit = testing.fake_fit(seed=1, verdict="refused", draws=30)
+    tree = fit.tree.copy(deep=True)
+    broken = fit.posterior.copy(deep=True)
+    for name in broken.data_vars:
+        broken[name][0] = float("nan")
+    tree["posterior"] = broken
+    figures = dict(fit.diagnostics.figures) | {"rhat": float("inf"), "bfmi": float("nan")}
+    fit = changed(dataclasses.replace(fit, tree=tree), figures=figures)
+    words = seen(written(fit, tmp_path)).words
+    assert "No rank plot" in words
+    assert "not available" in words
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def test_the_same_fit_gives_the_same_bytes(fake_fit, page, tmp_path):
+    assert written(fake_fit, tmp_path, budgets=[500, 2000]) == page
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    for path in (tmp_path / "nowhere" / "report.html", tmp_path, tmp_path / ("x" * 300)):
+        with pytest.raises(StorageError, match=r"cannot be written .* Fix:"):
+            html._replace(path, b"page")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_half_way_leaves_the_old_page(fake_fit, tmp_path, monkeypatch):
+    path = tmp_path / "report.html"
+    path.write_text("the old page")
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write_report(fake_fit, path=path, budgets=[500])
+    assert path.read_text() == "the old page"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("budgets", [[], [1.5], [-1], ["many"]])
+@pytest.mark.parametrize("verdict", ["ok", "refused"])
+def test_bad_budgets_write_nothing(tmp_path, budgets, verdict):
+    fit = testing.fake_fit(seed=1, verdict=verdict, draws=20)
+    with pytest.raises(ValueError, match="budget"):
+        write_report(fit, path=tmp_path / "report.html", budgets=budgets)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fit_from_disk_gives_the_same_page(fake_fit, fake_fit_file, page, tmp_path):
+    assert written(lv.load_fit(fake_fit_file), tmp_path, budgets=[500, 2000]) == page
