@@ -74,8 +74,15 @@ def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
 
 
 def _shorter(svg: bytes) -> bytes:
-    """The same drawing with coordinates to a hundredth of a point, and without indentation."""
-    return re.sub(rb"\n\s+", b"\n", re.sub(rb"(\.\d\d)\d{3,}", rb"\1", svg))
+    """The same drawing with coordinates to a hundredth of a point, and without indentation.
+
+    Transforms keep their digits: glyphs are scaled by hundredths.
+    """
+
+    def rounded(found: re.Match[bytes]) -> bytes:
+        return re.sub(rb"(\.\d\d)\d+", rb"\1", found[0])
+
+    return re.sub(rb"\n\s+", b"\n", re.sub(rb'\s(?:d|x|y)="[^"]*"', rounded, svg))
 
 
 def _fewer_colours(png: io.BytesIO) -> bytes:

@@ -89,6 +89,7 @@ def test_page_asks_for_nothing(page, hostile_page, seen):
             content = base64.b64decode(data, validate=True)
             if "svg" in kind:
                 assert b"<script" not in content
+                assert b"scale(0.015625)" in content, "glyphs of full size"
                 assert not re.search(rb"(?:href|src)=\"(?!#)", content)
     assert not re.search(r"(?i)https?://|//[a-z]|url\(|@import", re.sub(r"data:image[^\"]*", "", page))
 
