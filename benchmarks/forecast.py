@@ -179,17 +179,11 @@ def parse_methods(text: str) -> list[Method]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; returns 1 when a method failed on a problem."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.forecast", description=__doc__.splitlines()[0]
-    )
-    parser.add_argument(
-        "--half", choices=["development", "test"], default="development", help="by the split rule"
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__.splitlines()[0])
+    parser.add_argument("--half", choices=["development", "test"], default="development", help="by the split rule")
     parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_PROBLEMS} problems only")
     parser.add_argument("--methods", default="peers", help="comma-separated; 'peers' stands for all peers")
-    parser.add_argument(
-        "--replicates", type=int, help="observed runs per size at most (default: all, about 25)"
-    )
+    parser.add_argument("--replicates", type=int, help="observed runs per size at most (default: all, about 25)")
     parser.add_argument("--jobs", type=int, default=1, help="forecasts made at the same time")
     parser.add_argument("--out", type=Path, help="JSON to write (default: in the cache folder)")
     options = parser.parse_args(arguments)

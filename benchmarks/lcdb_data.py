@@ -193,9 +193,7 @@ def _problem(openml: int, evaluations: pd.DataFrame, replicates: int | None) -> 
     if replicates is not None:
         seen = seen[seen["inner"] * OUTER_SEEDS + seen["outer"] < replicates]
     error_now = seen[seen["labels"] == now].groupby("learner", observed=True)["error"].mean()
-    wide = means.reset_index().pivot_table(
-        index="learner", columns="labels", values=["mean", "se"], observed=True
-    )
+    wide = means.reset_index().pivot_table(index="learner", columns="labels", values=["mean", "se"], observed=True)
     mean, se = wide["mean"], wide["se"]
     complete = mean.index[mean[[now, *targets]].notna().all(axis=1)]
     learners = error_now.index[error_now.index.isin(complete) & (error_now >= MIN_LAST_ERROR)]

@@ -1,8 +1,8 @@
 """Learn the prior bank from the development half of LCDB; print it as TOML.
 
-The bank is the distribution of the product's own group-level parameters over data sets: each development data set is
-one hierarchical model of its learners' curves, and all are fitted together, with what each curve did at 2, 4 and 8 times
-its largest observed size seen as well. Inference is mean-field variational: a bank needs medians and rough
+The bank is the distribution of the product's own group-level parameters over data sets: each development data set
+is one hierarchical model of its learners' curves, and all are fitted together, with what each curve did at 2, 4 and
+8 times its largest observed size seen as well. Inference is mean-field variational: a bank needs medians and rough
 spreads, not tails. Where the bank's spreads would fit learners but hardly slices of one learner, `WIDEN` says so.
 
 ``python -m benchmarks.learn_priors > models/priors/power_law.toml`` takes some minutes.
@@ -188,9 +188,17 @@ def main() -> None:
     problems = load_problems("development")
     observations, data_set, later = gather(problems)
     print(f"{len(problems)} data sets, {len(data_set)} curves", file=sys.stderr)
-    with population(observations, data_set, later):
-        start = pm.fit(ITERATIONS, method="advi", random_seed=SEED, obj_optimizer=pm.adam(learning_rate=0.01))
-        draws = start.sample(500, random_seed=SEED).posterior
+    with population(observations, data_set, later) as model:
+        point = model.initial_point()
+        approximation = pm.fit(
+            ITERATIONS,
+            method="advi",
+            random_seed=SEED,
+            start_sigma={variable.name: np.full_like(point[variable.name], 0.05) for variable in model.value_vars},
+            obj_optimizer=pm.adam(learning_rate=0.01),
+            total_grad_norm_constraint=1e4,
+        )
+        draws = approximation.sample(500, random_seed=SEED).posterior
     found = {str(n): float(v.median()) for n, v in draws.items() if v.ndim == 2}
     print(found, file=sys.stderr)
     print(

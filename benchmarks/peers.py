@@ -49,9 +49,7 @@ class ResampledMeans:
         return ResampledMeans(self.labels[keep], self.observed[keep], self.resampled[:, keep])
 
 
-def resample_replicates(
-    runs: pd.DataFrame, rng: np.random.Generator, samples: int = SAMPLES
-) -> ResampledMeans:
+def resample_replicates(runs: pd.DataFrame, rng: np.random.Generator, samples: int = SAMPLES) -> ResampledMeans:
     """Bootstrap the mean error of one curve over replicates, each drawn with all its sizes.
 
     Parameters
@@ -151,9 +149,7 @@ def simple_scaling_laws(problem: Problem, seed: int) -> np.ndarray:
     for runs, targets in zip(problem.curve_runs(), problem.targets, strict=True):
         table = pl.DataFrame(
             {
-                "training_run_id": (
-                    runs["labels"].astype(str) + "-" + runs["replicate"].astype(str)
-                ).to_list(),
+                "training_run_id": (runs["labels"].astype(str) + "-" + runs["replicate"].astype(str)).to_list(),
                 "test_set_id": runs["evaluation_set"].to_list(),
                 size: runs["labels"].astype(float).to_list(),
                 target: (runs["errors"] / runs["trials"]).to_list(),

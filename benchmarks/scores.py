@@ -142,9 +142,7 @@ def gain_calibration(rows: pd.DataFrame) -> pd.DataFrame:
     edges = np.array(PROBABILITY_BINS)
     index = np.clip(np.searchsorted(edges, rows["p_gain"], side="right") - 1, 0, len(edges) - 2)
     sums = (
-        pd.DataFrame(
-            {"share": weight, "forecast": weight * rows["p_gain"], "realised": weight * rows["gained"]}
-        )
+        pd.DataFrame({"share": weight, "forecast": weight * rows["p_gain"], "realised": weight * rows["gained"]})
         .groupby(index)
         .sum()
     )

@@ -61,7 +61,7 @@ _ROOM = {
 }
 _MODULES = ("names", "testing")
 
-__all__ = [*sorted(_ROOM), *_MODULES]  # noqa: PLE0604
+__all__ = [*sorted(_ROOM), *_MODULES]
 
 
 def __getattr__(name: str) -> object:

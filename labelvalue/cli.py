@@ -132,9 +132,7 @@ def fit_command(
     labels_now: Annotated[
         list[str] | None, typer.Option(help="SLICE=N: labels of a slice today; may be repeated.")
     ] = None,
-    drop_missing: Annotated[
-        bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")
-    ] = False,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")] = False,
     merge_similar_slices: Annotated[
         bool,
         typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one."),

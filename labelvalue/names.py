@@ -70,7 +70,7 @@ CURVE_ELASTICITY = "curve_elasticity"
 FLOOR_SHARE = "floor_share"
 """Share of the error at the reference size that labels never remove (0 to 1)."""
 DISCREPANCY = "discrepancy"
-"""Shape discrepancy: standard deviation by which the curve's own elasticity departs from its family's over a doubling."""
+"""Shape discrepancy: standard deviation by which a curve's elasticity departs from its family's over a doubling."""
 TRAINING_SD = "training_sd"
 """Standard deviation of log error between training runs at the reference size."""
 

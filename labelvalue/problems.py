@@ -15,7 +15,7 @@ SHOWN = 20
 
 
 def quote(value: object, limit: int = 80) -> str:
-    """Return ``repr(value)``, cut at ``limit`` characters, control characters escaped.
+    r"""Return ``repr(value)``, cut at ``limit`` characters, control characters escaped.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def quote(value: object, limit: int = 80) -> str:
 
     Examples
     --------
-    >>> quote("10\\x00.5")
-    "'10\\\\x00.5'"
+    >>> quote("10\x00.5")
+    "'10\\x00.5'"
     """
     text = repr(value)
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -17,9 +17,9 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.checks import draw_prior
 from labelvalue.model.curves import log_effective_labels, power_law
 from labelvalue.model.diagnostics import Diagnostics, figures_of
-from labelvalue.model.fit import Fit
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.result import Fit
 from labelvalue.model.sampling import SamplerSettings
 from labelvalue.observe import read_runs
 
@@ -124,7 +124,15 @@ def fake_runs(
                     error = float(at[names.ERROR_REFERENCE]) * np.exp(shape + noise)
                     wrong = rng.binomial(trials, min(error, 0.95))
                     rows.append((name, own, other, wrong, trials, replicate, learner))
-    columns = (names.SLICE, names.LABELS, names.OTHER_LABELS, names.ERRORS, names.TRIALS, names.REPLICATE, names.LEARNER)
+    columns = (
+        names.SLICE,
+        names.LABELS,
+        names.OTHER_LABELS,
+        names.ERRORS,
+        names.TRIALS,
+        names.REPLICATE,
+        names.LEARNER,
+    )
     return read_runs(pd.DataFrame(rows, columns=list(columns)))
 
 

@@ -47,10 +47,10 @@ def build(observations: xr.Dataset, priors: Priors) -> pm.Model:
         data = observed_data(observations)
         log_error = reference_error(priors, observations)
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        log_elasticity = pooled("elasticity", priors, observations, crossed=True)
+        log_elasticity = pooled(names.ELASTICITY, priors, observations, crossed=True)
         elasticity = pm.Deterministic(names.CURVE_ELASTICITY, pt.exp(log_elasticity), dims=CURVE)
-        # Bending = elasticity of the part above the floor over elasticity of the whole, less 1. Linear for large values,
-        # where a logit would make the sampler run into an exponential wall.
+        # Bending = elasticity of the part above the floor over elasticity of the whole, less 1. Linear for large
+        # values, where a logit would make the sampler run into an exponential wall.
         bending = pt.softplus(pooled("floor", priors, observations))
         floor_share = pm.Deterministic(names.FLOOR_SHARE, bending / (1.0 + bending), dims=CURVE)
         log_ratio = transfer(priors, observations, data)

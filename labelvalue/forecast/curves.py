@@ -135,7 +135,7 @@ def in_blocks(
     posterior, position = fit.posterior, fit.position
     curve = curve_dims(fit)
     dims = (names.CHAIN, names.DRAW, *curve, dim)
-    shape = tuple(posterior.sizes[d] for d in dims[:-1]) + (len(at),)
+    shape = (*(posterior.sizes[d] for d in dims[:-1]), len(at))
     out = np.empty(shape)
     for block in _blocks(posterior, sizes, curve):
         part = {names.SLICE: block}
@@ -188,5 +188,5 @@ def doublings_beyond(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray
     >>> float(doublings_beyond(position, 4 * position["reference_labels"]).max())
     2.0
     """
-    ratio = np.maximum(labels, 0.5) / position[names.REFERENCE_LABELS]
-    return np.log2(np.maximum(ratio, 1.0))
+    ratio = (labels / position[names.REFERENCE_LABELS]).clip(min=1.0)
+    return xr.apply_ufunc(np.log2, ratio)

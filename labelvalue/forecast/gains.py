@@ -57,7 +57,7 @@ def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[st
 def _whole(value: Any) -> bool:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
         return False
-    return bool(np.isfinite(value)) and float(value).is_integer() and 0 <= value <= 1e12
+    return bool(np.isfinite(value) and float(value).is_integer() and 0 <= value <= 1e12)
 
 
 def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
@@ -163,10 +163,8 @@ def _one_run(
     differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
     upper = float(fit.settings["upper"])
     level = posterior[names.ERROR_REFERENCE]
-    if np.isfinite(upper):
-        odds = (upper / error - 1.0) / np.maximum(upper / level - 1.0, 1e-3)
-    else:
-        odds = xr.ones_like(error)
+    bounded = np.isfinite(upper)
+    odds = (upper / error - 1.0) / np.maximum(upper / level - 1.0, 1e-3) if bounded else xr.ones_like(error)
     sampling = position[names.ONE_RUN_VARIANCE] * differs * np.maximum(odds, 0.0)
     variance = (training + sampling).transpose(*error.dims)
     seeds = [fit.settings["random_seed"], 7, int(position[names.LABELS_NOW].sum()) % 2**31]
@@ -234,7 +232,9 @@ def predict_error(
 
     error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
     at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
-    error.coords[names.DOUBLINGS] = doublings_beyond(fit.position, at).transpose(*curve_dims(fit), names.LABELS).variable
+    error.coords[names.DOUBLINGS] = (
+        doublings_beyond(fit.position, at).transpose(*curve_dims(fit), names.LABELS).variable
+    )
     error.attrs[names.NOTES] = json.dumps(notes)
     return error
 

@@ -50,19 +50,18 @@ def labels_needed(fit: Fit, target: float | Sequence[float]) -> xr.DataArray:
     grid = xr.DataArray(2.0 ** (np.arange(HORIZON * STEPS_PER_DOUBLING + 1) / STEPS_PER_DOUBLING), dims=SIZE)
 
     def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
-        labels = np.maximum(position[names.LABELS_NOW], 1.0) * grid
+        labels = position[names.LABELS_NOW].clip(min=1.0) * grid
         other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
         error = error_draws(posterior, fit, labels, other)
-        return xr.concat([_crossing(error, labels, value) for value in targets], dim=names.TARGET).transpose(
-            ..., names.TARGET
-        )
+        crossings = [_crossing(error, labels, value) for value in targets]
+        return xr.DataArray(np.stack(crossings, axis=-1), dims=(*error.dims[:-1], names.TARGET))
 
     needed = in_blocks(fit, 4 * grid.size, compute, names.LABELS_NEEDED, names.TARGET, targets)
     needed.attrs[names.UNIT] = "labels"
     return needed
 
 
-def _crossing(error: xr.DataArray, labels: xr.DataArray, target: float) -> xr.DataArray:
+def _crossing(error: xr.DataArray, labels: xr.DataArray, target: float) -> np.ndarray:
     """First size at which each draw's curve is at or below the target, interpolated on the log scale."""
     log_error, log_labels = np.log(error.values), np.broadcast_to(np.log(labels.values), error.shape)
     below = log_error <= np.log(target)
@@ -75,5 +74,4 @@ def _crossing(error: xr.DataArray, labels: xr.DataArray, target: float) -> xr.Da
     high, low = take(log_error, before), take(log_error, first)
     share = np.divide(high - np.log(target), high - low, out=np.zeros_like(high), where=high > low)
     at = take(log_labels, before) + np.clip(share, 0.0, 1.0) * (take(log_labels, first) - take(log_labels, before))
-    size = np.where(below.any(axis=-1), np.exp(at), np.inf)
-    return xr.DataArray(size, dims=error.dims[:-1])
+    return np.where(below.any(axis=-1), np.exp(at), np.inf)

@@ -131,9 +131,9 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     turn, bend = (
         xr.DataArray(_noise(rng, flat, observations, ("knot",)), dims=("sample", CURVE, "knot")) for _ in range(2)
     )
-    slope = (np.sqrt(step) * turn).cumsum("knot")
+    slope = (step**0.5 * turn).cumsum("knot")
     before = slope.shift(knot=1, fill_value=0.0)
-    level = (0.5 * step * (slope + before) + np.sqrt(step**3 / 12.0) * bend).cumsum("knot")
+    level = (0.5 * step * (slope + before) + (step**3 / 12.0) ** 0.5 * bend).cumsum("knot")
     walk = np.log(2.0) * discrepancy * level
     churn = 1.0 - observations["shared"] * (1.0 - flat["churn"])
     total = np.maximum(observations[names.LABELS] + observations[names.OTHER_LABELS], 1.0)
@@ -153,7 +153,9 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
 
 
 def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset, more: tuple[str, ...]) -> np.ndarray:
-    return rng.standard_normal((flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more)))
+    return rng.standard_normal(
+        (flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more))
+    )
 
 
 def flag_slices(
@@ -184,8 +186,8 @@ def flag_slices(
     slices, learners = observations[names.SLICE].values, observations[names.LEARNER].values
     crossed = len(set(slices)) > 1 and len(set(learners)) > 1
     prior_sd = prior_sd_of_log_elasticity(model.priors, crossed=crossed)
-    log_impact = np.log(posterior[names.CURVE_ELASTICITY] * posterior[names.ERROR_REFERENCE])
-    width = log_impact.std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
+    impact = posterior[names.CURVE_ELASTICITY] * posterior[names.ERROR_REFERENCE]
+    width = xr.apply_ufunc(np.log, impact).std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
     finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
     surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
     flags: dict[str, tuple[str, ...]] = {str(name): () for name in slices}
@@ -225,7 +227,8 @@ def composition_note(observations: xr.Dataset) -> str:
     other = observations[names.OTHER_LABELS]
     if not bool((other.where(used) > 0).any()):
         return ""
-    share = np.log((other + 1.0) / (observations[names.LABELS] + 1.0)).where(used & (observations[names.LABELS] > 0))
+    share = xr.apply_ufunc(np.log, (other + 1.0) / (observations[names.LABELS] + 1.0))
+    share = share.where(used & (observations[names.LABELS] > 0))
     if float(share.std(("knot", "slot")).max()) > 0.05:
         return ""
     return (

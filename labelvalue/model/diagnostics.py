@@ -163,7 +163,9 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
         worst["ess_tail"] = _extreme(azs.ess(moving, method="tail"), min)
     energy = stats["energy"].values
     spread = energy.var(axis=1)
-    bfmi = np.divide(np.square(np.diff(energy, axis=1)).mean(axis=1), spread, out=np.zeros_like(spread), where=spread > 0)
+    bfmi = np.divide(
+        np.square(np.diff(energy, axis=1)).mean(axis=1), spread, out=np.zeros_like(spread), where=spread > 0
+    )
     depth = stats["maxdepth_reached"].mean() if "maxdepth_reached" in stats else 0.0
     return {
         **worst,

@@ -1,4 +1,4 @@
-"""Fitting: runs in, a complete and judged :class:`~labelvalue.model.fit.Fit` out."""
+"""Fitting: runs in, a complete and judged :class:`~labelvalue.model.result.Fit` out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from labelvalue import names
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
-from labelvalue.model.fit import POSITION, Fit
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice
 from labelvalue.model.priors import Prior
+from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
 from labelvalue.problems import did_you_mean
 
@@ -91,13 +91,17 @@ def fit(
     chosen = dataclasses.replace(chosen, priors=chosen.priors.replace(priors or {}))
     observations = observe(runs)
     now = _labels_now(labels_now, observations)
-    _say(progress, f"fitting {chosen.name}: {runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves; compiling")
+    _say(
+        progress, f"fitting {chosen.name}: {runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves; compiling"
+    )
     built = chosen.build(observations, chosen.priors)
     _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
     _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
-    posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_of_slice", "_of_learner"))]]
+    posterior = posterior[
+        [v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_of_slice", "_of_learner"))]
+    ]
     flags = checks.flag_slices(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
     judged = _judge_flags(dataclasses.replace(diagnostics, flags=flags))
@@ -111,7 +115,12 @@ def _say(progress: bool, text: str) -> None:
 
 
 def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.SamplerSettings:
-    for name, value, least in (("draws", draws, 100), ("tune", tune, 100), ("chains", chains, 2), ("random_seed", random_seed, 0)):
+    for name, value, least in (
+        ("draws", draws, 100),
+        ("tune", tune, 100),
+        ("chains", chains, 2),
+        ("random_seed", random_seed, 0),
+    ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name} must be a whole number, got {value!r}")
         if value < least:
@@ -230,9 +239,7 @@ def assemble(
     named = by_slice(posterior, observations)
     named = named.assign(at_now(named, position, model).data_vars)
     named.attrs = {}
-    tree = xr.DataTree.from_dict(
-        {names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs}
-    )
+    tree = xr.DataTree.from_dict({names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs})
     tree.attrs = {
         "settings": json.dumps(
             {

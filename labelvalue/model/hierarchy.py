@@ -77,8 +77,8 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ...     sorted(observed_data(seen))[:2]
     ['distance', 'labels']
     """
-    total = observations["labels"] + observations["other_labels"]
-    reference = observations["reference_labels"] + observations["reference_other_labels"]
+    total = observations[names.LABELS] + observations[names.OTHER_LABELS]
+    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
     table = observations.assign(log_total_ratio=np.log(np.maximum(total, 1.0) / reference)).drop_vars("sizes")
     return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}
 
@@ -234,9 +234,7 @@ def fit_curves(
     variance = run_variance(data, churn, training_sd[:, None, None], decay)
     residual = data["log_error"] - log_error[:, None, None] - expected
     slope_sd = np.log(2.0) * discrepancy
-    walk = walk_loglikelihood(
-        residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT]
-    )
+    walk = walk_loglikelihood(residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT])
     pm.Potential("curves", pt.sum(walk))
     pm.Potential("scatter_between_runs", scatter_loglikelihood(data, variance))
 

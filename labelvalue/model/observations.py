@@ -37,10 +37,10 @@ def _cells(runs: xr.Dataset) -> pd.DataFrame:
     frame = runs[wanted].to_dataframe().reset_index(drop=True)
     sets = [names.SLICE, names.LEARNER, names.EVALUATION_SET]
     reused = frame.groupby(sets)[names.ERROR].transform("size") > 1
-    frame["shared"] = (frame[names.EVALUATION_SET] != "") & reused
+    frame[names.SHARED] = (frame[names.EVALUATION_SET] != "") & reused
     keys = [names.SLICE, names.LEARNER, names.LABELS, names.OTHER_LABELS]
     grouped = frame.groupby(keys, sort=True)
-    cells = grouped.agg(runs=(names.ERROR, "size"), mean=(names.ERROR, "mean"), shared=("shared", "mean"))
+    cells = grouped.agg(runs=(names.ERROR, "size"), mean=(names.ERROR, "mean"), shared=(names.SHARED, "mean"))
     if counts:
         totals = grouped[[names.ERRORS, names.TRIALS]].sum()
         wrong, trials = totals[names.ERRORS] + 0.5, totals[names.TRIALS] + 1.0
@@ -59,15 +59,15 @@ def _cells(runs: xr.Dataset) -> pd.DataFrame:
         cells["sampling_variance"] = relative
         cells["rounding"] = LEAST_VARIANCE / cells["runs"]
     within = [*keys, names.EVALUATION_SET]
-    frame["level"] = frame.set_index(keys).index.map(level).to_numpy()
+    frame = frame.join(level.rename("level"), on=keys)
     # Runs that share a set scatter about their set's mean; runs on sets of their own about the cell's.
     set_mean = frame.groupby(within)[names.ERROR].transform("mean")
     cell_mean = frame.groupby(keys)[names.ERROR].transform("mean")
-    centre = np.where(frame["shared"], set_mean, cell_mean)
+    centre = np.where(frame[names.SHARED], set_mean, cell_mean)
     frame["square"] = ((frame[names.ERROR] - centre) / frame["level"]) ** 2
     cells["scatter"] = frame.groupby(keys)["square"].sum()
     sets_used = frame.assign(s=frame[names.EVALUATION_SET]).groupby(keys)["s"].nunique()
-    cells["scatter_df"] = np.where(cells["shared"] > 0, cells["runs"] - sets_used, cells["runs"] - 1)
+    cells["scatter_df"] = np.where(cells[names.SHARED] > 0, cells["runs"] - sets_used, cells["runs"] - 1)
     return cells.reset_index()
 
 
@@ -103,8 +103,8 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
         nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
         ``reference_other_labels``, ``sizes`` (distinct sizes used). Per (curve, knot): ``distance`` in doublings. Per
         (curve, knot, slot): ``labels``, ``other_labels``, ``log_error``, ``sampling_variance`` and
-        ``rounding`` (variances of the log error), ``runs`` summed, ``shared`` (share on a common evaluation set), ``scatter`` (sum of squared
-        relative deviations between runs), ``scatter_df``, ``used`` (1 or 0).
+        ``rounding`` (variances of the log error), ``runs`` summed, ``shared`` (share on a common evaluation set),
+        ``scatter`` (sum of squared relative deviations between runs), ``scatter_df``, ``used`` (1 or 0).
 
     Examples
     --------
@@ -117,7 +117,7 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
     keys = [names.SLICE, names.LEARNER]
     cells = cells.join(reference.add_prefix("reference_"), on=keys)
     own = cells[names.LABELS].clip(lower=HALF_LABEL)
-    cells["distance"] = np.maximum(np.log2(cells["reference_labels"] / own), 0.0)
+    cells["distance"] = np.maximum(np.log2(cells[names.REFERENCE_LABELS] / own), 0.0)
     cells["bin"] = np.round(cells["distance"] * KNOTS_PER_DOUBLING).astype(int)
     rank = cells.groupby(keys)["bin"].rank(method="dense")
     cells = cells[(cells["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= LEAST_SIZES)].copy()
@@ -136,27 +136,27 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
     distance = np.zeros(shape[:2])
     distance[place[:2]] = cells["bin"].to_numpy() / KNOTS_PER_DOUBLING
     distance = np.maximum.accumulate(distance, axis=1)
-    sizes = cells[cells[names.LABELS] > 0].assign(curve=curve[cells[names.LABELS].to_numpy() > 0])
-    sizes = sizes.groupby("curve")["bin"].nunique().reindex(range(shape[0]), fill_value=0)
-    reference_labels = reference["labels"].to_numpy(float)
+    labelled = cells.assign(curve=curve)[cells[names.LABELS] > 0]
+    sizes = labelled.groupby("curve")["bin"].nunique().reindex(range(shape[0]), fill_value=0)
+    reference_labels = reference[names.LABELS].to_numpy(float)
     used = np.zeros(shape)
     used[place] = 1.0
     observations = xr.Dataset(
         {
-            "labels": grid(names.LABELS, 1.0),
-            "other_labels": grid(names.OTHER_LABELS, 0.0),
+            names.LABELS: grid(names.LABELS, 1.0),
+            names.OTHER_LABELS: grid(names.OTHER_LABELS, 0.0),
             "log_error": grid("log_error", 0.0),
             "sampling_variance": grid("sampling_variance", 1.0),
             "rounding": grid("rounding", 0.0),
             "runs": grid("runs", 1.0),
-            "shared": grid("shared", 0.0),
+            names.SHARED: grid(names.SHARED, 0.0),
             "scatter": grid("scatter", 0.0),
             "scatter_df": grid("scatter_df", 0.0),
             "used": ((CURVE, KNOT, SLOT), used),
             "distance": ((CURVE, KNOT), distance),
-            "reference_labels": (CURVE, reference_labels),
-            "reference_other_labels": (CURVE, reference["other_labels"].to_numpy(float)),
-            "sizes": (CURVE, sizes.to_numpy()),
+            names.REFERENCE_LABELS: (CURVE, reference_labels),
+            names.REFERENCE_OTHER_LABELS: (CURVE, reference[names.OTHER_LABELS].to_numpy(float)),
+            names.SIZES: (CURVE, sizes.to_numpy()),
         },
         coords={
             names.SLICE: (CURVE, reference.index.get_level_values(0).to_numpy(object)),
@@ -165,7 +165,7 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
         attrs={names.UPPER: float(runs.attrs[names.UPPER])},
     )
     empty = observations["used"].values == 0
-    for column, at in (("labels", "reference_labels"), ("other_labels", "reference_other_labels")):
+    for column, at in ((names.LABELS, names.REFERENCE_LABELS), (names.OTHER_LABELS, names.REFERENCE_OTHER_LABELS)):
         filler = np.broadcast_to(observations[at].values[:, None, None], shape)
         observations[column] = (CURVE, KNOT, SLOT), np.where(empty, filler, observations[column].values)
     return observations

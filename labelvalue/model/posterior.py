@@ -82,7 +82,7 @@ def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray
     >>> float(abs(log_ratio(fit.posterior, fit.position, *at)).max())
     0.0
     """
-    worth = parameters[names.TRANSFER] if names.TRANSFER in parameters else 0.0
+    worth = parameters.get(names.TRANSFER, 0.0)
     reference = position[names.REFERENCE_LABELS], position[names.REFERENCE_OTHER_LABELS]
     return log_effective_labels(labels, other, worth) - log_effective_labels(*reference, worth)
 
@@ -114,7 +114,7 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model) -> xr.Dat
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
     ratio = log_ratio(parameters, position, now, other)
     error = parameters[names.ERROR_REFERENCE] * np.exp(model.curve(ratio, parameters))
-    worth = parameters[names.TRANSFER] if names.TRANSFER in parameters else 0.0
+    worth = parameters.get(names.TRANSFER, 0.0)
     elasticity = model.slope(ratio, parameters) * own_share(now, other, worth)
     derived = {
         names.ERROR_NOW: error,

@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
-from labelvalue.model.diagnostics import OK, Diagnostics, figures_of, judge
+from labelvalue import names
+from labelvalue.model.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -106,13 +108,60 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
     )
 
 
+NO_DRAWS = {
+    "rhat": float("inf"),
+    "ess_bulk": 0.0,
+    "ess_tail": 0.0,
+    "divergences": 0.0,
+    "bfmi": 0.0,
+    "depth": 0.0,
+    "chains": 0.0,
+    "draws": 0.0,
+    "finite": 0.0,
+    "stuck": 1.0,
+}
+"""Figures of a sampler that stopped before it returned a draw."""
+
+
+def no_draws(compiled: Any) -> xr.DataTree:
+    """Make what stands for the draws of a sampler that stopped: one of NaN, so that the refused fit is complete.
+
+    Parameters
+    ----------
+    compiled : nutpie.CompiledModel
+        Knows names, shapes and dims of the variables.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``, one chain and one draw.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> compiled = SimpleNamespace(shapes={"churn": (), "floor_share": (3,)}, dims={"floor_share": ("curve",)})
+    >>> dict(no_draws(compiled)["posterior"].sizes)
+    {'chain': 1, 'draw': 1, 'curve': 3}
+    """
+    one = (names.CHAIN, names.DRAW)
+    shapes = {name: shape for name, shape in compiled.shapes.items() if not name.endswith("__")}
+    posterior = {
+        name: ((*one, *compiled.dims.get(name, ())), np.full((1, 1, *shape), np.nan)) for name, shape in shapes.items()
+    }
+    stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
+    coords = {names.CHAIN: [0], names.DRAW: [0]}
+    return xr.DataTree.from_dict(
+        {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, coords)}
+    )
+
+
 def next_attempt(
     settings: SamplerSettings, figures: Mapping[str, float], tried: frozenset[str]
 ) -> tuple[str, SamplerSettings] | None:
     """Decide what to try next.
 
-    Divergences or low E-BFMI: smaller steps and twice the tuning. R-hat or effective sample size short: twice the
-    draws. Each at most once.
+    Divergences, low E-BFMI or a sampler that stopped: smaller steps and twice the tuning. R-hat or effective
+    sample size short: twice the draws. Each at most once.
 
     Parameters
     ----------
@@ -130,15 +179,16 @@ def next_attempt(
 
     Examples
     --------
-    >>> figures = dict(rhat=1.03, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0)
+    >>> figures = dict(rhat=1.03, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0, chains=4)
     >>> next_attempt(SamplerSettings(), figures, frozenset())[0]
     'twice the draws'
     """
-    rough = figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi
+    stopped = figures["chains"] == 0
+    rough = figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi or stopped
     if rough and "smaller steps" not in tried:
         return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
     short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
-    if short and "twice the draws" not in tried:
+    if short and not stopped and "twice the draws" not in tried:
         return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws)
     return None
 
@@ -158,7 +208,7 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
     Returns
     -------
     tree : xarray.DataTree
-        Draws of the last attempt, never of the luckiest.
+        Draws of the last attempt, never of the luckiest; one draw of NaN where the sampler stopped.
     diagnostics : Diagnostics
         Verdict, figures and all attempts.
 
@@ -171,10 +221,19 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
     tried: frozenset[str] = frozenset()
     remedy = "first attempt"
     while True:
-        tree = sample_once(compiled, settings, progress=progress)
-        figures = figures_of(tree)
-        verdict, reasons = judge(figures)
-        attempts.append({"remedy": remedy, **dataclasses.asdict(settings), "verdict": verdict, "reasons": list(reasons)})
+        try:
+            tree = sample_once(compiled, settings, progress=progress)
+        except RuntimeError as error:  # a chain that died, or no start with a finite density
+            tree, figures = no_draws(compiled), dict(NO_DRAWS)
+            cause = str(error).partition("\n")[0]
+            verdict: Verdict = "refused"
+            reasons: tuple[str, ...] = (f"the sampler stopped: {cause}",)
+        else:
+            figures = figures_of(tree)
+            verdict, reasons = judge(figures)
+        attempts.append(
+            {"remedy": remedy, **dataclasses.asdict(settings), "verdict": verdict, "reasons": list(reasons)}
+        )
         following = None if verdict == "ok" else next_attempt(settings, figures, tried)
         if following is None:
             return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))

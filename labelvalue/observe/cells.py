@@ -231,9 +231,7 @@ def to_utc(time: Time, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
         return time.nanoseconds
     seconds, rest = divmod(time.nanoseconds, 1_000_000_000)
     clock = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)
-    first, second = (
-        clock.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC).replace(tzinfo=None) for fold in (0, 1)
-    )
+    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC).replace(tzinfo=None) for fold in (0, 1))
     epoch = dt.datetime(1970, 1, 1)
     if first != second:
         back = first.replace(tzinfo=dt.UTC).astimezone(zone).replace(tzinfo=None)

@@ -134,9 +134,7 @@ def note_future(columns: Columns) -> None:
         columns.notes.append(f"'measured_at' in the future: {places(columns, future)}")
 
 
-def note_direction(
-    notes: list[str], slices: np.ndarray, labels: np.ndarray, error: np.ndarray, metric: Metric
-) -> None:
+def note_direction(notes: list[str], slices: np.ndarray, labels: np.ndarray, error: np.ndarray, metric: Metric) -> None:
     """Note an error that rises with labels in every slice to above a half (inputs row 31)."""
     if metric.error_upper != 1.0:
         return

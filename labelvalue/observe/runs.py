@@ -177,9 +177,7 @@ def _zone(name: str | None) -> zoneinfo.ZoneInfo | None:
         raise InputError([Problem(why=why, fix="give a name such as Europe/Paris")]) from None
 
 
-def _check_types(
-    source: object, metric: object, direction: object, encoding: object, timezone: object
-) -> None:
+def _check_types(source: object, metric: object, direction: object, encoding: object, timezone: object) -> None:
     if not isinstance(source, str | os.PathLike | pd.DataFrame):
         got = type(source).__name__
         raise TypeError(f"source must be a path or a pandas DataFrame, not {got}")

@@ -81,18 +81,14 @@ def _load(path: Path, slices: str) -> pd.DataFrame:
         if path.suffix == ".csv":
             table = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
             if slices in table:  # once more as the text it is: pandas takes NA for a gap and 007 for 7
-                text = pd.read_csv(
-                    path, encoding="utf-8-sig", usecols=[slices], dtype=str, keep_default_na=False
-                )
+                text = pd.read_csv(path, encoding="utf-8-sig", usecols=[slices], dtype=str, keep_default_na=False)
                 table[slices] = text[slices]
             return table
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
     except (ValueError, OSError) as error:  # pandas and pyarrow raise subclasses of these for broken files
         why = f"cannot be read: {error}"
-        raise InputError(
-            [Problem(file=path.name, why=why, fix="save it again as UTF-8 CSV or Parquet")]
-        ) from error
+        raise InputError([Problem(file=path.name, why=why, fix="save it again as UTF-8 CSV or Parquet")]) from error
     why = f"ending {path.suffix!r} is not known"
     raise InputError([Problem(file=path.name, why=why, fix="give a .csv or .parquet file")])
 

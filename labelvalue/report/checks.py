@@ -152,9 +152,7 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
     found: list[tuple[str, str]] = []
     if fit.diagnostics.verdict != "ok":
         why = "; ".join(fit.diagnostics.reasons)
-        found.append(
-            (f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}.")
-        )
+        found.append((f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."))
     for flag, slices in flagged_slices(fit).items():
         meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
         found.append((flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))

@@ -117,8 +117,7 @@ def caption(fit: Fit) -> str:
         )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
         text += (
-            "Runs without errors or without labels have no place on logarithmic axes; "
-            "triangles at the edge mark them. "
+            "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
         )
     return text.strip()
 

@@ -104,8 +104,7 @@ def _for_learner(
         "tie": len(rows) > 1 and chances[name] < TIE,
         "runner_up": runner,
         "rivals": rivals[:4],
-        "within_validated": float(gain[names.DOUBLINGS].sel({names.BUDGET: budget}).max())
-        <= VALIDATED_DOUBLINGS,
+        "within_validated": float(gain[names.DOUBLINGS].sel({names.BUDGET: budget}).max()) <= VALIDATED_DOUBLINGS,
         "by_budget": [_leader(gain, table, b) for b in budgets],
     }
     said["reservations"] = _reservations(fit, said, float(best[names.DOUBLINGS]))
@@ -169,17 +168,14 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
             f"slice; forecasts were checked on real curves up to {VALIDATED_DOUBLINGS:g}."
         )
     if names.BORROWED in flags:
-        found.append(
-            "Fewer than three sizes were measured in this slice, so the forecast leans on the other slices."
-        )
+        found.append("Fewer than three sizes were measured in this slice, so the forecast leans on the other slices.")
     if said[P_POSITIVE] < SURE:
         found.append(f"There may be no gain at all: P(gain > 0) is only {said[P_POSITIVE]:.2f}.")
     every = fit.diagnostics.flags.values()
     count = sum(bool(f) for f in every)
     if count:
         found.append(
-            f"{count} of {len(fit.slices)} slices carry a flag; their gains may be worth more or less than "
-            "said."
+            f"{count} of {len(fit.slices)} slices carry a flag; their gains may be worth more or less than said."
         )
     found.append(
         "Gains of different slices are compared as they are: neither the share nor the stakes of a slice, "

@@ -16,9 +16,7 @@ from labelvalue.report.panels import linear_axis, log_axis
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 
 
-def draw_forest(
-    table: pd.DataFrame, *, foot: str, x_label: str, scale: tuple[float, float] | None = None
-) -> Figure:
+def draw_forest(table: pd.DataFrame, *, foot: str, x_label: str, scale: tuple[float, float] | None = None) -> Figure:
     """Draw mean and two intervals a row, first row on top, names written out beside them.
 
     Parameters
@@ -53,9 +51,7 @@ def draw_forest(
 def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, float]) -> Figure:
     width, right, widest = 9.4, 0.25, 2.9
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
-    labels = [
-        lettering.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()
-    ]
+    labels = [lettering.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()]
     left = 0.3 + max(lettering.text_width(line, style.TEXT) for lines in labels for line in lines)
     heights = [max(0.24, lettering.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
     caption = lettering.wrap(foot, width - 0.4, style.SMALL) if foot else []
@@ -82,9 +78,7 @@ def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, floa
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
     figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
     if caption:
-        figure.text(
-            0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.SMALL, color=style.QUIET
-        )
+        figure.text(0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.SMALL, color=style.QUIET)
     return figure
 
 

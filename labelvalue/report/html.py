@@ -206,9 +206,7 @@ def visible(text: object) -> str:
     """
     hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
     return "".join(
-        c.encode("unicode_escape").decode()
-        if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d"
-        else c
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d" else c
         for c in str(text)
     )
 
@@ -244,9 +242,7 @@ def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
     rows = [row for row in numbers["slices"] if "gains" in row]
     now = [row[names.ERROR_NOW] for row in rows]
     wanted = [
-        wording.decimals(
-            _width(gain) for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget
-        )
+        wording.decimals(_width(gain) for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget)
         for budget in numbers.get("budgets", [])
         if budget > 0
     ]

@@ -58,9 +58,7 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     return collect(fit, budgets, ci_prob)[0]
 
 
-def collect(
-    fit: Fit, budgets: Sequence[int] | None, ci_prob: float
-) -> tuple[dict[str, Any], xr.DataArray | None]:
+def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[dict[str, Any], xr.DataArray | None]:
     """Collect the numbers of the report, and hand out the draws of the gains behind them.
 
     Parameters
@@ -112,15 +110,11 @@ def collect(
         table = summarise(gain, ci_prob=ci_prob)
         by_learner = decide(fit, gain, table)
         numbers["budgets"] = given.tolist()
-        numbers["decision"] = (
-            _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
-        )
+        numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
         numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
         numbers[names.GAIN] = _records(table)
         rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
-        far = [
-            (str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()
-        ]
+        far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
     numbers["diagnostics"] = {
         "meaning": VERDICT_MEANINGS[fit.diagnostics.verdict],
         "checks": checks(fit),
@@ -149,13 +143,9 @@ def _withheld(fit: Fit) -> dict[str, Any]:
 
 def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
     said = [
-        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))}
-        for one in by_learner
+        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))} for one in by_learner
     ]
-    text = (
-        " ".join(s["sentence"] for s in said)
-        or "No budget above 0 was asked for, so there is nothing to compare."
-    )
+    text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
     return {"status": "published", "sentence": text, "by_learner": said}
 
 
@@ -166,9 +156,7 @@ def _text(parts: list[tuple[str, bool]]) -> str:
 def _keys(fit: Fit) -> list[dict[str, Any]]:
     """Slice and learner of every curve, sorted."""
     position = fit.position[names.LABELS_NOW]
-    learners = (
-        sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
-    )
+    learners = sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
     return [
         {names.SLICE: str(name)} | ({} if learner is None else {names.LEARNER: str(learner)})
         for name in sorted(fit.slices.astype(str))
@@ -186,9 +174,7 @@ def _positions(fit: Fit) -> list[dict[str, Any]]:
     ]
 
 
-def _slices(
-    fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_prob: float
-) -> list[dict[str, Any]]:
+def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_prob: float) -> list[dict[str, Any]]:
     """Rows of the page's table, largest gain at the compared budget first."""
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
     now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
@@ -211,9 +197,7 @@ def _slices(
     def rank(row: dict[str, Any]) -> float:
         return max((g[MEAN] for g in row["gains"] if g[names.BUDGET] == budget), default=0.0)
 
-    best = {
-        name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}
-    }
+    best = {name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}}
     return sorted(rows, key=lambda r: (-best[r[names.SLICE]], r[names.SLICE]))
 
 

@@ -145,8 +145,7 @@ def _table(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> pd.DataFrame:
 def _check(draws: xr.DataArray, ci_prob: float) -> None:
     if not isinstance(draws, xr.DataArray):
         raise TypeError(
-            "draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got "
-            f"{type(draws).__name__}"
+            f"draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got {type(draws).__name__}"
         )
     if not set(SAMPLE) <= set(draws.dims):
         raise ValueError(
@@ -174,9 +173,7 @@ def check_ci_prob(ci_prob: float) -> None:
     >>> check_ci_prob(0.9)
     """
     if isinstance(ci_prob, bool) or not isinstance(ci_prob, (int, float, np.floating)) or not 0 < ci_prob < 1:
-        raise ValueError(
-            f"ci_prob must lie between 0 and 1, got {ci_prob!r}. Fix: give 0.9 for a 90 % interval."
-        )
+        raise ValueError(f"ci_prob must lie between 0 and 1, got {ci_prob!r}. Fix: give 0.9 for a 90 % interval.")
 
 
 def beyond(doublings: float) -> str:

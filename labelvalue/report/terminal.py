@@ -43,9 +43,7 @@ def verdict_text(diagnostics: Diagnostics) -> str:
     FLAGGED: read these results with care; no decision is published.
       R-hat 1.03
     """
-    return "\n".join(
-        [SAID[diagnostics.verdict], *(f"  {printable(reason)}" for reason in diagnostics.reasons)]
-    )
+    return "\n".join([SAID[diagnostics.verdict], *(f"  {printable(reason)}" for reason in diagnostics.reasons)])
 
 
 def gain_text(table: pd.DataFrame) -> str:
@@ -71,8 +69,7 @@ def gain_text(table: pd.DataFrame) -> str:
     True
     """
     marks = {
-        flag: f"[{n}]"
-        for n, flag in enumerate(dict.fromkeys(f for t in table[names.FLAGS] for f in _split(t)), 1)
+        flag: f"[{n}]" for n, flag in enumerate(dict.fromkeys(f for t in table[names.FLAGS] for f in _split(t)), 1)
     }
     texts = [names.SLICE]
     if names.LEARNER in table and len(set(table[names.LEARNER])) > 1:

@@ -22,9 +22,7 @@ BLOCK = 16
 """Slices computed at a time, so that memory holds a few curves of draws and not all."""
 
 
-def curve_table(
-    fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: tuple[float, float]
-) -> pd.DataFrame:
+def curve_table(fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: tuple[float, float]) -> pd.DataFrame:
     """Compute the curves to plot, through :func:`labelvalue.report.tables.bands`.
 
     Parameters

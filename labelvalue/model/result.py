@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -153,7 +154,8 @@ def _write(path: Path, content: bytes) -> None:
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror}). Fix: choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing could be written there is nothing to remove
+            temporary.unlink()
 
 
 def load_fit(path: str | os.PathLike[str]) -> Fit:
@@ -200,7 +202,9 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     attrs = dict(tree.attrs)
     schema = int(attrs.pop("schema"))
     if schema > SCHEMA:
-        raise StorageError(f"{path}: needs labelvalue ≥ the version that wrote schema {schema}; this one reads {SCHEMA}")
+        raise StorageError(
+            f"{path}: needs labelvalue ≥ the version that wrote schema {schema}; this one reads {SCHEMA}"
+        )
     priors = Priors.from_dict(json.loads(attrs.pop("priors")))
     model = dataclasses.replace(get_model(str(attrs.pop("model"))), priors=priors)
     diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
