@@ -84,7 +84,9 @@ def _reference(cells: pd.DataFrame) -> pd.DataFrame:
     if empty.any():  # the curve of a slice without labels is anchored where its neighbours are
         known = reference.loc[~empty, "labels"]
         reference.loc[empty, "labels"] = np.round(np.exp(np.log(known).mean())) if len(known) else 100.0
-        reference["other_labels"] = reference["other_labels"].fillna(reference["other_labels"].mean()).fillna(0.0)
+        reference[names.OTHER_LABELS] = (
+            reference[names.OTHER_LABELS].fillna(reference[names.OTHER_LABELS].mean()).fillna(0.0)
+        )
     return reference
 
 
