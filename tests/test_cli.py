@@ -59,7 +59,7 @@ def fake_sampler(monkeypatch, fake_fit):
             asked.update(settings, runs=runs)
             return judged(fake_fit, verdict, *reasons)
 
-        monkeypatch.setattr("labelvalue.model.result", fit)
+        monkeypatch.setattr("labelvalue.model.fit", fit)
         return asked
 
     return use

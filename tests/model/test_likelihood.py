@@ -20,7 +20,9 @@ def compiled_walk():
         knots = residual.shape[1]
         if knots not in made:
             names = ("residual", "variance", "used", "distance", "walk_sd")
-            inputs = [pt.TensorType("float64", (None,) * n)(name=x) for x, n in zip(names, (3, 3, 3, 2, 1), strict=True)]
+            inputs = [
+                pt.TensorType("float64", (None,) * n)(name=x) for x, n in zip(names, (3, 3, 3, 2, 1), strict=True)
+            ]
             made[knots] = pytensor.function(inputs, walk_loglikelihood(*inputs, knots), mode="FAST_COMPILE")
         return made[knots](residual, variance, used, distance, walk_sd)
 
@@ -28,11 +30,12 @@ def compiled_walk():
 
 
 def dense(residual, variance, used, distance, walk_sd):
-    """Multivariate normal with covariance s² min(d, d') of the walk plus independent noise."""
+    """Multivariate normal: the integrated walk's covariance s² m² (3 M − m) / 6, m and M the nearer and farther, plus noise."""
     out = []
     for r, v, u, d, s in zip(residual, variance, used, distance, walk_sd, strict=True):
         at = np.broadcast_to(d[:, None], r.shape)[u > 0]
-        covariance = s**2 * np.minimum.outer(at, at) + np.diag(v[u > 0])
+        near, far = np.minimum.outer(at, at), np.maximum.outer(at, at)
+        covariance = s**2 * near**2 * (3.0 * far - near) / 6.0 + np.diag(v[u > 0])
         out.append(stats.multivariate_normal(np.zeros(at.size), covariance).logpdf(r[u > 0]) if at.size else 0.0)
     return np.array(out)
 
