@@ -1,0 +1,140 @@
+"""What is tried again and what is kept; no sampler runs here."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from labelvalue.model import sampling
+from labelvalue.model.sampling import SamplerSettings, next_attempt, sample
+
+FINE = {"rhat": 1.0, "ess_bulk": 900.0, "ess_tail": 900.0, "divergences": 0.0, "bfmi": 1.0, "chains": 4.0}
+ROUGH = [{"divergences": 0.002}, {"bfmi": 0.25}, {"divergences": 0.5, "rhat": 1.3}]
+SHORT = [{"rhat": 1.02}, {"rhat": np.nan}, {"ess_bulk": 399.0}, {"ess_tail": 399.0}]
+
+
+@pytest.mark.parametrize("change", ROUGH)
+def test_rough_draws_ask_for_smaller_steps_first(change):
+    remedy, after = next_attempt(SamplerSettings(draws=500, tune=300, random_seed=7), FINE | change, frozenset())
+    assert remedy == "smaller steps"
+    assert after == SamplerSettings(draws=500, tune=600, target_accept=0.99, random_seed=7)
+
+
+@pytest.mark.parametrize("change", SHORT)
+def test_short_chains_ask_for_twice_the_draws(change):
+    remedy, after = next_attempt(SamplerSettings(draws=500, tune=300), FINE | change, frozenset())
+    assert remedy == "twice the draws"
+    assert after == SamplerSettings(draws=1000, tune=300)
+
+
+def test_each_remedy_is_used_once():
+    both = FINE | {"divergences": 0.1, "rhat": 1.2}
+    assert next_attempt(SamplerSettings(), both, frozenset({"smaller steps"}))[0] == "twice the draws"
+    assert next_attempt(SamplerSettings(), both, frozenset({"twice the draws"}))[0] == "smaller steps"
+    assert next_attempt(SamplerSettings(), both, frozenset({"smaller steps", "twice the draws"})) is None
+    assert next_attempt(SamplerSettings(), FINE | {"rhat": 1.2}, frozenset({"twice the draws"})) is None
+
+
+def test_draws_that_miss_the_gate_otherwise_are_not_tried_again():
+    assert next_attempt(SamplerSettings(), FINE | {"depth": 0.5}, frozenset()) is None
+
+
+def tree(kind, seed):
+    """Draws of one attempt: fine, rough (divergences) or short (chains apart)."""
+    rng = np.random.default_rng(seed)
+    a, energy = rng.normal(size=(2, 4, 500))
+    diverging = np.zeros((4, 500), bool)
+    if kind in ("rough", "both"):
+        diverging[:, :20] = True
+    if kind in ("short", "both"):
+        a[0] += 2.0
+    one = ("chain", "draw")
+    stats = {"diverging": (one, diverging), "energy": (one, energy)}
+    return xr.DataTree.from_dict({"posterior": xr.Dataset({"a": (one, a)}), "sample_stats": xr.Dataset(stats)})
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """``attempts(kind, ...)`` makes the sampler return, or raise, these one after the other; returns what it made."""
+
+    def prepare(*kinds):
+        made, asked = [], []
+        compiled = SimpleNamespace(shapes={"a": (), "b": (3,), "b_log__": (3,)}, dims={"b": ("curve",)}, variables=())
+
+        def once(given, settings, *, progress=False):
+            assert given is compiled
+            asked.append(settings)
+            kind = kinds[len(asked) - 1]
+            if isinstance(kind, BaseException):
+                raise kind
+            made.append(tree(kind, len(asked)))
+            return made[-1]
+
+        monkeypatch.setattr(sampling, "compile_model", lambda model: compiled)
+        monkeypatch.setattr(sampling, "sample_once", once)
+        return made, asked
+
+    return prepare
+
+
+@pytest.mark.parametrize(
+    ("kinds", "remedies", "verdicts"),
+    [
+        (["fine"], [], ["ok"]),
+        (["rough", "fine"], ["smaller steps"], ["refused", "ok"]),
+        (["short", "fine"], ["twice the draws"], ["refused", "ok"]),
+        (["both", "short", "fine"], ["smaller steps", "twice the draws"], ["refused", "refused", "ok"]),
+        (["short", "rough", "rough"], ["twice the draws", "smaller steps"], ["refused"] * 3),
+        (["rough", "rough"], ["smaller steps"], ["refused"] * 2),
+        (["both", "both", "both"], ["smaller steps", "twice the draws"], ["refused"] * 3),
+    ],
+)
+def test_attempts_are_recorded_and_the_last_is_kept(kinds, remedies, verdicts, attempts):
+    made, asked = attempts(*kinds)
+    kept, diagnostics = sample(None, SamplerSettings(draws=100, tune=100))
+    assert kept is made[-1]
+    assert len(made) == len(kinds)
+    assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", *remedies]
+    assert [a["verdict"] for a in diagnostics.attempts] == verdicts
+    assert [(a["draws"], a["tune"], a["target_accept"]) for a in diagnostics.attempts] == [
+        (s.draws, s.tune, s.target_accept) for s in asked
+    ]
+    assert diagnostics.verdict == verdicts[-1]
+    assert list(diagnostics.reasons) == diagnostics.attempts[-1]["reasons"]
+
+
+def test_the_seed_is_the_same_in_every_attempt(attempts):
+    _, asked = attempts("both", "both", "both")
+    sample(None, SamplerSettings(random_seed=11))
+    assert [s.random_seed for s in asked] == [11, 11, 11]
+
+
+def test_a_sampler_that_stops_once_is_started_again(attempts):
+    made, _ = attempts(RuntimeError("bad start\nand a long trace"), "fine")
+    kept, diagnostics = sample(None, SamplerSettings())
+    assert kept is made[0]
+    assert diagnostics.verdict == "ok"
+    assert diagnostics.attempts[0]["reasons"] == ["the sampler stopped: bad start"]
+
+
+def test_a_sampler_that_stops_again_is_refused_with_draws_that_are_none(attempts):
+    attempts(RuntimeError("bad start"), RuntimeError("a chain died"))
+    kept, diagnostics = sample(None, SamplerSettings())
+    assert diagnostics.verdict == "refused"
+    assert diagnostics.reasons == ("the sampler stopped: a chain died",)
+    assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", "smaller steps"]
+    posterior = kept["posterior"].to_dataset()
+    assert {n: v.dims for n, v in posterior.data_vars.items()} == {
+        "a": ("chain", "draw"), "b": ("chain", "draw", "curve"),
+    }  # fmt: skip
+    assert all(np.isnan(v).all() for v in posterior.data_vars.values())
+    assert diagnostics.figures["chains"] == 0
+
+
+def test_ctrl_c_is_not_taken_for_a_failure(attempts):
+    attempts(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sample(None, SamplerSettings())
