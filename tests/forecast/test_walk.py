@@ -1,0 +1,81 @@
+"""The integrated walk: its moments, its smoothness, and whose it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from labelvalue.forecast.walk import HORIZON, KNOTS_PER_DOUBLING, paths, walk_at
+
+SAMPLES = 20_000
+# Standard error of a variance is sqrt(2 / n) of it; five of them, over 12 comparisons, is one false alarm in 10^5.
+WITHIN = 5 * np.sqrt(2 / SAMPLES)
+
+
+@pytest.fixture(scope="module")
+def walk():
+    return paths(SAMPLES, 1, "fr", "default")
+
+
+@pytest.mark.parametrize("d", [0.5, 1.0, 3.0, 10.0])
+def test_variances_at_knots(walk, d):
+    level, slope = (part[:, int(d * KNOTS_PER_DOUBLING)] for part in walk)
+    assert slope.var() == pytest.approx(d, rel=WITHIN)
+    assert level.var() == pytest.approx(d**3 / 3, rel=WITHIN)
+    scale = np.sqrt(d * d**3 / 3)
+    assert np.cov(level, slope)[0, 1] == pytest.approx(d**2 / 2, abs=WITHIN * scale)
+    assert abs(level.mean()) < 5 * np.sqrt(d**3 / 3 / SAMPLES)
+
+
+def test_between_knots_the_variance_is_near(walk):
+    """Hermite's cubic is the mean of the walk between two knots; what it leaves out has variance h³/192 at most."""
+    d = np.array([[0.25, 0.75, 1.25, 2.75]])
+    np.testing.assert_allclose(walk_at(*walk, d).var(axis=0), d[0] ** 3 / 3, rtol=WITHIN, atol=0.5**3 / 192)
+
+
+def test_it_starts_at_nothing(walk):
+    assert (walk[0][:, 0] == 0).all()
+    assert (walk[1][:, 0] == 0).all()
+    assert (walk_at(*walk, np.array([[-30.0, -1.0, -1e-9, 0.0]])) == 0).all()
+
+
+def test_level_and_slope_are_met_at_every_knot(walk):
+    level, slope = (part[:50] for part in walk)
+    h = 1e-6
+    for knot in range(1, 12):
+        d = knot / KNOTS_PER_DOUBLING
+        before, at, after = walk_at(level, slope, np.array([[d - h, d, d + h]])).T
+        np.testing.assert_allclose(at, level[:, knot], atol=1e-12)
+        np.testing.assert_allclose((at - before) / h, slope[:, knot], atol=1e-3)
+        np.testing.assert_allclose((after - at) / h, slope[:, knot], atol=1e-3)
+
+
+def test_a_small_budget_sees_no_kink(walk):
+    tiny = walk_at(*walk, np.array([[1e-3]]))
+    assert abs(tiny).max() < 1e-3 * abs(walk[1][:, 1]).max()
+
+
+def test_distances_may_differ_between_draws(walk):
+    level, slope = (part[:3] for part in walk)
+    d = np.array([[0.3, 7.0], [1.1, 2.2], [0.0, 4.5]])
+    together = walk_at(level, slope, d)
+    alone = [walk_at(level[[i]], slope[[i]], d[[i]])[0] for i in range(3)]
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_beyond_the_horizon_it_stays(walk):
+    end = walk_at(*walk, np.array([[HORIZON, HORIZON + 1.0, 1e3]]))
+    np.testing.assert_allclose(end, np.repeat(walk[0][:, -1:], 3, axis=1))
+
+
+def test_a_walk_is_its_slices_own():
+    same = paths(100, 1, "fr", "default")
+    for one, two in zip(same, paths(100, 1, "fr", "default"), strict=True):
+        np.testing.assert_array_equal(one, two)
+    for other in ((2, "fr", "default"), (1, "de", "default"), (1, "fr", "x"), (1, "default", "fr")):
+        assert (paths(100, *other)[1][:, 1:] != same[1][:, 1:]).all()
+
+
+def test_walks_of_two_slices_are_independent():
+    one, two = (paths(SAMPLES, 1, name, "default")[1][:, -1] for name in ("fr", "de"))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(SAMPLES)
