@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -167,9 +168,20 @@ def _one_run(
     odds = (upper / error - 1.0) / np.maximum(upper / level - 1.0, 1e-3) if bounded else xr.ones_like(error)
     sampling = position[names.ONE_RUN_VARIANCE] * differs * np.maximum(odds, 0.0)
     variance = (training + sampling).transpose(*error.dims)
-    seeds = [fit.settings["random_seed"], 7, int(position[names.LABELS_NOW].sum()) % 2**31]
-    noise = np.random.default_rng(seeds).standard_normal(variance.shape)
+    noise = _own_noise(fit, variance, total)
     return np.exp(np.sqrt(variance.values) * noise - 0.5 * variance.values)
+
+
+def _own_noise(fit: Fit, variance: xr.DataArray, total: xr.DataArray) -> np.ndarray:
+    """Standard normal noise that depends on the curve and its size alone, not on what else is asked for."""
+    noise = np.empty(variance.shape)
+    curve = curve_dims(fit)
+    sizes = total.transpose(*curve, SIZE).values[..., 1:]
+    for index in np.ndindex(*sizes.shape):
+        text = [str(variance[d].values[i]) for d, i in zip(curve, index[:-1], strict=True)]
+        entropy = [fit.settings["random_seed"], 7, int(sizes[index]), *(zlib.crc32(t.encode()) for t in text)]
+        noise[:, :, *index] = np.random.default_rng(entropy).standard_normal(variance.shape[:2])
+    return noise
 
 
 def predict_error(
@@ -216,7 +228,10 @@ def predict_error(
         given = list(other_labels)
         if len(given) != len(list(labels)) or any(not _whole(v) for v in given):
             raise ValueError(f"other_labels must hold a whole number ≥ 0 for each of labels, got {other_labels!r}")
-        paired = dict(zip([int(v) for v in labels], given, strict=True))
+        pairs = set(zip([int(v) for v in labels], given, strict=True))
+        paired = dict(pairs)
+        if len(pairs) > len(paired):
+            raise ValueError(f"one size of labels with several other_labels; ask for one at a time, got {labels!r}")
         others = xr.DataArray([float(paired[int(n)]) for n in numbers], dims=SIZE)
 
     def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:

@@ -53,7 +53,8 @@ def labels_needed(fit: Fit, target: float | Sequence[float]) -> xr.DataArray:
         labels = position[names.LABELS_NOW].clip(min=1.0) * grid
         other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
         error = error_draws(posterior, fit, labels, other)
-        crossings = [_crossing(error, labels, value) for value in targets]
+        now = position[names.LABELS_NOW].values
+        crossings = [_crossing(error, labels, now, value) for value in targets]
         return xr.DataArray(np.stack(crossings, axis=-1), dims=(*error.dims[:-1], names.TARGET))
 
     needed = in_blocks(fit, 4 * grid.size, compute, names.LABELS_NEEDED, names.TARGET, targets)
@@ -61,7 +62,7 @@ def labels_needed(fit: Fit, target: float | Sequence[float]) -> xr.DataArray:
     return needed
 
 
-def _crossing(error: xr.DataArray, labels: xr.DataArray, target: float) -> np.ndarray:
+def _crossing(error: xr.DataArray, labels: xr.DataArray, now: np.ndarray, target: float) -> np.ndarray:
     """First size at which each draw's curve is at or below the target, interpolated on the log scale."""
     log_error, log_labels = np.log(error.values), np.broadcast_to(np.log(labels.values), error.shape)
     below = log_error <= np.log(target)
@@ -74,4 +75,4 @@ def _crossing(error: xr.DataArray, labels: xr.DataArray, target: float) -> np.nd
     high, low = take(log_error, before), take(log_error, first)
     share = np.divide(high - np.log(target), high - low, out=np.zeros_like(high), where=high > low)
     at = take(log_labels, before) + np.clip(share, 0.0, 1.0) * (take(log_labels, first) - take(log_labels, before))
-    return np.where(below.any(axis=-1), np.exp(at), np.inf)
+    return np.where(below[..., 0], now, np.where(below.any(axis=-1), np.exp(at), np.inf))
