@@ -1,0 +1,128 @@
+"""Flags of single slices, on posteriors made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from labelvalue import names, testing
+from labelvalue.model.checks import composition_note, draw_prior, flag_slices, prior_sd_of_log_elasticity
+from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.priors import Prior
+
+
+def by_curve(fit):
+    """The posterior of a fit as the sampler returns it."""
+    posterior = fit.posterior
+    if "learner" in posterior.dims:
+        return posterior.stack({CURVE: ("slice", "learner")}).drop_vars([CURVE, "slice", "learner"])
+    return posterior.rename(slice=CURVE).drop_vars(CURVE)
+
+
+@pytest.fixture(scope="module")
+def good():
+    """Posterior and observations that agree, four slices; the group knows how little its curves stray."""
+    fit = testing.fake_fit(seed=1)
+    posterior = by_curve(fit)
+    known = {"discrepancy_mean": -3.5, "discrepancy_power": 0.0, "discrepancy_spread": 0.3}
+    group = {name: posterior[name] * 0 + value for name, value in known.items()}
+    return posterior.assign(group), observe(fit.runs)
+
+
+def replaced(posterior, name, curve, values):
+    out = posterior[name].transpose("chain", "draw", CURVE).copy(deep=True)
+    out[..., curve] = values
+    return posterior.assign({name: out})
+
+
+def test_good_data_have_no_flags(good, power_law):
+    flags = flag_slices(power_law, *good, 1)
+    assert flags == {"east": (), "north": (), "south": (), "west": ()}
+
+
+def test_a_slice_with_two_sizes_is_borrowed(good, power_law):
+    posterior, observations = good
+    few = observations.assign({names.SIZES: (CURVE, [9, 2, 3, 0])})
+    assert flag_slices(power_law, posterior, few, 1) == {
+        "east": (), "north": (names.BORROWED,), "south": (), "west": (names.BORROWED,),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(0.3, False), (0.8, False), (1.0, True)])
+def test_a_posterior_as_wide_as_the_prior_is_mostly_assumption(share, flagged, good, power_law):
+    posterior, observations = good
+    wide = prior_sd_of_log_elasticity(power_law.priors, crossed=False)
+    noise = np.random.default_rng(1).normal(size=(4, 250))
+    noise /= noise.std()
+    posterior = replaced(posterior, names.CURVE_ELASTICITY, 2, 0.2 * np.exp(share * wide * noise))
+    posterior = replaced(posterior, names.ERROR_REFERENCE, 2, float(posterior[names.ERROR_REFERENCE][0, 0, 2]))
+    flags = flag_slices(power_law, posterior, observations, 1)
+    assert (names.MOSTLY_ASSUMPTION in flags["south"]) == flagged
+    assert names.MOSTLY_ASSUMPTION not in flags["north"]
+
+
+def test_a_curve_that_rises_does_not_fit(good, power_law):
+    posterior, observations = good
+    log_error = observations["log_error"].copy(deep=True)
+    log_error[1] = 2 * log_error.values[1, 0].mean() - log_error[1]  # what falls by the model rises by the data
+    flags = flag_slices(power_law, posterior, observations.assign(log_error=log_error), 1)
+    assert flags == {"east": (), "north": (names.SHAPE_MISFIT,), "south": (), "west": ()}
+
+
+def test_a_curve_that_falls_far_faster_does_not_fit_either(good, power_law):
+    posterior, observations = good
+    log_error = observations["log_error"].copy(deep=True)
+    log_error[3] = log_error[3] + 3.0 * observations["distance"][3]
+    assert flag_slices(power_law, posterior, observations.assign(log_error=log_error), 1)["west"] == (
+        names.SHAPE_MISFIT,
+    )
+
+
+def test_the_shape_of_two_sizes_is_not_judged(good, power_law):
+    posterior, observations = good
+    log_error = observations["log_error"].copy(deep=True)
+    log_error[1] = -log_error[1]
+    few = observations.assign({"log_error": log_error, names.SIZES: (CURVE, [9, 2, 9, 9])})
+    assert flag_slices(power_law, posterior, few, 1)["north"] == (names.BORROWED,)
+
+
+def test_draws_that_are_not_finite_say_nothing(good, power_law):
+    posterior, observations = good
+    none = posterior * np.nan
+    assert flag_slices(power_law, none, observations, 1) == {"east": (), "north": (), "south": (), "west": ()}
+
+
+def test_a_slice_has_the_flags_of_all_its_learners(power_law):
+    fit = testing.fake_fit(seed=1, learners=("a", "b"), slices=("east", "north"), draws=100)
+    observations = observe(fit.runs).assign({names.SIZES: (CURVE, [9, 2, 2, 2])})
+    flags = flag_slices(power_law, by_curve(fit), observations, 1)
+    assert flags == {"east": (names.BORROWED,), "north": (names.BORROWED,)}
+
+
+def test_crossed_priors_are_wider(power_law):
+    one, both = (prior_sd_of_log_elasticity(power_law.priors, crossed=c) for c in (False, True))
+    assert one < both < 1.5 * one
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "middle"),
+    [("normal", -np.inf, 0.3), ("student", -np.inf, 0.3), ("lognormal", 0, np.exp(0.3)), ("logitnormal", 0, 0.574443)],
+)
+def test_prior_draws(distribution, low, middle):
+    draws = draw_prior(Prior(distribution, 0.3, 0.5), 40_000, np.random.default_rng(1))
+    assert (draws > low).all()
+    assert np.median(draws) == pytest.approx(middle, abs=0.02)
+
+
+def test_labels_that_grow_in_proportion_are_noted(table):
+    rows = [(s, n, 40 - n // 20, 100, {"other_labels": 3 * n}) for s in "ab" for n in (100, 200, 400)]
+    assert "in proportion" in composition_note(observe(table(rows)))
+
+
+def test_labels_whose_composition_varies_are_not_noted(table):
+    rows = [("a", n, 40 - n // 20, 100, {"other_labels": o * n}) for n in (100, 200, 400) for o in (1, 3)]
+    assert composition_note(observe(table(rows))) == ""
+
+
+def test_labels_without_others_are_not_noted(table):
+    assert composition_note(observe(table([("a", n, 40 - n // 20, 100) for n in (100, 200, 400)]))) == ""
