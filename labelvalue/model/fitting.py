@@ -151,7 +151,8 @@ def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr
     for name, labels in (given or {}).items():
         if name not in set(slices):
             raise ValueError(f"labels_now: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
-        if isinstance(labels, bool) or not float(labels).is_integer() or labels < 0:
+        number = isinstance(labels, (int, float, np.number)) and not isinstance(labels, bool)
+        if not number or not float(labels).is_integer() or labels < 0:
             raise ValueError(f"labels_now of slice {name!r} must be a whole number ≥ 0, got {labels!r}")
         now[slices == name] = float(labels)
     return xr.DataArray(now, dims=CURVE)
