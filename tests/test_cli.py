@@ -44,9 +44,7 @@ def run(capsys):
 
 
 def judged(fit, verdict, *reasons):
-    return dataclasses.replace(
-        fit, diagnostics=dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=reasons)
-    )
+    return dataclasses.replace(fit, diagnostics=dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=reasons))
 
 
 @pytest.fixture
@@ -328,9 +326,7 @@ def test_ctrl_c_ends_by_the_signal():
         "    print('ready', flush=True); time.sleep(60)\n"
         "sys.exit(cli.main(['wait']))\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"ready\n"
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=20)

@@ -112,7 +112,5 @@ def test_fields(name):
 
 
 def test_dataclasses_are_frozen():
-    loose = [
-        n for n, c in CLASSES.items() if dataclasses.is_dataclass(c) and not c.__dataclass_params__.frozen
-    ]
+    loose = [n for n, c in CLASSES.items() if dataclasses.is_dataclass(c) and not c.__dataclass_params__.frozen]
     assert not loose

@@ -37,8 +37,7 @@ def test_learns_from_gaps_and_predicts_for_unseen_categories(table, learner):
 def test_same_seed_same_model(table):
     target = table["age"] + np.random.default_rng(2).normal(size=len(table)) > 0
     first, second = (
-        tabular_classifier(table, learner="random_forest", random_state=3).fit(table, target)
-        for _ in range(2)
+        tabular_classifier(table, learner="random_forest", random_state=3).fit(table, target) for _ in range(2)
     )
     np.testing.assert_array_equal(first.predict_proba(table), second.predict_proba(table))
 

@@ -42,9 +42,7 @@ def test_learners_flags_and_notes(table):
         assert said in text
 
 
-@pytest.mark.parametrize(
-    ("scale", "said"), [(1e-3, "0.00000456"), (1, "0.00456"), (1e4, "45.6"), (1e8, "456000")]
-)
+@pytest.mark.parametrize(("scale", "said"), [(1e-3, "0.00000456"), (1, "0.00456"), (1e4, "45.6"), (1e8, "456000")])
 def test_three_digits_whatever_the_unit(table, scale, said):
     for column in ("mean", "lower", "upper"):
         table[column] *= scale
