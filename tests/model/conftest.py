@@ -59,7 +59,6 @@ def curve_errors():
     """Counts along a power law, without noise: error 0.2 at 1000 labels, elasticity 0.3."""
 
     def errors(labels, trials=2000, at=0.2, elasticity=0.3):
-        return int(round(trials * min(at * (max(labels, 1) / 1000) ** -elasticity, 0.9)))
+        return round(trials * min(at * (max(labels, 1) / 1000) ** -elasticity, 0.9))
 
     return errors
-

@@ -24,14 +24,16 @@ def test_an_object_is_taken_as_it_is(power_law):
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_the_known():
-    with pytest.raises(ValueError, match=r"unknown model 'power_lw'; did you mean 'power_law'\? Installed models: .*power_law"):
+    with pytest.raises(
+        ValueError, match=r"unknown model 'power_lw'; did you mean 'power_law'\? Installed models: .*power_law"
+    ):
         get_model("power_lw")
     with pytest.raises(ValueError, match=r"unknown model 'zzz'.*Installed models: .*power_law"):
         get_model("zzz")
 
 
 def test_what_is_no_name_is_refused():
-    with pytest.raises(TypeError, match="model must be a name or a labelvalue.Model, got int"):
+    with pytest.raises(TypeError, match=r"model must be a name or a labelvalue\.Model, got int"):
         get_model(7)
 
 

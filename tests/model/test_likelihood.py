@@ -30,7 +30,7 @@ def compiled_walk():
 
 
 def dense(residual, variance, used, distance, walk_sd):
-    """Multivariate normal: the integrated walk's covariance s² m² (3 M − m) / 6, m and M the nearer and farther, plus noise."""
+    """Multivariate normal: the integrated walk's s² m² (3 M − m) / 6, m and M the nearer and farther, plus noise."""
     out = []
     for r, v, u, d, s in zip(residual, variance, used, distance, walk_sd, strict=True):
         at = np.broadcast_to(d[:, None], r.shape)[u > 0]

@@ -20,7 +20,12 @@ from labelvalue.model.priors import read_priors
 KINDS = ("normal", "lognormal", "student", "logitnormal")
 FINITE = st.floats(-1e6, 1e6)
 PRIOR = st.builds(
-    Prior, st.sampled_from(KINDS), FINITE, st.floats(1e-6, 1e6), meaning=st.text(max_size=20), source=st.text(max_size=20)
+    Prior,
+    st.sampled_from(KINDS),
+    FINITE,
+    st.floats(1e-6, 1e6),
+    meaning=st.text(max_size=20),
+    source=st.text(max_size=20),
 )
 
 

@@ -309,9 +309,7 @@ def test_several_kinds_of_problems_at_once(write):
 
 
 def test_lines_are_right_after_quoted_newlines_and_blank_lines(write):
-    content = (
-        'slice,labels,errors,trials,note\na,1,1,9,"two\nlines"\n\na,x,1,9,"three\r\n\r\nlines"\na,y,1,9,\n'
-    )
+    content = 'slice,labels,errors,trials,note\na,1,1,9,"two\nlines"\n\na,x,1,9,"three\r\n\r\nlines"\na,y,1,9,\n'
     assert [p.line for p in problems(write(content))] == [5, 8]
 
 
@@ -327,9 +325,7 @@ def test_rows_of_a_frame_count_from_0():
 
 
 def test_rows_of_parquet_count_from_1(tmp_path):
-    pq.write_table(
-        pa.table({"slice": ["a"], "labels": [-1], "errors": [1], "trials": [9]}), tmp_path / "r.parquet"
-    )
+    pq.write_table(pa.table({"slice": ["a"], "labels": [-1], "errors": [1], "trials": [9]}), tmp_path / "r.parquet")
     with pytest.raises(InputError, match=r"^r.parquet:1, column 'labels', value -1: must be ≥ 0"):
         read_runs(tmp_path / "r.parquet")
 
@@ -432,9 +428,7 @@ def test_row_5_a_quote_that_only_one_separator_understands(write):
 def test_row_8_parquet_unpacked(tmp_path, monkeypatch):
     from labelvalue.observe import parquet
 
-    pd.DataFrame({"slice": "a", "labels": range(50), "errors": 1, "trials": 9}).to_parquet(
-        tmp_path / "r.parquet"
-    )
+    pd.DataFrame({"slice": "a", "labels": range(50), "errors": 1, "trials": 9}).to_parquet(tmp_path / "r.parquet")
     monkeypatch.setattr(parquet, "MAX_BYTES", 10)
     assert re.search("bytes unpacked are over the limit of 10 bytes", problems(tmp_path / "r.parquet")[0].why)
 
@@ -458,9 +452,7 @@ def test_row_22_a_point_before_three_digits_is_decimal(write):
 
 @pytest.mark.parametrize("cell", [True, b"7", [7], np.datetime64("2026-01-01")])
 def test_odd_objects_in_a_number_column(cell):
-    frame = pd.DataFrame(
-        {"slice": ["a"], "labels": pd.Series([cell], dtype=object), "errors": 1, "trials": 9}
-    )
+    frame = pd.DataFrame({"slice": ["a"], "labels": pd.Series([cell], dtype=object), "errors": 1, "trials": 9})
     assert problems(frame)[0].why == "not a whole number"
 
 

@@ -17,9 +17,7 @@ def read(value, *, stderr=None, trials=None, **options):
     return read_runs(pd.DataFrame({k: v for k, v in columns.items() if v is not None}), **options)
 
 
-@pytest.mark.parametrize(
-    "metric", [m for m in CATALOGUE.values() if m.error_upper == 1], ids=lambda m: m.name
-)
+@pytest.mark.parametrize("metric", [m for m in CATALOGUE.values() if m.error_upper == 1], ids=lambda m: m.name)
 def test_shares(metric):
     runs = read(0.8, trials=100, metric=metric.name)
     error = 0.2 if metric.direction == "higher" else 0.8

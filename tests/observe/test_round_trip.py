@@ -44,9 +44,7 @@ def is_legal(text):
     return legal and not overrides & set(text) and fold(text) != "" and text.strip() != ""
 
 
-texts = st.sampled_from(HOSTILE) | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(
-    is_legal
-)
+texts = st.sampled_from(HOSTILE) | st.text(st.characters(codec="utf-8"), min_size=1, max_size=12).filter(is_legal)
 floats = st.floats(min_value=0, max_value=1e300, allow_subnormal=True)
 counts = st.integers(min_value=0, max_value=10**12)
 
@@ -79,9 +77,7 @@ def tables(draw, form="counts"):
         errors = [draw(st.integers(0, n)) for n in trials]
         return frame.assign(errors=errors, trials=trials)
     stderr = column(st.none() | st.floats(1e-300, 1e300))
-    shown = [
-        None if s is not None and i % 2 else n for i, (n, s) in enumerate(zip(trials, stderr, strict=True))
-    ]
+    shown = [None if s is not None and i % 2 else n for i, (n, s) in enumerate(zip(trials, stderr, strict=True))]
     value = column(st.floats(0, 1))
     return frame.assign(value=value, stderr=stderr, trials=pd.array(shown, dtype="Int64"))
 
@@ -162,9 +158,7 @@ def test_defaults_are_always_present():
 
 
 def test_frame_of_a_dataset_is_read_back():
-    runs = read_runs(
-        pd.DataFrame({"slice": ["b", "a"], "labels": [1, 2], "errors": [1, 2], "trials": [4, 4]})
-    )
+    runs = read_runs(pd.DataFrame({"slice": ["b", "a"], "labels": [1, 2], "errors": [1, 2], "trials": [4, 4]}))
     assert_same(runs, read_runs(runs.to_dataframe()))
 
 

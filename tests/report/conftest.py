@@ -65,9 +65,7 @@ def hostile_fit():
 
 @pytest.fixture(scope="session")
 def hostile_page(hostile_fit, tmp_path_factory):
-    return write_report(hostile_fit, path=tmp_path_factory.mktemp("hostile") / "report.html").read_text(
-        "utf-8"
-    )
+    return write_report(hostile_fit, path=tmp_path_factory.mktemp("hostile") / "report.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="session")

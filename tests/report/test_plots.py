@@ -30,9 +30,7 @@ def band(axes, gid):
     """Lower and upper edge by x."""
     (found,) = artists(axes, gid)
     points = np.concatenate([p.vertices for p in found.get_paths()])
-    return {
-        x: (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in set(points[:, 0])
-    }
+    return {x: (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in set(points[:, 0])}
 
 
 def texts(figure):
@@ -104,9 +102,7 @@ def test_before_now_the_other_slices_grow_in_proportion(fake_fit):
 def test_every_run_is_a_point(fake_fit):
     figure = lv.plot_curves(fake_fit, slices=["south"])
     own = fake_fit.runs["slice"].values == "south"
-    drawn = [
-        a for a in figure.axes[0].get_lines() if a.get_marker() == "o" and len(a.get_xdata()) == own.sum()
-    ]
+    drawn = [a for a in figure.axes[0].get_lines() if a.get_marker() == "o" and len(a.get_xdata()) == own.sum()]
     assert len(drawn) == 1
     assert sorted(drawn[0].get_ydata()) == sorted(fake_fit.runs["error"].values[own])
 

@@ -64,9 +64,7 @@ def test_rows_beyond_the_validated_distance_say_so(gain):
     assert set(table.loc[far, "budget"]) == {60_000}
     assert far.sum() == 4
     for _, row in table.iterrows():
-        expected = (
-            f"beyond validated distance ({row['doublings']:.1f} doublings)" if row["doublings"] > 3 else ""
-        )
+        expected = f"beyond validated distance ({row['doublings']:.1f} doublings)" if row["doublings"] > 3 else ""
         assert row["flags"] == expected
 
 

@@ -1,0 +1,196 @@
+"""A world that is written a second time: NumPy alone, nothing of the library but the priors' numbers.
+
+One layout of runs is simulated throughout, so that one compiled model serves every data set: four slices, five sizes,
+two compositions a size (alone, and with four times as many labels of other slices), three runs of each. The first two
+slices give every run an evaluation set of its own; the last two share one set among all their runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from labelvalue.model import Prior, get_model
+from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.fitting import assemble
+from labelvalue.model.observations import observe
+from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
+from labelvalue.observe import read_runs
+
+SIZES = 250 * 2 ** np.arange(5)
+OTHER = (0, 4)
+REPLICATES = 3
+AHEAD = (2, 4, 8)
+SLICES = ("east", "north", "south", "west")
+SHARING = np.array([False, False, True, True])
+
+NARROW = {
+    "error_mean": ("normal", -2.1, 0.3),
+    "error_spread": ("lognormal", -1.2, 0.3),
+    "elasticity_mean": ("normal", -1.8, 0.3),
+    "elasticity_spread": ("lognormal", -1.2, 0.3),
+    "floor_mean": ("normal", -0.5, 0.5),
+    "floor_spread": ("lognormal", -0.9, 0.3),
+    "transfer_mean": ("student", 0.06, 0.03),
+    "transfer_spread": ("lognormal", -3.2, 0.3),
+    "training_mean": ("normal", -2.8, 0.35),
+    "training_spread": ("lognormal", -1.2, 0.3),
+    "training_decay": ("lognormal", -0.7, 0.3),
+    "churn": ("logitnormal", -0.5, 0.7),
+    "discrepancy_mean": ("normal", -3.6, 0.35),
+    "discrepancy_spread": ("lognormal", -1.0, 0.3),
+    "discrepancy_power": ("normal", 0.5, 0.15),
+}
+"""Priors narrow enough that what is drawn from them looks like learning curves."""
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """One simulated data set and everything it was made from."""
+
+    runs: object
+    group: dict[str, float]
+    curves: dict[str, np.ndarray]
+    future: np.ndarray
+    """True expected error at 2, 4 and 8 times the reference, other slices kept: (slice, distance)."""
+    start: np.ndarray
+    """True expected error at the reference (slice)."""
+    on_set: np.ndarray
+    """The same on the evaluation set that the slice's runs share, where they share one (slice)."""
+
+
+def draw(prior: Prior, rng: np.random.Generator) -> float:
+    z = rng.standard_t(4) if prior.distribution == "student" else rng.standard_normal()
+    raw = prior.center + prior.spread * z
+    if prior.distribution == "lognormal":
+        return float(np.exp(raw))
+    if prior.distribution == "logitnormal":
+        return float(1 / (1 + np.exp(-raw)))
+    return float(raw)
+
+
+def effective(labels, other, worth):
+    """Labels that a training set amounts to."""
+    return labels + worth * other if worth >= 0 else labels * np.exp(worth * other / labels)
+
+
+def relative_error(size, elasticity, floor):
+    """Error over the error at size 1 of a power law with a floor whose slope at 1 is minus the elasticity."""
+    return floor + (1 - floor) * size ** (-elasticity / (1 - floor))
+
+
+def wrong_answers(p, trials, items, likeness, rng):
+    """Count wrong answers of one run with error p.
+
+    On a set of its own (items None) a binomial. On a shared set every item is as hard for one run as for the next.
+    """
+    if items is None:
+        return rng.binomial(trials, p)
+    return int((rng.random(trials) < difficulty(p, items, likeness)).sum())
+
+
+def difficulty(p, items, likeness):
+    """Probability of a wrong answer of each item; its variance over items is ``likeness`` times p (1 - p)."""
+    return stats.beta.ppf(items, p * (1 / likeness - 1), (1 - p) * (1 / likeness - 1))
+
+
+def astray(distance, rng):
+    """Log error that a slope adds whose walk gains 1 in elasticity a doubling: one dense Gaussian draw."""
+    near, far = np.minimum.outer(distance, distance), np.maximum.outer(distance, distance)
+    covariance = np.log(2.0) ** 2 * near**2 * (3.0 * far - near) / 6.0
+    values, vectors = np.linalg.eigh(covariance)
+    return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
+
+
+def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
+    """Draw parameters from the priors, curves from the group, and runs from the curves."""
+    rng = np.random.default_rng(seed)
+    count = len(SLICES)
+    group = {name: draw(prior, rng) for name, prior in priors.items()}
+
+    def curve_level(name):
+        return group[f"{name}_mean"] + group[f"{name}_spread"] * rng.standard_normal(count)
+
+    level = curve_level("error")
+    bending = np.log1p(np.exp(curve_level("floor")))
+    curves = {
+        "error_reference": 1 / (1 + np.exp(-level)),
+        "curve_elasticity": np.exp(curve_level("elasticity")),
+        "floor_share": bending / (1 + bending),
+        "transfer": curve_level("transfer"),
+        "training_sd": np.exp(curve_level("training")),
+    }
+    steeper = np.log(curves["curve_elasticity"] / 0.05)
+    curves["discrepancy"] = np.exp(curve_level("discrepancy") + group["discrepancy_power"] * steeper)
+    largest = int(SIZES[-1])
+    beside = largest * np.mean(OTHER)
+    rows, future, start, on_set = [], np.empty((count, len(AHEAD))), np.empty(count), np.empty(count)
+    for i, name in enumerate(SLICES):
+        worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
+        anchor = effective(largest, beside, worth)
+        back = curves["discrepancy"][i] * astray(np.arange(SIZES.size, dtype=float), rng)[::-1]
+        items = np.sort(rng.random(trials)) if sharing[i] else None
+        for size, stray in zip(SIZES, back, strict=True):
+            for times in OTHER:
+                other = int(times * size)
+                ratio = effective(size, other, worth) / anchor
+                expected = curves["error_reference"][i] * relative_error(ratio, elasticity, floor) * np.exp(stray)
+                shrink = ((size + other) / (largest + beside)) ** (-group["training_decay"] / 2)
+                for replicate in range(REPLICATES):
+                    p = min(expected * np.exp(curves["training_sd"][i] * shrink * rng.standard_normal()), cap)
+                    wrong = wrong_answers(p, trials, items, 1 - group["churn"], rng)
+                    ident = f"set of {name}" if sharing[i] else ""
+                    rows.append((name, size, other, wrong, trials, replicate, ident))
+        ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
+        distance = np.maximum(np.log2(ratios), 0.0)
+        stray = curves["discrepancy"][i] * astray(distance, rng)
+        ahead = relative_error(ratios, elasticity, floor) * np.exp(stray)
+        start[i] = curves["error_reference"][i]
+        on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
+        future[i] = np.minimum(start[i] * ahead, 1.0)
+    columns = ["slice", "labels", "other_labels", "errors", "trials", "replicate", "evaluation_set"]
+    runs = read_runs(pd.DataFrame(rows, columns=columns))
+    return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set)
+
+
+class Bench:
+    """The one compiled model, and fits of many data sets by it."""
+
+    def __init__(self):
+        self.priors = {name: Prior(*numbers) for name, numbers in NARROW.items()}
+        model = get_model("power_law")
+        self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
+        alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
+        assert not alien, f"a new prior: give the simulator its part of {alien}"
+        self._compiled = {}
+
+    def simulate(self, seed, **more) -> World:
+        return simulate(self.priors, seed, **more)
+
+    def compiled(self, observations, changes=()):
+        """Compile once for each set of priors; swap the data in."""
+        key = tuple(sorted(changes))
+        if key not in self._compiled:
+            priors = self.model.priors.replace(dict(changes))
+            self._compiled[key] = compile_model(self.model.build(observations, priors))
+        total = observations["labels"] + observations["other_labels"]
+        reference = observations["reference_labels"] + observations["reference_other_labels"]
+        table = observations.assign(log_total_ratio=np.log(np.maximum(total, 1.0) / reference)).drop_vars("sizes")
+        return self._compiled[key].with_data(**{str(n): v.values for n, v in table.data_vars.items()})
+
+    def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
+        observations = observe(runs)
+        settings = SamplerSettings(draws=draws, tune=tune, chains=chains, target_accept=target_accept, random_seed=seed)
+        return observations, settings, sample_once(self.compiled(observations, changes), settings)
+
+    def fit(self, runs, seed=0, **more):
+        """A Fit as ``labelvalue.fit`` makes it, from the shared compiled model, unjudged."""
+        observations, settings, tree = self.sample(runs, seed, **more)
+        now = observations["labels"].where(observations["used"] > 0).max(("knot", "slot"))
+        return assemble(
+            runs, observations, now.rename(None), tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset(),
+            self.model, Diagnostics("ok", (), {}), settings, [],
+        )  # fmt: skip
