@@ -78,7 +78,7 @@ bench: $(DEV) ## The benchmarks, one after the other
 
 constraints: ## Resolve the newest versions that pyproject.toml allows into constraints.txt
 	@python=$$($(FIND_PYTHON)); tmp=$$(mktemp -d) && "$$python" -m venv $$tmp && \
-	$$tmp/bin/python -m pip install --quiet --no-compile -e '.[dev]' && \
+	$$tmp/bin/python -m pip install --quiet --no-compile -e '.[dev,bench]' && \
 	$$tmp/bin/python -m pip freeze --exclude-editable | grep '==' | LC_ALL=C sort -f > constraints.txt; rm -rf $$tmp
 
 clean: ## Remove the environment and everything that can be made again

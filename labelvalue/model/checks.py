@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from scipy import stats
 
 from labelvalue import names
 from labelvalue.model.curves import HALF_LABEL
@@ -15,6 +16,8 @@ PRIOR_WIDTH = 0.9
 """Posterior over prior standard deviation of log impact above which a slice is mostly assumption."""
 SURPRISE = 0.01
 """Predictive tail probability below which a curve's shape does not fit."""
+CERTAIN_RISE = 0.001
+"""Probability under which a rise of error with labels is no accident of noise."""
 CHECK_DRAWS = 1000
 
 
@@ -135,11 +138,7 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     before = slope.shift(knot=1, fill_value=0.0)
     level = (0.5 * step * (slope + before) + (step**3 / 12.0) ** 0.5 * bend).cumsum("knot")
     walk = np.log(2.0) * discrepancy * level
-    churn = 1.0 - observations["shared"] * (1.0 - flat["churn"])
-    total = np.maximum(observations[names.LABELS] + observations[names.OTHER_LABELS], 1.0)
-    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
-    training = flat[names.TRAINING_SD] ** 2 * (reference / total) ** flat["training_decay"] / observations["runs"]
-    sd = np.sqrt(observations["sampling_variance"] * churn + training + observations["rounding"])
+    sd = _noise_variance(flat, observations) ** 0.5
     noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
     replicated = mean + walk + sd * noise
     x = np.log(np.maximum(observations[names.LABELS], HALF_LABEL) / observations[names.REFERENCE_LABELS])
@@ -156,6 +155,52 @@ def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset,
     return rng.standard_normal(
         (flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more))
     )
+
+
+def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray:
+    """Probability of an overall rise of error with labels as large as observed, were the curve in truth flat.
+
+    Only noise is held against it, no discrepancy: that a curve rises is then a fact about the data, however it came.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Draws with dim ``curve``; its means give the noise.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    array, dim (curve)
+        One-sided probability of the weighted slope of log error on log labels; NaN with fewer than three sizes.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_fit, fake_runs
+    >>> posterior = fake_fit(seed=1).posterior.rename(slice="curve")
+    >>> bool((rise_surprise(posterior, observe(fake_runs(seed=1))) > 0.5).all())
+    True
+    """
+    mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean((names.CHAIN, names.DRAW))
+    variance = _noise_variance(mean, observations)
+    weight = observations["used"] / variance
+    dims = ("knot", "slot")
+    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
+    centred = x - (weight * x).sum(dims) / weight.sum(dims)
+    information = (weight * centred**2).sum(dims)
+    slope = (weight * centred * observations["log_error"]).sum(dims)
+    z = (slope / information.clip(min=1e-12) ** 0.5).where(observations[names.SIZES] >= LEAST_SIZES)
+    return stats.norm.sf(z.transpose(CURVE).values)
+
+
+def _noise_variance(values: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
+    """Variance of each cell's mean log error that is no part of the curve."""
+    churn = 1.0 - observations[names.SHARED] * (1.0 - values["churn"])
+    total = (observations[names.LABELS] + observations[names.OTHER_LABELS]).clip(min=1.0)
+    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
+    training = values[names.TRAINING_SD] ** 2 * (reference / total) ** values["training_decay"] / observations["runs"]
+    return observations["sampling_variance"] * churn + training + observations["rounding"]
 
 
 def flag_slices(
@@ -190,6 +235,7 @@ def flag_slices(
     width = xr.apply_ufunc(np.log, impact).std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
     finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
     surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
+    rise = rise_surprise(posterior, observations) if finite else surprise
     flags: dict[str, tuple[str, ...]] = {str(name): () for name in slices}
     for i, name in enumerate(slices):
         found = []
@@ -197,7 +243,7 @@ def flag_slices(
             found.append(names.BORROWED)
         if width[i] > PRIOR_WIDTH:
             found.append(names.MOSTLY_ASSUMPTION)
-        if surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE:
+        if surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE or rise[i] < CERTAIN_RISE:
             found.append(names.SHAPE_MISFIT)
         flags[str(name)] = tuple(dict.fromkeys([*flags[str(name)], *found]))
     return flags

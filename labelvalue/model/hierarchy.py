@@ -151,8 +151,19 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
             where = np.searchsorted(coords[dim], observations[dim].values.astype(str))
             between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
             value = value + (between * pm.Normal(f"{name}_of_{dim}", 0.0, 1.0, dims=dim))[where]
-    spread = variable(f"{name}_spread", priors[f"{name}_spread"])
-    return value + spread * pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
+    return value + _spread(name, priors, observations) * pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
+
+
+def _spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
+    """Spread between curves; with one curve nothing informs it, and it is the prior's median.
+
+    Sampled from a single deviation it would be a funnel that no sampler likes, and teach nothing.
+    """
+    prior = priors[f"{name}_spread"]
+    if observations.sizes[CURVE] > 1:
+        return variable(f"{name}_spread", prior)
+    median = np.exp(prior.center) if prior.distribution == "lognormal" else prior.center
+    return pm.Deterministic(f"{name}_spread", pt.as_tensor(float(median)))
 
 
 def reference_error(priors: Priors, observations: xr.Dataset) -> Any:
@@ -192,7 +203,7 @@ def reference_error(priors: Priors, observations: xr.Dataset) -> Any:
     if bounded:
         start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
     mean = variable("error_mean", priors["error_mean"])
-    spread = variable("error_spread", priors["error_spread"])
+    spread = _spread("error", priors, observations)
     initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
     level = pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)
     return scale - pt.softplus(-level) if bounded else scale + level

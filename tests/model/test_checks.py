@@ -126,3 +126,23 @@ def test_labels_whose_composition_varies_are_not_noted(table):
 
 def test_labels_without_others_are_not_noted(table):
     assert composition_note(observe(table([("a", n, 40 - n // 20, 100) for n in (100, 200, 400)]))) == ""
+
+
+def test_a_rise_beyond_noise_is_flagged_whatever_the_discrepancy(good, power_law):
+    """The group may stray as far as it likes: that error rises with labels is a fact about the data."""
+    posterior, observations = good
+    loose = posterior.assign(discrepancy_mean=posterior["discrepancy_mean"] * 0 - 0.5)
+    log_error = observations["log_error"].copy(deep=True)
+    log_error[1] = 2 * log_error[1].max() - log_error[1]
+    risen = observations.assign(log_error=log_error)
+    assert names.SHAPE_MISFIT not in flag_slices(power_law, loose, observations, 1)["north"]
+    assert names.SHAPE_MISFIT in flag_slices(power_law, loose, risen, 1)["north"]
+
+
+def test_the_spread_of_a_single_curve_is_the_priors_median(power_law):
+    runs = testing.fake_runs(seed=1, slices=("alone",))
+    built = power_law.build(observe(runs), power_law.priors)
+    free = {variable.name for variable in built.free_RVs}
+    assert not {name for name in free if name.endswith("_spread")}
+    median = np.exp(power_law.priors["elasticity_spread"].center)
+    assert built["elasticity_spread"].eval() == pytest.approx(median)
