@@ -320,7 +320,8 @@ def test_exit_codes_of_the_process(tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def test_ctrl_c_ends_by_the_signal():
     code = (
-        "import sys, time, labelvalue.cli as cli\n"
+        "import signal, sys, time, labelvalue.cli as cli\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job starts with it ignored
         "@cli.app.command()\n"
         "def wait():\n"
         "    print('ready', flush=True); time.sleep(60)\n"
