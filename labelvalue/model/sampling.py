@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 SAMPLER = "nutpie"
 ADAPTATION = "low_rank"
 """Mass matrix: diagonal plus the few directions in which elasticity, floor and their group means trade off."""
+
+SETTLE_SECONDS = 1.0
+"""After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
+ends meanwhile crashes (signal 11 where exit code 2 is meant)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,23 +94,32 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
     xarray.DataTree
         Groups ``posterior`` and ``sample_stats``.
 
+    Raises
+    ------
+    RuntimeError
+        If no start has a finite density, or a chain dies.
+
     Examples
     --------
     >>> sample_once(compiled, SamplerSettings())  # doctest: +SKIP
     """
     import nutpie
 
-    return nutpie.sample(
-        compiled,
-        draws=settings.draws,
-        tune=settings.tune,
-        chains=settings.chains,
-        seed=settings.random_seed,
-        target_accept=settings.target_accept,
-        adaptation=ADAPTATION,
-        progress_bar=progress,
-        save_warmup=False,
-    )
+    try:
+        return nutpie.sample(
+            compiled,
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            seed=settings.random_seed,
+            target_accept=settings.target_accept,
+            adaptation=ADAPTATION,
+            progress_bar=progress,
+            save_warmup=False,
+        )
+    except RuntimeError:
+        time.sleep(SETTLE_SECONDS)
+        raise
 
 
 NO_DRAWS = {

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import labelvalue as lv
 from labelvalue.model import sampling
 from labelvalue.model.sampling import SamplerSettings, next_attempt, sample
 
@@ -132,6 +133,43 @@ def test_a_sampler_that_stops_again_is_refused_with_draws_that_are_none(attempts
     }  # fmt: skip
     assert all(np.isnan(v).all() for v in posterior.data_vars.values())
     assert diagnostics.figures["chains"] == 0
+
+
+def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit, tmp_path):
+    """Faults, row 12: a verdict with its reason, no traceback; the file can be written and read."""
+
+    def compiled(model):
+        shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
+        return SimpleNamespace(shapes=shapes, dims=model.named_vars_to_dims, variables=())
+
+    def stops(*_, **__):
+        raise RuntimeError("All initialization points failed")
+
+    monkeypatch.setattr(sampling, "compile_model", compiled)
+    monkeypatch.setattr(sampling, "sample_once", stops)
+    fit = lv.fit(fake_fit.runs, progress=False)
+    assert fit.diagnostics.verdict == "refused"
+    assert fit.diagnostics.reasons == ("the sampler stopped: All initialization points failed",)
+    assert fit.slices.tolist() == fake_fit.slices.tolist()
+    assert set(fake_fit.posterior.data_vars) - set(fit.posterior.data_vars) <= {"elasticity_between"}
+    loaded = lv.load_fit(fit.save(tmp_path / "fit.nc"))
+    assert loaded.diagnostics == fit.diagnostics
+    assert np.isnan(loaded.posterior["impact"]).all()
+
+
+def test_after_a_failure_the_samplers_threads_are_given_time_to_end(monkeypatch):
+    """nutpie does not join them, and an interpreter that ends before they do crashes."""
+    import nutpie
+
+    def stops(*_, **__):
+        raise RuntimeError("All initialization points failed")
+
+    slept = []
+    monkeypatch.setattr(nutpie, "sample", stops)
+    monkeypatch.setattr(sampling.time, "sleep", slept.append)
+    with pytest.raises(RuntimeError, match="initialization"):
+        sampling.sample_once(None, SamplerSettings())
+    assert slept == [sampling.SETTLE_SECONDS]
 
 
 def test_ctrl_c_is_not_taken_for_a_failure(attempts):
