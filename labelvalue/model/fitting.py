@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -144,10 +145,9 @@ def _check_runs(runs: xr.Dataset) -> None:
 
 
 def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr.DataArray:
-    """Current labels by curve."""
+    """Current labels by curve: those of its slice, whatever learner saw most of them."""
     slices = observations[names.SLICE].values
-    largest = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).fillna(0.0)
-    now = largest.values.copy()
+    now = _largest(observations).groupby(slices).transform("max").to_numpy(copy=True)
     for name, labels in (given or {}).items():
         if name not in set(slices):
             raise ValueError(f"labels_now: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
@@ -156,6 +156,18 @@ def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr
             raise ValueError(f"labels_now of slice {name!r} must be a whole number ≥ 0, got {labels!r}")
         now[slices == name] = float(labels)
     return xr.DataArray(now, dims=CURVE)
+
+
+def _largest(observations: xr.Dataset) -> pd.Series:
+    """Largest labels observed by curve; 0 where there is none."""
+    observed = observations[names.LABELS].where(observations["used"] > 0)
+    return pd.Series(observed.max(("knot", "slot")).fillna(0.0).values)
+
+
+def _other_labels_now(observations: xr.Dataset) -> xr.DataArray:
+    """Other slices' labels by curve that went with the largest labels of its slice under any learner."""
+    most = _largest(observations).groupby(observations[names.SLICE].values).transform("idxmax")
+    return xr.DataArray(observations[names.REFERENCE_OTHER_LABELS].values[most], dims=CURVE)
 
 
 def _judge_flags(diagnostics: Diagnostics) -> Diagnostics:
@@ -180,7 +192,7 @@ def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
     """Evaluation sampling of one run at the reference size, as a variance of log error."""
     used = observations["used"] > 0
     one = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
-    return one.fillna(float(one.mean()) if bool(one.notnull().any()) else 0.01)
+    return one.fillna(float(one.mean()) if bool(one.notna().any()) else 0.01)
 
 
 def assemble(
@@ -231,7 +243,7 @@ def assemble(
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {
             names.LABELS_NOW: now,
-            names.OTHER_LABELS_NOW: observations[names.REFERENCE_OTHER_LABELS],
+            names.OTHER_LABELS_NOW: _other_labels_now(observations),
             names.ONE_RUN_VARIANCE: _one_run_variance(observations),
             names.SHARED: observations["shared"].where(observations["used"] > 0).max(("knot", "slot")).fillna(0.0),
         }

@@ -13,6 +13,7 @@ import xarray as xr
 
 from labelvalue import Prior, StorageError, fit, load_fit, names, predict_gain, testing
 from labelvalue.model import fitting, result
+from labelvalue.model.observations import observe
 
 ODD = ("NA", "007", "_hidden", "$x$", "<b>", "é漢", "null", "1e5", "True", " a\u00a0b".strip())
 
@@ -255,3 +256,22 @@ def test_a_flag_of_every_slice_is_a_flag_of_the_fit(flag, fake_fit):
     assert judged("ok", a=(flag,), b=()).verdict == "ok"
     assert judged("refused", a=(flag,)).verdict == "refused"
     assert judged("ok").verdict == "ok"
+
+
+# --- now ------------------------------------------------------------------------------------------
+
+
+def test_now_is_the_slices_whatever_learner_saw_most_of_it(table):
+    rows = [("a", n, 9, 99, {"learner": "x", "other_labels": 3 * n}) for n in (100, 800)]
+    rows += [("a", 200, 9, 99, {"learner": "y", "other_labels": 10}), ("b", 50, 9, 99, {"learner": "x"})]
+    seen = observe(table(rows))
+    by_curve = list(zip(seen["slice"].values, seen["learner"].values, strict=True))
+    assert by_curve == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert fitting._labels_now(None, seen).values.tolist() == [800, 800, 50, 50]
+    assert fitting._other_labels_now(seen).values[:2].tolist() == [2400, 2400]
+    assert fitting._labels_now({"b": 7}, seen).values.tolist() == [800, 800, 7, 7]
+
+
+def test_a_slice_without_labels_stands_at_none(table):
+    seen = observe(table([("a", 0, 9, 99, {"other_labels": 50}), ("b", 50, 9, 99)]))
+    assert fitting._labels_now(None, seen).values.tolist() == [0, 50]
