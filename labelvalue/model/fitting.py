@@ -192,7 +192,7 @@ def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
     """Evaluation sampling of one run at the reference size, as a variance of log error."""
     used = observations["used"] > 0
     one = (observations["sampling_variance"] * observations["runs"]).where(used).isel(knot=0).mean("slot")
-    return one.fillna(float(one.mean()) if bool(one.notna().any()) else 0.01)
+    return one.fillna(float(one.mean()) if bool(np.isfinite(one).any()) else 0.01)
 
 
 def assemble(
