@@ -44,7 +44,8 @@ def _cells(runs: xr.Dataset) -> pd.DataFrame:
     if counts:
         totals = grouped[[names.ERRORS, names.TRIALS]].sum()
         wrong, trials = totals[names.ERRORS] + 0.5, totals[names.TRIALS] + 1.0
-        # Mean and variance of log p under Jeffreys' posterior: defined at 0 errors, unbiased to second order.
+        # Mean and variance of log p under Jeffreys' posterior: defined at 0 errors. As a likelihood pooled over cells
+        # they read the error too high, by about half of one over the errors of a cell.
         cells["log_error"] = digamma(wrong) - digamma(trials)
         cells["sampling_variance"] = polygamma(1, wrong) - polygamma(1, trials)
         level = wrong / trials
