@@ -22,7 +22,8 @@ import labelvalue as lv
 from benchmarks.lcdb_data import load_problems
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue.model import curves
-from labelvalue.model.likelihood import run_variance, scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, TYPICAL_ELASTICITY, observe
 
 POOLED = ("error", "elasticity", "floor", "training", "discrepancy")
@@ -135,8 +136,7 @@ def population(observations: xr.Dataset, data_set: np.ndarray, later: dict[str, 
 
         o = {str(n): v.values for n, v in observations.items()}
         ratio = np.log(o["labels"] / o["reference_labels"][:, None, None]) * o["used"]
-        data = o | {"log_total_ratio": ratio}
-        variance = run_variance(data, churn, training_sd, decay)
+        variance = run_variance(o, churn, training_sd, decay)
         residual = o["log_error"] - log_error - curves.power_law(ratio, elasticity, floor_share)
         knots = observations.sizes["knot"]
         past = walk_loglikelihood(residual, variance, o["used"], o["distance"], slope_sd, knots)
@@ -144,7 +144,7 @@ def population(observations: xr.Dataset, data_set: np.ndarray, later: dict[str, 
         distance = np.broadcast_to(np.array(DOUBLINGS, float), (count, len(DOUBLINGS))).copy()
         ones = np.ones_like(later["variance"])
         future = walk_loglikelihood(ahead, later["variance"], ones, distance, slope_sd, len(DOUBLINGS))
-        pm.Potential("curves", pt.sum(past + future) + scatter_loglikelihood(data, variance))
+        pm.Potential("curves", pt.sum(past + future) + scatter_loglikelihood(o, variance))
     return model
 
 

@@ -79,5 +79,4 @@ MODEL = Model(
     curve=_curve,
     slope=_slope,
     floor_share=_floor_share,
-    curve_parameters=(names.CURVE_ELASTICITY, names.FLOOR_SHARE),
 )

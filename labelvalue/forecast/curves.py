@@ -43,12 +43,12 @@ def curve_dims(fit: Fit) -> tuple[str, ...]:
     return tuple(str(d) for d in fit.position[names.LABELS_NOW].dims)
 
 
-def error_draws(part: Fit | xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Expected error of every posterior draw at given sizes, shape discrepancy included.
 
     Parameters
     ----------
-    part : xarray.Dataset
+    posterior : xarray.Dataset
         Posterior of the slices in question.
     fit : Fit
         The fit it comes from: position, model, seed.
@@ -68,7 +68,6 @@ def error_draws(part: Fit | xr.Dataset, fit: Fit, labels: xr.DataArray, other: x
     >>> error_draws(fit.posterior, fit, now["labels_now"], now["other_labels_now"]).sizes["size"]
     1
     """
-    posterior = part.posterior if isinstance(part, Fit) else part
     curve = [d for d in labels.dims if d != SIZE]
     position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
@@ -140,9 +139,8 @@ def in_blocks(
     for block in _blocks(posterior, sizes, curve):
         part = {names.SLICE: block}
         out[:, :, block] = compute(posterior.isel(part), position.isel(part)).values
-    flags = [_flag_text(fit, str(name)) for name in fit.slices]
     coords: dict[Any, Any] = {d: posterior[d].values for d in dims[:-1]}
-    coords |= {dim: at, names.FLAGS: (names.SLICE, flags)}
+    coords |= {dim: at, names.FLAGS: (names.SLICE, flag_texts(fit))}
     coords[names.LABELS_NOW] = position[names.LABELS_NOW].variable
     attrs = {
         names.UNIT: "error",
@@ -153,8 +151,26 @@ def in_blocks(
     return xr.DataArray(out, dims=dims, coords=coords, name=name, attrs=attrs)
 
 
-def _flag_text(fit: Fit, name: str) -> str:
-    return "; ".join(fit.diagnostics.flags.get(name, ()))
+def flag_texts(fit: Fit) -> list[str]:
+    """Return the data flags of every slice, joined by ``; ``.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    list of str
+        In the order of ``fit.slices``; empty texts where there is no flag.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> flag_texts(fake_fit(seed=1))
+    ['', '', '', '']
+    """
+    return ["; ".join(fit.diagnostics.flags.get(str(name), ())) for name in fit.slices]
 
 
 def _blocks(posterior: xr.Dataset, sizes: int, curve: tuple[str, ...]) -> Iterator[slice]:

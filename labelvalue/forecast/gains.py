@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, in_blocks
+from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, flag_texts, in_blocks
 from labelvalue.model import Fit
 
 
@@ -285,8 +285,7 @@ def impact(fit: Fit, per: int = 1) -> xr.DataArray:
     if not _whole(per) or per < 1:
         raise ValueError(f"per must be a whole number ≥ 1, got {per!r}")
     values = fit.posterior[names.IMPACT] * per
-    flags = ["; ".join(fit.diagnostics.flags.get(str(name), ())) for name in fit.slices]
-    values = values.assign_coords({names.FLAGS: (names.SLICE, flags)})
+    values = values.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     values.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
     values.attrs = {
         names.UNIT: f"error per {per:,} labels" if per > 1 else "error per label",

@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from labelvalue.model.noise import integrated_walk
+
 KNOTS_PER_DOUBLING = 2
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
@@ -44,12 +46,9 @@ def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.
     """
     entropy = [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
     knots = KNOTS_PER_DOUBLING * HORIZON
-    steps, bends = np.random.default_rng(entropy).standard_normal((2, samples, knots))
-    h = 1.0 / KNOTS_PER_DOUBLING
-    slope, level = np.zeros((2, samples, knots + 1))
-    np.cumsum(np.sqrt(h) * steps, axis=1, out=slope[:, 1:])
-    # Given its ends, the walk inside a step adds a bridge whose integral has variance h³/12.
-    np.cumsum(0.5 * h * (slope[:, 1:] + slope[:, :-1]) + np.sqrt(h**3 / 12.0) * bends, axis=1, out=level[:, 1:])
+    turns, bends = np.random.default_rng(entropy).standard_normal((2, samples, knots))
+    level, slope = np.zeros((2, samples, knots + 1))
+    level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
     return level, slope
 
 

@@ -8,6 +8,7 @@ from scipy import stats
 
 from labelvalue import names
 from labelvalue.model.curves import HALF_LABEL
+from labelvalue.model.noise import integrated_walk, run_variance
 from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.specification import Model
@@ -131,22 +132,15 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
         + flat["discrepancy_spread"] * xr.DataArray(_noise(rng, flat, observations, ()), dims=("sample", CURVE))
     )
     step = observations["distance"].diff("knot").pad(knot=(1, 0), constant_values=0.0)
-    turn, bend = (
-        xr.DataArray(_noise(rng, flat, observations, ("knot",)), dims=("sample", CURVE, "knot")) for _ in range(2)
-    )
-    slope = (step**0.5 * turn).cumsum("knot")
-    before = slope.shift(knot=1, fill_value=0.0)
-    level = (0.5 * step * (slope + before) + (step**3 / 12.0) ** 0.5 * bend).cumsum("knot")
-    walk = np.log(2.0) * discrepancy * level
-    sd = _noise_variance(flat, observations) ** 0.5
+    turn, bend = (_noise(rng, flat, observations, ("knot",)) for _ in range(2))
+    level, _ = integrated_walk(step.transpose(CURVE, "knot").values, turn, bend)
+    walk = np.log(2.0) * discrepancy * xr.DataArray(level, dims=("sample", CURVE, "knot"))
+    sd = run_variance(observations, flat["churn"], flat[names.TRAINING_SD], flat["training_decay"]) ** 0.5
     noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
     replicated = mean + walk + sd * noise
-    x = np.log(np.maximum(observations[names.LABELS], HALF_LABEL) / observations[names.REFERENCE_LABELS])
-    weight = observations["used"] / (observations["sampling_variance"] + 0.02)
-    dims = ("knot", "slot")
-    centred = x - (weight * x).sum(dims) / weight.sum(dims)
-    slope = (weight * centred * replicated).sum(dims)
-    observed = (weight * centred * observations["log_error"]).sum(dims)
+    lever = _lever(observations["used"] / (observations["sampling_variance"] + 0.02), observations)
+    slope = (lever * replicated).sum(("knot", "slot"))
+    observed = (lever * observations["log_error"]).sum(("knot", "slot"))
     probability = (slope > observed).mean("sample")
     return probability.where(observations["sizes"] >= LEAST_SIZES).transpose(CURVE).values
 
@@ -183,24 +177,19 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     True
     """
     mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean((names.CHAIN, names.DRAW))
-    variance = _noise_variance(mean, observations)
-    weight = observations["used"] / variance
-    dims = ("knot", "slot")
-    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
-    centred = x - (weight * x).sum(dims) / weight.sum(dims)
-    information = (weight * centred**2).sum(dims)
-    slope = (weight * centred * observations["log_error"]).sum(dims)
+    variance = run_variance(observations, mean["churn"], mean[names.TRAINING_SD], mean["training_decay"])
+    lever = _lever(observations["used"] / variance, observations)
+    information = (lever**2 * variance).sum(("knot", "slot"))
+    slope = (lever * observations["log_error"]).sum(("knot", "slot"))
     z = (slope / information.clip(min=1e-12) ** 0.5).where(observations[names.SIZES] >= LEAST_SIZES)
     return stats.norm.sf(z.transpose(CURVE).values)
 
 
-def _noise_variance(values: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
-    """Variance of each cell's mean log error that is no part of the curve."""
-    churn = 1.0 - observations[names.SHARED] * (1.0 - values["churn"])
-    total = (observations[names.LABELS] + observations[names.OTHER_LABELS]).clip(min=1.0)
-    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
-    training = values[names.TRAINING_SD] ** 2 * (reference / total) ** values["training_decay"] / observations["runs"]
-    return observations["sampling_variance"] * churn + training + observations["rounding"]
+def _lever(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
+    """How much each cell's log error counts in the weighted slope on log labels."""
+    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
+    dims = ("knot", "slot")
+    return weight * (x - (weight * x).sum(dims) / weight.sum(dims))
 
 
 def flag_slices(

@@ -19,8 +19,24 @@ HALF_LABEL = 0.5
 """Stands for a training set without own labels, as in Haldane's correction: no logarithm of 0 is taken."""
 
 
-def _namespace(*values: Any) -> ModuleType:
-    """Return the module whose ``exp`` and ``log1p`` fit the values: PyTensor's or NumPy's."""
+def namespace(*values: Any) -> ModuleType:
+    """Return the module whose ``exp`` and ``log1p`` fit the values: PyTensor's or NumPy's.
+
+    Parameters
+    ----------
+    *values : float, array, DataArray or tensor
+        What is to be computed with.
+
+    Returns
+    -------
+    module
+        ``pytensor.tensor`` where any of them is a tensor, else ``numpy``.
+
+    Examples
+    --------
+    >>> namespace(1.0).__name__
+    'numpy'
+    """
     pytensor = sys.modules.get("pytensor")
     if pytensor is not None and any(isinstance(v, pytensor.graph.basic.Variable) for v in values):
         import pytensor.tensor as pt
@@ -62,7 +78,7 @@ def power_law(log_ratio: Any, elasticity: Any, floor_share: Any) -> Any:
     >>> round(float(np.exp(power_law(50.0, 0.3, 0.5))), 3)
     0.5
     """
-    xp = _namespace(log_ratio, elasticity, floor_share)
+    xp = namespace(log_ratio, elasticity, floor_share)
     reducible = 1.0 - floor_share
     return xp.log1p(reducible * xp.expm1(-elasticity * log_ratio / reducible))
 
@@ -89,14 +105,14 @@ def power_law_elasticity(log_ratio: Any, elasticity: Any, floor_share: Any) -> A
     >>> round(float(power_law_elasticity(0.0, 0.3, 0.5)), 6)
     0.3
     """
-    xp = _namespace(log_ratio, elasticity, floor_share)
+    xp = namespace(log_ratio, elasticity, floor_share)
     reducible = 1.0 - floor_share
     return elasticity * xp.exp(-elasticity * log_ratio / reducible - power_law(log_ratio, elasticity, floor_share))
 
 
 def _soft_log1p(x: Any) -> Any:
     """``log1p(x)`` for x ≥ 0, continued with slope 1 below: smooth, and defined everywhere."""
-    xp = _namespace(x)
+    xp = namespace(x)
     positive = 0.5 * (x + abs(x))
     return xp.log1p(positive) + (x - positive)
 
@@ -129,7 +145,7 @@ def log_effective_labels(labels: Any, other_labels: Any, transfer: Any) -> Any:
     >>> bool(np.isfinite(log_effective_labels(0.0, 400.0, -0.25)))
     True
     """
-    xp = _namespace(labels, other_labels, transfer)
+    xp = namespace(labels, other_labels, transfer)
     own = 0.5 * (labels + HALF_LABEL + abs(labels - HALF_LABEL))
     return xp.log(own) + _soft_log1p(transfer * other_labels / own)
 

@@ -15,7 +15,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curves import log_effective_labels
-from labelvalue.model.likelihood import run_variance, scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Prior, Priors
 
@@ -65,8 +66,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict of str to tensor
-        Dims (curve, knot, slot), (curve, knot) or (curve), as in ``observations``, and
-        ``log_total_ratio``: log of all labels in the training set over those at the reference.
+        Dims (curve, knot, slot), (curve, knot) or (curve), as in ``observations``.
 
     Examples
     --------
@@ -77,9 +77,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ...     sorted(observed_data(seen))[:2]
     ['distance', 'labels']
     """
-    total = observations[names.LABELS] + observations[names.OTHER_LABELS]
-    reference = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
-    table = observations.assign(log_total_ratio=np.log(np.maximum(total, 1.0) / reference)).drop_vars("sizes")
+    table = observations.drop_vars(names.SIZES)
     return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}
 
 

@@ -22,36 +22,6 @@ if TYPE_CHECKING:
 LOG_2_PI = 1.8378770664093453
 
 
-def run_variance(data: Mapping[str, Any], churn: Any, training_sd: Any, training_decay: Any) -> Any:
-    """Variance of a cell's mean log error that is not the curve's own.
-
-    Parameters
-    ----------
-    data : mapping of str to tensor
-        ``sampling_variance``, ``rounding``, ``shared``, ``runs`` and ``log_total_ratio``, dims (curve, knot, slot).
-    churn : tensor, scalar
-        Share of the evaluation sampling that differs between runs on one evaluation set, in (0, 1).
-    training_sd : tensor, dim (curve, 1, 1)
-        Standard deviation of log error between training runs at the reference size.
-    training_decay : tensor, scalar
-        Power of training-set size by which that variance shrinks.
-
-    Returns
-    -------
-    tensor, dims (curve, knot, slot)
-        Variance of the mean over the cell's runs.
-
-    Examples
-    --------
-    >>> data = dict(sampling_variance=1.0, rounding=0.0, shared=0.0, runs=2.0, log_total_ratio=0.0)
-    >>> float(run_variance(data, 0.5, 0.2, 1.0).eval())
-    1.02
-    """
-    sampling = data["sampling_variance"] * (1.0 - data["shared"] * (1.0 - churn))
-    training = training_sd**2 * pt.exp(-training_decay * data["log_total_ratio"]) / data["runs"]
-    return sampling + training + data["rounding"]
-
-
 def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
     """Log-likelihood of the scatter between the runs of each cell (Gaussian sums of squares).
 

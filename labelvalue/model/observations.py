@@ -107,7 +107,8 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
         ``reference_other_labels``, ``sizes`` (distinct sizes used). Per (curve, knot): ``distance`` in doublings. Per
         (curve, knot, slot): ``labels``, ``other_labels``, ``log_error``, ``sampling_variance`` and
         ``rounding`` (variances of the log error), ``runs`` summed, ``shared`` (share on a common evaluation set),
-        ``scatter`` (sum of squared relative deviations between runs), ``scatter_df``, ``used`` (1 or 0).
+        ``scatter`` (sum of squared relative deviations between runs), ``scatter_df``, ``log_total_ratio``
+        (log of all labels in the training set over those at the reference), ``used`` (1 or 0).
 
     Examples
     --------
@@ -171,4 +172,6 @@ def observe(runs: xr.Dataset) -> xr.Dataset:
     for column, at in ((names.LABELS, names.REFERENCE_LABELS), (names.OTHER_LABELS, names.REFERENCE_OTHER_LABELS)):
         filler = np.broadcast_to(observations[at].values[:, None, None], shape)
         observations[column] = (CURVE, KNOT, SLOT), np.where(empty, filler, observations[column].values)
-    return observations
+    together = observations[names.LABELS] + observations[names.OTHER_LABELS]
+    anchor = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
+    return observations.assign(log_total_ratio=xr.apply_ufunc(np.log, together.clip(min=1.0) / anchor))

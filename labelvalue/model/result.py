@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
 from labelvalue.problems import StorageError
+from labelvalue.storage import write_whole
 
 SCHEMA = 1
 """Version of the file layout; a newer one is refused."""
@@ -127,35 +126,14 @@ class Fit:
             "diagnostics": self.diagnostics.to_json(),
         }
         content = bytes(tree.to_netcdf(None, engine="netcdf4"))
-        _write(path, content)
+        write_whole(path, content)
         digest = hashlib.sha256(content).hexdigest()
-        _write(_digest_path(path), f"{digest}  {path.name}\n".encode())
+        write_whole(_digest_path(path), f"{digest}  {path.name}\n".encode())
         return path
 
 
 def _digest_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write bytes so that the path holds all of them or what it held before."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be written ({error.strerror}). Fix: choose another place") from error
-    finally:
-        with contextlib.suppress(OSError):  # where nothing could be written there is nothing to remove
-            temporary.unlink()
 
 
 def load_fit(path: str | os.PathLike[str]) -> Fit:

@@ -30,19 +30,17 @@ class Model:
         ``observations`` is what :func:`labelvalue.model.observations.observe` returns.
     curve : callable
         ``curve(log_ratio, parameters) -> log error relative to the reference``: plain arithmetic on floats, tensors
-        and DataArrays; ``parameters`` maps the names in ``curve_parameters`` to values.
+        and DataArrays; ``parameters`` maps names of the posterior's variables to values.
     slope : callable
         ``slope(log_ratio, parameters) -> elasticity with respect to effective labels``.
     floor_share : callable
         ``floor_share(parameters) -> share of the error at the reference size that stays for ever``.
-    curve_parameters : tuple of str
-        Posterior variables with dim ``curve`` that ``curve`` and ``slope`` read.
 
     Examples
     --------
     >>> from labelvalue.model.catalogue import get_model
-    >>> get_model("power_law").curve_parameters
-    ('curve_elasticity', 'floor_share')
+    >>> get_model("power_law").name
+    'power_law'
     """
 
     name: str
@@ -52,4 +50,3 @@ class Model:
     curve: Callable[[Any, Any], Any]
     slope: Callable[[Any, Any], Any]
     floor_share: Callable[[Any], Any]
-    curve_parameters: tuple[str, ...]

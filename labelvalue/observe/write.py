@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,8 @@ from labelvalue import names
 from labelvalue.observe.schema import COLUMNS
 from labelvalue.observe.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from labelvalue.observe.text import to_csv, written_columns
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem
+from labelvalue.storage import write_whole
 
 
 def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False) -> Path:
@@ -70,7 +70,7 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     else:
         why = f"cannot write {suffix!r}"
         raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])
-    _replace(path, content)
+    write_whole(path, content)
     return path
 
 
@@ -93,19 +93,3 @@ def _to_parquet(runs: xr.Dataset) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(arrays), sink)
     return sink.getvalue().to_pybytes()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write bytes beside ``path``, sync them, and move them into place."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        message = f"{path.name}: cannot be written ({reason}). Fix: free space or permissions."
-        raise StorageError(message) from error

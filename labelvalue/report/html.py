@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +15,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
-from labelvalue.problems import StorageError
 from labelvalue.report import wording
 from labelvalue.report.checks import FLAG_MEANINGS
 from labelvalue.report.curves import caption
@@ -26,6 +23,7 @@ from labelvalue.report.images import curve_images, gain_images, impact_images, r
 from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
 from labelvalue.report.numbers import collect
 from labelvalue.report.tables import LOWER, UPPER
+from labelvalue.storage import write_whole
 
 INNER = 0.5
 """Probability of the inner band of the page's figures."""
@@ -82,7 +80,7 @@ def write_report(
     numbers, gain = collect(fit, budgets, ci_prob)
     page = render(numbers, figures(fit, numbers, gain))
     path = Path(path)
-    _replace(path, page.encode("utf-8"))
+    write_whole(path, page.encode("utf-8"))
     return path
 
 
@@ -265,25 +263,3 @@ def _is_tight(numbers: Mapping[str, Any], digits: Mapping[str, int]) -> bool:
 
 def _width(row: Mapping[str, Any]) -> float | None:
     return None if row[LOWER] is None or row[UPPER] is None else row[UPPER] - row[LOWER]
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write so that the path holds the old page or the new one, never half of one."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise StorageError(f"{path}: cannot be written ({why}). Fix: choose another place.") from error
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     "names",
     "problems",
+    "storage",
     "observe",
     "model",
     "forecast",

@@ -270,13 +270,6 @@ def test_the_same_fit_gives_the_same_bytes(fake_fit, page, tmp_path):
     assert written(fake_fit, tmp_path, budgets=[500, 2000]) == page
 
 
-def test_a_place_that_cannot_be_written(tmp_path):
-    for path in (tmp_path / "nowhere" / "report.html", tmp_path, tmp_path / ("x" * 300)):
-        with pytest.raises(StorageError, match=r"cannot be written .* Fix:"):
-            html._replace(path, b"page")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_failure_half_way_leaves_the_old_page(fake_fit, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("the old page")

@@ -176,10 +176,8 @@ class Bench:
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
             self._compiled[key] = compile_model(self.model.build(observations, priors))
-        total = observations["labels"] + observations["other_labels"]
-        reference = observations["reference_labels"] + observations["reference_other_labels"]
-        table = observations.assign(log_total_ratio=np.log(np.maximum(total, 1.0) / reference)).drop_vars("sizes")
-        return self._compiled[key].with_data(**{str(n): v.values for n, v in table.data_vars.items()})
+        table = observations.drop_vars("sizes").data_vars
+        return self._compiled[key].with_data(**{str(n): v.values for n, v in table.items()})
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
         observations = observe(runs)
