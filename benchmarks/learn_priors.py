@@ -1,11 +1,11 @@
-"""Learn the prior bank from the development half of LCDB; print it as TOML.
+"""Learn the prior bank of a model from the development half of LCDB; print it as TOML.
 
-The bank is the distribution of the product's own group-level parameters over data sets: each development data set
+A bank is the distribution of the product's own group-level parameters over data sets: each development data set
 is one hierarchical model of its learners' curves, and all are fitted together, with what each curve did at 2, 4 and
 8 times its largest observed size seen as well. Inference is mean-field variational: a bank needs medians and rough
 spreads, not tails. Where the bank's spreads would fit learners but hardly slices of one learner, `WIDEN` says so.
 
-``python -m benchmarks.learn_priors > models/priors/power_law.toml`` takes some minutes.
+``python -m benchmarks.learn_priors power_law > models/priors/power_law.toml`` takes some minutes a model.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import xarray as xr
 import labelvalue as lv
 from benchmarks.lcdb_data import load_problems
 from benchmarks.problems import DOUBLINGS, Problem
-from labelvalue.model import curves
+from labelvalue import names
+from labelvalue.model import Model, get_model
 from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
 from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import CURVE, TYPICAL_ELASTICITY, observe
+from labelvalue.model.observations import CURVE, observe
 
-POOLED = ("error", "elasticity", "floor", "training", "discrepancy")
+import os
+NU = float(os.environ.get('NU','0'))
 ITERATIONS = 20_000
 SEED = 20_261_123
 
@@ -67,9 +69,9 @@ def gather(problems: list[Problem]) -> tuple[xr.Dataset, np.ndarray, dict[str, n
     seen, numbers, later = [], [], []
     for number, problem in enumerate(problems):
         table = observe(lv.read_runs(problem.runs))
-        names = list(zip(table["slice"].values, table["learner"].values, strict=True))
-        order = [names.index(curve) for curve in problem.curves]
-        seen.append(table.isel(curve=order).drop_vars(["slice", "learner"]))
+        found = list(zip(table["slice"].values, table["learner"].values, strict=True))
+        order = [found.index(curve) for curve in problem.curves]
+        seen.append(table.isel(curve=order).drop_vars(["slice", "learner", "suite"]))
         numbers += [number] * len(order)
         level = np.maximum(problem.truth, 1e-4)
         relative = np.nan_to_num(problem.truth_se, nan=0.02) / level
@@ -79,7 +81,7 @@ def gather(problems: list[Problem]) -> tuple[xr.Dataset, np.ndarray, dict[str, n
     padded = [_pad(s, knots, slots) for s in seen]
     stacked = np.concatenate(later, axis=1)[..., None]
     named = dict(zip(("log_error", "variance", "log_ratio"), stacked, strict=True))
-    return xr.concat(padded, dim=CURVE), np.array(numbers), named
+    return xr.concat(padded, dim=CURVE, combine_attrs="override"), np.array(numbers), named
 
 
 def _pad(table: xr.Dataset, knots: int, slots: int) -> xr.Dataset:
@@ -90,11 +92,15 @@ def _pad(table: xr.Dataset, knots: int, slots: int) -> xr.Dataset:
     return table.drop_dims(["knot", "slot"]).assign(grids).assign(distance=distance)
 
 
-def population(observations: xr.Dataset, data_set: np.ndarray, later: dict[str, np.ndarray]) -> pm.Model:
+def population(
+    model: Model, observations: xr.Dataset, data_set: np.ndarray, later: dict[str, np.ndarray]
+) -> pm.Model:
     """Build the joint model of all data sets, whose top level is the bank.
 
     Parameters
     ----------
+    model : Model
+        Gives curve and parameters.
     observations, data_set, later
         From `gather`.
 
@@ -106,8 +112,7 @@ def population(observations: xr.Dataset, data_set: np.ndarray, later: dict[str, 
     sets, count = int(data_set.max()) + 1, len(data_set)
     start = observations["log_error"].values[:, 0].max(axis=-1)
     start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
-    centers = {"error": -1.5, "elasticity": -2.5, "floor": -2.0, "training": -2.7, "discrepancy": -3.2}
-    with pm.Model() as model:
+    with pm.Model() as joint:
 
         def varying(name: str, center: float, width: float) -> Any:
             """A quantity with one value a data set."""
@@ -116,37 +121,38 @@ def population(observations: xr.Dataset, data_set: np.ndarray, later: dict[str, 
             return (middle + between * pm.Normal(f"{name}_of_set", 0, 1, shape=sets))[data_set]
 
         def curve_level(name: str) -> Any:
-            mean, log_spread = varying(name, centers[name], 1.0), varying(f"{name}_spread", -0.5, 0.5)
+            mean, log_spread = varying(name, START.get(name, 0.0), 1.0), varying(f"{name}_spread", -0.5, 0.5)
             if name == "error":
                 return pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
+            if name == "elasticity" and NU:
+                return mean + pt.exp(log_spread) * pm.StudentT(name, nu=NU, mu=0, sigma=1, shape=count)
             return mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
 
-        level = curve_level("error")
-        log_elasticity = curve_level("elasticity")
-        bending = pt.softplus(curve_level("floor"))
-        floor_share = (bending / (1.0 + bending))[:, None, None]
-        elasticity = pt.exp(log_elasticity)[:, None, None]
-        training_sd = pt.exp(curve_level("training"))[:, None, None]
+        log_error = -pt.softplus(-curve_level("error"))[:, None, None]
         power = pm.Normal("discrepancy_power_center", 0.5, 0.3)
-        steeper = log_elasticity - np.log(TYPICAL_ELASTICITY)
-        slope_sd = np.log(2.0) * pt.exp(curve_level("discrepancy") + power * steeper)
+        parameters = model.parameters({stem: curve_level(stem) for stem in model.stems}, power)
+        in_cells = {name: value[:, None, None] for name, value in parameters.items()}
         decay = pt.exp(varying("training_decay", -0.7, 0.5))[:, None, None]
         churn = pt.sigmoid(varying("churn", -1.0, 1.0))[:, None, None]
-        log_error = -pt.softplus(-level)[:, None, None]
 
         o = {str(n): v.values for n, v in observations.items()}
         ratio = np.log(o["labels"] / o["reference_labels"][:, None, None]) * o["used"]
-        variance = run_variance(o, churn, training_sd, decay)
-        residual = o["log_error"] - log_error - curves.power_law(ratio, elasticity, floor_share)
+        variance = run_variance(o, churn, in_cells[names.TRAINING_SD], decay)
+        residual = o["log_error"] - log_error - model.curve(ratio, in_cells)
         knots = observations.sizes["knot"]
+        slope_sd = np.log(2.0) * parameters[names.DISCREPANCY]
         past = walk_loglikelihood(residual, variance, o["used"], o["distance"], slope_sd, knots)
-        ahead = later["log_error"] - log_error - curves.power_law(later["log_ratio"], elasticity, floor_share)
+        ahead = later["log_error"] - log_error - model.curve(later["log_ratio"], in_cells)
         distance = np.broadcast_to(np.array(DOUBLINGS, float), (count, len(DOUBLINGS))).copy()
         ones = np.ones_like(later["variance"])
         future = walk_loglikelihood(ahead, later["variance"], ones, distance, slope_sd, len(DOUBLINGS))
-        pm.Potential("curves", pt.sum(past + future) + scatter_loglikelihood(o, variance))
-    return model
+        between = run_variance(o | {"set_weight": o["apart"]}, churn, in_cells[names.TRAINING_SD], decay)
+        pm.Potential("curves", pt.sum(past + future) + scatter_loglikelihood(o, between))
+    return joint
 
+
+START = {"error": -1.5, "elasticity": -2.5, "floor": -2.0, "training": -2.7, "discrepancy": -3.2}
+"""Centres of the weak priors of group means, where they are not 0."""
 
 MEANING = {
     "error_mean": "typical error of a slice at its reference size, as logit(error) for bounded errors",
@@ -156,8 +162,18 @@ MEANING = {
     "elasticity_between": "how much whole slices, and whole learners, differ in log elasticity",
     "floor_mean": "typical bending towards the floor: softplus of it is floor share over its complement",
     "floor_spread": "how much curves differ in that bending",
+    "headroom_mean": "log of how far a typical curve's plateau lies above the error at its reference size",
+    "headroom_spread": "how much curves differ in that log",
+    "break_mean": "typical distance of a curve's break below its reference size: softplus of it, in doublings",
+    "break_spread": "how much curves differ in that distance (before the softplus)",
+    "early_mean": "log of the typical elasticity before the break over that after it",
+    "early_spread": "how much curves differ in that log",
     "transfer_mean": "typical worth of another slice's label, in labels of the slice itself",
     "transfer_spread": "how much slices differ in that worth",
+    "efficiency_mean": "log of the typical worth of a label that a strategy chose, in labels chosen at random",
+    "efficiency_spread": "how much curves differ in that log worth",
+    "efficiency_trend": "power of labels by which that worth changes away from the reference size",
+    "noise_cost": "power of the information left in noisy labels by which effective labels shrink",
     "training_mean": "log of the standard deviation of log error between training runs at the reference size",
     "training_spread": "how much curves differ in that standard deviation (on its log)",
     "training_decay": "power of training-set size by which that variance shrinks",
@@ -171,35 +187,44 @@ ASSUMED = {
     "elasticity_between": ("lognormal", -1.0, 0.5, "assumed: LCDB has one slice a data set"),
     "transfer_mean": ("student", 0.05, 0.15, "assumed: little transfer unless the runs show it"),
     "transfer_spread": ("lognormal", -2.0, 0.7, "assumed: LCDB has one slice a data set"),
+    "efficiency_mean": ("normal", 0.0, 0.35, "assumed: a strategy may help or hurt by a third"),
+    "efficiency_spread": ("lognormal", -1.6, 0.5, "assumed: LCDB has no strategies"),
+    "efficiency_trend": ("normal", 0.0, 0.1, "assumed: no change unless the runs show it"),
+    "noise_cost": ("lognormal", 0.69, 0.3, "2 in theory (Natarajan et al. 2013); how far learners differ is assumed"),
 }
 
 
-def bank(found: dict[str, float]) -> dict[str, tuple[str, float, float, str]]:
+def bank(model: Model, found: dict[str, float]) -> dict[str, tuple[str, float, float, str]]:
     """Turn the top level's medians into priors: distribution, center, spread and source (empty: the file's)."""
     learned = "set to cover slices as well as learners; learned for learners: center {:.2f}, spread {:.2f}"
 
-    def widened(name: str, distribution: str) -> tuple[str, float, float, str]:
-        return (distribution, *WIDEN[name], learned.format(found[f"{name}_center"], found[f"{name}_between"]))
+    def spread_of(name: str, distribution: str) -> tuple[str, float, float, str]:
+        center, between = found[f"{name}_center"], found[f"{name}_between"]
+        if name not in WIDEN:
+            return (distribution, center, max(between, 0.3), "")
+        return (distribution, *WIDEN[name], learned.format(center, between))
 
     priors: dict[str, tuple[str, float, float, str]] = {}
-    for name in POOLED:
+    for name in ("error", *model.stems):
         between = max(found[f"{name}_between"], AT_LEAST.get(f"{name}_mean", 0.0))
         priors[f"{name}_mean"] = ("normal", found[f"{name}_center"], between, "")
-        priors[f"{name}_spread"] = widened(f"{name}_spread", "lognormal")
+        priors[f"{name}_spread"] = spread_of(f"{name}_spread", "lognormal")
     priors["training_decay"] = ("lognormal", found["training_decay_center"], found["training_decay_between"], "")
-    priors["churn"] = widened("churn", "logitnormal")
+    priors["churn"] = spread_of("churn", "logitnormal")
     priors["discrepancy_power"] = ("normal", found["discrepancy_power_center"], 0.15, "")
     return priors | ASSUMED
 
 
-def as_toml(priors: dict[str, tuple[str, float, float, str]], *, curves: int, data_sets: int) -> str:
+def as_toml(model: Model, priors: dict[str, tuple[str, float, float, str]], *, curves: int, data_sets: int) -> str:
     """Write a bank as the TOML that the models read."""
     lines = [
         f'provenance = "median of {ITERATIONS} steps of mean-field variational inference on {curves} curves of '
         f"{data_sets} data sets, the development half of LCDB 1.0 (Mohr, Viering, Loog and van Rijn 2022): "
-        'python -m benchmarks.learn_priors"'
+        f'python -m benchmarks.learn_priors {model.name}"'
     ]
     for name, meaning in MEANING.items():
+        if name not in priors:
+            continue
         distribution, center, spread, source = priors[name]
         lines += [
             "",
@@ -214,23 +239,26 @@ def as_toml(priors: dict[str, tuple[str, float, float, str]], *, curves: int, da
 
 def main() -> None:
     """Learn, and print TOML on stdout."""
+    model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
     problems = load_problems("development")
     observations, data_set, later = gather(problems)
     print(f"{len(problems)} data sets, {len(data_set)} curves", file=sys.stderr)
-    with population(observations, data_set, later) as model:
-        point = model.initial_point()
+    with population(model, observations, data_set, later) as joint:
+        point = joint.initial_point()
         approximation = pm.fit(
             ITERATIONS,
             method="advi",
             random_seed=SEED,
-            start_sigma={variable.name: np.full_like(point[variable.name], 0.05) for variable in model.value_vars},
+            start_sigma={variable.name: np.full_like(point[variable.name], 0.05) for variable in joint.value_vars},
             obj_optimizer=pm.adam(learning_rate=0.01),
             total_grad_norm_constraint=1e4,
+            progressbar=sys.stderr.isatty(),
         )
         draws = approximation.sample(500, random_seed=SEED).posterior
     found = {str(n): float(v.median()) for n, v in draws.items() if v.ndim == 2}
-    print(found, file=sys.stderr)
-    print(as_toml(bank(found), curves=len(data_set), data_sets=len(problems)), end="")
+    bound = -float(np.mean(approximation.hist[-2000:]))
+    print(f"evidence bound {bound:,.0f} (mean of the last 2,000 steps); {found}", file=sys.stderr)
+    print(as_toml(model, bank(model, found), curves=len(data_set), data_sets=len(problems)), end="")
 
 
 if __name__ == "__main__":

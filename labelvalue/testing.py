@@ -15,7 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.checks import draw_prior
-from labelvalue.model.curves import log_effective_labels, power_law
+from labelvalue.model.curves import log_effective_labels
 from labelvalue.model.diagnostics import Diagnostics, figures_of
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import CURVE, observe
@@ -103,6 +103,7 @@ def fake_runs(
     112
     """
     truth = fake_truth(seed, slices=slices, learners=learners)
+    curve = get_model("power_law").curve
     rng = np.random.default_rng([seed, 2])
     rows = []
     largest = max(sizes)
@@ -119,7 +120,7 @@ def fake_runs(
                     ratio = log_effective_labels(own, other, worth) - log_effective_labels(
                         share, largest - share, worth
                     )
-                    shape = power_law(ratio, float(at[names.CURVE_ELASTICITY]), float(at[names.FLOOR_SHARE]))
+                    shape = curve(ratio, {str(parameter): float(value) for parameter, value in at.items()})
                     noise = float(at[names.TRAINING_SD]) * np.sqrt(largest / size) * rng.normal()
                     error = float(at[names.ERROR_REFERENCE]) * np.exp(shape + noise)
                     wrong = rng.binomial(trials, min(error, 0.95))
@@ -175,7 +176,10 @@ def fake_fit(
     model = get_model("power_law")
     truth = fake_truth(seed, slices=slices, learners=learners)
     posterior = _scattered(truth, observations, seed, chains, draws)
+    unused = (names.EFFICIENCY, names.NOISE_COST)
     for name, prior in model.priors.items():
+        if name.startswith(unused):
+            continue
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         narrow = draw_prior(prior, chains * draws, rng).reshape(chains, draws)
         posterior[name] = (names.CHAIN, names.DRAW), narrow

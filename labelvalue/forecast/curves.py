@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.walk import paths, walk_at
 from labelvalue.model import Fit
-from labelvalue.model.posterior import log_ratio
+from labelvalue.model.effective import log_ratio
+from labelvalue.model.posterior import log_error_at, walks_of
 
 VALIDATED_DOUBLINGS = 3.0
 """Distance up to which coverage was measured on real curves (8 times the largest observed size)."""
@@ -22,7 +22,7 @@ SIZE = "size"
 
 
 def curve_dims(fit: Fit) -> tuple[str, ...]:
-    """Return the dims of one curve: slice, and learner where the fit has several.
+    """Return the dims of one curve: slice, and learner and suite where the fit has several.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def curve_dims(fit: Fit) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        ``("slice",)`` or ``("slice", "learner")``.
+        ``("slice",)``, ``("slice", "learner")`` and so on.
 
     Examples
     --------
@@ -53,12 +53,12 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     fit : Fit
         The fit it comes from: position, model, seed.
     labels, other : xarray.DataArray
-        Labels of the slice and of all other slices; dims slice (and learner) and ``size``.
+        Labels of the slice and of all other slices; dims slice (and learner, suite) and ``size``.
 
     Returns
     -------
     xarray.DataArray
-        Dims chain, draw, slice (and learner), size; unit of the error.
+        Dims chain, draw, slice (and learner, suite), size; unit of the error.
 
     Examples
     --------
@@ -71,35 +71,9 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     curve = [d for d in labels.dims if d != SIZE]
     position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
-    shape = fit.model.curve(ratio, posterior)
-    walk = _walk(posterior, ratio, fit.settings["random_seed"], curve, _learners(fit))
-    astray = np.log(2.0) * posterior[names.DISCREPANCY] * walk
-    error = posterior[names.ERROR_REFERENCE] * np.exp(shape + astray)
+    error = np.exp(log_error_at(ratio, posterior, fit.model, walks_of(fit.settings)))
     error = np.minimum(error, float(fit.settings["upper"]))
     return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
-
-
-def _learners(fit: Fit) -> str:
-    learners = fit.settings["learners"]
-    return learners[0] if len(learners) == 1 else ""
-
-
-def _walk(posterior: xr.Dataset, ratio: xr.DataArray, seed: int, curve: list[Any], learner: str) -> xr.DataArray:
-    """Each curve's own walk, read at the effective distance of each draw."""
-    sample = (names.CHAIN, names.DRAW)
-    counts = tuple(posterior.sizes[d] for d in sample)
-    doublings = ratio / np.log(2.0)
-    doublings = doublings.transpose(..., *curve, SIZE)
-    per_draw = names.CHAIN in doublings.dims
-    out = np.empty((*counts, *(doublings.sizes[d] for d in [*curve, SIZE])))
-    for index in np.ndindex(*(doublings.sizes[d] for d in curve)):
-        at = dict(zip(curve, index, strict=True))
-        text = [str(posterior[d].values[i]) for d, i in at.items()]
-        level, slope = paths(counts[0] * counts[1], seed, *text, *([learner] if len(text) == 1 else []))
-        distance = doublings.isel(at).values
-        distance = distance.reshape(-1, distance.shape[-1]) if per_draw else distance[None, :]
-        out[(slice(None), slice(None), *index)] = walk_at(level, slope, distance).reshape(*counts, -1)
-    return xr.DataArray(out, dims=(*sample, *curve, SIZE))
 
 
 def in_blocks(

@@ -13,6 +13,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, flag_texts, in_blocks
 from labelvalue.model import Fit
+from labelvalue.model.label_noise import information_left
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
@@ -103,7 +104,8 @@ def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
 def predict_observed_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
     """Draw the drop in error that one new training and evaluation would show after buying a budget.
 
-    Gain, plus the variation of one training run and the sampling of one evaluation of the size used so far.
+    Gain, plus the variation of one training run and the sampling of one evaluation of the size used so far; where the
+    evaluation labels are noisy, as they will show it.
 
     Parameters
     ----------
@@ -144,7 +146,10 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
         later = error.isel({SIZE: slice(1, None)})
         if noisy:
             later = later * _one_run(fit, posterior, position, later, labels + other)
-        return error.isel({SIZE: 0}) - later
+        gain = error.isel({SIZE: 0}) - later
+        if noisy and names.EVALUATION_NOISE in posterior:
+            gain = gain * information_left(posterior[names.EVALUATION_NOISE], fit.settings[names.CLASSES])
+        return gain
 
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)

@@ -7,7 +7,9 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import names
-from labelvalue.model.curves import HALF_LABEL
+from labelvalue.model.curves import HALF_LABEL, log_steepness, signed_log
+from labelvalue.model.effective import observed_ratio
+from labelvalue.model.hierarchy import crossed_dims
 from labelvalue.model.noise import integrated_walk, run_variance
 from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Prior, Priors
@@ -55,15 +57,15 @@ def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
             return raw
 
 
-def prior_sd_of_log_elasticity(priors: Priors, *, crossed: bool) -> float:
+def prior_sd_of_log_elasticity(priors: Priors, crossed: int) -> float:
     """Standard deviation of one curve's log elasticity before any data.
 
     Parameters
     ----------
     priors : Priors
         Priors of the model.
-    crossed : bool
-        Whether several slices and several learners are crossed.
+    crossed : int
+        How many of slices, learners and suites are crossed.
 
     Returns
     -------
@@ -73,13 +75,13 @@ def prior_sd_of_log_elasticity(priors: Priors, *, crossed: bool) -> float:
     Examples
     --------
     >>> from labelvalue.model.catalogue import get_model
-    >>> 0.5 < prior_sd_of_log_elasticity(get_model("power_law").priors, crossed=False) < 3
+    >>> 0.5 < prior_sd_of_log_elasticity(get_model("power_law").priors, crossed=0) < 3
     True
     """
     rng = np.random.default_rng(20_000)
     size = 20_000
     value = draw_prior(priors["elasticity_mean"], size, rng)
-    scales = ["elasticity_spread"] + ["elasticity_between"] * (2 if crossed else 0)
+    scales = ["elasticity_spread"] + ["elasticity_between"] * crossed
     for name in scales:
         value = value + draw_prior(priors[name], size, rng) * rng.standard_normal(size)
     return float(value.std())
@@ -117,15 +119,13 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     --------
     >>> shape_surprise(model, posterior, observations, 1)  # doctest: +SKIP
     """
-    from labelvalue.model.posterior import log_ratio
-
     rng = np.random.default_rng(random_seed)
     flat = posterior.stack(sample=(names.CHAIN, names.DRAW))
     picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
     flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
-    ratio = log_ratio(flat, observations, observations[names.LABELS], observations[names.OTHER_LABELS])
+    ratio = observed_ratio(flat, observations)
     mean = np.log(flat[names.ERROR_REFERENCE]) + model.curve(ratio, flat)
-    steeper = np.log(flat[names.CURVE_ELASTICITY] / TYPICAL_ELASTICITY)
+    steeper = log_steepness(signed_log(flat[names.CURVE_ELASTICITY])) - np.log(TYPICAL_ELASTICITY)
     discrepancy = np.exp(
         flat["discrepancy_mean"]
         + flat["discrepancy_power"] * steeper
@@ -217,11 +217,10 @@ def flag_slices(
     --------
     >>> flag_slices(model, posterior, observations, 1)  # doctest: +SKIP
     """
-    slices, learners = observations[names.SLICE].values, observations[names.LEARNER].values
-    crossed = len(set(slices)) > 1 and len(set(learners)) > 1
-    prior_sd = prior_sd_of_log_elasticity(model.priors, crossed=crossed)
-    impact = posterior[names.CURVE_ELASTICITY] * posterior[names.ERROR_REFERENCE]
-    width = xr.apply_ufunc(np.log, impact).std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
+    slices = observations[names.SLICE].values
+    prior_sd = prior_sd_of_log_elasticity(model.priors, len(crossed_dims(observations)))
+    log_impact = signed_log(posterior[names.CURVE_ELASTICITY]) + np.log(posterior[names.ERROR_REFERENCE])
+    width = log_impact.std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
     finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
     surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
     rise = rise_surprise(posterior, observations) if finite else surprise
@@ -269,4 +268,37 @@ def composition_note(observations: xr.Dataset) -> str:
     return (
         "labels and other_labels grow in proportion in all runs: the worth of other slices' labels (transfer) is "
         "an assumption only; runs whose composition varies would identify it"
+    )
+
+
+def strategy_note(observations: xr.Dataset) -> str:
+    """Name the slices whose runs never chose labels at random, so that a strategy's worth there comes from the group.
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    str
+        A note, empty where every slice has random runs.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> strategy_note(observe(fake_runs(seed=1)))
+    ''
+    """
+    used = observations["used"] > 0
+    chosen = (observations["strategy_code"] > 0) & used
+    random = (used & ~chosen).any(("knot", "slot"))
+    without = chosen.any(("knot", "slot")) & ~random
+    found = list(dict.fromkeys(observations[names.SLICE].values[without.values].astype(str).tolist()))
+    if not found:
+        return ""
+    return (
+        f"no run of slice {', '.join(map(repr, found))} chose labels at random: what its strategy is worth there comes "
+        "from the group"
     )

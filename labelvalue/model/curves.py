@@ -1,10 +1,7 @@
-"""The arithmetic of learning curves, written once.
+"""The arithmetic of elasticities and of effective labels, written once.
 
 Every function here runs on floats, on NumPy arrays, on :class:`xarray.DataArray` posteriors and on
 PyTensor variables, so that the model that is fitted and the forecast made from it cannot disagree.
-
-A curve is anchored at a *reference* size inside the data. Its parameters there are things a person can
-be asked about: the error, its elasticity, and the share of it that labels never remove.
 """
 
 from __future__ import annotations
@@ -45,69 +42,100 @@ def namespace(*values: Any) -> ModuleType:
     return np
 
 
-def power_law(log_ratio: Any, elasticity: Any, floor_share: Any) -> Any:
-    r"""Log of the error relative to the error at the reference size, for a power law with a floor.
-
-    .. math:: \log\left(\phi + (1-\phi)\,r^{-e/(1-\phi)}\right)
-
-    so that the slope at :math:`\log r = 0` is :math:`-e` whatever the floor.
-
-    Parameters
-    ----------
-    log_ratio : float, array, DataArray or tensor
-        Natural logarithm of effective labels over effective labels at the reference size.
-    elasticity : same kinds, broadcastable
-        Elasticity :math:`e` at the reference size, > 0 (unitless).
-    floor_share : same kinds, broadcastable
-        Share :math:`\phi` of the reference error that stays for ever, 0 < φ < 1.
-
-    Returns
-    -------
-    same kind as the inputs
-        Log error ratio, 0 at the reference size.
-
-    References
-    ----------
-    Cortes, Jackel, Solla, Vapnik and Denker (1993), "Learning curves: asymptotic values and rate of
-    convergence", NeurIPS 6, in the anchored form used here.
-
-    Examples
-    --------
-    >>> float(power_law(0.0, 0.3, 0.5)) == 0.0
-    True
-    >>> round(float(np.exp(power_law(50.0, 0.3, 0.5))), 3)
-    0.5
-    """
-    xp = namespace(log_ratio, elasticity, floor_share)
-    reducible = 1.0 - floor_share
-    return xp.log1p(reducible * xp.expm1(-elasticity * log_ratio / reducible))
+SLIGHT_ELASTICITY = 0.004
+"""Elasticity at which the link from an unbounded level bends from the logarithm through 0 to negative values."""
 
 
-def power_law_elasticity(log_ratio: Any, elasticity: Any, floor_share: Any) -> Any:
-    """Elasticity of a power law with a floor at another size than the reference.
+def signed_exp(level: Any) -> Any:
+    """Turn an unbounded level into an elasticity: its exponential, continued through 0 into rising curves.
+
+    ``exp(level)`` for all but the slightest elasticities, and mirrored below the level where it falls under
+    ``SLIGHT_ELASTICITY``, so that a curve that rises with labels has a negative elasticity and forecasts no gain.
 
     Parameters
     ----------
-    log_ratio : float, array, DataArray or tensor
-        Natural logarithm of effective labels over effective labels at the reference size.
-    elasticity : same kinds, broadcastable
-        Elasticity at the reference size, > 0.
-    floor_share : same kinds, broadcastable
-        Share of the reference error that stays for ever, 0 < φ < 1.
+    level : float, array, DataArray or tensor
+        Unbounded.
 
     Returns
     -------
-    same kind as the inputs
-        Elasticity with respect to effective labels at ``log_ratio`` (unitless, ≥ 0).
+    same kind
+        Elasticity (unitless).
 
     Examples
     --------
-    >>> round(float(power_law_elasticity(0.0, 0.3, 0.5)), 6)
-    0.3
+    >>> round(float(signed_exp(np.log(0.2))), 3), float(signed_exp(np.log(SLIGHT_ELASTICITY)))
+    (0.2, 0.0)
     """
-    xp = namespace(log_ratio, elasticity, floor_share)
-    reducible = 1.0 - floor_share
-    return elasticity * xp.exp(-elasticity * log_ratio / reducible - power_law(log_ratio, elasticity, floor_share))
+    xp = namespace(level)
+    return xp.exp(level) - SLIGHT_ELASTICITY**2 * xp.exp(-level)
+
+
+def signed_log(elasticity: Any) -> Any:
+    """Turn an elasticity back into its level: the inverse of :func:`signed_exp`.
+
+    Parameters
+    ----------
+    elasticity : float, array, DataArray or tensor
+        Unitless, of any sign.
+
+    Returns
+    -------
+    same kind
+        Unbounded level, the logarithm of all but the slightest elasticities.
+
+    Examples
+    --------
+    >>> round(float(signed_log(signed_exp(-7.0))), 6)
+    -7.0
+    """
+    xp = namespace(elasticity)
+    return xp.arcsinh(elasticity / (2.0 * SLIGHT_ELASTICITY)) + np.log(SLIGHT_ELASTICITY)
+
+
+def log_steepness(level: Any) -> Any:
+    """Log of how steep a curve is, whichever way it goes: smooth in the level and never minus infinity.
+
+    Parameters
+    ----------
+    level : float, array, DataArray or tensor
+        Unbounded, as for :func:`signed_exp`.
+
+    Returns
+    -------
+    same kind
+        About the log of the elasticity's magnitude; at least that of twice the slightest.
+
+    Examples
+    --------
+    >>> round(float(np.exp(log_steepness(np.log(0.2)))), 3)
+    0.2
+    """
+    xp = namespace(level)
+    above = abs(level - np.log(SLIGHT_ELASTICITY))
+    return np.log(SLIGHT_ELASTICITY) + above + xp.log1p(xp.exp(-2.0 * above))
+
+
+def softplus(x: Any) -> Any:
+    """Smooth ``max(0, x)``: ``log(1 + exp(x))`` without overflow.
+
+    Parameters
+    ----------
+    x : float, array, DataArray or tensor
+        Any.
+
+    Returns
+    -------
+    same kind
+        ≥ 0.
+
+    Examples
+    --------
+    >>> float(softplus(800.0))
+    800.0
+    """
+    xp = namespace(x)
+    return 0.5 * (x + abs(x)) + xp.log1p(xp.exp(-abs(x)))
 
 
 def _soft_log1p(x: Any) -> Any:

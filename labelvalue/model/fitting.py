@@ -18,8 +18,9 @@ from labelvalue import names
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.label_noise import set_evaluation_noise
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice
+from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
@@ -34,6 +35,8 @@ def fit(
     *,
     priors: Mapping[str, Prior] | None = None,
     labels_now: Mapping[str, int] | None = None,
+    classes: int = 2,
+    evaluation_noise: float | Prior | Mapping[str, float | Prior] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
     tune: int = 1000,
@@ -45,14 +48,20 @@ def fit(
     Parameters
     ----------
     runs : xarray.Dataset
-        Runs table with dim ``run``, from :func:`labelvalue.read_runs` or :func:`labelvalue.simulate_runs`; of one
-        suite and one strategy.
+        Runs table with dim ``run``, from :func:`labelvalue.read_runs` or :func:`labelvalue.simulate_runs`. Several
+        learners or suites are dims of the fit; strategies get an efficiency against random; ``label_noise`` of
+        training sets costs effective labels.
     model : str or Model
         Name of an installed model, or the object.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
     labels_now : mapping of str to int, optional
         Current labels of slices (≥ 0), where they are not the largest observed.
+    classes : int
+        Number of classes that labels tell apart, ≥ 2; matters only where labels are noisy.
+    evaluation_noise : float, Prior, mapping of str to either, optional
+        Share of wrong labels in the evaluation sets, for all slices or by slice; a ``logitnormal`` prior where it is not
+        known exactly. All errors of the fit are then those against true labels.
     random_seed : int
         Seed of everything random, here and in forecasts from the fit.
     draws : int
@@ -72,7 +81,7 @@ def fit(
     Raises
     ------
     ValueError
-        If the runs mix suites or strategies, a name is unknown, or a number is out of range.
+        If a name is unknown, a number is out of range, or labels are so noisy that they carry no information.
     TypeError
         If ``runs`` is not a runs table.
 
@@ -90,7 +99,8 @@ def fit(
     settings = _settings(draws, tune, chains, random_seed)
     chosen = get_model(model)
     chosen = dataclasses.replace(chosen, priors=chosen.priors.replace(priors or {}))
-    observations = observe(runs)
+    observations = observe(runs, _classes(classes, runs))
+    observations = set_evaluation_noise(observations, evaluation_noise)
     now = _labels_now(labels_now, observations)
     _say(
         progress, f"fitting {chosen.name}: {runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves; compiling"
@@ -100,9 +110,7 @@ def fit(
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
     _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
-    posterior = posterior[
-        [v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_of_slice", "_of_learner"))]
-    ]
+    posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]]
     flags = checks.flag_slices(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
     judged = _judge_flags(dataclasses.replace(diagnostics, flags=flags))
@@ -135,13 +143,18 @@ def _check_runs(runs: xr.Dataset) -> None:
             f"runs must be a runs table (xarray.Dataset with dim 'run'), got {type(runs).__name__}; "
             "make one with labelvalue.read_runs or labelvalue.simulate_runs"
         )
-    for column in (names.SUITE, names.STRATEGY):
-        found = sorted(set(runs[column].values.astype(str)))
-        if len(found) > 1:
-            raise ValueError(
-                f"the runs hold several values of {column!r}: {', '.join(found)}; a fit takes one. "
-                f"Fix: keep one, for example runs.isel(run=runs[{column!r}].values == {found[0]!r})"
-            )
+
+
+def _classes(classes: int, runs: xr.Dataset) -> int:
+    if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
+        raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
+    worst = float(runs[names.LABEL_NOISE].max()) if bool(runs[names.LABEL_NOISE].notnull().any()) else 0.0
+    if worst >= (classes - 1.0) / classes:
+        raise ValueError(
+            f"label_noise {worst:g}: with {classes} classes, labels carry no information from "
+            f"{(classes - 1.0) / classes:g} on. Fix: give the number of classes, such as fit(runs, classes=10)"
+        )
+    return int(classes)
 
 
 def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr.DataArray:
@@ -185,7 +198,7 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
     notes = list(json.loads(runs.attrs.get(names.NOTES, "[]")))
     if observations.sizes[CURVE] == 1:
         notes.append("no pooling possible: there is one curve, so the group level is the prior's")
-    return [*notes, *filter(None, [checks.composition_note(observations)])]
+    return [*notes, *filter(None, [checks.composition_note(observations), checks.strategy_note(observations)])]
 
 
 def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
@@ -245,30 +258,30 @@ def assemble(
             names.LABELS_NOW: now,
             names.OTHER_LABELS_NOW: _other_labels_now(observations),
             names.ONE_RUN_VARIANCE: _one_run_variance(observations),
-            names.SHARED: observations["shared"].where(observations["used"] > 0).max(("knot", "slot")).fillna(0.0),
+            names.SHARED: 1.0 - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
         }
     )
     position = by_slice(position, observations)
     named = by_slice(posterior, observations)
-    named = named.assign(at_now(named, position, model).data_vars)
+    created = {
+        "sampler": sampling.SAMPLER,
+        "random_seed": settings.random_seed,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in LIBRARIES},
+        "runs_sha256": runs_digest(runs),
+        "source": runs.attrs.get(names.SOURCE, ""),
+        "metric": runs.attrs.get(names.METRIC, ""),
+        "upper": str(runs.attrs.get(names.UPPER, 1.0)),
+        "learners": list(dict.fromkeys(observations[names.LEARNER].values.astype(str).tolist())),
+        "suites": list(dict.fromkeys(observations[names.SUITE].values.astype(str).tolist())),
+        names.STRATEGIES: observations.attrs[names.STRATEGIES],
+        names.CLASSES: observations.attrs[names.CLASSES],
+        "notes": notes,
+    }
+    named = named.assign(at_now(named, position, model, walks_of(created)).data_vars)
     named.attrs = {}
     tree = xr.DataTree.from_dict({names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs})
-    tree.attrs = {
-        "settings": json.dumps(
-            {
-                "sampler": sampling.SAMPLER,
-                "random_seed": settings.random_seed,
-                "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "versions": {name: version(name) for name in LIBRARIES},
-                "runs_sha256": runs_digest(runs),
-                "source": runs.attrs.get(names.SOURCE, ""),
-                "metric": runs.attrs.get(names.METRIC, ""),
-                "upper": str(runs.attrs.get(names.UPPER, 1.0)),
-                "learners": list(dict.fromkeys(observations[names.LEARNER].values.astype(str).tolist())),
-                "notes": notes,
-            }
-        )
-    }
+    tree.attrs = {"settings": json.dumps(created)}
     return Fit(tree=tree, model=model, diagnostics=diagnostics)
 
 

@@ -16,7 +16,7 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
     Parameters
     ----------
     data : mapping of str to tensor or DataArray
-        ``sampling_variance``, ``rounding``, ``shared``, ``runs`` and ``log_total_ratio``, dims (curve, knot, slot).
+        ``sampling_variance``, ``rounding``, ``set_weight``, ``runs`` and ``log_total_ratio``, dims (curve, knot, slot).
     churn : same kinds, scalar
         Share of the evaluation sampling that differs between runs on one evaluation set, in (0, 1).
     training_sd : same kinds, broadcastable over curves
@@ -31,11 +31,11 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
 
     Examples
     --------
-    >>> data = dict(sampling_variance=1.0, rounding=0.0, shared=0.0, runs=2.0, log_total_ratio=0.0)
+    >>> data = dict(sampling_variance=1.0, rounding=0.0, set_weight=1.0, runs=2.0, log_total_ratio=0.0)
     >>> float(run_variance(data, 0.5, 0.2, 1.0))
     1.02
     """
-    sampling = data["sampling_variance"] * (1.0 - data["shared"] * (1.0 - churn))
+    sampling = data["sampling_variance"] * (churn + data["set_weight"] * (1.0 - churn))
     decay = training_decay * data["log_total_ratio"]
     training = training_sd**2 * namespace(decay).exp(-decay) / data["runs"]
     return sampling + training + data["rounding"]

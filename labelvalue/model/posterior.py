@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import log_effective_labels, own_share
+from labelvalue.model.cells import CURVE_KEYS
+from labelvalue.model.curves import own_share
+from labelvalue.model.effective import log_ratio
 from labelvalue.model.observations import CURVE
 from labelvalue.model.specification import Model
+from labelvalue.model.walk import Walks, strays
 
 
 def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
-    """Turn dim ``curve`` into ``slice`` and, where there are several learners, ``learner``.
+    """Turn dim ``curve`` into ``slice`` and, where there are several, ``learner`` and ``suite``.
 
     Parameters
     ----------
@@ -34,40 +40,59 @@ def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
     >>> by_slice(seen[["reference_labels"]], seen).sizes["slice"]
     4
     """
-    if CURVE not in values.dims:
-        return values
-    slices = observations[names.SLICE].values
-    learners = observations[names.LEARNER].values
-    plain = values.drop_vars([CURVE, names.SLICE, names.LEARNER], errors="ignore")
-    if len(set(learners)) == 1:
-        return plain.rename({CURVE: names.SLICE}).assign_coords({names.SLICE: slices})
-    shape = {names.SLICE: list(dict.fromkeys(slices)), names.LEARNER: list(dict.fromkeys(learners))}
-    count = (len(shape[names.SLICE]), len(shape[names.LEARNER]))
+    every = {key: list(dict.fromkeys(observations[key].values)) for key in CURVE_KEYS}
+    kept = {key: found for key, found in every.items() if key == names.SLICE or len(found) > 1}
+    counts = tuple(len(found) for found in kept.values())
 
     def unstack(variable: xr.DataArray) -> xr.DataArray:
         if CURVE not in variable.dims:
-            return variable
+            return variable.drop_vars([*CURVE_KEYS, CURVE], errors="ignore")
         axis = variable.dims.index(CURVE)
-        parts = variable.shape[:axis] + count + variable.shape[axis + 1 :]
-        dims = (*variable.dims[:axis], names.SLICE, names.LEARNER, *variable.dims[axis + 1 :])
+        parts = variable.shape[:axis] + counts + variable.shape[axis + 1 :]
+        dims = (*variable.dims[:axis], *kept, *variable.dims[axis + 1 :])
         coords = {name: c for name, c in variable.coords.items() if CURVE not in c.dims}
         return xr.DataArray(variable.values.reshape(parts), dims=dims, coords=coords)
 
-    unstacked = xr.Dataset({name: unstack(v) for name, v in plain.data_vars.items()}, attrs=values.attrs)
-    return unstacked.assign_coords({name: np.array(v, dtype=object) for name, v in shape.items()})
+    unstacked = xr.Dataset({name: unstack(v) for name, v in values.data_vars.items()}, attrs=values.attrs)
+    coords = {key: np.array(found, dtype=object) for key, found in kept.items() if key in unstacked.dims}
+    return unstacked.assign_coords(coords)
 
 
-def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Log effective labels at a size over those at the reference.
+def walks_of(settings: Mapping[str, Any]) -> Walks:
+    """Say whose walks the forecasts of a fit draw.
 
     Parameters
     ----------
+    settings : mapping
+        ``random_seed`` and ``learners`` of a fit.
+
+    Returns
+    -------
+    Walks
+        Theirs.
+
+    Examples
+    --------
+    >>> walks_of({"random_seed": 1, "learners": ["tree"]}).learner
+    'tree'
+    """
+    learners = settings["learners"]
+    return Walks(settings["random_seed"], learners[0] if len(learners) == 1 else "")
+
+
+def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, walks: Walks) -> xr.DataArray:
+    """Log of the expected error of every draw, shape discrepancy included.
+
+    Parameters
+    ----------
+    log_ratio : xarray.DataArray
+        Log of effective labels over those at the reference size.
     parameters : xarray.Dataset
-        Posterior; ``transfer`` is read where it exists.
-    position : xarray.Dataset
-        ``reference_labels`` and ``reference_other_labels`` by slice (and learner).
-    labels, other : xarray.DataArray
-        Labels of the slice and of all other slices.
+        Curve parameters, dims chain, draw, slice (and learner, suite).
+    model : Model
+        Gives the curve.
+    walks : Walks
+        Whose walks.
 
     Returns
     -------
@@ -78,26 +103,32 @@ def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
-    >>> at = fit.position["reference_labels"], fit.position["reference_other_labels"]
-    >>> float(abs(log_ratio(fit.posterior, fit.position, *at)).max())
-    0.0
+    >>> at = log_error_at(0.0 * fit.posterior["floor_share"], fit.posterior, fit.model, Walks(1))
+    >>> bool(np.allclose(np.exp(at), fit.posterior["error_reference"]))
+    True
     """
-    worth = parameters.get(names.TRANSFER, 0.0)
-    reference = position[names.REFERENCE_LABELS], position[names.REFERENCE_OTHER_LABELS]
-    return log_effective_labels(labels, other, worth) - log_effective_labels(*reference, worth)
+    log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
+    astray = np.log(2.0) * parameters[names.DISCREPANCY] * strays(walks, log_ratio)
+    return np.log(parameters[names.ERROR_REFERENCE]) + model.curve(log_ratio, parameters) + astray
 
 
-def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model) -> xr.Dataset:
+STEP = 1e-4
+"""Half the step, in log labels, over which the elasticity at now is taken."""
+
+
+def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Walks) -> xr.Dataset:
     """Derive the promised posterior variables at each slice's current labels.
 
     Parameters
     ----------
     parameters : xarray.Dataset
-        Sampled curve parameters by slice (and learner).
+        Sampled curve parameters by slice (and learner, suite).
     position : xarray.Dataset
-        ``labels_now``, ``other_labels_now`` and the reference labels by slice (and learner).
+        ``labels_now``, ``other_labels_now`` and the reference labels by slice (and learner, suite).
     model : Model
-        Gives curve and slope.
+        Gives the curve.
+    walks : Walks
+        Whose walks, where now lies beyond the reference size.
 
     Returns
     -------
@@ -108,14 +139,16 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model) -> xr.Dat
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
-    >>> sorted(at_now(fit.posterior, fit.position, fit.model).data_vars)
+    >>> sorted(at_now(fit.posterior, fit.position, fit.model, Walks(1)).data_vars)
     ['elasticity', 'error_now', 'floor', 'impact']
     """
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
     ratio = log_ratio(parameters, position, now, other)
-    error = parameters[names.ERROR_REFERENCE] * np.exp(model.curve(ratio, parameters))
+    log_error = log_error_at(ratio, parameters, model, walks)
+    before, after = (log_error_at(ratio + step, parameters, model, walks) for step in (-STEP, STEP))
+    error = np.exp(log_error)
     worth = parameters.get(names.TRANSFER, 0.0)
-    elasticity = model.slope(ratio, parameters) * own_share(now, other, worth)
+    elasticity = (before - after) / (2.0 * STEP) * own_share(now, other, worth)
     derived = {
         names.ERROR_NOW: error,
         names.ELASTICITY: elasticity,

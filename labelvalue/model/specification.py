@@ -31,10 +31,13 @@ class Model:
     curve : callable
         ``curve(log_ratio, parameters) -> log error relative to the reference``: plain arithmetic on floats, tensors
         and DataArrays; ``parameters`` maps names of the posterior's variables to values.
-    slope : callable
-        ``slope(log_ratio, parameters) -> elasticity with respect to effective labels``.
     floor_share : callable
         ``floor_share(parameters) -> share of the error at the reference size that stays for ever``.
+    parameters : callable
+        ``parameters(levels, power) -> mapping`` of curve parameters by name, from levels that the group's
+        ``{stem}_mean`` and ``{stem}_spread`` describe: how a curve is drawn from the population.
+    stems : tuple of str
+        The levels that it takes.
 
     Examples
     --------
@@ -48,5 +51,6 @@ class Model:
     priors: Priors
     build: Callable[[xr.Dataset, Priors], pm.Model]
     curve: Callable[[Any, Any], Any]
-    slope: Callable[[Any, Any], Any]
     floor_share: Callable[[Any], Any]
+    parameters: Callable[..., dict[str, Any]]
+    stems: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The curve is one function on floats, tensors and DataArrays, and means what it says."""
+"""Elasticities and effective labels are one function on floats, tensors and DataArrays, and mean what they say."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from hypothesis import strategies as st
 
 from labelvalue.model.curves import (
     HALF_LABEL,
+    SLIGHT_ELASTICITY,
     log_effective_labels,
+    log_steepness,
     own_share,
-    power_law,
-    power_law_elasticity,
+    signed_exp,
+    signed_log,
+    softplus,
 )
 
-ELASTICITY = st.floats(1e-3, 3.0)
-FLOOR = st.floats(1e-3, 0.95)
-RATIO = st.floats(-6.0, 10.0)
+LEVEL = st.floats(-11.0, 3.0)
 COUNT = st.integers(0, 10**7).map(float)
 TRANSFER = st.floats(-0.5, 1.5)
 
-POINTS = np.array([[-4.0, 0.2, 0.3], [0.0, 0.6, 0.01], [0.7, 1.4, 0.8], [6.0, 0.05, 0.5]]).T
+LEVELS = np.array([[-9.0, -5.5, -3.0, 0.4]])
 
 
 @pytest.mark.parametrize(
     ("function", "points"),
     [
-        (power_law, POINTS),
-        (power_law_elasticity, POINTS),
+        (signed_exp, LEVELS),
+        (signed_log, LEVELS / 10),
+        (log_steepness, LEVELS),
+        (softplus, LEVELS),
         (log_effective_labels, np.array([[0.0, 50.0, 0.2], [10.0, 0.0, 0.3], [7.0, 90.0, -0.3], [5.0, 20.0, 0.1]]).T),
         (own_share, np.array([[0.0, 50.0, 0.2], [10.0, 0.0, 0.3], [7.0, 90.0, -0.3], [5.0, 20.0, 0.1]]).T),
     ],
@@ -40,7 +43,9 @@ def test_same_on_floats_arrays_tensors_and_dataarrays(function, points):
     arrays = function(*points)
     inputs = [pt.dvector() for _ in points]
     tensors = function(*inputs).eval(dict(zip(inputs, points, strict=True)))
-    mixed = function(points[0], *inputs[1:]).eval(dict(zip(inputs[1:], points[1:], strict=True)))
+    mixed = arrays if len(points) == 1 else function(points[0], *inputs[1:]).eval(
+        dict(zip(inputs[1:], points[1:], strict=True))
+    )
     labelled = function(*(xr.DataArray(row, dims="draw") for row in points))
     assert isinstance(labelled, xr.DataArray)
     assert labelled.dims == ("draw",)
@@ -48,44 +53,33 @@ def test_same_on_floats_arrays_tensors_and_dataarrays(function, points):
         np.testing.assert_allclose(other, one_by_one, rtol=1e-13, atol=1e-14)
 
 
-def test_the_power_law_is_the_textbook_formula():
-    ratio, elasticity, floor = POINTS[:, [0, 2]]
-    textbook = floor + (1 - floor) * np.exp(ratio) ** (-elasticity / (1 - floor))
-    np.testing.assert_allclose(np.exp(power_law(ratio, elasticity, floor)), textbook, rtol=1e-12)
+@given(LEVEL)
+def test_the_signed_exponential_has_an_inverse(level):
+    assert signed_log(signed_exp(level)) == pytest.approx(level, abs=1e-9)
 
 
-@given(ELASTICITY, FLOOR)
-def test_at_the_reference_the_value_is_one_and_the_slope_the_elasticity(elasticity, floor):
-    step = 1e-5
-    assert power_law(0.0, elasticity, floor) == 0.0
-    assert power_law_elasticity(0.0, elasticity, floor) == pytest.approx(elasticity)
-    ends = power_law(step, elasticity, floor), power_law(-step, elasticity, floor)
-    assert (ends[1] - ends[0]) / (2 * step) == pytest.approx(elasticity, rel=1e-5)
+@given(LEVEL, LEVEL)
+def test_a_higher_level_is_a_higher_elasticity(one, two):
+    low, high = sorted((one, two))
+    assert signed_exp(low) <= signed_exp(high)
 
 
-@given(RATIO, ELASTICITY, FLOOR)
-def test_slope_is_the_numeric_derivative(ratio, elasticity, floor):
-    step = 1e-4
-    slope = (power_law(ratio - step, elasticity, floor) - power_law(ratio + step, elasticity, floor)) / (2 * step)
-    assert power_law_elasticity(ratio, elasticity, floor) == pytest.approx(slope, rel=1e-4, abs=1e-8)
+@given(st.floats(-4.0, 3.0))
+def test_all_but_slight_elasticities_are_exponentials(level):
+    assert signed_exp(level) == pytest.approx(np.exp(level), rel=0.06)
+    assert log_steepness(level) == pytest.approx(level, abs=0.06)
 
 
-@given(RATIO, RATIO, ELASTICITY, FLOOR)
-def test_monotone_and_above_the_floor(one, two, elasticity, floor):
-    fewer, more = sorted((one, two))
-    assert power_law(more, elasticity, floor) <= power_law(fewer, elasticity, floor)
-    assert np.exp(power_law(more, elasticity, floor)) >= floor * (1 - 1e-12)
+@given(st.floats(0.0, 5.0))
+def test_rising_curves_mirror_falling_ones(away):
+    middle = np.log(SLIGHT_ELASTICITY)
+    assert signed_exp(middle - away) == pytest.approx(-signed_exp(middle + away), rel=1e-9, abs=1e-15)
+    assert log_steepness(middle - away) == pytest.approx(log_steepness(middle + away))
 
 
-@given(st.floats(0.2, 3.0), FLOOR)
-def test_labels_without_end_leave_the_floor(elasticity, floor):
-    assert np.exp(power_law(1e4, elasticity, floor)) == pytest.approx(floor)
-
-
-@given(RATIO, ELASTICITY)
-def test_without_a_floor_it_is_a_plain_power_law(ratio, elasticity):
-    lost = 1e-13 * np.exp(elasticity * ratio)  # what a floor of 1e-13, or a rounding, makes of small errors
-    assert power_law(ratio, elasticity, 1e-13) == pytest.approx(-elasticity * ratio, abs=2 * lost + 1e-9)
+@given(st.floats(-700.0, 700.0))
+def test_softplus_is_the_logarithm_of_one_plus_the_exponential(x):
+    assert softplus(x) == pytest.approx(np.logaddexp(0.0, x), rel=1e-12)
 
 
 @given(COUNT, COUNT, TRANSFER)

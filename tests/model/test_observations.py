@@ -8,8 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
-from scipy.special import digamma, polygamma
+from scipy.special import polygamma
 
 from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe
 from labelvalue.observe import read_runs
@@ -18,7 +17,7 @@ from labelvalue.observe import read_runs
 def used(seen: xr.Dataset) -> pd.DataFrame:
     """The cells of a layout that exist, as a table."""
     columns = [n for n, v in seen.data_vars.items() if "slot" in v.dims]
-    frame = seen[columns].drop_vars(["slice", "learner"]).to_dataframe()
+    frame = seen[columns].drop_vars(["slice", "learner", "suite"]).to_dataframe()
     return frame[frame["used"] == 1].sort_values(["labels", "other_labels"])
 
 
@@ -27,9 +26,12 @@ def test_counts_are_summed_over_replicates(table):
     cells = used(seen)
     assert cells["labels"].tolist() == [100, 200]
     assert cells["runs"].tolist() == [2, 1]
-    np.testing.assert_allclose(cells["log_error"], digamma([50.5, 10.5]) - digamma([151, 101]))
-    np.testing.assert_allclose(cells["sampling_variance"], polygamma(1, [50.5, 10.5]) - polygamma(1, [151, 101]))
-    np.testing.assert_allclose(cells["rounding"], [2 / (12 * 50.5**2), 1 / (12 * 10.5**2)])
+    np.testing.assert_allclose(cells["log_error"], np.log([50.5 / 150.5, 10.5 / 100.5]))
+    # With two sizes the trend runs through both: the variance is that of the (nearly) observed rate.
+    level = (np.array([50, 10]) + 50) / (np.array([150, 100]) + 50 / np.array([50.5 / 150.5, 10.5 / 100.5]))
+    wrong = np.array([150, 100]) * level + 0.5
+    np.testing.assert_allclose(cells["sampling_variance"], polygamma(1, wrong) - polygamma(1, [151, 101]))
+    np.testing.assert_allclose(cells["rounding"], np.array([2, 1]) / (12 * wrong**2))
 
 
 def test_log_error_is_near_the_logarithm_of_the_share_and_its_variance_near_the_binomials(table):
@@ -38,15 +40,37 @@ def test_log_error_is_near_the_logarithm_of_the_share_and_its_variance_near_the_
     assert cells["sampling_variance"].item() == pytest.approx(0.7 / 300, rel=5e-3)
 
 
-@pytest.mark.parametrize("mean", [5, 20, 100])
-def test_pooling_many_small_counts_leaves_a_bias_far_below_their_noise(mean, table):
-    """Exactly, over all counts of a binomial; 0.6 / mean stands against a standard deviation of 1 / sqrt(mean)."""
-    trials = 2000
-    counts = np.arange(5 * mean)
-    cells = used(observe(table([("a", 10_000 + i, c, trials) for i, c in enumerate(counts)])))
-    weight = stats.binom.pmf(counts, trials, mean / trials) / cells["sampling_variance"]
-    bias = (weight * cells["log_error"]).sum() / weight.sum() - np.log(mean / trials)
-    assert abs(bias) < 0.6 / mean
+@pytest.mark.parametrize("mean", [3, 5, 20, 100])
+def test_pooling_many_small_counts_leaves_hardly_a_bias(mean, table):
+    """A cell that by chance has few wrong answers must not count for less: 400 cells of one true rate, eight times."""
+    rng, trials = np.random.default_rng(mean), 2000
+    found = []
+    for _ in range(8):
+        rows = [("a", 10_000 + i, c, trials) for i, c in enumerate(rng.binomial(trials, mean / trials, 400))]
+        cells = used(observe(table(rows)))
+        weight = 1.0 / cells["sampling_variance"]
+        found.append((weight * cells["log_error"]).sum() / weight.sum() - np.log(mean / trials))
+    standard_error = 1.0 / np.sqrt(mean * 3200)
+    assert abs(np.mean(found)) < 0.02 / mean + 4.0 * standard_error
+
+
+def test_a_strategy_and_a_noise_are_cells_of_their_own(table):
+    rows = [("a", 100, 30, 100, {"strategy": s, "label_noise": n}) for s in ("random", "margin") for n in (0.0, 0.2)]
+    seen = observe(table(rows))
+    cells = used(seen)
+    assert seen.attrs["strategies"] == ["random", "margin"]
+    assert sorted(zip(cells["strategy_code"], cells["label_noise"], strict=True)) == [
+        (0, 0), (0, 0.2), (1, 0), (1, 0.2),
+    ]  # fmt: skip
+
+
+def test_label_noise_that_is_not_known_counts_as_none(table):
+    assert (used(observe(table([("a", 100, 30, 100)])))["label_noise"] == 0).all()
+
+
+def test_suites_are_curves(table):
+    seen = observe(table([("a", 100, 30, 100, {"suite": s}) for s in ("holdout", "shifted")]))
+    assert seen["suite"].values.tolist() == ["holdout", "shifted"]
 
 
 def test_other_composition_is_another_cell(table):
@@ -95,10 +119,11 @@ def test_padding_is_marked_and_harmless(table):
 def test_scatter_of_runs_on_sets_of_their_own_is_about_the_cells_mean(table):
     errors = np.array([30, 20, 25])
     cells = used(observe(table([("a", 100, e, 100) for e in errors])))
-    level = (errors.sum() + 0.5) / (300 + 1.0)
+    level = 75.5 / 300.5
+    level = (75 + 50) / (300 + 50 / level)
     assert cells["scatter"].item() == pytest.approx((((errors / 100 - 0.25) / level) ** 2).sum())
     assert cells["scatter_df"].item() == 2
-    assert cells["shared"].item() == 0
+    assert cells[["set_weight", "apart"]].values.tolist() == [[1, 1]]
 
 
 def test_scatter_of_runs_on_shared_sets_is_about_the_sets_mean(table):
@@ -106,26 +131,34 @@ def test_scatter_of_runs_on_shared_sets_is_about_the_sets_mean(table):
     rows = [("a", 100, e, 100, {"evaluation_set": s}) for s, errors in by_set.items() for e in errors]
     rows += [("a", 200, 9, 100, {"evaluation_set": "u"}), ("a", 200, 8, 100, {"evaluation_set": "v"})]
     cells = used(observe(table(rows)))
-    level = (134 + 0.5) / (400 + 1.0)
+    level = 134.5 / 400.5
+    level = (134 + 50) / (400 + 50 / level)  # the trend runs through both sizes
     squares = ((np.array([0.3, 0.2]) - 0.25) ** 2).sum() + ((np.array([0.44, 0.4]) - 0.42) ** 2).sum()
-    assert cells["shared"].tolist() == [1, 1]
+    assert cells[["set_weight", "apart"]].values.tolist() == [[0, 0], [0, 0]]
     assert cells["scatter"].tolist() == pytest.approx([squares / level**2, 0.0])
     assert cells["scatter_df"].tolist() == [2, 0]
 
 
 def test_a_set_that_is_used_once_is_not_shared(table):
     rows = [("a", n, 10, 100, {"evaluation_set": f"s{n}"}) for n in (100, 200)]
-    assert (observe(table(rows))["shared"] == 0).all()
+    assert (used(observe(table(rows)))["set_weight"] == 1).all()
+
+
+def test_a_set_that_one_sizes_replicates_share_counts_once_for_all_of_them(table):
+    rows = [("a", n, 10, 100, {"evaluation_set": f"s{n}"}) for n in (100, 200) for _ in range(3)]
+    cells = used(observe(table(rows)))
+    assert cells[["set_weight", "apart"]].values.tolist() == [[3, 0], [3, 0]]
+    assert cells["scatter_df"].tolist() == [2, 2]
 
 
 def test_sets_of_other_slices_with_the_same_name_are_other_sets(table):
     rows = [(s, 100, 10, 100, {"evaluation_set": "v"}) for s in "ab"]
-    assert (observe(table(rows))["shared"] == 0).all()
+    assert (used(observe(table(rows)))["set_weight"] == 1).all()
 
 
 def test_zero_errors_need_no_logarithm_of_zero(table):
     cells = used(observe(table([("a", n, 0, 100) for n in (100, 100, 200)])))
-    np.testing.assert_allclose(cells["log_error"], digamma(0.5) - digamma([201, 101]))
+    np.testing.assert_allclose(cells["log_error"], np.log([0.5 / 200.5, 0.5 / 100.5]))
     assert np.isfinite(cells.to_numpy(float)).all()
     assert (cells["scatter"] == 0).all()
 
@@ -171,9 +204,10 @@ def test_values_come_with_their_standard_errors():
     runs = read_runs(pd.DataFrame(rows, columns=["slice", "labels", "value", "stderr", "replicate"]), metric="rmse")
     seen = observe(runs)
     cells = used(seen)
-    relative = (0.09 + 0.16) / 2 / 4.5**2 / 2
-    np.testing.assert_allclose(cells["sampling_variance"], [relative, 0.01])
-    np.testing.assert_allclose(cells["log_error"], [np.log(4.5) - 0.5 * relative, np.log(3.0) - 0.005])
+    variance = np.array([(0.09 + 0.16) / 2 / 2, 0.09])
+    own = np.array([4.5, 3.0])  # the trend runs through both, so the level is the value itself
+    np.testing.assert_allclose(cells["sampling_variance"], variance / own**2)
+    np.testing.assert_allclose(cells["log_error"], np.log(own) + 0.5 * variance / own**2)
     np.testing.assert_allclose(cells["scatter"], [2 * (0.5 / 4.5) ** 2, 0.0])
     assert (cells["rounding"] > 0).all()
     assert np.isinf(seen.attrs["upper"])

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
 from labelvalue import names, testing
+from labelvalue.forecast import predict_error
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice, log_ratio
+from labelvalue.model.effective import log_ratio
+from labelvalue.model.posterior import at_now, by_slice, log_error_at, walks_of
+from labelvalue.observe import read_runs
 
 
 @pytest.fixture(scope="module")
 def fit():
     return testing.fake_fit(seed=1, draws=50)
-
-
-def error_at(fit, labels, other):
-    ratio = log_ratio(fit.posterior, fit.position, labels, other)
-    return fit.posterior[names.ERROR_REFERENCE] * np.exp(fit.model.curve(ratio, fit.posterior))
 
 
 @pytest.mark.parametrize("factor", [0.1, 1, 7])
@@ -31,17 +30,17 @@ def test_at_now_is_the_curve_and_its_derivative(factor, worth, fit, power_law):
         posterior = posterior.assign({names.TRANSFER: posterior[names.TRANSFER] * 0 + worth})
     now, other = fit.position[names.REFERENCE_LABELS] * factor, fit.position[names.REFERENCE_OTHER_LABELS]
     position = fit.position.assign({names.LABELS_NOW: now, names.OTHER_LABELS_NOW: other})
-    derived = at_now(posterior, position, power_law)
+    derived = at_now(posterior, position, power_law, walks_of(fit.settings))
 
     def error(labels):
         ratio = log_ratio(posterior, position, labels, other)
-        return posterior[names.ERROR_REFERENCE] * np.exp(power_law.curve(ratio, posterior))
+        return np.exp(log_error_at(ratio, posterior, power_law, walks_of(fit.settings)))
 
     step = 1e-4
     np.testing.assert_allclose(derived[names.ERROR_NOW], error(now))
     slope = (np.log(error(now * np.exp(step))) - np.log(error(now * np.exp(-step)))) / (2 * step)
-    np.testing.assert_allclose(derived[names.ELASTICITY], -slope, rtol=1e-5, atol=1e-12)
-    np.testing.assert_allclose(derived[names.IMPACT], -slope * error(now) / now, rtol=1e-5, atol=1e-12)
+    np.testing.assert_allclose(derived[names.ELASTICITY], -slope, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(derived[names.IMPACT], -slope * error(now) / now, rtol=1e-3, atol=1e-9)
     np.testing.assert_allclose(derived[names.FLOOR], posterior[names.ERROR_REFERENCE] * posterior[names.FLOOR_SHARE])
     assert all(v.dims == ("chain", "draw", "slice") for v in derived.data_vars.values())
 
@@ -49,13 +48,23 @@ def test_at_now_is_the_curve_and_its_derivative(factor, worth, fit, power_law):
 def test_at_the_reference_error_and_elasticity_are_the_parameters(fit):
     np.testing.assert_allclose(fit.posterior[names.ERROR_NOW], fit.posterior[names.ERROR_REFERENCE])
     alone = fit.posterior.assign({names.TRANSFER: fit.posterior[names.TRANSFER] * 0})
-    derived = at_now(alone, fit.position, fit.model)
-    np.testing.assert_allclose(derived[names.ELASTICITY], fit.posterior[names.CURVE_ELASTICITY])
+    derived = at_now(alone, fit.position, fit.model, walks_of(fit.settings))
+    np.testing.assert_allclose(derived[names.ELASTICITY], fit.posterior[names.CURVE_ELASTICITY], rtol=1e-6)
+
+
+def test_beyond_the_data_the_error_now_is_the_forecast_discrepancy_included(fit):
+    beyond = {str(name): int(8 * n) for name, n in zip(fit.slices, fit.position[names.REFERENCE_LABELS], strict=True)}
+    now = fit.position[names.REFERENCE_LABELS] * 8
+    position = fit.position.assign({names.LABELS_NOW: now})
+    derived = at_now(fit.posterior, position, fit.model, walks_of(fit.settings))
+    for name, labels in beyond.items():
+        forecast = predict_error(fit, [labels]).sel(slice=name).squeeze(drop=True)
+        np.testing.assert_allclose(derived[names.ERROR_NOW].sel(slice=name), forecast, rtol=1e-9)
 
 
 def test_a_slice_without_labels_is_finite(fit):
     position = fit.position.assign({names.LABELS_NOW: fit.position[names.LABELS_NOW] * 0})
-    derived = at_now(fit.posterior, position, fit.model)
+    derived = at_now(fit.posterior, position, fit.model, walks_of(fit.settings))
     assert all(np.isfinite(v).all() for v in derived.data_vars.values())
 
 
@@ -83,3 +92,14 @@ def test_values_of_the_whole_stay_as_they_are():
     seen = observe(testing.fake_runs(seed=1))
     whole = xr.Dataset({"churn": ("draw", np.arange(3.0))})
     xr.testing.assert_identical(by_slice(whole, seen), whole)
+
+
+def test_two_suites_are_a_dim_of_their_own():
+    runs = testing.fake_runs(seed=1, slices=("b", "a"))
+    frame = runs.to_dataframe()[["slice", "labels", "other_labels", "errors", "trials", "replicate"]]
+    seen = observe(read_runs(pd.concat([frame.assign(suite=s) for s in ("shifted", "holdout")], ignore_index=True)))
+    values = xr.Dataset({"x": ((CURVE,), np.arange(4.0)), "of_slice": ("slice", np.zeros(2))}, {"slice": ["a", "b"]})
+    named = by_slice(values, seen)
+    assert named["x"].dims == ("slice", "suite")
+    assert named["x"].sel(slice="b", suite="holdout").item() == 2.0
+    assert named["of_slice"].dims == ("slice",)

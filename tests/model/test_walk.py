@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelvalue.forecast.walk import HORIZON, KNOTS_PER_DOUBLING, paths, walk_at
+from labelvalue.model.walk import HORIZON, KNOTS_PER_DOUBLING, paths, walk_at
 
 SAMPLES = 20_000
 # Standard error of a variance is sqrt(2 / n) of it; five of them, over 12 comparisons, is one false alarm in 10^5.

@@ -7,13 +7,80 @@ from __future__ import annotations
 
 import zlib
 
-import numpy as np
+import dataclasses
 
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
 from labelvalue.model.noise import integrated_walk
 
 KNOTS_PER_DOUBLING = 2
+NEAR = 1e-3
+"""Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Walks:
+    """Whose walks are drawn.
+
+    Parameters
+    ----------
+    random_seed : int
+        Seed of the fit.
+    learner : str
+        The learner, where there is one and curves have no dim for it.
+
+    Examples
+    --------
+    >>> Walks(1).learner
+    ''
+    """
+
+    random_seed: int
+    learner: str = ""
+
+
+def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
+    """Each curve's own standard walk, read at the effective distance of each draw.
+
+    Suites share the walk of their slice and learner.
+
+    Parameters
+    ----------
+    walks : Walks
+        Whose.
+    log_ratio : xarray.DataArray
+        Log of effective labels over those at the reference size; dims of curves with coordinates, others such as sizes,
+        and chain and draw.
+
+    Returns
+    -------
+    xarray.DataArray
+        Same dims; 0 at and below the reference size.
+
+    Examples
+    --------
+    >>> ratio = xr.DataArray(np.full((2, 5, 1), 1.0), dims=("chain", "draw", "slice"), coords={"slice": ["fr"]})
+    >>> strays(Walks(1), ratio).shape
+    (2, 5, 1)
+    """
+    sample = (names.CHAIN, names.DRAW)
+    owners = [d for d in (names.SLICE, names.LEARNER) if d in log_ratio.dims]
+    rest = [d for d in log_ratio.dims if d not in (*sample, *owners)]
+    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *owners, *rest)
+    out = np.zeros(doublings.shape)
+    samples = doublings.sizes[names.CHAIN] * doublings.sizes[names.DRAW]
+    for index in np.ndindex(*(doublings.sizes[d] for d in owners)):
+        place = (slice(None), slice(None), *index)
+        distance = doublings.values[place].reshape(samples, -1)
+        if (distance > NEAR).any():
+            whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
+            level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
+            out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
+    return doublings.copy(data=out)
 
 
 def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,151 @@
+"""Effective labels: what a training set amounts to in labels of the slice, chosen at random and rightly labelled.
+
+Labels of other slices count for their transfer, labels that a strategy chose for its efficiency, and wrong labels
+take away from all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.curves import log_effective_labels
+from labelvalue.model.hierarchy import pooled, variable
+from labelvalue.model.label_noise import information_left
+from labelvalue.model.observations import CURVE
+from labelvalue.model.priors import Priors
+
+
+def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
+    """Log of effective labels over those at the reference size, where labels are random and as clean as they come.
+
+    Parameters
+    ----------
+    priors : Priors
+        Reads ``transfer_mean`` and ``transfer_spread`` where there are labels of other slices; ``efficiency_mean``,
+        ``efficiency_spread`` and ``efficiency_trend`` where there are several strategies; ``noise_cost`` where labels are
+        noisy.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+    data : dict of str to tensor
+        From :func:`labelvalue.model.hierarchy.observed_data`.
+
+    Returns
+    -------
+    tensor, dims (curve, knot, slot)
+        Natural logarithm.
+
+    References
+    ----------
+    Natarajan, Dhillon, Ravikumar and Tewari (2013), "Learning with noisy labels", NeurIPS 26, for the loss of
+    information, 1 − η·K/(K−1) of each label, squared in the number of labels.
+
+    Examples
+    --------
+    See :mod:`labelvalue.model.anchored`.
+    """
+    ratio = _own_and_other(priors, observations, data)
+    if len(observations.attrs[names.STRATEGIES]) > 1:
+        ratio = ratio + _strategy(priors, observations, data)
+    if bool((observations[names.LABEL_NOISE] > 0).any()):
+        cost = variable(names.NOISE_COST, priors[names.NOISE_COST])
+        ratio = ratio + cost * pt.log(information_left(data[names.LABEL_NOISE], observations.attrs[names.CLASSES]))
+    return ratio
+
+
+def _own_and_other(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
+    labels, reference = data[names.LABELS], data[names.REFERENCE_LABELS]
+    if not bool((observations[names.OTHER_LABELS] > 0).any()):
+        return log_effective_labels(labels, 0.0, 0.0) - pt.log(reference)[:, None, None]
+    worth = pm.Deterministic(names.TRANSFER, pooled(names.TRANSFER, priors, observations), dims=CURVE)
+    now = log_effective_labels(reference, data[names.REFERENCE_OTHER_LABELS], worth)
+    return log_effective_labels(labels, data[names.OTHER_LABELS], worth[:, None, None]) - now[:, None, None]
+
+
+def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
+    """Log efficiency of each cell's strategy at the cell's size; that of random is 0."""
+    dims = (CURVE, names.STRATEGY)
+    center = priors["efficiency_mean"]
+    mean = pm.Normal("efficiency_mean", center.center, center.spread, dims=names.STRATEGY)
+    spread = variable("efficiency_spread", priors["efficiency_spread"])
+    log_worth = mean + spread * pm.Normal("efficiency_deviation", 0.0, 1.0, dims=dims)
+    pm.Deterministic(names.EFFICIENCY, pt.exp(log_worth), dims=dims)
+    slope = priors[names.EFFICIENCY_TREND]
+    trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY)
+    farther = pt.log(data[names.LABELS] / data[names.REFERENCE_LABELS][:, None, None])
+    total: Any = 0.0
+    for place in range(len(observations.attrs[names.STRATEGIES]) - 1):
+        chosen = pt.eq(data["strategy_code"], place + 1.0)
+        total = total + chosen * (log_worth[:, place][:, None, None] + trend[place] * farther)
+    return total
+
+
+def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+    """Log effective labels at a size over those at the reference, of posterior draws; random and clean labels.
+
+    Parameters
+    ----------
+    parameters : xarray.Dataset
+        Posterior; ``transfer`` is read where it exists.
+    position : xarray.Dataset
+        ``reference_labels`` and ``reference_other_labels`` by slice (and learner, suite).
+    labels, other : xarray.DataArray
+        Labels of the slice and of all other slices.
+
+    Returns
+    -------
+    xarray.DataArray
+        Broadcast over draws and sizes.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> at = fit.position["reference_labels"], fit.position["reference_other_labels"]
+    >>> float(abs(log_ratio(fit.posterior, fit.position, *at)).max())
+    0.0
+    """
+    worth = parameters.get(names.TRANSFER, 0.0)
+    reference = position[names.REFERENCE_LABELS], position[names.REFERENCE_OTHER_LABELS]
+    return log_effective_labels(labels, other, worth) - log_effective_labels(*reference, worth)
+
+
+def observed_ratio(parameters: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
+    """Log effective labels of every cell over those at the reference, of posterior draws: strategy and noise included.
+
+    Parameters
+    ----------
+    parameters : xarray.Dataset
+        Draws with dim ``curve``.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims of the draws and curve, knot, slot.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_fit, fake_runs
+    >>> posterior = fake_fit(seed=1).posterior.rename(slice="curve").drop_vars("curve")
+    >>> observed_ratio(posterior, observe(fake_runs(seed=1))).sizes["curve"]
+    4
+    """
+    ratio = log_ratio(parameters, observations, observations[names.LABELS], observations[names.OTHER_LABELS])
+    farther = np.log(observations[names.LABELS].clip(min=0.5) / observations[names.REFERENCE_LABELS])
+    for place, name in enumerate(observations.attrs[names.STRATEGIES][1:], start=1):
+        chosen = observations["strategy_code"] == place
+        at = {names.STRATEGY: name}
+        worth = np.log(parameters[names.EFFICIENCY].sel(at, drop=True))
+        ratio = ratio + chosen * (worth + parameters[names.EFFICIENCY_TREND].sel(at, drop=True) * farther)
+    if names.NOISE_COST in parameters:
+        left = information_left(observations[names.LABEL_NOISE], observations.attrs[names.CLASSES])
+        ratio = ratio + parameters[names.NOISE_COST] * np.log(left)
+    return ratio

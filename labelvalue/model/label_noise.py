@@ -1,0 +1,178 @@
+"""Wrong labels: what they take from training sets, and what they add to measured errors.
+
+Labels are taken to be wrong uniformly: a share η of them is replaced by one of the K − 1 other classes at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.curves import softplus
+from labelvalue.model.observations import CURVE
+from labelvalue.model.priors import Prior
+from labelvalue.problems import did_you_mean
+
+CLEAN = -40.0
+"""Logit of the noise of labels without any: a share of 4e-18."""
+LEAST_EXCESS = 0.05
+"""Share of a measured error below which what noise leaves of it is bent smoothly to stay above 0."""
+
+
+def information_left(noise: Any, classes: int) -> Any:
+    """Share of information left in labels of which a share is wrong: 1 for none, 0 for labels at random.
+
+    Parameters
+    ----------
+    noise : float, array, DataArray or tensor
+        Share η of wrong labels, 0 ≤ η < (K − 1) / K.
+    classes : int
+        Number K of classes.
+
+    Returns
+    -------
+    same kind
+        1 − η·K/(K−1).
+
+    Examples
+    --------
+    >>> information_left(0.25, 2)
+    0.5
+    """
+    return 1.0 - noise * classes / (classes - 1.0)
+
+
+def measured_error(error: Any, noise: Any, classes: int) -> Any:
+    """Error that an evaluation set with wrong labels shows on average.
+
+    Parameters
+    ----------
+    error : float, array, DataArray or tensor
+        True error rate.
+    noise : same kinds
+        Share η of wrong labels in the evaluation set.
+    classes : int
+        Number K of classes.
+
+    Returns
+    -------
+    same kind
+        η + error · (1 − η·K/(K−1)).
+
+    Examples
+    --------
+    >>> measured_error(0.0, 0.1, 2), measured_error(0.5, 0.1, 2)
+    (0.1, 0.5)
+    """
+    return noise + error * information_left(noise, classes)
+
+
+def set_evaluation_noise(
+    observations: xr.Dataset, noise: float | Prior | Mapping[str, float | Prior] | None
+) -> xr.Dataset:
+    """Put the share of wrong evaluation labels beside the observations, as a logit-normal by curve.
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`, of an error rate; attribute ``classes``.
+    noise : float, Prior, mapping of str to either, or None
+        Share of wrong labels, for all slices or by slice; a ``Prior`` of distribution ``logitnormal`` where it is not
+        known exactly.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``noise_center`` and ``noise_spread`` on the logit, dim (curve); unchanged for ``None``.
+
+    Raises
+    ------
+    ValueError
+        If a slice is unknown, a share is not within 0 and (K − 1)/K, a prior is of another distribution, or the metric
+        is not an error rate.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> seen = observe(fake_runs(seed=1), classes=2)
+    >>> set_evaluation_noise(seen, {"east": 0.1})["noise_center"].values.round(1).tolist()
+    [-2.2, -40.0, -40.0, -40.0]
+    """
+    if noise is None:
+        return observations
+    if observations.attrs[names.UPPER] != 1.0:
+        raise ValueError("evaluation_noise needs an error rate: errors and trials, or a metric within 0 and 1")
+    slices = observations[names.SLICE].values.astype(str)
+    by_slice = noise if isinstance(noise, Mapping) else dict.fromkeys(slices.tolist(), noise)
+    center, spread = np.full(slices.size, CLEAN), np.zeros(slices.size)
+    for name, share in by_slice.items():
+        if name not in slices:
+            raise ValueError(f"evaluation_noise: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
+        center[slices == name], spread[slices == name] = _logit(share, name, observations.attrs[names.CLASSES])
+    return observations.assign(noise_center=(CURVE, center), noise_spread=(CURVE, spread))
+
+
+def _logit(share: float | Prior, name: str, classes: int) -> tuple[float, float]:
+    if isinstance(share, Prior):
+        if share.distribution != "logitnormal":
+            raise ValueError(
+                f"evaluation_noise of slice {name!r} is a share: its prior must be 'logitnormal', "
+                f"got {share.distribution!r}"
+            )
+        return share.center, share.spread
+    if not 0.0 <= share < (classes - 1.0) / classes:
+        raise ValueError(
+            f"evaluation_noise of slice {name!r} must be a share, 0 ≤ x < {(classes - 1.0) / classes:g} "
+            f"with {classes} classes, got {share!r}"
+        )
+    return (float(np.log(share / (1.0 - share))) if share > 0 else CLEAN), 0.0
+
+
+def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str, Any]:
+    """Turn measured errors into errors against true labels, where the evaluation noise is given.
+
+    Adds the variable ``evaluation_noise`` and the change of variables to the model in whose context it is called. With
+    measured error m, the true one is (m − η) / (1 − η·K/(K−1)); relative noise grows by m / (m − η).
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`set_evaluation_noise`.
+    data : dict of str to tensor
+        From :func:`labelvalue.model.hierarchy.observed_data`.
+
+    Returns
+    -------
+    dict of str to tensor
+        The data, with ``log_error``, ``sampling_variance``, ``rounding`` and ``scatter`` changed; as it was where no
+        noise is given.
+
+    Examples
+    --------
+    See :mod:`labelvalue.model.anchored`.
+    """
+    if "noise_center" not in observations:
+        return data
+    slices = observations[names.SLICE].values.astype(str)
+    where = np.searchsorted(np.unique(slices), slices)
+    logit = data["noise_center"]
+    if bool((observations["noise_spread"] > 0).any()):
+        logit = logit + data["noise_spread"] * pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)[where]
+    noise = pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)[:, None, None]
+    share = 1.0 - noise * pt.exp(-data["log_error"])
+    kept = LEAST_EXCESS * softplus(share / LEAST_EXCESS)
+    pm.Potential("true_labels", -pt.sum((data["used"] + data["scatter_df"]) * pt.log(kept)))
+    left = information_left(noise, observations.attrs[names.CLASSES])
+    return data | {
+        "log_error": data["log_error"] + pt.log(kept) - pt.log(left),
+        "sampling_variance": data["sampling_variance"] / kept**2,
+        "rounding": data["rounding"] / kept**2,
+        "scatter": data["scatter"] / kept**2,
+    }
