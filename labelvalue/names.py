@@ -143,6 +143,8 @@ TRUTH = "truth"
 """Mean error that was then measured."""
 TRUTH_STDERR = "truth_stderr"
 """Standard error of ``truth``."""
+RUN_COUNT = "run_count"
+"""Runs that a truth is the mean of."""
 BY = "by"
 """What a backtest holds out: the largest sizes (``size``) or the last batches (``batch``); an attr."""
 
