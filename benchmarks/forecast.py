@@ -32,6 +32,8 @@ from benchmarks.problems import DOUBLINGS, Problem, make_sparse
 QUICK_PROBLEMS = 10
 """Problems of a quick run: the first of the half in hash order."""
 SEED = 20261123
+ALONE = f"labelvalue:{UNPOOLED}"
+"""Where this method is run, the others are measured against it: what sharing between curves is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ def run_method(method: Method, problem: Problem, folder: Path) -> Outcome:
         return Outcome(method.name, problem.name, None, time.perf_counter() - started, failure)
     seconds = time.perf_counter() - started
     samples = np.asarray(samples, dtype=np.float32)
-    if samples.shape[:-1] != problem.truth.shape or not np.isfinite(samples).all():
+    if samples.shape[:-1] != problem.truth.shape or not np.isfinite(samples[problem.judged]).all():
         failure = f"forecast of shape {samples.shape} for {problem.truth.shape}, or not finite"
         return Outcome(method.name, problem.name, None, seconds, failure)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,10 +96,7 @@ def run_all(methods: Sequence[Method], problems: Sequence[Problem], folder: Path
 
 
 def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """One row per method, problem, curve and distance, on the problems on which no method failed.
-
-    Column ``sparse`` says which curves were left two sizes.
-    """
+    """One row per method, problem, judged curve and distance, on the problems on which no method failed."""
     failed = {outcome.problem for outcome in outcomes if outcome.samples is None}
     by_name = {problem.name: problem for problem in problems}
     parts = []
@@ -106,21 +105,19 @@ def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.
             continue
         problem = by_name[outcome.problem]
         samples = scores.add_truth_noise(outcome.samples, problem.truth_se, problem_seed(problem))
-        rows = scores.score_rows(samples, problem.truth, problem.error_now)
+        at = problem.judged
+        rows = scores.score_rows(samples[at], problem.truth[at], problem.error_now[at])
         part = pd.DataFrame({name: values.ravel() for name, values in rows.items()})
-        distance = np.broadcast_to([2**d for d in DOUBLINGS], problem.truth.shape).ravel()
-        sparse = np.zeros(len(problem.curves), bool) if problem.sparse is None else problem.sparse
-        sparse = np.repeat(sparse, len(DOUBLINGS))
-        parts.append(part.assign(method=outcome.method, problem=outcome.problem, distance=distance, sparse=sparse))
+        distance = np.tile([2**d for d in DOUBLINGS], at.size)
+        parts.append(part.assign(method=outcome.method, problem=outcome.problem, distance=distance))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[Outcome]) -> dict[str, dict]:
-    """Scores of each method: means over problems, by distance, and as a ratio to the best peer of the run."""
-    overall = scores.mean_over_problems(rows.drop(columns="sparse"), ["method"])
-    by_distance = scores.mean_over_problems(rows.drop(columns="sparse"), ["method", "distance"])
+    """Scores of each method: means over problems, by distance; ratios to the best peer and to each curve alone."""
+    overall = scores.mean_over_problems(rows, ["method"])
+    by_distance = scores.mean_over_problems(rows, ["method", "distance"])
     peers = [method.name for method in methods if method.peer]
-    sparse = rows[rows["sparse"]]
     summary = {}
     for method in methods:
         row = overall.loc[method.name]
@@ -136,8 +133,10 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()
             entry[f"{score}_ratio"] = {"best_peer": best, **_ratio(rows, score, method.name, best)}
-        if not sparse.empty:
-            entry["sparse"] = _sparse_entry(sparse, method.name)
+        if ALONE in overall.index:
+            entry["against_alone"] = {
+                score: _ratio(rows, score, method.name, ALONE) for score in ("crps", "absolute_error")
+            }
         summary[method.name] = entry
     return summary
 
@@ -147,17 +146,6 @@ def _ratio(rows: pd.DataFrame, score: str, method: str, other: str) -> dict[str,
     per_problem = rows.groupby(["method", "problem"])[score].mean()
     ratio, low, high = scores.ratio_interval(*(per_problem.loc[name].to_numpy() for name in (method, other)))
     return {"ratio": ratio, "low": low, "high": high}
-
-
-def _sparse_entry(rows: pd.DataFrame, method: str) -> dict:
-    """Means on the curves left two sizes, and ratios to labelvalue with each curve alone where that was run."""
-    means = scores.mean_over_problems(rows, ["method"]).loc[method]
-    entry: dict = {name: float(means[name]) for name in ("crps", "interval_score", "covers_90", "absolute_error")}
-    alone = f"labelvalue:{UNPOOLED}"
-    if alone in set(rows["method"]):
-        for score in ("crps", "absolute_error"):
-            entry[f"{score}_ratio"] = _ratio(rows, score, method, alone)
-    return entry
 
 
 def parse_methods(text: str) -> list[Method]:
@@ -172,7 +160,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace
     parser.add_argument("--problems", choices=["curves", "slices"], default="curves", help="LCDB, or slices of data")
     parser.add_argument("--half", choices=["development", "test", "both"], default="development", help="by the rule")
     parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_PROBLEMS} problems only")
-    parser.add_argument("--sparse", action="store_true", help="leave a third of the curves two sizes, and score these")
+    parser.add_argument("--sparse", action="store_true", help="leave a third of the curves two sizes; score these")
     parser.add_argument("--methods", default="peers", help="comma-separated; 'peers' stands for all peers")
     parser.add_argument("--replicates", type=int, help="observed runs per size at most (default: all)")
     parser.add_argument("--jobs", type=int, default=1, help="forecasts made at the same time")
@@ -226,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sparse": options.sparse,
         "replicates": options.replicates,
         "problems": scored,
-        "curves": sum(len(p.curves) for p in problems if p.name in set(rows["problem"])),
+        "curves": sum(p.judged.size for p in problems if p.name in set(rows["problem"])),
         "versions": {method.name: method.version for method in methods},
         "failures": [{"method": o.method, "problem": o.problem, "failure": o.failure} for o in failures],
         "methods": summary,
@@ -244,11 +232,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def print_result(result: dict, titles: dict[str, str]) -> None:
     """The tables of one run."""
     halves = "both halves" if result["half"] == "both" else f"{result['half']} half"
-    print(f"{result['problem_set']}, {halves}: {result['problems']} problems, {result['curves']} curves; ", end="")
-    print(f"means over problems\n\n{tables.score_table(result['methods'], titles)}")
+    curves = f"{result['curves']} curves{' that were left two sizes' if result['sparse'] else ''}"
+    print(f"{result['problem_set']}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
+    print(tables.score_table(result["methods"], titles))
     print(f"\n{tables.calibration_lines(result['methods'], titles)}")
-    if result["sparse"]:
-        print(f"\ncurves left two sizes:\n\n{tables.sparse_table(result['methods'], titles)}")
+    if ALONE in result["methods"]:
+        print(f"\n{tables.alone_lines(result['methods'], titles)}")
 
 
 if __name__ == "__main__":

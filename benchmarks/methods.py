@@ -34,7 +34,7 @@ class Method:
         As printed.
     forecast : callable
         ``forecast(problem, seed)`` returns samples of the mean error, shape (curve, distance, sample), in
-        [0, 1].
+        [0, 1]; curves that the problem does not judge may be NaN.
     version : str
         Cached forecasts of another version are not used.
     peer : bool
@@ -126,10 +126,12 @@ def unpooled_forecast(problem: Problem, seed: int) -> np.ndarray:
     Returns
     -------
     array, shape (curve, distance, sample)
-        Posterior draws of the mean error.
+        Posterior draws of the mean error; NaN for curves that are not judged, to spare their fits.
     """
-    alone = (problem.only(index) for index in range(len(problem.curves)))
-    return np.concatenate([labelvalue_forecast(one, seed) for one in alone])
+    alone = np.stack([labelvalue_forecast(problem.only(index), seed)[0] for index in problem.judged])
+    samples = np.full((len(problem.curves), *alone.shape[1:]), np.nan)
+    samples[problem.judged] = alone
+    return samples
 
 
 @cache

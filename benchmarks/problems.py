@@ -59,7 +59,7 @@ class Problem:
         Labels that each run stands for, shape (row of ``runs``,), where replicates of one training-set size hold
         slightly different numbers: their mean. None where ``labels`` is the same for all.
     sparse : numpy.ndarray or None
-        Whether `make_sparse` thinned the curve out, shape (curve,); None where it was not used.
+        Whether `make_sparse` thinned the curve out, shape (curve,): these alone are judged. None where it was not used.
     """
 
     name: str
@@ -73,6 +73,11 @@ class Problem:
     target_other: np.ndarray | None = None
     nominal: np.ndarray | None = None
     sparse: np.ndarray | None = None
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Positions of the curves whose forecasts are scored: the sparse ones where there are some, else all."""
+        return np.arange(len(self.curves)) if self.sparse is None else np.flatnonzero(self.sparse)
 
     def curve_runs(self) -> list[pd.DataFrame]:
         """Observed runs of each curve at their nominal labels, in the order of ``curves``.
@@ -98,7 +103,7 @@ class Problem:
 
 
 def make_sparse(problem: Problem) -> Problem:
-    """Withhold all but the two largest observed sizes from a third of the curves.
+    """Withhold all but the two largest observed sizes from a third of the curves, and judge these.
 
     Which ones depends on the names of problem and curve alone. Truth and targets stay as they are.
 

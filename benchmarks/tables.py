@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 COLUMNS = (
     "method",
@@ -17,12 +17,6 @@ COLUMNS = (
     "gain forecast / realised",
     "s",
 )
-SPARSE_COLUMNS = ("method", "CRPS", "against each curve alone (90 %)", "MAE", "against", "90 % covers")
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def _ratio(entry: Mapping[str, float] | None) -> str:
@@ -63,7 +57,8 @@ def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
                 f"{entry['seconds']:.0f}",
             ]
         )
-    return _markdown(COLUMNS, rows)
+    lines = ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, *rows)]
+    return "\n".join([lines[0], "|---" * len(COLUMNS) + "|", *lines[1:]])
 
 
 def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
@@ -91,32 +86,24 @@ def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) ->
     return "\n".join(["P(gain > 0) in %, forecast → came (share of forecasts):", "", *lines])
 
 
-def sparse_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """Scores on the curves that were left two sizes, a row a method.
+def alone_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: its CRPS and MAE over those of labelvalue with each curve fitted alone.
 
     Parameters
     ----------
     summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`, of a run with ``--sparse``.
+        From `benchmarks.forecast.summarise`, of a run with ``labelvalue:unpooled``.
     titles : mapping of str to str
         How the methods are printed.
 
     Returns
     -------
     str
-        A Markdown table.
+        A Markdown list.
     """
-    rows = []
-    for name, entry in summary.items():
-        part = entry["sparse"]
-        rows.append(
-            [
-                titles[name],
-                f"{part['crps']:.4f}",
-                _ratio(part.get("crps_ratio")),
-                f"{part['absolute_error']:.4f}",
-                _ratio(part.get("absolute_error_ratio")),
-                f"{100 * part['covers_90']:.0f} %",
-            ]
-        )
-    return _markdown(SPARSE_COLUMNS, rows)
+    lines = [
+        f"- {titles[name]}: CRPS {_ratio(entry['against_alone']['crps'])}, "
+        f"MAE {_ratio(entry['against_alone']['absolute_error'])}"
+        for name, entry in summary.items()
+    ]
+    return "\n".join(["Ratio to each curve alone (90 %):", "", *lines])

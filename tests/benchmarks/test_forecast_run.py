@@ -66,7 +66,7 @@ def test_slices_are_problems_of_their_own_and_halves_share_a_table(run, tmp_path
     assert folders == {"development-all-replicates", "test-all-replicates"}
 
 
-def test_sparse_curves_are_scored_against_each_curve_alone(run, monkeypatch):
+def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
     methods = {
         "labelvalue": Method("labelvalue", "together", constant(0.12), version="1", peer=False),
         "labelvalue:unpooled": Method("labelvalue:unpooled", "alone", constant(0.5), version="1", peer=False),
@@ -74,18 +74,38 @@ def test_sparse_curves_are_scored_against_each_curve_alone(run, monkeypatch):
     monkeypatch.setattr(forecast, "find_method", lambda name: methods.get(name) or find_method(name))
     code, printed, result = run("--sparse", "--methods", "floor,labelvalue,labelvalue:unpooled")
     assert code == 0
-    assert "curves left two sizes" in printed
+    assert "1 curves that were left two sizes" in printed
     assert result["sparse"]
-    together, alone = (result["methods"][name]["sparse"] for name in methods)
-    ratio = together["crps_ratio"]["ratio"]
+    together, alone = (result["methods"][name] for name in methods)
+    ratio = together["against_alone"]["crps"]["ratio"]
     assert ratio == pytest.approx(together["crps"] / alone["crps"])
     assert ratio < 0.2
-    assert alone["absolute_error_ratio"]["ratio"] == 1
-    # The one curve is the sparse one: its scores are those of the whole.
-    assert together["crps"] == pytest.approx(result["methods"]["labelvalue"]["crps"])
+    assert f"- together: CRPS {ratio:.2f} (" in printed
+    assert alone["against_alone"]["absolute_error"]["ratio"] == 1
     _, printed, result = run("--methods", "floor")
-    assert "two sizes" not in printed
-    assert "sparse" not in result["methods"]["floor"]
+    assert "alone" not in printed
+    assert "against_alone" not in result["methods"]["floor"]
+
+
+def test_only_sparse_curves_are_judged(tmp_path, power_law_problem):
+    """A second curve, not sparse, may be forecast as NaN and counts for nothing."""
+    doubled = {
+        name: np.repeat(getattr(power_law_problem, name), 2, axis=0) for name in ("truth", "truth_se", "error_now")
+    }
+    problem = replace(power_law_problem, curves=(("a", "b"), ("c", "b")), sparse=np.array([True, False]), **doubled)
+
+    def sparse_alone(problem, seed):
+        samples = constant(0.1)(problem, seed)
+        samples[1] = np.nan
+        return samples
+
+    outcome = forecast.run_method(Method("m", "m", sparse_alone, version="1"), problem, tmp_path)
+    assert not outcome.failure
+    rows = forecast.score_table([problem], [outcome])
+    assert rows["distance"].tolist() == [2, 4, 8]
+    assert rows.notna().all(axis=None)
+    blind = replace(problem, sparse=~problem.sparse)
+    assert "not finite" in forecast.run_method(Method("m", "m", sparse_alone, version="2"), blind, tmp_path).failure
 
 
 def test_a_second_run_reads_the_first_ones_forecasts(run, monkeypatch):

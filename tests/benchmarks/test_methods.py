@@ -67,3 +67,11 @@ def test_unpooled_fits_each_curve_alone(two_slices, fitted):
     assert samples[..., 0] == pytest.approx(expected(two_slices, [0, 0]))
     assert fitted == [("a",), ("c",)]
     assert (method.peer, method.title) == (False, "labelvalue, each curve alone")
+
+
+def test_unpooled_fits_only_what_is_judged(two_slices, fitted):
+    sparse = replace(two_slices, sparse=np.array([False, True]))
+    samples = find_method("labelvalue:unpooled").forecast(sparse, 1)
+    assert fitted == [("c",)]
+    assert np.isnan(samples[0]).all()
+    assert samples[1, :, 0] == pytest.approx(expected(two_slices, [0, 0])[1])
