@@ -4,6 +4,7 @@ Run from the repository's root:
 
     python -m benchmarks.forecast --half development --quick
     python -m benchmarks.forecast --half test --methods peers,labelvalue
+    python -m benchmarks.forecast --half test --problems slices --sparse --methods labelvalue,labelvalue:unpooled
 
 Every forecast is kept in the cache folder as it is made, so that an interrupted run goes on where it stopped.
 """
@@ -23,26 +24,16 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
-from benchmarks import lcdb_data, scores
-from benchmarks.methods import PEERS, Method, find_method
-from benchmarks.problems import DOUBLINGS, Problem
+from benchmarks import lcdb_data, scores, slice_data, tables
+from benchmarks.downloads import cache_folder
+from benchmarks.methods import PEERS, UNPOOLED, Method, find_method
+from benchmarks.problems import DOUBLINGS, Problem, make_sparse
 
 QUICK_PROBLEMS = 10
 """Problems of a quick run: the first of the half in hash order."""
 SEED = 20261123
-COLUMNS = (
-    "method",
-    "CRPS",
-    "ratio to best peer (90 %)",
-    "interval score",
-    "ratio",
-    "90 % covers (2x, 4x, 8x)",
-    "50 % covers",
-    "width",
-    "MAE",
-    "gain forecast / realised",
-    "s",
-)
+ALONE = f"labelvalue:{UNPOOLED}"
+"""Where this method is run, the others are measured against it: what sharing between curves is worth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +70,7 @@ def run_method(method: Method, problem: Problem, folder: Path) -> Outcome:
         return Outcome(method.name, problem.name, None, time.perf_counter() - started, failure)
     seconds = time.perf_counter() - started
     samples = np.asarray(samples, dtype=np.float32)
-    if samples.shape[:-1] != problem.truth.shape or not np.isfinite(samples).all():
+    if samples.shape[:-1] != problem.truth.shape or not np.isfinite(samples[problem.judged]).all():
         failure = f"forecast of shape {samples.shape} for {problem.truth.shape}, or not finite"
         return Outcome(method.name, problem.name, None, seconds, failure)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +96,7 @@ def run_all(methods: Sequence[Method], problems: Sequence[Problem], folder: Path
 
 
 def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """One row per method, problem, curve and distance, on the problems on which no method failed."""
+    """One row per method, problem, judged curve and distance, on the problems on which no method failed."""
     failed = {outcome.problem for outcome in outcomes if outcome.samples is None}
     by_name = {problem.name: problem for problem in problems}
     parts = []
@@ -114,18 +105,18 @@ def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.
             continue
         problem = by_name[outcome.problem]
         samples = scores.add_truth_noise(outcome.samples, problem.truth_se, problem_seed(problem))
-        rows = scores.score_rows(samples, problem.truth, problem.error_now)
+        at = problem.judged
+        rows = scores.score_rows(samples[at], problem.truth[at], problem.error_now[at])
         part = pd.DataFrame({name: values.ravel() for name, values in rows.items()})
-        distance = np.broadcast_to([2**d for d in DOUBLINGS], problem.truth.shape).ravel()
+        distance = np.tile([2**d for d in DOUBLINGS], at.size)
         parts.append(part.assign(method=outcome.method, problem=outcome.problem, distance=distance))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[Outcome]) -> dict[str, dict]:
-    """Scores of each method: means over problems, by distance, and as a ratio to the best peer of the run."""
+    """Scores of each method: means over problems, by distance; ratios to the best peer and to each curve alone."""
     overall = scores.mean_over_problems(rows, ["method"])
     by_distance = scores.mean_over_problems(rows, ["method", "distance"])
-    per_problem = rows.groupby(["method", "problem"])[["crps", "interval_score"]].mean()
     peers = [method.name for method in methods if method.peer]
     summary = {}
     for method in methods:
@@ -141,34 +132,20 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         entry["seconds"] = sum(outcome.seconds for outcome in outcomes if outcome.method == method.name)
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()
-            own, other = (per_problem.loc[name, score].to_numpy() for name in (method.name, best))
-            ratio, low, high = scores.ratio_interval(own, other)
-            entry[f"{score}_ratio"] = {"best_peer": best, "ratio": ratio, "low": low, "high": high}
+            entry[f"{score}_ratio"] = {"best_peer": best, **_ratio(rows, score, method.name, best)}
+        if ALONE in overall.index:
+            entry["against_alone"] = {
+                score: _ratio(rows, score, method.name, ALONE) for score in ("crps", "absolute_error")
+            }
         summary[method.name] = entry
     return summary
 
 
-def format_table(summary: dict[str, dict], titles: dict[str, str]) -> str:
-    """The summary as a Markdown table."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
-    for name, entry in summary.items():
-        near_to_far = ", ".join(f"{100 * part['covers_90']:.0f}" for part in entry["by_distance"].values())
-        crps, interval = entry.get("crps_ratio"), entry.get("interval_score_ratio")
-        cells = [
-            titles[name],
-            f"{entry['crps']:.4f}",
-            f"{crps['ratio']:.2f} ({crps['low']:.2f}-{crps['high']:.2f})" if crps else "",
-            f"{entry['interval_score']:.3f}",
-            f"{interval['ratio']:.2f}" if interval else "",
-            f"{100 * entry['covers_90']:.0f} % ({near_to_far})",
-            f"{100 * entry['covers_50']:.0f} %",
-            f"{entry['width']:.3f}",
-            f"{entry['absolute_error']:.4f}",
-            f"{entry['forecast_gain']:.4f} / {entry['gain']:.4f}",
-            f"{entry['seconds']:.0f}",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def _ratio(rows: pd.DataFrame, score: str, method: str, other: str) -> dict[str, float]:
+    """Ratio of two methods' means over problems, with its 90 % interval."""
+    per_problem = rows.groupby(["method", "problem"])[score].mean()
+    ratio, low, high = scores.ratio_interval(*(per_problem.loc[name].to_numpy() for name in (method, other)))
+    return {"ratio": ratio, "low": low, "high": high}
 
 
 def parse_methods(text: str) -> list[Method]:
@@ -177,27 +154,51 @@ def parse_methods(text: str) -> list[Method]:
     return [find_method(name) for name in dict.fromkeys(names)]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark; returns 1 when a method failed on a problem."""
+def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[Method]]:
+    """The command line; ends the program where it makes no sense."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forecast", description=__doc__.splitlines()[0])
-    parser.add_argument("--half", choices=["development", "test"], default="development", help="by the split rule")
+    parser.add_argument("--problems", choices=["curves", "slices"], default="curves", help="LCDB, or slices of data")
+    parser.add_argument("--half", choices=["development", "test", "both"], default="development", help="by the rule")
     parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_PROBLEMS} problems only")
+    parser.add_argument("--sparse", action="store_true", help="leave a third of the curves two sizes; score these")
     parser.add_argument("--methods", default="peers", help="comma-separated; 'peers' stands for all peers")
-    parser.add_argument("--replicates", type=int, help="observed runs per size at most (default: all, about 25)")
+    parser.add_argument("--replicates", type=int, help="observed runs per size at most (default: all)")
     parser.add_argument("--jobs", type=int, default=1, help="forecasts made at the same time")
     parser.add_argument("--out", type=Path, help="JSON to write (default: in the cache folder)")
     options = parser.parse_args(arguments)
     try:
-        methods = parse_methods(options.methods)
+        return options, parse_methods(options.methods)
     except ValueError as error:
         parser.error(str(error))
 
-    problems = lcdb_data.load_problems(options.half, replicates=options.replicates)
-    if options.quick:
-        problems = problems[:QUICK_PROBLEMS]
-    setting = f"{options.half}-{options.replicates or 'all'}-replicates"
-    folder = lcdb_data.cache_folder() / f"forecasts-v{lcdb_data.VERSION}" / setting
-    outcomes = run_all(methods, problems, folder, options.jobs)
+
+def load_problems(options: argparse.Namespace) -> dict[str, list[Problem]]:
+    """The problems that the command line asks for, by half."""
+    source = lcdb_data if options.problems == "curves" else slice_data
+    by_half = {}
+    for half in ("development", "test") if options.half == "both" else (options.half,):
+        problems = source.load_problems(half, replicates=options.replicates)
+        problems = problems[:QUICK_PROBLEMS] if options.quick else problems
+        by_half[half] = [make_sparse(problem) for problem in problems] if options.sparse else problems
+    return by_half
+
+
+def forecast_folder(options: argparse.Namespace, half: str) -> Path:
+    """Where forecasts of one setting are kept: what is not the same problem must not share a folder."""
+    version = lcdb_data.VERSION if options.problems == "curves" else slice_data.VERSION
+    family = "forecasts" if options.problems == "curves" else "forecasts-slices"
+    setting = f"{half}-{options.replicates or 'all'}-replicates{'-sparse' if options.sparse else ''}"
+    return cache_folder() / f"{family}-v{version}" / setting
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark; returns 1 when a method failed on a problem."""
+    options, methods = parse_arguments(arguments)
+    by_half = load_problems(options)
+    outcomes = []
+    for half, problems in by_half.items():
+        outcomes += run_all(methods, problems, forecast_folder(options, half), options.jobs)
+    problems = [problem for problems in by_half.values() for problem in problems]
     rows = score_table(problems, outcomes)
     failures = [o for o in outcomes if o.failure]
     if rows.empty:
@@ -207,23 +208,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary = summarise(rows, methods, outcomes)
     scored = rows["problem"].nunique()
     result = {
+        "problem_set": options.problems,
         "half": options.half,
         "quick": options.quick,
+        "sparse": options.sparse,
         "replicates": options.replicates,
         "problems": scored,
-        "curves": sum(len(p.curves) for p in problems if p.name in set(rows["problem"])),
+        "curves": sum(p.judged.size for p in problems if p.name in set(rows["problem"])),
         "versions": {method.name: method.version for method in methods},
         "failures": [{"method": o.method, "problem": o.problem, "failure": o.failure} for o in failures],
         "methods": summary,
     }
-    out = options.out or folder.parent / f"{setting}{'-quick' if options.quick else ''}.json"
+    folder = forecast_folder(options, options.half)
+    out = options.out or folder.with_name(f"{folder.name}{'-quick' if options.quick else ''}.json")
     out.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{options.half} half: {scored} problems, {result['curves']} curves; means over problems\n")
-    print(format_table(summary, {method.name: method.title for method in methods}))
+    print_result(result, {method.name: method.title for method in methods})
     if failures:
         print(f"\n{len(failures)} forecasts failed; their problems are left out for every method (see {out})")
     print(f"\nwritten: {out}")
     return 1 if failures else 0
+
+
+def print_result(result: dict, titles: dict[str, str]) -> None:
+    """The tables of one run."""
+    halves = "both halves" if result["half"] == "both" else f"{result['half']} half"
+    curves = f"{result['curves']} curves{' that were left two sizes' if result['sparse'] else ''}"
+    print(f"{result['problem_set']}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
+    print(tables.score_table(result["methods"], titles))
+    print(f"\n{tables.calibration_lines(result['methods'], titles)}")
+    if ALONE in result["methods"]:
+        print(f"\n{tables.alone_lines(result['methods'], titles)}")
 
 
 if __name__ == "__main__":

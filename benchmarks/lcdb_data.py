@@ -6,23 +6,18 @@ ECML 2022.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import os
-import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.problems import DOUBLINGS, Problem, mean_errors
-
-Half = Literal["development", "test"]
+from benchmarks.downloads import cache_folder, fetch, package_folder
+from benchmarks.problems import DOUBLINGS, Half, Problem, half_of, hash_order, mean_errors
 
 REQUIREMENT = "lcdb==0.1.0"
 TABLE = "database-accuracy.csv"
@@ -41,19 +36,6 @@ MIN_LEARNERS = 5
 """A data set needs this many learners, or there is nothing to share between curves."""
 OUTER_SEEDS, INNER_SEEDS = 5, 5
 """Test sets, and inner seeds (training sets) kept of each: a few data sets have 25, most 5."""
-
-
-def cache_folder() -> Path:
-    """Folder for downloads and results: ``LABELVALUE_BENCH_CACHE``, else ``benchmarks/.cache``."""
-    folder = Path(os.environ.get("LABELVALUE_BENCH_CACHE", Path(__file__).parent / ".cache"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def half_of(openml: int) -> Half:
-    """The half a data set belongs to, by the SHA-256 of its OpenML id."""
-    digest = int(hashlib.sha256(str(openml).encode()).hexdigest(), 16)
-    return "development" if digest % 2 == 0 else "test"
 
 
 def locate() -> Path:
@@ -76,15 +58,10 @@ def locate() -> Path:
                 f"set it to a folder holding {TABLE} or to lcdb-0.1.0.tar.gz, or unset it to download."
             )
         return Path(named)
-    spec = importlib.util.find_spec("lcdb")
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        if (Path(folder) / TABLE).exists():
-            return Path(folder)
-    downloads = cache_folder() / "lcdb"
-    if not list(downloads.glob("lcdb-*.tar.gz")):
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-        subprocess.run([*pip, "--dest", str(downloads), REQUIREMENT], check=True)
-    return next(iter(downloads.glob("lcdb-*.tar.gz")))
+    folder = package_folder("lcdb")
+    if folder and (folder / TABLE).exists():
+        return folder
+    return fetch(REQUIREMENT, "lcdb", "lcdb-*.tar.gz", source=True)
 
 
 @contextmanager
@@ -169,8 +146,8 @@ def load_problems(half: Half, replicates: int | None = None) -> list[Problem]:
         Named by their OpenML id.
     """
     evaluations = read_evaluations()
-    ids = [int(i) for i in evaluations["openml"].unique() if half_of(int(i)) == half]
-    ids.sort(key=lambda i: hashlib.sha256(f"order {i}".encode()).hexdigest())
+    names = [str(i) for i in evaluations["openml"].unique()]
+    ids = [int(name) for name in hash_order([name for name in names if half_of(name) == half])]
     groups = dict(list(evaluations[evaluations["openml"].isin(ids)].groupby("openml")))
     problems = (_problem(i, groups[i], replicates) for i in ids)
     return [problem for problem in problems if problem is not None]

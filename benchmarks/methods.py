@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 
 from benchmarks import peers
 from benchmarks.problems import Problem
@@ -17,6 +18,8 @@ Forecast = Callable[[Problem, int], np.ndarray]
 
 MODEL_DRAWS = 1000
 """Posterior draws kept of a model's forecast, thinned evenly."""
+UNPOOLED = "unpooled"
+"""In place of a model's name: the default model, one curve at a time."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Method:
         As printed.
     forecast : callable
         ``forecast(problem, seed)`` returns samples of the mean error, shape (curve, distance, sample), in
-        [0, 1].
+        [0, 1]; curves that the problem does not judge may be NaN.
     version : str
         Cached forecasts of another version are not used.
     peer : bool
@@ -72,6 +75,8 @@ PEERS = (
 def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law") -> np.ndarray:
     """Forecast with labelvalue's public API: read the runs, fit, predict the error at the targets.
 
+    Where the runs hold labels of other slices, the targets' own go into the forecast.
+
     Parameters
     ----------
     problem : Problem
@@ -89,21 +94,44 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
     import labelvalue as lv
 
     fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed, progress=False)
-    labels = [int(n) for n in np.unique(problem.targets)]
-    draws = lv.predict_error(fit, labels=labels).stack(sample=("chain", "draw"))
-    keep = np.linspace(0, draws.sizes["sample"] - 1, min(MODEL_DRAWS, draws.sizes["sample"])).astype(int)
-    draws = draws.isel(sample=keep)
 
-    def curve(slice_: str, learner: str, targets: np.ndarray) -> np.ndarray:
-        where = {"slice": slice_, "learner": learner, "labels": targets}
-        return (
-            draws.sel({dim: value for dim, value in where.items() if dim in draws.dims})
-            .transpose("labels", "sample")
-            .to_numpy()
-        )
+    def draws_at(labels: np.ndarray, other: np.ndarray | None) -> xr.DataArray:
+        beside = {} if other is None else {"other_labels": [int(n) for n in other]}
+        draws = lv.predict_error(fit, labels=[int(n) for n in labels], **beside).stack(sample=("chain", "draw"))
+        count = draws.sizes["sample"]
+        return draws.isel(sample=np.linspace(0, count - 1, min(MODEL_DRAWS, count)).astype(int))
 
-    pairs = zip(problem.curves, problem.targets, strict=True)
-    return np.clip(np.stack([curve(*names, targets) for names, targets in pairs]), 0.0, 1.0)
+    shared = draws_at(np.unique(problem.targets), None) if problem.target_other is None else None
+
+    def curve(index: int) -> np.ndarray:
+        targets = problem.targets[index]
+        draws = draws_at(targets, problem.target_other[index]) if shared is None else shared
+        where = dict(zip(("slice", "learner", "labels"), (*problem.curves[index], targets), strict=True))
+        here = draws.sel({dim: value for dim, value in where.items() if dim in draws.dims})
+        return here.transpose("labels", "sample").to_numpy()
+
+    return np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
+
+
+def unpooled_forecast(problem: Problem, seed: int) -> np.ndarray:
+    """Forecast with labelvalue, each curve fitted alone: what the hierarchy adds is the difference.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to forecast.
+    seed : int
+        Of the sampler.
+
+    Returns
+    -------
+    array, shape (curve, distance, sample)
+        Posterior draws of the mean error; NaN for curves that are not judged, to spare their fits.
+    """
+    alone = np.stack([labelvalue_forecast(problem.only(index), seed)[0] for index in problem.judged])
+    samples = np.full((len(problem.curves), *alone.shape[1:]), np.nan)
+    samples[problem.judged] = alone
+    return samples
 
 
 @cache
@@ -119,7 +147,7 @@ def _labelvalue_version() -> str:
 
 
 def find_method(name: str) -> Method:
-    """The method of a name: a peer's, ``labelvalue`` or ``labelvalue:<model>``.
+    """The method of a name: a peer's, ``labelvalue``, ``labelvalue:<model>`` or ``labelvalue:unpooled``.
 
     Raises
     ------
@@ -132,7 +160,10 @@ def find_method(name: str) -> Method:
     package, _, model = name.partition(":")
     if package == "labelvalue":
         model = model or "power_law"
+        if model == UNPOOLED:
+            title = "labelvalue, each curve alone"
+            return Method(name, title, unpooled_forecast, version=_labelvalue_version(), peer=False)
         forecast = partial(labelvalue_forecast, model=model)
         return Method(name, f"labelvalue, {model}", forecast, version=_labelvalue_version(), peer=False)
-    known = ", ".join([*(peer.name for peer in PEERS), "labelvalue", "labelvalue:<model>"])
+    known = ", ".join([*(peer.name for peer in PEERS), "labelvalue", "labelvalue:<model>", f"labelvalue:{UNPOOLED}"])
     raise ValueError(f"no method {name!r}; there are: {known}")

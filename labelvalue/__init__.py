@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from labelvalue import names, testing
     from labelvalue.forecast import (
+        backtest,
+        backtest_verdict,
         impact,
         labels_needed,
         predict_error,
         predict_gain,
         predict_observed_gain,
+        summarise_backtest,
     )
-    from labelvalue.model import Fit, Model, Prior, fit, load_fit
+    from labelvalue.model import Fit, Model, Prior, attach_backtest, fit, load_fit
     from labelvalue.observe import read_runs, simulate_runs, write_runs
     from labelvalue.problems import InputError, StorageError
     from labelvalue.report import (
@@ -44,13 +47,17 @@ _ROOM = {
     "Fit": "model",
     "Model": "model",
     "Prior": "model",
+    "attach_backtest": "model",
     "fit": "model",
     "load_fit": "model",
+    "backtest": "forecast",
+    "backtest_verdict": "forecast",
     "impact": "forecast",
     "labels_needed": "forecast",
     "predict_error": "forecast",
     "predict_gain": "forecast",
     "predict_observed_gain": "forecast",
+    "summarise_backtest": "forecast",
     "plot_curves": "report",
     "plot_gain": "report",
     "plot_impact": "report",

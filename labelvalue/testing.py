@@ -13,6 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.forecast.backtesting import Forecast, score
+from labelvalue.forecast.baselines import SAMPLES
+from labelvalue.forecast.holdout import Origin
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.checks import draw_prior
 from labelvalue.model.curves import log_effective_labels
@@ -204,6 +207,58 @@ def fake_fit(
         flags={name: () for name in sorted(slices)},
     )
     return Fit(tree=made.tree, model=made.model, diagnostics=diagnostics)
+
+
+def fake_backtest(
+    seed: int = 0,
+    *,
+    slices: tuple[str, ...] = SLICES,
+    learners: tuple[str, ...] = ("default",),
+    by: str = "size",
+    shift: float = 0.0,
+    verdict: str = "ok",
+) -> xr.Dataset:
+    """Make a backtest without sampling: calibrated forecasts of what :func:`fake_runs` shows.
+
+    Parameters
+    ----------
+    seed : int
+        Seed; the runs are those of ``fake_runs(seed)``, as in ``fake_fit(seed)``.
+    slices : tuple of str
+        Names of the slices.
+    learners : tuple of str
+        Names of the learners.
+    by : {"size", "batch"}
+        What is held out; for ``"batch"`` every size of the runs is a batch of its own.
+    shift : float
+        Put into every forecast of log error, so that it misses (0.05 is its standard deviation).
+    verdict : {"ok", "flagged"}
+        Verdict of every pretended re-fit.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`labelvalue.backtest` returns it.
+
+    Examples
+    --------
+    >>> fake_backtest(seed=1)["crps"].dims
+    ('forecaster', 'origin', 'slice', 'distance')
+    """
+    runs = fake_runs(seed, slices=slices, learners=learners)
+    if by == names.BATCH:
+        total = (runs[names.LABELS] + runs[names.OTHER_LABELS]).values
+        batch = np.array([f"{np.round(np.log2(n)):02.0f}" for n in total], dtype=object)
+        runs = runs.assign({names.BATCH: (names.RUN, batch)})
+    rng = np.random.default_rng([seed, 5])
+
+    def forecaster(origin: Origin, cells: pd.DataFrame) -> Forecast:
+        truth = cells[names.TRUTH].to_numpy()[:, None]
+        noise = 0.05 * (rng.standard_normal(truth.shape) + rng.standard_normal((len(truth), SAMPLES)))
+        reasons = () if verdict == "ok" else ("a verdict given by hand, for tests",)
+        return Forecast(truth * np.exp(shift + noise), verdict, reasons)
+
+    return score(runs, forecaster, by=by, holdout=(1, 2, 3), random_seed=seed, settings={"model": "power_law"})
 
 
 def _scattered(truth: xr.Dataset, observations: xr.Dataset, seed: int, chains: int, draws: int) -> xr.Dataset:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
 
+from labelvalue.model.walk_operation import WalkFilter
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LOG_2_PI = 1.8378770664093453
 
 
 def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
@@ -64,12 +64,17 @@ def walk_loglikelihood(residual: Any, variance: Any, used: Any, distance: Any, s
     slope_sd : tensor, dim (curve)
         Standard deviation that the slope (log error per doubling) gains over one doubling.
     knots : int
-        Length of dim ``knot``; the filter is unrolled over it.
+        Length of dim ``knot``.
 
     Returns
     -------
     tensor, dim (curve)
         Log-likelihood of each curve.
+
+    Raises
+    ------
+    ValueError
+        If ``distance`` is known to have another number of knots, or an argument another number of dims.
 
     References
     ----------
@@ -84,25 +89,7 @@ def walk_loglikelihood(residual: Any, variance: Any, used: Any, distance: Any, s
     >>> float(walk_loglikelihood(0 * one, one, one, np.zeros((1, 1)), np.ones(1), 1).eval()[0].round(4))
     -0.9189
     """
-    precision = used / variance
-    weight = pt.sum(precision, axis=2)
-    pull = pt.sum(precision * residual, axis=2)
-    square = pt.sum(precision * residual**2, axis=2)
-    loglikelihood = 0.5 * pt.sum(used * (pt.log(precision + (1.0 - used)) - LOG_2_PI), axis=(1, 2))
-    level, slope, before = 0.0, 0.0, 0.0
-    level_var, shared_var, slope_var = 0.0, 0.0, 0.0
-    rate = slope_sd**2
-    for knot in range(knots):
-        step, before = distance[:, knot] - before, distance[:, knot]
-        level = level + step * slope
-        level_var = level_var + step * (2.0 * shared_var + step * (slope_var + rate * step / 3.0))
-        shared_var = shared_var + step * (slope_var + rate * step / 2.0)
-        slope_var = slope_var + rate * step
-        w, innovation = weight[:, knot], pull[:, knot] - level * weight[:, knot]
-        total = 1.0 + level_var * w
-        misfit = square[:, knot] - 2.0 * level * pull[:, knot] + level**2 * w - level_var / total * innovation**2
-        loglikelihood += -0.5 * (pt.log(total) + misfit)
-        level, slope = level + level_var / total * innovation, slope + shared_var / total * innovation
-        slope_var = slope_var - shared_var**2 * w / total
-        level_var, shared_var = level_var / total, shared_var / total
-    return loglikelihood
+    distance = pt.as_tensor(distance)
+    if distance.type.shape[-1] not in (None, knots):
+        raise ValueError(f"distance has {distance.type.shape[-1]} knots, not {knots}")
+    return WalkFilter()(residual, variance, used, distance, slope_sd)

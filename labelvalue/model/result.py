@@ -36,7 +36,8 @@ class Fit:
     tree : xarray.DataTree
         ArviZ layout: ``posterior`` (dims chain, draw, slice and, where the runs hold several, learner; always
         ``error_now``, ``elasticity``, ``impact``, ``floor`` and the group-level parameters), ``sample_stats``,
-        ``constant_data`` (where each slice stands) and ``runs`` (the runs table).
+        ``constant_data`` (where each slice stands), ``runs`` (the runs table) and, where it was attached,
+        ``backtest``.
         Attributes of the tree: settings, versions, digest of the runs.
     model : Model
         The specification, with the priors that were used.
@@ -74,6 +75,11 @@ class Fit:
     def slices(self) -> np.ndarray:
         """Names of the slices, sorted."""
         return self.position[names.SLICE].values
+
+    @property
+    def backtest(self) -> xr.Dataset | None:
+        """Scores of forecasts made from part of the runs, as attached; ``None`` where there are none."""
+        return self.tree[names.BACKTEST].to_dataset() if names.BACKTEST in self.tree.children else None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -130,6 +136,45 @@ class Fit:
         digest = hashlib.sha256(content).hexdigest()
         write_whole(_digest_path(path), f"{digest}  {path.name}\n".encode())
         return path
+
+
+def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
+    """Let a fit carry its backtest, into the file it is saved in and the report made from it.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`, of the same runs and model; bad scores are carried like good ones.
+
+    Returns
+    -------
+    Fit
+        The same fit with the backtest as a group of its tree; one attached before is replaced.
+
+    Raises
+    ------
+    ValueError
+        If the backtest is of other runs or another model.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest, fake_fit
+    >>> attach_backtest(fake_fit(seed=1), fake_backtest(seed=1)).backtest.sizes["slice"]
+    4
+    """
+    made = json.loads(result.attrs["settings"])
+    given = {"runs": (made["runs_sha256"], fit.settings["runs_sha256"]), "model": (made["model"], fit.model.name)}
+    for what, (theirs, ours) in given.items():
+        if theirs != ours:
+            raise ValueError(
+                f"the backtest is of another {what} ({theirs[:12]}) than the fit ({ours[:12]}). "
+                "Fix: make both from the same runs with the same model."
+            )
+    tree = fit.tree.copy()
+    tree[names.BACKTEST] = xr.DataTree(result)
+    return dataclasses.replace(fit, tree=tree)
 
 
 def _digest_path(path: Path) -> Path:

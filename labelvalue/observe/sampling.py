@@ -6,13 +6,11 @@ Everything here depends on seeds alone, never on the order in which trainings fi
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import hashlib
-from collections.abc import Mapping
 
 import numpy as np
 
-SPLIT, ORDER, TRAINING = range(3)
+SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS = range(7)
 """Branches of the seed: what a random stream is used for."""
 
 DEFAULT_SIZES = 8
@@ -35,40 +33,6 @@ class Split:
     evaluation: dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Task:
-    """One training: which learner, which rows, which seed.
-
-    Parameters
-    ----------
-    learner : str
-        Name of the training recipe.
-    replicate, size : int
-        Number of the re-draw, and labels in the training set.
-    rows : numpy.ndarray
-        Positions of the training rows.
-    seed : int
-        ``random_state`` for every part of the estimator that takes one.
-    """
-
-    learner: str
-    replicate: int
-    size: int
-    rows: np.ndarray
-    seed: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What a training gave: per slice the columns of the measurement; or why it was skipped."""
-
-    task: Task
-    measures: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
-    skipped: str = ""
-    seconds: float = float("nan")
-    measured_at: dt.datetime | None = None
-
-
 def fresh_seed() -> int:
     """Return a seed that nobody chose."""
     return int(np.random.SeedSequence().generate_state(1)[0])
@@ -79,40 +43,56 @@ def stream(entropy: int, *branch: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=branch))
 
 
+def seed_of(entropy: int, *branch: int) -> int:
+    """Return 32 bits of one branch of the seed."""
+    return int(np.random.SeedSequence(entropy, spawn_key=branch).generate_state(1)[0])
+
+
 def training_seed(entropy: int, learner: int, replicate: int, size: int) -> int:
     """Return the ``random_state`` (32 bits) of one training."""
-    sequence = np.random.SeedSequence(entropy, spawn_key=(TRAINING, learner, replicate, size))
-    return int(sequence.generate_state(1)[0])
+    return seed_of(entropy, TRAINING, learner, replicate, size)
 
 
-def split_by_share(slices: np.ndarray, test_size: float, entropy: int) -> Split:
-    """Set aside a share of each slice's rows, at least one, drawn without replacement."""
+def split_by_share(slices: np.ndarray, free: np.ndarray, test_size: float, entropy: int) -> Split:
+    """Set aside a share of each slice's free rows, at least one, drawn without replacement."""
     rng = stream(entropy, SPLIT)
     evaluation = {}
-    for name in np.unique(slices):
-        rows = np.flatnonzero(slices == name)
+    for name in np.unique(slices[free]):
+        rows = np.flatnonzero((slices == name) & free)
         count = max(1, round(test_size * rows.size))
         evaluation[str(name)] = np.sort(rng.permutation(rows)[:count])
-    return _split(slices, evaluation)
+    return _split(free, evaluation)
 
 
-def split_by_rows(slices: np.ndarray, rows: np.ndarray) -> Split:
+def split_by_rows(slices: np.ndarray, free: np.ndarray, rows: np.ndarray) -> Split:
     """Set aside the rows that the user named."""
     held = np.unique(rows)
-    evaluation = {str(name): held[slices[held] == name] for name in np.unique(slices)}
-    return _split(slices, evaluation)
+    held = held[free[held]]
+    return _split(free, {str(name): held[slices[held] == name] for name in np.unique(slices[free])})
 
 
-def _split(slices: np.ndarray, evaluation: dict[str, np.ndarray]) -> Split:
-    free = np.ones(slices.size, dtype=bool)
+def split_by_folds(slices: np.ndarray, free: np.ndarray, folds: int, entropy: int) -> list[Split]:
+    """Deal each slice's free rows to folds; split k sets fold k aside and trains on the others."""
+    rng = stream(entropy, SPLIT)
+    evaluation: list[dict[str, np.ndarray]] = [{} for _ in range(folds)]
+    for name in np.unique(slices[free]):
+        rows = rng.permutation(np.flatnonzero((slices == name) & free))
+        for fold, held in enumerate(evaluation):
+            held[str(name)] = np.sort(rows[fold::folds])
+    return [_split(free, held) for held in evaluation]
+
+
+def _split(free: np.ndarray, evaluation: dict[str, np.ndarray]) -> Split:
+    left = free.copy()
     for rows in evaluation.values():
-        free[rows] = False
-    return Split(pool=np.flatnonzero(free), evaluation=evaluation)
+        left[rows] = False
+    return Split(pool=np.flatnonzero(left), evaluation=evaluation)
 
 
-def evaluation_id(rows: np.ndarray) -> str:
-    """Return a short id of an evaluation set: a digest of its row positions."""
-    return "rows-" + hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()[:12]
+def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
+    """Return a short id of an evaluation set: a digest of its row positions, and of what was done to a copy."""
+    kind = "copy" if copy else "rows"
+    return f"{kind}-" + hashlib.sha256(rows.astype("<i8").tobytes() + copy.encode()).hexdigest()[:12]
 
 
 def default_sizes(pool: int) -> list[int]:
@@ -160,3 +140,35 @@ def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.ra
         left = np.delete(left, step)
         done = size
     return np.concatenate(chosen)
+
+
+def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Return draws with replacement whose first n, for each size n, are one training set.
+
+    The slices' weights vary between replicates and sizes as those of :func:`nested_order` do.
+
+    Parameters
+    ----------
+    slices : numpy.ndarray
+        Slice of each row of the pool.
+    sizes : list of int
+        Ascending training-set sizes.
+    jitter : float
+        Standard deviation of the log-weights; at 0 rows are drawn evenly.
+    rng : numpy.random.Generator
+        The replicate's random stream.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``sizes[-1]`` positions in ``slices``, some of them more than once.
+    """
+    _, codes = np.unique(slices, return_inverse=True)
+    count = codes.max() + 1
+    lasting = rng.normal(0.0, jitter, count)
+    drawn, done = [], 0
+    for size in sizes:
+        weight = np.exp(lasting + rng.normal(0.0, jitter, count))[codes]
+        drawn.append(rng.choice(slices.size, size - done, p=weight / weight.sum()))
+        done = size
+    return np.concatenate(drawn)

@@ -1,8 +1,8 @@
-"""What a simulation was asked to do, checked before anything is trained."""
+"""What a simulation was asked to do, checked against data and learners before anything is trained."""
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,48 +11,37 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.cells import Fault, parse_slice
-from labelvalue.observe.sampling import Split, default_sizes, split_by_rows, split_by_share
+from labelvalue.observe.learners import find_regressors, lacking_probabilities
+from labelvalue.observe.perturbations import ClassMix, WrongEvaluation
+from labelvalue.observe.protocol import Protocol
+from labelvalue.observe.sampling import default_sizes
+from labelvalue.observe.scores import NUMERIC, PROBABILISTIC, Scorer
+from labelvalue.observe.strategies import ASK_CLASSES, ASK_PROBABILITIES, QUERIES, Strategy
+from labelvalue.observe.synthetic import GENERATORS
 from labelvalue.problems import InputError, Problem, did_you_mean, quote
 
-
-def check_numbers(
-    replicates: object, test_size: object, jitter: object, random_state: object, n_jobs: object
-) -> list[Problem]:
-    """Return what is wrong with the numbers; raise ``TypeError`` for what is none."""
-    whole = {"replicates": replicates, "n_jobs": n_jobs}
-    if random_state is not None:
-        whole["random_state"] = random_state
-    for name, value in whole.items():
-        if not isinstance(value, int | np.integer) or isinstance(value, bool):
-            raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
-    for name, value in {"test_size": test_size, "jitter": jitter}.items():
-        if not isinstance(value, int | float | np.number) or isinstance(value, bool):
-            raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    rules = {
-        "replicates": (replicates, replicates >= 1, "must be ≥ 1"),  # type: ignore[operator]
-        "test_size": (test_size, 0 < test_size < 1, "not a share, 0 < share < 1"),  # type: ignore[operator]
-        "jitter": (jitter, 0 <= jitter < math.inf, "must be a finite number ≥ 0"),  # type: ignore[operator]
-        "random_state": (random_state, random_state is None or random_state >= 0, "must be ≥ 0"),  # type: ignore[operator]
-        "n_jobs": (n_jobs, n_jobs != 0, "must not be 0"),
-    }
-    return [
-        Problem(column=name, value=value, why=why, fix=f"give another {name}")
-        for name, (value, legal, why) in rules.items()
-        if not legal
-    ]
+ORDERED = ("stratified", "balanced")
+"""Strategies that look at slices or classes and ask no model."""
+STRATEGIES = ("random", *ORDERED, *QUERIES)
 
 
-def check_learners(estimator: Any) -> dict[str, Any]:
-    """Return the learners by name; raise ``TypeError`` for what is no estimator."""
-    learners = dict(estimator) if isinstance(estimator, Mapping) else {"default": estimator}
-    for name, learner in learners.items():
-        lacking = [m for m in ("fit", "predict", "get_params") if not hasattr(learner, m)]
-        if lacking or isinstance(learner, type):
-            lack = f"; it lacks {', '.join(lacking)}" if lacking else ""
-            raise TypeError(f"learner {name!r} must be a scikit-learn estimator object{lack}")
-    if not learners:
-        raise InputError([Problem(why="no estimator given", fix="give at least one")])
-    return learners
+def choose_protocol(protocol: Protocol | None, given: Mapping[str, object], n_jobs: object) -> Protocol:
+    """Return the protocol with the settings that were given by name in the place of its own."""
+    if not isinstance(n_jobs, int | np.integer) or isinstance(n_jobs, bool):
+        raise TypeError(f"n_jobs must be a whole number, not {type(n_jobs).__name__}")
+    if protocol is not None and not isinstance(protocol, Protocol):
+        raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
+    problems = (
+        [] if n_jobs else [Problem(column="n_jobs", value=n_jobs, why="must not be 0", fix="give another n_jobs")]
+    )
+    base = protocol or Protocol()
+    try:
+        base = dataclasses.replace(base, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except InputError as error:
+        problems[:0] = error.problems
+    if problems:
+        raise InputError(problems)
+    return base
 
 
 def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
@@ -90,50 +79,105 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
     return X, y, np.array([texts[cell] for cell in cells.tolist()], dtype=object).astype(str)
 
 
-def make_split(
-    slices: np.ndarray,
-    test_size: float,
-    evaluation: Sequence[int] | np.ndarray | None,
-    entropy: int,
-) -> Split:
-    """Return the split into pool and evaluation rows; every slice has some to evaluate on."""
-    if evaluation is None:
-        split = split_by_share(slices, test_size, entropy)
-    else:
-        rows = np.asarray(evaluation)
-        if rows.dtype == bool and rows.shape == slices.shape:
-            rows = np.flatnonzero(rows)
-        if rows.ndim != 1 or rows.dtype.kind not in "iu":
-            raise TypeError("evaluation must hold row positions, or a mask as long as y")
-        if rows.size and not (rows.min() >= 0 and rows.max() < slices.size):
-            why = f"evaluation rows outside 0 … {slices.size - 1}"
-            raise InputError([Problem(why=why, fix="give positions in X")])
-        split = split_by_rows(slices, rows.astype(np.int64))
-    problems = [
-        Problem(column=names.SLICE, value=name, why="no rows to evaluate on", fix="hold some out")
-        for name, rows in split.evaluation.items()
-        if not rows.size
-    ]
-    if split.pool.size < 2:
-        problems.append(Problem(why="no rows left to train on", fix="hold fewer rows out"))
-    if problems:
-        raise InputError(problems)
-    return split
-
-
 def check_sizes(sizes: Sequence[int] | None, pool: int) -> list[int]:
     """Return ascending training-set sizes that the pool can serve."""
     if sizes is None:
         return default_sizes(pool)
-    problems = []
-    for size in sizes:
-        if not isinstance(size, int | np.integer) or isinstance(size, bool):
-            raise TypeError(f"sizes must be whole numbers, not {type(size).__name__}")
-        if not 2 <= size <= pool:
-            why = f"not between 2 and the {pool} rows that are left to train on"
-            problems.append(Problem(column="sizes", value=int(size), why=why, fix="change it"))
-    if not len(sizes):
-        problems.append(Problem(column="sizes", why="no size given", fix="give some, or None"))
+    why = f"not between 2 and the {pool} rows that are left to train on"
+    problems = [
+        Problem(column="sizes", value=size, why=why, fix="change it") for size in sizes if not 2 <= size <= pool
+    ]
     if problems:
         raise InputError(problems)
-    return sorted({int(size) for size in sizes})
+    return list(sizes)
+
+
+def choose_metric(protocol: Protocol, learners: Mapping[str, Any]) -> str:
+    """Return the metric, and refuse one that the learners cannot give."""
+    regress = find_regressors(learners)
+    metric = protocol.metric or ("mae" if regress else "error_rate")
+    if regress is not None and regress != (metric in NUMERIC):
+        kind = "regressors" if regress else "classifiers"
+        fix = f"give one of {', '.join(NUMERIC)}" if regress else "give a metric of classes"
+        raise InputError([Problem(column=names.METRIC, value=metric, why=f"{kind} do not give it", fix=fix)])
+    lacking = lacking_probabilities(learners) if metric in PROBABILISTIC else []
+    if lacking:
+        why = f"{', '.join(map(quote, lacking))} give no probabilities"
+        raise InputError([Problem(column=names.METRIC, value=metric, why=why, fix="calibrate them, or count errors")])
+    return metric
+
+
+def make_scorer(metric: str, positive: str | None, y: np.ndarray) -> Scorer:
+    """Return how predictions are measured."""
+    if metric in NUMERIC:
+        return Scorer(metric=metric, classes=np.zeros(0))
+    classes = np.unique(y)
+    texts = classes.astype(str).tolist()
+    if positive is not None and (positive not in texts or len(texts) != 2):
+        why = f"no such class among two{did_you_mean(positive, texts)}"
+        fix = f"give one of {', '.join(texts[:10])}, or leave it out"
+        raise InputError([Problem(column="positive", value=positive, why=why, fix=fix)])
+    return Scorer(metric=metric, classes=classes, positive=texts.index(positive) if positive else len(texts) - 1)
+
+
+def check_classes(protocol: Protocol, scorer: Scorer) -> list[Problem]:
+    """Return which settings do not go with the classes of the target."""
+    count = scorer.classes.size
+    suites = [suite for suite in protocol.suites if isinstance(suite, WrongEvaluation | ClassMix)]
+    asked = {
+        names.LABEL_NOISE: bool(protocol.label_noise),
+        "strategies": any(isinstance(s, ClassMix) or s in (*ASK_CLASSES, "balanced") for s in protocol.strategies),
+        "suites": bool(suites),
+    }
+    if not count:
+        why = "needs classes, and the target is a number"
+        return [Problem(column=name, why=why, fix="leave it out") for name, there in asked.items() if there]
+    problems = []
+    shares = [*protocol.label_noise, *(s.share for s in suites if isinstance(s, WrongEvaluation))]
+    for share in shares:
+        if share >= (count - 1) / count:
+            why = f"labels carry no information: {count} classes, limit {count - 1}/{count}"
+            problems.append(Problem(column=names.LABEL_NOISE, value=share, why=why, fix="give a smaller share"))
+    known = set(scorer.classes.astype(str))
+    mixes = [m for m in (*protocol.strategies, *protocol.suites) if isinstance(m, ClassMix)]
+    for unknown in sorted({c for mix in mixes for c in mix.shares} - known):
+        why = f"no such class{did_you_mean(unknown, known)}"
+        problems.append(Problem(column="shares", value=unknown, why=why, fix="name classes that are there"))
+    return problems
+
+
+def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: Mapping[str, Any]) -> list[Problem]:
+    """Return which strategies and generators are not known, or ask what a learner does not give."""
+    taken = "the name of a built-in strategy"
+    problems = [
+        Problem(column="strategies", value=name, why=taken, fix="take another name")
+        for name in own
+        if name in STRATEGIES
+    ]
+    known = [*STRATEGIES, *own]
+    chosen = [s for s in protocol.strategies if isinstance(s, str)]
+    for unknown in [s for s in chosen if s not in known]:
+        why = f"unknown strategy {quote(unknown)}{did_you_mean(unknown, known)}"
+        problems.append(Problem(column="strategies", why=why, fix=f"give some of {', '.join(known)}"))
+    lacking = lacking_probabilities(learners)
+    asking = [s for s in chosen if s in ASK_PROBABILITIES and s not in own]
+    if lacking and asking:
+        why = f"{', '.join(asking)} need probabilities, which {', '.join(map(quote, lacking))} do not give"
+        problems.append(Problem(column="strategies", why=why, fix="choose others, such as committee or diversity"))
+    if protocol.resampling == "bootstrap" and chosen != ["random"]:
+        why = "strategies choose without replacement, bootstrap draws with it"
+        problems.append(Problem(column="strategies", why=why, fix="take resampling='subsets'"))
+    return problems
+
+
+def check_generator(generator: object) -> str:
+    """Return the generator's name; a function is known by its own."""
+    if isinstance(generator, str):
+        if generator not in GENERATORS:
+            why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
+            fix = f"give one of {', '.join(GENERATORS)}, or a function"
+            raise InputError([Problem(column="generator", why=why, fix=fix)])
+        return generator
+    if not callable(generator):
+        raise TypeError(f"generator must be a name or a function, not {type(generator).__name__}")
+    return getattr(generator, "__name__", type(generator).__name__)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,27 +10,14 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.progress import track
-from labelvalue.observe.runs import read_runs
-from labelvalue.observe.sampling import (
-    ORDER,
-    Outcome,
-    Split,
-    Task,
-    evaluation_id,
-    fresh_seed,
-    nested_order,
-    stream,
-    training_seed,
-)
-from labelvalue.observe.settings import (
-    check_data,
-    check_learners,
-    check_numbers,
-    check_sizes,
-    make_split,
-)
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.learners import check_learners
+from labelvalue.observe.perturbations import ClassMix
+from labelvalue.observe.protocol import Protocol
+from labelvalue.observe.settings import check_generator, choose_protocol
+from labelvalue.observe.simulation import prepare
+from labelvalue.observe.strategies import Strategy
+from labelvalue.observe.suites import Suite
+from labelvalue.observe.synthetic import Synthesise
 
 
 def simulate_runs(
@@ -41,11 +26,23 @@ def simulate_runs(
     y: Any,
     slices: Any,
     *,
+    protocol: Protocol | None = None,
+    metric: str | None = None,
+    positive: str | None = None,
     sizes: Sequence[int] | None = None,
-    replicates: int = 5,
-    test_size: float = 0.25,
+    replicates: int | None = None,
+    resampling: str | None = None,
+    test_size: float | None = None,
     evaluation: Sequence[int] | np.ndarray | None = None,
-    jitter: float = 0.7,
+    jitter: float | None = None,
+    strategies: Sequence[str | ClassMix] | Mapping[str, Strategy | None] | None = None,
+    batch_size: int | None = None,
+    label_noise: Sequence[float] | None = None,
+    noise_kind: str | None = None,
+    synthetic: Sequence[float] | None = None,
+    generator: str | Synthesise | None = None,
+    suites: Sequence[Suite] | None = None,
+    metadata: pd.DataFrame | None = None,
     random_state: int | None = None,
     n_jobs: int = 1,
     progress: bool = True,
@@ -57,29 +54,64 @@ def simulate_runs(
     a slice's own labels and that of the others' can be told apart. The evaluation set is the same
     for all runs. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
 
+    Learners share their subsets; strategies their first labels and evaluation sets; shares of wrong labels their
+    rows; suites their trained models. Where several of these are listed, every combination is trained.
+
     Parameters
     ----------
-    estimator : scikit-learn estimator, or mapping of str to estimator
-        Anything with ``fit``, ``predict`` and ``get_params``; each training fits a clone. The keys of
-        a mapping become ``learner``. All classifiers (wrong answers are counted) or all regressors
-        (mean absolute error).
+    estimator : scikit-learn estimator, function, or mapping of str to either
+        An estimator is cloned for each training. A function ``(X, y, seed)`` returns what predicts: a function of
+        rows, or an object with ``predict`` and perhaps ``predict_proba``. The keys of a mapping become ``learner``.
     X : DataFrame, array or sparse matrix
         Features, (rows, features).
     y : Series or array
         Target, (rows,).
     slices : str, Series or array
-        Slice of each row, or the name of a column of ``X`` (which stays a feature).
+        Slice of each row, or the name of a column of ``X`` (which stays a feature). The target itself, where classes
+        are the slices.
+    protocol : Protocol, optional
+        Settings from a file; those that are given here by name take the place of its own.
+    metric : str, optional
+        Metric of the catalogue (see ``read_runs``); by default wrong answers are counted, or ``mae`` for regressors.
+        ``error_rate`` and ``accuracy`` are counts; others come as ``value`` and ``stderr``, by a bootstrap over the
+        evaluation items, or in closed form for a mean. Of more than two classes ``f1``, ``precision`` and ``recall``
+        are means over classes.
+    positive : str, optional
+        Class that ``f1``, ``precision`` and ``recall`` of two classes are about; by default the last in order.
     sizes : sequence of int, optional
         Training-set sizes, all slices together, ≥ 2; by default eight, log-spaced up to all that is
         not evaluated on.
-    replicates : int
-        Re-draws of the training set, ≥ 1.
-    test_size : float
-        Share of each slice that is evaluated on, 0 < share < 1.
+    replicates : int, optional
+        Re-draws of the training set, ≥ 1, by default 5; the number of folds where folds are asked for.
+    resampling : {"subsets", "folds", "bootstrap"}, optional
+        What a replicate is: a subset; a cross-validation fold with its own evaluation set; a bootstrap draw, with
+        replacement, in which a row drawn twice counts as two labels.
+    test_size : float, optional
+        Share of each slice that is evaluated on, 0 < share < 1, by default 0.25.
     evaluation : array of int or bool, optional
         Positions (or a mask) of the rows to evaluate on, instead of ``test_size``.
-    jitter : float
-        Standard deviation of the log of the slices' sampling weights, ≥ 0; 0 draws rows evenly.
+    jitter : float, optional
+        Standard deviation of the log of the slices' sampling weights, ≥ 0, by default 0.7; 0 draws rows evenly.
+    strategies : sequence of str or ClassMix, or mapping, optional
+        How labels are chosen: ``random`` (the default); ``stratified`` (slices at their shares) and ``balanced``
+        (classes at equal shares); ``uncertainty``, ``margin``, ``entropy``, ``committee``, ``diversity``, which go on
+        from the smallest random training set, recorded once, as ``random``; or mixes of classes. A mapping gives
+        names to one's own functions from a ``Query`` to the rows to label, or ``None`` to known names.
+    batch_size : int, optional
+        Labels that a strategy chooses before it trains again; by default all that lead to the next size.
+    label_noise : sequence of float, optional
+        Shares of wrong labels to inject into the training sets, on top of what errs already.
+    noise_kind : {"uniform", "class_conditional", "annotators"}, optional
+        Who errs: everybody alike (the default), some classes more than others, or some annotators.
+    synthetic : sequence of float, optional
+        Synthetic examples per label, made from each training set slice by slice and never counted in ``labels``.
+    generator : {"smote", "bootstrap"} or function, optional
+        What makes them; a function ``(X, y, n, seed)`` gets the labelled rows of a slice and returns ``n`` new ones.
+    suites : sequence, optional
+        What else each model is evaluated on: ``TimeSplit``, ``DomainSplit``, ``FeatureNoise``, ``MissingValues``,
+        ``WrongEvaluation``, ``ClassMix``.
+    metadata : DataFrame, optional
+        Columns that suites name and that are no features, such as times, (rows, …).
     random_state : int, optional
         Seed ≥ 0 of everything; the same seed gives the same table, whatever ``n_jobs``, apart from
         ``seconds`` and ``measured_at``. Without one a fresh seed is drawn and noted.
@@ -91,10 +123,9 @@ def simulate_runs(
     Returns
     -------
     xarray.Dataset
-        Dim ``run``, as ``read_runs`` returns it: one row per learner, replicate, size and slice, with
-        ``errors`` and ``trials``, or ``value`` and ``stderr`` of ``mae`` in the unit of ``y``. A
-        training set with a single class is skipped and counted in the notes. Interrupted from the
-        keyboard, it returns the runs that are done, and says so in the notes.
+        Dim ``run``, as ``read_runs`` returns it: one row per training, suite and slice; attribute ``protocol`` holds
+        what was done, as TOML. A training set with a single class is skipped and counted in the notes. Interrupted
+        from the keyboard, it returns the runs that are done, and says so in the notes.
 
     Raises
     ------
@@ -115,128 +146,37 @@ def simulate_runs(
     ...                      replicates=2, random_state=1, progress=False)
     >>> runs.sizes["run"]
     12
+
+    A learner may be a plain function, whatever it trains:
+
+    >>> def nearest_mean(X, y, seed):
+    ...     low, high = X[~y].mean(axis=0), X[y].mean(axis=0)
+    ...     return lambda rows: ((rows - high) ** 2).sum(axis=1) < ((rows - low) ** 2).sum(axis=1)
+    >>> both = simulate_runs({"mean": nearest_mean, "logistic": LogisticRegression()}, X, y, slices,
+    ...                      sizes=[50, 200], replicates=1, random_state=1, progress=False)
+    >>> sorted(set(both["learner"].values))
+    ['logistic', 'mean']
     """
     learners = check_learners(estimator)
-    problems = check_numbers(replicates, test_size, jitter, random_state, n_jobs)
-    if problems:
-        raise InputError(problems)
-    X, y, texts = check_data(X, y, slices)
-    entropy = fresh_seed() if random_state is None else int(random_state)
-    split = make_split(texts, test_size, evaluation, entropy)
-    chosen = check_sizes(sizes, split.pool.size)
-    tasks = _tasks(list(learners), texts, split, chosen, replicates, jitter, entropy)
-    outcomes = _train_all(tasks, learners, X, y, split, n_jobs)
-    rows: list[dict[str, object]] = []
-    skipped: Counter[str] = Counter()
-    notes = [f"simulated with random_state {entropy}, jitter {jitter:g}"]
-    done = 0
-    try:
-        for outcome in track(outcomes, len(tasks), "training", show=progress):
-            done += 1
-            if outcome.skipped:
-                skipped[outcome.skipped] += 1
-            else:
-                rows += _rows(outcome, texts, split)
-    except KeyboardInterrupt:
-        if not rows:
-            raise
-        notes.append(f"interrupted after {done} of {len(tasks)} trainings")
-    if not rows:
-        why = f"no training could be done: {', '.join(skipped)}"
-        raise InputError([Problem(why=why, fix="give larger sizes or other data")])
-    notes += [f"{count} trainings skipped: {why}" for why, count in sorted(skipped.items())]
-    return _checked(rows, notes)
-
-
-def _tasks(
-    learners: list[str],
-    slices: np.ndarray,
-    split: Split,
-    sizes: list[int],
-    replicates: int,
-    jitter: float,
-    entropy: int,
-) -> list[Task]:
-    """Return every training; all learners of a replicate share its nested training sets."""
-    tasks = []
-    for replicate in range(replicates):
-        rng = stream(entropy, ORDER, replicate)
-        order = split.pool[nested_order(slices[split.pool], sizes, jitter, rng)]
-        for size in sizes:
-            for i, learner in enumerate(learners):
-                seed = training_seed(entropy, i, replicate, size)
-                tasks.append(
-                    Task(
-                        learner=learner,
-                        replicate=replicate,
-                        size=size,
-                        rows=order[:size],
-                        seed=seed,
-                    )
-                )
-    return tasks
-
-
-def _train_all(
-    tasks: list[Task], learners: Mapping[str, Any], X: Any, y: Any, split: Split, n_jobs: int
-) -> Iterator[Outcome]:
-    """Yield the outcomes in the order of the tasks."""
-    from joblib import Parallel, delayed
-
-    from labelvalue.observe.training import check_kind, take, train
-
-    regress = check_kind(learners)
-    held_rows = np.concatenate(list(split.evaluation.values()))
-    ends = np.cumsum([rows.size for rows in split.evaluation.values()])
-    starts = np.concatenate([[0], ends[:-1]])
-    held = {name: slice(int(a), int(b)) for name, a, b in zip(split.evaluation, starts, ends, strict=True)}
-    x_held, y_held = take(X, held_rows), np.asarray(take(y, held_rows))
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    return parallel(
-        delayed(train)(
-            task,
-            learners[task.learner],
-            take(X, task.rows),
-            take(y, task.rows),
-            x_held,
-            y_held,
-            held,
-            regress=regress,
-        )
-        for task in tasks
-    )
-
-
-def _rows(outcome: Outcome, slices: np.ndarray, split: Split) -> list[dict[str, object]]:
-    """Return the rows of the runs table that one training gives, one per slice."""
-    task = outcome.task
-    counts = Counter(slices[task.rows].tolist())
-    shared = {
-        names.LEARNER: task.learner,
-        names.REPLICATE: task.replicate,
-        names.SECONDS: outcome.seconds,
-        names.MEASURED_AT: outcome.measured_at,
+    own = {name: s for name, s in strategies.items() if s is not None} if isinstance(strategies, Mapping) else {}
+    given = {
+        names.METRIC: metric,
+        "positive": positive,
+        "slices": slices if isinstance(slices, str) else None,
+        "sizes": sizes,
+        "replicates": replicates,
+        "resampling": resampling,
+        "test_size": test_size,
+        "jitter": jitter,
+        "strategies": None if strategies is None else tuple(strategies),
+        "batch_size": batch_size,
+        names.LABEL_NOISE: label_noise,
+        "noise_kind": noise_kind,
+        "synthetic": synthetic,
+        "generator": None if generator is None else check_generator(generator),
+        "suites": suites,
+        "random_state": random_state,
     }
-    return [
-        {
-            names.SLICE: name,
-            names.LABELS: counts[name],
-            names.OTHER_LABELS: task.size - counts[name],
-            names.EVALUATION_SET: evaluation_id(split.evaluation[name]),
-            **measure,
-            **shared,
-        }
-        for name, measure in outcome.measures.items()
-    ]
-
-
-def _checked(rows: list[dict[str, object]], notes: list[str]) -> xr.Dataset:
-    """Pass the rows through the reader, as any other runs table."""
-    metric = "mae" if names.VALUE in rows[0] else None
-    runs = read_runs(pd.DataFrame(rows), metric=metric)
-    notes += json.loads(runs.attrs[names.NOTES])
-    runs.attrs |= {
-        names.SOURCE: "simulate_runs",
-        names.NOTES: json.dumps(notes, ensure_ascii=False),
-    }
-    return runs
+    settled = choose_protocol(protocol, given, n_jobs)
+    simulation = prepare(settled, learners, own, X, y, slices, evaluation, metadata, generator)
+    return simulation.run(n_jobs, progress)

@@ -9,6 +9,7 @@ from labelvalue.problems import InputError, Problem, did_you_mean, quote
 
 if TYPE_CHECKING:
     import pandas as pd
+    from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
 LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
@@ -131,6 +132,13 @@ def tabular_classifier(
     if learner not in LEARNERS:
         why = f"unknown learner {quote(learner)}{did_you_mean(learner, LEARNERS)}"
         raise InputError([Problem(column="learner", why=why, fix=f"give one of {', '.join(LEARNERS)}")])
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(preparation(features), _classifier(learner, random_state))
+
+
+def preparation(features: pd.DataFrame) -> ColumnTransformer:
+    """Return what turns a table as it comes into numbers of comparable scale; only its column types are looked at."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -138,7 +146,7 @@ def tabular_classifier(
 
     numbers = list(features.select_dtypes(["number", "bool"]).columns)
     categories = [column for column in features.columns if column not in numbers]
-    preparation = ColumnTransformer(
+    return ColumnTransformer(
         [
             (
                 "numbers",
@@ -152,7 +160,6 @@ def tabular_classifier(
             ),
         ]
     )
-    return make_pipeline(preparation, _classifier(learner, random_state))
 
 
 def _classifier(learner: str, random_state: int | None) -> object:

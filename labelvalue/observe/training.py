@@ -1,89 +1,218 @@
-"""One training and its evaluation on every slice."""
+"""One training and its evaluation on every suite and slice; and the loop in which a strategy chooses labels."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_regressor
 
-from labelvalue import names
-from labelvalue.observe.sampling import Outcome, Task
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.evaluation import EvaluationSet
+from labelvalue.observe.label_errors import WrongLabels, choose_wrong
+from labelvalue.observe.learners import Trained, fit_learner, take
+from labelvalue.observe.sampling import SYNTHESIS, seed_of, training_seed
+from labelvalue.observe.scores import Measure, Scorer
+from labelvalue.observe.strategies import Query, Strategy, choose_checked
+from labelvalue.observe.synthetic import Synthesise, add_synthetic
 
-
-def check_kind(learners: Mapping[str, Any]) -> bool:
-    """Tell whether the learners are regressors; a mix has no common error."""
-    kinds = {name: _regresses(learner) for name, learner in learners.items()}
-    if len(set(kinds.values())) > 1:
-        mixed = ", ".join(f"{n!r} is a {'regressor' if k else 'classifier'}" for n, k in kinds.items())
-        fix = "simulate them apart"
-        raise InputError([Problem(why=f"errors have no common unit: {mixed}", fix=fix)])
-    return next(iter(kinds.values()))
+RANDOM = "random"
 
 
-def _regresses(learner: Any) -> bool:
-    return hasattr(learner, "__sklearn_tags__") and bool(is_regressor(learner))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+    """One training: which learner, which rows, which seed.
 
-
-def take(table: Any, rows: np.ndarray) -> Any:
-    """Return some rows of a DataFrame, Series, array or sparse matrix."""
-    return table.iloc[rows] if isinstance(table, pd.DataFrame | pd.Series) else table[rows]
-
-
-def train(
-    task: Task,
-    estimator: Any,
-    x: Any,
-    y: Any,
-    x_held: Any,
-    y_held: np.ndarray,
-    held: Mapping[str, slice],
-    *,
-    regress: bool,
-) -> Outcome:
-    """Fit a seeded clone on the task's rows and count its wrong answers slice by slice.
-
-    ``held`` maps each slice to its part of ``x_held``. Regressors give the mean absolute error and
-    its standard error instead of counts.
+    Parameters
+    ----------
+    learner : str
+        Name of the training recipe.
+    replicate, size : int
+        Number of the re-draw, and labels in the training set.
+    rows : numpy.ndarray
+        Positions of the training rows.
+    seed : int
+        ``random_state`` for every part of the estimator that takes one.
+    strategy : str
+        How the rows were chosen.
+    wrong : numpy.ndarray, optional
+        Which of the rows carry a wrong label (bool).
+    synthetic : float
+        Synthetic examples per label.
     """
-    if not regress and pd.unique(np.asarray(y)).size < 2:
-        return Outcome(task=task, skipped="only one class among the labels")
-    fresh = seeded(estimator, task.seed)
-    start = time.perf_counter()
+
+    learner: str
+    replicate: int
+    size: int
+    rows: np.ndarray
+    seed: int
+    strategy: str = RANDOM
+    wrong: np.ndarray | None = None
+    synthetic: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Loop:
+    """Trainings of which each chooses the labels of the next.
+
+    Parameters
+    ----------
+    learner, strategy : str
+        Names of the training recipe and of the strategy.
+    number, replicate : int
+        Number of the learner, and of the re-draw.
+    pool : numpy.ndarray
+        Positions of the rows that may be chosen.
+    start : numpy.ndarray
+        Positions in ``pool`` of the labels to start from.
+    sizes : list of int
+        Ascending sizes at which to evaluate.
+    batch_size : int, optional
+        Labels chosen at a time.
+    share : float, optional
+        Share of wrong labels.
+    synthetic : float
+        Synthetic examples per label.
+    entropy : int
+        Seed of the simulation.
+    """
+
+    learner: str
+    strategy: str
+    number: int
+    replicate: int
+    pool: np.ndarray
+    start: np.ndarray
+    sizes: list[int]
+    batch_size: int | None
+    share: float | None
+    synthetic: float
+    entropy: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a training gave: a measurement per suite and slice (``None`` where undefined); or why it was skipped."""
+
+    task: Task
+    measures: Mapping[tuple[str, str], Measure | None] = dataclasses.field(default_factory=dict)
+    synthetic: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: str = ""
+    seconds: float = float("nan")
+    measured_at: dt.datetime | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What all trainings share: how they are measured, and how synthetic examples are made."""
+
+    scorer: Scorer
+    evaluations: Sequence[EvaluationSet]
+    synthesise: Synthesise | None = None
+
+
+def train(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> Outcome:
+    """Train on the task's rows (given as ``x``, ``y`` and their ``slices``) and evaluate on every suite."""
+    return _train(task, learner, x, y, slices, bench)[0]
+
+
+def _train(
+    task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench
+) -> tuple[Outcome, Trained | None]:
+    if bench.scorer.classes.size and _one_class(y):
+        return Outcome(task=task, skipped="only one class among the labels"), None
+    counts: dict[str, int] = {}
     try:
-        fresh.fit(x, y)
+        if task.synthetic and bench.synthesise is not None:
+            x, y, counts = add_synthetic(x, y, slices, task.synthetic, bench.synthesise, seed_of(task.seed, SYNTHESIS))
+        start = time.perf_counter()
+        trained = fit_learner(learner, x, y, task.seed)
         seconds = time.perf_counter() - start
-        predicted = np.asarray(fresh.predict(x_held))
+        measures = {
+            (e.suite, name): measure
+            for e in bench.evaluations
+            for name, measure in bench.scorer.measure(trained, e.x, e.y, e.parts).items()
+        }
     except Exception as error:
         where = f"learner {task.learner!r}, replicate {task.replicate}, {task.size} labels"
         raise RuntimeError(f"training failed ({where}): {error}") from error
-    measure = _mean_absolute if regress else _wrong
-    measures = {name: measure(predicted[part], y_held[part]) for name, part in held.items()}
-    if any(m.get(names.STDERR, 1.0) <= 0 for m in measures.values()):
-        return Outcome(task=task, skipped="the residuals of a slice show no noise")
+    if not any(measures.values()):
+        return Outcome(task=task, skipped="no slice shows the metric with its noise"), trained
     now = dt.datetime.now(dt.UTC)
-    return Outcome(task=task, measures=measures, seconds=seconds, measured_at=now)
+    return Outcome(task=task, measures=measures, synthetic=counts, seconds=seconds, measured_at=now), trained
 
 
-def seeded(estimator: Any, seed: int) -> Any:
-    """Return an unfitted copy whose every ``random_state`` is ``seed``."""
-    fresh = clone(estimator)
-    params = fresh.get_params(deep=True)
-    states = [p for p in params if p == "random_state" or p.endswith("__random_state")]
-    return fresh.set_params(**dict.fromkeys(states, seed)) if states else fresh
+def _one_class(y: np.ndarray) -> bool:
+    return bool(pd.unique(y).size < 2)
 
 
-def _wrong(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    return {names.ERRORS: int(np.count_nonzero(predicted != truth)), names.TRIALS: truth.size}
+def run_loop(
+    loop: Loop,
+    strategy: Strategy,
+    learner: Any,
+    data: tuple[Any, np.ndarray, np.ndarray, Any],
+    wrong_labels: tuple[WrongLabels, np.ndarray] | None,
+    bench: Bench,
+) -> list[Outcome]:
+    """Let ``strategy`` choose labels from the pool, batch by batch, and evaluate at every size after the first.
+
+    ``data`` holds features, target, slices and numeric features of the pool; ``wrong_labels`` those of its rows, and
+    what they say.
+    """
+    x, y, slices, features = data
+    labelled, ends = loop.start, [loop.start.size]
+    outcomes = []
+    trained: Trained | None = None
+    for size in loop.sizes:
+        while labelled.size < size:
+            given, _ = _given(y, labelled, ends, loop.share, wrong_labels)
+            count = min(size - labelled.size, loop.batch_size or size)
+            seed = training_seed(loop.entropy, loop.number, loop.replicate, labelled.size)
+            if trained is None and not _one_class(given):
+                trained = fit_learner(learner, take(x, labelled), given, seed)
+            query = Query(
+                trained=trained,
+                train=lambda rows, labels, s: fit_learner(learner, take(x, rows), labels, s),
+                x=x,
+                features=features,
+                labelled=labelled,
+                labels=given,
+                candidates=np.setdiff1d(np.arange(y.size), labelled),
+                classes=bench.scorer.classes,
+                count=count,
+                seed=seed,
+            )
+            labelled, trained = np.concatenate([labelled, choose_checked(strategy, query, loop.strategy)]), None
+            ends.append(labelled.size)
+        given, wrong = _given(y, labelled, ends, loop.share, wrong_labels)
+        task = Task(
+            learner=loop.learner,
+            replicate=loop.replicate,
+            size=size,
+            rows=loop.pool[labelled],
+            seed=training_seed(loop.entropy, loop.number, loop.replicate, size),
+            strategy=loop.strategy,
+            wrong=wrong,
+            synthetic=loop.synthetic,
+        )
+        outcome, trained = _train(task, learner, take(x, labelled), given, slices[labelled], bench)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def _mean_absolute(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    residuals = np.abs(predicted - truth)
-    spread = float(residuals.std(ddof=1)) if residuals.size > 1 else 0.0
-    stderr = spread / np.sqrt(residuals.size)
-    return {names.VALUE: float(residuals.mean()), names.STDERR: float(stderr)}
+def _given(
+    y: np.ndarray,
+    rows: np.ndarray,
+    ends: list[int],
+    share: float | None,
+    wrong_labels: tuple[WrongLabels, np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the labels as they are given, and which of them are wrong."""
+    if share is None or wrong_labels is None:
+        return y[rows], None
+    drawn, said = wrong_labels
+    wrong = choose_wrong(drawn.order[rows], ends, share)
+    return np.where(wrong, said[rows], y[rows]), wrong

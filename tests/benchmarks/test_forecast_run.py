@@ -1,9 +1,10 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import forecast, lcdb_data
+from benchmarks import forecast, lcdb_data, slice_data
 from benchmarks.methods import Method, find_method
 
 
@@ -24,6 +25,9 @@ def run(monkeypatch, tmp_path, power_law_problem, capsys):
     """Run the command on the one power-law problem; returns exit code, printed table and written JSON."""
     monkeypatch.setenv("LABELVALUE_BENCH_CACHE", str(tmp_path))
     monkeypatch.setattr(lcdb_data, "load_problems", lambda half, replicates: [power_law_problem])
+    monkeypatch.setattr(
+        slice_data, "load_problems", lambda half, replicates: [replace(power_law_problem, name=f"slices, {half}")]
+    )
 
     def call(*arguments):
         out = tmp_path / "result.json"
@@ -43,6 +47,65 @@ def test_table_and_json_hold_every_method(run):
     assert bad["crps_ratio"]["best_peer"] == "floor"
     assert set(good["by_distance"]) == {"2x", "4x", "8x"}
     assert good["gain_calibration"]
+
+
+def test_the_calibration_of_gains_is_printed_for_every_method(run):
+    _, printed, result = run("--methods", "last_value,floor")
+    (line,) = [line for line in printed.splitlines() if line.startswith("- least squares, floor: ")]
+    # A falling curve: the forecast is sure of a gain, the gain came, and all forecasts say so.
+    assert line.endswith(" 100 → 100 (100)")
+    assert sum(part["share"] for part in result["methods"]["floor"]["gain_calibration"]) == pytest.approx(1)
+
+
+def test_slices_are_problems_of_their_own_and_halves_share_a_table(run, tmp_path):
+    code, printed, result = run("--problems", "slices", "--half", "both", "--methods", "floor")
+    assert code == 0
+    assert "slices, both halves: 2 problems, 2 curves" in printed
+    assert (result["problem_set"], result["half"], result["problems"]) == ("slices", "both", 2)
+    folders = {path.parent.parent.name for path in (tmp_path / "forecasts-slices-v1").rglob("*.npz")}
+    assert folders == {"development-all-replicates", "test-all-replicates"}
+
+
+def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
+    methods = {
+        "labelvalue": Method("labelvalue", "together", constant(0.12), version="1", peer=False),
+        "labelvalue:unpooled": Method("labelvalue:unpooled", "alone", constant(0.5), version="1", peer=False),
+    }
+    monkeypatch.setattr(forecast, "find_method", lambda name: methods.get(name) or find_method(name))
+    code, printed, result = run("--sparse", "--methods", "floor,labelvalue,labelvalue:unpooled")
+    assert code == 0
+    assert "1 curves that were left two sizes" in printed
+    assert result["sparse"]
+    together, alone = (result["methods"][name] for name in methods)
+    ratio = together["against_alone"]["crps"]["ratio"]
+    assert ratio == pytest.approx(together["crps"] / alone["crps"])
+    assert ratio < 0.2
+    assert f"- together: CRPS {ratio:.2f} (" in printed
+    assert alone["against_alone"]["absolute_error"]["ratio"] == 1
+    _, printed, result = run("--methods", "floor")
+    assert "alone" not in printed
+    assert "against_alone" not in result["methods"]["floor"]
+
+
+def test_only_sparse_curves_are_judged(tmp_path, power_law_problem):
+    """A second curve, not sparse, may be forecast as NaN and counts for nothing."""
+    doubled = {
+        name: np.repeat(getattr(power_law_problem, name), 2, axis=0) for name in ("truth", "truth_se", "error_now")
+    }
+    problem = replace(power_law_problem, curves=(("a", "b"), ("c", "b")), sparse=np.array([True, False]), **doubled)
+
+    def sparse_alone(problem, seed):
+        samples = constant(0.1)(problem, seed)
+        samples[1] = np.nan
+        return samples
+
+    outcome = forecast.run_method(Method("m", "m", sparse_alone, version="1"), problem, tmp_path)
+    assert not outcome.failure
+    rows = forecast.score_table([problem], [outcome])
+    assert rows["distance"].tolist() == [2, 4, 8]
+    assert rows.notna().all(axis=None)
+    blind = replace(problem, sparse=~problem.sparse)
+    assert "not finite" in forecast.run_method(Method("m", "m", sparse_alone, version="2"), blind, tmp_path).failure
 
 
 def test_a_second_run_reads_the_first_ones_forecasts(run, monkeypatch):

@@ -31,7 +31,7 @@ def tiny_lcdb(tmp_path, monkeypatch):
 
 
 def test_the_split_rule_is_the_one_agreed():
-    halves = {i: lcdb_data.half_of(i) for i in (3, 6, 44, 1461, 41168, 41972)}
+    halves = {i: problems.half_of(str(i)) for i in (3, 6, 44, 1461, 41168, 41972)}
     expected = dict.fromkeys((3, 44, 1461), "development") | dict.fromkeys((6, 41168, 41972), "test")
     assert halves == expected
 

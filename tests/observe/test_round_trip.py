@@ -144,13 +144,16 @@ def test_attrs_name_the_file_and_its_digest(tmp_path):
 def test_defaults_are_always_present():
     runs = read_runs(pd.DataFrame({"slice": ["a"], "labels": [1], "errors": [1], "trials": [4]}))
     kinds = {name: runs[name].dtype.kind for name in runs}
-    text = dict.fromkeys(["slice", "learner", "strategy", "suite", "batch", "evaluation_set"], "O")
+    text = dict.fromkeys(["slice", "learner", "strategy", "suite", "batch", "evaluation_set", "protocol"], "O")
     whole = dict.fromkeys(["labels", "other_labels", "replicate", "errors", "trials"], "i")
+    whole |= dict.fromkeys(["synthetic_labels", "other_synthetic_labels"], "i")
     real = dict.fromkeys(["label_noise", "seconds", "error", "error_stderr"], "f")
     assert kinds == text | whole | real | {"measured_at": "M"}
     assert runs.learner.item() == "default"
     assert runs.strategy.item() == "random"
     assert runs.suite.item() == "holdout"
+    assert runs.protocol.item() == ""
+    assert runs.synthetic_labels.item() == runs.other_synthetic_labels.item() == 0
     assert runs.error.item() == 0.25
     assert np.isnan(runs.error_stderr.item())
     assert runs["run"].size == 1

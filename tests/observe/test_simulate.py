@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from labelvalue import names
 from labelvalue.observe import progress, read_runs, sampling, simulate_runs, write_runs
-from labelvalue.observe.training import seeded
+from labelvalue.observe.learners import seeded
 from labelvalue.problems import InputError
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
@@ -120,7 +120,8 @@ def test_frames_columns_series_and_sparse(data, runs):
     assert from_frame.drop_vars(CLOCK).drop_attrs().identical(runs.drop_vars(CLOCK).drop_attrs())
     pipe = make_pipeline(Numeric(), GaussianNB())
     by_name = simulate_runs(pipe, frame.assign(region=slices), y, "region", **options)
-    assert by_name.drop_vars(CLOCK).drop_attrs().identical(runs.drop_vars(CLOCK).drop_attrs())
+    other = [*CLOCK, names.PROTOCOL]  # which names the column
+    assert by_name.drop_vars(other).drop_attrs().identical(runs.drop_vars(other).drop_attrs())
     sparse = simulate_runs(LogisticRegression(), csr_array(x), y, slices, **options)
     assert sparse.sizes["run"] == 27
 
@@ -167,7 +168,7 @@ def test_regressors_give_mean_absolute_errors(data):
 
 def test_regressors_without_noise_are_skipped():
     x, y = np.zeros((40, 1)), np.zeros(40)
-    with pytest.raises(InputError, match="the residuals of a slice show no noise"):
+    with pytest.raises(InputError, match="no slice shows the metric with its noise"):
         simulate_runs(LinearRegression(), x, y, ["a"] * 40, sizes=[5], replicates=1, progress=False)
 
 
@@ -321,3 +322,97 @@ def test_an_interrupt_keeps_what_is_done(data, monkeypatch):
     monkeypatch.setattr(Impatient, "fitted", 3)
     with pytest.raises(KeyboardInterrupt):
         simulate(data, Impatient())
+
+
+# --- metrics, functions, folds, bootstrap ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1", "auc", "precision", "recall", "log_loss", "brier", "ece"])
+def test_metrics_of_the_catalogue(metric, data):
+    runs = simulate(data, metric=metric, positive="yes" if metric == "f1" else None)
+    assert runs.attrs[names.METRIC] == metric
+    assert runs.sizes["run"] == 27
+    frame = runs.to_dataframe()
+    total = frame[names.LABELS] + frame[names.OTHER_LABELS]
+    assert frame[names.ERROR][total == 160].mean() < frame[names.ERROR][total == 40].mean()
+
+
+def test_accuracy_and_error_rate_are_the_same_counts(data, runs):
+    accuracy = simulate(data, metric="accuracy")
+    assert accuracy[names.ERRORS].equals(runs[names.ERRORS])
+    assert accuracy[names.ERROR].equals(runs[names.ERROR])
+
+
+def test_a_function_is_a_learner_like_its_estimator(data, runs):
+    def plain(x, y, seed):
+        return GaussianNB().fit(x, y)
+
+    def bare(x, y, seed):
+        return GaussianNB().fit(x, y).predict
+
+    both = simulate(data, {"plain": plain, "bare": bare})
+    for name in ("plain", "bare"):
+        one = both.isel(run=both[names.LEARNER].values == name)
+        assert one[names.ERRORS].values.tolist() == runs[names.ERRORS].values.tolist()
+
+
+def test_probabilities_are_asked_for_before_anything_is_trained(data):
+    with pytest.raises(InputError, match="'default' give no probabilities"):
+        simulate(data, Failing(), metric="auc")
+
+
+def test_functions_are_given_their_seed(data):
+    seeds = []
+
+    def note(x, y, seed):
+        seeds.append(seed)
+        return GaussianNB().fit(x, y)
+
+    simulate(data, note)
+    assert len(set(seeds)) == 9
+
+
+def test_folds_have_evaluation_sets_of_their_own(data):
+    runs = simulate(data, resampling="folds", replicates=4, sizes=[100, 600]).to_dataframe()
+    assert runs.groupby([names.SLICE, names.REPLICATE])[names.EVALUATION_SET].nunique().eq(1).all()
+    assert (runs.groupby(names.SLICE)[names.EVALUATION_SET].nunique() == 4).all()
+    trials = runs.drop_duplicates(names.EVALUATION_SET).groupby(names.SLICE)[names.TRIALS].sum()
+    assert trials.to_dict() == pd.Series(data[2]).value_counts().to_dict()
+
+
+def test_no_row_is_trained_on_and_evaluated_on(data):
+    splits = sampling.split_by_folds(data[2], np.ones(900, dtype=bool), 3, 1)
+    for split in splits:
+        held = np.concatenate(list(split.evaluation.values()))
+        assert sorted([*held, *split.pool]) == list(range(900))
+
+
+def test_bootstrap_draws_repeat_rows():
+    slices = np.array(["a", "b"] * 500)
+    order = sampling.bootstrap_order(slices, [100, 1000], 0.0, np.random.default_rng(0))
+    assert order.size == 1000
+    assert np.unique(order).size == pytest.approx(1000 * (1 - np.exp(-1)), rel=0.05)
+
+
+def test_bootstrap_replicates_share_the_evaluation_set(data):
+    runs = simulate(data, resampling="bootstrap").to_dataframe()
+    assert len(runs) == 27
+    assert runs[names.EVALUATION_SET].nunique() == 3
+    assert runs.groupby(names.SLICE)[names.LABELS].nunique().gt(3).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "pattern"),
+    [
+        ({"metric": "f11"}, "unknown metric 'f11'; did you mean 'f1'"),
+        ({"metric": "mae"}, "classifiers do not give it"),
+        ({"resampling": "fold"}, "did you mean 'folds'"),
+        ({"resampling": "folds", "replicates": 1}, "must be ≥ 2"),
+        ({"resampling": "folds", "evaluation": [1]}, "folds make their own"),
+        ({"metric": "f1", "positive": "yess"}, "did you mean 'yes'"),
+        ({"resampling": "folds", "replicates": 300}, "value 'west': no rows to evaluate on"),
+    ],
+)
+def test_metrics_and_resampling_that_cannot_be(options, pattern, data):
+    with pytest.raises(InputError, match=pattern):
+        simulate(data, **options)

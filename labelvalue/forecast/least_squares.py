@@ -20,7 +20,7 @@ ZOOMS, ZOOM_POINTS = 5, 9
 class PowerLaws:
     """Fitted curves, one per data vector; all arrays have shape (fit,).
 
-    Attributes
+    Parameters
     ----------
     reference : float
         Labels at which the curve's error is ``floor + scale``.
@@ -37,7 +37,18 @@ class PowerLaws:
     squares: np.ndarray
 
     def error(self, labels: np.ndarray) -> np.ndarray:
-        """Error at each of ``labels``, shape (fit, labels)."""
+        """Compute the error at some sizes.
+
+        Parameters
+        ----------
+        labels : array, shape (size,)
+            Labels.
+
+        Returns
+        -------
+        array, shape (fit, size)
+            Errors on the curves.
+        """
         ratio = np.asarray(labels, float) / self.reference
         return self.floor[:, None] + self.scale[:, None] * ratio ** -self.elasticity[:, None]
 
@@ -62,6 +73,13 @@ def fit_power_laws(
     -------
     PowerLaws
         One curve per row.
+
+    Examples
+    --------
+    >>> sizes = np.array([100.0, 200.0, 400.0, 800.0])
+    >>> curve = fit_power_laws(sizes, 0.1 + 0.2 * (sizes / 800) ** -0.5)
+    >>> np.round(curve.error(np.array([3200.0])), 3).tolist()
+    [[0.2]]
     """
     labels = np.asarray(labels, float)
     errors = np.atleast_2d(errors)

@@ -1,0 +1,109 @@
+"""Summaries of the forecast benchmark as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+COLUMNS = (
+    "method",
+    "CRPS",
+    "ratio to best peer (90 %)",
+    "interval score",
+    "ratio",
+    "90 % covers (2x, 4x, 8x)",
+    "50 % covers",
+    "width",
+    "MAE",
+    "gain forecast / realised",
+    "s",
+)
+
+
+def _ratio(entry: Mapping[str, float] | None) -> str:
+    return f"{entry['ratio']:.2f} ({entry['low']:.2f}-{entry['high']:.2f})" if entry else ""
+
+
+def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """Scores of every method, a row each.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown table.
+    """
+    rows = []
+    for name, entry in summary.items():
+        near_to_far = ", ".join(f"{100 * part['covers_90']:.0f}" for part in entry["by_distance"].values())
+        interval = entry.get("interval_score_ratio")
+        rows.append(
+            [
+                titles[name],
+                f"{entry['crps']:.4f}",
+                _ratio(entry.get("crps_ratio")),
+                f"{entry['interval_score']:.3f}",
+                f"{interval['ratio']:.2f}" if interval else "",
+                f"{100 * entry['covers_90']:.0f} % ({near_to_far})",
+                f"{100 * entry['covers_50']:.0f} %",
+                f"{entry['width']:.3f}",
+                f"{entry['absolute_error']:.4f}",
+                f"{entry['forecast_gain']:.4f} / {entry['gain']:.4f}",
+                f"{entry['seconds']:.0f}",
+            ]
+        )
+    lines = ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, *rows)]
+    return "\n".join([lines[0], "|---" * len(COLUMNS) + "|", *lines[1:]])
+
+
+def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: mean forecast P(gain > 0) in each bin, how often the gain came, the bin's share.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    lines = []
+    for name, entry in summary.items():
+        bins = [
+            f"{100 * part['forecast']:.0f} → {100 * part['realised']:.0f} ({100 * part['share']:.0f})"
+            for part in entry["gain_calibration"]
+        ]
+        lines.append(f"- {titles[name]}: {', '.join(bins)}")
+    return "\n".join(["P(gain > 0) in %, forecast → came (share of forecasts):", "", *lines])
+
+
+def alone_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: its CRPS and MAE over those of labelvalue with each curve fitted alone.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`, of a run with ``labelvalue:unpooled``.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    lines = [
+        f"- {titles[name]}: CRPS {_ratio(entry['against_alone']['crps'])}, "
+        f"MAE {_ratio(entry['against_alone']['absolute_error'])}"
+        for name, entry in summary.items()
+    ]
+    return "\n".join(["Ratio to each curve alone (90 %):", "", *lines])

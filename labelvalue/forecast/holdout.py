@@ -1,0 +1,255 @@
+"""What a backtest holds out: runs split at an origin.
+
+A *step* is a doubling of labels or a batch. A run's ``step`` counts back from the end of its curve, so that
+holding out h steps leaves the runs with ``step >= h``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.problems import InputError, Problem
+
+SIZE, BATCHES = "size", "batch"
+"""What can be held out."""
+CURVE = [names.SLICE, names.LEARNER, names.SUITE]
+LEAST_SIZES = 3
+"""Sizes a curve keeps when it is forecast."""
+EVEN = 0.5
+"""Spread of whole training sets over that of own labels, in doublings, from which slices count as grown together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """A point from which forecasts are made.
+
+    Parameters
+    ----------
+    steps : int
+        Doublings or batches held out.
+    past : pandas.DataFrame
+        Runs that the forecaster may see, from :func:`frame_of`.
+    future : pandas.DataFrame
+        Runs that are forecast, with further columns ``ahead`` (steps from now, a fraction for sizes in between),
+        ``distance`` (the same, rounded) and ``now`` and ``previous`` (sizes now and one step before).
+    """
+
+    steps: int
+    past: pd.DataFrame
+    future: pd.DataFrame
+
+
+def frame_of(runs: xr.Dataset, by: str) -> pd.DataFrame:
+    """Lay runs out as a table with sizes and steps.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+    by : {"size", "batch"}
+        What a step is.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run, indexed by its place in ``runs``: its columns, ``variance`` of its error from the sampling of
+        its evaluation set, ``size`` (labels of the whole training set where slices grow together, else of the
+        slice), ``bin`` (half doublings below the curve's largest), ``step`` and ``plain`` (whether it is of the kind
+        that is forecast: one strategy, no added label noise).
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> sorted(frame_of(fake_runs(seed=1), "size")["step"].unique().tolist())[:3]
+    [0.0, 1.0, 2.0]
+    """
+    columns = [*CURVE, names.LABELS, names.OTHER_LABELS, names.REPLICATE, names.EVALUATION_SET, names.ERROR]
+    columns += [names.BATCH, names.MEASURED_AT, names.STRATEGY, names.LABEL_NOISE]
+    columns += [names.TRIALS] if names.ERRORS in runs else [names.ERROR_STDERR]
+    frame = runs[columns].to_dataframe().reset_index(drop=True)
+    if names.ERRORS in runs:
+        level = (frame[names.ERROR] * frame[names.TRIALS] + 0.5) / (frame[names.TRIALS] + 1.0)
+        frame["variance"] = level * (1.0 - level) / frame[names.TRIALS]
+    else:
+        frame["variance"] = frame[names.ERROR_STDERR] ** 2
+    frame["plain"] = _plain(frame)
+    frame["size"] = _size(frame)
+    frame["bin"] = half_doublings(frame["size"], frame.groupby(CURVE)["size"].transform("max"))
+    if by == BATCHES:
+        place = {name: i for i, name in enumerate(batch_order(frame))}
+        frame["step"] = float(len(place) - 1) - frame[names.BATCH].map(place).astype(float)
+    else:
+        frame["step"] = frame["bin"] / 2.0
+    return frame
+
+
+def half_doublings(size: pd.Series, largest: pd.Series) -> pd.Series:
+    """Count half doublings from a size up to the largest, rounded.
+
+    Parameters
+    ----------
+    size, largest : pandas.Series
+        Sizes, > 0.
+
+    Returns
+    -------
+    pandas.Series
+        Whole numbers ≥ 0.
+
+    Examples
+    --------
+    >>> half_doublings(pd.Series([1000.0, 700.0, 260.0]), pd.Series([1000.0] * 3)).tolist()
+    [0, 1, 4]
+    """
+    return pd.Series(np.floor(2.0 * np.log2(largest / size) + 0.5).astype(int), index=size.index)
+
+
+def _size(frame: pd.DataFrame) -> pd.Series:
+    """Labels of the whole training set if slices grew together; else, as where one slice grew alone, its own."""
+    own = frame[names.LABELS].clip(lower=1).astype(float)
+    total = (frame[names.LABELS] + frame[names.OTHER_LABELS]).clip(lower=1).astype(float)
+    keys = [frame[name] for name in CURVE]
+    spread = [np.median(np.log2(x.groupby(keys).max() / x.groupby(keys).min())) for x in (total, own)]
+    return total if spread[0] >= EVEN * spread[1] else own
+
+
+def batch_order(frame: pd.DataFrame) -> list[str]:
+    """Put batches in order of time.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Runs, from :func:`frame_of`.
+
+    Returns
+    -------
+    list of str
+        By their first measurement where all have times, else by their largest training set; runs of no batch first.
+
+    Examples
+    --------
+    >>> runs = {"batch": ["b", "a", ""], "size": [10, 20, 5], "measured_at": pd.to_datetime([None] * 3)}
+    >>> batch_order(pd.DataFrame(runs))
+    ['', 'b', 'a']
+    """
+    batches = frame.groupby(names.BATCH).agg(first=(names.MEASURED_AT, "min"), largest=("size", "max")).reset_index()
+    named = batches[batches[names.BATCH] != ""]
+    by = "largest" if named["first"].isna().any() else "first"
+    order = named.sort_values([by, names.BATCH])[names.BATCH].astype(str).tolist()
+    return [""] * (len(named) < len(batches)) + order
+
+
+def origins(frame: pd.DataFrame, by: str, holdout: Sequence[int]) -> Iterator[Origin]:
+    """Split the runs at each origin that leaves something to fit and something to forecast.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From :func:`frame_of`.
+    by : {"size", "batch"}
+        What a step is.
+    holdout : sequence of int
+        Steps held out.
+
+    Yields
+    ------
+    Origin
+        Nearest first; one that would see the same runs as another is passed over.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> [origin.steps for origin in origins(frame_of(fake_runs(seed=1), "size"), "size", [1, 2, 6])]
+    [1, 2]
+    """
+    seen: set[int] = set()
+    for steps in sorted(set(holdout)):
+        past, future = frame[frame["step"] >= steps], frame[frame["step"] < steps]
+        if len(past) in seen or past.empty or future.empty:
+            continue
+        seen.add(len(past))
+        now = past.groupby(CURVE)["size"].max().rename("now")
+        sizes = past.join(now, on=CURVE).assign(bin=lambda x: half_doublings(x["size"], x["now"]))
+        ready = sizes[sizes["plain"]].groupby(CURVE)["bin"].nunique() >= LEAST_SIZES
+        future = future[future["plain"]].join(now[ready[ready].index], on=CURVE, how="inner")
+        future = _by_batch(past, future, steps) if by == BATCHES else _by_size(future)
+        if len(future):
+            yield Origin(steps, past, future)
+
+
+def _plain(frame: pd.DataFrame) -> pd.Series:
+    """Whether a run is of the kind that is forecast: of one strategy, its labels no noisier than need be."""
+    strategies = sorted(set(frame[names.STRATEGY]), key=lambda name: (name != "random", name))
+    noise = frame[names.LABEL_NOISE].fillna(0.0)
+    return (frame[names.STRATEGY] == strategies[0]) & (noise <= noise.min())
+
+
+def _by_size(future: pd.DataFrame) -> pd.DataFrame:
+    ahead = np.log2(future["size"] / future["now"])
+    future = future.assign(ahead=ahead, distance=np.floor(ahead + 0.5).astype(int), previous=future["now"] / 2.0)
+    return future[future[names.DISTANCE] >= 1]
+
+
+def _by_batch(past: pd.DataFrame, future: pd.DataFrame, steps: int) -> pd.DataFrame:
+    """Each later batch's runs at its largest size, where that is more than was seen."""
+    largest = future.groupby([*CURVE, names.BATCH])["size"].transform("max")
+    grown = future[(half_doublings(future["size"], largest) == 0) & (largest > future["now"])]
+    before = past[past["step"] > past["step"].min()].groupby(CURVE)["size"].max().rename("previous")
+    grown = grown.join(before, on=CURVE)
+    grown["previous"] = grown["previous"].fillna(grown["now"] / 2.0)
+    ahead = steps - grown["step"]
+    return grown.assign(ahead=ahead, distance=ahead.astype(int))
+
+
+def refuse(frame: pd.DataFrame, by: str, source: str) -> InputError:
+    """Say why no origin is left, slice by slice.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        From :func:`frame_of`.
+    by : {"size", "batch"}
+        What a step is.
+    source : str
+        Where the runs come from.
+
+    Returns
+    -------
+    InputError
+        To be raised.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> print(refuse(frame_of(fake_runs(seed=1, sizes=(500, 1000)), "size"), "size", "runs.csv").problems[0])
+    runs.csv, column 'slice', value 'east': has 2 sizes; a backtest needs 4, half a doubling or more apart. Fix: ...
+    """
+    batches = frame[names.BATCH].nunique()
+    if by == BATCHES and batches < 2:
+        why = f"{batches} batch; a backtest in time needs two or more"
+        return InputError([Problem(file=source, column=names.BATCH, why=why, fix="name the batch of each run")])
+    if by == BATCHES:
+        why = f"no slice has {LEAST_SIZES} sizes before a batch that brought it more labels"
+        fix = "add earlier runs at other sizes, or hold out fewer batches"
+        return InputError([Problem(file=source, column=names.BATCH, why=why, fix=fix)])
+    sizes = frame.groupby(names.SLICE)["bin"].nunique()
+    found = [
+        Problem(
+            file=source,
+            column=names.SLICE,
+            value=name,
+            why=f"has {count} size{'s' if count != 1 else ''}; a backtest needs {LEAST_SIZES + 1}, "
+            "half a doubling or more apart",
+            fix="add runs at other sizes",
+        )
+        for name, count in sizes.items()
+        if count <= LEAST_SIZES
+    ]
+    why = f"no slice keeps {LEAST_SIZES} sizes when that many doublings are held out"
+    return InputError(found or [Problem(file=source, why=why, fix="hold out fewer doublings")])

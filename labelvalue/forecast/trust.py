@@ -1,0 +1,236 @@
+"""Whether to trust forecasts, and how far: a backtest in one table and one sentence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from labelvalue import names
+from labelvalue.forecast.backtesting import MODEL
+from labelvalue.forecast.holdout import CURVE, SIZE
+from labelvalue.forecast.scores import reliability
+
+UNLIKELY = 0.05
+"""Probability under which so few hits of honest 90 % intervals are not put down to chance."""
+WORSE = 1.1
+"""CRPS, as a ratio to that of the best simple rule, above which the rule forecasts better."""
+LEAST_CHECKS = 5
+"""Forecasts at one distance under which nothing is said about it."""
+COVERAGE = 0.9
+
+SCORES = (
+    names.CRPS,
+    names.INTERVAL_SCORE,
+    names.COVERS_50,
+    names.COVERS_90,
+    names.BIAS,
+    names.BRIER,
+)
+
+
+def summarise_backtest(result: xr.Dataset) -> pd.DataFrame:
+    """Average the scores of a backtest, by forecaster and distance.
+
+    Origins are averaged within a curve and curves then count alike. Where a re-fit was refused there is no forecast of
+    the model, and nobody's is counted.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a forecaster and distance: ``forecaster``, ``distance`` (steps ahead), ``forecasts`` (number of cells),
+        ``crps``, ``crps_ratio`` (to the best simple rule at that distance, picked with hindsight), ``interval_score``,
+        ``covers_50``, ``covers_90`` (shares), ``bias`` and ``brier`` (of the probability that the error falls).
+        Attributes: those of ``result``.
+
+    Raises
+    ------
+    TypeError
+        If ``result`` is not from :func:`labelvalue.backtest`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest
+    >>> table = summarise_backtest(fake_backtest(seed=1))
+    >>> table["forecasts"].tolist()[:3]
+    [12, 8, 4]
+    """
+    scores = _counted(result)
+    scores[names.BRIER] = (scores[names.P_GAIN] - scores[names.GAINED]) ** 2
+    curves = [d for d in CURVE if d in scores.dims]
+    means = scores[list(SCORES)].mean(names.ORIGIN).mean(curves)
+    table = means.to_dataframe().reset_index()
+    counts = scores[names.CRPS].count([names.ORIGIN, *curves]).rename(names.FORECASTS).to_series()
+    table = table.join(counts, on=[names.FORECASTER, names.DISTANCE])
+    table = table[table[names.FORECASTS] > 0].reset_index(drop=True)
+    best = table[table[names.FORECASTER] != MODEL].groupby(names.DISTANCE)[names.CRPS].min()
+    table[names.CRPS_RATIO] = table[names.CRPS] / table[names.DISTANCE].map(best)
+    table = table[[names.FORECASTER, names.DISTANCE, names.FORECASTS, names.CRPS, names.CRPS_RATIO, *SCORES[1:]]]
+    table.attrs = dict(result.attrs)
+    return table
+
+
+def _counted(result: xr.Dataset) -> xr.Dataset:
+    """Scores of cells that every forecaster forecast."""
+    if not isinstance(result, xr.Dataset) or names.FORECASTER not in result.dims:
+        raise TypeError(
+            f"result must be a backtest (xarray.Dataset with dim 'forecaster'), got {type(result).__name__}; "
+            "make one with labelvalue.backtest"
+        )
+    return result.where(result[names.CRPS].count(names.FORECASTER) == result.sizes[names.FORECASTER])
+
+
+def gain_reliability(result: xr.Dataset) -> pd.DataFrame:
+    """Compare the model's P(gain > 0) with how often the error then fell.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an occupied bin of probability: ``low``, ``high``, ``share`` of the forecasts, mean ``forecast`` and
+        ``realised`` share of falls.
+
+    Raises
+    ------
+    TypeError
+        If ``result`` is not from :func:`labelvalue.backtest`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest
+    >>> round(float(gain_reliability(fake_backtest(seed=1))["share"].sum()), 6)
+    1.0
+    """
+    own = _counted(result).sel({names.FORECASTER: MODEL})[[names.P_GAIN, names.GAINED]].to_dataframe()
+    own = own[[names.P_GAIN, names.GAINED]].dropna()
+    return reliability(own[names.P_GAIN].to_numpy(), own[names.GAINED].to_numpy())
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What was found at one distance, or over several."""
+
+    hits: int
+    count: int
+    ratio: float
+    rule: str
+
+    @property
+    def enough(self) -> bool:
+        return self.count >= LEAST_CHECKS
+
+    @property
+    def honest(self) -> bool:
+        return bool(stats.binom.cdf(self.hits, self.count, COVERAGE) >= UNLIKELY)
+
+    @property
+    def passed(self) -> bool:
+        return self.enough and self.honest and self.ratio <= WORSE
+
+    def __str__(self) -> str:
+        share = f"{100 * COVERAGE:.0f} % intervals held {self.hits} of {self.count} later errors"
+        return f"{share} and CRPS is {self.ratio:.2f} of that of the best simple rule ({self.rule})"
+
+
+def _check(result: xr.Dataset, distances: list[int]) -> _Check:
+    scores = _counted(result).sel({names.DISTANCE: distances})
+    hits = scores[names.COVERS_90].sel({names.FORECASTER: MODEL})
+    by_curve = scores[names.CRPS].mean([names.ORIGIN, names.DISTANCE])
+    crps = by_curve.mean([d for d in CURVE if d in by_curve.dims]).to_series()
+    rules = crps.drop(MODEL)
+    if not int(hits.count()):
+        return _Check(0, 0, float("nan"), "")
+    best = str(rules.idxmin())
+    return _Check(int(hits.sum()), int(hits.count()), float(crps[MODEL] / rules[best]), best)
+
+
+def backtest_verdict(result: xr.Dataset) -> str:
+    """Say in one sentence whether to trust forecasts, and up to which distance.
+
+    A distance is trusted if so few hits of the 90 % intervals as were counted are no less likely than 5 % for honest
+    intervals (forecasts taken as independent), if CRPS is at most a tenth above that of the best simple rule,
+    and if the same holds for all shorter distances. Under five forecasts at a distance nothing is said.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`.
+
+    Returns
+    -------
+    str
+        The sentence.
+
+    Raises
+    ------
+    TypeError
+        If ``result`` is not from :func:`labelvalue.backtest`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest
+    >>> backtest_verdict(fake_backtest(seed=1))[:36]
+    'Trust forecasts up to 4x the labels:'
+    """
+    checks = {d: _check(result, [d]) for d in _counted(result)[names.DISTANCE].values.tolist()}
+    by, asked = result.attrs[names.BY], max(json.loads(result.attrs["settings"])["holdout"])
+    checks = {d: check for d, check in sorted(checks.items()) if check.count}
+    trusted: list[int] = []
+    for distance, check in checks.items():
+        if not check.passed:
+            break
+        trusted.append(distance)
+    later = [d for d in checks if d not in trusted]
+    refits = _refits(result)
+    if trusted:
+        tail = _limit(checks[later[0]], later[0], by) if later else _unchecked(max(trusted), asked, by)
+        return f"Trust forecasts up to {_far(max(trusted), by)}: {_check(result, trusted)}{tail}{refits}."
+    if not later:
+        return f"Nothing could be checked: every re-fit was refused{refits}."
+    first = checks[later[0]]
+    if not first.enough:
+        pooled = _check(result, list(checks))
+        needed = f"{LEAST_CHECKS} a distance are needed"
+        return f"Too little to say whether to trust forecasts: {pooled}, and {needed}{refits}."
+    return f"Do not trust forecasts at {_far(later[0], by)} or beyond: {first}{refits}."
+
+
+def _far(distance: int, by: str) -> str:
+    if by == SIZE:
+        return f"{2**distance}x the labels"
+    return f"{distance} batch{'es' if distance != 1 else ''} ahead"
+
+
+def _at(distance: int, by: str) -> str:
+    return f"{2**distance}x" if by == SIZE else _far(distance, by)
+
+
+def _limit(check: _Check, distance: int, by: str) -> str:
+    """Why trust ends before a distance."""
+    if not check.enough:
+        return f"; at {_at(distance, by)} there were only {check.count} to check"
+    if not check.honest:
+        return f"; not at {_at(distance, by)}, where they held {check.hits} of {check.count}"
+    return f"; not at {_at(distance, by)}, where a simple rule did better ({check.rule}, ratio {check.ratio:.2f})"
+
+
+def _unchecked(far: int, asked: int, by: str) -> str:
+    return f"; at {_at(far + 1, by)} there was nothing to check" if far < asked else ""
+
+
+def _refits(result: xr.Dataset) -> str:
+    verdicts = [refit["verdict"] for refit in json.loads(result.attrs["settings"])["refits"]]
+    bad = [f"{verdicts.count(v)} {v}" for v in ("flagged", "refused") if v in verdicts]
+    return f" (of {len(verdicts)} re-fit{'s' if len(verdicts) > 1 else ''} {' and '.join(bad)})" if bad else ""

@@ -1,0 +1,125 @@
+"""The sentence and the table, on backtests whose scores are written by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from labelvalue import backtest_verdict, names, summarise_backtest, testing
+from labelvalue.forecast.backtesting import MODEL
+from labelvalue.forecast.trust import LEAST_CHECKS, gain_reliability
+
+FORECASTERS = [MODEL, "last value", "least squares"]
+
+
+def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verdicts=("ok",)):
+    """One origin; ``hits[d]`` of ``slices`` intervals of the model hold at distance d + 1; CRPS by method."""
+    distances = np.arange(1, len(hits) + 1)
+    shape = (len(FORECASTERS), 1, slices, len(hits))
+    dims = (names.FORECASTER, names.ORIGIN, names.SLICE, names.DISTANCE)
+    covers = np.zeros(shape)
+    for i, count in enumerate(hits):
+        covers[0, 0, :count, i] = 1.0
+    level = np.asarray(crps, float)
+    level = level[:, None] if level.ndim == 1 else level
+    full = np.broadcast_to(level[:, None, None, :], shape).copy()
+    values = {name: (dims, np.zeros(shape)) for name in (names.INTERVAL_SCORE, names.COVERS_50, names.BIAS)}
+    values |= {names.CRPS: (dims, full), names.COVERS_90: (dims, covers), names.P_GAIN: (dims, np.full(shape, 0.75))}
+    values[names.GAINED] = dims[1:], np.ones(shape[1:])
+    coords = {names.FORECASTER: FORECASTERS, names.ORIGIN: [len(hits)], names.SLICE: [f"s{i}" for i in range(slices)]}
+    settings = {"holdout": [holdout or len(hits)], "refits": [{"verdict": v} for v in verdicts]}
+    attrs = {names.BY: by, "settings": json.dumps(settings)}
+    return xr.Dataset(values, coords=coords | {names.DISTANCE: distances}, attrs=attrs)
+
+
+def test_trust_with_something_unchecked():
+    said = backtest_verdict(by_hand([8, 6], 8, (0.63, 1.0, 2.0), holdout=3))
+    assert said == (
+        "Trust forecasts up to 4x the labels: 90 % intervals held 14 of 16 later errors and CRPS is 0.63 of that "
+        "of the best simple rule (last value); at 8x there was nothing to check."
+    )
+
+
+def test_trust_ends_where_intervals_fail():
+    said = backtest_verdict(by_hand([8, 3, 8], 8))
+    assert said.startswith("Trust forecasts up to 2x the labels: 90 % intervals held 8 of 8")
+    assert said.endswith("; not at 4x, where they held 3 of 8.")
+
+
+def test_trust_ends_where_a_rule_does_better():
+    said = backtest_verdict(by_hand([8, 8], 8, [[1.0, 3.0], [2.0, 2.0], [4.0, 4.0]]))
+    assert said.endswith("; not at 4x, where a simple rule did better (last value, ratio 1.50).")
+
+
+def test_no_trust():
+    said = backtest_verdict(by_hand([3], 8, (2.0, 1.0, 3.0)))
+    assert said == (
+        "Do not trust forecasts at 2x the labels or beyond: 90 % intervals held 3 of 8 later errors and CRPS is "
+        "2.00 of that of the best simple rule (last value)."
+    )
+
+
+@pytest.mark.parametrize(("slices", "hits", "trusted"), [(8, 6, True), (8, 5, False), (40, 33, True), (40, 32, False)])
+def test_how_many_misses_are_too_many(slices, hits, trusted):
+    """P(at most 5 of 8) is 0.038, of 6 0.187; P(at most 32 of 40) is 0.042, of 33 0.100."""
+    assert backtest_verdict(by_hand([hits], slices)).startswith("Trust") == trusted
+
+
+@pytest.mark.parametrize(("ratio", "trusted"), [(1.09, True), (1.11, False)])
+def test_how_much_worse_is_too_much(ratio, trusted):
+    assert backtest_verdict(by_hand([8], 8, (ratio, 1.0, 2.0))).startswith("Trust") == trusted
+
+
+def test_few_checks_say_nothing():
+    said = backtest_verdict(by_hand([LEAST_CHECKS - 1], LEAST_CHECKS - 1))
+    assert said.startswith("Too little to say whether to trust forecasts: 90 % intervals held 4 of 4")
+    assert backtest_verdict(by_hand([LEAST_CHECKS], LEAST_CHECKS)).startswith("Trust")
+
+
+def test_batches_are_called_batches():
+    said = backtest_verdict(by_hand([8, 8], 8, by="batch", holdout=3))
+    assert said.startswith("Trust forecasts up to 2 batches ahead:")
+    assert said.endswith("at 3 batches ahead there was nothing to check.")
+
+
+def test_bad_refits_are_counted():
+    said = backtest_verdict(by_hand([8], 8, verdicts=("ok", "flagged", "refused")))
+    assert said.endswith("(of 3 re-fits 1 flagged and 1 refused).")
+    nothing = by_hand([8], 8, verdicts=("refused",))
+    nothing[names.CRPS].loc[{names.FORECASTER: MODEL}] = np.nan
+    assert backtest_verdict(nothing).startswith("Nothing could be checked: every re-fit was refused")
+
+
+def test_table_averages_origins_then_curves_and_pairs_methods():
+    result = by_hand([2], 2, (1.0, 2.0, 4.0))
+    two = xr.concat([result, result.assign_coords(origin=[9])], "origin")
+    two[names.CRPS].loc[{"forecaster": MODEL, "slice": "s0"}] = [[3.0], [5.0]]
+    two[names.CRPS].loc[{"forecaster": MODEL, "slice": "s1", "origin": 9}] = np.nan
+    two[names.CRPS].loc[{"forecaster": "last value", "slice": "s1", "origin": 9}] = 1000.0
+    table = summarise_backtest(two).set_index(names.FORECASTER)
+    assert table.loc[MODEL, names.CRPS] == pytest.approx(((3 + 5) / 2 + 1) / 2)
+    assert table.loc["last value", names.CRPS] == 2.0, "a forecast that the model lacks counts for nobody"
+    assert table[names.FORECASTS].tolist() == [3, 3, 3]
+    assert table[names.CRPS_RATIO].tolist() == pytest.approx([1.25, 1.0, 2.0])
+    assert table[names.BRIER].tolist() == pytest.approx([0.0625] * 3)
+
+
+def test_reliability_of_the_probability_of_a_gain():
+    table = gain_reliability(by_hand([8], 8))
+    assert table[["low", "high", "forecast", "realised"]].values.tolist() == [[0.7, 0.9, 0.75, 1.0]]
+
+
+def test_honest_forecasts_of_simulated_runs_are_trusted_and_shifted_ones_are_not():
+    verdicts = [backtest_verdict(testing.fake_backtest(seed)) for seed in range(3)]
+    assert all(v.startswith("Trust") for v in verdicts)
+    shifted = [backtest_verdict(testing.fake_backtest(seed, shift=0.3)) for seed in range(2)]
+    assert all(v.startswith("Do not trust") for v in shifted)
+
+
+@pytest.mark.parametrize("function", [backtest_verdict, summarise_backtest, gain_reliability])
+def test_what_is_no_backtest_is_refused(function):
+    with pytest.raises(TypeError, match="must be a backtest"):
+        function(testing.fake_runs(seed=1))
