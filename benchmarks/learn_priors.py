@@ -23,12 +23,11 @@ from benchmarks.lcdb_data import load_problems
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import names
 from labelvalue.model import Model, get_model
+from labelvalue.model.hierarchy import unless_rising
 from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, observe
 
-import os
-NU = float(os.environ.get('NU','0'))
 ITERATIONS = 20_000
 SEED = 20_261_123
 
@@ -124,9 +123,8 @@ def population(
             mean, log_spread = varying(name, START.get(name, 0.0), 1.0), varying(f"{name}_spread", -0.5, 0.5)
             if name == "error":
                 return pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
-            if name == "elasticity" and NU:
-                return mean + pt.exp(log_spread) * pm.StudentT(name, nu=NU, mu=0, sigma=1, shape=count)
-            return mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
+            level = mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
+            return unless_rising(level, observations, pm.Normal("rising", 0, 1, shape=count)) if name == names.ELASTICITY else level
 
         log_error = -pt.softplus(-curve_level("error"))[:, None, None]
         power = pm.Normal("discrepancy_power_center", 0.5, 0.3)

@@ -231,7 +231,8 @@ def flag_slices(
             found.append(names.BORROWED)
         if width[i] > PRIOR_WIDTH:
             found.append(names.MOSTLY_ASSUMPTION)
-        if surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE or rise[i] < CERTAIN_RISE:
+        odd = surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE
+        if odd or rise[i] < CERTAIN_RISE or bool(observations["rises"][i]):
             found.append(names.SHAPE_MISFIT)
         flags[str(name)] = tuple(dict.fromkeys([*flags[str(name)], *found]))
     return flags

@@ -15,6 +15,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
+from labelvalue.model.curves import SLIGHT_ELASTICITY
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Prior, Priors
 
@@ -75,7 +76,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ...     sorted(observed_data(seen))[:2]
     ['distance', 'labels']
     """
-    table = observations.drop_vars(names.SIZES)
+    table = observations.drop_vars([names.SIZES, "rises"])
     return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}
 
 
@@ -146,7 +147,9 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
         where = np.searchsorted(coords[dim], observations[dim].values.astype(str))
         between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
         value = value + (between * pm.Normal(f"{name}_of_{dim}", 0.0, 1.0, dims=dim))[where]
-    return value + _spread(name, priors, observations) * pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
+    deviation = pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
+    value = value + _spread(name, priors, observations) * deviation
+    return unless_rising(value, observations, deviation) if name == names.ELASTICITY else value
 
 
 def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
@@ -171,6 +174,42 @@ def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
     """
     several = tuple(key for key in CURVE_KEYS if len(set(observations[key].values)) > 1)
     return several if len(several) > 1 else ()
+
+
+RISING_SPREAD = 2.5
+"""Spread of the level of a rising curve's elasticity about 0: two of it reach an elasticity of 0.6 either way."""
+
+
+def unless_rising(level: Any, observations: xr.Dataset, deviation: Any) -> Any:
+    """Take curves that plainly rise with labels out of the group: their elasticity is as likely to be negative.
+
+    They are no draws from a population of falling curves, and pooled with it they would be given a gain.
+
+    Parameters
+    ----------
+    level : tensor, dim (curve)
+        Pooled level of the elasticity.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`; reads ``rises``.
+    deviation : tensor, dim (curve)
+        Standard normal.
+
+    Returns
+    -------
+    tensor, dim (curve)
+        The level, for rising curves one of their own about no elasticity at all.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> float(unless_rising(-1.0, observe(fake_runs(seed=1)), 0.5))
+    -1.0
+    """
+    rises = observations["rises"].values > 0
+    if not rises.any():
+        return level
+    return pt.where(rises, np.log(SLIGHT_ELASTICITY) + RISING_SPREAD * deviation, level)
 
 
 def _spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:

@@ -27,6 +27,12 @@ CURVE, KNOT, SLOT = "curve", "knot", "slot"
 RANDOM = "random"
 """The strategy that the others are measured by."""
 
+CERTAIN = 4.0
+"""Standard errors by which the slope of log error on log labels must lie above 0 for a curve to rise."""
+ALIKE = 0.1
+"""Share of evaluation sampling that is held to differ between runs on one evaluation set where a rise is judged."""
+ENOUGH_RUNS = 3
+
 
 def _reference(cells: pd.DataFrame) -> pd.DataFrame:
     """Largest labels of each curve, and the other slices' labels that went with it."""
@@ -83,7 +89,8 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     xarray.Dataset
         Dims ``curve`` (every slice under every learner on every suite, sorted), ``knot`` (distances below the
         reference, nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
-        ``reference_other_labels``, ``sizes`` (distinct sizes used). Per (curve, knot): ``distance`` in doublings. Per
+        ``reference_other_labels``, ``sizes`` (distinct sizes used), ``rises`` (1 where the error plainly rises with
+        labels). Per (curve, knot): ``distance`` in doublings. Per
         (curve, knot, slot): ``labels``, ``other_labels``, ``label_noise`` (0 where not known), ``strategy_code`` (0
         for random, else its place in the attribute ``strategies``), what :func:`labelvalue.model.cells.sum_runs` makes of
         the runs, ``log_total_ratio`` (log of all labels in the training set over those at the reference), ``used``
@@ -128,7 +135,28 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
             names.CLASSES: classes,
         },
     )
-    return _fill(observations)
+    return _fill(observations).assign(rises=(CURVE, _rises(observations)))
+
+
+def _rises(observations: xr.Dataset) -> np.ndarray:
+    """Whether the error of a curve rises with labels by more than the scatter of its runs could ever make it.
+
+    By the weighted slope of log error on log labels, over at least three sizes, of random runs without label noise.
+    """
+    cells = ("knot", "slot")
+    plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
+    used = observations["used"].where(plain & (observations[names.LABELS] > 0), 0.0)
+    freedom = (used * observations["scatter_df"]).sum(cells)
+    scatter = (used * observations["scatter"]).sum(cells) / freedom.clip(min=1.0) / observations["runs"]
+    sampling = observations["sampling_variance"] * observations["set_weight"].clip(min=ALIKE)
+    variance = xr.where(freedom >= ENOUGH_RUNS, scatter, 0.0) + sampling + observations["rounding"]
+    weight = used / variance
+    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL))
+    total = weight.sum(cells).clip(min=1e-12)
+    lever = weight * (x - (weight * x).sum(cells) / total)
+    slope = (lever * observations["log_error"]).sum(cells)
+    z = slope / ((lever**2 * variance).sum(cells).clip(min=1e-12)) ** 0.5
+    return ((z > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)).values.astype(float)
 
 
 def _fill(observations: xr.Dataset) -> xr.Dataset:
