@@ -91,9 +91,7 @@ def _pad(table: xr.Dataset, knots: int, slots: int) -> xr.Dataset:
     return table.drop_dims(["knot", "slot"]).assign(grids).assign(distance=distance)
 
 
-def population(
-    model: Model, observations: xr.Dataset, data_set: np.ndarray, later: dict[str, np.ndarray]
-) -> pm.Model:
+def population(model: Model, observations: xr.Dataset, data_set: np.ndarray, later: dict[str, np.ndarray]) -> pm.Model:
     """Build the joint model of all data sets, whose top level is the bank.
 
     Parameters
@@ -124,7 +122,11 @@ def population(
             if name == "error":
                 return pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
             level = mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
-            return unless_rising(level, observations, pm.Normal("rising", 0, 1, shape=count)) if name == names.ELASTICITY else level
+            return (
+                unless_rising(level, observations, pm.Normal("rising", 0, 1, shape=count))
+                if name == names.ELASTICITY
+                else level
+            )
 
         log_error = -pt.softplus(-curve_level("error"))[:, None, None]
         power = pm.Normal("discrepancy_power_center", 0.5, 0.3)

@@ -71,8 +71,8 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     curve = [d for d in labels.dims if d != SIZE]
     position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
-    error = np.exp(log_error_at(ratio, posterior, fit.model, walks_of(fit.settings)))
-    error = np.minimum(error, float(fit.settings["upper"]))
+    log_error = log_error_at(ratio, posterior, fit.model, walks_of(fit.settings))
+    error = xr.apply_ufunc(np.exp, log_error).clip(max=float(fit.settings["upper"]))
     return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
 
 

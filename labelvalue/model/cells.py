@@ -83,7 +83,7 @@ def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) ->
     towards the curve's trend.
     """
     wrong = errors + 0.5
-    log_error = np.log(wrong / (trials + 0.5))
+    log_error = pd.Series(np.log(wrong / (trials + 0.5)))
     rough = _trend(log_error, trials.astype(float), cells)
     trend = np.exp(_trend(log_error, trials * np.exp(rough), cells))
     level = (errors + TREND_COUNTS) / (trials + TREND_COUNTS / trend)
@@ -101,10 +101,10 @@ def _value_moments(grouped: pd.api.typing.DataFrameGroupBy, cells: pd.DataFrame)
     own = mean.clip(lower=0.5 * least)
     variance = grouped[names.ERROR_STDERR].agg(lambda s: float(np.mean(s**2))) / cells["runs"]
     information = own**2 / variance
-    trend = np.exp(_trend(np.log(own), cells["runs"].astype(float), cells))
+    trend = np.exp(_trend(pd.Series(np.log(own)), cells["runs"].astype(float), cells))
     level = (own * information + TREND_COUNTS * trend) / (information + TREND_COUNTS)
     relative = variance / level**2
-    log_error = np.log(own) + 0.5 * relative.clip(upper=1.0)
+    log_error = pd.Series(np.log(own)) + 0.5 * relative.clip(upper=1.0)
     return _moments(log_error, relative, LEAST_VARIANCE / cells["runs"], level)
 
 

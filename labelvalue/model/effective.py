@@ -28,8 +28,8 @@ def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, An
     ----------
     priors : Priors
         Reads ``transfer_mean`` and ``transfer_spread`` where there are labels of other slices; ``efficiency_mean``,
-        ``efficiency_spread`` and ``efficiency_trend`` where there are several strategies; ``noise_cost`` where labels are
-        noisy.
+        ``efficiency_spread`` and ``efficiency_trend`` where there are several strategies; ``noise_cost`` where labels
+        are noisy.
     observations : xarray.Dataset
         From :func:`labelvalue.model.observations.observe`.
     data : dict of str to tensor

@@ -60,8 +60,8 @@ def fit(
     classes : int
         Number of classes that labels tell apart, ≥ 2; matters only where labels are noisy.
     evaluation_noise : float, Prior, mapping of str to either, optional
-        Share of wrong labels in the evaluation sets, for all slices or by slice; a ``logitnormal`` prior where it is not
-        known exactly. All errors of the fit are then those against true labels.
+        Share of wrong labels in the evaluation sets, for all slices or by slice; a ``logitnormal`` prior where it is
+        not known exactly. All errors of the fit are then those against true labels.
     random_seed : int
         Seed of everything random, here and in forecasts from the fit.
     draws : int
@@ -148,7 +148,7 @@ def _check_runs(runs: xr.Dataset) -> None:
 def _classes(classes: int, runs: xr.Dataset) -> int:
     if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
         raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
-    worst = float(runs[names.LABEL_NOISE].max()) if bool(runs[names.LABEL_NOISE].notnull().any()) else 0.0
+    worst = float(runs[names.LABEL_NOISE].fillna(0.0).max())
     if worst >= (classes - 1.0) / classes:
         raise ValueError(
             f"label_noise {worst:g}: with {classes} classes, labels carry no information from "
@@ -208,6 +208,12 @@ def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
     return one.fillna(float(one.mean()) if bool(np.isfinite(one).any()) else 0.01)
 
 
+def _shares_sets(observations: xr.Dataset) -> xr.DataArray:
+    """1 where all runs of a curve share evaluation sets, 0 where each size or run has its own."""
+    weight = observations["set_weight"].where(observations["used"] > 0)
+    return 1.0 - weight.min(("knot", "slot")).fillna(1.0).clip(max=1.0)
+
+
 def assemble(
     runs: xr.Dataset,
     observations: xr.Dataset,
@@ -258,7 +264,8 @@ def assemble(
             names.LABELS_NOW: now,
             names.OTHER_LABELS_NOW: _other_labels_now(observations),
             names.ONE_RUN_VARIANCE: _one_run_variance(observations),
-            names.SHARED: 1.0 - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
+            names.SHARED: 1.0
+            - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
         }
     )
     position = by_slice(position, observations)

@@ -74,7 +74,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     >>> seen = observe(fake_runs(seed=1))
     >>> with pm.Model(coords=model_coords(seen)):
     ...     sorted(observed_data(seen))[:2]
-    ['distance', 'labels']
+    ['apart', 'distance']
     """
     table = observations.drop_vars([names.SIZES, "rises"])
     return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}

@@ -164,7 +164,9 @@ def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str
     where = np.searchsorted(np.unique(slices), slices)
     logit = data["noise_center"]
     if bool((observations["noise_spread"] > 0).any()):
-        logit = logit + data["noise_spread"] * pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)[where]
+        logit = (
+            logit + data["noise_spread"] * pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)[where]
+        )
     noise = pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)[:, None, None]
     share = 1.0 - noise * pt.exp(-data["log_error"])
     kept = LEAST_EXCESS * softplus(share / LEAST_EXCESS)

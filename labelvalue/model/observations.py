@@ -90,11 +90,10 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         Dims ``curve`` (every slice under every learner on every suite, sorted), ``knot`` (distances below the
         reference, nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
         ``reference_other_labels``, ``sizes`` (distinct sizes used), ``rises`` (1 where the error plainly rises with
-        labels). Per (curve, knot): ``distance`` in doublings. Per
-        (curve, knot, slot): ``labels``, ``other_labels``, ``label_noise`` (0 where not known), ``strategy_code`` (0
-        for random, else its place in the attribute ``strategies``), what :func:`labelvalue.model.cells.sum_runs` makes of
-        the runs, ``log_total_ratio`` (log of all labels in the training set over those at the reference), ``used``
-        (1 or 0).
+        labels). Per (curve, knot): ``distance`` in doublings. Per (curve, knot, slot): ``labels``, ``other_labels``,
+        ``label_noise`` (0 where not known), ``strategy_code`` (0 for random, else its place in the attribute
+        ``strategies``), what :func:`labelvalue.model.cells.sum_runs` makes of the runs, ``log_total_ratio`` (log of all
+        labels in the training set over those at the reference), ``used`` (1 or 0).
 
     Examples
     --------

@@ -5,9 +5,8 @@ The slope walks at random in doublings of labels, from 0 at the reference size; 
 
 from __future__ import annotations
 
-import zlib
-
 import dataclasses
+import zlib
 
 import numpy as np
 import xarray as xr

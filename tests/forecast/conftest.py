@@ -8,7 +8,7 @@ import json
 import pytest
 
 from labelvalue import Fit, names, testing
-from labelvalue.model.posterior import at_now
+from labelvalue.model.posterior import at_now, walks_of
 
 
 def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None) -> Fit:
@@ -17,7 +17,8 @@ def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None
     draws, place = fit.posterior.assign(posterior or {}), fit.position.assign(position or {})
     if keep is not None:
         draws, place = draws.sel(slice=keep), place.sel(slice=keep)
-    draws = draws.assign(at_now(draws, place, fit.model).data_vars)
+    walks = walks_of(fit.settings | (settings or {}))
+    draws = draws.assign(at_now(draws, place, fit.model, walks).data_vars)
     tree[names.POSTERIOR] = type(tree)(draws)
     tree["constant_data"] = type(tree)(place)
     tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | (settings or {}))}

@@ -43,8 +43,10 @@ def test_same_on_floats_arrays_tensors_and_dataarrays(function, points):
     arrays = function(*points)
     inputs = [pt.dvector() for _ in points]
     tensors = function(*inputs).eval(dict(zip(inputs, points, strict=True)))
-    mixed = arrays if len(points) == 1 else function(points[0], *inputs[1:]).eval(
-        dict(zip(inputs[1:], points[1:], strict=True))
+    mixed = (
+        arrays
+        if len(points) == 1
+        else function(points[0], *inputs[1:]).eval(dict(zip(inputs[1:], points[1:], strict=True)))
     )
     labelled = function(*(xr.DataArray(row, dims="draw") for row in points))
     assert isinstance(labelled, xr.DataArray)

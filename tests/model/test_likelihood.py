@@ -99,7 +99,13 @@ def test_a_single_run_has_no_scatter():
 
 
 def test_variance_of_a_cell_is_sampling_plus_training_plus_rounding():
-    data = {"sampling_variance": 0.04, "rounding": 0.001, "set_weight": 1.0, "runs": 5.0, "log_total_ratio": np.log(0.25)}
+    data = {
+        "sampling_variance": 0.04,
+        "rounding": 0.001,
+        "set_weight": 1.0,
+        "runs": 5.0,
+        "log_total_ratio": np.log(0.25),
+    }
     training = 0.2**2 * 0.25**-0.8 / 5
     assert float(run_variance(data, 0.3, 0.2, 0.8)) == pytest.approx(0.04 + 0.001 + training)
     assert float(run_variance(data | {"set_weight": 0.0}, 0.3, 0.2, 0.8)) == pytest.approx(0.012 + 0.001 + training)

@@ -9,8 +9,8 @@ import xarray as xr
 
 from labelvalue import names, testing
 from labelvalue.forecast import predict_error
-from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.effective import log_ratio
+from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, log_error_at, walks_of
 from labelvalue.observe import read_runs
 

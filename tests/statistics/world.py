@@ -72,6 +72,11 @@ def draw(prior: Prior, rng: np.random.Generator) -> float:
     return float(raw)
 
 
+def signed(level):
+    """Elasticity of a level: its exponential, which goes on through 0 where it would fall below 0.004."""
+    return 0.008 * np.sinh(level - np.log(0.004))
+
+
 def effective(labels, other, worth):
     """Labels that a training set amounts to."""
     return labels + worth * other if worth >= 0 else labels * np.exp(worth * other / labels)
@@ -118,7 +123,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
     bending = np.log1p(np.exp(curve_level("floor")))
     curves = {
         "error_reference": 1 / (1 + np.exp(-level)),
-        "curve_elasticity": np.exp(curve_level("elasticity")),
+        "curve_elasticity": signed(curve_level("elasticity")),
         "floor_share": bending / (1 + bending),
         "transfer": curve_level("transfer"),
         "training_sd": np.exp(curve_level("training")),
@@ -164,6 +169,7 @@ class Bench:
         model = get_model("power_law")
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
         alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
+        alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost"))}  # for several strategies
         assert not alien, f"a new prior: give the simulator its part of {alien}"
         self._compiled = {}
 
@@ -176,7 +182,7 @@ class Bench:
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
             self._compiled[key] = compile_model(self.model.build(observations, priors))
-        table = observations.drop_vars("sizes").data_vars
+        table = observations.drop_vars(["sizes", "rises"]).data_vars
         return self._compiled[key].with_data(**{str(n): v.values for n, v in table.items()})
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
