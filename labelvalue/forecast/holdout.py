@@ -22,7 +22,7 @@ CURVE = [names.SLICE, names.LEARNER, names.SUITE]
 LEAST_SIZES = 3
 """Sizes a curve keeps when it is forecast."""
 EVEN = 0.5
-"""Spread of whole training sets over that of own labels, in doublings, from which slices count as grown together."""
+"""Spread of the other slices' labels over that of whole training sets from which slices count as grown together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +115,11 @@ def _size(frame: pd.DataFrame) -> pd.Series:
     own = frame[names.LABELS].clip(lower=1).astype(float)
     total = (frame[names.LABELS] + frame[names.OTHER_LABELS]).clip(lower=1).astype(float)
     keys = [frame[name] for name in CURVE]
-    spread = [np.median(np.log2(x.groupby(keys).max() / x.groupby(keys).min())) for x in (total, own)]
-    return total if spread[0] >= EVEN * spread[1] else own
+    others, totals = (
+        np.median(np.log2(labels.groupby(keys).max() / labels.groupby(keys).min()))
+        for labels in (frame[names.OTHER_LABELS] + 1.0, total)
+    )
+    return total if others > 0 and others >= EVEN * totals else own
 
 
 def batch_order(frame: pd.DataFrame) -> list[str]:
