@@ -220,6 +220,8 @@ def backtest(
         console.print_json(numbers | ({} if out is None else {"out": str(out)}))
     else:
         typer.echo(backtest_text(numbers) + ("" if out is None else f"\n{out}"))
+    if not numbers["scores"]:  # every re-fit was refused
+        raise typer.Exit(console.NOT_PUBLISHED)
 
 
 @app.command()

@@ -295,6 +295,15 @@ def test_runs_that_allow_no_backtest_end_with_1_and_say_what_is_missing(run, tmp
     assert "'size', 'batch'" in err
 
 
+def test_a_backtest_of_refused_fits_only_ends_with_2(run, runs_file, monkeypatch):
+    made = lv.testing.fake_backtest(seed=1)
+    refused = made.assign({names.CRPS: made[names.CRPS].where(made["forecaster"] != "labelvalue")})
+    monkeypatch.setattr("labelvalue.forecast.backtest", lambda *_, **__: refused)
+    code, out, _ = run("backtest", runs_file)
+    assert code == 2
+    assert out.startswith("Nothing could be checked")
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.3])
 def test_fit_carries_the_backtest_good_or_bad(run, tmp_path, runs_file, fake_sampler, fake_backtest, shift):
     fake_sampler()

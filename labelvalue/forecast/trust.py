@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from scipy import stats
 from labelvalue import names
 from labelvalue.forecast.backtesting import MODEL
 from labelvalue.forecast.holdout import CURVE, SIZE
-from labelvalue.forecast.scores import reliability
+from labelvalue.forecast.scores import TOLERANCE, reliability
 
 UNLIKELY = 0.05
 """Probability under which so few hits of honest 90 % intervals are not put down to chance."""
@@ -73,7 +74,7 @@ def summarise_backtest(result: xr.Dataset) -> pd.DataFrame:
     table = table.join(counts, on=[names.FORECASTER, names.DISTANCE])
     table = table[table[names.FORECASTS] > 0].reset_index(drop=True)
     best = table[table[names.FORECASTER] != MODEL].groupby(names.DISTANCE)[names.CRPS].min()
-    table[names.CRPS_RATIO] = table[names.CRPS] / table[names.DISTANCE].map(best)
+    table[names.CRPS_RATIO] = _ratio(table[names.CRPS], table[names.DISTANCE].map(best))
     table = table[[names.FORECASTER, names.DISTANCE, names.FORECASTS, names.CRPS, names.CRPS_RATIO, *SCORES[1:]]]
     table.attrs = dict(result.attrs)
     return table
@@ -154,7 +155,12 @@ def _check(result: xr.Dataset, distances: list[int]) -> _Check:
     if not int(hits.count()):
         return _Check(0, 0, float("nan"), "")
     best = str(rules.idxmin())
-    return _Check(int(hits.sum()), int(hits.count()), float(crps[MODEL] / rules[best]), best)
+    return _Check(int(hits.sum()), int(hits.count()), float(_ratio(crps[MODEL], rules[best])), best)
+
+
+def _ratio(crps: Any, best: Any) -> Any:
+    """Scores below the tolerance are the same: a flat curve that is forecast exactly has CRPS 0."""
+    return np.maximum(crps, TOLERANCE) / np.maximum(best, TOLERANCE)
 
 
 def backtest_verdict(result: xr.Dataset) -> str:
