@@ -35,11 +35,11 @@ def test_a_bad_one_is_the_reservation_beside_the_decision(fake_fit, tmp_path, se
     bad = testing.fake_backtest(seed=1, shift=0.3)
     fit = attach_backtest(fake_fit, bad)
     text = words(seen, fit, tmp_path)
-    assert (
-        f"Strongest reservation: Forecasts from part of these runs did not stand the test: {backtest_verdict(bad)}"
-        in text
-    )
+    assert "Strongest reservation: The check of forecasts on these runs, below, gives no ground to trust them." in text
+    assert f"Checked on these runs: {backtest_verdict(bad)}" in text
     assert report_numbers(fit)["backtest"]["trusted_distance"] == 0
+    good = report_numbers(attach_backtest(fake_fit, testing.fake_backtest(seed=1)))["decision"]["by_learner"][0]
+    assert not [text for text in good["reservations"] if "no ground" in text]
 
 
 def test_none_is_said_with_the_command(fake_fit, page, seen):
