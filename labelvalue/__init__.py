@@ -30,7 +30,22 @@ if TYPE_CHECKING:
         summarise_backtest,
     )
     from labelvalue.model import Fit, Model, Prior, attach_backtest, fit, load_fit
-    from labelvalue.observe import read_runs, simulate_runs, write_runs
+    from labelvalue.observe import (
+        ClassMix,
+        DomainSplit,
+        FeatureNoise,
+        MissingValues,
+        Protocol,
+        Query,
+        TimeSplit,
+        WrongEvaluation,
+        activeml_strategy,
+        read_protocol,
+        read_runs,
+        simulate_runs,
+        what_is_missing,
+        write_runs,
+    )
     from labelvalue.problems import InputError, StorageError
     from labelvalue.report import (
         plot_curves,
@@ -44,6 +59,17 @@ _ROOM = {
     "read_runs": "observe",
     "write_runs": "observe",
     "simulate_runs": "observe",
+    "what_is_missing": "observe",
+    "read_protocol": "observe",
+    "activeml_strategy": "observe",
+    "Protocol": "observe",
+    "Query": "observe",
+    "ClassMix": "observe",
+    "DomainSplit": "observe",
+    "FeatureNoise": "observe",
+    "MissingValues": "observe",
+    "TimeSplit": "observe",
+    "WrongEvaluation": "observe",
     "Fit": "model",
     "Model": "model",
     "Prior": "model",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,6 +17,8 @@ from labelvalue import console, names
 from labelvalue.problems import InputError
 
 if TYPE_CHECKING:
+    from xarray import Dataset
+
     from labelvalue.model import Fit
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
@@ -43,6 +45,16 @@ FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by '
 Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
 CiProb = Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")]
 Seed = Annotated[int | None, typer.Option(help="Same seed, same result.")]
+RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
+Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
+ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
+Draws = Annotated[int | None, typer.Option(help="Posterior draws per chain.")]
+DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
+MergeSlices = Annotated[
+    bool, typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one.")
+]
+Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")]
 
 
 @app.callback()
@@ -70,13 +82,13 @@ def demo(
     console.make_folder(out)
     with as_file(files("labelvalue_data") / "adult_runs.csv") as path:
         runs = lv.read_runs(path)
-    fit = lv.fit(runs, **_given(draws=draws, random_seed=random_seed))
+    fit = lv.fit(runs, **console.given(draws=draws, random_seed=random_seed))
     fit.save(out / "fit.nc")
     page = out / "report.html"
     result = {"fit": str(out / "fit.nc"), "report": str(page)}
-    result |= _show(fit, as_json, budgets=DEMO_BUDGETS)
+    result |= console.show(fit, as_json, budgets=DEMO_BUDGETS)
     lv.write_report(fit, path=page, budgets=DEMO_BUDGETS)
-    _finish(fit, result, as_json, str(page))
+    console.finish(fit, result, as_json, str(page))
 
 
 @app.command()
@@ -106,7 +118,7 @@ def simulate(
         features,
         table[target],
         table[slice_],
-        **_given(
+        **console.given(
             sizes=None if sizes is None else console.counts(sizes, "--sizes"),
             replicates=replicates,
             random_state=random_seed,
@@ -123,22 +135,22 @@ def simulate(
 
 @app.command(name="fit")
 def fit_command(
-    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
+    runs: RunsFile,
     out: Annotated[Path, typer.Option(help="Fit to write: .nc.")],
-    metric: Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")] = None,
-    model: Annotated[str, typer.Option(help="Name of an installed model.")] = "power_law",
+    metric: Metric = None,
+    model: ModelName = "power_law",
     random_seed: Seed = None,
-    draws: Annotated[int | None, typer.Option(help="Posterior draws per chain.")] = None,
+    draws: Draws = None,
     labels_now: Annotated[
         list[str] | None, typer.Option(help="SLICE=N: labels of a slice today; may be repeated.")
     ] = None,
-    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")] = False,
-    merge_similar_slices: Annotated[
-        bool,
-        typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one."),
+    with_backtest: Annotated[
+        bool, typer.Option("--backtest", help="Also score forecasts made from part of the runs: up to 3 more fits.")
     ] = False,
-    timezone: Annotated[str | None, typer.Option(help="Time zone of times without one.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")] = None,
+    drop_missing: DropMissing = False,
+    merge_similar_slices: MergeSlices = False,
+    timezone: Timezone = None,
+    encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
     """Fit learning curves to a runs table and say whether the fit can be trusted."""
@@ -146,15 +158,70 @@ def fit_command(
 
     now = console.labels_now(labels_now or [])
     console.check_writable(out)
-    table = lv.read_runs(
-        runs,
-        **_given(metric=metric, encoding=encoding, timezone=timezone),
-        drop_missing=drop_missing,
-        merge_similar_slices=merge_similar_slices,
-    )
-    fit = lv.fit(table, model=model, **_given(labels_now=now, random_seed=random_seed, draws=draws))
+    how = console.given(metric=metric, encoding=encoding, timezone=timezone)
+    table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
+    fit = lv.fit(table, model=model, **console.given(labels_now=now, random_seed=random_seed, draws=draws))
+    checked: dict = {}
+    if with_backtest and fit.diagnostics.verdict != "refused":
+        fit, checked = _backtested(fit, table, model, console.given(random_seed=random_seed, draws=draws))
     fit.save(out)
-    _finish(fit, _show(fit, as_json) | {"fit": str(out)}, as_json, str(out))
+    result = console.show(fit, as_json) | checked
+    if checked and not as_json:
+        typer.echo(checked[names.BACKTEST] or f"Not backtested: {checked['why']}")
+    console.finish(fit, result | {"fit": str(out)}, as_json, str(out))
+
+
+def _backtested(fit: Fit, table: Dataset, model: str, settings: dict) -> tuple[Fit, dict]:
+    """The fit with its backtest, and the verdict; as it was, and why, where the runs do not allow one."""
+    import labelvalue as lv
+
+    try:
+        result = lv.backtest(table, model, **settings)
+    except InputError as error:
+        return fit, {names.BACKTEST: None, "why": str(error)}
+    return lv.attach_backtest(fit, result), {names.BACKTEST: lv.backtest_verdict(result)}
+
+
+@app.command()
+def backtest(
+    runs: RunsFile,
+    by: Annotated[
+        Literal["size", "batch"], typer.Option(help="Hold out the largest sizes, or the last batches.")
+    ] = "size",
+    holdout: Annotated[str, typer.Option(help="Doublings, or batches, to hold out; a fit for each.")] = "1,2,3",
+    out: Annotated[Path | None, typer.Option(help="Also write the score of each forecast: .csv.")] = None,
+    metric: Metric = None,
+    model: ModelName = "power_law",
+    random_seed: Seed = None,
+    draws: Draws = None,
+    drop_missing: DropMissing = False,
+    merge_similar_slices: MergeSlices = False,
+    timezone: Timezone = None,
+    encoding: Encoding = None,
+    as_json: Json = False,
+) -> None:
+    """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
+    import labelvalue as lv
+    from labelvalue.report.backtests import backtest_numbers
+    from labelvalue.report.terminal import backtest_text
+    from labelvalue.storage import write_whole
+
+    steps = console.counts(holdout, "--holdout")
+    if out is not None:
+        console.check_writable(out)
+    how = console.given(metric=metric, encoding=encoding, timezone=timezone)
+    table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
+    result = lv.backtest(table, model, by=by, holdout=steps, **console.given(random_seed=random_seed, draws=draws))
+    numbers = backtest_numbers(result)
+    if out is not None:
+        rows = result.to_dataframe().dropna(subset=[names.TRUTH])
+        write_whole(out, rows.to_csv(lineterminator="\n").encode())
+    if as_json:
+        console.print_json(numbers | ({} if out is None else {"out": str(out)}))
+    else:
+        typer.echo(backtest_text(numbers) + ("" if out is None else f"\n{out}"))
+    if not numbers["scores"]:  # every re-fit was refused
+        raise typer.Exit(console.NOT_PUBLISHED)
 
 
 @app.command()
@@ -169,7 +236,7 @@ def gain(
 
     counts = console.counts(budgets, "--budgets")
     fit = lv.load_fit(fit_file)
-    _finish(fit, _show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
+    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
 
 
 @app.command()
@@ -185,8 +252,8 @@ def report(
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)
     fit = lv.load_fit(fit_file)
-    lv.write_report(fit, path=out, **_given(budgets=counts))
-    _finish(fit, _show(fit, as_json) | {"report": str(out)}, as_json, str(out))
+    lv.write_report(fit, path=out, **console.given(budgets=counts))
+    console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -219,33 +286,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return console.fail(console.STORAGE, error, given)
     except (ValueError, TypeError, RuntimeError, console.Usage) as error:
         return console.fail(console.BAD_INPUT, error, given)
-
-
-def _given(**options: object) -> dict:
-    """Options the user gave; the functions' own defaults hold for the rest."""
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
-    """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
-    import labelvalue as lv
-    from labelvalue.report.terminal import gain_text, verdict_text
-
-    result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
-    if not as_json:
-        typer.echo(verdict_text(fit.diagnostics))
-    if budgets is not None and fit.diagnostics.verdict != "refused":
-        table = lv.summarise(lv.predict_gain(fit, budgets=budgets), ci_prob=ci_prob)
-        if not as_json:
-            typer.echo(f"\n{gain_text(table)}")
-        result |= console.table_as_json(table)
-    return result
-
-
-def _finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
-    if as_json:
-        console.print_json(result)
-    elif last_line:
-        typer.echo(last_line)
-    if fit.diagnostics.verdict != "ok":
-        raise typer.Exit(console.NOT_PUBLISHED)

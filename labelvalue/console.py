@@ -19,6 +19,8 @@ from labelvalue.problems import InputError, Problem, StorageError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from labelvalue.model import Fit
+
 DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE = 0, 1, 2, 5
 INTERRUPTED = 130
 """What a shell shows for a command that Ctrl-C ended."""
@@ -80,6 +82,38 @@ def table_as_json(table: pd.DataFrame) -> dict:
     ]
     settings = {k: v for k, v in table.attrs.items() if isinstance(v, str | int | float | list)}
     return settings | {names.GAIN: rows}
+
+
+def given(**options: object) -> dict:
+    """Options the user gave; the functions' own defaults hold for the rest."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
+    """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
+    from labelvalue.forecast import predict_gain
+    from labelvalue.report import summarise
+    from labelvalue.report.terminal import gain_text, verdict_text
+
+    result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
+    if not as_json:
+        typer.echo(verdict_text(fit.diagnostics))
+    if budgets is not None and fit.diagnostics.verdict != "refused":
+        table = summarise(predict_gain(fit, budgets=budgets), ci_prob=ci_prob)
+        if not as_json:
+            typer.echo(f"\n{gain_text(table)}")
+        result |= table_as_json(table)
+    return result
+
+
+def finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
+    """Print the end of a command; a fit that may not be published ends it with its own exit code."""
+    if as_json:
+        print_json(result)
+    elif last_line:
+        typer.echo(last_line)
+    if fit.diagnostics.verdict != "ok":
+        raise typer.Exit(NOT_PUBLISHED)
 
 
 def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:

@@ -16,7 +16,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import cli, names
 
-COMMANDS = ["demo", "simulate", "fit", "gain", "report"]
+COMMANDS = ["demo", "simulate", "fit", "backtest", "gain", "report"]
 
 
 def command(*arguments, **settings):
@@ -223,6 +223,123 @@ def test_simulate_writes_a_runs_table(run, tmp_path, suffix):
     runs = lv.read_runs(out)
     assert set(runs[names.SLICE].values) == {"NA", "FR", "DE"}
     assert runs.sizes[names.RUN] == 2 * 2 * 3
+
+
+# --- backtest -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fake_backtest(monkeypatch):
+    """``labelvalue.backtest`` answers at once, and notes what it was asked."""
+    asked = {}
+
+    def use(**made):
+        def backtest(runs, model="power_law", **settings):
+            asked.update(settings, runs=runs, model=model)
+            return lv.testing.fake_backtest(seed=1, **made)
+
+        monkeypatch.setattr("labelvalue.forecast.backtest", backtest)
+        return asked
+
+    return use
+
+
+def test_backtest_says_its_verdict_and_fits_a_terminal(run, runs_file, fake_backtest):
+    asked = fake_backtest()
+    code, out, _ = run("backtest", runs_file, "--holdout", "1,2", "--random-seed", "3")
+    assert code == 0
+    assert " ".join(out.split()).startswith("Trust forecasts up to 4x the labels: 90 % intervals held 17 of 20")
+    assert max(map(len, out.splitlines())) <= 80
+    assert asked.pop("runs").sizes[names.RUN] == 112
+    assert asked == {"model": "power_law", "by": "size", "holdout": [1, 2], "random_seed": 3}
+
+
+def test_a_bad_backtest_is_an_answer(run, runs_file, fake_backtest):
+    fake_backtest(shift=0.3)
+    code, out, _ = run("backtest", runs_file)
+    assert code == 0
+    assert out.startswith("Do not trust forecasts at 2x the labels")
+
+
+def test_backtest_as_json_and_as_a_table_of_forecasts(run, tmp_path, runs_file, fake_backtest):
+    fake_backtest(by="batch")
+    path = tmp_path / "scores.csv"
+    code, out, _ = run("backtest", runs_file, "--by", "batch", "--out", path, "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert document["by"] == "batch"
+    assert document["out"] == str(path)
+    result = lv.testing.fake_backtest(seed=1, by="batch")
+    assert document["sentence"] == lv.backtest_verdict(result)
+    assert [row["crps"] for row in document["scores"] if row["distance"] == 1] == pytest.approx(
+        lv.summarise_backtest(result).query("distance == 1")["crps"].tolist()
+    )
+    rows = pd.read_csv(path)
+    assert len(rows) == int(result[names.CRPS].count())
+    own = rows[(rows["forecaster"] == "labelvalue") & (rows["slice"] == "west") & (rows["origin"] == 3)]
+    at = {"forecaster": "labelvalue", "slice": "west", "origin": 3}
+    assert own.sort_values("distance")["crps"].tolist() == pytest.approx(result[names.CRPS].sel(at).values.tolist())
+
+
+def test_runs_that_allow_no_backtest_end_with_1_and_say_what_is_missing(run, tmp_path):
+    path = tmp_path / "runs.csv"
+    lv.write_runs(lv.testing.fake_runs(seed=1, sizes=(1000, 2000)), path)
+    code, _, err = run("backtest", path)
+    assert code == 1
+    assert "value 'east': has 2 sizes; a backtest needs 4" in err
+    code, out, _ = run("backtest", path, "--by", "batch", "--json")
+    assert code == 1
+    assert "two or more" in json.loads(out)[0]["why"]
+    code, _, err = run("backtest", path, "--by", "week")
+    assert code == 1
+    assert "'size', 'batch'" in err
+
+
+def test_a_backtest_of_refused_fits_only_ends_with_2(run, runs_file, monkeypatch):
+    made = lv.testing.fake_backtest(seed=1)
+    refused = made.assign({names.CRPS: made[names.CRPS].where(made["forecaster"] != "labelvalue")})
+    monkeypatch.setattr("labelvalue.forecast.backtest", lambda *_, **__: refused)
+    code, out, _ = run("backtest", runs_file)
+    assert code == 2
+    assert out.startswith("Nothing could be checked")
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_fit_carries_the_backtest_good_or_bad(run, tmp_path, runs_file, fake_sampler, fake_backtest, shift):
+    fake_sampler()
+    asked = fake_backtest(shift=shift)
+    out = tmp_path / "fit.nc"
+    code, text, _ = run("fit", runs_file, "--out", out, "--backtest", "--draws", "300")
+    assert code == 0
+    sentence = lv.backtest_verdict(lv.testing.fake_backtest(seed=1, shift=shift))
+    assert sentence in text
+    assert asked["draws"] == 300
+    assert lv.backtest_verdict(lv.load_fit(out).backtest) == sentence
+    page = tmp_path / "report.html"
+    assert run("report", out, "--out", page)[0] == 0
+    assert sentence in page.read_text()
+
+
+def test_fit_without_a_possible_backtest_is_still_saved(run, tmp_path, fake_sampler):
+    fake_sampler()
+    path, out = tmp_path / "runs.csv", tmp_path / "fit.nc"
+    lv.write_runs(lv.testing.fake_runs(seed=1, sizes=(1000, 2000)), path)
+    code, text, _ = run("fit", path, "--out", out, "--backtest")
+    assert code == 0
+    assert "Not backtested: " in text
+    assert "needs 4" in text
+    assert lv.load_fit(out).backtest is None
+    code, text, _ = run("fit", path, "--out", out, "--backtest", "--json")
+    document = json.loads(text)
+    assert document["backtest"] is None
+    assert "needs 4" in document["why"]
+
+
+def test_a_refused_fit_is_not_backtested(run, tmp_path, runs_file, fake_sampler, fake_backtest):
+    fake_sampler("refused", "R-hat 2")
+    asked = fake_backtest()
+    assert run("fit", runs_file, "--out", tmp_path / "fit.nc", "--backtest")[0] == 2
+    assert asked == {}
 
 
 # --- what is wrong, and how it ends ---------------------------------------------------------------

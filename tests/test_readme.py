@@ -49,7 +49,7 @@ def test_commands_and_options_exist(readme, capsys):
         for line in "\n".join(blocks(readme, "")).splitlines()
         if line.startswith("labelvalue")
     ]
-    assert {line[1] for line in shown} == {"demo", "simulate", "fit", "gain", "report"}
+    assert {line[1] for line in shown} == {"demo", "simulate", "fit", "backtest", "gain", "report"}
     for _, name, *rest in shown:
         assert cli.main([name, "--help"]) == 0
         out = capsys.readouterr().out

@@ -15,7 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast import baselines
 from labelvalue.forecast import holdout as split
-from labelvalue.forecast.forecasters import model_samples, rule_samples
+from labelvalue.forecast.forecasters import measured_now, model_samples, rule_samples
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.measured import measure
 from labelvalue.forecast.scores import add_truth_noise, score_rows
@@ -253,7 +253,7 @@ def _scored(
     """Scores of one forecaster at one origin, one row a cell."""
     truth, truth_se = cells[names.TRUTH].to_numpy(), cells[names.TRUTH_STDERR].to_numpy()
     measured = add_truth_noise(samples, truth_se, random_seed + origin.steps)
-    now = _now(origin).reindex(pd.MultiIndex.from_frame(cells.reset_index()[split.CURVE])).to_numpy()
+    now = measured_now(origin).reindex(pd.MultiIndex.from_frame(cells.reset_index()[split.CURVE])).to_numpy()
     scores = {name: values[:, 0] for name, values in score_rows(measured[:, None], truth[:, None], now).items()}
     table = cells.assign(**scores).reset_index()
     point = samples.mean(axis=1)
@@ -263,13 +263,6 @@ def _scored(
     missing = ~np.isfinite(point)
     table.loc[missing, [name for name in scores if name not in SHARED]] = np.nan
     return table
-
-
-def _now(origin: split.Origin) -> pd.Series:
-    """Mean error measured at each curve's largest size seen."""
-    past = origin.past[origin.past["plain"]]
-    largest = past.groupby(split.CURVE)["size"].transform("max")
-    return past[split.half_doublings(past["size"], largest) == 0].groupby(split.CURVE)[names.ERROR].mean()
 
 
 def _as_dataset(table: pd.DataFrame, frame: pd.DataFrame) -> xr.Dataset:

@@ -11,8 +11,11 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast import baselines
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws
-from labelvalue.forecast.holdout import CURVE, Origin
+from labelvalue.forecast.holdout import CURVE, Origin, rungs
 from labelvalue.model import Fit
+
+ROUNDING = 8
+"""Sizes within half an eighth of a doubling of each other are one size to a simple rule."""
 
 
 def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
@@ -106,6 +109,31 @@ def rule_samples(origin: Origin, cells: pd.DataFrame, random_seed: int) -> dict[
 
 
 def _common_sizes(past: pd.DataFrame) -> np.ndarray:
-    """Sizes that differ by less than half a doubling count as one, at their geometric mean."""
-    log_size = np.log(past["size"])
-    return np.exp(log_size.groupby(past["bin"]).transform("mean")).to_numpy()
+    """Sizes that differ by less than a rounding count as one, at their geometric mean."""
+    rung = rungs(past["size"], past["size"] * 0 + past["size"].max(), ROUNDING)
+    return np.exp(np.log(past["size"]).groupby(rung).transform("mean")).to_numpy()
+
+
+def measured_now(origin: Origin) -> pd.Series:
+    """Average the error at each curve's largest size seen: where gains are counted from.
+
+    Parameters
+    ----------
+    origin : Origin
+        With the runs seen.
+
+    Returns
+    -------
+    pandas.Series
+        Mean error; index slice, learner, suite.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast.holdout import frame_of, origins
+    >>> from labelvalue.testing import fake_runs
+    >>> measured_now(next(origins(frame_of(fake_runs(seed=1), "size"), "size", [1]))).size
+    4
+    """
+    past = origin.past[origin.past["plain"]]
+    largest = past.groupby(CURVE)["size"].transform("max")
+    return past[rungs(past["size"], largest, ROUNDING) == 0].groupby(CURVE)[names.ERROR].mean()

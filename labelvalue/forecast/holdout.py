@@ -22,7 +22,7 @@ CURVE = [names.SLICE, names.LEARNER, names.SUITE]
 LEAST_SIZES = 3
 """Sizes a curve keeps when it is forecast."""
 EVEN = 0.5
-"""Spread of whole training sets over that of own labels, in doublings, from which slices count as grown together."""
+"""Spread of the other slices' labels over that of whole training sets from which slices count as grown together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ def frame_of(runs: xr.Dataset, by: str) -> pd.DataFrame:
         frame["variance"] = frame[names.ERROR_STDERR] ** 2
     frame["plain"] = _plain(frame)
     frame["size"] = _size(frame)
-    frame["bin"] = half_doublings(frame["size"], frame.groupby(CURVE)["size"].transform("max"))
+    frame["bin"] = rungs(frame["size"], frame.groupby(CURVE)["size"].transform("max"))
     if by == BATCHES:
         place = {name: i for i, name in enumerate(batch_order(frame))}
         frame["step"] = float(len(place) - 1) - frame[names.BATCH].map(place).astype(float)
@@ -89,13 +89,15 @@ def frame_of(runs: xr.Dataset, by: str) -> pd.DataFrame:
     return frame
 
 
-def half_doublings(size: pd.Series, largest: pd.Series) -> pd.Series:
-    """Count half doublings from a size up to the largest, rounded.
+def rungs(size: pd.Series, largest: pd.Series, per_doubling: int = 2) -> pd.Series:
+    """Count the rungs of a ladder from a size up to the largest, rounded; half doublings by default.
 
     Parameters
     ----------
     size, largest : pandas.Series
         Sizes, > 0.
+    per_doubling : int
+        Rungs to a doubling.
 
     Returns
     -------
@@ -104,10 +106,10 @@ def half_doublings(size: pd.Series, largest: pd.Series) -> pd.Series:
 
     Examples
     --------
-    >>> half_doublings(pd.Series([1000.0, 700.0, 260.0]), pd.Series([1000.0] * 3)).tolist()
+    >>> rungs(pd.Series([1000.0, 700.0, 260.0]), pd.Series([1000.0] * 3)).tolist()
     [0, 1, 4]
     """
-    return pd.Series(np.floor(2.0 * np.log2(largest / size) + 0.5).astype(int), index=size.index)
+    return pd.Series(np.floor(per_doubling * np.log2(largest / size) + 0.5).astype(int), index=size.index)
 
 
 def _size(frame: pd.DataFrame) -> pd.Series:
@@ -115,8 +117,11 @@ def _size(frame: pd.DataFrame) -> pd.Series:
     own = frame[names.LABELS].clip(lower=1).astype(float)
     total = (frame[names.LABELS] + frame[names.OTHER_LABELS]).clip(lower=1).astype(float)
     keys = [frame[name] for name in CURVE]
-    spread = [np.median(np.log2(x.groupby(keys).max() / x.groupby(keys).min())) for x in (total, own)]
-    return total if spread[0] >= EVEN * spread[1] else own
+    others, totals = (
+        np.median(np.log2(labels.groupby(keys).max() / labels.groupby(keys).min()))
+        for labels in (frame[names.OTHER_LABELS] + 1.0, total)
+    )
+    return total if others > 0 and others >= EVEN * totals else own
 
 
 def batch_order(frame: pd.DataFrame) -> list[str]:
@@ -175,7 +180,7 @@ def origins(frame: pd.DataFrame, by: str, holdout: Sequence[int]) -> Iterator[Or
             continue
         seen.add(len(past))
         now = past.groupby(CURVE)["size"].max().rename("now")
-        sizes = past.join(now, on=CURVE).assign(bin=lambda x: half_doublings(x["size"], x["now"]))
+        sizes = past.join(now, on=CURVE).assign(bin=lambda x: rungs(x["size"], x["now"]))
         ready = sizes[sizes["plain"]].groupby(CURVE)["bin"].nunique() >= LEAST_SIZES
         future = future[future["plain"]].join(now[ready[ready].index], on=CURVE, how="inner")
         future = _by_batch(past, future, steps) if by == BATCHES else _by_size(future)
@@ -199,7 +204,7 @@ def _by_size(future: pd.DataFrame) -> pd.DataFrame:
 def _by_batch(past: pd.DataFrame, future: pd.DataFrame, steps: int) -> pd.DataFrame:
     """Each later batch's runs at its largest size, where that is more than was seen."""
     largest = future.groupby([*CURVE, names.BATCH])["size"].transform("max")
-    grown = future[(half_doublings(future["size"], largest) == 0) & (largest > future["now"])]
+    grown = future[(rungs(future["size"], largest) == 0) & (largest > future["now"])]
     before = past[past["step"] > past["step"].min()].groupby(CURVE)["size"].max().rename("previous")
     grown = grown.join(before, on=CURVE)
     grown["previous"] = grown["previous"].fillna(grown["now"] / 2.0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy import stats
@@ -12,7 +14,7 @@ from scipy import stats
 from labelvalue import names
 from labelvalue.forecast.backtesting import MODEL
 from labelvalue.forecast.holdout import CURVE, SIZE
-from labelvalue.forecast.scores import reliability
+from labelvalue.forecast.scores import TOLERANCE, reliability
 
 UNLIKELY = 0.05
 """Probability under which so few hits of honest 90 % intervals are not put down to chance."""
@@ -72,7 +74,7 @@ def summarise_backtest(result: xr.Dataset) -> pd.DataFrame:
     table = table.join(counts, on=[names.FORECASTER, names.DISTANCE])
     table = table[table[names.FORECASTS] > 0].reset_index(drop=True)
     best = table[table[names.FORECASTER] != MODEL].groupby(names.DISTANCE)[names.CRPS].min()
-    table[names.CRPS_RATIO] = table[names.CRPS] / table[names.DISTANCE].map(best)
+    table[names.CRPS_RATIO] = _ratio(table[names.CRPS], table[names.DISTANCE].map(best))
     table = table[[names.FORECASTER, names.DISTANCE, names.FORECASTS, names.CRPS, names.CRPS_RATIO, *SCORES[1:]]]
     table.attrs = dict(result.attrs)
     return table
@@ -153,7 +155,12 @@ def _check(result: xr.Dataset, distances: list[int]) -> _Check:
     if not int(hits.count()):
         return _Check(0, 0, float("nan"), "")
     best = str(rules.idxmin())
-    return _Check(int(hits.sum()), int(hits.count()), float(crps[MODEL] / rules[best]), best)
+    return _Check(int(hits.sum()), int(hits.count()), float(_ratio(crps[MODEL], rules[best])), best)
+
+
+def _ratio(crps: Any, best: Any) -> Any:
+    """Scores below the tolerance are the same: a flat curve that is forecast exactly has CRPS 0."""
+    return np.maximum(crps, TOLERANCE) / np.maximum(best, TOLERANCE)
 
 
 def backtest_verdict(result: xr.Dataset) -> str:
@@ -184,37 +191,84 @@ def backtest_verdict(result: xr.Dataset) -> str:
     >>> backtest_verdict(fake_backtest(seed=1))[:36]
     'Trust forecasts up to 4x the labels:'
     """
-    checks = {d: _check(result, [d]) for d in _counted(result)[names.DISTANCE].values.tolist()}
+    checks, trusted = _checks(result)
     by, asked = result.attrs[names.BY], max(json.loads(result.attrs["settings"])["holdout"])
-    checks = {d: check for d, check in sorted(checks.items()) if check.count}
-    trusted: list[int] = []
-    for distance, check in checks.items():
-        if not check.passed:
-            break
-        trusted.append(distance)
     later = [d for d in checks if d not in trusted]
     refits = _refits(result)
     if trusted:
         tail = _limit(checks[later[0]], later[0], by) if later else _unchecked(max(trusted), asked, by)
-        return f"Trust forecasts up to {_far(max(trusted), by)}: {_check(result, trusted)}{tail}{refits}."
+        return f"Trust forecasts up to {far(max(trusted), by)}: {_check(result, trusted)}{tail}{refits}."
     if not later:
         return f"Nothing could be checked: every re-fit was refused{refits}."
     first = checks[later[0]]
     if not first.enough:
-        pooled = _check(result, list(checks))
         needed = f"{LEAST_CHECKS} a distance are needed"
-        return f"Too little to say whether to trust forecasts: {pooled}, and {needed}{refits}."
-    return f"Do not trust forecasts at {_far(later[0], by)} or beyond: {first}{refits}."
+        return f"Too little to say whether to trust forecasts: {_check(result, later)}, and {needed}{refits}."
+    return f"Do not trust forecasts at {far(later[0], by)} or beyond: {first}{refits}."
 
 
-def _far(distance: int, by: str) -> str:
+def trusted_distance(result: xr.Dataset) -> int:
+    """Return the distance up to which forecasts are trusted, by the rule of :func:`backtest_verdict`.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`.
+
+    Returns
+    -------
+    int
+        Steps ahead; 0 where none is trusted.
+
+    Raises
+    ------
+    TypeError
+        If ``result`` is not from :func:`labelvalue.backtest`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest
+    >>> trusted_distance(fake_backtest(seed=1, shift=0.3))
+    0
+    """
+    return max(_checks(result)[1], default=0)
+
+
+def _checks(result: xr.Dataset) -> tuple[dict[int, _Check], list[int]]:
+    """What was found at each distance where something was, and the distances that are trusted."""
+    found = {int(d): _check(result, [int(d)]) for d in np.sort(_counted(result)[names.DISTANCE].values)}
+    checks = {d: check for d, check in found.items() if check.count}
+    failed = [d for d, check in checks.items() if not check.passed]
+    return checks, [d for d in checks if not failed or d < failed[0]]
+
+
+def far(distance: int, by: str) -> str:
+    """Write a distance in words.
+
+    Parameters
+    ----------
+    distance : int
+        Steps ahead.
+    by : {"size", "batch"}
+        What a step is.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> far(2, "size"), far(1, "batch")
+    ('4x the labels', '1 batch ahead')
+    """
     if by == SIZE:
         return f"{2**distance}x the labels"
     return f"{distance} batch{'es' if distance != 1 else ''} ahead"
 
 
 def _at(distance: int, by: str) -> str:
-    return f"{2**distance}x" if by == SIZE else _far(distance, by)
+    return f"{2**distance}x" if by == SIZE else far(distance, by)
 
 
 def _limit(check: _Check, distance: int, by: str) -> str:
@@ -226,8 +280,8 @@ def _limit(check: _Check, distance: int, by: str) -> str:
     return f"; not at {_at(distance, by)}, where a simple rule did better ({check.rule}, ratio {check.ratio:.2f})"
 
 
-def _unchecked(far: int, asked: int, by: str) -> str:
-    return f"; at {_at(far + 1, by)} there was nothing to check" if far < asked else ""
+def _unchecked(last: int, asked: int, by: str) -> str:
+    return f"; at {_at(last + 1, by)} there was nothing to check" if last < asked else ""
 
 
 def _refits(result: xr.Dataset) -> str:

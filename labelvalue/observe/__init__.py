@@ -1,7 +1,29 @@
 """Where runs come from: the runs table, and simulation on the user's own data."""
 
+from labelvalue.observe.activeml import activeml_strategy
+from labelvalue.observe.missing import what_is_missing
+from labelvalue.observe.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
+from labelvalue.observe.protocol import Protocol
+from labelvalue.observe.protocol_file import read_protocol
 from labelvalue.observe.runs import read_runs
 from labelvalue.observe.simulate import simulate_runs
+from labelvalue.observe.strategies import Query
+from labelvalue.observe.suites import DomainSplit, TimeSplit
 from labelvalue.observe.write import write_runs
 
-__all__ = ["read_runs", "simulate_runs", "write_runs"]
+__all__ = [
+    "ClassMix",
+    "DomainSplit",
+    "FeatureNoise",
+    "MissingValues",
+    "Protocol",
+    "Query",
+    "TimeSplit",
+    "WrongEvaluation",
+    "activeml_strategy",
+    "read_protocol",
+    "read_runs",
+    "simulate_runs",
+    "what_is_missing",
+    "write_runs",
+]

@@ -22,7 +22,8 @@ class WrongLabels:
     codes : numpy.ndarray
         A wrong class per row, as an index.
     order : numpy.ndarray
-        Rows with smaller numbers go wrong first, so that the wrong rows of a small share are wrong in a larger one.
+        Rows with smaller numbers go wrong first, so that the wrong rows of a small share are wrong in a larger one,
+        but for the rounding of counts.
     """
 
     codes: np.ndarray

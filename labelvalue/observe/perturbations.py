@@ -49,7 +49,20 @@ class FeatureNoise:
         return f"noise {self.scale:g}"
 
     def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        """Return the changed copy."""
+        """Return the changed copy.
+
+        Parameters
+        ----------
+        x, y, slices : table and arrays
+            Features, target and slice of the holdout's rows.
+        rng : numpy.random.Generator
+            The suite's random stream.
+
+        Returns
+        -------
+        Copy
+            The rows that are left, as they are evaluated on.
+        """
 
         def blur(values: np.ndarray) -> np.ndarray:
             numbers = values.astype(float)
@@ -84,7 +97,25 @@ class MissingValues:
         return f"missing {self.share:g}"
 
     def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        """Return the changed copy."""
+        """Return the changed copy.
+
+        Parameters
+        ----------
+        x, y, slices : table and arrays
+            Features, target and slice of the holdout's rows.
+        rng : numpy.random.Generator
+            The suite's random stream.
+
+        Returns
+        -------
+        Copy
+            The rows that are left, as they are evaluated on.
+
+        Raises
+        ------
+        InputError
+            If the features are sparse.
+        """
 
         def empty(values: np.ndarray) -> np.ndarray:
             numeric = values.dtype.kind in "fiu"
@@ -127,7 +158,25 @@ class WrongEvaluation:
         return f"wrong labels {self.share:g} {self.noise_kind}"
 
     def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        """Return the changed copy."""
+        """Return the changed copy.
+
+        Parameters
+        ----------
+        x, y, slices : table and arrays
+            Features, target and slice of the holdout's rows.
+        rng : numpy.random.Generator
+            The suite's random stream.
+
+        Returns
+        -------
+        Copy
+            The rows that are left, as they are evaluated on.
+
+        Raises
+        ------
+        InputError
+            If there is one class only.
+        """
         classes, codes = np.unique(y, return_inverse=True)
         if classes.size < 2:
             raise InputError([Problem(column="y", why="only one class to evaluate on", fix="hold more rows out")])
@@ -173,7 +222,20 @@ class ClassMix:
         return "mix " + " ".join(f"{name}={share:g}" for name, share in self.shares.items())
 
     def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
-        """Return the most rows of each slice that have the mix; a slice that lacks one of the classes has none."""
+        """Return the most rows of each slice that have the mix; a slice that lacks one of the classes has none.
+
+        Parameters
+        ----------
+        x, y, slices : table and arrays
+            Features, target and slice of the holdout's rows.
+        rng : numpy.random.Generator
+            The suite's random stream.
+
+        Returns
+        -------
+        Copy
+            The rows that are left.
+        """
         texts = y.astype(str)
         keep = []
         for name in np.unique(slices):

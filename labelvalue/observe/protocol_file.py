@@ -71,6 +71,8 @@ def parse_protocol(text: str, *, file: str = "") -> Protocol:
     known = [f.name for f in dataclasses.fields(Protocol)]
     problems = _unknown(given, known, file)
     suites = given.get("suites", [])
+    if not isinstance(suites, list) or not all(isinstance(table, dict) for table in suites):
+        raise InputError([Problem(file=file, column="suites", why="suites must be tables", fix="write [[suites]]")])
     for number, table in enumerate(suites):
         kind = table.get("kind")
         if kind not in SUITES:
@@ -83,8 +85,9 @@ def parse_protocol(text: str, *, file: str = "") -> Protocol:
         raise InputError(problems)
     try:
         made = [SUITES[table["kind"]](**{k: v for k, v in table.items() if k != "kind"}) for table in suites]
-        mixes = [ClassMix(**s) if isinstance(s, dict) else s for s in given.get("strategies", ["random"])]
-        return Protocol(**(given | {"suites": tuple(made), "strategies": tuple(mixes)}))
+        if isinstance(given.get("strategies"), list):
+            given["strategies"] = [ClassMix(**s) if isinstance(s, dict) else s for s in given["strategies"]]
+        return Protocol(**(given | {"suites": made}))
     except InputError as error:
         raise InputError([dataclasses.replace(p, file=file) for p in error.problems]) from None
     except TypeError as error:

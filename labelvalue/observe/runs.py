@@ -21,6 +21,7 @@ from labelvalue.observe.checks import (
 )
 from labelvalue.observe.columns import Columns, check_classes, parse_columns
 from labelvalue.observe.metrics import Metric, choose_metric
+from labelvalue.observe.mixing import check_protocols
 from labelvalue.observe.schema import COLUMNS, Form, read_header
 from labelvalue.observe.tables import read_table
 from labelvalue.problems import InputError, Problem
@@ -41,7 +42,8 @@ def read_runs(
     """Read a runs table and check all of it.
 
     Text stays text: slices ``NA``, ``007`` and ``1e5`` are what they are. Rows are sorted, so that
-    their order in the source changes nothing.
+    their order in the source changes nothing. Runs of several protocols are noted, and refused where
+    the protocols measure different things.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def read_runs(
         What ``value`` measures: ``accuracy``, ``balanced_accuracy``, ``f1``, ``auc``, ``precision``,
         ``recall``, ``error_rate``, ``brier``, ``ece``, ``log_loss``, ``rmse``, ``mae``, or any other
         name together with ``direction`` and ``bounds``. Tables of counts need none
-        (``error_rate``).
+        (``error_rate``), nor do runs whose ``protocol`` names it.
     direction : {"lower", "higher"}, optional
         Which way is better, for a metric that is not known by name.
     bounds : tuple of float, optional
@@ -74,7 +76,8 @@ def read_runs(
     -------
     xarray.Dataset
         Dim ``run``. Always ``slice``, ``learner``, ``strategy``, ``suite``, ``batch``,
-        ``evaluation_set`` (text), ``labels``, ``other_labels``, ``replicate`` (int64),
+        ``evaluation_set``, ``protocol`` (text), ``labels``, ``other_labels``, ``synthetic_labels``,
+        ``other_synthetic_labels``, ``replicate`` (int64),
         ``label_noise`` (share), ``seconds`` (float64, NaN where unknown), ``measured_at``
         (UTC, NaT where unknown); ``errors`` and ``trials`` (int64), or ``value`` and ``stderr``
         (float64, the metric's unit) and ``trials`` (int64, 0 where not given, absent where no row
@@ -109,6 +112,7 @@ def read_runs(
     if not len(columns) and not table.problems:
         why, fix = "0 data rows", "add rows"
         columns.problems.append(Problem(file=table.file, why=why, fix=fix))
+    metric = check_protocols(columns, metric) or metric
     chosen = _choose(columns, header.form, metric, direction, bounds)
     check_classes(columns, classes)
     _fill(columns)

@@ -135,11 +135,17 @@ def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.ra
         log_weight = (lasting + passing)[codes[left]]
         # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
         keys = np.log(rng.standard_exponential(left.size)) - log_weight
-        step = np.argsort(keys, kind="stable")[: size - done]
+        step = _smallest(keys, size - done)
         chosen.append(left[step])
         left = np.delete(left, step)
         done = size
     return np.concatenate(chosen)
+
+
+def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the ``count`` smallest keys, ascending."""
+    low = np.argpartition(keys, count - 1)[:count] if count else np.zeros(0, dtype=int)
+    return low[np.argsort(keys[low])]
 
 
 def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:

@@ -138,7 +138,7 @@ def check_classes(protocol: Protocol, scorer: Scorer) -> list[Problem]:
         if share >= (count - 1) / count:
             why = f"labels carry no information: {count} classes, limit {count - 1}/{count}"
             problems.append(Problem(column=names.LABEL_NOISE, value=share, why=why, fix="give a smaller share"))
-    known = set(scorer.classes.astype(str))
+    known = set(scorer.classes.astype(str).tolist())
     mixes = [m for m in (*protocol.strategies, *protocol.suites) if isinstance(m, ClassMix)]
     for unknown in sorted({c for mix in mixes for c in mix.shares} - known):
         why = f"no such class{did_you_mean(unknown, known)}"

@@ -56,7 +56,18 @@ class TimeSplit:
         return f"time {self.column} {self.share:g}"
 
     def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
-        """Return which rows are kept from training (bool)."""
+        """Return which rows are kept from training.
+
+        Parameters
+        ----------
+        column : callable
+            From a column's name to its values.
+
+        Returns
+        -------
+        numpy.ndarray
+            One truth value per row.
+        """
         times = pd.Series(column(self.column)).rank(method="min").to_numpy()
         latest = max(1, round(self.share * times.size))
         return times >= np.sort(times)[-latest]
@@ -94,12 +105,29 @@ class DomainSplit:
         return f"domain {self.column}={', '.join(self.domains)}"
 
     def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
-        """Return which rows are kept from training (bool)."""
+        """Return which rows are kept from training.
+
+        Parameters
+        ----------
+        column : callable
+            From a column's name to its values.
+
+        Returns
+        -------
+        numpy.ndarray
+            One truth value per row.
+
+        Raises
+        ------
+        InputError
+            If a domain has no rows.
+        """
         domains = column(self.column).astype(str)
-        unknown = sorted(set(self.domains) - set(domains))
+        known = set(domains.tolist())
+        unknown = sorted(set(self.domains) - known)
         if unknown or not self.domains:
             why = f"no rows of {', '.join(map(quote, unknown)) or 'any domain'}"
-            hint = did_you_mean(unknown[0], set(domains)) if unknown else ""
+            hint = did_you_mean(unknown[0], known) if unknown else ""
             raise InputError([Problem(column=self.column, why=why + hint, fix="name domains that are there")])
         return np.isin(domains, self.domains)
 

@@ -11,6 +11,7 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.model.diagnostics import FLAGGED, OK
+from labelvalue.report.backtests import COMMAND
 
 FLAG_MEANINGS = {
     names.BORROWED: (
@@ -166,6 +167,14 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
             )
         )
     found += [("note from the data or the fit", str(note)) for note in fit.settings.get(names.NOTES, [])]
+    if fit.backtest is None:
+        found.append(
+            (
+                "not backtested",
+                "Whether forecasts made from part of these runs come true on the rest was not checked. "
+                f"To check it: {COMMAND}.",
+            )
+        )
     return [{"topic": topic, "text": text} for topic, text in [*found, *_standing(fit)]]
 
 

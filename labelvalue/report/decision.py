@@ -9,6 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, SAMPLE, UPPER, beyond
 
@@ -158,6 +159,8 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
     found = []
     if fit.diagnostics.verdict != "ok":
         found.append("The fit is flagged: its sampler may not have found the whole answer.")
+    if fit.backtest is not None and not trusted_distance(fit.backtest):
+        found.append("The check of forecasts on these runs, below, gives no ground to trust them.")
     if names.MOSTLY_ASSUMPTION in flags:
         found.append("The data say little about this slice: its impact is mostly assumption.")
     if names.SHAPE_MISFIT in flags:

@@ -16,6 +16,7 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.report import wording
+from labelvalue.report.backtests import COMMAND
 from labelvalue.report.checks import FLAG_MEANINGS
 from labelvalue.report.curves import caption
 from labelvalue.report.gains import CAPTION as GAIN_CAPTION
@@ -173,6 +174,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         tight=_is_tight(numbers, digits),
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
+        backtest_command=COMMAND,
         budget_groups=_groups(numbers.get("budgets", [])),
     )
 
@@ -246,7 +248,13 @@ def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
     ]
     # Small budgets need more decimals than large ones; one more than the coarsest keeps the table narrow.
     digits = min(max(wanted), min(wanted) + 1) if wanted else 3
-    return {"error": wording.decimals(map(_width, now)), names.GAIN: digits}
+    scores = numbers[names.BACKTEST]["scores"] if numbers[names.BACKTEST] else []
+    finest = min((row[names.CRPS] for row in scores), default=0.01)
+    return {
+        "error": wording.decimals(map(_width, now)),
+        names.GAIN: digits,
+        names.CRPS: max(wording.decimals([finest]), 1),
+    }
 
 
 def _is_tight(numbers: Mapping[str, Any], digits: Mapping[str, int]) -> bool:

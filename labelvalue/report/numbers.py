@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -14,11 +12,12 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
+from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.decision import decide
 from labelvalue.report.impacts import PER
-from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, summarise
+from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, plain, summarise
 from labelvalue.report.wording import comparison, sentence
 
 NUMBERS = (MEAN, LOWER, UPPER)
@@ -40,9 +39,10 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     -------
     dict
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
-        ``metric``, ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``limitations``,
-        ``provenance``, ``priors``; and, unless the verdict is ``refused``, ``budgets`` and ``gain`` (rows of
-        ``summarise``). Errors, gains and impacts (per 1,000 labels) are in the unit of the metric's error.
+        ``metric``, ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where
+        there is none), ``limitations``, ``provenance``, ``priors``; and, unless the verdict is ``refused``,
+        ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts (per 1,000 labels) are in the
+        unit of the metric's error.
 
     Raises
     ------
@@ -123,6 +123,7 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
         "attempts": [dict(a) for a in fit.diagnostics.attempts],
         names.FLAGS: flagged_slices(fit),
     }
+    numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
     numbers["limitations"] = limitations(fit, far)
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
@@ -130,8 +131,7 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
         "model_description": fit.model.description,
     }
     numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
-    plain: dict[str, Any] = _plain(numbers)
-    return plain, gain
+    return plain(numbers), gain
 
 
 def _withheld(fit: Fit) -> dict[str, Any]:
@@ -203,18 +203,3 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
-
-
-def _plain(value: Any) -> Any:
-    """The same as values that JSON holds."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import arviz_stats as azs
 import numpy as np
@@ -251,3 +252,34 @@ def _flags(draws: xr.DataArray, like: xr.DataArray, doublings: np.ndarray | None
     own = _spread(draws[names.FLAGS], like) if names.FLAGS in draws.coords else [""] * rows
     far = [""] * rows if doublings is None else [beyond(d) for d in doublings]
     return ["; ".join(filter(None, pair)) for pair in zip(map(str, own), far, strict=True)]
+
+
+def plain(value: Any) -> Any:
+    """Turn numbers and texts, nested as they may be, into values that JSON holds.
+
+    Parameters
+    ----------
+    value : object
+        Mappings, sequences, numbers, texts.
+
+    Returns
+    -------
+    object
+        The same; numbers that are not finite become ``None``.
+
+    Examples
+    --------
+    >>> plain({"mean": np.float64(0.5), "lower": float("nan"), "rows": (np.int64(1),)})
+    {'mean': 0.5, 'lower': None, 'rows': [1]}
+    """
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None else str(value)

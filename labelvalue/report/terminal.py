@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -17,6 +19,12 @@ from labelvalue.model import Diagnostics
 WIDTH = 80
 INTERVALS = {"eti": "equal-tailed"}
 NUMBERS = ("mean", "lower", "upper")
+BACKTEST_MEANING = (
+    "at: {at}. n counts forecasts. CRPS and interval score (IS, of 90 % intervals) are lower for better forecasts; "
+    "ratio is CRPS over that of the best simple rule. 50 % and 90 %: how many intervals held what was then measured. "
+    "bias is forecast minus measured error. Brier scores the probability of a gain. Numbers in names of rules: "
+    "doublings looked back on."
+)
 SAID = {
     "ok": "The fit converged.",
     "flagged": "FLAGGED: read these results with care; no decision is published.",
@@ -99,6 +107,60 @@ def gain_text(table: pd.DataFrame) -> str:
     return "\n".join(line.rstrip() for line in lines.getvalue().splitlines())
 
 
+def backtest_text(numbers: Mapping[str, Any]) -> str:
+    """Lay a backtest out in 80 columns: the verdict, the scores, and below what they mean.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.backtests.backtest_numbers`.
+
+    Returns
+    -------
+    str
+        Lines of at most 80 columns.
+
+    Examples
+    --------
+    >>> from labelvalue.report.backtests import backtest_numbers
+    >>> from labelvalue.testing import fake_backtest
+    >>> backtest_text(backtest_numbers(fake_backtest(seed=1))).splitlines()[0][:36]
+    'Trust forecasts up to 4x the labels:'
+    """
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    in_batches = numbers[names.BY] == names.BATCH
+    for title in ("at", names.FORECASTER):
+        shown.add_column(title, overflow="fold")
+    for title in ("n", "CRPS", "ratio", "IS", "50 %", "90 %", names.BIAS, "Brier"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    decimals = max(_places(min((row[names.CRPS] for row in numbers["scores"]), default=1.0)) - 1, 1)
+    before = None
+    for row in numbers["scores"]:
+        if before not in (None, row["ahead"]):
+            shown.add_section()
+        shown.add_row(
+            "" if row["ahead"] == before else f"+{row[names.DISTANCE]}" if in_batches else row["ahead"].split()[0],
+            row[names.FORECASTER],
+            f"{row[names.FORECASTS]}",
+            f"{row[names.CRPS]:.{decimals}f}",
+            f"{row[names.CRPS_RATIO]:.2f}",
+            f"{row[names.INTERVAL_SCORE]:.{decimals - 1}f}",
+            *(f"{100 * row[name]:.0f}" for name in (names.COVERS_50, names.COVERS_90)),
+            f"{row[names.BIAS]:+.{decimals}f}",
+            f"{row[names.BRIER]:.2f}",
+        )
+        before = row["ahead"]
+    lines = io.StringIO()
+    console = Console(file=lines, width=WIDTH, highlight=False, markup=False, emoji=False)
+    console.print(f"{printable(numbers['sentence'])}\n")
+    console.print(shown)
+    at = "batches ahead" if in_batches else "times the labels seen"
+    console.print(f"\n{BACKTEST_MEANING.format(at=at)}")
+    if numbers["not_scored"]:
+        console.print(f"Not scored, for want of sizes: {printable(', '.join(numbers['not_scored']))}")
+    return "\n".join(line.rstrip() for line in lines.getvalue().splitlines())
+
+
 def printable(text: str) -> str:
     r"""Replace what would move a terminal's cursor.
 
@@ -126,7 +188,10 @@ def _split(flags: str) -> list[str]:
 
 def _decimals(table: pd.DataFrame) -> int:
     """Decimals that give the largest number three digits."""
-    largest = float(table[list(NUMBERS)].abs().to_numpy().max())
+    return _places(float(table[list(NUMBERS)].abs().to_numpy().max()))
+
+
+def _places(largest: float) -> int:
     if not 0 < largest < math.inf:
         return 2
     return min(max(3 - math.ceil(math.log10(largest)), 0), 8)

@@ -17,6 +17,7 @@ from labelvalue.forecast.forecasters import model_samples
 from labelvalue.forecast.holdout import frame_of, origins
 from labelvalue.forecast.measured import measure
 from labelvalue.model.fitting import runs_digest
+from labelvalue.observe import read_runs
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,27 @@ def test_errors_of_a_forecast_stay_within_bounds(runs):
     result = scored(runs, constant(5.0))
     assert float(result[names.POINT].max()) <= 1.0
     assert float(result[names.POINT].min()) >= 0.0
+
+
+def test_batches_that_differ_by_little_are_sizes_of_their_own_to_the_rules():
+    """Errors fall by 0.01 a batch; the last value is that of the last batch, not of the last half doubling."""
+    rows = [
+        {"slice": "a", "labels": n, "errors": round(1e5 * e), "trials": 10**5, "batch": b, "replicate": r}
+        for n, e, b in [(1000, 0.3, "0"), (2000, 0.25, "0"), (4000, 0.2, "0"), (4600, 0.19, "1"), (5200, 0.18, "2")]
+        for r in range(2)
+    ]
+    result = scored(read_runs(pd.DataFrame(rows)), constant(0.0), by="batch", holdout=[1])
+    point = result[names.POINT].squeeze().to_series()
+    assert point["last value"] == pytest.approx(0.19)
+    assert point["last gain repeats"] == pytest.approx(0.18)
+    assert float(result[names.GAIN].squeeze()) == pytest.approx(0.01)
+
+
+def test_flat_and_perfect_errors_are_scored(runs):
+    none = runs.assign({names.ERRORS: runs[names.ERRORS] * 0, names.ERROR: runs[names.ERROR] * 0})
+    result = scored(none, constant(0.0))
+    assert float(result[names.CRPS].max()) < 1e-3
+    assert float(result[names.GAINED].max()) == 0
 
 
 # --- the model --------------------------------------------------------------------------------------

@@ -76,6 +76,10 @@ def test_slices_grown_together_are_split_by_the_whole_training_set():
         assert origin.future.groupby([names.SLICE, names.DISTANCE]).size().eq(4).all()
 
 
+def test_two_sizes_of_varied_composition_are_two_sizes():
+    assert split(testing.fake_runs(seed=1, sizes=(1000, 2000))) == {}
+
+
 def test_a_slice_grown_alone_is_split_by_its_own_labels():
     found = split(table(grid(other_labels=50_000)))
     assert set(found[1].future[names.LABELS]) == {4000}

@@ -73,6 +73,12 @@ def test_how_much_worse_is_too_much(ratio, trusted):
     assert backtest_verdict(by_hand([8], 8, (ratio, 1.0, 2.0))).startswith("Trust") == trusted
 
 
+def test_flat_curves_that_all_forecast_exactly_are_a_tie():
+    flat = by_hand([8], 8, (0.0, 0.0, -1e-9))
+    assert summarise_backtest(flat)[names.CRPS_RATIO].tolist() == [1.0, 1.0, 1.0]
+    assert backtest_verdict(flat).startswith("Trust")
+
+
 def test_few_checks_say_nothing():
     said = backtest_verdict(by_hand([LEAST_CHECKS - 1], LEAST_CHECKS - 1))
     assert said.startswith("Too little to say whether to trust forecasts: 90 % intervals held 4 of 4")

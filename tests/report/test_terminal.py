@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labelvalue import names
-from labelvalue.report.terminal import gain_text, printable
+from labelvalue import backtest_verdict, names, summarise_backtest, testing
+from labelvalue.report.backtests import backtest_numbers
+from labelvalue.report.terminal import backtest_text, gain_text, printable
 
 
 @pytest.fixture
@@ -63,3 +64,23 @@ def test_slices_cannot_draw_on_the_terminal(table):
 def test_nothing_is_less_than_nothing(table):
     table.loc[0, "lower"] = -1e-9
     assert "-0.0" not in gain_text(table)
+
+
+@pytest.mark.parametrize("settings", [{}, {"shift": 0.3}, {"by": "batch"}, {"learners": ("a", "b")}])
+def test_a_backtest_fits_80_columns_and_shows_the_numbers_of_its_table(settings):
+    result = testing.fake_backtest(seed=1, **settings)
+    text = backtest_text(backtest_numbers(result))
+    assert max(map(len, text.splitlines())) <= 80
+    assert " ".join(text.split()).startswith(backtest_verdict(result))
+    table = summarise_backtest(result)
+    for _, row in table.iterrows():
+        line = [c for c in text.splitlines() if f" {row['crps_ratio']:.2f} " in c and row["forecaster"] in c]
+        assert any(f"{100 * row['covers_90']:.0f}" in c.split() for c in line), row
+    assert ("batches ahead" in text) == ("by" in settings)
+
+
+def test_slices_that_were_not_scored_are_named_without_moving_the_cursor():
+    result = testing.fake_backtest(seed=1)
+    without = result.where(result["slice"] != "west").assign_coords(slice=["a", "b", "c", "red\x1b[31m"])
+    text = backtest_text(backtest_numbers(without.assign_attrs(result.attrs)))
+    assert "Not scored, for want of sizes: red\N{REPLACEMENT CHARACTER}[31m" in text

@@ -1,0 +1,94 @@
+"""What `simulate_runs` costs over the training itself, next to scikit-learn's `learning_curve` on the same work.
+
+Run ``python -m benchmarks.simulate``; three minutes. Seconds are of the processor, since machines are busy.
+All train the same estimators on as many rows, as often, and predict as many evaluation rows; `learning_curve` predicts
+the training rows too. The training itself is timed bare: fit and predict, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit, learning_curve
+
+import labelvalue as lv
+
+ROWS, FEATURES, SLICES = 20_000, 20, 8
+SIZES = (250, 1_000, 4_000, 15_000)
+REPLICATES = 3
+LEARNERS = {
+    "random_forest": RandomForestClassifier(30, random_state=1),
+    "logistic_regression": LogisticRegression(random_state=1),
+}
+
+
+def make_data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(ROWS, FEATURES))
+    y = (x[:, :5].sum(axis=1) + rng.normal(size=ROWS) > 0).astype(int)
+    return x, y, rng.choice([f"slice {i}" for i in range(SLICES)], ROWS)
+
+
+def bare(estimator, x, y, slices) -> None:
+    split = ShuffleSplit(REPLICATES, test_size=0.25, random_state=1)
+    for pool, held in split.split(x):
+        for size in SIZES:
+            clone(estimator).fit(x[pool[:size]], y[pool[:size]]).predict(x[held])
+
+
+def scikit_learn(estimator, x, y, slices) -> None:
+    split = ShuffleSplit(REPLICATES, test_size=0.25, random_state=1)
+
+    def score(model, rows, truth) -> float:
+        return float(np.mean(model.predict(rows) == truth)) if len(truth) == ROWS // 4 else 0.0  # not on training rows
+
+    learning_curve(estimator, x, y, train_sizes=SIZES, cv=split, scoring=score)
+
+
+def ours(estimator, x, y, slices) -> None:
+    lv.simulate_runs(estimator, x, y, slices, sizes=SIZES, replicates=REPLICATES, random_state=1, progress=False)
+
+
+def measure(repeats: int) -> list[dict]:
+    x, y, slices = make_data()
+    out = []
+    for name, estimator in LEARNERS.items():
+        seconds: dict[str, list[float]] = {"bare": [], "scikit_learn": [], "ours": []}
+        for turn in range(repeats + 1):
+            for way in (bare, scikit_learn, ours):
+                start = time.process_time()
+                way(estimator, x, y, slices)
+                if turn:  # the first turn warms up
+                    seconds[way.__name__].append(time.process_time() - start)
+        medians = {way: statistics.median(found) for way, found in seconds.items()}
+        overhead = {way: medians[way] / medians["bare"] - 1 for way in ("scikit_learn", "ours")}
+        out.append({"learner": name, "seconds": medians, "overhead": overhead})
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    results = measure(arguments.repeats)
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+        return
+    for row in results:
+        s, o = row["seconds"], row["overhead"]
+        print(
+            f"{row['learner']}: training itself {s['bare']:.2f} s; learning_curve {s['scikit_learn']:.2f} s "
+            f"({o['scikit_learn']:+.1%}); simulate_runs {s['ours']:.2f} s ({o['ours']:+.1%})"
+        )
+
+
+if __name__ == "__main__":
+    main()

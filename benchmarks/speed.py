@@ -1,0 +1,182 @@
+"""How long a re-fit takes in a fresh process, beside the textbook model in PyMC and in NumPyro.
+
+Run from the repository's root:
+
+    python -m benchmarks.speed
+    python -m benchmarks.speed --methods labelvalue --slices 10
+
+Each method runs in processes of its own, from a runs file to saved draws that have been judged: once to fill the caches
+of compiled code, then again for the figures. Seconds are of the wall, from the start of the process to its end, on
+whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+SEED = 20261123
+SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
+REPLICATES = 5
+QUICK_DRAWS = 100
+"""Draws, and draws of adaptation, where only the cost of a gradient is asked for."""
+TITLES = {
+    "labelvalue": "labelvalue",
+    "pymc": "textbook model, PyMC and nutpie",
+    "numpyro": "textbook model, NumPyro NUTS",
+}
+COLUMNS = (
+    "method",
+    "s",
+    "ratio",
+    "processor s",
+    "first run s",
+    "verdict",
+    "R-hat",
+    "least ESS",
+    "ESS/s",
+    "peak GiB",
+    "load",
+)
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def write_runs(slices: int, path: Path) -> None:
+    """Write simulated runs: every slice at eight sizes, five times."""
+    import labelvalue as lv
+
+    runs = lv.testing.fake_runs(
+        SEED, slices=tuple(f"slice {i:04d}" for i in range(slices)), sizes=SIZES, replicates=REPLICATES
+    )
+    lv.write_runs(runs, path)
+
+
+def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
+    """Fit in this process and save; the figures of the draws. With `draws`, labelvalue draws only so many."""
+    from labelvalue.model.diagnostics import figures_of, judge
+
+    if method == "labelvalue":
+        import labelvalue as lv
+
+        few = {} if draws is None else {"draws": draws, "tune": draws}
+        fit = lv.fit(lv.read_runs(runs), random_seed=SEED, progress=False, **few)
+        fit.save(out)
+        figures, verdict = fit.diagnostics.figures, fit.diagnostics.verdict
+        steps = fit.tree["sample_stats"]["n_steps"]
+        return {"verdict": verdict, "steps": float(steps.mean()), "attempts": len(fit.diagnostics.attempts), **figures}
+    from benchmarks.textbook import fit_numpyro, fit_pymc
+
+    tree = (fit_pymc if method == "pymc" else fit_numpyro)(str(runs), SEED)
+    figures = figures_of(tree)
+    tree["posterior"].to_dataset().to_netcdf(out)
+    return {"verdict": judge(figures)[0], **figures}
+
+
+def work(method: str, runs: Path, draws: int | None) -> int:
+    """What the fresh process does; prints one line of JSON."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = fit_once(method, runs, Path(folder) / "fit.nc", draws)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    unit = 1 if sys.platform == "darwin" else 1024
+    found |= {"processor_s": used.ru_utime + used.ru_stime, "peak_gib": used.ru_maxrss * unit / 2**30}
+    print(json.dumps(found))
+    return 0
+
+
+def in_a_fresh_process(method: str, runs: Path, draws: int | None) -> dict:
+    """Figures of one run, and its seconds.
+
+    Raises
+    ------
+    RuntimeError
+        If the process failed; with the end of what it said.
+    """
+    command = [sys.executable, "-m", "benchmarks.speed", "--work", method, "--runs", str(runs)]
+    command += [] if draws is None else ["--draws", str(draws)]
+    started = time.perf_counter()
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        raise RuntimeError(f"{method} failed:\n{done.stderr[-2000:]}")
+    load = os.getloadavg()[0]
+    return {**json.loads(done.stdout.splitlines()[-1]), "seconds": seconds, "load": load}
+
+
+def measure(method: str, runs: Path, draws: int | None = None) -> dict:
+    """Figures of a run whose compiled code was kept by a run before it."""
+    first = in_a_fresh_process(method, runs, draws)
+    again = in_a_fresh_process(method, runs, draws)
+    return {**again, "first_seconds": first["seconds"], "ess_per_second": again["ess_bulk"] / again["seconds"]}
+
+
+def table(results: dict[str, dict]) -> str:
+    """One row a method; the ratio is its seconds over labelvalue's."""
+    ours = results.get("labelvalue", {}).get("seconds")
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
+    for method, r in results.items():
+        cells = (
+            TITLES[method],
+            f"{r['seconds']:.1f}",
+            f"{r['seconds'] / ours:.2f}" if ours else "",
+            f"{r['processor_s']:.1f}",
+            f"{r['first_seconds']:.1f}",
+            r["verdict"],
+            f"{r['rhat']:.3f}",
+            f"{r['ess_bulk']:.0f}",
+            f"{r['ess_per_second']:.1f}",
+            f"{r['peak_gib']:.2f}",
+            f"{r['load']:.1f}",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line; ends the program where it makes no sense."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description=__doc__.splitlines()[0])
+    parser.add_argument("--slices", type=int, default=50, help="slices of the simulated runs (default: %(default)s)")
+    parser.add_argument("--methods", default=",".join(TITLES), help="comma-separated (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/speed.json"), help="JSON to write (default: %(default)s)")
+    parser.add_argument("--work", choices=list(TITLES), help=argparse.SUPPRESS)
+    parser.add_argument("--runs", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--draws", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    options.methods = options.methods.split(",")
+    if unknown := sorted(set(options.methods) - set(TITLES)):
+        parser.error(f"unknown methods: {', '.join(unknown)}; known are {', '.join(TITLES)}")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmark."""
+    options = parse_arguments(arguments)
+    if options.work:
+        return work(options.work, options.runs, options.draws)
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs.csv"
+        write_runs(options.slices, runs)
+        for method in options.methods:
+            if method == "numpyro" and importlib.util.find_spec("numpyro") is None:
+                print("skipped: numpyro is not installed (pip install 'labelvalue[bench]')", file=sys.stderr)
+                continue
+            results[method] = measure(method, runs)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    layout = {"slices": options.slices, "sizes": SIZES, "replicates": REPLICATES, "cores": os.cpu_count()}
+    options.out.write_text(json.dumps({**layout, "methods": results}, indent=1) + "\n")
+    print(f"{options.slices} slices, {len(SIZES)} sizes, {REPLICATES} replicates; {os.cpu_count()} cores\n")
+    print(f"{table(results)}\n\nwritten: {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

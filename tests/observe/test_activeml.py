@@ -1,0 +1,58 @@
+"""scikit-activeml's strategies through our door."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from labelvalue import names
+from labelvalue.observe import activeml_strategy
+from labelvalue.observe.strategies import Query, diversity
+
+pool = pytest.importorskip("skactiveml.pool")
+
+
+def query(x, labelled, count):
+    labelled = np.array(labelled)
+    return Query(
+        trained=None,
+        train=None,
+        x=x,
+        features=x,
+        labelled=labelled,
+        labels=np.where(x[labelled, 0] > 0, "yes", "no"),
+        candidates=np.setdiff1d(np.arange(len(x)), labelled),
+        classes=np.array(["no", "yes"]),
+        count=count,
+        seed=1,
+    )
+
+
+def test_uncertainty_sampling_asks_near_the_border():
+    x = np.linspace(-3, 3, 61)[:, None]
+    chosen = activeml_strategy(pool.UncertaintySampling())(query(x, [0, 10, 50, 60], 5))
+    assert np.abs(x[chosen, 0]).max() < 0.6
+    assert np.unique(chosen).size == 5
+
+
+def test_core_set_needs_no_model_and_agrees_with_diversity_on_clusters():
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0.0, 0.0], [30.0, 0.0], [0.0, 30.0]], 20, axis=0) + rng.normal(size=(60, 2))
+    asked = query(x, [0], 2)
+    ours, theirs = ({row // 20 for row in choose(asked)} for choose in (diversity, activeml_strategy(pool.CoreSet())))
+    assert ours == theirs == {1, 2}
+
+
+def test_in_a_simulation(simulate):
+    strategies = {"random": None, "core set": activeml_strategy(pool.CoreSet())}
+    clock = [names.SECONDS, names.MEASURED_AT]
+    one, two = (simulate(strategies=strategies, sizes=[40, 60]).drop_vars(clock) for _ in range(2))
+    assert set(one[names.STRATEGY].values) == {"random", "core set"}
+    assert one.drop_attrs().identical(two.drop_attrs())
+
+
+def test_what_is_no_strategy():
+    with pytest.raises(TypeError, match="not str"):
+        activeml_strategy("CoreSet")
+    with pytest.raises(TypeError, match="QueryByCommittee asks for 'ensemble'"):
+        activeml_strategy(pool.QueryByCommittee())

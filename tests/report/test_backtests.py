@@ -1,0 +1,82 @@
+"""What the page says of a backtest, good, bad or missing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from labelvalue import attach_backtest, backtest_verdict, summarise_backtest, testing
+from labelvalue.model.fitting import runs_digest
+from labelvalue.report import report_numbers, write_report
+from labelvalue.report.backtests import COMMAND, backtest_numbers
+from labelvalue.report.wording import number
+
+
+@pytest.fixture(scope="module")
+def good():
+    return testing.fake_backtest(seed=1)
+
+
+def words(seen, fit, folder):
+    return seen(write_report(fit, path=folder / "report.html", budgets=[500]).read_text("utf-8")).words
+
+
+def test_the_page_shows_the_sentence_twice_and_every_score(fake_fit, good, tmp_path, seen):
+    text = words(seen, attach_backtest(fake_fit, good), tmp_path)
+    assert text.count(backtest_verdict(good)) == 2, "next to the decision, and over the scores"
+    for _, row in summarise_backtest(good).iterrows():
+        assert f"{row['forecaster']} {row['forecasts']} {number(row['crps'], 4)} {number(row['crps_ratio'], 2)}" in text
+    assert "not backtested" not in text
+
+
+def test_a_bad_one_is_the_reservation_beside_the_decision(fake_fit, tmp_path, seen):
+    bad = testing.fake_backtest(seed=1, shift=0.3)
+    fit = attach_backtest(fake_fit, bad)
+    text = words(seen, fit, tmp_path)
+    assert "Strongest reservation: The check of forecasts on these runs, below, gives no ground to trust them." in text
+    assert f"Checked on these runs: {backtest_verdict(bad)}" in text
+    assert report_numbers(fit)["backtest"]["trusted_distance"] == 0
+    good = report_numbers(attach_backtest(fake_fit, testing.fake_backtest(seed=1)))["decision"]["by_learner"][0]
+    assert not [text for text in good["reservations"] if "no ground" in text]
+
+
+def test_none_is_said_with_the_command(fake_fit, page, seen):
+    text = seen(page).words
+    assert f"Checked on these runs: not backtested. {COMMAND}" in text
+    assert f"To check it: {COMMAND}." in text, "among the limitations"
+    assert report_numbers(fake_fit)["backtest"] is None
+
+
+def test_numbers_fit_into_json_and_are_those_of_the_table(good):
+    numbers = backtest_numbers(good)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    table = summarise_backtest(good)
+    assert sorted(r["crps"] for r in numbers["scores"]) == pytest.approx(sorted(table["crps"]))
+    assert [r["ahead"] for r in numbers["scores"]] == ["2x the labels"] * 6 + ["4x the labels"] * 6 + [
+        "8x the labels"
+    ] * 6
+    assert sum(r["share"] for r in numbers["reliability"]) == pytest.approx(1.0)
+    assert numbers["not_scored"] == []
+
+
+def test_hostile_names_stay_texts(hostile_fit, tmp_path, seen):
+    """A slice that could not be scored is named on the page as it is written."""
+    made = testing.fake_backtest(seed=1)
+    names = hostile_fit.slices.astype(str)[:4]
+    settings = json.loads(made.attrs["settings"]) | {"runs_sha256": runs_digest(hostile_fit.runs)}
+    made = made.where(made["slice"] == "east").assign_attrs(made.attrs | {"settings": json.dumps(settings)})
+    fit = attach_backtest(hostile_fit, made.assign_coords(slice=names))
+    parsed = seen(write_report(fit, path=tmp_path / "report.html").read_text("utf-8"))
+    assert parsed.open == []
+    assert "script" not in parsed.tags
+    assert backtest_numbers(fit.backtest)["not_scored"] == names[1:].tolist()
+    assert set(names[1:]) <= set(parsed.names)
+
+
+def test_a_flagged_fit_shows_its_backtest_under_the_banner(good, tmp_path, seen):
+    fit = testing.fake_fit(seed=1, verdict="flagged")
+    text = words(seen, attach_backtest(fit, good), tmp_path)
+    assert backtest_verdict(good) in text
+    assert dataclasses.asdict(fit.diagnostics)["verdict"] in text
