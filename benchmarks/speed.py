@@ -26,6 +26,7 @@ from pathlib import Path
 
 SEED = 20261123
 SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
+"""Labels of a slice, on average."""
 REPLICATES = 5
 QUICK_DRAWS = 100
 """Draws, and draws of adaptation, where only the cost of a gradient is asked for."""
@@ -54,9 +55,8 @@ def write_runs(slices: int, path: Path) -> None:
     """Write simulated runs: every slice at eight sizes, five times."""
     import labelvalue as lv
 
-    runs = lv.testing.fake_runs(
-        SEED, slices=tuple(f"slice {i:04d}" for i in range(slices)), sizes=SIZES, replicates=REPLICATES
-    )
+    names, together = tuple(f"slice {i:04d}" for i in range(slices)), tuple(slices * size for size in SIZES)
+    runs = lv.testing.fake_runs(SEED, slices=names, sizes=together, replicates=REPLICATES)
     lv.write_runs(runs, path)
 
 
