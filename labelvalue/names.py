@@ -97,6 +97,8 @@ TRAINING_SD = "training_sd"
 # --- forecast variables ---------------------------------------------------------------------------
 GAIN = "gain"
 """Drop in expected error from now to now + budget; positive is good."""
+TOTAL_GAIN = "total_gain"
+"""Drop in expected error over all slices, weighted, from labels bought for one of them."""
 OBSERVED_GAIN = "observed_gain"
 """Drop that one new training and evaluation would show: gain plus training and evaluation noise."""
 LABELS_NEEDED = "labels_needed"

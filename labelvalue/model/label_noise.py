@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import softplus
+from labelvalue.model.curves import namespace, softplus
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Prior
 from labelvalue.problems import did_you_mean
@@ -135,11 +135,48 @@ def _logit(share: float | Prior, name: str, classes: int) -> tuple[float, float]
     return (float(np.log(share / (1.0 - share))) if share > 0 else CLEAN), 0.0
 
 
-def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str, Any]:
-    """Turn measured errors into errors against true labels, where the evaluation noise is given.
+def true_labels(data: Mapping[Any, Any], noise: Any, classes: int) -> tuple[dict[Any, Any], Any]:
+    """Turn measured errors into errors against true labels.
 
-    Adds the variable ``evaluation_noise`` and the change of variables to the model in whose context it is called. With
-    measured error m, the true one is (m − η) / (1 − η·K/(K−1)); relative noise grows by m / (m − η).
+    With measured error m, the true one is (m − η) / (1 − η·K/(K−1)); relative noise grows by m / (m − η).
+
+    Parameters
+    ----------
+    data : mapping of str to array, DataArray or tensor
+        ``log_error``, ``sampling_variance``, ``rounding`` and ``scatter``.
+    noise : same kinds, broadcastable
+        Share η of wrong evaluation labels.
+    classes : int
+        Number K of classes.
+
+    Returns
+    -------
+    data : dict
+        The four changed, all else as it was.
+    log_kept : same kinds
+        Log of the share of the measured error that is true; the change of variables of each cell.
+
+    Examples
+    --------
+    >>> one = dict(log_error=np.log(0.3), sampling_variance=0.01, rounding=0.0, scatter=0.0)
+    >>> float(np.exp(true_labels(one, 0.1, 2)[0]["log_error"]).round(3))
+    0.25
+    """
+    xp = namespace(noise)
+    kept = LEAST_EXCESS * softplus((1.0 - noise * xp.exp(-data["log_error"])) / LEAST_EXCESS)
+    changed = {
+        "log_error": data["log_error"] + xp.log(kept) - xp.log(information_left(noise, classes)),
+        "sampling_variance": data["sampling_variance"] / kept**2,
+        "rounding": data["rounding"] / kept**2,
+        "scatter": data["scatter"] / kept**2,
+    }
+    return {**data, **changed}, xp.log(kept)
+
+
+def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str, Any]:
+    """Make the evaluation noise a variable, where it is given, and take it off the measured errors.
+
+    Adds ``evaluation_noise`` and the change of variables to the model in whose context it is called.
 
     Parameters
     ----------
@@ -151,8 +188,7 @@ def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str
     Returns
     -------
     dict of str to tensor
-        The data, with ``log_error``, ``sampling_variance``, ``rounding`` and ``scatter`` changed; as it was where no
-        noise is given.
+        From :func:`true_labels`; as it was where no noise is given.
 
     Examples
     --------
@@ -164,17 +200,9 @@ def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str
     where = np.searchsorted(np.unique(slices), slices)
     logit = data["noise_center"]
     if bool((observations["noise_spread"] > 0).any()):
-        logit = (
-            logit + data["noise_spread"] * pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)[where]
-        )
+        deviation = pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)
+        logit = logit + data["noise_spread"] * deviation[where]
     noise = pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)[:, None, None]
-    share = 1.0 - noise * pt.exp(-data["log_error"])
-    kept = LEAST_EXCESS * softplus(share / LEAST_EXCESS)
-    pm.Potential("true_labels", -pt.sum((data["used"] + data["scatter_df"]) * pt.log(kept)))
-    left = information_left(noise, observations.attrs[names.CLASSES])
-    return data | {
-        "log_error": data["log_error"] + pt.log(kept) - pt.log(left),
-        "sampling_variance": data["sampling_variance"] / kept**2,
-        "rounding": data["rounding"] / kept**2,
-        "scatter": data["scatter"] / kept**2,
-    }
+    changed, log_kept = true_labels(data, noise, observations.attrs[names.CLASSES])
+    pm.Potential("true_labels", -pt.sum((data["used"] + data["scatter_df"]) * log_kept))
+    return changed

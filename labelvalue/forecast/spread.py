@@ -1,0 +1,130 @@
+"""Gains over several learners and over several suites: what an average would hide."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+
+
+def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
+    """Summarise a gain over learners, per draw: mean, spread, best, and whether the average hides the best.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        From ``predict_gain`` of a fit with several learners.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice, budget: ``mean``, ``spread`` (standard deviation over learners), ``best``; and with
+        dims slice, budget ``p_hidden``, the probability that the best learner's gain is more than 1.5 times the mean,
+        and ``hidden``, whether that probability is above 0.8.
+
+    Raises
+    ------
+    ValueError
+        If the gain has no dim of learners.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue.testing import fake_fit
+    >>> gain = predict_gain(fake_fit(seed=1, learners=("line", "tree")), [500])
+    >>> bool((gain_over_learners(gain)["best"] >= gain_over_learners(gain)["mean"]).all())
+    True
+    """
+    _need(gain, names.LEARNER, "learners")
+    mean, best = gain.mean(names.LEARNER), gain.max(names.LEARNER)
+    hidden = (best > MUCH_BETTER * mean).mean((names.CHAIN, names.DRAW))
+    return xr.Dataset(
+        {"mean": mean, "spread": gain.std(names.LEARNER), "best": best, "p_hidden": hidden, "hidden": hidden > SURE}
+    )
+
+
+MUCH_BETTER = 1.5
+SURE = 0.8
+
+
+def portfolio_gain(error: xr.DataArray) -> xr.Dataset:
+    """Gain of keeping several learners and using, in each slice, the one with the lowest error.
+
+    The labels are paid once and serve all learners. Per draw, the portfolio's error is the least over learners, now and
+    later; its synergy is its gain less the best single learner's, where one learner is chosen for all sizes.
+
+    Parameters
+    ----------
+    error : xarray.DataArray
+        From ``predict_error`` of a fit with several learners; the first of ``labels`` is where the gain counts from.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice, labels (without the first): ``gain`` of the portfolio, ``synergy``.
+
+    Raises
+    ------
+    ValueError
+        If the error has no dim of learners, or fewer than two sizes.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_error
+    >>> from labelvalue.testing import fake_fit
+    >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
+    >>> portfolio_gain(error)["synergy"].dims
+    ('chain', 'draw', 'slice', 'labels')
+    """
+    _need(error, names.LEARNER, "learners")
+    if error.sizes[names.LABELS] < 2:
+        raise ValueError("a portfolio's gain needs two sizes or more: predict_error(fit, labels=[now, later])")
+    start, later = error.isel({names.LABELS: 0}, drop=True), error.isel({names.LABELS: slice(1, None)})
+    least = later.min(names.LEARNER)
+    gain = start.min(names.LEARNER) - least
+    # The single learner is the one that is best on average later; its error counts, now and then, draw by draw.
+    chosen = later.mean((names.CHAIN, names.DRAW)).argmin(names.LEARNER)
+    single = start.min(names.LEARNER) - later.isel({names.LEARNER: chosen})
+    dims = (names.CHAIN, names.DRAW, names.SLICE, names.LABELS)
+    return xr.Dataset({names.GAIN: gain, "synergy": gain - single}).transpose(*dims)
+
+
+def gain_over_suites(gain: xr.DataArray, baseline: str = "holdout") -> xr.Dataset:
+    """Summarise a gain over suites, per draw: the worst suite, and how much of the baseline's gain persists on each.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        From ``predict_gain`` of a fit with several suites.
+    baseline : str
+        Suite that the others are measured by.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice (and learner), budget: ``worst``, the least gain over suites; and with dim suite
+        ``persistence``, the gain on a suite over that on the baseline (NaN where the latter is 0).
+
+    Raises
+    ------
+    ValueError
+        If the gain has no dim of suites, or not that baseline.
+
+    Examples
+    --------
+    >>> gain_over_suites(gain)["persistence"].median(("chain", "draw"))  # doctest: +SKIP
+    """
+    _need(gain, names.SUITE, "suites")
+    found = [str(name) for name in gain[names.SUITE].values]
+    if baseline not in found:
+        raise ValueError(
+            f"no suite {baseline!r} among {', '.join(found)}. Fix: gain_over_suites(gain, baseline={found[0]!r})"
+        )
+    base = gain.sel({names.SUITE: baseline}, drop=True)
+    return xr.Dataset({"worst": gain.min(names.SUITE), "persistence": gain / base.where(np.abs(base) > 0)})
+
+
+def _need(values: xr.DataArray, dim: str, what: str) -> None:
+    if dim not in values.dims:
+        raise ValueError(f"the fit holds no several {what}: its forecasts have dims {', '.join(map(str, values.dims))}")

@@ -1,0 +1,71 @@
+"""Leave-one-out of a correlated curve, against dense Gaussians and against the likelihood that was fitted."""
+
+from __future__ import annotations
+
+import arviz_stats as azs
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from labelvalue import testing
+from labelvalue.model.likelihood import walk_loglikelihood
+from labelvalue.model.pointwise import given_the_others, pointwise_loglikelihood
+from labelvalue.observe import read_runs
+
+DISTANCE = np.array([0.0, 0.5, 0.5, 1.5, 3.0])
+NOISE = np.array([0.01, 0.02, 0.015, 0.03, 0.05])
+RESIDUAL = np.array([0.05, -0.1, 0.12, 0.3, -0.2])
+
+
+def dense(slope_sd):
+    near, far = np.minimum.outer(DISTANCE, DISTANCE), np.maximum.outer(DISTANCE, DISTANCE)
+    return slope_sd**2 * near**2 * (3 * far - near) / 6 + np.diag(NOISE)
+
+
+@pytest.mark.parametrize("slope_sd", [0.0, 0.05, 0.4])
+def test_it_is_the_conditional_density_of_a_joint_gaussian(slope_sd):
+    got = given_the_others(RESIDUAL, NOISE, np.array(slope_sd), DISTANCE)
+    joint = dense(slope_sd)
+    whole = stats.multivariate_normal(np.zeros(5), joint).logpdf(RESIDUAL)
+    for i in range(5):
+        rest = np.delete(np.arange(5), i)
+        without = stats.multivariate_normal(np.zeros(4), joint[np.ix_(rest, rest)]).logpdf(RESIDUAL[rest])
+        assert got[i] == pytest.approx(whole - without, rel=1e-9, abs=1e-9)
+
+
+def test_the_covariance_is_that_of_the_likelihood_that_was_fitted():
+    slots = np.zeros((1, 4, 2))
+    used, noise, residual = slots.copy(), slots + 1.0, slots.copy()
+    for value, variance, place in zip(RESIDUAL, NOISE, [(0, 0), (1, 0), (1, 1), (2, 0), (3, 0)], strict=True):
+        used[(0, *place)], noise[(0, *place)], residual[(0, *place)] = 1.0, variance, value
+    knots = np.array([[0.0, 0.5, 1.5, 3.0]])
+    fitted = float(walk_loglikelihood(residual, noise, used, knots, np.array([0.2]), 4).eval()[0])
+    assert fitted == pytest.approx(stats.multivariate_normal(np.zeros(5), dense(0.2)).logpdf(RESIDUAL))
+
+
+def test_every_cell_has_a_place_and_a_number():
+    fit = testing.fake_fit(seed=1, learners=("x", "y"))
+    cells = pointwise_loglikelihood(fit)["log_likelihood"]["log_error"]
+    assert np.isfinite(cells).all()
+    assert set(cells["learner"].values) == {"x", "y"}
+    assert cells.sizes["chain"] * cells.sizes["draw"] <= 1000
+
+
+def test_arviz_takes_it():
+    with pytest.warns(UserWarning, match="Pareto"):  # draws that are no posterior
+        assert np.isfinite(azs.loo(pointwise_loglikelihood(testing.fake_fit(seed=1))).elpd)
+
+
+def test_a_cell_that_fits_badly_has_a_low_density():
+    frame = testing.fake_runs(seed=1).to_dataframe()
+    frame = frame[["slice", "labels", "other_labels", "errors", "trials", "replicate"]]
+    fit = testing.fake_fit(seed=1)
+    odd = frame.assign(errors=frame["errors"].where(frame["labels"] < frame["labels"].max(), 1500))
+    tree = fit.tree.copy()
+    tree["runs"] = type(tree)(read_runs(pd.DataFrame(odd)))
+    cells = [
+        pointwise_loglikelihood(f)["log_likelihood"]["log_error"].mean(("chain", "draw"))
+        for f in (fit, type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics))
+    ]
+    assert float((cells[1] - cells[0]).min()) < -3.0
