@@ -106,6 +106,30 @@ LABELS_NEEDED = "labels_needed"
 TARGET = "target"
 """Target error (a dim of ``labels_needed``)."""
 
+# --- decisions ------------------------------------------------------------------------------------
+PLAN = "plan"
+"""Extra labels per slice (a dim); every comparison has ``do nothing`` among its plans."""
+NOTHING = "do nothing"
+"""The plan that buys no labels."""
+COST = "cost"
+"""Money that labels cost, time included (currency of the case)."""
+DAYS = "days"
+"""Days until the last label of a plan is there."""
+NET_BENEFIT = "net_benefit"
+"""Value of the gain minus labelling, delay and retraining cost, per draw (currency of the case)."""
+LOSS = "loss"
+"""Net benefit of doing nothing minus that of a plan; positive = loss."""
+VALUE_AT_RISK = "value_at_risk"
+"""Loss against doing nothing that is exceeded with probability 1 − level."""
+CONDITIONAL_VALUE_AT_RISK = "conditional_value_at_risk"
+"""Mean of the worst 1 − level share of losses against doing nothing."""
+LEVEL = "level"
+"""Level α of a risk (an attr)."""
+MCSE = "mcse"
+"""Monte Carlo standard error."""
+SCENARIO = "scenario"
+"""A set of joint draws: stress, base or best (a dim)."""
+
 # --- scores of forecasts --------------------------------------------------------------------------
 FORECASTER = "forecaster"
 """Who forecasts: the model, or a simple rule (a dim of a backtest)."""
@@ -200,6 +224,14 @@ SHAPE_MISFIT = "curve shape does not fit"
 """The observed curve is one that the model would hardly produce."""
 BEYOND_VALIDATED = "beyond validated distance"
 """The size lies further from the data than forecasts were checked on real curves."""
+
+# --- re-weighted draws ----------------------------------------------------------------------------
+PARETO_K = "pareto_k"
+"""Tail shape of importance weights: above 0.7 they cannot be relied on (unitless; an attr, and a column)."""
+
+# --- slices without runs --------------------------------------------------------------------------
+ONE_OF_THESE = "one of these"
+"""A new slice that is an unknown one of those that were observed, not another one of their population."""
 
 # --- groups of a fit's tree -----------------------------------------------------------------------
 POSTERIOR = "posterior"

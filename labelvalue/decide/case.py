@@ -1,0 +1,342 @@
+"""The case: what labels cost, what a lower error is worth, which rules hold, and how much risk is borne."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide.appetites import APPETITES, Appetite, Mean, appetite
+from labelvalue.decide.checks import Checks, put
+from labelvalue.decide.costs import Costs, fixed_cost
+from labelvalue.decide.draws import without
+from labelvalue.decide.guardrails import Guardrails, SliceLimit
+from labelvalue.decide.quantities import Quantity, by_slice, of_slice
+from labelvalue.decide.value import Value
+from labelvalue.model import Fit
+from labelvalue.observe.toml_text import as_toml
+from labelvalue.problems import did_you_mean
+
+HOLDOUT = "holdout"
+"""The suite that counts where a fit has several and the case names none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """How the three pillars are made one number: expected net benefit − weight × CVaR of the loss.
+
+    Parameters
+    ----------
+    weight : float
+        Weight λ of the risk, ≥ 0.
+    level : float
+        Level α of the CVaR, 0 < α < 1.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Score(weight=0.5).level
+    0.9
+    """
+
+    weight: float = 1.0
+    level: float = 0.9
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("weight", self.weight)
+        checks.share("level", self.level)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """Everything a decision needs beside a fit; parts may be given as objects or as mappings.
+
+    Parameters
+    ----------
+    costs : Costs
+        What labels cost.
+    value : Value
+        What a lower error is worth.
+    guardrails : Guardrails
+        Rules that a plan must keep.
+    slices : mapping of str to SliceLimit
+        Limits on the labels bought for single slices.
+    risk : Mean, Quantile, CVaR or ExponentialUtility
+        Risk appetite.
+    score : Score
+        How gain, cost and risk are made one number.
+    label_errors : quantity, or mapping of str to quantity
+        Share of wrong labels to be expected among new labels, beyond those of the labels at hand, 0 ≤ share < 1; used
+        by the stress test.
+    currency : str
+        Currency of all money; empty for utility.
+    learner : str
+        The learner that decides, where a fit has several.
+    suite : str
+        The suite that decides, where a fit has several; by default the holdout.
+    name : str
+        What the case is called.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with the place of its key.
+
+    Examples
+    --------
+    >>> case = Case(costs={"price_per_label": 0.08}, value={"per_error_point": 400}, currency="USD")
+    >>> case.limits("west")
+    (0, inf)
+    """
+
+    costs: Costs
+    value: Value
+    guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
+    slices: Mapping[str, SliceLimit] = dataclasses.field(default_factory=dict)
+    risk: Appetite = dataclasses.field(default_factory=Mean)
+    score: Score = dataclasses.field(default_factory=Score)
+    label_errors: Quantity | Mapping[str, Quantity] = 0.0
+    currency: str = ""
+    learner: str = ""
+    suite: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        parts = {"costs": Costs, "value": Value, "guardrails": Guardrails, "score": Score}
+        for key, kind in parts.items():
+            put(self, **{key: checks.section(key, kind, getattr(self, key))})
+        limits = checks.by_name("slices", self.slices)
+        put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
+        put(self, risk=appetite(checks, "risk", self.risk))
+        put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
+        for key in ("currency", "learner", "suite", "name"):
+            checks.text(key, getattr(self, key))
+        self._check_currency(checks)
+        checks.finish()
+
+    def _check_currency(self, checks: Checks) -> None:
+        given = {
+            "currency": self.currency,
+            "costs.currency": self.costs.currency if self.costs else "",
+            "value.currency": self.value.currency if self.value else "",
+        }
+        stated = {key: currency for key, currency in given.items() if currency}
+        if len(set(stated.values())) > 1:
+            said = " and ".join(f"{value!r} ({key})" for key, value in stated.items())
+            checks.wrong("currency", f"two currencies, {said}", "give all money in one; there is no conversion")
+        elif stated:
+            put(self, currency=next(iter(stated.values())))
+
+    def limits(self, slice: str) -> tuple[int, float]:
+        """Return how many labels must and may be bought for a slice.
+
+        Parameters
+        ----------
+        slice : str
+            Name of the slice.
+
+        Returns
+        -------
+        minimum : int
+            Labels that must be bought.
+        maximum : float
+            Labels that may be bought, whole or infinite.
+
+        Examples
+        --------
+        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, slices={"fr": {"maximum": 500}})
+        >>> case.limits("fr")
+        (0, 500)
+        """
+        limit = self.slices.get(slice, SliceLimit())
+        return limit.minimum, limit.most
+
+    def fixed_cost(self, fit: Fit) -> xr.DataArray:
+        """Draw what a plan of one batch costs beside its labels: set-up, retraining, and the days until it starts.
+
+        Parameters
+        ----------
+        fit : Fit
+            Gives draws and seed.
+
+        Returns
+        -------
+        xarray.DataArray
+            Money; dims chain, draw where anything is uncertain.
+
+        Examples
+        --------
+        >>> from labelvalue.testing import fake_fit
+        >>> case = Case(costs={"price_per_label": 1, "retraining": 100}, value={"per_error_point": 1})
+        >>> float(case.fixed_cost(fake_fit(seed=1)))
+        100.0
+        """
+        return fixed_cost(fit, self.costs)
+
+    def check(self, fit: Fit) -> None:
+        """Refuse a case that does not belong to a fit.
+
+        Parameters
+        ----------
+        fit : Fit
+            Fit.
+
+        Raises
+        ------
+        InputError
+            If the case speaks of a slice, learner or suite that the fit lacks, or leaves out a price.
+
+        Examples
+        --------
+        >>> from labelvalue.testing import fake_fit
+        >>> Case(costs={"price_per_label": 1}, value={"per_error_point": 1}).check(fake_fit(seed=1))
+        """
+        checks = Checks()
+        known = [str(name) for name in fit.slices]
+        for key, name in _slices_named(self):
+            if name not in known:
+                checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, known)}", f"one of {', '.join(known)}")
+        for key, given in _by_slice(self).items():
+            for name in without(fit, given):
+                checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
+        for dim in (names.LEARNER, names.SUITE):
+            chosen = chosen_of(self, fit, dim)
+            there = fit.position[dim].values.astype(str).tolist() if dim in fit.position.dims else None
+            if there is not None and chosen not in there:
+                unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
+                why = unknown if chosen else f"the fit has several {dim}s"
+                checks.wrong(dim, why, f"name one of {', '.join(there)}")
+        checks.finish()
+
+    def to_toml(self) -> str:
+        """Return the case as TOML that ``read_case`` reads.
+
+        Returns
+        -------
+        str
+            One line a setting that differs from its default.
+
+        Examples
+        --------
+        >>> case = Case(costs={"price_per_label": 0.08}, value={"per_error_point": 400}, currency="USD")
+        >>> print(case.to_toml())
+        currency = "USD"
+        <BLANKLINE>
+        [costs]
+        price_per_label = 0.08
+        <BLANKLINE>
+        [value]
+        per_error_point = 400
+        <BLANKLINE>
+        """
+        given = _plain(self)
+        lines = [f"{key} = {as_toml(value)}" for key, value in given.items() if not _is_table(value)]
+        for key, value in given.items():
+            if _is_table(value):
+                lines += ["", f"[{key}]", *(f"{as_key(k)} = {as_toml(v)}" for k, v in value.items())]
+        return "\n".join(lines) + "\n"
+
+
+def chosen_of(case: Case, fit: Fit, dim: str) -> str:
+    """Return the learner or suite that decides, empty where none is named.
+
+    Parameters
+    ----------
+    case : Case
+        May name it.
+    fit : Fit
+        Gives what there is.
+    dim : str
+        ``learner`` or ``suite``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1})
+    >>> chosen_of(case, fake_fit(seed=1), "suite")
+    ''
+    """
+    if dim == names.LEARNER or case.suite or dim not in fit.position.dims:
+        return case.learner if dim == names.LEARNER else case.suite
+    return HOLDOUT
+
+
+def as_key(key: str) -> str:
+    """Return a key as TOML: bare where it may be, else in quotes.
+
+    Parameters
+    ----------
+    key : str
+        Any text.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> as_key("minimum_order"), as_key("New York")
+    ('minimum_order', '"New York"')
+    """
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else as_toml(key)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and not {"low", "high"} & set(value)
+
+
+def _plain(part: Any) -> Any:
+    """A part of the case as mappings, lists, numbers and texts; what is as by default is left out."""
+    if isinstance(part, Mapping):
+        return {str(k): _plain(v) for k, v in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [_plain(v) for v in part]
+    if not dataclasses.is_dataclass(part):
+        return part.item() if isinstance(part, np.generic) else part
+    kind = {"appetite": getattr(part, "name")} if isinstance(part, tuple(APPETITES.values())) else {}  # noqa: B009
+    fields = [f for f in dataclasses.fields(part) if not _as_default(f, getattr(part, f.name))]
+    return kind | {f.name: _plain(getattr(part, f.name)) for f in fields}
+
+
+def _as_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return value == field.default_factory()
+    return type(value) is type(field.default) and value == field.default
+
+
+def _by_slice(case: Case) -> dict[str, Any]:
+    return {
+        "costs.price_per_label": case.costs.price_per_label,
+        "costs.hours_per_label": case.costs.hours_per_label,
+        "value.per_error_point": 0.0 if case.value.per_error_point is None else case.value.per_error_point,
+        "value.drift": case.value.drift,
+        "label_errors": case.label_errors,
+    }
+
+
+def _slices_named(case: Case) -> list[tuple[str, str]]:
+    """Every slice that the case speaks of, with the place of its key."""
+    maps: dict[str, Any] = {k: v for k, v in _by_slice(case).items() if isinstance(v, Mapping)}
+    named = [(f"{k}.{name}", name) for k, v in maps.items() for name in v if of_slice(v, name)[0] != "default"]
+    maps = {"value.volume": case.value.volume, "value.stakes": case.value.stakes, "slices": case.slices}
+    for place, change in enumerate(case.value.mix_changes):
+        maps[f"value.mix_changes[{place}].factors"] = change.factors
+    named += [(f"{k}.{name}", name) for k, v in maps.items() for name in v]
+    floors = case.guardrails.floors
+    return named + [(f"guardrails.floors[{i}].{names.SLICE}", floor.slice) for i, floor in enumerate(floors)]

@@ -1,0 +1,322 @@
+"""What labels cost: prices, tiers, rework, batches, retraining, and time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue.decide.checks import Checks, put
+from labelvalue.decide.draws import draws, slice_draws
+from labelvalue.decide.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
+from labelvalue.model import Fit
+
+PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tier:
+    """A volume discount: labels of an order from this one on cost a share of the price.
+
+    Parameters
+    ----------
+    above : int
+        Labels of the order that are charged in full, or at the tier below.
+    factor : float
+        What later labels cost, as a share of the price, ≥ 0.
+
+    Raises
+    ------
+    InputError
+        If a number is none, or negative.
+
+    Examples
+    --------
+    >>> Tier(above=10_000, factor=0.8).factor
+    0.8
+    """
+
+    above: int
+    factor: float
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.whole("above", self.above)
+        checks.number("factor", self.factor)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Costs of labels; money is in the currency of the case, and every quantity may be an interval or branches.
+
+    The labels that a plan buys for one slice are one *order*: tiers and the minimum order go by it.
+
+    Parameters
+    ----------
+    price_per_label : quantity, or mapping of str to quantity
+        For all slices, or by slice; ``default`` stands for those not named.
+    tiers : tuple of Tier
+        Volume discounts of an order.
+    minimum_order : int
+        Labels of an order that are charged at least, wherever any is bought.
+    rework : quantity
+        Share of labels that are paid for a second time, 0 ≤ share < 1.
+    setup_per_batch : quantity
+        Fixed cost of a batch.
+    batch_size : int, optional
+        Most labels in a batch, all slices together; without it, a plan is one batch.
+    retraining : quantity
+        Cost of retraining, once a plan that buys anything.
+    retraining_fails : quantity
+        Probability that retraining brings nothing and the model stays as it is, 0 ≤ p < 1.
+    labels_per_day : quantity, optional
+        Labels that all annotators together deliver a day; without it, labels take no time.
+    start_delay : quantity
+        Days until the first label.
+    delay_per_day : quantity
+        Cost of a day until the last label is there, beside the value lost while waiting (``Value.horizon_days``).
+    hours_per_label : quantity, or mapping of str to quantity
+        Hours of annotators' time a label takes.
+    opportunity_per_hour : quantity
+        What such an hour would be worth elsewhere.
+    opportunity_per_day : quantity
+        What a day of the project would be worth elsewhere.
+    currency : str
+        Currency of all money here.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Costs(price_per_label={"default": 0.08, "west": {"low": 0.1, "high": 0.3}}).minimum_order
+    0
+    """
+
+    price_per_label: Quantity | Mapping[str, Quantity]
+    tiers: tuple[Tier, ...] = ()
+    minimum_order: int = 0
+    rework: Quantity = 0.0
+    setup_per_batch: Quantity = 0.0
+    batch_size: int | None = None
+    retraining: Quantity = 0.0
+    retraining_fails: Quantity = 0.0
+    labels_per_day: Quantity | None = None
+    start_delay: Quantity = 0.0
+    delay_per_day: Quantity = 0.0
+    hours_per_label: Quantity | Mapping[str, Quantity] = 0.0
+    opportunity_per_hour: Quantity = 0.0
+    opportunity_per_day: Quantity = 0.0
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        for key in ("price_per_label", "hours_per_label"):
+            put(self, **{key: by_slice(checks, key, getattr(self, key))})
+        for key in ("setup_per_batch", "retraining", "start_delay", "delay_per_day"):
+            put(self, **{key: quantity(checks, key, getattr(self, key))})
+        for key in ("opportunity_per_hour", "opportunity_per_day"):
+            put(self, **{key: quantity(checks, key, getattr(self, key))})
+        for key in ("rework", "retraining_fails"):
+            put(self, **{key: quantity(checks, key, getattr(self, key), share=True)})
+        if self.labels_per_day is not None:
+            put(self, labels_per_day=quantity(checks, "labels_per_day", self.labels_per_day))
+            if self.labels_per_day == 0:
+                checks.wrong("labels_per_day", "must be > 0", "leave it out where labels take no time", 0)
+        if self.batch_size is not None:
+            checks.whole("batch_size", self.batch_size, least=1)
+        checks.whole("minimum_order", self.minimum_order)
+        checks.text("currency", self.currency)
+        tiers = checks.sections("tiers", Tier, self.tiers)
+        put(self, tiers=tuple(sorted(tiers, key=lambda tier: tier.above)))
+        checks.finish()
+
+
+def charged(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Labels of an order as they are charged: minimum order and tiers counted, rework not.
+
+    Parameters
+    ----------
+    costs : Costs
+        Tiers and minimum order.
+    labels : xarray.DataArray
+        Labels of each order, ≥ 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        Labels at full price that cost the same; 0 for none.
+
+    Examples
+    --------
+    >>> costs = Costs(price_per_label=1.0, minimum_order=50, tiers=(Tier(above=100, factor=0.5),))
+    >>> charged(costs, xr.DataArray([0.0, 10.0, 300.0])).values.tolist()
+    [0.0, 50.0, 200.0]
+    """
+    order = labels.clip(min=costs.minimum_order)
+    total, factor = order, 1.0
+    for tier in costs.tiers:
+        total = total + (tier.factor - factor) * (order - tier.above).clip(min=0.0)
+        factor = tier.factor
+    return total.where(labels > 0, 0.0)
+
+
+def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Draw what the labels of each slice cost: price, rework, hours, and the days that delivering them takes.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Costs.
+    labels : xarray.DataArray
+        Labels bought, with dim slice.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dims of ``labels``, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> labels = xr.DataArray([0, 0, 0, 100], dims="slice", coords={"slice": fit.slices})
+    >>> round(float(label_cost(fit, Costs(price_per_label=0.5, rework=0.1), labels).sum()), 6)
+    55.0
+    """
+    paid = charged(costs, labels) * (1.0 + draws(fit, "costs.rework", costs.rework))
+    money = paid * slice_draws(fit, PRICE, costs.price_per_label)
+    hour = draws(fit, "costs.opportunity_per_hour", costs.opportunity_per_hour)
+    if bool((hour > 0).any()):
+        money = money + labels * slice_draws(fit, HOURS, costs.hours_per_label) * hour
+    return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
+
+
+def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1) -> xr.DataArray:
+    """Draw what a plan costs beside its labels: set-up of its batches, retraining, and the days until it starts.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Costs.
+    batches : int or DataArray of int
+        Batches of each plan.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dims of ``batches``, and chain and draw where anything is uncertain. 0 for no batch.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> float(fixed_cost(fake_fit(seed=1), Costs(price_per_label=1.0, setup_per_batch=30, retraining=100), 2))
+    160.0
+    """
+    batches = xr.DataArray(batches)
+    once = draws(fit, "costs.retraining", costs.retraining)
+    once = once + draws(fit, "costs.start_delay", costs.start_delay) * _per_day(fit, costs)
+    return batches * draws(fit, "costs.setup_per_batch", costs.setup_per_batch) + (batches > 0) * once
+
+
+def batch_count(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Count the batches that labels come in, all slices together.
+
+    Parameters
+    ----------
+    costs : Costs
+        Gives the batch size.
+    labels : xarray.DataArray
+        Labels of each plan.
+
+    Returns
+    -------
+    xarray.DataArray
+        Whole numbers; 0 for no labels.
+
+    Examples
+    --------
+    >>> batch_count(Costs(price_per_label=1.0, batch_size=400), xr.DataArray([0, 1, 400, 401])).values.tolist()
+    [0.0, 1.0, 1.0, 2.0]
+    """
+    if costs.batch_size is None:
+        return (labels > 0).astype(float)
+    return xr.apply_ufunc(np.ceil, labels / costs.batch_size)
+
+
+def days_until(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Draw the days until the last label of each plan is there; 0 for no labels.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Throughput and start delay.
+    labels : xarray.DataArray
+        Labels of each plan, all slices together.
+
+    Returns
+    -------
+    xarray.DataArray
+        Days; dims of ``labels``, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> costs = Costs(price_per_label=1.0, labels_per_day=200, start_delay=5)
+    >>> days_until(fake_fit(seed=1), costs, xr.DataArray([0, 1000])).values.tolist()
+    [0.0, 10.0]
+    """
+    start = draws(fit, "costs.start_delay", costs.start_delay)
+    return _delivery_days(fit, costs, labels) + (labels > 0) * start
+
+
+def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
+    """Draw whether retraining works: 1, or 0 where it brings nothing; the same for all plans.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        ``retraining_fails``.
+
+    Returns
+    -------
+    xarray.DataArray
+        0 or 1; dims chain, draw where it may fail.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> works = retraining_works(fake_fit(seed=1), Costs(price_per_label=1.0, retraining_fails=0.3))
+    >>> bool(0.6 < works.mean() < 0.8)
+    True
+    """
+    if costs.retraining_fails == 0.0:
+        return xr.DataArray(1.0)
+    share = draws(fit, "costs.retraining_fails", costs.retraining_fails)
+    luck = draws(fit, "costs.retraining_fails/luck", UNIT_INTERVAL)
+    return (luck >= share).astype(float)
+
+
+def _delivery_days(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    if costs.labels_per_day is None:
+        return labels * 0.0
+    return labels / draws(fit, "costs.labels_per_day", costs.labels_per_day)
+
+
+def _per_day(fit: Fit, costs: Costs) -> xr.DataArray:
+    delay = draws(fit, "costs.delay_per_day", costs.delay_per_day)
+    return delay + draws(fit, "costs.opportunity_per_day", costs.opportunity_per_day)

@@ -1,0 +1,250 @@
+"""Rules that a plan must keep: promises with a probability, limits on labels, and when to retrain."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from labelvalue.decide.checks import Checks, put
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A limit that must be kept with a probability.
+
+    Parameters
+    ----------
+    limit : float
+        The limit, ≥ 0.
+    probability : float
+        Probability with which it must be kept, 0 < probability < 1.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Rule(limit=2500, probability=0.9).limit
+    2500
+    """
+
+    limit: float
+    probability: float = 0.9
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("limit", self.limit)
+        checks.share("probability", self.probability)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Floor:
+    """A quality that a slice must have: P(error of slice ≤ error) ≥ probability.
+
+    Parameters
+    ----------
+    slice : str
+        The slice.
+    error : float
+        Highest error allowed, > 0.
+    probability : float
+        Probability with which it must be kept, 0 < probability < 1.
+    reason : str
+        Why, such as the text of a regulation.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Floor(slice="west", error=0.08).probability
+    0.9
+    """
+
+    slice: str
+    error: float
+    probability: float = 0.9
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("slice", self.slice)
+        checks.number("error", self.error, above=True)
+        checks.share("probability", self.probability)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Retrain:
+    """When the model is to be trained again; whichever comes first.
+
+    Parameters
+    ----------
+    new_labels : int, optional
+        Labels that have come in since.
+    days : float, optional
+        Days that have passed since.
+    gain : float, optional
+        Expected gain of the labels that have come in, averaged over slices.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Retrain(new_labels=2000, days=90).due(new_labels=500, days=120)
+    ('120 days since the last training, rule: 90',)
+    """
+
+    new_labels: int | None = None
+    days: float | None = None
+    gain: float | None = None
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        if self.new_labels is not None:
+            checks.whole("new_labels", self.new_labels, least=1)
+        for key in ("days", "gain"):
+            if getattr(self, key) is not None:
+                checks.number(key, getattr(self, key), above=True)
+        checks.finish()
+
+    def due(self, *, new_labels: int = 0, days: float = 0.0, gain: float = 0.0) -> tuple[str, ...]:
+        """Say why the model is to be trained again.
+
+        Parameters
+        ----------
+        new_labels : int
+            Labels since the last training.
+        days : float
+            Days since then.
+        gain : float
+            Expected gain of those labels.
+
+        Returns
+        -------
+        tuple of str
+            One reason a rule that is met; empty where none is.
+        """
+        rules = {
+            "new labels": (new_labels, self.new_labels),
+            "days since the last training": (days, self.days),
+            "expected gain": (gain, self.gain),
+        }
+        return tuple(
+            f"{have:g} {what}, rule: {rule:g}"
+            for what, (have, rule) in rules.items()
+            if rule is not None and have >= rule
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Guardrails:
+    """Rules that a plan must keep.
+
+    Parameters
+    ----------
+    minimum_gain : Rule, optional
+        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
+    maximum_budget : Rule, optional
+        Money that a plan costs at most.
+    largest_gap : Rule, optional
+        Distance between the errors of the worst slice and the best, at most.
+    floors : tuple of Floor
+        Qualities that single slices must have.
+    retrain : Retrain, optional
+        When the model is to be trained again.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Guardrails(maximum_budget={"limit": 2500, "probability": 0.95}).maximum_budget.probability
+    0.95
+    """
+
+    minimum_gain: Rule | None = None
+    maximum_budget: Rule | None = None
+    largest_gap: Rule | None = None
+    floors: tuple[Floor, ...] = ()
+    retrain: Retrain | None = None
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        for key in ("minimum_gain", "maximum_budget", "largest_gap"):
+            if getattr(self, key) is not None:
+                put(self, **{key: checks.section(key, Rule, getattr(self, key))})
+        put(self, floors=checks.sections("floors", Floor, self.floors))
+        if self.retrain is not None:
+            put(self, retrain=checks.section("retrain", Retrain, self.retrain))
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SliceLimit:
+    """Limits on the labels that are bought for a slice.
+
+    Parameters
+    ----------
+    minimum : int
+        Labels that must be bought, ≥ 0.
+    maximum : int, optional
+        Labels that may be bought.
+    available : int, optional
+        Unlabelled items there are.
+    usable : float
+        Share of them that may be labelled and kept (consent, retention), 0 < share ≤ 1.
+    reason : str
+        Why, such as the text of a regulation.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> SliceLimit(available=1000, usable=0.8, maximum=900).most
+    800
+    """
+
+    minimum: int = 0
+    maximum: int | None = None
+    available: int | None = None
+    usable: float = 1.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.whole("minimum", self.minimum)
+        for key in ("maximum", "available"):
+            if getattr(self, key) is not None:
+                checks.whole(key, getattr(self, key))
+        if self.usable != 1:
+            checks.share("usable", self.usable)
+        checks.text("reason", self.reason)
+        if not checks.problems and self.minimum > self.most:
+            why = f"minimum {self.minimum} is more than may be bought, {self.most:g}"
+            checks.wrong("minimum", why, "lower it, or raise maximum or available")
+        checks.finish()
+
+    @property
+    def most(self) -> float:
+        """Labels that may be bought, infinite where nothing limits them."""
+        there = math.inf if self.available is None else math.floor(self.available * self.usable + 1e-9)
+        return min(there, math.inf if self.maximum is None else self.maximum)

@@ -1,0 +1,254 @@
+"""Numbers that a case knows exactly, within an interval, or as branches with probabilities."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, logit, ndtri
+
+from labelvalue.decide.checks import Checks, is_number, put
+
+DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
+TOLERANCE = 1e-9
+"""How far probabilities of branches may be from summing to 1."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A number that lies between two others with a stated probability, as much below as above.
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the interval, low < high.
+    probability : float
+        Probability of the interval, 0 < probability < 1; ``uniform`` alone may have 1.
+    distribution : {"lognormal", "logitnormal", "uniform"}, optional
+        By default ``lognormal``, and ``logitnormal`` for what is a share.
+
+    Raises
+    ------
+    InputError
+        If the ends are not in order, or outside what the distribution can hold.
+
+    Examples
+    --------
+    >>> Interval(low=0.05, high=0.2).probability
+    0.9
+    """
+
+    low: float
+    high: float
+    probability: float = 0.9
+    distribution: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("low", self.low)
+        checks.number("high", self.high)
+        if self.distribution:
+            checks.text("distribution", self.distribution, DISTRIBUTIONS)
+        if not (self.distribution == "uniform" and self.probability == 1):
+            checks.share("probability", self.probability)
+        if not checks.problems:
+            self._check_ends(checks)
+        checks.finish()
+
+    def _check_ends(self, checks: Checks) -> None:
+        if not self.low < self.high:
+            checks.wrong("low", f"low {self.low} is not below high {self.high}", "give the smaller number as low")
+        elif self.distribution == "uniform" and self.quantile(0.0) < 0:
+            checks.wrong("low", "the distribution reaches below 0", "raise low, or give probability = 1")
+        elif self.distribution != "uniform" and self.low == 0:
+            checks.wrong("low", "must be > 0", "give a small number, or distribution = 'uniform'", self.low)
+        elif self.distribution == "logitnormal" and self.high >= 1:
+            checks.wrong("high", "must be a share below 1", "give a share such as 0.2", self.high)
+
+    def quantile(self, probability: float | np.ndarray) -> Any:
+        """Return the value below which a draw falls with a probability.
+
+        Parameters
+        ----------
+        probability : float or array
+            0 to 1.
+
+        Returns
+        -------
+        float or array
+            Quantiles.
+
+        Examples
+        --------
+        >>> Interval(low=1.0, high=100.0).quantile(0.5).round(9)
+        np.float64(10.0)
+        """
+        if self.distribution == "uniform":
+            width = (self.high - self.low) / self.probability
+            return (self.low + self.high) / 2 + width * (np.asarray(probability) - 0.5)
+        to, back = (logit, expit) if self.distribution == "logitnormal" else (np.log, np.exp)
+        center, half = (to(self.low) + to(self.high)) / 2, (to(self.high) - to(self.low)) / 2
+        return back(center + half * ndtri(probability) / ndtri(0.5 + self.probability / 2))
+
+
+UNIT_INTERVAL = Interval(low=0.0, high=1.0, probability=1.0, distribution="uniform")
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+    """One of several ways things may go.
+
+    Parameters
+    ----------
+    value : float or Interval
+        The number in this branch.
+    probability : float
+        Probability of the branch, 0 < probability ≤ 1.
+    name : str
+        What the branch is.
+
+    Raises
+    ------
+    InputError
+        If the value is no quantity, or the probability none.
+
+    Examples
+    --------
+    >>> Branch(800, 0.9, "retraining works").value
+    800
+    """
+
+    value: float | Interval
+    probability: float
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        put(self, value=_one(checks, "value", self.value))
+        checks.text("name", self.name)
+        if not is_number(self.probability) or not 0 < self.probability <= 1:
+            checks.wrong("probability", "must lie in 0 < … ≤ 1", "give a probability such as 0.1", self.probability)
+        checks.finish()
+
+
+type Quantity = float | Interval | tuple[Branch, ...]
+
+
+def _one(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
+    """A number or an interval."""
+    if isinstance(value, (Mapping, Interval)):
+        return _settled(checks, key, checks.section(key, Interval, value), share)
+    if share and is_number(value) and not 0 <= value < 1:
+        checks.wrong(key, "must be a share, 0 ≤ … < 1", "give a share such as 0.05", value)
+    else:
+        checks.number(key, value)
+    return value
+
+
+def _settled(checks: Checks, key: str, interval: Interval | None, share: bool) -> Interval | None:
+    """The interval with its distribution named."""
+    if interval is None:
+        return None
+    distribution = interval.distribution or ("logitnormal" if share else "lognormal")
+    if share and (distribution == "lognormal" or interval.quantile(1.0) > 1):
+        checks.wrong(key, "a share reaches above 1", "give distribution = 'logitnormal' and ends below 1")
+        return None
+    return checks.section(key, Interval, dataclasses.asdict(interval) | {"distribution": distribution})
+
+
+def quantity(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
+    """Check a number, an interval or branches, as Python objects or as a case file writes them.
+
+    Parameters
+    ----------
+    checks : Checks
+        Collects problems.
+    key : str
+        Where it stands.
+    value : object
+        A number; an ``Interval`` or mapping with ``low`` and ``high``; a list of ``Branch`` or mappings with ``value``
+        and ``probability``.
+    share : bool
+        Whether it must lie below 1.
+
+    Returns
+    -------
+    float, Interval or tuple of Branch
+        The same as Python objects.
+
+    Examples
+    --------
+    >>> quantity(Checks(), "price", {"low": 0.05, "high": 0.2}).distribution
+    'lognormal'
+    """
+    if not isinstance(value, (list, tuple)):
+        return _one(checks, key, value, share=share)
+    branches = checks.sections(key, Branch, value)
+    if len(branches) < len(value):
+        return ()
+    total = math.fsum(branch.probability for branch in branches)
+    if abs(total - 1) > TOLERANCE:
+        checks.wrong(key, f"probabilities of its branches sum to {total:g}", "make them sum to 1")
+    return tuple(
+        dataclasses.replace(b, value=_one(checks, f"{key}[{i}].value", b.value, share=share))
+        for i, b in enumerate(branches)
+        if b.value is not None
+    )
+
+
+def by_slice(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
+    """Check a quantity, or a mapping from slices (and ``default``) to quantities.
+
+    Parameters
+    ----------
+    checks : Checks
+        Collects problems.
+    key : str
+        Where it stands.
+    value : object
+        As for :func:`quantity`, or a mapping to such.
+    share : bool
+        Whether it must lie below 1.
+
+    Returns
+    -------
+    quantity, or dict of str to quantity
+
+    Examples
+    --------
+    >>> by_slice(Checks(), "price", {"default": 0.08, "fr": 0.2})
+    {'default': 0.08, 'fr': 0.2}
+    """
+    interval = isinstance(value, Mapping) and {"low", "high"} & set(value) and not isinstance(value.get("low"), Mapping)
+    if isinstance(value, Mapping) and not interval:
+        return {str(k): quantity(checks, f"{key}.{k}", v, share=share) for k, v in value.items()}
+    return quantity(checks, key, value, share=share)
+
+
+def of_slice(value: Any, name: str) -> tuple[str, Any]:
+    """Return the key and the quantity that hold for a slice: its own, else the default, else ``None``.
+
+    Parameters
+    ----------
+    value : quantity or mapping
+        From :func:`by_slice`.
+    name : str
+        Slice.
+
+    Returns
+    -------
+    tuple of str and quantity
+        The key is empty where one quantity holds for all slices.
+
+    Examples
+    --------
+    >>> of_slice({"default": 0.08, "fr": 0.2}, "de")
+    ('default', 0.08)
+    """
+    if not isinstance(value, Mapping):
+        return "", value
+    key = name if name in value else "default"
+    return key, value.get(key)
