@@ -33,10 +33,21 @@ if TYPE_CHECKING:
         predict_gain,
         predict_observed_gain,
         predict_total_gain,
+        prior_sensitivity,
         strategy_efficiency,
         summarise_backtest,
     )
-    from labelvalue.model import Fit, Model, Prior, attach_backtest, fit, load_fit
+    from labelvalue.model import (
+        Fit,
+        Model,
+        Prior,
+        attach_backtest,
+        draw_prior_curves,
+        elicit_priors,
+        fit,
+        load_fit,
+        new_slice,
+    )
     from labelvalue.observe import (
         ClassMix,
         DomainSplit,
@@ -53,11 +64,13 @@ if TYPE_CHECKING:
         what_is_missing,
         write_runs,
     )
-    from labelvalue.problems import InputError, StorageError
+    from labelvalue.operate import Project
+    from labelvalue.problems import BusyError, InputError, StorageError
     from labelvalue.report import (
         plot_curves,
         plot_gain,
         plot_impact,
+        plot_prior,
         summarise,
         write_report,
     )
@@ -81,8 +94,11 @@ _ROOM = {
     "Model": "model",
     "Prior": "model",
     "attach_backtest": "model",
+    "draw_prior_curves": "model",
+    "elicit_priors": "model",
     "fit": "model",
     "load_fit": "model",
+    "new_slice": "model",
     "backtest": "forecast",
     "blend": "forecast",
     "compare_models": "forecast",
@@ -90,6 +106,7 @@ _ROOM = {
     "gain_over_suites": "forecast",
     "portfolio_gain": "forecast",
     "predict_total_gain": "forecast",
+    "prior_sensitivity": "forecast",
     "strategy_efficiency": "forecast",
     "backtest_verdict": "forecast",
     "impact": "forecast",
@@ -101,8 +118,11 @@ _ROOM = {
     "plot_curves": "report",
     "plot_gain": "report",
     "plot_impact": "report",
+    "plot_prior": "report",
     "summarise": "report",
     "write_report": "report",
+    "Project": "operate",
+    "BusyError": "problems",
     "InputError": "problems",
     "StorageError": "problems",
 }

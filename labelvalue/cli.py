@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from labelvalue import console, names
-from labelvalue.problems import InputError
+from labelvalue import console, names, project_commands
+from labelvalue.problems import BusyError, InputError
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -28,7 +28,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, 5 storage.",
+    epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, "
+    "3 a guardrail says stop, 4 busy, 5 storage.",
 )
 
 
@@ -256,6 +257,9 @@ def report(
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 
+project_commands.register(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -267,7 +271,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 5 storage.
+        0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 3 a guardrail says
+        stop · 4 busy · 5 storage.
 
     Examples
     --------
@@ -282,6 +287,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return console.end_by_signal()
     except InputError as error:
         return console.fail(console.BAD_INPUT, error, given, error.problems)
+    except BusyError as error:
+        return console.fail(console.BUSY, error, given)
     except OSError as error:  # StorageError is one
         return console.fail(console.STORAGE, error, given)
     except (ValueError, TypeError, RuntimeError, console.Usage) as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from labelvalue.model import Fit
 
-DONE, BAD_INPUT, NOT_PUBLISHED, STORAGE = 0, 1, 2, 5
+DONE, BAD_INPUT, NOT_PUBLISHED, STOPPED, BUSY, STORAGE = 0, 1, 2, 3, 4, 5
 INTERRUPTED = 130
 """What a shell shows for a command that Ctrl-C ended."""
 

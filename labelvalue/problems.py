@@ -176,3 +176,20 @@ class StorageError(OSError):
     ...
     labelvalue.problems.StorageError: fit.nc: checksum differs. Fix: make the fit again with 'labelvalue fit'.
     """
+
+
+class BusyError(StorageError):
+    """A project folder that another process is writing (exit code 4).
+
+    Parameters
+    ----------
+    message : str
+        Which folder, and who is writing.
+
+    Examples
+    --------
+    >>> raise BusyError("project: busy: refit by process 7 on host. Fix: wait for it to end.")
+    Traceback (most recent call last):
+    ...
+    labelvalue.problems.BusyError: project: busy: refit by process 7 on host. Fix: wait for it to end.
+    """

@@ -21,6 +21,7 @@ ORDER = [
     "testing",
     "operate",
     "console",
+    "project_commands",
     "cli",
 ]
 GROUND = {"names", "problems"}

@@ -1,0 +1,5 @@
+"""Projects: batches in, re-fits out, past forecasts scored, and a trail of it all."""
+
+from labelvalue.operate.project import Project
+
+__all__ = ["Project"]

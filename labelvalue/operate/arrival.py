@@ -1,0 +1,107 @@
+"""The arrival of a batch: checked, kept, and set against what was forecast for it, in one stroke."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.observe import read_protocol, read_runs
+from labelvalue.operate import scorecard, triggers
+from labelvalue.operate.batches import Batch, content_digest, describe, joint_runs, standing, store
+from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.places import FITS, RUNS, inside, published
+from labelvalue.operate.project import Project
+from labelvalue.operate.records import Record
+from labelvalue.operate.refit import load
+from labelvalue.problems import InputError, Problem, quote
+
+if TYPE_CHECKING:
+    Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
+
+
+def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool) -> None:
+    """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
+    configuration = project.configuration
+    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
+    chosen = _name(runs, name)
+    _check_protocol(project.folder, configuration, table)
+    records = project.ledger.records()
+    batches = standing(records)
+    replaced = _replaced(batches, chosen, content_digest(table), supersede)
+    if replaced == "same":
+        return
+    about = describe(table, chosen, store(project.folder / RUNS, table), getattr(replaced, "number", None))
+    made = Batch(0, chosen, about["content"], about["file"], about)
+    joint = joint_runs(project.folder / RUNS, [*(b for b in batches if b.name != chosen), made])
+    entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
+    entries += _scores(project, records, table, about)
+    fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
+    found = triggers.evaluate(joint, configuration.triggers, published(records), fresh)
+    entries.append(("check", {"of": "triggers", names.BATCH: chosen, "triggers": found}))
+    project.ledger.append(entries)
+
+
+def _name(runs: Runs, given: str | None) -> str:
+    if given is None and isinstance(runs, str | os.PathLike):
+        given = Path(runs).stem
+    if not given or not given.strip() or len(given) > 200 or not given.isprintable():
+        why = "a batch needs an id of at most 200 printable characters"
+        raise InputError([Problem(column=names.BATCH, value=given, why=why, fix="give batch='2026-11'")])
+    return given
+
+
+def _check_protocol(folder: Path, configuration: Configuration, runs: xr.Dataset) -> None:
+    if configuration.protocol is None:
+        return
+    wanted = read_protocol(inside(folder, configuration.protocol)).id
+    others = sorted({*runs[names.PROTOCOL].values.tolist()} - {wanted})
+    if others:
+        found = ", ".join(quote(other) for other in others)
+        why = f"runs of protocol {found}, the project's is {quote(wanted)}"
+        raise InputError([Problem(column=names.PROTOCOL, why=why, fix="measure them by the project's protocol")])
+
+
+def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool) -> Batch | str | None:
+    """Return the batch to replace; ``"same"`` where the content is in already; ``None`` where the id is free."""
+    if any(batch.content == content for batch in batches):
+        return "same"
+    old = next((batch for batch in batches if batch.name == name), None)
+    if old is not None and not supersede:
+        why = f"batch {quote(name)} is in the ledger with other content (record {old.number})"
+        fix = "give it another id, or --supersede to put it in that one's place"
+        raise InputError([Problem(column=names.BATCH, value=name, why=why, fix=fix)])
+    return old
+
+
+def _scores(
+    project: Project, records: Sequence[Record], runs: xr.Dataset, about: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Freeze and score the forecast of the last published fit that saw no version of this batch."""
+    versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
+    fits = [r for r in records if r.kind == "fit" and r.content["published"]]
+    unseen = [record for record in fits if not versions & {*record.content["batches"]}]
+    if not unseen:
+        return []
+    fit = load(project.folder / FITS, unseen[-1])
+    if (names.ERRORS in fit.runs) != (names.ERRORS in runs):
+        return []
+    origin = scorecard.origin_of(fit, runs)
+    link = {"fit": unseen[-1].content["fit"], names.BATCH: about[names.BATCH], "content": about["content"]}
+    if origin.future.empty:
+        return []
+    cells, samples = scorecard.forecast_batch(fit, origin)
+    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    made = {"of": names.BATCH, **link, scorecard.CELLS: scorecard.frozen(cells, samples)}
+    return [("forecast", made), ("score", {**link, **scorecard.scored(origin, cells, samples, factor)})]
+
+
+def _since(records: Sequence[Record]) -> list[Record]:
+    """Scores recorded since the published fit."""
+    last = published(records)
+    return [r for r in records if r.kind == "score" and (last is None or r.number > last.number)]

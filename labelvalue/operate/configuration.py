@@ -1,0 +1,266 @@
+"""``labelvalue.toml``: how a project is fitted, judged and reported, with every fault named at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from labelvalue import names
+from labelvalue.problems import InputError, Problem, did_you_mean
+
+FILE = "labelvalue.toml"
+
+TEMPLATE = """\
+# A labelvalue project. Every line may be left out; what stands here is the default unless it is commented out.
+# protocol = "protocol.toml"      # runs of another protocol are then refused
+# case = "case.toml"              # costs, value and risk, kept beside this file
+
+[runs]
+# metric = "accuracy"             # of column 'value'; tables of counts need none
+
+[fit]
+model = "power_law"
+random_seed = 0
+draws = 1000
+tune = 1000
+chains = 4
+classes = 2
+
+[labels_now]
+# "nurses" = 1200                 # where it is not the largest number observed
+
+# [priors.churn]
+# distribution = "logitnormal"
+# center = 0.0
+# spread = 1.0
+# source = "my team"
+
+[guardrails]
+probability = 0.9                 # from which a rule holds; below 1 minus it, it is broken
+batch_labels = 1000               # size of the next batch, in labels of one slice
+# minimum_gain_per_1000 = 0.002   # drop in error that 1,000 more labels must bring in some slice
+# maximum_labels = 100000         # labels of all slices together, after which no more are bought
+
+[guardrails.error_limits]
+# "nurses" = 0.10                 # highest error allowed
+
+[triggers]
+new_labels = 1                    # since the last fit
+surprise = 0.01                   # p-value of a batch's results under their forecast
+
+[report]
+page = true
+# budgets = [500, 2000]
+
+# [[assumptions]]
+# id = "same-task"
+# text = "Next year's data come from the same sources."
+# source = "head of data, 2026"
+# if_wrong = "Curves would have to be measured anew."
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSettings:
+    """What a fit is asked for, beside its data and priors."""
+
+    model: str = "power_law"
+    random_seed: int = 0
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    classes: int = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Guardrails:
+    """Rules that buying labels must keep; ``None`` and an empty mapping are no rule."""
+
+    probability: float = 0.9
+    batch_labels: int = 1000
+    minimum_gain_per_1000: float | None = None
+    maximum_labels: int | None = None
+    error_limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Triggers:
+    """What calls for a re-fit: labels since the last one, and a batch that its forecast did not expect."""
+
+    new_labels: int = 1
+    surprise: float = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Whether a page is written for each published fit, and the budgets it shows."""
+
+    page: bool = True
+    budgets: tuple[int, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration:
+    """The whole of ``labelvalue.toml``, checked."""
+
+    protocol: str | None = None
+    case: str | None = None
+    metric: str | None = None
+    fit: FitSettings = FitSettings()
+    labels_now: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    priors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
+    triggers: Triggers = Triggers()
+    report: Report = Report()
+    assumptions: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What a key may hold: a test, and the words for it."""
+
+    legal: Callable[[Any], bool]
+    words: str
+
+
+def _whole(least: int) -> Key:
+    return Key(lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least, f"a whole number ≥ {least}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_TEXT = Key(lambda v: isinstance(v, str) and bool(v), "text")
+_NUMBER = Key(_is_number, "a finite number")
+_POSITIVE = Key(lambda v: _is_number(v) and v > 0, "a finite number > 0")
+_PROBABILITY = Key(lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1")
+_CERTAIN = Key(lambda v: _is_number(v) and 0.5 < v < 1, "a number between 0.5 and 1")
+_SWITCH = Key(lambda v: isinstance(v, bool), "true or false")
+_BUDGETS = Key(lambda v: isinstance(v, list) and bool(v) and all(map(_whole(0).legal, v)), "whole numbers ≥ 0")
+
+_TOP = {"protocol": _TEXT, "case": _TEXT}
+_TABLES: dict[str, dict[str, Key]] = {
+    "runs": {"metric": _TEXT},
+    "fit": {
+        "model": _TEXT,
+        "random_seed": _whole(0),
+        "draws": _whole(100),
+        "tune": _whole(100),
+        "chains": _whole(2),
+        "classes": _whole(2),
+    },
+    "guardrails": {
+        "probability": _CERTAIN,
+        "batch_labels": _whole(1),
+        "minimum_gain_per_1000": _POSITIVE,
+        "maximum_labels": _whole(0),
+    },
+    "triggers": {"new_labels": _whole(1), "surprise": _PROBABILITY},
+    "report": {"page": _SWITCH, "budgets": _BUDGETS},
+}
+_PRIOR = {"distribution": _TEXT, "center": _NUMBER, "spread": _POSITIVE, "meaning": _TEXT, "source": _TEXT}
+_ASSUMPTION = {
+    "id": _TEXT,
+    "text": _TEXT,
+    "source": _TEXT,
+    "value": Key(lambda v: isinstance(v, str) or _is_number(v), "text or a number"),
+    "if_wrong": _TEXT,
+}
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """Read the ``labelvalue.toml`` of a project folder; raises one :class:`InputError` with all its faults."""
+    path = folder / FILE
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+        raise InputError([Problem(file=str(path), why=why, fix="restore it, or copy another project's")]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError([Problem(file=str(path), why=f"not TOML: {error}", fix="mend the line")]) from None
+    found = _Faults(str(path))
+    made = _configuration(given, found)
+    if found.problems:
+        raise InputError(found.problems)
+    return made
+
+
+class _Faults:
+    """Problems of one file, collected."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
+
+    def add(self, key: str, why: str, fix: str, value: object = None) -> None:
+        self.problems.append(Problem(file=self.file, column=key, value=value, why=why, fix=fix))
+
+    def keep(self, given: Mapping[str, Any], keys: Mapping[str, Key], where: str = "") -> dict[str, Any]:
+        """Return what is legal of a table, and note the rest."""
+        kept = {}
+        for name, value in given.items():
+            if name not in keys:
+                self.add(where + name, f"unknown key{did_you_mean(name, keys)}", f"one of {', '.join(keys)}")
+            elif not keys[name].legal(value):
+                self.add(where + name, f"expected {keys[name].words}", f"give {keys[name].words}", value)
+            else:
+                kept[name] = value
+        return kept
+
+    def table(self, given: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """Return a table of the file; an empty one where it is none."""
+        value = given.get(name, {})
+        if isinstance(value, dict):
+            return dict(value)
+        self.add(name, "expected a table", f"write [{name}]", value)
+        return {}
+
+    def numbers(self, given: Mapping[str, Any], key: Key, where: str) -> dict[str, Any]:
+        """Return a table from slices to numbers."""
+        return self.keep(given, dict.fromkeys(given, key), f"{where}.")
+
+
+def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
+    nested = (*_TABLES, names.LABELS_NOW, "priors", "assumptions")
+    top = found.keep({k: v for k, v in given.items() if k not in nested}, _TOP | dict.fromkeys(nested, _TEXT))
+    guardrails = found.table(given, "guardrails")
+    limits = found.table(guardrails, "error_limits")
+    guardrails.pop("error_limits", None)
+    tables = {name: found.keep(found.table(given, name), keys, f"{name}.") for name, keys in _TABLES.items()
+              if name != "guardrails"}  # fmt: skip
+    rules = found.keep(guardrails, _TABLES["guardrails"], "guardrails.")
+    priors = found.table(given, "priors")
+    report = tables["report"]
+    if "budgets" in report:
+        report["budgets"] = tuple(report["budgets"])
+    return Configuration(
+        **top,
+        metric=tables["runs"].get("metric"),
+        fit=FitSettings(**tables["fit"]),
+        labels_now=found.numbers(found.table(given, names.LABELS_NOW), _whole(0), names.LABELS_NOW),
+        priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
+        guardrails=Guardrails(**rules, error_limits=found.numbers(limits, _POSITIVE, "guardrails.error_limits")),
+        triggers=Triggers(**tables["triggers"]),
+        report=Report(**report),
+        assumptions=_assumptions(given.get("assumptions", []), found),
+    )
+
+
+def _assumptions(given: object, found: _Faults) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        found.add("assumptions", "expected tables", "write [[assumptions]]")
+        return ()
+    made = [found.keep(item, _ASSUMPTION, "assumptions.") for item in given]
+    for item in given:
+        for name in ("id", "text", "source", "if_wrong"):
+            if name not in item:
+                found.add(f"assumptions.{name}", "missing", "say it; a register without it cannot be checked")
+    ids = [item.get("id") for item in made]
+    for name in {i for i in ids if i is not None and ids.count(i) > 1}:
+        found.add("assumptions.id", "given twice", "give each assumption an id of its own", name)
+    return tuple(made)

@@ -1,0 +1,68 @@
+"""What makes two inputs the same: canonical text, digests, and ids made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's base 32: no letter that is taken for a digit."""
+LENGTH = 26
+PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+"""What an id looks like; nothing else ever becomes the name of a folder."""
+
+CODE = ("labelvalue", "labelvalue_models")
+"""Packages whose source decides what a fit is."""
+LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "scipy", "xarray")
+"""Packages whose version may change draws."""
+
+
+def canonical(value: object) -> str:
+    """Return a plain value as JSON with one spelling: keys sorted, no blanks, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest_of(value: object) -> str:
+    """Return the SHA-256 of a plain value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def id_of(digest: str) -> str:
+    """Return the first 130 bits of a SHA-256 as an id of 26 characters."""
+    number = int(digest, 16) >> (256 - 5 * LENGTH)
+    return "".join(ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(LENGTH)))
+
+
+def code_version() -> dict[str, object]:
+    """Return the versions of the libraries that shape draws, and a digest of our own source and priors."""
+    return {"libraries": {name: version(name) for name in LIBRARIES}, "source": source_digest()}
+
+
+def source_digest() -> str:
+    """Return the SHA-256 of what fits are made with: the rooms up to ``model``, the models, and their priors."""
+    found: dict[str, str] = {}
+    for package in CODE:
+        root = files(package)
+        rooms = [root / "observe", root / "model"] if package == CODE[0] else [root]
+        for room in rooms:
+            _digest_sources(room, f"{package}/{room.name}", found)
+    return digest_of(found)
+
+
+def _digest_sources(folder: Traversable, name: str, found: dict[str, str]) -> None:
+    for item in folder.iterdir():
+        if item.is_dir():
+            _digest_sources(item, f"{name}/{item.name}", found)
+        elif item.name.endswith((".py", ".toml")):
+            found[f"{name}/{item.name}"] = hashlib.sha256(item.read_bytes()).hexdigest()
+
+
+def changed(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """Return the keys whose values differ, sorted; a key that only one has differs."""
+    missing = object()
+    return sorted(key for key in {*before, *after} if before.get(key, missing) != after.get(key, missing))

@@ -1,0 +1,243 @@
+"""The ledger: an append-only file of records, each chained to the one before by its SHA-256."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from labelvalue.operate.identity import canonical
+from labelvalue.operate.records import FIRST, KINDS, Record, sealed
+from labelvalue.problems import StorageError
+
+SCHEMA = 1
+"""Version of the file's layout; a newer one is refused, and there is no older one yet."""
+BEHIND = timedelta(minutes=5)
+"""How far the clock may stand behind the last record before a note says so."""
+PATIENCE_S = 2.0
+"""Seconds to wait for another process to finish a record."""
+
+_LAYOUT = f"""
+PRAGMA user_version = {SCHEMA};
+CREATE TABLE records (
+  number INTEGER PRIMARY KEY CHECK (number > 0),
+  time TEXT NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ({", ".join(f"'{kind}'" for kind in KINDS)})),
+  content TEXT NOT NULL CHECK (json_valid(content)),
+  previous TEXT NOT NULL CHECK (length(previous) = 64),
+  digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64)
+) STRICT;
+CREATE TRIGGER no_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
+CREATE TRIGGER no_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END;
+"""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """The file of records.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The SQLite file.
+    clock : callable
+        Tells the time, in UTC; a test may set it back.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> ledger = Ledger.create(Path(tempfile.mkdtemp()) / "ledger.sqlite")
+    >>> [record.number for record in ledger.append([("decision", {"verdict": "buy"})])]
+    [1]
+    >>> ledger.check()[0].content["verdict"]
+    'buy'
+    """
+
+    path: Path
+    clock: Callable[[], datetime] = _now
+
+    @classmethod
+    def create(cls, path: Path) -> Ledger:
+        """Make an empty ledger; the file appears whole.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Where to; there must be no file yet.
+
+        Returns
+        -------
+        Ledger
+            Without records.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written.
+        """
+        beside = path.with_name(f".{path.name}.tmp")
+        with _as_storage_error(path):
+            beside.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(beside)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.executescript(_LAYOUT)
+            os.replace(beside, path)
+        return cls(path)
+
+    def records(self, kind: str | None = None) -> list[Record]:
+        """Read the records in their order.
+
+        Parameters
+        ----------
+        kind : str, optional
+            Only those of one kind.
+
+        Returns
+        -------
+        list of Record
+            Oldest first.
+
+        Raises
+        ------
+        StorageError
+            If the file is missing, damaged, or of a newer labelvalue.
+        """
+        with self._connect("ro") as connection:
+            found = _read(connection)
+        return [record for record in found if kind is None or record.kind == kind]
+
+    def append(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
+        """Add records, all or none.
+
+        Parameters
+        ----------
+        entries : sequence of (str, mapping)
+            Kind and content of each; who adds them is put in.
+
+        Returns
+        -------
+        list of Record
+            As written.
+
+        Raises
+        ------
+        StorageError
+            If they cannot be written; the ledger is then as it was.
+        """
+        made: list[Record] = []
+        with self._connect("rw") as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                before = connection.execute(
+                    "SELECT number, digest FROM records ORDER BY number DESC LIMIT 1"
+                ).fetchone()
+                number, previous = before or (0, FIRST)
+                for kind, content in entries:
+                    number += 1
+                    record = sealed(previous, number, self.clock(), kind, content)
+                    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", _row(record))
+                    made.append(record)
+                    previous = record.digest
+                connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+        return made
+
+    def check(self) -> list[Record]:
+        """Recompute every digest and follow the chain.
+
+        Returns
+        -------
+        list of Record
+            All of them, found sound.
+
+        Raises
+        ------
+        StorageError
+            If the chain is broken; names the first record that does not fit.
+        """
+        with self._connect("ro") as connection:
+            verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            if verdict != "ok":
+                raise StorageError(f"{self.path}: {verdict}. Fix: restore the file from a backup.")
+            records = _read(connection)
+        previous = FIRST
+        for number, record in enumerate(records, start=1):
+            where = f"{self.path}: record {record.number} ({record.kind}, {record.time})"
+            if record.number != number:
+                raise StorageError(f"{where}: record {number} is missing before it. {_RESTORE}")
+            if record.previous != previous:
+                raise StorageError(f"{where}: does not follow record {number - 1}, which was changed. {_RESTORE}")
+            if record.expected_digest() != record.digest:
+                raise StorageError(f"{where}: was changed after it was written. {_RESTORE}")
+            previous = record.digest
+        return records
+
+    def clock_notes(self) -> list[str]:
+        """Say where the clock stands behind the last record.
+
+        Returns
+        -------
+        list of str
+            Empty unless it is more than five minutes behind.
+        """
+        records = self.records()
+        if not records or datetime.fromisoformat(records[-1].time) - self.clock() <= BEHIND:
+            return []
+        return [f"the clock stands behind the last record ({records[-1].time}); the order of records does not need it"]
+
+    @contextlib.contextmanager
+    def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
+        if not self.path.is_file():
+            raise StorageError(f"{self.path}: no such file. Fix: restore it from a backup.")
+        with _as_storage_error(self.path):
+            where = f"{self.path.resolve().as_uri()}?mode={mode}"
+            opened = sqlite3.connect(where, uri=True, isolation_level=None, timeout=PATIENCE_S)
+            with contextlib.closing(opened) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                schema = connection.execute("PRAGMA user_version").fetchone()[0]
+                if schema > SCHEMA:
+                    raise StorageError(
+                        f"{self.path}: needs the labelvalue that wrote schema {schema}; this one reads {SCHEMA}. "
+                        "Fix: install a newer labelvalue."
+                    )
+                yield connection
+
+
+_RESTORE = "Fix: restore the ledger from a backup; nothing after the record before can be trusted."
+
+
+def _row(record: Record) -> tuple[int, str, str, str, str, str]:
+    text = canonical(record.content)
+    return record.number, record.time, record.kind, text, record.previous, record.digest
+
+
+def _read(connection: sqlite3.Connection) -> list[Record]:
+    query = "SELECT number, time, kind, content, previous, digest FROM records ORDER BY number"
+    return [
+        Record(number, time, kind, json.loads(content), previous, digest)
+        for number, time, kind, content, previous, digest in connection.execute(query)
+    ]
+
+
+@contextlib.contextmanager
+def _as_storage_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except StorageError:
+        raise
+    except (sqlite3.Error, json.JSONDecodeError, OSError) as error:
+        fix = "free space or permissions, or restore the file from a backup"
+        raise StorageError(f"{path}: {error}. Fix: {fix}.") from error

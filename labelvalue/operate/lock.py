@@ -1,0 +1,104 @@
+"""One writer at a time: a kernel lock on the project folder, which a dead process cannot keep."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from labelvalue.problems import BusyError, StorageError
+from labelvalue.storage import write_whole
+
+LOCK = "lock"
+HOLDER = "lock.json"
+"""Who holds the lock; left behind only by a holder that was killed."""
+PATIENCE_S = 1.0
+"""Seconds to wait for the lock."""
+
+
+@contextlib.contextmanager
+def writing(folder: Path, what: str) -> Iterator[Mapping[str, Any] | None]:
+    """Hold the folder's lock.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Project folder.
+    what : str
+        What it is held for, told to whoever finds the folder busy.
+
+    Yields
+    ------
+    mapping or None
+        Who held it last and died before letting go, if anybody.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it; names that process.
+    StorageError
+        If the folder cannot be written, or its file system does not lock.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with writing(Path(tempfile.mkdtemp()), "refit") as dead:
+    ...     print(dead)
+    None
+    """
+    path, holder = folder / LOCK, folder / HOLDER
+    lock = FileLock(path, timeout=PATIENCE_S)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BusyError(f"{folder}: busy: {_describe(_read(holder))}. Fix: wait for it to end.") from None
+    except (OSError, NotImplementedError) as error:
+        raise StorageError(f"{path}: cannot be locked ({error}). Fix: give this user the right to write.") from error
+    try:
+        _probe(path)
+        dead = _read(holder)
+        write_whole(holder, json.dumps(_who(what)).encode())
+        yield dead
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _probe(path: Path) -> None:
+    """Find out whether locks lock: a second one must not be had."""
+    second = FileLock(path, timeout=0)
+    try:
+        second.acquire()
+    except Timeout:
+        return
+    second.release()
+    raise StorageError(f"{path}: this file system does not lock files. Fix: keep the project on a disk that does.")
+
+
+def _who(what: str) -> dict[str, Any]:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"what": what, "process": os.getpid(), "host": platform.node(), "started": started}
+
+
+def _read(holder: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(holder.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _describe(holder: Mapping[str, Any] | None) -> str:
+    if holder is None:
+        return "another process is writing"
+    return "{what} by process {process} on {host} since {started}".format_map(
+        {key: holder.get(key, "?") for key in ("what", "process", "host", "started")}
+    )

@@ -1,0 +1,68 @@
+"""What lies where in a project's folder, and how a project begins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from labelvalue.operate.configuration import FILE as CONFIGURATION
+from labelvalue.operate.configuration import TEMPLATE, read_configuration
+from labelvalue.operate.folders import sweep
+from labelvalue.operate.ledger import Ledger
+from labelvalue.operate.lock import HOLDER, LOCK, writing
+from labelvalue.operate.records import Record
+from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.storage import write_whole
+
+LEDGER = "ledger.sqlite"
+RUNS, FITS, REPORTS = "runs", "fits", "reports"
+OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER, f".{LEDGER}.tmp"}
+"""What an interrupted ``init`` may have left."""
+
+
+def found(path: Path) -> None:
+    """Make a project in an empty folder; the ledger comes last, and with it the folder is a project."""
+    if path.exists() and (not path.is_dir() or {item.name for item in path.iterdir()} - OURS):
+        raise wrong(path, "folder is not empty", "name another folder")
+    try:
+        for name in (RUNS, FITS, REPORTS):
+            (path / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Fix: name another folder, or free permissions.") from error
+    with writing(path, "init"):
+        if not (path / CONFIGURATION).is_file():
+            write_whole(path / CONFIGURATION, TEMPLATE.encode())
+        read_configuration(path)
+        Ledger.create(path / LEDGER).append([("project", {"folder": path.name})])
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold a project's lock, and tidy up after a holder that died."""
+    with writing(folder, what) as dead:
+        sweep(folder / FITS)
+        if dead is not None:
+            why = "abandoned: the process died"
+            Ledger(folder / LEDGER).append([("failure", {"why": why, "holder": dict(dead)})])
+        yield
+
+
+def published(records: Sequence[Record]) -> Record | None:
+    """Return the record of the published fit: the last that passed the gate."""
+    passed = [record for record in records if record.kind == "fit" and record.content["published"]]
+    return passed[-1] if passed else None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return a file that a configuration names, which must lie in the project's folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        why = "lies outside the project's folder"
+        raise InputError([Problem(file=CONFIGURATION, value=name, why=why, fix="copy it into the folder")])
+    return path
+
+
+def wrong(path: Path, why: str, fix: str) -> InputError:
+    """Return the error that a folder is not what it should be."""
+    return InputError([Problem(file=str(path), why=why, fix=fix)])

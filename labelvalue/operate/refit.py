@@ -1,0 +1,205 @@
+"""The re-fit: a joint fit of all batches, kept whole, and published only where it passes the gate."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import model as models
+from labelvalue import names
+from labelvalue.forecast import predict_gain
+from labelvalue.forecast.curves import curve_dims
+from labelvalue.model import Fit, Prior, load_fit
+from labelvalue.model.catalogue import get_model
+from labelvalue.operate import scorecard
+from labelvalue.operate.batches import Batch, content_digest
+from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.folders import check_folder, manifest_digest, new_folder, orphans
+from labelvalue.operate.identity import canonical, code_version, digest_of, id_of
+from labelvalue.operate.records import Record
+from labelvalue.problems import StorageError
+from labelvalue.report.budgets import default_budgets
+from labelvalue.storage import write_whole
+
+POSTERIOR_FILE = "posterior.nc"
+SPEC = "spec.json"
+KEY = "key"
+OK = "ok"
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """Everything that decides what a fit is: the joint runs, and a specification in plain values."""
+
+    runs: xr.Dataset
+    spec: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of what decides the draws: runs, model with priors, settings, labels now, code and seed."""
+        return digest_of({name: self.spec[name] for name in ("runs", "model", "fit", names.LABELS_NOW, "code")})
+
+
+def gather(runs: xr.Dataset, batches: Sequence[Batch], configuration: Configuration) -> Inputs:
+    """Put together what a fit is made from.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        All batches that stand, in one table.
+    batches : sequence of Batch
+        The batches.
+    configuration : Configuration
+        Of the project.
+
+    Returns
+    -------
+    Inputs
+        Plain values beside the runs.
+
+    Raises
+    ------
+    ValueError
+        If the model or a prior is unknown.
+    """
+    chosen = get_model(configuration.fit.model)
+    priors = chosen.priors.replace({name: Prior(**given) for name, given in configuration.priors.items()})
+    spec = {
+        "runs": content_digest(runs),
+        "batches": [dataclasses.asdict(batch) for batch in batches],
+        "model": {"name": chosen.name, "priors": priors.as_dict()},
+        "fit": dataclasses.asdict(configuration.fit),
+        names.LABELS_NOW: dict(configuration.labels_now),
+        "code": code_version(),
+        "assumptions": [dict(item) for item in configuration.assumptions],
+    }
+    return Inputs(runs, spec)
+
+
+def run_fit(inputs: Inputs, *, progress: bool) -> Fit:
+    """Fit the model as specified."""
+    return fit_spec(inputs.runs, inputs.spec, progress=progress)
+
+
+def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool) -> Fit:
+    """Fit runs as a specification says.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+    spec : mapping
+        From :func:`gather`, or of an earlier fit.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    Fit
+        Judged.
+    """
+    settings = dict(spec["fit"])
+    name = settings.pop("model")
+    priors = {key: Prior(**given) for key, given in spec["model"]["priors"].items()}
+    return models.fit(
+        runs, model=name, priors=priors, labels_now=spec[names.LABELS_NOW] or None, progress=progress, **settings
+    )
+
+
+def keep(fits: Path, inputs: Inputs, fit: Fit) -> str:
+    """Write a fit into a folder of its own, which appears whole; return its id."""
+    name = id_of(inputs.key)
+    facts = {KEY: inputs.key, "verdict": fit.diagnostics.verdict, "schema": 1}
+    with new_folder(fits / name, facts) as folder:
+        fit.save(folder / POSTERIOR_FILE)
+        write_whole(folder / SPEC, canonical(inputs.spec).encode())
+    return name
+
+
+def adopt(fits: Path, key: str, known: set[str]) -> Fit | None:
+    """Return the fit that a process finished and died before recording, where it is whole and the one wanted."""
+    name = id_of(key)
+    if name not in orphans(fits, known) or check_folder(fits / name)[KEY] != key:
+        return None
+    return load_fit(fits / name / POSTERIOR_FILE)
+
+
+def load(fits: Path, record: Record) -> Fit:
+    """Load a recorded fit, after checking every file of its folder against the record."""
+    folder = fits / record.content["fit"]
+    check_folder(folder)
+    if manifest_digest(folder) != record.content["manifest"]:
+        raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    return load_fit(folder / POSTERIOR_FILE)
+
+
+def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -> dict[str, Any]:
+    """Return what the record of a fit holds."""
+    position = fit.position
+    others = [d for d in position[names.LABELS_NOW].dims if d != names.SLICE]
+    now = position[names.LABELS_NOW].max(others)
+    return {
+        "fit": name,
+        KEY: inputs.key,
+        "manifest": manifest_digest(fits / name),
+        "verdict": fit.diagnostics.verdict,
+        "reasons": list(fit.diagnostics.reasons),
+        "published": fit.diagnostics.verdict == OK,
+        "adopted": adopted,
+        "draws_sha256": draws_digest(fit),
+        "batches": [batch["number"] for batch in inputs.spec["batches"]],
+        names.LABELS_NOW: {str(k): int(v) for k, v in zip(now[names.SLICE].values, now.values, strict=True)},
+        "learners": list(fit.settings["learners"]),
+        "inputs": {part: digest_of(inputs.spec[part]) for part in ("runs", "model", "fit", "code")},
+    }
+
+
+def draws_digest(fit: Fit) -> str:
+    """Return a digest of the draws themselves: two fits with the same one are the same fit."""
+    posterior = fit.posterior
+    sums = {str(n): hashlib.sha256(np.ascontiguousarray(posterior[n].values).tobytes()).hexdigest() for n in posterior}
+    return digest_of(sums)
+
+
+def gain_forecast(fit: Fit, budgets: Sequence[int] | None, factor: float) -> dict[str, Any]:
+    """Return the gains that a fit promises, as plain values to be frozen.
+
+    Parameters
+    ----------
+    fit : Fit
+        Published fit.
+    budgets : sequence of int, optional
+        Extra labels; those of the report by default.
+    factor : float
+        By which the scorecard widens intervals.
+
+    Returns
+    -------
+    dict
+        ``cells``: curve, budget, quantiles of the gain as forecast (``quantiles``) and as the record
+        widens them (``widened``), thinned ``draws``.
+    """
+    gain = predict_gain(fit, list(budgets or default_budgets(fit)))
+    dims = curve_dims(fit)
+    stacked = gain.stack(cell=(*dims, names.BUDGET)).transpose("cell", ...)
+    keep_draws = np.linspace(0, stacked[0].size - 1, min(scorecard.KEPT_DRAWS, stacked[0].size)).astype(int)
+    cells = []
+    for one in stacked:
+        drawn = one.values.ravel()
+        center = np.median(drawn)
+        where: dict[str, Any] = {d: str(one[d].item()) for d in dims}
+        plain, wide = (_quantiles(center + f * (drawn - center)) for f in (1.0, factor))
+        where |= {names.BUDGET: int(one[names.BUDGET]), "quantiles": plain, "widened": wide}
+        cells.append(where | {"draws": drawn[keep_draws].tolist()})
+    return {"of": names.GAIN, scorecard.FACTOR: factor, scorecard.CELLS: cells}
+
+
+def _quantiles(drawn: np.ndarray) -> dict[str, float]:
+    values = np.quantile(drawn, scorecard.QUANTILES).tolist()
+    return dict(zip(map(str, scorecard.QUANTILES), values, strict=True))

@@ -1,0 +1,253 @@
+"""Forecasts against what their batch then delivered, and what that says of the next ones' width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import ndtri
+
+from labelvalue import names
+from labelvalue.forecast.forecasters import measured_now, model_samples
+from labelvalue.forecast.holdout import CURVE, SIZE, Origin, frame_of, rungs
+from labelvalue.forecast.measured import measure
+from labelvalue.forecast.scores import add_truth_noise, central_interval, score_rows
+from labelvalue.model import Fit
+from labelvalue.operate.records import Record
+
+LEAST = 8
+"""Scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote."""
+KEPT_DRAWS = 200
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+CELLS = "cells"
+SURPRISE = "surprise"
+RANK = "rank"
+"""Share of the forecast below what was measured (uniform where forecasts are calibrated)."""
+FACTOR = "factor"
+"""By which the record multiplies the width of intervals on log error; 1 while it is too short."""
+
+
+def origin_of(fit: Fit, batch: xr.Dataset) -> Origin:
+    """Set a batch against a fit that has not seen it.
+
+    Of each curve the batch's largest size is forecast, where it is more than the fit has seen.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    batch : xarray.Dataset
+        Runs of the batch.
+
+    Returns
+    -------
+    Origin
+        Its ``future`` is empty where no known curve got more labels.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit, fake_runs
+    >>> origin_of(fake_fit(seed=1), fake_runs(seed=1)).future.empty
+    True
+    """
+    seen = fit.runs
+    common = [str(name) for name in seen.data_vars if name in batch]
+    both = xr.concat([seen[common], batch[common]], dim=names.RUN, coords="minimal", compat="override", join="override")
+    frame = frame_of(both, SIZE)
+    first_new = seen.sizes[names.RUN]
+    past, new = frame[frame.index < first_new], frame[frame.index >= first_new]
+    now = past.groupby(CURVE)["size"].max().rename("now")
+    new = new[new["plain"]].join(now, on=CURVE, how="inner")
+    largest = new.groupby(CURVE)["size"].transform("max")
+    grown = new[(rungs(new["size"], largest) == 0) & (largest > new["now"])]
+    ahead = np.log2(grown["size"] / grown["now"])
+    future = grown.assign(ahead=ahead, distance=1, previous=grown["now"] / 2.0)
+    return Origin(1, past, future)
+
+
+def forecast_batch(fit: Fit, origin: Origin) -> tuple[pd.DataFrame, np.ndarray]:
+    """Forecast what a batch measures, at the labels it has, from a fit that has not seen it.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    origin : Origin
+        From :func:`origin_of`, with a future.
+
+    Returns
+    -------
+    cells : pandas.DataFrame
+        One row a curve: what was measured, its standard error, labels.
+    samples : array, shape (cell, sample)
+        Forecast of the measurement, its noise included.
+    """
+    cells = measure(origin)
+    samples = model_samples(fit, origin, cells).clip(0.0, float(fit.settings["upper"]))
+    noise = cells[names.TRUTH_STDERR].to_numpy()
+    return cells, add_truth_noise(samples, noise, fit.settings["random_seed"])
+
+
+def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
+    """Return a forecast as plain values: quantiles and thinned draws of each cell, without what was measured."""
+    keep = np.linspace(0, samples.shape[1] - 1, min(KEPT_DRAWS, samples.shape[1])).astype(int)
+    kept = []
+    for row, drawn in zip(_rows(cells), samples, strict=True):
+        quantiles = dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
+        kept.append({**row, "quantiles": quantiles, "draws": drawn[keep].tolist()})
+    return kept
+
+
+def scored(origin: Origin, cells: pd.DataFrame, samples: np.ndarray, factor: float) -> dict[str, Any]:
+    """Score a forecast, as it was made and as the record so far would have widened it.
+
+    Parameters
+    ----------
+    origin : Origin
+        What was forecast.
+    cells : pandas.DataFrame
+        What was measured.
+    samples : array, shape (cell, sample)
+        The forecast.
+    factor : float
+        Of :func:`width_factor`, from the record before this batch.
+
+    Returns
+    -------
+    dict
+        ``cells`` with the scores of each, ``surprise`` (p-value of the most surprising cell, times their number)
+        and ``factor``.
+    """
+    truth = cells[names.TRUTH].to_numpy()
+    curves = pd.MultiIndex.from_frame(cells.reset_index()[CURVE])
+    reference = measured_now(origin).reindex(curves).to_numpy()
+    plain = _scores(samples, truth, reference)
+    wide = _scores(widened(samples, factor), truth, reference)
+    rank = ((samples < truth[:, None]).sum(axis=1) + 0.5 * (samples == truth[:, None]).sum(axis=1) + 0.5) / (
+        samples.shape[1] + 1.0
+    )
+    rows = []
+    for i, row in enumerate(_rows(cells)):
+        measured = {name: float(cells[name].iloc[i]) for name in (names.TRUTH, names.TRUTH_STDERR)}
+        own = {name: float(values[i]) for name, values in plain.items()}
+        rows.append(
+            {**row, **measured, **own, RANK: float(rank[i]), "widened": {n: float(v[i]) for n, v in wide.items()}}
+        )
+    tail = 2.0 * np.minimum(rank, 1.0 - rank)
+    return {CELLS: rows, SURPRISE: float(min(1.0, tail.size * tail.min())), FACTOR: factor}
+
+
+def _scores(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:
+    every = score_rows(samples[:, None], truth[:, None], reference)
+    wanted = (names.CRPS, names.INTERVAL_SCORE, names.WIDTH, names.COVERS_50, names.COVERS_90)
+    low, high = central_interval(samples, 0.9)
+    scores = {name: every[name][:, 0] for name in wanted}
+    return scores | {names.BIAS: samples.mean(axis=1) - truth, "low": low, "high": high}
+
+
+def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """Which curve, at how many labels, from how many runs."""
+    table = cells.reset_index()
+    return [
+        {name: str(row[name]) for name in CURVE}
+        | {names.LABELS: float(row[names.LABELS]), names.RUN_COUNT: int(row[names.RUN_COUNT])}
+        for row in table.to_dict("records")
+    ]
+
+
+def widened(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Stretch samples about their median on log error.
+
+    Parameters
+    ----------
+    samples : array, shape (..., sample)
+        Errors, ≥ 0.
+    factor : float
+        > 0; 1 leaves them as they are.
+
+    Returns
+    -------
+    array, shape (..., sample)
+        With the same median.
+
+    Examples
+    --------
+    >>> widened(np.array([0.1, 0.2, 0.4]), 2.0).round(3).tolist()
+    [0.05, 0.2, 0.8]
+    """
+    positive = np.maximum(samples, np.finfo(float).tiny)
+    center = np.median(positive, axis=-1, keepdims=True)
+    return center * (positive / center) ** factor if factor != 1.0 else samples
+
+
+def scorecard(records: Sequence[Record], standing: Sequence[str]) -> pd.DataFrame:
+    """Lay out every scored forecast of the batches that stand, one row a curve and batch.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        The ledger's.
+    standing : sequence of str
+        Contents of the batches that count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Oldest first; ``batch``, curve, ``labels``, ``truth``, scores, ``rank`` and ``factor``.
+    """
+    rows = []
+    for record in records:
+        if record.kind == "score" and record.content["content"] in standing:
+            known = record.content
+            about = {names.BATCH: known[names.BATCH], "fit": known["fit"], FACTOR: known[FACTOR]}
+            rows += [{**about, **{k: v for k, v in cell.items() if k != "widened"}} for cell in known[CELLS]]
+    return pd.DataFrame(rows)
+
+
+def width_factor(ranks: Sequence[float]) -> float:
+    """Say by how much intervals should have been wider, from the ranks of what was measured in its forecasts.
+
+    Root mean square of the normal scores, shrunk to 1 as by eight calibrated forecasts more. Forecasts of one batch
+    err together, so that the record says less than their number.
+
+    Parameters
+    ----------
+    ranks : sequence of float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+        Exactly 1 for fewer than eight.
+
+    Examples
+    --------
+    >>> width_factor([0.001] * 7), round(width_factor([0.5] * 8), 2), width_factor([0.001, 0.999] * 4) > 2
+    (1.0, 0.71, True)
+    """
+    if len(ranks) < LEAST:
+        return 1.0
+    squares = ndtri(np.asarray(ranks, dtype=float)) ** 2
+    return float(np.sqrt((LEAST + squares.sum()) / (LEAST + squares.size)))
+
+
+def calibration(card: pd.DataFrame) -> Mapping[str, Any]:
+    """Sum up a scorecard: how often intervals held, mean CRPS and bias, and the factor that follows.
+
+    Parameters
+    ----------
+    card : pandas.DataFrame
+        From :func:`scorecard`.
+
+    Returns
+    -------
+    mapping
+        ``forecasts``, and where there are any ``covers_50``, ``covers_90``, ``crps``, ``bias``; always ``factor``.
+    """
+    if card.empty:
+        return {names.FORECASTS: 0, FACTOR: 1.0}
+    means = {n: float(card[n].mean()) for n in (names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS)}
+    return {names.FORECASTS: len(card), **means, FACTOR: width_factor(card[RANK].tolist())}
