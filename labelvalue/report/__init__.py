@@ -5,6 +5,7 @@ from labelvalue.report.gains import plot_gain
 from labelvalue.report.html import write_report
 from labelvalue.report.impacts import plot_impact
 from labelvalue.report.numbers import report_numbers
+from labelvalue.report.prior_curves import plot_prior
 from labelvalue.report.tables import summarise
 
-__all__ = ["plot_curves", "plot_gain", "plot_impact", "report_numbers", "summarise", "write_report"]
+__all__ = ["plot_curves", "plot_gain", "plot_impact", "plot_prior", "report_numbers", "summarise", "write_report"]
