@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import log_effective_labels
+from labelvalue.model.curves import log_effective_labels, namespace
 from labelvalue.model.hierarchy import pooled, variable
 from labelvalue.model.label_noise import information_left
 from labelvalue.model.observations import CURVE
@@ -62,9 +62,54 @@ def _own_and_other(priors: Priors, observations: xr.Dataset, data: dict[str, Any
     labels, reference = data[names.LABELS], data[names.REFERENCE_LABELS]
     if not bool((observations[names.OTHER_LABELS] > 0).any()):
         return log_effective_labels(labels, 0.0, 0.0) - pt.log(reference)[:, None, None]
-    worth = pm.Deterministic(names.TRANSFER, pooled(names.TRANSFER, priors, observations), dims=CURVE)
+    worth = _transfer(priors, observations)
     now = log_effective_labels(reference, data[names.REFERENCE_OTHER_LABELS], worth)
     return log_effective_labels(labels, data[names.OTHER_LABELS], worth[:, None, None]) - now[:, None, None]
+
+
+def _transfer(priors: Priors, observations: xr.Dataset) -> Any:
+    """Worth of another slice's label by curve, pooled."""
+    own = np.maximum(observations[names.REFERENCE_LABELS].values, 1.0)
+    beside = np.maximum(observations[names.REFERENCE_OTHER_LABELS].values / own, LEAST_BESIDE)
+    level = pooled(names.TRANSFER, priors, observations)
+    worth = transfer_from(level, beside, priors[f"{names.TRANSFER}_mean"].center)
+    return pm.Deterministic(names.TRANSFER, worth, dims=CURVE)
+
+
+LEAST_BESIDE = 1e-6
+"""Labels of other slices for each of the slice's own that stand for none."""
+
+
+def transfer_from(level: Any, beside: Any, typical: float) -> Any:
+    """Turn an unbounded level into the worth of another slice's label.
+
+    The level is the worth itself, to first order about the typical one. Elsewhere it is straight in the log of the
+    effective labels at the reference size: where other slices hold fifty labels for each of the slice's own, that
+    log bends sharply in the worth, and no sampler likes it.
+
+    Parameters
+    ----------
+    level : float, array, DataArray or tensor
+        Unbounded.
+    beside : same kinds, broadcastable
+        Labels of other slices for each of the slice's own at the reference size, > 0.
+    typical : float
+        Worth about which the two agree, ≥ 0.
+
+    Returns
+    -------
+    same kind
+        Worth of another slice's label in labels of the slice (unitless).
+
+    Examples
+    --------
+    >>> round(float(transfer_from(0.05, 50.0, 0.05)), 6), round(float(transfer_from(0.06, 50.0, 0.05)), 3)
+    (0.05, 0.061)
+    """
+    xp = namespace(level, beside)
+    boost = np.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical)
+    positive = 0.5 * (boost + abs(boost))
+    return (xp.expm1(positive) + (boost - positive)) / beside
 
 
 def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:

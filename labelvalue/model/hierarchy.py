@@ -148,7 +148,7 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
         between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
         value = value + (between * pm.Normal(f"{name}_of_{dim}", 0.0, 1.0, dims=dim))[where]
     deviation = pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
-    value = value + _spread(name, priors, observations) * deviation
+    value = value + group_spread(name, priors, observations) * deviation
     return unless_rising(value, observations, deviation) if name == names.ELASTICITY else value
 
 
@@ -212,10 +212,28 @@ def unless_rising(level: Any, observations: xr.Dataset, deviation: Any) -> Any:
     return pt.where(rises, np.log(SLIGHT_ELASTICITY) + RISING_SPREAD * deviation, level)
 
 
-def _spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
-    """Spread between curves; with one curve nothing informs it, and it is the prior's median.
+def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
+    """Make the spread of a quantity between curves; with one curve nothing informs it, and it is the prior's median.
 
     Sampled from a single deviation it would be a funnel that no sampler likes, and teach nothing.
+
+    Parameters
+    ----------
+    name : str
+        Name; reads the prior ``{name}_spread``.
+    priors : Priors
+        Priors of the model.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    tensor, scalar
+        Spread on the quantity's unbounded scale, > 0.
+
+    Examples
+    --------
+    See :func:`pooled`.
     """
     prior = priors[f"{name}_spread"]
     if observations.sizes[CURVE] > 1:
@@ -262,6 +280,6 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> tuple[Any, floa
     if bounded:
         start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
     mean = variable("error_mean", priors["error_mean"])
-    spread = _spread("error", priors, observations)
+    spread = group_spread("error", priors, observations)
     initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
     return pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial), typical

@@ -114,7 +114,7 @@ def set_evaluation_noise(
     center, spread = np.full(slices.size, CLEAN), np.zeros(slices.size)
     for name, share in by_slice.items():
         if name not in slices:
-            raise ValueError(f"evaluation_noise: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
+            raise ValueError(f"evaluation_noise: unknown slice {name!r}{did_you_mean(str(name), set(slices.tolist()))}")
         center[slices == name], spread[slices == name] = _logit(share, name, observations.attrs[names.CLASSES])
     return observations.assign(noise_center=(CURVE, center), noise_spread=(CURVE, spread))
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import pymc as pm
 
 SAMPLER = "nutpie"
-ADAPTATION = "low_rank"
-"""Mass matrix: diagonal plus the few directions in which elasticity, floor and their group means trade off."""
+LOW_RANK, DIAGONAL = "low_rank", "diag"
+"""Mass matrices: diagonal, or plus the few directions in which elasticity, floor and their group means trade off."""
+MANY_PARAMETERS = 200
+"""Parameters above which a low-rank mass matrix costs more than it saves: at 50 slices three times as much."""
 
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
@@ -41,6 +43,8 @@ class SamplerSettings:
         Acceptance that step-size adaptation aims at, in (0, 1).
     random_seed : int
         Seed; the same seed gives the same draws on the same machine class and versions.
+    adaptation : {"", "low_rank", "diag"}
+        Mass matrix; empty: by the number of parameters.
 
     Examples
     --------
@@ -53,20 +57,23 @@ class SamplerSettings:
     chains: int = 4
     target_accept: float = 0.95
     random_seed: int = 0
+    adaptation: str = ""
 
 
-def compile_model(model: pm.Model) -> Any:
+def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     """Compile a PyMC model for nutpie.
 
     Parameters
     ----------
     model : pymc.Model
         From a model's ``build``.
+    freeze : bool
+        Whether to compile the data in: a third faster, for a model that is sampled with one set of data.
 
     Returns
     -------
     nutpie.CompiledModel
-        Can be sampled again with other data of the same shape, through ``with_data``.
+        Can be sampled again with other data of the same shape, through ``with_data``, unless frozen.
 
     Examples
     --------
@@ -74,7 +81,7 @@ def compile_model(model: pm.Model) -> Any:
     """
     import nutpie
 
-    return nutpie.compile_pymc_model(model)
+    return nutpie.compile_pymc_model(model, freeze_model=freeze)
 
 
 def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = False) -> xr.DataTree:
@@ -113,7 +120,7 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
             chains=settings.chains,
             seed=settings.random_seed,
             target_accept=settings.target_accept,
-            adaptation=ADAPTATION,
+            adaptation=settings.adaptation or (DIAGONAL if compiled.n_dim > MANY_PARAMETERS else LOW_RANK),
             progress_bar=progress,
             save_warmup=False,
         )
@@ -175,7 +182,7 @@ def next_attempt(
     """Decide what to try next.
 
     Divergences, low E-BFMI or a sampler that stopped: smaller steps and twice the tuning. R-hat or effective
-    sample size short: twice the draws. Each at most once.
+    sample size short: twice the draws, with a low-rank mass matrix. Each at most once.
 
     Parameters
     ----------
@@ -203,7 +210,7 @@ def next_attempt(
         return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
     short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
     if short and not stopped and "twice the draws" not in tried:
-        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws)
+        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws, adaptation=LOW_RANK)
     return None
 
 
@@ -230,7 +237,7 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
     --------
     >>> sample(model, SamplerSettings())  # doctest: +SKIP
     """
-    compiled = compile_model(model)
+    compiled = compile_model(model, freeze=True)
     attempts: list[dict[str, Any]] = []
     tried: frozenset[str] = frozenset()
     remedy = "first attempt"

@@ -28,7 +28,7 @@ def test_rough_draws_ask_for_smaller_steps_first(change):
 def test_short_chains_ask_for_twice_the_draws(change):
     remedy, after = next_attempt(SamplerSettings(draws=500, tune=300), FINE | change, frozenset())
     assert remedy == "twice the draws"
-    assert after == SamplerSettings(draws=1000, tune=300)
+    assert after == SamplerSettings(draws=1000, tune=300, adaptation="low_rank")
 
 
 def test_each_remedy_is_used_once():
@@ -74,7 +74,7 @@ def attempts(monkeypatch):
             made.append(tree(kind, len(asked)))
             return made[-1]
 
-        monkeypatch.setattr(sampling, "compile_model", lambda model: compiled)
+        monkeypatch.setattr(sampling, "compile_model", lambda model, *, freeze=False: compiled)
         monkeypatch.setattr(sampling, "sample_once", once)
         return made, asked
 
@@ -138,7 +138,7 @@ def test_a_sampler_that_stops_again_is_refused_with_draws_that_are_none(attempts
 def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit, tmp_path):
     """Faults, row 12: a verdict with its reason, no traceback; the file can be written and read."""
 
-    def compiled(model):
+    def compiled(model, *, freeze=False):
         shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
         return SimpleNamespace(shapes=shapes, dims=model.named_vars_to_dims, variables=())
 
@@ -168,7 +168,7 @@ def test_after_a_failure_the_samplers_threads_are_given_time_to_end(monkeypatch)
     monkeypatch.setattr(nutpie, "sample", stops)
     monkeypatch.setattr(sampling.time, "sleep", slept.append)
     with pytest.raises(RuntimeError, match="initialization"):
-        sampling.sample_once(None, SamplerSettings())
+        sampling.sample_once(SimpleNamespace(n_dim=1), SamplerSettings())
     assert slept == [sampling.SETTLE_SECONDS]
 
 

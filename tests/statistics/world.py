@@ -82,6 +82,13 @@ def effective(labels, other, worth):
     return labels + worth * other if worth >= 0 else labels * np.exp(worth * other / labels)
 
 
+def worth_of(level, typical):
+    """Worth of another label: straight in the log of effective labels, and the level itself near the typical worth."""
+    beside = np.mean(OTHER)
+    boost = np.log(1 + typical * beside) + beside * (level - typical) / (1 + typical * beside)
+    return np.where(boost > 0, np.exp(np.maximum(boost, 0)) - 1, boost) / beside
+
+
 def relative_error(size, elasticity, floor):
     """Error over the error at size 1 of a power law with a floor whose slope at 1 is minus the elasticity."""
     return floor + (1 - floor) * size ** (-elasticity / (1 - floor))
@@ -125,7 +132,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
         "error_reference": 1 / (1 + np.exp(-level)),
         "curve_elasticity": signed(curve_level("elasticity")),
         "floor_share": bending / (1 + bending),
-        "transfer": curve_level("transfer"),
+        "transfer": worth_of(curve_level("transfer"), priors["transfer_mean"].center),
         "training_sd": np.exp(curve_level("training")),
     }
     steeper = np.log(curves["curve_elasticity"] / 0.05)

@@ -1,0 +1,95 @@
+"""What labels of other slices, of strategies and with noise amount to: in the model and in its draws alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pymc as pm
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labelvalue.model import get_model
+from labelvalue.model.effective import effective_ratio, observed_ratio, transfer_from
+from labelvalue.model.hierarchy import model_coords, observed_data
+from labelvalue.model.observations import observe
+from labelvalue.observe import read_runs
+
+BESIDE = st.floats(1e-6, 200.0)
+
+
+@given(BESIDE, st.floats(0.0, 0.3))
+def test_at_the_typical_worth_level_and_worth_agree_to_first_order(beside, typical):
+    step = 1e-5
+    assert transfer_from(typical, beside, typical) == pytest.approx(typical, abs=1e-9)
+    low, high = (transfer_from(typical + s, beside, typical) for s in (0.0, step))
+    assert (high - low) / step == pytest.approx(1.0, rel=1e-2)
+
+
+@given(BESIDE, st.floats(-1.0, 1.0), st.floats(-1.0, 1.0))
+def test_a_higher_level_is_a_higher_worth(beside, one, two):
+    low, high = sorted((one, two))
+    assert transfer_from(low, beside, 0.05) <= transfer_from(high, beside, 0.05) + 1e-12
+
+
+@given(BESIDE, st.floats(-0.5, 0.5))
+def test_effective_labels_are_straight_in_the_level(beside, level):
+    """Whichever side of 0 the worth lies on, a step of level multiplies effective labels by the same factor."""
+
+    def log_effective(at):
+        added = transfer_from(at, beside, 0.05) * beside
+        return np.log1p(max(added, 0.0)) + min(added, 0.0)
+
+    steps = np.diff([log_effective(level + s) for s in (0.0, 0.01, 0.02)])
+    assert steps[0] == pytest.approx(steps[1], rel=1e-6, abs=1e-9)
+
+
+def world():
+    rows = [
+        (s, n, o, 20, 100, strategy, noise)
+        for s in "ab" for n, o in ((100, 50), (200, 400)) for strategy in ("random", "margin", "diversity")
+        for noise in (0.0, 0.2)
+    ]  # fmt: skip
+    columns = ["slice", "labels", "other_labels", "errors", "trials", "strategy", "label_noise"]
+    return observe(read_runs(pd.DataFrame(rows, columns=columns)), classes=4)
+
+
+def test_the_model_and_its_draws_have_the_same_effective_labels():
+    observations, priors = world(), get_model("power_law").priors
+    with pm.Model(coords=model_coords(observations)) as model:
+        ratio = effective_ratio(priors, observations, observed_data(observations))
+    rng = np.random.default_rng(1)
+    point = {v.name: rng.normal(0.1, 0.3, np.shape(x)) for v, x in
+             ((v, model.initial_point()[v.name]) for v in model.value_vars)}  # fmt: skip
+    wanted = ["transfer", "efficiency", "efficiency_trend", "noise_cost"]
+    unnamed = model.replace_rvs_by_values([ratio, *(model[name] for name in wanted)])
+    values = model.compile_fn(unnamed, inputs=model.value_vars, on_unused_input="ignore")(point)
+    dims = [("curve",), ("curve", "strategy"), ("strategy",), ()]
+    coords = {"strategy": observations.attrs["strategies"][1:]}
+    draws = xr.Dataset({n: (d, v) for n, d, v in zip(wanted, dims, values[1:], strict=True)}, coords)
+    cells = observations["used"].values > 0
+    again = observed_ratio(draws, observations).transpose("curve", "knot", "slot").values
+    np.testing.assert_allclose(again[cells], values[0][cells], rtol=1e-10, atol=1e-12)
+
+
+def test_random_and_clean_labels_at_the_reference_are_the_reference():
+    observations = world()
+    draws = xr.Dataset(
+        {
+            "transfer": ("curve", [0.1, 0.2]),
+            "efficiency": (("curve", "strategy"), [[2.0, 0.5]] * 2),
+            "efficiency_trend": ("strategy", [0.0, 0.0]),
+            "noise_cost": 2.0,
+        },
+        {"strategy": observations.attrs["strategies"][1:]},
+    )
+    ratio = observed_ratio(draws, observations).transpose("curve", "knot", "slot")
+    at = (observations["distance"] == 0) & (observations["used"] > 0)
+    plain = at & (observations["strategy_code"] == 0) & (observations["label_noise"] == 0)
+    chosen = at & (observations["strategy_code"] == 1) & (observations["label_noise"] == 0)
+    noisy = at & (observations["strategy_code"] == 0) & (observations["label_noise"] == 0.2)
+    left = 1 - 0.2 * 4 / 3
+    for cells, expected in ((plain, 0.0), (chosen, np.log(2.0)), (noisy, 2 * np.log(left))):
+        found = ratio.where(cells).values
+        np.testing.assert_allclose(found[np.isfinite(found)], expected, atol=1e-12)
