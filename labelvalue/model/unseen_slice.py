@@ -12,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.effective import log_ratio
+from labelvalue.model.effective import LEAST_BESIDE, log_ratio, transfer_from
 from labelvalue.model.population import error_scale, population_curve
 from labelvalue.model.posterior import STEP, at_now, log_error_at, walks_of
 from labelvalue.model.result import POSITION, Fit
@@ -81,7 +81,7 @@ def new_slice(
     """
     _check(fit, name, labels_now, like)
     position = _position(fit, labels_now, anchored_now=like is not None)
-    drawn = _another(fit, _normal(fit, name)) if like is None else _one_of_these(fit, position, name, like)
+    drawn = _another(fit, position, _normal(fit, name)) if like is None else _one_of_these(fit, position, name, like)
     where = "the population of the others" if like is None else "the others, one picked in each draw"
     return _join(fit, name, drawn, position, f"slice {name!r} has no runs: it is drawn from {where}")
 
@@ -140,7 +140,7 @@ def _generator(fit: Fit, *texts: str) -> np.random.Generator:
     return np.random.default_rng([fit.settings["random_seed"], *(zlib.crc32(text.encode()) for text in texts)])
 
 
-def _another(fit: Fit, normal: Normal) -> xr.Dataset:
+def _another(fit: Fit, position: xr.Dataset, normal: Normal) -> xr.Dataset:
     """Parameters of a slice drawn from the population, in each posterior draw."""
     group = fit.posterior
     rest = [d for d in fit.position[names.LABELS_NOW].dims if d != names.SLICE]
@@ -148,7 +148,10 @@ def _another(fit: Fit, normal: Normal) -> xr.Dataset:
     curve = population_curve(fit.model, group, lambda stem: normal(stem, *rest), error_scale(fit.runs), whole=whole)
     drawn = {**curve, **own}
     if names.TRANSFER in group:
-        drawn[names.TRANSFER] = group["transfer_mean"] + group["transfer_spread"] * normal(names.TRANSFER, *rest)
+        level = group["transfer_mean"] + group["transfer_spread"] * normal(names.TRANSFER, *rest)
+        beside = position[names.REFERENCE_OTHER_LABELS] / position[names.REFERENCE_LABELS].clip(min=1.0)
+        typical = fit.model.priors["transfer_mean"].center
+        drawn[names.TRANSFER] = transfer_from(level, beside.clip(min=LEAST_BESIDE), typical)
     if names.EFFICIENCY in group:
         deviation = normal(names.EFFICIENCY, *rest, names.STRATEGY)
         drawn[names.EFFICIENCY] = np.exp(group["efficiency_mean"] + group["efficiency_spread"] * deviation)

@@ -27,6 +27,7 @@ GROUP = {
     "transfer_mean": 0.08,
     "transfer_spread": 0.02,
 }
+TYPICAL = get_model("power_law").priors["transfer_mean"].center
 
 
 def put(fit, *, posterior=None, position=None, model=None):
@@ -57,7 +58,14 @@ def test_another_slice_has_the_moments_of_the_group(large):
     error = drawn[names.ERROR_REFERENCE]
     assert moments(np.log(error / (1 - error))) == pytest.approx((-1.8, 0.5), abs=0.02)
     assert moments(signed_log(drawn[names.CURVE_ELASTICITY])) == pytest.approx((-1.4, 0.4), abs=0.02)
-    assert moments(drawn[names.TRANSFER]) == pytest.approx((0.08, 0.02), abs=0.001)
+    at = new_slice(large, "other").position.sel(slice="other")
+    beside = float(at[names.REFERENCE_OTHER_LABELS] / at[names.REFERENCE_LABELS])
+    boost = np.log1p(
+        drawn[names.TRANSFER] * beside
+    )  # straight in the level, with slope 1 in the worth at the typical one
+    slope = beside / (1 + TYPICAL * beside)
+    expected = np.log1p(TYPICAL * beside) + slope * (0.08 - TYPICAL), 0.02 * slope
+    assert moments(boost) == pytest.approx(expected, abs=0.002)
     levels = xr.Dataset({"e": np.log(error), "k": drawn[names.CURVE_ELASTICITY], "f": drawn[names.FLOOR_SHARE]})
     correlation = np.corrcoef(levels.stack(sample=SAMPLE).to_array().values)
     assert abs(correlation - np.eye(3)).max() < 0.04
@@ -92,7 +100,10 @@ def population(size, rng, position, budget):
     elasticity = np.exp(level("elasticity"))
     bending = np.log1p(np.exp(level("floor")))
     share = bending / (1 + bending)
-    worth = level("transfer")
+    beside = position["reference_other_labels"] / position["reference_labels"]
+    worth = (
+        np.expm1(np.log1p(TYPICAL * beside) + beside / (1 + TYPICAL * beside) * (level("transfer") - TYPICAL)) / beside
+    )
     scale = np.exp(level("discrepancy") + GROUP["discrepancy_power"] * np.log(elasticity / 0.05))
     anchor = effective(position["reference_labels"], position["reference_other_labels"], worth)
 
