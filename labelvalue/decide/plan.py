@@ -1,0 +1,160 @@
+"""A plan: whole labels by slice, what they bring, and the evidence that nothing else would bring more."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide.optimise import Certificate
+
+SAMPLE = (names.CHAIN, names.DRAW)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What to do, and why.
+
+    Parameters
+    ----------
+    advice : {"buy", "wait", "measure first"}
+        The advice.
+    reasons : tuple of str
+        Sentences, the weightiest first.
+    pilot : mapping of str to object
+        Where a measurement comes first: ``kind``, ``slice``, ``size``, and its ``enbs`` in money; empty otherwise.
+
+    Examples
+    --------
+    >>> Verdict("wait", ("expected net benefit -3",)).advice
+    'wait'
+    """
+
+    advice: str
+    reasons: tuple[str, ...]
+    pilot: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Labels to buy for every slice, with draws of what they bring beside those of other plans.
+
+    Parameters
+    ----------
+    labels : mapping of str to int
+        Whole labels of every slice.
+    max_labels : int
+        Labels that were allowed.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`: the plan (``recommended``), ``do nothing``, ``equal split`` and
+        ``proportional split`` under the same draws.
+    certificate : Certificate
+        Objective of the plan beside others', and the solver's status.
+    prices : pandas.DataFrame
+        Shadow prices of the limits that bind.
+    promises : pandas.DataFrame
+        Guardrails that hold with a probability: ``promise``, ``probability`` asked for, ``reached``.
+    verdict : Verdict
+        What to do.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import Case, allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> plan = allocate(fake_fit(seed=1), case, max_labels=2000)
+    >>> sum(plan.labels.values()) <= 2000
+    True
+    """
+
+    labels: Mapping[str, int]
+    max_labels: int
+    outcomes: xr.Dataset
+    certificate: Certificate
+    prices: pd.DataFrame
+    promises: pd.DataFrame
+    verdict: Verdict
+
+    @property
+    def total(self) -> int:
+        """Labels of all slices together."""
+        return sum(self.labels.values())
+
+    def advantage(self, plan: str = names.RECOMMENDED) -> xr.DataArray:
+        """Draw the net benefit of a plan less that of doing nothing.
+
+        Parameters
+        ----------
+        plan : str
+            A plan of ``outcomes``.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims chain, draw; money.
+        """
+        net = self.outcomes[names.NET_BENEFIT]
+        return net.sel({names.PLAN: plan}, drop=True) - net.sel({names.PLAN: names.NOTHING}, drop=True)
+
+    def table(self, ci_prob: float = 0.9) -> pd.DataFrame:
+        """Return what the plan buys and what that brings, slice by slice.
+
+        Parameters
+        ----------
+        ci_prob : float
+            Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a slice: ``slice``, ``labels``, mean ``gain`` with ``low`` and ``high``, ``p_gain``, ``error``
+            after the plan. Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
+
+        Raises
+        ------
+        ValueError
+            If ``ci_prob`` is not inside (0, 1).
+        """
+        if not 0 < ci_prob < 1:
+            raise ValueError(f"ci_prob must satisfy 0 < ci_prob < 1, got {ci_prob!r}")
+        own = self.outcomes[[names.GAIN, names.ERROR]].sel({names.PLAN: names.RECOMMENDED}, drop=True)
+        gain = own[names.GAIN]
+        tails = gain.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+        order = [str(name) for name in gain[names.SLICE].values]
+        columns = {
+            names.SLICE: order,
+            names.LABELS: [self.labels[name] for name in order],
+            names.GAIN: gain.mean(SAMPLE).values,
+            "low": tails[0],
+            "high": tails[1],
+            names.P_GAIN: (gain > 0).mean(SAMPLE).values,
+            names.ERROR: own[names.ERROR].mean(SAMPLE).values,
+        }
+        table = pd.DataFrame(columns)
+        table.attrs = {names.CI_KIND: "eti", names.CI_PROB: ci_prob, names.UNIT: "error"}
+        return table
+
+
+def standard_error(draws: xr.DataArray) -> float:
+    """Return the Monte Carlo standard error of a mean over independent draws.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Dims chain, draw.
+
+    Returns
+    -------
+    float
+        In the unit of the draws.
+
+    Examples
+    --------
+    >>> standard_error(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")))
+    1.0
+    """
+    return float(draws.std(SAMPLE, ddof=1) / np.sqrt(draws.size))
