@@ -10,12 +10,13 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decide.aim import Aim
 from labelvalue.decide.appetites import Appetite, CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.greedy import split
 from labelvalue.decide.listing import Listing, list_purchases
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.menu import Menu
 from labelvalue.decide.optimise import Certificate, best_purchase, shadow_prices
 from labelvalue.decide.plan import Plan, Verdict, standard_error
 from labelvalue.decide.promises import GAIN, promises_of, tightened

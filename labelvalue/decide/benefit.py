@@ -9,87 +9,17 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.case import Case, chosen_of
-from labelvalue.decide.checks import Checks
-from labelvalue.decide.costs import batch_count, days_until, fixed_cost, label_cost, retraining_works
+from labelvalue.decide.case import Case
 from labelvalue.decide.draws import draws, slice_draws
+from labelvalue.decide.errors import SAMPLE, errors_of
+from labelvalue.decide.orders import plan_table
+from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decide.value import Target, measured_by, time_left, volumes, worth
-from labelvalue.forecast.curves import BLOCK_BYTES, SIZE, curve_dims, error_draws, flag_texts
+from labelvalue.forecast.curves import flag_texts
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
-from labelvalue.problems import did_you_mean
 
-SAMPLE = (names.CHAIN, names.DRAW)
 TARGET_WORTH = "value.target.worth"
-
-
-def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw the error of each slice after labels were added, by the curve of the case's learner and suite.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Names learner and suite.
-    own, other : xarray.DataArray
-        Labels added to the slice itself and to all others, dims slice and ``size``; fractions of labels are allowed.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw, slice, ``size``; unit of the error.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> none = xr.DataArray(np.zeros((4, 1)), dims=("slice", "size"), coords={"slice": fit.slices})
-    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1})
-    >>> bool(np.allclose(errors_at(fit, case, none, none).isel(size=0), fit.posterior["error_now"]))
-    True
-    """
-    posterior, position = chosen_curves(fit, case)
-    sizes = own.sizes[SIZE]
-    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW], posterior.sizes[names.SLICE], sizes)
-    out = np.empty(shape)
-    rest = [d for d in curve_dims(fit) if d != names.SLICE]
-    step = max(1, BLOCK_BYTES // (6 * 8 * shape[0] * shape[1] * sizes))
-    for start in range(0, shape[2], step):
-        part = {names.SLICE: slice(start, start + step)}
-        block, place = posterior.isel(part), position.isel(part)
-        labels = place[names.LABELS_NOW] + own.isel(part)
-        others = place[names.OTHER_LABELS_NOW] + other.isel(part)
-        error = error_draws(block, fit, labels, others.broadcast_like(labels)).isel(dict.fromkeys(rest, 0), drop=True)
-        out[:, :, start : start + step] = error.values
-    coords = {d: posterior[d].values for d in (*SAMPLE, names.SLICE)}
-    return xr.DataArray(out, dims=(*SAMPLE, names.SLICE, SIZE), coords=coords)
-
-
-def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:
-    """Return posterior and position of the case's learner and suite; their dims stay, with length 1.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Names them.
-
-    Returns
-    -------
-    posterior, position : xarray.Dataset
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, learner="b")
-    >>> chosen_curves(fake_fit(seed=1, learners=("a", "b")), case)[0].sizes["learner"]
-    1
-    """
-    case.check(fit)
-    chosen = {d: [chosen_of(case, fit, d)] for d in curve_dims(fit) if d != names.SLICE}
-    return fit.posterior.sel(chosen), fit.position.sel(chosen)
 
 
 def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
@@ -130,17 +60,17 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
     [0.0, 50.0]
     """
     numbers, _ = whole_numbers(budgets, names.BUDGET)
-    posterior, _ = chosen_curves(fit, case)
+    case.check(fit)
     bought = xr.DataArray(
         np.broadcast_to(numbers.astype(float), (fit.slices.size, numbers.size)),
         dims=(names.SLICE, names.BUDGET),
         coords={names.SLICE: fit.slices, names.BUDGET: numbers},
     )
     none = bought.isel({names.BUDGET: [0]}).drop_vars(names.BUDGET) * 0.0
-    now = errors_at(fit, case, _as_size(none), _as_size(none)).isel({SIZE: 0})
-    own = _errors(fit, case, bought, bought * 0.0)
-    moved = names.TRANSFER in posterior
-    elsewhere = _errors(fit, case, bought * 0.0, bought) if moved else now.broadcast_like(own)
+    now = errors_of(fit, case, none, none).isel({names.BUDGET: 0})
+    own = errors_of(fit, case, bought, bought * 0.0)
+    moved = names.TRANSFER in fit.posterior
+    elsewhere = errors_of(fit, case, bought * 0.0, bought) if moved else now.broadcast_like(own)
     works = retraining_works(fit, case.costs)
     gain = (now - own) * works
     days = days_until(fit, case.costs, bought.isel({names.SLICE: 0}, drop=True))
@@ -191,49 +121,6 @@ def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) 
     return outcomes_of(fit, case, plan_table(fit, case, plans))
 
 
-def plan_table(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) -> xr.DataArray:
-    """Check plans, put doing nothing before them, and return their labels.
-
-    Parameters
-    ----------
-    fit : Fit
-        Gives the slices.
-    case : Case
-        Gives what is available.
-    plans : mapping of str to mapping of str to int
-        Extra labels by slice.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``labels``, dims plan, slice.
-
-    Raises
-    ------
-    InputError
-        For everything that is wrong.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1})
-    >>> plan_table(fake_fit(seed=1), case, {"some": {"west": 10}}).values.tolist()
-    [[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 10.0]]
-    """
-    known = [str(name) for name in fit.slices]
-    checks = Checks()
-    for plan, labels in plans.items():
-        for name, want in labels.items():
-            _check_order(checks, f"{plan}.{name}", str(name), want, known, case)
-        if plan == names.NOTHING and any(labels.values()):
-            checks.wrong(plan, "a plan of this name buys labels", "give it another name")
-    checks.finish()
-    every: dict[str, Mapping[str, int]] = {names.NOTHING: {}, **plans}
-    table = [[float(labels.get(name, 0)) for name in known] for labels in every.values()]
-    coords = {names.PLAN: list(every), names.SLICE: fit.slices}
-    return xr.DataArray(table, dims=(names.PLAN, names.SLICE), coords=coords, name=names.LABELS)
-
-
 def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArray | None = None) -> xr.Dataset:
     """Draw what plans bring and cost, from their table of labels.
 
@@ -260,7 +147,7 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
     counted = labels if counted is None else counted
     total = labels.sum(names.SLICE)
     buys = total > 0
-    error = _errors(fit, case, counted, counted.sum(names.SLICE) - counted)
+    error = errors_of(fit, case, counted, counted.sum(names.SLICE) - counted)
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
     drift = slice_draws(fit, "value.drift", case.value.drift)
     works = retraining_works(fit, case.costs)
@@ -280,18 +167,6 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
     outcomes = _finished(fit, case, made, (*SAMPLE, names.PLAN))
     by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*SAMPLE, names.PLAN, names.SLICE))
     return outcomes.assign(by_slice.data_vars).assign({names.LABELS: labels})
-
-
-def _errors(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Errors with the second dim of ``own`` in place of ``size``."""
-    dim = next(str(d) for d in own.dims if d != names.SLICE)
-    error = errors_at(fit, case, _as_size(own), _as_size(other)).rename({SIZE: dim})
-    return error.assign_coords({dim: own[dim]})
-
-
-def _as_size(labels: xr.DataArray) -> xr.DataArray:
-    dim = next(str(d) for d in labels.dims if d != names.SLICE)
-    return labels.rename({dim: SIZE}).drop_vars(SIZE, errors="ignore").transpose(names.SLICE, SIZE)
 
 
 def _target_values(
@@ -331,15 +206,3 @@ def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ..
     if names.SLICE in outcomes.dims:
         outcomes = outcomes.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     return outcomes
-
-
-def _check_order(checks: Checks, key: str, name: str, want: Any, known: list[str], case: Case) -> None:
-    if name not in known:
-        checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, known)}", f"one of {', '.join(known)}")
-        return
-    before = len(checks.problems)
-    checks.whole(key, want)
-    limit = case.slices.get(name)
-    if len(checks.problems) == before and limit is not None and want > limit.most:
-        why = f"slice {name!r} has {limit.most:g} labels to buy, the plan wants {want}"
-        checks.wrong(key, why, f"ask for at most {limit.most:g}")

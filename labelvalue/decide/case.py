@@ -6,19 +6,19 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.appetites import APPETITES, Appetite, Mean, appetite
+from labelvalue.decide.appetites import Appetite, Mean, appetite
+from labelvalue.decide.case_text import as_text
 from labelvalue.decide.checks import Checks, put
-from labelvalue.decide.costs import Costs, fixed_cost
+from labelvalue.decide.costs import Costs
 from labelvalue.decide.draws import without
 from labelvalue.decide.guardrails import Guardrails, SliceLimit
 from labelvalue.decide.quantities import Quantity, by_slice, of_slice
+from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import Value
 from labelvalue.model import Fit
-from labelvalue.observe.toml_text import as_toml
 from labelvalue.problems import did_you_mean
 
 HOLDOUT = "holdout"
@@ -240,12 +240,7 @@ class Case:
         per_error_point = 400
         <BLANKLINE>
         """
-        given = _plain(self)
-        lines = [f"{key} = {as_toml(value)}" for key, value in given.items() if not _is_table(value)]
-        for key, value in given.items():
-            if _is_table(value):
-                lines += ["", f"[{key}]", *(f"{as_key(k)} = {as_toml(v)}" for k, v in value.items())]
-        return "\n".join(lines) + "\n"
+        return as_text(self)
 
 
 def chosen_of(case: Case, fit: Fit, dim: str) -> str:
@@ -274,50 +269,6 @@ def chosen_of(case: Case, fit: Fit, dim: str) -> str:
     if dim == names.LEARNER or case.suite or dim not in fit.position.dims:
         return case.learner if dim == names.LEARNER else case.suite
     return HOLDOUT
-
-
-def as_key(key: str) -> str:
-    """Return a key as TOML: bare where it may be, else in quotes.
-
-    Parameters
-    ----------
-    key : str
-        Any text.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> as_key("minimum_order"), as_key("New York")
-    ('minimum_order', '"New York"')
-    """
-    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if bare else as_toml(key)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and not {"low", "high"} & set(value)
-
-
-def _plain(part: Any) -> Any:
-    """A part of the case as mappings, lists, numbers and texts; what is as by default is left out."""
-    if isinstance(part, Mapping):
-        return {str(k): _plain(v) for k, v in part.items()}
-    if isinstance(part, (list, tuple)):
-        return [_plain(v) for v in part]
-    if not dataclasses.is_dataclass(part):
-        return part.item() if isinstance(part, np.generic) else part
-    kind = {"appetite": getattr(part, "name")} if isinstance(part, tuple(APPETITES.values())) else {}  # noqa: B009
-    fields = [f for f in dataclasses.fields(part) if not _as_default(f, getattr(part, f.name))]
-    return kind | {f.name: _plain(getattr(part, f.name)) for f in fields}
-
-
-def _as_default(field: dataclasses.Field[Any], value: Any) -> bool:
-    if field.default_factory is not dataclasses.MISSING:
-        return value == field.default_factory()
-    return type(value) is type(field.default) and value == field.default
 
 
 def _by_slice(case: Case) -> dict[str, Any]:

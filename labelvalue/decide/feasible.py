@@ -6,7 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.aim import Aim
+from labelvalue.decide.menu import Menu
 from labelvalue.decide.programme import SolverError, programme
 from labelvalue.problems import InputError, Problem
 

@@ -6,7 +6,8 @@ import itertools
 
 import numpy as np
 
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.aim import Aim
+from labelvalue.decide.menu import Menu
 
 
 def fills(menu: Menu) -> tuple[np.ndarray, np.ndarray]:

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from labelvalue.decide.aim import Aim
 from labelvalue.decide.feasible import check_feasible, refuse_gap
 from labelvalue.decide.greedy import brute_force, combinations, greedy, is_concave, slopes, split
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.menu import Menu
 from labelvalue.decide.programme import TOLERANCE, WHOLE_VARIABLES, SolverError, programme
 
 FEW = 2000

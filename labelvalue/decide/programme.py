@@ -15,8 +15,9 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from labelvalue.decide.aim import Aim
 from labelvalue.decide.greedy import fills, slopes
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.menu import Menu
 
 TOLERANCE = 1e-6
 """Distance from the bound, relative to the scale of the objective, at which the search ends."""

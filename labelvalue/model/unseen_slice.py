@@ -43,6 +43,10 @@ def new_slice(
     ARCHITECTURE.md), and their like is not drawn. *An unknown one of these* is, in each draw, one of the observed
     slices picked at random, as it would be at ``labels_now``.
 
+    Far below the sizes of the observed slices their curves say little, and least where there are no labels at all: for
+    a slice that starts from nothing, ask for :func:`labelvalue.predict_error` or :func:`labelvalue.labels_needed` at
+    sizes like theirs, not for the gain from now.
+
     Parameters
     ----------
     fit : Fit

@@ -118,9 +118,17 @@ def digest_file(path: Path) -> str:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what processes that died have left: folders in the making."""
-    for path in parent.glob(MAKING + "*"):
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove what processes that died have left: folders in the making, and files."""
+    for path in filter(is_leftover, parent.iterdir()):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a name is one under which we write what is renamed when it is whole."""
+    return path.name.startswith(MAKING) or (path.name.startswith(".") and path.suffix == ".tmp")
 
 
 def orphans(parent: Path, known: set[str]) -> list[str]:

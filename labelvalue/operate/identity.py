@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -38,8 +39,12 @@ def id_of(digest: str) -> str:
     return "".join(ALPHABET[(number >> (5 * place)) & 31] for place in reversed(range(LENGTH)))
 
 
+@functools.cache
 def code_version() -> dict[str, object]:
-    """Return the versions of the libraries that shape draws, and a digest of our own source and priors."""
+    """Return the versions of the libraries that shape draws, and a digest of our own source and priors.
+
+    Found once a process: what a process has loaded does not change under it.
+    """
     return {"libraries": {name: version(name) for name in LIBRARIES}, "source": source_digest()}
 
 

@@ -67,18 +67,20 @@ class Ledger:
     clock: Callable[[], datetime] = _now
 
     @classmethod
-    def create(cls, path: Path) -> Ledger:
-        """Make an empty ledger; the file appears whole.
+    def create(cls, path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> Ledger:
+        """Make a ledger; the file appears whole.
 
         Parameters
         ----------
         path : pathlib.Path
             Where to; there must be no file yet.
+        entries : sequence of (str, mapping)
+            Its first records, as for :meth:`append`.
 
         Returns
         -------
         Ledger
-            Without records.
+            With those records.
 
         Raises
         ------
@@ -91,6 +93,7 @@ class Ledger:
             with contextlib.closing(sqlite3.connect(beside)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.executescript(_LAYOUT)
+            cls(beside).append(entries)
             os.replace(beside, path)
         return cls(path)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labelvalue.operate.configuration import FILE as CONFIGURATION
 from labelvalue.operate.configuration import TEMPLATE, read_configuration
-from labelvalue.operate.folders import sweep
+from labelvalue.operate.folders import is_leftover, sweep
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.lock import HOLDER, LOCK, writing
 from labelvalue.operate.records import Record
@@ -17,13 +17,13 @@ from labelvalue.storage import write_whole
 
 LEDGER = "ledger.sqlite"
 RUNS, FITS, REPORTS = "runs", "fits", "reports"
-OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER, f".{LEDGER}.tmp"}
+OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER}
 """What an interrupted ``init`` may have left."""
 
 
 def found(path: Path) -> None:
     """Make a project in an empty folder; the ledger comes last, and with it the folder is a project."""
-    if path.exists() and (not path.is_dir() or {item.name for item in path.iterdir()} - OURS):
+    if path.exists() and (not path.is_dir() or not all(map(_is_ours, path.iterdir()))):
         raise wrong(path, "folder is not empty", "name another folder")
     try:
         for name in (RUNS, FITS, REPORTS):
@@ -31,17 +31,23 @@ def found(path: Path) -> None:
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}. Fix: name another folder, or free permissions.") from error
     with writing(path, "init"):
+        sweep(path)
         if not (path / CONFIGURATION).is_file():
             write_whole(path / CONFIGURATION, TEMPLATE.encode())
         read_configuration(path)
-        Ledger.create(path / LEDGER).append([("project", {"folder": path.name})])
+        Ledger.create(path / LEDGER, [("project", {"folder": path.name})])
+
+
+def _is_ours(item: Path) -> bool:
+    return item.name in OURS or is_leftover(item)
 
 
 @contextlib.contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
     """Hold a project's lock, and tidy up after a holder that died."""
     with writing(folder, what) as dead:
-        sweep(folder / FITS)
+        for place in (folder, *(folder / name for name in (RUNS, FITS, REPORTS))):
+            sweep(place)
         if dead is not None:
             why = "abandoned: the process died"
             Ledger(folder / LEDGER).append([("failure", {"why": why, "holder": dict(dead)})])

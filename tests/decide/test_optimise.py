@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from labelvalue.decide.aim import Aim
 from labelvalue.decide.feasible import least_labels
 from labelvalue.decide.greedy import brute_force, greedy, is_concave, split
-from labelvalue.decide.menu import Aim, Menu
+from labelvalue.decide.menu import Menu
 from labelvalue.decide.optimise import best_purchase, shadow_prices
 from labelvalue.decide.programme import SolverError, programme
 from labelvalue.problems import InputError

@@ -177,16 +177,6 @@ def nothing_is_compiled(monkeypatch):
     monkeypatch.setattr(fitting.sampling, "sample", compiled)
 
 
-@pytest.mark.parametrize("column", [names.SUITE, names.STRATEGY])
-def test_runs_of_several_kinds_are_refused(column, runs):
-    mixed = runs.copy()
-    values = mixed[column].values.astype(object)
-    values[::2] = "other"
-    mixed[column] = "run", values
-    with pytest.raises(ValueError, match=rf"several values of '{column}'.*other.*Fix"):
-        fit(mixed)
-
-
 @pytest.mark.parametrize("given", [None, "runs.csv", pd.DataFrame({"slice": ["a"]}), xr.Dataset(), xr.DataArray([1])])
 def test_what_is_no_runs_table(given):
     with pytest.raises(TypeError, match="runs must be a runs table"):

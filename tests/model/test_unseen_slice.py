@@ -60,12 +60,9 @@ def test_another_slice_has_the_moments_of_the_group(large):
     assert moments(signed_log(drawn[names.CURVE_ELASTICITY])) == pytest.approx((-1.4, 0.4), abs=0.02)
     at = new_slice(large, "other").position.sel(slice="other")
     beside = float(at[names.REFERENCE_OTHER_LABELS] / at[names.REFERENCE_LABELS])
-    boost = np.log1p(
-        drawn[names.TRANSFER] * beside
-    )  # straight in the level, with slope 1 in the worth at the typical one
-    slope = beside / (1 + TYPICAL * beside)
-    expected = np.log1p(TYPICAL * beside) + slope * (0.08 - TYPICAL), 0.02 * slope
-    assert moments(boost) == pytest.approx(expected, abs=0.002)
+    start, slope = boost_of_typical(beside)
+    boost = np.log1p(drawn[names.TRANSFER] * beside)
+    assert moments(boost) == pytest.approx((start + slope * (0.08 - TYPICAL), 0.02 * slope), abs=0.002)
     levels = xr.Dataset({"e": np.log(error), "k": drawn[names.CURVE_ELASTICITY], "f": drawn[names.FLOOR_SHARE]})
     correlation = np.corrcoef(levels.stack(sample=SAMPLE).to_array().values)
     assert abs(correlation - np.eye(3)).max() < 0.04
@@ -86,6 +83,11 @@ def test_whole_learners_are_known_and_the_whole_slice_is_drawn():
     assert moments(drawn["elasticity_of_slice"]) == pytest.approx((0.0, 1.0), abs=0.05)
 
 
+def boost_of_typical(beside):
+    """Log of effective over own labels at the typical transfer, and its slope: the level is straight in that log."""
+    return np.log1p(TYPICAL * beside), beside / (1 + TYPICAL * beside)
+
+
 def effective(labels, other, worth):
     return np.where(worth >= 0, labels + worth * other, labels * np.exp(worth * other / labels))
 
@@ -101,9 +103,8 @@ def population(size, rng, position, budget):
     bending = np.log1p(np.exp(level("floor")))
     share = bending / (1 + bending)
     beside = position["reference_other_labels"] / position["reference_labels"]
-    worth = (
-        np.expm1(np.log1p(TYPICAL * beside) + beside / (1 + TYPICAL * beside) * (level("transfer") - TYPICAL)) / beside
-    )
+    start, slope = boost_of_typical(beside)
+    worth = np.expm1(start + slope * (level("transfer") - TYPICAL)) / beside
     scale = np.exp(level("discrepancy") + GROUP["discrepancy_power"] * np.log(elasticity / 0.05))
     anchor = effective(position["reference_labels"], position["reference_other_labels"], worth)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
 
 import pytest
@@ -14,6 +15,11 @@ from labelvalue.observe.text import to_csv
 from labelvalue.operate import Project
 
 QUIET = "[report]\npage = false\n"
+
+
+@functools.cache
+def pretended(seed, verdict):
+    return testing.fake_fit(seed=seed, draws=100, verdict=verdict)
 
 
 class Sampler:
@@ -29,7 +35,7 @@ class Sampler:
         self.calls.append(settings | {"runs": runs})
         if self.error is not None:
             raise self.error
-        made = testing.fake_fit(seed=self.seed, draws=100, verdict=self.verdict)
+        made = pretended(self.seed, self.verdict)
         text = f"{to_csv(runs)}{settings['random_seed']}{settings['priors']}"
         factor = 1.0 + (zlib.crc32(text.encode()) % 1000) / 1e4
         tree = made.tree.copy()

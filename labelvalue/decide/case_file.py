@@ -1,0 +1,113 @@
+"""Cases as TOML files, every fault with the place of its key."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+from labelvalue.decide.case import Case
+from labelvalue.decide.checks import Checks
+from labelvalue.problems import InputError, Problem
+
+EXAMPLE = "adult_case.toml"
+"""The documented example that ships with the data."""
+
+
+def example_case() -> str:
+    """Return the documented example of a case file, for the shipped runs.
+
+    Returns
+    -------
+    str
+        TOML with comments.
+
+    Examples
+    --------
+    >>> parse_case(example_case()).currency
+    'USD'
+    """
+    return (files("labelvalue_data") / EXAMPLE).read_text(encoding="utf-8")
+
+
+def read_case(path: str | os.PathLike[str]) -> Case:
+    r"""Read a case from a TOML file.
+
+    Parameters
+    ----------
+    path : path
+        File with the fields of :class:`Case` as tables: ``[costs]``, ``[value]``, ``[guardrails]``, ``[slices]``,
+        ``[risk]``, ``[score]``. A quantity is a number, an interval ``{ low = 1, high = 3, probability = 0.9 }``, or
+        branches ``[{ value = 1, probability = 0.8 }, { value = 3, probability = 0.2 }]``.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no TOML, or says anything that is unknown or illegal; all of it at once.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "case.toml"
+    >>> _ = path.write_text('[costs]\nprice_per_label = 0.08\n[value]\nper_error_point = 400\n')
+    >>> read_case(path).costs.price_per_label
+    0.08
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+        raise InputError([Problem(file=str(path), why=why, fix="check the path")]) from None
+    except UnicodeDecodeError as error:
+        why = f"not UTF-8 at byte {error.start}"
+        raise InputError([Problem(file=path.name, why=why, fix="save it as UTF-8")]) from None
+    return parse_case(text, file=path.name)
+
+
+def parse_case(text: str, *, file: str = "") -> Case:
+    """Return the case that TOML text describes.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    file : str
+        Names the text's place in errors.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        As :func:`read_case`.
+
+    Examples
+    --------
+    >>> parse_case("[costs]\\nprice_per_label = 1\\n[value]\\nper_error_point = 1").value.per_error_point
+    1
+    """
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError([_not_toml(str(error), file)]) from None
+    checks = Checks()
+    case = checks.section("", Case, given)
+    if case is None or checks.problems:
+        raise InputError([dataclasses.replace(p, file=file) for p in checks.problems])
+    return case
+
+
+def _not_toml(message: str, file: str) -> Problem:
+    """The parser's complaint, with line and column."""
+    place = re.search(r"at line (\d+)", message)
+    return Problem(file=file, line=int(place[1]) if place else None, why=f"not TOML: {message}", fix="mend the line")

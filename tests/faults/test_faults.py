@@ -1,0 +1,276 @@
+"""Full disks, flipped bytes, missing files, two writers, signals: nothing lost, nothing half published."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelvalue import BusyError, InputError, StorageError, cli, names
+from labelvalue.operate import Project
+from labelvalue.operate import lock as locks
+from tests.operate.conftest import kinds
+
+
+@pytest.fixture
+def running(project, first, second):
+    """A project with a published fit, and a batch that it has not seen."""
+    project.add(first, batch="a").refit(progress=False)
+    return project.add(second, batch="b")
+
+
+def fit_folder(project):
+    return project.folder / "fits" / project.ledger.records("fit")[0].content["fit"]
+
+
+# --- disks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", [1, 2, 4, 6, 8, 10])
+def test_disk_full_while_a_fit_is_written(running, monkeypatch, write):
+    before = running.published.runs.sizes[names.RUN]
+    left, sync = [write], os.fsync
+
+    def full(descriptor):
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        running.refit(progress=False)
+    monkeypatch.undo()
+    running.verify()
+    assert running.published.runs.sizes[names.RUN] == before
+    assert [p.name for p in (running.folder / "fits").iterdir()] == [fit_folder(running).name]
+
+
+def test_disk_full_while_the_ledger_commits(running, monkeypatch, sampler):
+    connect = sqlite3.connect
+    head = running.verify()
+
+    def full(*place, **settings):
+        connection = connect(*place, **settings)
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", full)
+    with pytest.raises(StorageError, match="full"):
+        running.refit(progress=False)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    assert running.verify() == head, "rolled back, and sound"
+    calls = len(sampler.calls)
+    assert running.refit(progress=False).new
+    assert len(sampler.calls) == calls, "the fit was whole, and is adopted"
+    assert running.ledger.records("fit")[-1].content["adopted"] is True
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["posterior.nc", "posterior.nc.sha256", "spec.json", "manifest.json"])
+def test_one_flipped_byte_anywhere_in_a_fit(running, file):
+    path = fit_folder(running) / file
+    content = path.read_bytes()
+    for offset in np.random.default_rng(1).integers(0, len(content), 30):
+        path.write_bytes(content[:offset] + bytes([content[offset] ^ 1]) + content[offset + 1 :])
+        with pytest.raises(StorageError):
+            running.verify()
+        with pytest.raises(StorageError):
+            running.published  # noqa: B018
+    path.write_bytes(content)
+    running.verify()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_posterior(running, share):
+    path = fit_folder(running) / "posterior.nc"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(StorageError, match=r"posterior.nc: checksum differs.*Fix: .*labelvalue refit"):
+        running.published  # noqa: B018
+
+
+def test_a_file_added_to_a_fit_and_a_link_in_it(running):
+    folder = fit_folder(running)
+    (folder / "payload.pkl").write_bytes(b"\x80\x04.")
+    with pytest.raises(StorageError, match="payload.pkl: is not in the manifest"):
+        running.verify()
+    (folder / "payload.pkl").unlink()
+    outside = running.folder.parent / "outside.nc"
+    shutil.move(folder / "posterior.nc", outside)
+    (folder / "posterior.nc").symlink_to(outside)
+    with pytest.raises(StorageError, match="posterior.nc"):
+        running.verify()
+
+
+def test_a_fit_swapped_for_another_whole_one(running):
+    running.refit(progress=False)
+    old, new = (running.folder / "fits" / r.content["fit"] for r in running.ledger.records("fit"))
+    shutil.rmtree(old)
+    shutil.copytree(new, old)
+    with pytest.raises(StorageError, match="is not the folder that record 4 names"):
+        running.verify()
+
+
+@pytest.mark.parametrize("how", ["removed", "swapped"])
+def test_runs_removed_or_swapped(running, how):
+    one, other = (running.folder / "runs" / r.content["file"] for r in running.ledger.records("batch"))
+    one.unlink() if how == "removed" else shutil.copy(other, one)
+    for act in (running.verify, lambda: running.refit(progress=False)):
+        with pytest.raises(StorageError, match=rf"{one.name}: runs of batch 'a': the file"):
+            act()
+
+
+def test_records_cut_off_at_the_end_are_missed_only_without_a_head(running):
+    head = running.verify()
+    with sqlite3.connect(running.ledger.path) as connection:
+        connection.execute("DROP TRIGGER no_delete")
+        connection.execute("DELETE FROM records WHERE number = (SELECT max(number) FROM records)")
+    connection.close()
+    running.verify()
+    with pytest.raises(StorageError, match="cut off or written anew"):
+        running.verify(head=head)
+
+
+def test_a_pickle_is_data_nowhere(running, tmp_path):
+    path = tmp_path / "runs.parquet"
+    path.write_bytes(b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x8c\x06system\x93.")
+    with pytest.raises((InputError, StorageError)):
+        running.add(path)
+    assert kinds(running).count("batch") == 2
+
+
+# --- writers --------------------------------------------------------------------------------------
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from labelvalue.operate.lock import writing
+with writing(Path(sys.argv[1]), "refit"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(running):
+    """Another process that holds the lock."""
+    child = subprocess.Popen([sys.executable, "-c", HOLD, str(running.folder)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "held\n"
+    yield child
+    child.kill()
+    child.wait()
+    child.stdout.close()
+
+
+def test_the_second_writer_is_told_who_is_first(running, holder, capsys):
+    start = time.monotonic()
+    with pytest.raises(BusyError, match=f"refit by process {holder.pid} on .* since 20"):
+        running.refit(progress=False)
+    assert time.monotonic() - start < 2.0
+    assert cli.main(["refit", str(running.folder)]) == 4
+    assert "busy" in capsys.readouterr().err
+    assert len(running.history()) > 0, "readers need no lock"
+    running.verify()
+
+
+def test_a_dead_holder_keeps_nothing(running, holder):
+    holder.kill()
+    holder.wait()
+    assert running.refit(progress=False).new
+    failure = running.ledger.records("failure")[0].content
+    assert failure["why"].startswith("abandoned")
+    assert failure["holder"]["process"] == holder.pid
+
+
+def test_a_file_system_whose_locks_do_not_lock(running, monkeypatch):
+    class Sham:
+        def __init__(self, path, timeout):
+            pass
+
+        def acquire(self):
+            pass
+
+        release = acquire
+
+    monkeypatch.setattr(locks, "FileLock", Sham)
+    with pytest.raises(StorageError, match="does not lock files"):
+        running.refit(progress=False)
+    running.verify()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user, which root alone may"
+)
+def test_a_folder_of_another_user_can_be_read_and_not_written(running, second):
+    place = Path(tempfile.mkdtemp())
+    shutil.copytree(running.folder, place / "p")
+    for path in (place, *place.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    project = Project.open(place / "p")
+    os.seteuid(65534)
+    try:
+        project.verify()
+        with pytest.raises(StorageError, match="right to write"):
+            project.add(second, batch="c")
+    finally:
+        os.seteuid(0)
+        shutil.rmtree(place)
+
+
+# --- signals --------------------------------------------------------------------------------------
+
+ASLEEP = """
+import sys, time
+import labelvalue.model
+from labelvalue import cli
+def fit(runs, **settings):
+    print("sampling", flush=True)
+    time.sleep(60)
+labelvalue.model.fit = fit
+sys.exit(cli.main(["refit", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_refit_and_publishes_nothing(running, number):
+    before = running.published.runs.sizes[names.RUN]
+    child = subprocess.Popen([sys.executable, "-c", ASLEEP, str(running.folder)], stdout=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # fmt: skip
+    assert child.stdout.readline() == "sampling\n"
+    child.send_signal(number)
+    start = time.monotonic()
+    assert child.wait(timeout=30) == -number
+    assert time.monotonic() - start < 5.0
+    child.stdout.close()
+    running.verify()
+    assert running.published.runs.sizes[names.RUN] == before
+    assert running.refit(progress=False).new
+    assert [record.kind for record in running.ledger.records("failure")] == ["failure"]
+
+
+def test_an_interrupted_add_can_be_repeated(project, first, second, sampler, monkeypatch):
+    project.add(first, batch="a").refit(progress=False)
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("labelvalue.operate.scorecard.forecast_batch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        project.add(second, batch="b")
+    monkeypatch.undo()
+    assert kinds(project).count("batch") == 1
+    assert kinds(project.add(second, batch="b")).count("score") == 1
