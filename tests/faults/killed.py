@@ -1,7 +1,7 @@
 """Kill an action on a project at each of its write points in turn, and say what is left; a program of its own.
 
-``python -m tests.faults.killed FOLDER ACTION`` prints one JSON line a kill. The point before every sync, every rename and
-every record is a write point. Children are forked, so that what they would import is imported once.
+``python -m tests.faults.killed FOLDER ACTION`` prints one JSON line a kill. The point before every sync, every rename
+and every record is a write point. Children are forked, so that what they would import is imported once.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def killed(folder: Path, action: str, point: int) -> bool:
         die_at(point)
         try:
             ACTIONS[action](folder)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             print(f"child: {error!r}", file=sys.stderr)
             os._exit(1)
         os._exit(0)
