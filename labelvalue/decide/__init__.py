@@ -8,9 +8,9 @@ from labelvalue.decide.costs import Costs, Tier
 from labelvalue.decide.guardrails import Floor, Guardrails, Retrain, Rule, SliceLimit
 from labelvalue.decide.optimise import Certificate
 from labelvalue.decide.plan import Plan, Verdict
-from labelvalue.decide.quantities import Branch, Interval
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing, value_at_risk
 from labelvalue.decide.value import MixChange, Target, Value
+from labelvalue.quantities import Branch, Interval
 
 __all__ = [
     "Branch",

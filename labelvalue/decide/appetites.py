@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import Checks
+from labelvalue.checks import Checks
 from labelvalue.decide.risk import SAMPLE, conditional_value_at_risk
 
 

@@ -10,12 +10,12 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.case import Case
-from labelvalue.decide.draws import draws, slice_draws
 from labelvalue.decide.errors import SAMPLE, errors_of
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decide.value import Target, measured_by, time_left, volumes, worth
 from labelvalue.forecast.curves import flag_texts
+from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 

@@ -9,17 +9,17 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks, put
 from labelvalue.decide.appetites import Appetite, Mean, appetite
 from labelvalue.decide.case_text import as_text
-from labelvalue.decide.checks import Checks, put
 from labelvalue.decide.costs import Costs
-from labelvalue.decide.draws import without
 from labelvalue.decide.guardrails import Guardrails, SliceLimit
-from labelvalue.decide.quantities import Quantity, by_slice, of_slice
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import Value
+from labelvalue.forecast.draws import without
 from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
+from labelvalue.quantities import Quantity, by_slice, of_slice
 
 HOLDOUT = "holdout"
 """The suite that counts where a fit has several and the case names none."""

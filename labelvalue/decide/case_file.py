@@ -9,8 +9,8 @@ import tomllib
 from importlib.resources import files
 from pathlib import Path
 
+from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
-from labelvalue.decide.checks import Checks
 from labelvalue.problems import InputError, Problem
 
 EXAMPLE = "adult_case.toml"

@@ -10,8 +10,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide.case import Score
-from labelvalue.decide.checks import Checks
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing
 
 SAMPLE = (names.CHAIN, names.DRAW)

@@ -13,8 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
-from labelvalue.decide.checks import Checks
 from labelvalue.decide.guardrails import SliceLimit
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from labelvalue.decide.checks import Checks, put
-from labelvalue.decide.quantities import Quantity, by_slice, quantity
+from labelvalue.checks import Checks, put
+from labelvalue.quantities import Quantity, by_slice, quantity
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from labelvalue.decide.checks import Checks, put
+from labelvalue.checks import Checks, put
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import Checks
+from labelvalue.checks import Checks
 from labelvalue.problems import did_you_mean
 
 

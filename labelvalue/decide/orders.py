@@ -8,8 +8,8 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
-from labelvalue.decide.checks import Checks
 from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
 

@@ -6,7 +6,7 @@ import arviz_stats as azs
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import Checks
+from labelvalue.checks import Checks
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import Checks
+from labelvalue.checks import Checks
 
 SAMPLE = (names.CHAIN, names.DRAW)
 STRESS, BASE, BEST = "stress", "base", "best"

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from labelvalue.decide.costs import Costs
-from labelvalue.decide.draws import draws, slice_draws
-from labelvalue.decide.quantities import UNIT_INTERVAL
+from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.model import Fit
+from labelvalue.quantities import UNIT_INTERVAL
 
 PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
 

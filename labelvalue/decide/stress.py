@@ -8,12 +8,12 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide.benefit import outcomes_of
 from labelvalue.decide.case import Case
-from labelvalue.decide.checks import Checks
-from labelvalue.decide.draws import slice_draws
 from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.orders import plan_table
+from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left
 from labelvalue.problems import InputError, Problem

@@ -9,10 +9,10 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import Checks, put
-from labelvalue.decide.draws import draws, slice_draws
-from labelvalue.decide.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
+from labelvalue.checks import Checks, put
+from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.model import Fit
+from labelvalue.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
 
 POINT = 0.01
 """An error point, in the unit of the error."""

@@ -13,6 +13,8 @@ ORDER = [
     "names",
     "problems",
     "storage",
+    "checks",
+    "quantities",
     "observe",
     "model",
     "forecast",

@@ -21,7 +21,7 @@ ROOMS = sorted(p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.py"
 def public() -> dict[str, object]:
     """Every function and class that the package or one of its rooms offers by name."""
     found = {f"labelvalue.{name}": getattr(labelvalue, name) for name in labelvalue.__all__}
-    for name in [*ROOMS, "names", "problems", "storage", "testing"]:
+    for name in [*ROOMS, "names", "problems", "storage", "quantities", "testing"]:
         module = importlib.import_module(f"labelvalue.{name}")
         offered = getattr(module, "__all__", None) or [
             n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__

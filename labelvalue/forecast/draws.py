@@ -1,4 +1,4 @@
-"""Quantities of a case as draws: once a posterior draw, with the fit's seed."""
+"""Quantities as draws: once a posterior draw, with the fit's seed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.checks import is_number
-from labelvalue.decide.quantities import Interval, of_slice
+from labelvalue.checks import is_number
 from labelvalue.model import Fit
+from labelvalue.quantities import Interval, of_slice
 
 ENTROPY = 11
 """Keeps the draws of a case apart from all others that come from the fit's seed."""

@@ -1,4 +1,4 @@
-"""Numbers that a case knows exactly, within an interval, or as branches with probabilities."""
+"""Numbers that are known exactly, within an interval, or as branches with probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit, ndtri
 
-from labelvalue.decide.checks import Checks, is_number, put
+from labelvalue.checks import Checks, is_number, put
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
 TOLERANCE = 1e-9

@@ -1,4 +1,4 @@
-"""Checks of what a case says: every problem collected with the key's place, raised at once."""
+"""Checks of settings, such as those of a case: every problem collected with the key's place, raised at once."""
 
 from __future__ import annotations
 
