@@ -1,8 +1,8 @@
 """Simulation-based calibration as a picture: do ranks of the truth spread evenly, and do intervals cover?
 
-Draws worlds from the independent simulator of ``tests/statistics``, fits each with the product's model, and plots the ranks
-of the truth among posterior draws for every parameter. An even histogram is a calibrated posterior; a hump is one too wide, a
-bowl one too narrow, a slope a biased one.
+Draws worlds from the independent simulator of ``tests/statistics``, fits each with the product's model, and plots the
+ranks of the truth among posterior draws for every parameter. An even histogram is a calibrated posterior; a hump is one
+too wide, a bowl one too narrow, a slope a biased one.
 
 ``python -m benchmarks.calibration --simulations 300 --out calibration.png`` (about half a second a simulation).
 

@@ -153,7 +153,8 @@ def _settled(checks: Checks, key: str, interval: Interval | None, share: bool) -
     if interval is None:
         return None
     distribution = interval.distribution or ("logitnormal" if share else "lognormal")
-    if share and (distribution == "lognormal" or interval.quantile(1.0) > 1):
+    beyond = distribution == "lognormal" or (distribution == "uniform" and interval.quantile(1.0) > 1)
+    if share and beyond:
         checks.wrong(key, "a share reaches above 1", "give distribution = 'logitnormal' and ends below 1")
         return None
     return checks.section(key, Interval, dataclasses.asdict(interval) | {"distribution": distribution})

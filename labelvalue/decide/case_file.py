@@ -73,7 +73,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 
 
 def parse_case(text: str, *, file: str = "") -> Case:
-    """Return the case that TOML text describes.
+    r"""Return the case that TOML text describes.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def parse_case(text: str, *, file: str = "") -> Case:
 
     Examples
     --------
-    >>> parse_case("[costs]\\nprice_per_label = 1\\n[value]\\nper_error_point = 1").value.per_error_point
+    >>> parse_case("[costs]\nprice_per_label = 1\n[value]\nper_error_point = 1").value.per_error_point
     1
     """
     try:

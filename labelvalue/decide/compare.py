@@ -53,7 +53,7 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     >>> round(float(table["p_best"].sum()), 6)
     1.0
     """
-    _check_probability("ci_prob", ci_prob)
+    _check_probability(names.CI_PROB, ci_prob)
     net = outcomes[names.NET_BENEFIT]
     best = net.max(names.PLAN)
     first = net == best
@@ -109,13 +109,13 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     >>> compare_pairs(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}))["difference"].sum().item()
     0.0
     """
-    _check_probability("ci_prob", ci_prob)
-    net = outcomes[names.NET_BENEFIT].stack(sample=SAMPLE, create_index=False)
+    _check_probability(names.CI_PROB, ci_prob)
+    draws = outcomes[names.NET_BENEFIT].transpose(*SAMPLE, names.PLAN)
+    flat = {str(name): draws.sel({names.PLAN: name}).values.ravel() for name in draws[names.PLAN].values}
     rows = []
-    for plan, other in itertools.permutations(net[names.PLAN].values.tolist(), 2):
-        draws = outcomes[names.NET_BENEFIT]
+    for plan, other in itertools.permutations(flat, 2):
         gap = draws.sel({names.PLAN: plan}, drop=True) - draws.sel({names.PLAN: other}, drop=True)
-        ours, theirs = (np.sort(net.sel({names.PLAN: name}).values) for name in (plan, other))
+        ours, theirs = (np.sort(flat[name]) for name in (plan, other))
         rows.append(
             {
                 names.PLAN: plan,
@@ -148,8 +148,8 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a plan, the best score first: expected ``value`` and ``cost``, ``enb``, ``cvar`` of the loss against doing
-        nothing with its Monte Carlo error ``mcse``; ``score`` = enb − weight · cvar, ``rank`` (1 is best); and
+        One row a plan, the best score first: expected ``value`` and ``cost``, ``enb``, ``cvar`` of the loss against
+        doing nothing with its Monte Carlo error ``mcse``; ``score`` = enb − weight · cvar, ``rank`` (1 is best); and
         ``efficient``, whether no other plan is at least as good in value, cost and risk and better in one of them.
 
     Examples

@@ -57,8 +57,8 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
         One row a plan and rule: ``plan``, ``rule``, ``slice`` (empty where all are meant), ``limit``; ``p_kept``, the
         probability that the plan keeps it, with Monte Carlo error ``mcse``, and ``required``; ``reached``, the level
         that the plan does keep with the required probability, and ``slack``, how far it lies on the right side of the
-        limit (negative: on the wrong one); ``kept``, whether ``p_kept`` is at least ``required``; ``reason``. The gain a
-        thousand labels is that of the error averaged over slices by volume, and no rule for plans without labels.
+        limit (negative: on the wrong one); ``kept``, whether ``p_kept`` is at least ``required``; ``reason``. The gain
+        a thousand labels is that of the error averaged over slices by volume, and no rule for plans without labels.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _rows(rule: _Rule) -> Iterator[dict[str, Any]]:
         own = amount.sel({names.PLAN: plan}, drop=True)
         kept = (own <= rule.sign * rule.limit).astype(float)
         sampled = set(SAMPLE) <= set(own.dims)
-        # The smallest level that holds with the required probability in the draws themselves, not one between two draws.
+        # The smallest level that holds with the required probability in the draws themselves, none between two draws.
         level = float(own.quantile(rule.required, method="higher"))
         yield {
             names.PLAN: plan,

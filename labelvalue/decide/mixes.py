@@ -22,8 +22,8 @@ def fairness(outcomes: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Dims chain, draw, plan, in the unit of the error: ``worst_error``, that of the worst slice; ``gap`` between it and
-        the best slice; ``disparity``, the mean distance of slices from the mean of all.
+        Dims chain, draw, plan, in the unit of the error: ``worst_error``, that of the worst slice; ``gap`` between it
+        and the best slice; ``disparity``, the mean distance of slices from the mean of all.
 
     References
     ----------

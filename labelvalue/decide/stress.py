@@ -58,13 +58,14 @@ def stress_label_errors(
     --------
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_errors=0.1)
-    >>> enb = stress_label_errors(fake_fit(seed=1), case, {"west": {"west": 500}})["net_benefit"].mean(("chain", "draw"))
+    >>> drawn = stress_label_errors(fake_fit(seed=1), case, {"west": {"west": 500}})
+    >>> enb = drawn["net_benefit"].mean(("chain", "draw"))
     >>> bool(enb.sel(plan="west", stress="everywhere") < enb.sel(plan="west", stress="none"))
     True
     """
     checks = Checks()
     checks.share("probability", probability)
-    if fit.settings["upper"] != 1.0:
+    if float(fit.settings[names.UPPER]) != 1.0:
         checks.wrong(
             "label_errors", "wrong labels are modelled for error rates", "fit counts, or a metric within 0 and 1"
         )

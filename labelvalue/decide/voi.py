@@ -63,8 +63,8 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
     -------
     pandas.DataFrame
         One row an input, the most valuable first: ``input``, ``evppi`` ≥ 0, its Monte Carlo standard error ``mcse``,
-        ``share`` of the EVPI, and ``changes``, the probability that another plan than today's would be best. Attributes:
-        ``evpi``.
+        ``share`` of the EVPI, and ``changes``, the probability that another plan than today's would be best.
+        Attributes: ``evpi``.
 
     Raises
     ------

@@ -81,10 +81,10 @@ def _for_learner(
     own = gain.sel({names.SLICE: name, names.BUDGET: budget})
     chances = p_best(gain.sel({names.BUDGET: budget}))
     rivals: list[dict[str, Any]] = [
-        {names.SLICE: str(row[names.SLICE]), "p_best": chances[row[names.SLICE]], MEAN: float(row[MEAN])}
+        {names.SLICE: str(row[names.SLICE]), names.P_BEST: chances[row[names.SLICE]], MEAN: float(row[MEAN])}
         for _, row in rows.iloc[1:].iterrows()
     ]
-    rivals.sort(key=lambda r: (-r["p_best"], -r[MEAN]))
+    rivals.sort(key=lambda r: (-r[names.P_BEST], -r[MEAN]))
     runner = None
     if len(rows) > 1:
         other = gain.sel({names.SLICE: rows.iloc[1][names.SLICE], names.BUDGET: budget})
@@ -101,7 +101,7 @@ def _for_learner(
         **{key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE)},
         names.ERROR_NOW: float(now.mean()),
         "share_of_error": float((own / now).mean()),
-        "p_best": chances[name],
+        names.P_BEST: chances[name],
         "tie": len(rows) > 1 and chances[name] < TIE,
         "runner_up": runner,
         "rivals": rivals[:4],
@@ -122,7 +122,7 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
         names.BUDGET: budget,
         names.SLICE: str(best[names.SLICE]),
         **numbers,
-        "p_best": chance,
+        names.P_BEST: chance,
         names.FLAGS: far,
     }
 

@@ -265,14 +265,14 @@ def comparison(said: Mapping[str, Any]) -> list[Part]:
     if runner is None:
         return [("There is only one slice, so there is nothing to compare it with.", False)]
     best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
-    chance = f"P(best) {probability(said['p_best'])}"
+    chance = f"P(best) {probability(said[names.P_BEST])}"
     ahead = f"its gain is the larger of the two with probability {likely(runner['p_ahead'])}"
     if said["tie"]:
-        others = [r for r in said["rivals"] if r["p_best"] >= SHOWN][:3]
+        others = [r for r in said["rivals"] if r[names.P_BEST] >= SHOWN][:3]
         listed: list[Part] = []
         for i, rival in enumerate(others):
             listed += [(", " if i else "; P(best) of others: ", False), (rival[names.SLICE], True)]
-            listed.append((f" {rival['p_best']:.2f}", False))
+            listed.append((f" {rival[names.P_BEST]:.2f}", False))
         return [
             best,
             (f" has only {chance} and cannot be told apart from the runner-up ", False),

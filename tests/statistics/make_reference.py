@@ -1,6 +1,7 @@
-"""Long-run posterior means of the shipped Adult runs: ``python -m tests.statistics.make_reference``, after a model changed.
+"""Long-run posterior means of the shipped Adult runs, made anew after a model changed.
 
-Four chains of 5,000 draws; what a default fit must agree with, within Monte Carlo error. Written to ``reference.json``.
+``python -m tests.statistics.make_reference``: four chains of 5,000 draws; what a default fit must agree
+with, within Monte Carlo error. Written to ``reference.json``.
 """
 
 from __future__ import annotations
