@@ -12,6 +12,8 @@ from difflib import get_close_matches
 
 SHOWN = 20
 """Problems printed in full before the rest is counted."""
+SHORTEST = 4
+"""Letters from which on the beginning of a known word stands for it."""
 
 
 def quote(value: object, limit: int = 80) -> str:
@@ -59,7 +61,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     >>> did_you_mean("n_labels", ["labels", "slice"])
     "; did you mean 'labels'?"
     """
-    close = get_close_matches(word, list(known), n=1)
+    options = list(known)
+    close = get_close_matches(word, options, n=1)
+    if not close and len(word) >= SHORTEST:
+        close = [option for option in options if option.startswith(word)][:1]
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -102,7 +107,7 @@ class Problem:
         else:
             place = [] if self.line is None else [f"row {self.line}"]
         if self.column:
-            place.append(f"column {self.column!r}")
+            place.append(f"{'key' if self.file.endswith('.toml') else 'column'} {self.column!r}")
         if self.value is not None:
             place.append(f"value {quote(self.value)}")
         head = ", ".join(place)

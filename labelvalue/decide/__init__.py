@@ -4,12 +4,20 @@ from labelvalue.decide.allocation import allocate
 from labelvalue.decide.appetites import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes, slice_outcomes
 from labelvalue.decide.case import Case, Score
+from labelvalue.decide.case_file import example_case, read_case
+from labelvalue.decide.compare import compare_pairs, compare_plans, rank_stability, score_plans
+from labelvalue.decide.constraints import Reserve, check_guardrails, size_reserve
 from labelvalue.decide.costs import Costs, Tier
 from labelvalue.decide.guardrails import Floor, Guardrails, Retrain, Rule, SliceLimit
+from labelvalue.decide.marginal import marginal_benefit
+from labelvalue.decide.mixes import fairness, gain_under_mix
 from labelvalue.decide.optimise import Certificate
 from labelvalue.decide.plan import Plan, Verdict
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing, value_at_risk
+from labelvalue.decide.scenarios import scenario_sets
+from labelvalue.decide.stress import stress_label_errors
 from labelvalue.decide.value import MixChange, Target, Value
+from labelvalue.decide.voi import value_of_partial_information, value_of_perfect_information
 from labelvalue.quantities import Branch, Interval
 
 __all__ = [
@@ -26,6 +34,7 @@ __all__ = [
     "MixChange",
     "Plan",
     "Quantile",
+    "Reserve",
     "Retrain",
     "Rule",
     "Score",
@@ -35,9 +44,24 @@ __all__ = [
     "Value",
     "Verdict",
     "allocate",
+    "check_guardrails",
+    "compare_pairs",
+    "compare_plans",
     "conditional_value_at_risk",
+    "example_case",
+    "fairness",
+    "gain_under_mix",
     "loss_against_nothing",
+    "marginal_benefit",
     "plan_outcomes",
+    "rank_stability",
+    "read_case",
+    "scenario_sets",
+    "score_plans",
+    "size_reserve",
     "slice_outcomes",
+    "stress_label_errors",
     "value_at_risk",
+    "value_of_partial_information",
+    "value_of_perfect_information",
 ]

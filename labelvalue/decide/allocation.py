@@ -21,7 +21,7 @@ from labelvalue.decide.optimise import Certificate, best_purchase, shadow_prices
 from labelvalue.decide.plan import Plan, Verdict, standard_error
 from labelvalue.decide.promises import GAIN, promises_of, tightened
 from labelvalue.decide.relisting import adds_up, seen_from
-from labelvalue.decide.spending import batch_count
+from labelvalue.decide.spending import batch_count, notes_of
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
@@ -198,6 +198,7 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
         prices=pd.DataFrame(),
         promises=promises_of(fit, case, chosen.outcomes),
         verdict=Verdict("wait", ()),
+        notes=notes_of(fit, case.costs),
     )
     return dataclasses.replace(plan, verdict=first_verdict(plan))
 

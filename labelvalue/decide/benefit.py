@@ -10,11 +10,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE, errors_of
+from labelvalue.decide.errors import SAMPLE, chosen_curves, errors_of
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decide.value import Target, measured_by, time_left, volumes, worth
-from labelvalue.forecast.curves import flag_texts
+from labelvalue.forecast.curves import doublings_beyond, flag_texts
 from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
@@ -101,7 +101,8 @@ def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) 
     xarray.Dataset
         Dims chain, draw, plan: ``value``, ``cost``, ``days`` until the last label, ``net_benefit`` (its mean is the
         ENB); with dim slice as well: ``gain`` (drop in error from now; drift makes it negative where nothing is bought)
-        and ``error`` (then). ``labels`` by plan and slice. Positive is good, but for cost.
+        and ``error`` (then). ``labels`` by plan and slice; coordinate ``doublings``, how far that lies beyond the data.
+        Positive is good, but for cost.
 
     Raises
     ------
@@ -166,7 +167,16 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     outcomes = _finished(fit, case, made, (*SAMPLE, names.PLAN))
     by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*SAMPLE, names.PLAN, names.SLICE))
-    return outcomes.assign(by_slice.data_vars).assign({names.LABELS: labels})
+    outcomes = outcomes.assign(by_slice.data_vars).assign({names.LABELS: labels})
+    return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
+
+
+def _distance(fit: Fit, case: Case, labels: xr.DataArray) -> xr.DataArray:
+    """How far plans reach beyond the data of each slice, in doublings; dims plan, slice."""
+    position = chosen_curves(fit, case)[1]
+    far = doublings_beyond(position, position[names.LABELS_NOW] + labels)
+    other = [d for d in far.dims if d not in labels.dims]
+    return far.isel(dict.fromkeys(other, 0), drop=True).transpose(*labels.dims)
 
 
 def _target_values(

@@ -101,7 +101,7 @@ def parse_case(text: str, *, file: str = "") -> Case:
     except tomllib.TOMLDecodeError as error:
         raise InputError([_not_toml(str(error), file)]) from None
     checks = Checks()
-    case = checks.section("", Case, given)
+    case = checks.section("", Case, {"value": {}} | given)
     if case is None or checks.problems:
         raise InputError([dataclasses.replace(p, file=file) for p in checks.problems])
     return case

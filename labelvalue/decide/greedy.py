@@ -185,7 +185,7 @@ def combinations(menu: Menu) -> float:
     --------
     See :func:`brute_force`.
     """
-    return float(np.prod((menu.high - menu.low + 1).astype(float)))
+    return float(np.exp(min(np.log(menu.high - menu.low + 1.0).sum(), 700.0)))
 
 
 def brute_force(menu: Menu, aim: Aim) -> tuple[np.ndarray, float]:

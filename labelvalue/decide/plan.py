@@ -11,6 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.optimise import Certificate
+from labelvalue.forecast import VALIDATED_DOUBLINGS
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
@@ -60,6 +61,8 @@ class Plan:
         Guardrails that hold with a probability: ``promise``, ``probability`` asked for, ``reached``.
     verdict : Verdict
         What to do.
+    notes : tuple of str
+        What must be said beside the plan.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Plan:
     prices: pd.DataFrame
     promises: pd.DataFrame
     verdict: Verdict
+    notes: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -112,7 +116,7 @@ class Plan:
         -------
         pandas.DataFrame
             One row a slice: ``slice``, ``labels``, mean ``gain`` with ``low`` and ``high``, ``p_gain``, ``error``
-            after the plan. Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
+            after the plan, ``doublings`` beyond the data and ``flags``, ``beyond validated distance`` among them. Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
 
         Raises
         ------
@@ -133,8 +137,12 @@ class Plan:
             "high": tails[1],
             names.P_GAIN: (gain > 0).mean(SAMPLE).values,
             names.ERROR: own[names.ERROR].mean(SAMPLE).values,
+            names.DOUBLINGS: own[names.DOUBLINGS].values,
         }
         table = pd.DataFrame(columns)
+        far = np.where(table[names.DOUBLINGS] > VALIDATED_DOUBLINGS, names.BEYOND_VALIDATED, "")
+        flags = zip(own[names.FLAGS].values.astype(str), far, strict=True)
+        table[names.FLAGS] = ["; ".join(filter(None, both)) for both in flags]
         table.attrs = {names.CI_KIND: "eti", names.CI_PROB: ci_prob, names.UNIT: "error"}
         return table
 

@@ -10,7 +10,7 @@ import xarray as xr
 from labelvalue.decide.costs import Costs
 from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.model import Fit
-from labelvalue.quantities import UNIT_INTERVAL
+from labelvalue.quantities import UNIT_INTERVAL, of_slice
 
 PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
 
@@ -187,6 +187,34 @@ def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
     share = draws(fit, "costs.retraining_fails", costs.retraining_fails)
     luck = draws(fit, "costs.retraining_fails/luck", UNIT_INTERVAL)
     return (luck >= share).astype(float)
+
+
+def notes_of(fit: Fit, costs: Costs) -> tuple[str, ...]:
+    """Say what in the costs a reader may take for a slip: labels that cost nothing.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives the slices.
+    costs : Costs
+        Costs.
+
+    Returns
+    -------
+    tuple of str
+        Sentences.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> notes_of(fake_fit(seed=1), Costs(price_per_label={"default": 1.0, "west": 0}))
+    ('labels of west cost nothing, by the case',)
+    """
+    free = [name for name in map(str, fit.slices) if of_slice(costs.price_per_label, name)[1] == 0]
+    if not free:
+        return ()
+    whose = "" if len(free) == fit.slices.size else f" of {', '.join(free)}"
+    return (f"labels{whose} cost nothing, by the case",)
 
 
 def _delivery_days(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:

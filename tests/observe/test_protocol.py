@@ -84,14 +84,14 @@ def test_order_of_sizes_and_of_shares_means_nothing():
 @pytest.mark.parametrize(
     ("text", "pattern"),
     [
-        ("replicate = 3", r"p.toml, column 'replicate': unknown key; did you mean 'replicates'\?"),
-        ("replicates = 0", r"p.toml, column 'replicates', value 0: must be ≥ 1"),
+        ("replicate = 3", r"p.toml, key 'replicate': unknown key; did you mean 'replicates'\?"),
+        ("replicates = 0", r"p.toml, key 'replicates', value 0: must be ≥ 1"),
         ("replicates = ", "not TOML"),
         ('replicates = "3"', "replicates must be a whole number"),
         ('[[suites]]\nkind = "nose"', r"suite 0: unknown kind 'nose'; did you mean 'noise'\?"),
-        ('[[suites]]\nkind = "noise"\nshare = 0.1', "column 'share': unknown key"),
+        ('[[suites]]\nkind = "noise"\nshare = 0.1', "key 'share': unknown key"),
         ('[[suites]]\nkind = "noise"', "scale"),
-        ('[[suites]]\nkind = "noise"\nscale = -1', r"p.toml, column 'scale', value -1"),
+        ('[[suites]]\nkind = "noise"\nscale = -1', r"p.toml, key 'scale', value -1"),
         ('suites = "noise"', "suites must be tables"),
         ('strategies = "random"', "strategies must be a sequence"),
         ("strategies = [{ share = { no = 1.0 } }]", "share"),
