@@ -116,7 +116,8 @@ class Plan:
         -------
         pandas.DataFrame
             One row a slice: ``slice``, ``labels``, mean ``gain`` with ``low`` and ``high``, ``p_gain``, ``error``
-            after the plan, ``doublings`` beyond the data and ``flags``, ``beyond validated distance`` among them. Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
+            after the plan, ``doublings`` beyond the data and ``flags``, ``beyond validated distance`` among them.
+            Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
 
         Raises
         ------

@@ -26,9 +26,12 @@ def fit():
 
 def said_of(text: str, fit=None) -> list[str]:
     """What is wrong with a case file, one line a problem."""
+
+    def read():
+        parse_case(text, file="case.toml").check(fit)
+
     with pytest.raises(InputError) as raised:
-        case = parse_case(text, file="case.toml")
-        case.check(fit)
+        read()
     return [str(problem) for problem in raised.value.problems]
 
 
