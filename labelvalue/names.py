@@ -106,6 +106,15 @@ LABELS_NEEDED = "labels_needed"
 TARGET = "target"
 """Target error (a dim of ``labels_needed``)."""
 
+INTERVENTIONS = "interventions"
+"""JSON list of what is done beside buying labels, each with the origin of its effect (an attr)."""
+EQUIVALENT_LABELS = "equivalent_labels"
+"""Plain labels, beside those bought anyway, that bring the same gain as an intervention; infinite where none do."""
+BREAK_EVEN = "break_even"
+"""Money at which an intervention costs what its equivalent labels would (currency of the price)."""
+SYNTHETIC_WORTH = "synthetic_worth"
+"""Worth of one synthetic example in labels of the slice (unitless)."""
+
 # --- decisions ------------------------------------------------------------------------------------
 PLAN = "plan"
 """Extra labels per slice (a dim); every comparison has ``do nothing`` among its plans."""

@@ -1,23 +1,41 @@
 """From the posterior to gains: pure functions on draws."""
 
+from labelvalue.forecast.alternatives import ActiveLearning, EvaluationLabels, NewLearner, Pretraining, SyntheticData
 from labelvalue.forecast.backtesting import backtest
 from labelvalue.forecast.comparison import blend, compare_models
 from labelvalue.forecast.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.exchange import exchange_rate
 from labelvalue.forecast.gains import impact, predict_error, predict_gain, predict_observed_gain
+from labelvalue.forecast.intervention import Intervention
+from labelvalue.forecast.interventions import Consensus, Guideline, Relabel
 from labelvalue.forecast.needed import labels_needed
 from labelvalue.forecast.reweighting import importance_weights, reweight
 from labelvalue.forecast.sensitivity import prior_sensitivity
 from labelvalue.forecast.spread import gain_over_learners, gain_over_suites, portfolio_gain
 from labelvalue.forecast.strategies import strategy_efficiency
+from labelvalue.forecast.synthetic import synthetic_worth
 from labelvalue.forecast.total import predict_total_gain
 from labelvalue.forecast.trust import backtest_verdict, summarise_backtest
+from labelvalue.forecast.votes import consensus_error
+from labelvalue.forecast.with_interventions import predict_gain_with
 
 __all__ = [
+    "ActiveLearning",
+    "Consensus",
+    "EvaluationLabels",
+    "Guideline",
+    "Intervention",
+    "NewLearner",
+    "Pretraining",
+    "Relabel",
+    "SyntheticData",
     "VALIDATED_DOUBLINGS",
     "backtest",
     "backtest_verdict",
     "blend",
     "compare_models",
+    "consensus_error",
+    "exchange_rate",
     "gain_over_learners",
     "gain_over_suites",
     "impact",
@@ -26,10 +44,12 @@ __all__ = [
     "portfolio_gain",
     "predict_error",
     "predict_gain",
+    "predict_gain_with",
     "predict_observed_gain",
     "predict_total_gain",
     "prior_sensitivity",
     "reweight",
     "strategy_efficiency",
     "summarise_backtest",
+    "synthetic_worth",
 ]

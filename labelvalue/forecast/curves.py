@@ -53,7 +53,8 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     fit : Fit
         The fit it comes from: position, model, seed.
     labels, other : xarray.DataArray
-        Labels of the slice and of all other slices; dims slice (and learner, suite) and ``size``.
+        Labels of the slice and of all other slices; dims slice (and learner, suite) and ``size``; chain and draw
+        where they differ by draw.
 
     Returns
     -------
@@ -68,7 +69,7 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     >>> error_draws(fit.posterior, fit, now["labels_now"], now["other_labels_now"]).sizes["size"]
     1
     """
-    curve = [d for d in labels.dims if d != SIZE]
+    curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
     position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
     log_error = log_error_at(ratio, posterior, fit.model, walks_of(fit.settings))

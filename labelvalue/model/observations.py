@@ -101,7 +101,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     >>> observe(fake_runs(seed=1)).sizes["curve"]
     4
     """
-    cells = sum_runs(runs)
+    cells = sum_runs(without_synthetic(runs))
     reference = _reference(cells)
     cells = _place(cells, reference)
     shape = (len(reference), int(cells[KNOT].max()) + 1, int(cells[SLOT].max()) + 1)
@@ -135,6 +135,43 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         },
     )
     return _fill(observations).assign(rises=(CURVE, _rises(observations)))
+
+
+def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
+    """Return the runs that curves are fitted to: those without synthetic examples, which are no labels.
+
+    What the others tell is the worth of such an example (:func:`labelvalue.forecast.synthetic_worth`).
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same, or fewer runs.
+
+    Raises
+    ------
+    ValueError
+        If every run holds synthetic examples.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> without_synthetic(fake_runs(seed=1)).sizes["run"]
+    112
+    """
+    if names.SYNTHETIC_LABELS not in runs:
+        return runs
+    plain = (runs[names.SYNTHETIC_LABELS] == 0) & (runs[names.OTHER_SYNTHETIC_LABELS] == 0)
+    if not plain.any():
+        raise ValueError(
+            "every run holds synthetic examples, and curves are of real labels alone. "
+            "Fix: add runs without any, such as simulate_runs without synthetic"
+        )
+    return runs if plain.all() else runs.isel({names.RUN: np.flatnonzero(plain.values)})
 
 
 def _rises(observations: xr.Dataset) -> np.ndarray:

@@ -22,6 +22,7 @@ CI_KIND = "eti"
 """Equal-tailed: as much probability below the interval as above it."""
 
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
+OFTEN_INFINITE = (names.LABELS_NEEDED, names.EQUIVALENT_LABELS, names.BREAK_EVEN)
 SAMPLE = (names.CHAIN, names.DRAW)
 
 # A quantile between a finite and an infinite draw is infinite; this stands in while quantiles are computed.
@@ -200,7 +201,7 @@ def beyond(doublings: float) -> str:
 
 def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr.DataArray]:
     """Summaries of every cell, in the order of the columns."""
-    if draws.name == names.LABELS_NEEDED:
+    if draws.name in OFTEN_INFINITE:
         return _numbers_of_labels_needed(draws, ci_prob)
     finite = draws.where(np.isfinite(draws))
     interval = azs.eti(finite, prob=ci_prob)

@@ -1,0 +1,148 @@
+"""What an intervention is worth in plain labels: one currency for unlike purchases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.forecast.changes import Standing, changed_error
+from labelvalue.forecast.curves import SIZE, error_draws, in_blocks
+from labelvalue.forecast.draws import draws
+from labelvalue.forecast.gains import whole_numbers
+from labelvalue.forecast.intervention import Intervention
+from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.forecast.with_interventions import changes_by, checked, described, standing_at
+from labelvalue.model import Fit
+from labelvalue.quantities import Quantity, quantity
+
+PER_LABELS = 1_000
+"""Labels bought beside an intervention that brings nothing without any, where none are named."""
+FEWEST, MOST = -6, 10
+"""Doublings from now within which equivalent labels are looked for."""
+STEPS = 4
+"""Of them a doubling, before each draw's crossing is closed in on."""
+HALVINGS = 30
+
+
+def exchange_rate(
+    fit: Fit,
+    intervention: Intervention | Sequence[Intervention],
+    *,
+    labels: int | None = None,
+    noise: Any = None,
+    price: Quantity | None = None,
+) -> xr.Dataset:
+    """Draw how many plain labels an intervention is worth at today's position, slice by slice.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    intervention : Intervention or sequence of Intervention
+        One, or several together.
+    labels : int, optional
+        Labels bought beside it; by default 1,000 for what acts on the labels bought (votes, strategies), else none.
+    noise : quantity, mapping of str to quantity, or DataArray, optional
+        As for :func:`predict_gain_with`.
+    price : quantity, optional
+        Price of a plain label.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice (and learner, suite): ``equivalent_labels``, plain labels beside ``labels`` that bring
+        the same gain, negative where the intervention does harm, infinite where no number within ten doublings does;
+        with a price also ``break_even``, the money at which both cost the same. Attributes: ``labels``,
+        ``interventions``.
+
+    Raises
+    ------
+    InputError
+        As :func:`predict_gain_with`.
+    ValueError
+        If ``labels`` is not a whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import SyntheticData
+    >>> from labelvalue.testing import fake_fit
+    >>> rate = exchange_rate(fake_fit(seed=1), SyntheticData(1000, worth=0.25), price=0.1)
+    >>> rate["equivalent_labels"].median(("chain", "draw")).round().values.tolist()
+    [250.0, 250.0, 250.0, 250.0]
+    """
+    chosen = checked(fit, intervention)
+    beside = labels
+    if beside is None:
+        beside = PER_LABELS if any(one.acts_on_new for one in chosen) else 0
+    whole_numbers([beside], names.LABELS)
+    known, origin = noise_draws(fit, noise)
+    origins: list[str] = []
+
+    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
+        bought = xr.DataArray([float(beside)], dims=SIZE)
+        standing = standing_at(fit, posterior, position, bought, known, origin)
+        changes, origins[:] = changes_by(standing, chosen)
+        return _plain_labels(standing, changed_error(standing, changes)) - float(beside)
+
+    steps = (MOST - FEWEST) * STEPS
+    found = in_blocks(fit, 2 * steps, compute, names.EQUIVALENT_LABELS, SIZE, [0]).isel({SIZE: 0}, drop=True)
+    found.attrs |= {names.UNIT: names.LABELS, names.LABELS: int(beside)}
+    found.attrs |= {names.INTERVENTIONS: described(chosen, origins)}
+    made = xr.Dataset({names.EQUIVALENT_LABELS: found}, attrs=found.attrs)
+    if price is not None:
+        checks = Checks()
+        made[names.BREAK_EVEN] = found * draws(fit, "costs.price_per_label", _price(checks, price))
+        made[names.BREAK_EVEN].attrs = found.attrs | {names.UNIT: "money"}
+    return made
+
+
+def _price(checks: Checks, price: Any) -> Any:
+    given = quantity(checks, "price", price)
+    checks.finish()
+    return given
+
+
+def _plain_labels(standing: Standing, target: xr.DataArray) -> xr.DataArray:
+    """Plain labels, counted from now, at which each draw's curve first has the error that is asked for."""
+    position = standing.position
+    now = position[names.LABELS_NOW].clip(min=1.0)
+    grid = xr.DataArray(2.0 ** (np.arange(FEWEST * STEPS, MOST * STEPS + 1) / STEPS), dims=SIZE)
+    start = -FEWEST * STEPS
+
+    def error(labels: xr.DataArray) -> xr.DataArray:
+        other = position[names.OTHER_LABELS_NOW] + 0.0 * labels
+        return error_draws(standing.posterior, standing.fit, labels, other)
+
+    at: xr.DataArray = error(now * grid)
+    dims = at.dims
+    aim = target.transpose(*dims).values
+    low, high, found = _bracket(at.values, aim, start)
+    better = aim[..., 0] <= at.values[..., start]
+    sizes = (now * grid).transpose(*dims[2:]).values
+    sizes = np.broadcast_to(sizes, at.shape)
+    left, right = (np.take_along_axis(sizes, i[..., None], axis=-1) for i in (low, high))
+    one: Any = at.isel({SIZE: [0]})
+    for _ in range(HALVINGS):
+        middle = np.sqrt(left * right)
+        above = error(one.copy(data=middle)).transpose(*dims).values > aim
+        left, right = np.where(above, middle, left), np.where(above, right, middle)
+    size = np.where(found, right[..., 0], np.where(better, np.inf, 0.0))
+    labels = position[names.LABELS_NOW].transpose(*dims[2:-1]).values
+    return one.copy(data=(size - labels)[..., None])
+
+
+def _bracket(errors: np.ndarray, aim: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Neighbours on the grid between which each draw's error crosses the aim, the crossing nearest to now."""
+    upward = errors[..., start:] <= aim
+    downward = errors[..., start::-1] >= aim
+    better = upward[..., 0] | (aim[..., 0] < errors[..., start])
+    first_up, first_down = upward.argmax(axis=-1), downward.argmax(axis=-1)
+    high = np.where(better, start + first_up, np.maximum(start - first_down + 1, 1))
+    high = np.clip(high, 1, errors.shape[-1] - 1)
+    found = np.where(better, upward.any(axis=-1), downward.any(axis=-1))
+    return high - 1, high, found

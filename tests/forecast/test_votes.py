@@ -1,0 +1,68 @@
+"""Votes against enumeration of every way to vote."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from labelvalue.forecast import consensus_error
+from labelvalue.forecast.votes import worth_of_votes
+
+
+def enumerated(rates, classes, correlation):
+    """Every annotator's every answer, the majority's errors weighed by how likely the answers are."""
+    wrong = 0.0
+    for answers in itertools.product(range(classes), repeat=len(rates)):
+        chance = 1.0
+        for answer, rate in zip(answers, rates, strict=True):
+            chance *= 1 - rate if answer == 0 else rate / (classes - 1)
+        counts = [answers.count(k) for k in range(classes)]
+        winners = [k for k in range(classes) if counts[k] == max(counts)]
+        wrong += chance * (1 - (0 in winners) / len(winners))
+    together = sum(rates) / len(rates)  # all answer alike: as wrong as any one of them
+    return correlation * together + (1 - correlation) * wrong
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.3])
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("votes", [1, 2, 3, 4, 5])
+def test_consensus_is_what_enumeration_says(votes, classes, correlation):
+    alike = [0.23] * votes
+    assert consensus_error(0.23, votes, classes, correlation) == pytest.approx(enumerated(alike, classes, correlation))
+    unlike = [0.05 + 0.1 * i for i in range(votes)]
+    assert consensus_error(unlike, votes, classes, correlation) == pytest.approx(
+        enumerated(unlike, classes, correlation)
+    )
+
+
+def test_the_correlation_is_that_of_errors():
+    """All alike with probability c, else apart: the errors of any two then correlate by c."""
+    rate, correlation = 0.2, 0.35
+    both = correlation * rate + (1 - correlation) * rate**2
+    assert (both - rate**2) / (rate * (1 - rate)) == pytest.approx(correlation)
+    # With two votes of two classes, the majority errs where both do, and in half of the draws: exactly as one vote.
+    assert consensus_error(rate, 2, 2, correlation) == pytest.approx(rate)
+
+
+def test_votes_work_on_draws_and_with_many_classes():
+    rates = np.array([0.1, 0.3])
+    np.testing.assert_allclose(consensus_error(rates, 3), [consensus_error(0.1, 3), consensus_error(0.3, 3)])
+    errors = [consensus_error(0.3, votes, 50) for votes in (1, 3, 5, 7)]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_votes_are_worth_their_price_only_where_labels_are_bad():
+    assert worth_of_votes(0.05, 3) < 1.5
+    assert worth_of_votes(0.45, 3) == pytest.approx(2.25, abs=0.02)  # near chance: (3/2)² of the information
+    assert worth_of_votes(0.3, 3, correlation=1.0) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [((0.1, 0), "votes must be"), ((0.1, 3, 1), "classes must be"), (([0.1, 0.2], 3), "one a vote; got 2 for 3")],
+)
+def test_what_is_no_vote_is_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        consensus_error(*arguments)
