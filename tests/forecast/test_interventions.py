@@ -86,7 +86,7 @@ def test_votes_cleaning_and_guidelines_by_hand(fake_fit):
     count = (now + budget) * ((1 - 2 * mixed) / (1 - 2 * noise)) ** cost
     gain = predict_gain_with(fake_fit, done, [budget], noise=noise).sel(slice="east", budget=budget)
     for place in [(0, 0), (1, 7), (3, 100)]:
-        size = int(round(float(count[place])))
+        size = round(float(count[place]))
         curve = predict_error(fake_fit, [size]).sel(slice="east", labels=size)[place]
         assert float(gain[place]) == pytest.approx(float(slice_["error_now"][place] - curve), rel=1e-3, abs=1e-6)
     for order in (done[::-1], [done[1], done[0], done[2]]):
@@ -207,7 +207,7 @@ def test_equivalent_labels_bring_the_same_gain(fake_fit):
     worth = rate[names.EQUIVALENT_LABELS]
     with_them = predict_gain_with(fake_fit, done, [500], noise=0.2).sel(budget=500)
     for place in [(0, 0, 0), (2, 11, 1), (3, 249, 3)]:
-        labels = int(round(float(worth[place]))) + 500
+        labels = round(float(worth[place])) + 500
         plain = predict_gain(fake_fit, [labels]).sel(budget=labels)[place]
         assert float(plain) == pytest.approx(float(with_them[place]), rel=5e-3, abs=1e-6)
     np.testing.assert_allclose(rate[names.BREAK_EVEN], 0.2 * worth)
