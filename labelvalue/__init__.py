@@ -113,10 +113,14 @@ if TYPE_CHECKING:
         TimeSplit,
         WrongEvaluation,
         activeml_strategy,
+        add_annotations,
+        load_annotations,
+        read_annotations,
         read_protocol,
         read_runs,
         simulate_runs,
         what_is_missing,
+        write_annotations,
         write_runs,
     )
     from labelvalue.operate import Project
@@ -133,6 +137,10 @@ if TYPE_CHECKING:
 _ROOM = {
     "read_runs": "observe",
     "write_runs": "observe",
+    "read_annotations": "observe",
+    "load_annotations": "observe",
+    "write_annotations": "observe",
+    "add_annotations": "observe",
     "simulate_runs": "observe",
     "what_is_missing": "observe",
     "read_protocol": "observe",

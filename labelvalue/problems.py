@@ -86,6 +86,8 @@ class Problem:
         Column or key, empty when the whole line or file is meant.
     value : object
         The value found; ``None`` when no single value is meant.
+    item : int or None
+        Place in a list of records (from 1), for JSON; ``column`` is then a field of that record.
 
     Examples
     --------
@@ -100,19 +102,27 @@ class Problem:
     line: int | None = None
     column: str = ""
     value: object = None
+    item: int | None = None
 
     def __str__(self) -> str:
         if self.file:
             place = [self.file if self.line is None else f"{self.file}:{self.line}"]
         else:
             place = [] if self.line is None else [f"row {self.line}"]
+        if self.item is not None:
+            place.append(f"item {self.item}")
         if self.column:
-            place.append(f"{'key' if self.file.endswith('.toml') else 'column'} {self.column!r}")
+            place.append(f"{self._field()} {self.column!r}")
         if self.value is not None:
             place.append(f"value {quote(self.value)}")
         head = ", ".join(place)
         why = self.why if self.why.endswith("?") else f"{self.why}."
         return f"{head}: {why} Fix: {self.fix}." if head else f"{why} Fix: {self.fix}."
+
+    def _field(self) -> str:
+        if self.file.endswith(".toml"):
+            return "key"
+        return "field" if self.item is not None or self.file.endswith((".jsonl", ".xml")) else "column"
 
     def as_dict(self) -> Mapping[str, object]:
         """Return the problem with the keys that ``--json`` prints.

@@ -1,6 +1,8 @@
 """Where runs come from: the runs table, and simulation on the user's own data."""
 
 from labelvalue.observe.activeml import activeml_strategy
+from labelvalue.observe.annotation_tables import add_annotations, load_annotations, write_annotations
+from labelvalue.observe.annotations import read_annotations
 from labelvalue.observe.missing import what_is_missing
 from labelvalue.observe.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
 from labelvalue.observe.protocol import Protocol
@@ -21,9 +23,13 @@ __all__ = [
     "TimeSplit",
     "WrongEvaluation",
     "activeml_strategy",
+    "add_annotations",
+    "load_annotations",
+    "read_annotations",
     "read_protocol",
     "read_runs",
     "simulate_runs",
     "what_is_missing",
+    "write_annotations",
     "write_runs",
 ]

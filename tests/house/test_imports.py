@@ -24,6 +24,7 @@ ORDER = [
     "operate",
     "console",
     "project_commands",
+    "import_commands",
     "cli",
 ]
 GROUND = {"names", "problems"}

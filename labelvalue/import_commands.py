@@ -1,0 +1,159 @@
+"""The commands that import what other tools exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labelvalue import console, names
+from labelvalue.problems import InputError, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+importing = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Export, or several that may overlap.")]
+SlicePath = Annotated[str | None, typer.Option("--slice", help="Where the slice stands, such as data.meta.country.")]
+Out = Annotated[Path, typer.Option(help="Annotations table to write or add to: .parquet or .csv.")]
+Batch = Annotated[str | None, typer.Option(help="Batch they belong to; the file's digest by default.")]
+BatchDate = Annotated[str | None, typer.Option(help="Time of judgements whose export tells none.")]
+Keep = Annotated[bool, typer.Option("--keep-annotators", help="Keep names instead of salted hashes.")]
+Salt = Annotated[Path | None, typer.Option(help="File that holds the salt; made beside --out by default.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+
+
+def _command(format: str, tool: str) -> None:
+    def run(
+        files: Files,
+        out: Out,
+        slice_: SlicePath = None,
+        batch: Batch = None,
+        batch_date: BatchDate = None,
+        keep_annotators: Keep = False,
+        salt: Salt = None,
+        as_json: Json = False,
+    ) -> None:
+        _import(format, files, out, slice_, batch, batch_date, keep_annotators, salt, None, as_json)
+
+    importing.command(name=format, help=f"Import an export of {tool} into an annotations table.")(run)
+
+
+for _format, _tool in (
+    ("label-studio", "Label Studio (JSON)"),
+    ("argilla", "Argilla (records as JSON, flattened or nested)"),
+    ("doccano", "doccano (JSONL, or ZIP with a file for each member)"),
+    ("prodigy", "Prodigy (JSONL)"),
+    ("cvat", "CVAT (XML 1.1, its ZIP, or the event log as CSV)"),
+):
+    _command(_format, _tool)
+
+
+@importing.command(name="csv")
+def table(
+    files: Files,
+    out: Out,
+    slice_: SlicePath = None,
+    map_: Annotated[list[str] | None, typer.Option("--map", help="OURS=THEIRS, such as item=task_id.")] = None,
+    batch: Batch = None,
+    batch_date: BatchDate = None,
+    keep_annotators: Keep = False,
+    salt: Salt = None,
+    as_json: Json = False,
+) -> None:
+    """Import a table of judgements as CSV or Parquet into an annotations table."""
+    pairs = dict(_pair(text) for text in map_ or [])
+    _import("csv", files, out, slice_, batch, batch_date, keep_annotators, salt, pairs, as_json)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not equals or not ours or not theirs:
+        why = "not of the form OURS=THEIRS"
+        raise InputError([Problem(column="--map", value=text, why=why, fix="write item=task_id")])
+    return ours, theirs
+
+
+def _import(
+    format: str,
+    files: list[Path],
+    out: Path,
+    slice_: str | None,
+    batch: str | None,
+    batch_date: str | None,
+    keep_annotators: bool,
+    salt: Path | None,
+    columns: dict[str, str] | None,
+    as_json: bool,
+) -> None:
+    """Read exports and add them to the table at ``out``."""
+    from labelvalue.observe import add_annotations, load_annotations, read_annotations, write_annotations
+
+    console.check_writable(out)
+    old = load_annotations(out) if out.exists() else None
+    salt_file = salt or out.with_name(f".{out.stem}.salt")
+    new = read_annotations(
+        files,
+        format,
+        slice=slice_,
+        batch=batch,
+        batch_date=batch_date,
+        columns=columns,
+        keep_annotators=keep_annotators,
+        salt="" if keep_annotators else _salt(salt_file),
+    )
+    result: dict = {"annotations": str(out), "kept": len(new), "left_out": new.attrs["counts"]}
+    result |= {names.LABELS: new.attrs[names.LABELS], names.NOTES: new.attrs[names.NOTES]}
+    known = ""
+    if old is not None:
+        together, counts = add_annotations(old, new)
+        result |= counts
+        if not counts["added"] and not counts["replaced"]:
+            known = _batch_of(old, new)
+            result["already_imported_as"] = known
+        new = together
+    if not known:
+        write_annotations(new, out)
+    if as_json:
+        console.print_json(result)
+    else:
+        typer.echo("\n".join(_lines(result, known)))
+
+
+def _salt(path: Path) -> str:
+    """The salt in a file that only its owner may read; made where there is none."""
+    import os
+    import secrets
+
+    from labelvalue.storage import write_whole
+
+    if not path.exists():
+        write_whole(path, secrets.token_hex(32).encode())
+        os.chmod(path, 0o600)
+    return path.read_text().strip()
+
+
+def _batch_of(old: pd.DataFrame, new: pd.DataFrame) -> str:
+    """Batch under which the table holds the first of these judgements already."""
+    first = new.iloc[0]
+    key = [names.SOURCE, names.ITEM, names.SOURCE_ID]
+    return str(old.loc[(old[key] == first[key]).all(axis=1), names.BATCH].iloc[0])
+
+
+def _lines(result: dict, known: str) -> list[str]:
+    counts = ", ".join([f"{result['kept']} kept", *(f"{n} {reason}" for reason, n in result["left_out"].items())])
+    labels = ", ".join(f"{name} {count}" for name, count in result[names.LABELS].items())
+    lines = [counts, f"labels by slice: {labels}" if labels else "no labels of items: work recorded by job"]
+    lines += [f"note: {text}" for text in result[names.NOTES]]
+    if known:
+        return [*lines, f"already imported as batch {known}; nothing added", result["annotations"]]
+    if "added" in result:
+        lines.append(f"{result['added']} added, {result['replaced']} replaced, {result['unchanged']} unchanged")
+    return [*lines, result["annotations"]]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(importing, name="import", help="Import what annotation tools exported; no network.")

@@ -1,0 +1,1 @@
+"""Exports of annotation tools, each read as a stream and turned into judgements."""

@@ -1,0 +1,95 @@
+"""doccano's exports: one JSONL file, or a ZIP with one for each member of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from labelvalue.observe.exports.archives import SIGNATURE, open_members, safe_members
+from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
+from labelvalue.observe.exports.layouts import refuse
+from labelvalue.observe.exports.streams import json_lines, open_export
+
+EXPORT = "doccano export"
+SHARED = "all"
+"""Name of the file in which members' labels are merged."""
+
+
+def read(path: Path, into: Collector) -> None:
+    """Read an export.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSONL or ZIP file.
+    into : Collector
+        Takes the judgements.
+
+    Raises
+    ------
+    InputError
+        If it is of another layout, broken, or an unsafe archive.
+
+    Examples
+    --------
+    See :func:`labelvalue.read_annotations`.
+    """
+    with open_export(path) as stream:
+        zipped = stream.read(4) == SIGNATURE
+        if not zipped:
+            stream.seek(0)
+            into.note("labels of several members are merged: several labels of an item only hint at disagreement")
+            _lines(stream, path.name, "", path.name, into)
+    if not zipped:
+        return
+    members = safe_members(path)
+    for name, inside in open_members(path, [m for m in members if m.filename.endswith((".jsonl", ".json"))]):
+        stem = PurePosixPath(name).stem
+        _lines(inside, name, "" if stem == SHARED else stem, path.name, into)
+
+
+def _lines(stream: BinaryIO, file: str, member: str, source: str, into: Collector) -> None:
+    who = into.who(member)
+    for line, record in json_lines(stream, file):
+        if (
+            not isinstance(record, Mapping)
+            or not {"label", "entities", "cats"} & set(record)
+            or "_input_hash" in record
+        ):
+            refuse(file, EXPORT, record)
+        item = as_text(record.get("id")) or f"line {line}"
+        label, kind = _label(record)
+        if label is None:
+            into.leave_out("unlabelled")
+            continue
+        into.add(
+            item=item,
+            slice=into.slice_of(record, item, {"line": line}),
+            source_id=f"{item}/{who}" if who else item,
+            label=label,
+            kind=kind,
+            annotator=who,
+            source=source,
+        )
+
+
+def _label(record: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Label and kind of a record; ``None`` where this member did not label it."""
+    found: list[str] = []
+    spans = False
+    for key in ("label", "cats", "entities"):
+        given = record.get(key)
+        text = as_text(given)
+        if text:
+            found.append(text)
+        for one in given if isinstance(given, list) else []:
+            name = one[2] if isinstance(one, list) and len(one) > 2 else one
+            name = one.get("label") if isinstance(one, Mapping) else name
+            spans |= not isinstance(one, str)
+            if as_text(name) is None:
+                return "", OTHER
+            found.append(str(name))
+    if not found:
+        return None, OTHER
+    return joined(found), SPANS if spans else CHOICE

@@ -1,0 +1,136 @@
+"""Label Studio's JSON export: a list of tasks, each with its annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from labelvalue.observe.exports.judgements import CHOICE, OTHER, REGIONS, SPANS, TEXT, Collector, as_text, joined, utc
+from labelvalue.observe.exports.layouts import refuse
+from labelvalue.observe.exports.streams import json_records, open_export
+
+EXPORT = "Label Studio JSON export"
+REGION_TYPES = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels", "videorectangle")
+CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
+
+
+def read(path: Path, into: Collector) -> None:
+    """Read an export.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSON file.
+    into : Collector
+        Takes the judgements.
+
+    Raises
+    ------
+    InputError
+        If it is of another layout, or broken.
+
+    Examples
+    --------
+    See :func:`labelvalue.read_annotations`.
+    """
+    with open_export(path) as stream:
+        head = stream.read(1)
+        stream.seek(-1, 1)
+        if head not in b"[ \t\r\n":
+            refuse(path.name, EXPORT, dict.fromkeys(_csv_header(stream.readline())))
+        for place, task in json_records(stream, path.name):
+            if not isinstance(task, Mapping) or not isinstance(task.get("annotations"), list) or "data" not in task:
+                refuse(path.name, EXPORT, task)
+            _task(place, task, into)
+
+
+def _csv_header(line: bytes) -> list[str]:
+    return [name.strip(' "\r\n') for name in line.decode(errors="replace").split(",")]
+
+
+def _task(place: int, task: Mapping[str, Any], into: Collector) -> None:
+    item = as_text(task.get("id")) or f"record {place}"
+    source = as_text(task.get("project")) or ""
+    drafts = task.get("drafts")
+    if isinstance(drafts, list) and drafts:
+        into.leave_out("draft", len(drafts))
+    kept = 0
+    for number, annotation in enumerate(task["annotations"]):
+        kept += _annotation(place, number, annotation, task, item, source, into)
+    if not kept:
+        into.leave_out("items without judgement")
+
+
+def _annotation(
+    place: int, number: int, annotation: Any, task: Mapping[str, Any], item: str, source: str, into: Collector
+) -> bool:
+    field = f"annotations[{number}]"
+    if not isinstance(annotation, Mapping):
+        into.wrong("no annotation, but something else", "export again", item=place, field=field)
+        return False
+    if annotation.get("was_cancelled") is True:
+        into.leave_out("cancelled")
+        return False
+    label, kind = _label(annotation.get("result"))
+    if label is None:
+        into.leave_out("empty")
+        return False
+    if kind in (TEXT, OTHER):
+        into.note("free text and relations: count, time and annotator are used, agreement is not computed")
+    when = annotation.get("updated_at") or annotation.get("created_at")
+    time = None if when is None else utc(when)
+    if when is not None and time is None:
+        into.wrong(
+            "not a time", "write it as 2026-03-02T09:00:00Z", item=place, field=f"{field}.updated_at", value=when
+        )
+    who = annotation.get("completed_by")
+    if isinstance(who, Mapping):
+        who = who.get("id") or who.get("email")
+    own = as_text(annotation.get("id")) or f"{item}/{number}"
+    into.add(
+        item=item,
+        slice=into.slice_of(task, item, {"item": place}),
+        source_id=own,
+        label=label,
+        kind=kind,
+        annotator=into.who(who),
+        seconds=into.duration(annotation.get("lead_time")),
+        time=time,
+        reference=annotation.get("ground_truth") is True,
+        source=source,
+    )
+    return True
+
+
+def _label(result: Any) -> tuple[str | None, str]:
+    """Label and kind of an annotation's result; ``None`` where it holds nothing."""
+    parts = [part for part in result if isinstance(part, Mapping)] if isinstance(result, list) else []
+    if not parts:
+        return None, OTHER
+    labels: list[str] = []
+    kinds: set[str] = set()
+    for part in parts:
+        kind = str(part.get("type", ""))
+        value = part.get("value")
+        inside = value.get(kind) if isinstance(value, Mapping) else None
+        if kind == "textarea":
+            kinds.add(TEXT)
+        elif kind in CHOICE_TYPES:
+            kinds.add(CHOICE)
+            labels += _texts(inside)
+        elif kind == "labels" or kind.endswith("labels"):
+            kinds.add(REGIONS if kind in REGION_TYPES or kind != "labels" else SPANS)
+            labels += _texts(inside)
+        else:
+            kinds.add(OTHER)
+    kind = next(k for k in (REGIONS, SPANS, CHOICE, TEXT, OTHER) if k in kinds)
+    return joined(labels) if labels else "", kind
+
+
+def _texts(value: Any) -> list[str]:
+    """Labels as text: a list of texts, of paths in a taxonomy, or one text or number."""
+    if isinstance(value, list):
+        return [" / ".join(map(str, v)) if isinstance(v, list) else str(v) for v in value]
+    text = as_text(value)
+    return [] if text is None else [text]

@@ -1,0 +1,79 @@
+"""Which tool's export a record looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labelvalue.problems import InputError, Problem
+
+SIGNATURES: Mapping[str, frozenset[str]] = {
+    "Label Studio": frozenset({"id", "data", "annotations", "predictions", "project", "drafts"}),
+    "Label Studio (JSON_MIN or CSV)": frozenset({"annotation_id", "annotator", "lead_time", "updated_at"}),
+    "Argilla": frozenset({"id", "fields", "metadata", "responses", "suggestions", "vectors", "_server_id"}),
+    "doccano": frozenset({"id", "text", "label", "Comments"}),
+    "doccano (combined)": frozenset({"id", "text", "entities", "cats", "Comments"}),
+    "Prodigy": frozenset({"_input_hash", "_task_hash", "answer", "_session_id", "_view_id"}),
+    "CVAT event log": frozenset({"scope", "obj_name", "payload", "timestamp", "job_id", "user_id"}),
+}
+FLATTENED = (".responses", ".responses.users", ".responses.status", ".suggestion")
+KEYS_SHOWN = 12
+
+
+def closest_layout(keys: Iterable[str]) -> str:
+    """Return the name of the layout that keys fit best.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of a record.
+
+    Returns
+    -------
+    str
+        ``none`` where they fit nothing.
+
+    Examples
+    --------
+    >>> closest_layout(["id", "text", "topic.responses", "topic.responses.users"])
+    'Argilla'
+    """
+    found = set(keys)
+    if any(key.endswith(FLATTENED) for key in found):
+        return "Argilla"
+    scores = {name: len(found & keys) / len(keys) for name, keys in SIGNATURES.items()}
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] > 0.3 else "none"
+
+
+def refuse(file: str, expected: str, record: Any, fix: str = "name the tool that made the export") -> None:
+    """Refuse a record of another layout.
+
+    Parameters
+    ----------
+    file : str
+        File.
+    expected : str
+        Layout that was asked for.
+    record : object
+        What was found.
+    fix : str
+        The way out.
+
+    Raises
+    ------
+    InputError
+        Always, with the keys found and the closest layout.
+
+    Examples
+    --------
+    See :func:`labelvalue.read_annotations`.
+    """
+    keys = list(record) if isinstance(record, Mapping) else []
+    shown = ", ".join(keys[:KEYS_SHOWN]) + (" …" if len(keys) > KEYS_SHOWN else "") if keys else type(record).__name__
+    closest = closest_layout(keys)
+    if closest.startswith("Label Studio ("):
+        fix = "these exports lose what several annotators did: export as JSON"
+    article = "an" if expected[0] in "AEIOU" else "a"
+    why = f"not {article} {expected}; found keys {shown}; closest: {closest}"
+    raise InputError([Problem(file=file, why=why, fix=fix)])

@@ -1,0 +1,146 @@
+"""Prodigy's JSONL: one answer a line."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from labelvalue import names
+from labelvalue.observe.exports.judgements import CHOICE, GAPS, OTHER, SPANS, Collector, as_text, joined
+from labelvalue.observe.exports.layouts import refuse
+from labelvalue.observe.exports.streams import json_lines, open_export
+
+EXPORT = "Prodigy JSONL export"
+SHORTEST_GAP, LONGEST_GAP = 1, 300
+"""Seconds between two answers of one annotator that are taken for the time of the second."""
+A_START = re.compile(r"(.*-)?\d{4}-\d{2}-\d{2}[ _T]\d{2}[-:]\d{2}[-:]\d{2}")
+"""What stands for an annotator who was not named."""
+
+
+def read(path: Path, into: Collector) -> None:
+    """Read an export.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        JSONL file.
+    into : Collector
+        Takes the judgements.
+
+    Raises
+    ------
+    InputError
+        If it is of another layout, or broken.
+
+    Examples
+    --------
+    See :func:`labelvalue.read_annotations`.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    stamps: dict[str, list[tuple[float, int]]] = {}
+    with open_export(path) as stream:
+        for line, record in json_lines(stream, path.name):
+            if not isinstance(record, Mapping) or "_input_hash" not in record or "answer" not in record:
+                refuse(path.name, EXPORT, record)
+            _answer(line, record, path.name, seen, stamps, into)
+    _gaps(stamps, into)
+
+
+def _answer(
+    line: int,
+    record: Mapping[str, Any],
+    source: str,
+    seen: set[tuple[str, str, str]],
+    stamps: dict[str, list[tuple[float, int]]],
+    into: Collector,
+) -> None:
+    who = as_text(record.get("_annotator_id")) or as_text(record.get("_session_id")) or ""
+    session = as_text(record.get("_session_id")) or ""
+    task, stamp = as_text(record.get("_task_hash")) or f"line {line}", as_text(record.get("_timestamp"))
+    if stamp is not None and (task, who, stamp) in seen:
+        into.leave_out("duplicate")
+        return
+    seen.add((task, who, stamp or ""))
+    time = _time(line, stamp, into)
+    label, kind, left_out = _label(record)
+    place = -1
+    if left_out:
+        into.leave_out(left_out)
+    else:
+        anonymous = A_START.fullmatch(who) is not None
+        if anonymous:
+            into.note("annotators without a name: label noise between them is not estimated")
+        item = as_text(record.get("_input_hash")) or ""
+        place = len(into.rows)
+        into.add(
+            item=item,
+            slice=into.slice_of(record, item, {"line": line}),
+            source_id=f"{task}/{into.who(session or who)}" + (f"/{stamp}" if stamp else ""),
+            label=label,
+            kind=kind,
+            annotator="" if anonymous else into.who(who),
+            time=time,
+            source=source,
+            question=_question(record),
+        )
+    if stamp is not None and time is not None:
+        stamps.setdefault(who, []).append((float(stamp), place))
+
+
+def _time(line: int, stamp: str | None, into: Collector) -> datetime | None:
+    if stamp is None:
+        return None
+    try:
+        return datetime.fromtimestamp(int(float(stamp)), UTC)
+    except (ValueError, OverflowError, OSError):
+        into.wrong("not a time in Unix seconds", "export again", line=line, field="_timestamp", value=stamp)
+        return None
+
+
+def _question(record: Mapping[str, Any]) -> str:
+    """The label that a yes/no question is about; empty for other kinds."""
+    chosen = any(isinstance(record.get(key), list) for key in ("accept", "spans"))
+    return "" if chosen else as_text(record.get("label")) or ""
+
+
+def _label(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Label, kind, and why the answer is left out (empty where it is kept)."""
+    answer = as_text(record.get("answer")) or ""
+    if answer == "ignore":
+        return "", OTHER, "ignored"
+    if answer not in ("accept", "reject"):
+        return "", OTHER, f"answer {answer!r}"
+    choices, spans, label = record.get("accept"), record.get("spans"), as_text(record.get("label"))
+    if isinstance(choices, list):
+        if answer == "reject" or not choices:
+            return "", CHOICE, "rejected" if answer == "reject" else "empty"
+        return joined(map(str, choices)), CHOICE, ""
+    if isinstance(spans, list) and (label is None or spans):
+        if answer == "reject":
+            return "", SPANS, "rejected"
+        found = [str(s.get("label", "")) for s in spans if isinstance(s, Mapping)]
+        return joined(found) if found else "", SPANS, ""
+    if label is not None:
+        return label if answer == "accept" else f"not {label}", CHOICE, ""
+    return "", OTHER, "rejected" if answer == "reject" else ""
+
+
+def _gaps(stamps: Mapping[str, list[tuple[float, int]]], into: Collector) -> None:
+    """Seconds from the time that passed since the same annotator's answer before."""
+    for times in stamps.values():
+        times.sort(key=lambda one: one[0])
+        for (before, _), (now, place) in itertools.pairwise(times):
+            if place < 0:
+                continue
+            gap = now - before
+            if SHORTEST_GAP <= gap <= LONGEST_GAP:
+                into.rows[place] |= {names.SECONDS: gap, names.SECONDS_FROM: GAPS}
+            else:
+                into.leave_out(f"gaps outside {SHORTEST_GAP} to {LONGEST_GAP} s, labels kept")
+    if any(not math.isnan(row[names.SECONDS]) for row in into.rows):
+        into.note("seconds are derived from the gaps between an annotator's answers")
