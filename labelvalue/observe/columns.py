@@ -186,6 +186,9 @@ def _check_ranges(columns: Columns) -> None:
         if noise is not None and not 0 <= noise < 1:
             fix = "give the share of wrong labels, such as 0.05"
             columns.fault(row, names.LABEL_NOISE, "not a share, 0 ≤ share < 1", fix)
+    for row, diversity in enumerate(values.get(names.DIVERSITY, ())):
+        if diversity is not None and diversity <= 0:
+            columns.fault(row, names.DIVERSITY, "must be > 0", "give a ratio to random labels; 1 is as random")
     if {names.ERRORS, names.TRIALS} <= values.keys():
         pairs = zip(values[names.ERRORS], values[names.TRIALS], strict=True)
         for row, (errors, trials) in enumerate(pairs):

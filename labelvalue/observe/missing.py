@@ -15,6 +15,7 @@ ANSWERS = {
     names.REPLICATE: "how much training varies from run to run, apart from evaluation noise",
     names.MEASURED_AT: "whether the error drifts with time while labels stay the same",
     names.STRATEGY: "what a label chosen by a strategy is worth in labels chosen at random",
+    names.DIVERSITY: "whether varied labels are worth more than as many that are alike",
     names.LABEL_NOISE: "what better labels would bring, next to more labels",
     names.SUITE: "whether gains hold on later, shifted or perturbed data",
     names.LEARNER: "whether another learner makes more of the same labels",

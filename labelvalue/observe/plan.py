@@ -116,6 +116,7 @@ class Plan:
                             strategy=strategy,
                             wrong=wrong,
                             synthetic=ratio,
+                            share=share,
                         )
 
     def _loops(self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray) -> Iterator[Loop]:

@@ -1,37 +1,92 @@
-"""Progress of long work, on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work with the time that is left, on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Any
 
 EVERY = 5.0
 """Seconds between plain lines."""
 
 
-def track[T](items: Iterable[T], total: int, what: str, *, show: bool) -> Iterator[T]:
-    """Yield ``items`` and show how many of ``total`` are done."""
-    if not show:
-        yield from items
-    elif sys.stderr.isatty():
-        yield from _bar(items, total, what)
-    else:
-        yield from _lines(items, total, what)
+class Tracker:
+    """Shows how much of some work is done, and about how long the rest will take.
 
+    Parameters
+    ----------
+    total : int
+        Pieces of work.
+    work : float
+        Work in all of them together; time is taken to go with it.
+    what : str
+        What is done.
+    show : bool
+        Whether to show anything.
+    """
 
-def _bar[T](items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    from rich.console import Console
-    from rich.progress import track as bar
+    def __init__(self, total: int, work: float, what: str, *, show: bool):
+        self.total, self.work, self.what = total, work, what
+        self.show = show and total > 0
+        self.done, self.worked = 0, 0.0
+        self._bar: Any = None
+        self._task: Any = None
 
-    yield from bar(items, total=total, description=what, console=Console(stderr=True))
+    def __enter__(self) -> Tracker:
+        self._start = self._last = time.monotonic()
+        if self.show and sys.stderr.isatty():
+            self._begin_bar()
+        return self
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
-def _lines[T](items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    start = last = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
+    def advance(self, work: float) -> None:
+        """Count one more piece as done, and the work that was in it."""
+        self.done += 1
+        self.worked += work
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, left=self.left())
+        elif self.show:
+            self._line()
+
+    def left(self) -> str:
+        """Say how long the rest will take if it goes on like this; empty where nothing is left, or nothing done."""
+        if not 0 < self.worked < self.work:
+            return ""
+        seconds = (time.monotonic() - self._start) * (self.work / self.worked - 1.0)
+        return f"about {as_text(seconds)} left"
+
+    def _begin_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
+        self._bar = Progress(*columns, console=Console(stderr=True))
+        self._task = self._bar.add_task(self.what, total=self.total, left="")
+        self._bar.start()
+
+    def _line(self) -> None:
         now = time.monotonic()
-        if now - last >= EVERY or done == total:
-            print(f"{what}: {done} of {total}, {now - start:.0f} s", file=sys.stderr, flush=True)
-            last = now
+        if now - self._last < EVERY and self.done < self.total:
+            return
+        self._last = now
+        ahead = f", {self.left()}" if self.left() else ""
+        text = f"{self.what}: {self.done} of {self.total}, {as_text(now - self._start)}{ahead}"
+        print(text, file=sys.stderr, flush=True)
+
+
+def as_text(seconds: float) -> str:
+    """Return a duration as people say it: ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

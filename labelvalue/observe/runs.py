@@ -164,8 +164,10 @@ def _fill(columns: Columns) -> None:
     for name, column in COLUMNS.items():
         if column.default is None:
             continue
-        if name not in columns.values:
-            columns.values[name] = [column.default] * len(columns)
+        if name not in columns.values or (not column.added and all(v is None for v in columns.values[name])):
+            columns.values.pop(name, None)
+            if column.added:
+                columns.values[name] = [column.default] * len(columns)
         else:
             cells = columns.values[name]
             columns.values[name] = [column.default if v is None else v for v in cells]

@@ -10,7 +10,7 @@ import hashlib
 
 import numpy as np
 
-SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS = range(7)
+SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS, DIVERSITY = range(8)
 """Branches of the seed: what a random stream is used for."""
 
 DEFAULT_SIZES = 8

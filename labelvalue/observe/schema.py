@@ -25,11 +25,15 @@ NOT_A_TIME = int(np.iinfo(np.int64).min)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the runs table; ``default`` is ``None`` where a cell must be filled."""
+    """One column of the runs table; ``default`` is ``None`` where a cell must be filled.
+
+    The reader adds a column that a table lacks, with its default, unless ``added`` is false.
+    """
 
     name: str
     kind: Kind
     default: object = None
+    added: bool = True
 
 
 COLUMNS: dict[str, Column] = {
@@ -52,6 +56,7 @@ COLUMNS: dict[str, Column] = {
         Column(name=names.TRIALS, kind="count"),
         Column(name=names.VALUE, kind="number"),
         Column(name=names.STDERR, kind="number"),
+        Column(name=names.DIVERSITY, kind="number", default=float("nan"), added=False),
         Column(name=names.SECONDS, kind="number", default=float("nan")),
         Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
     )

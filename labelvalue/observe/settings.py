@@ -44,6 +44,17 @@ def choose_protocol(protocol: Protocol | None, given: Mapping[str, object], n_jo
     return base
 
 
+def check_minutes(minutes: object) -> None:
+    """Refuse a budget of minutes that is none."""
+    if minutes is None:
+        return
+    if not isinstance(minutes, int | float | np.number) or isinstance(minutes, bool):
+        raise TypeError(f"minutes must be a number, not {type(minutes).__name__}")
+    if not 0 < minutes < np.inf:
+        fix = "give minutes, or leave them out"
+        raise InputError([Problem(column="minutes", value=minutes, why="must be a finite number > 0", fix=fix)])
+
+
 def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
     """Return features, target and slices (text), of one length and without gaps."""
     X = X if hasattr(X, "shape") else np.asarray(X)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.observe.checkpoint import Checkpoint
+from labelvalue.observe.execution import Execution
 from labelvalue.observe.learners import check_learners
 from labelvalue.observe.perturbations import ClassMix
 from labelvalue.observe.protocol import Protocol
-from labelvalue.observe.settings import check_generator, choose_protocol
+from labelvalue.observe.settings import check_generator, check_minutes, choose_protocol
 from labelvalue.observe.simulation import prepare
 from labelvalue.observe.strategies import Strategy
 from labelvalue.observe.suites import Suite
@@ -43,8 +47,12 @@ def simulate_runs(
     generator: str | Synthesise | None = None,
     suites: Sequence[Suite] | None = None,
     metadata: pd.DataFrame | None = None,
+    diversity: bool | None = None,
     random_state: int | None = None,
     n_jobs: int = 1,
+    checkpoint: str | os.PathLike[str] | None = None,
+    minutes: float | None = None,
+    dask: str | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Train on random subsets of labelled data and return the runs.
@@ -112,11 +120,22 @@ def simulate_runs(
         ``WrongEvaluation``, ``ClassMix``.
     metadata : DataFrame, optional
         Columns that suites name and that are no features, such as times, (rows, …).
+    diversity : bool, optional
+        Whether to score how diverse the labels of each slice are (column ``diversity``): effective clusters of features
+        that they cover, over those of as many drawn at random. By default where there are several strategies.
     random_state : int, optional
         Seed ≥ 0 of everything; the same seed gives the same table, whatever ``n_jobs``, apart from
-        ``seconds`` and ``measured_at``. Without one a fresh seed is drawn and noted.
+        ``seconds`` and ``measured_at``. Without one that of the checkpoint is taken, or a fresh one is drawn and noted.
     n_jobs : int
-        Trainings run at once, as in joblib.
+        Trainings run at once, as in joblib, whose other backends serve too. Where a worker dies, what was under way is
+        repeated once, by itself; what kills its worker again is left out and listed in the notes.
+    checkpoint : path, optional
+        Folder in which every finished training is kept, made if need be. The same call goes on from there, however
+        the one before it ended.
+    minutes : float, optional
+        After how many minutes no further training is begun, > 0; what is done is returned.
+    dask : str, optional
+        Address of the scheduler of a Dask cluster to train on, such as ``tcp://host:8786`` (extra ``distributed``).
     progress : bool
         Show progress on stderr.
 
@@ -124,15 +143,19 @@ def simulate_runs(
     -------
     xarray.Dataset
         Dim ``run``, as ``read_runs`` returns it: one row per training, suite and slice; attribute ``protocol`` holds
-        what was done, as TOML. A training set with a single class is skipped and counted in the notes. Interrupted
-        from the keyboard, it returns the runs that are done, and says so in the notes.
+        what was done, as TOML. A training set with a single class is skipped and counted in the notes; trainings that
+        fail are listed there, and the others go on. Interrupted from the keyboard, it returns the runs that are done,
+        and says so in the notes.
 
     Raises
     ------
     InputError
-        With everything that is wrong with the data or the settings; a ``ValueError``.
+        With everything that is wrong with the data or the settings, or where the checkpoint is of another simulation;
+        a ``ValueError``.
     RuntimeError
-        If a training fails; it names the learner, replicate and size.
+        If every training fails, with the first failure; or if a strategy of one's own does not return rows to label.
+    StorageError
+        If the checkpoint cannot be written.
 
     Examples
     --------
@@ -178,5 +201,9 @@ def simulate_runs(
         "random_state": random_state,
     }
     settled = choose_protocol(protocol, given, n_jobs)
-    simulation = prepare(settled, learners, own, X, y, slices, evaluation, metadata, generator)
-    return simulation.run(n_jobs, progress)
+    check_minutes(minutes)
+    kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    seed = None if kept is None else kept.seed
+    simulation = prepare(settled, learners, own, X, y, slices, evaluation, metadata, generator, diversity, seed)
+    how = Execution(n_jobs=n_jobs, progress=progress, checkpoint=kept, minutes=minutes, dask=dask)
+    return simulation.run(how)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from labelvalue import names
+from labelvalue.observe.checkpoint import Checkpoint, describe_learner, digest
+from labelvalue.observe.diversity import Clusters, find_clusters
 from labelvalue.observe.evaluation import EvaluationSet, make_evaluations, make_splits, rows_held
+from labelvalue.observe.execution import Call, Execution, choose_engine, is_over
 from labelvalue.observe.features import comparable
+from labelvalue.observe.gathering import Gathering
 from labelvalue.observe.label_errors import WrongLabels
 from labelvalue.observe.learners import take
 from labelvalue.observe.perturbations import ClassMix
 from labelvalue.observe.plan import Plan
-from labelvalue.observe.progress import track
+from labelvalue.observe.progress import Tracker
 from labelvalue.observe.protocol import Protocol
-from labelvalue.observe.runs import read_runs
 from labelvalue.observe.sampling import fresh_seed
-from labelvalue.observe.schema import KEY
-from labelvalue.observe.scores import COUNTED, Scorer
+from labelvalue.observe.scores import Scorer
 from labelvalue.observe.settings import (
     STRATEGIES,
     check_classes,
@@ -38,7 +39,7 @@ from labelvalue.observe.settings import (
 )
 from labelvalue.observe.strategies import QUERIES, Strategy
 from labelvalue.observe.synthetic import Synthesise, find_generator
-from labelvalue.observe.training import Bench, Loop, Outcome, Task, run_loop, train
+from labelvalue.observe.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
 from labelvalue.problems import InputError, Problem
 
 
@@ -52,8 +53,13 @@ def prepare(
     evaluation: Sequence[int] | np.ndarray | None,
     metadata: pd.DataFrame | None,
     generator: str | Synthesise | None,
+    diversity: bool | None = None,
+    seed: int | None = None,
 ) -> Simulation:
-    """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets."""
+    """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets.
+
+    ``seed`` takes the place of a fresh one where the protocol has none.
+    """
     X, y, texts = check_data(X, y, slices)
     y = np.asarray(y)
     if metadata is not None and len(metadata) != y.size:
@@ -66,7 +72,7 @@ def prepare(
         problems.append(Problem(column="evaluation", why="folds make their own", fix="leave it out"))
     if problems:
         raise InputError(problems)
-    entropy = fresh_seed() if protocol.random_state is None else protocol.random_state
+    entropy = next(s for s in (protocol.random_state, seed, fresh_seed()) if s is not None)
     held = rows_held(protocol.suites, X, metadata)
     reserved = np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
     splits = make_splits(texts, protocol, evaluation, reserved, entropy)
@@ -85,13 +91,17 @@ def prepare(
         splits=splits,
         entropy=entropy,
     )
+    distances = _measures_distances(protocol)
+    features = _as_numbers(X, distances, diversity, protocol)
     return Simulation(
         plan=plan,
         learners=learners,
         queries=QUERIES | dict(own),
         x=X,
         y=y,
-        features=comparable(X) if _measures_distances(protocol) else None,
+        features=features if distances else None,
+        clusters=None if features is None or not _compares(protocol, diversity) else _clusters(features, plan),
+        metadata=metadata,
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
         synthesise=find_generator(generator or protocol.generator, numeric_target=not scorer.classes.size),
@@ -101,6 +111,28 @@ def prepare(
 def _measures_distances(protocol: Protocol) -> bool:
     built_in = {name for name in STRATEGIES if name != "diversity"}
     return any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
+
+
+def _compares(protocol: Protocol, diversity: bool | None) -> bool:
+    """Whether diversity is to be scored: where several strategies may differ in it, unless the user says otherwise."""
+    return len(protocol.strategies) > 1 if diversity is None else diversity
+
+
+def _as_numbers(x: Any, distances: bool, diversity: bool | None, protocol: Protocol) -> Any:
+    """Return features as numbers where something asks for them; ``None`` where nobody insists and they are none."""
+    if not (distances or _compares(protocol, diversity)):
+        return None
+    try:
+        return comparable(x)
+    except (TypeError, ValueError):
+        if distances or diversity:
+            raise
+        return None
+
+
+def _clusters(features: Any, plan: Plan) -> Clusters:
+    pool = np.unique(np.concatenate([split.pool for split in plan.splits]))
+    return find_clusters(features, plan.slices, pool, plan.entropy)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,6 +151,10 @@ class Simulation:
         Features and target of all rows.
     features : array, optional
         Features as numbers, where a strategy asks for them.
+    clusters : Clusters, optional
+        What the diversity of labels is measured by, where it is.
+    metadata : DataFrame, optional
+        Columns that suites name.
     scorer : Scorer
         How predictions are measured.
     evaluations : sequence of sequence of EvaluationSet
@@ -133,60 +169,105 @@ class Simulation:
     x: Any
     y: np.ndarray
     features: Any
+    clusters: Clusters | None
+    metadata: pd.DataFrame | None
     scorer: Scorer
     evaluations: Sequence[Sequence[EvaluationSet]]
     synthesise: Synthesise
 
-    def run(self, n_jobs: int, progress: bool) -> xr.Dataset:
-        """Train everything and return the runs."""
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the simulation from others, for a checkpoint."""
+        ids = [e.ids for split in self.evaluations for e in split]
+        return {
+            "random_state": self.plan.protocol.random_state,
+            "protocol": self.plan.protocol.to_toml(),
+            "learners": {name: describe_learner(learner) for name, learner in self.learners.items()},
+            "data": digest(self.x, self.y, self.plan.slices, self.metadata),
+            "evaluation": hashlib.sha256(repr(ids).encode()).hexdigest(),
+        }
+
+    def run(self, how: Execution) -> xr.Dataset:
+        """Train everything that is not done yet and return the runs."""
         protocol = self.plan.protocol
         jobs = list(self.plan.jobs())
         total = self.plan.count(jobs)
-        rows: list[dict[str, object]] = []
-        skipped: Counter[str] = Counter()
+        gathering = Gathering(plan=self.plan, evaluations=self.evaluations, clusters=self.clusters)
         notes = [f"simulated with random_state {protocol.random_state}, jitter {protocol.jitter:g}"]
-        done = 0
+        until = None if how.minutes is None else time.time() + 60.0 * how.minutes
+        checkpoint = how.checkpoint
+        if checkpoint is not None:
+            checkpoint.claim(self.identity)
+        left = self._kept(jobs, checkpoint, gathering.outcomes)
+        if gathering.outcomes:
+            notes.append(f"{len(gathering.outcomes)} of {total} trainings taken from the checkpoint")
+        work = sum(sum(task.size for task in tasks) for _, tasks, _ in left)
         try:
-            for outcome in track(self._train(jobs, n_jobs), total, "training", show=progress):
-                done += 1
-                if outcome.skipped:
-                    skipped[f"trainings skipped: {outcome.skipped}"] += 1
-                else:
-                    rows += self._rows(outcome)
-                    undefined = sum(measure is None for measure in outcome.measures.values())
-                    skipped[f"measurements left out: {protocol.metric} not defined, or without noise"] += undefined
+            with Tracker(total - len(gathering.outcomes), work, "training", show=how.progress) as tracker:
+                make = functools.partial(self._call, left, until, None if how.dask else checkpoint)
+                for number, outcomes in choose_engine(make, len(left), until, how.n_jobs, how.dask):
+                    tasks = left[number][1]
+                    if outcomes is None:
+                        gathering.dead += tasks
+                        continue
+                    for outcome in outcomes:
+                        gathering.outcomes.append(outcome)
+                        if checkpoint is not None:
+                            checkpoint.keep(outcome)
+                        tracker.advance(outcome.task.size)
         except KeyboardInterrupt:
-            if not rows:
+            if not gathering.outcomes:
                 raise
-            notes.append(f"interrupted after {done} of {total} trainings")
-        if not rows:
-            reasons = ", ".join(sorted(why.removeprefix("trainings skipped: ") for why in skipped)) or "no size fits"
-            why = f"no training could be done: {reasons}"
-            raise InputError([Problem(why=why, fix="give larger sizes or other data")])
-        notes += [f"{count} {why}" for why, count in sorted(skipped.items()) if count]
-        notes += self._shortened(jobs)
-        return self._checked(rows, notes)
+            notes.append(f"interrupted after {len(gathering.outcomes)} of {total} trainings")
+        else:
+            lost = total - len(gathering.outcomes) - len(gathering.dead)
+            if lost and is_over(until):
+                notes.append(f"stopped after {how.minutes:g} minutes: {total - lost} of {total} trainings done")
+        return gathering.runs(notes, jobs, self.scorer.classes.size)
 
-    def _train(self, jobs: list[Task | Loop], n_jobs: int) -> Iterator[Outcome]:
-        """Yield the outcomes in the order of the jobs."""
-        from joblib import Parallel, delayed
+    def _kept(
+        self, jobs: list[Task | Loop], checkpoint: Checkpoint | None, outcomes: list[Outcome]
+    ) -> list[tuple[Task | Loop, list[Task], Outcome | None]]:
+        """Return the jobs that are left, each with its trainings and the last one of a loop that is done."""
+        left: list[tuple[Task | Loop, list[Task], Outcome | None]] = []
+        for job in jobs:
+            tasks = [job] if isinstance(job, Task) else [job.task(size) for size in job.sizes]
+            last: Outcome | None = None
+            while checkpoint is not None and tasks:
+                found = checkpoint.find(tasks[0])
+                if found is None:
+                    break
+                last, tasks = found, tasks[1:]
+                outcomes.append(found)
+            if tasks:
+                left.append((job, tasks, last))
+        return left
 
-        wrong_labels = functools.lru_cache(maxsize=1)(self.plan.wrong_labels)
+    def _call(
+        self,
+        left: list[tuple[Task | Loop, list[Task], Outcome | None]],
+        until: float | None,
+        checkpoint: Checkpoint | None,
+        number: int,
+    ) -> Call:
+        """Return what a job calls, with the rows it needs and no others."""
+        job, _, last = left[number]
+        bench = Bench(
+            scorer=self.scorer,
+            evaluations=self.evaluations[job.replicate],
+            synthesise=self.synthesise,
+            until=until,
+            keep=None if checkpoint is None else checkpoint.keep,
+        )
+        learner, drawn = self.learners[job.learner], self._wrong_labels(job.replicate)
+        if isinstance(job, Task):
+            slices = self.plan.slices[job.rows]
+            return _one, (job, learner, take(self.x, job.rows), self._given(job, drawn), slices, bench)
+        return run_loop, (job, self.queries[job.strategy], learner, self._pool(job, drawn), bench, last)
 
-        def calls() -> Iterator[Any]:
-            for job in jobs:
-                evaluations = self.evaluations[job.replicate]
-                bench = Bench(scorer=self.scorer, evaluations=evaluations, synthesise=self.synthesise)
-                learner, drawn = self.learners[job.learner], wrong_labels(job.replicate)
-                if isinstance(job, Task):
-                    slices = self.plan.slices[job.rows]
-                    yield delayed(_one)(job, learner, take(self.x, job.rows), self._given(job, drawn), slices, bench)
-                else:
-                    strategy = self.queries[job.strategy]
-                    yield delayed(run_loop)(job, strategy, learner, self._pool(job), self._said(job, drawn), bench)
-
-        for outcomes in Parallel(n_jobs=n_jobs, return_as="generator")(calls()):
-            yield from outcomes
+    @functools.cached_property
+    def _wrong_labels(self) -> Callable[[int], WrongLabels | None]:
+        return functools.lru_cache(maxsize=1)(self.plan.wrong_labels)
 
     def _given(self, task: Task, drawn: WrongLabels | None) -> np.ndarray:
         """Return the labels of a training set, wrong ones included."""
@@ -195,81 +276,14 @@ class Simulation:
             return right
         return np.where(task.wrong, self.scorer.classes[drawn.codes[task.rows]], right)
 
-    def _pool(self, loop: Loop) -> tuple[Any, np.ndarray, np.ndarray, Any]:
-        features = None if self.features is None else take(self.features, loop.pool)
-        return take(self.x, loop.pool), self.y[loop.pool], self.plan.slices[loop.pool], features
-
-    def _said(self, loop: Loop, drawn: WrongLabels | None) -> tuple[WrongLabels, np.ndarray] | None:
-        if drawn is None:
-            return None
-        here = WrongLabels(codes=drawn.codes[loop.pool], order=drawn.order[loop.pool])
-        return here, self.scorer.classes[here.codes]
-
-    def _rows(self, outcome: Outcome) -> list[dict[str, object]]:
-        """Return the rows of the runs table that one training gives, one per suite and slice."""
-        task = outcome.task
-        counts = Counter(self.plan.slices[task.rows].tolist())
-        ids = {e.suite: e.ids for e in self.evaluations[task.replicate]}
-        shared: dict[str, object] = {
-            names.LEARNER: task.learner,
-            names.STRATEGY: task.strategy,
-            names.REPLICATE: task.replicate,
-            names.PROTOCOL: self.plan.protocol.id,
-            names.SECONDS: outcome.seconds,
-            names.MEASURED_AT: outcome.measured_at,
-        }
-        if task.wrong is not None:
-            shared[names.LABEL_NOISE] = np.count_nonzero(task.wrong) / task.size
-        if self.plan.protocol.synthetic:
-            made = sum(outcome.synthetic.values())
-        return [
-            {
-                names.SLICE: name,
-                names.SUITE: suite,
-                names.LABELS: counts[name],
-                names.OTHER_LABELS: task.size - counts[name],
-                names.EVALUATION_SET: ids[suite][name],
-                **(_synthetic(outcome.synthetic, name, made) if self.plan.protocol.synthetic else {}),
-                **measure,
-                **shared,
-            }
-            for (suite, name), measure in outcome.measures.items()
-            if measure is not None
-        ]
-
-    def _shortened(self, jobs: list[Task | Loop]) -> list[str]:
-        """Return a note per mix of classes that the pool cannot serve at every size."""
-        wanted = set(self.plan.sizes)
-        notes = []
-        for mix in [s for s in self.plan.protocol.strategies if isinstance(s, ClassMix)]:
-            served = {job.size for job in jobs if isinstance(job, Task) and job.strategy == mix.name}
-            if wanted - served:
-                lost = ", ".join(map(str, sorted(wanted - served)))
-                notes.append(f"{mix.name}: too few rows of a class for sizes {lost}")
-        return notes
-
-    def _checked(self, rows: list[dict[str, object]], notes: list[str]) -> xr.Dataset:
-        """Pass the rows through the reader, as any other runs table."""
-        protocol = self.plan.protocol
-        frame = pd.DataFrame(rows)
-        if protocol.label_noise or protocol.synthetic:  # shares that come to the same count are one run
-            frame = frame.drop_duplicates([name for name in KEY if name in frame], ignore_index=True)
-        classes = self.scorer.classes.size
-        metric = None if protocol.metric in COUNTED[:1] else protocol.metric
-        runs = read_runs(frame, metric=metric, classes=classes if classes > 1 else None)
-        notes += json.loads(runs.attrs[names.NOTES])
-        runs.attrs |= {
-            names.SOURCE: "simulate_runs",
-            names.PROTOCOL: protocol.to_toml(),
-            names.NOTES: json.dumps(notes, ensure_ascii=False),
-        }
-        return runs
+    def _pool(self, loop: Loop, drawn: WrongLabels | None) -> Pool:
+        rows, wrong = loop.pool, None
+        if drawn is not None:
+            here = WrongLabels(codes=drawn.codes[rows], order=drawn.order[rows])
+            wrong = here, self.scorer.classes[here.codes]
+        features = None if self.features is None else take(self.features, rows)
+        return Pool(x=take(self.x, rows), y=self.y[rows], slices=self.plan.slices[rows], features=features, wrong=wrong)
 
 
 def _one(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> list[Outcome]:
     return [train(task, learner, x, y, slices, bench)]
-
-
-def _synthetic(made: Mapping[str, int], name: str, total: int) -> dict[str, int]:
-    own = made.get(name, 0)
-    return {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: total - own}

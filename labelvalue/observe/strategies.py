@@ -67,6 +67,10 @@ Strategy = Callable[[Query], np.ndarray]
 """From a query to ``count`` of its candidates."""
 
 
+class StrategyError(RuntimeError):
+    """A strategy that does not return what strategies must return."""
+
+
 def choose_checked(strategy: Strategy, query: Query, name: str) -> np.ndarray:
     """Return the rows that the strategy chooses; at random where there is no model to ask."""
     rng = np.random.default_rng(query.seed)
@@ -75,7 +79,7 @@ def choose_checked(strategy: Strategy, query: Query, name: str) -> np.ndarray:
     chosen = np.asarray(strategy(query))
     legal = chosen.shape == (query.count,) and np.unique(chosen).size == query.count
     if not legal or not np.isin(chosen, query.candidates).all():
-        raise RuntimeError(f"strategy {name!r} must return {query.count} different rows of query.candidates")
+        raise StrategyError(f"strategy {name!r} must return {query.count} different rows of query.candidates")
     return chosen
 
 

@@ -23,6 +23,7 @@ SAID = {
     names.LEARNER: ["big", "small"],
     names.SYNTHETIC_LABELS: [0, 5],
     names.BATCH: ["b1", "b1"],
+    names.DIVERSITY: [1.0, 1.2],
     names.SECONDS: [1.0, 2.0],
     names.PROTOCOL: ["v1", "v1"],
 }

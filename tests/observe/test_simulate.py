@@ -288,12 +288,26 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(data, capsys):
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert list(progress.track([1, 2], 2, "training", show=True)) == [1, 2]
+    with progress.Tracker(2, 30.0, "training", show=True) as tracker:
+        tracker.advance(10.0)
+        assert tracker.left().endswith("left")
+        tracker.advance(20.0)
     assert "training" in capsys.readouterr().err
 
 
+def test_the_time_left_goes_with_the_labels_left(monkeypatch, capsys):
+    clock = iter([0.0, 10.0, 10.0, 10.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    with progress.Tracker(2, 400.0, "training", show=True) as tracker:
+        tracker.advance(100.0)  # a quarter of the work in 10 s
+    assert capsys.readouterr().err == "training: 1 of 2, 10 s, about 30 s left\n"
+    assert [progress.as_text(s) for s in (40, 720, 12_600)] == ["40 s", "12 min", "3.5 h"]
+
+
 def test_progress_can_be_silent(capsys):
-    assert list(progress.track([1, 2], 2, "training", show=False)) == [1, 2]
+    with progress.Tracker(1, 1.0, "training", show=False) as tracker:
+        tracker.advance(1.0)
     assert capsys.readouterr().err == ""
 
 
