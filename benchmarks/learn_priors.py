@@ -174,6 +174,7 @@ MEANING = {
     "efficiency_spread": "how much curves differ in that log worth",
     "efficiency_trend": "power of labels by which that worth changes away from the reference size",
     "noise_cost": "power of the information left in noisy labels by which effective labels shrink",
+    "diversity_power": "power of diversity by which effective labels grow",
     "training_mean": "log of the standard deviation of log error between training runs at the reference size",
     "training_spread": "how much curves differ in that standard deviation (on its log)",
     "training_decay": "power of training-set size by which that variance shrinks",
@@ -191,6 +192,7 @@ ASSUMED = {
     "efficiency_spread": ("lognormal", -1.6, 0.5, "assumed: LCDB has no strategies"),
     "efficiency_trend": ("normal", 0.0, 0.1, "assumed: no change unless the runs show it"),
     "noise_cost": ("lognormal", 0.69, 0.3, "2 in theory (Natarajan et al. 2013); how far learners differ is assumed"),
+    "diversity_power": ("student", 0.0, 0.5, "assumed: none, or a little either way"),
 }
 
 

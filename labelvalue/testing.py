@@ -179,7 +179,7 @@ def fake_fit(
     model = get_model("power_law")
     truth = fake_truth(seed, slices=slices, learners=learners)
     posterior = _scattered(truth, observations, seed, chains, draws)
-    unused = (names.EFFICIENCY, names.NOISE_COST)
+    unused = (names.EFFICIENCY, names.NOISE_COST, names.DIVERSITY_POWER)
     for name, prior in model.priors.items():
         if name.startswith(unused):
             continue

@@ -55,7 +55,8 @@ def test_a_fake_fit_is_complete(learners):
     for name in (*promised, names.CURVE_ELASTICITY, names.FLOOR_SHARE, names.DISCREPANCY, names.TRAINING_SD):
         assert fit.posterior[name].dims == ("chain", "draw", *curve), name
         assert np.isfinite(fit.posterior[name]).all()
-    needed = {name for name in fit.model.priors if not name.startswith(("efficiency", "noise_cost"))}
+    unused = ("efficiency", "noise_cost", "diversity")
+    needed = {name for name in fit.model.priors if not name.startswith(unused)}
     assert needed <= set(fit.posterior.data_vars)
     assert (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]) == (2, 50)
     assert fit.slices.tolist() == ["a", "b", "c"]

@@ -2,6 +2,7 @@
 
 from labelvalue.forecast.alternatives import ActiveLearning, EvaluationLabels, NewLearner, Pretraining, SyntheticData
 from labelvalue.forecast.backtesting import backtest
+from labelvalue.forecast.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.comparison import blend, compare_models
 from labelvalue.forecast.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.exchange import exchange_rate
@@ -12,7 +13,7 @@ from labelvalue.forecast.needed import labels_needed
 from labelvalue.forecast.reweighting import importance_weights, reweight
 from labelvalue.forecast.sensitivity import prior_sensitivity
 from labelvalue.forecast.spread import gain_over_learners, gain_over_suites, portfolio_gain
-from labelvalue.forecast.strategies import strategy_efficiency
+from labelvalue.forecast.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.forecast.synthetic import synthetic_worth
 from labelvalue.forecast.total import predict_total_gain
 from labelvalue.forecast.trust import backtest_verdict, summarise_backtest
@@ -33,9 +34,12 @@ __all__ = [
     "backtest",
     "backtest_verdict",
     "blend",
+    "bootstrap_gain",
     "compare_models",
     "consensus_error",
+    "diversity_efficiency",
     "exchange_rate",
+    "gain_disagreement",
     "gain_over_learners",
     "gain_over_suites",
     "impact",

@@ -61,7 +61,7 @@ def frame_of(runs: xr.Dataset, by: str) -> pd.DataFrame:
         One row a run, indexed by its place in ``runs``: its columns, ``variance`` of its error from the sampling of
         its evaluation set, ``size`` (labels of the whole training set where slices grow together, else of the
         slice), ``bin`` (half doublings below the curve's largest), ``step`` and ``plain`` (whether it is of the kind
-        that is forecast: one strategy, no added label noise).
+        that is forecast: one strategy, no added label noise, no synthetic examples).
 
     Examples
     --------
@@ -70,7 +70,7 @@ def frame_of(runs: xr.Dataset, by: str) -> pd.DataFrame:
     [0.0, 1.0, 2.0]
     """
     columns = [*CURVE, names.LABELS, names.OTHER_LABELS, names.REPLICATE, names.EVALUATION_SET, names.ERROR]
-    columns += [names.BATCH, names.MEASURED_AT, names.STRATEGY, names.LABEL_NOISE]
+    columns += [names.BATCH, names.MEASURED_AT, names.STRATEGY, names.LABEL_NOISE, names.SYNTHETIC_LABELS]
     columns += [names.TRIALS] if names.ERRORS in runs else [names.ERROR_STDERR]
     frame = runs[columns].to_dataframe().reset_index(drop=True)
     if names.ERRORS in runs:
@@ -189,10 +189,11 @@ def origins(frame: pd.DataFrame, by: str, holdout: Sequence[int]) -> Iterator[Or
 
 
 def _plain(frame: pd.DataFrame) -> pd.Series:
-    """Whether a run is of the kind that is forecast: of one strategy, its labels no noisier than need be."""
+    """Whether a run is of the kind that is forecast: of one strategy, no noisier than need be, nothing synthetic."""
     strategies = sorted(set(frame[names.STRATEGY]), key=lambda name: (name != "random", name))
     noise = frame[names.LABEL_NOISE].fillna(0.0)
-    return (frame[names.STRATEGY] == strategies[0]) & (noise <= noise.min())
+    alone = frame[names.SYNTHETIC_LABELS] == 0
+    return (frame[names.STRATEGY] == strategies[0]) & (noise <= noise.min()) & alone
 
 
 def _by_size(future: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What labels that a strategy chose are worth against labels chosen at random."""
+"""What labels that a strategy chose, and diverse labels, are worth against labels chosen at random."""
 
 from __future__ import annotations
 
@@ -59,4 +59,61 @@ def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.Dat
     worth = worth.transpose(*dims).rename(names.EFFICIENCY)
     worth.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     worth.attrs = {names.UNIT: "random labels per label", "verdict": fit.diagnostics.verdict}
+    return worth
+
+
+MATTERS = 0.05
+"""Share of its worth by which a label must gain or lose for diversity to matter."""
+TYPICAL_RANGE = (0.05, 0.95)
+"""Quantiles of the diversity observed between which that is asked."""
+
+
+def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> xr.DataArray:
+    """Draw what a label is worth at some diversity, in labels as diverse as random ones.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of runs that differ in ``diversity``.
+    diversity : sequence of float, optional
+        Effective clusters covered, over those of labels at random, > 0; by default the range observed.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``efficiency``, dims chain, draw, diversity; 1 at diversity 1. Attribute ``p_matters`` is the probability that
+        labels at the 95 % quantile of the diversity observed are worth at least 5 % more, or less, than those at the
+        5 % quantile; the prior has its mode at no effect.
+
+    Raises
+    ------
+    ValueError
+        If the runs do not differ in diversity, or one asked for is not > 0.
+
+    References
+    ----------
+    Friedman and Dieng (2023), "The Vendi score", TMLR, for the measure of diversity.
+
+    Examples
+    --------
+    >>> diversity_efficiency(fit).attrs["p_matters"]  # doctest: +SKIP
+    """
+    if names.DIVERSITY_POWER not in fit.posterior:
+        raise ValueError(
+            "the runs do not differ in diversity. Fix: simulate_runs(..., strategies=('random', 'diversity')) scores it"
+        )
+    seen = fit.runs[names.DIVERSITY].dropna(names.RUN).values
+    low, high = np.quantile(seen, TYPICAL_RANGE)
+    asked = np.array([low, high] if diversity is None else list(diversity), dtype=float)
+    if not (asked.size and np.isfinite(asked).all() and (asked > 0).all()):
+        raise ValueError(f"diversity must be numbers > 0, got {diversity!r}. Fix: give such as [0.8, 1.2]")
+    power = fit.posterior[names.DIVERSITY_POWER]
+    at = xr.DataArray(asked, dims=names.DIVERSITY, coords={names.DIVERSITY: asked})
+    worth = np.exp(power * np.log(at)).transpose(names.CHAIN, names.DRAW, names.DIVERSITY).rename(names.EFFICIENCY)
+    matters = abs(power) * np.log(high / low) > np.log1p(MATTERS)
+    worth.attrs = {
+        names.UNIT: "random labels per label",
+        "p_matters": float(matters.mean()),
+        "verdict": fit.diagnostics.verdict,
+    }
     return worth

@@ -21,6 +21,28 @@ LEAST_VARIANCE = 1e-6
 """Least variance of a run's log error where the metric is given as a value: a tenth of a percent."""
 
 
+def diversity_varies(runs: xr.Dataset) -> bool:
+    """Whether the runs say how diverse their labels are, and differ in it.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table with dim ``run``.
+
+    Returns
+    -------
+    bool
+        False where the column is absent, empty or constant.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> diversity_varies(fake_runs(seed=1))
+    False
+    """
+    return names.DIVERSITY in runs and len(np.unique(runs[names.DIVERSITY].dropna(names.RUN).values)) > 1
+
+
 def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
     """Sum the runs of each cell; keep their scatter as a second statistic.
 
@@ -36,7 +58,8 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         ``sampling_variance`` and ``rounding`` (variances of the mean), ``set_weight`` (how often the part of the
         sampling noise that an evaluation set causes counts: 0 where the set spans sizes and belongs to the whole curve,
         1 where each run has a set of its own, m where m runs of one size share one), ``apart`` (share of runs on
-        sets of their own), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``.
+        sets of their own), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
+        runs differ in diversity, the mean ``log_diversity``.
 
     Examples
     --------
@@ -62,7 +85,11 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         moments = _count_moments(totals[names.ERRORS], totals[names.TRIALS], cells)
     else:
         moments = _value_moments(grouped, cells)
-    return cells.join(moments).join(_scatter(frame, moments["level"])).reset_index()
+    cells = cells.join(moments).join(_scatter(frame, moments["level"]))
+    if diversity_varies(runs):
+        frame[names.LOG_DIVERSITY] = np.log(runs[names.DIVERSITY].fillna(1.0).values)
+        cells = cells.join(frame.groupby(CELL_KEYS)[names.LOG_DIVERSITY].mean())
+    return cells.reset_index()
 
 
 def _sharing(frame: pd.DataFrame) -> pd.DataFrame:

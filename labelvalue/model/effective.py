@@ -1,7 +1,7 @@
 """Effective labels: what a training set amounts to in labels of the slice, chosen at random and rightly labelled.
 
-Labels of other slices count for their transfer, labels that a strategy chose for its efficiency, and wrong labels
-take away from all of them.
+Labels of other slices count for their transfer, labels that a strategy chose for its efficiency, diverse labels for
+more than labels that are alike; and wrong labels take away from all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, An
     priors : Priors
         Reads ``transfer_mean`` and ``transfer_spread`` where there are labels of other slices; ``efficiency_mean``,
         ``efficiency_spread`` and ``efficiency_trend`` where there are several strategies; ``noise_cost`` where labels
-        are noisy.
+        are noisy; and ``diversity_power``, unless it has none, where labels differ in diversity.
     observations : xarray.Dataset
         From :func:`labelvalue.model.observations.observe`.
     data : dict of str to tensor
@@ -55,6 +55,9 @@ def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, An
     if bool((observations[names.LABEL_NOISE] > 0).any()):
         cost = variable(names.NOISE_COST, priors[names.NOISE_COST])
         ratio = ratio + cost * pt.log(information_left(data[names.LABEL_NOISE], observations.attrs[names.CLASSES]))
+    if names.LOG_DIVERSITY in observations and names.DIVERSITY_POWER in priors:
+        power = variable(names.DIVERSITY_POWER, priors[names.DIVERSITY_POWER])
+        ratio = ratio + power * data[names.LOG_DIVERSITY]
     return ratio
 
 
@@ -193,4 +196,6 @@ def observed_ratio(parameters: xr.Dataset, observations: xr.Dataset) -> xr.DataA
     if names.NOISE_COST in parameters:
         left = information_left(observations[names.LABEL_NOISE], observations.attrs[names.CLASSES])
         ratio = ratio + parameters[names.NOISE_COST] * np.log(left)
+    if names.DIVERSITY_POWER in parameters:
+        ratio = ratio + parameters[names.DIVERSITY_POWER] * observations[names.LOG_DIVERSITY]
     return ratio

@@ -201,7 +201,8 @@ class Simulation:
         left = self._kept(jobs, checkpoint, gathering.outcomes)
         if gathering.outcomes:
             notes.append(f"{len(gathering.outcomes)} of {total} trainings taken from the checkpoint")
-        work = sum(sum(task.size for task in tasks) for _, tasks, _ in left)
+        fixed = sum(self.plan.sizes) / len(self.plan.sizes)  # a training's time goes half with its size
+        work = sum(task.size + fixed for _, tasks, _ in left for task in tasks)
         try:
             with Tracker(total - len(gathering.outcomes), work, "training", show=how.progress) as tracker:
                 make = functools.partial(self._call, left, until, None if how.dask else checkpoint)
@@ -214,7 +215,7 @@ class Simulation:
                         gathering.outcomes.append(outcome)
                         if checkpoint is not None:
                             checkpoint.keep(outcome)
-                        tracker.advance(outcome.task.size)
+                        tracker.advance(outcome.task.size + fixed)
         except KeyboardInterrupt:
             if not gathering.outcomes:
                 raise

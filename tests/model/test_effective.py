@@ -47,11 +47,11 @@ def test_effective_labels_are_straight_in_the_level(beside, level):
 
 def world():
     rows = [
-        (s, n, o, 20, 100, strategy, noise)
+        (s, n, o, 20, 100, strategy, noise, diversity)
         for s in "ab" for n, o in ((100, 50), (200, 400)) for strategy in ("random", "margin", "diversity")
-        for noise in (0.0, 0.2)
+        for noise, diversity in ((0.0, 1.0), (0.2, 1.0), (0.1, 0.8))
     ]  # fmt: skip
-    columns = ["slice", "labels", "other_labels", "errors", "trials", "strategy", "label_noise"]
+    columns = ["slice", "labels", "other_labels", "errors", "trials", "strategy", "label_noise", "diversity"]
     return observe(read_runs(pd.DataFrame(rows, columns=columns)), classes=4)
 
 
@@ -62,10 +62,10 @@ def test_the_model_and_its_draws_have_the_same_effective_labels():
     rng = np.random.default_rng(1)
     point = {v.name: rng.normal(0.1, 0.3, np.shape(x)) for v, x in
              ((v, model.initial_point()[v.name]) for v in model.value_vars)}  # fmt: skip
-    wanted = ["transfer", "efficiency", "efficiency_trend", "noise_cost"]
+    wanted = ["transfer", "efficiency", "efficiency_trend", "noise_cost", "diversity_power"]
     unnamed = model.replace_rvs_by_values([ratio, *(model[name] for name in wanted)])
     values = model.compile_fn(unnamed, inputs=model.value_vars, on_unused_input="ignore")(point)
-    dims = [("curve",), ("curve", "strategy"), ("strategy",), ()]
+    dims = [("curve",), ("curve", "strategy"), ("strategy",), (), ()]
     coords = {"strategy": observations.attrs["strategies"][1:]}
     draws = xr.Dataset({n: (d, v) for n, d, v in zip(wanted, dims, values[1:], strict=True)}, coords)
     cells = observations["used"].values > 0
@@ -81,15 +81,19 @@ def test_random_and_clean_labels_at_the_reference_are_the_reference():
             "efficiency": (("curve", "strategy"), [[2.0, 0.5]] * 2),
             "efficiency_trend": ("strategy", [0.0, 0.0]),
             "noise_cost": 2.0,
+            "diversity_power": 0.5,
         },
         {"strategy": observations.attrs["strategies"][1:]},
     )
     ratio = observed_ratio(draws, observations).transpose("curve", "knot", "slot")
     at = (observations["distance"] == 0) & (observations["used"] > 0)
-    plain = at & (observations["strategy_code"] == 0) & (observations["label_noise"] == 0)
+    random = at & (observations["strategy_code"] == 0)
+    plain = random & (observations["label_noise"] == 0)
     chosen = at & (observations["strategy_code"] == 1) & (observations["label_noise"] == 0)
-    noisy = at & (observations["strategy_code"] == 0) & (observations["label_noise"] == 0.2)
-    left = 1 - 0.2 * 4 / 3
-    for cells, expected in ((plain, 0.0), (chosen, np.log(2.0)), (noisy, 2 * np.log(left))):
+    noisy = random & (observations["label_noise"] == 0.2)
+    alike = random & (observations["label_noise"] == 0.1)
+    left, half = 1 - 0.2 * 4 / 3, 1 - 0.1 * 4 / 3
+    fewer = 2 * np.log(half) + 0.5 * np.log(0.8)
+    for cells, expected in ((plain, 0.0), (chosen, np.log(2.0)), (noisy, 2 * np.log(left)), (alike, fewer)):
         found = ratio.where(cells).values
         np.testing.assert_allclose(found[np.isfinite(found)], expected, atol=1e-12)

@@ -95,3 +95,31 @@ def test_it_does_not_pull_the_others_down(rising):
         assert table.loc[name, "p_positive"] > 0.99
         assert table.loc[name, "lower"] < truth < table.loc[name, "upper"]
         assert rising.diagnostics.flags[name] == ()
+
+
+DIVERSITY_POWER = 0.8
+
+
+@pytest.fixture(scope="module")
+def varied():
+    """Two slices, labels of differing diversity."""
+    rng = np.random.default_rng(7)
+    rows = []
+    for name, (error, elasticity) in BASE.items():
+        for size in SIZES:
+            for replicate in range(8):
+                diversity = np.exp(0.3 * rng.standard_normal())
+                effective = size * diversity**DIVERSITY_POWER / 4000
+                true = error * (0.3 + 0.7 * effective ** (-elasticity / 0.7))
+                one = min(true * np.exp(0.02 * rng.standard_normal()), 0.9)
+                rows.append((name, size, rng.binomial(4000, one), 4000, replicate, diversity))
+    columns = ["slice", "labels", "errors", "trials", "replicate", "diversity"]
+    return lv.fit(lv.read_runs(pd.DataFrame(rows, columns=columns)), random_seed=1, draws=600, tune=600, progress=False)
+
+
+def test_diverse_labels_get_their_worth(varied):
+    """M9: P(it matters) is reported."""
+    worth = lv.diversity_efficiency(varied, [0.5, 1.0, 2.0])
+    assert near(worth.sel(diversity=2.0), 2.0**DIVERSITY_POWER)
+    assert float(abs(worth.sel(diversity=1.0) - 1.0).max()) == 0.0
+    assert worth.attrs["p_matters"] > 0.95

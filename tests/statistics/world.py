@@ -176,7 +176,7 @@ class Bench:
         model = get_model("power_law")
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
         alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
-        alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost"))}  # for several strategies
+        alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost", "diversity"))}
         assert not alien, f"a new prior: give the simulator its part of {alien}"
         self._compiled = {}
 
