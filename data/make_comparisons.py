@@ -84,7 +84,7 @@ def flights() -> dict[str, Any]:
     rows = rows[rows["carrier"].isin(CARRIERS)].sample(FLIGHTS, random_state=0)
     day = pd.to_datetime(rows[["year", "month", "day"]])
     features = rows[["hour", "dep_delay", "carrier", "origin", "dest", "distance"]]
-    features = features.assign(weekday=day.dt.dayofweek)
+    features = features.assign(weekday=day.dt.day_of_week)
     features = features.astype(dict.fromkeys(["carrier", "origin", "dest"], "category"))
     learners = {
         "boosting": HistGradientBoostingClassifier(categorical_features="from_dtype", early_stopping=False),

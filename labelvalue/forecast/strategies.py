@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.stats import gaussian_kde
 
 from labelvalue import names
 from labelvalue.forecast.curves import flag_texts
 from labelvalue.forecast.gains import whole_numbers
-from labelvalue.model import Fit
+from labelvalue.model import Fit, Prior
+from labelvalue.model.density import log_density
 
 
 def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.DataArray:
@@ -62,28 +64,25 @@ def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.Dat
     return worth
 
 
-MATTERS = 0.05
-"""Share of its worth by which a label must gain or lose for diversity to matter."""
-TYPICAL_RANGE = (0.05, 0.95)
-"""Quantiles of the diversity observed between which that is asked."""
-
-
 def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> xr.DataArray:
     """Draw what a label is worth at some diversity, in labels as diverse as random ones.
+
+    Beforehand it is as likely as not that diversity matters at all; where it does, the prior of ``diversity_power``
+    holds. The share of draws in which it does not matter has an efficiency of exactly 1.
 
     Parameters
     ----------
     fit : Fit
         Fit of runs that differ in ``diversity``.
     diversity : sequence of float, optional
-        Effective clusters covered, over those of labels at random, > 0; by default the range observed.
+        Effective clusters covered, over those of labels at random, > 0; by default the range observed (its 5 % and 95 %
+        quantiles).
 
     Returns
     -------
     xarray.DataArray
-        ``efficiency``, dims chain, draw, diversity; 1 at diversity 1. Attribute ``p_matters`` is the probability that
-        labels at the 95 % quantile of the diversity observed are worth at least 5 % more, or less, than those at the
-        5 % quantile; the prior has its mode at no effect.
+        ``efficiency``, dims chain, draw, diversity; 1 at diversity 1. Attribute ``p_matters`` is the posterior
+        probability that diversity matters.
 
     Raises
     ------
@@ -92,7 +91,9 @@ def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> 
 
     References
     ----------
-    Friedman and Dieng (2023), "The Vendi score", TMLR, for the measure of diversity.
+    Friedman and Dieng (2023), "The Vendi score", TMLR, for the measure of diversity. Dickey (1971), "The weighted
+    likelihood ratio, linear hypotheses on normal location parameters", Annals of Mathematical Statistics 42, for the
+    probability: the posterior's density at no effect over the prior's.
 
     Examples
     --------
@@ -102,18 +103,31 @@ def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> 
         raise ValueError(
             "the runs do not differ in diversity. Fix: simulate_runs(..., strategies=('random', 'diversity')) scores it"
         )
-    seen = fit.runs[names.DIVERSITY].dropna(names.RUN).values
-    low, high = np.quantile(seen, TYPICAL_RANGE)
-    asked = np.array([low, high] if diversity is None else list(diversity), dtype=float)
+    if diversity is None:
+        diversity = np.quantile(fit.runs[names.DIVERSITY].dropna(names.RUN).values, TYPICAL_RANGE).tolist()
+    asked = np.array(list(diversity), dtype=float)
     if not (asked.size and np.isfinite(asked).all() and (asked > 0).all()):
         raise ValueError(f"diversity must be numbers > 0, got {diversity!r}. Fix: give such as [0.8, 1.2]")
-    power = fit.posterior[names.DIVERSITY_POWER]
-    at = xr.DataArray(asked, dims=names.DIVERSITY, coords={names.DIVERSITY: asked})
-    worth = np.exp(power * np.log(at)).transpose(names.CHAIN, names.DRAW, names.DIVERSITY).rename(names.EFFICIENCY)
-    matters = abs(power) * np.log(high / low) > np.log1p(MATTERS)
-    worth.attrs = {
-        names.UNIT: "random labels per label",
-        "p_matters": float(matters.mean()),
-        "verdict": fit.diagnostics.verdict,
-    }
-    return worth
+    power = fit.posterior[names.DIVERSITY_POWER].transpose(names.CHAIN, names.DRAW)
+    matters = _probability_of_some(power.values.ravel(), fit.model.priors[names.DIVERSITY_POWER])
+    rng = np.random.default_rng([fit.settings["random_seed"], 12])
+    power = power.where(rng.random(power.shape) < matters, 0.0)
+    worth = np.exp(power.values[..., None] * np.log(asked))
+    return xr.DataArray(
+        worth,
+        dims=(names.CHAIN, names.DRAW, names.DIVERSITY),
+        coords={**{d: power[d] for d in power.dims}, names.DIVERSITY: asked},
+        name=names.EFFICIENCY,
+        attrs={names.UNIT: "random labels per label", "p_matters": matters, "verdict": fit.diagnostics.verdict},
+    )
+
+
+TYPICAL_RANGE = (0.05, 0.95)
+
+
+def _probability_of_some(draws: np.ndarray, prior: Prior) -> float:
+    """Probability of an effect, at even odds beforehand; the posterior's density at none is that of smoothed draws."""
+    if np.ptp(draws) == 0:
+        return float(draws[0] != 0)
+    for_none = float(gaussian_kde(draws)(0.0)[0]) / float(np.exp(log_density(prior, np.array(0.0))))
+    return 1.0 / (1.0 + for_none)

@@ -13,7 +13,7 @@ from labelvalue.model.curves import HALF_LABEL
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]
 """What makes a curve."""
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
-"""What makes a cell."""
+"""What makes a cell; where runs differ in diversity, that too."""
 
 TREND_COUNTS = 50.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
@@ -59,7 +59,7 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         sampling noise that an evaluation set causes counts: 0 where the set spans sizes and belongs to the whole curve,
         1 where each run has a set of its own, m where m runs of one size share one), ``apart`` (share of runs on
         sets of their own), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
-        runs differ in diversity, the mean ``log_diversity``.
+        runs differ in diversity, ``log_diversity``.
 
     Examples
     --------
@@ -67,13 +67,16 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
     >>> int(sum_runs(fake_runs(seed=1))["runs"].sum()) == fake_runs(seed=1).sizes["run"]
     True
     """
-    counts = names.ERRORS in runs
-    wanted = [*CELL_KEYS, names.EVALUATION_SET, names.ERROR]
+    counts, keys = names.ERRORS in runs, list(CELL_KEYS)
+    wanted = [*keys, names.EVALUATION_SET, names.ERROR]
     wanted += [names.ERRORS, names.TRIALS] if counts else [names.ERROR_STDERR]
     frame = runs[wanted].to_dataframe().reset_index(drop=True)
     frame[names.LABEL_NOISE] = frame[names.LABEL_NOISE].fillna(0.0)
-    frame = frame.join(_sharing(frame))
-    grouped = frame.groupby(CELL_KEYS, sort=True)
+    if diversity_varies(runs):
+        keys.append(names.LOG_DIVERSITY)
+        frame[names.LOG_DIVERSITY] = np.log(runs[names.DIVERSITY].fillna(1.0).values)
+    frame = frame.join(_sharing(frame, keys))
+    grouped = frame.groupby(keys, sort=True)
     cells = grouped.agg(
         runs=(names.ERROR, "size"),
         mean=(names.ERROR, "mean"),
@@ -85,19 +88,15 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         moments = _count_moments(totals[names.ERRORS], totals[names.TRIALS], cells)
     else:
         moments = _value_moments(grouped, cells)
-    cells = cells.join(moments).join(_scatter(frame, moments["level"]))
-    if diversity_varies(runs):
-        frame[names.LOG_DIVERSITY] = np.log(runs[names.DIVERSITY].fillna(1.0).values)
-        cells = cells.join(frame.groupby(CELL_KEYS)[names.LOG_DIVERSITY].mean())
-    return cells.reset_index()
+    return cells.join(moments).join(_scatter(frame, moments["level"], keys)).reset_index()
 
 
-def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
+def _sharing(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     """Whether each run's evaluation set is its own, its size's, or the whole curve's."""
     sets = [*CURVE_KEYS, names.EVALUATION_SET]
     reused = (frame[names.EVALUATION_SET] != "") & (frame.groupby(sets)[names.ERROR].transform("size") > 1)
     spans = frame.groupby(sets)[names.LABELS].transform("nunique") > 1
-    together = frame.groupby([*CELL_KEYS, names.EVALUATION_SET])[names.ERROR].transform("size")
+    together = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("size")
     weight = np.where(reused, np.where(spans, 0.0, together), 1.0)
     return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float)}, index=frame.index)
 
@@ -155,14 +154,14 @@ def _trend(log_error: pd.Series, weight: pd.Series, cells: pd.DataFrame) -> pd.S
     return mean + slope * (x - middle)
 
 
-def _scatter(frame: pd.DataFrame, level: pd.Series) -> pd.DataFrame:
+def _scatter(frame: pd.DataFrame, level: pd.Series, keys: list[str]) -> pd.DataFrame:
     """Squared relative deviations of runs: those that share a set about the set's mean, others about the cell's."""
-    frame = frame.join(level, on=CELL_KEYS)
-    set_mean = frame.groupby([*CELL_KEYS, names.EVALUATION_SET])[names.ERROR].transform("mean")
-    cell_mean = frame.groupby(CELL_KEYS)[names.ERROR].transform("mean")
+    frame = frame.join(level, on=keys)
+    set_mean = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("mean")
+    cell_mean = frame.groupby(keys)[names.ERROR].transform("mean")
     centre = np.where(frame["apart"] > 0, cell_mean, set_mean)
     frame["scatter"] = ((frame[names.ERROR] - centre) / frame["level"]) ** 2
-    grouped = frame.groupby(CELL_KEYS)
+    grouped = frame.groupby(keys)
     size, sets = grouped.size(), grouped[names.EVALUATION_SET].nunique()
     freedom = np.where(grouped["apart"].min() > 0, size - 1, size - sets)
     return pd.DataFrame({"scatter": grouped["scatter"].sum(), "scatter_df": freedom})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
 from labelvalue import diversity_efficiency, names
 from labelvalue.model import get_model
@@ -14,7 +15,7 @@ from labelvalue.testing import fake_fit, fake_runs
 
 @pytest.fixture(scope="module")
 def plain():
-    return fake_fit(seed=1, draws=100)
+    return fake_fit(seed=1, draws=1000)
 
 
 def with_draws(plain, runs=None, **draws):
@@ -25,30 +26,48 @@ def with_draws(plain, runs=None, **draws):
     return type(plain)(tree=tree, model=plain.model, diagnostics=plain.diagnostics)
 
 
-def test_diversity_matters_where_its_power_is_sure_and_its_range_wide(plain):
+def varied(plain, power):
+    """A fit of runs that differ in diversity, with these draws of its power."""
     rng = np.random.default_rng(1)
-    size = plain.runs.sizes[names.RUN]
+    runs = plain.runs.assign({names.DIVERSITY: (names.RUN, np.exp(0.3 * rng.standard_normal(plain.runs.sizes["run"])))})
+    draws = xr.zeros_like(plain.posterior["churn"]) + power
+    return with_draws(plain, runs, diversity_power=draws)
 
-    def probability(power, spread):
-        runs = plain.runs.assign({names.DIVERSITY: (names.RUN, np.exp(spread * rng.standard_normal(size)))})
-        draws = xr.zeros_like(plain.posterior["churn"]) + power
-        return diversity_efficiency(with_draws(plain, runs, diversity_power=draws)).attrs["p_matters"]
 
-    assert probability(0.5, 0.3) == 1.0
-    assert probability(-0.5, 0.3) == 1.0
-    assert probability(0.5, 0.01) == 0.0
-    assert probability(0.0, 0.3) == 0.0
+def normal(plain, center, spread):
+    shape = plain.posterior["churn"].shape
+    draws = center + spread * np.random.default_rng(2).standard_normal(shape)
+    return varied(plain, plain.posterior["churn"].copy(data=draws))
+
+
+def test_diversity_matters_as_far_as_the_posterior_leaves_none_behind(plain):
+    """Even odds beforehand, and the ratio of densities at no effect (Dickey 1971)."""
+    prior = plain.model.priors[names.DIVERSITY_POWER]
+    assert prior.center == 0.0
+    at_none = stats.t.pdf(0.0, 4, scale=prior.spread)
+    for center, spread in ((0.0, 0.1), (0.2, 0.1), (0.3, 0.3)):
+        expected = 1 / (1 + stats.norm.pdf(0.0, center, spread) / at_none)
+        found = diversity_efficiency(normal(plain, center, spread)).attrs["p_matters"]
+        assert found == pytest.approx(expected, abs=0.06)
+    assert diversity_efficiency(normal(plain, 1.0, 0.1)).attrs["p_matters"] > 0.999
+    assert diversity_efficiency(normal(plain, 0.0, 0.01)).attrs["p_matters"] < 0.05
+
+
+def test_where_it_does_not_matter_the_efficiency_is_one(plain):
+    worth = diversity_efficiency(normal(plain, 0.0, 0.05), [2.0])
+    none = float((worth == 1.0).mean())
+    assert none == pytest.approx(1 - worth.attrs["p_matters"], abs=0.1)
+    sure = diversity_efficiency(varied(plain, 0.5), [0.5, 1.0, 2.0])
+    np.testing.assert_allclose(sure.isel(chain=0, draw=0), [2**-0.5, 1.0, 2**0.5])
+    assert diversity_efficiency(varied(plain, 0.5)).sizes[names.DIVERSITY] == 2
     with pytest.raises(ValueError, match="do not differ in diversity"):
         diversity_efficiency(plain)
 
 
 def test_diversity_asked_for_must_be_positive(plain):
-    runs = plain.runs.assign({names.DIVERSITY: (names.RUN, np.linspace(0.8, 1.2, plain.runs.sizes[names.RUN]))})
-    varied = with_draws(plain, runs, diversity_power=plain.posterior["churn"])
-    assert diversity_efficiency(varied, [1.0]).max() == 1.0
     for wrong in ([], [0.0], [-1.0], [np.nan]):
         with pytest.raises(ValueError, match="numbers > 0"):
-            diversity_efficiency(varied, wrong)
+            diversity_efficiency(varied(plain, 0.5), wrong)
 
 
 @pytest.mark.parametrize("value", [None, 1.0, np.nan])
