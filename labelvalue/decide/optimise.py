@@ -15,6 +15,12 @@ from labelvalue.decide.programme import TOLERANCE, WHOLE_VARIABLES, SolverError,
 
 FEW = 2000
 """Purchases up to which the certificate tries every one."""
+FEW_LABELS = 100
+"""Labels in all up to which whole ones are found by branching wherever rounding costs anything."""
+ROUNDING = 2e-4
+"""Share of the objective that rounding to whole labels may cost where there are more."""
+SECONDS = 5.0
+"""Time for branching over whole labels; then the best found so far stands, with its bound."""
 PER_LABELS = 1000
 """Labels that a shadow price is stated for."""
 
@@ -71,7 +77,7 @@ def best_purchase(menu: Menu, aim: Aim, shares: np.ndarray | None = None) -> tup
 
     Marginal greedy where net benefit is concave in labels and labels are the only limit; otherwise linear programming
     with cuts, with binary variables where segments would be filled out of order; and branching over whole labels where
-    rounding could cost anything and the problem is small.
+    rounding costs more than a trifle and the problem is small.
 
     Parameters
     ----------
@@ -141,9 +147,13 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
         refuse_gap(menu, str(error))
         raise
     bought = _whole(menu, aim, relaxed.bought)
-    short = relaxed.bound - menu.objective(bought, aim) > TOLERANCE * max(abs(relaxed.bound), 1e-12)
+    accepted = TOLERANCE if menu.max_labels <= FEW_LABELS else ROUNDING
+    short = relaxed.bound - menu.objective(bought, aim) > accepted * max(abs(relaxed.bound), 1e-12)
     if (short or not menu.allows(bought)) and menu.labels.size * len(menu.slices) <= WHOLE_VARIABLES:
-        exact = programme(menu, aim, whole=True)
+        try:
+            exact = programme(menu, aim, whole=True, seconds=SECONDS)
+        except SolverError:
+            return bought, "linear programme", relaxed.status, relaxed.bound
         return exact.bought.astype(int), "mixed-integer programme", exact.status, min(exact.bound, relaxed.bound)
     return bought, "linear programme", relaxed.status, relaxed.bound
 
