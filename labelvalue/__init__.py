@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         value_at_risk,
         value_of_partial_information,
         value_of_perfect_information,
+        value_of_sample_information,
     )
     from labelvalue.forecast import (
         ActiveLearning,
@@ -237,6 +238,7 @@ _ROOM = {
     "value_at_risk": "decide",
     "value_of_partial_information": "decide",
     "value_of_perfect_information": "decide",
+    "value_of_sample_information": "decide",
     "plot_curves": "report",
     "plot_gain": "report",
     "plot_impact": "report",

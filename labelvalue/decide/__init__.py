@@ -17,7 +17,11 @@ from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothi
 from labelvalue.decide.scenarios import scenario_sets
 from labelvalue.decide.stress import stress_label_errors
 from labelvalue.decide.value import MixChange, Target, Value
-from labelvalue.decide.voi import value_of_partial_information, value_of_perfect_information
+from labelvalue.decide.voi import (
+    value_of_partial_information,
+    value_of_perfect_information,
+    value_of_sample_information,
+)
 from labelvalue.quantities import Branch, Interval
 
 __all__ = [
@@ -64,4 +68,5 @@ __all__ = [
     "value_at_risk",
     "value_of_partial_information",
     "value_of_perfect_information",
+    "value_of_sample_information",
 ]

@@ -1,0 +1,209 @@
+"""Simulated worlds with known truth: how far a plan falls short of the oracle's, and whether promises come true.
+
+Worlds are drawn by the independent simulator of ``tests/statistics``; beyond the data each curve strays from its family
+by a path of its own, on which plans are then judged.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import cache
+
+import numpy as np
+
+import labelvalue as lv
+from tests.statistics import world as simulator
+
+MAX_LABELS = 24_000
+VALUE = 400.0
+"""Money of an error point."""
+LITTLE = 20.0
+"""Money of an error point where a guardrail is put to the test: so little that the guardrail must move the plan."""
+STEPS = (4_000, 1_000, 250, 50)
+PROMISED = 0.9
+BETTER = 0.94
+"""The error that a slice shall have with that probability, over what it has today by the mean of its draws."""
+DOUBLINGS = np.arange(0.0, 8.01, 0.25)
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+@cache
+def bench() -> simulator.Bench:
+    return simulator.Bench()
+
+
+class Truth:
+    """Net benefit and errors of any plan in one world."""
+
+    def __init__(self, world: simulator.World, seed: int):
+        rng = np.random.default_rng([seed, 77])
+        self.slices = simulator.SLICES
+        self.curves = world.curves
+        count = len(self.slices)
+        self.own = np.full(count, float(simulator.SIZES[-1]))
+        self.beside = self.own * np.mean(simulator.OTHER)
+        self.paths = np.stack([d * simulator.astray(DOUBLINGS, rng) for d in world.curves["discrepancy"]])
+        self.price = np.round(0.02 * np.exp(rng.normal(0.0, 0.6, count)), 4)
+        self.stakes = np.round(np.exp(rng.normal(0.0, 0.5, count)), 2)
+        self.case = {
+            "costs": {"price_per_label": dict(zip(self.slices, self.price.tolist(), strict=True)), "retraining": 50},
+            "value": {"per_error_point": VALUE, "stakes": dict(zip(self.slices, self.stakes.tolist(), strict=True))},
+        }
+
+    def errors(self, bought: np.ndarray) -> np.ndarray:
+        """True expected error of each slice."""
+        curves, found = self.curves, np.empty(bought.size)
+        for i in range(bought.size):
+            worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
+            now = simulator.effective(self.own[i], self.beside[i], worth)
+            then = simulator.effective(self.own[i] + bought[i], self.beside[i] + bought.sum() - bought[i], worth)
+            path = np.interp(max(np.log2(then / now), 0.0), DOUBLINGS, self.paths[i])
+            shape = simulator.relative_error(then / now, elasticity, floor)
+            found[i] = min(curves["error_reference"][i] * shape * np.exp(path), 1.0)
+        return found
+
+    def benefit(self, bought: np.ndarray) -> float:
+        """True net benefit."""
+        if bought.sum() == 0:
+            return 0.0
+        gain = self.errors(np.zeros_like(bought)) - self.errors(bought)
+        return float((gain * self.stakes).sum() * 100 * VALUE - (bought * self.price).sum() - 50)
+
+    def oracle(self, *starts: np.ndarray) -> np.ndarray:
+        """The best plan that steps and swaps of falling size find from several starts."""
+        count = len(self.slices)
+        every = [np.zeros(count), np.full(count, MAX_LABELS / count), *(s.astype(float) for s in starts)]
+        best = max((self._climbed(start, self.benefit) for start in every), key=self.benefit)
+        return best if self.benefit(best) > 0 else np.zeros(count)
+
+    def _climbed(self, start: np.ndarray, worth: Callable[[np.ndarray], float]) -> np.ndarray:
+        at, reached = start, worth(start)
+        moves = np.concatenate([np.eye(start.size), -np.eye(start.size)])
+        swaps = [a - b for a in np.eye(start.size) for b in np.eye(start.size) if (a != b).any()]
+        for step in STEPS:
+            moved = True
+            while moved:
+                moved = False
+                for move in [*moves, *swaps]:
+                    other = np.maximum(at + step * move, 0.0)
+                    if other.sum() <= MAX_LABELS and (value := worth(other)) > reached + 1e-9:
+                        at, reached, moved = other, value, True
+        return at
+
+
+def judge(seed: int) -> dict:
+    """One world: regret of several plans, and what was promised against what came true."""
+    started = time.perf_counter()
+    world = bench().simulate(seed)
+    truth = Truth(world, seed)
+    fit = bench().fit(world.runs, seed)
+    plan = lv.allocate(fit, lv.Case(**truth.case), max_labels=MAX_LABELS)
+    count = len(truth.slices)
+    ours = np.array([plan.labels[name] for name in truth.slices], dtype=float)
+    plans = {
+        "labelvalue": ours,
+        "equal split of all": np.full(count, MAX_LABELS / count),
+        "equal split of as many": np.full(count, ours.sum() / count),
+        "Slice-Tuner-like": least_squares_plan(world, truth),
+        "do nothing": np.zeros(count),
+    }
+    best = truth.oracle(ours, plans["Slice-Tuner-like"])
+    net = {name: truth.benefit(bought) for name, bought in plans.items()}
+    promised = float((plan.advantage() > 0).mean())
+    row = {"oracle": truth.benefit(best), "net": net, "expected": float(plan.advantage().mean())}
+    row["chances"] = [[promised, net["labelvalue"] > 0]] if ours.sum() else []
+    row["guardrail"] = guardrail(fit, truth)
+    return row | {"seconds": time.perf_counter() - started}
+
+
+def guardrail(fit: lv.Fit, truth: Truth) -> dict:
+    """A floor on the slice with the highest stakes: the probability that the plan reaches it, and whether it did."""
+    place = int(truth.stakes.argmax())
+    name = truth.slices[place]
+    limit = BETTER * float(fit.posterior["error_now"].sel(slice=name).mean())
+    floors = [{"slice": name, "error": limit, "probability": PROMISED}]
+    cheap = truth.case | {"value": truth.case["value"] | {"per_error_point": LITTLE}}
+    case = lv.Case(**cheap, guardrails={"floors": floors})
+    try:
+        plan = lv.allocate(fit, case, max_labels=MAX_LABELS)
+    except lv.InputError:
+        return {"feasible": False}
+    bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
+    reached = float(plan.promises["reached"].iloc[0])
+    free = lv.allocate(fit, lv.Case(**cheap), max_labels=MAX_LABELS).labels[name]
+    held = bool(truth.errors(bought)[place] <= limit)
+    return {"feasible": True, "promised": reached, "held": held, "binding": plan.labels[name] > free}
+
+
+def least_squares_plan(world: simulator.World, truth: Truth) -> np.ndarray:
+    """A power law for every slice alone by least squares, and the plan that is best if it were true."""
+    runs = world.runs.to_dataframe()
+    level, steepness = np.empty(len(truth.slices)), np.empty(len(truth.slices))
+    for i, name in enumerate(truth.slices):
+        own = runs[(runs["slice"] == name) & (runs["other_labels"] == 0)]
+        slope, start = np.polyfit(np.log(own["labels"].astype(float)), np.log(own["error"].astype(float)), 1)
+        level[i], steepness[i] = start, np.clip(-slope, 0.0, 1.5)
+
+    def worth(bought: np.ndarray) -> float:
+        gain = np.exp(level) * (truth.own**-steepness - (truth.own + bought) ** -steepness)
+        return float((gain * truth.stakes).sum() * 100 * VALUE - (bought * truth.price).sum())
+
+    best = truth._climbed(np.zeros(len(truth.slices)), worth)
+    return best if worth(best) > 50 else np.zeros(len(truth.slices))
+
+
+def run(seeds: Iterable[int], keep: Callable[[int, Callable[[], dict]], dict]) -> dict:
+    """Judge every world, and sum up."""
+    rows = []
+    for seed in seeds:
+        rows.append(keep(seed, lambda s=seed: judge(s)))
+        print(f"world {seed}: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
+    worth = [row for row in rows if row["oracle"] > 0]
+    regret = {name: [(r["oracle"] - r["net"][name]) / r["oracle"] for r in worth] for name in rows[0]["net"]}
+    rails = [row["guardrail"] for row in rows if row["guardrail"]["feasible"]]
+    binding = [one for one in rails if one["binding"]]
+    chances = np.array([pair for row in rows for pair in row["chances"]], dtype=float).reshape(-1, 2)
+    return {
+        "worlds": len(rows),
+        "with something to gain": len(worth),
+        "regret": {n: [float(x) for x in np.quantile(r, [0.5, 0.25, 0.75, 0.9])] for n, r in regret.items()},
+        "money": {n: float(np.mean([r["net"][n] for r in rows])) for n in rows[0]["net"]},
+        "oracle": float(np.mean([r["oracle"] for r in rows])),
+        "expected": float(np.mean([r["expected"] for r in rows])),
+        "guardrails": {
+            "feasible": len(rails),
+            "binding": len(binding),
+            **_held("all", rails),
+            **_held("binding", binding),
+        },
+        "positive": {"promised": float(chances[:, 0].mean()), "came": float(chances[:, 1].mean()), "of": len(chances)},
+    }
+
+
+def _held(which: str, rails: list[dict]) -> dict[str, list[float]]:
+    """Mean of what was promised, share that held, and the standard error of that share."""
+    if not rails:
+        return {}
+    held = np.array([one["held"] for one in rails], dtype=float)
+    share = float(held.mean())
+    promised = float(np.mean([one["promised"] for one in rails]))
+    return {f"{which}: promised, held, error": [promised, share, float(np.sqrt(share * (1 - share) / held.size))]}
+
+
+def table(found: dict) -> str:
+    """Markdown of all worlds."""
+    head = "| plan | regret: median | quarter | three quarters | nine tenths | mean net benefit |\n" + 6 * "|---" + "|"
+    lines = [f"**{found['worlds']} worlds**, {found['with something to gain']} with something to gain\n", head]
+    for name, (middle, low, high, far) in found["regret"].items():
+        shares = " | ".join(f"{100 * x:.1f} %" for x in (middle, low, high, far))
+        lines.append(f"| {name} | {shares} | {found['money'][name]:,.0f} |")
+    lines.append(f"| oracle | | | | | {found['oracle']:,.0f} |")
+    positive = found["positive"]
+    lines += [
+        f"\nExpected net benefit of our plans {found['expected']:,.0f}. "
+        f"P(net benefit > 0): promised {positive['promised']:.3f}, came {positive['came']:.3f} of {positive['of']}.",
+        f"Guardrails: {found['guardrails']}",
+    ]
+    return "\n".join(lines)
