@@ -38,6 +38,15 @@ def counts(text: str, option: str) -> list[int]:
         raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")]) from None
 
 
+def shares(text: str, option: str) -> list[float]:
+    """Shares from ``0,0.1``."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        why = "not shares separated by commas"
+        raise InputError([Problem(column=option, value=text, why=why, fix="write 0,0.1")]) from None
+
+
 def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
     """``{slice: n}`` from texts ``slice=n``; a slice may hold an equals sign itself."""
     found, problems = {}, []

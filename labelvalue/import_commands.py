@@ -68,11 +68,55 @@ def table(
     _import("csv", files, out, slice_, batch, batch_date, keep_annotators, salt, pairs, as_json)
 
 
+RunsOut = Annotated[Path, typer.Option("--out", help="Runs table to write: .csv or .parquet.")]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", help="OURS=THEIRS, such as labels=params.n_labels; {slice} stands for each slice."),
+]
+Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
+Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
+
+
+def _tracker(name: str, reader: str, tool: str) -> None:
+    def run(
+        file: Annotated[Path, typer.Argument(metavar="FILE", help="A dump of the table of runs.")],
+        out: RunsOut,
+        map_: Map = None,
+        metric: Metric = None,
+        timezone: Timezone = None,
+        as_json: Json = False,
+    ) -> None:
+        import json
+
+        from labelvalue import observe
+
+        console.check_writable(out)
+        pairs = dict(_pair(text) for text in map_ or [])
+        runs = getattr(observe, reader)(file, columns=pairs, metric=metric, timezone=timezone)
+        observe.write_runs(runs, out)
+        result = {
+            "runs": str(out),
+            "rows": int(runs.sizes[names.RUN]),
+            names.NOTES: json.loads(runs.attrs[names.NOTES]),
+        }
+        if as_json:
+            console.print_json(result)
+        else:
+            notes = [f"note: {text}" for text in result[names.NOTES]]
+            typer.echo("\n".join([f"{result['rows']} runs in", *notes, str(out)]))
+
+    importing.command(name=name, help=f"Import {tool} into a runs table.")(run)
+
+
+_tracker("mlflow", "read_mlflow", "a dump of MLflow's run search (CSV or Parquet)")
+_tracker("wandb", "read_wandb", "a CSV export of Weights & Biases")
+
+
 def _pair(text: str) -> tuple[str, str]:
     ours, equals, theirs = text.partition("=")
     if not equals or not ours or not theirs:
         why = "not of the form OURS=THEIRS"
-        raise InputError([Problem(column="--map", value=text, why=why, fix="write item=task_id")])
+        raise InputError([Problem(column="--map", value=text, why=why, fix="write OURS=THEIRS, such as item=task_id")])
     return ours, theirs
 
 

@@ -139,7 +139,7 @@ def on_cluster(make: Callable[[int], Call], count: int, until: float | None, add
             return future
 
         threads = sum(client.nthreads().values()) or 1
-        under_way = as_completed([submit(n) for n in itertools.islice(waiting, AHEAD * threads)])
+        under_way = as_completed([submit(n) for n in itertools.islice(waiting, AHEAD * threads)], loop=client.loop)
         for future in under_way:
             try:
                 answer = future.result()

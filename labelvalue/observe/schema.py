@@ -59,6 +59,7 @@ COLUMNS: dict[str, Column] = {
         Column(name=names.DIVERSITY, kind="number", default=float("nan"), added=False),
         Column(name=names.SECONDS, kind="number", default=float("nan")),
         Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
+        Column(name=names.SOURCE_ID, kind="text", default="", added=False),
     )
 }
 """Every column, in the order in which rows are sorted: the key first, then the results."""

@@ -64,7 +64,7 @@ def read_table(source: str | os.PathLike[str] | pd.DataFrame, encoding: str) -> 
         return _from_frame(source)
     path = Path(source)
     file = path.name or str(path)
-    head = _open_checked(path, file)
+    head = open_checked(path, file)
     suffix = path.suffix.lower()
     if head.startswith(b"PAR1") or suffix in PARQUET_SUFFIXES:
         from labelvalue.observe.parquet import read_parquet
@@ -84,7 +84,7 @@ def too_many_rows(file: str, rows: int | None) -> Problem:
     return Problem(file=file, why=why, fix="sum replicates, or read the table in parts")
 
 
-def _open_checked(path: Path, file: str) -> bytes:
+def open_checked(path: Path, file: str) -> bytes:
     """Return the first bytes of a file that may be read, without reading more."""
     fix = "give the path of a CSV or Parquet file"
     try:
