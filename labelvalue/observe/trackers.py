@@ -250,7 +250,7 @@ def _read(
     rows = _rows(tracker, dump[done], identity, taken)
     rows, lacking_ids = _with_measurement(tracker, dump, rows, identity, counts)
     if rows.empty:
-        found = ", ".join(name for name in dump if _bare(tracker, name)) or "none"
+        found = ", ".join(name for name in map(str, dump) if _bare(tracker, name)) or "none"
         why = f"no finished run has a measurement in {_measured_in(taken)}"
         raise InputError([Problem(file=path.name, why=why, fix=f"map one of the columns found: {found}")])
     if lacking_ids:
@@ -289,10 +289,10 @@ def _choose_columns(
         raise InputError(problems)
     taken, notes = dict(columns), []
     for ours in COLUMNS:
-        theirs = next((p + ours for p in tracker.prefixes if p + ours in dump), None)
-        if ours not in taken and theirs is not None:
-            taken[ours] = theirs
-            notes.append(f"{ours!r} taken from {theirs!r}")
+        found = next((p + ours for p in tracker.prefixes if p + ours in dump), None)
+        if ours not in taken and found is not None:
+            taken[ours] = found
+            notes.append(f"{ours!r} taken from {found!r}")
     return taken, notes
 
 
