@@ -289,10 +289,10 @@ def _choose_columns(
         raise InputError(problems)
     taken, notes = dict(columns), []
     for ours in COLUMNS:
-        found = next((p + ours for p in tracker.prefixes if p + ours in dump), None)
-        if ours not in taken and found is not None:
-            taken[ours] = found
-            notes.append(f"{ours!r} taken from {found!r}")
+        same = next((p + ours for p in tracker.prefixes if p + ours in dump), None)
+        if ours not in taken and same is not None:
+            taken[ours] = same
+            notes.append(f"{ours!r} taken from {same!r}")
     return taken, notes
 
 
