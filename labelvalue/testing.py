@@ -25,6 +25,8 @@ from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.result import Fit
 from labelvalue.model.sampling import SamplerSettings
 from labelvalue.observe import read_runs
+from labelvalue.observe.annotation_tables import settled
+from labelvalue.observe.exports.judgements import CHOICE
 
 SLICES = ("east", "north", "south", "west")
 
@@ -207,6 +209,130 @@ def fake_fit(
         flags={name: () for name in sorted(slices)},
     )
     return Fit(tree=made.tree, model=made.model, diagnostics=diagnostics)
+
+
+def fake_annotation_truth(
+    seed: int = 0,
+    *,
+    slices: tuple[str, ...] = SLICES,
+    annotators: int = 8,
+    classes: int = 3,
+    ability: float = 1.8,
+    spread: float = 0.6,
+) -> xr.Dataset:
+    """Draw the annotators that :func:`fake_annotations` simulates.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    slices : tuple of str
+        Names of the slices.
+    annotators, classes : int
+        How many.
+    ability : float
+        Logit of the typical annotator's probability of being right.
+    spread : float
+        How much annotators differ in it; slices and classes differ half as much.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``confusion`` (slice, annotator, true_class, given_class), ``prevalence`` (slice, true_class),
+        ``annotator_noise`` (annotator; over slices and classes alike) and ``label_noise`` (slice; over annotators
+        alike).
+
+    Examples
+    --------
+    >>> fake_annotation_truth(seed=1)["label_noise"].dims
+    ('slice',)
+    """
+    rng = np.random.default_rng([seed, 11])
+    own = rng.normal(ability, spread, annotators)
+    leaning = 0.5 * spread * rng.normal(size=(annotators, classes))
+    of_slice = 0.5 * spread * rng.normal(size=len(slices))
+    logit = own[:, None] + leaning + of_slice[:, None, None]
+    right = 1.0 / (1.0 + np.exp(-logit))
+    shares = rng.dirichlet(np.full(max(classes - 1, 1), 4.0), size=(annotators, classes))
+    confusion = np.zeros((len(slices), annotators, classes, classes))
+    for k in range(classes):
+        confusion[..., k, k] = right[..., k]
+        others = [c for c in range(classes) if c != k]
+        confusion[..., k, others] = (1.0 - right[..., k])[..., None] * shares[None, :, k]
+    prevalence = rng.dirichlet(np.full(classes, 5.0), size=len(slices))
+    dims = (names.SLICE, names.ANNOTATOR, names.TRUE_CLASS, names.GIVEN_CLASS)
+    made = xr.Dataset(
+        {names.CONFUSION: (dims, confusion), names.PREVALENCE: ((names.SLICE, names.TRUE_CLASS), prevalence)},
+        coords={
+            names.SLICE: list(slices),
+            names.ANNOTATOR: [f"annotator {i:03d}" for i in range(annotators)],
+            names.TRUE_CLASS: [f"class {k:02d}" for k in range(classes)],
+            names.GIVEN_CLASS: [f"class {k:02d}" for k in range(classes)],
+        },
+    )
+    wrong = (made[names.PREVALENCE] * (1.0 - xr.DataArray(right, dims=dims[:3]))).sum(names.TRUE_CLASS)
+    return made.assign({names.ANNOTATOR_NOISE: wrong.mean(names.SLICE), names.LABEL_NOISE: wrong.mean(names.ANNOTATOR)})
+
+
+def fake_annotations(
+    seed: int = 0,
+    *,
+    truth: xr.Dataset | None = None,
+    items: int = 400,
+    votes: int = 3,
+    references: int = 0,
+) -> pd.DataFrame:
+    """Simulate an annotation campaign with known annotators.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    truth : xarray.Dataset, optional
+        From :func:`fake_annotation_truth`; that of the seed by default.
+    items : int
+        Items a slice.
+    votes : int
+        Annotators an item, drawn anew for each.
+    references : int
+        Items a slice whose class is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Annotations table; its attribute ``truth`` maps items to true classes. Annotators are log-normally fast.
+
+    Examples
+    --------
+    >>> len(fake_annotations(seed=1, items=10, votes=2))
+    80
+    """
+    truth = fake_annotation_truth(seed) if truth is None else truth
+    rng = np.random.default_rng([seed, 12])
+    slices, people = truth[names.SLICE].values, truth[names.ANNOTATOR].values
+    classes = truth[names.TRUE_CLASS].values
+    pace = np.exp(rng.normal(2.0, 0.3, people.size))
+    start = pd.Timestamp("2026-03-02T08:00:00Z")
+    rows, known = [], {}
+    for place, name in enumerate(slices):
+        shares = truth[names.PREVALENCE].values[place]
+        for number in range(items):
+            item, actual = f"{name} {number:05d}", int(rng.choice(classes.size, p=shares))
+            known[item] = str(classes[actual])
+            if number < references:
+                rows.append((item, name, "", classes[actual], np.nan, start, True))
+            for who in rng.choice(people.size, size=min(votes, people.size), replace=False):
+                given = rng.choice(classes.size, p=truth[names.CONFUSION].values[place, who, actual])
+                day = start + pd.Timedelta(days=int(rng.integers(10)), hours=float(rng.uniform(0, 6)))
+                seconds = pace[who] * np.exp(rng.normal(0.0, 0.5))
+                rows.append((item, name, people[who], classes[given], seconds, day, False))
+    columns = (names.ITEM, names.SLICE, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE)
+    table = pd.DataFrame(rows, columns=list(columns))
+    table[names.SOURCE_ID] = [str(i) for i in range(len(table))]
+    table[names.KIND] = CHOICE
+    table = settled(table, batch="simulated")
+    table.attrs[names.TRUTH] = known
+    return table
 
 
 def fake_backtest(

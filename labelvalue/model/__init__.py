@@ -1,5 +1,6 @@
 """From runs to a posterior: curves, priors, the catalogue of models, fitting and the convergence verdict."""
 
+from labelvalue.model.annotators import LabelNoise, estimate_label_noise
 from labelvalue.model.catalogue import get_model, model_names
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.elicitation import Elicited, elicit_priors
@@ -9,17 +10,22 @@ from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.result import Fit, attach_backtest, load_fit
 from labelvalue.model.specification import Model
 from labelvalue.model.unseen_slice import new_slice
+from labelvalue.model.work import Work, estimate_work
 
 __all__ = [
     "Diagnostics",
     "Elicited",
     "Fit",
+    "LabelNoise",
     "Model",
     "Prior",
     "Priors",
+    "Work",
     "attach_backtest",
     "draw_prior_curves",
     "elicit_priors",
+    "estimate_label_noise",
+    "estimate_work",
     "fit",
     "get_model",
     "load_fit",

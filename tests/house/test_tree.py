@@ -40,7 +40,9 @@ def test_packages_are_folders():
 
 
 def test_models_are_entry_points():
-    points = PROJECT["project"]["entry-points"]["labelvalue.models"]
+    groups = PROJECT["project"]["entry-points"]
+    points = {**groups["labelvalue.models"], **groups["labelvalue.label_models"]}
+    assert len(points) == sum(map(len, groups.values())), "a file of models/ is of one kind"
     files = {p.stem for p in (ROOT / "models").glob("*.py")} - {"__init__"}
     assert set(points) == files
     assert {name: target.split(":")[0] for name, target in points.items()} == {

@@ -1,0 +1,327 @@
+"""What labels take: seconds, labels a day and days until delivery, as posteriors from the times of annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model import sampling
+from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.label_models import get_label_model
+from labelvalue.model.priors import Prior
+from labelvalue.problems import InputError, Problem
+from labelvalue.quantities import Interval
+
+SAMPLE = (names.CHAIN, names.DRAW)
+BREAK = 10.0
+"""Times the median of its slice and annotator above which a duration holds a break."""
+FEWEST_DAYS = 3
+"""Calendar days from which on throughput can be estimated."""
+LOW, HIGH = 0.05, 0.95
+UNNAMED = "unnamed"
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What labels take in time.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Dims chain, draw: ``seconds_per_label`` (slice); where times are known, ``labels_an_annotator_day`` and
+        ``labels_a_day``.
+    diagnostics : Diagnostics
+        Convergence verdict.
+    day_scatter : float
+        Standard deviation of a day's labels over their mean; NaN where times are not known.
+    notes : tuple of str
+        What was left out, and how breaks were handled.
+
+    Examples
+    --------
+    >>> estimate_work(annotations).posterior  # doctest: +SKIP
+    """
+
+    posterior: xr.Dataset
+    diagnostics: Diagnostics
+    day_scatter: float
+    notes: tuple[str, ...]
+
+    def price_per_label(self, pay_per_hour: float) -> xr.DataArray:
+        """Draw the price of a label: pay for the seconds it takes.
+
+        Parameters
+        ----------
+        pay_per_hour : float
+            Money for an hour of an annotator's work, > 0.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims chain, draw, slice.
+
+        Raises
+        ------
+        InputError
+            If pay is not a positive number.
+
+        Examples
+        --------
+        >>> estimate_work(annotations).price_per_label(18.0)  # doctest: +SKIP
+        """
+        if not isinstance(pay_per_hour, (int, float)) or not 0 < pay_per_hour < np.inf:
+            why = "must be a number > 0"
+            raise InputError([Problem(column="pay_per_hour", value=pay_per_hour, why=why, fix="give 18.0")])
+        price = self.posterior[names.SECONDS_PER_LABEL] * (float(pay_per_hour) / SECONDS_PER_HOUR)
+        return price.rename("price_per_label").assign_attrs({names.UNIT: "money a label", names.NOTES: "[]"})
+
+    def quantities(self, pay_per_hour: float | None = None) -> dict[str, Any]:
+        """Return what ``Costs`` takes: 90 % intervals by slice, and of labels a day.
+
+        Parameters
+        ----------
+        pay_per_hour : float, optional
+            Pay; without it, no price.
+
+        Returns
+        -------
+        dict
+            ``hours_per_label`` and, with pay, ``price_per_label`` by slice; ``labels_per_day`` where times are known.
+
+        Examples
+        --------
+        >>> Costs(**estimate_work(annotations).quantities(pay_per_hour=18.0))  # doctest: +SKIP
+        """
+        seconds = self.posterior[names.SECONDS_PER_LABEL]
+        made: dict[str, Any] = {"hours_per_label": _by_slice(seconds / SECONDS_PER_HOUR)}
+        if pay_per_hour is not None:
+            made["price_per_label"] = _by_slice(self.price_per_label(pay_per_hour))
+        if names.LABELS_PER_DAY in self.posterior:
+            made["labels_per_day"] = _interval(self.posterior[names.LABELS_PER_DAY].values)
+        return made
+
+    def delivery_days(self, labels: int) -> xr.DataArray:
+        """Draw the calendar days until so many labels are delivered, at the pace so far.
+
+        Parameters
+        ----------
+        labels : int
+            Labels of all slices together, ≥ 0.
+
+        Returns
+        -------
+        xarray.DataArray
+            ``days``, dims chain, draw: with the uncertainty of the pace and the scatter of days.
+
+        Raises
+        ------
+        InputError
+            If the annotations told no times, or labels are no whole number ≥ 0.
+
+        Examples
+        --------
+        >>> estimate_work(annotations).delivery_days(5_000).quantile([0.05, 0.95])  # doctest: +SKIP
+        """
+        if names.LABELS_PER_DAY not in self.posterior:
+            why = f"labels a day are not known: it takes times on at least {FEWEST_DAYS} days"
+            raise InputError([Problem(column="labels", why=why, fix="import annotations with times")])
+        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 0:
+            raise InputError(
+                [Problem(column="labels", value=labels, why="must be a whole number ≥ 0", fix="give 5000")]
+            )
+        days = float(labels) / self.posterior[names.LABELS_PER_DAY]
+        z = np.random.default_rng([self.diagnostics.attempts[0]["random_seed"], 5]).standard_normal(days.shape)
+        scattered = days + np.sqrt(days) * self.day_scatter * z
+        made = scattered.clip(min=0.0).rename(names.DAYS)
+        return made.assign_attrs({names.UNIT: names.DAYS, names.NOTES: "[]"})
+
+
+def _interval(values: np.ndarray) -> Interval:
+    low, high = np.quantile(values, [LOW, HIGH])
+    return Interval(low=float(low), high=float(max(high, low * (1 + 1e-9))), distribution="lognormal")
+
+
+def _by_slice(draws: xr.DataArray) -> dict[str, Interval]:
+    return {str(name): _interval(draws.sel({names.SLICE: name}).values) for name in draws[names.SLICE].values}
+
+
+def estimate_work(
+    annotations: pd.DataFrame,
+    *,
+    priors: Mapping[str, Prior] | None = None,
+    random_seed: int = 0,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    progress: bool = True,
+) -> Work:
+    """Estimate what labels take: seconds by slice, labels a day, days until delivery.
+
+    Seconds are log-normal about a pace of slice and annotator, both pooled. Durations of more than ten times the
+    median of their slice and annotator hold a break, and those above an hour, of 0 or negative were left out on import;
+    both are counted and no part of the seconds. Labels a day are the Bayesian bootstrap of the calendar days from the
+    first judgement to the last, days without any among them.
+
+    Parameters
+    ----------
+    annotations : pandas.DataFrame
+        Annotations table, as :func:`labelvalue.read_annotations` returns it; references are left out.
+    priors : mapping of str to Prior, optional
+        Priors that replace the model's, by name.
+    random_seed : int
+        Seed of everything random.
+    draws, tune, chains : int
+        As for :func:`labelvalue.fit`.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    Work
+        Posteriors, and what ``Costs`` takes.
+
+    Raises
+    ------
+    InputError
+        If no judgement tells its seconds.
+
+    References
+    ----------
+    Rubin (1981), "The Bayesian bootstrap", Annals of Statistics 9, for labels a day.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_annotations
+    >>> estimate_work(fake_annotations(seed=1)).quantities(pay_per_hour=18.0)  # doctest: +SKIP
+    """
+    table = annotations[~annotations[names.REFERENCE].astype(bool)]
+    observations, notes = count_times(table)
+    model = get_label_model("work_time")
+    built = model.build(observations, model.priors.replace(priors or {}))
+    if progress:
+        print(f"labelvalue: {int(observations['count'].sum())} durations; sampling", file=sys.stderr)
+    settings = sampling.SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
+    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
+    posterior = tree["posterior"].to_dataset()
+    made = xr.Dataset({names.SECONDS_PER_LABEL: _seconds(posterior, observations)})
+    rate, scatter, more = _throughput(table, posterior, random_seed)
+    made = made.assign(rate)
+    for name in made.data_vars:
+        unit = "seconds" if name == names.SECONDS_PER_LABEL else "labels"
+        made[name].attrs = {names.UNIT: unit, "verdict": diagnostics.verdict, names.NOTES: json.dumps(notes)}
+    return Work(made, diagnostics, scatter, (*notes, *more))
+
+
+def count_times(table: pd.DataFrame) -> tuple[xr.Dataset, list[str]]:
+    """Sum durations by slice and annotator, breaks left out.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Annotations table.
+
+    Returns
+    -------
+    observations : xarray.Dataset
+        Per group of slice and annotator: ``count``, ``mean_log`` and ``squares`` (about the mean) of log seconds of
+        single labels; ``units`` and ``job_log`` (log of mean seconds) of work recorded by job.
+    notes : list of str
+        How breaks were handled, and how many.
+
+    Raises
+    ------
+    InputError
+        If no seconds are known.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_annotations
+    >>> int(count_times(fake_annotations(seed=1, items=10))[0]["count"].sum())
+    120
+    """
+    timed = table[table[names.SECONDS].notna()].assign(each=lambda t: t[names.SECONDS] / t[names.UNITS])
+    if timed.empty:
+        why = "no judgement tells its seconds"
+        raise InputError(
+            [Problem(column=names.SECONDS, why=why, fix="export from a tool that records time, or state it")]
+        )
+    timed = timed.assign(who=timed[names.ANNOTATOR].replace("", UNNAMED))
+    keys = [names.SLICE, "who"]
+    typical = timed.groupby(keys)["each"].transform("median")
+    held = (timed["each"] > BREAK * typical) & (timed[names.UNITS] == 1)
+    unknown = int(table[names.SECONDS].isna().sum())
+    of_whom = "the median of their slice and annotator"
+    notes = [
+        f"{int(held.sum())} durations above {BREAK:g} times {of_whom} hold a break: left out",
+        f"{unknown} judgements without seconds",
+    ]
+    timed = timed[~held].assign(log=lambda t: np.log(t["each"]))
+    single, jobs = timed[timed[names.UNITS] == 1], timed[timed[names.UNITS] > 1]
+    slices, people = sorted(timed[names.SLICE].unique()), sorted(timed["who"].unique())
+    grouped = single.groupby(keys)["log"]
+    sums = pd.DataFrame({"count": grouped.size(), "mean_log": grouped.mean(), "squares": grouped.var(ddof=0)})
+    sums["squares"] = sums["squares"].fillna(0.0) * sums["count"]
+    total = jobs.groupby(keys)[[names.SECONDS, names.UNITS]].sum()
+    every = sums.join(total, how="outer")
+    place = every.index.get_level_values(0), every.index.get_level_values(1)
+    every["job_log"] = np.log((every[names.SECONDS] / every[names.UNITS]).fillna(1.0))
+    columns = {name: ("group", every[name].fillna(0.0).to_numpy(float)) for name in ("count", "mean_log", "squares")}
+    columns |= {"units": ("group", every[names.UNITS].fillna(0.0).to_numpy(float))}
+    columns |= {"job_log": ("group", every["job_log"].to_numpy(float))}
+    columns |= {"group_slice": ("group", pd.Categorical(place[0], slices).codes.astype(np.int32))}
+    columns |= {"group_annotator": ("group", pd.Categorical(place[1], people).codes.astype(np.int32))}
+    return xr.Dataset(columns, coords={names.SLICE: slices, names.ANNOTATOR: people}), notes
+
+
+def _seconds(posterior: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
+    """Mean seconds a label of each slice takes, over annotators as they worked so far, all slices together."""
+    work = observations["count"] + observations["units"]
+    share = np.zeros(observations.sizes[names.ANNOTATOR])
+    np.add.at(share, observations["group_annotator"].values, work.values)
+    people = xr.DataArray(
+        share / share.sum(), dims=names.ANNOTATOR, coords={names.ANNOTATOR: observations[names.ANNOTATOR]}
+    )
+    level = posterior["pace"] + 0.5 * posterior["scatter"] ** 2
+    of_slice = posterior.get("of_slice", xr.zeros_like(observations[names.SLICE], dtype=float))
+    pace = xr.apply_ufunc(np.exp, posterior["of_annotator"]) if "of_annotator" in posterior else None
+    average = 1.0 if pace is None else (pace * people).sum(names.ANNOTATOR)
+    seconds = xr.apply_ufunc(np.exp, level + of_slice) * average
+    return seconds.transpose(*SAMPLE, names.SLICE).assign_coords({names.SLICE: observations[names.SLICE].values})
+
+
+def _throughput(
+    table: pd.DataFrame, posterior: xr.Dataset, random_seed: int
+) -> tuple[dict[str, xr.DataArray], float, list[str]]:
+    """Labels a calendar day and an annotator's day of work, by the Bayesian bootstrap of days."""
+    timed = table[table[names.TIME].notna()]
+    day = timed[names.TIME].dt.floor("D")
+    if timed.empty or (day.max() - day.min()).days + 1 < FEWEST_DAYS:
+        return {}, float("nan"), [f"labels a day are not known: times on at least {FEWEST_DAYS} days are needed"]
+    days = pd.date_range(day.min(), day.max(), freq="D")
+    first = timed.sort_values(names.TIME).drop_duplicates([names.SOURCE, names.ITEM])
+    made = first.assign(day=first[names.TIME].dt.floor("D")).groupby("day")[names.UNITS].sum()
+    daily = made.reindex(days, fill_value=0).to_numpy(float)
+    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
+    rng = np.random.default_rng([random_seed, 6])
+    coords = {d: posterior[d].values for d in SAMPLE}
+
+    def bootstrapped(values: np.ndarray) -> xr.DataArray:
+        weight = rng.dirichlet(np.ones(values.size), size=shape[0] * shape[1])
+        return xr.DataArray((weight @ values).reshape(shape), dims=SAMPLE, coords=coords)
+
+    found = {names.LABELS_PER_DAY: bootstrapped(daily)}
+    people = timed[timed[names.ANNOTATOR] != ""]
+    if len(people):
+        each = people.assign(day=people[names.TIME].dt.floor("D")).groupby([names.ANNOTATOR, "day"])[names.UNITS].sum()
+        found[names.LABELS_PER_ANNOTATOR_DAY] = bootstrapped(each.to_numpy(float))
+    note = f"labels a day: {len(days)} calendar days, {int((daily == 0).sum())} of them without a label"
+    return found, float(daily.std() / daily.mean()), [note]

@@ -1,0 +1,197 @@
+"""Dawid and Skene's model of judgements, hierarchical: annotators, slices and classes are pooled.
+
+Every item has a true class that nobody sees. An annotator names it with a probability of their own, and otherwise
+another class. Judgements come counted by pattern, and the true class is summed over, so that what is sampled is
+annotators, slices and classes alone.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.confusion import (
+    DENSE_CLASSES,
+    OWN_CONFUSIONS,
+    levels_of,
+    log_confusion,
+    log_prevalence,
+    log_right,
+)
+from labelvalue.model.curves import softplus
+from labelvalue.model.hierarchy import variable
+from labelvalue.model.judgements import VOTE
+from labelvalue.model.label_models import LabelModel
+from labelvalue.model.priors import Priors, read_priors
+
+
+def _sizes(judgements: xr.Dataset) -> tuple[int, int, int]:
+    return tuple(judgements.sizes[d] for d in (names.SLICE, names.ANNOTATOR, names.TRUE_CLASS))  # type: ignore[return-value]
+
+
+def _variables(judgements: xr.Dataset, priors: Priors) -> dict[str, Any]:
+    """Random variables of annotators, slices and classes."""
+    slices, annotators, classes = _sizes(judgements)
+    dense = classes <= DENSE_CLASSES
+    mean = variable("ability_mean", priors["ability_mean"])
+    made: dict[str, Any] = {}
+    if annotators > 1:
+        spread = variable("ability_spread", priors["ability_spread"])
+        made["ability"] = pm.Normal("ability", mean, spread, dims=names.ANNOTATOR)
+    else:
+        made["ability"] = pm.Deterministic("ability", pt.atleast_1d(mean), dims=names.ANNOTATOR)
+    if slices > 1:
+        made["of_slice"] = _deviations("of_slice", "slice_spread", priors, names.SLICE, slices)
+    if bool((judgements["group_code"] >= 0).any()):
+        made["of_class"] = _deviations("of_class", "class_spread", priors, names.TRUE_CLASS, classes)
+        if dense and annotators > 1:
+            own = pm.ZeroSumNormal("leaning_deviation", 1.0, shape=(annotators, classes))
+            scaled = variable("leaning_spread", priors["leaning_spread"]) * own
+            made["leaning"] = pm.Deterministic("leaning", scaled, dims=(names.ANNOTATOR, names.TRUE_CLASS))
+        made |= _confusing(annotators, classes, priors, dense)
+    made["class_level"] = pm.ZeroSumNormal("class_level", priors["class_level"].spread, dims=names.TRUE_CLASS)
+    if slices > 1:
+        spread = variable("prevalence_spread", priors["prevalence_spread"])
+        deviation = pm.ZeroSumNormal("class_of_slice_deviation", 1.0, shape=(slices, classes))
+        made["class_of_slice"] = pm.Deterministic(
+            "class_of_slice", spread * deviation, dims=(names.SLICE, names.TRUE_CLASS)
+        )
+    return made
+
+
+def _deviations(name: str, spread: str, priors: Priors, dim: str, size: int) -> Any:
+    """Deviations that sum to nothing, so that abilities are those of the average slice and class."""
+    scale = variable(spread, priors[spread])
+    return pm.Deterministic(name, scale * pm.ZeroSumNormal(f"{name}_deviation", 1.0, shape=size), dims=dim)
+
+
+def _confusing(annotators: int, classes: int, priors: Priors, dense: bool) -> dict[str, Any]:
+    """Which classes are taken for which: pooled, each annotator's own where they are few."""
+    if classes == 2:
+        return {}
+    if not dense:
+        popular = pm.ZeroSumNormal("confusing", priors["confusing"].spread, shape=classes)
+        return {"confusing": popular}
+    made = {"confusing": pm.ZeroSumNormal("confusing", priors["confusing"].spread, shape=(classes, classes - 1))}
+    if annotators > 1 and annotators * classes * (classes - 1) <= OWN_CONFUSIONS:
+        own = pm.ZeroSumNormal("own_confusing_deviation", 1.0, shape=(annotators, classes, classes - 1))
+        made["own_confusing"] = pm.Deterministic(
+            "own_confusing", variable("own_confusing_spread", priors["own_confusing_spread"]) * own
+        )
+    return made
+
+
+def _dense(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
+    """Log likelihood of patterns where every class is weighed for every one."""
+    classes = judgements.sizes[names.TRUE_CLASS]
+    groups = judgements["group_slice"].values, judgements["group_annotator"].values
+    table = log_confusion(levels_of(made), *groups, classes)
+    votes = table.transpose((0, 2, 1)).reshape((groups[0].size * classes, classes))
+    votes = pt.concatenate([votes, pt.zeros((1, classes))])
+    group, label = judgements["group_code"].values, judgements["label_code"].values
+    place = np.where(group >= 0, group * classes + label, groups[0].size * classes)
+    told = votes[place.ravel()].reshape((*place.shape, classes)).sum(axis=1)
+    return _summed_over_truth(judgements, made, told)
+
+
+def _summed_over_truth(judgements: xr.Dataset, made: dict[str, Any], told: Any) -> Any:
+    truth = judgements["truth"].values
+    prevalence = log_prevalence(made)
+    of_slice = judgements["slice_code"].values if judgements.sizes[names.SLICE] > 1 else np.zeros(truth.size, dtype=int)
+    total: Any = 0.0
+    count = judgements["count"].values
+    if (truth < 0).any():
+        open_ = np.flatnonzero(truth < 0)
+        total = pt.sum(count[open_] * pt.logsumexp(told[open_] + prevalence[of_slice[open_]], axis=1))
+    if (truth >= 0).any():
+        known = np.flatnonzero(truth >= 0)
+        classes = judgements.sizes[names.TRUE_CLASS]
+        total = total + pt.sum(count[known] * told.reshape((-1,))[known * classes + truth[known]])
+    return total
+
+
+def _candidates(judgements: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Classes to weigh for each pattern: those that somebody voted for, or the known one; and which are real."""
+    label, truth = judgements["label_code"].values, judgements["truth"].values
+    rows = [sorted({int(c) for c in votes if c >= 0}) for votes in label]
+    rows = [[int(t)] if t >= 0 else row for row, t in zip(rows, truth, strict=True)]
+    width = max((len(row) for row in rows), default=1)
+    cells = np.full((len(rows), width), -1)
+    for i, row in enumerate(rows):
+        cells[i, : len(row)] = row
+    return np.maximum(cells, 0), cells >= 0
+
+
+def _sparse(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
+    """Log likelihood of patterns with many classes: those voted for, and one of average difficulty for all others."""
+    group, label = judgements["group_code"].values, judgements["label_code"].values
+    voted = group >= 0
+    candidate, real = _candidates(judgements)
+    levels: dict[str, Any] = {name: made[name] for name in ("ability", "of_slice") if name in made}
+    base = log_right(levels, judgements["group_slice"].values, judgements["group_annotator"].values)[:, 0]
+    at = base[np.maximum(group, 0).ravel()].reshape(group.shape)
+    popular = made["confusing"]
+    log_popular = popular - pt.log(pt.exp(popular).sum())
+    named = log_popular[np.maximum(label, 0).ravel()].reshape(label.shape)
+    logit = at[:, None, :] + made["of_class"][candidate.ravel()].reshape(candidate.shape)[:, :, None]
+    others = pt.log1p(-pt.exp(log_popular))[candidate.ravel()].reshape(candidate.shape)[:, :, None]
+    agrees = (label[:, None, :] == candidate[:, :, None]) & voted[:, None, :]
+    differs = voted[:, None, :] & ~agrees
+    told = (agrees * -softplus(-logit) + differs * (-softplus(logit) + named[:, None, :] - others)).sum(axis=2)
+    prevalence = log_prevalence(made)
+    of_slice = judgements["slice_code"].values if judgements.sizes[names.SLICE] > 1 else np.zeros(label.shape[0], int)
+    place = of_slice[:, None] * judgements.sizes[names.TRUE_CLASS] + candidate
+    share = prevalence.reshape((-1,))[place.ravel()].reshape(candidate.shape)
+    left = pt.log(pt.maximum(1.0 - (real * pt.exp(share)).sum(axis=1), 1e-9))
+    typical = named - np.log1p(-1.0 / judgements.sizes[names.TRUE_CLASS])
+    elsewhere = (voted * (-softplus(at) + typical)).sum(axis=1) + left
+    weighed = pt.concatenate([pt.where(real, told + share, -np.inf), elsewhere[:, None]], axis=1)
+    count, truth = judgements["count"].values, judgements["truth"].values
+    open_, known = np.flatnonzero(truth < 0), np.flatnonzero(truth >= 0)
+    total: Any = 0.0
+    if open_.size:
+        total = pt.sum(count[open_] * pt.logsumexp(weighed[open_], axis=1))
+    return total + pt.sum(count[known] * told[known, 0]) if known.size else total
+
+
+def _audits(judgements: xr.Dataset, made: dict[str, Any]) -> None:
+    """Wrong labels among those checked, given the share of wrong ones in each slice."""
+    checked = judgements["checked"].values
+    if not checked.any():
+        return
+    slices = np.flatnonzero(checked > 0)
+    noise = []
+    for place in slices:
+        mine = np.flatnonzero(judgements["group_slice"].values == place)
+        who = judgements["group_annotator"].values[mine] if mine.size else np.arange(judgements.sizes[names.ANNOTATOR])
+        weight = judgements["judged"].values[mine] if mine.size else np.ones(who.size)
+        wrong = pt.sigmoid(-log_right(levels_of(made), np.full(who.size, place), who))
+        prevalence = pt.exp(log_prevalence(made))[place if judgements.sizes[names.SLICE] > 1 else 0]
+        by_annotator = (wrong * prevalence[None, :]).sum(axis=1) if "of_class" in made else wrong[:, 0]
+        noise.append((by_annotator * (weight / weight.sum())).sum())
+    pm.Binomial("audit", checked[slices].astype(int), pt.stack(noise), observed=judgements["wrong"].values[slices])
+
+
+def _build(judgements: xr.Dataset, priors: Priors) -> pm.Model:
+    coords = {d: judgements[d].values for d in (names.SLICE, names.ANNOTATOR, names.TRUE_CLASS)}
+    with pm.Model(coords=coords) as model:
+        made = _variables(judgements, priors)
+        if judgements.sizes[VOTE] and bool((judgements["group_code"] >= 0).any()):
+            dense = judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES
+            pm.Potential("judgements", (_dense if dense else _sparse)(judgements, made))
+        _audits(judgements, made)
+    return model
+
+
+LABEL_MODEL = LabelModel(
+    name="dawid_skene",
+    description="Annotators' confusion, pooled over annotators, slices and classes; true classes summed over.",
+    priors=read_priors(files("labelvalue_models") / "priors" / "dawid_skene.toml"),
+    build=_build,
+)

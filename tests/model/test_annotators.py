@@ -1,0 +1,237 @@
+"""Judgements with wrong ones among them: counted, modelled, and told apart."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from labelvalue import InputError, summarise, testing
+from labelvalue.model import estimate_label_noise
+from labelvalue.model.confusion import log_confusion, log_prevalence
+from labelvalue.model.consensus import class_probabilities
+from labelvalue.model.judgements import count_judgements
+from labelvalue.model.label_models import LABEL_GROUP, get_label_model
+from labelvalue.observe.annotation_tables import settled
+
+SAMPLE = ("chain", "draw")
+
+
+def judged(*rows, kind="choice"):
+    """An annotations table from (item, annotator, label) and further columns."""
+    columns = ["item", "annotator", "label", "slice", "reference", "question"]
+    defaults = ("all", False, "")
+    full = [(*row, *defaults[len(row) - 3 :]) for row in rows]
+    table = pd.DataFrame(full, columns=columns).assign(kind=kind, source_id=[str(i) for i in range(len(full))])
+    return settled(table, batch="b")
+
+
+def em(votes, classes, annotators, rounds=200):
+    """Dawid and Skene's own EM, written down here as an independent reference; votes are (item, annotator, class)."""
+    items = votes[:, 0].max() + 1
+    told = np.zeros((items, annotators, classes))
+    told[votes[:, 0], votes[:, 1], votes[:, 2]] = 1.0
+    truth = told.sum(1) / told.sum((1, 2))[:, None]
+    for _ in range(rounds):
+        prevalence = truth.mean(0)
+        confusion = np.einsum("ik,ial->akl", truth, told) + 0.01
+        confusion /= confusion.sum(-1, keepdims=True)
+        logs = np.log(prevalence) + np.einsum("ial,akl->ik", told, np.log(confusion))
+        truth = np.exp(logs - logs.max(1, keepdims=True))
+        truth /= truth.sum(1, keepdims=True)
+    return truth, confusion, prevalence
+
+
+@pytest.fixture(scope="session")
+def campaign():
+    """A campaign with known annotators, in one slice for the EM to follow."""
+    truth = testing.fake_annotation_truth(seed=3, slices=("all",), annotators=6, classes=3, ability=1.5)
+    return truth, testing.fake_annotations(seed=3, truth=truth, items=800, votes=3)
+
+
+@pytest.fixture(scope="session")
+def estimated(campaign):
+    return estimate_label_noise(campaign[1], draws=300, tune=300, progress=False, random_seed=1)
+
+
+def test_items_judged_alike_are_one_pattern():
+    table = judged(("1", "a", "x"), ("1", "b", "y"), ("2", "b", "y"), ("2", "a", "x"), ("3", "a", "x"))
+    judgements, items = count_judgements(table)
+    assert sorted(judgements["count"].values) == [1, 2]
+    assert items.set_index("item")["pattern"].nunique() == 2
+    assert judgements["judged"].values.tolist() == [3, 2]
+    assert int(judgements["count"].sum()) == len(items) == 3
+
+
+def test_the_order_of_rows_changes_nothing():
+    table = testing.fake_annotations(seed=1, items=30)
+    mixed = table.sample(frac=1.0, random_state=1)
+    one, other = count_judgements(table)[0], count_judgements(mixed)[0]
+    assert one.equals(other)
+
+
+def test_one_person_is_heard_once_and_yes_no_is_one_question():
+    again = judged(("1", "a", "x"), ("1", "a", "y"), ("1", "b", "x"))
+    assert count_judgements(again)[0]["judged"].values.tolist() == [1, 1]
+    asked = judged(
+        ("1", "a", "A", "all", False, "A"), ("1", "b", "not A", "all", False, "A"), ("1", "a", "B", "all", False, "B")
+    )
+    judgements, items = count_judgements(asked)
+    assert judgements["true_class"].values.tolist() == ["no", "yes"]
+    assert len(items) == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        (judged(("1", "a", "x"), ("2", "b", "y")), "nothing tells errors"),
+        (judged(*[(str(i), "a", f"c{i}") for i in range(51)], ("0", "b", "c0")), "more than 50 classes"),
+        (judged(("1", "a", "x", "all", False, "p"), ("1", "b", "u", "all", False, "q")), "several questions"),
+    ],
+)
+def test_what_tells_nothing_is_refused(table, says):
+    with pytest.raises(InputError, match=says):
+        count_judgements(table)
+    with pytest.raises(InputError, match="no counts of wrong labels"):
+        count_judgements(None, audits={"all": (7, 5)})
+    with pytest.raises(InputError, match="label 'x' is none of the classes"):
+        count_judgements(judged(("1", "a", "x"), ("1", "b", "x")), classes=["y", "z"])
+
+
+def levels(slices, annotators, classes, seed=1):
+    rng = np.random.default_rng(seed)
+    return {
+        "ability": rng.normal(1.5, 0.5, annotators),
+        "of_slice": rng.normal(0, 0.3, slices),
+        "of_class": rng.normal(0, 0.3, classes),
+        "leaning": rng.normal(0, 0.3, (annotators, classes)),
+        "confusing": rng.normal(0, 0.5, (classes, classes - 1)),
+        "own_confusing": rng.normal(0, 0.5, (annotators, classes, classes - 1)),
+        "class_level": rng.normal(0, 0.5, classes),
+        "class_of_slice": rng.normal(0, 0.5, (slices, classes)),
+    }
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+def test_confusion_is_a_distribution_over_labels(classes):
+    made = levels(2, 4, classes)
+    pairs = np.array(list(itertools.product(range(2), range(4))))
+    table = np.exp(log_confusion(made, pairs[:, 0], pairs[:, 1], classes))
+    np.testing.assert_allclose(table.sum(-1), 1.0)
+    logit = made["ability"][3] + made["of_slice"][1] + made["of_class"][0] + made["leaning"][3, 0]
+    assert table[-1, 0, 0] == pytest.approx(1 / (1 + np.exp(-logit)))
+
+
+def brute(made, judgements, classes):
+    """Log likelihood and truth of every pattern, item by item and class by class."""
+    groups = judgements["group_slice"].values, judgements["group_annotator"].values
+    table = np.exp(log_confusion(made, *groups, classes))
+    share = np.exp(log_prevalence(made))
+    total, truth = 0.0, []
+    for p in range(judgements["count"].size):
+        place, known = int(judgements["slice_code"][p]), int(judgements["truth"][p])
+        chance = share[place].copy() if known < 0 else np.eye(classes)[known]
+        for group, label in zip(judgements["group_code"].values[p], judgements["label_code"].values[p], strict=True):
+            if group >= 0:
+                chance = chance * table[group, :, label]
+        total += float(judgements["count"][p]) * np.log(chance.sum())
+        truth.append(chance / chance.sum())
+    return total, np.array(truth)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_likelihood_is_that_of_enumeration(classes):
+    import importlib
+
+    from pytensor import tensor as pt
+
+    truth = testing.fake_annotation_truth(seed=2, classes=classes, annotators=4, slices=("a", "b"))
+    table = testing.fake_annotations(seed=2, truth=truth, items=25, votes=3, references=4)
+    judgements, _ = count_judgements(table)
+    made = levels(2, 4, classes)
+    if classes == 2:
+        made = {name: value for name, value in made.items() if "confusing" not in name}
+    expected, chances = brute(made, judgements, classes)
+    module = importlib.import_module("labelvalue_models.dawid_skene")
+    tensors = {name: pt.as_tensor(value) for name, value in made.items()}
+    assert float(module._dense(judgements, tensors).eval(mode="FAST_COMPILE")) == pytest.approx(expected)
+    import xarray as xr
+
+    dims = {n: [f"{n}{i}" for i in range(v.ndim)] for n, v in made.items()}
+    posterior = xr.Dataset({n: (("chain", "draw", *dims[n]), v[None, None]) for n, v in made.items()})
+    np.testing.assert_allclose(class_probabilities(posterior, judgements), chances, atol=1e-12)
+
+
+def test_many_classes_are_weighed_like_few():
+    """Where all classes are alike, those that nobody voted for may be summed up as one."""
+    import importlib
+
+    from pytensor import tensor as pt
+
+    truth = testing.fake_annotation_truth(seed=2, classes=6, annotators=4, slices=("a", "b"))
+    judgements, _ = count_judgements(testing.fake_annotations(seed=2, truth=truth, items=40, votes=3, references=4))
+    made = {"ability": np.array([2.0, 1.0, 0.5, 3.0]), "of_slice": np.array([0.2, -0.2]), "of_class": np.zeros(6)}
+    made |= {"class_level": np.zeros(6), "class_of_slice": np.zeros((2, 6))}
+    module = importlib.import_module("labelvalue_models.dawid_skene")
+    dense = module._dense(judgements, {n: pt.as_tensor(v) for n, v in made.items()}).eval(mode="FAST_COMPILE")
+    sparse = module._sparse(judgements, {n: pt.as_tensor(v) for n, v in (made | {"confusing": np.zeros(6)}).items()})
+    assert float(sparse.eval(mode="FAST_COMPILE")) == pytest.approx(float(dense))
+
+
+def test_annotators_are_recovered(campaign, estimated):
+    truth, _ = campaign
+    assert estimated.diagnostics.verdict in ("ok", "flagged")
+    low, high = (estimated.annotator_noise.quantile(q, SAMPLE).values for q in (0.005, 0.995))
+    known = truth["annotator_noise"].values
+    assert ((low <= known) & (known <= high)).all()
+    mean = estimated.posterior["confusion"].mean(SAMPLE)
+    diagonal = [mean.values[:, k, k] for k in range(3)]
+    actual = [truth["confusion"].values[0][:, k, k] for k in range(3)]
+    assert np.abs(np.array(diagonal) - np.array(actual)).mean() < 0.04
+    noise = float(estimated.label_noise.mean())
+    assert noise == pytest.approx(float(truth["label_noise"].mean()), abs=0.02)
+    table = summarise(estimated.label_noise)
+    assert table.loc[0, "slice"] == "all"
+    assert table.loc[0, "lower"] < noise < table.loc[0, "upper"]
+
+
+def test_consensus_beats_the_majority_and_knows_how_sure_it_is(campaign, estimated):
+    _, table = campaign
+    truth = pd.Series(table.attrs["truth"])
+    consensus = estimated.consensus.set_index("item")
+    right = consensus["label"] == truth.loc[consensus.index]
+    majority = table.groupby("item")["label"].agg(lambda labels: labels.mode().iloc[0])
+    assert right.mean() > (majority == truth.loc[majority.index]).mean()
+    assert consensus["probability"].mean() == pytest.approx(right.mean(), abs=0.03)
+    np.testing.assert_allclose(consensus.filter(like="p(").sum(axis=1), 1.0)
+
+
+def test_it_agrees_with_expectation_maximisation(campaign, estimated):
+    _, table = campaign
+    codes = [pd.Categorical(table[c]).codes for c in ("item", "annotator", "label")]
+    told, confusion, prevalence = em(np.column_stack(codes).astype(int), 3, 6)
+    wrong = 1 - np.einsum("akk,k->a", confusion, prevalence)
+    np.testing.assert_allclose(estimated.annotator_noise.mean(SAMPLE), wrong, atol=0.04)
+    labels = np.array(estimated.classes)[told.argmax(1)]
+    ours = estimated.consensus.set_index("item").loc[pd.Categorical(table["item"]).categories, "label"]
+    assert (labels == ours.to_numpy()).mean() > 0.97
+
+
+def test_audits_alone_tell_noise():
+    audits = {"fr": (30, 300), "de": (6, 300), "it": (3, 20)}
+    found = estimate_label_noise(audits=audits, draws=300, tune=300, progress=False, random_seed=1)
+    mean = found.label_noise.mean(SAMPLE)
+    assert float(mean.sel(slice="fr")) == pytest.approx(0.1, abs=0.02)
+    assert float(mean.sel(slice="de")) < 0.05
+    width = found.label_noise.quantile(0.95, SAMPLE) - found.label_noise.quantile(0.05, SAMPLE)
+    assert float(width.sel(slice="it")) > float(width.sel(slice="fr"))
+    assert found.consensus.empty
+
+
+def test_models_of_judgements_have_a_door_of_their_own():
+    assert get_label_model("dawid_skene").build is not None
+    with pytest.raises(ValueError, match="unknown label model 'skene'"):
+        get_label_model("skene")
+    assert LABEL_GROUP == "labelvalue.label_models"
