@@ -1,5 +1,6 @@
 """From gains to money, risk and a plan."""
 
+from labelvalue.decide.advice import advise
 from labelvalue.decide.allocation import allocate
 from labelvalue.decide.appetites import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes, slice_outcomes
@@ -10,12 +11,17 @@ from labelvalue.decide.constraints import Reserve, check_guardrails, size_reserv
 from labelvalue.decide.costs import Costs, Tier
 from labelvalue.decide.guardrails import Floor, Guardrails, Retrain, Rule, SliceLimit
 from labelvalue.decide.marginal import marginal_benefit
+from labelvalue.decide.milestones import detection, plan_milestones
 from labelvalue.decide.mixes import fairness, gain_under_mix
 from labelvalue.decide.optimise import Certificate
+from labelvalue.decide.pilots import price_measurements
 from labelvalue.decide.plan import Plan, Verdict
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing, value_at_risk
 from labelvalue.decide.scenarios import scenario_sets
+from labelvalue.decide.stability import decision_stability
 from labelvalue.decide.stress import stress_label_errors
+from labelvalue.decide.targeting import target_slices
+from labelvalue.decide.tornado import plan_sensitivity
 from labelvalue.decide.value import MixChange, Target, Value
 from labelvalue.decide.voi import (
     value_of_partial_information,
@@ -47,17 +53,22 @@ __all__ = [
     "Tier",
     "Value",
     "Verdict",
+    "advise",
     "allocate",
     "check_guardrails",
     "compare_pairs",
     "compare_plans",
     "conditional_value_at_risk",
+    "decision_stability",
+    "detection",
     "example_case",
     "fairness",
     "gain_under_mix",
     "loss_against_nothing",
     "marginal_benefit",
+    "plan_milestones",
     "plan_outcomes",
+    "price_measurements",
     "rank_stability",
     "read_case",
     "scenario_sets",
@@ -65,6 +76,8 @@ __all__ = [
     "size_reserve",
     "slice_outcomes",
     "stress_label_errors",
+    "target_slices",
+    "plan_sensitivity",
     "value_at_risk",
     "value_of_partial_information",
     "value_of_perfect_information",

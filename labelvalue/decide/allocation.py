@@ -18,7 +18,7 @@ from labelvalue.decide.greedy import split
 from labelvalue.decide.listing import Listing, list_purchases
 from labelvalue.decide.menu import Menu
 from labelvalue.decide.optimise import Certificate, best_purchase, shadow_prices
-from labelvalue.decide.plan import Plan, Verdict, standard_error
+from labelvalue.decide.plan import BUY, WAIT, Plan, Verdict, standard_error
 from labelvalue.decide.promises import GAIN, promises_of, tightened
 from labelvalue.decide.relisting import adds_up, seen_from
 from labelvalue.decide.spending import batch_count, notes_of
@@ -103,8 +103,8 @@ def allocate(
         broken = plan.promises[~plan.promises["kept"] & (plan.promises["kind"] != GAIN)]
         if broken.empty:
             return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought))
-        cost = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED})
-        listing = tightened(listing, plan.promises, bought, cost)
+        own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
+        listing = tightened(listing, plan.promises, bought, own)
     raise InputError(
         Problem(
             column=row["kind"],
@@ -197,7 +197,7 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
         certificate=certificate,
         prices=pd.DataFrame(),
         promises=promises_of(fit, case, chosen.outcomes),
-        verdict=Verdict("wait", ()),
+        verdict=Verdict(WAIT, ()),
         notes=notes_of(fit, case.costs),
     )
     return dataclasses.replace(plan, verdict=first_verdict(plan))
@@ -221,7 +221,7 @@ def first_verdict(plan: Plan) -> Verdict:
     See :func:`allocate`.
     """
     if plan.total == 0:
-        return Verdict("wait", ("no purchase within the limits is worth more than it costs",))
+        return Verdict(WAIT, ("no purchase within the limits is worth more than it costs",))
     net = plan.advantage()
     worth, error = float(net.mean()), standard_error(net)
     unit = plan.outcomes.attrs[names.UNIT]
@@ -232,10 +232,10 @@ def first_verdict(plan: Plan) -> Verdict:
         f"guardrail: P({row.promise}) is {row.reached:.2f}, asked for {row.probability:g}" for row in gain.itertuples()
     )
     if broken:
-        return Verdict("wait", (*broken, said))
+        return Verdict(WAIT, (*broken, said))
     if worth <= SURE * error:
-        return Verdict("wait", (f"{said}; not above 0 beyond Monte Carlo error",))
-    return Verdict("buy", (said,))
+        return Verdict(WAIT, (f"{said}; not above 0 beyond Monte Carlo error",))
+    return Verdict(BUY, (said,))
 
 
 def _best(listing: Listing, case: Case, appetite: Appetite, shares: np.ndarray) -> tuple[Menu, np.ndarray, Certificate]:

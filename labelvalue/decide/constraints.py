@@ -22,6 +22,7 @@ from labelvalue.model import Fit
 SAMPLE = (names.CHAIN, names.DRAW)
 THOUSAND = 1000
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
+DEADLINE = "deadline"
 MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
 KEPT, HOLDS, SLACK, REACHED, REQUIRED, REASON = "kept", "p_kept", "slack", "reached", "required", "reason"
 
@@ -87,6 +88,8 @@ def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
         yield _Rule(LARGEST_GAP, gap, rule.limit, rule.probability, rule.reason)
     if (rule := rails.maximum_budget) is not None:
         yield _Rule(MAXIMUM_BUDGET, outcomes[names.COST], rule.limit, rule.probability, rule.reason)
+    if (rule := rails.deadline) is not None:
+        yield _Rule(DEADLINE, outcomes[names.DAYS], rule.limit, rule.probability, rule.reason)
     if (rule := rails.minimum_gain) is not None:
         labels = outcomes[names.LABELS].sum(names.SLICE)
         gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)

@@ -162,6 +162,8 @@ class Guardrails:
         Money that a plan costs at most.
     largest_gap : Rule, optional
         Distance between the errors of the worst slice and the best, at most.
+    deadline : Rule, optional
+        Days until the last label is there, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
     retrain : Retrain, optional
@@ -181,12 +183,13 @@ class Guardrails:
     minimum_gain: Rule | None = None
     maximum_budget: Rule | None = None
     largest_gap: Rule | None = None
+    deadline: Rule | None = None
     floors: tuple[Floor, ...] = ()
     retrain: Retrain | None = None
 
     def __post_init__(self) -> None:
         checks = Checks()
-        for key in ("minimum_gain", "maximum_budget", "largest_gap"):
+        for key in ("minimum_gain", "maximum_budget", "largest_gap", "deadline"):
             if getattr(self, key) is not None:
                 put(self, **{key: checks.section(key, Rule, getattr(self, key))})
         put(self, floors=checks.sections("floors", Floor, self.floors))

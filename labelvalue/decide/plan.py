@@ -14,6 +14,7 @@ from labelvalue.decide.optimise import Certificate
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 
 SAMPLE = (names.CHAIN, names.DRAW)
+BUY, WAIT, MEASURE, QUALITY = "buy", "wait", "measure first", "spend on quality"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Verdict:
 
     Parameters
     ----------
-    advice : {"buy", "wait", "measure first"}
+    advice : {"buy", "wait", "measure first", "spend on quality"}
         The advice.
     reasons : tuple of str
         Sentences, the weightiest first.
@@ -63,6 +64,10 @@ class Plan:
         What to do.
     notes : tuple of str
         What must be said beside the plan.
+    measurements : pandas.DataFrame
+        What could be measured first, from :func:`labelvalue.decide.advise`; empty before.
+    target : pandas.DataFrame
+        Which slice the next labels are worth most in, from the same; empty before.
 
     Examples
     --------
@@ -82,6 +87,8 @@ class Plan:
     promises: pd.DataFrame
     verdict: Verdict
     notes: tuple[str, ...] = ()
+    measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
 
     @property
     def total(self) -> int:

@@ -17,7 +17,7 @@ from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
 
 SAMPLE = (names.CHAIN, names.DRAW)
-FLOOR, GAP, BUDGET, GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
+FLOOR, GAP, BUDGET, GAIN, TIME = "floor", "largest gap", "maximum budget", "minimum gain", "deadline"
 TIGHTER_GAP = 0.85
 """What the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom."""
 
@@ -63,6 +63,9 @@ def promises_of(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
     if (rule := rules.maximum_budget) is not None:
         kept = own[names.COST] <= rule.limit * (1 + 1e-9)
         rows.append((BUDGET, "", f"cost ≤ {rule.limit:,.10g}", rule.limit, rule.probability, kept))
+    if (rule := rules.deadline) is not None:
+        kept = own[names.DAYS] <= rule.limit * (1 + 1e-9)
+        rows.append((TIME, "", f"days until the last label ≤ {rule.limit:g}", rule.limit, rule.probability, kept))
     if (rule := rules.minimum_gain) is not None and float(own[names.LABELS].sum()) > 0:
         mean = (own[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
         kept = mean / float(own[names.LABELS].sum()) * 1000 >= rule.limit
@@ -72,7 +75,7 @@ def promises_of(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
     return table.assign(kept=table["reached"] >= table["probability"] - 1e-12)
 
 
-def tightened(listing: Listing, promises: pd.DataFrame, bought: np.ndarray, cost: xr.DataArray) -> Listing:
+def tightened(listing: Listing, promises: pd.DataFrame, bought: np.ndarray, plan: xr.Dataset) -> Listing:
     """Tighten the limits of a menu where a plan made from it breaks a promise.
 
     Parameters
@@ -83,8 +86,8 @@ def tightened(listing: Listing, promises: pd.DataFrame, bought: np.ndarray, cost
         From :func:`promises_of`.
     bought : array of int, shape (slice,)
         Lots of the plan.
-    cost : xarray.DataArray
-        Draws of its cost.
+    plan : xarray.Dataset
+        Its outcomes: draws of cost and days.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def tightened(listing: Listing, promises: pd.DataFrame, bought: np.ndarray, cost
     See :func:`labelvalue.decide.allocate`.
     """
     menu, problems = listing.menu, []
-    low = menu.low.copy()
+    low, cost = menu.low.copy(), plan[names.COST]
     broken = promises[~promises["kept"]]
     for row in broken.to_dict("records"):
         if row["kind"] == GAP:
@@ -111,6 +114,10 @@ def tightened(listing: Listing, promises: pd.DataFrame, bought: np.ndarray, cost
             share = row["limit"] / spent if spent > 0 else 1.0
             known = menu.max_spend if np.isfinite(menu.max_spend) else float(cost.mean())
             menu = dataclasses.replace(menu, max_spend=min(known, float(cost.mean())) * min(share, 1.0) * (1 - 1e-9))
+        elif row["kind"] == TIME:
+            taken = float(plan[names.DAYS].quantile(row["probability"], method="higher"))
+            fewer = min(int(bought.sum() * row["limit"] / taken), int(bought.sum()) - 1)
+            menu = dataclasses.replace(menu, max_labels=max(fewer, 0))
         elif row["kind"] == FLOOR:
             place = menu.slices.index(row[names.SLICE])
             if bought[place] >= menu.high[place]:
