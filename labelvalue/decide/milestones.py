@@ -52,8 +52,8 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
     pandas.DataFrame
         One row a batch: ``step``, cumulative ``labels`` and expected ``cost``; observed mean ``error`` with band
         ``low`` to ``high``; ``go_if_gain``, the least drop since today with which to go on (−∞: always, ∞: never; NaN
-        after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and that does not
-        pay); ``worth`` of the rule over always going on. Attributes: ``ci_prob``, ``unit``.
+        after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and
+        that does not pay); ``worth`` of the rule over always going on. Attributes: ``ci_prob``, ``unit``.
 
     Raises
     ------
