@@ -141,7 +141,7 @@ if TYPE_CHECKING:
         write_annotations,
         write_runs,
     )
-    from labelvalue.operate import Project
+    from labelvalue.operate import Project, refit_all
     from labelvalue.problems import BusyError, InputError, StorageError
     from labelvalue.report import (
         plot_curves,
@@ -274,6 +274,7 @@ _ROOM = {
     "summarise": "report",
     "write_report": "report",
     "Project": "operate",
+    "refit_all": "operate",
     "BusyError": "problems",
     "InputError": "problems",
     "StorageError": "problems",

@@ -1,9 +1,9 @@
-"""The commands on a project: init, add, refit, history, verify, decide, explain."""
+"""The commands on a project: init, add, refit, history, verify, decide, explain, assets, assumptions, preview."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ def add(
     runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
     batch: Annotated[str | None, typer.Option(help="Id of the batch; the file's name by default.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Take the place of a batch of the same id.")] = False,
+    cost: Annotated[float | None, typer.Option(help="Money it cost; by the prices of the case otherwise.")] = None,
     as_json: Json = False,
 ) -> None:
     """Add a batch of runs and score what was forecast for it; the same content again changes nothing."""
@@ -33,14 +34,20 @@ def add(
 
     project = Project.open(folder)
     before = len(project.ledger.records())
-    project.add(runs, batch=batch, supersede=supersede)
+    project.add(runs, batch=batch, supersede=supersede, cost=cost)
     new = project.history().iloc[before:]
     lines = new["what"].tolist() or [f"nothing new in {runs}"]
-    _tell({"records": new.to_dict(orient="records")}, as_json, "\n".join(lines))
+    from labelvalue.operate.wording import wrapped
+
+    _tell({"records": new.to_dict(orient="records")}, as_json, "\n".join(map(wrapped, lines)))
 
 
 def refit(
     folder: Folder,
+    every: Annotated[bool, typer.Option("--all", help="DIR holds many projects: fit each of them again.")] = False,
+    jobs: Annotated[int, typer.Option(help="With --all: projects at a time.")] = 1,
+    backend: Annotated[str, typer.Option(help="With --all: joblib, or dask (extra 'distributed').")] = "joblib",
+    scheduler: Annotated[str | None, typer.Option(help="With --backend dask: address of a scheduler.")] = None,
     if_changed: Annotated[
         bool,
         typer.Option("--if-changed/--again", help="Only if something changed; or even so, comparing the draws."),
@@ -51,6 +58,9 @@ def refit(
     from labelvalue.operate import Project
     from labelvalue.operate.wording import refit_lines
 
+    if every:
+        _refit_all(folder, jobs, backend, scheduler, as_json)
+        return
     result = Project.open(folder).refit(again=not if_changed, progress=not as_json)
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
@@ -59,7 +69,7 @@ def refit(
 
 def history(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option(help="Also write the whole trail, verified: .json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the whole trail, verified: .json or .html.")] = None,
     as_json: Json = False,
 ) -> None:
     """List every batch, forecast, score, fit, check and decision: when, by whom, and what."""
@@ -70,24 +80,32 @@ def history(
 
     project = Project.open(folder)
     table = project.history()
-    if out is not None:
+    if out is not None and out.suffix.lower() in (".html", ".htm"):
+        console.check_writable(out)
+        project.page(out)
+    elif out is not None:
         console.check_writable(out)
         trail = json.dumps(project.export(), ensure_ascii=False, indent=2, allow_nan=False)
         write_whole(out, trail.encode())
-    lines = [f"{r.number:>4}  {r.time}  {r.kind:<8}  {r.by}  {r.what}" for r in table.itertuples()]
+    from labelvalue.operate.wording import wrapped
+
+    lines = [wrapped(f"{r.number:>4}  {r.time}  {r.kind:<8}  {r.by}  {r.what}", " " * 6) for r in table.itertuples()]
     _tell({"records": table.to_dict(orient="records")}, as_json, "\n".join(lines))
 
 
 def verify(
     folder: Folder,
     head: Annotated[str | None, typer.Option(help="Digest that an earlier verify printed.")] = None,
+    reproduce: Annotated[bool, typer.Option("--reproduce", help="Make the last advice again and compare.")] = False,
     as_json: Json = False,
 ) -> None:
     """Recompute every digest of ledger, runs and fits; the first that differs ends it with exit code 5."""
     from labelvalue.operate import Project
 
-    digest = Project.open(folder).verify(head=head)
-    _tell({"head": digest}, as_json, f"sound; keep this digest elsewhere:\n{digest}")
+    digest = Project.open(folder).verify(head=head, reproduce=reproduce)
+    again = "; the last advice was made again, the same" if reproduce else ""
+    found = {"head": digest, "reproduced": True if reproduce else None}
+    _tell(found, as_json, f"sound{again}; keep this digest elsewhere:\n{digest}")
 
 
 def decide(
@@ -97,12 +115,14 @@ def decide(
     comment: Annotated[str, typer.Option(help="Why.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Record a decision on the published fit."""
+    """Record a person's decision on the published fit and its advice."""
     from labelvalue.operate import Project
 
     project = Project.open(folder).decide(verdict, approver=approver, comment=comment)
     last = project.history().iloc[-1]
-    _tell(last.to_dict(), as_json, str(last["what"]))
+    from labelvalue.operate.wording import wrapped
+
+    _tell(last.to_dict(), as_json, wrapped(str(last["what"])))
 
 
 def explain(
@@ -110,17 +130,71 @@ def explain(
     budget: Annotated[int | None, typer.Option(help="Extra labels a slice whose gain is compared.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why gains changed between the last two published fits: code, data, model and priors, settings."""
+    """Say why the advice changed: code, data, learner, model, priors, settings, price, case; changes add up."""
     from labelvalue.operate import Project
+    from labelvalue.operate.wording import change_lines
 
     table = Project.open(folder).explain(budget=budget, progress=not as_json)
-    rows = table.astype(object).where(table.notna(), None).to_dict(orient="records")
-    _tell({"changes": rows}, as_json, table.to_string(index=False, float_format="{:+.5f}".format))
+    _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
+
+
+def assets(folder: Folder, as_json: Json = False) -> None:
+    """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
+    from labelvalue.operate import Project
+    from labelvalue.operate.wording import table_lines, wrapped
+
+    table = Project.open(folder).assets()
+    total = ", ".join(f"{key} {value:,.4g}" for key, value in table.attrs["total"].items() if value is not None)
+    lines = [
+        *table_lines(table),
+        wrapped(f"together: {total or 'nothing yet'}"),
+        *map(wrapped, table.attrs["warnings"]),
+    ]
+    _tell({**table.attrs, "assets": _rows(table)}, as_json, "\n".join(lines))
+
+
+def assumptions(folder: Folder, as_json: Json = False) -> None:
+    """List what the advice takes for granted: text, source, value, and what changes if it is wrong."""
+    from labelvalue.operate import Project
+    from labelvalue.operate.wording import table_lines
+
+    table = Project.open(folder).assumptions()
+    _tell({"assumptions": _rows(table)}, as_json, "\n".join(table_lines(table)))
+
+
+def preview(
+    folder: Folder,
+    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
+    as_json: Json = False,
+) -> None:
+    """Say roughly what a batch would change, without fitting and without recording anything."""
+    from labelvalue.operate import Project
+    from labelvalue.operate.wording import table_lines, wrapped
+
+    table = Project.open(folder).preview(runs)
+    trust = "can be relied on" if table.attrs["reliable"] else "cannot be relied on: add the batch and fit again"
+    said = wrapped(f"an approximation that {trust} (Pareto k {table.attrs['pareto_k']:.2f})")
+    _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), said]))
+
+
+def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, as_json: bool) -> None:
+    """Every project under a folder; ends with the highest of their exit codes."""
+    from labelvalue.operate.many import refit_all
+    from labelvalue.operate.wording import summary_lines
+
+    table = refit_all(root, n_jobs=jobs, backend=backend, scheduler=scheduler, progress=not as_json)  # type: ignore[arg-type]
+    _tell({**table.attrs, "projects": _rows(table)}, as_json, "\n".join(summary_lines(table)), one_line=True)
+    if table.attrs["exit_code"]:
+        raise typer.Exit(table.attrs["exit_code"])
+
+
+def _rows(table: Any) -> list[dict]:
+    return table.astype(object).where(table.notna(), None).to_dict(orient="records")
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (init, add, refit, history, verify, decide, explain):
+    for command in (init, add, refit, history, verify, decide, explain, assets, assumptions, preview):
         app.command()(command)
 
 

@@ -19,13 +19,14 @@ from labelvalue.operate.places import FITS, RUNS, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
+from labelvalue.operate.worth import training_pays, unit_worth
 from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
     Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
 
-def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool) -> None:
+def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
     """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
     configuration = project.configuration
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
@@ -36,13 +37,16 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool) -
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
         return
-    about = describe(table, chosen, store(project.folder / RUNS, table), getattr(replaced, "number", None))
+    _check_cost(cost)
+    about = describe(table, chosen, store(project.folder / RUNS, table), getattr(replaced, "number", None), cost)
     made = Batch(0, chosen, about["content"], about["file"], about)
     joint = joint_runs(project.folder / RUNS, [*(b for b in batches if b.name != chosen), made])
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
-    entries += _scores(project, records, table, about)
+    entries += _scores(project, records, configuration, table, about)
     fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
-    found = triggers.evaluate(joint, configuration.triggers, published(records), fresh)
+    last = published(records)
+    found = triggers.evaluate(joint, configuration.triggers, last, fresh)
+    found += training_pays(project.folder, configuration, last, joint)
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "triggers": found}))
     project.ledger.append(entries)
 
@@ -54,6 +58,11 @@ def _name(runs: Runs, given: str | None) -> str:
         why = "a batch needs an id of at most 200 printable characters"
         raise InputError([Problem(column=names.BATCH, value=given, why=why, fix="give batch='2026-11'")])
     return given
+
+
+def _check_cost(cost: float | None) -> None:
+    if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
+        raise InputError([Problem(column="cost", value=cost, why="no amount of money", fix="give what was paid, ≥ 0")])
 
 
 def _check_protocol(folder: Path, configuration: Configuration, runs: xr.Dataset) -> None:
@@ -80,7 +89,11 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
 
 
 def _scores(
-    project: Project, records: Sequence[Record], runs: xr.Dataset, about: Mapping[str, Any]
+    project: Project,
+    records: Sequence[Record],
+    configuration: Configuration,
+    runs: xr.Dataset,
+    about: Mapping[str, Any],
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Freeze and score the forecast of the last published fit that saw no version of this batch."""
     versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
@@ -98,7 +111,9 @@ def _scores(
     cells, samples = scorecard.forecast_batch(fit, origin)
     factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
     made = {"of": names.BATCH, **link, scorecard.CELLS: scorecard.frozen(cells, samples)}
-    return [("forecast", made), ("score", {**link, **scorecard.scored(origin, cells, samples, factor)})]
+    now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
+    scored = scorecard.scored(origin, cells, samples, factor, now, money)
+    return [("forecast", made), ("score", {**link, **scored})]
 
 
 def _since(records: Sequence[Record]) -> list[Record]:

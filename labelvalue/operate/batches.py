@@ -69,13 +69,17 @@ def store(folder: Path, runs: xr.Dataset) -> str:
     return name
 
 
-def describe(runs: xr.Dataset, name: str, file: str, supersedes: int | None) -> dict[str, Any]:
-    """Return what the record of a batch holds."""
+def describe(
+    runs: xr.Dataset, name: str, file: str, supersedes: int | None, cost: float | None = None
+) -> dict[str, Any]:
+    """Return what the record of a batch holds; its cost where somebody said it."""
     return {
         names.BATCH: name,
         CONTENT: content_digest(runs),
         FILE: file,
         SUPERSEDES: supersedes,
+        names.COST: cost,
+        "learners": sorted({*runs[names.LEARNER].values.tolist()}),
         "rows": int(runs.sizes[names.RUN]),
         names.SOURCE: str(runs.attrs.get(names.SOURCE, "")),
         COUNTS: names.ERRORS in runs,

@@ -1,106 +1,216 @@
-"""Why a forecast changed between two re-fits: each difference put in by itself, and fitted."""
+"""Why the advice changed between two re-fits: each difference put in by itself, and everything computed again."""
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decide import Case
 from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.model import Fit
+from labelvalue.operate import advice, apart
 from labelvalue.operate import refit as fits
-from labelvalue.operate.batches import Batch, joint_runs
+from labelvalue.operate.batches import Batch, content_digest, joint_runs
+from labelvalue.operate.learners import runs_of
 from labelvalue.operate.places import FITS, RUNS
-from labelvalue.operate.project import Project
+from labelvalue.operate.questions import Questions
 from labelvalue.operate.records import Record
 from labelvalue.problems import InputError, Problem
 from labelvalue.report.budgets import default_budgets
 
-STEP, BEFORE, AFTER, CHANGE = "step", "before", "after", "change"
+STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
+CODE, DATA, LEARNER, MODEL, PRIORS, SETTINGS = "code", "data", "learner", "model", "priors", "settings"
+PRICE, CASE = "price", "case"
+
+Values = dict[tuple[str, str], tuple[float, float]]
+"""Mean and Monte Carlo error by quantity and slice."""
 
 
-def explain(project: Project, *, budget: int | None, progress: bool) -> pd.DataFrame:
-    """Walk from the last published fit but one to the last, one difference at a time; changes add up."""
-    records = [r for r in project.ledger.records() if r.kind == "fit" and r.content["published"]]
-    if len(records) < 2:
-        why = f"{len(records)} fit{'' if len(records) == 1 else 's'} published; a change needs two"
-        raise InputError([Problem(why=why, fix="add a batch and run 'labelvalue refit DIR'")])
-    earlier, later = records[-2:]
-    first, last = (fits.load(project.folder / FITS, record) for record in (earlier, later))
-    labels = budget or max(default_budgets(last))
-    rows, before = [], _expected(first, labels)
-    for step, fit in _steps(project, earlier, later, last, progress):
-        after = _expected(fit, labels)
-        rows += _rows(step, labels, before, after)
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What numbers are made from: a fit, and where there is one, a case with the rest of what advice needs."""
+
+    fit: Fit
+    case: str | None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def explain(project: Questions, *, budget: int | None, progress: bool) -> pd.DataFrame:
+    """Walk from the last advice but one to the last, one difference at a time; changes add up."""
+    records = project.ledger.records()
+    (first, told), (last, tells) = _ends(records)
+    old, new = (_asked(project, fit, given) for fit, given in ((first, told), (last, tells)))
+    labels = budget or max(default_budgets(new.fit))
+    before = _values(old, labels)
+    if told is not None:
+        before |= _recorded(told.content)
+    rows: list[dict[str, Any]] = []
+    for step, asked in _steps(project, (first, told), (last, tells), old, new, progress):
+        after = _values(asked, labels)
+        rows += _rows(step, before, after)
         before = after
-    return pd.DataFrame(rows)
+    made = pd.DataFrame(rows, columns=[STEP, QUANTITY, names.SLICE, BEFORE, AFTER, CHANGE, MCSE])
+    made.attrs = {names.BUDGET: labels, "fits": [first.content["fit"], last.content["fit"]]}
+    return made
 
 
-def _steps(project: Project, earlier: Record, later: Record, last: Fit, progress: bool) -> list[tuple[str, Fit]]:
-    """Name each difference, with the fit in which it and those before it are put in; the last is the later fit.
+def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tuple[Record, Record | None]]:
+    """The last two pieces of advice with their fits, or, where there are not two, the last two published fits."""
+    passed = [record for record in records if record.kind == "fit" and record.content["published"]]
+    advised = [record for record in records if record.kind == "advice"]
+    if len(advised) >= 2:
+        by_id = {record.content["fit"]: record for record in passed}
+        first, last = ((by_id[record.content["fit"]], record) for record in advised[-2:])
+        return first, last
+    if len(passed) < 2:
+        why = f"{len(passed)} fit{'' if len(passed) == 1 else 's'} published; a change needs two"
+        raise InputError([Problem(why=why, fix="add a batch and run 'labelvalue refit DIR'")])
+    return (passed[-2], None), (passed[-1], None)
+
+
+def _asked(project: Questions, record: Record, given: Record | None) -> Asked:
+    fit = fits.load(project.folder / FITS, record)
+    if given is None:
+        return Asked(fit, None)
+    return Asked(fit, given.content[advice.CASE_TEXT], given.content["settings"])
+
+
+def _steps(
+    project: Questions,
+    first: tuple[Record, Record | None],
+    last: tuple[Record, Record | None],
+    old: Asked,
+    new: Asked,
+    progress: bool,
+) -> Iterator[tuple[str, Asked]]:
+    """Name each difference, with what numbers are made from once it and those before it are put in.
 
     Fits in between run on today's code.
     """
+    here = old
+    specs = list(_specs(project, first[0], last[0]))
+    told, tells = first[1], last[1]
+    if CODE not in [step for step, *_ in specs] and told and tells and told.content["code"] != tells.content["code"]:
+        yield CODE, here
+    for place, (step, spec, learners) in enumerate(specs):
+        ends = place == len(specs) - 1
+        fit = new.fit if ends else _fitted(project, spec, learners, progress)
+        here = dataclasses.replace(here, fit=fit)
+        yield step, here
+    if here.case is None or new.case is None or (here.case, here.settings) == (new.case, new.settings):
+        return
+    mixed = _with_prices(here.case, new.case)
+    if mixed is not None:
+        here = dataclasses.replace(here, case=mixed)
+        yield PRICE, here
+    if mixed is None or mixed != _plain(new.case) or here.settings != new.settings:
+        yield CASE, new
+
+
+def _specs(
+    project: Questions, earlier: Record, later: Record
+) -> Iterator[tuple[str, dict[str, Any], Sequence[str] | None]]:
+    """Each specification on the way, with the learners it is confined to."""
     old, new = (_spec(project, record) for record in (earlier, later))
-    changed = [name for name, parts in _PARTS if any(_of(old, part) != _of(new, part) for part in parts)]
-    spec, made = old, []
-    for name in changed:
-        spec = _with(spec, new, dict(_PARTS)[name])
-        fit = last if name == changed[-1] else fits.fit_spec(_runs(project, spec), spec, progress=progress)
-        made.append((name, fit))
-    return made
-
-
-_PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
-    ("code", (("code",),)),
-    ("data", (("runs",), ("batches",), (names.LABELS_NOW,))),
-    ("model and priors", (("model",), ("fit", "model"))),
-    ("settings", (("fit", "random_seed"), ("fit", "draws"), ("fit", "tune"), ("fit", "chains"), ("fit", "classes"))),
-)
-"""The differences in their order, and where in a specification each stands."""
-
-
-def _of(spec: Mapping[str, Any], part: tuple[str, ...]) -> Any:
-    return spec[part[0]] if len(part) == 1 else spec[part[0]][part[1]]
-
-
-def _with(spec: Mapping[str, Any], other: Mapping[str, Any], parts: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
-    """Return a specification with some parts of another."""
-    made = {key: dict(value) if isinstance(value, dict) else value for key, value in spec.items()}
-    for part in parts:
-        if len(part) == 1:
-            made[part[0]] = other[part[0]]
+    here = copy.deepcopy(old)
+    if old["code"] != new["code"]:
+        here["code"] = new["code"]
+        yield CODE, copy.deepcopy(here), None
+    if any(old[part] != new[part] for part in ("runs", names.LABELS_NOW)):
+        for part in ("runs", "batches", names.LABELS_NOW):
+            here[part] = new[part]
+        known, now = list(earlier.content["learners"]), list(later.content["learners"])
+        if set(now) - set(known):
+            rest = runs_of(_runs(project, here), known)
+            if content_digest(rest) != old["runs"] and rest.sizes[names.RUN]:
+                yield DATA, copy.deepcopy(here), known
+            yield LEARNER, copy.deepcopy(here), None
         else:
-            made[part[0]][part[1]] = _of(other, part)
-    return made
+            yield DATA, copy.deepcopy(here), None
+    if old["model"] != new["model"]:
+        here["model"], here["fit"]["model"] = new["model"], new["fit"]["model"]
+        step = PRIORS if old["model"]["name"] == new["model"]["name"] else MODEL
+        yield step, copy.deepcopy(here), None
+    if here["fit"] != new["fit"]:
+        here["fit"] = new["fit"]
+        yield SETTINGS, copy.deepcopy(here), None
 
 
-def _spec(project: Project, record: Record) -> dict[str, Any]:
+def _spec(project: Questions, record: Record) -> dict[str, Any]:
     path = project.folder / FITS / record.content["fit"] / fits.SPEC
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _runs(project: Project, spec: Mapping[str, Any]) -> xr.Dataset:
+def _runs(project: Questions, spec: Mapping[str, Any]) -> xr.Dataset:
     return joint_runs(project.folder / RUNS, [Batch(**batch) for batch in spec["batches"]])
 
 
-def _expected(fit: Fit, labels: int) -> pd.Series:
-    """Expected gain of each slice, over learners and suites where there are several."""
-    gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0})
-    others = [names.CHAIN, names.DRAW, *(d for d in curve_dims(fit) if d != names.SLICE)]
-    mean = gain.mean(others)
-    return pd.Series(mean.values, index=mean[names.SLICE].values.astype(str))
+def _fitted(project: Questions, spec: Mapping[str, Any], learners: Sequence[str] | None, progress: bool) -> Fit:
+    runs = _runs(project, spec)
+    runs = runs if learners is None else runs_of(runs, learners)
+    memory = project.configuration.limits.memory_gb
+    with tempfile.TemporaryDirectory() as place:
+        return apart.fit_apart(Path(place), runs, spec, memory_gb=memory, progress=progress)
 
 
-def _rows(step: str, labels: int, before: pd.Series, after: pd.Series) -> list[dict[str, Any]]:
-    slices = sorted({*before.index, *after.index})
-    values = zip(before.reindex(slices).tolist(), after.reindex(slices).tolist(), strict=True)
-    return [
-        {STEP: step, names.BUDGET: labels, names.SLICE: name, BEFORE: old, AFTER: new, CHANGE: new - old}
-        for name, (old, new) in zip(slices, values, strict=True)
-    ]
+def _plain(text: str) -> str:
+    return advice.with_key(text, "name", "").to_toml()
+
+
+def _with_prices(old: str, new: str) -> str | None:
+    """The old case with the new one's costs; ``None`` where costs are the same."""
+    before, after = advice.with_key(old, "name", ""), advice.with_key(new, "name", "")
+    if before.costs == after.costs:
+        return None
+    mixed: Case = dataclasses.replace(before, costs=after.costs, currency=after.currency)
+    return mixed.to_toml()
+
+
+def _values(asked: Asked, labels: int) -> Values:
+    """Expected gain of each slice, over learners and suites where there are several; plan and worth with a case."""
+    gain = predict_gain(asked.fit, [labels]).isel({names.BUDGET: 0})
+    gain = gain.mean([d for d in curve_dims(asked.fit) if d != names.SLICE])
+    found: Values = {
+        (names.GAIN, str(name)): _mean(gain.sel({names.SLICE: name}).transpose(names.CHAIN, names.DRAW).values)
+        for name in gain[names.SLICE].values
+    }
+    if asked.case is not None:
+        content = {advice.CASE_TEXT: asked.case, "settings": asked.settings}
+        found |= _recorded(advice.again(asked.fit, content))
+    return found
+
+
+def _recorded(content: Mapping[str, Any]) -> Values:
+    net = content.get(names.NET_BENEFIT, {"mean": 0.0, "mcse": 0.0})
+    plan = {(names.LABELS, name): (float(count), 0.0) for name, count in content[advice.PLAN].items()}
+    return plan | {(names.NET_BENEFIT, ""): (net["mean"], net["mcse"])}
+
+
+def _mean(draws: np.ndarray) -> tuple[float, float]:
+    """Mean and Monte Carlo error, from the spread of the chains' means where there are several."""
+    chains = draws.mean(axis=1)
+    spread = chains.std(ddof=1) / np.sqrt(chains.size) if chains.size > 1 else draws.std() / np.sqrt(draws.size)
+    return float(draws.mean()), float(max(spread, draws.std() / np.sqrt(draws.size)))
+
+
+def _rows(step: str, before: Values, after: Values) -> list[dict[str, Any]]:
+    """What a step changed; a slice that was not there before, or is no longer, counts as 0."""
+    rows = []
+    for quantity, name in sorted({*before, *after}, key=lambda key: (key[0], key[1])):
+        (old, old_error), (new, new_error) = (side.get((quantity, name), (0.0, 0.0)) for side in (before, after))
+        error = 0.0 if quantity == names.LABELS else float(np.hypot(old_error, new_error))
+        rows.append(
+            {STEP: step, QUANTITY: quantity, names.SLICE: name, BEFORE: old, AFTER: new, CHANGE: new - old, MCSE: error}
+        )
+    return rows

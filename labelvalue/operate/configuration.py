@@ -22,6 +22,10 @@ TEMPLATE = """\
 [runs]
 # metric = "accuracy"             # of column 'value'; tables of counts need none
 
+[plan]
+max_labels = 10000                # most labels that the advice may buy, all slices together; needs a case
+lot = 1                           # labels are bought in multiples of it
+
 [fit]
 model = "power_law"
 random_seed = 0
@@ -44,6 +48,7 @@ probability = 0.9                 # from which a rule holds; below 1 minus it, i
 batch_labels = 1000               # size of the next batch, in labels of one slice
 # minimum_gain_per_1000 = 0.002   # drop in error that 1,000 more labels must bring in some slice
 # maximum_labels = 100000         # labels of all slices together, after which no more are bought
+# maximum_spend = 25000           # money spent on batches, after which no more are bought
 
 [guardrails.error_limits]
 # "nurses" = 0.10                 # highest error allowed
@@ -51,6 +56,10 @@ batch_labels = 1000               # size of the next batch, in labels of one sli
 [triggers]
 new_labels = 1                    # since the last fit
 surprise = 0.01                   # p-value of a batch's results under their forecast
+retraining = 0.9                  # P(training on the new labels is worth more than it costs); needs a case
+
+[limits]
+# memory_gb = 8                   # address space of the process that fits
 
 [report]
 page = true
@@ -61,6 +70,8 @@ page = true
 # text = "Next year's data come from the same sources."
 # source = "head of data, 2026"
 # if_wrong = "Curves would have to be measured anew."
+# key = "costs.price_per_label"   # of the case, with the value it may have instead: the advice is made with both
+# alternative = 0.16
 """
 
 
@@ -84,15 +95,32 @@ class Guardrails:
     batch_labels: int = 1000
     minimum_gain_per_1000: float | None = None
     maximum_labels: int | None = None
+    maximum_spend: float | None = None
     error_limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Triggers:
-    """What calls for a re-fit: labels since the last one, and a batch that its forecast did not expect."""
+    """What calls for a re-fit: new labels, a batch that its forecast did not expect, a training that pays."""
 
     new_labels: int = 1
     surprise: float = 0.01
+    retraining: float = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class PlanSettings:
+    """How much the advice may buy, beside what the case allows."""
+
+    max_labels: int = 10000
+    lot: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a fit may take of the machine."""
+
+    memory_gb: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +143,8 @@ class Configuration:
     priors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
     triggers: Triggers = Triggers()
+    plan: PlanSettings = PlanSettings()
+    limits: Limits = Limits()
     report: Report = Report()
     assumptions: tuple[Mapping[str, Any], ...] = ()
 
@@ -159,8 +189,11 @@ _TABLES: dict[str, dict[str, Key]] = {
         "batch_labels": _whole(1),
         "minimum_gain_per_1000": _POSITIVE,
         "maximum_labels": _whole(0),
+        "maximum_spend": _POSITIVE,
     },
-    "triggers": {"new_labels": _whole(1), "surprise": _PROBABILITY},
+    "triggers": {"new_labels": _whole(1), "surprise": _PROBABILITY, "retraining": _PROBABILITY},
+    "plan": {"max_labels": _whole(0), "lot": _whole(1)},
+    "limits": {"memory_gb": _POSITIVE},
     "report": {"page": _SWITCH, "budgets": _BUDGETS},
 }
 _PRIOR = {"distribution": _TEXT, "center": _NUMBER, "spread": _POSITIVE, "meaning": _TEXT, "source": _TEXT}
@@ -170,6 +203,8 @@ _ASSUMPTION = {
     "source": _TEXT,
     "value": Key(lambda v: isinstance(v, str) or _is_number(v), "text or a number"),
     "if_wrong": _TEXT,
+    "key": _TEXT,
+    "alternative": Key(lambda v: isinstance(v, str) or _is_number(v), "text or a number"),
 }
 
 
@@ -246,6 +281,8 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
         priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
         guardrails=Guardrails(**rules, error_limits=found.numbers(limits, _POSITIVE, "guardrails.error_limits")),
         triggers=Triggers(**tables["triggers"]),
+        plan=PlanSettings(**tables["plan"]),
+        limits=Limits(**tables["limits"]),
         report=Report(**report),
         assumptions=_assumptions(given.get("assumptions", []), found),
     )
@@ -257,7 +294,8 @@ def _assumptions(given: object, found: _Faults) -> tuple[Mapping[str, Any], ...]
         return ()
     made = [found.keep(item, _ASSUMPTION, "assumptions.") for item in given]
     for item in given:
-        for name in ("id", "text", "source", "if_wrong"):
+        both = ("key", "alternative") if "key" in item or "alternative" in item else ()
+        for name in ("id", "text", "source", "if_wrong", *both):
             if name not in item:
                 found.add(f"assumptions.{name}", "missing", "say it; a register without it cannot be checked")
     ids = [item.get("id") for item in made]

@@ -24,7 +24,7 @@ LADDER = 6
 """Budgets tried for the labels that would decide a rule: the batch, and its doublings."""
 
 
-def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0) -> list[dict[str, Any]]:
+def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0, spent: float | None = None) -> list[dict[str, Any]]:
     """Judge a fit by rules.
 
     Parameters
@@ -35,6 +35,8 @@ def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0) -> list[dict
         Rules; those that are ``None`` or empty are passed over.
     error_width : float
         Factor on the spread of gains and errors about their medians that the scorecard asks for.
+    spent : float, optional
+        Money spent on batches; ``None`` where it is not known.
 
     Returns
     -------
@@ -59,6 +61,8 @@ def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0) -> list[dict
         found.append(_minimum_gain(fit, rules, rules.minimum_gain_per_1000, error_width))
     if rules.maximum_labels is not None:
         found.append(_maximum_labels(fit, rules.maximum_labels))
+    if rules.maximum_spend is not None:
+        found.append(_maximum_spend(spent, rules.maximum_spend))
     found += [_error_limit(fit, rules, name, limit, error_width) for name, limit in rules.error_limits.items()]
     return found
 
@@ -69,7 +73,8 @@ def overall(states: Sequence[Mapping[str, Any]]) -> str:
     return next((state for state in (STOP, INCONCLUSIVE) if state in given), PASS)
 
 
-def _judge(probability: float, needed: float) -> str:
+def judge(probability: float, needed: float) -> str:
+    """Return the state of a rule that must hold with a probability: PASS, STOP, or INCONCLUSIVE between them."""
     return PASS if probability >= needed else STOP if probability <= 1.0 - needed else INCONCLUSIVE
 
 
@@ -99,7 +104,7 @@ def _minimum_gain(fit: Fit, rules: Guardrails, least: float, factor: float) -> d
     for where in _curves(fit):
         drawn = _flat(gain, where, factor)[:, 0]
         probability = float((drawn >= threshold).mean())
-        state = _judge(probability, rules.probability)
+        state = judge(probability, rules.probability)
         within = _within(fit, where, ladder)
         needed: int | None = 0
         if state == INCONCLUSIVE:
@@ -144,6 +149,13 @@ def _maximum_labels(fit: Fit, most: int) -> dict[str, Any]:
     return {"rule": "maximum_labels", STATE: state, "limit": most, "labels": have, "labels_to_decide": 0}
 
 
+def _maximum_spend(spent: float | None, most: float) -> dict[str, Any]:
+    """All batches together may have cost so much; where nobody said what they cost, nothing is decided."""
+    state = INCONCLUSIVE if spent is None else STOP if spent >= most else PASS
+    needed = None if spent is None else 0
+    return {"rule": "maximum_spend", STATE: state, "limit": most, "spent": spent, "labels_to_decide": needed}
+
+
 def _error_limit(fit: Fit, rules: Guardrails, name: str, limit: float, factor: float) -> dict[str, Any]:
     """After the next batch, a slice's error must lie below its limit."""
     other = {d: str(fit.position[d].values[0]) for d in curve_dims(fit) if d != names.SLICE}
@@ -152,7 +164,7 @@ def _error_limit(fit: Fit, rules: Guardrails, name: str, limit: float, factor: f
     ladder = [rules.batch_labels * 2**step for step in range(LADDER)]
     errors = _flat(predict_error(fit, [now + labels for labels in ladder]), where, factor)
     holds = (errors <= limit).mean(axis=0)
-    state = _judge(float(holds[0]), rules.probability)
+    state = judge(float(holds[0]), rules.probability)
     within = _within(fit, where, ladder)
     enough = [labels for labels, p in zip(within, holds, strict=False) if p >= rules.probability]
     needed = 0 if state == PASS else min(enough, default=None)

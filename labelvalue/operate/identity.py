@@ -59,6 +59,15 @@ def source_digest() -> str:
     return digest_of(found)
 
 
+@functools.cache
+def advice_digest() -> str:
+    """Return the SHA-256 of what turns a fit into advice: the rooms ``forecast`` and ``decide``."""
+    found: dict[str, str] = {}
+    for room in ("forecast", "decide"):
+        _digest_sources(files(CODE[0]) / room, f"{CODE[0]}/{room}", found)
+    return digest_of(found)
+
+
 def _digest_sources(folder: Traversable, name: str, found: dict[str, str]) -> None:
     for item in folder.iterdir():
         if item.is_dir():

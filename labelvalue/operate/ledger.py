@@ -16,15 +16,14 @@ from labelvalue.operate.identity import canonical
 from labelvalue.operate.records import FIRST, KINDS, Record, sealed
 from labelvalue.problems import StorageError
 
-SCHEMA = 1
-"""Version of the file's layout; a newer one is refused, and there is no older one yet."""
+SCHEMA = 2
+"""Version of the file's layout; a newer one is refused, an older one is read, and migrated by the next writer."""
 BEHIND = timedelta(minutes=5)
 """How far the clock may stand behind the last record before a note says so."""
 PATIENCE_S = 2.0
 """Seconds to wait for another process to finish a record."""
 
-_LAYOUT = f"""
-PRAGMA user_version = {SCHEMA};
+LAYOUT = f"""
 CREATE TABLE records (
   number INTEGER PRIMARY KEY CHECK (number > 0),
   time TEXT NOT NULL,
@@ -32,10 +31,13 @@ CREATE TABLE records (
   content TEXT NOT NULL CHECK (json_valid(content)),
   previous TEXT NOT NULL CHECK (length(previous) = 64),
   digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64)
-) STRICT;
-CREATE TRIGGER no_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
-CREATE TRIGGER no_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END;
+) STRICT
+;;
+CREATE TRIGGER no_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END
+;;
+CREATE TRIGGER no_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END
 """
+"""Statements, parted by a line of two semicolons."""
 
 
 def _now() -> datetime:
@@ -88,11 +90,14 @@ class Ledger:
             If it cannot be written.
         """
         beside = path.with_name(f".{path.name}.tmp")
-        with _as_storage_error(path):
+        with as_storage_error(path):
             beside.unlink(missing_ok=True)
             with contextlib.closing(sqlite3.connect(beside)) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                connection.executescript(_LAYOUT)
+                for statement in LAYOUT.split("\n;;\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.commit()
             cls(beside).append(entries)
             os.replace(beside, path)
         return cls(path)
@@ -148,7 +153,7 @@ class Ledger:
                 for kind, content in entries:
                     number += 1
                     record = sealed(previous, number, self.clock(), kind, content)
-                    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", _row(record))
+                    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", row_of(record))
                     made.append(record)
                     previous = record.digest
                 connection.execute("COMMIT")
@@ -188,6 +193,22 @@ class Ledger:
             previous = record.digest
         return records
 
+    def schema(self) -> int:
+        """Return the version of the file's layout.
+
+        Returns
+        -------
+        int
+            At most :data:`SCHEMA`.
+
+        Raises
+        ------
+        StorageError
+            If the file is missing, damaged, or of a newer labelvalue.
+        """
+        with self._connect("ro") as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
     def clock_notes(self) -> list[str]:
         """Say where the clock stands behind the last record.
 
@@ -205,7 +226,7 @@ class Ledger:
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
         if not self.path.is_file():
             raise StorageError(f"{self.path}: no such file. Fix: restore it from a backup.")
-        with _as_storage_error(self.path):
+        with as_storage_error(self.path):
             where = f"{self.path.resolve().as_uri()}?mode={mode}"
             opened = sqlite3.connect(where, uri=True, isolation_level=None, timeout=PATIENCE_S)
             with contextlib.closing(opened) as connection:
@@ -222,7 +243,8 @@ class Ledger:
 _RESTORE = "Fix: restore the ledger from a backup; nothing after the record before can be trusted."
 
 
-def _row(record: Record) -> tuple[int, str, str, str, str, str]:
+def row_of(record: Record) -> tuple[int, str, str, str, str, str]:
+    """Return a record as the values of its row."""
     text = canonical(record.content)
     return record.number, record.time, record.kind, text, record.previous, record.digest
 
@@ -236,7 +258,8 @@ def _read(connection: sqlite3.Connection) -> list[Record]:
 
 
 @contextlib.contextmanager
-def _as_storage_error(path: Path) -> Iterator[None]:
+def as_storage_error(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the system say into a :class:`StorageError` that names the file."""
     try:
         yield
     except StorageError:

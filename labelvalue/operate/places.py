@@ -11,6 +11,7 @@ from labelvalue.operate.configuration import TEMPLATE, read_configuration
 from labelvalue.operate.folders import is_leftover, sweep
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.lock import HOLDER, LOCK, writing
+from labelvalue.operate.migration import migrate
 from labelvalue.operate.records import Record
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import write_whole
@@ -48,6 +49,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
     with writing(folder, what) as dead:
         for place in (folder, *(folder / name for name in (RUNS, FITS, REPORTS))):
             sweep(place)
+        migrate(Ledger(folder / LEDGER))
         if dead is not None:
             why = "abandoned: the process died"
             Ledger(folder / LEDGER).append([("failure", {"why": why, "holder": dict(dead)})])

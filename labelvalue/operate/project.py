@@ -5,22 +5,20 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from labelvalue.operate.configuration import Configuration, read_configuration
-from labelvalue.operate.ledger import Ledger
-from labelvalue.operate.places import FITS, LEDGER, RUNS, alone, found, published, wrong
+from labelvalue.operate.places import LEDGER, alone, found, wrong
+from labelvalue.operate.questions import Questions
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from labelvalue.model import Fit
     from labelvalue.operate.refitting import Refit
 
 
 @dataclasses.dataclass(frozen=True)
-class Project:
+class Project(Questions):
     """A project folder: add batches, fit again, and ask what happened.
 
     Everything is read from the folder when it is asked for; the object itself remembers nothing.
@@ -38,8 +36,6 @@ class Project:
     >>> project.history()["kind"].tolist()
     ['project', 'batch', 'check']
     """
-
-    folder: Path
 
     @classmethod
     def create(cls, folder: str | os.PathLike[str]) -> Project:
@@ -90,37 +86,13 @@ class Project:
             raise wrong(path, "not a labelvalue project", "make one with 'labelvalue init DIR'")
         return cls(path)
 
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger."""
-        return Ledger(self.folder / LEDGER)
-
-    @property
-    def configuration(self) -> Configuration:
-        """What ``labelvalue.toml`` says."""
-        return read_configuration(self.folder)
-
-    @property
-    def runs(self) -> xr.Dataset:
-        """All batches that stand, in one runs table."""
-        from labelvalue.operate.batches import joint_runs, standing
-
-        return joint_runs(self.folder / RUNS, standing(self.ledger.records()))
-
-    @property
-    def published(self) -> Fit | None:
-        """The published fit: the last that passed the gate; ``None`` before the first."""
-        from labelvalue.operate.refit import load
-
-        record = published(self.ledger.records())
-        return None if record is None else load(self.folder / FITS, record)
-
     def add(
         self,
         runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset,
         *,
         batch: str | None = None,
         supersede: bool = False,
+        cost: float | None = None,
     ) -> Project:
         """Add a batch of runs; score what the published fit forecasts for it.
 
@@ -134,6 +106,8 @@ class Project:
             Its id; the name of the file without its suffix by default.
         supersede : bool
             Whether it may take the place of a batch of the same id and other content, which stays in the ledger.
+        cost : float, optional
+            Money that the batch cost; where nobody says it, the prices of the case count.
 
         Returns
         -------
@@ -152,7 +126,7 @@ class Project:
         from labelvalue.operate.arrival import add_batch
 
         with alone(self.folder, "add"):
-            add_batch(self, runs, batch, supersede)
+            add_batch(self, runs, batch, supersede, cost)
         return self
 
     def refit(self, *, again: bool = False, progress: bool = True) -> Refit:
@@ -184,57 +158,8 @@ class Project:
         with alone(self.folder, "refit"):
             return refit(self, again=again, progress=progress)
 
-    def history(self) -> pd.DataFrame:
-        """Lay out the ledger.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a record: ``number``, ``time``, ``kind``, ``by`` and ``what`` in a few words.
-        """
-        from labelvalue.operate.trail import history
-
-        return history(self.ledger.records())
-
-    def scorecard(self) -> pd.DataFrame:
-        """Lay out past forecasts against what their batch delivered.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a curve and batch; empty before the first.
-        """
-        from labelvalue.operate.batches import standing
-        from labelvalue.operate.scorecard import scorecard
-
-        records = self.ledger.records()
-        return scorecard(records, [batch.content for batch in standing(records)])
-
-    def verify(self, *, head: str | None = None) -> str:
-        """Recompute every digest: the chain of records, the files of all batches, the folders of all fits.
-
-        Parameters
-        ----------
-        head : str, optional
-            Digest that an earlier ``verify`` returned; it must still be in the chain. Only this notices that the
-            last records were cut off.
-
-        Returns
-        -------
-        str
-            Digest of the last record, to be kept elsewhere.
-
-        Raises
-        ------
-        StorageError
-            If something was altered, or is missing; names the first.
-        """
-        from labelvalue.operate.trail import verify
-
-        return verify(self, head)
-
     def decide(self, verdict: str, *, approver: str, comment: str = "") -> Project:
-        """Record a decision on the published fit.
+        """Record a decision on the published fit, and on the advice that was given on it.
 
         Parameters
         ----------
@@ -260,40 +185,3 @@ class Project:
         with alone(self.folder, "decide"):
             record_decision(self.ledger, verdict, approver, comment)
         return self
-
-    def explain(self, *, budget: int | None = None, progress: bool = True) -> pd.DataFrame:
-        """Say why the forecast changed between the last two published fits, by fitting the steps between them.
-
-        Parameters
-        ----------
-        budget : int, optional
-            Extra labels a slice whose gain is compared; the largest of the report by default.
-        progress : bool
-            Whether to say on stderr what is being done.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a step (``code``, ``data``, ``priors``, ``model``, ``settings``; those without a change are left
-            out) and slice: ``before``, ``after`` and ``change`` of the expected gain, adding up to the whole.
-
-        Raises
-        ------
-        InputError
-            If fewer than two fits were published.
-        """
-        from labelvalue.operate.changes import explain
-
-        return explain(self, budget=budget, progress=progress)
-
-    def export(self) -> dict[str, Any]:
-        """Return the whole trail as plain values: records, configuration, scorecard, head.
-
-        Returns
-        -------
-        dict
-            Ready for JSON.
-        """
-        from labelvalue.operate.trail import export
-
-        return export(self)

@@ -82,11 +82,6 @@ def gather(runs: xr.Dataset, batches: Sequence[Batch], configuration: Configurat
     return Inputs(runs, spec)
 
 
-def run_fit(inputs: Inputs, *, progress: bool) -> Fit:
-    """Fit the model as specified."""
-    return fit_spec(inputs.runs, inputs.spec, progress=progress)
-
-
 def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool) -> Fit:
     """Fit runs as a specification says.
 

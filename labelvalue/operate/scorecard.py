@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from labelvalue import names
 from labelvalue.forecast.forecasters import measured_now, model_samples
@@ -26,6 +26,12 @@ CELLS = "cells"
 SURPRISE = "surprise"
 RANK = "rank"
 """Share of the forecast below what was measured (uniform where forecasts are calibrated)."""
+PROMISED, DELIVERED = "promised", "delivered"
+"""Gain of a batch as forecast, and as measured."""
+BIAS_MONEY = "bias_money"
+"""Bias of a forecast at what its case says a unit of error is worth."""
+OUTERMOST = 10
+"""Samples so far out that counting them says little."""
 FACTOR = "factor"
 """By which the record multiplies the width of intervals on log error; 1 while it is too short."""
 
@@ -91,6 +97,31 @@ def forecast_batch(fit: Fit, origin: Origin) -> tuple[pd.DataFrame, np.ndarray]:
     return cells, add_truth_noise(samples, noise, fit.settings["random_seed"])
 
 
+def expected_now(fit: Fit) -> pd.Series:
+    """Return the expected error of each curve at its labels now.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    pandas.Series
+        Index slice, learner, suite.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> expected_now(fake_fit(seed=1)).index.names
+    FrozenList(['slice', 'learner', 'suite'])
+    """
+    mean = fit.posterior[names.ERROR_NOW].mean((names.CHAIN, names.DRAW))
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    mean = mean.expand_dims({dim: found for dim, found in only.items() if dim not in mean.dims})
+    return mean.transpose(*CURVE).to_series()
+
+
 def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
     """Return a forecast as plain values: quantiles and thinned draws of each cell, without what was measured."""
     keep = np.linspace(0, samples.shape[1] - 1, min(KEPT_DRAWS, samples.shape[1])).astype(int)
@@ -101,7 +132,14 @@ def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
     return kept
 
 
-def scored(origin: Origin, cells: pd.DataFrame, samples: np.ndarray, factor: float) -> dict[str, Any]:
+def scored(
+    origin: Origin,
+    cells: pd.DataFrame,
+    samples: np.ndarray,
+    factor: float,
+    now: pd.Series | None = None,
+    worth: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
     """Score a forecast, as it was made and as the record so far would have widened it.
 
     Parameters
@@ -114,12 +152,15 @@ def scored(origin: Origin, cells: pd.DataFrame, samples: np.ndarray, factor: flo
         The forecast.
     factor : float
         Of :func:`width_factor`, from the record before this batch.
+    now : pandas.Series, optional
+        Expected error of each curve before the batch, from which the promised gain is counted.
+    worth : mapping of str to float, optional
+        Money a unit of error in each slice, from the case.
 
     Returns
     -------
     dict
-        ``cells`` with the scores of each, ``surprise`` (p-value of the most surprising cell, times their number)
-        and ``factor``.
+        ``cells`` with the scores of each, ``surprise`` (see :func:`surprise_of`) and ``factor``.
     """
     truth = cells[names.TRUTH].to_numpy()
     curves = pd.MultiIndex.from_frame(cells.reset_index()[CURVE])
@@ -129,15 +170,56 @@ def scored(origin: Origin, cells: pd.DataFrame, samples: np.ndarray, factor: flo
     rank = ((samples < truth[:, None]).sum(axis=1) + 0.5 * (samples == truth[:, None]).sum(axis=1) + 0.5) / (
         samples.shape[1] + 1.0
     )
+    before = reference if now is None else now.reindex(curves).to_numpy()
     rows = []
     for i, row in enumerate(_rows(cells)):
         measured = {name: float(cells[name].iloc[i]) for name in (names.TRUTH, names.TRUTH_STDERR)}
         own = {name: float(values[i]) for name, values in plain.items()}
+        own |= {PROMISED: float(before[i] - samples[i].mean()), DELIVERED: float(reference[i] - truth[i])}
+        if worth is not None:
+            own[BIAS_MONEY] = own[names.BIAS] * worth[row[names.SLICE]]
         rows.append(
             {**row, **measured, **own, RANK: float(rank[i]), "widened": {n: float(v[i]) for n, v in wide.items()}}
         )
-    tail = 2.0 * np.minimum(rank, 1.0 - rank)
-    return {CELLS: rows, SURPRISE: float(min(1.0, tail.size * tail.min())), FACTOR: factor}
+    return {CELLS: rows, SURPRISE: surprise_of(samples, truth), FACTOR: factor}
+
+
+def surprise_of(samples: np.ndarray, truth: np.ndarray) -> float:
+    """Say how little a forecast expected what was measured.
+
+    Parameters
+    ----------
+    samples : array, shape (cell, sample)
+        Joint forecast: a column is one draw of all cells.
+    truth : array, shape (cell,)
+        What was measured.
+
+    Returns
+    -------
+    float
+        p-value: twice the smaller of that of the most surprising cell (times their number) and that of the mean log
+        error of all cells, which a drift moves.
+
+    Examples
+    --------
+    >>> samples = np.exp(np.random.default_rng(1).normal(size=(20, 500)))
+    >>> surprise_of(samples, np.full(20, 1.0)) > 0.5, surprise_of(samples, np.full(20, 3.0)) < 0.01
+    (True, True)
+    """
+    least = np.finfo(float).tiny
+    logs, measured = np.log(np.maximum(samples, least)), np.log(np.maximum(truth, least))
+    single = _two_sided(logs, measured)
+    together = _two_sided(logs.mean(axis=0)[None], measured.mean()[None])
+    return float(min(1.0, 2.0 * min(single.size * single.min(), together.min())))
+
+
+def _two_sided(samples: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """p-value of each row; beyond the outermost samples from a normal distribution of their mean and spread."""
+    below = ((samples < measured[:, None]).sum(axis=1) + 0.5) / (samples.shape[1] + 1.0)
+    counted = 2.0 * np.minimum(below, 1.0 - below)
+    spread = np.maximum(samples.std(axis=1), np.finfo(float).tiny)
+    normal = 2.0 * ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
+    return np.where(counted < OUTERMOST / samples.shape[1], np.minimum(normal, counted), counted)
 
 
 def _scores(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:
@@ -245,9 +327,12 @@ def calibration(card: pd.DataFrame) -> Mapping[str, Any]:
     Returns
     -------
     mapping
-        ``forecasts``, and where there are any ``covers_50``, ``covers_90``, ``crps``, ``bias``; always ``factor``.
+        ``forecasts``, and where there are any ``covers_50``, ``covers_90``, ``crps``, ``bias``, ``bias_money`` (with a
+        case); always ``factor``.
     """
     if card.empty:
         return {names.FORECASTS: 0, FACTOR: 1.0}
     means = {n: float(card[n].mean()) for n in (names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS)}
+    if BIAS_MONEY in card and card[BIAS_MONEY].notna().any():
+        means[BIAS_MONEY] = float(card[BIAS_MONEY].mean())
     return {names.FORECASTS: len(card), **means, FACTOR: width_factor(card[RANK].tolist())}

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.operate import advice
 from labelvalue.operate.batches import Batch, check_files, standing
 from labelvalue.operate.folders import check_folder, manifest_digest
+from labelvalue.operate.guardrails import STATE
+from labelvalue.operate.identity import advice_digest, changed
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.places import FITS, RUNS, published
 from labelvalue.operate.records import FIRST, Record
-from labelvalue.operate.scorecard import CELLS, SURPRISE, calibration
+from labelvalue.operate.refit import gain_forecast, load
+from labelvalue.operate.scorecard import CELLS, FACTOR, SURPRISE, calibration
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
-    from labelvalue.operate.project import Project
+    from labelvalue.operate.questions import Questions
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -55,12 +59,25 @@ def _check(content: Mapping[str, Any]) -> str:
     if content["of"] == "guardrails":
         rules = ", ".join(f"{rule['rule']} {rule['state']}" for rule in content["guardrails"])
         return f"guardrails of fit {content['fit']}: {rules or 'none set'}"
+    if content["of"] == "learner":
+        return f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
     return f"fit {content['fit']} made again: draws {'the same' if content['same'] else 'differ'}"
+
+
+def _advice(content: Mapping[str, Any]) -> str:
+    bought = ", ".join(f"{count:,} of {name!r}" for name, count in content["plan"].items() if count)
+    return f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
+
+
+def _share(content: Mapping[str, Any]) -> str:
+    shares = [row["share"] for row in content["slices"]]
+    return f"{sum(shares) / len(shares):.0%}" if shares else "an unknown part"
 
 
 def _decision(content: Mapping[str, Any]) -> str:
     why = f": {content['comment']}" if content["comment"] else ""
-    return f"{content['verdict']} on fit {content['fit']}, approved by {content['approver']}{why}"
+    on = f"advice {content['advice_record']}" if content.get("advice_record") else f"fit {content['fit']}"
+    return f"{content['verdict']} on {on}, approved by {content['approver']}{why}"
 
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -70,6 +87,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "forecast": _forecast,
     "score": _score,
     "check": _check,
+    "advice": _advice,
     "decision": _decision,
     "failure": lambda content: str(content["why"]),
     "migration": lambda content: f"schema {content['to']}",
@@ -84,13 +102,18 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     record = published(ledger.records())
     if record is None:
         raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
-    about = {"fit": record.content["fit"], "fit_record": record.number}
+    about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
+    advised = [r for r in ledger.records("advice") if r.content["fit"] == record.content["fit"]]
+    if advised:
+        last = advised[-1]
+        about |= {"advice_record": last.number, "advice": last.content["advice"], "plan": last.content["plan"]}
+        about[STATE] = last.content[STATE]
     given = {"verdict": verdict, "approver": approver, "comment": comment}
     ledger.append([("decision", about | given)])
 
 
-def verify(project: Project, head: str | None) -> str:
-    """Check chain, runs and fits; return the digest of the last record."""
+def verify(project: Questions, head: str | None, reproduce: bool = False) -> str:
+    """Check chain, runs and fits, and on request one decision; return the digest of the last record."""
     records = project.ledger.check()
     digests = [record.digest for record in records]
     if head is not None and head not in digests:
@@ -105,10 +128,59 @@ def verify(project: Project, head: str | None) -> str:
             check_folder(folder)
             if manifest_digest(folder) != record.content["manifest"]:
                 raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    if reproduce:
+        reproduced(project, records)
     return digests[-1] if digests else FIRST
 
 
-def export(project: Project) -> dict[str, Any]:
+def reproduced(project: Questions, records: Sequence[Record]) -> Record:
+    """Make the last advice, or without one the last gain forecast, again from its inputs.
+
+    Parameters
+    ----------
+    project : Questions
+        The project.
+    records : sequence of Record
+        Of its ledger, checked.
+
+    Returns
+    -------
+    Record
+        What was made again, found the same.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    StorageError
+        If it comes out different; says whether other code may be why.
+    """
+    made = [r for r in records if r.kind == "advice"] or [
+        r for r in records if r.kind == "forecast" and r.content["of"] == names.GAIN
+    ]
+    if not made:
+        raise InputError([Problem(why="no advice and no forecast to make again", fix="run 'labelvalue refit DIR'")])
+    record, content = made[-1], made[-1].content
+    of = next(r for r in records if r.kind == "fit" and r.content["fit"] == content["fit"])
+    fit = load(project.folder / FITS, of)
+    if record.kind == "advice":
+        now = advice.again(fit, content)
+        old = {key: content.get(key) for key in now}
+        other = changed(old, now)
+        code = "" if content["code"] == advice_digest() else "; it was made by other code"
+    else:
+        budgets = sorted({cell[names.BUDGET] for cell in content[CELLS]})
+        other = [] if gain_forecast(fit, budgets, content[FACTOR])[CELLS] == content[CELLS] else [CELLS]
+        code = ""
+    if other:
+        raise StorageError(
+            f"{project.ledger.path}: record {record.number} ({record.kind}) cannot be made again: "
+            f"{', '.join(other)} differ{code}. Fix: compare versions with those in the fit's manifest."
+        )
+    return record
+
+
+def export(project: Questions) -> dict[str, Any]:
     """Return the whole trail as plain values, after verifying it."""
     head = project.verify()
     records = project.ledger.records()
@@ -119,5 +191,6 @@ def export(project: Project) -> dict[str, Any]:
         "configuration": (project.folder / "labelvalue.toml").read_text(encoding="utf-8"),
         "standing": [batch.name for batch in standing(records)],
         "calibration": dict(calibration(card)),
-        "assumptions": [dict(item) for item in project.configuration.assumptions],
+        "assumptions": project.assumptions().to_dict(orient="records"),
+        "assets": {k: v for k, v in project.assets().attrs.items()},
     }

@@ -1,31 +1,83 @@
-"""A re-fit in words, for logs: plain lines, the most important first."""
+"""What a project did in words, for logs and terminals of 80 columns: plain lines, the most important first."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from labelvalue import names
-from labelvalue.operate.scorecard import FACTOR, LEAST
+from labelvalue.operate.scorecard import BIAS_MONEY, FACTOR, LEAST
 
 if TYPE_CHECKING:
     from labelvalue.operate.refitting import Refit
 
+WIDTH = 80
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """Break a line where a terminal would; later lines are indented.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+    indent : str
+        Before its second line and those after.
+
+    Returns
+    -------
+    str
+        Lines of at most 80 characters, but for words that are longer.
+
+    Examples
+    --------
+    >>> max(map(len, wrapped("word " * 40).splitlines())) <= 80
+    True
+    """
+    made = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(made) or text
+
 
 def refit_lines(result: Refit) -> Iterator[str]:
     """Yield what a re-fit came to, line by line."""
-    yield f"{'new fit' if result.new else 'up to date:'} {result.fit}, verdict {result.verdict}"
-    yield from (f"  {reason}" for reason in result.reasons)
+    state = "new fit" if result.new else "up to date:" if result.verdict == "ok" else "fit"
+    yield f"{state} {result.fit}, verdict {result.verdict}"
+    yield from (wrapped(f"  {reason}", "  ") for reason in result.reasons)
     if result.published != result.fit:
         yield f"not published; published stays {result.published or 'nothing'}"
     if result.reproduced is not None:
         yield f"made again: draws {'the same' if result.reproduced else 'differ'}"
-    yield from (f"trigger {found['trigger']}: {found['value']}" for found in result.triggers if found["fired"])
-    yield from map(_rule, result.guardrails)
-    yield _calibration(result.calibration)
-    yield from result.notes
+    if result.advice is not None:
+        yield from _advice(result.advice)
+    yield from (wrapped(_trigger(found)) for found in result.triggers if found["fired"])
+    yield from (wrapped(_rule(rule)) for rule in result.guardrails)
+    yield wrapped(calibration_line(result.calibration))
+    yield from map(wrapped, result.notes)
     if result.page is not None:
         yield result.page
+
+
+def _advice(found: Mapping[str, Any]) -> Iterator[str]:
+    bought = ", ".join(f"{count:,} of {name!r}" for name, count in found["plan"].items() if count)
+    yield wrapped(f"advice: {found['advice']}{': ' if bought else ''}{bought} (record {found['record']})")
+    yield from (wrapped(f"  {reason}", "    ") for reason in found["reasons"])
+    for rule in found["guardrails"]:
+        asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"
+        yield wrapped(f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})")
+    yield from (
+        wrapped(f"if assumption {item['id']!r} is wrong: {item['advice']}")
+        for item in found["assumptions"]
+        if item["changes"]
+    )
+
+
+def _trigger(found: Mapping[str, Any]) -> str:
+    value = found["value"]
+    said = f"{value:.3g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else f"{value:,}"
+    return f"trigger {found['trigger']}: {said}"
 
 
 def _rule(rule: Mapping[str, Any]) -> str:
@@ -36,11 +88,64 @@ def _rule(rule: Mapping[str, Any]) -> str:
     return f"guardrail {rule['rule']}{where}: {rule['state']} (limit {rule['limit']:g}){'' if decided else more}"
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
+def calibration_line(found: Mapping[str, Any]) -> str:
+    """Say in one sentence how past forecasts did, and what follows for the widths of intervals."""
     count = found[names.FORECASTS]
     if not count:
         return "scorecard: no forecast scored yet"
     held = f"{found[names.COVERS_90]:.0%} of {count} forecasts in their 90 % interval"
+    money = f", bias {found[BIAS_MONEY]:+.3g} in money" if BIAS_MONEY in found else ""
+    said = f"scorecard: {held}, bias {found[names.BIAS]:+.2g} in error{money}"
     if count < LEAST:
-        return f"scorecard: {held}; widths are adjusted from {LEAST} on"
-    return f"scorecard: {held}; widths times {found[FACTOR]:.2f}"
+        return f"{said}; widths are adjusted from {LEAST} on"
+    return f"{said}; widths times {found[FACTOR]:.2f}"
+
+
+def change_lines(table: pd.DataFrame) -> Iterator[str]:
+    """Yield a table of changes as text of 80 columns: the whole of each step, then what moved in each slice."""
+    if table.empty:
+        yield "nothing has changed"
+        return
+    for quantity, group in table.groupby("quantity", sort=False):
+        unit = f" of {table.attrs[names.BUDGET]:,} more labels a slice" if quantity == names.GAIN else ""
+        yield f"{str(quantity).replace('_', ' ')}{unit}"
+        yield f"  {'step':<10} {'slice':<24} {'before':>12} {'after':>12} {'change':>12}"
+        for row in group.to_dict("records"):
+            cells = (_number(row[key], quantity) for key in ("before", "after", "change"))
+            name = str(row[names.SLICE])
+            shown = name if len(name) <= 24 else f"{name[:23]}…"
+            yield f"  {row['step']:<10} {shown:<24} " + " ".join(f"{text:>12}" for text in cells)
+
+
+def _number(value: float, quantity: object) -> str:
+    return f"{value:,.5f}" if quantity == names.GAIN else f"{value:,.0f}"
+
+
+def table_lines(table: pd.DataFrame) -> Iterator[str]:
+    """Yield a table as text of 80 columns: one line a short row, or a block of lines where a row is long."""
+    shown = table.to_string(index=False, na_rep="–", float_format="{:,.4g}".format)
+    if max(map(len, shown.splitlines()), default=0) <= WIDTH:
+        yield shown
+        return
+    for row in table.to_dict("records"):
+        head, *rest = (f"{key}: {value}" for key, value in row.items() if not _is_empty(value))
+        yield wrapped(head)
+        yield from (wrapped(f"  {text}", "    ") for text in rest)
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and pd.isna(value))
+
+
+def summary_lines(table: pd.DataFrame) -> Iterator[str]:
+    """Yield the table of many re-fits as text of 80 columns, failures with their reason."""
+    yield f"{'project':<36} {'exit':>4} {'verdict':<8} {'state':<12} {'seconds':>8}"
+    for row in table.to_dict("records"):
+        name = str(row["project"])
+        shown = name if len(name) <= 36 else f"…{name[-35:]}"
+        state, verdict = (row[key] if isinstance(row[key], str) else "–" for key in ("state", "verdict"))
+        yield f"{shown:<36} {row['exit_code']:>4} {verdict:<8} {state:<12} {row['seconds']:>8.1f}"
+        if row["why"] and row["exit_code"]:
+            yield wrapped(f"  {row['why'].partition(chr(10))[0]}", "    ")
+    failed = int((table["exit_code"] != 0).sum())
+    yield f"{len(table)} projects, {int(table['new'].sum())} fitted, {failed} not 0"

@@ -14,11 +14,12 @@ import sys
 from pathlib import Path
 
 import labelvalue.model
+import labelvalue.operate.apart
 import labelvalue.operate.arrival
 import labelvalue.operate.refitting
 from labelvalue import testing
 from labelvalue.operate import Project, ledger
-from tests.operate.conftest import QUIET, Sampler, configure
+from tests.operate.conftest import QUIET, Sampler, configure, fit_here
 
 MOST = 200
 
@@ -98,6 +99,7 @@ def state(folder: Path) -> dict:
 def main(place: str, action: str) -> None:
     sampler = Sampler()
     labelvalue.model.fit = sampler
+    labelvalue.operate.apart.fit_apart = fit_here
     start = Path(place) / "start"
     prepare(start, action)
     for point in range(1, MOST):

@@ -235,12 +235,12 @@ def test_a_folder_of_another_user_can_be_read_and_not_written(running, second):
 
 ASLEEP = """
 import sys, time
-import labelvalue.model
+import labelvalue.operate.apart
 from labelvalue import cli
-def fit(runs, **settings):
+def fit(*given, **settings):
     print("sampling", flush=True)
     time.sleep(60)
-labelvalue.model.fit = fit
+labelvalue.operate.apart.fit_apart = fit
 sys.exit(cli.main(["refit", sys.argv[1]]))
 """
 

@@ -13,6 +13,7 @@ import labelvalue.model
 from labelvalue import names, testing
 from labelvalue.observe.text import to_csv
 from labelvalue.operate import Project
+from labelvalue.operate.refit import fit_spec
 
 QUIET = "[report]\npage = false\n"
 
@@ -46,10 +47,16 @@ class Sampler:
         return dataclasses.replace(made, tree=tree)
 
 
+def fit_here(place, runs, spec, *, memory_gb, progress):
+    """What a child process would do, in this one."""
+    return fit_spec(runs, spec, progress=progress)
+
+
 @pytest.fixture
 def sampler(monkeypatch):
     stand_in = Sampler()
     monkeypatch.setattr(labelvalue.model, "fit", stand_in)
+    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit_here)
     return stand_in
 
 

@@ -1,0 +1,320 @@
+"""From a published fit and the project's case to advice: a plan, its worth, its guardrails, and what it hangs on."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide import Case, allocate
+from labelvalue.decide.case_file import parse_case
+from labelvalue.decide.checks import Checks
+from labelvalue.decide.plan import Plan, standard_error
+from labelvalue.decide.value import volumes
+from labelvalue.model import Fit
+from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.guardrails import INCONCLUSIVE, PASS, STATE, STOP, judge
+from labelvalue.operate.identity import advice_digest, digest_of
+from labelvalue.operate.places import inside
+from labelvalue.problems import InputError, StorageError
+
+PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
+NO_PLAN = "no plan"
+"""Advice where the case's own limits leave none."""
+INTERVAL = (0.05, 0.95)
+
+
+def case_text(folder: Path, configuration: Configuration) -> str | None:
+    """Return the case of a project as text; ``None`` where the project names none.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Project folder.
+    configuration : Configuration
+        Names the file.
+
+    Returns
+    -------
+    str or None
+        TOML.
+
+    Raises
+    ------
+    InputError
+        If the file lies outside the folder.
+    StorageError
+        If it cannot be read.
+    """
+    if configuration.case is None:
+        return None
+    path = inside(folder, configuration.case)
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: the case cannot be read ({error}). Fix: restore it.") from error
+
+
+def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
+    """Read a case, and check it against a fit; where it names no learner, the latest decides.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    fit : Fit
+        Fit.
+    latest : sequence of str
+        Learners of the latest batch.
+
+    Returns
+    -------
+    Case
+        Belongs to the fit.
+
+    Raises
+    ------
+    InputError
+        If the case is wrong, or does not belong to the fit.
+    """
+    case = parse_case(text, file="case")
+    if not case.learner and names.LEARNER in fit.position.dims:
+        there = [name for name in latest if name in fit.position[names.LEARNER].values]
+        case = dataclasses.replace(case, learner=there[-1] if there else "")
+    case.check(fit)
+    return case
+
+
+def inputs_digest(fit_id: str, text: str, configuration: Configuration, latest: Sequence[str]) -> str:
+    """Return the digest of everything that decides an advice.
+
+    Parameters
+    ----------
+    fit_id : str
+        Id of the fit.
+    text : str
+        The case.
+    configuration : Configuration
+        Gives ``[plan]`` and the assumptions.
+    latest : sequence of str
+        Learners of the latest batch.
+
+    Returns
+    -------
+    str
+        SHA-256.
+    """
+    return digest_of([fit_id, text, _settings(configuration, latest), advice_digest()])
+
+
+def _settings(configuration: Configuration, latest: Sequence[str]) -> dict[str, Any]:
+    tested = [dict(item) for item in configuration.assumptions if "key" in item]
+    return {"plan": dataclasses.asdict(configuration.plan), "assumptions": tested, "latest_learners": list(latest)}
+
+
+def advise(fit_id: str, fit: Fit, text: str, configuration: Configuration, latest: Sequence[str]) -> dict[str, Any]:
+    """Make the plan that a case asks for, as the content of a record.
+
+    Parameters
+    ----------
+    fit_id : str
+        Id of the fit.
+    fit : Fit
+        Published fit.
+    text : str
+        The case.
+    configuration : Configuration
+        Gives ``[plan]`` and the assumptions.
+    latest : sequence of str
+        Learners of the latest batch.
+
+    Returns
+    -------
+    dict
+        Plain values: ``plan`` by slice, ``advice``, ``reasons``, ``net_benefit``, ``cost``, ``gain`` with intervals,
+        ``guardrails``, ``state``, and everything needed to make it again.
+
+    Raises
+    ------
+    InputError
+        If the case does not belong to the fit.
+    """
+    settings = _settings(configuration, latest)
+    found = {
+        "fit": fit_id,
+        INPUTS: inputs_digest(fit_id, text, configuration, latest),
+        CASE_TEXT: text,
+        CASE_SHA: hashlib.sha256(text.encode()).hexdigest(),
+        "settings": settings,
+        "code": advice_digest(),
+        **outcome(fit, case_for(text, fit, latest), **settings["plan"]),
+    }
+    return found | {"assumptions": [_other(item, fit, text, settings, found) for item in settings["assumptions"]]}
+
+
+def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a recorded advice again from its inputs.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit that it names.
+    content : mapping
+        Of the record.
+
+    Returns
+    -------
+    dict
+        As :func:`outcome`.
+    """
+    settings = content["settings"]
+    return outcome(fit, case_for(content[CASE_TEXT], fit, settings["latest_learners"]), **settings["plan"])
+
+
+def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
+    """Make the plan and say what it brings, in plain values.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Checked against it.
+    max_labels, lot : int
+        As for :func:`labelvalue.decide.allocate`.
+
+    Returns
+    -------
+    dict
+        ``advice``, ``plan``, ``reasons``, ``state`` and the rest; where limits leave no plan, ``advice`` says so.
+    """
+    try:
+        plan = allocate(fit, case, max_labels, lot=lot)
+    except InputError as error:
+        reasons = [str(problem) for problem in error.problems]
+        return {"advice": NO_PLAN, PLAN: {}, "reasons": reasons, "guardrails": [], STATE: STOP}
+    return _described(fit, case, plan)
+
+
+def _described(fit: Fit, case: Case, plan: Plan) -> dict[str, Any]:
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    net = plan.advantage()
+    gain = (own[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+    rules = [
+        {
+            "rule": row["kind"],
+            names.SLICE: row[names.SLICE],
+            "promise": row["promise"],
+            "limit": float(row["limit"]),
+            "probability": float(row["reached"]),
+            "needed_probability": float(row["probability"]),
+            STATE: PASS if row["kept"] else judge(row["reached"], row["probability"]),
+        }
+        for row in plan.promises.to_dict("records")
+    ]
+    states = {rule[STATE] for rule in rules}
+    return {
+        "advice": plan.verdict.advice,
+        PLAN: {name: int(count) for name, count in plan.labels.items()},
+        "total": plan.total,
+        "reasons": list(plan.verdict.reasons),
+        names.NET_BENEFIT: summary(net) | {"p_positive": float((net > 0).mean())},
+        names.COST: summary(own[names.COST]),
+        names.GAIN: summary(gain),
+        names.UNIT: plan.outcomes.attrs[names.UNIT],
+        "learner": case.learner,
+        "objective": float(plan.certificate.objective),
+        "solver": plan.certificate.status,
+        "guardrails": rules,
+        STATE: next((state for state in (STOP, INCONCLUSIVE) if state in states), PASS),
+    }
+
+
+def summary(draws: xr.DataArray) -> dict[str, float]:
+    """Return mean, Monte Carlo error and 90 % interval of draws.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Dims chain, draw.
+
+    Returns
+    -------
+    dict
+        ``mean``, ``mcse``, ``low``, ``high``.
+
+    Examples
+    --------
+    >>> summary(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")))["mean"]
+    2.0
+    """
+    low, high = np.quantile(draws.values, INTERVAL).tolist()
+    return {"mean": float(draws.mean()), "mcse": standard_error(draws), "low": low, "high": high}
+
+
+def with_key(text: str, key: str, value: object) -> Case:
+    r"""Return a case with one of its keys set to another value.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    key : str
+        Such as ``costs.price_per_label``.
+    value : object
+        What it may be instead.
+
+    Returns
+    -------
+    Case
+        Checked.
+
+    Raises
+    ------
+    InputError
+        If there is no such key, or the value is illegal.
+
+    Examples
+    --------
+    >>> text = "[costs]\nprice_per_label = 1\n[value]\nper_error_point = 1"
+    >>> with_key(text, "costs.price_per_label", 2).costs.price_per_label
+    2
+    """
+    given = copy.deepcopy(tomllib.loads(text))
+    table: Any = given
+    *path, last = key.split(".")
+    for part in path:
+        table = table.setdefault(part, {})
+    table[last] = value
+    checks = Checks()
+    case = checks.section("", Case, given)
+    if case is None or checks.problems:
+        raise InputError(checks.problems)
+    return case
+
+
+def _other(
+    item: Mapping[str, Any], fit: Fit, text: str, settings: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What becomes of the advice if an assumption is wrong."""
+    case = with_key(text, item["key"], item["alternative"])
+    if not case.learner and found.get("learner"):
+        case = dataclasses.replace(case, learner=found["learner"])
+    other = outcome(fit, case, **settings["plan"])
+    return {
+        "id": item["id"],
+        "key": item["key"],
+        "alternative": item["alternative"],
+        "advice": other["advice"],
+        PLAN: other[PLAN],
+        names.NET_BENEFIT: other.get(names.NET_BENEFIT, {}).get("mean"),
+        "changes": (other["advice"], other[PLAN]) != (found["advice"], found[PLAN]),
+    }

@@ -1,0 +1,240 @@
+"""A fit in a process of its own: whatever becomes of it, the process that asked is left standing.
+
+``python -m labelvalue.operate.apart FOLDER`` is that process: it reads runs and specification from the folder, and
+writes the fit, or why there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model import Fit, load_fit
+from labelvalue.observe import write_runs
+from labelvalue.operate.batches import describe, read_stored
+from labelvalue.operate.folders import MAKING
+from labelvalue.problems import StorageError
+from labelvalue.storage import write_whole
+
+RUNS, ASKED, MADE, WHY = "runs.parquet", "asked.json", "fit.nc", "why.json"
+GIGABYTE = 1024**3
+WORKING_COPIES = 3
+"""How often a posterior is held in memory at once while a fit is judged and saved."""
+VARIABLES = 40
+"""Numbers that a draw holds a curve, those kept beside the curve's own included."""
+BASE_BYTES = 700 * 1024**2
+"""What Python, PyMC and the compiled model take."""
+PATIENCE_S = 3.0
+"""Seconds that a child is given to end before it is killed."""
+
+
+class FitStoppedError(RuntimeError):
+    """A fit that came to nothing: its process died or its sampler gave up. What was published stays so."""
+
+
+def memory_estimate(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
+    """Return the bytes that a fit will need, roughly.
+
+    Parameters
+    ----------
+    spec : mapping
+        From :func:`labelvalue.operate.refit.gather`.
+    runs : xarray.Dataset
+        Runs table.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> memory_estimate({"fit": {"draws": 1000, "chains": 4}}, fake_runs(seed=1)) > BASE_BYTES
+    True
+    """
+    keys = [name for name in (names.SLICE, names.LEARNER, names.SUITE) if name in runs]
+    curves = runs[keys].to_dataframe()[keys].drop_duplicates().shape[0]
+    draws = spec["fit"]["draws"] * spec["fit"]["chains"]
+    return BASE_BYTES + 8 * WORKING_COPIES * VARIABLES * draws * curves
+
+
+def fit_apart(
+    place: Path, runs: xr.Dataset, spec: Mapping[str, Any], *, memory_gb: float | None, progress: bool
+) -> Fit:
+    """Fit runs as a specification says, in a child process.
+
+    Parameters
+    ----------
+    place : pathlib.Path
+        Folder in which a working folder may lie; a project's ``fits``.
+    runs : xarray.Dataset
+        Runs table.
+    spec : mapping
+        From :func:`labelvalue.operate.refit.gather`.
+    memory_gb : float or None
+        Address space that the child may take, in gigabytes.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    Fit
+        Judged.
+
+    Raises
+    ------
+    FitStoppedError
+        If the child died, ran out of memory, or raised something unforeseen.
+    ValueError
+        If what was asked for makes no sense, as :func:`labelvalue.model.fit` says it.
+    StorageError
+        If the working folder cannot be written.
+    """
+    if progress:
+        print(f"labelvalue: the fit needs about {memory_estimate(spec, runs) / GIGABYTE:.1f} GB", file=sys.stderr)
+    with _working(place) as folder:
+        write_runs(runs, folder / RUNS)
+        asked = {
+            "spec": spec,
+            "metric": describe(runs, "", "", None),
+            "source": str(runs.attrs.get(names.SOURCE, "")),
+            "memory_gb": memory_gb,
+            "progress": progress,
+        }
+        write_whole(folder / ASKED, json.dumps(asked).encode())
+        ended = _run([sys.executable, *_warnings(), "-m", "labelvalue.operate.apart", str(folder)])
+        if ended == 0:
+            return load_fit(folder / MADE)
+        raise _why(folder, ended)
+
+
+@contextlib.contextmanager
+def _working(place: Path) -> Iterator[Path]:
+    """A private folder that is swept away, by the next writer if not by us."""
+    folder = place / f"{MAKING}work-{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be made ({error.strerror}). Fix: free space or permissions.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _warnings() -> list[str]:
+    return [f"-W{option}" for option in sys.warnoptions]
+
+
+def _run(command: list[str]) -> int:
+    """Run a child that ends when we do: it reads a pipe that closes with us. It is told of Ctrl-C by us alone."""
+    group = {"process_group": 0} if os.name == "posix" else {}
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **group)  # type: ignore[call-overload]
+    try:
+        return child.wait()
+    except BaseException:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_S)
+        child.kill()
+        child.wait()
+        raise
+    finally:
+        child.stdin.close()
+
+
+def _why(folder: Path, ended: int) -> Exception:
+    try:
+        told = json.loads((folder / WHY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = {}
+    advice = "Fix: ask for fewer draws, or put fewer slices into a project."
+    if told.get("kind") == "MemoryError" or ended == -signal.SIGKILL.value:
+        return FitStoppedError(f"the fit ran out of memory. {advice}")
+    if told.get("kind") == "ValueError":
+        return ValueError(told["text"])
+    if told:
+        return FitStoppedError(f"the fit stopped: {told['kind']}: {told['text']}")
+    return FitStoppedError(f"the process of the fit died ({_ending(ended)}). {advice}")
+
+
+def _ending(ended: int) -> str:
+    return signal.Signals(-ended).name if ended < 0 else f"exit code {ended}"
+
+
+def main(folder: Path) -> int:
+    """Be the child: read what was asked, fit, write the fit or why there is none.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Working folder.
+
+    Returns
+    -------
+    int
+        0 where there is a fit.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.umask(0o077)
+    asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+    try:
+        _limit(asked["memory_gb"])
+        _own_caches()
+        from labelvalue.operate.refit import fit_spec
+
+        runs = read_stored(folder / RUNS, asked["metric"])
+        runs.attrs[names.SOURCE] = asked["source"]
+        fit_spec(runs, asked["spec"], progress=asked["progress"]).save(folder / MADE)
+    except (Exception, MemoryError) as error:
+        kind = "ValueError" if isinstance(error, ValueError) else type(error).__name__
+        text = str(error)[:2000]
+        if kind == "RuntimeError" and "memory" in text.lower():
+            kind = "MemoryError"
+        write_whole(folder / WHY, json.dumps({"kind": kind, "text": text}).encode())
+        return 1
+    return 0
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the pipe from the parent, which comes with the parent's own."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
+
+
+def _limit(memory_gb: float | None) -> None:
+    """Set the address space, where the system can."""
+    if memory_gb is None or os.name != "posix":
+        return
+    import resource
+
+    most = int(memory_gb * GIGABYTE)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _own_caches() -> None:
+    """Let nobody else write what we compiled and will load again."""
+    import pytensor
+
+    base = Path(str(pytensor.config.base_compiledir))
+    if base.is_dir() and base.stat().st_uid == os.getuid():
+        base.chmod(0o700)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

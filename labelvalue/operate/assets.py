@@ -1,0 +1,197 @@
+"""Labels as an asset: what was paid, what was promised, what came of it; and whether it is still worth going on."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.decide import Case
+from labelvalue.model import Fit
+from labelvalue.operate.advice import CASE_TEXT
+from labelvalue.operate.batches import Batch, read_stored, standing
+from labelvalue.operate.configuration import Guardrails
+from labelvalue.operate.records import Record
+from labelvalue.operate.scorecard import CELLS, DELIVERED, PROMISED
+from labelvalue.operate.worth import price_of
+
+RECENT = 3
+"""Batches in a row that must fall short before that is called stagnation."""
+PER = 1000
+COLUMNS = (names.BATCH, names.SLICE, names.LABELS, names.COST, "cost_from", PROMISED, DELIVERED, "delivered_stderr")
+TOTALS = (names.LABELS, names.COST, PROMISED, DELIVERED)
+PRICES = "costs"
+"""Part of a case that says what things cost; all other parts say what is wanted."""
+
+
+def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case | None) -> pd.DataFrame:
+    """Lay out what each batch added to each slice.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where runs lie.
+    records : sequence of Record
+        The ledger's.
+    fit : Fit or None
+        Published fit; prices of a case are those of its slices.
+    case : Case or None
+        Says what labels cost where nobody recorded what a batch did.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a batch and slice, in the order of arrival: ``labels`` added, ``cost`` (``cost_from`` the ledger or the
+        case), gain ``promised`` and ``delivered`` with its standard error where the batch was forecast; gains are the
+        mean over learners and suites. Attributes ``total`` and ``total_by_slice`` sum them up.
+    """
+    have: dict[str, int] = {}
+    rows: list[dict[str, Any]] = []
+    costs = {record.number: record.content.get(names.COST) for record in records if record.kind == "batch"}
+    scores = {record.content["content"]: record.content for record in records if record.kind == "score"}
+    for batch in standing(records):
+        added = _added(folder, batch, have)
+        money, source = _money(costs[batch.number], added, fit, case)
+        gains = _gains(scores.get(batch.content))
+        for name, labels in added.items():
+            about = {names.BATCH: batch.name, names.SLICE: name, names.LABELS: labels}
+            rows.append({**about, names.COST: money.get(name), "cost_from": source, **gains.get(name, {})})
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c: float for c in (names.COST, PROMISED, DELIVERED)})
+    table.attrs["total"] = {name: _sum(table[name]) for name in TOTALS}
+    by_slice = table.groupby(names.SLICE)[list(TOTALS)].sum(min_count=1)
+    table.attrs["total_by_slice"] = {str(k): v for k, v in by_slice.to_dict(orient="index").items()}
+    return table
+
+
+def spent(table: pd.DataFrame) -> float | None:
+    """Return the money that all batches cost, ``None`` where that of some batch is not known.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`assets`.
+
+    Returns
+    -------
+    float or None
+        Money.
+    """
+    known = table.loc[table[names.LABELS] > 0, names.COST]
+    return float(known.sum()) if known.notna().all() else None
+
+
+def _sum(column: pd.Series) -> float | None:
+    return float(column.sum()) if column.notna().any() else None
+
+
+def _added(folder: Path, batch: Batch, have: dict[str, int]) -> dict[str, int]:
+    """Labels that a batch adds to each of its slices, which are then had."""
+    runs = read_stored(folder / batch.file, batch.metric)
+    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
+    added = {str(name): max(0, int(count) - have.get(str(name), 0)) for name, count in largest.items()}
+    have |= {name: have.get(name, 0) + count for name, count in added.items()}
+    return added
+
+
+def _money(
+    recorded: float | None, added: Mapping[str, int], fit: Fit | None, case: Case | None
+) -> tuple[dict[str, float], str]:
+    """What a batch cost, by slice: as recorded, shared out by labels, or else by the prices of the case."""
+    total = sum(added.values())
+    if recorded is not None:
+        return {
+            name: recorded * (count / total if total else 1.0 / len(added)) for name, count in added.items()
+        }, "ledger"
+    if fit is not None and case is not None:
+        return price_of(fit, case, added), "case"
+    return {}, ""
+
+
+def _gains(score: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
+    """Promised and delivered gain of each slice, over learners and suites."""
+    cells = [cell for cell in (score or {}).get(CELLS, ()) if PROMISED in cell]
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for cell in cells:
+        found.setdefault(cell[names.SLICE], []).append(cell)
+    return {
+        name: {
+            PROMISED: sum(c[PROMISED] for c in group) / len(group),
+            DELIVERED: sum(c[DELIVERED] for c in group) / len(group),
+            "delivered_stderr": sum(c[names.TRUTH_STDERR] ** 2 for c in group) ** 0.5 / len(group),
+        }
+        for name, group in found.items()
+    }
+
+
+def warnings(table: pd.DataFrame, records: Sequence[Record], rules: Guardrails) -> list[str]:
+    """Say where recent batches bring too little, and where what is wanted has changed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`assets`.
+    records : sequence of Record
+        The ledger's.
+    rules : Guardrails
+        Gives the least gain per 1,000 labels.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty where there is nothing to say.
+    """
+    return [*_stagnation(table, rules), *_less_for_money(records), *_goal_drift(records)]
+
+
+def yields(table: pd.DataFrame) -> pd.Series:
+    """Return the gain that each forecast batch delivered per 1,000 labels, over its slices together.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`assets`.
+
+    Returns
+    -------
+    pandas.Series
+        By batch, in the order of arrival: sum of gains over sum of labels.
+    """
+    known = table[table[DELIVERED].notna() & (table[names.LABELS] > 0)]
+    sums = known.groupby(names.BATCH, sort=False)[[DELIVERED, names.LABELS]].sum()
+    return PER * sums[DELIVERED] / sums[names.LABELS]
+
+
+def _stagnation(table: pd.DataFrame, rules: Guardrails) -> list[str]:
+    least, recent = rules.minimum_gain_per_1000, yields(table).tail(RECENT)
+    if least is None or len(recent) < RECENT or not bool((recent < least).all()):
+        return []
+    best = float(recent.max())
+    return [
+        f"stagnation: each of the last {RECENT} batches gained at most {best:.4g} per 1,000 labels, asked: {least:g}"
+    ]
+
+
+def _less_for_money(records: Sequence[Record]) -> list[str]:
+    """Net benefit per unit of money of the advice, fallen at each of the last re-fits."""
+    made = [r.content for r in records if r.kind == "advice" and r.content.get(names.COST, {}).get("mean", 0.0) > 0]
+    rates = [content[names.NET_BENEFIT]["mean"] / content[names.COST]["mean"] for content in made[-RECENT - 1 :]]
+    if len(rates) <= RECENT or not all(a > b for a, b in pairwise(rates)):
+        return []
+    said = ", ".join(f"{rate:.3g}" for rate in rates)
+    return [f"stagnation: expected net benefit per unit of money fell {RECENT} times in a row: {said}"]
+
+
+def _goal_drift(records: Sequence[Record]) -> list[str]:
+    made = [record for record in records if record.kind == "advice"]
+    if len(made) < 2:
+        return []
+    old, new = (tomllib.loads(record.content[CASE_TEXT]) for record in made[-2:])
+    changed = sorted(key for key in {*old, *new} - {PRICES, "name"} if old.get(key) != new.get(key))
+    if not changed:
+        return []
+    return [f"goal drift: the case wants something else than at record {made[-2].number}: {', '.join(changed)}"]

@@ -1,0 +1,112 @@
+"""The register of assumptions: what the project said, what model and case take for granted, and what hangs on it."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.operate.advice import CASE_TEXT, PLAN
+from labelvalue.operate.places import published
+
+if TYPE_CHECKING:
+    from labelvalue.operate.questions import Questions
+
+COLUMNS = ("id", "text", "source", "value", "if_wrong")
+NOT_TESTED = "not tested"
+"""What stands where nobody asked what the advice would be instead."""
+
+
+def register(project: Questions) -> pd.DataFrame:
+    """Collect the assumptions of a project's published fit and advice.
+
+    Parameters
+    ----------
+    project : Questions
+        The project.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an assumption: ``id``, ``text``, ``source``, ``value``, ``if_wrong``.
+    """
+    records = project.ledger.records()
+    advised = [record.content for record in records if record.kind == "advice"]
+    last = advised[-1] if advised else None
+    rows = [*_said(project, last), *_settings(project), *_case(last), *_priors(project, published(records))]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _said(project: Questions, last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """What ``labelvalue.toml`` lists; where it gives an alternative, what the advice is with it."""
+    tested = {} if last is None else {item["id"]: item for item in last["assumptions"]}
+    for item in project.configuration.assumptions:
+        row = {name: item.get(name, "") for name in COLUMNS}
+        if item["id"] in tested and last is not None:
+            row["if_wrong"] = f"{item['if_wrong']} {_consequence(tested[item['id']], last)}"
+        yield row
+
+
+def _consequence(other: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    with_it = f"With {other['key']} = {other['alternative']}"
+    if not other["changes"]:
+        return f"{with_it} the plan stays the same."
+    moved = [
+        f"{other[PLAN].get(name, 0):,} instead of {last[PLAN].get(name, 0):,} labels of {name!r}"
+        for name in sorted({*other[PLAN], *last[PLAN]})
+        if other[PLAN].get(name, 0) != last[PLAN].get(name, 0)
+    ]
+    return f"{with_it} the advice is {other['advice']}{': ' if moved else ''}{', '.join(moved)}."
+
+
+def _settings(project: Questions) -> Iterator[dict[str, Any]]:
+    for name, labels in project.configuration.labels_now.items():
+        yield {
+            "id": f"labels_now/{name}",
+            "text": f"slice {name!r} has {labels:,} labels today",
+            "source": "labelvalue.toml",
+            "value": labels,
+            "if_wrong": "gains of this slice are counted from another place on its curve",
+        }
+
+
+def _case(last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """Every number of the case."""
+    if last is None:
+        return
+    tested = {item["key"]: item for item in last["assumptions"]}
+    for key, value in _leaves(tomllib.loads(last[CASE_TEXT])):
+        wrong = _consequence(tested[key], last) if key in tested else NOT_TESTED
+        yield {"id": f"case/{key}", "text": f"the case says {key}", "source": "case", "value": value, "if_wrong": wrong}
+
+
+def _leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{key}.")
+        else:
+            yield before + key, value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+
+
+def _priors(project: Questions, record: Any) -> Iterator[dict[str, Any]]:
+    """Every prior of the published fit, with where it is from."""
+    if record is None:
+        return
+    from labelvalue.operate.refit import load
+
+    fit = load(project.folder / "fits", record)
+    flags = {name for held in fit.diagnostics.flags.values() for name in held}
+    leans = names.MOSTLY_ASSUMPTION in flags
+    for name, prior in fit.model.priors.as_dict().items():
+        said = "; some slices rest mostly on priors" if leans else ""
+        yield {
+            "id": f"prior/{name}",
+            "text": prior.get("meaning", ""),
+            "source": prior.get("source", ""),
+            "value": f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})",
+            "if_wrong": f"curves are drawn to another middle{said}",
+        }

@@ -1,0 +1,226 @@
+"""What a project can be asked: its runs, its published fit, and everything that its ledger tells."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelvalue.operate.configuration import Configuration, read_configuration
+from labelvalue.operate.ledger import Ledger
+from labelvalue.operate.places import FITS, LEDGER, RUNS, published
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+    import xarray as xr
+
+    from labelvalue.model import Fit
+
+
+@dataclasses.dataclass(frozen=True)
+class Questions:
+    """A project folder that is only read.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Project folder.
+    """
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return Ledger(self.folder / LEDGER)
+
+    @property
+    def configuration(self) -> Configuration:
+        """What ``labelvalue.toml`` says."""
+        return read_configuration(self.folder)
+
+    @property
+    def runs(self) -> xr.Dataset:
+        """All batches that stand, in one runs table."""
+        from labelvalue.operate.batches import joint_runs, standing
+
+        return joint_runs(self.folder / RUNS, standing(self.ledger.records()))
+
+    @property
+    def published(self) -> Fit | None:
+        """The published fit: the last that passed the gate; ``None`` before the first."""
+        from labelvalue.operate.refit import load
+
+        record = published(self.ledger.records())
+        return None if record is None else load(self.folder / FITS, record)
+
+    def history(self) -> pd.DataFrame:
+        """Lay out the ledger.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a record: ``number``, ``time``, ``kind``, ``by`` and ``what`` in a few words.
+        """
+        from labelvalue.operate.trail import history
+
+        return history(self.ledger.records())
+
+    def scorecard(self) -> pd.DataFrame:
+        """Lay out past forecasts against what their batch delivered.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a curve and batch; empty before the first.
+        """
+        from labelvalue.operate.batches import standing
+        from labelvalue.operate.scorecard import scorecard
+
+        records = self.ledger.records()
+        return scorecard(records, [batch.content for batch in standing(records)])
+
+    def verify(self, *, head: str | None = None, reproduce: bool = False) -> str:
+        """Recompute every digest: the chain of records, the files of all batches, the folders of all fits.
+
+        Parameters
+        ----------
+        head : str, optional
+            Digest that an earlier ``verify`` returned; it must still be in the chain. Only this notices that the
+            last records were cut off.
+        reproduce : bool
+            Whether to make the last advice again from the fit and the case that it names, and compare; without advice,
+            the last gain forecast.
+
+        Returns
+        -------
+        str
+            Digest of the last record, to be kept elsewhere.
+
+        Raises
+        ------
+        StorageError
+            If something was altered, or is missing; names the first.
+        """
+        from labelvalue.operate.trail import verify
+
+        return verify(self, head, reproduce)
+
+    def explain(self, *, budget: int | None = None, progress: bool = True) -> pd.DataFrame:
+        """Say why the forecast changed between the last two published fits, by fitting the steps between them.
+
+        Parameters
+        ----------
+        budget : int, optional
+            Extra labels a slice whose gain is compared; the largest of the report by default.
+        progress : bool
+            Whether to say on stderr what is being done.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a step (``code``, ``data``, ``learner``, ``model``, ``priors``, ``settings``, ``price``, ``case``;
+            those without a change are left out), ``quantity`` (``gain``; with a case ``labels`` of the plan and its
+            ``net_benefit``) and slice: ``before``, ``after``, ``change`` and its Monte Carlo error ``mcse``. Changes
+            add up to the whole. Attribute ``budget``.
+
+        Raises
+        ------
+        InputError
+            If fewer than two fits were published.
+        """
+        from labelvalue.operate.changes import explain
+
+        return explain(self, budget=budget, progress=progress)
+
+    def export(self) -> dict[str, Any]:
+        """Return the whole trail as plain values: records, configuration, scorecard, head.
+
+        Returns
+        -------
+        dict
+            Ready for JSON.
+        """
+        from labelvalue.operate.trail import export
+
+        return export(self)
+
+    def assets(self) -> pd.DataFrame:
+        """Lay out what was paid for labels, what was promised, and what came of it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a batch and slice: ``labels`` added, ``cost``, gain ``promised`` and ``delivered``; sums in its
+            attributes ``total`` and ``total_by_slice``, sentences on stagnation and goal drift in ``warnings``.
+        """
+        from labelvalue.operate.assets import assets, warnings
+        from labelvalue.operate.worth import case_of
+
+        fit, records, configuration = self.published, self.ledger.records(), self.configuration
+        case = None if fit is None else case_of(self.folder, configuration, fit)
+        table = assets(self.folder / RUNS, records, fit, case)
+        table.attrs["warnings"] = warnings(table, records, configuration.guardrails)
+        return table
+
+    def assumptions(self) -> pd.DataFrame:
+        """Lay out what the advice takes for granted.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an assumption: ``id``, ``text``, ``source`` (empty where nobody gave one), ``value``, and
+            ``if_wrong``, what then changes in the decision.
+        """
+        from labelvalue.operate.assumptions import register
+
+        return register(self)
+
+    def preview(self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset) -> pd.DataFrame:
+        """Say roughly what a batch would change, by re-weighting the published draws; nothing is recorded.
+
+        An approximation that checks itself; :meth:`Project.add` and :meth:`Project.refit` give the numbers that count.
+
+        Parameters
+        ----------
+        runs : path, DataFrame or Dataset
+            Runs table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a curve: expected gain per ``batch_labels`` and elasticity ``before`` and ``after``. Attributes
+            ``pareto_k``, ``effective_draws`` and ``reliable``.
+
+        Raises
+        ------
+        InputError
+            If nothing is published, or the batch tells nothing new of a curve that the fit knows.
+        """
+        from labelvalue.operate.preview import preview
+
+        return preview(self, runs)
+
+    def page(self, path: str | os.PathLike[str]) -> Path:
+        """Write the whole trail, verified, as one HTML page that needs no network and no script.
+
+        Parameters
+        ----------
+        path : path
+            Where to.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+
+        Raises
+        ------
+        StorageError
+            If the trail is broken, or the page cannot be written.
+        """
+        from labelvalue.operate.trail_page import write_trail
+
+        return write_trail(self, Path(path))

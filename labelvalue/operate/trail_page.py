@@ -1,0 +1,132 @@
+"""The trail as one page: decisions, scores, assets, assumptions and every record, for whoever audits the project."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.operate.advice import CASE_TEXT
+from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration
+from labelvalue.operate.wording import calibration_line
+from labelvalue.report.html import visible
+from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    from labelvalue.operate.questions import Questions
+
+SCORES = (names.BATCH, names.SLICE, names.LABELS, names.TRUTH, "low", "high", names.CRPS, names.BIAS, RANK)
+"""Columns of the scorecard that the page shows; gains and money follow where they are there."""
+
+
+def write_trail(project: Questions, path: Path) -> Path:
+    """Write the page, after verifying the trail.
+
+    Parameters
+    ----------
+    project : Questions
+        The project.
+    path : pathlib.Path
+        Where to.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+    """
+    write_whole(path, render(trail_values(project)).encode("utf-8"))
+    return path
+
+
+def trail_values(project: Questions) -> dict[str, Any]:
+    """Collect what the page shows.
+
+    Parameters
+    ----------
+    project : Questions
+        The project.
+
+    Returns
+    -------
+    dict
+        Plain values.
+    """
+    trail = project.export()
+    history, card, assets = _rows(project.history()), project.scorecard(), project.assets()
+    advised = [record for record in trail["records"] if record["kind"] == "advice"]
+    columns = [name for name in (*SCORES, PROMISED, DELIVERED, BIAS_MONEY) if name in card]
+    return {
+        "project": project.folder.resolve().name,
+        "head": trail["head"],
+        "records": trail["records"],
+        "configuration": trail["configuration"],
+        "assumptions": trail["assumptions"],
+        "case": advised[-1]["content"][CASE_TEXT] if advised else None,
+        "history": history,
+        "decisions": [row for row in history if row["kind"] in ("advice", "decision")],
+        "calibrated": calibration_line(calibration(card)),
+        "scores": _rows(card),
+        "score_columns": columns or list(SCORES),
+        "assets": _rows(assets),
+        "warnings": list(assets.attrs["warnings"]),
+    }
+
+
+def render(values: dict[str, Any]) -> str:
+    """Fill the template; every text is escaped.
+
+    Parameters
+    ----------
+    values : dict
+        From :func:`trail_values`.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("labelvalue.operate", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"visible": visible, "short": short}
+    return environment.get_template("trail.html.j2").render(t=values)
+
+
+def short(value: float) -> str:
+    """Write a number in a table: whole ones in full, others to four figures.
+
+    Parameters
+    ----------
+    value : float
+        Any number.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> short(12000.0), short(0.0123456), short(True)
+    ('12,000', '0.01235', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values; what is not there is ``None``."""
+    return [
+        {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,121 @@
+"""Money in a project: what a unit of error is worth, what labels cost, and whether training on them pays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide import Case, Costs, Guardrails, plan_outcomes
+from labelvalue.decide.spending import label_cost
+from labelvalue.decide.value import worth
+from labelvalue.model import Fit
+from labelvalue.operate.advice import case_for, case_text
+from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.places import FITS
+from labelvalue.operate.records import Record
+from labelvalue.operate.refit import load
+from labelvalue.problems import InputError
+
+SAMPLE = (names.CHAIN, names.DRAW)
+
+
+def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None:
+    """Return the project's case where it has one that belongs to a fit."""
+    text = case_text(folder, configuration)
+    try:
+        return None if text is None else case_for(text, fit, fit.settings["learners"])
+    except InputError:  # told when advice is asked for; a batch is not refused for it
+        return None
+
+
+def unit_worth(folder: Path, configuration: Configuration, fit: Fit) -> dict[str, float] | None:
+    """Return the expected money of a unit of error in each slice; ``None`` without a case."""
+    case = case_of(folder, configuration, fit)
+    if case is None:
+        return None
+    money = worth(fit, case.value, xr.DataArray(0.0))
+    money = money.mean([d for d in money.dims if d != names.SLICE])
+    return {str(name): float(value) for name, value in zip(money[names.SLICE].values, money.values, strict=True)}
+
+
+def price_of(fit: Fit, case: Case, labels: Mapping[str, int]) -> dict[str, float]:
+    """Return what labels of each slice are expected to cost by the case."""
+    known = {name: float(labels.get(str(name), 0)) for name in fit.slices}
+    bought = xr.DataArray(list(known.values()), dims=names.SLICE, coords={names.SLICE: fit.slices})
+    money = label_cost(fit, case.costs, bought)
+    money = money.mean([d for d in money.dims if d != names.SLICE])
+    return {str(name): float(value) for name, value in zip(fit.slices, money.values, strict=True)}
+
+
+def training_pays(
+    folder: Path, configuration: Configuration, published: Record | None, runs: xr.Dataset
+) -> list[dict[str, Any]]:
+    """Judge whether training on the labels that came since the published fit is worth more than it costs.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Project folder.
+    configuration : Configuration
+        Gives case and trigger.
+    published : Record or None
+        Of the published fit.
+    runs : xarray.Dataset
+        All batches that stand.
+
+    Returns
+    -------
+    list of dict
+        One trigger; empty without a case or a published fit.
+    """
+    if published is None or configuration.case is None:
+        return []
+    fit = load(folder / FITS, published)
+    case = case_of(folder, configuration, fit)
+    if case is None:
+        return []
+    before = published.content[names.LABELS_NOW]
+    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
+    new = {str(name): max(0, int(largest.get(str(name), 0)) - before.get(str(name), 0)) for name in fit.slices}
+    return [pays(fit, case, new, configuration.triggers.retraining)]
+
+
+def pays(fit: Fit, case: Case, new_labels: Mapping[str, int], probability: float) -> dict[str, Any]:
+    """Judge whether training on labels that are paid for is worth more than it costs.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit that has not seen them.
+    case : Case
+        Its costs of labels are left aside, those of retraining count.
+    new_labels : mapping of str to int
+        By slice.
+    probability : float
+        From which the trigger fires.
+
+    Returns
+    -------
+    dict
+        A trigger: ``value`` is P(worth of the gain > cost of retraining).
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1, "retraining": 1e9}, value={"per_error_point": 1})
+    >>> pays(fake_fit(seed=1), case, {"west": 500}, 0.9)["fired"]
+    False
+    """
+    costs = Costs(price_per_label=0.0, retraining=case.costs.retraining, retraining_fails=case.costs.retraining_fails)
+    free = dataclasses.replace(case, costs=costs, guardrails=Guardrails(), slices={})
+    found = {"trigger": "retraining", "limit": probability, "labels": sum(new_labels.values())}
+    if not any(new_labels.values()):
+        return {**found, "fired": False, "value": 0.0}
+    net = plan_outcomes(fit, free, {"retrain": dict(new_labels)})[names.NET_BENEFIT].sel({names.PLAN: "retrain"})
+    chance = float((net > 0).mean())
+    return {**found, "fired": chance >= probability, "value": chance, "worth": float(net.mean())}
