@@ -298,16 +298,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    try:
-        code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
-        return console.end_by_signal() if code == console.INTERRUPTED else code
-    except (KeyboardInterrupt, typer.Abort):
-        return console.end_by_signal()
-    except InputError as error:
-        return console.fail(console.BAD_INPUT, error, given, error.problems)
-    except BusyError as error:
-        return console.fail(console.BUSY, error, given)
-    except OSError as error:  # StorageError is one
-        return console.fail(console.STORAGE, error, given)
-    except (ValueError, TypeError, RuntimeError, console.Usage) as error:
-        return console.fail(console.BAD_INPUT, error, given)
+    with console.heeding_termination() as told:
+        try:
+            code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
+        except (KeyboardInterrupt, typer.Abort):
+            code = console.INTERRUPTED
+        except InputError as error:
+            return console.fail(console.BAD_INPUT, error, given, error.problems)
+        except BusyError as error:
+            return console.fail(console.BUSY, error, given)
+        except OSError as error:  # StorageError is one
+            return console.fail(console.STORAGE, error, given)
+        except (ValueError, TypeError, RuntimeError, console.Usage) as error:
+            return console.fail(console.BAD_INPUT, error, given)
+    return console.end_by_signal(told) if code == console.INTERRUPTED else code

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -140,9 +142,29 @@ def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[P
     return code
 
 
-def end_by_signal() -> NoReturn:
-    """End as the shell expects of a command that was interrupted."""
+@contextlib.contextmanager
+def heeding_termination() -> Iterator[list[signal.Signals]]:
+    """Let SIGTERM interrupt what is being done, as Ctrl-C does, so that it can tidy up; say in a list that it came."""
+    told: list[signal.Signals] = []
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        told.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
+        yield told
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def end_by_signal(told: Sequence[signal.Signals] = ()) -> NoReturn:
+    """End as the shell expects of a command that was interrupted: by the signal that came, else by that of Ctrl-C."""
     if os.name == "posix":
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        number = told[0] if told else signal.SIGINT
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
     sys.exit(INTERRUPTED)

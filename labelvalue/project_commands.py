@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from labelvalue import console
+from labelvalue import console, names
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -173,7 +173,7 @@ def preview(
 
     table = Project.open(folder).preview(runs)
     trust = "can be relied on" if table.attrs["reliable"] else "cannot be relied on: add the batch and fit again"
-    said = wrapped(f"an approximation that {trust} (Pareto k {table.attrs['pareto_k']:.2f})")
+    said = wrapped(f"an approximation that {trust} (Pareto k {table.attrs[names.PARETO_K]:.2f})")
     _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), said]))
 
 

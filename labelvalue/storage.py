@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from labelvalue.problems import StorageError
@@ -48,8 +50,42 @@ def write_whole(path: Path, content: bytes) -> None:
                 os.close(folder)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            why = f"{why}: needs {len(content):,} bytes, {_free(path):,} are free"
         fix = "choose another place, or free space or permissions"
         raise StorageError(f"{path}: cannot be written ({why}). Fix: {fix}.") from error
     finally:
         with contextlib.suppress(OSError, ValueError):  # where nothing could be written there is nothing to remove
             beside.unlink()
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Find out before long work whether its result will find room, twice over.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it will be written.
+    needed : int
+        Bytes.
+
+    Raises
+    ------
+    StorageError
+        If less than twice as much is free.
+
+    Examples
+    --------
+    >>> check_room(Path("."), 1)
+    """
+    free = _free(folder)
+    if free < 2 * needed:
+        raise StorageError(
+            f"{folder}: needs {needed:,} bytes, and as many again to replace what is there; {free:,} are free. "
+            "Fix: free space."
+        )
+
+
+def _free(path: Path) -> int:
+    there = next(place for place in (path, *path.resolve().parents) if place.exists())
+    return shutil.disk_usage(there).free

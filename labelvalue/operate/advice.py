@@ -14,9 +14,9 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide import Case, allocate
 from labelvalue.decide.case_file import parse_case
-from labelvalue.decide.checks import Checks
 from labelvalue.decide.plan import Plan, standard_error
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit

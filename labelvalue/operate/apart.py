@@ -72,6 +72,30 @@ def memory_estimate(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
     return BASE_BYTES + 8 * WORKING_COPIES * VARIABLES * draws * curves
 
 
+def posterior_bytes(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
+    """Return the bytes that a fit will take on disk, roughly.
+
+    Parameters
+    ----------
+    spec : mapping
+        From :func:`labelvalue.operate.refit.gather`.
+    runs : xarray.Dataset
+        Runs table.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> posterior_bytes({"fit": {"draws": 1000, "chains": 4}}, fake_runs(seed=1)) > 1_000_000
+    True
+    """
+    return (memory_estimate(spec, runs) - BASE_BYTES) // WORKING_COPIES
+
+
 def fit_apart(
     place: Path, runs: xr.Dataset, spec: Mapping[str, Any], *, memory_gb: float | None, progress: bool
 ) -> Fit:
@@ -193,9 +217,10 @@ def main(folder: Path) -> int:
     os.umask(0o077)
     asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
     try:
-        _limit(asked["memory_gb"])
         _own_caches()
         from labelvalue.operate.refit import fit_spec
+
+        _limit(asked["memory_gb"])
 
         runs = read_stored(folder / RUNS, asked["metric"])
         runs.attrs[names.SOURCE] = asked["source"]
@@ -218,12 +243,19 @@ def _end_with_parent() -> None:
 
 
 def _limit(memory_gb: float | None) -> None:
-    """Set the address space, where the system can."""
+    """Set the address space, where the system can, once all code is loaded: loaders tell badly what they lack."""
     if memory_gb is None or os.name != "posix":
         return
     import resource
 
+    import numba  # noqa: F401
+    import nutpie  # noqa: F401
+    import pymc  # noqa: F401
+
     most = int(memory_gb * GIGABYTE)
+    used = Path("/proc/self/statm")
+    if used.exists() and int(used.read_text().split()[0]) * resource.getpagesize() > most:
+        raise MemoryError(f"the code alone takes more than {memory_gb:g} GB of address space")
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

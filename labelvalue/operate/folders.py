@@ -119,6 +119,8 @@ def digest_file(path: Path) -> str:
 
 def sweep(parent: Path) -> None:
     """Remove what processes that died have left: folders in the making, and files."""
+    if not parent.is_dir():
+        return
     for path in filter(is_leftover, parent.iterdir()):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

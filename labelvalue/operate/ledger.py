@@ -222,11 +222,17 @@ class Ledger:
             return []
         return [f"the clock stands behind the last record ({records[-1].time}); the order of records does not need it"]
 
+    def _undone(self) -> bool:
+        """Whether a transaction's journal lies beside the file: of a writer at work, or of one that was killed."""
+        return self.path.with_name(f"{self.path.name}-journal").exists()
+
     @contextlib.contextmanager
     def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
         if not self.path.is_file():
             raise StorageError(f"{self.path}: no such file. Fix: restore it from a backup.")
         with as_storage_error(self.path):
+            if mode == "ro" and self._undone() and os.access(self.path, os.W_OK):
+                mode = "rw"  # a writer was killed: SQLite rolls back what it began, which a reader alone may not
             where = f"{self.path.resolve().as_uri()}?mode={mode}"
             opened = sqlite3.connect(where, uri=True, isolation_level=None, timeout=PATIENCE_S)
             with contextlib.closing(opened) as connection:

@@ -19,6 +19,7 @@ from labelvalue.storage import write_whole
 LOCK = "lock"
 HOLDER = "lock.json"
 """Who holds the lock; left behind only by a holder that was killed."""
+TRACE = "the ledger could not be written; the next command will record this failure"
 PATIENCE_S = 1.0
 """Seconds to wait for the lock."""
 
@@ -61,15 +62,31 @@ def writing(folder: Path, what: str) -> Iterator[Mapping[str, Any] | None]:
         raise BusyError(f"{folder}: busy: {_describe(_read(holder))}. Fix: wait for it to end.") from None
     except (OSError, NotImplementedError) as error:
         raise StorageError(f"{path}: cannot be locked ({error}). Fix: give this user the right to write.") from error
+    keep = False
     try:
         _probe(path)
         dead = _read(holder)
         write_whole(holder, json.dumps(_who(what)).encode())
         yield dead
+    except BaseException as error:
+        keep = TRACE in getattr(error, "__notes__", ())
+        raise
     finally:
-        with contextlib.suppress(OSError):
-            holder.unlink(missing_ok=True)
+        if not keep:
+            with contextlib.suppress(OSError):
+                holder.unlink(missing_ok=True)
         lock.release()
+
+
+def leave_trace(error: BaseException) -> None:
+    """Let the holder's file stay when an error ends its work that the ledger had no room for.
+
+    Parameters
+    ----------
+    error : BaseException
+        On its way out; the next writer then records that this one failed.
+    """
+    error.add_note(TRACE)
 
 
 def _probe(path: Path) -> None:

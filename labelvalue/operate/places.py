@@ -51,7 +51,7 @@ def alone(folder: Path, what: str) -> Iterator[None]:
             sweep(place)
         migrate(Ledger(folder / LEDGER))
         if dead is not None:
-            why = "abandoned: the process died"
+            why = "abandoned: the process died, or could not write"
             Ledger(folder / LEDGER).append([("failure", {"why": why, "holder": dict(dead)})])
         yield
 

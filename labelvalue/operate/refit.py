@@ -120,9 +120,12 @@ def keep(fits: Path, inputs: Inputs, fit: Fit) -> str:
 def adopt(fits: Path, key: str, known: set[str]) -> Fit | None:
     """Return the fit that a process finished and died before recording, where it is whole and the one wanted."""
     name = id_of(key)
-    if name not in orphans(fits, known) or check_folder(fits / name)[KEY] != key:
+    if name not in orphans(fits, known):
         return None
-    return load_fit(fits / name / POSTERIOR_FILE)
+    try:
+        return load_fit(fits / name / POSTERIOR_FILE) if check_folder(fits / name)[KEY] == key else None
+    except StorageError:  # cut off or altered: it is made again, in its place
+        return None
 
 
 def load(fits: Path, record: Record) -> Fit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,12 +20,14 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.folders import digest_file
 from labelvalue.operate.identity import digest_of
 from labelvalue.operate.learners import carried_over, runs_of
+from labelvalue.operate.lock import leave_trace
 from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.worth import case_of, training_pays
 from labelvalue.problems import StorageError
 from labelvalue.report import write_report
+from labelvalue.storage import check_room
 
 DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
 """How the command ends, for a scheduler to act on."""
@@ -147,6 +148,8 @@ def _fit(
     known = {record.content["fit"] for record in records if record.kind == "fit"}
     try:
         found = fits.adopt(folder, inputs.key, known)
+        if found is None:
+            check_room(folder, apart.posterior_bytes(inputs.spec, inputs.runs))
         made = _sampled(project, inputs.runs, inputs.spec, progress) if found is None else found
         name = fits.id_of(inputs.key) if found is not None else fits.keep(folder, inputs, made)
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
@@ -217,8 +220,10 @@ def _stopped(
 def _record_failure(project: Project, key: str, error: BaseException) -> None:
     """Put down what went wrong, unless the ledger is what went wrong."""
     why = f"{type(error).__name__}: {error}"[:500]
-    with contextlib.suppress(StorageError):
+    try:
         project.ledger.append([("failure", {"why": why, fits.KEY: key})])
+    except StorageError:
+        leave_trace(error)
 
 
 def _again(project: Project, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
@@ -332,8 +337,17 @@ def _page(project: Project, record: Record) -> str | None:
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
     if not path.is_file():
+        fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
-        write_report(
-            fits.load(project.folder / FITS, record), path=path, budgets=None if budgets is None else [*budgets]
-        )
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_report(fit, path=path, budgets=None if budgets is None else [*budgets])
+        except StorageError:
+            raise
+        except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again
+            why = f"{type(error).__name__}: {error}"
+            raise StorageError(
+                f"{path}: the page could not be made ({why}); fit and advice are recorded. "
+                "Fix: run 'labelvalue refit DIR' again once that is mended."
+            ) from error
     return str(path)

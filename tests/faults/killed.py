@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import labelvalue.model
@@ -67,11 +70,16 @@ def die_at(point: int) -> None:
     ledger.sealed = guarded(ledger.sealed)
 
 
-def killed(folder: Path, action: str, point: int) -> bool:
-    """Do the action in a child that dies at a point; whether it came to die."""
+def die_after(seconds: float) -> None:
+    """Let this process be killed at a moment that no write point knows of."""
+    threading.Thread(target=lambda: (time.sleep(seconds), os.kill(os.getpid(), signal.SIGKILL)), daemon=True).start()
+
+
+def killed(folder: Path, action: str, point: int, after: float | None = None) -> bool:
+    """Do the action in a child that dies at a point, or after some seconds; whether it came to die."""
     child = os.fork()
     if child == 0:
-        die_at(point)
+        die_at(point) if after is None else die_after(after)
         try:
             ACTIONS[action](folder)
         except BaseException as error:
@@ -96,17 +104,30 @@ def state(folder: Path) -> dict:
     return {"project": True, "runs": runs} | {kind: kinds.count(kind) for kind in ("batch", "score", "fit", "failure")}
 
 
-def main(place: str, action: str) -> None:
+def duration(place: Path, start: Path, action: str) -> float:
+    """How long the action takes when nobody disturbs it."""
+    folder = place / "undisturbed"
+    shutil.copytree(start, folder)
+    begun = time.monotonic()
+    if killed(folder, action, 0, 60.0):
+        raise RuntimeError("it did not end")
+    return time.monotonic() - begun
+
+
+def main(place: str, action: str, rounds: str = "") -> None:
     sampler = Sampler()
     labelvalue.model.fit = sampler
     labelvalue.operate.apart.fit_apart = fit_here
     start = Path(place) / "start"
     prepare(start, action)
-    for point in range(1, MOST):
+    moments = random.Random(1)
+    takes = duration(Path(place), start, action) if rounds else 0.0
+    for point in range(1, int(rounds) + 1 if rounds else MOST):
         folder = Path(place) / str(point)
         if start.exists():
             shutil.copytree(start, folder)
-        if not killed(folder, action, point):
+        after = moments.uniform(0.0, takes) if rounds else None
+        if not killed(folder, action, point, after) and not rounds:
             return
         calls = len(sampler.calls)
         before = state(folder)

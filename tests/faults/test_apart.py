@@ -1,0 +1,192 @@
+"""Fits in a process of their own: what becomes of it leaves the parent standing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labelvalue import cli, names, testing
+from labelvalue.operate import Project, apart
+from tests.operate.conftest import QUIET, configure
+
+CHILD = "import sys; from labelvalue.operate.apart import main; from pathlib import Path\n"
+
+
+@pytest.fixture
+def lonely(project, first, second, monkeypatch):
+    """A project with a published fit and a new batch, whose next fit really is another process."""
+    project.add(first, batch="a").refit(progress=False)
+    monkeypatch.undo()
+    return project.add(second, batch="b")
+
+
+def instead(monkeypatch, program):
+    """Let another program be the child."""
+    real = apart._run
+    monkeypatch.setattr(apart, "_run", lambda command: real([sys.executable, "-c", program, command[-1]]))
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ran out of memory"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died (SIGSEGV)"),
+        ("import sys; sys.exit(7)", "died (exit code 7)"),
+        (CHILD + "import labelvalue.operate.refit as r\n"
+         "def f(*a, **k): raise MemoryError\nr.fit_spec = f\nsys.exit(main(Path(sys.argv[1])))", "ran out of memory"),
+        (CHILD + "import labelvalue.operate.refit as r\n"
+         "def f(*a, **k): raise RuntimeError('chain 2 died')\nr.fit_spec = f\nsys.exit(main(Path(sys.argv[1])))",
+         "chain 2 died"),
+    ],
+)  # fmt: skip
+def test_a_child_that_dies_is_a_refused_fit(lonely, monkeypatch, capfd, program, why):
+    instead(monkeypatch, program)
+    before = lonely.published.runs.sizes[names.RUN]
+    assert cli.main(["refit", str(lonely.folder)]) == 2
+    told = capfd.readouterr()
+    assert "the fit needs about" in told.err, "the estimate comes before"
+    assert why in " ".join(told.out.split())
+    assert why in lonely.ledger.records("failure")[-1].content["why"]
+    assert lonely.published.runs.sizes[names.RUN] == before
+    assert not [path for path in (lonely.folder / "fits").iterdir() if path.name.startswith(".")]
+    lonely.verify()
+
+
+def test_what_makes_no_sense_is_said_as_in_one_process(lonely, monkeypatch, capsys):
+    instead(monkeypatch, CHILD + "import labelvalue.operate.refit as r\n"
+            "def f(*a, **k): raise ValueError(\"labels_now: unknown slice 'x'\")\nr.fit_spec = f\n"
+            "sys.exit(main(Path(sys.argv[1])))")  # fmt: skip
+    assert cli.main(["refit", str(lonely.folder)]) == 1
+    assert "labels_now: unknown slice 'x'" in capsys.readouterr().err
+
+
+def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
+    """The child writes back what it got, in the shape of a fit."""
+    instead(
+        monkeypatch,
+        CHILD
+        + """
+import labelvalue.operate.refit as r
+from labelvalue import testing
+import dataclasses, json, xarray as xr
+def f(runs, spec, progress):
+    made = testing.fake_fit(seed=1, draws=50)
+    tree = made.tree.copy()
+    tree["runs"] = xr.DataTree(runs)
+    tree.attrs["settings"] = json.dumps(made.settings | {"spec": spec})
+    return dataclasses.replace(made, tree=tree)
+r.fit_spec = f
+sys.exit(main(Path(sys.argv[1])))
+""",
+    )
+    lonely.refit(progress=False)
+    fit = lonely.published
+    assert fit.runs.drop_attrs().equals(lonely.runs.drop_attrs())
+    assert fit.settings["spec"]["fit"]["draws"] == 1000
+
+
+WAITING = """
+import sys, threading, time
+from pathlib import Path
+from labelvalue.operate import apart
+import os
+def wait(path):
+    threading.Thread(target=apart._end_with_parent, daemon=True).start()
+    Path(path, "started").write_text(str(os.getpid()))
+    time.sleep(60)
+wait(sys.argv[1])
+"""
+PARENT = """
+import sys
+from labelvalue import cli
+from labelvalue.operate import apart
+real = apart._run
+apart._run = lambda command: real([sys.executable, "-c", sys.argv[2], command[-1]])
+sys.exit(cli.main(["refit", sys.argv[1]]))
+"""
+
+
+def gone(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state in "ZX"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks a process up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_child_does_not_outlive_its_parent(lonely, number):
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(lonely.folder), WAITING],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    limit = time.monotonic() + 60
+    while not (started := list((lonely.folder / "fits").glob(".tmp-work-*/started"))):
+        assert time.monotonic() < limit
+        assert parent.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.1)
+    child = int(started[0].read_text())
+    parent.send_signal(number)
+    start = time.monotonic()
+    assert parent.wait(30) == -number
+    while not gone(child):
+        assert time.monotonic() - start < 5.0
+        time.sleep(0.05)
+    failures = len(lonely.ledger.records("failure"))
+    assert failures == (0 if number == signal.SIGKILL else 1)
+    lonely.decide("wait", approver="B")
+    assert len(lonely.ledger.records("failure")) == 1, "the next command tells of a holder that was killed"
+    assert not list((lonely.folder / "fits").glob(".tmp-*"))
+    lonely.verify()
+
+
+NO_NETWORK = """
+import socket
+def refuse(*given, **settings):
+    raise AssertionError("a network connection")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+"""
+
+
+def test_a_real_fit_is_the_same_apart_asks_no_network_and_keeps_its_caches_private(tmp_path, monkeypatch):
+    """The one test here that samples: a small fit in a child, and again in this process."""
+    import pytensor
+
+    from labelvalue.operate.batches import standing
+    from labelvalue.operate.refit import draws_digest, fit_spec, gather
+
+    cache = Path(str(pytensor.config.base_compiledir))
+    cache.mkdir(parents=True, exist_ok=True)
+    cache.chmod(0o755)
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    project = Project.create(tmp_path / "project")
+    configure(project, QUIET + "[fit]\ndraws = 150\ntune = 200\nchains = 2\n")
+    runs = testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2)
+    result = project.add(runs, batch="a").refit(progress=False)
+    assert result.new
+    record = project.ledger.records("fit")[0].content
+    inputs = gather(project.runs, standing(project.ledger.records()), project.configuration)
+    monkeypatch.delenv("PYTHONPATH")
+    assert draws_digest(fit_spec(inputs.runs, inputs.spec, progress=False)) == record["draws_sha256"]
+    assert cache.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow  # imports the samplers under a limit of address space
+@pytest.mark.skipif(os.name != "posix", reason="limits of address space")
+def test_too_little_memory_is_a_refused_fit(lonely, capfd):
+    configure(lonely, QUIET + "[limits]\nmemory_gb = 0.9\n")
+    assert cli.main(["refit", str(lonely.folder)]) == 2
+    told = " ".join(capfd.readouterr().out.split())
+    assert "memory" in told
+    assert "fewer draws, or put fewer slices" in told
+    lonely.verify()

@@ -1,0 +1,262 @@
+"""Advice by the project's case: recorded with its inputs, judged, decided on by a person, made again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pandas as pd
+import pytest
+
+from labelvalue import InputError, StorageError, cli, names
+from labelvalue.operate import Project
+from tests.operate.conftest import QUIET, configure, kinds
+
+CASE = """\
+currency = "USD"
+[costs]
+price_per_label = 0.1
+retraining = 20
+[value]
+per_error_point = 400
+"""
+WITH_CASE = 'case = "case.toml"\n[plan]\nmax_labels = 2000\nlot = 100\n'
+
+
+def put_case(project, text=CASE, more=""):
+    (project.folder / "case.toml").write_text(text)
+    configure(project, WITH_CASE + QUIET + more)
+
+
+@pytest.fixture
+def decided(project, first):
+    """A project with a case, a published fit, and advice on it."""
+    put_case(project)
+    project.add(first, batch="a").refit(progress=False)
+    return project
+
+
+def advice(project):
+    return [record.content for record in project.ledger.records("advice")]
+
+
+def test_advice_is_recorded_with_all_that_it_was_made_from(decided):
+    (made,) = advice(decided)
+    assert made["fit"] == decided.ledger.records("fit")[0].content["fit"]
+    assert made["case"] == CASE
+    assert sum(made["plan"].values()) == made["total"] <= 2000
+    assert all(count % 100 == 0 for count in made["plan"].values())
+    assert (made["advice"], made["state"], made["unit"]) == ("buy", "PASS", "USD")
+    assert made["net_benefit"]["low"] < made["net_benefit"]["mean"] < made["net_benefit"]["high"]
+    assert made["cost"]["mean"] == pytest.approx(0.1 * made["total"] + 20)
+
+
+def test_the_same_inputs_make_no_second_record_and_other_ones_do(decided):
+    before = kinds(decided)
+    assert decided.refit(progress=False).advice["record"] == decided.ledger.records("advice")[0].number
+    assert kinds(decided) == before
+    put_case(decided, CASE.replace("0.1", "0.2"))
+    result = decided.refit(progress=False)
+    assert not result.new, "a price is no reason to fit again"
+    assert len(advice(decided)) == 2
+    assert result.advice["record"] == decided.ledger.records("advice")[1].number
+
+
+def test_no_advice_on_what_did_not_pass_the_gate(project, sampler, first):
+    put_case(project)
+    sampler.verdict = "flagged"
+    result = project.add(first, batch="a").refit(progress=False)
+    assert (result.exit_code, result.advice, advice(project)) == (2, None, [])
+
+
+@pytest.mark.parametrize(
+    ("rules", "code", "state"),
+    [
+        ('[guardrails]\nminimum_gain = { limit = 1e-6, probability = 0.5 }\n', 0, "PASS"),
+        ('[guardrails]\nminimum_gain = { limit = 0.5, probability = 0.9 }\n', 3, "STOP"),
+        ('[[guardrails.floors]]\nslice = "west"\nerror = 1e-4\n', 3, "STOP"),
+    ],
+)  # fmt: skip
+def test_guardrails_of_the_case_decide_the_exit_code(project, first, rules, code, state, capsys):
+    put_case(project, CASE + rules)
+    project.add(first, batch="a")
+    assert cli.main(["refit", str(project.folder), "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert (found["exit_code"], found["state"]) == (code, state)
+    assert found["advice"]["state"] == state
+    assert found["advice"]["reasons"]
+
+
+def test_a_case_that_does_not_belong_costs_no_fit(project, first, sampler):
+    put_case(project, CASE + "[value.stakes]\nnowhere = 2\n")
+    project.add(first, batch="a")
+    with pytest.raises(InputError, match="nowhere"):
+        project.refit(progress=False)
+    assert project.published is not None
+    put_case(project)
+    assert project.refit(progress=False).advice["advice"] == "buy"
+    assert len(sampler.calls) == 1
+
+
+def test_a_case_names_no_module_and_lies_inside(project, first):
+    put_case(project, CASE + "model = 'os.system'\n")
+    project.add(first, batch="a")
+    with pytest.raises(InputError, match="model"):
+        project.refit(progress=False)
+    configure(project, 'case = "../case.toml"\n' + QUIET)
+    with pytest.raises(InputError, match="outside the project"):
+        project.refit(progress=False)
+
+
+def test_an_approval_points_at_the_advice(decided):
+    decided.decide("buy", approver="A. Lovelace", comment="as advised")
+    content = decided.ledger.records("decision")[0].content
+    made = decided.ledger.records("advice")[0]
+    assert (content["advice_record"], content["plan"]) == (made.number, made.content["plan"])
+    assert content["approver"] == "A. Lovelace"
+    assert decided.history()["what"].iloc[-1] == f"buy on advice {made.number}, approved by A. Lovelace: as advised"
+
+
+def test_a_decision_is_made_again_from_its_inputs(decided, capsys):
+    assert len(decided.verify(reproduce=True)) == 64
+    assert cli.main(["verify", str(decided.folder), "--reproduce"]) == 0
+    assert "made again, the same" in capsys.readouterr().out
+
+
+def test_a_plan_that_its_inputs_do_not_give_is_found(decided):
+    """The whole chain written anew around another plan: only making it again tells."""
+    records = decided.ledger.records()
+    with sqlite3.connect(decided.ledger.path) as connection:
+        connection.executescript("DROP TRIGGER no_update; DROP TRIGGER no_delete; DELETE FROM records")
+    connection.close()
+    plan = {name: 2000 - count for name, count in records[-1].content["plan"].items()}
+    forged = [(r.kind, dict(r.content) | ({"plan": plan} if r.kind == "advice" else {})) for r in records]
+    decided.ledger.append(forged)
+    decided.verify()
+    with pytest.raises(StorageError, match=r"record \d+ \(advice\) cannot be made again: plan differ"):
+        decided.verify(reproduce=True)
+
+
+def test_without_a_case_the_forecast_is_made_again(project, first):
+    with pytest.raises(InputError, match="no advice and no forecast"):
+        project.verify(reproduce=True)
+    project.add(first, batch="a").refit(progress=False)
+    project.verify(reproduce=True)
+
+
+def test_assumptions_say_what_changes(project, first):
+    more = (
+        "[[assumptions]]\nid = 'price'\ntext = 'ten cents a label'\nsource = 'contract'\nif_wrong = 'Less is bought.'\n"
+        "key = 'costs.price_per_label'\nalternative = 500\n"
+        "[[assumptions]]\nid = 'same-task'\ntext = 'same sources'\nsource = 'A.'\nif_wrong = 'Measure anew.'\n"
+    )
+    put_case(project, more=more)
+    result = project.add(first, batch="a").refit(progress=False)
+    (tested,) = result.advice["assumptions"]
+    assert (tested["advice"], tested["changes"], sum(tested["plan"].values())) == ("wait", True, 0)
+    table = project.assumptions().set_index("id")
+    assert table.loc["price", "if_wrong"].startswith(
+        "Less is bought. With costs.price_per_label = 500 the advice is wait"
+    )
+    assert table.loc["same-task", "if_wrong"] == "Measure anew."
+    assert table.loc["case/costs.price_per_label", "value"] == 0.1
+    assert table.loc["case/costs.retraining", "if_wrong"] == "not tested"
+    assert table.loc["prior/floor_mean", "source"]
+
+
+def test_scores_and_assets_are_in_money(decided, second):
+    decided.add(second, batch="b", cost=300.0)
+    card = decided.scorecard()
+    unit = 400 / 0.01
+    assert card["bias_money"].tolist() == pytest.approx((card["bias"] * unit).tolist())
+    table = decided.assets()
+    before, after = (table[table["batch"] == name] for name in "ab")
+    assert set(before["cost_from"]) == {"case"}
+    assert before["cost"].tolist() == pytest.approx((0.1 * before["labels"]).tolist())
+    assert set(after["cost_from"]) == {"ledger"}
+    assert after["cost"].sum() == pytest.approx(300.0)
+    assert after["promised"].notna().all()
+    assert table.attrs["total"]["cost"] == pytest.approx(0.1 * before["labels"].sum() + 300)
+    assert table.attrs["total"]["delivered"] == pytest.approx(after["delivered"].sum())
+    labels = table.groupby("slice")["labels"].sum()
+    runs = decided.runs[["slice", "labels"]].to_dataframe().groupby("slice")["labels"].max()
+    pd.testing.assert_series_equal(labels, runs, check_dtype=False)
+
+
+@pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf"), "ten"])
+def test_costs_that_are_no_money(project, first, cost):
+    with pytest.raises(InputError, match="no amount of money"):
+        project.add(first, batch="a", cost=cost)
+    assert kinds(project) == ["project"]
+
+
+@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "INCONCLUSIVE", 0)])
+def test_a_cap_on_money(project, first, cost, state, code):
+    configure(project, QUIET + "[guardrails]\nmaximum_spend = 500\n")
+    result = project.add(first, batch="a", cost=cost).refit(progress=False)
+    assert (result.guardrails[0]["rule"], result.state, result.exit_code) == ("maximum_spend", state, code)
+
+
+@pytest.mark.parametrize(("retraining", "fired"), [(0, True), (10_000_000, False)])
+def test_training_on_new_labels_is_called_for_where_it_pays(decided, second, retraining, fired):
+    put_case(decided, CASE.replace("retraining = 20", f"retraining = {retraining}"))
+    decided.add(second, batch="b")
+    found = [t for t in decided.ledger.records("check")[-1].content["triggers"] if t["trigger"] == "retraining"]
+    assert [t["fired"] for t in found] == [fired]
+    assert found[0]["labels"] > 0
+    assert 0.0 <= found[0]["value"] <= 1.0
+
+
+def test_another_aim_is_called_goal_drift(decided):
+    assert decided.assets().attrs["warnings"] == []
+    put_case(decided, CASE.replace("0.1", "0.3"))
+    assert decided.refit(progress=False).notes == (), "a price is no aim"
+    put_case(decided, CASE + "[value.stakes]\nwest = 5\n")
+    (note,) = decided.refit(progress=False).notes
+    assert note.startswith("goal drift: ")
+    assert note.endswith("value")
+
+
+def test_values_are_those_of_the_learner_that_came_last(project, sampler, first, second, monkeypatch):
+    from labelvalue import testing
+
+    both = testing.fake_fit(seed=1, learners=("default", "transformer"), draws=100)
+    put_case(project)
+    project.add(first, batch="a").refit(progress=False)
+    newer = second.assign({names.LEARNER: second[names.LEARNER].copy(data=["transformer"] * second.sizes["run"])})
+    project.add(newer, batch="b")
+    fired = {t["trigger"]: t["fired"] for t in project.ledger.records("check")[-1].content["triggers"]}
+    assert fired["new_learner"]
+    alone = testing.fake_fit(seed=1, learners=("transformer",), draws=100)
+
+    def fit(place, runs, spec, *, memory_gb, progress):
+        return both if len({*runs[names.LEARNER].values.tolist()}) > 1 else alone
+
+    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit)
+    result = project.refit(progress=False)
+    assert result.advice["learner"] == "transformer"
+    (found,) = [r.content for r in project.ledger.records("check") if r.content["of"] == "learner"]
+    assert (found["learner"], found["before"]) == ("transformer", ["default"])
+    assert [row["slice"] for row in found["slices"]] == ["east", "north", "south", "west"]
+    assert all(0.0 <= row["share"] < 1.0 for row in found["slices"])
+    assert "old runs give" in project.history()["what"].str.cat()
+
+
+def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp_path):
+    from labelvalue import write_runs
+
+    decided.add(second, batch="b", cost=10.0).refit(progress=False)
+    path = str(decided.folder)
+    runs = str(write_runs(second, tmp_path / "b.csv"))
+    commands = [["history"], ["assets"], ["assumptions"], ["explain"], ["verify", "--reproduce"], ["refit"],
+                ["add", runs], ["decide", "buy", "--approver", "A. Lovelace", "--comment", "so " * 40]]  # fmt: skip
+    for name, *rest in commands:
+        assert cli.main([name, path, *rest]) == 0, name
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 80, text
+        assert cli.main([name, path, *rest, "--json"]) == 0
+        assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
+def test_every_stage_of_a_year_can_be_opened_by_another_process(decided):
+    assert Project.open(decided.folder).assets().attrs["total"]["labels"] > 0

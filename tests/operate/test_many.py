@@ -1,0 +1,87 @@
+"""Many projects: one that fails stops no other, and the table says how each ended."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from labelvalue import InputError, cli, refit_all
+from labelvalue.operate import Project
+from labelvalue.operate.many import projects_in
+from tests.operate.conftest import QUIET, configure
+
+
+@pytest.fixture
+def root(tmp_path, sampler, first):
+    for name in ("a", "b/deep", "empty", "broken"):
+        project = Project.create(tmp_path / "root" / name)
+        configure(project, QUIET)
+        if name != "empty":
+            project.add(first, batch="first")
+    (tmp_path / "root" / "broken" / "labelvalue.toml").write_text("[fit]\ndraw = 1\n")
+    (tmp_path / "root" / "no-project").mkdir()
+    return tmp_path / "root"
+
+
+def test_every_project_is_fitted_and_failures_are_rows(root, sampler):
+    table = refit_all(root, progress=False).set_index("project")
+    assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 0, "broken": 1, "empty": 1}
+    assert table.attrs["exit_code"] == 1
+    assert "fit.draw" in table.loc["broken", "why"]
+    assert "no batch yet" in table.loc["empty", "why"]
+    assert table["new"].to_dict() == {"a": True, "b/deep": True, "broken": False, "empty": False}
+    assert len(sampler.calls) == 2
+    again = refit_all(root, progress=False)
+    assert not again["new"].any(), "nothing new, nothing fitted"
+
+
+def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch):
+    from labelvalue import BusyError, StorageError
+
+    errors = {"a": BusyError("busy: held"), "deep": StorageError("full")}
+    monkeypatch.setattr(
+        Project, "refit", lambda self, progress: (_ for _ in ()).throw(errors.get(self.folder.name, KeyError("odd")))
+    )
+    codes = refit_all(root, progress=False).set_index("project")["exit_code"].to_dict()
+    assert codes == {"a": 4, "b/deep": 5, "broken": 1, "empty": 1}
+
+
+def test_the_command_ends_with_the_highest_code(root, capsys):
+    assert cli.main(["refit", str(root), "--all"]) == 1
+    text = capsys.readouterr().out
+    assert max(len(line) for line in text.splitlines() if " " in line.strip()) <= 80, "but for a path that is longer"
+    assert "4 projects, 2 fitted, 2 not 0" in text
+    assert cli.main(["refit", str(root), "--all", "--json"]) == 1
+    assert [row["project"] for row in json.loads(capsys.readouterr().out)["projects"]] == [
+        "a", "b/deep", "broken", "empty"]  # fmt: skip
+
+
+def test_links_are_not_followed_and_projects_hold_none(root, tmp_path):
+    (root / "link").symlink_to(root / "a")
+    assert [path.relative_to(root).as_posix() for path in projects_in(root)] == ["a", "b/deep", "broken", "empty"]
+
+
+@pytest.mark.parametrize("settings", [{"backend": "threads"}, {"n_jobs": 0}, {"n_jobs": 1.5}])
+def test_settings_that_are_none(root, settings):
+    with pytest.raises(InputError):
+        refit_all(root, progress=False, **settings)
+
+
+def test_a_folder_without_projects(tmp_path):
+    with pytest.raises(InputError, match="no project in it"):
+        refit_all(tmp_path, progress=False)
+
+
+@pytest.mark.slow  # starts worker processes that import everything
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("backend", ["joblib", "dask"])
+def test_workers_of_both_kinds(tmp_path, backend):
+    if backend == "dask":
+        pytest.importorskip("distributed")
+    for name in ("a", "b", "c"):
+        Project.create(tmp_path / name)
+    table = refit_all(tmp_path, n_jobs=2, backend=backend, progress=False)
+    assert table["project"].tolist() == ["a", "b", "c"]
+    assert table["exit_code"].tolist() == [1, 1, 1]
+    assert table["why"].str.contains("no batch yet").all()
