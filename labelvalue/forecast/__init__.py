@@ -10,9 +10,10 @@ from labelvalue.forecast.gains import impact, predict_error, predict_gain, predi
 from labelvalue.forecast.intervention import Intervention
 from labelvalue.forecast.interventions import Consensus, Guideline, Relabel
 from labelvalue.forecast.needed import labels_needed
+from labelvalue.forecast.persistence import forecast_persistence
 from labelvalue.forecast.reweighting import importance_weights, reweight
 from labelvalue.forecast.sensitivity import prior_sensitivity
-from labelvalue.forecast.spread import gain_over_learners, gain_over_suites, portfolio_gain
+from labelvalue.forecast.spread import gain_over_learners, gain_over_suites, portfolio_gain, step_value
 from labelvalue.forecast.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.forecast.synthetic import synthetic_worth
 from labelvalue.forecast.total import predict_total_gain
@@ -39,6 +40,7 @@ __all__ = [
     "consensus_error",
     "diversity_efficiency",
     "exchange_rate",
+    "forecast_persistence",
     "gain_disagreement",
     "gain_over_learners",
     "gain_over_suites",
@@ -53,6 +55,7 @@ __all__ = [
     "predict_total_gain",
     "prior_sensitivity",
     "reweight",
+    "step_value",
     "strategy_efficiency",
     "summarise_backtest",
     "synthetic_worth",

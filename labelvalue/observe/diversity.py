@@ -101,6 +101,7 @@ def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: 
     Clusters
     """
     from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
 
     codes = np.zeros(slices.size, dtype=np.int64)
     sizes = {}
@@ -110,7 +111,8 @@ def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: 
         if count > 1:
             seed = seed_of(entropy, DIVERSITY, number)
             seen = np.random.default_rng(seed).permutation(rows)[:LOOKED_AT]
-            made = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit(take(features, seen))
-            codes[rows] = made.predict(take(features, rows))
+            with threadpool_limits(1):  # threads that wait for each other cost more than such a small job
+                made = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit(take(features, seen))
+                codes[rows] = made.predict(take(features, rows))
         sizes[str(name)] = np.bincount(codes[rows], minlength=max(count, 1))
     return Clusters(codes, sizes, entropy)

@@ -1,0 +1,216 @@
+"""What simulation promises, promise by promise (O1 to O12, O14, O16), each shown once from end to end.
+
+O13 stands in the tests of annotation exports, O15 in ``test_trackers.py``.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+
+from labelvalue import names
+from labelvalue.observe import (
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+    read_runs,
+    simulate_runs,
+    what_is_missing,
+    write_runs,
+)
+from labelvalue.observe.metrics import CATALOGUE
+from labelvalue.problems import InputError
+
+CLOCK = [names.SECONDS, names.MEASURED_AT]
+
+
+def frame_of(runs) -> pd.DataFrame:
+    frame = runs.to_dataframe()
+    return frame.assign(total=frame[names.LABELS] + frame[names.OTHER_LABELS])
+
+
+def test_o1_a_baseline_and_log_spaced_counts_in_a_table_that_is_read_without_change(people, tmp_path):
+    runs = simulate_runs(GaussianNB(), *people, replicates=3, random_state=1, progress=False)
+    frame = frame_of(runs)
+    sizes = np.sort(frame["total"].unique())
+    assert len(sizes) >= 5
+    assert np.ptp(np.diff(np.log(sizes))) < 0.3
+    assert (frame.groupby("total")[names.REPLICATE].nunique() == 3).sum() >= 5  # five labels may be of one class
+    held = frame.groupby(names.SLICE)[names.TRIALS].first().sum()
+    assert sizes[-1] == len(people[1]) - held  # the baseline: all labels that are not evaluated on
+    again = read_runs(write_runs(runs, tmp_path / "runs.csv"))
+    assert again.drop_attrs().identical(runs.drop_attrs())
+    assert json.loads(again.attrs[names.NOTES]) == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_o2_the_same_seed_gives_the_same_table_byte_for_byte(suffix, simulate, tmp_path):
+    options = {"strategies": ("random", "uncertainty"), "label_noise": (0.0, 0.2), "suites": (FeatureNoise(0.5),)}
+    tables = [simulate(**options).drop_vars(CLOCK) for _ in range(2)]
+    one, two = (write_runs(t, tmp_path / f"{i}.{suffix}").read_bytes() for i, t in enumerate(tables))
+    assert one == two
+    labels = frame_of(tables[0])
+    keys = [names.STRATEGY, names.LABEL_NOISE, names.REPLICATE, names.SUITE, names.SLICE]
+    for _, rows in labels.groupby(keys):
+        assert (rows.sort_values("total")[names.LABELS].diff().dropna() >= 0).all()  # nested
+
+
+def test_o3_own_and_other_labels_can_be_told_apart(simulate):
+    frame = frame_of(simulate(replicates=6, sizes=[40, 80, 160, 320]))
+    for _, rows in frame.groupby(names.SLICE):
+        logs = np.log1p(rows[[names.LABELS, names.OTHER_LABELS]].to_numpy())
+        design = np.column_stack([np.ones(len(logs)), (logs - logs.mean(0)) / logs.std(0)])
+        assert np.linalg.cond(design) < 20
+    trainings = frame.groupby(["total", names.REPLICATE])[names.SLICE].nunique()
+    assert (trainings == 3).all()  # one training set serves all slices
+
+
+def test_o4_synthetic_examples_are_told_apart_and_never_counted(simulate):
+    frame = frame_of(simulate(synthetic=(0.0, 1.0), generator="smote"))
+    made = frame[names.SYNTHETIC_LABELS] + frame[names.OTHER_SYNTHETIC_LABELS]
+    assert set(frame["total"]) == {40, 80, 160}
+    assert set(made - frame["total"]) <= {-40, -80, -160, 0}
+    own = frame[made > 0]
+    assert (own[names.SYNTHETIC_LABELS] == own[names.LABELS]).all()
+
+
+@pytest.mark.parametrize("strategy", ["uncertainty", "margin", "entropy", "diversity", "committee"])
+def test_o5_labels_are_chosen_by_strategies_that_share_a_table_with_random(strategy, simulate):
+    frame = frame_of(simulate(strategies=("random", strategy), sizes=[40, 80], replicates=1))
+    assert set(frame[names.STRATEGY]) == {"random", strategy}
+    rows = frame[frame["total"] == 80].set_index([names.STRATEGY, names.SLICE])
+    assert (rows.loc["random", names.EVALUATION_SET] == rows.loc[strategy, names.EVALUATION_SET]).all()
+    assert frame[names.DIVERSITY].notna().all()
+
+
+def test_o6_folds_and_bootstrap_draws_are_replicates(simulate):
+    folds = frame_of(simulate(resampling="folds", replicates=3))
+    assert folds.groupby([names.SLICE, names.REPLICATE])[names.EVALUATION_SET].nunique().eq(1).all()
+    assert folds.groupby(names.SLICE)[names.EVALUATION_SET].nunique().eq(3).all()
+    draws = frame_of(simulate(resampling="bootstrap", replicates=3))
+    assert draws.groupby(names.SLICE)[names.EVALUATION_SET].nunique().eq(1).all()
+    assert draws[names.REPLICATE].nunique() == 3
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "error_rate", "f1", "auc", "precision", "recall", "log_loss"])
+def test_o7_the_metric_is_the_users_choice_and_becomes_an_error(metric, simulate):
+    runs = simulate(metric=metric, sizes=[40, 160])
+    frame = frame_of(runs)
+    assert runs.attrs[names.METRIC] == metric
+    assert frame[names.ERROR].between(0, 1 if metric != "log_loss" else 5).all()
+    assert frame[names.ERROR].mean() < 0.5  # lower is better, whichever way the metric goes
+    if names.VALUE in frame:
+        better = 1.0 - frame[names.VALUE] if CATALOGUE[metric].direction == "higher" else frame[names.VALUE]
+        np.testing.assert_allclose(frame[names.ERROR], better)
+    else:
+        np.testing.assert_allclose(frame[names.ERROR], frame[names.ERRORS] / frame[names.TRIALS])
+
+
+def test_o7_regression_and_metrics_of_ones_own():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 2))
+    y = x[:, 0] + rng.normal(size=300)
+    from sklearn.linear_model import Ridge
+
+    for metric in ("mae", "rmse"):
+        runs = simulate_runs(
+            Ridge(), x, y, ["a"] * 300, metric=metric, sizes=[20, 200], replicates=2, random_state=1, progress=False
+        )
+        assert CATALOGUE[metric].direction == "lower"
+        assert float(runs["error"].min()) > 0.5
+    table = pd.DataFrame({"slice": ["a"], "labels": [10], "value": [12.0], "stderr": [1.0]})
+    money = read_runs(table, metric="euros lost", direction="lower", bounds=(0.0, np.inf))
+    assert float(money["error"][0]) == 12.0
+    with pytest.raises(InputError, match="outside"):
+        read_runs(table.assign(value=-1.0), metric="euros lost", direction="lower", bounds=(0.0, np.inf))
+
+
+@pytest.mark.parametrize("metric", ["brier", "ece", "log_loss"])
+def test_o8_calibration_is_a_target_slice_by_slice(metric, simulate):
+    runs = simulate(metric=metric, sizes=[40, 160])
+    frame = frame_of(runs)
+    assert CATALOGUE[metric].lower == 0.0
+    assert frame.groupby(names.SLICE)[names.ERROR].count().eq(4).all()
+    assert (frame[names.STDERR] > 0).all()
+
+
+def test_o9_every_suite_is_of_the_same_trained_models(people, simulate):
+    x, y, slices = people
+    frame = pd.DataFrame(x, columns=["a", "b", "c"])
+    meta = pd.DataFrame({"day": np.arange(900) % 30, "site": np.where(np.arange(900) % 9, "here", "there")})
+    suites = (
+        TimeSplit("day", 0.2), DomainSplit("site", ("there",)), FeatureNoise(0.5), MissingValues(0.2),
+        WrongEvaluation(0.1), ClassMix({"yes": 0.2, "no": 0.8}),
+    )  # fmt: skip
+    from sklearn.impute import SimpleImputer
+
+    learner = make_pipeline(SimpleImputer(), GaussianNB())
+    runs = simulate(learner, data=(frame, y, slices), suites=suites, metadata=meta, sizes=[40, 160], replicates=1)
+    frame = frame_of(runs)
+    assert set(frame[names.SUITE]) == {"holdout", *(suite.name for suite in suites)}
+    assert frame.groupby(["total", names.SUITE])[names.SECONDS].first().groupby("total").nunique().eq(1).all()
+    ids = frame.groupby([names.SUITE, names.SLICE])[names.EVALUATION_SET].nunique()
+    assert ids.eq(1).all()
+
+
+def test_o10_a_stated_share_of_wrong_labels_is_injected_and_recorded(simulate):
+    frame = frame_of(simulate(label_noise=(0.0, 0.1, 0.3), sizes=[40, 160]))
+    assert set(frame[names.LABEL_NOISE]) == {0.0, 0.1, 0.3}
+    late = frame[frame["total"] == 160].groupby(names.LABEL_NOISE)[names.ERROR].mean()
+    assert late[0.3] > late[0.0]
+
+
+def test_o11_a_class_may_be_a_slice_and_mixes_are_part_of_the_run(people, simulate):
+    x, y, _ = people
+    by_class = frame_of(simulate(data=(x, y, y), sizes=[40, 160]))
+    assert set(by_class[names.SLICE]) == {"yes", "no"}
+    mixed = frame_of(
+        simulate(data=(x, y, y), sizes=[40, 160], strategies=("random", ClassMix({"yes": 0.2, "no": 0.8})))
+    )
+    mix = ClassMix({"yes": 0.2, "no": 0.8}).name
+    rows = mixed[(mixed[names.STRATEGY] == mix) & (mixed["total"] == 160)].groupby(names.SLICE)[names.LABELS].first()
+    assert rows.to_dict() == {"no": 128, "yes": 32}
+
+
+def test_o12_learners_feature_sets_and_calibration_steps_are_paired(simulate):
+    learners = {
+        "plain": LogisticRegression(),
+        "two features": make_pipeline(SelectKBest(k=2), LogisticRegression()),
+        "calibrated": CalibratedClassifierCV(GaussianNB(), cv=2),
+    }
+    frame = frame_of(simulate(learners, sizes=[80, 160]))
+    keys = [names.SLICE, names.REPLICATE, names.LABELS, names.OTHER_LABELS, names.EVALUATION_SET]
+    tables = [frame[frame[names.LEARNER] == name][keys].sort_values(keys).to_numpy() for name in learners]
+    assert all((table == tables[0]).all() for table in tables)
+
+
+def test_o14_what_is_absent_is_listed_with_the_answer_it_would_give(simulate):
+    lacking = dict(what_is_missing(simulate()).to_numpy())
+    assert set(lacking) >= {names.STRATEGY, names.LABEL_NOISE, names.SUITE, names.LEARNER, names.BATCH}
+    assert names.OTHER_LABELS not in lacking
+    assert "random" in lacking[names.STRATEGY]
+
+
+def test_o16_protocols_are_written_hashed_and_not_pooled_silently(simulate, tmp_path):
+    one, two = simulate(replicates=1), simulate(replicates=1, random_state=2)
+    assert "replicates = 1" in one.attrs[names.PROTOCOL]
+    ids = {str(runs[names.PROTOCOL].values[0]) for runs in (one, two)}
+    assert len(ids) == 2
+    table = pd.concat([runs.to_dataframe() for runs in (one, two)]).drop(columns=[names.ERROR, names.ERROR_STDERR])
+    mixed = read_runs(table)
+    assert any("2 protocols are mixed" in note for note in json.loads(mixed.attrs[names.NOTES]))
+    loss = simulate(replicates=1, metric="log_loss").to_dataframe()
+    auc = simulate(replicates=1, metric="auc").to_dataframe()
+    with pytest.raises(InputError, match="protocols measure different things"):
+        read_runs(pd.concat([loss, auc]).drop(columns=[names.ERROR, names.ERROR_STDERR]))
