@@ -90,7 +90,7 @@ def _forecast(fit: Fit, parts: list[pd.DataFrame]) -> xr.DataArray:
     labels, other = sizes(names.LABELS), sizes(names.OTHER_LABELS)
     error = error_draws(fit.posterior, fit, labels.fillna(1.0), other.fillna(0.0))
     gain = error.isel({SIZE: 0}) - error.isel({SIZE: 1})
-    return gain.where(np.isfinite(labels).all(SIZE)).transpose(names.CHAIN, names.DRAW, *curve)
+    return gain.where((labels > 0).all(SIZE)).transpose(names.CHAIN, names.DRAW, *curve)
 
 
 def _realised(fit: Fit, first: pd.DataFrame, last: pd.DataFrame) -> tuple[xr.DataArray, xr.DataArray]:
