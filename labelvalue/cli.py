@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from labelvalue import console, import_commands, names, project_commands
+from labelvalue import console, import_commands, names, plan_commands, project_commands
 from labelvalue.problems import BusyError, InputError
 
 if TYPE_CHECKING:
@@ -276,6 +276,7 @@ def report(
 
 project_commands.register(app)
 import_commands.register(app)
+plan_commands.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

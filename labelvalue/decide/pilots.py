@@ -135,14 +135,15 @@ def _two_steps(
     expected = conditional_mean(np.hstack([flat, today]), as_columns(seen))
     choice, now = expected[:, :-1], expected[:, -1]
     advantage = choice.max(axis=1) - now
-    enbs = float(advantage.mean())
-    evsi = float(choice.max(axis=1).mean() - flat.mean(axis=0).max())
+    evsi = max(float(choice.max(axis=1).mean() - flat.mean(axis=0).max()), 0.0)
+    # Two steps are never cheaper than one: what looks so is a plan beyond the limits that bind the first.
+    enbs = min(float(advantage.mean()), evsi)
     titles = list(completed)
     favourite = best_of(net)
     expects = titles.index(favourite) if favourite in titles else 0
     changes = float((choice.argmax(axis=1) != expects).mean())
     error = float(advantage.std(ddof=1) / np.sqrt(advantage.size))
-    return max(evsi, 0.0), max(evsi, 0.0) - enbs, enbs, error, changes
+    return evsi, evsi - enbs, enbs, error, changes
 
 
 def _with_pilot(case: Case, labels: dict[str, int], name: str, size: int, most: int) -> dict[str, int]:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import is_number
+from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import SAMPLE
 from labelvalue.forecast.draws import draws
@@ -38,8 +39,8 @@ def uncertain_inputs(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> d
     Returns
     -------
     dict of str to DataArray
-        Draws, dims chain, draw: the slices' gains (``gain of west``: curve and shape together) and every quantity of
-        the case by its key. What does not vary is left out.
+        Draws, dims chain, draw: the slices' gains if retraining works (``gain of west``: curve and shape together), and
+        every quantity of the case by its key. What does not vary is left out.
 
     Examples
     --------
@@ -50,7 +51,11 @@ def uncertain_inputs(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> d
     >>> list(uncertain_inputs(fit, case, plan_outcomes(fit, case, {"p": {"west": 500}}), "p"))
     ['gain of west', 'gain of east', 'costs.price_per_label']
     """
-    gain = outcomes[names.GAIN].sel({names.PLAN: plan}, drop=True)
+    works = dataclasses.replace(case, costs=dataclasses.replace(case.costs, retraining_fails=0.0))
+    labels = outcomes[names.LABELS].sel({names.PLAN: plan})
+    bought = {str(name): int(n) for name, n in zip(labels[names.SLICE].values, labels.values, strict=True)}
+    gain = plan_outcomes(fit, works, {names.RECOMMENDED: bought})[names.GAIN]
+    gain = gain.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     spread = gain.std(SAMPLE).values
     found = {}
     for place in np.argsort(-spread, kind="stable")[:MOST_SLICES]:

@@ -25,6 +25,7 @@ ORDER = [
     "console",
     "project_commands",
     "import_commands",
+    "plan_commands",
     "cli",
 ]
 GROUND = {"names", "problems"}

@@ -1,0 +1,105 @@
+"""The commands that decide: what to buy, and whether."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from labelvalue import console, names
+from labelvalue.problems import InputError, Problem
+
+if TYPE_CHECKING:
+    from labelvalue.decide import Case, Plan
+    from labelvalue.model import Fit
+
+FIT, REPORTS = "fit", "reasons"
+GAIN = "minimum gain"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    app.command(name=names.PLAN)(plan_command)
+
+
+def plan_command(
+    fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
+    case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
+    max_labels: Annotated[
+        int | None, typer.Option(help="Most labels in all; as many as there are today by default.")
+    ] = None,
+    lot: Annotated[int, typer.Option(help="Labels are bought in multiples of it.")] = 1,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also sensitivity, stability and milestones; a few seconds more.")
+    ] = False,
+    ci_prob: Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")] = 0.9,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
+    import labelvalue as lv
+    from labelvalue.report.plan_text import plan_text
+    from labelvalue.report.plans import plan_numbers
+    from labelvalue.report.terminal import verdict_text
+
+    if not 0 < ci_prob < 1:
+        why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
+        raise InputError([Problem(column="--ci-prob", value=ci_prob, why=why, fix=fix)])
+    case, fit = lv.read_case(case_file), lv.load_fit(fit_file)
+    case.check(fit)
+    judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
+    if fit.diagnostics.verdict == "refused":
+        _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
+        return
+    plan = lv.advise(fit, case, lv.allocate(fit, case, _most(fit, max_labels), lot=lot))
+    numbers = plan_numbers(case, plan, ci_prob=ci_prob) | {FIT: judged}
+    text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
+    if details:
+        more, told = _details(fit, case, plan)
+        numbers |= more
+        text += f"\n\n{told}"
+    if fit.diagnostics.verdict != "ok":
+        numbers["verdict"] = None  # results under a banner; no decision is published
+    _end(fit, numbers, as_json, text)
+    if _stopped(plan):
+        raise typer.Exit(console.STOPPED)
+
+
+def _most(fit: Fit, given: int | None) -> int:
+    if given is None:
+        now = fit.position[names.LABELS_NOW]
+        return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
+    if given < 0:
+        raise InputError(
+            [Problem(column="--max-labels", value=given, why="must be a whole number ≥ 0", fix="give a count")]
+        )
+    return given
+
+
+def _stopped(plan: Plan) -> bool:
+    """Whether a rule on the gain says stop."""
+    return not plan.promises.empty and bool((~plan.promises["kept"] & (plan.promises["kind"] == GAIN)).any())
+
+
+def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
+    if not as_json:
+        typer.echo(text)
+    console.finish(fit, numbers, as_json)
+
+
+def _details(fit: Fit, case: Case, plan: Plan) -> tuple[dict, str]:
+    import labelvalue as lv
+    from labelvalue.report.plan_details import details_text
+    from labelvalue.report.plans import finite, records
+
+    swings = lv.plan_sensitivity(fit, case, plan)
+    stable = lv.decision_stability(fit, case, plan)
+    steps = lv.plan_milestones(fit, case, plan) if plan.total >= 4 else None
+    shown = lv.detection(fit, case, plan)
+    more = {
+        "sensitivity": records(swings),
+        "stability": {"index": finite(stable.attrs["index"]), "rows": records(stable)},
+        "milestones": [] if steps is None else records(steps),
+        "detection": records(shown),
+    }
+    return more, details_text(more, plan.outcomes.attrs[names.UNIT])

@@ -1,0 +1,137 @@
+"""A plan in numbers, once, for the command line and the page."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.decide import (
+    Case,
+    Plan,
+    compare_plans,
+    conditional_value_at_risk,
+    loss_against_nothing,
+    score_plans,
+    size_reserve,
+    value_at_risk,
+)
+from labelvalue.decide.plan import standard_error
+
+SAMPLE = (names.CHAIN, names.DRAW)
+OVERRUN = 0.1
+
+
+def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any]:
+    """Collect what is said of a plan.
+
+    Parameters
+    ----------
+    case : Case
+        Case.
+    plan : Plan
+        From :func:`labelvalue.decide.allocate` or :func:`labelvalue.decide.advise`.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    dict
+        JSON-ready: ``verdict`` (the advice), ``reasons``, ``pilot``; ``plan`` (``labels`` by slice, ``total``,
+        ``max_labels``); ``gain`` and ``error`` of each slice; ``cost`` with reserve, ``days``, ``net_benefit``,
+        ``risk``; ``plans`` side by side, ``promises``, ``prices``, ``certificate``, ``measurements``, ``target``,
+        ``interventions``, ``notes``, ``unit``, ``ci_prob``, ``ci_kind``.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> numbers = plan_numbers(case, allocate(fake_fit(seed=1), case, max_labels=900))
+    >>> numbers["verdict"], numbers["plan"]["total"]
+    ('buy', 900)
+    """
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    net, level = plan.advantage(), case.score.level
+    loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=OVERRUN)
+    sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
+    scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
+    sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
+    return {
+        "verdict": plan.verdict.advice,
+        "reasons": list(plan.verdict.reasons),
+        "pilot": dict(plan.verdict.pilot),
+        "plan": {names.LABELS: dict(plan.labels), "total": plan.total, "max_labels": plan.max_labels},
+        names.GAIN: records(plan.table(ci_prob)),
+        names.COST: _spread(own[names.COST], ci_prob)
+        | {"reserve": reserve.reserve, "p_overrun": OVERRUN, "reserve_mcse": reserve.mcse},
+        names.DAYS: _spread(own[names.DAYS], ci_prob),
+        names.NET_BENEFIT: _spread(net, ci_prob)
+        | {names.MCSE: standard_error(net), "p_positive": float((net > 0).mean())},
+        "risk": {
+            names.LEVEL: level,
+            names.VALUE_AT_RISK: float(value_at_risk(loss, level)[names.VALUE_AT_RISK]),
+            names.CONDITIONAL_VALUE_AT_RISK: float(
+                conditional_value_at_risk(loss, level)[names.CONDITIONAL_VALUE_AT_RISK]
+            ),
+        },
+        "plans": records(sides),
+        "promises": records(plan.promises),
+        "prices": records(plan.prices),
+        "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
+        "measurements": records(plan.measurements),
+        names.TARGET: records(plan.target),
+        "notes": list(plan.notes),
+        names.UNIT: plan.outcomes.attrs[names.UNIT],
+        names.CI_PROB: ci_prob,
+        names.CI_KIND: "eti",
+    }
+
+
+def _spread(draws: Any, ci_prob: float) -> dict[str, float]:
+    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+    return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
+
+
+def finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: a number that is none becomes ``None``.
+
+    Parameters
+    ----------
+    value : object
+        Anything.
+
+    Returns
+    -------
+    object
+
+    Examples
+    --------
+    >>> finite(float("nan")) is None, finite(2.0)
+    (True, 2.0)
+    """
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON can hold them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> records(pd.DataFrame({"a": [1.0, float("inf")]}))
+    [{'a': 1.0}, {'a': None}]
+    """
+    return [{str(k): finite(v) for k, v in row.items()} for row in table.to_dict("records")]

@@ -1,0 +1,133 @@
+"""``labelvalue plan``: what it prints, its JSON, and how it ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+import labelvalue as lv
+from labelvalue import cli
+
+CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("fits")
+    fit = lv.testing.fake_fit(seed=1, draws=150)
+    fit.save(folder / "fit.nc")
+    for verdict in ("flagged", "refused"):
+        judged = dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=("R-hat 1.3",))
+        dataclasses.replace(fit, diagnostics=judged).save(folder / f"{verdict}.nc")
+    return folder
+
+
+@pytest.fixture
+def run(capsys, saved, tmp_path):
+    def run(*arguments, case=CASE, fit="fit.nc"):
+        path = tmp_path / "case.toml"
+        path.write_text(case)
+        capsys.readouterr()
+        code = cli.main(["plan", str(saved / fit), "--case", str(path), *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_text_says_what_to_do_in_80_columns(run):
+    code, out, err = run("--max-labels", 1200)
+    assert code == 0
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[1] == "Verdict: BUY"
+    assert max(map(len, lines)) <= 80
+    for said in ("USD", "Net benefit", "Cost", "do nothing", "equal split", "P(best)", "1,200 labels"):
+        assert said in out, said
+
+
+def test_json_holds_verdict_plan_gain_and_cost(run):
+    code, out, _ = run("--max-labels", 1200, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["verdict"] == "buy"
+    assert found["plan"]["total"] == sum(found["plan"]["labels"].values()) <= 1200
+    assert {row["slice"] for row in found["gain"]} == set(found["plan"]["labels"])
+    assert found["cost"]["mean"] == pytest.approx(0.1 * found["plan"]["total"] + 20)
+    assert found["unit"] == "USD"
+    assert found["net_benefit"]["lower"] < found["net_benefit"]["mean"] < found["net_benefit"]["upper"]
+    assert found["certificate"]["objective"] >= found["certificate"]["equal"]
+    assert found["fit"]["verdict"] == "ok"
+    # The same figures as in Python: traceable.
+    fit = lv.testing.fake_fit(seed=1, draws=150)
+    case = lv.Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400}, currency="USD")
+    plan = lv.allocate(fit, case, max_labels=1200)
+    assert found["plan"]["labels"] == plan.labels
+    assert found["net_benefit"]["mean"] == pytest.approx(float(plan.advantage().mean()))
+
+
+def test_details_are_printed_and_in_json(run):
+    code, out, _ = run("--max-labels", 800, "--details")
+    assert code == 0
+    for said in ("Where to look first", "Stability", "Batch by batch", "Would the evaluation sets"):
+        assert said in out
+    assert max(map(len, out.splitlines())) <= 80
+    found = json.loads(run("--max-labels", 800, "--details", "--json")[1])
+    assert {"sensitivity", "stability", "milestones", "detection"} <= set(found)
+
+
+def test_no_labels_is_doing_nothing(run):
+    found = json.loads(run("--max-labels", 0, "--json")[1])
+    assert found["verdict"] == "wait"
+    assert found["plan"]["total"] == 0
+
+
+def test_the_budget_is_the_labels_at_hand_by_default(run):
+    found = json.loads(run("--json")[1])
+    fit = lv.testing.fake_fit(seed=1, draws=150)
+    assert found["plan"]["max_labels"] == int(fit.position["labels_now"].sum())
+
+
+def test_guardrail_that_says_stop_ends_with_3(run):
+    rule = "[guardrails]\nminimum_gain = { limit = 0.5, probability = 0.8 }\n"
+    code, out, _ = run("--max-labels", 500, case=CASE + rule)
+    assert code == 3
+    assert "Verdict: WAIT" in out
+    assert "NOT KEPT" in out
+
+
+@pytest.mark.parametrize("fit", ["flagged.nc", "refused.nc"])
+def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
+    code, out, _ = run("--max-labels", 500, fit=fit)
+    assert code == 2
+    assert "R-hat 1.3" in out
+    assert ("Verdict" in out) == (fit == "flagged.nc")
+    found = json.loads(run("--max-labels", 500, "--json", fit=fit)[1])
+    assert found["verdict"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "case", "pattern"),
+    [
+        (("--max-labels", -1), CASE, "must be a whole number ≥ 0"),
+        (("--ci-prob", 1.5), CASE, "0 < … < 1"),
+        ((), CASE.replace("price_per_label", "price"), "did you mean 'price_per_label'?"),
+        ((), CASE + "[slices]\nwets = { minimum = 3 }\n", "unknown slice 'wets'; did you mean 'west'?"),
+        (
+            ("--max-labels", 1000),
+            CASE + "[slices]\nwest = { minimum = 700 }\neast = { minimum = 500 }\n",
+            "needs 1200, allowed 1000; binding: west ≥ 700, east ≥ 500",
+        ),
+    ],
+)
+def test_faults_end_with_1_and_say_where(run, arguments, case, pattern):
+    code, out, err = run(*arguments, case=case)
+    assert code == 1
+    assert pattern in err
+    assert out == ""
+
+
+def test_missing_files_are_named(saved, capsys, tmp_path):
+    assert cli.main(["plan", str(saved / "fit.nc"), "--case", str(tmp_path / "none.toml")]) == 1
+    assert "none.toml: cannot be read" in capsys.readouterr().err
