@@ -37,7 +37,8 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
-    import labelvalue as lv
+    from labelvalue.decide import advise, allocate, read_case
+    from labelvalue.model import load_fit
     from labelvalue.report.plan_text import plan_text
     from labelvalue.report.plans import plan_numbers
     from labelvalue.report.terminal import verdict_text
@@ -45,13 +46,13 @@ def plan_command(
     if not 0 < ci_prob < 1:
         why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
         raise InputError([Problem(column="--ci-prob", value=ci_prob, why=why, fix=fix)])
-    case, fit = lv.read_case(case_file), lv.load_fit(fit_file)
+    case, fit = read_case(case_file), load_fit(fit_file)
     case.check(fit)
     judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
     if fit.diagnostics.verdict == "refused":
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
-    plan = lv.advise(fit, case, lv.allocate(fit, case, _most(fit, max_labels), lot=lot))
+    plan = advise(fit, case, allocate(fit, case, _most(fit, max_labels), lot=lot))
     numbers = plan_numbers(case, plan, ci_prob=ci_prob) | {FIT: judged}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     if details:
@@ -88,14 +89,14 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 
 
 def _details(fit: Fit, case: Case, plan: Plan) -> tuple[dict, str]:
-    import labelvalue as lv
+    from labelvalue.decide import decision_stability, detection, plan_milestones, plan_sensitivity
     from labelvalue.report.plan_details import details_text
     from labelvalue.report.plans import finite, records
 
-    swings = lv.plan_sensitivity(fit, case, plan)
-    stable = lv.decision_stability(fit, case, plan)
-    steps = lv.plan_milestones(fit, case, plan) if plan.total >= 4 else None
-    shown = lv.detection(fit, case, plan)
+    swings = plan_sensitivity(fit, case, plan)
+    stable = decision_stability(fit, case, plan)
+    steps = plan_milestones(fit, case, plan) if plan.total >= 4 else None
+    shown = detection(fit, case, plan)
     more = {
         "sensitivity": records(swings),
         "stability": {"index": finite(stable.attrs["index"]), "rows": records(stable)},
