@@ -87,7 +87,7 @@ def _confusing(annotators: int, classes: int, priors: Priors, dense: bool) -> di
     return made
 
 
-def _dense(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
+def _dense(judgements: xr.Dataset, made: dict[str, Any], count: Any) -> Any:
     """Log likelihood of patterns where every class is weighed for every one."""
     classes = judgements.sizes[names.TRUE_CLASS]
     groups = judgements["group_slice"].values, judgements["group_annotator"].values
@@ -97,15 +97,14 @@ def _dense(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
     group, label = judgements["group_code"].values, judgements["label_code"].values
     place = np.where(group >= 0, group * classes + label, groups[0].size * classes)
     told = votes[place.ravel()].reshape((*place.shape, classes)).sum(axis=1)
-    return _summed_over_truth(judgements, made, told)
+    return _summed_over_truth(judgements, made, told, count)
 
 
-def _summed_over_truth(judgements: xr.Dataset, made: dict[str, Any], told: Any) -> Any:
+def _summed_over_truth(judgements: xr.Dataset, made: dict[str, Any], told: Any, count: Any) -> Any:
     truth = judgements["truth"].values
     prevalence = log_prevalence(made)
     of_slice = judgements["slice_code"].values if judgements.sizes[names.SLICE] > 1 else np.zeros(truth.size, dtype=int)
     total: Any = 0.0
-    count = judgements["count"].values
     if (truth < 0).any():
         open_ = np.flatnonzero(truth < 0)
         total = pt.sum(count[open_] * pt.logsumexp(told[open_] + prevalence[of_slice[open_]], axis=1))
@@ -128,7 +127,7 @@ def _candidates(judgements: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(cells, 0), cells >= 0
 
 
-def _sparse(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
+def _sparse(judgements: xr.Dataset, made: dict[str, Any], count: Any) -> Any:
     """Log likelihood of patterns with many classes: those voted for, and one of average difficulty for all others."""
     group, label = judgements["group_code"].values, judgements["label_code"].values
     voted = group >= 0
@@ -152,7 +151,7 @@ def _sparse(judgements: xr.Dataset, made: dict[str, Any]) -> Any:
     typical = named - np.log1p(-1.0 / judgements.sizes[names.TRUE_CLASS])
     elsewhere = (voted * (-softplus(at) + typical)).sum(axis=1) + left
     weighed = pt.concatenate([pt.where(real, told + share, -np.inf), elsewhere[:, None]], axis=1)
-    count, truth = judgements["count"].values, judgements["truth"].values
+    truth = judgements["truth"].values
     open_, known = np.flatnonzero(truth < 0), np.flatnonzero(truth >= 0)
     total: Any = 0.0
     if open_.size:
@@ -184,7 +183,8 @@ def _build(judgements: xr.Dataset, priors: Priors) -> pm.Model:
         made = _variables(judgements, priors)
         if judgements.sizes[VOTE] and bool((judgements["group_code"] >= 0).any()):
             dense = judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES
-            pm.Potential("judgements", (_dense if dense else _sparse)(judgements, made))
+            count = pm.Data("count", judgements["count"].values)
+            pm.Potential("judgements", (_dense if dense else _sparse)(judgements, made, count))
         _audits(judgements, made)
     return model
 

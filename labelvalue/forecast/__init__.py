@@ -5,7 +5,9 @@ from labelvalue.forecast.backtesting import backtest
 from labelvalue.forecast.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.comparison import blend, compare_models
 from labelvalue.forecast.curves import VALIDATED_DOUBLINGS
-from labelvalue.forecast.exchange import exchange_rate
+from labelvalue.forecast.detection import detection_power, evaluation_needed, split_budget
+from labelvalue.forecast.exchange import break_even_noise, exchange_rate
+from labelvalue.forecast.frontier import quality_frontier, quality_sensitivity
 from labelvalue.forecast.gains import impact, predict_error, predict_gain, predict_observed_gain
 from labelvalue.forecast.intervention import Intervention
 from labelvalue.forecast.interventions import Consensus, Guideline, Relabel
@@ -36,9 +38,12 @@ __all__ = [
     "backtest_verdict",
     "blend",
     "bootstrap_gain",
+    "break_even_noise",
     "compare_models",
     "consensus_error",
     "diversity_efficiency",
+    "detection_power",
+    "evaluation_needed",
     "exchange_rate",
     "forecast_persistence",
     "gain_disagreement",
@@ -54,8 +59,11 @@ __all__ = [
     "predict_observed_gain",
     "predict_total_gain",
     "prior_sensitivity",
+    "quality_frontier",
+    "quality_sensitivity",
     "reweight",
     "step_value",
+    "split_budget",
     "strategy_efficiency",
     "summarise_backtest",
     "synthetic_worth",

@@ -10,11 +10,12 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.forecast.changes import Standing, changed_error
+from labelvalue.forecast.changes import Changes, Standing, changed_error
 from labelvalue.forecast.curves import SIZE, error_draws, in_blocks
 from labelvalue.forecast.draws import draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.intervention import Intervention
+from labelvalue.forecast.interventions import Guideline
 from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.forecast.with_interventions import changes_by, checked, described, standing_at
 from labelvalue.model import Fit
@@ -99,6 +100,74 @@ def exchange_rate(
         made[names.BREAK_EVEN] = found * draws(fit, "costs.price_per_label", _price(checks, price))
         made[names.BREAK_EVEN].attrs = found.attrs | {names.UNIT: "money"}
     return made
+
+
+def break_even_noise(
+    fit: Fit, guideline: Guideline, *, noise: Any, price: Quantity, labels: int = PER_LABELS
+) -> xr.DataArray:
+    """Draw the noise reduction at which guidelines are worth their cost: what plain labels for the same money bring.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    guideline : Guideline
+        Its cost, and the share of labels redone; its own factor plays no part.
+    noise : quantity, mapping of str to quantity, or DataArray
+        Share of wrong labels today, as for :func:`predict_gain_with`.
+    price : quantity
+        Price of a plain label, > 0.
+    labels : int
+        Labels bought beside it.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``noise_reduction``, dims chain, draw, slice (and learner, suite): share of today's wrong labels, 0 to 1;
+        infinite where even faultless labels would not pay. All of its cost is set against the one slice.
+
+    Raises
+    ------
+    InputError
+        As :func:`predict_gain_with`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> free = break_even_noise(fake_fit(seed=1), Guideline(0.5), noise=0.1, price=0.1)
+    >>> round(float(free.max()), 3)
+    0.0
+    """
+    checks = Checks()
+    cost = draws(fit, "costs.price_per_label", _price(checks, price))
+    whole_numbers([labels], names.LABELS)
+    known, origin = noise_draws(fit, noise)
+    units = guideline.money(fit, labels, _price(checks, price)).reset_coords(drop=True)
+    plain = (guideline.fixed_money(fit) + units) / cost
+
+    def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
+        standing = standing_at(fit, posterior, position, xr.DataArray([float(labels)], dims=SIZE), known, origin)
+        now = standing.need_noise(guideline.name)
+        more = float(labels) + plain.sel({names.SLICE: posterior[names.SLICE]})
+        beside = standing_at(fit, posterior, position, more.expand_dims({SIZE: 1}, axis=-1), known, origin)
+        aim = changed_error(beside, Changes(old_noise=now, new_noise=now))
+
+        def error(reduction: Any) -> xr.DataArray:
+            after = now * (1.0 - reduction)
+            old = (1.0 - guideline.redone) * now + guideline.redone * after
+            return changed_error(standing, Changes(old_noise=old, new_noise=after)).transpose(*aim.dims)
+
+        low, high = xr.zeros_like(aim), xr.ones_like(aim)
+        pays = error(high) <= aim
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            enough = error(middle) <= aim
+            low, high = low.where(enough, middle), high.where(~enough, middle)
+        return high.where(pays, np.inf)
+
+    found = in_blocks(fit, 8, compute, names.NOISE_REDUCTION, SIZE, [0]).isel({SIZE: 0}, drop=True)
+    found.attrs |= {names.UNIT: "share of wrong labels", names.LABELS: int(labels)}
+    return found
 
 
 def _price(checks: Checks, price: Any) -> Any:

@@ -7,11 +7,11 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import names
-from labelvalue.model.curves import HALF_LABEL, log_steepness, signed_log
-from labelvalue.model.effective import observed_ratio
+from labelvalue.model.curves import signed_log
 from labelvalue.model.hierarchy import crossed_dims
-from labelvalue.model.noise import integrated_walk, run_variance
-from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
+from labelvalue.model.noise import run_variance
+from labelvalue.model.observations import CURVE, LEAST_SIZES
+from labelvalue.model.predictive import lever_of, shape_surprise
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.specification import Model
 
@@ -21,7 +21,6 @@ SURPRISE = 0.01
 """Predictive tail probability below which a curve's shape does not fit."""
 CERTAIN_RISE = 0.001
 """Probability under which a rise of error with labels is no accident of noise."""
-CHECK_DRAWS = 1000
 
 
 def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -87,70 +86,6 @@ def prior_sd_of_log_elasticity(priors: Priors, crossed: int) -> float:
     return float(value.std())
 
 
-def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int) -> np.ndarray:
-    """Predictive probability of each curve's observed overall slope, under curves of this group.
-
-    Replicates are drawn with the curve's own parameters, but with a shape discrepancy drawn anew from the
-    group, so that a curve cannot hide a misfit in a discrepancy of its own (mixed replication).
-
-    Parameters
-    ----------
-    model : Model
-        Gives the curve.
-    posterior : xarray.Dataset
-        Draws with dim ``curve``.
-    observations : xarray.Dataset
-        From :func:`labelvalue.model.observations.observe`.
-    random_seed : int
-        Seed.
-
-    Returns
-    -------
-    array, dim (curve)
-        Probability that a replicate falls less steeply than was observed; near 0, the curve rises more
-        than the model would produce. NaN with fewer than three sizes.
-
-    References
-    ----------
-    Marshall and Spiegelhalter (2003), "Approximate cross-validatory predictive checks in disease mapping models",
-    Statistics in Medicine 22.
-
-    Examples
-    --------
-    >>> shape_surprise(model, posterior, observations, 1)  # doctest: +SKIP
-    """
-    rng = np.random.default_rng(random_seed)
-    flat = posterior.stack(sample=(names.CHAIN, names.DRAW))
-    picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
-    flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
-    ratio = observed_ratio(flat, observations)
-    mean = np.log(flat[names.ERROR_REFERENCE]) + model.curve(ratio, flat)
-    steeper = log_steepness(signed_log(flat[names.CURVE_ELASTICITY])) - np.log(TYPICAL_ELASTICITY)
-    discrepancy = np.exp(
-        flat["discrepancy_mean"]
-        + flat["discrepancy_power"] * steeper
-        + flat["discrepancy_spread"] * xr.DataArray(_noise(rng, flat, observations, ()), dims=("sample", CURVE))
-    )
-    step = observations["distance"].diff("knot").pad(knot=(1, 0), constant_values=0.0)
-    turn, bend = (_noise(rng, flat, observations, ("knot",)) for _ in range(2))
-    level, _ = integrated_walk(step.transpose(CURVE, "knot").values, turn, bend)
-    walk = np.log(2.0) * discrepancy * xr.DataArray(level, dims=("sample", CURVE, "knot"))
-    sd = run_variance(observations, flat["churn"], flat[names.TRAINING_SD], flat["training_decay"]) ** 0.5
-    noise = xr.DataArray(_noise(rng, flat, observations, ("knot", "slot")), dims=("sample", CURVE, "knot", "slot"))
-    replicated = mean + walk + sd * noise
-    lever = _lever(observations["used"] / (observations["sampling_variance"] + 0.02), observations)
-    slope = (lever * replicated).sum(("knot", "slot"))
-    observed = (lever * observations["log_error"]).sum(("knot", "slot"))
-    probability = (slope > observed).mean("sample")
-    return probability.where(observations["sizes"] >= LEAST_SIZES).transpose(CURVE).values
-
-
-def _noise(rng: np.random.Generator, flat: xr.Dataset, observations: xr.Dataset, more: tuple[str, ...]) -> np.ndarray:
-    return rng.standard_normal(
-        (flat.sizes["sample"], observations.sizes[CURVE], *(observations.sizes[d] for d in more))
-    )
-
-
 def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray:
     """Probability of an overall rise of error with labels as large as observed, were the curve in truth flat.
 
@@ -178,18 +113,11 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     """
     mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean((names.CHAIN, names.DRAW))
     variance = run_variance(observations, mean["churn"], mean[names.TRAINING_SD], mean["training_decay"])
-    lever = _lever(observations["used"] / variance, observations)
+    lever = lever_of(observations["used"] / variance, observations)
     information = (lever**2 * variance).sum(("knot", "slot"))
     slope = (lever * observations["log_error"]).sum(("knot", "slot"))
     z = (slope / information.clip(min=1e-12) ** 0.5).where(observations[names.SIZES] >= LEAST_SIZES)
     return stats.norm.sf(z.transpose(CURVE).values)
-
-
-def _lever(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
-    """How much each cell's log error counts in the weighted slope on log labels."""
-    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
-    dims = ("knot", "slot")
-    return weight * (x - (weight * x).sum(dims) / weight.sum(dims))
 
 
 def flag_slices(

@@ -1,6 +1,7 @@
 """What people read: summary tables, plots and the HTML report, all from the same numbers."""
 
 from labelvalue.report.curves import plot_curves
+from labelvalue.report.frontiers import plot_frontier
 from labelvalue.report.gains import plot_gain
 from labelvalue.report.html import write_report
 from labelvalue.report.impacts import plot_impact
@@ -8,4 +9,13 @@ from labelvalue.report.numbers import report_numbers
 from labelvalue.report.prior_curves import plot_prior
 from labelvalue.report.tables import summarise
 
-__all__ = ["plot_curves", "plot_gain", "plot_impact", "plot_prior", "report_numbers", "summarise", "write_report"]
+__all__ = [
+    "plot_curves",
+    "plot_frontier",
+    "plot_gain",
+    "plot_impact",
+    "plot_prior",
+    "report_numbers",
+    "summarise",
+    "write_report",
+]

@@ -22,7 +22,7 @@ CI_KIND = "eti"
 """Equal-tailed: as much probability below the interval as above it."""
 
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
-OFTEN_INFINITE = (names.LABELS_NEEDED, names.EQUIVALENT_LABELS, names.BREAK_EVEN)
+OFTEN_INFINITE = (names.LABELS_NEEDED, names.EQUIVALENT_LABELS, names.BREAK_EVEN, names.NOISE_REDUCTION)
 SAMPLE = (names.CHAIN, names.DRAW)
 
 # A quantile between a finite and an infinite draw is infinite; this stands in while quantiles are computed.

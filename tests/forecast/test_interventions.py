@@ -19,6 +19,7 @@ from labelvalue.forecast import (
     Pretraining,
     Relabel,
     SyntheticData,
+    break_even_noise,
     consensus_error,
     exchange_rate,
     predict_gain_with,
@@ -270,3 +271,20 @@ def test_the_worth_of_a_synthetic_example_is_found(fake_fit, worth):
     gain = predict_gain_with(fit, SyntheticData(1000), [0])
     assert effects(gain) == ["from runs"]
     assert gain.mean() > 0
+
+
+def test_guidelines_are_worth_their_cost_from_some_reduction_on(straight):
+    one = {"noise": 0.2, "price": 0.1, "labels": 2000}
+    cheap, dear = (break_even_noise(straight, Guideline(0.5, cost=cost, redone=0.2), **one) for cost in (20, 100))
+    never = break_even_noise(straight, Guideline(0.5, cost=1e6), **one)
+    assert (cheap < dear).all()
+    assert np.isinf(never).all()
+    place = (0, 5, 2)
+    reduction = float(cheap[place])
+    now = straight.position["labels_now"][2].item()
+    money = 20 + 0.2 * now * 0.1
+    done = Guideline(1 - reduction, redone=0.2)
+    with_it = predict_gain_with(straight, done, [2000], noise=0.2).sel(budget=2000)[place]
+    same = round(2000 + money / 0.1)
+    plain = predict_gain(straight, [same]).sel(budget=same)[place]
+    assert float(with_it) == pytest.approx(float(plain), rel=2e-3)

@@ -156,7 +156,9 @@ def test_the_likelihood_is_that_of_enumeration(classes):
     expected, chances = brute(made, judgements, classes)
     module = importlib.import_module("labelvalue_models.dawid_skene")
     tensors = {name: pt.as_tensor(value) for name, value in made.items()}
-    assert float(module._dense(judgements, tensors).eval(mode="FAST_COMPILE")) == pytest.approx(expected)
+    assert float(
+        module._dense(judgements, tensors, judgements["count"].values).eval(mode="FAST_COMPILE")
+    ) == pytest.approx(expected)
     import xarray as xr
 
     dims = {n: [f"{n}{i}" for i in range(v.ndim)] for n, v in made.items()}
@@ -175,9 +177,11 @@ def test_many_classes_are_weighed_like_few():
     made = {"ability": np.array([2.0, 1.0, 0.5, 3.0]), "of_slice": np.array([0.2, -0.2]), "of_class": np.zeros(6)}
     made |= {"class_level": np.zeros(6), "class_of_slice": np.zeros((2, 6))}
     module = importlib.import_module("labelvalue_models.dawid_skene")
-    dense = module._dense(judgements, {n: pt.as_tensor(v) for n, v in made.items()}).eval(mode="FAST_COMPILE")
-    sparse = module._sparse(judgements, {n: pt.as_tensor(v) for n, v in (made | {"confusing": np.zeros(6)}).items()})
-    assert float(sparse.eval(mode="FAST_COMPILE")) == pytest.approx(float(dense))
+    tensors = {name: pt.as_tensor(value) for name, value in (made | {"confusing": np.zeros(6)}).items()}
+    few = {name: tensors[name] for name in made}
+    dense = module._dense(judgements, few, judgements["count"].values).eval(mode="FAST_COMPILE")
+    sparse = module._sparse(judgements, tensors, judgements["count"].values).eval(mode="FAST_COMPILE")
+    assert float(sparse) == pytest.approx(float(dense))
 
 
 def test_annotators_are_recovered(campaign, estimated):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from labelvalue import names, testing
-from labelvalue.model.checks import composition_note, draw_prior, flag_slices, prior_sd_of_log_elasticity
+from labelvalue.model.checks import SURPRISE, composition_note, draw_prior, flag_slices, prior_sd_of_log_elasticity
+from labelvalue.model.label_noise import measured_error
 from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.predictive import shape_surprise
 from labelvalue.model.priors import Prior
 
 
@@ -146,3 +148,18 @@ def test_the_spread_of_a_single_curve_is_the_priors_median(power_law):
     assert not {name for name in free if name.endswith("_spread")}
     median = np.exp(power_law.priors["elasticity_spread"].center)
     assert built["elasticity_spread"].eval() == pytest.approx(median)
+
+
+def test_replicates_hold_label_errors_at_their_rates(good, power_law):
+    """Curves seen through wrong evaluation labels flatten; replicates flatten alike, and only they look like them."""
+    posterior, observations = good
+    noise = 0.08
+    seen = measured_error(np.exp(observations["log_error"]), noise, 2)
+    blurred = observations.assign(log_error=np.log(seen), sampling_variance=observations["sampling_variance"] / 3)
+    known = posterior.assign({names.EVALUATION_NOISE: posterior[names.ERROR_REFERENCE] * 0 + noise})
+    true = shape_surprise(power_law, posterior, observations, 1)
+    injected = shape_surprise(power_law, known, blurred, 1)
+    ignored = shape_surprise(power_law, posterior, blurred, 1)
+    assert ((injected > SURPRISE) & (injected < 1 - SURPRISE)).all()
+    assert np.abs(injected - true).max() < 0.1
+    assert (ignored < injected - 0.1).all()
