@@ -6,7 +6,7 @@ Run from the repository's root:
     python -m benchmarks.label_quality scale --classes 2 --annotators 40
     python -m benchmarks.label_quality real
 
-``coverage`` draws campaigns of 5 annotators, 3 classes and 2 slices, 150 items a slice judged by 3 people each, and asks
+``coverage`` draws campaigns of 5 annotators, 3 classes and 2 slices, 150 items a slice judged by 3 each, and asks
 how often 50 % and 90 % intervals of noise hold the truth. The model is compiled once: all ways in which three of five
 can judge an item are its patterns, and campaigns differ in their counts alone. Beside it stand the majority vote and
 an EM Dawid-Skene. ``real`` needs statsmodels, which ships the judgements of Fleiss (1971); crowd-kit stands beside it
