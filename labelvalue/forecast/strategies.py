@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,9 @@ from labelvalue.model import Fit, Prior
 from labelvalue.model.density import log_density
 
 
-def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.DataArray:
+def strategy_efficiency(
+    fit: Fit, labels: Sequence[int] | None = None, prices: Mapping[str, float] | None = None
+) -> xr.DataArray:
     """Draw the efficiency of every strategy: labels chosen at random that one label of it is worth.
 
     Parameters
@@ -24,6 +26,9 @@ def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.Dat
         Fit of runs of several strategies.
     labels : sequence of int, optional
         Sizes at which it is asked for, since it may grow or decay with labels; now, where none are given.
+    prices : mapping of str to float, optional
+        Price of a label by strategy, that of the first among them (``random``): efficiency is then that of money, the
+        labels at random that could be had for it counting 1.
 
     Returns
     -------
@@ -34,7 +39,7 @@ def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.Dat
     Raises
     ------
     ValueError
-        If the runs hold one strategy only, or a size is not a whole number.
+        If the runs hold one strategy only, a size is not a whole number, or a price is missing or not > 0.
 
     References
     ----------
@@ -60,8 +65,24 @@ def strategy_efficiency(fit: Fit, labels: Sequence[int] | None = None) -> xr.Dat
     dims = [*fit.posterior[names.EFFICIENCY].dims, *([] if labels is None else [names.LABELS])]
     worth = worth.transpose(*dims).rename(names.EFFICIENCY)
     worth.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
-    worth.attrs = {names.UNIT: "random labels per label", "verdict": fit.diagnostics.verdict}
+    unit = "random labels per label"
+    if prices is not None:
+        worth = (worth * _cheaper(fit.settings[names.STRATEGIES], prices)).rename(names.EFFICIENCY)
+        unit = "random labels per label's price"
+    worth.attrs = {names.UNIT: unit, "verdict": fit.diagnostics.verdict}
     return worth
+
+
+def _cheaper(strategies: Sequence[str], prices: Mapping[str, float]) -> xr.DataArray:
+    """Price of a label at random over that of one of each other strategy."""
+    given = [prices.get(name, 0.0) for name in strategies]
+    wrong = [name for name, price in zip(strategies, given, strict=True) if not 0 < price < np.inf]
+    if wrong:
+        raise ValueError(
+            f"a price > 0 is needed for {', '.join(map(repr, wrong))}. Fix: give such as {{'random': 0.08}}"
+        )
+    ratio = given[0] / np.array(given[1:], dtype=float)
+    return xr.DataArray(ratio, dims=names.STRATEGY, coords={names.STRATEGY: list(strategies[1:])})
 
 
 def diversity_efficiency(fit: Fit, diversity: Sequence[float] | None = None) -> xr.DataArray:

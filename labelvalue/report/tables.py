@@ -17,7 +17,7 @@ from labelvalue.forecast import VALIDATED_DOUBLINGS
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
 INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"
 """Ends of the narrower of two intervals, in tables for plots."""
-P_POSITIVE, P_NEVER, MCSE = "p_positive", "p_never", "mcse"
+P_POSITIVE, P_BETTER, P_NEVER, MCSE = "p_positive", "p_better", "p_never", "mcse"
 CI_KIND = "eti"
 """Equal-tailed: as much probability below the interval as above it."""
 
@@ -48,7 +48,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns: the dims; ``mean`` (none for ``labels_needed``, whose draws may be infinite), ``median``,
-        ``lower`` and ``upper`` in the unit of the draws; ``p_positive``, P(gain > 0), for gains; ``p_never``,
+        ``lower`` and ``upper`` in the unit of the draws; ``p_positive``, P(gain > 0), for gains; ``p_better``,
+        P(better than random), for efficiencies; ``p_never``,
         the share of draws that never reach the target, for ``labels_needed``; ``mcse``, Monte Carlo standard
         error of the mean (of the median for ``labels_needed``); ``doublings`` beyond the data where the draws
         know it; ``flags`` of the slice and, where it applies, ``beyond validated distance``. Attributes:
@@ -213,6 +214,8 @@ def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr
     }
     if draws.name in GAIN_LIKE:
         out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(out[MEAN] == out[MEAN])  # NaN where the mean is
+    if draws.name == names.EFFICIENCY:
+        out[P_BETTER] = (finite > 1).mean(SAMPLE).where(out[MEAN] == out[MEAN])
     if mcse:
         out[MCSE] = azs.mcse(finite, method="mean")
     return out

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
-from labelvalue.observe import FeatureNoise, simulate_runs, write_runs
+from labelvalue.cli import main
+from labelvalue.observe import FeatureNoise, read_runs, simulate_runs, write_runs
 from labelvalue.problems import InputError, StorageError
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
@@ -286,3 +288,46 @@ def test_a_table_is_the_same_with_and_without_a_checkpoint(simulate, tmp_path):
     plain, kept = simulate(), simulate(checkpoint=tmp_path / "parts")
     one, two = (write_runs(r.drop_vars(CLOCK), tmp_path / f"{i}.csv").read_bytes() for i, r in enumerate([plain, kept]))
     assert one == two
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def test_on_the_command_line(people, tmp_path, capsys):
+    """What a scheduler runs: the same command again goes on, and says what was lost."""
+    x, y, slices = people
+    data = tmp_path / "people.csv"
+    pd.DataFrame(x, columns=["a", "b", "c"]).assign(answer=y, region=slices).to_csv(data, index=False)
+    parts, out = tmp_path / "parts", tmp_path / "runs.csv"
+    command = [
+        "simulate",
+        str(data),
+        "--target",
+        "answer",
+        "--slice",
+        "region",
+        "--sizes",
+        "40,80",
+        "--replicates",
+        "1",
+    ]
+    command += ["--learner", "logistic_regression,random_forest", "--strategies", "random,margin"]
+    command += ["--label-noise", "0,0.2", "--checkpoint", str(parts), "--minutes", "5", "--out", str(out), "--json"]
+    assert main(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    kept = len(list(parts.glob("[0-9a-f]*.json")))
+    assert kept == 2 * 2 * 3  # learners, shares of wrong labels; random at two sizes and margin at one
+    before = read_runs(out)
+    assert set(before[names.LEARNER].values) == {"logistic_regression", "random_forest"}
+    assert main(command) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert f"{kept} of {kept} trainings taken from the checkpoint" in again["notes"]
+    assert again["rows"] == first["rows"]
+    assert same(before, read_runs(out))
+    assert main([*command, "--label-noise", "a"]) == 1
+    assert "not shares separated by commas" in capsys.readouterr().out  # as JSON
+    protocol = tmp_path / "protocol.toml"
+    protocol.write_text('sizes = [40, 80]\nreplicates = 1\n[[suites]]\nkind = "noise"\nscale = 0.5\n')
+    rest = ["--learner", "logistic_regression", "--protocol", str(protocol), "--out", str(out)]
+    assert main([*command[:6], *rest]) == 0
+    assert set(read_runs(out)["suite"].values) == {"holdout", "noise 0.5"}
