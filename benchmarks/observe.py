@@ -1,8 +1,9 @@
 """What labels did on the shipped data: strategies, transfer, wrong labels, suites, diversity, as posteriors.
 
-Run ``python -m benchmarks.observe`` (some ten minutes on two cores; ``adult``, ``mnist`` or ``flights`` for one of
-them). Fits the runs that ``data/make_comparisons.py`` computed, two learners, two strategies, clean and noisy labels
-and all suites at once, prints tables in Markdown and keeps the numbers in ``benchmarks/results/observe_NAME.json``.
+Run ``python -m benchmarks.observe`` (``adult``, ``mnist`` or ``flights`` for one of them). Fits the runs that
+``data/make_comparisons.py`` computed: everything measured on the holdout at once, and all suites with random and clean
+labels. Prints tables in Markdown and keeps the numbers in ``benchmarks/results/observe_NAME.json``; what is there is
+not measured again, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -44,68 +45,71 @@ def over_slices(values: xr.DataArray) -> xr.DataArray:
     return np.exp(np.log(values).mean(names.SLICE))
 
 
-def measure(name: str, draws: int) -> dict[str, Any]:
-    """Fit one data set and say what its runs tell."""
-    runs = lv.read_runs(ROOT / "data" / f"{name}_comparisons.parquet")
-    start = time.perf_counter()
-    fit = lv.fit(runs, classes=DATA[name], random_seed=SEED, draws=draws, tune=1000)
-    seconds = time.perf_counter() - start
+def fitted(name: str, runs: xr.Dataset, draws: int, chains: int) -> tuple[lv.Fit, dict[str, Any]]:
+    start = time.process_time()
+    fit = lv.fit(runs, classes=DATA[name], random_seed=SEED, draws=draws, tune=draws, chains=chains)
+    diagnostics = fit.diagnostics
+    told = {"runs": int(runs.sizes[names.RUN]), "verdict": diagnostics.verdict, "reasons": list(diagnostics.reasons)}
+    return fit, told | {"processor_seconds": time.process_time() - start, "draws": draws, "chains": chains}
+
+
+def measure_choices(name: str, runs: xr.Dataset, draws: int, chains: int) -> dict[str, Any]:
+    """What strategies, labels of other slices, wrong labels and diversity are worth: all runs on the holdout."""
+    runs = runs.isel(run=runs[names.SUITE].values == "holdout")
+    fit, told = fitted(name, runs, draws, chains)
     learners = [str(x) for x in fit.posterior[names.LEARNER].values]
-    suites = [str(x) for x in fit.posterior[names.SUITE].values if str(x) != "holdout"]
-    worth = lv.strategy_efficiency(fit).sel(suite="holdout", strategy="uncertainty")
-    transfer = fit.posterior[names.TRANSFER].sel(suite="holdout")
+    worth = lv.strategy_efficiency(fit).sel(strategy="uncertainty")
+    transfer = fit.posterior[names.TRANSFER]
     left = 1000 * information_left(NOISE, DATA[name]) ** fit.posterior[names.NOISE_COST]
-    gain = lv.predict_gain(fit, [int(fit.position[names.LABELS_NOW].median())]).isel(budget=0)
-    persistence = lv.gain_over_suites(gain.mean(names.SLICE).expand_dims(slice=["all"]))["persistence"].sel(slice="all")
     diversity = lv.diversity_efficiency(fit)
-    return {
-        "runs": int(runs.sizes[names.RUN]),
-        "verdict": fit.diagnostics.verdict,
-        "reasons": list(fit.diagnostics.reasons),
-        "seconds": seconds,
-        "strategy": {
-            learner: [*interval(mean), float((mean > 1).mean())]
-            for learner in learners
-            for mean in [over_slices(worth.sel(learner=learner))]
-        },
+    means = {learner: over_slices(worth.sel(learner=learner)) for learner in learners}
+    return told | {
+        "strategy": {learner: [*interval(mean), float((mean > 1).mean())] for learner, mean in means.items()},
         "transfer": {
             learner: {str(s): interval(transfer.sel(learner=learner, slice=s)) for s in fit.slices}
             for learner in learners
         },
         "noise": interval(left),
-        "persistence": {
-            suite: {learner: interval(persistence.sel(suite=suite, learner=learner)) for learner in learners}
-            for suite in suites
-        },
         "diversity": {"p_matters": diversity.attrs["p_matters"], "range": diversity[names.DIVERSITY].values.tolist()},
     }
 
 
+def measure_suites(name: str, runs: xr.Dataset, draws: int, chains: int) -> dict[str, Any]:
+    """How much of the gain of twice the labels persists on other suites: random and clean labels."""
+    plain = (runs[names.STRATEGY] == "random") & (runs[names.LABEL_NOISE] == 0)
+    fit, told = fitted(name, runs.isel(run=plain.values).drop_vars(names.DIVERSITY), draws, chains)
+    gain = lv.predict_gain(fit, [int(fit.position[names.LABELS_NOW].median())]).isel(budget=0)
+    kept = lv.gain_over_suites(gain.mean(names.SLICE).expand_dims(slice=["all"]))["persistence"].sel(slice="all")
+    suites = [str(x) for x in fit.posterior[names.SUITE].values if str(x) != "holdout"]
+    learners = [str(x) for x in fit.posterior[names.LEARNER].values]
+    persistence = {s: {n: interval(kept.sel(suite=s, learner=n)) for n in learners} for s in suites}
+    return told | {"persistence": persistence}
+
+
+PARTS = {"choices": measure_choices, "suites": measure_suites}
+
+
 def tables(results: dict[str, dict[str, Any]]) -> str:
     """Return all of it in Markdown."""
+    choices = {name: found["choices"] for name, found in results.items() if "choices" in found}
     lines = [
         "| data | learner | one label chosen by uncertainty, in random ones | P(> 1) | of 1,000 labels with 10 % wrong "
-        "remain | diversity matters |",
+        "remain | P(diversity matters) |",
         "|---|---|---|---|---|---|",
     ]
-    for name, found in results.items():
+    for name, found in choices.items():
         for number, (learner, (*numbers, better)) in enumerate(found["strategy"].items()):
             noise = as_text(found["noise"], 0) if not number else ""
             matters = f"{found['diversity']['p_matters']:.2f}" if not number else ""
             lines.append(f"| {name} | {learner} | {as_text(numbers)} | {better:.2f} | {noise} | {matters} |")
     lines += ["", "| data | suite | learner | gain on the suite over that on the holdout |", "|---|---|---|---|"]
     for name, found in results.items():
-        for suite, by_learner in found["persistence"].items():
-            lines += [
-                f"| {name} | {suite} | {learner} | {as_text(numbers)} |" for learner, numbers in by_learner.items()
-            ]
-    for name, found in results.items():
+        for suite, by_learner in found.get("suites", {}).get("persistence", {}).items():
+            lines += [f"| {name} | {suite} | {n} | {as_text(numbers)} |" for n, numbers in by_learner.items()]
+    for name, found in choices.items():
         learners = list(found["transfer"])
-        lines += [
-            "",
-            f"| {name}: worth of another slice's label | {' | '.join(learners)} |",
-            "|---" * (1 + len(learners)) + "|",
-        ]
+        head = f"| {name}: another slice's label in own ones | {' | '.join(learners)} |"
+        lines += ["", head, "|---" * (1 + len(learners)) + "|"]
         for slice_ in found["transfer"][learners[0]]:
             cells = " | ".join(as_text(found["transfer"][learner][slice_], 3) for learner in learners)
             lines.append(f"| {slice_} | {cells} |")
@@ -113,22 +117,33 @@ def tables(results: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Fit, keep, print."""
+    """Fit what is not kept yet, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", nargs="*", default=list(DATA), choices=[*DATA, []])
+    parser.add_argument("name", nargs="*", default=list(DATA))
+    parser.add_argument("--part", nargs="*", default=list(PARTS), choices=list(PARTS))
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--kept", action="store_true", help="only print what was measured before")
+    parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--again", action="store_true", help="measure anew what is kept")
     arguments = parser.parse_args()
-    results = {}
-    for name in arguments.name:
-        path = RESULTS / f"observe_{name}.json"
-        if not arguments.kept:
-            path.write_text(json.dumps(measure(name, arguments.draws), indent=1) + "\n")
-        results[name] = json.loads(path.read_text())
+    results: dict[str, dict[str, Any]] = {}
+    for part in arguments.part:
+        for name in arguments.name:
+            path = RESULTS / f"observe_{name}.json"
+            found = json.loads(path.read_text()) if path.exists() else {}
+            if part not in found or arguments.again:
+                runs = lv.read_runs(ROOT / "data" / f"{name}_comparisons.parquet")
+                found[part] = PARTS[part](name, runs, arguments.draws, arguments.chains)
+                path.write_text(json.dumps(found, indent=1) + "\n")
+            results[name] = found
     print(tables(results))
     for name, found in results.items():
-        print(f"\n{name}: {found['runs']} runs, fitted in {found['seconds']:.0f} s; verdict {found['verdict']}", end="")
-        print("".join(f"; {reason}" for reason in found["reasons"]))
+        for part, told in found.items():
+            print(f"\n{name}, {part}: {told['runs']} runs, {told['processor_seconds']:.0f} s of the processor", end="")
+            print(
+                f", {told['chains']} chains of {told['draws']} + {told['draws']} draws; verdict {told['verdict']}",
+                end="",
+            )
+            print("".join(f"; {reason}" for reason in told["reasons"]))
 
 
 if __name__ == "__main__":
