@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from labelvalue.operate.refitting import Refit
+    from labelvalue.operate.outcome import Refit
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from labelvalue import names
 from labelvalue.forecast.forecasters import measured_now, model_samples
@@ -17,6 +17,7 @@ from labelvalue.forecast.measured import measure
 from labelvalue.forecast.scores import add_truth_noise, central_interval, score_rows
 from labelvalue.model import Fit
 from labelvalue.operate.records import Record
+from labelvalue.operate.surprise import surprise_of
 
 LEAST = 8
 """Scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote."""
@@ -30,8 +31,6 @@ PROMISED, DELIVERED = "promised", "delivered"
 """Gain of a batch as forecast, and as measured."""
 BIAS_MONEY = "bias_money"
 """Bias of a forecast at what its case says a unit of error is worth."""
-OUTERMOST = 10
-"""Samples so far out that counting them says little."""
 FACTOR = "factor"
 """By which the record multiplies the width of intervals on log error; 1 while it is too short."""
 
@@ -182,44 +181,6 @@ def scored(
             {**row, **measured, **own, RANK: float(rank[i]), "widened": {n: float(v[i]) for n, v in wide.items()}}
         )
     return {CELLS: rows, SURPRISE: surprise_of(samples, truth), FACTOR: factor}
-
-
-def surprise_of(samples: np.ndarray, truth: np.ndarray) -> float:
-    """Say how little a forecast expected what was measured.
-
-    Parameters
-    ----------
-    samples : array, shape (cell, sample)
-        Joint forecast: a column is one draw of all cells.
-    truth : array, shape (cell,)
-        What was measured.
-
-    Returns
-    -------
-    float
-        p-value: twice the smaller of that of the most surprising cell (times their number) and that of the mean log
-        error of all cells, which a drift moves.
-
-    Examples
-    --------
-    >>> samples = np.exp(np.random.default_rng(1).normal(size=(20, 500)))
-    >>> surprise_of(samples, np.full(20, 1.0)) > 0.5, surprise_of(samples, np.full(20, 3.0)) < 0.01
-    (True, True)
-    """
-    least = np.finfo(float).tiny
-    logs, measured = np.log(np.maximum(samples, least)), np.log(np.maximum(truth, least))
-    single = _two_sided(logs, measured)
-    together = _two_sided(logs.mean(axis=0)[None], measured.mean()[None])
-    return float(min(1.0, 2.0 * min(single.size * single.min(), together.min())))
-
-
-def _two_sided(samples: np.ndarray, measured: np.ndarray) -> np.ndarray:
-    """p-value of each row; beyond the outermost samples from a normal distribution of their mean and spread."""
-    below = ((samples < measured[:, None]).sum(axis=1) + 0.5) / (samples.shape[1] + 1.0)
-    counted = 2.0 * np.minimum(below, 1.0 - below)
-    spread = np.maximum(samples.std(axis=1), np.finfo(float).tiny)
-    normal = 2.0 * ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
-    return np.where(counted < OUTERMOST / samples.shape[1], np.minimum(normal, counted), counted)
 
 
 def _scores(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.operate.scorecard import BIAS_MONEY, FACTOR, LEAST
 
 if TYPE_CHECKING:
-    from labelvalue.operate.refitting import Refit
+    from labelvalue.operate.outcome import Refit
 
 WIDTH = 80
 
@@ -60,9 +60,14 @@ def refit_lines(result: Refit) -> Iterator[str]:
         yield result.page
 
 
-def _advice(found: Mapping[str, Any]) -> Iterator[str]:
+def advice_line(found: Mapping[str, Any]) -> str:
+    """Say in one sentence what a project advises."""
     bought = ", ".join(f"{count:,} of {name!r}" for name, count in found["plan"].items() if count)
-    yield wrapped(f"advice: {found['advice']}{': ' if bought else ''}{bought} (record {found['record']})")
+    return f"advice: {found['advice']}{': ' if bought else ''}{bought} (record {found['record']})"
+
+
+def _advice(found: Mapping[str, Any]) -> Iterator[str]:
+    yield wrapped(advice_line(found))
     yield from (wrapped(f"  {reason}", "    ") for reason in found["reasons"])
     for rule in found["guardrails"]:
         asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"

@@ -39,7 +39,12 @@ ACROSS = 4
 
 
 def write_report(
-    fit: Fit, *, path: str | os.PathLike[str], budgets: Sequence[int] | None = None, ci_prob: float = 0.9
+    fit: Fit,
+    *,
+    path: str | os.PathLike[str],
+    budgets: Sequence[int] | None = None,
+    ci_prob: float = 0.9,
+    header: Sequence[str] = (),
 ) -> Path:
     """Write the report of a fit: where labels are worth most, gains, curves, diagnostics, limits, provenance.
 
@@ -57,6 +62,8 @@ def write_report(
         Extra labels to consider, ≥ 0; rounded numbers up to the median slice's labels where not given.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
+    header : sequence of str
+        Sentences for the head of the page, such as how a project's last forecasts did and what it advises.
 
     Returns
     -------
@@ -79,7 +86,7 @@ def write_report(
     'report.html'
     """
     numbers, gain = collect(fit, budgets, ci_prob)
-    page = render(numbers, figures(fit, numbers, gain))
+    page = render(numbers | {"header": list(header)}, figures(fit, numbers, gain))
     path = Path(path)
     write_whole(path, page.encode("utf-8"))
     return path

@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from labelvalue import StorageError, cli, names, storage
+from labelvalue import StorageError, cli, storage
 from labelvalue.operate import Project
 from tests.operate.conftest import QUIET, configure, kinds
 
@@ -293,9 +293,9 @@ def test_a_broken_template_costs_no_fit_and_no_advice(running, monkeypatch, caps
 
 def test_data_that_contradict_are_scored_trigger_a_refit_and_are_explained(running, second, first):
     running.refit(progress=False)
-    shifted = second.copy(deep=True)
-    shifted[names.LABELS] = shifted[names.LABELS] * 2
-    shifted[names.ERRORS] = np.minimum(shifted[names.ERRORS] * 2, shifted[names.TRIALS])
+    shifted = second.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
+    shifted["labels"] *= 2
+    shifted["errors"] = np.minimum(shifted["errors"] * 2, shifted["trials"])
     running.add(shifted, batch="c")
     fired = {t["trigger"]: t["fired"] for t in running.ledger.records("check")[-1].content["triggers"]}
     assert fired["surprise"]

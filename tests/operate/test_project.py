@@ -229,6 +229,7 @@ def test_the_page_is_that_of_the_published_fit(project, sampler, first):
     result = project.add(first, batch="a").refit(progress=False)
     page = project.folder / "reports" / f"{result.fit}.html"
     assert result.page == str(page)
+    assert "scorecard: no forecast scored yet" in page.read_text()
     page.unlink()
     assert not project.refit(progress=False).new
     assert page.read_text().startswith("<!doctype html>")
@@ -240,7 +241,7 @@ def test_a_page_that_cannot_be_written_costs_no_fit(project, sampler, first, mon
     def broken(*args, **settings):
         raise StorageError("reports: gone. Fix: make it again.")
 
-    monkeypatch.setattr("labelvalue.operate.refitting.write_report", broken)
+    monkeypatch.setattr("labelvalue.operate.judging.write_report", broken)
     project.add(first, batch="a")
     with pytest.raises(StorageError, match="gone"):
         project.refit(progress=False)

@@ -1,0 +1,149 @@
+"""After a fit: guardrails, advice and page, each made where it is not there already."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decide import Case
+from labelvalue.model import Fit
+from labelvalue.operate import advice, guardrails, scorecard
+from labelvalue.operate import refit as fits
+from labelvalue.operate.assets import assets, spent, warnings
+from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.folders import digest_file
+from labelvalue.operate.identity import digest_of
+from labelvalue.operate.outcome import Refit
+from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
+from labelvalue.operate.project import Project
+from labelvalue.operate.records import Record
+from labelvalue.operate.wording import advice_line, calibration_line
+from labelvalue.operate.worth import case_of
+from labelvalue.problems import StorageError
+from labelvalue.report import write_report
+
+
+def _rules_digest(project: Project, configuration: Configuration) -> str:
+    """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
+    case = configuration.case
+    named = None if case is None else digest_file(inside(project.folder, case))
+    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
+    return digest_of([dataclasses.asdict(configuration.guardrails), named, factor, costs])
+
+
+def check(project: Project, name: str, fit: Fit, configuration: Configuration) -> tuple[str, dict[str, Any]]:
+    """Judge a fit by the guardrails, as a record."""
+    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    paid = None
+    if configuration.guardrails.maximum_spend is not None:
+        paid = spent(assets(project.folder / RUNS, project.ledger.records(), fit, _case(project, configuration, fit)))
+    states = guardrails.evaluate(fit, configuration.guardrails, factor, paid)
+    found = {"of": "guardrails", "fit": name, "rules": _rules_digest(project, configuration), "guardrails": states}
+    return "check", found | {guardrails.STATE: guardrails.overall(states)}
+
+
+def _case(project: Project, configuration: Configuration, fit: Fit) -> Case | None:
+    return case_of(project.folder, configuration, fit)
+
+
+def _advised(project: Project, record: Record) -> Mapping[str, Any] | None:
+    """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
+    configuration = project.configuration
+    text = advice.case_text(project.folder, configuration)
+    if text is None:
+        return None
+    batches = project.ledger.records("batch")
+    latest = batches[-1].content.get("learners", []) if batches else []
+    name = record.content["fit"]
+    wanted = advice.inputs_digest(name, text, configuration, latest)
+    old = next((r for r in reversed(project.ledger.records("advice")) if r.content[advice.INPUTS] == wanted), None)
+    if old is not None:
+        return {**old.content, "record": old.number}
+    made = advice.advise(name, fits.load(project.folder / FITS, record), text, configuration, latest)
+    new = project.ledger.append([("advice", made)])[0]
+    return {**new.content, "record": new.number}
+
+
+def _judged(project: Project, record: Record) -> Mapping[str, Any]:
+    """Return the guardrails of a published fit, judged anew where rules or case have changed."""
+    configuration = project.configuration
+    wanted = (record.content["fit"], _rules_digest(project, configuration))
+    for old in reversed(project.ledger.records("check")):
+        if old.content["of"] == "guardrails" and (old.content["fit"], old.content["rules"]) == wanted:
+            return old.content
+    fit = fits.load(project.folder / FITS, record)
+    return project.ledger.append([check(project, record.content["fit"], fit, configuration)])[0].content
+
+
+def report(
+    project: Project,
+    record: Record,
+    *,
+    new: bool,
+    reproduced: bool | None,
+    fired: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> Refit:
+    """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
+    count = len(project.ledger.records())
+    current = published(project.ledger.records())
+    content = record.content
+    passed = content["published"]
+    judged: Mapping[str, Any] = _judged(project, record) if passed else {}
+    advised = _advised(project, record) if passed else None
+    states = [judged, *([] if advised is None else [advised])]
+    fresh = advised is not None and advised["record"] > count
+    page = _page(project, current, advised, fresh) if current is not None else None
+    return Refit(
+        fit=content["fit"],
+        new=new,
+        verdict=content["verdict"],
+        reasons=tuple(content["reasons"]),
+        published=None if current is None else current.content["fit"],
+        state=guardrails.overall(states) if passed else None,
+        guardrails=tuple(judged.get("guardrails", ())),
+        triggers=tuple(fired),
+        calibration=scorecard.calibration(project.scorecard()),
+        reproduced=reproduced,
+        page=page,
+        notes=(*notes, *_warnings(project, current)),
+        advice=advised,
+    )
+
+
+def _warnings(project: Project, current: Record | None) -> list[str]:
+    """Stagnation, and a case that wants something else."""
+    configuration = project.configuration
+    if current is None or (configuration.case is None and configuration.guardrails.minimum_gain_per_1000 is None):
+        return []
+    records = project.ledger.records()
+    table = assets(project.folder / RUNS, records, None, None)
+    return warnings(table, records, configuration.guardrails)
+
+
+def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
+    """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
+    configuration = project.configuration
+    if not configuration.report.page:
+        return None
+    path = project.folder / REPORTS / f"{record.content['fit']}.html"
+    if fresh or not path.is_file():
+        header = [calibration_line(scorecard.calibration(project.scorecard()))]
+        header += [] if advised is None else [advice_line(advised)]
+        fit = fits.load(project.folder / FITS, record)
+        budgets = configuration.report.budgets
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_report(fit, path=path, budgets=None if budgets is None else [*budgets], header=header)
+        except StorageError:
+            raise
+        except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again
+            why = f"{type(error).__name__}: {error}"
+            raise StorageError(
+                f"{path}: the page could not be made ({why}); fit and advice are recorded. "
+                "Fix: run 'labelvalue refit DIR' again once that is mended."
+            ) from error
+    return str(path)

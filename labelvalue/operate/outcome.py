@@ -1,0 +1,84 @@
+"""What a re-fit came to, for people, for schedulers, and as one line of JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from labelvalue.operate import guardrails
+from labelvalue.operate import refit as fits
+
+DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
+"""How the command ends, for a scheduler to act on."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Refit:
+    """What a re-fit came to.
+
+    Parameters
+    ----------
+    fit : str
+        Id of the fit of all batches that stand.
+    new : bool
+        Whether it was made now; ``False`` where nothing had changed.
+    verdict : {"ok", "flagged", "refused"}
+        Of the convergence gate.
+    reasons : tuple of str
+        Why, unless the verdict is ``ok``.
+    published : str or None
+        Id of the fit that is published now: this one, or where it did not pass, the one before.
+    state : {"PASS", "STOP", "INCONCLUSIVE"} or None
+        Of all guardrails together, those of the case included; ``None`` where this fit is not published.
+    guardrails : tuple of mapping
+        Each rule with its state, and the labels that would decide it.
+    triggers : tuple of mapping
+        What called for the fit.
+    calibration : mapping
+        How past forecasts did, and the factor on the width of intervals.
+    reproduced : bool or None
+        Whether a fit made again has the same draws; ``None`` where none was.
+    page : str or None
+        The report.
+    notes : tuple of str
+        What else to know.
+    advice : mapping or None
+        Plan, worth and state by the project's case; ``None`` without a case, and where this fit is not published.
+
+    Examples
+    --------
+    >>> Refit("A", True, "flagged", ("divergences",), None, None, (), (), {}, None, None, ()).exit_code
+    2
+    """
+
+    fit: str
+    new: bool
+    verdict: str
+    reasons: tuple[str, ...]
+    published: str | None
+    state: str | None
+    guardrails: tuple[Mapping[str, Any], ...]
+    triggers: tuple[Mapping[str, Any], ...]
+    calibration: Mapping[str, Any]
+    reproduced: bool | None
+    page: str | None
+    notes: tuple[str, ...]
+    advice: Mapping[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, or nothing new; 2 this fit is not published; 3 a guardrail says stop."""
+        if self.verdict != fits.OK:
+            return NOT_PUBLISHED
+        return STOPPED if self.state == guardrails.STOP else DONE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as plain values, for one line of JSON.
+
+        Returns
+        -------
+        dict
+            One key a field, and ``exit_code``.
+        """
+        return {**dataclasses.asdict(self), "exit_code": self.exit_code}

@@ -1,0 +1,242 @@
+"""The rules on what comes from outside: nothing is executed, followed, fetched or told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import socket
+from html.parser import HTMLParser
+
+import pytest
+
+from labelvalue import InputError, StorageError, cli, names
+from labelvalue.operate import Project
+from tests.operate.conftest import QUIET, configure
+from tests.operate.test_advice import CASE, put_case
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "javascript:alert(1)",
+    "</title><script>x</script>",
+    "<a href=//evil.example>x</a>",
+    "{{ 7 * 7 }}",
+    "{% for x in y %}",
+    "&lt;b&gt;",
+    "' OR 1=1 --",
+    "'; DROP TABLE records; --",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "@SUM(A1)",
+    "-2+3",
+    "$\\frac{1}{2}$",
+    "_hidden",
+    "../../etc/passwd",
+    "<style>body{display:none}</style>",
+    "<iframe src=http://evil.example>",
+    "<!-- x -->",
+    "\u202eevil",
+    "a\u200bb",
+    "<base href=//e>",
+    "<meta http-equiv=refresh content=0;url=//e>",
+    "<form action=//e>",
+    "<object data=//e>",
+    "<math><mi//xlink:href=//e>",
+    "%3Cscript%3E",
+    "\x7f",
+)
+
+
+class Marked:
+    """Its pickle writes a file when it is loaded."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "runs.csv",
+        "runs.parquet",
+        "runs.pkl",
+        "case.toml",
+        "protocol.toml",
+        "labelvalue.toml",
+        "ledger.sqlite",
+        "fit/posterior.nc",
+        "fit/spec.json",
+        "fit/manifest.json",
+        "batch",
+        "lock.json",
+    ],
+)
+def test_a_planted_pickle_is_loaded_nowhere(project, first, second, tmp_path, place):
+    mark = tmp_path / "executed"
+    payload = pickle.dumps(Marked(mark))
+    put_case(project)
+    project.add(first, batch="a").refit(progress=False)
+    fit = project.folder / "fits" / project.ledger.records("fit")[0].content["fit"]
+    if place.startswith("runs."):
+        path = tmp_path / place
+    elif place.startswith("fit/"):
+        path = fit / place.removeprefix("fit/")
+    elif place == "batch":
+        path = next((project.folder / "runs").iterdir())
+    else:
+        path = project.folder / place
+    path.write_bytes(payload)
+    if place == "protocol.toml":
+        configure(project, 'protocol = "protocol.toml"\n' + QUIET)
+    acts = {
+        "add": lambda: project.add(path if place.startswith("runs.") else second, batch="b"),
+        "refit": lambda: project.refit(progress=False),
+        "verify": lambda: project.verify(reproduce=True),
+    }
+    refused = 0
+    for act in acts.values():
+        try:
+            act()
+        except (InputError, StorageError):
+            refused += 1
+    assert not mark.exists()
+    assert refused or place == "lock.json", "what is no project file any more is refused; a holder's note is only text"
+
+
+@pytest.mark.parametrize("key", ["protocol", "case"])
+@pytest.mark.parametrize("path", ["../outside.toml", "/etc/passwd", "a/../../outside.toml", "link.toml"])
+def test_a_configuration_leads_nowhere_outside(project, first, key, path):
+    (project.folder.parent / "outside.toml").write_text(CASE)
+    (project.folder / "link.toml").symlink_to(project.folder.parent / "outside.toml")
+    configure(project, f'{key} = "{path}"\n' + QUIET)
+    with pytest.raises(InputError, match="outside the project"):
+        project.add(first, batch="a").refit(progress=False)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "A" * 25 + "/", "..", "", "O" * 26, "a" * 26])
+def test_ids_of_fits_become_paths_only_by_their_pattern(name):
+    from labelvalue.operate.identity import PATTERN
+
+    assert not PATTERN.fullmatch(name)
+
+
+class Elements(HTMLParser):
+    """Names of elements, and attributes that would act."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements, self.acting, self.addresses = set(), [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.add(tag)
+        for name, value in attrs:
+            if name.startswith("on"):
+                self.acting.append((tag, name))
+            if name in ("href", "src", "action", "data", "xlink:href"):
+                self.addresses.append(value)
+
+
+def page_of(project, path):
+    text = project.page(path).read_text(encoding="utf-8")
+    parsed = Elements()
+    parsed.feed(text)
+    return text, parsed
+
+
+def test_hostile_texts_are_text_on_the_page_of_the_trail(project, first, tmp_path):
+    put_case(project)
+    project.add(first, batch="a").refit(progress=False)
+    _, plain = page_of(project, tmp_path / "plain.html")
+    for number, text in enumerate(HOSTILE):
+        project.decide(f"buy {text}", approver=f"{text} A.", comment=text * 2)
+        if text.isprintable():
+            table = first.to_dataframe().iloc[:4].assign(**{names.REPLICATE: 900 + number})
+            project.add(table[["slice", "labels", "other_labels", "replicate", "errors", "trials"]], batch=text)
+    said = [(f"a{n}", json.dumps(text)) for n, text in enumerate(HOSTILE) if text.isprintable()]
+    keys = ("text", "source", "if_wrong")
+    more = "".join(f"\n[[assumptions]]\nid = '{n}'\n" + "".join(f"{k} = {t}\n" for k in keys) for n, t in said)
+    put_case(project, more=more)
+    text, parsed = page_of(project, tmp_path / "hostile.html")
+    assert parsed.elements == plain.elements
+    assert parsed.acting == []
+    assert parsed.addresses == []
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
+    for hidden in ("\u202e", "\u200b", "\x7f"):
+        assert hidden not in text
+    assert "{{ 7 * 7 }}" in text
+    assert len(project.verify()) == 64
+
+
+def test_no_command_opens_a_connection(project, first, second, tmp_path, monkeypatch, capsys):
+    def refuse(*given, **settings):
+        raise AssertionError("a network connection")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    put_case(project)
+    configure(project, 'case = "case.toml"\n[report]\nbudgets = [100]\n')
+    project.add(first, batch="a").refit(progress=False)
+    project.add(second, batch="b").refit(progress=False)
+    project.explain(budget=100, progress=False)
+    project.verify(reproduce=True)
+    project.page(tmp_path / "trail.html")
+    assert cli.main(["history", str(project.folder), "--out", str(tmp_path / "trail.json")]) == 0
+
+
+def test_secrets_of_the_environment_reach_no_file_and_no_log(project, first, tmp_path, monkeypatch, capfd):
+    secret = "s3cr3t-tok3n-0123456789"
+    for name in ("AWS_SECRET_ACCESS_KEY", "API_TOKEN", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, secret)
+    put_case(project)
+    project.add(first, batch="a")
+    assert cli.main(["refit", str(project.folder), "--json"]) == 0
+    project.page(tmp_path / "trail.html")
+    assert cli.main(["refit", str(tmp_path / "nowhere")]) == 1
+    told = capfd.readouterr()
+    everything = [told.out.encode(), told.err.encode(), (tmp_path / "trail.html").read_bytes()]
+    everything += [path.read_bytes() for path in project.folder.rglob("*") if path.is_file()]
+    assert not any(secret.encode() in content for content in everything)
+
+
+def test_names_with_quotes_and_semicolons_are_parameters(project, first):
+    table = first.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
+    renamed = table.assign(slice=table["slice"].replace({"west": "w'; DROP TABLE records; --"}))
+    project.add(renamed, batch='b"; DELETE FROM records; --')
+    assert len(project.ledger.check()) == 3
+    assert not any(re.search(r"DROP|DELETE", path.name) for path in project.folder.rglob("*"))
+
+
+def test_a_case_chooses_no_model(project, first, sampler):
+    configure(project, QUIET + "[fit]\nmodel = 'os:system'\n")
+    with pytest.raises((InputError, ValueError), match="os:system"):
+        project.add(first, batch="a").refit(progress=False)
+    assert sampler.calls == []
+
+
+def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, first, monkeypatch):
+    from labelvalue.operate import apart
+    from labelvalue.operate.batches import standing
+    from labelvalue.operate.refit import gather
+
+    project.add(first, batch="a")
+    monkeypatch.undo()
+    seen = []
+    monkeypatch.setattr(apart, "_run", lambda command: seen.append(os.stat(command[-1]).st_mode & 0o777) or 1)
+    inputs = gather(project.runs, standing(project.ledger.records()), project.configuration)
+    with pytest.raises(apart.FitStoppedError):
+        apart.fit_apart(project.folder / "fits", inputs.runs, inputs.spec, memory_gb=None, progress=False)
+    assert seen == [0o700]
+
+
+def test_a_project_opens_without_executing_what_lies_beside_it(project, first, tmp_path):
+    (project.folder / "conftest.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
+    (project.folder / "labelvalue.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
+    Project.open(project.folder).add(first, batch="a").refit(progress=False)
+    assert not (tmp_path / "ran").exists()

@@ -1,0 +1,139 @@
+"""The documents on schedulers: cron and systemd are run, the others parsed."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from labelvalue.operate import Project
+
+PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
+FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+LABELVALUE = f"""#!/bin/sh
+exec {sys.executable} -m labelvalue "$@"
+"""
+
+
+@pytest.fixture
+def pages(root):
+    return {name: (root / "docs" / "schedulers" / f"{name}.md").read_text() for name in PAGES}
+
+
+def block(page, language):
+    (found,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return found
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A folder with a project that has nothing to fit, and the command on a path of its own."""
+    Project.create(tmp_path / "labels")
+    (tmp_path / "bin").mkdir()
+    for name, text in (("labelvalue", LABELVALUE), ("logger", f'#!/bin/sh\necho "$@" >> {tmp_path}/syslog\n')):
+        (tmp_path / "bin" / name).write_text(text)
+        (tmp_path / "bin" / name).chmod(0o755)
+    return tmp_path
+
+
+def here(text, machine):
+    return text.replace("/srv/labels", str(machine / "labels")).replace("/usr/local/bin", str(machine / "bin"))
+
+
+def test_every_page_is_in_the_list(root, pages):
+    listed = (root / "docs" / "schedulers" / "README.md").read_text()
+    assert set(re.findall(r"\(([\w-]+)\.md\)", listed)) == set(PAGES)
+    assert {path.stem for path in (root / "docs" / "schedulers").iterdir()} == {*PAGES, "README"}
+
+
+def is_schedule(fields):
+    for text, (low, high) in zip(fields, FIELDS, strict=True):
+        for part in text.split(","):
+            given = re.fullmatch(r"(\*|\d+(?:-\d+)?)(?:/(\d+))?", part)
+            if not given or not all(low <= int(n) <= high for n in re.findall(r"\d+", given[1])):
+                return False
+    return True
+
+
+def test_the_line_of_the_crontab_is_run(pages, machine):
+    lines = here(block(pages["cron"], "crontab"), machine).splitlines()
+    settings = dict(line.split("=", 1) for line in lines if re.match(r"[A-Z]+=", line))
+    (line,) = [line for line in lines if line.strip() and not re.match(r"[A-Z]+=|#", line)]
+    *fields, command = line.split(None, 5)
+    assert is_schedule(fields)
+    assert "%" not in command, "cron would end the command there"
+    subprocess.run([settings["SHELL"], "-c", command], env={"PATH": settings["PATH"]}, check=True, timeout=120)
+    (told,) = json.loads((machine / "labels" / "night.jsonl").read_text())
+    assert "no batch yet" in told["why"]
+    assert "refit ended with 1" in (machine / "syslog").read_text()
+
+
+def units(pages, machine):
+    for kind in ("service", "timer"):
+        text = here(block(pages["systemd"], f"systemd-{kind}"), machine)
+        path = machine / f"labelvalue.{kind}"
+        path.write_text(text)
+        unit = configparser.ConfigParser(interpolation=None, strict=False)
+        unit.optionxform = str
+        unit.read_string(text)
+        yield path, unit
+
+
+def test_the_units_of_systemd_are_run_and_verified(pages, machine):
+    (service_path, service), (timer_path, timer) = units(pages, machine)
+    done = subprocess.run(
+        service["Service"]["ExecStart"].split(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "no batch yet" in json.loads(done.stdout)[0]["why"]
+    assert set(service["Service"]["SuccessExitStatus"].split()) == {"2", "3"}
+    assert set(service["Service"]["RestartPreventExitStatus"].split()) == {"1", "5"}
+    assert timer["Install"]["WantedBy"] == "timers.target"
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("run, but not verified: no systemd here")
+    when = timer["Timer"]["OnCalendar"]
+    assert subprocess.run([analyze, "calendar", when], capture_output=True, timeout=60, check=False).returncode == 0
+    text = service_path.read_text().replace("User=labels", "User=root")
+    service_path.write_text(text)
+    told = subprocess.run(
+        [analyze, "verify", str(service_path), str(timer_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    complaints = [line for line in told.stderr.splitlines() if "labelvalue" in line]
+    assert complaints == []
+
+
+def test_the_workflow_is_one(pages):
+    yaml = pytest.importorskip("yaml")
+    made = yaml.safe_load(block(pages["github-actions"], "yaml"))
+    assert is_schedule(made[True]["schedule"][0]["cron"].split()), "YAML 1.1 reads the key 'on' as true"
+    (job,) = made["jobs"].values()
+    scripts = [step["run"] for step in job["steps"] if "run" in step]
+    for script in scripts:
+        subprocess.run(["bash", "-n", "-c", script], check=True, timeout=60)
+    assert any("labelvalue refit" in script for script in scripts)
+
+
+@pytest.mark.parametrize("name", ["airflow", "prefect"])
+def test_python_documents_are_python(pages, name):
+    tree = ast.parse(block(pages[name], "python"))
+    calls = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert any("'labelvalue', 'refit'" in call for call in calls)
+    (schedule,) = [k.value.value for n in ast.walk(tree) if isinstance(n, ast.Call) for k in n.keywords
+                   if k.arg in ("schedule", "cron")]  # fmt: skip
+    assert is_schedule(schedule.split())
+
+
+def test_the_codes_are_those_of_the_command(root):
+    from labelvalue import console
+
+    listed = (root / "docs" / "schedulers" / "README.md").read_text()
+    codes = {int(code) for code in re.findall(r"^\| (\d) \|", listed, re.MULTILINE)}
+    assert codes == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STOPPED, console.BUSY,
+                     console.STORAGE}  # fmt: skip
