@@ -21,13 +21,14 @@ from labelvalue import names
 from labelvalue.model.curves import log_steepness, namespace, signed_exp, softplus
 from labelvalue.model.effective import effective_ratio
 from labelvalue.model.families import above_floor
-from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level, variable
+from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
 from labelvalue.model.label_noise import with_true_labels
 from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
+from labelvalue.model.variables import variable
 
 
 @dataclasses.dataclass(frozen=True)

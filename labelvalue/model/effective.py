@@ -15,10 +15,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curves import log_effective_labels, namespace
-from labelvalue.model.hierarchy import pooled, variable
+from labelvalue.model.hierarchy import pooled
 from labelvalue.model.label_noise import information_left
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Priors
+from labelvalue.model.variables import FROM_PRIOR, standard_deviations, variable
 
 
 def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
@@ -119,15 +120,18 @@ def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) ->
     """Log efficiency of each cell's strategy at the cell's size; that of random is 0."""
     dims = (CURVE, names.STRATEGY)
     center = priors["efficiency_mean"]
-    mean = pm.Normal("efficiency_mean", center.center, center.spread, dims=names.STRATEGY)
+    several = len(observations.attrs[names.STRATEGIES]) - 1
+    mean = pm.Normal("efficiency_mean", center.center, center.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
     spread = variable("efficiency_spread", priors["efficiency_spread"])
-    log_worth = mean + spread * pm.Normal("efficiency_deviation", 0.0, 1.0, dims=dims)
+    log_worth = mean + spread * standard_deviations(
+        "efficiency_deviation", dims, (observations.sizes[CURVE], several)
+    )
     pm.Deterministic(names.EFFICIENCY, pt.exp(log_worth), dims=dims)
     slope = priors[names.EFFICIENCY_TREND]
-    trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY)
+    trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
     farther = pt.log(data[names.LABELS] / data[names.REFERENCE_LABELS][:, None, None])
     total: Any = 0.0
-    for place in range(len(observations.attrs[names.STRATEGIES]) - 1):
+    for place in range(several):
         chosen = pt.eq(data["strategy_code"], place + 1.0)
         total = total + chosen * (log_worth[:, place][:, None, None] + trend[place] * farther)
     return total

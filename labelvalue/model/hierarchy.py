@@ -1,4 +1,4 @@
-"""The pieces of a hierarchy: random variables from priors, and levels pooled over slices, learners and suites.
+"""The pieces of a hierarchy: levels pooled over slices, learners and suites, and the data they meet.
 
 Used inside a ``pm.Model`` context. Each curve-level quantity is a group mean plus a deviation, partially pooled; where
 several slices, learners or suites are crossed, each of them has deviations too.
@@ -17,41 +17,8 @@ from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.curves import SLIGHT_ELASTICITY
 from labelvalue.model.observations import CURVE
-from labelvalue.model.priors import Prior, Priors
-
-
-def variable(name: str, prior: Prior) -> Any:
-    """Make a scalar random variable from a prior; call it inside a model context.
-
-    Parameters
-    ----------
-    name : str
-        Name of the random variable.
-    prior : Prior
-        Its distribution.
-
-    Returns
-    -------
-    tensor, scalar
-        The variable, on its natural scale.
-
-    Examples
-    --------
-    >>> with pm.Model():
-    ...     x = variable("churn", Prior("logitnormal", 0.0, 1.0))
-    >>> x.ndim
-    0
-    """
-    match prior.distribution:
-        case "normal":
-            return pm.Normal(name, prior.center, prior.spread)
-        case "lognormal":
-            return pm.LogNormal(name, prior.center, prior.spread)
-        case "student":
-            return pm.StudentT(name, nu=4, mu=prior.center, sigma=prior.spread)
-        case "logitnormal":
-            # As a transformed normal: PyMC's LogitNormal has no finite gradient near its ends.
-            return pm.Deterministic(name, pt.sigmoid(pm.Normal(f"{name}_logit", prior.center, prior.spread)))
+from labelvalue.model.priors import Priors
+from labelvalue.model.variables import standard_deviations, variable
 
 
 def observed_data(observations: xr.Dataset) -> dict[str, Any]:
@@ -146,8 +113,8 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
     for dim in crossed_dims(observations) if crossed else ():
         where = np.searchsorted(coords[dim], observations[dim].values.astype(str))
         between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
-        value = value + (between * pm.Normal(f"{name}_of_{dim}", 0.0, 1.0, dims=dim))[where]
-    deviation = pm.Normal(f"{name}_deviation", 0.0, 1.0, dims=CURVE)
+        value = value + (between * standard_deviations(f"{name}_of_{dim}", dim, len(coords[dim])))[where]
+    deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
     value = value + group_spread(name, priors, observations) * deviation
     return unless_rising(value, observations, deviation) if name == names.ELASTICITY else value
 

@@ -17,6 +17,7 @@ from labelvalue import names
 from labelvalue.model.curves import namespace, softplus
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Prior
+from labelvalue.model.variables import standard_deviations
 from labelvalue.problems import did_you_mean
 
 CLEAN = -40.0
@@ -200,7 +201,7 @@ def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str
     where = np.searchsorted(np.unique(slices), slices)
     logit = data["noise_center"]
     if bool((observations["noise_spread"] > 0).any()):
-        deviation = pm.Normal("evaluation_noise_deviation", 0.0, 1.0, dims=names.SLICE)
+        deviation = standard_deviations("evaluation_noise_deviation", names.SLICE, len(np.unique(slices)))
         logit = logit + data["noise_spread"] * deviation[where]
     noise = pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)[:, None, None]
     changed, log_kept = true_labels(data, noise, observations.attrs[names.CLASSES])

@@ -61,7 +61,7 @@ class SamplerSettings:
 
 
 def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
-    """Compile a PyMC model for nutpie.
+    """Compile a PyMC model for nutpie; chains start where the model says, and jittered where it says nothing.
 
     Parameters
     ----------
@@ -80,8 +80,11 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     >>> compile_model(model)  # doctest: +SKIP
     """
     import nutpie
+    from pymc.model.transform.optimization import freeze_dims_and_data
 
-    return nutpie.compile_pymc_model(model, freeze_model=freeze)
+    compiled = freeze_dims_and_data(model) if freeze else model
+    starts = compiled.rvs_to_initial_values
+    return nutpie.compile_pymc_model(compiled, jitter_rvs={rv for rv in compiled.free_RVs if starts[rv] is None})
 
 
 def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = False) -> xr.DataTree:

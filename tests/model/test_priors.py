@@ -14,7 +14,7 @@ from scipy import stats
 
 from labelvalue.model import Prior, Priors, fit, get_model, model_names
 from labelvalue.model.checks import draw_prior
-from labelvalue.model.hierarchy import variable
+from labelvalue.model.variables import variable
 from labelvalue.model.priors import read_priors
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")
