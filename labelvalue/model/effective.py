@@ -123,9 +123,7 @@ def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) ->
     several = len(observations.attrs[names.STRATEGIES]) - 1
     mean = pm.Normal("efficiency_mean", center.center, center.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
     spread = variable("efficiency_spread", priors["efficiency_spread"])
-    log_worth = mean + spread * standard_deviations(
-        "efficiency_deviation", dims, (observations.sizes[CURVE], several)
-    )
+    log_worth = mean + spread * standard_deviations("efficiency_deviation", dims, (observations.sizes[CURVE], several))
     pm.Deterministic(names.EFFICIENCY, pt.exp(log_worth), dims=dims)
     slope = priors[names.EFFICIENCY_TREND]
     trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY, initval=FROM_PRIOR)

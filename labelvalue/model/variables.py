@@ -1,8 +1,8 @@
 """Random variables from priors, with the places where chains start.
 
-Used inside a ``pm.Model`` context. A chain draws its group level from the priors, and its curves start near that level. A
-sampler's usual jitter, one unit whatever the scale, put the worth of another slice's label, known to a tenth, where chains
-fell into places without return.
+Used inside a ``pm.Model`` context. A chain draws its group level from the priors, and its curves start near that
+level. A sampler's usual jitter, one unit whatever the scale, put the worth of another slice's label, known to a
+tenth, where chains fell into places without return.
 """
 
 from __future__ import annotations

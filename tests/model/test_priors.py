@@ -14,8 +14,8 @@ from scipy import stats
 
 from labelvalue.model import Prior, Priors, fit, get_model, model_names
 from labelvalue.model.checks import draw_prior
-from labelvalue.model.variables import variable
 from labelvalue.model.priors import read_priors
+from labelvalue.model.variables import variable
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")
 FINITE = st.floats(-1e6, 1e6)
