@@ -185,9 +185,9 @@ class Year:
                 "state": result.state,
                 "stops": stops,
                 "triggers": fired,
-                "surprise": score[0]["surprise"] if score else None,
-                "forecasts": len(score[0]["cells"]) if score else 0,
-                "held_90": sum(c[names.COVERS_90] for c in score[0]["cells"]) if score else 0,
+                "surprise": score[-1]["surprise"] if score else None,
+                "forecasts": len(score[-1]["cells"]) if score else 0,
+                "held_90": sum(c[names.COVERS_90] for c in score[-1]["cells"]) if score else 0,
                 "factor": result.calibration["factor"],
                 "covers_90_so_far": float(card[names.COVERS_90].mean()) if len(card) else None,
                 "advice": result.advice["advice"] if result.advice else None,
@@ -287,13 +287,23 @@ def main() -> None:
         year.month("12", table[(total == 16_000) & (table[names.REPLICATE] > 1)])
     else:
         waterfall = explained(year.project) if before else None
+    epilogue = drawn_up_anew(year)
     head = year.project.verify(reproduce=True)
     made: dict[str, Any] = {"quick": given.quick, "cores": os.cpu_count(), "head": head, **year.record()}
-    made |= {"waterfall": waterfall, "timings": {} if given.quick else timings(year.project)}
+    made |= {"waterfall": waterfall, "drawn_up_anew": epilogue, "timings": {} if given.quick else timings(year.project)}
     year.project.page(folder / "trail.html")
     out = given.out or (Path(tempfile.mkdtemp()) / "year.json" if given.quick else RESULTS)
     out.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")
     print(made["calibration_line"], *made["warnings"], f"{folder / 'trail.html'}", f"{out}", sep="\n")
+
+
+def drawn_up_anew(year: Year) -> dict[str, Any]:
+    """After the year the case is drawn up anew, then prices rise and the team goes back to the shipped prior."""
+    year.configure(point=2000, price=0.06)
+    year.project.refit(progress=False)
+    year.configure(price=1.5, more="")
+    year.project.refit(progress=False)
+    return explained(year.project)
 
 
 def explained(project: Project) -> dict[str, Any]:

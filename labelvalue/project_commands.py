@@ -128,13 +128,14 @@ def decide(
 def explain(
     folder: Folder,
     budget: Annotated[int | None, typer.Option(help="Extra labels a slice whose gain is compared.")] = None,
+    at: Annotated[int | None, typer.Option(help="Number of an earlier advice, or of a fit's record.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say why the advice changed: code, data, learner, model, priors, settings, price, case; changes add up."""
     from labelvalue.operate import Project
     from labelvalue.operate.wording import change_lines
 
-    table = Project.open(folder).explain(budget=budget, progress=not as_json)
+    table = Project.open(folder).explain(budget=budget, at=at, progress=not as_json)
     _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
 
 

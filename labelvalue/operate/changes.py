@@ -46,9 +46,9 @@ class Asked:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def explain(project: Questions, *, budget: int | None, progress: bool) -> pd.DataFrame:
+def explain(project: Questions, *, budget: int | None, at: int | None, progress: bool) -> pd.DataFrame:
     """Walk from the last advice but one to the last, one difference at a time; changes add up."""
-    records = project.ledger.records()
+    records = [record for record in project.ledger.records() if at is None or record.number <= at]
     (first, told), (last, tells) = _ends(records)
     old, new = (_asked(project, fit, given) for fit, given in ((first, told), (last, tells)))
     labels = budget or max(default_budgets(new.fit))

@@ -108,13 +108,15 @@ class Questions:
 
         return verify(self, head, reproduce)
 
-    def explain(self, *, budget: int | None = None, progress: bool = True) -> pd.DataFrame:
+    def explain(self, *, budget: int | None = None, at: int | None = None, progress: bool = True) -> pd.DataFrame:
         """Say why the forecast changed between the last two published fits, by fitting the steps between them.
 
         Parameters
         ----------
         budget : int, optional
             Extra labels a slice whose gain is compared; the largest of the report by default.
+        at : int, optional
+            Number of an advice, or of a fit's record: what had changed then, rather than what changed last.
         progress : bool
             Whether to say on stderr what is being done.
 
@@ -133,7 +135,7 @@ class Questions:
         """
         from labelvalue.operate.changes import explain
 
-        return explain(self, budget=budget, progress=progress)
+        return explain(self, budget=budget, at=at, progress=progress)
 
     def export(self) -> dict[str, Any]:
         """Return the whole trail as plain values: records, configuration, scorecard, head.

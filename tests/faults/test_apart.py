@@ -121,7 +121,9 @@ def gone(pid):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks a process up in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGKILL]
+)
 def test_a_child_does_not_outlive_its_parent(lonely, number):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(lonely.folder), WAITING],

@@ -30,6 +30,7 @@ def running(project, first, second):
 # --- 1: killed at any moment ---------------------------------------------------------------------
 
 
+@pytest.mark.slow  # twenty forks, each followed by the whole command
 def test_kills_at_random_moments(root, tmp_path):
     """Twenty times: the old state or the new, and the same command again ends the work."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults.killed", str(tmp_path), "refit", "20"]
@@ -159,6 +160,7 @@ def _race(folder):
     return codes, time.monotonic() - started
 
 
+@pytest.mark.slow  # a hundred processes
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fifty_races_of_two_refits(running, monkeypatch, capfd):
     """One works; the other is told so, or comes when all is done. No third thing, and one record a race."""
@@ -248,7 +250,9 @@ sys.exit(cli.main([sys.argv[2], sys.argv[1], *sys.argv[4:]]))
 """
 
 
-@pytest.mark.parametrize(("number", "point"), [(signal.SIGTERM, 3), (signal.SIGINT, 8)])
+@pytest.mark.parametrize(
+    ("number", "point"), [(signal.SIGTERM, 3), pytest.param(signal.SIGINT, 8, marks=pytest.mark.slow)]
+)
 def test_a_signal_while_a_fit_is_written(running, root, number, point):
     child = subprocess.Popen(
         [sys.executable, "-c", WRITING, str(running.folder), "refit", str(point)],

@@ -54,6 +54,11 @@ def test_steps_of_the_case_need_no_fit(project, sampler, first):
     assert len(sampler.calls) == 1
     assert (table[table["quantity"] == "gain"]["change"] == 0).all(), "a price moves no curve"
     assert (table[table["quantity"] == "net_benefit"]["change"] < 0).all()
+    put_case(project, CASE.replace("per_error_point = 400", "per_error_point = 900"))
+    project.refit(progress=False)
+    assert set(project.explain(progress=False)["step"]) == {"price", "case"}
+    then = project.ledger.records("advice")[1].number
+    assert project.explain(at=then, progress=False).equals(table)
 
 
 def test_a_new_learner_is_told_from_new_labels(project, sampler, first, second):
