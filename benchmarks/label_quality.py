@@ -151,17 +151,18 @@ def _scores(seed: int, truth: xr.Dataset, table: pd.DataFrame, found) -> dict:
     return out
 
 
-def scale(classes: int, annotators: int, judgements: int = 100_000) -> dict:
+def scale(classes: int, annotators: int, draws: int, judgements: int = 100_000) -> dict:
     """Seconds of the wall and of the processor for a hundred thousand judgements."""
     truth = testing.fake_annotation_truth(1, classes=classes, annotators=annotators)
     table = testing.fake_annotations(1, truth=truth, items=judgements // 12, votes=3)
     load = os.getloadavg()[0]
     wall, cpu = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    found = estimate_label_noise(table, draws=500, tune=500, progress=False, random_seed=1)
+    found = estimate_label_noise(table, draws=draws, tune=draws, progress=False, random_seed=1)
     out = {
         "judgements": len(table),
         "classes": classes,
         "annotators": annotators,
+        "draws": draws,
         "wall_s": time.perf_counter() - wall,
         "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu,
         "load": load,
@@ -209,11 +210,12 @@ def main() -> None:
     parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--classes", type=int, default=2)
     parser.add_argument("--annotators", type=int, default=40)
+    parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     made = {
         "coverage": lambda: coverage(asked.campaigns),
-        "scale": lambda: scale(asked.classes, asked.annotators),
+        "scale": lambda: scale(asked.classes, asked.annotators, asked.draws),
         "real": real,
     }[asked.what]()
     if asked.out:

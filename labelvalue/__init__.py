@@ -125,6 +125,7 @@ if TYPE_CHECKING:
         fit,
         load_fit,
         new_slice,
+        noise_from_probabilities,
     )
     from labelvalue.observe import (
         ClassMix,
@@ -196,6 +197,7 @@ _ROOM = {
     "fit": "model",
     "load_fit": "model",
     "new_slice": "model",
+    "noise_from_probabilities": "model",
     "ActiveLearning": "forecast",
     "Consensus": "forecast",
     "EvaluationLabels": "forecast",

@@ -5,6 +5,7 @@ from labelvalue.model.catalogue import get_model, model_names
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.elicitation import Elicited, elicit_priors
 from labelvalue.model.fitting import fit
+from labelvalue.model.model_noise import noise_from_probabilities
 from labelvalue.model.population import draw_prior_curves
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.result import Fit, attach_backtest, load_fit
@@ -31,4 +32,5 @@ __all__ = [
     "load_fit",
     "model_names",
     "new_slice",
+    "noise_from_probabilities",
 ]
