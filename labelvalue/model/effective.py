@@ -83,13 +83,17 @@ def _transfer(priors: Priors, observations: xr.Dataset) -> Any:
 LEAST_BESIDE = 1e-6
 """Labels of other slices for each of the slice's own that stand for none."""
 
+PLENTY = 0.5
+"""Worth of another slice's label, in labels of the slice, that is much."""
+
 
 def transfer_from(level: Any, beside: Any, typical: float) -> Any:
     """Turn an unbounded level into the worth of another slice's label.
 
     The level is the worth itself, to first order about the typical one. Elsewhere it is straight in the log of the
     effective labels at the reference size: where other slices hold fifty labels for each of the slice's own, that
-    log bends sharply in the worth, and no sampler likes it.
+    log bends sharply in the worth, and no sampler likes it. Past ``PLENTY`` it is straight in the worth again: a log
+    that runs on would say of slices that tell little that one foreign label may be worth thousands of their own.
 
     Parameters
     ----------
@@ -113,7 +117,9 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
     xp = namespace(level, beside)
     boost = np.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical)
     positive = 0.5 * (boost + abs(boost))
-    return (xp.expm1(positive) + (boost - positive)) / beside
+    most = np.log1p(PLENTY * beside)
+    bent = 0.5 * (positive + most - abs(positive - most))
+    return (xp.expm1(bent) + xp.exp(most) * (positive - bent) + (boost - positive)) / beside
 
 
 def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:

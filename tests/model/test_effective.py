@@ -7,11 +7,11 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from labelvalue.model import get_model
-from labelvalue.model.effective import effective_ratio, observed_ratio, transfer_from
+from labelvalue.model.effective import PLENTY, effective_ratio, observed_ratio, transfer_from
 from labelvalue.model.hierarchy import model_coords, observed_data
 from labelvalue.model.observations import observe
 from labelvalue.observe import read_runs
@@ -36,6 +36,7 @@ def test_a_higher_level_is_a_higher_worth(beside, one, two):
 @given(BESIDE, st.floats(-0.5, 0.5))
 def test_effective_labels_are_straight_in_the_level(beside, level):
     """Whichever side of 0 the worth lies on, a step of level multiplies effective labels by the same factor."""
+    assume(transfer_from(level + 0.02, beside, 0.05) < PLENTY)
 
     def log_effective(at):
         added = transfer_from(at, beside, 0.05) * beside
@@ -43,6 +44,15 @@ def test_effective_labels_are_straight_in_the_level(beside, level):
 
     steps = np.diff([log_effective(level + s) for s in (0.0, 0.01, 0.02)])
     assert steps[0] == pytest.approx(steps[1], rel=1e-6, abs=1e-9)
+
+
+@given(st.floats(0.1, 200.0), st.floats(0.0, 3.0))
+def test_no_label_is_worth_thousands(beside, level):
+    """Past much, a step of level adds the same worth everywhere, however many labels stand beside."""
+    at = PLENTY + 1.0 + np.array([0.0, 0.1, 0.2]) + level
+    first, second = np.diff([transfer_from(float(x), beside, 0.05) for x in at])
+    assert first == pytest.approx(second)
+    assert first < 0.1 * 12.0
 
 
 def world():
