@@ -2,8 +2,8 @@
 
 Run ``python -m benchmarks.observe`` (``adult``, ``mnist`` or ``flights`` for one of them). Fits the runs that
 ``data/make_comparisons.py`` computed: everything measured on the holdout at once, and all suites with random and clean
-labels. Prints tables in Markdown and keeps the numbers in ``benchmarks/results/observe_NAME.json``; what is there is
-not measured again, so an interrupted run goes on.
+labels; and, without the model, reads the same from plain means. Prints tables in Markdown and keeps the numbers in
+``benchmarks/results/observe_NAME.json``; what is there is not measured again, so an interrupted run goes on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
+from labelvalue.forecast.least_squares import fit_power_laws
 from labelvalue.model.label_noise import information_left
 
 ROOT = Path(__file__).parents[1]
@@ -86,7 +87,57 @@ def measure_suites(name: str, runs: xr.Dataset, draws: int, chains: int) -> dict
     return told | {"persistence": persistence}
 
 
-PARTS = {"choices": measure_choices, "suites": measure_suites}
+def measure_means(name: str, runs: xr.Dataset, draws: int, chains: int) -> dict[str, Any]:
+    """The same without the model: means over slices, least squares through random labels, replicates resampled."""
+    frame = runs.to_dataframe()
+    frame["total"] = frame[names.LABELS] + frame[names.OTHER_LABELS]
+    frame["noisy"] = frame[names.LABEL_NOISE] > 0
+    keys = [names.LEARNER, names.SUITE, names.STRATEGY, "noisy", names.REPLICATE, "total"]
+    means = frame.groupby(keys)[names.ERROR].mean()
+    replicates = frame[names.REPLICATE].nunique()
+    rng = np.random.default_rng(SEED)
+    weight = rng.multinomial(replicates, np.full(replicates, 1 / replicates), size=draws) / replicates
+
+    def curve(*at: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Sizes, and the resampled mean errors at each."""
+        table = means.loc[at].unstack("total")
+        return table.columns.to_numpy(float), weight @ table.to_numpy()
+
+    found: dict[str, Any] = {"runs": int(runs.sizes[names.RUN]), "draws": draws, "strategy": {}, "noise": {}}
+    suites = [s for s in frame[names.SUITE].unique() if s != "holdout"]
+    found["persistence"] = {s: {} for s in suites}
+    for learner in sorted(frame[names.LEARNER].unique()):
+        sizes, errors = curve(learner, "holdout", "random", False)
+        laws = fit_power_laws(sizes, errors)
+        for what, at in (("strategy", ("uncertainty", False)), ("noise", ("random", True))):
+            there, measured = curve(learner, "holdout", *at)
+            ratio = np.clip((measured - laws.floor[:, None]) / laws.scale[:, None], 1e-9, None)
+            equal = laws.reference * ratio ** (-1 / np.maximum(laws.elasticity, 1e-3))[:, None]
+            worth = np.exp(np.log(np.clip(equal / there, 0.05, 20.0)).mean(axis=1))
+            found[what][learner] = [*np.quantile(worth, [0.5, 0.05, 0.95]).tolist(), float((worth > 1).mean())]
+        for suite in suites:
+            there, other = curve(learner, suite, "random", False)
+            kept = (other[:, 1] - other[:, -1]) / (errors[:, 1] - errors[:, -1])
+            found["persistence"][suite][learner] = np.quantile(kept, [0.5, 0.05, 0.95]).tolist()
+    return found
+
+
+def table_of_means(results: dict[str, dict[str, Any]]) -> str:
+    """What was measured without the model, in Markdown."""
+    lines = [
+        "| data | learner | one label chosen by uncertainty, in random ones | of 1,000 labels with 10 % wrong remain "
+        "| gain on suites over that on the holdout |",
+        "|---|---|---|---|---|",
+    ]
+    for name, found in ((n, f["means"]) for n, f in results.items() if "means" in f):
+        for learner, (*numbers, _) in found["strategy"].items():
+            left = as_text([1000 * x for x in found["noise"][learner][:3]], 0)
+            kept = "; ".join(f"{suite}: {as_text(by[learner])}" for suite, by in found["persistence"].items())
+            lines.append(f"| {name} | {learner} | {as_text(numbers)} | {left} | {kept} |")
+    return "\n".join(lines)
+
+
+PARTS = {"choices": measure_choices, "suites": measure_suites, "means": measure_means}
 
 
 def tables(results: dict[str, dict[str, Any]]) -> str:
@@ -135,9 +186,9 @@ def main() -> None:
                 found[part] = PARTS[part](name, runs, arguments.draws, arguments.chains)
                 path.write_text(json.dumps(found, indent=1) + "\n")
             results[name] = found
-    print(tables(results))
+    print(tables(results), table_of_means(results), sep="\n\n")
     for name, found in results.items():
-        for part, told in found.items():
+        for part, told in ((part, told) for part, told in found.items() if part != "means"):
             print(f"\n{name}, {part}: {told['runs']} runs, {told['processor_seconds']:.0f} s of the processor", end="")
             print(
                 f", {told['chains']} chains of {told['draws']} + {told['draws']} draws; verdict {told['verdict']}",
