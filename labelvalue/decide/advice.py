@@ -10,7 +10,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decide.case import Case
 from labelvalue.decide.pilots import EVALUATION, PILOT, price_measurements
-from labelvalue.decide.plan import BUY, MEASURE, Plan, Verdict
+from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
 from labelvalue.decide.promises import GAIN
 from labelvalue.decide.targeting import target_slices
 from labelvalue.model import Fit
@@ -55,7 +55,8 @@ def advise(fit: Fit, case: Case, plan: Plan) -> Plan:
     >>> advise(fit, case, allocate(fit, case, max_labels=2000)).verdict.advice
     'buy'
     """
-    measurements = price_measurements(fit, case, plan)
+    quality = plan.verdict.advice == QUALITY  # nothing is measured about what no label tells
+    measurements = pd.DataFrame() if quality else price_measurements(fit, case, plan)
     labels = max(1, plan.total // max(1, fit.slices.size)) if plan.total else max(1, plan.max_labels // 10)
     target = target_slices(fit, case, labels)
     verdict = _verdict(plan, measurements)

@@ -17,11 +17,13 @@ from labelvalue.decide.case import Case
 from labelvalue.decide.greedy import split
 from labelvalue.decide.listing import Listing, list_purchases
 from labelvalue.decide.menu import Menu
+from labelvalue.decide.mixed import weigh_interventions
 from labelvalue.decide.optimise import Certificate, best_purchase, shadow_prices
 from labelvalue.decide.plan import BUY, WAIT, Plan, Verdict, standard_error
 from labelvalue.decide.promises import GAIN, promises_of, tightened
 from labelvalue.decide.relisting import adds_up, seen_from
 from labelvalue.decide.spending import batch_count, notes_of
+from labelvalue.decide.thinning import for_search
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
@@ -50,6 +52,7 @@ def allocate(
     Whole labels, at most ``max_labels`` together and within every limit of the case. The plan is chosen from draws of
     each slice's own net benefit, seen again from where the last plan stands, and valued as a whole beside doing
     nothing, an equal and a proportional split; the best of these is the plan, so it is never worse than they are.
+    Interventions of the case are then tried with all, part or none of these labels.
 
     Parameters
     ----------
@@ -96,13 +99,15 @@ def allocate(
         raise ValueError(f"max_spend must be > 0, got {max_spend!r}. Fix: give the most money that may be spent.")
     case.check(fit)
     appetite = case.risk if risk is None else risk
-    listing = list_purchases(fit, case, max(most, 1), max_spend, lot)
+    few = for_search(fit)
+    listing = list_purchases(few, case, max(most, 1), max_spend, lot)
     listing = dataclasses.replace(listing, menu=dataclasses.replace(listing.menu, max_labels=most // lot))
     for _ in range(ROUNDS):
-        plan, menu, bought = _plan(fit, case, appetite, listing, most)
+        plan, menu, bought = _plan(fit, few, case, appetite, listing, most)
         broken = plan.promises[~plan.promises["kept"] & (plan.promises["kind"] != GAIN)]
         if broken.empty:
-            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought))
+            plan = dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought))
+            return weigh_interventions(fit, case, plan, appetite, max_spend) if case.interventions else plan
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
         listing = tightened(listing, plan.promises, bought, own)
     raise InputError(
@@ -116,26 +121,36 @@ def allocate(
     )
 
 
-def _plan(fit: Fit, case: Case, appetite: Appetite, listing: Listing, most: int) -> tuple[Plan, Menu, np.ndarray]:
-    """The best plan from a listing, with the menu it came from and its lots."""
+def _plan(
+    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
+) -> tuple[Plan, Menu, np.ndarray]:
+    """The best plan from a listing, with the menu it came from and its lots; searched with few draws."""
     shares = _shares(fit, case)
     menu, bought, certificate = _best(listing, case, appetite, shares)
-    chosen = _valued(fit, case, appetite, menu, bought, shares)
-    for _ in range(VIEWS if bought.any() and not adds_up(fit, case) else 0):
+    chosen = _valued(few, case, appetite, menu, bought, shares)
+    for _ in range(VIEWS if bought.any() and not adds_up(few, case) else 0):
         net = chosen.outcomes[names.NET_BENEFIT]
         advantage = net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
         batches = int(batch_count(case.costs, xr.DataArray(float(bought.sum() * menu.lot))))
-        view = seen_from(fit, case, listing, bought, advantage.values.ravel(), batches)
+        view = seen_from(few, case, listing, bought, advantage.values.ravel(), batches)
         seen, again, evidence = _best(view, case, appetite, shares)
-        other = _valued(fit, case, appetite, seen, again, shares)
+        other = _valued(few, case, appetite, seen, again, shares)
         if not again.any() or other.score <= chosen.score:
             again = (bought + again) // 2
-            other = _valued(fit, case, appetite, seen, again, shares)
+            other = _valued(few, case, appetite, seen, again, shares)
         if other.score <= chosen.score:
             certificate = evidence
             break
         menu, bought, certificate, chosen = seen, again, evidence, other
+    if few is not fit:
+        chosen = _valued(fit, case, appetite, menu, chosen.bought, shares)
+        said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
+        certificate = dataclasses.replace(certificate, status=said)
     return _finished(fit, case, chosen, certificate, most), menu, chosen.bought
+
+
+def _count(fit: Fit) -> int:
+    return fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,15 +9,19 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import SAMPLE, chosen_curves, errors_of
 from labelvalue.decide.orders import plan_table
+from labelvalue.decide.quality import cost_done, delay_done, errors_done
 from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decide.value import Target, measured_by, time_left, volumes, worth
+from labelvalue.forecast import Intervention
 from labelvalue.forecast.curves import doublings_beyond, flag_texts
 from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
+from labelvalue.problems import did_you_mean
 
 TARGET_WORTH = "value.target.worth"
 
@@ -84,7 +88,9 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
     return _finished(fit, case, made, (*SAMPLE, names.SLICE, names.BUDGET))
 
 
-def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) -> xr.Dataset:
+def plan_outcomes(
+    fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]], *, interventions: Sequence[str] = ()
+) -> xr.Dataset:
     """Draw what plans bring and cost, all under the same draws, with doing nothing among them.
 
     Parameters
@@ -95,6 +101,8 @@ def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) 
         Case.
     plans : mapping of str to mapping of str to int
         Extra labels by slice, plan by plan; slices not named get none.
+    interventions : sequence of str
+        Names of the case's interventions that all these plans do, doing nothing apart.
 
     Returns
     -------
@@ -107,8 +115,8 @@ def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) 
     Raises
     ------
     InputError
-        If the case does not belong to the fit, or a plan asks for an unknown slice, for labels that are no whole number
-        ≥ 0, or for more than are available.
+        If the case does not belong to the fit, a plan asks for an unknown slice, for labels that are no whole number
+        ≥ 0, or for more than are available, or an intervention is unknown or lacks what it needs.
 
     Examples
     --------
@@ -119,10 +127,27 @@ def plan_outcomes(fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]]) 
     (['do nothing', 'west only'], 0.0)
     """
     case.check(fit)
-    return outcomes_of(fit, case, plan_table(fit, case, plans))
+    return outcomes_of(fit, case, plan_table(fit, case, plans), done=_named(case, interventions))
 
 
-def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArray | None = None) -> xr.Dataset:
+def _named(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
+    known = {one.name: one for one in case.interventions}
+    checks = Checks()
+    for name in wanted:
+        if name not in known:
+            why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
+            checks.wrong("interventions", why, f"one of {', '.join(known) or 'those of the case, which has none'}")
+    checks.finish()
+    return tuple(known[name] for name in wanted)
+
+
+def outcomes_of(
+    fit: Fit,
+    case: Case,
+    labels: xr.DataArray,
+    counted: xr.DataArray | None = None,
+    done: Sequence[Intervention] = (),
+) -> xr.Dataset:
     """Draw what plans bring and cost, from their table of labels.
 
     Parameters
@@ -135,6 +160,8 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
         From :func:`plan_table`.
     counted : xarray.DataArray, optional
         What those labels amount to, where some of them are wrong; the labels themselves by default.
+    done : sequence of Intervention
+        What all plans do beside, doing nothing apart.
 
     Returns
     -------
@@ -147,14 +174,17 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
     """
     counted = labels if counted is None else counted
     total = labels.sum(names.SLICE)
-    buys = total > 0
+    idle = labels[names.PLAN] == names.NOTHING
+    acts = ~idle if done else total > 0
     error = errors_of(fit, case, counted, counted.sum(names.SLICE) - counted)
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
+    if done:
+        error = xr.where(idle, error, errors_done(fit, case, labels, done))
     drift = slice_draws(fit, "value.drift", case.value.drift)
     works = retraining_works(fit, case.costs)
-    gain = (now - error) * works - drift * ~(buys & (works > 0))
+    gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
-    days = days_until(fit, case.costs, total)
+    days = days_until(fit, case.costs, total) + acts * delay_done(fit, done)
     value = (gain * worth(fit, case.value, days)).sum(names.SLICE)
     if (target := case.value.target) is not None:
         shares = volumes(fit, case.value)
@@ -164,6 +194,9 @@ def outcomes_of(fit: Fit, case: Case, labels: xr.DataArray, counted: xr.DataArra
         value = value + money * (reached - before)
     cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    if done:  # without labels there is no batch, but the model is trained again
+        again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
+        cost = cost + acts * (cost_done(fit, case, labels, done) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     outcomes = _finished(fit, case, made, (*SAMPLE, names.PLAN))
     by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*SAMPLE, names.PLAN, names.SLICE))

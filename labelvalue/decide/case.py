@@ -14,8 +14,10 @@ from labelvalue.decide.appetites import Appetite, Mean, appetite
 from labelvalue.decide.case_text import as_text
 from labelvalue.decide.costs import Costs
 from labelvalue.decide.guardrails import Guardrails, SliceLimit
+from labelvalue.decide.intervention_table import interventions_of
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import Value
+from labelvalue.forecast import Intervention
 from labelvalue.forecast.draws import without
 from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
@@ -78,6 +80,10 @@ class Case:
     label_errors : quantity, or mapping of str to quantity
         Share of wrong labels to be expected among new labels, beyond those of the labels at hand, 0 ≤ share < 1; used
         by the stress test.
+    label_noise : quantity, mapping of str to quantity, optional
+        Share of wrong labels among plain ones, now; needed by interventions that change it.
+    interventions : tuple of Intervention
+        What may be done instead of buying labels, or beside it.
     currency : str
         Currency of all money; empty for utility.
     learner : str
@@ -106,6 +112,8 @@ class Case:
     risk: Appetite = dataclasses.field(default_factory=Mean)
     score: Score = dataclasses.field(default_factory=Score)
     label_errors: Quantity | Mapping[str, Quantity] = 0.0
+    label_noise: Quantity | Mapping[str, Quantity] | None = None
+    interventions: tuple[Intervention, ...] = ()
     currency: str = ""
     learner: str = ""
     suite: str = ""
@@ -120,6 +128,9 @@ class Case:
         put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
         put(self, risk=appetite(checks, "risk", self.risk))
         put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
+        if self.label_noise is not None:
+            put(self, label_noise=by_slice(checks, "label_noise", self.label_noise, share=True))
+        put(self, interventions=interventions_of(checks, "interventions", self.interventions))
         for key in ("currency", "learner", "suite", "name"):
             checks.text(key, getattr(self, key))
         self._check_currency(checks)
@@ -278,6 +289,7 @@ def _by_slice(case: Case) -> dict[str, Any]:
         "value.per_error_point": 0.0 if case.value.per_error_point is None else case.value.per_error_point,
         "value.drift": case.value.drift,
         "label_errors": case.label_errors,
+        "label_noise": 0.0 if case.label_noise is None else case.label_noise,
     }
 
 
@@ -289,5 +301,7 @@ def _slices_named(case: Case) -> list[tuple[str, str]]:
     for place, change in enumerate(case.value.mix_changes):
         maps[f"value.mix_changes[{place}].factors"] = change.factors
     named += [(f"{k}.{name}", name) for k, v in maps.items() for name in v]
+    for place, one in enumerate(case.interventions):
+        named += [(f"interventions[{place}].slices", name) for name in one.slices]
     floors = case.guardrails.floors
     return named + [(f"guardrails.floors[{i}].{names.SLICE}", floor.slice) for i, floor in enumerate(floors)]

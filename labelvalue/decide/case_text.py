@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from labelvalue.decide.appetites import APPETITES
+from labelvalue.forecast import Intervention
 from labelvalue.observe.toml_text import as_toml
 
 
@@ -73,6 +74,8 @@ def _plain(part: Any) -> Any:
     if not dataclasses.is_dataclass(part):
         return part.item() if isinstance(part, np.generic) else part
     kind = {"appetite": getattr(part, "name")} if isinstance(part, tuple(APPETITES.values())) else {}  # noqa: B009
+    if isinstance(part, Intervention):
+        kind = {"kind": part.kind}
     fields = [f for f in dataclasses.fields(part) if not _as_default(f, getattr(part, f.name))]
     return kind | {f.name: _plain(getattr(part, f.name)) for f in fields}
 

@@ -76,7 +76,7 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
         checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "milestones are for plans that buy")
     checks.finish()
     every = {str(step): _part(plan, step / steps) for step in range(1, steps + 1)}
-    outcomes = plan_outcomes(fit, case, every)
+    outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     share = volumes(fit, case.value)
     now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
     net, again = outcomes[names.NET_BENEFIT], fixed_cost(fit, case.costs)

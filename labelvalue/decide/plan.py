@@ -62,6 +62,8 @@ class Plan:
         Guardrails that hold with a probability: ``promise``, ``probability`` asked for, ``reached``.
     verdict : Verdict
         What to do.
+    interventions : tuple of str
+        What of the case's interventions is done beside buying labels.
     notes : tuple of str
         What must be said beside the plan.
     measurements : pandas.DataFrame
@@ -86,6 +88,7 @@ class Plan:
     prices: pd.DataFrame
     promises: pd.DataFrame
     verdict: Verdict
+    interventions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)

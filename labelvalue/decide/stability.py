@@ -78,7 +78,7 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
     True
     """
     plans = alternatives(case, plan)
-    net = plan_outcomes(fit, case, plans)[names.NET_BENEFIT]
+    net = plan_outcomes(fit, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
     kept = names.RECOMMENDED if names.RECOMMENDED in plans else names.NOTHING
     rows = []
     for change, what, ratios, left in _perturbations(fit):

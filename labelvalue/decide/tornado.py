@@ -76,7 +76,9 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
     net = plan.advantage()
     flat = as_columns(net)
     rows = []
-    for name, values in uncertain_inputs(fit, case, plan.outcomes, names.RECOMMENDED).items():
+    for name, values in uncertain_inputs(
+        fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions
+    ).items():
         fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
         edge = max(1, round(TAIL * fitted.size))
         share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
@@ -95,7 +97,7 @@ def _settings(fit: Fit, case: Case, plan: Plan, swing: float) -> Iterator[tuple[
     labels = dict(plan.labels)
 
     def enb(one: Case, bought: Mapping[str, int]) -> float:
-        net = plan_outcomes(fit, one, {names.RECOMMENDED: bought})[names.NET_BENEFIT]
+        net = plan_outcomes(fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)[names.NET_BENEFIT]
         return float((net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})).mean())
 
     fewer = {name: int(n / swing) for name, n in labels.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ MOST_SLICES = 12
 """Slices whose gains are inputs of their own: those whose gains vary most in money's direction."""
 
 
-def uncertain_inputs(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> dict[str, xr.DataArray]:
+def uncertain_inputs(
+    fit: Fit, case: Case, outcomes: xr.Dataset, plan: str, *, interventions: Sequence[str] = ()
+) -> dict[str, xr.DataArray]:
     """Collect the uncertain inputs of a plan's net benefit.
 
     Parameters
@@ -35,6 +37,8 @@ def uncertain_inputs(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> d
         From :func:`labelvalue.decide.plan_outcomes`.
     plan : str
         The plan.
+    interventions : sequence of str
+        What it does beside buying labels.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def uncertain_inputs(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> d
     works = dataclasses.replace(case, costs=dataclasses.replace(case.costs, retraining_fails=0.0))
     labels = outcomes[names.LABELS].sel({names.PLAN: plan})
     bought = {str(name): int(n) for name, n in zip(labels[names.SLICE].values, labels.values, strict=True)}
-    gain = plan_outcomes(fit, works, {names.RECOMMENDED: bought})[names.GAIN]
+    gain = plan_outcomes(fit, works, {names.RECOMMENDED: bought}, interventions=interventions)[names.GAIN]
     gain = gain.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     spread = gain.std(SAMPLE).values
     found = {}

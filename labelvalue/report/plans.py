@@ -64,7 +64,12 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
         "verdict": plan.verdict.advice,
         "reasons": list(plan.verdict.reasons),
         "pilot": dict(plan.verdict.pilot),
-        "plan": {names.LABELS: dict(plan.labels), "total": plan.total, "max_labels": plan.max_labels},
+        "plan": {
+            names.LABELS: dict(plan.labels),
+            "total": plan.total,
+            "max_labels": plan.max_labels,
+            names.INTERVENTIONS: list(plan.interventions),
+        },
         names.GAIN: records(plan.table(ci_prob)),
         names.COST: _spread(own[names.COST], ci_prob)
         | {"reserve": reserve.reserve, "p_overrun": OVERRUN, "reserve_mcse": reserve.mcse},

@@ -1,0 +1,140 @@
+"""Plans of labels and interventions together: which of them is worth most."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide.appetites import Appetite
+from labelvalue.decide.benefit import plan_outcomes
+from labelvalue.decide.case import Case
+from labelvalue.decide.plan import QUALITY, Plan, Verdict, standard_error
+from labelvalue.decide.promises import GAIN, promises_of
+from labelvalue.model import Fit
+
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of the plan of labels alone that are tried beside interventions."""
+MOST = 5
+"""Interventions of which every subset is tried; of more, only single ones and pairs."""
+SHOWN = 3
+"""Other mixtures that a plan shows beside itself."""
+LABELS_ONLY = "labels only"
+
+
+def weigh_interventions(fit: Fit, case: Case, plan: Plan, appetite: Appetite, max_spend: float = np.inf) -> Plan:
+    """Hold a plan of labels alone against plans that also, or only, do what the case offers.
+
+    Every set of interventions is tried with all, three quarters, a half, a quarter and none of the plan's labels; what
+    breaks a rule of the case is left out.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        With ``interventions``.
+    plan : Plan
+        The best plan of labels alone.
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    max_spend : float
+        Most expected money.
+
+    Returns
+    -------
+    Plan
+        The best; its outcomes hold ``labels only`` and other mixtures too. The verdict is ``spend on quality`` where
+        an intervention is part of it.
+
+    Examples
+    --------
+    See :func:`labelvalue.decide.allocate`.
+    """
+    best = (appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
+    found = []
+    for done in _subsets([one.name for one in case.interventions]):
+        candidates = {f"{share:g}": _scaled(plan.labels, share) for share in PARTS if plan.total or share == 0.0}
+        outcomes = plan_outcomes(fit, case, candidates, interventions=done)
+        net = outcomes[names.NET_BENEFIT]
+        scores = appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+        for name in scores.drop(names.NOTHING).sort_values(ascending=False, kind="stable").index:
+            if _allowed(fit, case, outcomes, str(name), max_spend):
+                found.append((float(scores[name]), outcomes, done, str(name)))
+                break
+    found.sort(key=lambda one: -one[0])
+    first = found[0] if found and found[0][0] > best[0] else best
+    others = [one for one in found if one is not first][:SHOWN]
+    chosen = _joined(plan.outcomes, first, others)
+    if first is best:
+        return dataclasses.replace(plan, outcomes=chosen)
+    own = first[1][names.LABELS].sel({names.PLAN: first[3]})
+    labels = {str(name): int(n) for name, n in zip(own[names.SLICE].values, own.values, strict=True)}
+    certificate = dataclasses.replace(plan.certificate, objective=first[0], bound=np.inf, method="best of several")
+    made = dataclasses.replace(
+        plan,
+        labels=labels,
+        outcomes=chosen,
+        certificate=certificate,
+        promises=promises_of(fit, case, chosen),
+        interventions=first[2],
+    )
+    return dataclasses.replace(made, verdict=_verdict(made))
+
+
+def _subsets(every: list[str]) -> Iterator[tuple[str, ...]]:
+    for size in range(1, (len(every) if len(every) <= MOST else 2) + 1):
+        yield from itertools.combinations(every, size)
+
+
+def _scaled(labels: Mapping[str, int], share: float) -> dict[str, int]:
+    return {name: int(n * share) for name, n in labels.items()}
+
+
+def _allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:
+    own = outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
+    promises = promises_of(fit, case, own)
+    bought = own[names.LABELS].isel({names.PLAN: 0})
+    least = np.array([case.limits(str(s))[0] for s in bought[names.SLICE].values])
+    enough = bool((bought.values >= least).all())
+    kept = bool(promises.loc[promises["kind"] != GAIN, "kept"].all())
+    return enough and kept and float(own[names.COST].mean()) <= max_spend * (1 + 1e-9)
+
+
+def _joined(plain: xr.Dataset, first: tuple, others: list[tuple]) -> xr.Dataset:
+    """Outcomes of the best plan, of labels alone, of other mixtures, and of what the plain plan was held against."""
+
+    def one(outcomes: xr.Dataset, name: str, title: str) -> xr.Dataset:
+        return outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [title]})
+
+    parts = []
+    if first[2]:
+        parts = [one(first[1], first[3], names.RECOMMENDED), one(plain, names.RECOMMENDED, LABELS_ONLY)]
+        parts.append(plain.drop_sel({names.PLAN: names.RECOMMENDED}))
+    else:
+        parts = [plain]
+    parts += [one(out, name, " + ".join(done)) for _, out, done, name in others if done]
+    joined = xr.concat(parts, dim=names.PLAN, combine_attrs="override")
+    order = [names.NOTHING, *(str(p) for p in joined[names.PLAN].values if p != names.NOTHING)]
+    return joined.sel({names.PLAN: order})
+
+
+def _verdict(plan: Plan) -> Verdict:
+    """Why quality."""
+    net, alone = plan.advantage(), plan.advantage(LABELS_ONLY)
+    unit = plan.outcomes.attrs[names.UNIT]
+    what = " + ".join(plan.interventions)
+    beside = f" with {plan.total:,} labels" if plan.total else " and no labels"
+    said = (
+        f"{what}{beside}: expected net benefit {float(net.mean()):,.4g} {unit} (Monte Carlo error "
+        f"{standard_error(net):,.2g}), P(net benefit > 0) = {float((net > 0).mean()):.2f}"
+    )
+    against = (
+        f"labels only would bring {float(alone.mean()):,.4g} {unit}; better with probability "
+        f"{float((net > alone).mean()):.2f}"
+    )
+    return Verdict(QUALITY, (said, against))

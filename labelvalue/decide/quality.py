@@ -1,0 +1,122 @@
+"""Plans that do something about the labels' quality beside buying some: their errors, costs and delays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide.case import Case, chosen_of
+from labelvalue.decide.spending import PRICE
+from labelvalue.forecast import Intervention
+from labelvalue.forecast.changes import changed_error
+from labelvalue.forecast.curves import SIZE
+from labelvalue.forecast.draws import draws, slice_draws
+from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.forecast.with_interventions import changes_by, checked, standing_at
+from labelvalue.model import Fit
+
+
+def errors_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:
+    """Draw the error of each slice under plans that all do some interventions.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Learner, suite and the share of wrong labels.
+    labels : xarray.DataArray
+        Labels bought, dims plan, slice.
+    done : sequence of Intervention
+        What is done.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw, slice, plan.
+
+    Raises
+    ------
+    InputError
+        If an effect needs the share of wrong labels and the case has none, or is not in the runs.
+
+    Examples
+    --------
+    See :func:`labelvalue.decide.plan_outcomes`.
+    """
+    noise, origin = noise_draws(fit, case.label_noise)
+    bought = labels.rename({names.PLAN: SIZE}).drop_vars(SIZE).transpose(names.SLICE, SIZE)
+    position = fit.position
+    other = position[names.OTHER_LABELS_NOW] + bought.sum(names.SLICE) - bought
+    standing = standing_at(fit, fit.posterior, position.assign({names.OTHER_LABELS_NOW: other}), bought, noise, origin)
+    changes, _ = changes_by(standing, checked(fit, list(done)))
+    error = changed_error(standing, changes)
+    picked = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in error.dims}
+    error = error.sel(picked).reset_coords(drop=True).rename({SIZE: names.PLAN})
+    return error.assign_coords({names.PLAN: labels[names.PLAN].values})
+
+
+def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:
+    """Draw what interventions cost beside plans' labels: once, and for each of their units.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Gives the price of a label, where units have no price of their own.
+    labels : xarray.DataArray
+        Labels bought, dims plan, slice.
+    done : sequence of Intervention
+        What is done.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dim plan, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    See :func:`labelvalue.decide.plan_outcomes`.
+    """
+    now = fit.position[names.LABELS_NOW]
+    now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)
+    total: Any = labels.sum(names.SLICE) * 0.0
+    for one in done:
+        units = one.units(now, labels)
+        each = slice_draws(fit, PRICE, case.costs.price_per_label)
+        if one.unit_cost is not None:
+            each = draws(fit, f"{one.name}.unit_cost", one.unit_cost)
+        total = total + (units * each * one.done_for(units)).sum(names.SLICE) + one.fixed_money(fit)
+    return total
+
+
+def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
+    """Draw the days by which interventions put off the gain, one after the other.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    done : sequence of Intervention
+        What is done.
+
+    Returns
+    -------
+    float or DataArray
+        Days.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import Guideline
+    >>> from labelvalue.testing import fake_fit
+    >>> float(delay_done(fake_fit(seed=1), [Guideline(0.5, delay=14)]))
+    14.0
+    """
+    days: Any = 0.0
+    for one in done:
+        days = days + one.days(fit)
+    return days
