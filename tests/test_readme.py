@@ -49,7 +49,7 @@ def test_commands_and_options_exist(readme, capsys):
         for line in "\n".join(blocks(readme, "")).splitlines()
         if line.startswith("labelvalue")
     ]
-    assert {line[1] for line in shown} == {"demo", "simulate", "fit", "backtest", "gain", "report"}
+    assert {line[1] for line in shown} == {"demo", "simulate", "fit", "backtest", "gain", "plan", "report"}
     for _, name, *rest in shown:
         assert cli.main([name, "--help"]) == 0
         out = capsys.readouterr().out
@@ -58,4 +58,4 @@ def test_commands_and_options_exist(readme, capsys):
 
 def test_exit_codes_agree(readme):
     said = {int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)}
-    assert said == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STORAGE}
+    assert said == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STOPPED, console.STORAGE}

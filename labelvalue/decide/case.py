@@ -129,7 +129,7 @@ class Case:
         put(self, risk=appetite(checks, "risk", self.risk))
         put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
         if self.label_noise is not None:
-            put(self, label_noise=by_slice(checks, "label_noise", self.label_noise, share=True))
+            put(self, label_noise=by_slice(checks, names.LABEL_NOISE, self.label_noise, share=True))
         put(self, interventions=interventions_of(checks, "interventions", self.interventions))
         for key in ("currency", "learner", "suite", "name"):
             checks.text(key, getattr(self, key))
@@ -289,7 +289,7 @@ def _by_slice(case: Case) -> dict[str, Any]:
         "value.per_error_point": 0.0 if case.value.per_error_point is None else case.value.per_error_point,
         "value.drift": case.value.drift,
         "label_errors": case.label_errors,
-        "label_noise": 0.0 if case.label_noise is None else case.label_noise,
+        names.LABEL_NOISE: 0.0 if case.label_noise is None else case.label_noise,
     }
 
 

@@ -31,7 +31,7 @@ TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAW
 
 
 def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False) -> pd.DataFrame:
-    """Perturb data and priors, and see whether another plan would be best.
+    """Perturb data and priors, and see whether another plan would be best; doing nothing where the plan is worth less.
 
     Left out are each slice's runs, each replicate's and each batch's; priors are raised to the powers 0.5 and 2; noise
     is doubled. The draws are re-weighted by what was left out, each cell by its density given the others, and Pareto k
@@ -79,7 +79,8 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
     """
     plans = alternatives(case, plan)
     net = plan_outcomes(fit, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
-    kept = names.RECOMMENDED if names.RECOMMENDED in plans else names.NOTHING
+    bought = names.RECOMMENDED in plans and float(plan.advantage().mean()) > 0
+    kept = names.RECOMMENDED if bought else names.NOTHING
     rows = []
     for change, what, ratios, left in _perturbations(fit):
         log_weights = importance_weights(ratios)
