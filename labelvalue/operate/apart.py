@@ -220,10 +220,9 @@ def main(folder: Path) -> int:
         _own_caches()
         from labelvalue.operate.refit import fit_spec
 
-        _limit(asked["memory_gb"])
-
         runs = read_stored(folder / RUNS, asked["metric"])
         runs.attrs[names.SOURCE] = asked["source"]
+        _limit(asked["memory_gb"])
         fit_spec(runs, asked["spec"], progress=asked["progress"]).save(folder / MADE)
     except (Exception, MemoryError) as error:
         kind = "ValueError" if isinstance(error, ValueError) else type(error).__name__
