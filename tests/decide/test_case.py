@@ -183,8 +183,20 @@ def test_shipped_example_reads_writes_and_reads_again(tmp_path):
     path.write_text(case.to_toml())
     assert read_case(path) == case
     # Every table of a case file is shown, so that the example can serve as its reference.
+    shown = example_case().replace("\n# ", "\n")  # or stands there as a comment
     left_out = {f.name for f in dataclasses.fields(lv.Case)} - {"learner", "suite", "label_errors"}
-    assert {key for key in left_out if f"\n{key} =" not in example_case() and f"[{key}]" not in example_case()} == set()
+    assert {key for key in left_out if f"\n{key} =" not in shown and f"[{key}]" not in shown} == set()
+
+
+def test_what_the_example_keeps_in_a_comment_is_a_case_too():
+    text = example_case()
+    head, tail = text.split("# What could be bought instead")
+    noise, tables = tail.split("#\n# [[interventions]]")
+    noise = next(line.removeprefix("# ") for line in noise.splitlines() if "label_noise" in line)
+    tables = ("[[interventions]]" + tables).replace("\n# ", "\n")
+    case = parse_case(noise + "\n" + head + tables)
+    assert [one.name for one in case.interventions] == ["relabel"]
+    assert case.label_noise is not None
 
 
 def test_shipped_example_belongs_to_the_shipped_runs():

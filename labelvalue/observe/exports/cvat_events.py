@@ -51,7 +51,14 @@ def read_events(path: Path, into: Collector) -> None:
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    csv.field_size_limit(LARGEST_CELL)
+    before = csv.field_size_limit(LARGEST_CELL)
+    try:
+        _read(path, into)
+    finally:
+        csv.field_size_limit(before)  # the limit is the whole process's
+
+
+def _read(path: Path, into: Collector) -> None:
     with path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream)
         header = list(reader.fieldnames or [])
