@@ -100,6 +100,7 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
     Examples
     --------
     >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.model.priors import Prior
     >>> from labelvalue.testing import fake_runs
     >>> seen = observe(fake_runs(seed=1))
     >>> priors = Priors({"a_mean": Prior("normal", 0.0, 1.0), "a_spread": Prior("lognormal", -1.0, 0.5)})
@@ -230,6 +231,7 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> tuple[Any, floa
     Examples
     --------
     >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.model.priors import Prior
     >>> from labelvalue.testing import fake_runs
     >>> seen = observe(fake_runs(seed=1))
     >>> p = {"error_mean": Prior("normal", -1.5, 1.0), "error_spread": Prior("lognormal", -0.7, 0.5)}
