@@ -208,12 +208,6 @@ def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
     return one.fillna(float(one.mean()) if bool(np.isfinite(one).any()) else 0.01)
 
 
-def _shares_sets(observations: xr.Dataset) -> xr.DataArray:
-    """1 where all runs of a curve share evaluation sets, 0 where each size or run has its own."""
-    weight = observations["set_weight"].where(observations["used"] > 0)
-    return 1.0 - weight.min(("knot", "slot")).fillna(1.0).clip(max=1.0)
-
-
 def assemble(
     runs: xr.Dataset,
     observations: xr.Dataset,
