@@ -63,7 +63,7 @@ def backtest(
     priors: Mapping[str, Prior] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int = 600,
     chains: int = 4,
     progress: bool = True,
 ) -> xr.Dataset:

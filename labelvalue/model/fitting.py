@@ -39,7 +39,7 @@ def fit(
     evaluation_noise: float | Prior | Mapping[str, float | Prior] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int = 600,
     chains: int = 4,
     progress: bool = True,
 ) -> Fit:

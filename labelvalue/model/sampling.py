@@ -21,6 +21,9 @@ LOW_RANK, DIAGONAL = "low_rank", "diag"
 """Mass matrices: diagonal, or plus the few directions in which elasticity, floor and their group means trade off."""
 MANY_PARAMETERS = 200
 """Parameters above which a low-rank mass matrix costs more than it saves: at 50 slices three times as much."""
+TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.9}
+"""Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, at .95 many slices bring fewer effective
+draws for more steps (measured: benchmarks/README.md)."""
 
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
@@ -39,8 +42,8 @@ class SamplerSettings:
         Draws a chain spends on adaptation first.
     chains : int
         Chains; at least two are needed for a verdict.
-    target_accept : float
-        Acceptance that step-size adaptation aims at, in (0, 1).
+    target_accept : float, optional
+        Acceptance that step-size adaptation aims at, in (0, 1); ``None``: by the mass matrix.
     random_seed : int
         Seed; the same seed gives the same draws on the same machine class and versions.
     adaptation : {"", "low_rank", "diag"}
@@ -53,11 +56,33 @@ class SamplerSettings:
     """
 
     draws: int = 1000
-    tune: int = 1000
+    tune: int = 600
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float | None = None
     random_seed: int = 0
     adaptation: str = ""
+
+    def resolve(self, parameters: int) -> SamplerSettings:
+        """Fill in what depends on the model.
+
+        Parameters
+        ----------
+        parameters : int
+            Number of unconstrained parameters that are sampled.
+
+        Returns
+        -------
+        SamplerSettings
+            With a mass matrix and an acceptance.
+
+        Examples
+        --------
+        >>> SamplerSettings().resolve(60).target_accept, SamplerSettings().resolve(300).target_accept
+        (0.95, 0.9)
+        """
+        adaptation = self.adaptation or (DIAGONAL if parameters > MANY_PARAMETERS else LOW_RANK)
+        target_accept = TARGET_ACCEPT[adaptation] if self.target_accept is None else self.target_accept
+        return dataclasses.replace(self, adaptation=adaptation, target_accept=target_accept)
 
 
 def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
@@ -115,6 +140,7 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
     """
     import nutpie
 
+    settings = settings.resolve(compiled.n_dim)
     try:
         return nutpie.sample(
             compiled,
@@ -123,7 +149,7 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
             chains=settings.chains,
             seed=settings.random_seed,
             target_accept=settings.target_accept,
-            adaptation=settings.adaptation or (DIAGONAL if compiled.n_dim > MANY_PARAMETERS else LOW_RANK),
+            adaptation=settings.adaptation,
             progress_bar=progress,
             save_warmup=False,
         )
@@ -241,6 +267,7 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
     >>> sample(model, SamplerSettings())  # doctest: +SKIP
     """
     compiled = compile_model(model, freeze=True)
+    settings = settings.resolve(compiled.n_dim)
     attempts: list[dict[str, Any]] = []
     tried: frozenset[str] = frozenset()
     remedy = "first attempt"

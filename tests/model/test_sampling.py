@@ -63,7 +63,9 @@ def attempts(monkeypatch):
 
     def prepare(*kinds):
         made, asked = [], []
-        compiled = SimpleNamespace(shapes={"a": (), "b": (3,), "b_log__": (3,)}, dims={"b": ("curve",)}, variables=())
+        compiled = SimpleNamespace(
+            n_dim=4, shapes={"a": (), "b": (3,), "b_log__": (3,)}, dims={"b": ("curve",)}, variables=()
+        )
 
         def once(given, settings, *, progress=False):
             assert given is compiled
@@ -107,6 +109,22 @@ def test_attempts_are_recorded_and_the_last_is_kept(kinds, remedies, verdicts, a
     assert list(diagnostics.reasons) == diagnostics.attempts[-1]["reasons"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "given", "adaptation", "target_accept"),
+    [(200, {}, "low_rank", 0.95), (201, {}, "diag", 0.9), (900, {"target_accept": 0.8}, "diag", 0.8)],
+)
+def test_attempts_say_which_mass_matrix_and_acceptance_were_used(
+    parameters, given, adaptation, target_accept, attempts
+):
+    _, asked = attempts("fine")
+    compiled = sampling.compile_model(None)
+    compiled.n_dim = parameters
+    _, diagnostics = sample(None, SamplerSettings(**given))
+    used = diagnostics.attempts[0]
+    assert (used["adaptation"], used["target_accept"]) == (adaptation, target_accept)
+    assert asked == [SamplerSettings(adaptation=adaptation, target_accept=target_accept)]
+
+
 def test_the_seed_is_the_same_in_every_attempt(attempts):
     _, asked = attempts("both", "both", "both")
     sample(None, SamplerSettings(random_seed=11))
@@ -140,7 +158,7 @@ def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit
 
     def compiled(model, *, freeze=False):
         shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
-        return SimpleNamespace(shapes=shapes, dims=model.named_vars_to_dims, variables=())
+        return SimpleNamespace(n_dim=4, shapes=shapes, dims=model.named_vars_to_dims, variables=())
 
     def stops(*_, **__):
         raise RuntimeError("All initialization points failed")

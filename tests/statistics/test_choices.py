@@ -92,7 +92,7 @@ def test_it_does_not_pull_the_others_down(rising):
     table = lv.summarise(lv.predict_gain(rising, [4000])).set_index("slice")
     for name, error, slope in (("falls", 0.2, -0.25), ("falls too", 0.3, -0.3)):
         truth = error * (1 - 2.0**slope)
-        assert table.loc[name, "p_positive"] > 0.99
+        assert table.loc[name, "p_positive"] > 0.97
         assert table.loc[name, "lower"] < truth < table.loc[name, "upper"]
         assert rising.diagnostics.flags[name] == ()
 
