@@ -1,11 +1,13 @@
 """Simulated worlds with known truth: how far a plan falls short of the oracle's, and whether promises come true.
 
 Worlds are drawn by the independent simulator of ``tests/statistics``; beyond the data each curve strays from its family
-by a path of its own, on which plans are then judged.
+by a path of its own, on which plans are then judged. Each world is decided twice: where all labels that there is money
+for are worth buying, and where an error point is worth so little that the question is how many.
 """
 
 from __future__ import annotations
 
+import copy
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -14,19 +16,25 @@ from functools import cache
 import numpy as np
 
 import labelvalue as lv
+from labelvalue.decide.population import in_population
 from tests.statistics import world as simulator
 
 MAX_LABELS = 24_000
 VALUE = 400.0
 """Money of an error point."""
+THRIFTY = (25.0, 110.0)
+"""The same where the question is how many: drawn log-uniformly, so that the best plan is mostly inside the limits."""
 LITTLE = 20.0
 """Money of an error point where a guardrail is put to the test: so little that the guardrail must move the plan."""
+RULED = 8_000
+"""Labels, split equally, of which the rule of a minimum gain is asked."""
+GAINS = (0.0005, 0.001, 0.0015, 0.002, 0.003)
+"""Minimum gains for each 1,000 labels that are tried."""
 STEPS = (4_000, 1_000, 250, 50)
 PROMISED = 0.9
 BETTER = 0.94
 """The error that a slice shall have with that probability, over what it has today by the mean of its draws."""
 DOUBLINGS = np.arange(0.0, 8.01, 0.25)
-BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 @cache
@@ -45,12 +53,22 @@ class Truth:
         self.own = np.full(count, float(simulator.SIZES[-1]))
         self.beside = self.own * np.mean(simulator.OTHER)
         self.paths = np.stack([d * simulator.astray(DOUBLINGS, rng) for d in world.curves["discrepancy"]])
+        self.value = VALUE
+        self.harder = world.on_set / world.start
+        """Error on the items that a slice's runs share over that in the population; 1 where they share none."""
         self.price = np.round(0.02 * np.exp(rng.normal(0.0, 0.6, count)), 4)
         self.stakes = np.round(np.exp(rng.normal(0.0, 0.5, count)), 2)
         self.case = {
             "costs": {"price_per_label": dict(zip(self.slices, self.price.tolist(), strict=True)), "retraining": 50},
             "value": {"per_error_point": VALUE, "stakes": dict(zip(self.slices, self.stakes.tolist(), strict=True))},
         }
+
+    def worth(self, value: float) -> Truth:
+        """The same world where an error point has another worth."""
+        other = copy.copy(self)
+        other.value = value
+        other.case = self.case | {"value": self.case["value"] | {"per_error_point": value}}
+        return other
 
     def errors(self, bought: np.ndarray) -> np.ndarray:
         """True expected error of each slice."""
@@ -69,7 +87,7 @@ class Truth:
         if bought.sum() == 0:
             return 0.0
         gain = self.errors(np.zeros_like(bought)) - self.errors(bought)
-        return float((gain * self.stakes).sum() * 100 * VALUE - (bought * self.price).sum() - 50)
+        return float((gain * self.stakes).sum() * 100 * self.value - (bought * self.price).sum() - 50)
 
     def oracle(self, *starts: np.ndarray) -> np.ndarray:
         """The best plan that steps and swaps of falling size find from several starts."""
@@ -99,6 +117,19 @@ def judge(seed: int) -> dict:
     world = bench().simulate(seed)
     truth = Truth(world, seed)
     fit = bench().fit(world.runs, seed)
+    low, high = np.log(THRIFTY)
+    little = float(np.exp(np.random.default_rng([seed, 78]).uniform(low, high)))
+    row = {
+        "plenty": decided(fit, world, truth),
+        "thrifty": decided(fit, world, truth.worth(little)),
+        "guardrail": guardrail(fit, truth),
+        "minimum gain": minimum_gain(fit, truth),
+    }
+    return row | {"seconds": time.perf_counter() - started}
+
+
+def decided(fit: lv.Fit, world: simulator.World, truth: Truth) -> dict:
+    """What our plan and others bring in a world, against the oracle's."""
     plan = lv.allocate(fit, lv.Case(**truth.case), max_labels=MAX_LABELS)
     count = len(truth.slices)
     ours = np.array([plan.labels[name] for name in truth.slices], dtype=float)
@@ -109,32 +140,60 @@ def judge(seed: int) -> dict:
         "Slice-Tuner-like": least_squares_plan(world, truth),
         "do nothing": np.zeros(count),
     }
-    best = truth.oracle(ours, plans["Slice-Tuner-like"])
+    best = truth.oracle(*plans.values())
     net = {name: truth.benefit(bought) for name, bought in plans.items()}
     promised = float((plan.advantage() > 0).mean())
     row = {"oracle": truth.benefit(best), "net": net, "expected": float(plan.advantage().mean())}
+    row["labels"] = {"labelvalue": int(ours.sum()), "oracle": int(best.sum())}
     row["chances"] = [[promised, net["labelvalue"] > 0]] if ours.sum() else []
-    row["guardrail"] = guardrail(fit, truth)
-    return row | {"seconds": time.perf_counter() - started}
+    return row
 
 
 def guardrail(fit: lv.Fit, truth: Truth) -> dict:
-    """A floor on the slice with the highest stakes: the probability that the plan reaches it, and whether it did."""
+    """A floor on the slice with the highest stakes: the probability that the plan reaches it, and whether it did.
+
+    Beside the promise, which is about the population, what the same draws say of the evaluation items at hand; and
+    where among the draws the truth of each slice lies.
+    """
     place = int(truth.stakes.argmax())
     name = truth.slices[place]
     limit = BETTER * float(fit.posterior["error_now"].sel(slice=name).mean())
     floors = [{"slice": name, "error": limit, "probability": PROMISED}]
-    cheap = truth.case | {"value": truth.case["value"] | {"per_error_point": LITTLE}}
+    cheap = truth.worth(LITTLE).case
     case = lv.Case(**cheap, guardrails={"floors": floors})
     try:
         plan = lv.allocate(fit, case, max_labels=MAX_LABELS)
     except lv.InputError:
         return {"feasible": False}
     bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
-    reached = float(plan.promises["reached"].iloc[0])
     free = lv.allocate(fit, lv.Case(**cheap), max_labels=MAX_LABELS).labels[name]
-    held = bool(truth.errors(bought)[place] <= limit)
-    return {"feasible": True, "promised": reached, "held": held, "binding": plan.labels[name] > free}
+    drawn = plan.outcomes["error"].sel(plan="recommended")
+    true = truth.errors(bought)
+    wide = in_population(fit, case, drawn)
+    return {
+        "feasible": True,
+        "promised": float(plan.promises["reached"].iloc[0]),
+        "held": bool(true[place] <= limit),
+        "promised on the items": float((drawn.sel(slice=name) <= limit).mean()),
+        "held on the items": bool(true[place] * truth.harder[place] <= limit),
+        "shared": bool(simulator.SHARING[place]),
+        "binding": plan.labels[name] > free,
+        "ranks": [float((wide.sel(slice=s) < e).mean()) for s, e in zip(truth.slices, true, strict=True)],
+        "ranks on the items": [
+            float((drawn.sel(slice=s) < e).mean()) for s, e in zip(truth.slices, true * truth.harder, strict=True)
+        ],
+    }
+
+
+def minimum_gain(fit: lv.Fit, truth: Truth) -> dict:
+    """Probabilities that labels bring at least so much, and what they bring."""
+    count = len(truth.slices)
+    bought = dict.fromkeys(truth.slices, RULED // count)
+    drawn = lv.plan_outcomes(fit, lv.Case(**truth.case), {"all": bought})["gain"].sel(plan="all").mean("slice")
+    per_thousand = drawn / RULED * 1000
+    true = truth.errors(np.zeros(count)) - truth.errors(np.full(count, RULED / count))
+    chance = [float((per_thousand >= limit).mean()) for limit in GAINS]
+    return {"chance": chance, "true": float(true.mean() / RULED * 1000)}
 
 
 def least_squares_plan(world: simulator.World, truth: Truth) -> np.ndarray:
@@ -148,7 +207,7 @@ def least_squares_plan(world: simulator.World, truth: Truth) -> np.ndarray:
 
     def worth(bought: np.ndarray) -> float:
         gain = np.exp(level) * (truth.own**-steepness - (truth.own + bought) ** -steepness)
-        return float((gain * truth.stakes).sum() * 100 * VALUE - (bought * truth.price).sum())
+        return float((gain * truth.stakes).sum() * 100 * truth.value - (bought * truth.price).sum())
 
     best = truth._climbed(np.zeros(len(truth.slices)), worth)
     return best if worth(best) > 50 else np.zeros(len(truth.slices))
@@ -160,50 +219,75 @@ def run(seeds: Iterable[int], keep: Callable[[int, Callable[[], dict]], dict]) -
     for seed in seeds:
         rows.append(keep(seed, lambda s=seed: judge(s)))
         print(f"world {seed}: {rows[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
+    rails = [row["guardrail"] for row in rows if row["guardrail"]["feasible"]]
+    found = {"worlds": len(rows)}
+    found |= {kind: _regret([row[kind] for row in rows]) for kind in ("plenty", "thrifty")}
+    parts = {
+        "all": rails,
+        "binding": [one for one in rails if one["binding"]],
+        "one shared evaluation set": [one for one in rails if one["shared"]],
+        "a set for each run": [one for one in rails if not one["shared"]],
+    }
+    found["guardrails"] = {name: _held(part) for name, part in parts.items() if part}
+    for kind in ("ranks", "ranks on the items"):
+        below = np.array([one[kind] for one in rails])
+        found["guardrails"][f"{kind}: below .1, .5, .9"] = [float((below <= q).mean()) for q in (0.1, 0.5, 0.9)]
+    chance = np.array([row["minimum gain"]["chance"] for row in rows])
+    true = np.array([row["minimum gain"]["true"] for row in rows])
+    found["minimum gain"] = {
+        str(limit): {str(q): lv.rule_errors(chance[:, at], true >= limit, q) for q in (0.5, 0.8, 0.9)}
+        for at, limit in enumerate(GAINS)
+    }
+    return found
+
+
+def _regret(rows: list[dict]) -> dict:
+    """Regret of every plan as a share of the oracle's net benefit, and money."""
     worth = [row for row in rows if row["oracle"] > 0]
     regret = {name: [(r["oracle"] - r["net"][name]) / r["oracle"] for r in worth] for name in rows[0]["net"]}
-    rails = [row["guardrail"] for row in rows if row["guardrail"]["feasible"]]
-    binding = [one for one in rails if one["binding"]]
     chances = np.array([pair for row in rows for pair in row["chances"]], dtype=float).reshape(-1, 2)
     return {
         "worlds": len(rows),
         "with something to gain": len(worth),
+        "inside the limits": sum(0 < r["labels"]["oracle"] < MAX_LABELS for r in rows),
         "regret": {n: [float(x) for x in np.quantile(r, [0.5, 0.25, 0.75, 0.9])] for n, r in regret.items()},
         "money": {n: float(np.mean([r["net"][n] for r in rows])) for n in rows[0]["net"]},
         "oracle": float(np.mean([r["oracle"] for r in rows])),
         "expected": float(np.mean([r["expected"] for r in rows])),
-        "guardrails": {
-            "feasible": len(rails),
-            "binding": len(binding),
-            **_held("all", rails),
-            **_held("binding", binding),
-        },
         "positive": {"promised": float(chances[:, 0].mean()), "came": float(chances[:, 1].mean()), "of": len(chances)},
     }
 
 
-def _held(which: str, rails: list[dict]) -> dict[str, list[float]]:
-    """Mean of what was promised, share that held, and the standard error of that share."""
-    if not rails:
-        return {}
-    held = np.array([one["held"] for one in rails], dtype=float)
-    share = float(held.mean())
-    promised = float(np.mean([one["promised"] for one in rails]))
-    return {f"{which}: promised, held, error": [promised, share, float(np.sqrt(share * (1 - share) / held.size))]}
+def _held(rails: list[dict]) -> dict:
+    """Means of what was promised, shares that held, and the standard errors of those shares."""
+    made: dict = {"of": len(rails)}
+    for kind in ("", " on the items"):
+        held = np.array([one[f"held{kind}"] for one in rails], dtype=float)
+        share, promised = float(held.mean()), float(np.mean([one[f"promised{kind}"] for one in rails]))
+        made[f"promised, held, error{kind}"] = [promised, share, float(np.sqrt(share * (1 - share) / held.size))]
+    return made
 
 
 def table(found: dict) -> str:
     """Markdown of all worlds."""
-    head = "| plan | regret: median | quarter | three quarters | nine tenths | mean net benefit |\n" + 6 * "|---" + "|"
-    lines = [f"**{found['worlds']} worlds**, {found['with something to gain']} with something to gain\n", head]
-    for name, (middle, low, high, far) in found["regret"].items():
-        shares = " | ".join(f"{100 * x:.1f} %" for x in (middle, low, high, far))
-        lines.append(f"| {name} | {shares} | {found['money'][name]:,.0f} |")
-    lines.append(f"| oracle | | | | | {found['oracle']:,.0f} |")
-    positive = found["positive"]
-    lines += [
-        f"\nExpected net benefit of our plans {found['expected']:,.0f}. "
-        f"P(net benefit > 0): promised {positive['promised']:.3f}, came {positive['came']:.3f} of {positive['of']}.",
-        f"Guardrails: {found['guardrails']}",
-    ]
+    lines = []
+    for kind in ("plenty", "thrifty"):
+        part = found[kind]
+        lines.append(
+            f"**{kind}**: {part['worlds']} worlds, {part['with something to gain']} with something to gain, the best plan "
+            f"inside the limits in {part['inside the limits']}\n"
+        )
+        lines.append("| plan | regret: median | quarter | three quarters | nine tenths | mean net benefit |")
+        lines.append(6 * "|---" + "|")
+        for name, (middle, low, high, far) in part["regret"].items():
+            shares = " | ".join(f"{100 * x:.1f} %" for x in (middle, low, high, far))
+            lines.append(f"| {name} | {shares} | {part['money'][name]:,.0f} |")
+        positive = part["positive"]
+        lines += [
+            f"| oracle | | | | | {part['oracle']:,.0f} |",
+            f"\nExpected net benefit of our plans {part['expected']:,.0f}. P(net benefit > 0): promised "
+            f"{positive['promised']:.3f}, came {positive['came']:.3f} of {positive['of']}.\n",
+        ]
+    lines += [f"- {name}: {values}" for name, values in found["guardrails"].items()]
+    lines += [f"- minimum gain {limit}: {values}" for limit, values in found["minimum gain"].items()]
     return "\n".join(lines)

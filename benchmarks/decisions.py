@@ -31,6 +31,8 @@ from benchmarks.loop_data import LOOPS, LoopData
 from benchmarks.loop_rules import Ours, State, proportional, slice_tuner_like, uniform, water_filling
 
 VERSION = 1
+WORLDS = 2
+"""Version of what is kept of a world."""
 ROUNDS = 5
 SEED = 20261124
 FRACTIONS = (1.0, 0.5, 0.25, 0.125)
@@ -250,7 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(loop_table(name, found["loops"][name], repetitions) + "\n")
     if worlds:
         folder = cache_folder() / f"decisions-v{VERSION}"
-        found["worlds"] = decision_worlds.run(range(worlds), lambda s, make: kept(folder / f"world-{s}.json", make))
+        found["worlds"] = decision_worlds.run(
+            range(worlds), lambda s, make: kept(folder / f"world-v{WORLDS}-{s}.json", make)
+        )
         print(decision_worlds.table(found["worlds"]))
     out = options.out or cache_folder() / f"decisions{'_quick' if options.quick else ''}.json"
     out.parent.mkdir(parents=True, exist_ok=True)

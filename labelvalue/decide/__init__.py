@@ -19,6 +19,7 @@ from labelvalue.decide.plan import Plan, Verdict
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing, value_at_risk
 from labelvalue.decide.scenarios import scenario_sets
 from labelvalue.decide.stability import decision_stability
+from labelvalue.decide.stopping import guardrail_errors, rule_errors
 from labelvalue.decide.stress import stress_label_errors
 from labelvalue.decide.targeting import target_slices
 from labelvalue.decide.tornado import plan_sensitivity
@@ -64,6 +65,7 @@ __all__ = [
     "example_case",
     "fairness",
     "gain_under_mix",
+    "guardrail_errors",
     "loss_against_nothing",
     "marginal_benefit",
     "plan_milestones",
@@ -71,6 +73,7 @@ __all__ = [
     "price_measurements",
     "rank_stability",
     "read_case",
+    "rule_errors",
     "scenario_sets",
     "score_plans",
     "size_reserve",

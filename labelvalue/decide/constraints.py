@@ -16,6 +16,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
 from labelvalue.decide.guardrails import SliceLimit
+from labelvalue.decide.population import in_population
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 
@@ -41,7 +42,7 @@ class _Rule:
 
 
 def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
-    """Hold plans against every rule of the case.
+    """Hold plans against every rule of the case; floors and gaps by errors in the population.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
 
 
 def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
-    rails, error = case.guardrails, outcomes[names.ERROR]
+    rails, error = case.guardrails, in_population(fit, case, outcomes[names.ERROR])
     for floor in rails.floors:
         own = error.sel({names.SLICE: floor.slice}, drop=True)
         yield _Rule(FLOOR, own, floor.error, floor.probability, floor.reason, floor.slice)

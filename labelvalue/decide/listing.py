@@ -14,6 +14,7 @@ from labelvalue.decide.case import Case
 from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.feasible import least_labels, unreachable
 from labelvalue.decide.menu import Menu
+from labelvalue.decide.population import in_population
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
@@ -34,7 +35,7 @@ class Listing:
     batch : array of float, shape (sample,)
         Draws of what every further batch costs.
     errors : array of float, shape (slice, step, sample)
-        Draws of each slice's error.
+        Draws of each slice's error in the population.
 
     Examples
     --------
@@ -144,7 +145,7 @@ def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.
     spend = found[names.COST].mean(SAMPLE).values
     now = chosen_curves(fit, case)[0][names.ERROR_NOW]
     now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*SAMPLE, names.SLICE)], 0), drop=True)
-    errors = _flat(now - found[names.GAIN])
+    errors = _flat(in_population(fit, case, now - found[names.GAIN]))
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)

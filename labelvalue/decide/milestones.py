@@ -75,7 +75,7 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
     if plan.total < steps:
         checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "milestones are for plans that buy")
     checks.finish()
-    every = {str(step): _part(plan, step / steps) for step in range(1, steps + 1)}
+    every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     share = volumes(fit, case.value)
     now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
@@ -83,7 +83,7 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
     rows = []
     for step in range(1, steps + 1):
         at = outcomes.sel({names.PLAN: str(step)})
-        seen = _observed(fit, case, at[names.ERROR], share, step)
+        seen = observed_error(fit, case, at[names.ERROR], share, step)
         low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
         shown = (step, int(at[names.LABELS].sum()), float(at[names.COST].mean()), float(seen.mean()), low, high)
         rule = (np.nan,) * 5
@@ -97,8 +97,25 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
     return table
 
 
-def _part(plan: Plan, share: float) -> dict[str, int]:
-    """Whole labels of a share of a plan, summing to that share of its total."""
+def part_of(plan: Plan, share: float) -> dict[str, int]:
+    """Cut whole labels of a share of a plan, summing to that share of its total.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    share : float
+        Share, 0 to 1.
+
+    Returns
+    -------
+    dict of str to int
+        Labels by slice.
+
+    Examples
+    --------
+    See :func:`plan_milestones`.
+    """
     wanted = {name: n * share for name, n in plan.labels.items()}
     made = {name: int(x + 1e-9) for name, x in wanted.items()}
     short = round(plan.total * share) - sum(made.values())
@@ -125,8 +142,31 @@ def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
     return variance.isel({d: 0 for d in variance.dims if d not in (*SAMPLE, names.SLICE)}, drop=True)
 
 
-def _observed(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
-    """Mean error over slices that one training and evaluation would show."""
+def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
+    """Draw the mean error over slices that one training and evaluation would show.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Names learner and suite.
+    error : xarray.DataArray
+        Expected errors; dims chain, draw, slice.
+    share : xarray.DataArray
+        Weights of the slices.
+    step : int
+        Which measurement: each has noise of its own.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw.
+
+    Examples
+    --------
+    See :func:`plan_milestones`.
+    """
     variance = _noise_variance(fit, case).transpose(*SAMPLE, names.SLICE)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])
     scatter = np.exp(np.sqrt(variance.values) * rng.standard_normal(variance.shape) - 0.5 * variance.values)
