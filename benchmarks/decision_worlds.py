@@ -274,8 +274,8 @@ def table(found: dict) -> str:
     for kind in ("plenty", "thrifty"):
         part = found[kind]
         lines.append(
-            f"**{kind}**: {part['worlds']} worlds, {part['with something to gain']} with something to gain, the best plan "
-            f"inside the limits in {part['inside the limits']}\n"
+            f"**{kind}**: {part['worlds']} worlds, {part['with something to gain']} with something to gain, the best "
+            f"plan inside the limits in {part['inside the limits']}\n"
         )
         lines.append("| plan | regret: median | quarter | three quarters | nine tenths | mean net benefit |")
         lines.append(6 * "|---" + "|")

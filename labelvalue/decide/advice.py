@@ -12,7 +12,7 @@ from labelvalue.decide.case import Case
 from labelvalue.decide.pilots import EVALUATION, PILOT, price_measurements
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
 from labelvalue.decide.promises import GAIN
-from labelvalue.decide.targeting import target_slices
+from labelvalue.decide.targeting import beside_plan, target_slices
 from labelvalue.model import Fit
 
 SURE = 2.0
@@ -60,6 +60,7 @@ def advise(fit: Fit, case: Case, plan: Plan) -> Plan:
     labels = max(1, plan.total // max(1, fit.slices.size)) if plan.total else max(1, plan.max_labels // 10)
     target = target_slices(fit, case, labels)
     verdict = _verdict(plan, measurements)
+    target.attrs["sentence"] = beside_plan(target, plan)
     verdict = dataclasses.replace(verdict, reasons=(*verdict.reasons, target.attrs["sentence"]))
     return dataclasses.replace(plan, verdict=verdict, measurements=measurements, target=target)
 

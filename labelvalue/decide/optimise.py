@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from labelvalue.decide.aim import Aim
+from labelvalue.decide.envelope import greedy_on_envelope
 from labelvalue.decide.feasible import check_feasible, refuse_gap
 from labelvalue.decide.greedy import brute_force, combinations, greedy, is_concave, slopes, split
 from labelvalue.decide.menu import Menu
@@ -35,7 +36,8 @@ class Certificate:
     Parameters
     ----------
     method : str
-        ``greedy``, ``linear programme``, ``mixed-integer programme``, or ``best of several`` for aims without a bound.
+        ``greedy``, ``envelope``, ``linear programme``, ``mixed-integer programme``, or ``best of several`` for aims
+        without a bound.
     status : str
         The solver's words.
     objective : float
@@ -75,9 +77,10 @@ class Certificate:
 def best_purchase(menu: Menu, aim: Aim, shares: np.ndarray | None = None) -> tuple[np.ndarray, Certificate]:
     """Find the best whole-label purchase that keeps every limit.
 
-    Marginal greedy where net benefit is concave in labels and labels are the only limit; otherwise linear programming
-    with cuts, with binary variables where segments would be filled out of order; and branching over whole labels where
-    rounding costs more than a trifle and the problem is small.
+    Marginal greedy where net benefit is concave in labels and labels are the only limit, on concave envelopes where
+    slices are many and it nearly is; otherwise linear programming with cuts, with binary variables where segments would
+    be filled out of order; and branching over whole labels where rounding costs more than a trifle and the problem is
+    small.
 
     Parameters
     ----------
@@ -141,6 +144,10 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
     if simple and is_concave(menu, even):
         bought = greedy(menu, even)
         return bought, "greedy", "exact: concave and separable", menu.objective(bought, aim)
+    if simple and menu.labels.size * len(menu.slices) > WHOLE_VARIABLES:
+        bought, bound = greedy_on_envelope(menu, even)
+        lost = max(bound - menu.objective(bought, aim), 0.0)
+        return bought, "envelope", f"within {lost:.3g} of the sum of concave envelopes", bound
     try:
         relaxed = programme(menu, aim, whole=False)
     except SolverError as error:

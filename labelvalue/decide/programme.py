@@ -22,6 +22,11 @@ from labelvalue.decide.menu import Menu
 TOLERANCE = 1e-6
 """Distance from the bound, relative to the scale of the objective, at which the search ends."""
 ROUNDS = 400
+MOST_ORDERED = 6_000
+"""Segments up to which their order is demanded where the solver would not keep it; of more, a purchase is what the
+segments of a slice hold together, valued as it is, and the bound that of segments in any order."""
+STALLED = 5
+"""Rounds without progress after which a search without order ends."""
 WHOLE_VARIABLES = 400
 """Segments up to which whole labels are found by branching; beyond it, by rounding with the distance reported."""
 
@@ -110,22 +115,24 @@ def programme(menu: Menu, aim: Aim, *, whole: bool, seconds: float = 120.0) -> S
     """
     started = time.monotonic()
     master = _Master(menu, aim, whole)
-    best, reached, bound, message = None, -np.inf, np.inf, ""
+    best, reached, bound, message, idle = None, -np.inf, np.inf, "", 0
     for _ in range(ROUNDS):
         left = seconds - (time.monotonic() - started)
         if left <= 0 and best is not None:
             break
         fill, at_most, message = master.solve(max(left, 1.0))
-        if master.demand_order(fill):
+        if master.segments <= MOST_ORDERED and master.demand_order(fill):
             continue
         found = fill.sum(axis=1)
+        closer = at_most < bound - TOLERANCE * master.scale
         bound = min(bound, at_most)
         value = aim.value(menu.total(menu.net, found) - menu.fixed) - menu.worst_weight * float(
             menu.errors(found).max()
         )
+        idle = 0 if closer or value > reached else idle + 1
         if value > reached:
             best, reached = found, value
-        if bound - reached <= TOLERANCE * master.scale:
+        if bound - reached <= TOLERANCE * master.scale or (master.segments > MOST_ORDERED and idle >= STALLED):
             break
         master.cut(found)
         if not whole and found is not best:

@@ -15,6 +15,7 @@ from labelvalue.decide.plan import Plan
 from labelvalue.decide.value import volumes
 from labelvalue.decide.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
+from labelvalue.problems import InputError
 
 THOUSAND = 1000
 
@@ -104,15 +105,15 @@ def guardrail_errors(fit: Fit, case: Case, plan: Plan, *, steps: int = 4) -> pd.
     >>> guardrail_errors(fit, case, allocate(fit, case, max_labels=2000), steps=2)["labels"].tolist()
     [0, 1000]
     """
-    rule = case.guardrails.minimum_gain
     checks = Checks()
     checks.whole("steps", steps, least=2)
-    if rule is None:
-        checks.wrong("guardrails.minimum_gain", "the case has no such rule", "state limit and probability")
     if plan.total < steps:
         checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "the rule is for plans that buy")
+    rule = case.guardrails.minimum_gain
+    if rule is None:
+        checks.wrong("guardrails.minimum_gain", "the case has no such rule", "state limit and probability")
+        raise InputError(checks.problems)
     checks.finish()
-    assert rule is not None  # for the type checker: said above
     every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     shares = volumes(fit, case.value)

@@ -9,12 +9,18 @@ from labelvalue import names
 from labelvalue.decide.benefit import slice_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import SAMPLE
+from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
 
 SURE = 0.7
 """P(best) from which a slice is named; below it, a tie is called a tie."""
+TRIFLE = 0.1
+"""Share of the best slice's expected net benefit by which the last may fall short where it hardly matters."""
+CHEAP = "; buy the cheap ones, "
+MOSTLY = 0.6
+"""Share of a plan's labels in one slice from which a tie needs a reason beside it."""
 
 
 def target_slices(fit: Fit, case: Case, labels: int) -> pd.DataFrame:
@@ -86,9 +92,55 @@ def _sentence(table: pd.DataFrame, tie: bool) -> str:
     if not tie:
         ahead = f"better than {second[names.SLICE]} with probability {second['behind']:.2f}"
         return f"{best[names.SLICE]} is worth most ({chance}; {ahead})."
-    leads = f"A tie: which slice gets them hardly matters ({best[names.SLICE]} leads with {chance}"
+    matters = best["enb"] - table["enb"].iloc[-1] > TRIFLE * abs(best["enb"])
+    what = "is not known" if matters else "hardly matters"
+    leads = f"A tie: which slice gets them {what} ({best[names.SLICE]} leads with {chance}"
     prices = table["price"].to_numpy()
-    if np.ptp(prices) > 0:
-        cheap = table[names.SLICE].iloc[int(np.argmin(prices))]
-        return f"{leads}); buy the cheap ones, {cheap} first."
+    if np.ptp(prices) > 0 and not matters:
+        return f"{leads}){CHEAP}{table[names.SLICE].iloc[int(np.argmin(prices))]} first."
     return f"{leads}, then {second[names.SLICE]})."
+
+
+def beside_plan(table: pd.DataFrame, plan: Plan) -> str:
+    """Return the sentence on the best slice as it stands beside a plan, which it must not contradict.
+
+    Where the best slice is named, or the plan buys nothing, nothing is added. A tie beside a plan that puts most of its
+    labels into one slice needs a reason: the plan is the best in expectation, and by how much.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`target_slices`.
+    plan : Plan
+        The plan.
+
+    Returns
+    -------
+    str
+        One sentence or two.
+
+    Examples
+    --------
+    See :func:`labelvalue.decide.advise`.
+    """
+    said = str(table.attrs["sentence"])
+    if not table.attrs["tie"] or plan.total == 0:
+        return said
+    first = max(plan.labels, key=lambda name: plan.labels[name])
+    share = plan.labels[first] / plan.total
+    if share < MOSTLY:
+        cheap = table[names.SLICE].iloc[int(table["price"].argmin())]
+        if (
+            CHEAP in said and plan.labels[cheap] * len(table) < plan.total
+        ):  # dear ones are worth more beside one another
+            said = said.split(CHEAP)[0] + "."
+        return f"{said} The plan spreads over {sum(n > 0 for n in plan.labels.values())} slices."
+    more = plan.advantage() - plan.advantage(names.EQUAL_SPLIT)
+    unit = table.attrs[names.UNIT]
+    best = table[names.SLICE].iloc[0]
+    chance = f"P(best) {table[names.P_BEST].iloc[0]:.2f}"
+    return (
+        f"Which slice is best is not sure ({best} leads with {chance}). The plan still puts {share:.0%} into {first}: "
+        f"in expectation that is worth {float(more.mean()):,.3g} {unit} more than an equal split, and more in "
+        f"{float((more > 0).mean()):.0%} of draws."
+    )

@@ -22,6 +22,7 @@ from labelvalue.decide import (
     target_slices,
 )
 from labelvalue.forecast import predict_gain
+from labelvalue.model.result import POSITION
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -110,8 +111,9 @@ def test_a_guardrail_on_the_gain_stays_wait(fit):
 # --- which slice ----------------------------------------------------------------------------------
 
 
-def test_ties_are_called_ties_and_the_cheap_ones_bought():
-    """Slices with one and the same curve: which of them gets labels does not matter, so the cheap one comes first."""
+@pytest.fixture(scope="module")
+def alike():
+    """Slices with one and the same curve."""
     fit = fake_fit(seed=4, draws=500)
     tree = fit.tree.copy()
     posterior = tree["posterior"].to_dataset().copy()
@@ -120,16 +122,40 @@ def test_ties_are_called_ties_and_the_cheap_ones_bought():
         posterior[name] = posterior[name].mean() * np.exp(0.2 * xr.DataArray(
             rng.standard_normal(posterior[name].shape), dims=posterior[name].dims))  # fmt: skip
     tree["posterior"] = xr.DataTree(posterior)
-    position = tree["position"].to_dataset().copy() if "position" in tree.children else None
-    alike = dataclasses.replace(fit, tree=tree)
-    if position is not None:
-        for name in ("labels_now", "other_labels_now", "reference_labels", "reference_other_labels"):
-            position[name] = position[name] * 0 + float(position[name].mean())
-        tree["position"] = xr.DataTree(position)
+    position = tree[POSITION].to_dataset().copy()
+    for name in ("labels_now", "other_labels_now", "reference_labels", "reference_other_labels"):
+        position[name] = position[name] * 0 + float(position[name].mean())
+    tree[POSITION] = xr.DataTree(position)
+    return dataclasses.replace(fit, tree=tree)
+
+
+def test_d20_ties_are_called_ties_and_the_cheap_ones_bought(alike):
+    """Slices with one and the same curve: which of them gets labels does not matter, so the cheap one comes first."""
     table = target_slices(alike, case_of({"default": 0.02, "north": 0.019}), 300)
     assert table.attrs["tie"]
     assert "hardly matters" in table.attrs["sentence"]
     assert "buy the cheap ones, north first" in table.attrs["sentence"]
+    dear = target_slices(alike, case_of({"default": 0.02, "north": 0.3}), 300)  # north now brings less for its money
+    assert dear.attrs["tie"]
+    assert "is not known" in dear.attrs["sentence"]
+    assert "cheap" not in dear.attrs["sentence"]
+
+
+def test_d20_a_tie_and_a_plan_for_one_slice_agree_in_words(alike):
+    """Beside a tie, a plan with nearly all in one slice says why, and one that spreads says so."""
+    prices = {"default": 0.02, "north": 0.019}
+    others = {name: {"maximum": 10} for name in ("east", "west", "south")}
+    for limits, words in ((others, "still puts 9"), ({}, "The plan spreads over 4 slices")):
+        case = case_of(prices, slices=limits)
+        plan = advise(alike, case, allocate(alike, case, max_labels=2000))
+        said = plan.target.attrs["sentence"]
+        assert plan.target.attrs["tie"]
+        assert words in said
+        assert plan.verdict.reasons[-1] == said
+        if limits:
+            assert "hardly matters" not in said
+            more = float((plan.advantage() - plan.advantage(names.EQUAL_SPLIT)).mean())
+            assert f"worth {more:,.3g} utility more than an equal split" in said
 
 
 def test_a_clear_winner_is_named(fit):
