@@ -113,10 +113,19 @@ def joint_runs(folder: Path, batches: Sequence[Batch]) -> xr.Dataset:
 
     Raises :class:`InputError` where batches do not go together, :class:`StorageError` where a file was altered.
     """
+    return joined(read_tables(folder, batches), batches)
+
+
+def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pd.DataFrame]:
+    """Read batches, each as a table of its own; raises :class:`StorageError` where a file was altered."""
     check_files(folder, batches)
+    return [_table(folder, batch) for batch in batches]
+
+
+def joined(tables: Sequence[pd.DataFrame], batches: Sequence[Batch]) -> xr.Dataset:
+    """Put the tables of batches together; raises :class:`InputError` where they do not go together."""
     if not batches:
         raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
-    tables = [_table(folder, batch) for batch in batches]
     forms = {"counts" if names.ERRORS in table else "values" for table in tables}
     metrics = {batch.metric[names.METRIC] for batch in batches if not batch.metric[COUNTS]}
     if len(forms) > 1 or len(metrics) > 1:

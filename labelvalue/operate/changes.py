@@ -21,7 +21,8 @@ from labelvalue.forecast.curves import curve_dims
 from labelvalue.model import Fit
 from labelvalue.operate import advice, apart
 from labelvalue.operate import refit as fits
-from labelvalue.operate.batches import Batch, content_digest, joint_runs
+from labelvalue.operate.batches import Batch, content_digest, joined, read_tables
+from labelvalue.operate.drift import Ratios, as_forecast, surprises
 from labelvalue.operate.learners import runs_of
 from labelvalue.operate.places import FITS, RUNS
 from labelvalue.operate.questions import Questions
@@ -30,7 +31,8 @@ from labelvalue.problems import InputError, Problem
 from labelvalue.report.budgets import default_budgets
 
 STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
-CODE, DATA, LEARNER, MODEL, PRIORS, SETTINGS = "code", "data", "learner", "model", "priors", "settings"
+CODE, DATA, DRIFT, LEARNER = "code", "data", "drift", "learner"
+MODEL, PRIORS, SETTINGS = "model", "priors", "settings"
 PRICE, CASE = "price", "case"
 
 Values = dict[tuple[str, str], tuple[float, float]]
@@ -103,9 +105,9 @@ def _steps(
     told, tells = first[1], last[1]
     if CODE not in [step for step, *_ in specs] and told and tells and told.content["code"] != tells.content["code"]:
         yield CODE, here
-    for place, (step, spec, learners) in enumerate(specs):
+    for place, (step, spec, runs) in enumerate(specs):
         ends = place == len(specs) - 1
-        fit = new.fit if ends else _fitted(project, spec, learners, progress)
+        fit = new.fit if ends else _fitted(project, spec, runs, progress)
         here = dataclasses.replace(here, fit=fit)
         yield step, here
     if here.case is None or new.case is None or (here.case, here.settings) == (new.case, new.settings):
@@ -118,33 +120,53 @@ def _steps(
         yield CASE, new
 
 
-def _specs(
-    project: Questions, earlier: Record, later: Record
-) -> Iterator[tuple[str, dict[str, Any], Sequence[str] | None]]:
-    """Each specification on the way, with the learners it is confined to."""
+def _specs(project: Questions, earlier: Record, later: Record) -> Iterator[tuple[str, dict[str, Any], xr.Dataset]]:
+    """Each specification on the way, with its runs."""
     old, new = (_spec(project, record) for record in (earlier, later))
     here = copy.deepcopy(old)
     if old["code"] != new["code"]:
         here["code"] = new["code"]
-        yield CODE, copy.deepcopy(here), None
+        yield CODE, copy.deepcopy(here), _runs(project, old, {})
     if any(old[part] != new[part] for part in ("runs", names.LABELS_NOW)):
         for part in ("runs", "batches", names.LABELS_NOW):
             here[part] = new[part]
-        known, now = list(earlier.content["learners"]), list(later.content["learners"])
-        if set(now) - set(known):
-            rest = runs_of(_runs(project, here), known)
-            if content_digest(rest) != old["runs"] and rest.sizes[names.RUN]:
-                yield DATA, copy.deepcopy(here), known
-            yield LEARNER, copy.deepcopy(here), None
-        else:
-            yield DATA, copy.deepcopy(here), None
+        for step, runs in _arrivals(project, old, new, earlier.content["learners"], later.content["learners"]):
+            yield step, copy.deepcopy(here), runs
     if old["model"] != new["model"]:
         here["model"], here["fit"]["model"] = new["model"], new["fit"]["model"]
         step = PRIORS if old["model"]["name"] == new["model"]["name"] else MODEL
-        yield step, copy.deepcopy(here), None
+        yield step, copy.deepcopy(here), _runs(project, new, {})
     if here["fit"] != new["fit"]:
         here["fit"] = new["fit"]
-        yield SETTINGS, copy.deepcopy(here), None
+        yield SETTINGS, copy.deepcopy(here), _runs(project, new, {})
+
+
+def _arrivals(
+    project: Questions,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    known: Sequence[str],
+    learners: Sequence[str],
+) -> Iterator[tuple[str, xr.Dataset]]:
+    """From the old runs to the new ones.
+
+    What had come as a surprise and no longer stands is first put where it was forecast; then come the new batches, each
+    where it was forecast if it is a surprise; then these as they were measured; then runs of new learners.
+    """
+    strange = surprises(project.ledger.records())
+    there, here = ({batch["content"] for batch in spec["batches"]} for spec in (old, new))
+    gone, came = ({c: r for c, r in strange.items() if c in only} for only in (there - here, here - there))
+    if gone:
+        yield DRIFT, _runs(project, old, gone)
+    added = bool({*learners} - {*known})
+    steps = [(DATA, came), (DRIFT, {})] if came else [(DATA, came)]
+    for step, ratios in steps:
+        runs = _runs(project, new, ratios)
+        runs = runs_of(runs, known) if added else runs
+        if runs.sizes[names.RUN] and (not added or content_digest(runs) != old["runs"]):
+            yield step, runs
+    if added:
+        yield LEARNER, _runs(project, new, {})
 
 
 def _spec(project: Questions, record: Record) -> dict[str, Any]:
@@ -152,13 +174,18 @@ def _spec(project: Questions, record: Record) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _runs(project: Questions, spec: Mapping[str, Any]) -> xr.Dataset:
-    return joint_runs(project.folder / RUNS, [Batch(**batch) for batch in spec["batches"]])
+def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
+    """The runs of a specification, some batches of which lie where they had been forecast."""
+    batches = [Batch(**batch) for batch in spec["batches"]]
+    tables = read_tables(project.folder / RUNS, batches)
+    tables = [
+        as_forecast(table, batch.metric, strange[batch.content]) if batch.content in strange else table
+        for table, batch in zip(tables, batches, strict=True)
+    ]
+    return joined(tables, batches)
 
 
-def _fitted(project: Questions, spec: Mapping[str, Any], learners: Sequence[str] | None, progress: bool) -> Fit:
-    runs = _runs(project, spec)
-    runs = runs if learners is None else runs_of(runs, learners)
+def _fitted(project: Questions, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
     memory = project.configuration.limits.memory_gb
     with tempfile.TemporaryDirectory() as place:
         return apart.fit_apart(Path(place), runs, spec, memory_gb=memory, progress=progress)

@@ -123,8 +123,9 @@ class Questions:
         Returns
         -------
         pandas.DataFrame
-            One row a step (``code``, ``data``, ``learner``, ``model``, ``priors``, ``settings``, ``price``, ``case``;
-            those without a change are left out), ``quantity`` (``gain``; with a case ``labels`` of the plan and its
+            One row a step (``code``, ``data``, ``drift``, ``learner``, ``model``, ``priors``, ``settings``, ``price``,
+            ``case``; those without a change are left out; drift is what a batch that came as a surprise did beyond
+            coming as forecast), ``quantity`` (``gain``; with a case ``labels`` of the plan and its
             ``net_benefit``) and slice: ``before``, ``after``, ``change`` and its Monte Carlo error ``mcse``. Changes
             add up to the whole. Attribute ``budget``.
 

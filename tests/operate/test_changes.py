@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from labelvalue import InputError, testing
 from labelvalue.operate import Project
+from labelvalue.operate.drift import as_forecast
 from tests.operate.conftest import QUIET, configure
 from tests.operate.test_advice import CASE, put_case
+
+SOBER = QUIET + "[triggers]\nsurprise = 1e-6\n"
+"""A limit that the second batch keeps (its p-value is 1e-4), and one with twice its errors does not."""
+
+CALM = SOBER.replace("1e-6", "1e-300")
 
 
 def whole(table, quantity, name):
@@ -31,8 +38,9 @@ def test_every_difference_has_its_step_and_they_add_up(project, sampler, first, 
     result = project.add(second, batch="b").refit(progress=False)
     fits = len(sampler.calls)
     table = project.explain(budget=500, progress=False)
-    assert list(dict.fromkeys(table["step"])) == ["code", "data", "priors", "settings", "price", "case"]
-    assert len(sampler.calls) - fits == 3, "the last fit is at hand"
+    assert list(dict.fromkeys(table["step"])) == [
+        "code", "data", "drift", "priors", "settings", "price", "case"]  # fmt: skip
+    assert len(sampler.calls) - fits == 4, "the last fit is at hand"
     old, new = (record.content for record in project.ledger.records("advice"))
     before, after, change = whole(table, "net_benefit", "")
     assert (before, after) == (old["net_benefit"]["mean"], new["net_benefit"]["mean"])
@@ -62,7 +70,7 @@ def test_steps_of_the_case_need_no_fit(project, sampler, first):
 
 
 def test_a_new_learner_is_told_from_new_labels(project, sampler, first, second):
-    configure(project, QUIET)
+    configure(project, CALM)
     project.add(first, batch="a").refit(progress=False)
     both = testing.fake_runs(seed=1, learners=("default", "new"), sizes=(16000,), replicates=2)
     project.add(both, batch="b")
@@ -84,6 +92,7 @@ def test_a_learner_is_a_step_of_its_own(project, sampler, first, monkeypatch):
         return fits[asked[-1]]
 
     monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit)
+    configure(project, CALM)
     project.add(first, batch="a").refit(progress=False)
     project.add(testing.fake_runs(seed=1, learners=("default", "new"), sizes=(16000,), replicates=2), batch="b")
     project.refit(progress=False)
@@ -91,3 +100,47 @@ def test_a_learner_is_a_step_of_its_own(project, sampler, first, monkeypatch):
     table = project.explain(budget=500, progress=False)
     assert list(dict.fromkeys(table["step"])) == ["data", "learner"]
     assert asked == [("default",)], "new labels of the learner that was there, first"
+
+
+def columns(runs):
+    return runs.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
+
+
+def test_p6_a_surprise_is_split_into_what_was_forecast_and_drift(project, sampler, first, second):
+    configure(project, SOBER)
+    project.add(first, batch="a").refit(progress=False)
+    raised = columns(second).assign(errors=lambda t: (t["errors"] * 2).clip(upper=t["trials"]))
+    project.add(raised, batch="b").refit(progress=False)
+    fits = len(sampler.calls)
+    table = project.explain(budget=500, progress=False)
+    assert list(dict.fromkeys(table["step"])) == ["data", "drift"]
+    assert len(sampler.calls) == fits + 1
+    expected = sampler.calls[-1]["runs"].to_dataframe().query("batch == 'b'").groupby("slice")[["errors", "trials"]]
+    measured = raised.groupby("slice")[["errors", "trials"]].sum()
+    forecast = project.ledger.records("forecast")[-2].content
+    assert forecast["of"] == "batch"
+    for cell in forecast["cells"]:
+        counts = expected.sum().loc[cell["slice"]]
+        assert counts["errors"] / counts["trials"] == pytest.approx(cell["quantiles"]["0.5"], abs=2e-3)
+        assert counts["errors"] < measured.loc[cell["slice"], "errors"]
+    before, after, change = whole(table, "gain", "west")
+    assert change == pytest.approx(after - before)
+
+
+def test_p6_drift_that_was_mended_is_taken_back_before_the_new_data(project, sampler, first, second):
+    configure(project, SOBER)
+    project.add(first, batch="a").refit(progress=False)
+    raised = columns(second).assign(errors=lambda t: (t["errors"] * 2).clip(upper=t["trials"]))
+    project.add(raised, batch="b").refit(progress=False)
+    project.add(second, batch="b", supersede=True).refit(progress=False)
+    table = project.explain(budget=500, progress=False)
+    assert list(dict.fromkeys(table["step"])) == ["drift", "data"]
+
+
+def test_p6_values_are_moved_towards_the_forecast_and_stay_legal():
+    table = pd.DataFrame({"slice": ["w", "w", "e"], "learner": "a", "suite": "holdout", "value": [0.8, 0.1, 0.5]})
+    metric = {"direction": "higher", "bounds": [0.0, 1.0]}
+    moved = as_forecast(table, metric, {("w", "a", "holdout"): 2.0})["value"]
+    assert moved.tolist() == pytest.approx([0.6, 0.0, 0.5])
+    lower = as_forecast(table, {"direction": "lower", "bounds": [0.0, None]}, {("w", "a", "holdout"): 0.5})["value"]
+    assert lower.tolist() == pytest.approx([0.4, 0.05, 0.5])
