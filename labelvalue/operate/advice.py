@@ -19,6 +19,7 @@ from labelvalue.decide import Case, allocate
 from labelvalue.decide.case_file import parse_case
 from labelvalue.decide.plan import Plan, standard_error
 from labelvalue.decide.value import volumes
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.guardrails import INCONCLUSIVE, PASS, STATE, STOP, judge
@@ -27,6 +28,8 @@ from labelvalue.operate.places import inside
 from labelvalue.problems import InputError, StorageError
 
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
+WIDTH = "width"
+"""By which the scorecard multiplied the spread of what is uncertain about curves."""
 NO_PLAN = "no plan"
 """Advice where the case's own limits leave none."""
 INTERVAL = (0.05, 0.95)
@@ -93,7 +96,29 @@ def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
     return case
 
 
-def inputs_digest(fit_id: str, text: str, configuration: Configuration, latest: Sequence[str]) -> str:
+def settings_of(configuration: Configuration, latest: Sequence[str], factor: float) -> dict[str, Any]:
+    """Return what decides an advice beside fit, case and code, as plain values.
+
+    Parameters
+    ----------
+    configuration : Configuration
+        Gives ``[plan]`` and the assumptions.
+    latest : sequence of str
+        Learners of the latest batch.
+    factor : float
+        By which the scorecard widens what is uncertain.
+
+    Returns
+    -------
+    dict
+        To be recorded.
+    """
+    tested = [dict(item) for item in configuration.assumptions if "key" in item]
+    plan = dataclasses.asdict(configuration.plan)
+    return {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor}
+
+
+def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:
     """Return the digest of everything that decides an advice.
 
     Parameters
@@ -102,25 +127,18 @@ def inputs_digest(fit_id: str, text: str, configuration: Configuration, latest: 
         Id of the fit.
     text : str
         The case.
-    configuration : Configuration
-        Gives ``[plan]`` and the assumptions.
-    latest : sequence of str
-        Learners of the latest batch.
+    settings : mapping
+        From :func:`settings_of`.
 
     Returns
     -------
     str
         SHA-256.
     """
-    return digest_of([fit_id, text, _settings(configuration, latest), advice_digest()])
+    return digest_of([fit_id, text, settings, advice_digest()])
 
 
-def _settings(configuration: Configuration, latest: Sequence[str]) -> dict[str, Any]:
-    tested = [dict(item) for item in configuration.assumptions if "key" in item]
-    return {"plan": dataclasses.asdict(configuration.plan), "assumptions": tested, "latest_learners": list(latest)}
-
-
-def advise(fit_id: str, fit: Fit, text: str, configuration: Configuration, latest: Sequence[str]) -> dict[str, Any]:
+def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Make the plan that a case asks for, as the content of a record.
 
     Parameters
@@ -131,33 +149,32 @@ def advise(fit_id: str, fit: Fit, text: str, configuration: Configuration, lates
         Published fit.
     text : str
         The case.
-    configuration : Configuration
-        Gives ``[plan]`` and the assumptions.
-    latest : sequence of str
-        Learners of the latest batch.
+    settings : mapping
+        From :func:`settings_of`.
 
     Returns
     -------
     dict
-        Plain values: ``plan`` by slice, ``advice``, ``reasons``, ``net_benefit``, ``cost``, ``gain`` with intervals,
-        ``guardrails``, ``state``, and everything needed to make it again.
+        Plain values: ``plan`` by slice, ``advice``, ``reasons``, ``net_benefit``, ``cost``, ``gain`` with intervals as
+        wide as the scorecard asks for, ``guardrails``, ``state``, and everything needed to make it again.
 
     Raises
     ------
     InputError
         If the case does not belong to the fit.
     """
-    settings = _settings(configuration, latest)
+    wide = recalibrated(fit, settings[WIDTH])
+    case = case_for(text, fit, settings["latest_learners"])
     found = {
         "fit": fit_id,
-        INPUTS: inputs_digest(fit_id, text, configuration, latest),
+        INPUTS: inputs_digest(fit_id, text, settings),
         CASE_TEXT: text,
         CASE_SHA: hashlib.sha256(text.encode()).hexdigest(),
         "settings": settings,
         "code": advice_digest(),
-        **outcome(fit, case_for(text, fit, latest), **settings["plan"]),
+        **outcome(wide, case, **settings["plan"]),
     }
-    return found | {"assumptions": [_other(item, fit, text, settings, found) for item in settings["assumptions"]]}
+    return found | {"assumptions": [_other(item, wide, text, settings, found) for item in settings["assumptions"]]}
 
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,7 +193,8 @@ def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
         As :func:`outcome`.
     """
     settings = content["settings"]
-    return outcome(fit, case_for(content[CASE_TEXT], fit, settings["latest_learners"]), **settings["plan"])
+    wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
+    return outcome(wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"]), **settings["plan"])
 
 
 def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:

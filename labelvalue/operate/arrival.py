@@ -42,11 +42,12 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     made = Batch(0, chosen, about["content"], about["file"], about)
     joint = joint_runs(project.folder / RUNS, [*(b for b in batches if b.name != chosen), made])
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
-    entries += _scores(project, records, configuration, table, about)
+    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    entries += _scores(project, records, configuration, table, about, factor)
     fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
     last = published(records)
     found = triggers.evaluate(joint, configuration.triggers, last, fresh)
-    found += training_pays(project.folder, configuration, last, joint)
+    found += training_pays(project.folder, configuration, last, joint, factor)
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "triggers": found}))
     project.ledger.append(entries)
 
@@ -94,6 +95,7 @@ def _scores(
     configuration: Configuration,
     runs: xr.Dataset,
     about: Mapping[str, Any],
+    factor: float,
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Freeze and score the forecast of the last published fit that saw no version of this batch."""
     versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
@@ -109,7 +111,6 @@ def _scores(
     if origin.future.empty:
         return []
     cells, samples = scorecard.forecast_batch(fit, origin)
-    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
     made = {"of": names.BATCH, **link, scorecard.CELLS: scorecard.frozen(cells, samples)}
     now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)

@@ -18,6 +18,7 @@ from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, apart
 from labelvalue.operate import refit as fits
@@ -34,6 +35,7 @@ STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "aft
 CODE, DATA, DRIFT, LEARNER = "code", "data", "drift", "learner"
 MODEL, PRIORS, SETTINGS = "model", "priors", "settings"
 PRICE, CASE = "price", "case"
+"""The step of the scorecard's factor is named as its key in the settings of an advice."""
 
 Values = dict[tuple[str, str], tuple[float, float]]
 """Mean and Monte Carlo error by quantity and slice."""
@@ -110,9 +112,15 @@ def _steps(
         fit = new.fit if ends else _fitted(project, spec, runs, progress)
         here = dataclasses.replace(here, fit=fit)
         yield step, here
-    if here.case is None or new.case is None or (here.case, here.settings) == (new.case, new.settings):
+    if here.case is None or new.case is None:
         return
-    mixed = _with_prices(here.case, new.case)
+    factor = new.settings.get(advice.WIDTH, 1.0)
+    if here.settings.get(advice.WIDTH, 1.0) != factor:
+        here = Asked(here.fit, old.case, {**here.settings, advice.WIDTH: factor})
+        yield advice.WIDTH, here
+    if (here.case, here.settings) == (new.case, new.settings):
+        return
+    mixed = _with_prices(str(old.case), new.case)
     if mixed is not None:
         here = dataclasses.replace(here, case=mixed)
         yield PRICE, here
@@ -206,7 +214,8 @@ def _with_prices(old: str, new: str) -> str | None:
 
 def _values(asked: Asked, labels: int) -> Values:
     """Expected gain of each slice, over learners and suites where there are several; plan and worth with a case."""
-    gain = predict_gain(asked.fit, [labels]).isel({names.BUDGET: 0})
+    wide = recalibrated(asked.fit, asked.settings.get(advice.WIDTH, 1.0))
+    gain = predict_gain(wide, [labels]).isel({names.BUDGET: 0})
     gain = gain.mean([d for d in curve_dims(asked.fit) if d != names.SLICE])
     found: Values = {
         (names.GAIN, str(name)): _mean(gain.sel({names.SLICE: name}).transpose(names.CHAIN, names.DRAW).values)

@@ -13,7 +13,7 @@ from labelvalue.forecast.holdout import CURVE
 from labelvalue.operate import scorecard
 from labelvalue.operate.records import Record
 
-Ratios = Mapping[tuple[str, str, str], float]
+Ratios = Mapping[tuple[str, ...], float]
 """Forecast over measured error, by slice, learner and suite."""
 
 
@@ -60,9 +60,8 @@ def _ratios(forecast: Mapping[str, Any], scored: Mapping[str, Any]) -> Ratios:
     }
 
 
-def _curve(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    one, two, three = (str(row[key]) for key in CURVE)
-    return one, two, three
+def _curve(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row[key]) for key in CURVE)
 
 
 def as_forecast(table: pd.DataFrame, metric: Mapping[str, Any], ratios: Ratios) -> pd.DataFrame:
@@ -88,7 +87,8 @@ def as_forecast(table: pd.DataFrame, metric: Mapping[str, Any], ratios: Ratios) 
     >>> as_forecast(pd.DataFrame([row]), {}, {("west", "a", "holdout"): 0.5})["errors"].tolist()
     [15]
     """
-    ratio = np.array([ratios.get(_curve(row), 1.0) for row in table[CURVE].to_dict("records")])
+    curves = zip(*(table[key].astype(str) for key in CURVE), strict=True)
+    ratio = np.array([ratios.get(curve, 1.0) for curve in curves])
     if names.ERRORS in table:
         errors = np.minimum(np.round(table[names.ERRORS] * ratio), table[names.TRIALS]).astype(int)
         return table.assign(**{names.ERRORS: errors})

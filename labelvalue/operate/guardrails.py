@@ -24,17 +24,15 @@ LADDER = 6
 """Budgets tried for the labels that would decide a rule: the batch, and its doublings."""
 
 
-def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0, spent: float | None = None) -> list[dict[str, Any]]:
+def evaluate(fit: Fit, rules: Guardrails, spent: float | None = None) -> list[dict[str, Any]]:
     """Judge a fit by rules.
 
     Parameters
     ----------
     fit : Fit
-        Published fit.
+        Published fit, recalibrated by the scorecard.
     rules : Guardrails
         Rules; those that are ``None`` or empty are passed over.
-    error_width : float
-        Factor on the spread of gains and errors about their medians that the scorecard asks for.
     spent : float, optional
         Money spent on batches; ``None`` where it is not known.
 
@@ -58,12 +56,12 @@ def evaluate(fit: Fit, rules: Guardrails, error_width: float = 1.0, spent: float
     _check_slices(fit, rules)
     found = []
     if rules.minimum_gain_per_1000 is not None:
-        found.append(_minimum_gain(fit, rules, rules.minimum_gain_per_1000, error_width))
+        found.append(_minimum_gain(fit, rules, rules.minimum_gain_per_1000))
     if rules.maximum_labels is not None:
         found.append(_maximum_labels(fit, rules.maximum_labels))
     if rules.maximum_spend is not None:
         found.append(_maximum_spend(spent, rules.maximum_spend))
-    found += [_error_limit(fit, rules, name, limit, error_width) for name, limit in rules.error_limits.items()]
+    found += [_error_limit(fit, rules, name, limit) for name, limit in rules.error_limits.items()]
     return found
 
 
@@ -86,15 +84,13 @@ def _curves(fit: Fit) -> Iterator[dict[str, str]]:
         yield {d: str(values[i]) for d, values, i in zip(dims, shape, index, strict=True)}
 
 
-def _flat(draws: xr.DataArray, where: Mapping[str, str], factor: float = 1.0) -> np.ndarray:
-    """Draws of one curve, dims draw and the last dim, their spread about the median multiplied."""
+def _flat(draws: xr.DataArray, where: Mapping[str, str]) -> np.ndarray:
+    """Draws of one curve, dims draw and the last dim."""
     one = draws.sel(where).transpose(names.CHAIN, names.DRAW, ...)
-    flat = one.values.reshape(one.sizes[names.CHAIN] * one.sizes[names.DRAW], -1)
-    center = np.median(flat, axis=0)
-    return center + factor * (flat - center)
+    return one.values.reshape(one.sizes[names.CHAIN] * one.sizes[names.DRAW], -1)
 
 
-def _minimum_gain(fit: Fit, rules: Guardrails, least: float, factor: float) -> dict[str, Any]:
+def _minimum_gain(fit: Fit, rules: Guardrails, least: float) -> dict[str, Any]:
     """Some slice's next batch must gain at least so much per 1,000 labels."""
     batch = rules.batch_labels
     ladder = [batch * 2**step for step in range(LADDER)]
@@ -102,7 +98,7 @@ def _minimum_gain(fit: Fit, rules: Guardrails, least: float, factor: float) -> d
     threshold = least * batch / PER
     curves: list[dict[str, Any]] = []
     for where in _curves(fit):
-        drawn = _flat(gain, where, factor)[:, 0]
+        drawn = _flat(gain, where)[:, 0]
         probability = float((drawn >= threshold).mean())
         state = judge(probability, rules.probability)
         within = _within(fit, where, ladder)
@@ -156,13 +152,13 @@ def _maximum_spend(spent: float | None, most: float) -> dict[str, Any]:
     return {"rule": "maximum_spend", STATE: state, "limit": most, "spent": spent, "labels_to_decide": needed}
 
 
-def _error_limit(fit: Fit, rules: Guardrails, name: str, limit: float, factor: float) -> dict[str, Any]:
+def _error_limit(fit: Fit, rules: Guardrails, name: str, limit: float) -> dict[str, Any]:
     """After the next batch, a slice's error must lie below its limit."""
     other = {d: str(fit.position[d].values[0]) for d in curve_dims(fit) if d != names.SLICE}
     where = {names.SLICE: name, **other}
     now = int(fit.position[names.LABELS_NOW].sel(where))
     ladder = [rules.batch_labels * 2**step for step in range(LADDER)]
-    errors = _flat(predict_error(fit, [now + labels for labels in ladder]), where, factor)
+    errors = _flat(predict_error(fit, [now + labels for labels in ladder]), where)
     holds = (errors <= limit).mean(axis=0)
     state = judge(float(holds[0]), rules.probability)
     within = _within(fit, where, ladder)

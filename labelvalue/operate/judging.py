@@ -8,6 +8,7 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decide import Case
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, guardrails, scorecard
 from labelvalue.operate import refit as fits
@@ -25,22 +26,25 @@ from labelvalue.problems import StorageError
 from labelvalue.report import write_report
 
 
+def _factor(project: Project) -> float:
+    return float(scorecard.calibration(project.scorecard())[scorecard.FACTOR])
+
+
 def _rules_digest(project: Project, configuration: Configuration) -> str:
     """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
     case = configuration.case
     named = None if case is None else digest_file(inside(project.folder, case))
-    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    factor = _factor(project)
     costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
     return digest_of([dataclasses.asdict(configuration.guardrails), named, factor, costs])
 
 
 def check(project: Project, name: str, fit: Fit, configuration: Configuration) -> tuple[str, dict[str, Any]]:
     """Judge a fit by the guardrails, as a record."""
-    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
     paid = None
     if configuration.guardrails.maximum_spend is not None:
         paid = spent(assets(project.folder / RUNS, project.ledger.records(), fit, _case(project, configuration, fit)))
-    states = guardrails.evaluate(fit, configuration.guardrails, factor, paid)
+    states = guardrails.evaluate(recalibrated(fit, _factor(project)), configuration.guardrails, paid)
     found = {"of": "guardrails", "fit": name, "rules": _rules_digest(project, configuration), "guardrails": states}
     return "check", found | {guardrails.STATE: guardrails.overall(states)}
 
@@ -58,11 +62,12 @@ def _advised(project: Project, record: Record) -> Mapping[str, Any] | None:
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
-    wanted = advice.inputs_digest(name, text, configuration, latest)
+    settings = advice.settings_of(configuration, latest, _factor(project))
+    wanted = advice.inputs_digest(name, text, settings)
     old = next((r for r in reversed(project.ledger.records("advice")) if r.content[advice.INPUTS] == wanted), None)
     if old is not None:
         return {**old.content, "record": old.number}
-    made = advice.advise(name, fits.load(project.folder / FITS, record), text, configuration, latest)
+    made = advice.advise(name, fits.load(project.folder / FITS, record), text, settings)
     new = project.ledger.append([("advice", made)])[0]
     return {**new.content, "record": new.number}
 

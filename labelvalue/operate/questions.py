@@ -123,11 +123,11 @@ class Questions:
         Returns
         -------
         pandas.DataFrame
-            One row a step (``code``, ``data``, ``drift``, ``learner``, ``model``, ``priors``, ``settings``, ``price``,
-            ``case``; those without a change are left out; drift is what a batch that came as a surprise did beyond
-            coming as forecast), ``quantity`` (``gain``; with a case ``labels`` of the plan and its
-            ``net_benefit``) and slice: ``before``, ``after``, ``change`` and its Monte Carlo error ``mcse``. Changes
-            add up to the whole. Attribute ``budget``.
+            One row a step (``code``, ``data``, ``drift``, ``learner``, ``model``, ``priors``, ``settings``, ``width``,
+            ``price``, ``case``; those without a change are left out), ``quantity`` (``gain``; with a case ``labels``
+            of the plan and its ``net_benefit``) and slice: ``before``, ``after``, ``change`` and its Monte Carlo error
+            ``mcse``. Drift is what a batch that came as a surprise did beyond coming as forecast; width, the
+            scorecard's. Changes add up to the whole. Attribute ``budget``.
 
         Raises
         ------

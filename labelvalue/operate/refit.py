@@ -15,6 +15,7 @@ from labelvalue import model as models
 from labelvalue import names
 from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit, Prior, load_fit
 from labelvalue.model.catalogue import get_model
 from labelvalue.operate import scorecard
@@ -183,18 +184,17 @@ def gain_forecast(fit: Fit, budgets: Sequence[int] | None, factor: float) -> dic
         ``cells``: curve, budget, quantiles of the gain as forecast (``quantiles``) and as the record
         widens them (``widened``), thinned ``draws``.
     """
-    gain = predict_gain(fit, list(budgets or default_budgets(fit)))
-    dims = curve_dims(fit)
-    stacked = gain.stack(cell=(*dims, names.BUDGET)).transpose("cell", ...)
-    keep_draws = np.linspace(0, stacked[0].size - 1, min(scorecard.KEPT_DRAWS, stacked[0].size)).astype(int)
+    wanted, dims = list(budgets or default_budgets(fit)), curve_dims(fit)
+    plain, wide = (
+        predict_gain(one, wanted).stack(cell=(*dims, names.BUDGET)).transpose("cell", ...)
+        for one in (fit, recalibrated(fit, factor))
+    )
+    keep_draws = np.linspace(0, plain[0].size - 1, min(scorecard.KEPT_DRAWS, plain[0].size)).astype(int)
     cells = []
-    for one in stacked:
-        drawn = one.values.ravel()
-        center = np.median(drawn)
-        where: dict[str, Any] = {d: str(one[d].item()) for d in dims}
-        plain, wide = (_quantiles(center + f * (drawn - center)) for f in (1.0, factor))
-        where |= {names.BUDGET: int(one[names.BUDGET]), "quantiles": plain, "widened": wide}
-        cells.append(where | {"draws": drawn[keep_draws].tolist()})
+    for one, other in zip(plain, wide, strict=True):
+        where: dict[str, Any] = {d: str(one[d].item()) for d in dims} | {names.BUDGET: int(one[names.BUDGET])}
+        quantiles = {name: _quantiles(drawn.values) for name, drawn in (("quantiles", one), ("widened", other))}
+        cells.append(where | quantiles | {"draws": one.values.ravel()[keep_draws].tolist()})
     return {"of": names.GAIN, scorecard.FACTOR: factor, scorecard.CELLS: cells}
 
 

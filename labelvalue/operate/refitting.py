@@ -35,7 +35,8 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     inputs = fits.gather(runs, batches, configuration)
     last = published(records)
     fired = triggers.evaluate(runs, configuration.triggers, last, _scores(records))
-    fired += training_pays(project.folder, configuration, last, runs)
+    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+    fired += training_pays(project.folder, configuration, last, runs, factor)
     every = [record for record in records if record.kind == "fit"]
     same = next((record for record in every if record.content[fits.KEY] == inputs.key), None)
     reproduced = None

@@ -13,6 +13,7 @@ from labelvalue import names
 from labelvalue.decide import Case, Costs, Guardrails, plan_outcomes
 from labelvalue.decide.spending import label_cost
 from labelvalue.decide.value import worth
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate.advice import case_for, case_text
 from labelvalue.operate.configuration import Configuration
@@ -53,7 +54,7 @@ def price_of(fit: Fit, case: Case, labels: Mapping[str, int]) -> dict[str, float
 
 
 def training_pays(
-    folder: Path, configuration: Configuration, published: Record | None, runs: xr.Dataset
+    folder: Path, configuration: Configuration, published: Record | None, runs: xr.Dataset, factor: float
 ) -> list[dict[str, Any]]:
     """Judge whether training on the labels that came since the published fit is worth more than it costs.
 
@@ -67,6 +68,8 @@ def training_pays(
         Of the published fit.
     runs : xarray.Dataset
         All batches that stand.
+    factor : float
+        By which the scorecard widens what is uncertain.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def training_pays(
     before = published.content[names.LABELS_NOW]
     largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
     new = {str(name): max(0, int(largest.get(str(name), 0)) - before.get(str(name), 0)) for name in fit.slices}
-    return [pays(fit, case, new, configuration.triggers.retraining)]
+    return [pays(recalibrated(fit, factor), case, new, configuration.triggers.retraining)]
 
 
 def pays(fit: Fit, case: Case, new_labels: Mapping[str, int], probability: float) -> dict[str, Any]:

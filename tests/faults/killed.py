@@ -1,11 +1,13 @@
 """Kill an action on a project at each of its write points in turn, and say what is left; a program of its own.
 
-``python -m tests.faults.killed FOLDER ACTION`` prints one JSON line a kill. The point before every sync, every rename
+``python -m tests.faults.killed FOLDER`` prints one JSON line a kill, of all actions; ``--every 4`` takes each fourth
+point alone, ``--rounds 20`` kills re-fits at so many random moments instead. The point before every sync, every rename
 and every record is a write point. Children are forked, so that what they would import is imported once.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -24,7 +26,10 @@ from labelvalue import testing
 from labelvalue.operate import Project, ledger
 from tests.operate.conftest import QUIET, Sampler, configure, fit_here
 
-MOST = 200
+COUNTED = 10_000
+"""More write points than any action has."""
+LEFT = [0]
+"""Write points until the end, in a child."""
 
 
 def first():
@@ -55,12 +60,12 @@ def prepare(folder: Path, action: str) -> None:
 
 def die_at(point: int) -> None:
     """Let this process be killed before its write point of that number."""
-    left = [point]
+    LEFT[0] = point
 
     def guarded(function):
         def guard(*args, **settings):
-            left[0] -= 1
-            if left[0] == 0:
+            LEFT[0] -= 1
+            if LEFT[0] == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return function(*args, **settings)
 
@@ -114,34 +119,65 @@ def duration(place: Path, start: Path, action: str) -> float:
     return time.monotonic() - begun
 
 
-def main(place: str, action: str, rounds: str = "") -> None:
+def left_behind(folder: Path) -> list[str]:
+    """Names of files that a command in the making leaves."""
+    unfinished = [path.name for path in (folder / "fits").iterdir() if path.name.startswith(".")]
+    return unfinished + [p.name for p in folder.iterdir() if p.suffix == ".tmp" or p.name == "lock.json"]
+
+
+def kill_and_mend(folder: Path, action: str, point: int, after: float | None, sampler: Sampler) -> dict | None:
+    """Kill the action, look, do it again, look; ``None`` where it ended before that point."""
+    if not killed(folder, action, point, after) and after is None:
+        return None
+    calls = len(sampler.calls)
+    before = state(folder)
+    if not (action == "init" and before["project"]):
+        ACTIONS[action](folder)
+    found = {"action": action, "point": point, "before": before, "after": state(folder)}
+    return found | {"sampled": len(sampler.calls) - calls, "left": left_behind(folder)}
+
+
+def points_of(place: Path, action: str, start: Path) -> int:
+    """How many write points an action has, counted in a child that does it whole."""
+    folder = place / "counted"
+    if start.exists():
+        shutil.copytree(start, folder)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        die_at(COUNTED)
+        ACTIONS[action](folder)
+        os.write(writing, str(COUNTED - LEFT[0]).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return int(os.read(reading, 20))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("place", type=Path)
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=0)
+    given = parser.parse_args()
     sampler = Sampler()
     labelvalue.model.fit = sampler
     labelvalue.operate.apart.fit_apart = fit_here
-    start = Path(place) / "start"
-    prepare(start, action)
     moments = random.Random(1)
-    takes = duration(Path(place), start, action) if rounds else 0.0
-    for point in range(1, int(rounds) + 1 if rounds else MOST):
-        folder = Path(place) / str(point)
-        if start.exists():
-            shutil.copytree(start, folder)
-        after = moments.uniform(0.0, takes) if rounds else None
-        if not killed(folder, action, point, after) and not rounds:
-            return
-        calls = len(sampler.calls)
-        before = state(folder)
-        if not (action == "init" and before["project"]):
-            ACTIONS[action](folder)
-        after = state(folder)
-        fits = folder / "fits"
-        leftovers = [path.name for path in fits.iterdir() if path.name.startswith(".")] + [
-            path.name for path in folder.iterdir() if path.suffix == ".tmp" or path.name == "lock.json"
-        ]
-        sampled = len(sampler.calls) - calls
-        print(json.dumps({"point": point, "before": before, "after": after, "sampled": sampled, "left": leftovers}))
-        shutil.rmtree(folder)
+    for action in ["refit"] if given.rounds else ACTIONS:
+        place = given.place / action
+        place.mkdir()
+        start = place / "start"
+        prepare(start, action)
+        count = given.rounds or points_of(place, action, start)
+        takes = duration(place, start, action) if given.rounds else 0.0
+        for point in range(count, 0, -1 if given.rounds else -given.every):
+            folder = place / str(point)
+            if start.exists():
+                shutil.copytree(start, folder)
+            found = kill_and_mend(folder, action, point, moments.uniform(0.0, takes) if given.rounds else None, sampler)
+            print(json.dumps(found | {"points": count}))
+            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -10,20 +12,20 @@ import time
 from pathlib import Path
 
 import pytest
+import xarray as xr
 
 from labelvalue import cli, names, testing
-from labelvalue.operate import Project, apart
+from labelvalue.operate import Project, apart, refit
 from tests.operate.conftest import QUIET, configure
 
-CHILD = "import sys; from labelvalue.operate.apart import main; from pathlib import Path\n"
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 @pytest.fixture
-def lonely(project, first, second, monkeypatch):
+def lonely(running, monkeypatch):
     """A project with a published fit and a new batch, whose next fit really is another process."""
-    project.add(first, batch="a").refit(progress=False)
     monkeypatch.undo()
-    return project.add(second, batch="b")
+    return running
 
 
 def instead(monkeypatch, program):
@@ -32,21 +34,42 @@ def instead(monkeypatch, program):
     monkeypatch.setattr(apart, "_run", lambda command: real([sys.executable, "-c", program, command[-1]]))
 
 
+def fits_by(monkeypatch, fit):
+    """Let the child be a copy of this process, to which nothing is to be imported, and fit with a function."""
+
+    def run(command):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.dup2(reading, 0)  # the end of the parent is the end of this pipe
+            refit.fit_spec = fit
+            os._exit(apart.main(Path(command[-1])))
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os.close(reading), os.close(writing)
+        return ended
+
+    monkeypatch.setattr(apart, "_run", run)
+
+
+def raises(error):
+    def fit(runs, spec, progress):
+        raise error
+
+    return fit
+
+
 @pytest.mark.parametrize(
     ("program", "why"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "ran out of memory"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died (SIGSEGV)"),
         ("import sys; sys.exit(7)", "died (exit code 7)"),
-        (CHILD + "import labelvalue.operate.refit as r\n"
-         "def f(*a, **k): raise MemoryError\nr.fit_spec = f\nsys.exit(main(Path(sys.argv[1])))", "ran out of memory"),
-        (CHILD + "import labelvalue.operate.refit as r\n"
-         "def f(*a, **k): raise RuntimeError('chain 2 died')\nr.fit_spec = f\nsys.exit(main(Path(sys.argv[1])))",
-         "chain 2 died"),
+        (raises(MemoryError()), "ran out of memory"),
+        (raises(RuntimeError("chain 2 died")), "chain 2 died"),
     ],
-)  # fmt: skip
+)
 def test_a_child_that_dies_is_a_refused_fit(lonely, monkeypatch, capfd, program, why):
-    instead(monkeypatch, program)
+    (instead if isinstance(program, str) else fits_by)(monkeypatch, program)
     before = lonely.published.runs.sizes[names.RUN]
     assert cli.main(["refit", str(lonely.folder)]) == 2
     told = capfd.readouterr()
@@ -59,32 +82,22 @@ def test_a_child_that_dies_is_a_refused_fit(lonely, monkeypatch, capfd, program,
 
 
 def test_what_makes_no_sense_is_said_as_in_one_process(lonely, monkeypatch, capsys):
-    instead(monkeypatch, CHILD + "import labelvalue.operate.refit as r\n"
-            "def f(*a, **k): raise ValueError(\"labels_now: unknown slice 'x'\")\nr.fit_spec = f\n"
-            "sys.exit(main(Path(sys.argv[1])))")  # fmt: skip
+    fits_by(monkeypatch, raises(ValueError("labels_now: unknown slice 'x'")))
     assert cli.main(["refit", str(lonely.folder)]) == 1
     assert "labels_now: unknown slice 'x'" in capsys.readouterr().err
 
 
 def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
     """The child writes back what it got, in the shape of a fit."""
-    instead(
-        monkeypatch,
-        CHILD
-        + """
-import labelvalue.operate.refit as r
-from labelvalue import testing
-import dataclasses, json, xarray as xr
-def f(runs, spec, progress):
-    made = testing.fake_fit(seed=1, draws=50)
-    tree = made.tree.copy()
-    tree["runs"] = xr.DataTree(runs)
-    tree.attrs["settings"] = json.dumps(made.settings | {"spec": spec})
-    return dataclasses.replace(made, tree=tree)
-r.fit_spec = f
-sys.exit(main(Path(sys.argv[1])))
-""",
-    )
+
+    def fit(runs, spec, progress):
+        made = testing.fake_fit(seed=1, draws=50)
+        tree = made.tree.copy()
+        tree["runs"] = xr.DataTree(runs)
+        tree.attrs["settings"] = json.dumps(made.settings | {"spec": spec})
+        return dataclasses.replace(made, tree=tree)
+
+    fits_by(monkeypatch, fit)
     lonely.refit(progress=False)
     fit = lonely.published
     assert fit.runs.drop_attrs().equals(lonely.runs.drop_attrs())

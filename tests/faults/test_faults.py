@@ -22,13 +22,6 @@ from labelvalue.operate import lock as locks
 from tests.operate.conftest import kinds
 
 
-@pytest.fixture
-def running(project, first, second):
-    """A project with a published fit, and a batch that it has not seen."""
-    project.add(first, batch="a").refit(progress=False)
-    return project.add(second, batch="b")
-
-
 def fit_folder(project):
     return project.folder / "fits" / project.ledger.records("fit")[0].content["fit"]
 
@@ -263,15 +256,14 @@ def test_a_signal_ends_a_refit_and_publishes_nothing(running, number):
     assert [record.kind for record in running.ledger.records("failure")] == ["failure"]
 
 
-def test_an_interrupted_add_can_be_repeated(project, first, second, sampler, monkeypatch):
-    project.add(first, batch="a").refit(progress=False)
+def test_an_interrupted_add_can_be_repeated(fitted, second, sampler, monkeypatch):
 
     def interrupted(*given):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("labelvalue.operate.scorecard.forecast_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        project.add(second, batch="b")
+        fitted.add(second, batch="b")
     monkeypatch.undo()
-    assert kinds(project).count("batch") == 1
-    assert kinds(project.add(second, batch="b")).count("score") == 1
+    assert kinds(fitted).count("batch") == 1
+    assert kinds(fitted.add(second, batch="b")).count("score") == 1

@@ -9,11 +9,19 @@ import sys
 import pytest
 
 OLD = {"project": True, "runs": 12, "batch": 1, "score": 0, "fit": 1}
+ENDS = {
+    "init": ({"project": False}, {"project": True, "runs": None, "batch": 0, "score": 0, "fit": 0}),
+    "add": (OLD, OLD | {"batch": 2, "score": 1}),
+    "refit": (OLD | {"batch": 2, "score": 1}, OLD | {"batch": 2, "score": 1, "fit": 2, "runs": 20}),
+}
+"""Of each action, the state before it and the state after it."""
+LEAST = {"init": 3, "add": 5, "refit": 15}
+"""Write points that it has at least."""
 
 
-def kills(root, tmp_path, action):
-    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.killed", str(tmp_path), action]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
+def kills(root, tmp_path, *options):
+    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.killed", str(tmp_path), *options]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -22,20 +30,17 @@ def known(state):
     return {key: value for key, value in state.items() if key != "failure"}
 
 
-@pytest.mark.parametrize(
-    ("action", "least", "old", "new"),
-    [
-        ("init", 3, {"project": False}, {"project": True, "runs": None, "batch": 0, "score": 0, "fit": 0}),
-        ("add", 5, OLD, OLD | {"batch": 2, "score": 1}),
-        ("refit", 15, OLD | {"batch": 2, "score": 1}, OLD | {"batch": 2, "score": 1, "fit": 2, "runs": 20}),
-    ],
-)
-def test_old_or_new_and_both_whole(root, tmp_path, action, least, old, new):
-    rows = kills(root, tmp_path, action)
-    assert len(rows) >= least
-    for row in rows:
-        assert known(row["before"]) in (old, new), row
-        assert known(row["after"]) == new, row
-        assert row["left"] == [], row
-    if action == "refit":
-        assert {row["sampled"] for row in rows} == {0, 1}, "a fit that was whole is adopted, not made again"
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow(reason="every write point, a minute"))])
+def test_old_or_new_and_both_whole(root, tmp_path, every):
+    """Faults 1, 2 and 20: from the last write point backwards, each fourth or each one."""
+    rows = kills(root, tmp_path, "--every", str(every))
+    for action, (old, new) in ENDS.items():
+        mine = [row for row in rows if row["action"] == action]
+        assert mine[0]["points"] >= LEAST[action]
+        assert len(mine) == -(-mine[0]["points"] // every)
+        for row in mine:
+            assert known(row["before"]) in (old, new), row
+            assert known(row["after"]) == new, row
+            assert row["left"] == [], row
+        if action == "refit":
+            assert {row["sampled"] for row in mine} == {0, 1}, "a fit that was whole is adopted, not made again"

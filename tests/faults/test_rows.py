@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -16,15 +15,10 @@ import pytest
 
 from labelvalue import StorageError, cli, storage
 from labelvalue.operate import Project
+from tests.faults.test_kills import kills
 from tests.operate.conftest import QUIET, configure, kinds
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="forks and signals")
-
-
-@pytest.fixture
-def running(project, first, second):
-    project.add(first, batch="a").refit(progress=False)
-    return project.add(second, batch="b")
 
 
 # --- 1: killed at any moment ---------------------------------------------------------------------
@@ -33,10 +27,7 @@ def running(project, first, second):
 @pytest.mark.slow  # twenty forks, each followed by the whole command
 def test_kills_at_random_moments(root, tmp_path):
     """Twenty times: the old state or the new, and the same command again ends the work."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.killed", str(tmp_path), "refit", "20"]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = kills(root, tmp_path, "--rounds", "20")
     assert len(rows) == 20
     assert all(row["before"]["fit"] in (1, 2) and row["after"]["fit"] == 2 for row in rows)
     assert all(row["left"] == [] for row in rows)

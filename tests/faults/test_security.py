@@ -13,8 +13,7 @@ import pytest
 
 from labelvalue import InputError, StorageError, cli, names
 from labelvalue.operate import Project
-from tests.operate.conftest import QUIET, configure
-from tests.operate.test_advice import CASE, put_case
+from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -77,27 +76,25 @@ class Marked:
         "lock.json",
     ],
 )
-def test_a_planted_pickle_is_loaded_nowhere(project, first, second, tmp_path, place):
+def test_a_planted_pickle_is_loaded_nowhere(decided, second, tmp_path, place):
     mark = tmp_path / "executed"
     payload = pickle.dumps(Marked(mark))
-    put_case(project)
-    project.add(first, batch="a").refit(progress=False)
-    fit = project.folder / "fits" / project.ledger.records("fit")[0].content["fit"]
+    fit = decided.folder / "fits" / decided.ledger.records("fit")[0].content["fit"]
     if place.startswith("runs."):
         path = tmp_path / place
     elif place.startswith("fit/"):
         path = fit / place.removeprefix("fit/")
     elif place == "batch":
-        path = next((project.folder / "runs").iterdir())
+        path = next((decided.folder / "runs").iterdir())
     else:
-        path = project.folder / place
+        path = decided.folder / place
     path.write_bytes(payload)
     if place == "protocol.toml":
-        configure(project, 'protocol = "protocol.toml"\n' + QUIET)
+        configure(decided, 'protocol = "protocol.toml"\n' + QUIET)
     acts = {
-        "add": lambda: project.add(path if place.startswith("runs.") else second, batch="b"),
-        "refit": lambda: project.refit(progress=False),
-        "verify": lambda: project.verify(reproduce=True),
+        "add": lambda: decided.add(path if place.startswith("runs.") else second, batch="b"),
+        "refit": lambda: decided.refit(progress=False),
+        "verify": lambda: decided.verify(reproduce=True),
     }
     refused = 0
     for act in acts.values():
@@ -149,20 +146,18 @@ def page_of(project, path):
     return text, parsed
 
 
-def test_hostile_texts_are_text_on_the_page_of_the_trail(project, first, tmp_path):
-    put_case(project)
-    project.add(first, batch="a").refit(progress=False)
-    _, plain = page_of(project, tmp_path / "plain.html")
+def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, tmp_path):
+    _, plain = page_of(decided, tmp_path / "plain.html")
     for number, text in enumerate(HOSTILE):
-        project.decide(f"buy {text}", approver=f"{text} A.", comment=text * 2)
+        decided.decide(f"buy {text}", approver=f"{text} A.", comment=text * 2)
         if text.isprintable():
             table = first.to_dataframe().iloc[:4].assign(**{names.REPLICATE: 900 + number})
-            project.add(table[["slice", "labels", "other_labels", "replicate", "errors", "trials"]], batch=text)
+            decided.add(table[["slice", "labels", "other_labels", "replicate", "errors", "trials"]], batch=text)
     said = [(f"a{n}", json.dumps(text)) for n, text in enumerate(HOSTILE) if text.isprintable()]
     keys = ("text", "source", "if_wrong")
     more = "".join(f"\n[[assumptions]]\nid = '{n}'\n" + "".join(f"{k} = {t}\n" for k in keys) for n, t in said)
-    put_case(project, more=more)
-    text, parsed = page_of(project, tmp_path / "hostile.html")
+    put_case(decided, more=more)
+    text, parsed = page_of(decided, tmp_path / "hostile.html")
     assert parsed.elements == plain.elements
     assert parsed.acting == []
     assert parsed.addresses == []
@@ -170,7 +165,7 @@ def test_hostile_texts_are_text_on_the_page_of_the_trail(project, first, tmp_pat
     for hidden in ("\u202e", "\u200b", "\x7f"):
         assert hidden not in text
     assert "{{ 7 * 7 }}" in text
-    assert len(project.verify()) == 64
+    assert len(decided.verify()) == 64
 
 
 def test_no_command_opens_a_connection(project, first, second, tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import shutil
 import zlib
 
 import pytest
@@ -16,6 +17,15 @@ from labelvalue.operate import Project
 from labelvalue.operate.refit import fit_spec
 
 QUIET = "[report]\npage = false\n"
+CASE = """\
+currency = "USD"
+[costs]
+price_per_label = 0.1
+retraining = 20
+[value]
+per_error_point = 400
+"""
+WITH_CASE = 'case = "case.toml"\n[plan]\nmax_labels = 2000\nlot = 100\n'
 
 
 @functools.cache
@@ -52,12 +62,17 @@ def fit_here(place, runs, spec, *, memory_gb, progress):
     return fit_spec(runs, spec, progress=progress)
 
 
-@pytest.fixture
-def sampler(monkeypatch):
+def put_in(monkeypatch):
+    """Let fits be pretended ones, in this process."""
     stand_in = Sampler()
     monkeypatch.setattr(labelvalue.model, "fit", stand_in)
     monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit_here)
     return stand_in
+
+
+@pytest.fixture
+def sampler(monkeypatch):
+    return put_in(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -78,6 +93,51 @@ def project(tmp_path, sampler):
     made = Project.create(tmp_path / "project")
     configure(made, QUIET)
     return made
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory, first, second):
+    """Folders of projects that many tests begin with; they are copied, never changed."""
+    place = tmp_path_factory.mktemp("made-once")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        put_in(monkeypatch)
+        project = Project.create(place / "fitted")
+        configure(project, QUIET)
+        project.add(first, batch="a").refit(progress=False)
+        shutil.copytree(project.folder, place / "running")
+        Project.open(place / "running").add(second, batch="b")
+        project = Project.create(place / "decided")
+        put_case(project)
+        project.add(first, batch="a").refit(progress=False)
+    return place
+
+
+def copied(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "project")
+    return Project.open(tmp_path / "project")
+
+
+@pytest.fixture
+def fitted(tmp_path, sampler, made_once):
+    """A project with one batch and its published fit."""
+    return copied(made_once / "fitted", tmp_path)
+
+
+@pytest.fixture
+def running(tmp_path, sampler, made_once):
+    """A project with a published fit, and a batch that it has not seen."""
+    return copied(made_once / "running", tmp_path)
+
+
+@pytest.fixture
+def decided(tmp_path, sampler, made_once):
+    """A project with a case, a published fit, and advice on it."""
+    return copied(made_once / "decided", tmp_path)
+
+
+def put_case(project, text=CASE, more=""):
+    (project.folder / "case.toml").write_text(text)
+    configure(project, WITH_CASE + QUIET + more)
 
 
 def configure(project, text):

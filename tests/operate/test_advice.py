@@ -5,35 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from labelvalue import InputError, StorageError, cli, names
 from labelvalue.operate import Project
-from tests.operate.conftest import QUIET, configure, kinds
-
-CASE = """\
-currency = "USD"
-[costs]
-price_per_label = 0.1
-retraining = 20
-[value]
-per_error_point = 400
-"""
-WITH_CASE = 'case = "case.toml"\n[plan]\nmax_labels = 2000\nlot = 100\n'
-
-
-def put_case(project, text=CASE, more=""):
-    (project.folder / "case.toml").write_text(text)
-    configure(project, WITH_CASE + QUIET + more)
-
-
-@pytest.fixture
-def decided(project, first):
-    """A project with a case, a published fit, and advice on it."""
-    put_case(project)
-    project.add(first, batch="a").refit(progress=False)
-    return project
+from labelvalue.operate.advice import case_for, outcome
+from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
 
 
 def advice(project):
@@ -260,3 +239,33 @@ def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp
 
 def test_every_stage_of_a_year_can_be_opened_by_another_process(decided):
     assert Project.open(decided.folder).assets().attrs["total"]["labels"] > 0
+
+
+def test_p5_money_is_as_wide_as_the_record_of_forecasts_asks_for(decided, second):
+    """Two batches of twice the errors, eight forecasts missed: the factor reaches plan, intervals and waterfall."""
+    from labelvalue import testing
+
+    decided.refit(progress=False)
+    before = advice(decided)[-1]
+    for batch, runs in (("b", second), ("c", testing.fake_runs(seed=1, sizes=(32_000,), replicates=3))):
+        table = runs.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
+        decided.add(table.assign(errors=(2 * table["errors"]).clip(upper=table["trials"])), batch=batch)
+    result = decided.refit(progress=False)
+    factor = result.calibration["factor"]
+    made = advice(decided)[-1]
+    assert before["settings"]["width"] == 1.0
+    assert made["settings"]["width"] == factor > 1.5
+    case = case_for(CASE, decided.published, [])
+    plain = outcome(decided.published, case, **made["settings"]["plan"])
+    assert made["plan"] == plain["plan"], "all that may be bought is bought, here and there"
+    wide, narrow = (found["net_benefit"]["high"] - found["net_benefit"]["low"] for found in (made, plain))
+    assert wide == pytest.approx(factor * narrow, rel=0.15)
+    forecast = decided.ledger.records("forecast")[-1].content
+    spread = {key: np.array([c[key]["0.95"] - c[key]["0.05"] for c in forecast["cells"]]) for key in
+              ("quantiles", "widened")}  # fmt: skip
+    assert spread["widened"] == pytest.approx(factor * spread["quantiles"], rel=0.15)
+    decided.verify(reproduce=True)
+    table = decided.explain(budget=500, progress=False)
+    assert list(dict.fromkeys(table["step"])) == ["data", "drift", "width"]
+    last = table[table["quantity"] == "net_benefit"]["after"].iloc[-1]
+    assert last == made["net_benefit"]["mean"]

@@ -8,8 +8,7 @@ import pytest
 from labelvalue import InputError, testing
 from labelvalue.operate import Project
 from labelvalue.operate.drift import as_forecast
-from tests.operate.conftest import QUIET, configure
-from tests.operate.test_advice import CASE, put_case
+from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 SOBER = QUIET + "[triggers]\nsurprise = 1e-6\n"
 """A limit that the second batch keeps (its p-value is 1e-4), and one with twice its errors does not."""
@@ -22,26 +21,23 @@ def whole(table, quantity, name):
     return rows["before"].iloc[0], rows["after"].iloc[-1], rows["change"].sum()
 
 
-def test_a_change_needs_two(project, first):
-    project.add(first, batch="a").refit(progress=False)
+def test_a_change_needs_two(fitted):
     with pytest.raises(InputError, match="1 fit published; a change needs two"):
-        project.explain(progress=False)
+        fitted.explain(progress=False)
 
 
-def test_every_difference_has_its_step_and_they_add_up(project, sampler, first, second, monkeypatch):
-    put_case(project)
-    project.add(first, batch="a").refit(progress=False)
+def test_every_difference_has_its_step_and_they_add_up(decided, sampler, second, monkeypatch):
     monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: {"source": "other"})
     prior = "[priors.churn]\ndistribution='logitnormal'\ncenter=0.1\nspread=1.0\n[fit]\nrandom_seed = 5\n"
     other = CASE.replace("price_per_label = 0.1", "price_per_label = 0.4").replace("= 400", "= 900")
-    put_case(project, other, more=prior)
-    result = project.add(second, batch="b").refit(progress=False)
+    put_case(decided, other, more=prior)
+    result = decided.add(second, batch="b").refit(progress=False)
     fits = len(sampler.calls)
-    table = project.explain(budget=500, progress=False)
+    table = decided.explain(budget=500, progress=False)
     assert list(dict.fromkeys(table["step"])) == [
         "code", "data", "drift", "priors", "settings", "price", "case"]  # fmt: skip
     assert len(sampler.calls) - fits == 4, "the last fit is at hand"
-    old, new = (record.content for record in project.ledger.records("advice"))
+    old, new = (record.content for record in decided.ledger.records("advice"))
     before, after, change = whole(table, "net_benefit", "")
     assert (before, after) == (old["net_benefit"]["mean"], new["net_benefit"]["mean"])
     assert change == pytest.approx(after - before)
@@ -52,21 +48,19 @@ def test_every_difference_has_its_step_and_they_add_up(project, sampler, first, 
     assert table.attrs == {"budget": 500, "fits": [old["fit"], result.fit]}
 
 
-def test_steps_of_the_case_need_no_fit(project, sampler, first):
-    put_case(project)
-    project.add(first, batch="a").refit(progress=False)
-    put_case(project, CASE.replace("price_per_label = 0.1", "price_per_label = 4"))
-    project.refit(progress=False)
-    table = project.explain(progress=False)
+def test_steps_of_the_case_need_no_fit(decided, sampler):
+    put_case(decided, CASE.replace("price_per_label = 0.1", "price_per_label = 4"))
+    decided.refit(progress=False)
+    table = decided.explain(progress=False)
     assert set(table["step"]) == {"price"}
-    assert len(sampler.calls) == 1
+    assert sampler.calls == []
     assert (table[table["quantity"] == "gain"]["change"] == 0).all(), "a price moves no curve"
     assert (table[table["quantity"] == "net_benefit"]["change"] < 0).all()
-    put_case(project, CASE.replace("per_error_point = 400", "per_error_point = 900"))
-    project.refit(progress=False)
-    assert set(project.explain(progress=False)["step"]) == {"price", "case"}
-    then = project.ledger.records("advice")[1].number
-    assert project.explain(at=then, progress=False).equals(table)
+    put_case(decided, CASE.replace("per_error_point = 400", "per_error_point = 900"))
+    decided.refit(progress=False)
+    assert set(decided.explain(progress=False)["step"]) == {"price", "case"}
+    then = decided.ledger.records("advice")[1].number
+    assert decided.explain(at=then, progress=False).equals(table)
 
 
 def test_a_new_learner_is_told_from_new_labels(project, sampler, first, second):

@@ -10,24 +10,22 @@ from labelvalue.operate import Project
 from tests.operate.conftest import QUIET, configure
 
 
-def test_a_preview_records_nothing_and_says_how_far_to_trust_it(project, first, second, tmp_path, capsys):
-    project.add(first, batch="a").refit(progress=False)
-    before = project.ledger.records()
-    table = project.preview(second)
-    assert project.ledger.records() == before
+def test_a_preview_records_nothing_and_says_how_far_to_trust_it(fitted, second, tmp_path, capsys):
+    before = fitted.ledger.records()
+    table = fitted.preview(second)
+    assert fitted.ledger.records() == before
     assert set(table["quantity"]) == {names.GAIN, names.ELASTICITY}
     assert table["slice"].nunique() == 4
     assert 0 < table.attrs["effective_draws"] <= 400
     assert table.attrs["reliable"] == (table.attrs["pareto_k"] <= min(0.7, 1 - 1 / np.log10(400)))
-    assert cli.main(["preview", str(project.folder), str(write_runs(second, tmp_path / "b.csv"))]) == 0
+    assert cli.main(["preview", str(fitted.folder), str(write_runs(second, tmp_path / "b.csv"))]) == 0
     assert "be relied on" in capsys.readouterr().out
 
 
-def test_a_batch_that_no_draw_forecast_is_not_to_be_relied_on(project, first, second):
-    project.add(first, batch="a").refit(progress=False)
+def test_a_batch_that_no_draw_forecast_is_not_to_be_relied_on(fitted, second):
     table = second.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
     table["errors"] = table["errors"] // 4
-    assert not project.preview(table).attrs["reliable"]
+    assert not fitted.preview(table).attrs["reliable"]
 
 
 def test_without_a_fit_or_without_news_there_is_no_preview(project, first):

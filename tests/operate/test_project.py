@@ -169,16 +169,14 @@ def test_what_decides_the_draws_calls_for_a_new_fit(project, sampler, first, cha
     assert (back.fit, back.published, len(sampler.calls)) == (old.fit, old.fit, 2), "what was fitted before is at hand"
 
 
-def test_new_code_calls_for_a_new_fit(project, sampler, first, monkeypatch):
-    project.add(first, batch="a").refit(progress=False)
+def test_new_code_calls_for_a_new_fit(fitted, sampler, monkeypatch):
     monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: {"source": "other"})
-    assert project.refit(progress=False).new
+    assert fitted.refit(progress=False).new
 
 
-def test_what_decides_no_draw_calls_for_none(project, sampler, first):
-    project.add(first, batch="a").refit(progress=False)
-    configure(project, QUIET + "[triggers]\nsurprise = 0.5\n")
-    assert not project.refit(progress=False).new
+def test_what_decides_no_draw_calls_for_none(fitted, sampler):
+    configure(fitted, QUIET + "[triggers]\nsurprise = 0.5\n")
+    assert not fitted.refit(progress=False).new
 
 
 @pytest.mark.parametrize("verdict", ["flagged", "refused"])
@@ -215,12 +213,11 @@ def test_a_fit_that_fails_is_recorded_and_leaves_the_rest(project, sampler, firs
     assert (result.new, result.published != good.fit) == (True, True)
 
 
-def test_a_fit_made_again_has_the_same_draws(project, sampler, first):
-    project.add(first, batch="a").refit(progress=False)
-    assert project.refit(again=True, progress=False).reproduced is True
+def test_a_fit_made_again_has_the_same_draws(fitted, sampler):
+    assert fitted.refit(again=True, progress=False).reproduced is True
     sampler.seed = 2
-    assert project.refit(again=True, progress=False).reproduced is False
-    made = [record.content for record in project.ledger.records("check") if record.content["of"] == "reproduction"]
+    assert fitted.refit(again=True, progress=False).reproduced is False
+    made = [record.content for record in fitted.ledger.records("check") if record.content["of"] == "reproduction"]
     assert [content["same"] for content in made] == [True, False]
 
 
@@ -264,10 +261,9 @@ def test_a_decision_is_on_the_published_fit(project, sampler, first):
         project.decide("buy", approver=" ")
 
 
-def test_history_says_what_happened(project, sampler, first, second):
-    project.add(first, batch="a").refit(progress=False)
-    project.add(second, batch="b").decide("wait", approver="B", comment="price")
-    table = project.history()
+def test_history_says_what_happened(fitted, sampler, second):
+    fitted.add(second, batch="b").decide("wait", approver="B", comment="price")
+    table = fitted.history()
     assert table["number"].tolist() == list(range(1, len(table) + 1))
     assert table["kind"].tolist() == ["project", "batch", "check", "fit", "forecast", "check", "batch", "forecast",
                                       "score", "check", "decision"]  # fmt: skip
