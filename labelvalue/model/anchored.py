@@ -23,7 +23,7 @@ from labelvalue.model.effective import effective_ratio
 from labelvalue.model.families import above_floor
 from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
 from labelvalue.model.label_noise import with_true_labels
-from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood, walk_loglikelihood
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Priors
@@ -168,6 +168,9 @@ def _observe(
     variance = run_variance(data, churn, training_sd, decay)
     slope_sd = np.log(2.0) * parameters[names.DISCREPANCY]
     residual = data["log_error"] - expected
+    if names.WEIGHT in data:
+        pm.Potential("discount", discount_loglikelihood(data, variance))
+        variance = variance / data[names.WEIGHT]
     walk = walk_loglikelihood(residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT])
     pm.Potential("curves", pt.sum(walk))
     between = run_variance({**data, "set_weight": data["apart"]}, churn, training_sd, decay)

@@ -13,7 +13,7 @@ from labelvalue.model.curves import HALF_LABEL
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]
 """What makes a curve."""
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
-"""What makes a cell; where runs differ in diversity, that too."""
+"""What makes a cell; where runs differ in diversity or in weight, that too."""
 
 TREND_COUNTS = 50.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
@@ -59,7 +59,7 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         sampling noise that an evaluation set causes counts: 0 where the set spans sizes and belongs to the whole curve,
         1 where each run has a set of its own, m where m runs of one size share one), ``apart`` (share of runs on
         sets of their own), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
-        runs differ in diversity, ``log_diversity``.
+        runs differ in diversity, ``log_diversity``; where some are discounted, ``weight``.
 
     Examples
     --------
@@ -75,6 +75,9 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
     if diversity_varies(runs):
         keys.append(names.LOG_DIVERSITY)
         frame[names.LOG_DIVERSITY] = np.log(runs[names.DIVERSITY].fillna(1.0).values)
+    if names.WEIGHT in runs:
+        keys.append(names.WEIGHT)
+        frame[names.WEIGHT] = runs[names.WEIGHT].values
     frame = frame.join(_sharing(frame, keys))
     grouped = frame.groupby(keys, sort=True)
     cells = grouped.agg(

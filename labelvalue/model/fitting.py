@@ -18,6 +18,7 @@ from labelvalue import names
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
+from labelvalue.model.discount import discounted
 from labelvalue.model.label_noise import set_evaluation_noise
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, walks_of
@@ -37,6 +38,7 @@ def fit(
     labels_now: Mapping[str, int] | None = None,
     classes: int = 2,
     evaluation_noise: float | Prior | Mapping[str, float | Prior] | None = None,
+    discount: Mapping[str, float] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
     tune: int = 600,
@@ -62,6 +64,9 @@ def fit(
     evaluation_noise : float, Prior, mapping of str to either, optional
         Share of wrong labels in the evaluation sets, for all slices or by slice; a ``logitnormal`` prior where it is
         not known exactly. All errors of the fit are then those against true labels.
+    discount : mapping of str to float, optional
+        Share of their likelihood that the runs of a batch count for, above 0 and at most 1 (a power prior); by the
+        text in column ``batch``. For old data that no longer tell all of today's; those not named count in full.
     random_seed : int
         Seed of everything random, here and in forecasts from the fit.
     draws : int
@@ -88,7 +93,8 @@ def fit(
     References
     ----------
     Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; the anchored form,
-    its hierarchy and its noise are described in ARCHITECTURE.md.
+    its hierarchy and its noise are described in ARCHITECTURE.md. Ibrahim and Chen (2000), "Power prior distributions
+    for regression models", Statistical Science 15, for the discount.
 
     Examples
     --------
@@ -96,6 +102,7 @@ def fit(
     >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
     """
     _check_runs(runs)
+    runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
     chosen = get_model(model)
     chosen = dataclasses.replace(chosen, priors=chosen.priors.replace(priors or {}))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytensor.tensor as pt
 
+from labelvalue import names
 from labelvalue.model.walk_operation import WalkFilter
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
     Parameters
     ----------
     data : mapping of str to tensor
-        ``scatter``, ``scatter_df``, ``runs``, dims (curve, knot, slot).
+        ``scatter``, ``scatter_df``, ``runs``, dims (curve, knot, slot); ``weight`` where some are discounted.
     variance : tensor, dims (curve, knot, slot)
         Variance of the cell's mean.
 
@@ -45,7 +46,41 @@ def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
     -1.0
     """
     one_run = variance * data["runs"]
-    return -0.5 * pt.sum(data["scatter_df"] * pt.log(one_run) + data["scatter"] / one_run)
+    terms = data["scatter_df"] * pt.log(one_run) + data["scatter"] / one_run
+    return -0.5 * pt.sum(terms * data[names.WEIGHT] if names.WEIGHT in data else terms)
+
+
+def discount_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
+    r"""What makes residuals with their variance divided by their weight the power of the likelihood that was meant.
+
+    .. math:: N(r; v)^w = c(w) \, N(r; v / w) \, v^{(1 - w) / 2}
+
+    Conditional on the walk, from which the last factor does not depend, so that it stays outside the filter.
+
+    Parameters
+    ----------
+    data : mapping of str to tensor
+        ``weight`` (0 to 1) and ``used``, dims (curve, knot, slot).
+    variance : tensor, dims (curve, knot, slot)
+        Noise variance of each residual, not divided.
+
+    Returns
+    -------
+    tensor, scalar
+        Sum of the logs of that factor.
+
+    References
+    ----------
+    Ibrahim and Chen (2000), "Power prior distributions for regression models", Statistical Science 15.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.ones((1, 1, 1))
+    >>> float(discount_loglikelihood({"weight": 0.5 * one, "used": one}, np.e * one).eval())
+    0.25
+    """
+    return 0.5 * pt.sum(data["used"] * (1.0 - data[names.WEIGHT]) * pt.log(variance))
 
 
 def walk_loglikelihood(residual: Any, variance: Any, used: Any, distance: Any, slope_sd: Any, knots: int) -> Any:

@@ -94,7 +94,8 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         ``label_noise`` (0 where not known), ``strategy_code`` (0 for random, else its place in the attribute
         ``strategies``), what :func:`labelvalue.model.cells.sum_runs` makes of the runs, ``log_total_ratio`` (log of all
         labels in the training set over those at the reference), ``used`` (1 or 0); and only where runs differ in
-        diversity, so that other models are what they would be without it, ``log_diversity``.
+        diversity or some are discounted, so that other models are what they would be without, ``log_diversity`` and
+        ``weight``.
 
     Examples
     --------
@@ -122,6 +123,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         {
             **{name: grid(cells[name], EMPTY.get(name, 0.0)) for name in CELL_NUMBERS},
             **({names.LOG_DIVERSITY: grid(cells[names.LOG_DIVERSITY])} if names.LOG_DIVERSITY in cells else {}),
+            **({names.WEIGHT: grid(cells[names.WEIGHT], 1.0)} if names.WEIGHT in cells else {}),
             "strategy_code": grid(cells[names.STRATEGY].map(strategies.index)),
             "used": grid(pd.Series(1.0, index=cells.index)),
             "distance": ((CURVE, KNOT), np.maximum.accumulate(distance, axis=1)),

@@ -34,6 +34,9 @@ tune = 600
 chains = 4
 classes = 2
 
+[fit.discount]
+# "2024 pilot" = 0.5              # share of its likelihood that an old batch counts for; 1 where nothing is said
+
 [labels_now]
 # "nurses" = 1200                 # where it is not the largest number observed
 
@@ -85,6 +88,7 @@ class FitSettings:
     tune: int = 600
     chains: int = 4
     classes: int = 2
+    discount: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +174,7 @@ _NUMBER = Key(_is_number, "a finite number")
 _POSITIVE = Key(lambda v: _is_number(v) and v > 0, "a finite number > 0")
 _PROBABILITY = Key(lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1")
 _CERTAIN = Key(lambda v: _is_number(v) and 0.5 < v < 1, "a number between 0.5 and 1")
+_SHARE = Key(lambda v: _is_number(v) and 0 < v <= 1, "a number above 0 and at most 1")
 _SWITCH = Key(lambda v: isinstance(v, bool), "true or false")
 _BUDGETS = Key(lambda v: isinstance(v, list) and bool(v) and all(map(_whole(0).legal, v)), "whole numbers ≥ 0")
 
@@ -266,9 +271,15 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
     guardrails = found.table(given, "guardrails")
     limits = found.table(guardrails, "error_limits")
     guardrails.pop("error_limits", None)
-    tables = {name: found.keep(found.table(given, name), keys, f"{name}.") for name, keys in _TABLES.items()
-              if name != "guardrails"}  # fmt: skip
-    rules = found.keep(guardrails, _TABLES["guardrails"], "guardrails.")
+    fit = found.table(given, "fit")
+    discount = found.table(fit, "discount")
+    fit.pop("discount", None)
+    own = {"guardrails": guardrails, "fit": fit}
+    tables = {
+        name: found.keep(own.get(name, found.table(given, name)), keys, f"{name}.") for name, keys in _TABLES.items()
+    }
+    limits = found.numbers(limits, _POSITIVE, "guardrails.error_limits")
+    shares = found.numbers(discount, _SHARE, "fit.discount")
     priors = found.table(given, "priors")
     report = tables["report"]
     if "budgets" in report:
@@ -276,10 +287,12 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
     return Configuration(
         **top,
         metric=tables["runs"].get("metric"),
-        fit=FitSettings(**tables["fit"]),
+        fit=FitSettings(**tables["fit"], discount=shares),
         labels_now=found.numbers(found.table(given, names.LABELS_NOW), _whole(0), names.LABELS_NOW),
         priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
-        guardrails=Guardrails(**rules, error_limits=found.numbers(limits, _POSITIVE, "guardrails.error_limits")),
+        guardrails=Guardrails(
+            **tables["guardrails"], error_limits=found.numbers(limits, _POSITIVE, "guardrails.error_limits")
+        ),
         triggers=Triggers(**tables["triggers"]),
         plan=PlanSettings(**tables["plan"]),
         limits=Limits(**tables["limits"]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -279,3 +281,27 @@ def test_the_export_holds_the_whole_trail(project, sampler, first):
     assert len(trail["records"]) == len(project.history())
     assert trail["assumptions"][0]["id"] == "x"
     assert trail["configuration"].startswith("[report]")
+
+
+# --- an old batch that counts for less ------------------------------------------------------------
+
+
+def test_p3_a_discount_is_explicit_recorded_and_a_step_of_the_waterfall(running, sampler):
+    running.refit(progress=False)
+    assert sampler.calls[-1]["discount"] == {}
+    configure(running, QUIET + '[fit.discount]\n"a" = 0.5\n')
+    result = running.refit(progress=False)
+    assert result.new
+    assert sampler.calls[-1]["discount"] == {"a": 0.5}
+    spec = json.loads((running.folder / "fits" / result.fit / "spec.json").read_text())
+    assert spec["fit"]["discount"] == {"a": 0.5}
+    before, after = (record.content["inputs"] for record in running.ledger.records("fit")[-2:])
+    assert {part for part in before if before[part] != after[part]} == {"fit"}
+    assert set(running.explain(budget=500, progress=False)["step"]) == {"settings"}
+
+
+def test_p3_a_discount_of_nothing_or_of_more_than_all_is_refused(project):
+    configure(project, QUIET + '[fit.discount]\n"a" = 0\n"b" = 1.2\n')
+    with pytest.raises(InputError) as caught:
+        project.configuration  # noqa: B018
+    assert [problem.column for problem in caught.value.problems] == ["fit.discount.a", "fit.discount.b"]
