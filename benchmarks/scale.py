@@ -6,7 +6,8 @@ Run from the repository's root:
     python -m benchmarks.scale --full
     python -m benchmarks.scale --quick
 
-Each fit runs in a fresh process, twice as in `benchmarks.speed`, and its second run counts. `--quick` draws little and
+Each fit runs in a fresh process, twice as in `benchmarks.speed`, and its second run counts; with `--once` its only run
+does, compiling and all. `--quick` draws little and
 shows what a gradient costs and how many a draw takes, which is where the time goes; its verdicts mean nothing.
 """
 
@@ -54,14 +55,15 @@ def overall_growth(slices: Sequence[int], seconds: Sequence[float]) -> float:
     return growth([slices[0], slices[-1]], [seconds[0], seconds[-1]])[0]
 
 
-def run(slices: Sequence[int], draws: int | None) -> list[dict]:
+def run(slices: Sequence[int], draws: int | None, *, once: bool = False) -> list[dict]:
     """Fit runs of each number of slices."""
+    measure = speed.run_once if once else speed.measure
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for count in slices:
             runs = Path(folder) / f"{count}.csv"
             speed.write_runs(count, runs)
-            found.append({"slices": count, **speed.measure("labelvalue", runs, draws)})
+            found.append({"slices": count, **measure("labelvalue", runs, draws)})
             print(f"{count} slices: {found[-1]['seconds']:.0f} s", file=sys.stderr, flush=True)
     return found
 
@@ -103,6 +105,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--slices", type=int, nargs="+", default=list(SLICES), help="numbers of slices, rising")
     parser.add_argument("--full", action="store_true", help=f"up to {FULL[-1]:,} slices")
     parser.add_argument("--quick", action="store_true", help="few draws: what a gradient costs, without a verdict")
+    parser.add_argument("--once", action="store_true", help="a run each, compiling and all")
     parser.add_argument("--out", type=Path, default=Path("out/scale.json"), help="JSON to write (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.slices = list(FULL) if options.full else options.slices
@@ -114,9 +117,15 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     options = parse_arguments(arguments)
-    found = run(options.slices, speed.QUICK_DRAWS if options.quick else None)
+    found = run(options.slices, speed.QUICK_DRAWS if options.quick else None, once=options.once)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    layout = {"sizes": speed.SIZES, "replicates": speed.REPLICATES, "cores": os.cpu_count(), "quick": options.quick}
+    layout = {
+        "sizes": speed.SIZES,
+        "replicates": speed.REPLICATES,
+        "cores": os.cpu_count(),
+        "quick": options.quick,
+        "once": options.once,
+    }
     options.out.write_text(json.dumps({**layout, "fits": found}, indent=1) + "\n")
     print(f"{len(speed.SIZES)} sizes, {speed.REPLICATES} replicates; {os.cpu_count()} cores\n\n{table(found)}\n")
     print(f"{verdict(found)}\n\nwritten: {options.out}")

@@ -7,7 +7,8 @@ Run from the repository's root:
 
 Each method runs in processes of its own, from a runs file to saved draws that have been judged: once to fill the caches
 of compiled code, then again for the figures. Seconds are of the wall, from the start of the process to its end, on
-whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside them.
+whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside them. A run that
+has not ended at `--limit` is stopped, and its row says "more than".
 """
 
 from __future__ import annotations
@@ -92,8 +93,8 @@ def work(method: str, runs: Path, draws: int | None) -> int:
     return 0
 
 
-def in_a_fresh_process(method: str, runs: Path, draws: int | None) -> dict:
-    """Figures of one run, and its seconds.
+def in_a_fresh_process(method: str, runs: Path, draws: int | None, limit: float | None = None) -> dict:
+    """Figures of one run, and its seconds; of one that was stopped at the limit, seconds alone.
 
     Raises
     ------
@@ -102,20 +103,43 @@ def in_a_fresh_process(method: str, runs: Path, draws: int | None) -> dict:
     """
     command = [sys.executable, "-m", "benchmarks.speed", "--work", method, "--runs", str(runs)]
     command += [] if draws is None else ["--draws", str(draws)]
-    started = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    started, used = time.perf_counter(), _children()
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=limit)
+    except subprocess.TimeoutExpired:
+        return {"ended": False, "seconds": limit, "processor_s": _children() - used, "load": os.getloadavg()[0]}
     seconds = time.perf_counter() - started
     if done.returncode != 0:
         raise RuntimeError(f"{method} failed:\n{done.stderr[-2000:]}")
     load = os.getloadavg()[0]
-    return {**json.loads(done.stdout.splitlines()[-1]), "seconds": seconds, "load": load}
+    return {**json.loads(done.stdout.splitlines()[-1]), "ended": True, "seconds": seconds, "load": load}
 
 
-def measure(method: str, runs: Path, draws: int | None = None) -> dict:
-    """Figures of a run whose compiled code was kept by a run before it."""
-    first = in_a_fresh_process(method, runs, draws)
+def _children() -> float:
+    """Processor seconds of processes that were started here and ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(method: str, runs: Path, draws: int | None = None, limit: float | None = None) -> dict:
+    """Figures of a run whose compiled code was kept by a run before it; of a first that was stopped, seconds alone."""
+    first = in_a_fresh_process(method, runs, draws, limit)
+    if not first["ended"]:
+        return first
     again = in_a_fresh_process(method, runs, draws)
     return {**again, "first_seconds": first["seconds"], "ess_per_second": again["ess_bulk"] / again["seconds"]}
+
+
+def run_once(method: str, runs: Path, draws: int | None = None) -> dict:
+    """Figures of one run, compiling and all."""
+    only = in_a_fresh_process(method, runs, draws)
+    return {**only, "ess_per_second": only["ess_bulk"] / only["seconds"]}
+
+
+def stopped_cells(method: str, r: dict, ours: float | None) -> tuple[str, ...]:
+    """Cells of a method that was stopped at the limit."""
+    ratio = f"> {r['seconds'] / ours:.1f}" if ours else ""
+    return TITLES[method], f"> {r['seconds']:.0f}", ratio, f"> {r['processor_s']:.0f}", *[""] * 6, f"{r['load']:.1f}"
 
 
 def table(results: dict[str, dict]) -> str:
@@ -123,6 +147,9 @@ def table(results: dict[str, dict]) -> str:
     ours = results.get("labelvalue", {}).get("seconds")
     lines = ["| " + " | ".join(COLUMNS) + " |", "|---" * len(COLUMNS) + "|"]
     for method, r in results.items():
+        if not r["ended"]:
+            lines.append("| " + " | ".join(stopped_cells(method, r, ours)) + " |")
+            continue
         cells = (
             TITLES[method],
             f"{r['seconds']:.1f}",
@@ -146,6 +173,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--slices", type=int, default=50, help="slices of the simulated runs (default: %(default)s)")
     parser.add_argument("--methods", default=",".join(TITLES), help="comma-separated (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/speed.json"), help="JSON to write (default: %(default)s)")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds a run may take (default: %(default)s)")
     parser.add_argument("--work", choices=list(TITLES), help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--draws", type=int, help=argparse.SUPPRESS)
@@ -169,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if method == "numpyro" and importlib.util.find_spec("numpyro") is None:
                 print("skipped: numpyro is not installed (pip install 'labelvalue[bench]')", file=sys.stderr)
                 continue
-            results[method] = measure(method, runs)
+            results[method] = measure(method, runs, limit=options.limit)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     layout = {"slices": options.slices, "sizes": SIZES, "replicates": REPLICATES, "cores": os.cpu_count()}
     options.out.write_text(json.dumps({**layout, "methods": results}, indent=1) + "\n")

@@ -13,7 +13,7 @@ from labelvalue import read_runs
 
 def figures(**changed):
     """Figures of a run in a fresh process."""
-    found = {"seconds": 10.0, "processor_s": 12.0, "verdict": "ok", "rhat": 1.001, "ess_bulk": 500.0}
+    found = {"ended": True, "seconds": 10.0, "processor_s": 12.0, "verdict": "ok", "rhat": 1.001, "ess_bulk": 500.0}
     return found | {"peak_gib": 0.5, "load": 1.5, "steps": 15.0, "attempts": 1} | changed
 
 
@@ -29,7 +29,7 @@ def processes(monkeypatch):
     """What fresh processes were asked to do; the first takes thrice as long."""
     asked = []
 
-    def pretend(method, runs, draws):
+    def pretend(method, runs, draws, limit=None):
         asked.append((method, draws))
         return figures(seconds=30.0 if asked.count(asked[-1]) == 1 else 10.0)
 
@@ -80,6 +80,19 @@ def test_unknown_methods_end_the_program(capsys):
 def test_a_failed_fit_stops_the_benchmark_with_its_last_words(tmp_path):
     with pytest.raises(RuntimeError, match=r"(?s)labelvalue failed.*missing\.csv"):
         speed.in_a_fresh_process("labelvalue", tmp_path / "missing.csv", None)
+
+
+def test_a_fit_that_does_not_end_is_stopped_and_said_to_take_more(runs, tmp_path, capsys):
+    found = speed.measure("labelvalue", runs, limit=0.5)
+    assert (found["ended"], found["seconds"]) == (False, 0.5)
+    row = speed.table({"labelvalue": figures(first_seconds=30.0, ess_per_second=1.0), "pymc": found}).splitlines()[-1]
+    assert [cell.strip() for cell in row.split("|")[2:4]] == ["> 0", "> 0.1"]
+    assert len(row.split("|")) == len(speed.COLUMNS) + 2
+
+
+def test_with_once_the_only_run_counts(processes, tmp_path):
+    assert scale.main(["--slices", "2", "--once", "--out", str(tmp_path / "scale.json")]) == 0
+    assert processes == [("labelvalue", None)]
 
 
 def test_growth_is_the_power_between_sizes():
