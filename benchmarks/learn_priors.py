@@ -11,6 +11,7 @@ spreads, not tails. Where the bank's spreads would fit learners but hardly slice
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,15 @@ def _pad(table: xr.Dataset, knots: int, slots: int) -> xr.Dataset:
     return table.drop_dims(["knot", "slot"]).assign(grids).assign(distance=distance)
 
 
-def population(model: Model, observations: xr.Dataset, data_set: np.ndarray, later: dict[str, np.ndarray]) -> pm.Model:
+def population(
+    model: Model,
+    observations: xr.Dataset,
+    data_set: np.ndarray,
+    later: dict[str, np.ndarray],
+    *,
+    families: np.ndarray | None = None,
+    on_error: Sequence[str] = (),
+) -> pm.Model:
     """Build the joint model of all data sets, whose top level is the bank.
 
     Parameters
@@ -100,6 +109,10 @@ def population(model: Model, observations: xr.Dataset, data_set: np.ndarray, lat
         Gives curve and parameters.
     observations, data_set, later
         From `gather`.
+    families : array of int, shape (curve,), optional
+        Family of each curve's learner: families then differ in every quantity. The bank has none.
+    on_error : sequence of str
+        Quantities that depend on how far a curve's error is from its data set's, in spreads. In the bank none does.
 
     Returns
     -------
@@ -117,10 +130,19 @@ def population(model: Model, observations: xr.Dataset, data_set: np.ndarray, lat
             between = pm.LogNormal(f"{name}_between", -0.7, 0.5)
             return (middle + between * pm.Normal(f"{name}_of_set", 0, 1, shape=sets))[data_set]
 
+        errors: dict[str, Any] = {}
+
         def curve_level(name: str) -> Any:
             mean, log_spread = varying(name, START.get(name, 0.0), 1.0), varying(f"{name}_spread", -0.5, 0.5)
+            if families is not None:
+                apart = pm.LogNormal(f"{name}_families", -1.5, 0.7)
+                mean = mean + (apart * pm.Normal(f"{name}_of_family", 0, 1, shape=int(families.max()) + 1))[families]
             if name == "error":
-                return pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
+                errors["level"] = pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
+                errors["apart"] = (errors["level"] - mean) / pt.exp(log_spread)
+                return errors["level"]
+            if name in on_error:
+                mean = mean + pm.Normal(f"{name}_on_error", 0, 0.5) * errors["apart"]
             level = mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
             return (
                 unless_rising(level, observations, pm.Normal("rising", 0, 1, shape=count))
@@ -239,15 +261,11 @@ def as_toml(model: Model, priors: dict[str, tuple[str, float, float, str]], *, c
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Learn, and print TOML on stdout."""
-    model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
-    problems = load_problems("development")
-    observations, data_set, later = gather(problems)
-    print(f"{len(problems)} data sets, {len(data_set)} curves", file=sys.stderr)
-    with population(model, observations, data_set, later) as joint:
+def approximate(joint: pm.Model) -> Any:
+    """Approximate the posterior of a joint model by independent normals; ``hist`` is minus the evidence bound."""
+    with joint:
         point = joint.initial_point()
-        approximation = pm.fit(
+        return pm.fit(
             ITERATIONS,
             method="advi",
             random_seed=SEED,
@@ -256,7 +274,16 @@ def main() -> None:
             total_grad_norm_constraint=1e4,
             progressbar=sys.stderr.isatty(),
         )
-        draws = approximation.sample(500, random_seed=SEED).posterior
+
+
+def main() -> None:
+    """Learn, and print TOML on stdout."""
+    model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
+    problems = load_problems("development")
+    observations, data_set, later = gather(problems)
+    print(f"{len(problems)} data sets, {len(data_set)} curves", file=sys.stderr)
+    approximation = approximate(population(model, observations, data_set, later))
+    draws = approximation.sample(500, random_seed=SEED).posterior
     found = {str(n): float(v.median()) for n, v in draws.items() if v.ndim == 2}
     bound = -float(np.mean(approximation.hist[-2000:]))
     print(f"evidence bound {bound:,.0f} (mean of the last 2,000 steps); {found}", file=sys.stderr)
