@@ -108,8 +108,8 @@ def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.
         at = problem.judged
         rows = scores.score_rows(samples[at], problem.truth[at], problem.error_now[at])
         part = pd.DataFrame({name: values.ravel() for name, values in rows.items()})
-        distance = np.tile([2**d for d in DOUBLINGS], at.size)
-        parts.append(part.assign(method=outcome.method, problem=outcome.problem, distance=distance))
+        distance, curve = np.tile([2**d for d in DOUBLINGS], at.size), np.repeat(at, len(DOUBLINGS))
+        parts.append(part.assign(method=outcome.method, problem=outcome.problem, curve=curve, distance=distance))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
@@ -121,14 +121,17 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
     summary = {}
     for method in methods:
         row = overall.loc[method.name]
-        entry = {name: float(value) for name, value in row.drop("distance").items()}
+        entry = {name: float(value) for name, value in row.drop(["distance", "curve"]).items()}
         entry["gain_bias"] = entry["forecast_gain"] / entry["gain"] - 1
         entry["by_distance"] = {
-            f"{distance}x": {name: float(value) for name, value in values.items()}
+            f"{distance}x": {name: float(value) for name, value in values.drop("curve").items()}
             for distance, values in by_distance.loc[method.name].iterrows()
         }
         calibration = scores.gain_calibration(rows[rows["method"] == method.name])
         entry["gain_calibration"] = calibration.to_dict("records")
+        if not method.peer:
+            others = [other.name for other in methods if other.name != method.name]
+            entry["better_than"] = {other: scores.share_better(rows, method.name, other) for other in others}
         entry["seconds"] = sum(outcome.seconds for outcome in outcomes if outcome.method == method.name)
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()
@@ -236,6 +239,8 @@ def print_result(result: dict, titles: dict[str, str]) -> None:
     print(f"{result['problem_set']}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
     print(tables.score_table(result["methods"], titles))
     print(f"\n{tables.calibration_lines(result['methods'], titles)}")
+    if any("better_than" in entry for entry in result["methods"].values()):
+        print(f"\n{tables.better_lines(result['methods'], titles)}")
     if ALONE in result["methods"]:
         print(f"\n{tables.alone_lines(result['methods'], titles)}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -18,8 +18,8 @@ Forecast = Callable[[Problem, int], np.ndarray]
 
 MODEL_DRAWS = 1000
 """Posterior draws kept of a model's forecast, thinned evenly."""
-UNPOOLED = "unpooled"
-"""In place of a model's name: the default model, one curve at a time."""
+UNPOOLED, POOLED = "unpooled", "pooled"
+"""In place of a model's name: the default model, one curve at a time; and one curve for all runs of a problem."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,38 @@ def unpooled_forecast(problem: Problem, seed: int) -> np.ndarray:
     return samples
 
 
+def pooled_forecast(problem: Problem, seed: int) -> np.ndarray:
+    """Forecast with labelvalue, all curves of the problem taken for one: telling them apart adds the difference.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to forecast.
+    seed : int
+        Of the sampler.
+
+    Returns
+    -------
+    array, shape (curve, distance, sample)
+        Posterior draws of the mean error of the one curve at each curve's own targets.
+    """
+    runs = problem.runs.drop(columns=["other_labels"], errors="ignore")
+    sets = runs["slice"].astype(str) + " " + runs["learner"].astype(str) + " " + runs["evaluation_set"].astype(str)
+    one = runs.assign(slice="all", learner="all", evaluation_set=sets, replicate=np.arange(len(runs)))
+    targets = np.unique(problem.targets)
+    whole = replace(
+        problem,
+        runs=one,
+        curves=(("all", "all"),),
+        targets=targets[None],
+        target_other=None,
+        nominal=None,
+        sparse=None,
+    )
+    samples = labelvalue_forecast(whole, seed)[0]
+    return samples[np.searchsorted(targets, problem.targets)]
+
+
 @cache
 def _labelvalue_version() -> str:
     """Hash of the sources a forecast depends on: no change to the model meets an old cached forecast."""
@@ -146,8 +178,15 @@ def _labelvalue_version() -> str:
     return digest.hexdigest()[:12]
 
 
+WHOLE: dict[str, tuple[str, Forecast]] = {
+    UNPOOLED: ("labelvalue, each curve alone", unpooled_forecast),
+    POOLED: ("labelvalue, all curves as one", pooled_forecast),
+}
+"""What is asked for in place of a model's name: title and forecaster."""
+
+
 def find_method(name: str) -> Method:
-    """The method of a name: a peer's, ``labelvalue``, ``labelvalue:<model>`` or ``labelvalue:unpooled``.
+    """The method of a name: a peer's, ``labelvalue``, or ``labelvalue:`` with a model, ``unpooled`` or ``pooled``.
 
     Raises
     ------
@@ -160,10 +199,11 @@ def find_method(name: str) -> Method:
     package, _, model = name.partition(":")
     if package == "labelvalue":
         model = model or "power_law"
-        if model == UNPOOLED:
-            title = "labelvalue, each curve alone"
-            return Method(name, title, unpooled_forecast, version=_labelvalue_version(), peer=False)
-        forecast = partial(labelvalue_forecast, model=model)
-        return Method(name, f"labelvalue, {model}", forecast, version=_labelvalue_version(), peer=False)
-    known = ", ".join([*(peer.name for peer in PEERS), "labelvalue", "labelvalue:<model>", f"labelvalue:{UNPOOLED}"])
+        if model in WHOLE:
+            title, forecast = WHOLE[model]
+            return Method(name, title, forecast, version=_labelvalue_version(), peer=False)
+        own = partial(labelvalue_forecast, model=model)
+        return Method(name, f"labelvalue, {model}", own, version=_labelvalue_version(), peer=False)
+    ours = ["labelvalue", "labelvalue:<model>", *(f"labelvalue:{model}" for model in WHOLE)]
+    known = ", ".join([*(peer.name for peer in PEERS), *ours])
     raise ValueError(f"no method {name!r}; there are: {known}")

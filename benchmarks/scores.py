@@ -23,6 +23,7 @@ __all__ = [
     "mean_over_problems",
     "ratio_interval",
     "score_rows",
+    "share_better",
 ]
 
 
@@ -60,6 +61,27 @@ def gain_calibration(rows: pd.DataFrame) -> pd.DataFrame:
     """
     weight = 1 / rows.groupby("problem")["p_gain"].transform("size") / rows["problem"].nunique()
     return reliability(rows["p_gain"].to_numpy(), rows["gained"].to_numpy(), weight.to_numpy())
+
+
+def share_better(rows: pd.DataFrame, method: str, other: str) -> float:
+    """Share of the curves whose CRPS, averaged over distances, is lower with one method than with another.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        One row per forecast, with columns ``method``, ``problem``, ``curve`` and ``crps``.
+    method, other : str
+        The two methods.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; a tie counts half; every problem with the same weight.
+    """
+    by_curve = rows.groupby(["method", "problem", "curve"])["crps"].mean()
+    ours, theirs = by_curve.loc[method], by_curve.loc[other]
+    better = (ours < theirs) + 0.5 * (ours == theirs)
+    return float(better.groupby(level="problem").mean().mean())
 
 
 def ratio_interval(

@@ -107,3 +107,27 @@ def alone_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
         for name, entry in summary.items()
     ]
     return "\n".join(["Ratio to each curve alone (90 %):", "", *lines])
+
+
+def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method of ours: on what share of the curves its CRPS is lower than each other method's.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    lines = [
+        f"- {titles[name]}: "
+        + ", ".join(f"{100 * share:.0f} % {titles[o]}" for o, share in entry["better_than"].items())
+        for name, entry in summary.items()
+        if "better_than" in entry
+    ]
+    return "\n".join(["Lower CRPS than, on this share of the curves:", "", *lines])

@@ -81,6 +81,8 @@ def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
     assert ratio == pytest.approx(together["crps"] / alone["crps"])
     assert ratio < 0.2
     assert f"- together: CRPS {ratio:.2f} (" in printed
+    assert together["better_than"] == {"floor": 0.0, "labelvalue:unpooled": 1.0}
+    assert "- together: 0 % least squares, floor, 100 % alone" in printed
     assert alone["against_alone"]["absolute_error"]["ratio"] == 1
     _, printed, result = run("--methods", "floor")
     assert "alone" not in printed

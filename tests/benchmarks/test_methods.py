@@ -34,9 +34,10 @@ def fitted(monkeypatch):
     fits = []
 
     def predict_error(fit, labels, other_labels=None):
+        other_labels = [0] * len(labels) if other_labels is None else other_labels
         assert all(type(n) is int for n in [*labels, *other_labels])
         told = np.array(labels) / 10_000 + np.array(other_labels) / 1e7
-        values = np.broadcast_to(told, (2, 600, len(fit), 3)) + np.arange(len(fit))[:, None] * 1e-5
+        values = np.broadcast_to(told, (2, 600, len(fit), len(labels))) + np.arange(len(fit))[:, None] * 1e-5
         return xr.DataArray(
             values, dims=("chain", "draw", "slice", "labels"), coords={"slice": list(fit), "labels": labels}
         )
@@ -75,3 +76,9 @@ def test_unpooled_fits_only_what_is_judged(two_slices, fitted):
     assert fitted == [("c",)]
     assert np.isnan(samples[0]).all()
     assert samples[1, :, 0] == pytest.approx(expected(two_slices, [0, 0])[1])
+
+
+def test_pooled_fits_one_curve_and_gives_it_to_all(two_slices, fitted):
+    samples = find_method("labelvalue:pooled").forecast(two_slices, 1)
+    assert fitted == [("all",)]
+    assert samples[..., 0] == pytest.approx(two_slices.targets / 10_000)
