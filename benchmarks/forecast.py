@@ -123,6 +123,7 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         row = overall.loc[method.name]
         entry = {name: float(value) for name, value in row.drop(["distance", "curve"]).items()}
         entry["gain_bias"] = entry["forecast_gain"] / entry["gain"] - 1
+        entry["gain_ratio"] = _gain_ratio(rows[rows["method"] == method.name])
         entry["by_distance"] = {
             f"{distance}x": {name: float(value) for name, value in values.drop("curve").items()}
             for distance, values in by_distance.loc[method.name].iterrows()
@@ -148,6 +149,13 @@ def _ratio(rows: pd.DataFrame, score: str, method: str, other: str) -> dict[str,
     """Ratio of two methods' means over problems, with its 90 % interval."""
     per_problem = rows.groupby(["method", "problem"])[score].mean()
     ratio, low, high = scores.ratio_interval(*(per_problem.loc[name].to_numpy() for name in (method, other)))
+    return {"ratio": ratio, "low": low, "high": high}
+
+
+def _gain_ratio(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean forecast gain over mean realised gain, with its 90 % interval."""
+    per_problem = rows.groupby("problem")[["forecast_gain", "gain"]].mean()
+    ratio, low, high = scores.ratio_interval(per_problem["forecast_gain"].to_numpy(), per_problem["gain"].to_numpy())
     return {"ratio": ratio, "low": low, "high": high}
 
 

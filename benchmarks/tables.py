@@ -15,6 +15,7 @@ COLUMNS = (
     "width",
     "MAE",
     "gain forecast / realised",
+    "ratio (90 %)",
     "s",
 )
 
@@ -54,6 +55,7 @@ def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
                 f"{entry['width']:.3f}",
                 f"{entry['absolute_error']:.4f}",
                 f"{entry['forecast_gain']:.4f} / {entry['gain']:.4f}",
+                _ratio(entry["gain_ratio"]),
                 f"{entry['seconds']:.0f}",
             ]
         )

@@ -47,6 +47,7 @@ def test_table_and_json_hold_every_method(run):
     assert bad["crps_ratio"]["best_peer"] == "floor"
     assert set(good["by_distance"]) == {"2x", "4x", "8x"}
     assert good["gain_calibration"]
+    assert good["gain_ratio"]["ratio"] == pytest.approx(good["forecast_gain"] / good["gain"])
 
 
 def test_the_calibration_of_gains_is_printed_for_every_method(run):
