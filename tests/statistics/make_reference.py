@@ -30,7 +30,7 @@ SIMULATED = {
             ("mixed sets", SHARING, 200),
             ("mixed sets", SHARING, 600),
             ("mixed sets", SHARING, 1500),
-            ("mixed sets", SHARING, 5000),
+            ("mixed sets", SHARING, 3000),
             ("own sets", NOBODY, 200),
             ("own sets", NOBODY, 600),
             ("own sets", NOBODY, 1500),
