@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Verdict,
         advise,
         allocate,
+        benefit_over_learners,
         check_guardrails,
         compare_pairs,
         compare_plans,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
         value_of_partial_information,
         value_of_perfect_information,
         value_of_sample_information,
+        value_of_waiting,
     )
     from labelvalue.forecast import (
         ActiveLearning,
@@ -261,6 +263,7 @@ _ROOM = {
     "Verdict": "decide",
     "advise": "decide",
     "allocate": "decide",
+    "benefit_over_learners": "decide",
     "decision_stability": "decide",
     "detection": "decide",
     "plan_milestones": "decide",
@@ -290,6 +293,7 @@ _ROOM = {
     "value_of_partial_information": "decide",
     "value_of_perfect_information": "decide",
     "value_of_sample_information": "decide",
+    "value_of_waiting": "decide",
     "plot_curves": "report",
     "plot_frontier": "report",
     "plot_gain": "report",

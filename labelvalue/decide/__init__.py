@@ -16,6 +16,7 @@ from labelvalue.decide.mixes import fairness, gain_under_mix
 from labelvalue.decide.optimise import Certificate
 from labelvalue.decide.pilots import price_measurements
 from labelvalue.decide.plan import Plan, Verdict
+from labelvalue.decide.portfolio import benefit_over_learners
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing, value_at_risk
 from labelvalue.decide.scenarios import scenario_sets
 from labelvalue.decide.stability import decision_stability
@@ -29,6 +30,7 @@ from labelvalue.decide.voi import (
     value_of_perfect_information,
     value_of_sample_information,
 )
+from labelvalue.decide.waiting import value_of_waiting
 from labelvalue.quantities import Branch, Interval
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "Verdict",
     "advise",
     "allocate",
+    "benefit_over_learners",
     "check_guardrails",
     "compare_pairs",
     "compare_plans",
@@ -85,4 +88,5 @@ __all__ = [
     "value_of_partial_information",
     "value_of_perfect_information",
     "value_of_sample_information",
+    "value_of_waiting",
 ]

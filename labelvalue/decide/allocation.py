@@ -107,7 +107,7 @@ def allocate(
         broken = plan.promises[~plan.promises["kept"] & (plan.promises["kind"] != GAIN)]
         if broken.empty:
             plan = dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought))
-            return weigh_interventions(fit, case, plan, appetite, max_spend) if case.interventions else plan
+            return weigh_interventions(fit, case, plan, appetite, max_spend, lot) if case.interventions else plan
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
         listing = tightened(listing, plan.promises, bought, own)
     raise InputError(

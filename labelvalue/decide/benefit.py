@@ -147,6 +147,7 @@ def outcomes_of(
     labels: xr.DataArray,
     counted: xr.DataArray | None = None,
     done: Sequence[Intervention] = (),
+    wait: float = 0.0,
 ) -> xr.Dataset:
     """Draw what plans bring and cost, from their table of labels.
 
@@ -162,6 +163,8 @@ def outcomes_of(
         What those labels amount to, where some of them are wrong; the labels themselves by default.
     done : sequence of Intervention
         What all plans do beside, doing nothing apart.
+    wait : float
+        Days that go by before they begin; each costs ``delay_per_day``.
 
     Returns
     -------
@@ -184,7 +187,7 @@ def outcomes_of(
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
-    days = days_until(fit, case.costs, total) + acts * delay_done(fit, done)
+    days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
     value = (gain * worth(fit, case.value, days)).sum(names.SLICE)
     if (target := case.value.target) is not None:
         shares = volumes(fit, case.value)
@@ -194,6 +197,8 @@ def outcomes_of(
         value = value + money * (reached - before)
     cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    if wait:
+        cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
         again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
         cost = cost + acts * (cost_done(fit, case, labels, done) + again)

@@ -13,6 +13,7 @@ from labelvalue.decide.alternatives import alternatives, best_of
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import SAMPLE
+from labelvalue.decide.evidence import share_of_cells
 from labelvalue.decide.plan import Plan, standard_error
 from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, importance_weights, prior_groups, scaled_priors
 from labelvalue.forecast.sensitivity import REFIT
@@ -123,17 +124,7 @@ def _perturbations(fit: Fit) -> Iterator[tuple[str, str, xr.DataArray, np.ndarra
             continue
         for name in found[np.argsort(-counts, kind="stable")][:MOST]:
             left = values == name
-            share = _share_left(fit.runs, pointwise, left)
+            share = share_of_cells(fit.runs, pointwise, left)
             ratios = -(pointwise * share).sum(CELL).reset_coords(drop=True)
             whole = column == names.SLICE  # a fit without a slice cannot say what to buy for it
             yield f"without {column}", str(name), ratios, None if whole else left
-
-
-def _share_left(runs: xr.Dataset, pointwise: xr.DataArray, left: np.ndarray) -> xr.DataArray:
-    """Share of each cell's runs that is left out, by slice, learner, suite and labels."""
-    keys = [names.SLICE, names.LEARNER, names.SUITE, names.LABELS]
-    frame = pd.DataFrame({key: runs[key].values.astype(float if key == names.LABELS else str) for key in keys})
-    share = frame.assign(left=left.astype(float)).groupby(keys)["left"].mean()
-    cells = [pointwise[key].values.astype(float if key == names.LABELS else str) for key in keys]
-    found = share.reindex(pd.MultiIndex.from_arrays(cells, names=keys)).fillna(0.0)
-    return xr.DataArray(found.to_numpy(), dims=CELL, coords={CELL: pointwise[CELL].values})

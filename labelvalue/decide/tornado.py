@@ -13,6 +13,7 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
+from labelvalue.decide.evidence import weighed_otherwise
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.stress import EVERYWHERE, stress_label_errors
 from labelvalue.decide.uncertain import uncertain_inputs
@@ -24,7 +25,7 @@ from labelvalue.quantities import Branch, Interval
 TAIL = 0.1
 NOISE = 0.1
 """Share of wrong labels among new ones in the row of label noise, where the case states none."""
-INPUT, SETTING = "input", "setting"
+INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
 def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) -> pd.DataFrame:
@@ -32,7 +33,9 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
 
     Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
     others as they come; their share of the variance is that of a variance-based analysis. Settings are changed one at
-    a time and everything is computed again: budget, price, value, class balance, label noise.
+    a time and everything is computed again: budget, price, value, class balance, label noise. Evidence is weighed
+    otherwise by re-weighting the draws: each group of priors to the powers 0.5 and 2, of which the three that move
+    most are shown, and the runs of all batches but the last at half their weight.
 
     Parameters
     ----------
@@ -48,8 +51,9 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
     Returns
     -------
     pandas.DataFrame
-        One row an input or setting, the widest first: ``what``, ``kind`` (``input``, ``setting``), ``low`` and ``high``
-        expected net benefit, ``swing`` between them, ``first_order`` share of the variance (NaN for settings).
+        One row an input or setting, the widest first: ``what``, ``kind`` (``input``, ``setting``, ``evidence``),
+        ``low`` and ``high`` expected net benefit, ``swing`` between them, ``first_order`` share of the variance (NaN
+        but for inputs); ``advice``: ``re-fit instead`` where re-weighting cannot be relied on.
         Attributes: ``enb`` of the plan, ``unexplained`` share of the variance that no single input explains, ``unit``.
 
     Raises
@@ -82,10 +86,11 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
         fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
         edge = max(1, round(TAIL * fitted.size))
         share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
-        rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0)))
+        rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
     for name, low, high in _settings(fit, case, plan, swing):
-        rows.append((name, SETTING, low, high, np.nan))
-    table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order"])
+        rows.append((name, SETTING, low, high, np.nan, ""))
+    rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in weighed_otherwise(fit, net)]
+    table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order", "advice"])
     table.insert(4, "swing", (table["high"] - table["low"]).abs())
     table = table.sort_values("swing", ascending=False, kind="stable", ignore_index=True)
     unexplained = max(0.0, 1.0 - float(table["first_order"].sum()))
