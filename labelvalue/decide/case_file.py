@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 
-from labelvalue.checks import Checks
+from labelvalue.checks import Checks, parse_toml
 from labelvalue.decide.case import Case
 from labelvalue.problems import InputError, Problem
 
@@ -97,8 +96,8 @@ def parse_case(text: str, *, file: str = "") -> Case:
     1
     """
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = parse_toml(text)
+    except ValueError as error:
         raise InputError([_not_toml(str(error), file)]) from None
     checks = Checks()
     case = checks.section("", Case, {"value": {}} | given)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from labelvalue.checks import parse_toml
 from labelvalue.observe.perturbations import ClassMix
 from labelvalue.observe.protocol import Protocol
 from labelvalue.observe.suites import SUITES
@@ -65,8 +65,8 @@ def read_protocol(path: str | os.PathLike[str]) -> Protocol:
 def parse_protocol(text: str, *, file: str = "") -> Protocol:
     """Return the protocol that TOML text describes; ``file`` names its place in errors."""
     try:
-        given = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        given = parse_toml(text)
+    except ValueError as error:
         raise InputError([Problem(file=file, why=f"not TOML: {error}", fix="mend the line")]) from None
     known = [f.name for f in dataclasses.fields(Protocol)]
     problems = _unknown(given, known, file)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from labelvalue import names
+from labelvalue.checks import WHOLE_LIMIT, parse_toml
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 FILE = "labelvalue.toml"
@@ -162,7 +162,10 @@ class Key:
 
 
 def _whole(least: int) -> Key:
-    return Key(lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= least, f"a whole number ≥ {least}")
+    def legal(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value < WHOLE_LIMIT
+
+    return Key(legal, f"a whole number ≥ {least}")
 
 
 def _is_number(value: Any) -> bool:
@@ -217,11 +220,11 @@ def read_configuration(folder: Path) -> Configuration:
     """Read the ``labelvalue.toml`` of a project folder; raises one :class:`InputError` with all its faults."""
     path = folder / FILE
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         raise InputError([Problem(file=str(path), why=why, fix="restore it, or copy another project's")]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError([Problem(file=str(path), why=f"not TOML: {error}", fix="mend the line")]) from None
     found = _Faults(str(path))
     made = _configuration(given, found)

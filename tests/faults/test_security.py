@@ -7,11 +7,16 @@ import os
 import pickle
 import re
 import socket
+import subprocess
+import sys
+import zipfile
 from html.parser import HTMLParser
 
 import pytest
 
-from labelvalue import InputError, StorageError, cli, names
+from labelvalue import InputError, StorageError, cli, names, read_annotations
+from labelvalue.decide import read_case
+from labelvalue.observe import read_protocol
 from labelvalue.operate import Project
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
@@ -235,3 +240,81 @@ def test_a_project_opens_without_executing_what_lies_beside_it(project, first, t
     (project.folder / "labelvalue.py").write_text(f"import os; os.mkdir({str(tmp_path / 'ran')!r})")
     Project.open(project.folder).add(first, batch="a").refit(progress=False)
     assert not (tmp_path / "ran").exists()
+
+
+BOTTOMLESS = (
+    "a = " + "[" * 5_000 + "]" * 5_000,
+    "a = " + "{a = " * 5_000 + "1" + "}" * 5_000,
+    "[fit]\nrandom_seed = " + "9" * 5_000,
+    "[fit]\nrandom_seed = " + "9" * 50,
+    "# " + "x" * 2_000_000,
+)
+
+
+@pytest.mark.parametrize("text", BOTTOMLESS, ids=("lists", "tables", "digits", "too large", "too long"))
+def test_settings_without_a_bottom_are_refused_as_bad_input(project, tmp_path, text):
+    """Resource exhaustion: nesting, digits and lengths that no settings file has."""
+    configure(project, text)
+    with pytest.raises(InputError, match=r"labelvalue\.toml"):
+        project.configuration  # noqa: B018
+    assert cli.main(["refit", str(project.folder)]) == 1
+    if "random_seed" not in text:
+        for read in (read_case, read_protocol):
+            path = tmp_path / "given.toml"
+            path.write_text(text)
+            with pytest.raises(InputError, match="not TOML"):
+                read(path)
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "argilla", "doccano", "prodigy"])
+@pytest.mark.parametrize("depth", [3_000, 100_000])
+def test_exports_without_a_bottom_are_refused_as_bad_input(tmp_path, tool, depth):
+    for name, text in (("a.json", f'[{{"data": {nested(depth)}}}]'), ("a.jsonl", f'{{"text": {nested(depth)}}}\n')):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(InputError):
+            read_annotations(tmp_path / name, tool)
+
+
+def test_a_deep_cvat_export_is_walked_without_holding_it(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text("<annotations>" + "<a>" * 50_000 + "</a>" * 50_000 + "</annotations>")
+    with pytest.raises(InputError, match="0 usable labels"):
+        read_annotations(path, "cvat")
+
+
+SMALL = """
+import resource, sys
+from labelvalue import InputError, read_annotations, read_runs
+import pyarrow.parquet
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[5]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_DATA, (used + 512 * 1024**2, used + 512 * 1024**2))
+for read in (lambda: read_runs(sys.argv[1]), lambda: read_annotations(sys.argv[2], "doccano"),
+             lambda: read_annotations(sys.argv[3], "doccano")):
+    try:
+        read()
+    except InputError as error:
+        print("refused:", str(error)[:200])
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="limits of memory as Linux has them")
+def test_giant_inputs_end_within_512_mib(tmp_path):
+    """A table of 5 GiB, a bomb of 100 to 1 and a record of 100 MB, all refused by a process with half a gigabyte."""
+    with open(tmp_path / "runs.csv", "wb") as file:
+        file.write(b"slice,labels,errors,trials\n")
+        file.truncate(5 * 1024**3)
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("a.jsonl", b" " * 100_000_000)
+    (tmp_path / "long.jsonl").write_bytes(b'{"text": "' + b"x" * 100_000_000 + b'"}\n')
+    given = [str(tmp_path / name) for name in ("runs.csv", "bomb.zip", "long.jsonl")]
+    done = subprocess.run([sys.executable, "-c", SMALL, *given], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = done.stdout.splitlines()
+    assert len(told) == 3, told
+    for line, said in zip(told, ("over the limit", "more than 100-fold", "over the limit"), strict=True):
+        assert said in line

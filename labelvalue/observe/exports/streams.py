@@ -184,7 +184,7 @@ def _one_record(buffer: _Buffer) -> Any:
         except json.JSONDecodeError as error:
             open_ended = error.msg.startswith("Unterminated string") or error.pos >= len(buffer.text) - NEAR_THE_END
             if len(buffer.text) - buffer.at > MAX_RECORD:
-                buffer.wrong(f"a record of more than {MAX_RECORD} bytes", fix="export without raw data inside")
+                buffer.wrong(f"a record over the limit of {MAX_RECORD} bytes", fix="export without raw data inside")
             place = error.pos - buffer.at
             if not open_ended:
                 buffer.wrong(f"broken JSON: {error.msg}", error.pos)
@@ -227,6 +227,9 @@ def json_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
     while raw := stream.readline(MAX_RECORD):
         line += 1
         start, byte = byte, byte + len(raw)
+        if len(raw) == MAX_RECORD and not raw.endswith(b"\n"):
+            why = f"a record over the limit of {MAX_RECORD} bytes, at byte {start}"
+            raise InputError([Problem(file=file, line=line, why=why, fix="export without raw data inside")])
         if not raw.strip():
             continue
         try:
