@@ -14,8 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,15 +24,14 @@ import numpy as np
 import pandas as pd
 
 import labelvalue as lv
+from benchmarks.nightly import SLICES, shipped, timings
 from labelvalue import names
 from labelvalue.operate import Project
 from labelvalue.operate.assets import yields
 from labelvalue.operate.wording import calibration_line, change_lines
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = ROOT / "data" / "adult_runs.csv"
 RESULTS = ROOT / "benchmarks" / "results" / "year.json"
-SLICES = ("Craft-repair", "Exec-managerial", "Other-service", "Sales")
 DRIFT = 1.35
 """By which the errors of the drifted batch are raised."""
 CASE = """\
@@ -77,12 +74,6 @@ center = -2.5
 spread = 0.7
 source = "the team, after the drift"
 """
-
-
-def shipped() -> pd.DataFrame:
-    """The shipped runs of the occupations that the year is about."""
-    table = pd.read_csv(RUNS)
-    return table[table[names.SLICE].isin(SLICES)].reset_index(drop=True)
 
 
 def arrivals() -> list[tuple[str, pd.DataFrame]]:
@@ -240,30 +231,6 @@ def _line(month: dict[str, Any]) -> str:
     )
 
 
-def timings(project: Project) -> dict[str, Any]:
-    """The nightly command in a fresh process: with an empty cache of compiled code, a full one, and nothing new."""
-    cache = tempfile.mkdtemp()
-    kept = os.environ.get("PYTENSOR_FLAGS", "")
-    flags = f"{kept},base_compiledir={cache}".lstrip(",")
-    command = [sys.executable, "-m", "labelvalue", "refit", str(project.folder)]
-    found: dict[str, Any] = {}
-    for name, more in (("cold", ["--again"]), ("warm", ["--again"]), ("nothing new", [])):
-        start = time.perf_counter()
-        told = subprocess.run(
-            [*command, *more], env=os.environ | {"PYTENSOR_FLAGS": flags}, capture_output=True, text=True
-        )
-        load = os.getloadavg()[0]
-        found[name] = {
-            "seconds": round(time.perf_counter() - start, 1),
-            "load": round(load, 1),
-            "exit": told.returncode,
-        }
-        found[name]["reproduced"] = "draws the same" in told.stdout
-        print(f"nightly re-fit, {name}: {found[name]}", flush=True)
-    shutil.rmtree(cache)
-    return found
-
-
 def main() -> None:
     """Play the year, explain its last change, take the times, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -290,7 +257,11 @@ def main() -> None:
     epilogue = drawn_up_anew(year)
     head = year.project.verify(reproduce=True)
     made: dict[str, Any] = {"quick": given.quick, "cores": os.cpu_count(), "head": head, **year.record()}
-    made |= {"waterfall": waterfall, "drawn_up_anew": epilogue, "timings": {} if given.quick else timings(year.project)}
+    made |= {
+        "waterfall": waterfall,
+        "drawn_up_anew": epilogue,
+        "timings": {} if given.quick else timings(year.project.folder),
+    }
     year.project.page(folder / "trail.html")
     out = given.out or (Path(tempfile.mkdtemp()) / "year.json" if given.quick else RESULTS)
     out.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from labelvalue import InputError, cli, refit_all
+from labelvalue import InputError, cli, refit_all, testing
 from labelvalue.operate import Project
 from labelvalue.operate.many import projects_in
 from tests.operate.conftest import QUIET, configure
@@ -73,15 +73,23 @@ def test_a_folder_without_projects(tmp_path):
         refit_all(tmp_path, progress=False)
 
 
-@pytest.mark.slow  # starts worker processes that import everything
+@pytest.mark.slow(reason="starts worker processes that import everything, and a real fit in each kind")
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("backend", ["joblib", "dask"])
 def test_workers_of_both_kinds(tmp_path, backend):
+    """Each project in a worker, its fit in a child of that; a second night finds nothing new."""
     if backend == "dask":
         pytest.importorskip("distributed")
     for name in ("a", "b", "c"):
-        Project.create(tmp_path / name)
+        project = Project.create(tmp_path / name)
+    configure(project, QUIET + "[fit]\ndraws = 100\ntune = 100\nchains = 2\n")
+    project.add(testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2), batch="one")
     table = refit_all(tmp_path, n_jobs=2, backend=backend, progress=False)
     assert table["project"].tolist() == ["a", "b", "c"]
-    assert table["exit_code"].tolist() == [1, 1, 1]
-    assert table["why"].str.contains("no batch yet").all()
+    assert table["exit_code"].tolist()[:2] == [1, 1]
+    assert table["why"].str.contains("no batch yet").tolist() == [True, True, False]
+    assert table["new"].tolist() == [False, False, True]
+    assert table["verdict"].iloc[2] in ("ok", "flagged", "refused"), "so few draws are no promise"
+    assert Project.open(tmp_path / "c").ledger.records("fit")[0].content["fit"] == table["fit"].iloc[2]
+    Project.open(tmp_path / "c").verify()
+    assert not refit_all(tmp_path, n_jobs=2, backend=backend, progress=False)["new"].any()
