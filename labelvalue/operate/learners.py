@@ -57,8 +57,9 @@ def carried_over(together: Fit, alone: Fit, learner: str, labels: int) -> list[d
     -------
     list of dict
         One a slice that both know: standard deviation of the gain ``with`` and ``without`` the old runs, and ``share``:
-        the part of what is known (1 / variance) that the old runs gave, 0 where they gave nothing. It is what the old
-        curves still count for.
+        the part of what is known (1 / variance) that the old runs gave, 0 where they gave nothing. What they teach of
+        noise and of the shape of curves counts too, so that it is no measure of how alike the learners are; how far
+        curves of two learners go together is learned in the fit itself.
 
     Examples
     --------
