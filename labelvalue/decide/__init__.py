@@ -3,6 +3,7 @@
 from labelvalue.decide.advice import advise
 from labelvalue.decide.allocation import allocate
 from labelvalue.decide.appetites import CVaR, ExponentialUtility, Mean, Quantile
+from labelvalue.decide.audits import price_audits
 from labelvalue.decide.benefit import plan_outcomes, slice_outcomes
 from labelvalue.decide.case import Case, Score
 from labelvalue.decide.case_file import example_case, read_case
@@ -73,6 +74,7 @@ __all__ = [
     "marginal_benefit",
     "plan_milestones",
     "plan_outcomes",
+    "price_audits",
     "price_measurements",
     "rank_stability",
     "read_case",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decide.audits import AUDIT, price_audits
 from labelvalue.decide.case import Case
 from labelvalue.decide.pilots import EVALUATION, PILOT, price_measurements
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
@@ -55,8 +56,12 @@ def advise(fit: Fit, case: Case, plan: Plan) -> Plan:
     >>> advise(fit, case, allocate(fit, case, max_labels=2000)).verdict.advice
     'buy'
     """
-    quality = plan.verdict.advice == QUALITY  # nothing is measured about what no label tells
-    measurements = pd.DataFrame() if quality else price_measurements(fit, case, plan)
+    measurements = price_audits(fit, case, plan)
+    if plan.verdict.advice != QUALITY:  # a pilot does not tell what quality brings, an audit does
+        priced = price_measurements(fit, case, plan)
+        both = pd.concat([priced, measurements]) if len(measurements) else priced
+        measurements = both.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
+        measurements.attrs = priced.attrs
     labels = max(1, plan.total // max(1, fit.slices.size)) if plan.total else max(1, plan.max_labels // 10)
     target = target_slices(fit, case, labels)
     verdict = _verdict(plan, measurements)
@@ -73,7 +78,7 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     best: Any = measurements.iloc[0]
     worth = max(float(plan.advantage().mean()), 0.0)
     unit = measurements.attrs[names.UNIT]
-    kind = "labels" if best["kind"] == PILOT else EVALUATION
+    kind = {PILOT: "labels", AUDIT: "labels judged anew"}.get(best["kind"], EVALUATION)
     what = f"{best['size']:,} {kind} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         said = f"no measurement is worth more than it costs (best: {what}, ENBS {best[names.ENBS]:,.3g} {unit})"

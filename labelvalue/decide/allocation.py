@@ -14,6 +14,7 @@ from labelvalue.decide.aim import Aim
 from labelvalue.decide.appetites import Appetite, CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
+from labelvalue.decide.evaluating import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decide.greedy import split
 from labelvalue.decide.listing import Listing, list_purchases
 from labelvalue.decide.menu import Menu
@@ -52,7 +53,8 @@ def allocate(
     Whole labels, at most ``max_labels`` together and within every limit of the case. The plan is chosen from draws of
     each slice's own net benefit, seen again from where the last plan stands, and valued as a whole beside doing
     nothing, an equal and a proportional split; the best of these is the plan, so it is never worse than they are.
-    Interventions of the case are then tried with all, part or none of these labels.
+    Interventions of the case are then tried with all, part or none of these labels. Evaluation labels that the case
+    asks for and that are not there come first: they count among ``max_labels`` and are paid for by any plan.
 
     Parameters
     ----------
@@ -99,9 +101,13 @@ def allocate(
         raise ValueError(f"max_spend must be > 0, got {max_spend!r}. Fix: give the most money that may be spent.")
     case.check(fit)
     appetite = case.risk if risk is None else risk
+    left, asked = labels_left(fit, case, most)
+    if left < 0:
+        fix = f"raise max_labels to {most - left} or more"
+        raise InputError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     few = for_search(fit)
-    listing = list_purchases(few, case, max(most, 1), max_spend, lot)
-    listing = dataclasses.replace(listing, menu=dataclasses.replace(listing.menu, max_labels=most // lot))
+    listing = list_purchases(few, case, max(left, 1), max_spend, lot)
+    listing = dataclasses.replace(listing, menu=dataclasses.replace(listing.menu, max_labels=left // lot))
     for _ in range(ROUNDS):
         plan, menu, bought = _plan(fit, few, case, appetite, listing, most)
         broken = plan.promises[~plan.promises["kept"] & (plan.promises["kind"] != GAIN)]
@@ -213,7 +219,8 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
         prices=pd.DataFrame(),
         promises=promises_of(fit, case, chosen.outcomes),
         verdict=Verdict(WAIT, ()),
-        notes=notes_of(fit, case.costs),
+        evaluation=evaluation_bought(fit, case) if chosen.bought.any() else {},
+        notes=(*notes_of(fit, case.costs), *evaluation_notes(fit, case)),
     )
     return dataclasses.replace(plan, verdict=first_verdict(plan))
 

@@ -12,6 +12,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import SAMPLE, chosen_curves, errors_of
+from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.quality import cost_done, delay_done, errors_done
 from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
@@ -197,6 +198,8 @@ def outcomes_of(
         value = value + money * (reached - before)
     cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    if any(limit.minimum_evaluation for limit in case.slices.values()):
+        cost = cost + acts * evaluation_cost(fit, case)
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again

@@ -15,6 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
+from labelvalue.decide.evaluating import evaluation_missing
 from labelvalue.decide.guardrails import SliceLimit
 from labelvalue.decide.population import in_population
 from labelvalue.decide.value import volumes
@@ -24,6 +25,7 @@ SAMPLE = (names.CHAIN, names.DRAW)
 THOUSAND = 1000
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
 DEADLINE = "deadline"
+MINIMUM_EVALUATION = "minimum evaluation labels"
 MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
 KEPT, HOLDS, SLACK, REACHED, REQUIRED, REASON = "kept", "p_kept", "slack", "reached", "required", "reason"
 
@@ -96,6 +98,11 @@ def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
         gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
         per_thousand = (gain / labels * THOUSAND).sel({names.PLAN: labels > 0})
         yield _Rule(MINIMUM_GAIN, per_thousand, rule.limit, rule.probability, rule.reason, sign=-1.0)
+    acts = outcomes[names.LABELS].sum(names.SLICE) > 0
+    for name, (have, missing) in evaluation_missing(fit, case).items():
+        limit = case.slices[name]
+        amount = have + missing * acts
+        yield _Rule(MINIMUM_EVALUATION, amount, limit.minimum_evaluation, 1.0, limit.reason, name, sign=-1.0)
     for name, limit in case.slices.items():
         yield from _label_rules(name, limit, outcomes[names.LABELS].sel({names.SLICE: name}, drop=True))
 

@@ -212,6 +212,8 @@ class SliceLimit:
         Unlabelled items there are.
     usable : float
         Share of them that may be labelled and kept (consent, retention), 0 < share ≤ 1.
+    minimum_evaluation : int
+        Labels that the slice's evaluation set must hold; what is missing is bought with any plan.
     reason : str
         Why, such as the text of a regulation.
 
@@ -230,11 +232,13 @@ class SliceLimit:
     maximum: int | None = None
     available: int | None = None
     usable: float = 1.0
+    minimum_evaluation: int = 0
     reason: str = ""
 
     def __post_init__(self) -> None:
         checks = Checks()
         checks.whole("minimum", self.minimum)
+        checks.whole("minimum_evaluation", self.minimum_evaluation)
         for key in ("maximum", "available"):
             if getattr(self, key) is not None:
                 checks.whole(key, getattr(self, key))

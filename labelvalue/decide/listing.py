@@ -12,6 +12,7 @@ from labelvalue import names
 from labelvalue.decide.benefit import plan_outcomes, slice_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import chosen_curves
+from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.feasible import least_labels, unreachable
 from labelvalue.decide.menu import Menu
 from labelvalue.decide.population import in_population
@@ -162,7 +163,7 @@ def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.
         max_labels=most,
         max_spend=max_spend,
         fixed=_fixed(fit, case, net, high, lots, lot),
-        fixed_spend=float(case.fixed_cost(fit).mean()),
+        fixed_spend=float(case.fixed_cost(fit).mean()) + float(evaluation_cost(fit, case).mean()),
         error=None if gap is None else errors.mean(axis=2),
         max_gap=np.inf if gap is None else gap.limit,
         lot=lot,
@@ -183,7 +184,9 @@ def _floors(
         if least > high[place]:
             most = float(high[place] * lot)
             at = (floor.slice, errors[place], lots * lot, most, floor.error, floor.probability)
-            problems.append(unreachable(*at))
+            problem = unreachable(*at)
+            said = f"{problem.why} ({floor.reason})" if floor.reason else problem.why
+            problems.append(dataclasses.replace(problem, why=said))
         else:
             needed[place] = max(needed[place], int(least))
     if problems:

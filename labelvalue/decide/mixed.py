@@ -15,6 +15,7 @@ from labelvalue.decide.appetites import Appetite
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.climbing import climb
+from labelvalue.decide.evaluating import evaluation_bought, labels_left
 from labelvalue.decide.plan import QUALITY, Plan, Verdict, standard_error
 from labelvalue.decide.promises import GAIN, promises_of
 from labelvalue.decide.thinning import thinned
@@ -87,11 +88,11 @@ def weigh_interventions(
                 break
     found.sort(key=lambda one: -one[0])
     if len(plan.labels) <= MOST_SLICES:
-        reached = best[0]
+        reached, left = best[0], labels_left(fit, case, plan.max_labels)[0]
         for place, one in enumerate(found[:CLIMBED]):
             if one[0] < reached - NEAR * abs(reached):
                 break
-            found[place] = _climbed(fit, case, appetite, one, plan.max_labels, max_spend, lot)
+            found[place] = _climbed(fit, case, appetite, one, left, max_spend, lot)
             reached = max(reached, found[place][0])
         found.sort(key=lambda one: -one[0])
     first = found[0] if found and found[0][0] > best[0] else best
@@ -109,6 +110,7 @@ def weigh_interventions(
         certificate=certificate,
         promises=promises_of(fit, case, chosen),
         interventions=first[2],
+        evaluation=evaluation_bought(fit, case),
     )
     return dataclasses.replace(made, verdict=_verdict(made))
 

@@ -64,6 +64,8 @@ class Plan:
         What to do.
     interventions : tuple of str
         What of the case's interventions is done beside buying labels.
+    evaluation : mapping of str to int
+        Evaluation labels that the plan must buy beside, by the case.
     notes : tuple of str
         What must be said beside the plan.
     measurements : pandas.DataFrame
@@ -89,6 +91,7 @@ class Plan:
     promises: pd.DataFrame
     verdict: Verdict
     interventions: tuple[str, ...] = ()
+    evaluation: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)

@@ -1,0 +1,143 @@
+"""Where each promise of the room is tested (D1 to D32; F12, F20, F27, F28 in money), and that the tests exist."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROWS = {
+    "D1": ["test_benefit::test_costs_by_hand", "test_benefit::test_probability_of_a_budget_of_lognormal_prices"],
+    "D2": ["test_benefit::test_gains_that_come_later_are_worth_less", "test_advice::test_deadline_bounds_the_plan"],
+    "D3": ["test_benefit::test_costs_by_hand", "test_optimise::test_money_has_a_price"],
+    "D4": [
+        "test_benefit::test_branches_have_their_probabilities",
+        "test_benefit::test_retraining_that_fails_brings_nothing_and_costs_all_the_same",
+    ],
+    "D5": [
+        "test_benefit::test_value_is_gain_times_worth_and_agrees_with_the_forecast",
+        "test_benefit::test_marginal_benefit_adds_up_to_the_whole",
+    ],
+    "D6": ["test_benefit::test_where_one_more_label_stops_to_pay", "test_benefit::test_nothing_pays_or_everything"],
+    "D7": [
+        "test_allocation::test_plan_is_the_best_of_all_plans_as_a_whole",
+        "test_allocation::test_plan_keeps_whole_labels_within_the_budget",
+        "test_optimise::test_purchase_is_as_good_as_the_best_of_all",
+        "test_mixed::test_d7_labels_are_chosen_anew_beside_an_intervention",
+    ],
+    "D8": [
+        "test_benefit::test_doing_nothing_is_always_there_and_costs_nothing",
+        "test_compare::test_probability_of_the_best_and_regret_of_two_gaussians",
+    ],
+    "D9": [
+        "test_advice::test_cheap_labels_are_bought_and_dear_ones_waited_for",
+        "test_advice::test_where_much_hangs_on_an_unknown_curve_a_pilot_comes_first",
+        "test_quality::test_cheap_cleaning_wins_over_dear_labels",
+        "test_voi::test_conjugate_normal_sample_information",
+    ],
+    "D10": ["test_risk::test_appetites_of_a_gaussian", "test_compare::test_dominated_plans_are_not_efficient"],
+    "D11": ["test_risk::test_gaussian_var_and_cvar", "test_risk::test_positive_is_a_loss_against_doing_nothing"],
+    "D12": ["test_benefit::test_worst_case_is_no_better_than_the_plan_and_the_number_of_wrong_labels_stays"],
+    "D13": [
+        "test_allocation::test_floor_is_kept_with_its_probability",
+        "test_allocation::test_floor_out_of_reach_says_what_would_do",
+        "test_promises::test_d13_floors_are_about_the_population",
+        "test_optimise::test_shadow_price_is_what_looser_limits_bring",
+    ],
+    "D14": [
+        "test_benefit::test_reserve_keeps_the_probability_of_an_overrun",
+        "test_evaluating::test_d14_audit_of_a_beta_share_is_that_of_the_closed_form",
+        "test_evaluating::test_d14_where_an_audit_decides_it_comes_first",
+    ],
+    "D15": [
+        "test_benefit::test_value_is_gain_times_worth_and_agrees_with_the_forecast",
+        "test_allocation::test_limits_of_slices_hold_and_have_prices",
+    ],
+    "D16": [
+        "test_compare::test_differences_are_of_paired_draws",
+        "test_compare::test_probability_of_the_best_and_regret_of_two_gaussians",
+    ],
+    "D17": ["test_compare::test_score_never_stands_without_its_parts"],
+    "D18": [
+        "test_advice::test_settings_of_the_tornado_are_computed_again",
+        "test_advice::test_first_order_shares_of_a_sum_are_its_variances",
+        "test_futures::test_d18_priors_and_old_runs_stand_in_the_tornado",
+    ],
+    "D19": ["test_voi::test_normal_perfect_information", "test_voi::test_normal_partial_information"],
+    "D20": [
+        "test_advice::test_d20_ties_are_called_ties_and_the_cheap_ones_bought",
+        "test_advice::test_d20_a_tie_and_a_plan_for_one_slice_agree_in_words",
+        "test_advice::test_a_clear_winner_is_named",
+    ],
+    "D21": [
+        "test_advice::test_a_plan_far_from_break_even_is_stable",
+        "test_advice::test_reweighting_is_importance_weighting",
+    ],
+    "D22": [
+        "test_advice::test_detection_needs_larger_sets_for_smaller_gains",
+        "../forecast/test_detection::test_power_is_what_simulation_says",
+        "../forecast/test_detection::test_the_budget_is_split_where_that_shows_more",
+    ],
+    "D23": ["test_mixed::test_d23_votes_and_items_are_chosen_together_for_a_sum"],
+    "D24": [
+        "test_allocation::test_minimum_gain_turns_the_verdict",
+        "test_promises::test_d24_false_stop_rate_of_a_normal_gain",
+        "test_promises::test_d24_false_stops_of_a_project_fall_as_batches_come",
+    ],
+    "D25": ["test_allocation::test_budget_rule_holds_under_uncertain_prices"],
+    "D26": [
+        "test_allocation::test_gap_rule_holds_or_says_what_would_do",
+        "test_optimise::test_fairness_moves_labels_to_the_worst_slice",
+    ],
+    "D27": [
+        "test_case::test_more_than_is_available_cannot_be_asked_for",
+        "test_allocation::test_limits_of_slices_hold_and_have_prices",
+    ],
+    "D28": [
+        "test_benefit::test_change_of_the_mix_counts_from_its_day_with_its_probability",
+        "test_futures::test_d28_value_of_waiting_for_one_change_by_hand",
+    ],
+    "D29": [
+        "test_evaluating::test_d29_missing_evaluation_labels_are_bought_first_and_paid_for",
+        "test_evaluating::test_d29_rules_out_of_reach_name_their_reason",
+    ],
+    "D30": [
+        "test_advice::test_milestones_add_up_and_narrow_towards_the_plan",
+        "test_advice::test_rule_is_worth_something_where_much_is_open",
+    ],
+    "D31": ["test_advice::test_deadline_bounds_the_plan"],
+    "D32": [
+        "test_allocation::test_never_worse_than_a_split_or_nothing",
+        "test_envelope::test_d32_many_bumpy_slices_are_certified_in_no_time",
+    ],
+    "F12": [
+        "test_compare::test_other_mixes_reweight_the_same_draws",
+        "test_futures::test_f12_another_mix_in_money_is_the_same_gains_at_other_volumes",
+    ],
+    "F20": ["test_compare::test_fairness_by_hand", "test_compare::test_probability_of_a_gap_is_read_off_the_draws"],
+    "F27": [
+        "test_futures::test_f27_mean_spread_and_best_are_those_of_the_learners_cases",
+        "test_futures::test_f27_a_learner_far_above_the_average_is_flagged",
+    ],
+    "F28": [
+        "test_futures::test_f28_labels_are_paid_once_and_every_training_for_itself",
+        "test_futures::test_f28_a_mixture_of_one_is_that_learner",
+    ],
+}
+
+
+def functions_in(module: str) -> set[str]:
+    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_functions_in_a_promise_are_there(row):
+    for test in ROWS[row]:
+        module, name = test.split("::")
+        assert name in functions_in(module), test
+
+
+def test_no_promise_of_the_room_is_left_out():
+    assert [row for row in ROWS if row.startswith("D")] == [f"D{number}" for number in range(1, 33)]
