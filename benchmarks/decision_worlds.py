@@ -26,6 +26,8 @@ THRIFTY = (25.0, 110.0)
 """The same where the question is how many: drawn log-uniformly, so that the best plan is mostly inside the limits."""
 LITTLE = 20.0
 """Money of an error point where a guardrail is put to the test: so little that the guardrail must move the plan."""
+MUCH = 50.0
+"""Money to gain, as much as retraining costs, above which regret is shown apart: a share of little is all noise."""
 RULED = 8_000
 """Labels, split equally, of which the rule of a minimum gain is asked."""
 GAINS = (0.0005, 0.001, 0.0015, 0.002, 0.003)
@@ -251,11 +253,20 @@ def _regret(rows: list[dict]) -> dict:
         "with something to gain": len(worth),
         "inside the limits": sum(0 < r["labels"]["oracle"] < MAX_LABELS for r in rows),
         "regret": {n: [float(x) for x in np.quantile(r, [0.5, 0.25, 0.75, 0.9])] for n, r in regret.items()},
+        "much": _ours([row for row in worth if row["oracle"] > MUCH]),
+        "labels": {n: float(np.mean([r["labels"][n] for r in rows])) for n in rows[0]["labels"]},
+        "bought for nothing": sum(r["labels"]["labelvalue"] > 0 and r["labels"]["oracle"] == 0 for r in rows),
+        "not bought": sum(r["labels"]["labelvalue"] == 0 and r["labels"]["oracle"] > 0 for r in rows),
         "money": {n: float(np.mean([r["net"][n] for r in rows])) for n in rows[0]["net"]},
         "oracle": float(np.mean([r["oracle"] for r in rows])),
         "expected": float(np.mean([r["expected"] for r in rows])),
         "positive": {"promised": float(chances[:, 0].mean()), "came": float(chances[:, 1].mean()), "of": len(chances)},
     }
+
+
+def _ours(rows: list[dict]) -> dict:
+    regret = [(row["oracle"] - row["net"]["labelvalue"]) / row["oracle"] for row in rows]
+    return {"worlds": len(rows), "regret": [float(x) for x in np.quantile(regret, [0.5, 0.25, 0.75])]}
 
 
 def _held(rails: list[dict]) -> dict:
@@ -282,12 +293,46 @@ def table(found: dict) -> str:
         for name, (middle, low, high, far) in part["regret"].items():
             shares = " | ".join(f"{100 * x:.1f} %" for x in (middle, low, high, far))
             lines.append(f"| {name} | {shares} | {part['money'][name]:,.0f} |")
-        positive = part["positive"]
+        positive, much = part["positive"], part["much"]
+        middle, low, high = (100 * x for x in much["regret"])
         lines += [
             f"| oracle | | | | | {part['oracle']:,.0f} |",
             f"\nExpected net benefit of our plans {part['expected']:,.0f}. P(net benefit > 0): promised "
-            f"{positive['promised']:.3f}, came {positive['came']:.3f} of {positive['of']}.\n",
+            f"{positive['promised']:.3f}, came {positive['came']:.3f} of {positive['of']}. Labels: {_labels(part)}. "
+            f"Our regret in the {much['worlds']} worlds with more than {MUCH:g} to gain: {middle:.1f} % "
+            f"({low:.1f} to {high:.1f} % in the middle half).\n",
         ]
-    lines += [f"- {name}: {values}" for name, values in found["guardrails"].items()]
-    lines += [f"- minimum gain {limit}: {values}" for limit, values in found["minimum gain"].items()]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_rails_table(found["guardrails"]), "", *_gain_table(found["minimum gain"])])
+
+
+def _labels(part: dict) -> str:
+    ours, best = (f"{part['labels'][name]:,.0f}" for name in ("labelvalue", "oracle"))
+    wrong = f"bought where nothing pays {part['bought for nothing']}, not bought where it does {part['not bought']}"
+    return f"ours {ours}, the oracle {best}; {wrong}"
+
+
+def _rails_table(rails: dict) -> list[str]:
+    lines = [
+        "| floors | of | promised | held in the population | said of the items | held on the items |",
+        6 * "|---" + "|",
+    ]
+    for name, part in rails.items():
+        if isinstance(part, dict):
+            cells = [name, str(part["of"])]
+            for kind in ("", " on the items"):
+                promised, held, error = part[f"promised, held, error{kind}"]
+                cells += [f"{promised:.3f}", f"{held:.3f} ± {error:.3f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _gain_table(rules: dict) -> list[str]:
+    lines = ["| gain per 1,000 labels ≥ | with probability | stops | false stops | false goes |", 5 * "|---" + "|"]
+    for limit, by_probability in rules.items():
+        for probability, one in by_probability.items():
+            cells = [f"{100 * float(limit):g} points", probability, f"{one['stops']:.2f}"]
+            for kind in ("false_stop", "false_go"):
+                known = np.isfinite(one[kind])
+                cells.append(f"{one[kind]:.2f} ± {one[f'{kind}_error']:.2f}" if known else "no such world")
+            lines.append("| " + " | ".join(cells) + " |")
+    return lines
