@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from labelvalue.model import Fit
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
+DEMO_LABELS = 10_000
 
 app = typer.Typer(
     add_completion=False,
@@ -88,7 +89,12 @@ def demo(
     page = out / "report.html"
     result = {"fit": str(out / "fit.nc"), "report": str(page)}
     result |= console.show(fit, as_json, budgets=DEMO_BUDGETS)
-    lv.write_report(fit, path=page, budgets=DEMO_BUDGETS)
+    case = plan = None
+    if fit.diagnostics.verdict == "ok":
+        (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
+        case = lv.read_case(out / "case.toml")
+        plan = lv.advise(fit, case, lv.allocate(fit, case, DEMO_LABELS))
+    lv.write_report(fit, plan, case, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
 
 
@@ -262,6 +268,13 @@ def report(
     fit_file: FitFile,
     out: Annotated[Path, typer.Option(help="Page to write: .html.")] = Path("report.html"),
     budgets: Annotated[str | None, typer.Option(help="Extra labels to consider, by commas.")] = None,
+    case_file: Annotated[
+        Path | None, typer.Option("--case", help="Costs, value and rules: .toml; the page then has a decision.")
+    ] = None,
+    max_labels: Annotated[
+        int | None, typer.Option(help="Most labels of the plan; as many as there are today by default.")
+    ] = None,
+    numbers: Annotated[Path | None, typer.Option(help="Also write the page's numbers: .json.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network."""
@@ -269,8 +282,17 @@ def report(
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)
+    if numbers is not None:
+        console.check_writable(numbers)
+    case = None if case_file is None else lv.read_case(case_file)
     fit = lv.load_fit(fit_file)
-    lv.write_report(fit, path=out, **console.given(budgets=counts))
+    plan = None
+    if case is not None:
+        case.check(fit)
+        case = case if fit.diagnostics.verdict == "ok" else None  # no decision on a fit that is not
+    if case is not None:
+        plan = lv.advise(fit, case, lv.allocate(fit, case, plan_commands.most(fit, max_labels)))
+    lv.write_report(fit, plan, case, path=out, numbers=numbers, **console.given(budgets=counts))
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 

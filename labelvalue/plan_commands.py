@@ -33,12 +33,14 @@ def plan_command(
     details: Annotated[
         bool, typer.Option("--details", help="Also sensitivity, stability and milestones; a few seconds more.")
     ] = False,
+    page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
     ci_prob: Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")] = 0.9,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
     from labelvalue.decide import advise, allocate, read_case
     from labelvalue.model import load_fit
+    from labelvalue.report import write_report
     from labelvalue.report.plan_text import plan_text
     from labelvalue.report.plans import plan_numbers
     from labelvalue.report.terminal import verdict_text
@@ -46,13 +48,15 @@ def plan_command(
     if not 0 < ci_prob < 1:
         why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
         raise InputError([Problem(column="--ci-prob", value=ci_prob, why=why, fix=fix)])
+    if page is not None:
+        console.check_writable(page)
     case, fit = read_case(case_file), load_fit(fit_file)
     case.check(fit)
     judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
     if fit.diagnostics.verdict == "refused":
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
-    plan = advise(fit, case, allocate(fit, case, _most(fit, max_labels), lot=lot))
+    plan = advise(fit, case, allocate(fit, case, most(fit, max_labels), lot=lot))
     numbers = plan_numbers(case, plan, ci_prob=ci_prob) | {FIT: judged}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     if details:
@@ -61,12 +65,17 @@ def plan_command(
         text += f"\n\n{told}"
     if fit.diagnostics.verdict != "ok":
         numbers["verdict"] = None  # results under a banner; no decision is published
+    if page is not None:
+        write_report(fit, plan, case, path=page, ci_prob=ci_prob)
+        numbers["report"] = str(page)
+        text += f"\n{page}"
     _end(fit, numbers, as_json, text)
     if _stopped(plan):
         raise typer.Exit(console.STOPPED)
 
 
-def _most(fit: Fit, given: int | None) -> int:
+def most(fit: Fit, given: int | None) -> int:
+    """Most labels that a plan may buy: those given, else as many as there are today."""
     if given is None:
         now = fit.position[names.LABELS_NOW]
         return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())

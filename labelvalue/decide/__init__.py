@@ -32,6 +32,7 @@ from labelvalue.decide.voi import (
     value_of_sample_information,
 )
 from labelvalue.decide.waiting import value_of_waiting
+from labelvalue.decide.what_if import what_if
 from labelvalue.quantities import Branch, Interval
 
 __all__ = [
@@ -91,4 +92,5 @@ __all__ = [
     "value_of_perfect_information",
     "value_of_sample_information",
     "value_of_waiting",
+    "what_if",
 ]

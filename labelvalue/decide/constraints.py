@@ -81,6 +81,42 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
     return table
 
 
+def all_kept(fit: Fit, case: Case, outcomes: xr.Dataset) -> xr.DataArray | None:
+    """Say draw by draw whether plans keep every rule of the case at once.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Its guardrails, and its limits on labels.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes` with the same case.
+
+    Returns
+    -------
+    xarray.DataArray or None
+        Dims plan, and chain and draw where anything is uncertain; ``None`` where the case has no rule. A rule on the
+        gain of a thousand labels is none for plans without labels.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import Case, plan_outcomes
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400},
+    ...             guardrails={"maximum_budget": {"limit": 40}})
+    >>> fit = fake_fit(seed=1)
+    >>> all_kept(fit, case, plan_outcomes(fit, case, {"west": {"west": 500}})).mean(("chain", "draw")).values.tolist()
+    [1.0, 0.0]
+    """
+    every = None
+    for rule in _rules(fit, case, outcomes):
+        kept = rule.sign * rule.amount <= rule.sign * rule.limit
+        kept = kept.reindex({names.PLAN: outcomes[names.PLAN]}, fill_value=True).reset_coords(drop=True)
+        every = kept if every is None else every & kept
+    return every
+
+
 def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
     rails, error = case.guardrails, in_population(fit, case, outcomes[names.ERROR])
     for floor in rails.floors:

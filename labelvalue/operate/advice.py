@@ -222,6 +222,28 @@ def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
     return _described(fit, case, plan)
 
 
+def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Plan, Case] | None:
+    """Make the plan of a recorded advice again, for the page.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit that it names.
+    content : mapping
+        Of the record.
+
+    Returns
+    -------
+    tuple of Plan and Case, or None
+        ``None`` where the limits left no plan.
+    """
+    if content["advice"] == NO_PLAN:
+        return None
+    settings = content["settings"]
+    case = case_for(content[CASE_TEXT], fit, settings["latest_learners"])
+    return allocate(fit, case, settings["plan"]["max_labels"], lot=settings["plan"]["lot"]), case
+
+
 def _described(fit: Fit, case: Case, plan: Plan) -> dict[str, Any]:
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net = plan.advantage()

@@ -24,6 +24,7 @@ from labelvalue.operate.wording import advice_line, calibration_line
 from labelvalue.operate.worth import case_of
 from labelvalue.problems import StorageError
 from labelvalue.report import write_report
+from labelvalue.report.context import Context
 
 
 def _factor(project: Project) -> float:
@@ -142,7 +143,10 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
         budgets = configuration.report.budgets
         try:
             path.parent.mkdir(exist_ok=True)
-            write_report(fit, path=path, budgets=None if budgets is None else [*budgets], header=header)
+            plan, case = (None if advised is None else advice.plan_of(fit, advised)) or (None, None)
+            context = Context(scorecard=project.scorecard(), assumptions=project.assumptions())
+            shown = None if budgets is None else [*budgets]
+            write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
         except StorageError:
             raise
         except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again

@@ -1,5 +1,6 @@
 """What people read: summary tables, plots and the HTML report, all from the same numbers."""
 
+from labelvalue.report.context import Context
 from labelvalue.report.curves import plot_curves
 from labelvalue.report.frontiers import plot_frontier
 from labelvalue.report.gains import plot_gain
@@ -10,6 +11,7 @@ from labelvalue.report.prior_curves import plot_prior
 from labelvalue.report.tables import summarise
 
 __all__ = [
+    "Context",
     "plot_curves",
     "plot_frontier",
     "plot_gain",

@@ -129,7 +129,9 @@ def flagged_slices(fit: Fit) -> dict[str, list[str]]:
     return found
 
 
-def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, Any]]:
+def limitations(
+    fit: Fit, far: list[tuple[str, int, float]], decided: list[tuple[str, str, str]] | None = None
+) -> list[dict[str, Any]]:
     """Generate the assumptions and limitations that hold for this fit.
 
     Parameters
@@ -138,11 +140,13 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
         Fit.
     far : list of (slice, budget, doublings)
         Forecasts beyond the validated distance.
+    decided : list of (check, topic, text), optional
+        What limits a decision, where the page has one.
 
     Returns
     -------
     list of dict
-        ``topic`` and ``text``; found by checks first, standing assumptions last.
+        ``check`` (its id), ``topic`` and ``text``; found by checks first, standing assumptions last.
 
     Examples
     --------
@@ -150,56 +154,62 @@ def limitations(fit: Fit, far: list[tuple[str, int, float]]) -> list[dict[str, A
     >>> limitations(fake_fit(seed=1), [])[-1]["topic"]
     'slices weigh the same'
     """
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str, str]] = []
     if fit.diagnostics.verdict != "ok":
         why = "; ".join(fit.diagnostics.reasons)
-        found.append((f"fit {fit.diagnostics.verdict}", f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."))
+        text = f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."
+        found.append(("convergence", f"fit {fit.diagnostics.verdict}", text))
     for flag, slices in flagged_slices(fit).items():
         meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
-        found.append((flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
+        found.append((f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
     if far:
         worst = max(far, key=lambda f: f[2])
-        found.append(
-            (
-                names.BEYOND_VALIDATED,
-                f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; "
-                f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings.",
-            )
+        text = (
+            f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; "
+            f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings."
         )
-    found += [("note from the data or the fit", str(note)) for note in fit.settings.get(names.NOTES, [])]
+        found.append(("distance", names.BEYOND_VALIDATED, text))
+    notes = fit.settings.get(names.NOTES, [])
+    found += [("note", "note from the data or the fit", str(note)) for note in notes]
     if fit.backtest is None:
-        found.append(
-            (
-                "not backtested",
-                "Whether forecasts made from part of these runs come true on the rest was not checked. "
-                f"To check it: {COMMAND}.",
-            )
+        text = (
+            "Whether forecasts made from part of these runs come true on the rest was not checked. "
+            f"To check it: {COMMAND}."
         )
-    return [{"topic": topic, "text": text} for topic, text in [*found, *_standing(fit)]]
+        found.append((names.BACKTEST, "not backtested", text))
+    standing = _standing(fit)
+    if decided is None:
+        text = "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs."
+        standing.append(("weights", "slices weigh the same", text))
+    return [{"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *(decided or []), *standing]]
 
 
-def _standing(fit: Fit) -> list[tuple[str, str]]:
+def _standing(fit: Fit) -> list[tuple[str, str, str]]:
     """Assumptions that hold for every fit of this kind."""
     other = bool((fit.position[names.OTHER_LABELS_NOW] > 0).any())
     sizes = int(np.min(fit.position[names.SIZES].values))
     standing = [
         (
+            "curve",
             "learning curve",
             f"Errors are taken to follow the model '{fit.model.name}' "
             f"({fit.model.description.rstrip('.')}), give or take a shape discrepancy that grows with the "
             "distance from the data.",
         ),
         (
+            "data-distribution",
             "more of the same",
             "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, "
             "and the slice itself unchanged.",
         ),
         (
+            "evaluation",
             "the same evaluation",
             "Gains are drops in expected error on the kind of evaluation set that the runs used. They say "
             "nothing of other uses. What a single new training would show scatters more (observed gain).",
         ),
         (
+            "pooling",
             "borrowing strength",
             "Slices inform each other through group-level priors. Slices with few runs are pulled towards "
             f"the rest. The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
@@ -208,15 +218,10 @@ def _standing(fit: Fit) -> list[tuple[str, str]]:
     if other:
         standing.append(
             (
+                "one-at-a-time",
                 "one slice at a time",
                 "A gain counts labels bought for one slice while the others keep what they have. Labels "
                 "bought for several slices at once may help each other; those gains do not simply add up.",
             )
         )
-    standing.append(
-        (
-            "slices weigh the same",
-            "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs.",
-        )
-    )
     return standing

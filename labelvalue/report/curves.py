@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,14 @@ def caption(fit: Fit) -> str:
     return text.strip()
 
 
-def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
+def draw_curves(
+    fit: Fit,
+    table: pd.DataFrame,
+    *,
+    foot: str,
+    planned: Mapping[str, Mapping[str, Any]] | None = None,
+    learner: str | None = None,
+) -> Figure:
     """Draw a table of curves, one panel a slice and learner.
 
     Parameters
@@ -133,6 +140,10 @@ def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
         From :func:`curve_table`.
     foot : str
         Caption inside the figure, empty for none.
+    planned : mapping of str to mapping, optional
+        By slice, where a plan takes it: extra ``labels``, and ``mean``, ``lower``, ``upper`` of its error then.
+    learner : str, optional
+        The learner that the plan was made for, where the fit has several.
 
     Returns
     -------
@@ -156,12 +167,16 @@ def draw_curves(fit: Fit, table: pd.DataFrame, *, foot: str) -> Figure:
             foot=foot,
             x_label="labels of the slice",
             y_label="error (lower is better)",
-            handles=_legend(table),
+            handles=_legend(table, bool(planned)),
             together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
         )
         for ax, (key, part) in zip(axes, groups, strict=True):
             where = dict(zip(keys, key, strict=True))
-            _panel(ax, part, fit.position.sel(where), _runs_of(fit.runs, where))
+            position = fit.position.sel(where)
+            _panel(ax, part, position, _runs_of(fit.runs, where))
+            then = (planned or {}).get(str(where[names.SLICE]))
+            if then is not None and where.get(names.LEARNER, learner) == learner:
+                _mark(ax, float(position[names.LABELS_NOW]) + then[names.LABELS], then)
     return figure
 
 
@@ -222,7 +237,17 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
     )
 
 
-def _legend(table: pd.DataFrame) -> list[Any]:
+def _mark(ax: Axes, labels: float, then: Mapping[str, Any]) -> None:
+    """Where a plan takes a slice, with the interval of its error."""
+    away = [[then[MEAN] - then[LOWER]], [then[UPPER] - then[MEAN]]]
+    ax.errorbar(labels, then[MEAN], yerr=away, fmt="none", ecolor=style.INK, elinewidth=1.0, capsize=2.5, zorder=6)
+    ax.plot(labels, then[MEAN], gid="planned", **_PLANNED)
+
+
+_PLANNED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 8, "mfc": style.INK, "mec": "white", "mew": 0.6, "zorder": 7}
+
+
+def _legend(table: pd.DataFrame, planned: bool) -> list[Any]:
     inner, outer = table.attrs["ci_probs"]
     rim: dict[str, Any] = {"edgecolor": style.HATCH, "lw": 0.5}
     entries: list[Any] = [
@@ -234,6 +259,8 @@ def _legend(table: pd.DataFrame) -> list[Any]:
         Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
         Patch(facecolor=style.FAR_LIGHT, **rim, label="beyond the data"),
     ]
+    if planned:
+        entries.insert(6, Line2D([], [], label="the plan, with all it buys", **_PLANNED))
     if (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
         entries.append(Patch(facecolor=style.FAR_DEEP, hatch="///", **rim, label=names.BEYOND_VALIDATED))
     return entries

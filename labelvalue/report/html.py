@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -13,21 +14,31 @@ import jinja2
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.report import wording
 from labelvalue.report.backtests import COMMAND
 from labelvalue.report.checks import FLAG_MEANINGS
+from labelvalue.report.context import Context
 from labelvalue.report.curves import caption
 from labelvalue.report.gains import CAPTION as GAIN_CAPTION
-from labelvalue.report.images import curve_images, gain_images, impact_images, rank_image
+from labelvalue.report.glossary import words
+from labelvalue.report.images import (
+    curve_images,
+    gain_images,
+    impact_images,
+    money_image,
+    rank_image,
+    tornado_image,
+)
 from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
+from labelvalue.report.money import inner_prob
 from labelvalue.report.numbers import collect
+from labelvalue.report.plan_figures import BARS
 from labelvalue.report.tables import LOWER, UPPER
 from labelvalue.storage import write_whole
 
-INNER = 0.5
-"""Probability of the inner band of the page's figures."""
 ROOM = 84
 """Characters of intervals that fit side by side in a row of the table."""
 MONTHS = (
@@ -40,15 +51,19 @@ ACROSS = 4
 
 def write_report(
     fit: Fit,
+    plan: Plan | None = None,
+    case: Case | None = None,
     *,
     path: str | os.PathLike[str],
     budgets: Sequence[int] | None = None,
     ci_prob: float = 0.9,
     header: Sequence[str] = (),
+    context: Context | None = None,
+    numbers: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write the report of a fit: where labels are worth most, gains, curves, diagnostics, limits, provenance.
+    """Write the report: the decision on a plan, where labels are worth most, curves, money, risk, trust, limits.
 
-    One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit gives
+    One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit and plan give
     the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without
     results.
 
@@ -56,6 +71,10 @@ def write_report(
     ----------
     fit : Fit
         Fit.
+    plan : Plan, optional
+        The plan to decide on, from :func:`labelvalue.allocate` or :func:`labelvalue.advise`; with ``case``.
+    case : Case, optional
+        The case that it was made for.
     path : path-like
         File to write, customarily ``.html``; replaced where it exists.
     budgets : sequence of int, optional
@@ -64,6 +83,10 @@ def write_report(
         Probability of the equal-tailed intervals, between 0 and 1.
     header : sequence of str
         Sentences for the head of the page, such as how a project's last forecasts did and what it advises.
+    context : Context, optional
+        Scorecard, assumptions and changes of a project.
+    numbers : path-like, optional
+        File to write the page's numbers to as well, as JSON.
 
     Returns
     -------
@@ -73,9 +96,9 @@ def write_report(
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
     StorageError
-        If the file cannot be written; an older file of that name is left as it was.
+        If a file cannot be written; an older file of that name is left as it was.
 
     Examples
     --------
@@ -85,10 +108,13 @@ def write_report(
     ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
     'report.html'
     """
-    numbers, gain = collect(fit, budgets, ci_prob)
-    page = render(numbers | {"header": list(header)}, figures(fit, numbers, gain))
+    found, gain = collect(fit, budgets, ci_prob, plan, case, context)
+    page = render(found | {"header": list(header)}, figures(fit, found, gain))
     path = Path(path)
     write_whole(path, page.encode("utf-8"))
+    if numbers is not None:
+        text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
+        write_whole(Path(numbers), text.encode("utf-8"))
     return path
 
 
@@ -117,18 +143,17 @@ def figures(fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None) -> 
     []
     """
     drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit)}
+    drawn |= {"money": [], "tornado": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
     if gain is not None:
-        probs = _bands(numbers[names.CI_PROB])
-        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs))
+        probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
+        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN]))
         drawn["gains"] = list(gain_images(fit, gain, probs))
         drawn["impacts"] = list(impact_images(fit, probs))
+    if numbers[names.PLAN] is not None:
+        drawn["money"] = [money_image(numbers[names.PLAN])]
+        drawn["tornado"] = [tornado_image(numbers[names.PLAN])]
     return drawn
-
-
-def _bands(ci_prob: float) -> tuple[float, float]:
-    """An inner band that is narrower than the outer one."""
-    return (INNER if ci_prob > INNER else ci_prob / 2, ci_prob)
 
 
 def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
@@ -170,8 +195,11 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "moment": moment,
         "percent": wording.percent,
         "visible": visible,
+        "spoken": wording.spoken,
     }
     digits = _digits(numbers)
+    sections = _sections(numbers)
+    number_of = {id: place for place, (id, _) in enumerate(sections, 1)}
     return environment.get_template("report.html.j2").render(
         n=numbers,
         figures=drawn,
@@ -182,8 +210,29 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
         backtest_command=COMMAND,
+        sections=sections,
+        number_of=number_of,
+        words=words(numbers, number_of["limits"]),
+        bars=BARS,
         budget_groups=_groups(numbers.get("budgets", [])),
     )
+
+
+def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sections of a page in their order: anchor and title."""
+    drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
+    every = [
+        ("decision", "Decision", True),
+        ("slices", "Slices", True),
+        ("curves", "Learning curves", drawn),
+        ("gains", "Gain and impact", drawn),
+        ("money", "Money", decided),
+        ("risk", "Risk", decided),
+        ("diagnostics", "Trust", True),
+        ("limits", "Assumptions and limits", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(anchor, title) for anchor, title, there in every if there]
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:
@@ -257,7 +306,11 @@ def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
     digits = min(max(wanted), min(wanted) + 1) if wanted else 3
     scores = numbers[names.BACKTEST]["scores"] if numbers[names.BACKTEST] else []
     finest = min((row[names.CRPS] for row in scores), default=0.01)
+    plan = numbers[names.PLAN]
+    bought = [] if plan is None else [row["high"] - row["low"] for row in plan[names.GAIN] if row[names.LABELS]]
     return {
+        "mean_gain": 3 if plan is None else wording.decimals([_width(plan["mean_gain"])]),
+        "plan_gain": wording.decimals(bought),
         "error": wording.decimals(map(_width, now)),
         names.GAIN: digits,
         names.CRPS: max(wording.decimals([finest]), 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from labelvalue.report import style
 from labelvalue.report.curves import draw_curves
 from labelvalue.report.gains import draw_gains, gain_table
 from labelvalue.report.impacts import draw_impacts, impact_table
+from labelvalue.report.plan_figures import draw_money, draw_tornado
 from labelvalue.report.tables import LOWER, UPPER
 from labelvalue.report.trajectories import curve_table
 
@@ -93,7 +94,9 @@ def _fewer_colours(png: io.BytesIO) -> bytes:
     return content.getvalue()
 
 
-def curve_images(fit: Fit, budgets: list[int], ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:
+def curve_images(
+    fit: Fit, budgets: list[int], ci_probs: tuple[float, float], plan: Mapping[str, Any] | None = None
+) -> Iterator[dict[str, Any]]:
     """Draw the learning curves of all slices, some panels a picture.
 
     Parameters
@@ -104,6 +107,8 @@ def curve_images(fit: Fit, budgets: list[int], ci_probs: tuple[float, float]) ->
         Budgets to mark.
     ci_probs : tuple of two floats
         Probabilities of the bands.
+    plan : mapping, optional
+        From :func:`labelvalue.report.planning.decision_numbers`; where each slice stands after it is marked.
 
     Yields
     ------
@@ -119,11 +124,57 @@ def curve_images(fit: Fit, budgets: list[int], ci_probs: tuple[float, float]) ->
     learners = fit.position.sizes.get(names.LEARNER, 1)
     slices = sorted(fit.slices.astype(str).tolist())
     step = max(PANELS // learners, 1)
+    planned = {} if plan is None else {row[names.SLICE]: row for row in plan["planned"]}
+    learner = None if plan is None else plan[names.LEARNER]
     for start in range(0, len(slices), step):
         chosen = slices[start : start + step]
-        table = curve_table(fit, chosen, np.asarray(budgets), ci_probs)
+        bought = {name: row[names.LABELS] for name, row in planned.items()}
+        table = curve_table(fit, chosen, np.asarray(budgets), ci_probs, bought)
         alt = f"Learning curves with credible bands and observed runs of the slices {', '.join(chosen)}."
-        yield embed(draw_curves(fit, table, foot=""), alt, sharp=_sharp(fit))
+        yield embed(draw_curves(fit, table, foot="", planned=planned, learner=learner), alt, sharp=_sharp(fit))
+
+
+def money_image(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw net benefit against labels and gain against money.
+
+    Parameters
+    ----------
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+
+    Returns
+    -------
+    dict
+        From :func:`embed`.
+
+    Examples
+    --------
+    See :func:`labelvalue.report.plan_figures.draw_money`.
+    """
+    alt = "Net benefit against labels bought, and gain in mean error against cost; the table below has the numbers."
+    return embed(draw_money(plan), alt, sharp=True)
+
+
+def tornado_image(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw how far the expected net benefit moves with each input and setting.
+
+    Parameters
+    ----------
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+
+    Returns
+    -------
+    dict
+        From :func:`embed`.
+
+    Examples
+    --------
+    See :func:`labelvalue.report.plan_figures.draw_tornado`.
+    """
+    alt = "Expected net benefit at the low and high end of each input and setting; the table below has the numbers."
+    figure = draw_tornado(plan["sensitivity"], plan[names.NET_BENEFIT]["mean"], plan[names.UNIT])
+    return embed(figure, alt, sharp=True)
 
 
 def gain_images(fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:

@@ -9,21 +9,34 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
+from labelvalue.report.context import Context, scorecard_numbers
 from labelvalue.report.decision import decide
+from labelvalue.report.doubts import case_assumptions, planning_limits, unsourced
 from labelvalue.report.impacts import PER
+from labelvalue.report.planning import decision_numbers
 from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, plain, summarise
+from labelvalue.report.verdicts import told
 from labelvalue.report.wording import comparison, sentence
 
 NUMBERS = (MEAN, LOWER, UPPER)
 
 
-def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: float = 0.9) -> dict[str, Any]:
+def report_numbers(
+    fit: Fit,
+    budgets: Sequence[int] | None = None,
+    ci_prob: float = 0.9,
+    *,
+    plan: Plan | None = None,
+    case: Case | None = None,
+    context: Context | None = None,
+) -> dict[str, Any]:
     """Collect every number and text of the report.
 
     Parameters
@@ -34,20 +47,27 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
         Extra labels, ≥ 0; rounded numbers up to the median slice's labels where not given.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
+    plan : Plan, optional
+        The plan to decide on, from :func:`labelvalue.allocate` or :func:`labelvalue.advise`; with ``case``.
+    case : Case, optional
+        The case that it was made for.
+    context : Context, optional
+        What a project knows beside them.
 
     Returns
     -------
     dict
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
         ``metric``, ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where
-        there is none), ``limitations``, ``provenance``, ``priors``; and, unless the verdict is ``refused``,
-        ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts (per 1,000 labels) are in the
-        unit of the metric's error.
+        there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``assumptions``,
+        ``changes``, ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
+        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts (per 1,000
+        labels) are in the unit of the metric's error.
 
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
 
     Examples
     --------
@@ -55,10 +75,17 @@ def report_numbers(fit: Fit, budgets: Sequence[int] | None = None, ci_prob: floa
     >>> report_numbers(fake_fit(seed=1), budgets=[500])["decision"]["status"]
     'published'
     """
-    return collect(fit, budgets, ci_prob)[0]
+    return collect(fit, budgets, ci_prob, plan, case, context)[0]
 
 
-def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[dict[str, Any], xr.DataArray | None]:
+def collect(
+    fit: Fit,
+    budgets: Sequence[int] | None,
+    ci_prob: float,
+    plan: Plan | None = None,
+    case: Case | None = None,
+    context: Context | None = None,
+) -> tuple[dict[str, Any], xr.DataArray | None]:
     """Collect the numbers of the report, and hand out the draws of the gains behind them.
 
     Parameters
@@ -69,6 +96,12 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
         As for :func:`report_numbers`.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
+    plan : Plan, optional
+        As for :func:`report_numbers`, like the rest.
+    case : Case, optional
+        With ``plan``.
+    context : Context, optional
+        What a project knows beside them.
 
     Returns
     -------
@@ -80,7 +113,7 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, or ``ci_prob`` is not between 0 and 1.
+        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
 
     Examples
     --------
@@ -89,6 +122,9 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
     'gain'
     """
     check_ci_prob(ci_prob)
+    if (plan is None) != (case is None):
+        raise ValueError("a plan and its case go together. Fix: give both, or neither.")
+    context = context or Context()
     given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
     numbers: dict[str, Any] = {
         "verdict": fit.diagnostics.verdict,
@@ -124,7 +160,16 @@ def collect(fit: Fit, budgets: Sequence[int] | None, ci_prob: float) -> tuple[di
         names.FLAGS: flagged_slices(fit),
     }
     numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
-    numbers["limitations"] = limitations(fit, far)
+    numbers[names.PLAN] = decided = None
+    numbers["assumptions"] = context.assumptions.to_dict("records")
+    numbers["scorecard"] = scorecard_numbers(context.scorecard)
+    numbers["changes"] = list(context.changes)
+    if plan is not None and case is not None and fit.diagnostics.verdict == "ok":
+        numbers[names.PLAN] = said = told(fit, decision_numbers(fit, case, plan, ci_prob=ci_prob))
+        numbers["assumptions"] = numbers["assumptions"] or case_assumptions(case, said)
+        decided = planning_limits(fit, case, said)
+    numbers["unsourced"] = unsourced(numbers["assumptions"])
+    numbers["limitations"] = limitations(fit, far, decided)
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
         "model": fit.model.name,

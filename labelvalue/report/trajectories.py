@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,13 @@ BLOCK = 16
 """Slices computed at a time, so that memory holds a few curves of draws and not all."""
 
 
-def curve_table(fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: tuple[float, float]) -> pd.DataFrame:
+def curve_table(
+    fit: Fit,
+    slices: Sequence[str],
+    budgets: np.ndarray,
+    ci_probs: tuple[float, float],
+    planned: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
     """Compute the curves to plot, through :func:`labelvalue.report.tables.bands`.
 
     Parameters
@@ -35,6 +41,8 @@ def curve_table(fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: 
         Extra labels; those points are part of the curve.
     ci_probs : tuple of two floats
         Probabilities of the inner and outer band.
+    planned : mapping of str to int, optional
+        Extra labels of a plan, as far as which the curves go in any case.
 
     Returns
     -------
@@ -52,7 +60,7 @@ def curve_table(fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: 
     """
     parts = []
     for start in range(0, len(slices), BLOCK):
-        draws, own = _draws(fit, slices[start : start + BLOCK], budgets)
+        draws, own = _draws(fit, slices[start : start + BLOCK], budgets, planned or {})
         part = bands(draws, ci_probs)
         order = [d for d in draws.dims if d not in (names.CHAIN, names.DRAW)]
         own = own.sortby([d for d in order if d != SIZE]).transpose(*order)
@@ -69,7 +77,9 @@ def curve_table(fit: Fit, slices: Sequence[str], budgets: np.ndarray, ci_probs: 
     return table
 
 
-def _draws(fit: Fit, slices: Sequence[str], budgets: np.ndarray) -> tuple[xr.DataArray, xr.DataArray]:
+def _draws(
+    fit: Fit, slices: Sequence[str], budgets: np.ndarray, planned: Mapping[str, int]
+) -> tuple[xr.DataArray, xr.DataArray]:
     """Draws of the error along each slice's own sizes, and those sizes."""
     part = {names.SLICE: list(slices)}
     position = fit.position.sel(part)
@@ -78,7 +88,9 @@ def _draws(fit: Fit, slices: Sequence[str], budgets: np.ndarray) -> tuple[xr.Dat
     low = np.maximum(np.minimum(_smallest(fit, slices, dims), np.maximum(now.values, 0.5)), 0.5)
     start = np.maximum(now.values, 0.5)
     reference = position[names.REFERENCE_LABELS].transpose(*dims).values
-    end = np.maximum.reduce([start + int(budgets.max()), REACH * np.maximum(start, 1.0), reference])
+    most = np.array([max(int(budgets.max()), planned.get(str(name), 0)) for name in now[names.SLICE].values])
+    most = most.reshape([-1 if d == names.SLICE else 1 for d in dims])
+    end = np.maximum.reduce([start + most, REACH * np.maximum(start, 1.0), reference])
     left = np.moveaxis(np.geomspace(low, start, LEFT), 0, -1)
     left[..., -1] = now.values
     right = np.moveaxis(np.geomspace(start, end, RIGHT), 0, -1)[..., 1:]

@@ -13,6 +13,8 @@ MINUS = "\N{MINUS SIGN}"
 MISSING = "not available"
 SHOWN = 0.05
 """P(best) from which a rival is named."""
+SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
+"""Sections of a case, whose keys are written as words."""
 CLEAR = 0.95
 """Probability of being ahead of the runner-up from which the best slice is clearly ahead."""
 
@@ -188,6 +190,31 @@ def interval(row: Mapping[str, Any], digits: int) -> str:
     '0.01 to 0.02'
     """
     return f"{number(row[LOWER], digits)} to {number(row[UPPER], digits)}"
+
+
+def spoken(key: str) -> str:
+    """Write a key of a case as words; names of slices and what stands behind them stay as they are.
+
+    Parameters
+    ----------
+    key : str
+        Such as ``costs.price_per_label.west``; other texts come back unchanged.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> spoken("costs.price_per_label.my_slice ÷ 2, × 2"), spoken("gain of my_slice")
+    ('costs: price per label, my_slice ÷ 2, × 2', 'gain of my_slice')
+    """
+    section, dot, rest = key.partition(".")
+    if section not in SECTIONS or not dot:
+        return key
+    own, dot, name = rest.partition(".")
+    return f"{section}: {own.replace('_', ' ')}" + (f", {name}" if dot else "")
 
 
 Part = tuple[str, bool]

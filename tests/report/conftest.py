@@ -74,6 +74,45 @@ def page(fake_fit, tmp_path_factory):
     return write_report(fake_fit, path=folder / "report.html", budgets=[500, 2000]).read_text("utf-8")
 
 
+@pytest.fixture(scope="session")
+def decided(fake_fit):
+    """A case with all kinds of costs and rules, and the plan for it."""
+    import labelvalue as lv
+
+    case = lv.Case(
+        costs={
+            "price_per_label": {"low": 0.05, "high": 0.2},
+            "rework": {"low": 0.02, "high": 0.1},
+            "setup_per_batch": 20,
+            "batch_size": 2000,
+            "retraining": 50,
+            "labels_per_day": 300,
+            "delay_per_day": 2,
+        },
+        value={"per_error_point": {"low": 200, "high": 600}, "stakes": {"west": 2}},
+        guardrails={
+            "minimum_gain": {"limit": 0.0005},
+            "maximum_budget": {"limit": 900, "probability": 0.8},
+            "floors": [{"slice": "west", "error": 0.2, "reason": "agreed with the regulator"}],
+        },
+        currency="USD",
+    )
+    return case, lv.advise(fake_fit, case, lv.allocate(fake_fit, case, max_labels=3000))
+
+
+@pytest.fixture(scope="session")
+def decided_file(fake_fit, decided, tmp_path_factory):
+    """Its page, with the page's numbers beside it. Shared with the browser tests."""
+    case, plan = decided
+    path = tmp_path_factory.mktemp("decided") / "report.html"
+    return write_report(fake_fit, plan, case, path=path, budgets=[500, 2000], numbers=path.with_suffix(".json"))
+
+
+@pytest.fixture(scope="session")
+def decided_page(decided_file):
+    return decided_file.read_text("utf-8")
+
+
 class Seen(HTMLParser):
     """Elements, attributes and text of a page."""
 

@@ -59,7 +59,7 @@ def test_hostile_page_has_the_elements_of_a_tame_one(hostile_fit, seen):
     tame = {name: f"tame {i:03d}" for i, name in enumerate(sorted(hostile_fit.slices.astype(str)))}
     numbers = report_numbers(hostile_fit)
     text = json.dumps(numbers)
-    drawn = {key: [] for key in ("curves", "gains", "impacts")} | {"ranks": None}
+    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado")} | {"ranks": None}
     drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
     for name in sorted(tame, key=len, reverse=True):
         text = text.replace(json.dumps(name), json.dumps(tame[name]))

@@ -1,0 +1,69 @@
+"""What a project knows beside a fit and a plan, for its page."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.report.wording import percent, significant
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a page says of the past and of what is taken for granted.
+
+    Parameters
+    ----------
+    scorecard : pandas.DataFrame
+        Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
+        ``covers_90``, ``crps``, ``bias``; empty where there are none.
+    assumptions : pandas.DataFrame
+        ``id``, ``text``, ``value``, ``source``, ``if_wrong``; where it is empty, the page lists those of the case.
+    changes : tuple of str
+        What differs from the decision before.
+
+    Examples
+    --------
+    >>> Context(changes=("price from 0.08 to 0.1",)).scorecard.empty
+    True
+    """
+
+    scorecard: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    assumptions: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    changes: tuple[str, ...] = ()
+
+
+def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
+    """Sum a scorecard up: a sentence, and a row a batch.
+
+    Parameters
+    ----------
+    card : pandas.DataFrame
+        As of :class:`Context`.
+
+    Returns
+    -------
+    dict or None
+        ``sentence`` and ``batches``; ``None`` where nothing was scored.
+
+    Examples
+    --------
+    >>> card = pd.DataFrame({"batch": ["b1"], "covers_50": [0.0], "covers_90": [1.0], "crps": [0.01], "bias": [0.002]})
+    >>> scorecard_numbers(card)["sentence"]
+    'Of 1 forecasts, 90 % intervals held 100 % and 50 % intervals 0 %; mean bias 0.00200 (forecast minus measured).'
+    """
+    if card.empty:
+        return None
+    columns = [names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS]
+    batches = card.groupby(names.BATCH, sort=False)[columns].mean().assign(forecasts=card.groupby(names.BATCH).size())
+    means = card[columns].mean()
+    return {
+        "sentence": (
+            f"Of {len(card):,} forecasts, 90 % intervals held {percent(means[names.COVERS_90])} and 50 % intervals "
+            f"{percent(means[names.COVERS_50])}; mean bias {significant(means[names.BIAS])} (forecast minus measured)."
+        ),
+        "batches": batches.reset_index().to_dict("records"),
+    }

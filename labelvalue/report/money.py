@@ -1,0 +1,182 @@
+"""What a plan is worth with more or fewer labels, and where its money goes: tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide import Case, Plan, plan_outcomes
+from labelvalue.decide.spending import batch_count, fixed_cost, label_cost
+from labelvalue.decide.value import volumes
+from labelvalue.model import Fit
+from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
+
+SAMPLE = (names.CHAIN, names.DRAW)
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Labels of the ladder as shares of those of the plan, or of those allowed where it buys none."""
+INNER = 0.5
+AS_PLANNED, EVENLY = "as planned", "evenly"
+
+
+def inner_prob(ci_prob: float) -> float:
+    """Return the probability of a band that is narrower than another.
+
+    Parameters
+    ----------
+    ci_prob : float
+        Probability of the outer band.
+
+    Returns
+    -------
+    float
+        One half, or half of the outer one's where that has no more.
+
+    Examples
+    --------
+    >>> inner_prob(0.9), inner_prob(0.4)
+    (0.5, 0.2)
+    """
+    return INNER if ci_prob > INNER else ci_prob / 2
+
+
+def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Value the plan with more and fewer labels, split as it splits them and evenly, all under the same draws.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Plan
+        From :func:`labelvalue.decide.allocate`.
+    ci_prob : float
+        Probability of the outer equal-tailed interval, 0 < ci_prob < 1; the inner one is that of :func:`inner_prob`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a split and size, fewest labels first: ``split`` (``as planned``, ``evenly``), ``labels``; expected
+        ``cost`` and ``gain`` (mean over slices by volume) with ``gain_lower`` and ``gain_upper``; net benefit over
+        doing nothing: ``mean``, ``lower``, ``upper``, ``inner_lower``, ``inner_upper``. Limits of the case on single
+        slices are kept, so that a row may hold fewer labels than its share.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = ladder(fit, case, allocate(fit, case, max_labels=900))
+    >>> table.loc[table["split"] == "as planned", "labels"].tolist()[:4]
+    [0, 89, 225, 450]
+    """
+    total = plan.total or plan.max_labels
+    even = {str(name): total / max(fit.slices.size, 1) for name in fit.slices}
+    splits = {AS_PLANNED: dict(plan.labels) if plan.total else even, EVENLY: even}
+    plans = {f"{split}/{share:g}": _scaled(case, labels, share) for split, labels in splits.items() for share in SHARES}
+    outcomes = plan_outcomes(fit, case, plans, interventions=plan.interventions)
+    net = outcomes[names.NET_BENEFIT]
+    net = net - net.sel({names.PLAN: names.NOTHING}, drop=True)
+    gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+    inner = inner_prob(ci_prob)
+    rows = []
+    for split in splits:
+        for share in (0.0, *SHARES):
+            at = {names.PLAN: f"{split}/{share:g}" if share else names.NOTHING}
+            tails, low, high = _tails(net.sel(at), ci_prob), *_tails(net.sel(at), inner)
+            rows.append(
+                {
+                    "split": split,
+                    names.LABELS: int(outcomes[names.LABELS].sel(at).sum()),
+                    names.COST: float(outcomes[names.COST].sel(at).mean()),
+                    names.GAIN: float(gain.sel(at).mean()),
+                    "gain_lower": _tails(gain.sel(at), ci_prob)[0],
+                    "gain_upper": _tails(gain.sel(at), ci_prob)[1],
+                    MEAN: float(net.sel(at).mean()),
+                    LOWER: tails[0],
+                    UPPER: tails[1],
+                    INNER_LOWER: low,
+                    INNER_UPPER: high,
+                }
+            )
+    return pd.DataFrame(rows).drop_duplicates(["split", names.LABELS], ignore_index=True)
+
+
+def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, int]:
+    """Whole labels of a share of a plan, within what may be bought of each slice."""
+    return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
+
+
+def _tails(draws: xr.DataArray, probability: float) -> tuple[float, float]:
+    low, high = draws.quantile([0.5 - probability / 2, 0.5 + probability / 2], SAMPLE).values
+    return float(low), float(high)
+
+
+def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Say where the money of a plan goes.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Plan
+        From :func:`labelvalue.decide.allocate`.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a part that costs anything: ``part``, ``mean``, ``lower``, ``upper``, ``share`` of the expected cost;
+        the means sum to it.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> costs = {"price_per_label": 0.1, "rework": 0.1, "retraining": 30}
+    >>> fit, case = fake_fit(seed=1), Case(costs=costs, value={"per_error_point": 400})
+    >>> cost_parts(fit, case, allocate(fit, case, max_labels=900))["part"].tolist()
+    ['labels', 'retraining', 'labels paid for twice']
+    """
+    labels = plan.outcomes[names.LABELS].sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    batches = batch_count(case.costs, labels.sum(names.SLICE))
+    nothing: dict[str, Any] = {key: 0.0 for keys in _PARTS.values() for key in keys}
+    bare = dataclasses.replace(case.costs, **nothing)
+    so_far = xr.DataArray(0.0)
+    parts: dict[str, xr.DataArray] = {}
+    for title, keys in _PARTS.items():
+        added: dict[str, Any] = {key: getattr(case.costs, key) for key in keys}
+        bare = dataclasses.replace(bare, **added)
+        money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches)
+        parts[title], so_far = money - so_far, money
+    whole = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    parts["interventions"] = whole - so_far
+    like, expected = xr.zeros_like(whole).reset_coords(drop=True), float(whole.mean())
+    rows = []
+    for title, money in parts.items():
+        drawn = (like + money).transpose(*SAMPLE)
+        mean, (low, high) = float(drawn.mean()), _tails(drawn, ci_prob)
+        if abs(mean) > 1e-9 * max(abs(expected), 1.0):
+            rows.append({"part": title, MEAN: mean, LOWER: low, UPPER: high, "share": mean / expected})
+    table = pd.DataFrame(rows, columns=["part", MEAN, LOWER, UPPER, "share"])
+    return table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
+
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "labels": ("price_per_label",),
+    "labels paid for twice": ("rework",),
+    "annotators' hours": ("opportunity_per_hour",),
+    "days of waiting": ("delay_per_day", "opportunity_per_day"),
+    "set-up of batches": ("setup_per_batch",),
+    "retraining": ("retraining",),
+}
+"""Parts of a cost in the order in which they are added, and the keys of the case that make each."""

@@ -1,0 +1,199 @@
+"""A decision in numbers, once: what a plan brings, costs and risks, what it hangs on, and what to doubt."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide import (
+    Case,
+    Plan,
+    check_guardrails,
+    decision_stability,
+    detection,
+    plan_milestones,
+    plan_outcomes,
+    plan_sensitivity,
+    scenario_sets,
+    value_of_partial_information,
+)
+from labelvalue.decide.alternatives import alternatives
+from labelvalue.decide.constraints import all_kept
+from labelvalue.decide.uncertain import uncertain_inputs
+from labelvalue.decide.value import volumes
+from labelvalue.model import Fit
+from labelvalue.report.money import cost_parts, ladder
+from labelvalue.report.plans import plan_numbers, records
+from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
+
+SAMPLE = (names.CHAIN, names.DRAW)
+STEPS = 4
+"""Batches that a plan is cut into for its milestones."""
+DRIVERS = 2
+"""Inputs that are named as what makes a bad or a good case."""
+NOTICED = 0.3
+"""Standard deviations by which an input must lie off its mean in a case to be named."""
+
+
+def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any]:
+    """Collect everything that the page says of a plan.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Plan
+        From :func:`labelvalue.decide.allocate` or :func:`labelvalue.decide.advise`.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    dict
+        What :func:`labelvalue.report.plans.plan_numbers` gives, and: ``mean_gain`` and ``mean_error`` (averages over
+        slices by volume, in the unit of the error) with intervals; ``rules``, every guardrail with the probability
+        that it is kept, and ``kept_together``, that of all at once (``None`` without rules); ``scenarios``, from whole
+        draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
+        ``information`` (EVPPI); ``stability``; ``milestones``; ``detection``. Money is in ``unit``.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> numbers = decision_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> numbers["verdict"], [row["scenario"] for row in numbers["scenarios"]]
+    ('buy', ['stress', 'base', 'best'])
+    """
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    weights = volumes(fit, case.value)
+    inputs = uncertain_inputs(fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions)
+    swings = plan_sensitivity(fit, case, plan)
+    stable = decision_stability(fit, case, plan)
+    steps = plan_milestones(fit, case, plan, STEPS, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    gain = (own[names.GAIN] * weights).sum(names.SLICE)
+    error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
+    return plan_numbers(case, plan, ci_prob=ci_prob) | {
+        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float((gain > 0).mean())},
+        "mean_error": {
+            "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
+            "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
+        },
+        "planned": _planned(own, plan, ci_prob),
+        "rules": records(_rules(fit, case, plan)),
+        "kept_together": _together(fit, case, plan),
+        "scenarios": _scenarios(plan, gain, inputs),
+        "ladder": records(ladder(fit, case, plan, ci_prob=ci_prob)),
+        "cost_parts": records(cost_parts(fit, case, plan, ci_prob=ci_prob)),
+        "sensitivity": records(swings),
+        "unexplained": swings.attrs["unexplained"],
+        "information": _information(fit, case, plan, inputs),
+        "stability": {"index": _known(stable.attrs["index"]), "rows": records(stable)},
+        "milestones": records(steps),
+        "detection": records(detection(fit, case, plan)),
+        "learner": case.learner,
+    }
+
+
+def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Return mean and equal-tailed interval of draws.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Dims chain, draw.
+    ci_prob : float
+        Probability, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    dict
+        ``mean``, ``lower``, ``upper`` in the unit of the draws.
+
+    Examples
+    --------
+    >>> spread(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")), 0.9)["mean"]
+    2.0
+    """
+    low, high = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+    return {MEAN: float(draws.mean()), LOWER: float(low), UPPER: float(high)}
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _planned(own: xr.Dataset, plan: Plan, ci_prob: float) -> list[dict[str, Any]]:
+    """The error of each slice after the plan, where it buys any labels."""
+    rows = []
+    for name, labels in plan.labels.items():
+        if labels:
+            error = own[names.ERROR].sel({names.SLICE: name})
+            rows.append({names.SLICE: name, names.LABELS: labels} | spread(error, ci_prob))
+    return rows
+
+
+def _rules(fit: Fit, case: Case, plan: Plan) -> pd.DataFrame:
+    table = check_guardrails(fit, case, plan.outcomes)
+    return table[table[names.PLAN] == names.RECOMMENDED].drop(columns=names.PLAN)
+
+
+def _together(fit: Fit, case: Case, plan: Plan) -> float | None:
+    kept = all_kept(fit, case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
+    return None if kept is None else float(kept.mean())
+
+
+def _scenarios(plan: Plan, gain: xr.DataArray, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Means over whole draws of the worst tenth, the middle and the best tenth, and what sets them apart."""
+    net = plan.outcomes[names.NET_BENEFIT]
+    against = plan.outcomes.assign(
+        {
+            names.NET_BENEFIT: net - net.sel({names.PLAN: names.NOTHING}, drop=True),
+            "mean_gain": gain.reset_coords(drop=True),
+            **{f"input/{name}": draws for name, draws in inputs.items()},
+        }
+    )
+    sets = scenario_sets(against, names.RECOMMENDED)
+    rows = []
+    for scenario in sets[names.SCENARIO].values:
+        at = sets.sel({names.SCENARIO: scenario})
+        own = at.sel({names.PLAN: names.RECOMMENDED})
+        rows.append(
+            {
+                names.SCENARIO: str(scenario),
+                names.PROBABILITY: float(at[names.PROBABILITY]),
+                names.NET_BENEFIT: float(own[names.NET_BENEFIT]),
+                names.VALUE: float(own[names.VALUE]),
+                names.COST: float(own[names.COST]),
+                names.DAYS: float(own[names.DAYS]),
+                "mean_gain": float(at["mean_gain"]),
+                names.P_BEST: float(own[names.P_BEST]),
+                "drivers": _drivers(at, inputs),
+            }
+        )
+    return rows
+
+
+def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Inputs that lie farthest off their means in a set of draws."""
+    found: list[dict[str, Any]] = []
+    for name, draws in inputs.items():
+        off = float((at[f"input/{name}"] - draws.mean()) / draws.std())
+        if abs(off) >= NOTICED:
+            found.append({"what": name, "off": off, MEAN: float(at[f"input/{name}"]), "usual": float(draws.mean())})
+    return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
+
+
+def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
+    """What it would be worth to know each uncertain input before deciding."""
+    if not inputs:
+        return {names.EVPI: 0.0, "rows": []}
+    outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
+    table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
+    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": records(table)}

@@ -1,0 +1,217 @@
+"""The page with a decision: its sentence, its cases, its money and what it takes for granted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+import labelvalue as lv
+from labelvalue import names
+from labelvalue.decide import Verdict
+from labelvalue.report import Context, glossary, html, report_numbers, write_report
+from labelvalue.report.doubts import reservations
+from labelvalue.report.verdicts import decision_parts, rules_text
+from labelvalue.report.wording import significant
+
+BUDGETS = [500, 2000]
+
+
+@pytest.fixture(scope="module")
+def numbers(fake_fit, decided):
+    case, plan = decided
+    return report_numbers(fake_fit, BUDGETS, plan=plan, case=case)
+
+
+@pytest.fixture(scope="module")
+def words(decided_page, seen):
+    return seen(decided_page).words
+
+
+def test_the_first_sentence_is_the_decision(numbers, words, decided):
+    plan = numbers["plan"]
+    _, made = decided
+    assert plan["verdict"] == made.verdict.advice == "buy"
+    assert plan["sentence"].startswith(f"Buy now. {made.total:,} labels for {significant(plan['cost']['mean'])} USD")
+    lead = "".join(text for text, _ in plan["sentence_parts"])
+    close = words.replace(" ", "")
+    assert lead.replace(" ", "") in close  # names stand in elements of their own
+    assert words.index(lead[:40]) < words.index("Stress, base and best case") < words.index("Words used here")
+    for part in (plan["cost"], plan["net_benefit"]):
+        assert f"{significant(part['lower'])} to {significant(part['upper'])}" in lead
+    assert "P(all guardrails met)" in words and "Strongest reservation:" in words
+    assert plan["reservations"][0] in words
+
+
+def test_numbers_of_the_page_are_those_of_the_plan(numbers, decided, words):
+    _, plan = decided
+    said = numbers["plan"]
+    assert said["net_benefit"]["mean"] == pytest.approx(float(plan.advantage().mean()))
+    assert {row["slice"]: row["labels"] for row in said["gain"]} == dict(plan.labels)
+    table = plan.table(0.9).set_index("slice")
+    for row in said["gain"]:
+        assert row["gain"] == table.loc[row["slice"], "gain"]
+        assert f"{row['labels']:,}" in words
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+
+
+def test_json_beside_the_page_is_its_numbers(numbers, decided_file):
+    assert json.loads(decided_file.with_suffix(".json").read_text("utf-8")) == numbers
+
+
+def test_cases_are_whole_draws(numbers):
+    plan = numbers["plan"]
+    assert [row["scenario"] for row in plan["scenarios"]] == ["stress", "base", "best"]
+    assert sum(row["probability"] for row in plan["scenarios"]) == pytest.approx(1.0)
+    for key, whole in (("net_benefit", plan["net_benefit"]["mean"]), ("cost", plan["cost"]["mean"])):
+        assert sum(row["probability"] * row[key] for row in plan["scenarios"]) == pytest.approx(whole)
+    stress, base, best = (row["net_benefit"] for row in plan["scenarios"])
+    assert stress < base < best
+    assert stress == pytest.approx(-plan["risk"]["conditional_value_at_risk"])  # both: the worst tenth of draws
+    assert "worst 10 %" in plan["scenarios"][0]["words"] and "low (" in plan["scenarios"][0]["words"]
+
+
+def test_cost_parts_sum_to_the_cost(numbers):
+    parts = {row["part"]: row["mean"] for row in numbers["plan"]["cost_parts"]}
+    assert set(parts) == {"labels", "labels paid for twice", "days of waiting", "set-up of batches", "retraining"}
+    assert sum(parts.values()) == pytest.approx(numbers["plan"]["cost"]["mean"])
+    assert parts["retraining"] == pytest.approx(50)
+
+
+def test_the_ladder_passes_through_the_plan(numbers):
+    plan = numbers["plan"]
+    planned = [row for row in plan["ladder"] if row["split"] == "as planned"]
+    (own,) = [row for row in planned if row["labels"] == plan["plan"]["total"]]
+    assert own["mean"] == pytest.approx(plan["net_benefit"]["mean"])
+    assert own["cost"] == pytest.approx(plan["cost"]["mean"])
+    assert own["gain"] == pytest.approx(plan["mean_gain"]["mean"])
+    assert planned[0]["labels"] == 0 and planned[0]["mean"] == 0
+    for row in plan["ladder"]:
+        assert row["lower"] <= row["inner_lower"] <= row["inner_upper"] <= row["upper"]
+
+
+def test_all_rules_at_once_hold_at_most_as_often_as_each(numbers, fake_fit, decided):
+    plan = numbers["plan"]
+    each = [row["p_kept"] for row in plan["rules"]]
+    assert 1 - sum(1 - p for p in each) - 1e-9 <= plan["kept_together"] <= min(each) + 1e-9
+    case, made = decided
+    table = lv.check_guardrails(fake_fit, case, made.outcomes)
+    assert sorted(each) == sorted(table.loc[table["plan"] == names.RECOMMENDED, "p_kept"])
+
+
+def test_a_rule_that_is_not_kept_is_said_first(numbers, fake_fit):
+    plan = numbers["plan"]
+    broken = [{**plan["rules"][0], "kept": False, "p_kept": 0.4, "required": 0.9}, *plan["rules"][1:]]
+    changed = plan | {"rules": broken, "kept_together": 0.4}
+    assert "not met as asked" in rules_text(changed) and "0.40, asked for 0.9" in rules_text(changed)
+    assert reservations(fake_fit, changed)[0].startswith("1 of")
+
+
+def test_nothing_is_cut(fake_fit, numbers, words):
+    plan = numbers["plan"]
+    for row in plan["sensitivity"]:
+        assert f"{significant(row['low'])} {significant(row['high'])}" in words
+    assert f"All {len(plan['sensitivity'])} inputs and settings" in words
+    assert f"All {len(plan['stability']['rows'])} perturbations" in words
+    for name in map(str, fake_fit.slices):
+        assert words.count(name) >= 4
+    many = plan | {"plan": {"labels": {f"s{i}": 10 for i in range(9)}, "total": 90, "interventions": []}}
+    assert "and 50 for 5 more slices (table below)" in "".join(text for text, _ in decision_parts(many))
+
+
+def test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence(numbers, decided_page, seen):
+    found = numbers["limitations"]
+    assert {"backtest", "curve", "money-as-stated", "data-distribution"} <= {item["check"] for item in found}
+    assert "weights" not in {item["check"] for item in found}  # the case says how much slices weigh
+    for item in found:
+        assert f"<code>{item['check']}</code>" in decided_page
+    by_id = {row["id"]: row for row in numbers["assumptions"]}
+    wrong = by_id["case/costs.price_per_label"]["if_wrong"]
+    row = next(r for r in numbers["plan"]["sensitivity"] if r["what"].startswith("costs.price_per_label ÷"))
+    assert significant(row["low"]) in wrong and significant(row["high"]) in wrong
+    assert wrong in seen(decided_page).words
+
+
+def test_an_assumption_without_a_source_is_a_warning(fake_fit):
+    told = pd.DataFrame([{"id": "A1", "text": "prices stay", "value": "", "source": "", "if_wrong": "not tested"}])
+    numbers = report_numbers(fake_fit, BUDGETS, context=Context(assumptions=told))
+    assert numbers["unsourced"] == ["A1"]
+    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado")} | {"ranks": None}
+    drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+    assert "1 of 1 assumptions name no source: A1" in html.render(numbers, drawn)
+
+
+def test_the_past_is_on_the_page_when_it_is_bad(fake_fit):
+    card = pd.DataFrame(
+        {"batch": ["<b>1", "2"], "covers_50": [0, 0], "covers_90": [0.0, 1.0], "crps": [0.1, 0.2], "bias": [-0.1, -0.3]}
+    )
+    numbers = report_numbers(fake_fit, BUDGETS, context=Context(scorecard=card, changes=("price up",)))
+    assert "90 % intervals held 50 %" in numbers["scorecard"]["sentence"]
+    assert [row["batch"] for row in numbers["scorecard"]["batches"]] == ["<b>1", "2"]
+
+
+def test_every_technical_word_is_explained_where_it_stands_first(decided_page, words):
+    explained = decided_page[: decided_page.index("budget compared")]
+    for word, _ in glossary.ALWAYS + glossary.DECIDED:
+        for single in word.split(", "):
+            shown = single.replace("{ci}", "90 %").replace(">", "&gt;")
+            assert f"<dt>{shown}" in explained or f", {shown}" in explained
+    known = " ".join(w + " " + m for w, m in glossary.ALWAYS + glossary.DECIDED)
+    for abbreviation in ("ENB", "CVaR", "VaR", "EVPI", "EVPPI", "EVSI", "ENBS"):
+        assert abbreviation in words and abbreviation in known
+    assert words.index("Words used here") < min(words.index(w) for w in ("EVPPI", "EVSI", "frontier"))
+
+
+def test_words_are_those_of_the_design(words):
+    lower = words.lower()
+    for synonym in ("confidence interval", "cohort", "segment", "uplift", "annotation budget"):
+        assert synonym not in lower
+
+
+def test_a_flagged_fit_has_no_decision(fake_fit, decided):
+    case, plan = decided
+    judged = dataclasses.replace(fake_fit.diagnostics, verdict="flagged", reasons=("R-hat 1.03",))
+    numbers = report_numbers(dataclasses.replace(fake_fit, diagnostics=judged), BUDGETS, plan=plan, case=case)
+    assert numbers["plan"] is None
+    assert "withheld" in numbers["decision"]["status"]
+
+
+def test_verdicts_in_words(numbers):
+    plan = numbers["plan"]
+    nothing = plan | {"verdict": "wait", "plan": {"labels": {}, "total": 0, "interventions": []}}
+    assert "".join(t for t, _ in decision_parts(nothing)) == (
+        "Wait: buy nothing now. No purchase within the limits is worth more than it costs."
+    )
+    pilot = {"kind": "pilot batch", "slice": "west", "size": 200, "enbs": 30.0, "lower": 10.0, "upper": 50.0}
+    first = plan | {"verdict": "measure first", "pilot": pilot | {"changes": 0.25}}
+    said = "".join(t for t, _ in decision_parts(first))
+    assert said.startswith("Measure first, then decide. 200 labels for slice west come first")
+    assert "worth 30.0 USD more than deciding now (90 % interval 10.0 to 50.0)" in said and "0.25" in said
+    done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
+    assert "Spend on quality. relabel, with " in "".join(t for t, _ in decision_parts(done))
+
+
+def test_a_plan_needs_its_case(fake_fit, decided, tmp_path):
+    with pytest.raises(ValueError, match="go together"):
+        write_report(fake_fit, decided[1], path=tmp_path / "report.html")
+
+
+def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):
+    planned = {row["slice"]: row for row in numbers["plan"]["planned"]}
+    assert set(planned) == {name for name, n in numbers["plan"]["plan"]["labels"].items() if n}
+    from labelvalue.report.curves import draw_curves
+    from labelvalue.report.trajectories import curve_table
+
+    (name, row), *_ = planned.items()
+    table = curve_table(fake_fit, [name], pd.Series([500]).to_numpy(), (0.5, 0.9), {name: 90_000})
+    now = float(fake_fit.position["labels_now"].sel(slice=name))
+    assert table["labels"].max() == now + 90_000
+    figure = draw_curves(fake_fit, table, foot="", planned=planned)
+    (mark,) = [line for line in figure.axes[0].lines if line.get_gid() == "planned"]
+    assert mark.get_xdata()[0] == now + row["labels"] and mark.get_ydata()[0] == row["mean"]
+
+
+def test_page_is_small(decided_page):
+    assert len(decided_page.encode()) < 3_000_000
