@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         value_of_perfect_information,
         value_of_sample_information,
         value_of_waiting,
+        what_if,
     )
     from labelvalue.forecast import (
         ActiveLearning,
@@ -296,6 +297,7 @@ _ROOM = {
     "value_of_perfect_information": "decide",
     "value_of_sample_information": "decide",
     "value_of_waiting": "decide",
+    "what_if": "decide",
     "plot_curves": "report",
     "plot_frontier": "report",
     "plot_gain": "report",

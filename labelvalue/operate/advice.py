@@ -222,7 +222,7 @@ def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
     return _described(fit, case, plan)
 
 
-def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Plan, Case] | None:
+def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Plan, Case] | None:
     """Make the plan of a recorded advice again, for the page.
 
     Parameters
@@ -234,14 +234,15 @@ def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Plan, Case] | None:
 
     Returns
     -------
-    tuple of Plan and Case, or None
-        ``None`` where the limits left no plan.
+    tuple of Fit, Plan and Case, or None
+        The fit as wide as the advice took it; ``None`` where the limits left no plan.
     """
     if content["advice"] == NO_PLAN:
         return None
     settings = content["settings"]
+    wide = recalibrated(fit, settings.get(WIDTH, 1.0))
     case = case_for(content[CASE_TEXT], fit, settings["latest_learners"])
-    return allocate(fit, case, settings["plan"]["max_labels"], lot=settings["plan"]["lot"]), case
+    return wide, allocate(wide, case, settings["plan"]["max_labels"], lot=settings["plan"]["lot"]), case
 
 
 def _described(fit: Fit, case: Case, plan: Plan) -> dict[str, Any]:

@@ -143,7 +143,8 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
         budgets = configuration.report.budgets
         try:
             path.parent.mkdir(exist_ok=True)
-            plan, case = (None if advised is None else advice.plan_of(fit, advised)) or (None, None)
+            made = None if advised is None else advice.plan_of(fit, advised)
+            fit, plan, case = made or (fit, None, None)
             context = Context(scorecard=project.scorecard(), assumptions=project.assumptions())
             shown = None if budgets is None else [*budgets]
             write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)

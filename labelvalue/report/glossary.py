@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from labelvalue import names
 from labelvalue.report.wording import percent
 
 ALWAYS = (
@@ -77,5 +78,5 @@ def words(numbers: Mapping[str, Any], limits: int) -> list[tuple[str, str]]:
     '90 % credible interval'
     """
     every = ALWAYS + (DECIDED if numbers.get("plan") else ())
-    said = {"ci": percent(numbers["ci_prob"]), "limits": limits}
+    said = {"ci": percent(numbers[names.CI_PROB]), "limits": limits}
     return [(word.format(**said), meaning.format(**said)) for word, meaning in every]

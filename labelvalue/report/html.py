@@ -37,6 +37,7 @@ from labelvalue.report.money import inner_prob
 from labelvalue.report.numbers import collect
 from labelvalue.report.plan_figures import BARS
 from labelvalue.report.tables import LOWER, UPPER
+from labelvalue.report.what_ifs import panel
 from labelvalue.storage import write_whole
 
 ROOM = 84
@@ -214,6 +215,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         number_of=number_of,
         words=words(numbers, number_of["limits"]),
         bars=BARS,
+        what_if=None if numbers[names.PLAN] is None else panel(numbers[names.PLAN]),
         budget_groups=_groups(numbers.get("budgets", [])),
     )
 
@@ -227,6 +229,7 @@ def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("curves", "Learning curves", drawn),
         ("gains", "Gain and impact", drawn),
         ("money", "Money", decided),
+        ("what-if", "What if?", decided and numbers[names.PLAN]["what_if"] is not None),
         ("risk", "Risk", decided),
         ("diagnostics", "Trust", True),
         ("limits", "Assumptions and limits", True),

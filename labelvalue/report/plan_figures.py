@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
-from labelvalue.decide.tornado import INPUT
+from labelvalue.decide.tornado import EVIDENCE, INPUT, SETTING
 from labelvalue.report import lettering, style
 from labelvalue.report.money import AS_PLANNED, EVENLY, inner_prob
 from labelvalue.report.panels import count, linear_axis, panels
@@ -86,6 +86,8 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
     return figure
 
 
+_KINDS = {INPUT: (style.LINE, 4.2), SETTING: (style.ACCENTS[1], 2.2), EVIDENCE: (style.ACCENTS[2], 1.0)}
+_TITLES = {INPUT: "uncertain input", SETTING: "setting of the case", EVIDENCE: "evidence weighed otherwise"}
 _PLAN: dict[str, Any] = {
     "ls": "", "marker": "D", "ms": 7, "mfc": style.INK, "mec": "white", "zorder": 6, "gid": "plan",
 }  # fmt: skip
@@ -139,8 +141,7 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
         edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
         at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
         for y, row in zip(at, shown, strict=True):
-            given = row["kind"] == INPUT
-            colour = style.LINE if given else style.ACCENTS[1]
+            colour, weight = _KINDS[row["kind"]]
             ax.plot(
                 [row["low"], row["high"]],
                 [y, y],
@@ -166,11 +167,14 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
         ax.grid(axis="x", color=style.GRID, lw=0.6)
         ax.set_xlabel(f"expected net benefit, {lettering.literal(unit)} (dashed: the plan, {significant(enb)})")
         handles = [
-            Line2D([], [], color=style.LINE, lw=4.2, label="uncertain input"),
-            Line2D([], [], color=style.ACCENTS[1], lw=2.0, label="setting of the case"),
+            *(
+                Line2D([], [], color=colour, lw=weight, label=_TITLES[kind])
+                for kind, (colour, weight) in _KINDS.items()
+                if any(row["kind"] == kind for row in shown)
+            ),
             Line2D([], [], ls="", marker="o", ms=6, mfc="white", mec=style.INK, label="worst tenth, or ÷"),
             Line2D([], [], ls="", marker="o", ms=6, color=style.INK, label="best tenth, or ×"),
         ]
-        figure.legend(handles=handles, ncols=4, frameon=False, fontsize=style.TEXT, loc="upper left",
+        figure.legend(handles=handles, ncols=5, frameon=False, fontsize=style.TEXT, loc="upper left",
                       bbox_to_anchor=(0.2 / width, 1.0), borderaxespad=0.3)  # fmt: skip
     return figure

@@ -29,6 +29,7 @@ from labelvalue.model import Fit
 from labelvalue.report.money import cost_parts, ladder
 from labelvalue.report.plans import plan_numbers, records
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
+from labelvalue.report.what_ifs import what_if_numbers
 
 SAMPLE = (names.CHAIN, names.DRAW)
 STEPS = 4
@@ -60,7 +61,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         slices by volume, in the unit of the error) with intervals; ``rules``, every guardrail with the probability
         that it is kept, and ``kept_together``, that of all at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
-        ``information`` (EVPPI); ``stability``; ``milestones``; ``detection``. Money is in ``unit``.
+        ``information`` (EVPPI); ``stability``; ``milestones``; ``detection``;
+        ``what_if``, decisions at other budgets, prices and values. Money is in ``unit``.
 
     Examples
     --------
@@ -98,6 +100,7 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         "milestones": records(steps),
         "detection": records(detection(fit, case, plan)),
         "learner": case.learner,
+        "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
     }
 
 

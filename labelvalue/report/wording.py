@@ -11,6 +11,8 @@ from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "not available"
+NOTHING = 1e-12
+"""Below it a figure is what rounding left of 0."""
 SHOWN = 0.05
 """P(best) from which a rival is named."""
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
@@ -95,7 +97,7 @@ def significant(value: float | None, figures: int = 3) -> str:
     """
     if value is None or not math.isfinite(value):
         return MISSING
-    if value == 0:
+    if abs(value) < NOTHING:
         return "0"
     return number(value, min(max(figures - 1 - math.floor(math.log10(abs(value))), 0), 12))
 

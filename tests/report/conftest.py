@@ -89,7 +89,7 @@ def decided(fake_fit):
             "labels_per_day": 300,
             "delay_per_day": 2,
         },
-        value={"per_error_point": {"low": 200, "high": 600}, "stakes": {"west": 2}},
+        value={"per_error_point": {"low": 100, "high": 300}, "stakes": {"west": 2}},
         guardrails={
             "minimum_gain": {"limit": 0.0005},
             "maximum_budget": {"limit": 900, "probability": 0.8},
@@ -116,7 +116,7 @@ def decided_page(decided_file):
 class Seen(HTMLParser):
     """Elements, attributes and text of a page."""
 
-    VOID = frozenset({"meta", "img", "br"})
+    VOID = frozenset({"meta", "img", "br", "input"})
 
     def __init__(self, page):
         super().__init__()
@@ -137,7 +137,7 @@ class Seen(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text.append(data)
         if "bdi" in self.open:
             self.names[-1] += data

@@ -1,0 +1,234 @@
+"""The page as a person sees it: in a browser, on paper, by keyboard, without scripts, with many and with odd slices.
+
+Screenshots go to ``out/browser``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import labelvalue as lv
+from labelvalue import testing
+from labelvalue.report import html, write_report
+from labelvalue.report.what_ifs import panel
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = ROOT / "out" / "browser"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FOUND = os.environ.get("LABELVALUE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+pytestmark = pytest.mark.skipif(FOUND is None, reason=f"no browser: none of {', '.join(NAMES)} is on PATH")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright (extra dev) is not installed")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with api.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=FOUND, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a file; at the end, nothing may have been asked for and nothing may have gone wrong."""
+    asked, wrong, contexts = [], [], []
+
+    def opened(path, *, scripts=True, width=1200):
+        context = browser.new_context(java_script_enabled=scripts, viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(f"dialog {dialog.message}"))
+        page.goto(Path(path).as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert wrong == []
+
+
+def shot(page, name, **settings):
+    page.screenshot(path=str(SHOTS / f"{name}.png"), **settings)
+
+
+def overflow(page):
+    """Pixels by which the page is wider than its window, and names of elements whose text is cut."""
+    return page.evaluate(
+        """() => {
+          const wide = document.documentElement.scrollWidth - window.innerWidth;
+          const cut = [...document.querySelectorAll("th, td, p, dd, li, output, strong, h1, h2, h3")]
+            .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
+              && !e.closest(".scroll"))
+            .map((e) => e.tagName + " " + e.textContent.slice(0, 60));
+          const out = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll") &&
+            e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => "beyond: " + e.tagName + e.className);
+          return [wide, wide > 0 ? cut.concat(out) : cut];
+        }"""
+    )
+
+
+def move(page, name, step):
+    page.locator(f"#what-if-{name}").evaluate(
+        "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", str(step)
+    )
+
+
+def test_sliders_show_the_numbers_of_the_json(decided_file, visit):
+    plan = json.loads(decided_file.with_suffix(".json").read_text("utf-8"))["plan"]
+    grid = plan["what_if"]
+    page = visit(decided_file)
+    sizes = [len(grid[axis]) for axis in ("budget", "price", "value")]
+    seen = set()
+    for at in [(b, p, v) for b in range(sizes[0]) for p in (0, 2, 4) for v in (0, 2, 4)]:
+        for axis, step in zip(("budget", "price", "value"), at, strict=True):
+            move(page, axis, step)
+        row = grid["rows"][(at[0] * sizes[1] + at[1]) * sizes[2] + at[2]]
+        assert [row[axis] for axis in ("budget", "price", "value")] == [
+            grid[axis][step] for axis, step in zip(("budget", "price", "value"), at, strict=True)
+        ]
+        labels = grid["plans"][row["plan"]]
+        assert page.locator("#what-if-verdict").text_content() == row["verdict"]
+        assert page.locator("#what-if-labels").text_content() == f"{sum(labels):,}"
+        for place, figure in (("cost", row["cost"]), ("net", row["net_benefit"]["mean"])):
+            text = page.locator(f"#what-if-{place}").text_content()
+            shown = float(text.split()[0].replace(",", "").replace("\N{MINUS SIGN}", "-"))
+            assert shown == pytest.approx(figure, rel=5e-3, abs=5e-3)
+        shown = {
+            row.locator("th").text_content(): row.locator("td").first.text_content()
+            for row in page.locator("#what-if-plan tr").all()
+        }
+        for name, n in zip(grid["slices"], labels, strict=True):
+            assert shown.get(name, "0") == f"{n:,}"
+        seen.add((row["verdict"], row["plan"]))
+    assert {verdict for verdict, _ in seen} >= {"buy", "wait"}
+    assert len(seen) > 4
+    page.locator("#what-if-reset").click()
+    assert page.locator("#what-if-change").text_content() == "This is the decision of this page."
+    assert page.locator("#what-if-verdict").text_content() == plan["verdict"]
+    assert page.locator("#what-if-labels").text_content() == f"{plan['plan']['total']:,}"
+    page.locator("#what-if").scroll_into_view_if_needed()
+    shot(page, "what-if")
+    shot(page, "decided", full_page=True)
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(decided_file, visit):
+    page = visit(decided_file)
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            """() => { const e = document.activeElement; const s = getComputedStyle(e);
+                 return [e.id || e.getAttribute("href"), s.outlineStyle, parseFloat(s.outlineWidth)]; }"""
+        )
+        reached.append(found[0])
+        if found[0] and not found[0].startswith("fig"):
+            assert found[1] != "none", found
+            assert found[2] >= 2, found
+        if found[0] == "what-if-price":
+            before = page.locator("#what-if-price-step").text_content()
+            page.keyboard.press("ArrowRight")
+            assert page.locator("#what-if-price-step").text_content() != before
+            assert page.locator("#what-if-price").get_attribute("aria-valuetext") == "× 1.4"
+    assert {"#decision", "#limits", "what-if-budget", "what-if-price", "what-if-value", "what-if-reset"} <= set(reached)
+
+
+def test_without_scripts_the_page_says_the_same(decided_file, visit):
+    page = visit(decided_file, scripts=False)
+    plan = json.loads(decided_file.with_suffix(".json").read_text("utf-8"))["plan"]
+    assert not page.locator("#what-if-panel").is_visible()
+    table = page.locator("#what-if table").nth(1)
+    assert table.locator("tbody tr").count() == len(plan["what_if"]["budget"])
+    lines = panel(plan)["ladder"]
+    for row, line in zip(table.locator("tbody tr").all(), lines, strict=True):
+        assert line["net"] in row.text_content()
+        assert line["verdict"] in row.text_content()
+    shot(page, "without-scripts")
+
+
+@pytest.mark.parametrize("width", [1200, 380])
+def test_nothing_is_cut_at_any_width(decided_file, visit, width):
+    page = visit(decided_file, width=width)
+    shot(page, f"width-{width}", full_page=True)
+    assert overflow(page) == [0, []]
+
+
+def test_paper_holds_all_of_it(decided_file, visit):
+    page = visit(decided_file)
+    page.emulate_media(media="print")
+    assert not page.locator("#what-if-panel").is_visible()
+    assert not page.locator("nav").is_visible()
+    for section in ("decision", "money", "risk", "limits"):
+        assert page.locator(f"#{section}").is_visible()
+    content = page.pdf(path=str(SHOTS / "decided.pdf"), format="A4")
+    assert content.startswith(b"%PDF")
+    assert 5 <= content.count(b"/Type /Page\n") <= 25
+
+
+def test_text_can_be_told_from_its_ground(decided_file, visit):
+    """WCAG AA: 4.5 to 1 for text."""
+    page = visit(decided_file)
+    pale = page.evaluate(
+        """() => {
+          const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
+          const light = (c) => { const [r, g, b] = rgb(c).map((x) => { x /= 255;
+            return x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; });
+            return 0.2126*r + 0.7152*g + 0.0722*b; };
+          const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+            if (rgb(c)[3] !== 0) return c; } return "rgb(255, 255, 255)"; };
+          return [...document.querySelectorAll("body *")].filter((e) => e.childNodes.length && e.offsetParent &&
+              [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
+            .map((e) => { const a = light(getComputedStyle(e).color), b = light(ground(e));
+              return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.tagName, e.textContent.slice(0, 40)]; })
+            .filter((x) => x[0] < 4.5);
+        }"""
+    )
+    assert pale == []
+
+
+def test_hostile_names_stay_text_in_the_panel(fake_fit, decided_file, visit, tmp_path):
+    """A panel whose slices bear hostile names, the figures being those of a tame one."""
+    hostile = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u202e$x$ _a&amp;", "'\"]]>--"]
+    text = decided_file.with_suffix(".json").read_text("utf-8")
+    for old, new in zip(("east", "north", "south", "west"), hostile, strict=True):
+        text = text.replace(json.dumps(old), json.dumps(new))
+    numbers = json.loads(text)
+    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado")} | {"ranks": None}
+    drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+    path = tmp_path / "hostile.html"
+    path.write_text(html.render(numbers, drawn), encoding="utf-8")
+    page = visit(path)
+    move(page, "budget", 6)
+    shown = page.locator("#what-if-plan th").all_text_contents()
+    assert set(shown) <= set(hostile)
+    assert len(shown) >= 2
+    assert page.locator("script").count() == 2
+    assert page.locator("#what-if img").count() == 0
+
+
+@pytest.mark.slow(reason="a picture for every slice, and a search over 200")
+def test_many_slices(visit, tmp_path_factory):
+    slices = tuple(f"region {i:03d}" for i in range(200))
+    fit = testing.fake_fit(seed=2, slices=slices, draws=25)
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 40}, currency="USD")
+    plan = lv.allocate(fit, case, max_labels=40_000)
+    path = write_report(fit, plan, case, path=tmp_path_factory.mktemp("many") / "report.html", budgets=[500])
+    assert path.stat().st_size < 3_000_000
+    page = visit(path)
+    assert page.locator("#slices tbody tr").count() == 200
+    assert page.locator("#decision table").nth(1).locator("tbody tr").count() == 200
+    move(page, "budget", 0)
+    assert page.locator("#what-if-plan tr").count() == sum(n > 0 for n in plan.labels.values())
+    assert overflow(page)[0] == 0
+    page.locator("#what-if").scroll_into_view_if_needed()
+    shot(page, "many")
