@@ -15,6 +15,7 @@ from labelvalue.decide.marginal import marginal_benefit
 from labelvalue.decide.milestones import detection, plan_milestones
 from labelvalue.decide.mixes import fairness, gain_under_mix
 from labelvalue.decide.optimise import Certificate
+from labelvalue.decide.otherwise import what_if
 from labelvalue.decide.pilots import price_measurements
 from labelvalue.decide.plan import Plan, Verdict
 from labelvalue.decide.portfolio import benefit_over_learners
@@ -32,7 +33,6 @@ from labelvalue.decide.voi import (
     value_of_sample_information,
 )
 from labelvalue.decide.waiting import value_of_waiting
-from labelvalue.decide.what_if import what_if
 from labelvalue.quantities import Branch, Interval
 
 __all__ = [

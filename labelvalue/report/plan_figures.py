@@ -146,7 +146,7 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
                 [row["low"], row["high"]],
                 [y, y],
                 color=colour,
-                lw=4.2 if given else 2.0,
+                lw=weight,
                 solid_capstyle="butt",
                 gid="bar",
             )

@@ -14,7 +14,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide import Case, Plan, what_if
-from labelvalue.decide.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE
+from labelvalue.decide.otherwise import CANDIDATE, CHOSEN, FACTORS, PRICE
 from labelvalue.model import Fit
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.wording import decimals, likely, number, significant
@@ -25,7 +25,7 @@ TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
 
 
 def what_if_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
-    """Collect the grid of :func:`labelvalue.decide.what_if` as rows.
+    """Collect the grid of :func:`labelvalue.decide.otherwise` as rows.
 
     Parameters
     ----------

@@ -142,12 +142,12 @@ def _split(case: Case, slices: Sequence[str], shares: np.ndarray, budget: int) -
 class _Valued:
     """Draws of one plan: what of its value and cost goes with the factors, and what does not."""
 
+    promises: dict[float, pd.DataFrame]
     value: np.ndarray
     per_value: np.ndarray
     cost: np.ndarray
     per_price: np.ndarray
     gain: np.ndarray
-    promises: dict[float, pd.DataFrame]
 
     def net(self, at: _Point) -> np.ndarray:
         """Draws of net benefit over doing nothing."""
@@ -165,8 +165,8 @@ def _valued(
     costs = dataclasses.replace(case.costs, price_per_label=scaled(case.costs.price_per_label, 2.0))
     other = dataclasses.replace(case, costs=costs)
     if case.value.per_error_point is not None:
-        value = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
-        other = dataclasses.replace(other, value=value)
+        dearer = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
+        other = dataclasses.replace(other, value=dearer)
     weights = volumes(fit, case.value)
     for start in range(0, len(candidates), step):
         plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
@@ -177,15 +177,16 @@ def _valued(
         gain = (first[names.GAIN] * weights).sum(names.SLICE)
         for name in plans:
             at = {names.PLAN: name}
-            drawn = [a.sel(at).values.ravel() for a in (value, more[0] - value, cost, more[1] - cost, gain)]
+            parts = (value, more[0] - value, cost, more[1] - cost, gain)
+            drawn = [part.sel(at).values.ravel() for part in parts]
             own = first.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
             away = (second[names.COST] - first[names.COST]).sel({names.PLAN: [name]}).values
             kept = dict.fromkeys(prices, promises_of(fit, case, own))
             if case.guardrails.maximum_budget is not None:
                 for price in prices:
-                    dearer = own.assign({names.COST: own[names.COST] + (price - 1.0) * away})
-                    kept[price] = promises_of(fit, case, dearer)
-            yield _Valued(*drawn, promises=kept)
+                    priced = own.assign({names.COST: own[names.COST] + (price - 1.0) * away})
+                    kept[price] = promises_of(fit, case, priced)
+            yield _Valued(kept, *drawn)
 
 
 @dataclasses.dataclass(frozen=True)
