@@ -159,11 +159,14 @@ if TYPE_CHECKING:
     from labelvalue.operate import Project, refit_all
     from labelvalue.problems import BusyError, InputError, StorageError
     from labelvalue.report import (
+        diagnostics_table,
         plot_curves,
+        plot_diagnostics,
         plot_frontier,
         plot_gain,
         plot_impact,
         plot_prior,
+        read_diagnostics,
         summarise,
         write_report,
     )
@@ -298,11 +301,14 @@ _ROOM = {
     "value_of_sample_information": "decide",
     "value_of_waiting": "decide",
     "what_if": "decide",
+    "diagnostics_table": "report",
     "plot_curves": "report",
+    "plot_diagnostics": "report",
     "plot_frontier": "report",
     "plot_gain": "report",
     "plot_impact": "report",
     "plot_prior": "report",
+    "read_diagnostics": "report",
     "summarise": "report",
     "write_report": "report",
     "Project": "operate",

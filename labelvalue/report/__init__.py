@@ -1,5 +1,6 @@
 """What people read: summary tables, plots and the HTML report, all from the same numbers."""
 
+from labelvalue.report.analysis import diagnostics_table, plot_diagnostics, read_diagnostics
 from labelvalue.report.context import Context
 from labelvalue.report.curves import plot_curves
 from labelvalue.report.frontiers import plot_frontier
@@ -12,6 +13,9 @@ from labelvalue.report.tables import summarise
 
 __all__ = [
     "Context",
+    "diagnostics_table",
+    "plot_diagnostics",
+    "read_diagnostics",
     "plot_curves",
     "plot_frontier",
     "plot_gain",
