@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -39,6 +40,11 @@ class Verdict:
     advice: str
     reasons: tuple[str, ...]
     pilot: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.reasons)
+        return f"<p>Verdict: <strong>{html.escape(self.advice)}</strong></p><ul>{reasons}</ul>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +101,12 @@ class Plan:
     notes: tuple[str, ...] = ()
     measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and every slice with its 90 % interval."""
+        table = self.table().sort_values(names.LABELS, ascending=False, kind="stable")
+        shown = table.to_html(index=False, escape=True, border=0, float_format="{:.4f}".format)
+        return f"{self.verdict._repr_html_()}<p>{self.total:,} of {self.max_labels:,} labels allowed.</p>{shown}"
 
     @property
     def total(self) -> int:

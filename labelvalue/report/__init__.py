@@ -3,6 +3,7 @@
 from labelvalue.report.analysis import diagnostics_table, plot_diagnostics, read_diagnostics
 from labelvalue.report.context import Context
 from labelvalue.report.curves import plot_curves
+from labelvalue.report.exports import report_tables, summary_text, write_tables
 from labelvalue.report.frontiers import plot_frontier
 from labelvalue.report.gains import plot_gain
 from labelvalue.report.html import write_report
@@ -22,6 +23,9 @@ __all__ = [
     "plot_impact",
     "plot_prior",
     "report_numbers",
+    "report_tables",
+    "summary_text",
+    "write_tables",
     "summarise",
     "write_report",
 ]
