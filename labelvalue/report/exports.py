@@ -30,8 +30,9 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``gains`` and ``limitations``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``,
-        ``rules``, ``sensitivity``, ``information``, ``what_if``, ``assumptions``. Those without rows are left out.
+        ``gains`` and ``limitations``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``,
+        ``plans``, ``rules``, ``sensitivity``, ``information``, ``what_if``, ``assumptions``. Those without rows are
+        left out.
 
     Examples
     --------
@@ -61,8 +62,8 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     folder : path-like
         Where to; it must be there.
     kind : {"csv", "parquet"}
-        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet holds them as
-        they are.
+        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet holds them
+        as they are.
 
     Returns
     -------
