@@ -234,6 +234,23 @@ def test_audits_alone_tell_noise():
     assert found.consensus.empty
 
 
+@pytest.mark.slow
+def test_gold_items_alone_tell_noise(campaign):
+    """Nobody judges an item twice; of half the items the truth is known, and the other half says nothing of noise."""
+    _, table = campaign
+    once = table.drop_duplicates("item")
+    truth = pd.Series(table.attrs["truth"])
+    known = once.iloc[::2]
+    gold = known.assign(annotator="gold", label=truth.loc[known["item"]].to_numpy(), reference=True)
+    found = estimate_label_noise(pd.concat([once, gold]), draws=300, tune=300, progress=False, random_seed=1)
+    right = known["label"].to_numpy() == truth.loc[known["item"]].to_numpy()
+    assert float(found.label_noise.mean(SAMPLE).sel(slice="all")) == pytest.approx(1 - right.mean(), abs=0.03)
+    counted = pd.Series(~right).groupby(known["annotator"].to_numpy()).agg(["mean", "size"])
+    ours = found.annotator_noise.mean(SAMPLE).sel(annotator=counted.index.to_numpy())
+    error = np.sqrt(counted["mean"] * (1 - counted["mean"]) / counted["size"])
+    assert (np.abs(ours.to_numpy() - counted["mean"]) < 3 * error + 0.02).all()
+
+
 def test_models_of_judgements_have_a_door_of_their_own():
     assert get_label_model("dawid_skene").build is not None
     with pytest.raises(ValueError, match="unknown label model 'skene'"):
