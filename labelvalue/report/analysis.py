@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -91,9 +92,16 @@ def plot_diagnostics(
         "forest": lambda: azp.plot_forest(
             fit.tree, var_names=shown, combined=True, ci_kind=CI_KIND, ci_probs=(0.5, 0.9), backend=backend
         ),
-        "khat": lambda: azp.plot_khat(azs.loo(pointwise_loglikelihood(fit), pointwise=True), backend=backend),
+        "khat": lambda: azp.plot_khat(_left_out(fit), backend=backend),
     }
     return draw[kind]()
+
+
+def _left_out(fit: Fit) -> Any:
+    """PSIS-LOO of the fit; what its warning says of shapes above 0.7 is said by plot and reading."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Estimated shape parameter", category=UserWarning)
+        return azs.loo(pointwise_loglikelihood(fit), pointwise=True)
 
 
 def _usual(fit: Fit, kind: str) -> list[str]:
@@ -159,7 +167,7 @@ def _figures(one: xr.DataArray, ci_prob: float) -> dict[str, Any]:
         names.MCSE: float(azs.mcse(draws, method="mean")),
         "rhat": float(azs.rhat(draws)),
         "ess_bulk": float(azs.ess(draws, method="bulk")),
-        "ess_tail": float(azs.ess(draws, method="tail")),
+        "ess_tail": float(azs.ess(one.to_dataset(name="draws"), method="tail")["draws"]),
     }
     ess = min(figures["ess_bulk"], figures["ess_tail"])
     within = [figures["rhat"] <= gate.rhat and ess >= gate.ess for gate in (OK, FLAGGED)]
@@ -204,6 +212,6 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
         "forest": f"{len(fit.slices)} slices, {sum(map(bool, fit.diagnostics.flags.values()))} of them flagged",
     }
     if kind == "khat":
-        k = azs.loo(pointwise_loglikelihood(fit), pointwise=True).pareto_k
+        k = _left_out(fit).pareto_k
         here["khat"] = f"{int((k > 0.7).sum())} of {k.size} cells above 0.7"
     return f"{READINGS[kind]} Here: {here[kind]}."
