@@ -94,8 +94,8 @@ def report(
     notes: Sequence[str],
 ) -> Refit:
     """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
-    count = len(project.ledger.records())
-    current = published(project.ledger.records())
+    count = project.ledger.last()[0]
+    current = published(project.ledger.records("fit"))
     content = record.content
     passed = content["published"]
     judged: Mapping[str, Any] = _judged(project, record) if passed else {}

@@ -102,13 +102,13 @@ class Ledger:
             os.replace(beside, path)
         return cls(path)
 
-    def records(self, kind: str | None = None) -> list[Record]:
+    def records(self, *kinds: str) -> list[Record]:
         """Read the records in their order.
 
         Parameters
         ----------
-        kind : str, optional
-            Only those of one kind.
+        *kinds : str
+            Only those of these kinds; all where none is named.
 
         Returns
         -------
@@ -121,8 +121,7 @@ class Ledger:
             If the file is missing, damaged, or of a newer labelvalue.
         """
         with self._connect("ro") as connection:
-            found = _read(connection)
-        return [record for record in found if kind is None or record.kind == kind]
+            return _read(connection, kinds)
 
     def append(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
         """Add records, all or none.
@@ -209,6 +208,25 @@ class Ledger:
         with self._connect("ro") as connection:
             return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
+    def last(self) -> tuple[int, str]:
+        """Read where the ledger ends.
+
+        Returns
+        -------
+        int
+            Number of the last record; 0 where there is none.
+        str
+            Its time.
+
+        Raises
+        ------
+        StorageError
+            If the file is missing, damaged, or of a newer labelvalue.
+        """
+        with self._connect("ro") as connection:
+            found = connection.execute("SELECT number, time FROM records ORDER BY number DESC LIMIT 1").fetchone()
+        return (0, "") if found is None else (int(found[0]), str(found[1]))
+
     def clock_notes(self) -> list[str]:
         """Say where the clock stands behind the last record.
 
@@ -217,10 +235,10 @@ class Ledger:
         list of str
             Empty unless it is more than five minutes behind.
         """
-        records = self.records()
-        if not records or datetime.fromisoformat(records[-1].time) - self.clock() <= BEHIND:
+        number, time = self.last()
+        if not number or datetime.fromisoformat(time) - self.clock() <= BEHIND:
             return []
-        return [f"the clock stands behind the last record ({records[-1].time}); the order of records does not need it"]
+        return [f"the clock stands behind the last record ({time}); the order of records does not need it"]
 
     def _undone(self) -> bool:
         """Whether a transaction's journal lies beside the file: of a writer at work, or of one that was killed."""
@@ -255,11 +273,12 @@ def row_of(record: Record) -> tuple[int, str, str, str, str, str]:
     return record.number, record.time, record.kind, text, record.previous, record.digest
 
 
-def _read(connection: sqlite3.Connection) -> list[Record]:
-    query = "SELECT number, time, kind, content, previous, digest FROM records ORDER BY number"
+def _read(connection: sqlite3.Connection, kinds: Sequence[str] = ()) -> list[Record]:
+    only = f"WHERE kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+    query = f"SELECT number, time, kind, content, previous, digest FROM records {only} ORDER BY number"
     return [
         Record(number, time, kind, json.loads(content), previous, digest)
-        for number, time, kind, content, previous, digest in connection.execute(query)
+        for number, time, kind, content, previous, digest in connection.execute(query, kinds)
     ]
 
 

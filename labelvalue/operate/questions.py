@@ -46,14 +46,14 @@ class Questions:
         """All batches that stand, in one runs table."""
         from labelvalue.operate.batches import joint_runs, standing
 
-        return joint_runs(self.folder / RUNS, standing(self.ledger.records()))
+        return joint_runs(self.folder / RUNS, standing(self.ledger.records("batch")))
 
     @property
     def published(self) -> Fit | None:
         """The published fit: the last that passed the gate; ``None`` before the first."""
         from labelvalue.operate.refit import load
 
-        record = published(self.ledger.records())
+        record = published(self.ledger.records("fit"))
         return None if record is None else load(self.folder / FITS, record)
 
     def history(self) -> pd.DataFrame:
@@ -79,7 +79,7 @@ class Questions:
         from labelvalue.operate.batches import standing
         from labelvalue.operate.scorecard import scorecard
 
-        records = self.ledger.records()
+        records = self.ledger.records("batch", "score")
         return scorecard(records, [batch.content for batch in standing(records)])
 
     def verify(self, *, head: str | None = None, reproduce: bool = False) -> str:

@@ -29,7 +29,8 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
     notes = ledger.clock_notes()
-    records = ledger.records()
+    before = ledger.last()[0]
+    records = ledger.records("batch", "fit", "score")
     batches = standing(records)
     runs = joint_runs(project.folder / RUNS, batches)
     inputs = fits.gather(runs, batches, configuration)
@@ -49,7 +50,7 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
             return _stopped(project, inputs, str(error), fired, notes)
     elif again:
         reproduced = _again(project, inputs, same, progress)
-    return report(project, same, new=same.number > records[-1].number, reproduced=reproduced, fired=fired, notes=notes)
+    return report(project, same, new=same.number > before, reproduced=reproduced, fired=fired, notes=notes)
 
 
 def _scores(records: Sequence[Record]) -> list[Record]:
@@ -122,7 +123,7 @@ def _stopped(
     project: Project, inputs: fits.Inputs, why: str, fired: Sequence[Mapping[str, Any]], notes: Sequence[str]
 ) -> Refit:
     """What a re-fit came to whose fit came to nothing: refused, and what was published stays so."""
-    current = published(project.ledger.records())
+    current = published(project.ledger.records("fit"))
     return Refit(
         fit=fits.id_of(inputs.key),
         new=False,

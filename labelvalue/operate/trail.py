@@ -99,7 +99,7 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     empty = [name for name, text in (("verdict", verdict), ("approver", approver)) if not text.strip()]
     if empty:
         raise InputError([Problem(column=name, why="empty", fix="say it") for name in empty])
-    record = published(ledger.records())
+    record = published(ledger.records("fit"))
     if record is None:
         raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
     about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
