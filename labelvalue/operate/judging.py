@@ -14,6 +14,7 @@ from labelvalue.operate import advice, guardrails, scorecard
 from labelvalue.operate import refit as fits
 from labelvalue.operate.assets import assets, spent, warnings
 from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.differences import differences
 from labelvalue.operate.folders import digest_file
 from labelvalue.operate.identity import digest_of
 from labelvalue.operate.outcome import Refit
@@ -130,6 +131,14 @@ def _warnings(project: Project, current: Record | None) -> list[str]:
     return warnings(table, records, configuration.guardrails)
 
 
+def _changed(project: Project, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What differs from the advice before this one; nothing where there is none."""
+    if advised is None:
+        return ()
+    told = [record for record in project.ledger.records("advice") if record.number < advised["record"]]
+    return differences(told[-1].content, advised) if told else ()
+
+
 def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
@@ -145,7 +154,8 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
             path.parent.mkdir(exist_ok=True)
             made = None if advised is None else advice.plan_of(fit, advised)
             fit, plan, case = made or (fit, None, None)
-            context = Context(scorecard=project.scorecard(), assumptions=project.assumptions())
+            changed = _changed(project, advised)
+            context = Context(scorecard=project.scorecard(), assumptions=project.assumptions(), changes=changed)
             shown = None if budgets is None else [*budgets]
             write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
         except StorageError:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.operate.conftest import WITH_CASE, configure
+from labelvalue.operate.differences import differences
+from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 
 
 def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
@@ -19,3 +20,35 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
     assert "case/costs.price_per_label" in page
     assert 'id="scorecard"' in page
     assert 'id="what-if-panel"' in page
+
+
+def test_r14_what_differs_from_the_decision_before_is_marked(decided):
+    configure(decided, WITH_CASE)
+    first = decided.refit(progress=False)
+    assert "Changed since the last decision" not in Path(first.page).read_text("utf-8")
+    put_case(decided, CASE.replace("0.1", "25.0"))
+    configure(decided, WITH_CASE)
+    second = decided.refit(progress=False)
+    page = Path(second.page).read_text("utf-8")
+    assert page.count("Changed since the last decision") >= 3
+    assert "the case was edited" in page
+    for name, labels in first.advice["plan"].items():
+        if labels != second.advice["plan"].get(name, 0):
+            assert f"labels of {name}: from {labels:,} to {second.advice['plan'].get(name, 0):,}" in page
+
+
+def test_differences_name_inputs_decision_and_every_slice():
+    before = {"fit": "F1", "advice": "buy", "plan": {"a": 0, "b": 4000}, "case_sha256": "x", "unit": "USD"}
+    before |= {"net_benefit": {"mean": 1470.2}, "cost": {"mean": 400.0}, "settings": {"width": 1.0}}
+    after = before | {"fit": "F2", "plan": {"a": 100, "b": 500}, "settings": {"width": 1.25}}
+    after |= {"net_benefit": {"mean": 12.3}}
+    assert differences(before, after) == (
+        "fit: F2 instead of F1",
+        "intervals: × 1.25 by the scorecard, × 1.00 before",
+        "expected net benefit: from 1,470 USD to 12.3 USD",
+        "labels of b: from 4,000 to 500",
+        "labels of a: from 0 to 100",
+    )
+    assert differences(before, before) == ()
+    none_left = {"fit": "F1", "advice": "no plan", "plan": {}, "case_sha256": "x"}
+    assert differences(before, none_left) == ("advice: from buy to no plan", "labels of b: from 4,000 to 0")
