@@ -42,7 +42,7 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> parts = decision_parts(decision_numbers(fit, case, allocate(fit, case, max_labels=900)))
-    >>> "".join(text for text, _ in parts)[:35]
+    >>> "".join(text for text, _ in parts)[:36]
     'Buy now. 900 labels for 90.0 utility'
     """
     lead: list[Part] = [(VERDICTS[plan["verdict"]], False)]
@@ -152,7 +152,7 @@ def scenario_text(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     >>> row = {"scenario": "stress", "probability": 0.1, "p_best": 0.4,
     ...        "drivers": [{"what": "gain of west", "off": -1.2, "mean": 0.01, "usual": 0.02}]}
     >>> scenario_text(row, {})
-    'The worst 10 % of all draws for this plan. Most unusual in it: gain of west low (0.01; usually 0.02).'
+    'The worst 10 % of all draws for this plan. Most unusual in it: gain of west low (0.0100; usually 0.0200).'
     """
     share = percent(row[names.PROBABILITY])
     which = {"stress": f"The worst {share}", "best": f"The best {share}"}.get(

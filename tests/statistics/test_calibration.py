@@ -22,6 +22,8 @@ SIMULATIONS = 150
 RANKS = 100
 BINS = 5
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
+SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
+"""Scales on which z is taken that are not the log: both may be negative."""
 UNCHECKED = {"elasticity_between"}
 """Group-level names that this layout does not have."""
 
@@ -67,7 +69,7 @@ def run_pass(bench, seeds, *, changes=()) -> Outcome:
             ranks.setdefault(name, []).append((kept < truth).mean(axis=0))
             if name == "error_reference":
                 shuffled.append((kept < np.roll(truth, 1)).mean(axis=0))
-            on = np.log if name in CURVE and name != "transfer" else np.asarray
+            on = SCALE.get(name, np.log if name in CURVE else np.asarray)
             scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth)) / on(draws).std(axis=0))
         largest = int(SIZES[-1])
         beside = int(largest * np.mean(OTHER))
