@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decide.audits import AUDIT, price_audits
+from labelvalue.decide.audits import MEASURED, price_audits
 from labelvalue.decide.case import Case
-from labelvalue.decide.pilots import EVALUATION, PILOT, price_measurements
+from labelvalue.decide.pilots import price_measurements
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
 from labelvalue.decide.promises import GAIN
 from labelvalue.decide.targeting import beside_plan, target_slices
@@ -78,8 +78,7 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     best: Any = measurements.iloc[0]
     worth = max(float(plan.advantage().mean()), 0.0)
     unit = measurements.attrs[names.UNIT]
-    kind = {PILOT: "labels", AUDIT: "labels judged anew"}.get(best["kind"], EVALUATION)
-    what = f"{best['size']:,} {kind} for {best[names.SLICE]}"
+    what = f"{best['size']:,} {MEASURED[best['kind']]} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         said = f"no measurement is worth more than it costs (best: {what}, ENBS {best[names.ENBS]:,.3g} {unit})"
         return dataclasses.replace(plan.verdict, reasons=(*plan.verdict.reasons, said))

@@ -101,8 +101,9 @@ def allocate(
         raise ValueError(f"max_spend must be > 0, got {max_spend!r}. Fix: give the most money that may be spent.")
     case.check(fit)
     appetite = case.risk if risk is None else risk
-    left, asked = labels_left(fit, case, most)
+    left = labels_left(fit, case, most)
     if left < 0:
+        asked = "; ".join(evaluation_notes(fit, case))
         fix = f"raise max_labels to {most - left} or more"
         raise InputError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     few = for_search(fit)

@@ -11,6 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
+from labelvalue.decide.pilots import EVALUATION, PILOT
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
 from labelvalue.decide.voi import SAMPLE, TAIL, value_of_perfect_information, value_of_sample_information
@@ -20,6 +21,8 @@ from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
 
 AUDIT = "audit"
+MEASURED = {PILOT: "labels", EVALUATION: EVALUATION, AUDIT: "labels judged anew"}
+"""What each kind of measurement takes, in words."""
 SIZES = (50, 200)
 """Labels that are judged anew, where no sizes are given."""
 SLICES = 3

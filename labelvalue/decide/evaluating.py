@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import xarray as xr
 
 from labelvalue import names
@@ -127,32 +125,29 @@ def evaluation_notes(fit: Fit, case: Case) -> tuple[str, ...]:
     return tuple(said)
 
 
-def labels_left(fit: Fit, case: Case, most: int) -> tuple[int, str]:
-    """Return how many labels are left for training, and what is missing in words where there are too few.
+def labels_left(fit: Fit, case: Case, most: int) -> int:
+    """Return how many labels are left for training.
 
     Parameters
     ----------
     fit : Fit
         Gives the evaluation sets.
     case : Case
-        Gives rules and their reasons.
+        Gives rules.
     most : int
         Labels that may be bought in all.
 
     Returns
     -------
-    left : int
+    int
         Labels for training, negative where evaluation alone needs more than all.
-    said : str
-        What is needed, with its reasons.
 
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
     >>> rule = {"west": {"minimum_evaluation": 2500}}
     >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, slices=rule)
-    >>> labels_left(fake_fit(seed=1), case, 600)[0]
+    >>> labels_left(fake_fit(seed=1), case, 600)
     100
     """
-    needed = math.fsum(evaluation_bought(fit, case).values())
-    return most - int(needed), "; ".join(evaluation_notes(fit, case))
+    return most - sum(evaluation_bought(fit, case).values())

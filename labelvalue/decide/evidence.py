@@ -72,7 +72,7 @@ def _expected(net: xr.DataArray, ratios: xr.DataArray) -> tuple[float, bool]:
 def _old_runs(fit: Fit) -> xr.DataArray | None:
     """Log ratios of the posterior in which the runs of all batches but the last are discounted."""
     batches = fit.runs[names.BATCH].values.astype(str)
-    if np.unique(batches).size < 1 + 1:
+    if np.unique(batches).size <= 1:
         return None
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
     share = share_of_cells(fit.runs, pointwise, batches != batches[-1])

@@ -88,7 +88,7 @@ def weigh_interventions(
                 break
     found.sort(key=lambda one: -one[0])
     if len(plan.labels) <= MOST_SLICES:
-        reached, left = best[0], labels_left(fit, case, plan.max_labels)[0]
+        reached, left = best[0], labels_left(fit, case, plan.max_labels)
         for place, one in enumerate(found[:CLIMBED]):
             if one[0] < reached - NEAR * abs(reached):
                 break

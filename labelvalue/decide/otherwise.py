@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decide import spending
 from labelvalue.decide.allocation import first_verdict
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
@@ -21,7 +22,6 @@ from labelvalue.decide.value import volumes
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
 """Factors on the price of a label, and on the value of an error point."""
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
@@ -119,7 +119,7 @@ def _marginal(fit: Fit, case: Case) -> np.ndarray:
     """Shares of slices by what the first labels bring for their money."""
     impact = fit.posterior[names.IMPACT]
     worth = impact.mean([d for d in impact.dims if d != names.SLICE])
-    price = slice_draws(fit, "costs.price_per_label", case.costs.price_per_label)
+    price = slice_draws(fit, spending.PRICE, case.costs.price_per_label)
     price = price.mean([d for d in price.dims if d != names.SLICE])
     stakes = np.array([case.value.stakes.get(str(name), 1.0) for name in fit.slices])
     share = np.maximum(worth.values * volumes(fit, case.value).values * stakes, 0.0) / np.maximum(price.values, 1e-12)

@@ -9,10 +9,9 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import chosen_curves
+from labelvalue.decide.errors import SAMPLE, chosen_curves
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
 ENTROPY = 19
 
 

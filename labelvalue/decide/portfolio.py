@@ -111,7 +111,7 @@ def benefit_over_learners(
 
 def _shares(known: list[str], case: Case, mixture: Mapping[str, float] | None) -> dict[str, float]:
     checks = Checks()
-    if len(known) < 1 + 1:
+    if len(known) <= 1:
         checks.wrong(names.LEARNER, "the fit has one learner", "give runs of several, in the column 'learner'")
     if case.value.target is not None:
         checks.wrong("value.target", "a target is reached by all learners together", "state per_error_point instead")

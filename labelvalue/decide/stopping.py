@@ -9,6 +9,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
+from labelvalue.decide.constraints import THOUSAND
 from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.milestones import observed_error, part_of
 from labelvalue.decide.plan import Plan
@@ -16,8 +17,6 @@ from labelvalue.decide.value import volumes
 from labelvalue.decide.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
 from labelvalue.problems import InputError
-
-THOUSAND = 1000
 
 
 def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dict[str, float]:

@@ -192,9 +192,7 @@ def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     dict
         As :func:`outcome`.
     """
-    settings = content["settings"]
-    wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
-    return outcome(wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"]), **settings["plan"])
+    return outcome(*_asked(fit, content), **content["settings"]["plan"])
 
 
 def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
@@ -239,10 +237,15 @@ def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Plan, Case] | No
     """
     if content["advice"] == NO_PLAN:
         return None
+    wide, case = _asked(fit, content)
+    return wide, allocate(wide, case, **content["settings"]["plan"]), case
+
+
+def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
+    """The fit as wide as a recorded advice took it, and its case."""
     settings = content["settings"]
-    wide = recalibrated(fit, settings.get(WIDTH, 1.0))
-    case = case_for(content[CASE_TEXT], fit, settings["latest_learners"])
-    return wide, allocate(wide, case, settings["plan"]["max_labels"], lot=settings["plan"]["lot"]), case
+    wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
+    return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
 
 
 def _described(fit: Fit, case: Case, plan: Plan) -> dict[str, Any]:

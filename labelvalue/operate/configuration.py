@@ -279,7 +279,8 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
     fit.pop("discount", None)
     own = {"guardrails": guardrails, "fit": fit}
     tables = {
-        name: found.keep(own.get(name, found.table(given, name)), keys, f"{name}.") for name, keys in _TABLES.items()
+        name: found.keep(own[name] if name in own else found.table(given, name), keys, f"{name}.")
+        for name, keys in _TABLES.items()
     }
     limits = found.numbers(limits, _POSITIVE, "guardrails.error_limits")
     shares = found.numbers(discount, _SHARE, "fit.discount")
@@ -293,9 +294,7 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
         fit=FitSettings(**tables["fit"], discount=shares),
         labels_now=found.numbers(found.table(given, names.LABELS_NOW), _whole(0), names.LABELS_NOW),
         priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
-        guardrails=Guardrails(
-            **tables["guardrails"], error_limits=found.numbers(limits, _POSITIVE, "guardrails.error_limits")
-        ),
+        guardrails=Guardrails(**tables["guardrails"], error_limits=limits),
         triggers=Triggers(**tables["triggers"]),
         plan=PlanSettings(**tables["plan"]),
         limits=Limits(**tables["limits"]),

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.forecast.reweighting import WORST_K
 from labelvalue.model import Fit
 from labelvalue.model.diagnostics import FLAGGED, OK
 from labelvalue.model.pointwise import pointwise_loglikelihood
@@ -213,5 +214,5 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
     }
     if kind == "khat":
         k = _left_out(fit).pareto_k
-        here["khat"] = f"{int((k > 0.7).sum())} of {k.size} cells above 0.7"
+        here["khat"] = f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"
     return f"{READINGS[kind]} Here: {here[kind]}."

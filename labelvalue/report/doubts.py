@@ -10,6 +10,7 @@ from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.decide.case_text import as_text
 from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
 from labelvalue.report.tables import MEAN, P_POSITIVE
@@ -17,7 +18,6 @@ from labelvalue.report.wording import percent, probability, significant, spoken
 
 SURE = 0.95
 """P(net benefit > 0) below which the page says that money may be lost."""
-REFIT = "re-fit instead"
 NOT_TESTED = "not tested"
 NO_SOURCE = "none given"
 

@@ -15,9 +15,9 @@ from labelvalue.decide import Case, Plan, plan_outcomes
 from labelvalue.decide.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
+from labelvalue.report.plans import SAMPLE, spread
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 
-SAMPLE = (names.CHAIN, names.DRAW)
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Labels of the ladder as shares of those of the plan, or of those allowed where it buys none."""
 INNER = 0.5
@@ -89,20 +89,18 @@ def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.Data
     for split in splits:
         for share in (0.0, *SHARES):
             at = {names.PLAN: f"{split}/{share:g}" if share else names.NOTHING}
-            tails, low, high = _tails(net.sel(at), ci_prob), *_tails(net.sel(at), inner)
+            gained, outer, within = (spread(d.sel(at), p) for d, p in ((gain, ci_prob), (net, ci_prob), (net, inner)))
             rows.append(
                 {
                     "split": split,
                     names.LABELS: int(outcomes[names.LABELS].sel(at).sum()),
                     names.COST: float(outcomes[names.COST].sel(at).mean()),
-                    names.GAIN: float(gain.sel(at).mean()),
-                    "gain_lower": _tails(gain.sel(at), ci_prob)[0],
-                    "gain_upper": _tails(gain.sel(at), ci_prob)[1],
-                    MEAN: float(net.sel(at).mean()),
-                    LOWER: tails[0],
-                    UPPER: tails[1],
-                    INNER_LOWER: low,
-                    INNER_UPPER: high,
+                    names.GAIN: gained[MEAN],
+                    "gain_lower": gained[LOWER],
+                    "gain_upper": gained[UPPER],
+                    **outer,
+                    INNER_LOWER: within[LOWER],
+                    INNER_UPPER: within[UPPER],
                 }
             )
     return pd.DataFrame(rows).drop_duplicates(["split", names.LABELS], ignore_index=True)
@@ -111,11 +109,6 @@ def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.Data
 def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, int]:
     """Whole labels of a share of a plan, within what may be bought of each slice."""
     return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
-
-
-def _tails(draws: xr.DataArray, probability: float) -> tuple[float, float]:
-    low, high = draws.quantile([0.5 - probability / 2, 0.5 + probability / 2], SAMPLE).values
-    return float(low), float(high)
 
 
 def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.DataFrame:
@@ -164,9 +157,9 @@ def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.
     rows = []
     for title, money in parts.items():
         drawn = (like + money).transpose(*SAMPLE)
-        mean, (low, high) = float(drawn.mean()), _tails(drawn, ci_prob)
-        if abs(mean) > 1e-9 * max(abs(expected), 1.0):
-            rows.append({"part": title, MEAN: mean, LOWER: low, UPPER: high, "share": mean / expected})
+        said = spread(drawn, ci_prob)
+        if abs(said[MEAN]) > 1e-9 * max(abs(expected), 1.0):
+            rows.append({"part": title, **said, "share": said[MEAN] / expected})
     table = pd.DataFrame(rows, columns=["part", MEAN, LOWER, UPPER, "share"])
     return table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
 

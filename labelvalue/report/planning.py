@@ -27,11 +27,10 @@ from labelvalue.decide.uncertain import uncertain_inputs
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 from labelvalue.report.money import cost_parts, ladder
-from labelvalue.report.plans import plan_numbers, records
-from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
+from labelvalue.report.plans import plan_numbers, records, spread
+from labelvalue.report.tables import MEAN, P_POSITIVE
 from labelvalue.report.what_ifs import what_if_numbers
 
-SAMPLE = (names.CHAIN, names.DRAW)
 STEPS = 4
 """Batches that a plan is cut into for its milestones."""
 DRIVERS = 2
@@ -102,30 +101,6 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         "learner": case.learner,
         "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
     }
-
-
-def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    """Return mean and equal-tailed interval of draws.
-
-    Parameters
-    ----------
-    draws : xarray.DataArray
-        Dims chain, draw.
-    ci_prob : float
-        Probability, 0 < ci_prob < 1.
-
-    Returns
-    -------
-    dict
-        ``mean``, ``lower``, ``upper`` in the unit of the draws.
-
-    Examples
-    --------
-    >>> spread(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")), 0.9)["mean"]
-    2.0
-    """
-    low, high = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
-    return {MEAN: float(draws.mean()), LOWER: float(low), UPPER: float(high)}
 
 
 def _known(value: float) -> float | None:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide import (
@@ -71,10 +72,10 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
             names.INTERVENTIONS: list(plan.interventions),
         },
         names.GAIN: records(plan.table(ci_prob)),
-        names.COST: _spread(own[names.COST], ci_prob)
+        names.COST: spread(own[names.COST], ci_prob)
         | {"reserve": reserve.reserve, "p_overrun": OVERRUN, "reserve_mcse": reserve.mcse},
-        names.DAYS: _spread(own[names.DAYS], ci_prob),
-        names.NET_BENEFIT: _spread(net, ci_prob)
+        names.DAYS: spread(own[names.DAYS], ci_prob),
+        names.NET_BENEFIT: spread(net, ci_prob)
         | {names.MCSE: standard_error(net), "p_positive": float((net > 0).mean())},
         "risk": {
             names.LEVEL: level,
@@ -96,7 +97,26 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
     }
 
 
-def _spread(draws: Any, ci_prob: float) -> dict[str, float]:
+def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Return mean and equal-tailed interval of draws.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray
+        Dims chain, draw.
+    ci_prob : float
+        Probability, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    dict
+        ``mean``, ``lower``, ``upper`` in the unit of the draws.
+
+    Examples
+    --------
+    >>> spread(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")), 0.9)["mean"]
+    2.0
+    """
     tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
     return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
 

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
+from labelvalue.decide.audits import MEASURED
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, WAIT
+from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.model import Fit
-from labelvalue.report.doubts import REFIT, reservations
+from labelvalue.report.doubts import reservations
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.wording import Part, decimals, interval, number, percent, probability, significant, spoken
 
@@ -57,7 +59,7 @@ def _pilot(plan: Mapping[str, Any]) -> list[Part]:
     pilot, unit = plan["pilot"], plan[names.UNIT]
     low, high = significant(pilot[LOWER]), significant(pilot[UPPER])
     return [
-        (f" {pilot['size']:,} {'labels' if pilot['kind'] == 'pilot batch' else pilot['kind']} for slice ", False),
+        (f" {pilot['size']:,} {MEASURED[pilot['kind']]} for slice ", False),
         (str(pilot[names.SLICE]), True),
         (
             f" come first: knowing what they show is worth {significant(pilot[names.ENBS])} {unit} more than deciding "
