@@ -16,6 +16,8 @@ from labelvalue.decide.promises import GAIN
 from labelvalue.decide.targeting import beside_plan, target_slices
 from labelvalue.model import Fit
 
+NOTHING = 1e-9
+"""Share of a plan's worth below which a difference is one of rounding."""
 SURE = 2.0
 """Monte Carlo standard errors by which a measurement's worth must exceed 0."""
 TRIFLE = 0.01
@@ -80,7 +82,8 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     unit = measurements.attrs[names.UNIT]
     what = f"{best['size']:,} {MEASURED[best['kind']]} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
-        said = f"no measurement is worth more than it costs (best: {what}, ENBS {best[names.ENBS]:,.3g} {unit})"
+        enbs = 0.0 if abs(best[names.ENBS]) < NOTHING * max(worth, 1.0) else float(best[names.ENBS])
+        said = f"no measurement is worth more than it costs (best: {what}, ENBS {enbs:,.3g} {unit})"
         return dataclasses.replace(plan.verdict, reasons=(*plan.verdict.reasons, said))
     said = (
         f"{what} first, then decide: worth {best[names.ENBS]:,.3g} {unit} more than deciding now "

@@ -18,7 +18,6 @@ SURE = 0.7
 """P(best) from which a slice is named; below it, a tie is called a tie."""
 TRIFLE = 0.1
 """Share of the best slice's expected net benefit by which the last may fall short where it hardly matters."""
-CHEAP = "; buy the cheap ones, "
 MOSTLY = 0.6
 """Share of a plan's labels in one slice from which a tie needs a reason beside it."""
 
@@ -83,7 +82,7 @@ def target_slices(fit: Fit, case: Case, labels: int) -> pd.DataFrame:
     return table
 
 
-def _sentence(table: pd.DataFrame, tie: bool) -> str:
+def _sentence(table: pd.DataFrame, tie: bool, *, cheap: bool = True) -> str:
     """What to say of it."""
     if len(table) == 1:
         return "There is only one slice."
@@ -96,8 +95,8 @@ def _sentence(table: pd.DataFrame, tie: bool) -> str:
     what = "is not known" if matters else "hardly matters"
     leads = f"A tie: which slice gets them {what} ({best[names.SLICE]} leads with {chance}"
     prices = table["price"].to_numpy()
-    if np.ptp(prices) > 0 and not matters:
-        return f"{leads}){CHEAP}{table[names.SLICE].iloc[int(np.argmin(prices))]} first."
+    if np.ptp(prices) > 0 and not matters and cheap:
+        return f"{leads}); buy the cheap ones, {table[names.SLICE].iloc[int(np.argmin(prices))]} first."
     return f"{leads}, then {second[names.SLICE]})."
 
 
@@ -129,11 +128,9 @@ def beside_plan(table: pd.DataFrame, plan: Plan) -> str:
     first = max(plan.labels, key=lambda name: plan.labels[name])
     share = plan.labels[first] / plan.total
     if share < MOSTLY:
-        cheap = table[names.SLICE].iloc[int(table["price"].argmin())]
-        if (
-            CHEAP in said and plan.labels[cheap] * len(table) < plan.total
-        ):  # dear ones are worth more beside one another
-            said = said.split(CHEAP)[0] + "."
+        cheapest = table[names.SLICE].iloc[int(table["price"].argmin())]
+        cheap = plan.labels[cheapest] * len(table) >= plan.total  # else dear ones are worth more beside one another
+        said = _sentence(table, True, cheap=cheap)
         return f"{said} The plan spreads over {sum(n > 0 for n in plan.labels.values())} slices."
     more = plan.advantage() - plan.advantage(names.EQUAL_SPLIT)
     unit = table.attrs[names.UNIT]

@@ -195,6 +195,9 @@ def test_verdicts_in_words(numbers):
     assert said.startswith("Measure first, then decide. 200 labels for slice west come first")
     assert "worth 30.0 USD more than deciding now (90 % interval 10.0 to 50.0)" in said
     assert "0.25" in said
+    audit = plan | {"verdict": "measure first", "pilot": pilot | {"kind": "audit", "changes": 0.25}}
+    said = "".join(t for t, _ in decision_parts(audit))
+    assert said.startswith("Measure first, then decide. 200 labels judged anew for slice west come first")
     done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
     assert "Spend on quality. relabel, with " in "".join(t for t, _ in decision_parts(done))
 
