@@ -1,6 +1,7 @@
 """From runs to a posterior: curves, priors, the catalogue of models, fitting and the convergence verdict."""
 
 from labelvalue.model.annotators import LabelNoise, estimate_label_noise
+from labelvalue.model.arviz_tree import arviz_tree
 from labelvalue.model.catalogue import get_model, model_names
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.elicitation import Elicited, elicit_priors
@@ -14,6 +15,7 @@ from labelvalue.model.unseen_slice import new_slice
 from labelvalue.model.work import Work, estimate_work
 
 __all__ = [
+    "arviz_tree",
     "Diagnostics",
     "Elicited",
     "Fit",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from importlib.util import find_spec
 from typing import Any
 
 import arviz_plots as azp
@@ -18,6 +20,8 @@ from labelvalue.model import Fit
 from labelvalue.model.diagnostics import FLAGGED, OK
 from labelvalue.model.pointwise import pointwise_loglikelihood
 from labelvalue.problems import did_you_mean
+from labelvalue.report import style
+from labelvalue.report.predictive_plots import KINDS, draw_predictive, say_predictive
 from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, check_ci_prob
 
 READINGS = {
@@ -30,10 +34,23 @@ READINGS = {
     "that two parameters can hardly be told apart.",
     "forest": "Points and thick lines are where a parameter probably lies; intervals of one kind that lie apart differ "
     "surely, those that overlap may not.",
+    "ppc": "The dark line, what was measured, should lie among the pale ones, each a draw of all cells given the "
+    "others of their curves, label errors among them; where it leaves them, the model does not make such errors.",
+    "loo_pit": "Where each cell fell in its forecast from all other runs. A line about 0 means that forecasts are as "
+    "wide as they should be; one that strays far that they are too narrow, too wide or stand beside the truth, and "
+    "points mark the cells that speak against them.",
+    "prior": "Where the two lines are the same the data said nothing and the prior speaks alone; where they lie apart "
+    "without overlap the two contradict each other.",
+    "psense": "The prior (left) and the data (right) count a fifth less and a quarter more: lines that move on the "
+    "left hang on the prior, lines that stay on the right have learned nothing from the data.",
     "khat": "Points above 0.7 are runs that the fit leans on so much that leaving them out cannot be judged without "
     "fitting again.",
 }
 """Plots by name, and what to look for in each."""
+BACKENDS = {"matplotlib": (), "plotly": ("plotly", "webcolors"), "bokeh": ("bokeh",), "none": ()}
+"""What draws, and the packages that it needs beside those that labelvalue comes with."""
+COLUMNS = 4
+"""Panels in a row."""
 
 
 def plot_diagnostics(
@@ -45,13 +62,14 @@ def plot_diagnostics(
     ----------
     fit : Fit
         Fit.
-    kind : {"rank", "trace", "energy", "pair", "forest", "khat"}
+    kind : {"rank", "trace", "energy", "pair", "forest", "ppc", "loo_pit", "prior", "psense", "khat"}
         Which one; what to look for in it stands in its reading, see :func:`read_diagnostics`.
     var_names : sequence of str, optional
-        Variables of the posterior; the group-level parameters by default (for ``forest`` the elasticities of the
-        slices). ``energy`` and ``khat`` are of the fit as a whole.
+        Variables of the posterior; the group-level parameters by default (for ``forest`` and ``psense`` the
+        elasticities of the slices, for ``psense`` of the six that hang on the prior most). ``energy``, ``ppc``,
+        ``loo_pit`` and ``khat`` are of the fit as a whole.
     backend : {"matplotlib", "plotly", "bokeh", "none"}
-        What draws; any but matplotlib must be installed.
+        What draws; any but matplotlib must be installed (``pip install 'labelvalue[plotly]'``).
 
     Returns
     -------
@@ -61,13 +79,20 @@ def plot_diagnostics(
     Raises
     ------
     ValueError
-        If there is no such kind or variable, or the fit lacks what the plot needs.
+        If there is no such kind, variable or backend, the backend is not installed, or the fit lacks what the plot
+        needs.
+
+    See Also
+    --------
+    arviz_tree : All groups at once, for any other function of ArviZ.
 
     References
     ----------
     Vehtari et al. (2021), "Rank-normalization, folding, and localization", Bayesian Analysis 16; Vehtari, Gelman and
     Gabry (2017), "Practical Bayesian model evaluation using leave-one-out cross-validation", Statistics and Computing
-    27, for ``khat``.
+    27, for ``khat``; Gabry, Simpson, Vehtari, Betancourt and Gelman (2019), "Visualization in Bayesian workflow", JRSS
+    A 182, for ``ppc`` and ``loo_pit``; Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing
+    prior and likelihood sensitivity with power-scaling", Statistics and Computing 34, for ``psense``.
 
     Examples
     --------
@@ -77,6 +102,7 @@ def plot_diagnostics(
     """
     if kind not in READINGS:
         raise ValueError(f"unknown kind {kind!r}{did_you_mean(kind, READINGS)} Fix: one of {', '.join(READINGS)}.")
+    _check_backend(backend)
     shown = list(var_names) if var_names is not None else _usual(fit, kind)
     unknown = [name for name in shown if name not in fit.posterior]
     if unknown:
@@ -85,17 +111,36 @@ def plot_diagnostics(
         )
     if kind == "energy" and "energy" not in fit.tree["sample_stats"]:
         raise ValueError("the fit has no energies of its sampler. Fix: look at 'rank' or 'trace' instead.")
+    panels = sum(one.size for one in fit.posterior[shown].isel({names.CHAIN: 0, names.DRAW: 0}).data_vars.values())
+    grid = {"col_wrap": COLUMNS, "figure_kwargs": style.paper(-(-panels // COLUMNS), backend)}
     draw: dict[str, Callable[[], Any]] = {
-        "rank": lambda: azp.plot_rank(fit.tree, var_names=shown, backend=backend),
-        "trace": lambda: azp.plot_trace(fit.tree, var_names=shown, backend=backend),
-        "energy": lambda: azp.plot_energy(fit.tree, backend=backend),
+        "rank": lambda: azp.plot_rank(fit.tree, var_names=shown, backend=backend, **grid),
+        "trace": lambda: azp.plot_trace(fit.tree, var_names=shown, backend=backend, **grid),
+        "energy": lambda: azp.plot_energy(fit.tree, backend=backend, figure_kwargs=style.paper(2, backend)),
         "pair": lambda: azp.plot_pair(fit.tree, var_names=shown[:4], backend=backend),
         "forest": lambda: azp.plot_forest(
             fit.tree, var_names=shown, combined=True, ci_kind=CI_KIND, ci_probs=(0.5, 0.9), backend=backend
         ),
-        "khat": lambda: azp.plot_khat(_left_out(fit), backend=backend),
+        "khat": lambda: azp.plot_khat(
+            _left_out(fit),
+            hline_values=[WORST_K],
+            visuals={"hlines": True},
+            backend=backend,
+            figure_kwargs=style.paper(2, backend),
+        ),
     }
-    return draw[kind]()
+    with style.look() if backend == "matplotlib" else nullcontext():
+        return draw_predictive(fit, kind, var_names, backend) if kind in KINDS else draw[kind]()
+
+
+def _check_backend(backend: str) -> None:
+    if backend not in BACKENDS:
+        raise ValueError(f"unknown backend {backend!r}. Fix: one of {', '.join(BACKENDS)}.")
+    if missing := [package for package in BACKENDS[backend] if find_spec(package) is None]:
+        raise ValueError(
+            f"{' and '.join(missing)} not installed, which the backend {backend!r} needs. "
+            f"Fix: pip install {' '.join(missing)}, or leave the backend out."
+        )
 
 
 def _left_out(fit: Fit) -> Any:
@@ -212,6 +257,8 @@ def read_diagnostics(fit: Fit, kind: str = "rank") -> str:
         "pair": lost,
         "forest": f"{len(fit.slices)} slices, {sum(map(bool, fit.diagnostics.flags.values()))} of them flagged",
     }
+    if kind in KINDS:
+        here[kind] = say_predictive(fit, kind)
     if kind == "khat":
         k = _left_out(fit).pareto_k
         here["khat"] = f"{int((k > WORST_K).sum())} of {k.size} cells above {WORST_K:g}"

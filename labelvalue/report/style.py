@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib import font_manager
@@ -43,6 +44,29 @@ class Picture(Figure):
         content = io.BytesIO()
         self.savefig(content, format="png", dpi=110)
         return content.getvalue()
+
+
+def paper(rows: int, backend: str = "matplotlib") -> dict[str, Any]:
+    """Size a figure of ArviZ's so that titles and axes of neighbours keep apart.
+
+    Parameters
+    ----------
+    rows : int
+        Rows of panels.
+    backend : str
+        What draws; any but matplotlib finds its size itself.
+
+    Returns
+    -------
+    dict
+        ``figure_kwargs``.
+
+    Examples
+    --------
+    >>> paper(2)["layout"], paper(2, "plotly")
+    ('constrained', {})
+    """
+    return {"figsize": (WIDTH, 0.4 + 1.6 * rows), "layout": "constrained"} if backend == "matplotlib" else {}
 
 
 @contextmanager

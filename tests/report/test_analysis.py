@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import arviz_stats as azs
 import numpy as np
@@ -11,6 +12,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import testing
+from labelvalue.model.pointwise import pointwise_loglikelihood
 from labelvalue.report.analysis import READINGS
 
 
@@ -29,6 +31,90 @@ def test_every_plot_is_a_collection_of_arviz_with_a_reading(fit, kind):
     assert said.startswith(READINGS[kind])
     assert "Here: " in said
     assert " nan" not in said
+
+
+def test_predictive_plots_say_what_their_figures_say(fit):
+    tree = lv.arviz_tree(fit)
+    drawn, seen = (tree[g].to_dataset()["log_error"] for g in ("posterior_predictive", "observed_data"))
+    above = (drawn.std("cell") >= seen.std()).mean().item()
+    assert f"{100 * above:.0f} % of draws have a standard deviation above" in lv.read_diagnostics(fit, "ppc")
+    assert f"of {seen.size} cells lie in their 90 % interval" in lv.read_diagnostics(fit, "loo_pit")
+    prior, posterior = tree["prior"].to_dataset(), tree["posterior"].to_dataset()
+    left = {n: float(posterior[n].std() / prior[n].std()) for n in prior}
+    assert f"whose spread is {max(left.values()):.2f} times" in lv.read_diagnostics(fit, "prior")
+    assert "floor at most" in lv.read_diagnostics(fit, "psense")
+
+
+def test_a_narrower_posterior_is_read_as_learned(fit):
+    posterior = fit.posterior
+    centre = posterior["error_mean"].mean()
+    tree = fit.tree.copy()
+    tree["posterior"] = xr.DataTree(posterior.assign(error_mean=centre + 0.1 * (posterior["error_mean"] - centre)))
+    learned = dataclasses.replace(fit, tree=tree)
+    assert "made 0 at least twice as certain" in lv.read_diagnostics(fit, "prior")
+    assert "made 1 at least twice as certain" in lv.read_diagnostics(learned, "prior")
+
+
+def test_intervals_far_too_narrow_are_read_as_uneven(fit):
+    posterior = fit.posterior
+    tree = fit.tree.copy()
+    tree["posterior"] = xr.DataTree(posterior.assign({n: 0.2 * posterior[n] for n in ("training_sd", "discrepancy")}))
+    narrow = dataclasses.replace(fit, tree=tree)
+    assert "uneven, intervals do not hold" in lv.read_diagnostics(narrow, "loo_pit")
+
+
+ON_THE_SAVED_TREE = ("rank", "trace", "dist", "forest", "ridge", "autocorr", "ess", "mcse", "parallel", "rank_dist")
+ON_THE_WHOLE_TREE = ("energy", "ppc_dist", "ppc_pit", "ppc_interval", "loo_pit", "khat", "prior_posterior")
+
+
+@pytest.mark.parametrize("name", ON_THE_SAVED_TREE + ON_THE_WHOLE_TREE)
+def test_functions_of_arviz_take_the_trees(fit, name):
+    import arviz_plots as azp
+
+    tree = fit.tree if name in ON_THE_SAVED_TREE else lv.arviz_tree(fit)
+    variables = {"var_names": ["elasticity", "floor"]} if name in ON_THE_SAVED_TREE else {}
+    if name == "prior_posterior":
+        variables = {"var_names": ["error_mean", "churn"]}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Estimated shape parameter")
+        what = azs.loo(tree, pointwise=True) if name == "khat" else tree
+        assert getattr(azp, f"plot_{name}")(what, backend="none", **variables) is not None
+
+
+def test_figures_of_arviz_take_the_trees(fit):
+    assert azs.summary(fit.tree, var_names=["elasticity"]).shape[0] == 2
+    assert azs.ess(fit.tree, var_names=["elasticity"])["elasticity"].sizes == {"slice": 2}
+    tree = lv.arviz_tree(fit)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Estimated shape parameter")
+        assert azs.loo(tree).elpd == azs.loo(pointwise_loglikelihood(fit)).elpd
+
+
+@pytest.mark.parametrize("kind", sorted(READINGS))
+def test_plotly_draws_every_plot_for_notebooks(fit, kind):
+    figure = lv.plot_diagnostics(fit, kind, backend="plotly").viz["figure"].item()
+    assert type(figure).__module__.startswith("plotly.")
+
+
+def test_a_backend_that_is_not_there_is_named(fit, monkeypatch):
+    monkeypatch.setattr("labelvalue.report.analysis.find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"plotly and webcolors not installed.*pip install plotly webcolors"):
+        lv.plot_diagnostics(fit, "rank", backend="plotly")
+    with pytest.raises(ValueError, match="unknown backend 'ggplot'"):
+        lv.plot_diagnostics(fit, "rank", backend="ggplot")
+
+
+@pytest.mark.parametrize("kind", ["forest", "psense"])
+def test_names_of_slices_are_drawn_as_they_are(kind, tmp_path):
+    odd = testing.fake_fit(seed=1, slices=("$\\frac{", "_x <b>"), draws=60)
+    drawn = lv.plot_diagnostics(odd, kind)
+    drawn.savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 1000
+
+
+def test_what_has_no_prior_of_its_own_is_named(fit):
+    with pytest.raises(ValueError, match=r"'elasticity' has no prior of its own.*error_mean"):
+        lv.plot_diagnostics(fit, "prior", var_names=["elasticity"])
 
 
 def test_readings_hold_the_figures_of_the_fit(fit):
