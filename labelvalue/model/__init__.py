@@ -1,7 +1,7 @@
 """From runs to a posterior: curves, priors, the catalogue of models, fitting and the convergence verdict."""
 
 from labelvalue.model.annotators import LabelNoise, estimate_label_noise
-from labelvalue.model.arviz_tree import arviz_tree
+from labelvalue.model.arviz_groups import arviz_tree
 from labelvalue.model.catalogue import get_model, model_names
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.elicitation import Elicited, elicit_priors

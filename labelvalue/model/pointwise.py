@@ -134,8 +134,8 @@ def cells_of(fit: Fit) -> Cells:
     curves = []
     for curve, used in enumerate(is_used):
         distance = np.broadcast_to(observations["distance"].values[curve][:, None], used.shape)[used]
-        mine = (part[:, :, curve][..., used] for part in (residual, noise, kept))
-        curves.append(CurveCells(*mine, slope_sd[:, :, curve], distance))
+        off, spread, true = (part[:, :, curve][..., used] for part in (residual, noise, kept))
+        curves.append(CurveCells(off, spread, true, slope_sd[:, :, curve], distance))
     of = np.nonzero(is_used)[0]
     coords = {key: (CELL, observations[key].values[of]) for key in CURVE_KEYS}
     coords |= {names.LABELS: (CELL, observations[names.LABELS].transpose(*order[2:]).values[is_used])}

@@ -14,7 +14,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import Fit
-from labelvalue.model.arviz_tree import LOG_ERROR, arviz_tree, sensitivity_tree
+from labelvalue.model.arviz_groups import LOG_ERROR, arviz_tree, sensitivity_tree
 from labelvalue.report import style
 
 KINDS = ("ppc", "loo_pit", "prior", "psense")
