@@ -4,7 +4,7 @@
 # is made again only when pyproject.toml or constraints.txt change in content.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types notebooks bench constraints clean
+.PHONY: help demo test test-slow lint format types notebooks docs bench constraints clean
 
 HASH := $(shell cat pyproject.toml constraints.txt | git hash-object --stdin)
 RUN  := .venv/ready-$(HASH)
@@ -55,7 +55,7 @@ demo: $(RUN) ## The whole story on shipped data; prints the path of the report
 # A file's tests stay together, so that what it fits once is fitted once.
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-test: lint types ## Everything a merge needs: style, types, tests, wheel, notebooks
+test: lint types ## Everything a merge needs: style, types, tests, wheel, notebooks, site
 	$(PY) -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered -m "not slow"
 
 test-slow: $(DEV) ## The slow statistics, before a release
@@ -75,6 +75,9 @@ types: $(DEV) ## Types: mypy
 notebooks: $(DEV) ## Execute the notebooks and keep their outputs
 	$(PY) notebooks/execute.py
 
+docs: $(DEV) ## Build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+
 bench: $(DEV) ## The benchmarks, one after the other
 	@for b in $$(grep -l __main__ benchmarks/*.py); do \
 		echo "== $$b"; $(PY) -m benchmarks.$$(basename "$$b" .py) || exit 1; done
@@ -85,4 +88,4 @@ constraints: ## Resolve the newest versions that pyproject.toml allows into cons
 	$$tmp/bin/python -m pip freeze --exclude-editable | grep '==' | LC_ALL=C sort -f > constraints.txt; rm -rf $$tmp
 
 clean: ## Remove the environment and everything that can be made again
-	rm -rf .venv build dist *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov
+	rm -rf .venv build dist site *.egg-info out .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* htmlcov

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from labelvalue import names
+from labelvalue import cli, names
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PAGES = sorted(DOCS.rglob("*.md"))
-RUN_ELSEWHERE = DOCS / "schedulers"
-"""Pages for schedulers that are not installed; ``tests/operate`` reads them."""
+RUN_ELSEWHERE = {*(DOCS / "schedulers").glob("*.md"), DOCS / "tutorial.md"}
+"""Pages for schedulers that are not installed, which ``tests/operate`` reads; and the tutorial, which shares the fit of
+``tests/test_readme.py``."""
 
 
 @functools.cache
@@ -31,7 +32,7 @@ def run_page(path: Path) -> dict:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in PAGES if CODE.search(p.read_text(encoding="utf-8")) and p.parent != RUN_ELSEWHERE],
+    [p for p in PAGES if CODE.search(p.read_text(encoding="utf-8")) and p not in RUN_ELSEWHERE],
     ids=lambda p: p.stem,
 )
 def test_code_of_a_page_runs(path):
@@ -53,3 +54,33 @@ def test_ones_own_model_learns():
 def test_pages_name_pages_that_exist(path):
     for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), target
+
+
+def test_figures_that_pages_quote_stand_in_the_benchmarks():
+    """A link to the benchmarks whose words begin with a number quotes it from there."""
+    measured = (DOCS.parent / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    quoted = [
+        (path.name, words)
+        for path in PAGES
+        for words in re.findall(r"\[([^\]]*)\]\([./]*benchmarks/README\.md\)", path.read_text(encoding="utf-8"))
+        if re.search(r"\d", words)
+    ]
+    assert quoted
+    for name, words in quoted:
+        for number in re.findall(r"\d[\d.,]*\d(?: %)?", words):
+            assert number in measured, f"{name}: {words}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+def test_commands_and_options_of_a_page_exist(path, capsys):
+    text = path.read_text(encoding="utf-8")
+    lines = [
+        line for block in re.findall(r"^```\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) for line in block.split("\n")
+    ]
+    for line in lines:
+        said = line.split("#")[0].split()
+        if said[:1] == ["labelvalue"]:
+            command = said[1:3] if said[1] == "import" else said[1:2]
+            assert cli.main([*command, "--help"]) == 0, line
+            out = capsys.readouterr().out
+            assert [word for word in said if word.startswith("--") and word not in out] == [], line
