@@ -169,6 +169,7 @@ if TYPE_CHECKING:
         plot_prior,
         read_diagnostics,
         summarise,
+        write_figures,
         write_report,
     )
 
@@ -312,6 +313,7 @@ _ROOM = {
     "plot_prior": "report",
     "read_diagnostics": "report",
     "summarise": "report",
+    "write_figures": "report",
     "write_report": "report",
     "Project": "operate",
     "refit_all": "operate",

@@ -275,15 +275,22 @@ def report(
         int | None, typer.Option(help="Most labels of the plan; as many as there are today by default.")
     ] = None,
     numbers: Annotated[Path | None, typer.Option(help="Also write the page's numbers: .json.")] = None,
+    tables: Annotated[
+        Path | None, typer.Option(help="Also write its tables: a file .xlsx, or a folder for one CSV a table.")
+    ] = None,
+    figures: Annotated[Path | None, typer.Option(help="Also write its pictures: a folder for SVG files.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
+    from labelvalue.report.exports import is_workbook
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)
-    if numbers is not None:
-        console.check_writable(numbers)
+    for place in (numbers, tables, figures):
+        if place is not None:
+            is_file = place is numbers or (place is tables and is_workbook(place))
+            (console.check_writable if is_file else console.check_folder)(place)
     case = None if case_file is None else lv.read_case(case_file)
     fit = lv.load_fit(fit_file)
     plan = None
@@ -292,7 +299,9 @@ def report(
         case = case if fit.diagnostics.verdict == "ok" else None  # no decision on a fit that is not
     if case is not None:
         plan = lv.advise(fit, case, lv.allocate(fit, case, plan_commands.most(fit, max_labels)))
-    lv.write_report(fit, plan, case, path=out, numbers=numbers, **console.given(budgets=counts))
+    lv.write_report(
+        fit, plan, case, path=out, numbers=numbers, tables=tables, pictures=figures, **console.given(budgets=counts)
+    )
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 

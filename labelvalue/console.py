@@ -80,6 +80,12 @@ def check_writable(path: Path) -> None:
         raise StorageError(f"{path}: cannot be written. Fix: give another --out.")
 
 
+def check_folder(path: Path) -> None:
+    """Find out before the long work that a folder for its results is there."""
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        raise StorageError(f"{path}: no folder that can be written to. Fix: make it, or give another.")
+
+
 def print_json(document: object) -> None:
     """Print one JSON document; numbers that JSON cannot hold are an error here, not in the reader."""
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False, default=str))

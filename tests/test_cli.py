@@ -177,6 +177,18 @@ def test_report(run, tmp_path, fake_fit_file):
     assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
 
 
+def test_report_takes_tables_and_pictures_along(run, tmp_path, fake_fit_file):
+    page, pictures = tmp_path / "report.html", tmp_path / "pictures"
+    pictures.mkdir()
+    options = ["--out", page, "--budgets", "500", "--tables", tmp_path / "report.xlsx", "--figures", pictures]
+    assert run("report", fake_fit_file, *options)[0] == 0
+    assert (tmp_path / "report.xlsx").read_bytes().startswith(b"PK")
+    assert (pictures / "gains-1.svg").is_file()
+    code, _, err = run("report", fake_fit_file, "--out", page, "--figures", tmp_path / "none")
+    assert code == 5
+    assert "none: no folder" in err
+
+
 def test_report_of_a_flagged_fit_is_written_and_ends_with_2(run, tmp_path, fake_fit):
     fit, page = tmp_path / "fit.nc", tmp_path / "report.html"
     judged(fake_fit, "flagged", "ESS 300").save(fit)

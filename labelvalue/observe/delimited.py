@@ -1,8 +1,8 @@
 """CSV in all its dialects, parsed by the csv module so that every cell stays text.
 
 The file is walked twice: once as bytes, to decide limits and encoding without holding it, and once
-as text. A cell that begins with an apostrophe and ``=``, ``+``, ``-`` or ``@`` loses the apostrophe,
-which exports for spreadsheets put there.
+as text. A cell loses the apostrophe that exports for spreadsheets put before what they would
+take for a formula.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import codecs
 import csv
 import dataclasses
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -20,10 +19,10 @@ from labelvalue.observe.cells import find_decimal
 from labelvalue.observe.schema import COLUMNS, MAX_ROWS
 from labelvalue.observe.tables import Table, too_many_rows
 from labelvalue.problems import InputError, Problem
+from labelvalue.spreadsheets import unguard
 
 MAX_LINE = 16 * 1024**2
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
-_GUARD = re.compile(r"'(?='*[=+\-@])")
 _CHUNK = 1024**2
 
 
@@ -52,7 +51,7 @@ def read_delimited(path: Path, file: str, encoding: str) -> Table:
                 continue
             lines.append(line)
             for name, i in wanted.items():
-                cells[name].append(_GUARD.sub("", row[i], count=1) if row[i][:1] == "'" else row[i])
+                cells[name].append(unguard(row[i]))
     decimal = "."
     if separator != ",":
         numeric = [cells[name] for name in cells if COLUMNS[name].kind in ("count", "number")]

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.schema import COLUMNS, NOT_A_TIME
-
-_GUARDED = re.compile(r"'+[=+\-@]")
-_FORMULA = re.compile(r"'*[=+\-@]")
+from labelvalue.spreadsheets import guard
 
 
 def written_columns(runs: xr.Dataset) -> list[str]:
@@ -24,8 +21,7 @@ def written_columns(runs: xr.Dataset) -> list[str]:
 def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
     """Return the table as CSV: commas, line feeds, shortest exact numbers, UTC times with ``Z``."""
     columns = written_columns(runs)
-    guard = _FORMULA if spreadsheet else _GUARDED
-    cells = [_texts(runs[name].values, name, guard) for name in columns]
+    cells = [_texts(runs[name].values, name, spreadsheet) for name in columns]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)
@@ -42,10 +38,10 @@ def _is_default(values: np.ndarray, name: str) -> bool:
     return column.default is not None and bool((values == column.default).all())
 
 
-def _texts(values: np.ndarray, name: str, guard: re.Pattern[str]) -> list[str]:
+def _texts(values: np.ndarray, name: str, spreadsheet: bool) -> list[str]:
     kind = COLUMNS[name].kind
     if kind == "text":
-        return ["'" + text if guard.match(text) else text for text in values.tolist()]
+        return [guard(text, spreadsheet=spreadsheet) for text in values.tolist()]
     if kind == "time":
         moments = np.datetime_as_string(values, unit="ns")
         gone = values.view(np.int64) == NOT_A_TIME

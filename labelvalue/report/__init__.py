@@ -9,6 +9,7 @@ from labelvalue.report.gains import plot_gain
 from labelvalue.report.html import write_report
 from labelvalue.report.impacts import plot_impact
 from labelvalue.report.numbers import report_numbers
+from labelvalue.report.pictures import write_figures
 from labelvalue.report.prior_curves import plot_prior
 from labelvalue.report.tables import summarise
 
@@ -25,6 +26,7 @@ __all__ = [
     "report_numbers",
     "report_tables",
     "summary_text",
+    "write_figures",
     "write_tables",
     "summarise",
     "write_report",

@@ -1,7 +1,8 @@
-"""What leaves the page: tables that no spreadsheet runs, and a few lines for chat or e-mail."""
+"""What leaves the page: tables that no spreadsheet runs, pictures, and a few lines for chat or e-mail."""
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +13,13 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.problems import StorageError
 from labelvalue.report.wording import likely, percent
+from labelvalue.report.workbook import workbook
+from labelvalue.spreadsheets import guard
 from labelvalue.storage import write_whole
 
-STARTS = ("=", "+", "-", "@", "\t", "\r")
-"""What a text must not begin with where a spreadsheet reads it."""
-KINDS = ("csv", "parquet")
+KINDS = ("csv", "parquet", "xlsx")
+DRAWN = ("curves", "gains", "impacts", "money", "tornado", "ranks")
+"""What a page draws, in its order."""
 
 
 def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
@@ -53,7 +56,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
 
 
 def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, kind: str = "csv") -> list[Path]:
-    """Write the tables of a page, a file each.
+    """Write the tables of a page, a file each, or a sheet each of one workbook.
 
     Parameters
     ----------
@@ -61,9 +64,9 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
         From :func:`labelvalue.report.report_numbers`.
     folder : path-like
         Where to; it must be there.
-    kind : {"csv", "parquet"}
-        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet holds them
-        as they are.
+    kind : {"csv", "parquet", "xlsx"}
+        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet and the
+        workbook, ``tables.xlsx``, hold them as they are, and as texts. The last needs ``labelvalue[excel]``.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If there is no such format, or XlsxWriter is not installed.
     StorageError
         If the folder is not there or a file cannot be written.
 
@@ -88,13 +91,13 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    place = Path(folder)
-    if not place.is_dir():
-        raise StorageError(f"{place}: no such folder. Fix: make it, or give another.")
+    place = existing(folder)
+    if kind == "xlsx":
+        return [write_workbook(numbers, place / "tables.xlsx")]
+    tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
     written = []
-    for name, table in report_tables(numbers).items():
+    for name, text in tables.items():
         path = place / f"{name}.{kind}"
-        text = table.apply(lambda column: column.map(_cell))
         if kind == "csv":
             write_whole(path, text.apply(lambda c: c.map(_harmless)).to_csv(index=False, lineterminator="\n").encode())
         else:
@@ -103,13 +106,131 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     return written
 
 
+def write_workbook(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write the tables of a page as the sheets of one workbook.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.report_numbers`.
+    path : path-like
+        File, ``.xlsx``.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If XlsxWriter is not installed.
+    StorageError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.report import report_numbers
+    >>> from labelvalue.testing import fake_fit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_workbook(report_numbers(fake_fit(seed=1), budgets=[500]), f"{folder}/gains.xlsx").name
+    'gains.xlsx'
+    """
+    tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
+    write_whole(Path(path), workbook(tables))
+    return Path(path)
+
+
+def save_figures(drawn: Mapping[str, Any], folder: Path, kind: str) -> list[Path]:
+    """Write pictures that are drawn already.
+
+    Parameters
+    ----------
+    drawn : mapping
+        From :func:`labelvalue.report.html.figures`.
+    folder : pathlib.Path
+        Where to.
+    kind : str
+        End of the files' names.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Examples
+    --------
+    >>> save_figures({"curves": []}, Path("."), "svg")
+    []
+    """
+    written = []
+    for what in DRAWN:
+        pictures = drawn.get(what) or []
+        for place, picture in enumerate(pictures if isinstance(pictures, list) else [pictures], 1):
+            path = folder / f"{what}-{place}.{kind}"
+            write_whole(path, base64.b64decode(picture["src"].partition(",")[2]))
+            written.append(path)
+    return written
+
+
+def is_workbook(path: str | os.PathLike[str]) -> bool:
+    """Whether a path for tables is that of a workbook; it is that of a folder otherwise.
+
+    Parameters
+    ----------
+    path : path-like
+        As given.
+
+    Returns
+    -------
+    bool
+        By its ending.
+
+    Examples
+    --------
+    >>> is_workbook("report.XLSX"), is_workbook("tables")
+    (True, False)
+    """
+    return Path(path).suffix.lower() == ".xlsx"
+
+
+def existing(folder: str | os.PathLike[str]) -> Path:
+    """Check that a folder is there.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+
+    Raises
+    ------
+    StorageError
+        If it is not.
+
+    Examples
+    --------
+    >>> existing(".").name
+    ''
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise StorageError(f"{place}: no such folder. Fix: make it, or give another.")
+    return place
+
+
 def _cell(value: Any) -> Any:
     """Lists and mappings as text."""
     return str(value) if isinstance(value, list | dict) else value
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(STARTS) else value
+    return guard(value) if isinstance(value, str) else value
 
 
 def summary_text(numbers: Mapping[str, Any]) -> str:

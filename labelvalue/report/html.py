@@ -22,9 +22,11 @@ from labelvalue.report.backtests import COMMAND
 from labelvalue.report.checks import FLAG_MEANINGS
 from labelvalue.report.context import Context
 from labelvalue.report.curves import caption
+from labelvalue.report.exports import existing, is_workbook, save_figures, write_tables, write_workbook
 from labelvalue.report.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.glossary import words
 from labelvalue.report.images import (
+    SHARP,
     curve_images,
     gain_images,
     impact_images,
@@ -61,6 +63,8 @@ def write_report(
     header: Sequence[str] = (),
     context: Context | None = None,
     numbers: str | os.PathLike[str] | None = None,
+    tables: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Write the report: the decision on a plan, where labels are worth most, curves, money, risk, trust, limits.
 
@@ -88,6 +92,10 @@ def write_report(
         Scorecard, assumptions and changes of a project.
     numbers : path-like, optional
         File to write the page's numbers to as well, as JSON.
+    tables : path-like, optional
+        Where to write them as tables as well: a file ``.xlsx``, or a folder for one CSV a table.
+    pictures : path-like, optional
+        Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.write_figures` knows PNG too.
 
     Returns
     -------
@@ -110,16 +118,23 @@ def write_report(
     'report.html'
     """
     found, gain = collect(fit, budgets, ci_prob, plan, case, context)
-    page = render(found | {"header": list(header)}, figures(fit, found, gain))
+    drawn = figures(fit, found, gain)
+    page = render(found | {"header": list(header)}, drawn)
     path = Path(path)
     write_whole(path, page.encode("utf-8"))
     if numbers is not None:
         text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
         write_whole(Path(numbers), text.encode("utf-8"))
+    if tables is not None:
+        write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
+    if pictures is not None:
+        save_figures(figures(fit, found, gain, sharp=True), existing(pictures), "svg")
     return path
 
 
-def figures(fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None) -> dict[str, Any]:
+def figures(
+    fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool | None = None
+) -> dict[str, Any]:
     """Draw the pictures of the page.
 
     Parameters
@@ -130,6 +145,8 @@ def figures(fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None) -> 
         From :func:`labelvalue.report.numbers.report_numbers`.
     gain : xarray.DataArray or None
         Draws behind them; ``None`` for a refused fit.
+    sharp : bool, optional
+        Vectors or pixels; by default what keeps a page light: pixels for the chains, and for more than forty curves.
 
     Returns
     -------
@@ -143,17 +160,18 @@ def figures(fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None) -> 
     >>> figures(fit, *collect(fit, None, 0.9))["curves"]
     []
     """
-    drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit)}
+    drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
     drawn |= {"money": [], "tornado": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
+    of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
     if gain is not None:
         probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
-        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN]))
-        drawn["gains"] = list(gain_images(fit, gain, probs))
-        drawn["impacts"] = list(impact_images(fit, probs))
+        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
+        drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
+        drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
     if numbers[names.PLAN] is not None:
-        drawn["money"] = [money_image(numbers[names.PLAN])]
-        drawn["tornado"] = [tornado_image(numbers[names.PLAN])]
+        drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
+        drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
     return drawn
 
 

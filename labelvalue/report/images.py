@@ -95,7 +95,12 @@ def _fewer_colours(png: io.BytesIO) -> bytes:
 
 
 def curve_images(
-    fit: Fit, budgets: list[int], ci_probs: tuple[float, float], plan: Mapping[str, Any] | None = None
+    fit: Fit,
+    budgets: list[int],
+    ci_probs: tuple[float, float],
+    plan: Mapping[str, Any] | None = None,
+    *,
+    sharp: bool,
 ) -> Iterator[dict[str, Any]]:
     """Draw the learning curves of all slices, some panels a picture.
 
@@ -109,6 +114,8 @@ def curve_images(
         Probabilities of the bands.
     plan : mapping, optional
         From :func:`labelvalue.report.planning.decision_numbers`; where each slice stands after it is marked.
+    sharp : bool
+        Vectors or pixels.
 
     Yields
     ------
@@ -118,7 +125,7 @@ def curve_images(
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> len(list(curve_images(fake_fit(seed=1), [500], (0.5, 0.9))))
+    >>> len(list(curve_images(fake_fit(seed=1), [500], (0.5, 0.9), sharp=True)))
     1
     """
     learners = fit.position.sizes.get(names.LEARNER, 1)
@@ -131,16 +138,18 @@ def curve_images(
         bought = {name: row[names.LABELS] for name, row in planned.items()}
         table = curve_table(fit, chosen, np.asarray(budgets), ci_probs, bought)
         alt = f"Learning curves with credible bands and observed runs of the slices {', '.join(chosen)}."
-        yield embed(draw_curves(fit, table, foot="", planned=planned, learner=learner), alt, sharp=_sharp(fit))
+        yield embed(draw_curves(fit, table, foot="", planned=planned, learner=learner), alt, sharp=sharp)
 
 
-def money_image(plan: Mapping[str, Any]) -> dict[str, Any]:
+def money_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
     """Draw net benefit against labels and gain against money.
 
     Parameters
     ----------
     plan : mapping
         From :func:`labelvalue.report.planning.decision_numbers`.
+    sharp : bool
+        Vectors or pixels.
 
     Returns
     -------
@@ -152,16 +161,18 @@ def money_image(plan: Mapping[str, Any]) -> dict[str, Any]:
     See :func:`labelvalue.report.plan_figures.draw_money`.
     """
     alt = "Net benefit against labels bought, and gain in mean error against cost; the table below has the numbers."
-    return embed(draw_money(plan), alt, sharp=True)
+    return embed(draw_money(plan), alt, sharp=sharp)
 
 
-def tornado_image(plan: Mapping[str, Any]) -> dict[str, Any]:
+def tornado_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
     """Draw how far the expected net benefit moves with each input and setting.
 
     Parameters
     ----------
     plan : mapping
         From :func:`labelvalue.report.planning.decision_numbers`.
+    sharp : bool
+        Vectors or pixels.
 
     Returns
     -------
@@ -174,10 +185,12 @@ def tornado_image(plan: Mapping[str, Any]) -> dict[str, Any]:
     """
     alt = "Expected net benefit at the low and high end of each input and setting; the table below has the numbers."
     figure = draw_tornado(plan["sensitivity"], plan[names.NET_BENEFIT]["mean"], plan[names.UNIT])
-    return embed(figure, alt, sharp=True)
+    return embed(figure, alt, sharp=sharp)
 
 
-def gain_images(fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:
+def gain_images(
+    fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float], *, sharp: bool
+) -> Iterator[dict[str, Any]]:
     """Draw gain against budget for all slices, on one scale.
 
     Parameters
@@ -188,6 +201,8 @@ def gain_images(fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float]) -> 
         Draws from ``predict_gain``.
     ci_probs : tuple of two floats
         Probabilities of the bands.
+    sharp : bool
+        Vectors or pixels.
 
     Yields
     ------
@@ -199,7 +214,7 @@ def gain_images(fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float]) -> 
     >>> from labelvalue.forecast import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
-    >>> len(list(gain_images(fit, predict_gain(fit, [500]), (0.5, 0.9))))
+    >>> len(list(gain_images(fit, predict_gain(fit, [500]), (0.5, 0.9), sharp=True)))
     1
     """
     table = gain_table(gain, ci_probs)
@@ -212,10 +227,10 @@ def gain_images(fit: Fit, gain: xr.DataArray, ci_probs: tuple[float, float]) -> 
         part = table[table[names.SLICE].isin(chosen)]
         part.attrs = table.attrs
         alt = f"Gain against budget with credible bands of the slices {', '.join(chosen)}."
-        yield embed(draw_gains(part, foot=""), alt, sharp=_sharp(fit))
+        yield embed(draw_gains(part, foot=""), alt, sharp=sharp)
 
 
-def impact_images(fit: Fit, ci_probs: tuple[float, float]) -> Iterator[dict[str, Any]]:
+def impact_images(fit: Fit, ci_probs: tuple[float, float], *, sharp: bool) -> Iterator[dict[str, Any]]:
     """Draw the forest of impacts, some rows a picture, on one scale.
 
     Parameters
@@ -224,6 +239,8 @@ def impact_images(fit: Fit, ci_probs: tuple[float, float]) -> Iterator[dict[str,
         Fit.
     ci_probs : tuple of two floats
         Probabilities of the intervals.
+    sharp : bool
+        Vectors or pixels.
 
     Yields
     ------
@@ -233,7 +250,7 @@ def impact_images(fit: Fit, ci_probs: tuple[float, float]) -> Iterator[dict[str,
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> len(list(impact_images(fake_fit(seed=1), (0.5, 0.9))))
+    >>> len(list(impact_images(fake_fit(seed=1), (0.5, 0.9), sharp=True)))
     1
     """
     table = impact_table(fit, ci_probs)
@@ -243,16 +260,18 @@ def impact_images(fit: Fit, ci_probs: tuple[float, float]) -> Iterator[dict[str,
         part.attrs = table.attrs
         named = ", ".join(dict.fromkeys(part[names.SLICE].astype(str)))
         alt = f"Impact per 1,000 labels with credible intervals, largest first, of the slices {named}."
-        yield embed(draw_impacts(part, foot="", scale=scale), alt, sharp=_sharp(fit))
+        yield embed(draw_impacts(part, foot="", scale=scale), alt, sharp=sharp)
 
 
-def rank_image(fit: Fit) -> dict[str, Any] | None:
+def rank_image(fit: Fit, *, sharp: bool = False) -> dict[str, Any] | None:
     """Draw rank plots of the group-level parameters with arviz-plots.
 
     Parameters
     ----------
     fit : Fit
         Fit.
+    sharp : bool
+        Vectors or pixels.
 
     Returns
     -------
@@ -289,7 +308,7 @@ def rank_image(fit: Fit) -> dict[str, Any] | None:
             col_wrap=4,
         )
         figure = drawn.viz["figure"].item()
-        image = embed(figure, f"Rank plots of {', '.join(shown)}, one line a chain.", sharp=False)
+        image = embed(figure, f"Rank plots of {', '.join(shown)}, one line a chain.", sharp=sharp)
         plt.close(figure)
     return image
 
@@ -297,7 +316,3 @@ def rank_image(fit: Fit) -> dict[str, Any] | None:
 def _moves(values: xr.DataArray) -> bool:
     numbers = values.values
     return bool(np.isfinite(numbers).all() and (np.ptp(numbers, axis=1) > 0).all())
-
-
-def _sharp(fit: Fit) -> bool:
-    return int(fit.position[names.LABELS_NOW].size) <= SHARP

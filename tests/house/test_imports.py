@@ -13,6 +13,7 @@ ORDER = [
     "names",
     "problems",
     "storage",
+    "spreadsheets",
     "checks",
     "quantities",
     "observe",

@@ -1,0 +1,53 @@
+"""Text that no spreadsheet takes for a formula: the one rule, and its inverse."""
+
+from __future__ import annotations
+
+import re
+
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+"""What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put."""
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+
+
+def guard(text: str, *, spreadsheet: bool = True) -> str:
+    r"""Put an apostrophe before a text that a spreadsheet would run.
+
+    Parameters
+    ----------
+    text : str
+        Cell.
+    spreadsheet : bool
+        Whether a spreadsheet will read it; otherwise only texts that :func:`unguard` would change are guarded.
+
+    Returns
+    -------
+    str
+        The cell to write; :func:`unguard` gives the text back.
+
+    Examples
+    --------
+    >>> guard("=1+1"), guard("plain"), guard("=1+1", spreadsheet=False), guard("'=1", spreadsheet=False)
+    ("'=1+1", 'plain', '=1+1', "''=1")
+    """
+    return f"'{text}" if (FORMULA if spreadsheet else _GUARDED).match(text) else text
+
+
+def unguard(cell: str) -> str:
+    """Take the apostrophe off that :func:`guard` put there.
+
+    Parameters
+    ----------
+    cell : str
+        Cell as it was read.
+
+    Returns
+    -------
+    str
+        The text.
+
+    Examples
+    --------
+    >>> unguard("'=1+1"), unguard("'tis")
+    ('=1+1', "'tis")
+    """
+    return cell[1:] if _GUARDED.match(cell) else cell
