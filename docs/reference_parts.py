@@ -113,9 +113,22 @@ def _block(place: str, heading: str, entry: str) -> str:
 
 
 def _commands() -> str:
-    """All commands, as typer lists them."""
+    """All commands, as typer lists them; in lists, links instead of beginnings of sentences."""
     command = typer.main.get_command(app)
-    return get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="labelvalue"), name="labelvalue")
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="labelvalue"), name="labelvalue")
+    text = text.replace("# `labelvalue`\n", "## `labelvalue`\n", 1)
+    groups = re.split(r"(?=^#+ `)", text, flags=re.MULTILINE)
+    return "".join(map(_linked, groups))
+
+
+def _linked(part: str) -> str:
+    """The text of one command, with links to the commands that it lists."""
+    heading = re.match(r"#+ `([^`]+)`", part)
+    if heading is None:
+        return part
+    place = heading[1].replace(" ", "-")
+    before, mark, listed = part.partition("**Commands**:")
+    return before + mark + re.sub(r"^\* `([\w-]+)`.*$", rf"* [`\1`](#{place}-\1)", listed, flags=re.MULTILINE)
 
 
 def _columns() -> str:
