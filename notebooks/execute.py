@@ -27,6 +27,7 @@ def execute(path: Path) -> nbformat.NotebookNode:
     client = NotebookClient(
         notebook,
         timeout=600,
+        startup_timeout=600,  # a kernel takes minutes to start where others keep the machine busy
         kernel_name="python3",
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
