@@ -1,4 +1,4 @@
-"""The commands on a project: init, add, refit, history, verify, decide, explain, assets, assumptions, preview."""
+"""The commands on a project: init, add, refit, history, verify, decide, note, explain, assets, assumptions, preview."""
 
 from __future__ import annotations
 
@@ -125,6 +125,22 @@ def decide(
     _tell(last.to_dict(), as_json, wrapped(str(last["what"])))
 
 
+def note(
+    folder: Folder,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be known.")],
+    slice_: Annotated[str | None, typer.Option("--slice", help="Slice that it is about.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Batch that it is about.")] = None,
+    author: Annotated[str, typer.Option(help="Who says it; you by default.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Put down what an expert says of a slice or a batch; it stands in the ledger and on the next page."""
+    from labelvalue.operate import Project
+    from labelvalue.operate.wording import wrapped
+
+    last = Project.open(folder).note(text, slice=slice_, batch=batch, author=author).history().iloc[-1]
+    _tell(last.to_dict(), as_json, wrapped(str(last["what"])))
+
+
 def explain(
     folder: Folder,
     budget: Annotated[int | None, typer.Option(help="Extra labels a slice whose gain is compared.")] = None,
@@ -195,7 +211,7 @@ def _rows(table: Any) -> list[dict]:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (init, add, refit, history, verify, decide, explain, assets, assumptions, preview):
+    for command in (init, add, refit, history, verify, decide, note, explain, assets, assumptions, preview):
         app.command()(command)
 
 

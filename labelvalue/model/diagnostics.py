@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -83,6 +84,10 @@ class Diagnostics:
         lines = [f"verdict: {self.verdict}", *(f"  because {reason}" for reason in self.reasons), f"  {shown}"]
         lines += [f"  {name}: {'; '.join(flags)}" for name, flags in self.flags.items() if flags]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_json(self) -> str:
         """Return the diagnostics as JSON text.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -92,6 +94,27 @@ class Fit:
             f"<labelvalue.Fit of model {self.model.name!r}: {count} slice{'s' if count != 1 else ''}, "
             f"{self.runs.sizes[names.RUN]} runs, verdict {self.diagnostics.verdict!r}>"
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdict, and where every slice stands, none left out."""
+        head = html.escape(f"{self.model.name}, {self.runs.sizes[names.RUN]:,} runs")
+        reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.diagnostics.reasons)
+        said = f"<p>Fit ({head}): verdict <strong>{html.escape(self.diagnostics.verdict)}</strong></p>"
+        return f"{said}<ul>{reasons}</ul>{self._standing().to_html(index=False, escape=True, border=0)}"
+
+    def _standing(self) -> pd.DataFrame:
+        """Labels now and error now of every curve; no error where the fit is refused."""
+        labels = self.position[names.LABELS_NOW]
+        table = labels.to_dataframe().reset_index()[[*labels.dims]]
+        table[names.LABELS_NOW] = [f"{count:,.0f}" for count in labels.values.ravel()]
+        if self.diagnostics.verdict != "refused":
+            now = self.posterior[names.ERROR_NOW].transpose(names.CHAIN, names.DRAW, *labels.dims).values
+            draws = now.reshape(now.shape[0] * now.shape[1], -1)
+            table[names.ERROR_NOW] = [f"{mean:.4f}" for mean in draws.mean(axis=0)]
+            ends = np.quantile(draws, [0.05, 0.95], axis=0).T
+            table["90 % equal-tailed"] = [f"{low:.4f} to {high:.4f}" for low, high in ends]
+        flags = self.diagnostics.flags
+        return table.assign(**{names.FLAGS: ["; ".join(flags.get(str(s), ())) for s in table[names.SLICE]]})
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fit to one netCDF file, with its SHA-256 in a file beside it.

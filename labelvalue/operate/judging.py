@@ -17,6 +17,7 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
 from labelvalue.operate.folders import digest_file
 from labelvalue.operate.identity import digest_of
+from labelvalue.operate.notes import latest
 from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
 from labelvalue.operate.project import Project
@@ -25,7 +26,7 @@ from labelvalue.operate.wording import advice_line, calibration_line
 from labelvalue.operate.worth import case_of
 from labelvalue.problems import StorageError
 from labelvalue.report import write_report
-from labelvalue.report.context import Context
+from labelvalue.report.context import Context, anchor
 
 
 def _factor(project: Project) -> float:
@@ -145,7 +146,7 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
     if not configuration.report.page:
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
-    if fresh or not path.is_file():
+    if fresh or not path.is_file() or anchor(latest(project.ledger)) not in path.read_text(encoding="utf-8"):
         header = [calibration_line(scorecard.calibration(project.scorecard()))]
         header += [] if advised is None else [advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
@@ -155,7 +156,9 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
             made = None if advised is None else advice.plan_of(fit, advised)
             fit, plan, case = made or (fit, None, None)
             changed = _changed(project, advised)
-            context = Context(scorecard=project.scorecard(), assumptions=project.assumptions(), changes=changed)
+            context = Context(
+                scorecard=project.scorecard(), assumptions=project.assumptions(), changes=changed, notes=project.notes()
+            )
             shown = None if budgets is None else [*budgets]
             write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
         except StorageError:

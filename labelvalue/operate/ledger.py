@@ -16,7 +16,7 @@ from labelvalue.operate.identity import canonical
 from labelvalue.operate.records import FIRST, KINDS, Record, sealed
 from labelvalue.problems import StorageError
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the file's layout; a newer one is refused, an older one is read, and migrated by the next writer."""
 BEHIND = timedelta(minutes=5)
 """How far the clock may stand behind the last record before a note says so."""

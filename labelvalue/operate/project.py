@@ -158,6 +158,36 @@ class Project(Questions):
         with alone(self.folder, "refit"):
             return refit(self, again=again, progress=progress)
 
+    def note(self, text: str, *, slice: str | None = None, batch: str | None = None, author: str = "") -> Project:
+        """Put down what someone who knows the domain says of a slice or a batch; ledger and page show it.
+
+        Parameters
+        ----------
+        text : str
+            What is to be known, 1 to 2,000 characters.
+        slice, batch : str, optional
+            What it is about: one of the two.
+        author : str
+            Who says it; who runs this, where it is empty.
+
+        Returns
+        -------
+        Project
+            The project.
+
+        Raises
+        ------
+        InputError
+            If the text is empty or too long, neither or both are given, or there is no such slice or batch.
+        BusyError
+            If another process is writing.
+        """
+        from labelvalue.operate.notes import record_note
+
+        with alone(self.folder, "note"):
+            record_note(self, text, slice, batch, author)
+        return self
+
     def decide(self, verdict: str, *, approver: str, comment: str = "") -> Project:
         """Record a decision on the published fit, and on the advice that was given on it.
 

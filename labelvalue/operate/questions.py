@@ -68,6 +68,19 @@ class Questions:
 
         return history(self.ledger.records())
 
+    def notes(self) -> pd.DataFrame:
+        """Lay out what people noted on slices and batches.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a note, oldest first: ``number`` of its record, ``time``, ``author``, ``of`` (``slice`` or
+            ``batch``), ``name`` and ``text``.
+        """
+        from labelvalue.operate.notes import notes
+
+        return notes(self.ledger.records("note"))
+
     def scorecard(self) -> pd.DataFrame:
         """Lay out past forecasts against what their batch delivered.
 

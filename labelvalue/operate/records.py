@@ -14,7 +14,9 @@ from typing import Any
 
 from labelvalue.operate.identity import canonical
 
-KINDS = ("project", "batch", "forecast", "score", "fit", "check", "advice", "decision", "failure", "migration")
+KINDS = (
+    "project", "batch", "forecast", "score", "fit", "check", "advice", "decision", "note", "failure", "migration",
+)  # fmt: skip
 FIRST = "0" * 64
 """What stands where the first record has no predecessor."""
 

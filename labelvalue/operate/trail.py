@@ -14,6 +14,7 @@ from labelvalue.operate.folders import check_folder, manifest_digest
 from labelvalue.operate.guardrails import STATE
 from labelvalue.operate.identity import advice_digest, changed
 from labelvalue.operate.ledger import Ledger
+from labelvalue.operate.notes import notes
 from labelvalue.operate.places import FITS, RUNS, published
 from labelvalue.operate.records import FIRST, Record
 from labelvalue.operate.refit import gain_forecast, load
@@ -89,6 +90,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "check": _check,
     "advice": _advice,
     "decision": _decision,
+    "note": lambda content: f"note on {content['of']} {content['name']!r}: {content['text']}",
     "failure": lambda content: str(content["why"]),
     "migration": lambda content: f"schema {content['to']}",
 }
@@ -192,5 +194,6 @@ def export(project: Questions) -> dict[str, Any]:
         "standing": [batch.name for batch in standing(records)],
         "calibration": dict(calibration(card)),
         "assumptions": project.assumptions().to_dict(orient="records"),
+        "notes": notes(records).to_dict(orient="records"),
         "assets": {k: v for k, v in project.assets().attrs.items()},
     }

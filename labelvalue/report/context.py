@@ -24,6 +24,9 @@ class Context:
         ``id``, ``text``, ``value``, ``source``, ``if_wrong``; where it is empty, the page lists those of the case.
     changes : tuple of str
         What differs from the decision before.
+    notes : pandas.DataFrame
+        What people noted on slices and batches: ``number``, ``time``, ``author``, ``of`` (``slice`` or ``batch``),
+        ``name``, ``text``.
 
     Examples
     --------
@@ -34,6 +37,50 @@ class Context:
     scorecard: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     assumptions: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     changes: tuple[str, ...] = ()
+    notes: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+
+
+def anchor(number: int) -> str:
+    """Name the place of a note on a page.
+
+    Parameters
+    ----------
+    number : int
+        Of its record; 0 for none.
+
+    Returns
+    -------
+    str
+        What stands in the page's source; empty for none.
+
+    Examples
+    --------
+    >>> anchor(17), anchor(0)
+    ('id="note-17"', '')
+    """
+    return f'id="note-{number}"' if number else ""
+
+
+def note_numbers(notes: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Sort notes by what they are about.
+
+    Parameters
+    ----------
+    notes : pandas.DataFrame
+        As of :class:`Context`.
+
+    Returns
+    -------
+    dict
+        ``slice`` and ``batch``: rows of notes, oldest first.
+
+    Examples
+    --------
+    >>> note_numbers(pd.DataFrame())
+    {'slice': [], 'batch': []}
+    """
+    rows = notes.to_dict("records")
+    return {of: [row for row in rows if row["of"] == of] for of in (names.SLICE, names.BATCH)}
 
 
 def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from labelvalue.model import Fit
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
-from labelvalue.report.context import Context, scorecard_numbers
+from labelvalue.report.context import Context, note_numbers, scorecard_numbers
 from labelvalue.report.decision import decide
 from labelvalue.report.doubts import case_assumptions, planning_limits, unsourced
 from labelvalue.report.impacts import PER
@@ -164,6 +164,7 @@ def collect(
     numbers["assumptions"] = context.assumptions.to_dict("records")
     numbers["scorecard"] = scorecard_numbers(context.scorecard)
     numbers["changes"] = list(context.changes)
+    numbers["remarks"] = note_numbers(context.notes)
     if plan is not None and case is not None and fit.diagnostics.verdict == "ok":
         numbers[names.PLAN] = said = told(fit, decision_numbers(fit, case, plan, ci_prob=ci_prob))
         numbers["assumptions"] = numbers["assumptions"] or case_assumptions(case, said)

@@ -1,0 +1,100 @@
+"""Notes of people who know the domain, on a slice or a batch: records of the ledger like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.operate.batches import standing
+from labelvalue.operate.ledger import Ledger
+from labelvalue.operate.records import Record
+from labelvalue.problems import InputError, Problem, did_you_mean
+
+if TYPE_CHECKING:
+    from labelvalue.operate.questions import Questions
+
+COLUMNS = ("number", "time", "author", "of", "name", "text")
+LONGEST = 2000
+"""Characters of a note: a remark, not a document."""
+
+
+def record_note(project: Questions, text: str, slice_: str | None, batch: str | None, author: str) -> None:
+    """Put a note down.
+
+    Parameters
+    ----------
+    project : Questions
+        The project; the caller holds its lock.
+    text : str
+        What is to be known, 1 to 2,000 characters.
+    slice_, batch : str, optional
+        What it is about: one of the two.
+    author : str
+        Who says it; who runs the command, where it is empty.
+
+    Raises
+    ------
+    InputError
+        If the text is empty or too long, neither or both are given, or there is no such slice or batch.
+    """
+    problems = []
+    if not 0 < len(text.strip()) <= LONGEST:
+        why = "empty" if not text.strip() else f"{len(text):,} characters"
+        problems.append(Problem(column="text", why=why, fix=f"say it in 1 to {LONGEST:,} characters"))
+    if (slice_ is None) == (batch is None):
+        problems.append(Problem(column="slice", why="a note is on a slice or on a batch", fix="give one of the two"))
+    of, name = (names.SLICE, slice_) if slice_ is not None else (names.BATCH, batch)
+    if not problems:
+        batches = standing(project.ledger.records("batch"))
+        known = [one.name for one in batches]
+        if of == names.SLICE:
+            known = sorted({str(s) for s in project.runs[names.SLICE].values}) if batches else []
+        if name not in known:
+            why = f"no such {of}{did_you_mean(str(name), known)}"
+            problems.append(Problem(column=of, value=name, why=why, fix=f"one of {', '.join(known) or 'none yet'}"))
+    if problems:
+        raise InputError(problems)
+    content = {"of": of, "name": name, "text": text.strip(), "author": author.strip()}
+    project.ledger.append([("note", content)])
+
+
+def notes(records: Sequence[Record]) -> pd.DataFrame:
+    """Lay the notes out.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of a ledger.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a note, oldest first: ``number`` of its record, ``time``, ``author``, ``of`` (``slice`` or ``batch``),
+        ``name``, ``text``.
+    """
+    rows = [
+        (r.number, r.time, r.content["author"] or r.content["by"], *(r.content[key] for key in ("of", "name", "text")))
+        for r in records
+        if r.kind == "note"
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def latest(ledger: Ledger) -> int:
+    """Return the number of the last note.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        The ledger.
+
+    Returns
+    -------
+    int
+        0 where there is none.
+    """
+    found = ledger.records("note")
+    return found[-1].number if found else 0

@@ -1,0 +1,51 @@
+"""What a notebook shows of runs, fits, diagnostics, summaries, plans and verdicts: all rows, literally."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+
+import labelvalue as lv
+from labelvalue import testing
+
+
+def test_a_fit_shows_every_slice_with_the_numbers_of_its_summary(fake_fit):
+    shown = fake_fit._repr_html_()
+    assert "verdict <strong>ok</strong>" in shown
+    assert shown.count("<tr") == 1 + fake_fit.slices.size
+    table = lv.summarise(fake_fit.posterior["error_now"].rename("error"))
+    for row in table.itertuples():
+        cells = re.search(rf"<td>{row.slice}</td>.*?</tr>", shown, re.DOTALL)[0]
+        assert f"<td>{row.mean:.4f}</td>" in cells
+        assert f"<td>{row.lower:.4f} to {row.upper:.4f}</td>" in cells
+
+
+def test_a_refused_fit_shows_why_and_no_error():
+    refused = testing.fake_fit(seed=1, draws=50, verdict="refused")
+    shown = refused._repr_html_()
+    assert "<strong>refused</strong>" in shown
+    assert refused.diagnostics.reasons[0] in shown
+    assert "error_now" not in shown
+
+
+def test_fits_of_several_learners_show_each_curve():
+    shown = testing.fake_fit(seed=1, slices=("a", "b"), learners=("old", "new"), draws=50)._repr_html_()
+    assert shown.count("<tr") == 1 + 4
+    assert {"old", "new"} <= set(re.findall(r"<td>(\w+)</td>", shown))
+
+
+@pytest.mark.parametrize("what", ["runs", "fit", "diagnostics", "summary"])
+def test_hostile_text_is_shown_literally(hostile_fit, what):
+    gain = lv.summarise(lv.predict_gain(hostile_fit, [500]))
+    bad = dataclasses.replace(hostile_fit.diagnostics, reasons=("<script>alert(2)</script>",))
+    shown = {
+        "runs": hostile_fit.runs.assign_attrs(source="<script>alert(3)</script>"),
+        "fit": dataclasses.replace(hostile_fit, diagnostics=bad),
+        "diagnostics": bad,
+        "summary": gain,
+    }[what]._repr_html_()
+    assert "&lt;script&gt;" in shown
+    for tag in ("<script", "<iframe", "<img src=x", "<svg onload"):
+        assert tag not in shown
