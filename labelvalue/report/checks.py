@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,10 @@ def flagged_slices(fit: Fit) -> dict[str, list[str]]:
 
 
 def limitations(
-    fit: Fit, far: list[tuple[str, int, float]], decided: list[tuple[str, str, str]] | None = None
+    fit: Fit,
+    far: list[tuple[str, int, float]],
+    decided: list[tuple[str, str, str]] | None = None,
+    assumed: Sequence[tuple[str, str, str]] = (),
 ) -> list[dict[str, Any]]:
     """Generate the assumptions and limitations that hold for this fit.
 
@@ -142,6 +146,8 @@ def limitations(
         Forecasts beyond the validated distance.
     decided : list of (check, topic, text), optional
         What limits a decision, where the page has one.
+    assumed : sequence of (check, topic, text)
+        Warnings about what is assumed.
 
     Returns
     -------
@@ -181,7 +187,9 @@ def limitations(
     if decided is None:
         text = "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs."
         standing.append(("weights", "slices weigh the same", text))
-    return [{"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *(decided or []), *standing]]
+    return [
+        {"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *assumed, *(decided or []), *standing]
+    ]
 
 
 def _standing(fit: Fit) -> list[tuple[str, str, str]]:

@@ -190,6 +190,31 @@ def unsourced(rows: list[dict[str, Any]]) -> list[str]:
     return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
 
 
+def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Warn of assumptions that name no source.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Assumptions.
+
+    Returns
+    -------
+    list of (check, topic, text)
+        One where there are any, else none.
+
+    Examples
+    --------
+    >>> unsourced_limits([{"id": "a", "source": ""}])[0][:2]
+    ('assumptions', 'assumptions without a source')
+    """
+    missing = unsourced(rows)
+    if not missing:
+        return []
+    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
+    return [("assumptions", "assumptions without a source", text)]
+
+
 def planning_limits(fit: Fit, case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Generate what limits a decision, check by check.
 

@@ -18,7 +18,7 @@ from labelvalue.report.budgets import default_budgets
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.context import Context, note_numbers, scorecard_numbers
 from labelvalue.report.decision import decide
-from labelvalue.report.doubts import case_assumptions, planning_limits, unsourced
+from labelvalue.report.doubts import case_assumptions, planning_limits, unsourced, unsourced_limits
 from labelvalue.report.impacts import PER
 from labelvalue.report.planning import decision_numbers
 from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, plain, summarise
@@ -170,7 +170,7 @@ def collect(
         numbers["assumptions"] = numbers["assumptions"] or case_assumptions(case, said)
         decided = planning_limits(fit, case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])
-    numbers["limitations"] = limitations(fit, far, decided)
+    numbers["limitations"] = limitations(fit, far, decided, unsourced_limits(numbers["assumptions"]))
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
         "model": fit.model.name,

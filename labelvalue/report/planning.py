@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -174,4 +175,46 @@ def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArra
         return {names.EVPI: 0.0, "rows": []}
     outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
     table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
-    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": records(table)}
+    rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
+    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": rows}
+
+
+def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
+    """Say what would be bought if an input were known to lie low, or high.
+
+    Parameters
+    ----------
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`, doing nothing among the plans.
+    draws : xarray.DataArray, dims chain and draw
+        The input.
+
+    Returns
+    -------
+    dict or None
+        ``low`` and ``high``: in the tenth of draws where the input is lowest and highest, the plan of the highest
+        expected net benefit, its ``labels`` and its mean ``cost``; ``None`` for inputs of several numbers.
+
+    Examples
+    --------
+    See :func:`decision_numbers`.
+    """
+    sample = (names.CHAIN, names.DRAW)
+    if set(draws.dims) != set(sample):
+        return None
+    order = np.argsort(draws.transpose(*sample).values.ravel(), kind="stable")
+    tenth = max(order.size // 10, 1)
+    net, cost = (
+        outcomes[name].transpose(*sample, names.PLAN).values.reshape(order.size, -1)
+        for name in (names.NET_BENEFIT, names.COST)
+    )
+    labels = outcomes[names.LABELS].sum(names.SLICE).values
+    found: dict[str, Any] = {}
+    for end, picked in (("low", order[:tenth]), ("high", order[-tenth:])):
+        best = int(net[picked].mean(axis=0).argmax())
+        found[end] = {
+            names.PLAN: str(outcomes[names.PLAN].values[best]),
+            names.LABELS: int(labels[best]),
+            names.COST: float(cost[picked, best].mean()),
+        }
+    return found

@@ -191,8 +191,8 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         The same with ``sentence`` (and its ``sentence_parts``), ``rules_sentence``, ``risk_sentence``,
-        ``information_sentence``, ``stability_sentence``, ``reservations``, and ``words`` in every scenario; rows of
-        ``gain`` stand by labels.
+        ``information_sentence``, ``uncertainty_sentence``, ``stability_sentence``, ``reservations``, and ``words`` in
+        every scenario; rows of ``gain`` stand by labels.
 
     Examples
     --------
@@ -214,6 +214,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
         "rules_sentence": rules_text(plan),
         "risk_sentence": _risk(plan),
         "information_sentence": _information(plan),
+        "uncertainty_sentence": uncertainty_text(plan),
         "stability_sentence": _stability(plan),
         "reservations": reservations(fit, plan),
         "scenarios": [{**row, "words": scenario_text(row, plan)} for row in plan["scenarios"]],
@@ -254,6 +255,56 @@ def _information(plan: Mapping[str, Any]) -> str:
         f"{significant(first[names.EVPPI])} {unit}, and another plan would then be best with probability "
         f"{first['changes']:.2f}. No measurement of it may cost more."
     )
+
+
+def uncertainty_text(plan: Mapping[str, Any]) -> str:
+    """Say where uncertainty is highest, in money, and how resolving it would move the budget.
+
+    Parameters
+    ----------
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+
+    Returns
+    -------
+    str
+        Sentences; empty where nothing that could be learnt about a single input would change the plan.
+
+    Examples
+    --------
+    >>> moves = {"low": {"labels": 900, "cost": 45.0}, "high": {"labels": 0, "cost": 0.0}}
+    >>> row = {"input": "costs.price_per_label", "evppi": 12.0, "changes": 0.25, "moves": moves}
+    >>> print(uncertainty_text({"unit": "USD", "information": {"rows": [row]}}))
+    costs: price per label. Knowing it exactly before deciding would be worth 12.0 USD and make another plan best with
+    probability 0.25. Where it is lowest, in a tenth of the draws, the best of the plans compared buys 900 labels for
+    45.0 USD; where it is highest, nothing.
+    """
+    unit = plan[names.UNIT]
+    rows = [row for row in plan["information"]["rows"] if row[names.EVPPI] > 0]
+    if not rows:
+        return ""
+    first, moves = rows[0], rows[0]["moves"]
+    said = [
+        f"{spoken(first['input'])}. Knowing it exactly before deciding would be worth "
+        f"{significant(first[names.EVPPI])} {unit} and make another plan best with probability {first['changes']:.2f}."
+    ]
+    if moves is not None and moves["low"][names.LABELS] == moves["high"][names.LABELS]:
+        said.append(f"Be it low or high, the best of the plans compared buys {_bought(moves['low'], unit)}.")
+    elif moves is not None:
+        said.append(
+            f"Where it is lowest, in a tenth of the draws, the best of the plans compared buys "
+            f"{_bought(moves['low'], unit)}; where it is highest, {_bought(moves['high'], unit)}."
+        )
+    others = [f"{spoken(row['input'])} ({significant(row[names.EVPPI])} {unit})" for row in rows[1:3]]
+    if others:
+        said.append(f"Next: {' and '.join(others)}.")
+    return " ".join(said)
+
+
+def _bought(move: Mapping[str, Any], unit: str) -> str:
+    if not move[names.LABELS]:
+        return "nothing"
+    return f"{move[names.LABELS]:,} labels for {significant(move[names.COST])} {unit}"
 
 
 def _stability(plan: Mapping[str, Any]) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.report import Context, glossary, html, report_numbers, write_report
 from labelvalue.report.doubts import reservations
-from labelvalue.report.verdicts import decision_parts, rules_text
+from labelvalue.report.planning import budgets_at
+from labelvalue.report.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.wording import significant
 
 BUDGETS = [500, 2000]
@@ -138,10 +141,49 @@ def test_limitations_have_the_id_of_their_check_and_assumptions_their_consequenc
     assert wrong in seen(decided_page).words
 
 
+def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(numbers, words):
+    rows = numbers["plan"]["information"]["rows"]
+    assert [row["evppi"] for row in rows] == sorted((row["evppi"] for row in rows), reverse=True)
+    said = numbers["plan"]["uncertainty_sentence"]
+    if rows[0]["evppi"] > 0:
+        assert f"worth {significant(rows[0]['evppi'])} USD" in said
+        shown = words.index("Where uncertainty is highest: " + said.partition(".")[0])
+        assert words.index("Strongest reservation:") < shown < words.index("Stress, base and best case")
+    else:
+        assert said == ""
+    move = {"low": {"labels": 1200, "cost": 150.0}, "high": {"labels": 0, "cost": 0.0}}
+    price = {"input": "costs.price_per_label", "evppi": 12.0, "changes": 0.25, "moves": move}
+    other = {"input": "gain of west", "evppi": 3.0, "changes": 0.1, "moves": move}
+    text = uncertainty_text({"unit": "USD", "information": {"rows": [price, other]}})
+    assert "buys 1,200 labels for 150 USD; where it is highest, nothing." in text
+    assert text.endswith("Next: gain of west (3.00 USD).")
+
+
+def test_r4_budgets_move_to_the_plan_that_is_best_where_the_input_lies():
+    price = xr.DataArray(np.linspace(-1.0, 1.0, 100).reshape(2, 50), dims=("chain", "draw"))
+    none = xr.zeros_like(price)
+    outcomes = xr.Dataset(
+        {
+            "net_benefit": xr.concat([none, -price], dim="plan"),
+            "cost": xr.concat([none, 5.0 + price], dim="plan"),
+            "labels": (("plan", "slice"), [[0, 0], [30, 10]]),
+        },
+        coords={"plan": ["do nothing", "recommended"]},
+    )
+    moves = budgets_at(outcomes, price)
+    assert moves["low"]["plan"] == "recommended"
+    assert moves["low"]["labels"] == 40
+    assert moves["low"]["cost"] == pytest.approx(5.0 + float(np.sort(price.values.ravel())[:10].mean()))
+    assert moves["high"] == {"plan": "do nothing", "labels": 0, "cost": 0.0}
+    assert budgets_at(outcomes, price.expand_dims("several")) is None
+
+
 def test_an_assumption_without_a_source_is_a_warning(fake_fit):
     told = pd.DataFrame([{"id": "A1", "text": "prices stay", "value": "", "source": "", "if_wrong": "not tested"}])
     numbers = report_numbers(fake_fit, BUDGETS, context=Context(assumptions=told))
     assert numbers["unsourced"] == ["A1"]
+    (warned,) = [item for item in numbers["limitations"] if item["check"] == "assumptions"]
+    assert "1 of 1 assumptions name no source: A1" in warned["text"]
     drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado")} | {"ranks": None}
     drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
     assert "1 of 1 assumptions name no source: A1" in html.render(numbers, drawn)

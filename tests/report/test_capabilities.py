@@ -1,0 +1,88 @@
+"""Where each promise of the room is tested (R1 to R15, and X4 on the page), and that the tests exist."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROWS = {
+    "R1": ["test_decision_page::test_the_first_sentence_is_the_decision", "test_decision_page::test_verdicts_in_words"],
+    "R2": ["test_tables::test_values_against_numpy", "test_plots::test_gains_are_the_tables_numbers"],
+    "R3": ["test_decision_page::test_cases_are_whole_draws"],
+    "R4": [
+        "test_decision_page::test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation",
+        "test_decision_page::test_r4_budgets_move_to_the_plan_that_is_best_where_the_input_lies",
+    ],
+    "R5": [
+        "test_plots::test_curves_and_bands_are_summaries_of_the_forecast",
+        "test_plots::test_every_run_is_a_point",
+        "test_plots::test_far_forecasts_are_hatched_and_named",
+    ],
+    "R6": [
+        "test_page::test_page_asks_for_nothing",
+        "test_decision_page::test_page_is_small",
+        "test_decision_page::test_json_beside_the_page_is_its_numbers",
+        "test_browser::test_without_scripts_the_page_says_the_same",
+        "test_browser::test_paper_holds_all_of_it",
+    ],
+    "R7": [
+        "test_page::test_notes_flags_and_distances_become_limitations",
+        "test_page::test_reservations_cannot_be_switched_off",
+    ],
+    "R8": [
+        "test_decision_page::test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence",
+        "test_decision_page::test_an_assumption_without_a_source_is_a_warning",
+        "../operate/test_advice::test_assumptions_say_what_changes",
+    ],
+    "R9": ["test_page::test_provenance_and_priors"],
+    "R10": [
+        "test_backtests::test_a_bad_one_is_the_reservation_beside_the_decision",
+        "test_decision_page::test_the_past_is_on_the_page_when_it_is_bad",
+    ],
+    "R11": [
+        "test_decision_page::test_every_technical_word_is_explained_where_it_stands_first",
+        "test_decision_page::test_words_are_those_of_the_design",
+    ],
+    "R12": ["test_page::test_143_slices_are_all_there", "test_decision_page::test_nothing_is_cut"],
+    "R13": [
+        "test_analysis::test_every_plot_is_a_collection_of_arviz_with_a_reading",
+        "test_analysis::test_predictive_plots_say_what_their_figures_say",
+        "test_analysis::test_functions_of_arviz_take_the_trees",
+        "../model/test_arviz_groups::test_predicted_cells_have_the_mean_and_spread_that_the_others_leave_them",
+        "../model/test_arviz_groups::test_a_real_fit_is_calibrated_given_the_others",
+    ],
+    "R14": [
+        "../operate/test_decided_page::test_r14_what_differs_from_the_decision_before_is_marked",
+        "test_browser::test_sliders_show_the_numbers_of_the_json",
+    ],
+    "R15": [
+        "test_page::test_hostile_texts_add_no_element_no_handler_and_no_address",
+        "test_page::test_names_are_shown_literally",
+        "test_plots::test_hostile_names_are_shown_literally_and_nothing_is_cut",
+        "test_exports::test_no_cell_of_a_workbook_is_a_formula_or_a_link",
+        "test_notebook::test_hostile_text_is_shown_literally",
+        "test_browser::test_hostile_names_stay_text_in_a_decision",
+    ],
+    "X4": [
+        "../operate/test_notes::test_a_note_is_a_record_that_cannot_be_changed",
+        "../operate/test_notes::test_the_page_shows_notes_beside_what_they_are_about",
+    ],
+}
+
+
+def functions_in(module: str) -> set[str]:
+    tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_functions_in_a_promise_are_there(row):
+    for test in ROWS[row]:
+        module, name = test.split("::")
+        assert name in functions_in(module), test
+
+
+def test_no_promise_of_the_room_is_left_out():
+    assert [row for row in ROWS if row.startswith("R")] == [f"R{number}" for number in range(1, 16)]
