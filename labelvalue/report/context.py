@@ -79,7 +79,7 @@ def note_numbers(notes: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     >>> note_numbers(pd.DataFrame())
     {'slice': [], 'batch': []}
     """
-    rows = notes.to_dict("records")
+    rows = [{str(key): value for key, value in row.items()} for row in notes.to_dict("records")]
     return {of: [row for row in rows if row["of"] == of] for of in (names.SLICE, names.BATCH)}
 
 

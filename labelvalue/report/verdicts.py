@@ -289,11 +289,11 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
         f"{significant(first[names.EVPPI])} {unit} and make another plan best with probability {first['changes']:.2f}."
     ]
     if moves is not None and moves["low"][names.LABELS] == moves["high"][names.LABELS]:
-        said.append(f"Be it low or high, the best of the plans compared buys {_bought(moves['low'], unit)}.")
+        said.append(f"Be it low or high, the best of the plans compared buys {_purchase(moves['low'], unit)}.")
     elif moves is not None:
         said.append(
             f"Where it is lowest, in a tenth of the draws, the best of the plans compared buys "
-            f"{_bought(moves['low'], unit)}; where it is highest, {_bought(moves['high'], unit)}."
+            f"{_purchase(moves['low'], unit)}; where it is highest, {_purchase(moves['high'], unit)}."
         )
     others = [f"{spoken(row['input'])} ({significant(row[names.EVPPI])} {unit})" for row in rows[1:3]]
     if others:
@@ -301,7 +301,7 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
-def _bought(move: Mapping[str, Any], unit: str) -> str:
+def _purchase(move: Mapping[str, Any], unit: str) -> str:
     if not move[names.LABELS]:
         return "nothing"
     return f"{move[names.LABELS]:,} labels for {significant(move[names.COST])} {unit}"
