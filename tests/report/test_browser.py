@@ -10,11 +10,13 @@ import os
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import labelvalue as lv
 from labelvalue import testing
-from labelvalue.report import html, write_report
+from labelvalue.report import Context, write_report
+from labelvalue.report.html import visible as shown
 from labelvalue.report.what_ifs import panel
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -196,24 +198,30 @@ def test_text_can_be_told_from_its_ground(decided_file, visit):
     assert pale == []
 
 
-def test_hostile_names_stay_text_in_the_panel(fake_fit, decided_file, visit, tmp_path):
-    """A panel whose slices bear hostile names, the figures being those of a tame one."""
-    hostile = ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u202e$x$ _a&amp;", "'\"]]>--"]
-    text = decided_file.with_suffix(".json").read_text("utf-8")
-    for old, new in zip(("east", "north", "south", "west"), hostile, strict=True):
-        text = text.replace(json.dumps(old), json.dumps(new))
-    numbers = json.loads(text)
-    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado")} | {"ranks": None}
-    drawn |= dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+def test_hostile_names_stay_text_in_a_decision(visit, tmp_path):
+    """Hostile slices from the fit to the panel: plan, pictures, notes and all."""
+    hostile = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "$x$ _a&amp;", "'\"]]>--")
+    fit = testing.fake_fit(seed=1, slices=hostile, draws=50)
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="<b>$</b>")
+    plan = lv.allocate(fit, case, max_labels=2000)
+    noted = {"number": 7, "time": "2026-11-24T09:05:00+00:00", "author": hostile[1], "of": "slice"}
+    notes = pd.DataFrame([noted | {"name": hostile[0], "text": hostile[0]}])
     path = tmp_path / "hostile.html"
-    path.write_text(html.render(numbers, drawn), encoding="utf-8")
+    write_report(fit, plan, case, path=path, budgets=[500], context=Context(notes=notes))
     page = visit(path)
+    shot(page, "hostile", full_page=True)
+    assert set(page.locator("#slices tbody bdi").all_text_contents()) == {shown(name) for name in hostile}
     move(page, "budget", 6)
-    shown = page.locator("#what-if-plan th").all_text_contents()
-    assert set(shown) <= set(hostile)
-    assert len(shown) >= 2
+    bought = page.locator("#what-if-plan th").all_text_contents()
+    assert set(bought) <= set(hostile)
+    assert bought
+    assert page.locator("dt#note-7 + dd").text_content().startswith(hostile[0])
+    page.locator("#slices th a").click()
+    assert page.url.endswith("#note-7")
     assert page.locator("script").count() == 2
-    assert page.locator("#what-if img").count() == 0
+    assert page.locator("img").count() == page.locator("img[src^='data:image/']").count() > 3
+    assert page.locator("b, svg, iframe").count() == 0
+    assert overflow(page)[0] <= 0
 
 
 @pytest.mark.slow(reason="a picture for every slice, and a search over 200")

@@ -63,7 +63,7 @@ ROWS = {
         "test_plots::test_hostile_names_are_shown_literally_and_nothing_is_cut",
         "test_exports::test_no_cell_of_a_workbook_is_a_formula_or_a_link",
         "test_notebook::test_hostile_text_is_shown_literally",
-        "test_browser::test_hostile_names_stay_text_in_the_panel",
+        "test_browser::test_hostile_names_stay_text_in_a_decision",
     ],
     "X4": [
         "../operate/test_notes::test_a_note_is_a_record_that_cannot_be_changed",
