@@ -26,21 +26,41 @@ LOADS = {"src", "srcset", "poster", "data"}
 """Attributes that make a browser load what they name; ``href`` does so on ``link`` alone."""
 
 
-@pytest.fixture(scope="module")
-def site(root, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
-        cwd=root,
+def build(folder: Path, out: Path) -> subprocess.CompletedProcess:
+    """Build as ``make docs`` does; ``--quiet`` would keep warnings from being counted."""
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)],
+        cwd=folder,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="module")
+def site(root, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    start = time.perf_counter()
+    done = build(root, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert time.perf_counter() - start < MOST_SECONDS
     return folder
+
+
+def test_a_link_that_leads_nowhere_stops_the_build(root, tmp_path):
+    """The settings of the site, on two pages of which one is wrong."""
+    settings = (root / "mkdocs.yml").read_text(encoding="utf-8")
+    kept = [part for part in settings.split("\n\n") if part.startswith(("# The documentation", "validation:"))]
+    assert len(kept) == 2
+    (tmp_path / "mkdocs.yml").write_text("\n\n".join(kept), encoding="utf-8")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# a\n\n[x](nowhere.md) [y](other.md#nothing)\n", encoding="utf-8")
+    (tmp_path / "docs" / "other.md").write_text("# b\n", encoding="utf-8")
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode != 0
+    assert "nowhere.md" in done.stderr
+    assert "#nothing" in done.stderr
 
 
 def pages(site: Path) -> dict[str, str]:
