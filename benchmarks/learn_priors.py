@@ -24,10 +24,11 @@ from benchmarks.lcdb_data import load_problems
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import names
 from labelvalue.model import Model, get_model
-from labelvalue.model.hierarchy import unless_rising
+from labelvalue.model.curves import signed_log
 from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.steepness import RISING_SPREAD
 
 ITERATIONS = 20_000
 SEED = 20_261_123
@@ -144,11 +145,10 @@ def population(
             if name in on_error:
                 mean = mean + pm.Normal(f"{name}_on_error", 0, 0.5) * errors["apart"]
             level = mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
-            return (
-                unless_rising(level, observations, pm.Normal("rising", 0, 1, shape=count))
-                if name == names.ELASTICITY
-                else level
-            )
+            if name == names.ELASTICITY:  # curves that rise are not of the group
+                own = signed_log(pm.Normal("rising", 0, RISING_SPREAD, shape=count))
+                level = pt.where(observations[names.PLAIN_ELASTICITY].values < 0, own, level)
+            return level
 
         log_error = -pt.softplus(-curve_level("error"))[:, None, None]
         power = pm.Normal("discrepancy_power_center", 0.5, 0.3)

@@ -108,12 +108,11 @@ class Fits:
     def fit(self, runs: xr.Dataset, seed: int) -> lv.Fit:
         """A fit with few draws, unjudged."""
         observations = padded(observe(runs))
-        rises = tuple(observations["rises"].values)
-        key = (*observations.sizes.values(), rises)
+        key = tuple(observations.sizes.values())
         if key not in self._compiled:
-            print(f"compiling for {key[:3]}, rising: {sum(rises):.0f}", file=sys.stderr, flush=True)
+            print(f"compiling for {key}", file=sys.stderr, flush=True)
             self._compiled[key] = compile_model(self.model.build(observations, self.model.priors))
-        unused = ["sizes", "rises", "label_noise", "strategy_code"]  # not in the graph of such runs
+        unused = ["sizes", "label_noise", "strategy_code"]  # not in the graph of such runs
         table = {str(n): v.values for n, v in observations.drop_vars(unused).data_vars.items()}
         settings = SamplerSettings(**{**vars(FEW_DRAWS), "random_seed": seed})
         tree = sample_once(self._compiled[key].with_data(**table), settings)

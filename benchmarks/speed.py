@@ -52,11 +52,11 @@ COLUMNS = (
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def write_runs(slices: int, path: Path) -> None:
-    """Write simulated runs: every slice at eight sizes, five times."""
+def write_runs(slices: int, path: Path, sizes: Sequence[int] = SIZES) -> None:
+    """Write simulated runs: every slice at each size, five times."""
     import labelvalue as lv
 
-    names, together = tuple(f"slice {i:04d}" for i in range(slices)), tuple(slices * size for size in SIZES)
+    names, together = tuple(f"slice {i:04d}" for i in range(slices)), tuple(slices * size for size in sizes)
     runs = lv.testing.fake_runs(SEED, slices=names, sizes=together, replicates=REPLICATES)
     lv.write_runs(runs, path)
 

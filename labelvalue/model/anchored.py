@@ -28,6 +28,7 @@ from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
+from labelvalue.model.steepness import elasticity_level, steepness_level
 from labelvalue.model.variables import variable
 
 
@@ -66,6 +67,8 @@ def _share_of_bending(level: Any) -> Any:
 
 FLOOR = ShapeParameter("floor", names.FLOOR_SHARE, _share_of_bending)
 """Share of the error at the reference size that labels never remove; every family has one."""
+STEEPNESS = "steepness"
+"""Log of the steepness that scales a curve's shape discrepancy, where it is not that of its elasticity."""
 
 
 def log_error_from(level: Any, upper: float, typical: float = 1.0) -> Any:
@@ -99,7 +102,8 @@ def curve_parameters(levels: Mapping[str, Any], power: Any, shape: tuple[ShapePa
     Parameters
     ----------
     levels : mapping of str to float, array, DataArray or tensor
-        ``elasticity``, ``training``, ``discrepancy`` and one by the stem of each shape parameter.
+        ``elasticity``, ``training``, ``discrepancy`` and one by the stem of each shape parameter; ``steepness``
+        where that which scales the discrepancy is not the elasticity's.
     power : same kinds
         Power of steepness with which the shape discrepancy grows.
     shape : tuple of ShapeParameter
@@ -117,7 +121,8 @@ def curve_parameters(levels: Mapping[str, Any], power: Any, shape: tuple[ShapePa
     ['curve_elasticity', 'discrepancy', 'floor_share', 'training_sd']
     """
     xp = namespace(*levels.values())
-    steeper = log_steepness(levels[names.ELASTICITY]) - np.log(TYPICAL_ELASTICITY)
+    steepness = levels[STEEPNESS] if STEEPNESS in levels else log_steepness(levels[names.ELASTICITY])
+    steeper = steepness - np.log(TYPICAL_ELASTICITY)
     return {
         names.CURVE_ELASTICITY: signed_exp(levels[names.ELASTICITY]),
         **{one.variable: one.link(levels[one.stem]) for one in shape},
@@ -140,8 +145,9 @@ def _build(
         level, typical = reference_level(priors, observations)
         log_error = log_error_from(level, observations.attrs[names.UPPER], typical)
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        levels = {names.ELASTICITY: pooled(names.ELASTICITY, priors, observations, crossed=True)}
-        levels |= {stem: pooled(stem, priors, observations) for stem in _stems(shape)}
+        levels = {stem: pooled(stem, priors, observations) for stem in _stems(shape)}
+        elasticity = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
+        levels |= {names.ELASTICITY: elasticity, STEEPNESS: steepness_level(elasticity, data)}
         power = variable("discrepancy_power", priors["discrepancy_power"])
         parameters = {
             name: pm.Deterministic(name, value, dims=CURVE)

@@ -160,7 +160,7 @@ def flag_slices(
         if width[i] > PRIOR_WIDTH:
             found.append(names.MOSTLY_ASSUMPTION)
         odd = surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE
-        if odd or rise[i] < CERTAIN_RISE or bool(observations["rises"][i]):
+        if odd or rise[i] < CERTAIN_RISE or bool(observations[names.PLAIN_ELASTICITY][i] < 0):
             found.append(names.SHAPE_MISFIT)
         flags[str(name)] = tuple(dict.fromkeys([*flags[str(name)], *found]))
     return flags

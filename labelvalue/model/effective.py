@@ -75,7 +75,7 @@ def _transfer(priors: Priors, observations: xr.Dataset) -> Any:
     """Worth of another slice's label by curve, pooled."""
     own = np.maximum(observations[names.REFERENCE_LABELS].values, 1.0)
     beside = np.maximum(observations[names.REFERENCE_OTHER_LABELS].values / own, LEAST_BESIDE)
-    level = pooled(names.TRANSFER, priors, observations)
+    level = pooled(names.TRANSFER, priors, observations, narrowing=likeness_of_means(beside))
     worth = transfer_from(level, beside, priors[f"{names.TRANSFER}_mean"].center)
     return pm.Deterministic(names.TRANSFER, worth, dims=CURVE)
 
@@ -83,17 +83,41 @@ def _transfer(priors: Priors, observations: xr.Dataset) -> Any:
 LEAST_BESIDE = 1e-6
 """Labels of other slices for each of the slice's own that stand for none."""
 
-PLENTY = 0.5
-"""Worth of another slice's label, in labels of the slice, that is much."""
+FEW_BESIDE = 5.0
+"""Labels of other slices for each of the slice's own up to which the spread of their worth is the group's."""
+
+
+def likeness_of_means(beside: Any) -> Any:
+    """How much less the worth of many slices' labels differs from slice to slice than that of a few slices' labels.
+
+    The worth of another slice's label is a mean over all the others. With two hundred slices it is a mean of two
+    hundred, and such means are alike: as the square root of their number, if each were a draw of its own.
+
+    Parameters
+    ----------
+    beside : float, array or DataArray
+        Labels of other slices for each of the slice's own, ≥ 0.
+
+    Returns
+    -------
+    same kind
+        Share of the group's spread, in (0, 1].
+
+    Examples
+    --------
+    >>> likeness_of_means(4.0), likeness_of_means(20.0)
+    (1.0, 0.5)
+    """
+    more = 0.5 * (beside / FEW_BESIDE - 1.0 + abs(beside / FEW_BESIDE - 1.0))
+    return (1.0 + more) ** -0.5
 
 
 def transfer_from(level: Any, beside: Any, typical: float) -> Any:
     """Turn an unbounded level into the worth of another slice's label.
 
-    The level is the worth itself, to first order about the typical one. Elsewhere it is straight in the log of the
+    The level is the worth itself from the typical one upwards. Below that it is straight in the log of the
     effective labels at the reference size: where other slices hold fifty labels for each of the slice's own, that
-    log bends sharply in the worth, and no sampler likes it. Past ``PLENTY`` it is straight in the worth again: a log
-    that runs on would say of slices that tell little that one foreign label may be worth thousands of their own.
+    log bends sharply as the worth nears 0, and no sampler likes it.
 
     Parameters
     ----------
@@ -102,7 +126,7 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
     beside : same kinds, broadcastable
         Labels of other slices for each of the slice's own at the reference size, > 0.
     typical : float
-        Worth about which the two agree, ≥ 0.
+        Worth at which the two meet, with one slope, ≥ 0.
 
     Returns
     -------
@@ -111,15 +135,14 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
 
     Examples
     --------
-    >>> round(float(transfer_from(0.05, 50.0, 0.05)), 6), round(float(transfer_from(0.06, 50.0, 0.05)), 3)
-    (0.05, 0.061)
+    >>> round(float(transfer_from(0.06, 50.0, 0.05)), 6), round(float(transfer_from(0.03, 50.0, 0.05)), 3)
+    (0.06, 0.033)
     """
     xp = namespace(level, beside)
-    boost = np.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical)
+    higher = 0.5 * (level - typical + abs(level - typical))
+    boost = np.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical - higher)
     positive = 0.5 * (boost + abs(boost))
-    most = np.log1p(PLENTY * beside)
-    bent = 0.5 * (positive + most - abs(positive - most))
-    return (xp.expm1(bent) + xp.exp(most) * (positive - bent) + (boost - positive)) / beside
+    return (xp.expm1(positive) + (boost - positive)) / beside + higher
 
 
 def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:

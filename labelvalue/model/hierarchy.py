@@ -15,7 +15,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.curves import SLIGHT_ELASTICITY
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Priors
 from labelvalue.model.variables import standard_deviations, variable
@@ -43,7 +42,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ...     sorted(observed_data(seen))[:2]
     ['apart', 'distance']
     """
-    table = observations.drop_vars([names.SIZES, "rises"])
+    table = observations.drop_vars(names.SIZES)
     return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}
 
 
@@ -74,23 +73,22 @@ def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool = False) -> Any:
-    """Make a curve-level quantity that is partially pooled over slices, learners and suites.
+def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0) -> Any:
+    """Make a curve-level quantity that is partially pooled over all curves.
 
     ``mean + spread · deviation`` on an unbounded scale. The deviations are sampled standardised
-    (non-centred), which mixes well where a curve says little about the quantity. Where at least two of slices,
-    learners and suites are several, a ``crossed`` quantity also has one deviation for each of those.
+    (non-centred), which mixes well where a curve says little about the quantity.
 
     Parameters
     ----------
     name : str
-        Name; reads the priors ``{name}_mean``, ``{name}_spread`` and, if crossed, ``{name}_between``.
+        Name; reads the priors ``{name}_mean`` and ``{name}_spread``.
     priors : Priors
         Priors of the model.
     observations : xarray.Dataset
         From :func:`labelvalue.model.observations.observe`.
-    crossed : bool
-        Whether to add deviations of whole slices, whole learners and whole suites.
+    narrowing : float or array, dim (curve)
+        Share of the group's spread by which a curve deviates, in (0, 1].
 
     Returns
     -------
@@ -109,15 +107,50 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, crossed: bool
     >>> a.ndim
     1
     """
-    value = variable(f"{name}_mean", priors[f"{name}_mean"])
+    mean = variable(f"{name}_mean", priors[f"{name}_mean"])
+    deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
+    return mean + narrowing * group_spread(name, priors, observations) * deviation
+
+
+def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
+    """Make the mean that a curve's quantity is drawn about: the group's, and what whole slices and learners add.
+
+    Where at least two of slices, learners and suites are several, each slice, each learner and each suite has a
+    deviation that all of its curves share.
+
+    Parameters
+    ----------
+    name : str
+        Name; reads the priors ``{name}_mean`` and, where anything is crossed, ``{name}_between``.
+    priors : Priors
+        Priors of the model.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    tensor, scalar or dim (curve)
+        Mean on the quantity's unbounded scale.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.model.priors import Prior
+    >>> from labelvalue.testing import fake_runs
+    >>> seen = observe(fake_runs(seed=1, learners=("tree", "line")))
+    >>> priors = Priors({"a_mean": Prior("normal", 0.0, 1.0), "a_between": Prior("lognormal", -1.0, 0.5)})
+    >>> with pm.Model(coords=model_coords(seen)) as model:
+    ...     mean = group_mean("a", priors, seen)
+    >>> mean.ndim, sorted(v.name for v in model.free_RVs)[-2:]
+    (1, ['a_of_learner', 'a_of_slice'])
+    """
+    mean = variable(f"{name}_mean", priors[f"{name}_mean"])
     coords = model_coords(observations)
-    for dim in crossed_dims(observations) if crossed else ():
+    for dim in crossed_dims(observations):
         where = np.searchsorted(coords[dim], observations[dim].values.astype(str))
         between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
-        value = value + (between * standard_deviations(f"{name}_of_{dim}", dim, len(coords[dim])))[where]
-    deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
-    value = value + group_spread(name, priors, observations) * deviation
-    return unless_rising(value, observations, deviation) if name == names.ELASTICITY else value
+        mean = mean + (between * standard_deviations(f"{name}_of_{dim}", dim, len(coords[dim])))[where]
+    return mean
 
 
 def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
@@ -142,42 +175,6 @@ def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
     """
     several = tuple(key for key in CURVE_KEYS if len(set(observations[key].values)) > 1)
     return several if len(several) > 1 else ()
-
-
-RISING_SPREAD = 2.5
-"""Spread of the level of a rising curve's elasticity about 0: two of it reach an elasticity of 0.6 either way."""
-
-
-def unless_rising(level: Any, observations: xr.Dataset, deviation: Any) -> Any:
-    """Take curves that plainly rise with labels out of the group: their elasticity is as likely to be negative.
-
-    They are no draws from a population of falling curves, and pooled with it they would be given a gain.
-
-    Parameters
-    ----------
-    level : tensor, dim (curve)
-        Pooled level of the elasticity.
-    observations : xarray.Dataset
-        From :func:`labelvalue.model.observations.observe`; reads ``rises``.
-    deviation : tensor, dim (curve)
-        Standard normal.
-
-    Returns
-    -------
-    tensor, dim (curve)
-        The level, for rising curves one of their own about no elasticity at all.
-
-    Examples
-    --------
-    >>> from labelvalue.model.observations import observe
-    >>> from labelvalue.testing import fake_runs
-    >>> float(unless_rising(-1.0, observe(fake_runs(seed=1)), 0.5))
-    -1.0
-    """
-    rises = observations["rises"].values > 0
-    if not rises.any():
-        return level
-    return pt.where(rises, np.log(SLIGHT_ELASTICITY) + RISING_SPREAD * deviation, level)
 
 
 def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:

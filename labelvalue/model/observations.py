@@ -28,9 +28,9 @@ RANDOM = "random"
 """The strategy that the others are measured by."""
 
 CERTAIN = 4.0
-"""Standard errors by which the slope of log error on log labels must lie above 0 for a curve to rise."""
+"""Standard errors by which the slope of log error on log labels must lie off 0 for a curve to fall or rise plainly."""
 ALIKE = 0.1
-"""Share of evaluation sampling that is held to differ between runs on one evaluation set where a rise is judged."""
+"""Share of evaluation sampling that is held to differ between runs on one evaluation set where a slope is judged."""
 ENOUGH_RUNS = 3
 
 
@@ -89,13 +89,13 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     xarray.Dataset
         Dims ``curve`` (every slice under every learner on every suite, sorted), ``knot`` (distances below the
         reference, nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
-        ``reference_other_labels``, ``sizes`` (distinct sizes used), ``rises`` (1 where the error plainly rises with
-        labels). Per (curve, knot): ``distance`` in doublings. Per (curve, knot, slot): ``labels``, ``other_labels``,
-        ``label_noise`` (0 where not known), ``strategy_code`` (0 for random, else its place in the attribute
-        ``strategies``), what :func:`labelvalue.model.cells.sum_runs` makes of the runs, ``log_total_ratio`` (log of all
-        labels in the training set over those at the reference), ``used`` (1 or 0); and only where runs differ in
-        diversity or some are discounted, so that other models are what they would be without, ``log_diversity`` and
-        ``weight``.
+        ``reference_other_labels``, ``sizes`` (distinct sizes used), ``plain_elasticity`` (of curves whose error plainly
+        falls or, negative, rises with labels; else 0), ``span`` (doublings between the sizes used). Per (curve, knot):
+        ``distance`` in doublings. Per (curve, knot, slot): ``labels``, ``other_labels``, ``label_noise`` (0 where not
+        known), ``strategy_code`` (0 for random, else its place in the attribute ``strategies``), what
+        :func:`labelvalue.model.cells.sum_runs` makes of the runs, ``log_total_ratio`` (log of all labels in the
+        training set over those at the reference), ``used`` (1 or 0); and only where runs differ in diversity or some
+        are discounted, so that other models are what they would be without, ``log_diversity`` and ``weight``.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
             names.CLASSES: classes,
         },
     )
-    return _fill(observations).assign(rises=(CURVE, _rises(observations)))
+    return _fill(observations).assign(_slope(observations))
 
 
 def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
@@ -178,8 +178,8 @@ def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
     return runs if plain.all() else runs.isel({names.RUN: np.flatnonzero(plain.values)})
 
 
-def _rises(observations: xr.Dataset) -> np.ndarray:
-    """Whether the error of a curve rises with labels by more than the scatter of its runs could ever make it.
+def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
+    """The slope of each curve, where it is more than the scatter of its runs could ever make, and the span it is over.
 
     By the weighted slope of log error on log labels, over at least three sizes, of random runs without label noise.
     """
@@ -194,9 +194,14 @@ def _rises(observations: xr.Dataset) -> np.ndarray:
     x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL))
     total = weight.sum(cells).clip(min=1e-12)
     lever = weight * (x - (weight * x).sum(cells) / total)
-    slope = (lever * observations["log_error"]).sum(cells)
-    z = slope / ((lever**2 * variance).sum(cells).clip(min=1e-12)) ** 0.5
-    return ((z > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)).values.astype(float)
+    slope = (lever * observations["log_error"]).sum(cells) / (lever * x).sum(cells).clip(min=1e-12)
+    z = slope * (lever * x).sum(cells) / ((lever**2 * variance).sum(cells).clip(min=1e-12)) ** 0.5
+    certain = (abs(z) > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)
+    span = (observations["distance"] * (used > 0).any("slot")).max("knot")
+    return {
+        names.PLAIN_ELASTICITY: (CURVE, (-slope).where(certain, 0.0).transpose(CURVE).values),
+        names.SPAN: (CURVE, span.transpose(CURVE).values),
+    }
 
 
 def _fill(observations: xr.Dataset) -> xr.Dataset:

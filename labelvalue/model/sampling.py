@@ -24,6 +24,9 @@ MANY_PARAMETERS = 200
 TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.9}
 """Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, at .95 many slices bring fewer effective
 draws for more steps (measured: benchmarks/README.md)."""
+VERY_MANY_PARAMETERS = 1000
+"""Parameters above which divergences appear at that acceptance again: with 200 slices five in 4,000 draws."""
+TARGET_ACCEPT_OF_VERY_MANY = 0.94
 
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
@@ -81,12 +84,16 @@ class SamplerSettings:
         (0.95, 0.9)
         """
         adaptation = self.adaptation or (DIAGONAL if parameters > MANY_PARAMETERS else LOW_RANK)
-        target_accept = TARGET_ACCEPT[adaptation] if self.target_accept is None else self.target_accept
+        aimed_at = TARGET_ACCEPT_OF_VERY_MANY if parameters > VERY_MANY_PARAMETERS else TARGET_ACCEPT[adaptation]
+        target_accept = aimed_at if self.target_accept is None else self.target_accept
         return dataclasses.replace(self, adaptation=adaptation, target_accept=target_accept)
 
 
 def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     """Compile a PyMC model for nutpie; chains start where the model says, and jittered where it says nothing.
+
+    Sums are kept in the order in which they are written: with numba's ``fastmath``, a seed gave other draws in the
+    process that compiled the model than in those that found it compiled.
 
     Parameters
     ----------
@@ -105,11 +112,14 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     >>> compile_model(model)  # doctest: +SKIP
     """
     import nutpie
+    import pytensor
     from pymc.model.transform.optimization import freeze_dims_and_data
 
     compiled = freeze_dims_and_data(model) if freeze else model
     starts = compiled.rvs_to_initial_values
-    return nutpie.compile_pymc_model(compiled, jitter_rvs={rv for rv in compiled.free_RVs if starts[rv] is None})
+    jittered = {rv for rv in compiled.free_RVs if starts[rv] is None}
+    with pytensor.config.change_flags(numba__fastmath=False):
+        return nutpie.compile_pymc_model(compiled, jitter_rvs=jittered)
 
 
 def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = False) -> xr.DataTree:
@@ -211,7 +221,7 @@ def next_attempt(
     """Decide what to try next.
 
     Divergences, low E-BFMI or a sampler that stopped: smaller steps and twice the tuning. R-hat or effective
-    sample size short: twice the draws, with a low-rank mass matrix. Each at most once.
+    sample size short: twice the draws. Each at most once.
 
     Parameters
     ----------
@@ -239,7 +249,7 @@ def next_attempt(
         return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
     short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
     if short and not stopped and "twice the draws" not in tried:
-        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws, adaptation=LOW_RANK)
+        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws)
     return None
 
 

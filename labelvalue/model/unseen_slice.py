@@ -12,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.effective import LEAST_BESIDE, log_ratio, transfer_from
+from labelvalue.model.effective import LEAST_BESIDE, likeness_of_means, log_ratio, transfer_from
 from labelvalue.model.population import error_scale, population_curve
 from labelvalue.model.posterior import STEP, at_now, log_error_at, walks_of
 from labelvalue.model.result import POSITION, Fit
@@ -152,8 +152,9 @@ def _another(fit: Fit, position: xr.Dataset, normal: Normal) -> xr.Dataset:
     curve = population_curve(fit.model, group, lambda stem: normal(stem, *rest), error_scale(fit.runs), whole=whole)
     drawn = {**curve, **own}
     if names.TRANSFER in group:
-        level = group["transfer_mean"] + group["transfer_spread"] * normal(names.TRANSFER, *rest)
         beside = position[names.REFERENCE_OTHER_LABELS] / position[names.REFERENCE_LABELS].clip(min=1.0)
+        spread = likeness_of_means(beside) * group["transfer_spread"]
+        level = group["transfer_mean"] + spread * normal(names.TRANSFER, *rest)
         typical = fit.model.priors["transfer_mean"].center
         drawn[names.TRANSFER] = transfer_from(level, beside.clip(min=LEAST_BESIDE), typical)
     if names.EFFICIENCY in group:

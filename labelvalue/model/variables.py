@@ -82,5 +82,25 @@ def standard_deviations(name: str, dims: str | tuple[str, ...], size: int | tupl
     >>> z.ndim
     1
     """
-    turns = np.where(np.arange(np.prod(size)) % 2, DEVIATIONS_START, -DEVIATIONS_START)
-    return pm.Normal(name, 0.0, 1.0, dims=dims, initval=turns.reshape(size))
+    return pm.Normal(name, 0.0, 1.0, dims=dims, initval=starts_apart(size))
+
+
+def starts_apart(size: int | tuple[int, ...]) -> np.ndarray:
+    """Return where standardised deviations start: near 0, by turns above and below.
+
+    Parameters
+    ----------
+    size : int or tuple of int
+        Shape.
+
+    Returns
+    -------
+    array
+        Of that shape.
+
+    Examples
+    --------
+    >>> starts_apart(3).tolist()
+    [-0.3, 0.3, -0.3]
+    """
+    return np.where(np.arange(np.prod(size)) % 2, DEVIATIONS_START, -DEVIATIONS_START).reshape(size)

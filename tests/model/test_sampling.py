@@ -28,7 +28,7 @@ def test_rough_draws_ask_for_smaller_steps_first(change):
 def test_short_chains_ask_for_twice_the_draws(change):
     remedy, after = next_attempt(SamplerSettings(draws=500, tune=300), FINE | change, frozenset())
     assert remedy == "twice the draws"
-    assert after == SamplerSettings(draws=1000, tune=300, adaptation="low_rank")
+    assert after == SamplerSettings(draws=1000, tune=300)
 
 
 def test_each_remedy_is_used_once():
@@ -111,7 +111,12 @@ def test_attempts_are_recorded_and_the_last_is_kept(kinds, remedies, verdicts, a
 
 @pytest.mark.parametrize(
     ("parameters", "given", "adaptation", "target_accept"),
-    [(200, {}, "low_rank", 0.95), (201, {}, "diag", 0.9), (900, {"target_accept": 0.8}, "diag", 0.8)],
+    [
+        (200, {}, "low_rank", 0.95),
+        (201, {}, "diag", 0.9),
+        (1001, {}, "diag", 0.94),
+        (1001, {"target_accept": 0.8}, "diag", 0.8),
+    ],
 )
 def test_attempts_say_which_mass_matrix_and_acceptance_were_used(
     parameters, given, adaptation, target_accept, attempts

@@ -83,10 +83,11 @@ def effective(labels, other, worth):
 
 
 def worth_of(level, typical):
-    """Worth of another label: straight in the log of effective labels, and the level itself near the typical worth."""
+    """Worth of another label: the level itself, and below the typical worth straight in the log of effective labels."""
     beside = np.mean(OTHER)
     boost = np.log(1 + typical * beside) + beside * (level - typical) / (1 + typical * beside)
-    return np.where(boost > 0, np.exp(np.maximum(boost, 0)) - 1, boost) / beside
+    low = np.where(boost > 0, np.exp(np.clip(boost, 0, 9)) - 1, boost) / beside
+    return np.where(level > typical, level, low)
 
 
 def relative_error(size, elasticity, floor):
@@ -189,7 +190,7 @@ class Bench:
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
             self._compiled[key] = compile_model(self.model.build(observations, priors))
-        unused = ["sizes", "rises", "label_noise", "strategy_code"]  # one strategy, no noise: not in the graph
+        unused = ["sizes", "label_noise", "strategy_code"]  # one strategy, no noise: not in the graph
         table = observations.drop_vars(unused).data_vars
         return self._compiled[key].with_data(**{str(n): v.values for n, v in table.items()})
 
