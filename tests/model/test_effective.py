@@ -54,8 +54,8 @@ def test_from_the_typical_worth_upwards_the_level_is_the_worth(beside, more):
 def test_the_worth_of_many_slices_labels_is_a_mean_and_differs_less():
     """Among slices as large as each other, each worth of another's label a draw: the sd of their means by slice."""
     rng = np.random.default_rng(1)
-    few, many = (rng.standard_normal((4000, others)).mean(1).std() for others in (5, 199))
-    assert many / few == pytest.approx(likeness_of_means(199.0) / likeness_of_means(5.0), rel=0.05)
+    few, many = (rng.standard_normal((20_000, others)).mean(1).std() for others in (5, 200))
+    assert many / few == pytest.approx(likeness_of_means(200.0) / likeness_of_means(5.0), rel=0.03)
     assert likeness_of_means(np.array([0.0, 5.0])).tolist() == [1.0, 1.0]
 
 
