@@ -11,6 +11,15 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LONGEST = ("test_notebooks.py", "test_calibration.py", "test_annotators.py", "test_choices.py")
+"""Files that take minutes, the longest first. A file stays with one process: begun last, it would run alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    rank = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

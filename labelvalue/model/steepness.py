@@ -104,7 +104,7 @@ def log_flattening(floor_share: Any, elasticity: Any, doublings: Any) -> Any:
     Examples
     --------
     >>> round(float(log_flattening(0.5, 0.2, 2.0)), 3)
-    -0.241
+    -0.239
     """
     xp = namespace(floor_share, elasticity, doublings)
     fallen = abs(elasticity) * np.log(2.0) * doublings / (1.0 - floor_share)

@@ -58,14 +58,22 @@ def test_another_slice_has_the_moments_of_the_group(large):
     error = drawn[names.ERROR_REFERENCE]
     assert moments(np.log(error / (1 - error))) == pytest.approx((-1.8, 0.5), abs=0.02)
     assert moments(signed_log(drawn[names.CURVE_ELASTICITY])) == pytest.approx((-1.4, 0.4), abs=0.02)
-    at = new_slice(large, "other").position.sel(slice="other")
-    beside = float(at[names.REFERENCE_OTHER_LABELS] / at[names.REFERENCE_LABELS])
-    start, slope = boost_of_typical(beside)
-    boost = np.log1p(drawn[names.TRANSFER] * beside)
-    assert moments(boost) == pytest.approx((start + slope * (0.08 - TYPICAL), 0.02 * slope), abs=0.002)
+    plain = new_slice(known(large, transfer_mean=0.2), "other").posterior.sel(slice="other")
+    assert moments(plain[names.TRANSFER]) == pytest.approx((0.2, 0.02), abs=0.001), "above the typical, level is worth"
     levels = xr.Dataset({"e": np.log(error), "k": drawn[names.CURVE_ELASTICITY], "f": drawn[names.FLOOR_SHARE]})
     correlation = np.corrcoef(levels.stack(sample=SAMPLE).to_array().values)
     assert abs(correlation - np.eye(3)).max() < 0.04
+
+
+def test_among_many_slices_the_worth_of_their_labels_differs_less(large):
+    """Twenty labels of others for each own: their worth is a mean of many, half as far from slice to slice."""
+    many = put(large, position={names.REFERENCE_OTHER_LABELS: 20.0 * large.position[names.REFERENCE_LABELS]})
+    drawn = new_slice(known(many, transfer_mean=0.2), "other")
+    at = drawn.position.sel(slice="other")
+    beside = float(at[names.REFERENCE_OTHER_LABELS] / at[names.REFERENCE_LABELS])
+    assert 15 < beside < 25
+    spread = 0.02 * (5.0 / beside) ** 0.5
+    assert moments(drawn.posterior[names.TRANSFER].sel(slice="other")) == pytest.approx((0.2, spread), abs=0.0005)
 
 
 def test_whole_learners_are_known_and_the_whole_slice_is_drawn():
@@ -84,7 +92,7 @@ def test_whole_learners_are_known_and_the_whole_slice_is_drawn():
 
 
 def boost_of_typical(beside):
-    """Log of effective over own labels at the typical transfer, and its slope: the level is straight in that log."""
+    """Log of effective over own labels at the typical transfer, and its slope: below it the level is straight in that log."""
     return np.log1p(TYPICAL * beside), beside / (1 + TYPICAL * beside)
 
 
@@ -104,7 +112,8 @@ def population(size, rng, position, budget):
     share = bending / (1 + bending)
     beside = position["reference_other_labels"] / position["reference_labels"]
     start, slope = boost_of_typical(beside)
-    worth = np.expm1(start + slope * (level("transfer") - TYPICAL)) / beside
+    worth = level("transfer")
+    worth = np.where(worth > TYPICAL, worth, np.expm1(start + slope * (worth - TYPICAL)) / beside)
     scale = np.exp(level("discrepancy") + GROUP["discrepancy_power"] * np.log(elasticity / 0.05))
     anchor = effective(position["reference_labels"], position["reference_other_labels"], worth)
 
