@@ -92,7 +92,7 @@ def test_whole_learners_are_known_and_the_whole_slice_is_drawn():
 
 
 def boost_of_typical(beside):
-    """Log of effective over own labels at the typical transfer, and its slope: below it, the level is straight in it."""
+    """Log of effective over own labels at the typical transfer, and its slope: below, the level is straight in it."""
     return np.log1p(TYPICAL * beside), beside / (1 + TYPICAL * beside)
 
 
