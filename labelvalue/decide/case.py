@@ -93,6 +93,11 @@ class Case:
     name : str
         What the case is called.
 
+    Attributes
+    ----------
+    source : str
+        File that it was read from; empty where it was given in Python. Two cases that differ in it alone are equal.
+
     Raises
     ------
     InputError
@@ -118,6 +123,7 @@ class Case:
     learner: str = ""
     suite: str = ""
     name: str = ""
+    source: str = dataclasses.field(default="", init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         checks = Checks()

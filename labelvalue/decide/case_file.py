@@ -8,7 +8,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from labelvalue.checks import Checks, parse_toml
+from labelvalue.checks import Checks, parse_toml, put
 from labelvalue.decide.case import Case
 from labelvalue.problems import InputError, Problem
 
@@ -56,8 +56,8 @@ def read_case(path: str | os.PathLike[str]) -> Case:
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "case.toml"
     >>> _ = path.write_text('[costs]\nprice_per_label = 0.08\n[value]\nper_error_point = 400\n')
-    >>> read_case(path).costs.price_per_label
-    0.08
+    >>> read_case(path).costs.price_per_label, read_case(path).source
+    (0.08, 'case.toml')
     """
     path = Path(path)
     try:
@@ -79,7 +79,7 @@ def parse_case(text: str, *, file: str = "") -> Case:
     text : str
         TOML.
     file : str
-        Names the text's place in errors.
+        Names the text's place in errors, and as the source of the case.
 
     Returns
     -------
@@ -103,6 +103,7 @@ def parse_case(text: str, *, file: str = "") -> Case:
     case = checks.section("", Case, {"value": {}} | given)
     if case is None or checks.problems:
         raise InputError([dataclasses.replace(p, file=file) for p in checks.problems])
+    put(case, source=file)
     return case
 
 

@@ -76,7 +76,7 @@ def _plain(part: Any) -> Any:
     kind = {"appetite": getattr(part, "name")} if isinstance(part, tuple(APPETITES.values())) else {}  # noqa: B009
     if isinstance(part, Intervention):
         kind = {"kind": part.kind}
-    fields = [f for f in dataclasses.fields(part) if not _as_default(f, getattr(part, f.name))]
+    fields = [f for f in dataclasses.fields(part) if f.init and not _as_default(f, getattr(part, f.name))]
     return kind | {f.name: _plain(getattr(part, f.name)) for f in fields}
 
 

@@ -65,7 +65,8 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
     -------
     pandas.DataFrame
         One row an input, the most valuable first: ``input``, ``evppi`` ≥ 0, its Monte Carlo standard error ``mcse``,
-        ``share`` of the EVPI, and ``changes``, the probability that another plan than today's would be best.
+        ``share`` of the EVPI, ``changes``, the probability that another plan than today's would be best, and
+        ``instead``, the one that would be most often, empty where none.
         Attributes: ``evpi``.
 
     Raises
@@ -95,10 +96,13 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
     for name, draws in inputs.items():
         expected = conditional_mean(flat, as_columns(draws))
         gained = _summary(names.EVPPI, expected.max(axis=1) - expected[:, today])
-        changes = float((expected.argmax(axis=1) != today).mean())
+        best = expected.argmax(axis=1)
+        others = best[best != today]
+        instead = str(net[names.PLAN].values[np.bincount(others).argmax()]) if others.size else ""
         found = min(float(gained[names.EVPPI]), evpi)
-        rows.append((name, found, float(gained[names.MCSE]), found / evpi if evpi > 0 else 0.0, changes))
-    table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes"])
+        share = found / evpi if evpi > 0 else 0.0
+        rows.append((name, found, float(gained[names.MCSE]), share, others.size / best.size, instead))
+    table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes", "instead"])
     table = table.sort_values(names.EVPPI, ascending=False, kind="stable", ignore_index=True)
     table.attrs = {names.EVPI: evpi}
     return table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,13 +11,12 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.operate.advice import CASE_TEXT, PLAN
 from labelvalue.operate.places import published
+from labelvalue.report.assumptions import NOT_TESTED, leaves, quantity_text
 
 if TYPE_CHECKING:
     from labelvalue.operate.questions import Questions
 
 COLUMNS = ("id", "text", "source", "value", "if_wrong")
-NOT_TESTED = "not tested"
-"""What stands where nobody asked what the advice would be instead."""
 
 
 def register(project: Questions) -> pd.DataFrame:
@@ -37,7 +35,12 @@ def register(project: Questions) -> pd.DataFrame:
     records = project.ledger.records()
     advised = [record.content for record in records if record.kind == "advice"]
     last = advised[-1] if advised else None
-    rows = [*_said(project, last), *_settings(project), *_case(last), *_priors(project, published(records))]
+    rows = [
+        *_said(project, last),
+        *_settings(project),
+        *_case(last, project.configuration.case),
+        *_priors(project, published(records)),
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -74,22 +77,20 @@ def _settings(project: Questions) -> Iterator[dict[str, Any]]:
         }
 
 
-def _case(last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """Every number of the case."""
+def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str, Any]]:
+    """Every number of the case, which stands in a file of the project."""
     if last is None:
         return
     tested = {item["key"]: item for item in last["assumptions"]}
-    for key, value in _leaves(tomllib.loads(last[CASE_TEXT])):
-        wrong = _consequence(tested[key], last) if key in tested else NOT_TESTED
-        yield {"id": f"case/{key}", "text": f"the case says {key}", "source": "case", "value": value, "if_wrong": wrong}
-
-
-def _leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{before}{key}.")
-        else:
-            yield before + key, value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+    where = f"the case, {file}" if file else "the case of the last advice"
+    for key, value, reason in leaves(tomllib.loads(last[CASE_TEXT])):
+        yield {
+            "id": f"case/{key}",
+            "text": f"the case says {key}",
+            "source": where + (f"; reason: {reason}" if reason else ""),
+            "value": value if isinstance(value, str | int | float) else quantity_text(value),
+            "if_wrong": _consequence(tested[key], last) if key in tested else NOT_TESTED,
+        }
 
 
 def _priors(project: Questions, record: Any) -> Iterator[dict[str, Any]]:

@@ -21,7 +21,8 @@ class Context:
         Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
         ``covers_90``, ``crps``, ``bias``; empty where there are none.
     assumptions : pandas.DataFrame
-        ``id``, ``text``, ``value``, ``source``, ``if_wrong``; where it is empty, the page lists those of the case.
+        ``id``, ``text``, ``value``, ``source``, ``if_wrong``; the page adds those of the case that are not among
+        them, and what follows where they say ``not tested`` and it was computed.
     changes : tuple of str
         What differs from the decision before.
     notes : pandas.DataFrame

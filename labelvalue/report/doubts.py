@@ -1,25 +1,21 @@
-"""Reasons to doubt a plan, the strongest first, and what of a case is taken for granted."""
+"""Reasons to doubt a plan, the strongest first, and what limits it."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
 from labelvalue.decide import Case
-from labelvalue.decide.case_text import as_text
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
-from labelvalue.report.tables import MEAN, P_POSITIVE
-from labelvalue.report.wording import percent, probability, significant, spoken
+from labelvalue.report.tables import P_POSITIVE
+from labelvalue.report.wording import percent, probability, significant
 
 SURE = 0.95
 """P(net benefit > 0) below which the page says that money may be lost."""
-NOT_TESTED = "not tested"
-NO_SOURCE = "none given"
 
 
 def reservations(fit: Fit, plan: Mapping[str, Any]) -> list[str]:
@@ -93,126 +89,6 @@ def _of_forecast(fit: Fit, plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _always() -> Iterator[str]:
     yield "What a label costs and what an error point is worth are taken from the case; no data here can confirm them."
-
-
-def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List every number of a case as an assumption, with what follows if it is wrong as far as that was computed.
-
-    Parameters
-    ----------
-    case : Case
-        Case.
-    plan : mapping
-        From :func:`labelvalue.report.planning.decision_numbers`.
-
-    Returns
-    -------
-    list of dict
-        ``id``, ``text``, ``value``, ``source``, ``if_wrong``.
-
-    Examples
-    --------
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> rows = case_assumptions(case, {"sensitivity": [], "unit": "USD", "net_benefit": {"mean": 1.0}})
-    >>> rows[0]["id"], rows[0]["value"], rows[0]["if_wrong"]
-    ('case/costs.price_per_label', '0.1', 'not tested')
-    """
-    rows = []
-    for key, value in _leaves(tomllib.loads(as_text(case))):
-        if key in ("currency", "name", "learner", "suite"):
-            continue
-        rows.append(
-            {
-                "id": f"case/{key}",
-                "text": spoken(key),
-                "value": _said(value),
-                "source": "the case",
-                "if_wrong": _consequence(key, plan),
-            }
-        )
-    return rows
-
-
-def _said(value: Any) -> str:
-    """A quantity of a case as people read it."""
-    if isinstance(value, dict):
-        kind = f", {value['distribution']}" if "distribution" in value else ""
-        return f"{value['low']:,g} to {value['high']:,g} ({percent(value.get('probability', 0.9))}{kind})"
-    if isinstance(value, list):
-        return "; ".join(map(_said_one, value))
-    return f"{value:,g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-
-
-def _said_one(part: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
-
-
-def _leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in table.items():
-        if isinstance(value, dict) and not {"low", "high"} & set(value):
-            yield from _leaves(value, f"{before}{key}.")
-        else:
-            yield before + key, value
-
-
-def _consequence(key: str, plan: Mapping[str, Any]) -> str:
-    """What the tornado says of a key: the expected net benefit at its low and high."""
-    for row in plan["sensitivity"]:
-        name = row["what"].split(" ÷ ")[0]
-        if name == key or key.startswith(f"{name}."):
-            how = row["what"].removeprefix(name).strip() or "low, high"
-            return (
-                f"{how}: expected net benefit {significant(row['low'])} or {significant(row['high'])} instead of "
-                f"{significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
-                + ("; nothing is bought where it is below 0" if min(row["low"], row["high"]) < 0 else "")
-            )
-    return NOT_TESTED
-
-
-def unsourced(rows: list[dict[str, Any]]) -> list[str]:
-    """Name the assumptions that give no source.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Assumptions.
-
-    Returns
-    -------
-    list of str
-        Their ids.
-
-    Examples
-    --------
-    >>> unsourced([{"id": "a", "source": ""}, {"id": "b", "source": "report of 2025"}])
-    ['a']
-    """
-    return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
-
-
-def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
-    """Warn of assumptions that name no source.
-
-    Parameters
-    ----------
-    rows : list of dict
-        Assumptions.
-
-    Returns
-    -------
-    list of (check, topic, text)
-        One where there are any, else none.
-
-    Examples
-    --------
-    >>> unsourced_limits([{"id": "a", "source": ""}])[0][:2]
-    ('assumptions', 'assumptions without a source')
-    """
-    missing = unsourced(rows)
-    if not missing:
-        return []
-    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
-    return [("assumptions", "assumptions without a source", text)]
 
 
 def planning_limits(fit: Fit, case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -13,12 +13,13 @@ from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
+from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.context import Context, note_numbers, scorecard_numbers
 from labelvalue.report.decision import decide
-from labelvalue.report.doubts import case_assumptions, planning_limits, unsourced, unsourced_limits
+from labelvalue.report.doubts import planning_limits
 from labelvalue.report.impacts import PER
 from labelvalue.report.planning import decision_numbers
 from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, plain, summarise
@@ -167,7 +168,7 @@ def collect(
     numbers["remarks"] = note_numbers(context.notes)
     if plan is not None and case is not None and fit.diagnostics.verdict == "ok":
         numbers[names.PLAN] = said = told(fit, decision_numbers(fit, case, plan, ci_prob=ci_prob))
-        numbers["assumptions"] = numbers["assumptions"] or case_assumptions(case, said)
+        numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(case, said))
         decided = planning_limits(fit, case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])
     numbers["limitations"] = limitations(fit, far, decided, unsourced_limits(numbers["assumptions"]))

@@ -24,6 +24,7 @@ from labelvalue.decide import (
 )
 from labelvalue.decide.alternatives import alternatives
 from labelvalue.decide.constraints import all_kept
+from labelvalue.decide.spending import label_cost
 from labelvalue.decide.uncertain import uncertain_inputs
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
@@ -61,7 +62,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         slices by volume, in the unit of the error) with intervals; ``rules``, every guardrail with the probability
         that it is kept, and ``kept_together``, that of all at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
-        ``information`` (EVPPI); ``stability``; ``milestones``; ``detection``;
+        ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
+        buy); ``stability``; ``milestones``; ``detection``;
         ``what_if``, decisions at other budgets, prices and values. Money is in ``unit``.
 
     Examples
@@ -172,11 +174,25 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
 def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What it would be worth to know each uncertain input before deciding."""
     if not inputs:
-        return {names.EVPI: 0.0, "rows": []}
+        return {names.EVPI: 0.0, "rows": [], "plans": {}}
     outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
     table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
-    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": rows}
+    taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
+    taken |= {row["instead"] for row in rows if row["instead"]}
+    money = label_cost(fit, case.costs, outcomes[names.LABELS].astype(float))
+    money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
+    plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
+    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": rows, "plans": plans}
+
+
+def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str, dict[str, float]]:
+    """What a plan buys of each slice, and what these labels are expected to cost, where it buys any."""
+    own, cost = labels.sel({names.PLAN: plan}), money.sel({names.PLAN: plan})
+    return {
+        str(name): {names.LABELS: int(own.sel({names.SLICE: name})), names.COST: float(cost.sel({names.SLICE: name}))}
+        for name in own[names.SLICE].values[own.values > 0]
+    }
 
 
 def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:

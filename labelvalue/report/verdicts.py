@@ -12,6 +12,7 @@ from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.model import Fit
 from labelvalue.report.doubts import reservations
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
+from labelvalue.report.unknowns import information_text, uncertainty_text
 from labelvalue.report.wording import Part, decimals, interval, number, percent, probability, significant, spoken
 
 NAMED = 4
@@ -213,7 +214,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
         "sentence_parts": [list(piece) for piece in pieces],
         "rules_sentence": rules_text(plan),
         "risk_sentence": _risk(plan),
-        "information_sentence": _information(plan),
+        "information_sentence": information_text(plan),
         "uncertainty_sentence": uncertainty_text(plan),
         "stability_sentence": _stability(plan),
         "reservations": reservations(fit, plan),
@@ -234,77 +235,6 @@ def _risk(plan: Mapping[str, Any]) -> str:
         f"mean is {lost(risk[names.CONDITIONAL_VALUE_AT_RISK])} (CVaR). P(net benefit > 0) "
         f"{probability(plan[names.NET_BENEFIT][P_POSITIVE])}."
     )
-
-
-def _information(plan: Mapping[str, Any]) -> str:
-    rows, unit = plan["information"]["rows"], plan[names.UNIT]
-    evpi = plan["information"][names.EVPI]
-    if not rows:
-        return "Nothing that the net benefit depends on is uncertain."
-    if evpi <= 0:
-        return "Nothing that could be learnt would change the plan: the same one is best in every draw."
-    first = rows[0]
-    if first[names.EVPPI] <= 0:
-        return (
-            f"Knowing everything exactly would be worth {significant(evpi)} {unit} (EVPI), but no single input would "
-            "change the plan."
-        )
-    return (
-        f"Knowing everything exactly before deciding would be worth {significant(evpi)} {unit} (EVPI). Of single "
-        f"inputs, {spoken(first['input'])} matters most: knowing it would be worth "
-        f"{significant(first[names.EVPPI])} {unit}, and another plan would then be best with probability "
-        f"{first['changes']:.2f}. No measurement of it may cost more."
-    )
-
-
-def uncertainty_text(plan: Mapping[str, Any]) -> str:
-    """Say where uncertainty is highest, in money, and how resolving it would move the budget.
-
-    Parameters
-    ----------
-    plan : mapping
-        From :func:`labelvalue.report.planning.decision_numbers`.
-
-    Returns
-    -------
-    str
-        Sentences; empty where nothing that could be learnt about a single input would change the plan.
-
-    Examples
-    --------
-    >>> moves = {"low": {"labels": 900, "cost": 45.0}, "high": {"labels": 0, "cost": 0.0}}
-    >>> row = {"input": "costs.price_per_label", "evppi": 12.0, "changes": 0.25, "moves": moves}
-    >>> print(uncertainty_text({"unit": "USD", "information": {"rows": [row]}}))
-    costs: price per label. Knowing it exactly before deciding would be worth 12.0 USD and make another plan best with
-    probability 0.25. Where it is lowest, in a tenth of the draws, the best of the plans compared buys 900 labels for
-    45.0 USD; where it is highest, nothing.
-    """
-    unit = plan[names.UNIT]
-    rows = [row for row in plan["information"]["rows"] if row[names.EVPPI] > 0]
-    if not rows:
-        return ""
-    first, moves = rows[0], rows[0]["moves"]
-    said = [
-        f"{spoken(first['input'])}. Knowing it exactly before deciding would be worth "
-        f"{significant(first[names.EVPPI])} {unit} and make another plan best with probability {first['changes']:.2f}."
-    ]
-    if moves is not None and moves["low"][names.LABELS] == moves["high"][names.LABELS]:
-        said.append(f"Be it low or high, the best of the plans compared buys {_purchase(moves['low'], unit)}.")
-    elif moves is not None:
-        said.append(
-            f"Where it is lowest, in a tenth of the draws, the best of the plans compared buys "
-            f"{_purchase(moves['low'], unit)}; where it is highest, {_purchase(moves['high'], unit)}."
-        )
-    others = [f"{spoken(row['input'])} ({significant(row[names.EVPPI])} {unit})" for row in rows[1:3]]
-    if others:
-        said.append(f"Next: {' and '.join(others)}.")
-    return " ".join(said)
-
-
-def _purchase(move: Mapping[str, Any], unit: str) -> str:
-    if not move[names.LABELS]:
-        return "nothing"
-    return f"{move[names.LABELS]:,} labels for {significant(move[names.COST])} {unit}"
 
 
 def _stability(plan: Mapping[str, Any]) -> str:

@@ -72,6 +72,16 @@ def test_noise_is_worth_nothing_and_truth_everything():
     assert 0 <= table.loc["noise", "changes"] <= table.loc["all", "changes"] <= 1
 
 
+def test_the_plan_that_knowing_brings_most_often_is_named():
+    x = np.random.default_rng(4).normal(size=8000)
+    net = plans(np.full_like(x, 0.1), x, x - 5.0, np.full_like(x, -9.0))
+    table = value_of_partial_information(net, {"x": draws_of(x), "flat": draws_of(np.round(x * 0))}).set_index("input")
+    today, instead = str(net["plan"].values[0]), str(net["plan"].values[1])
+    assert today != instead
+    assert table["instead"].to_dict() == {"x": instead, "flat": ""}
+    assert table.loc["x", "changes"] == pytest.approx(float((x > 0.1).mean()), abs=0.05)
+
+
 @pytest.mark.parametrize("observations", [1, 4, 25])
 @pytest.mark.parametrize("mean", [0.0, 0.6])
 def test_conjugate_normal_sample_information(observations, mean):

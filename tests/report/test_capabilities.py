@@ -14,6 +14,8 @@ ROWS = {
     "R4": [
         "test_decision_page::test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation",
         "test_decision_page::test_r4_budgets_move_to_the_plan_that_is_best_where_the_input_lies",
+        "test_decision_page::test_r4_what_moves_within_a_budget_is_said_slice_by_slice_and_in_money",
+        "test_decision_page::test_r4_the_plans_that_an_input_moves_to_are_those_of_the_decision",
     ],
     "R5": [
         "test_plots::test_curves_and_bands_are_summaries_of_the_forecast",
@@ -34,6 +36,11 @@ ROWS = {
     "R8": [
         "test_decision_page::test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence",
         "test_decision_page::test_an_assumption_without_a_source_is_a_warning",
+        "test_assumptions::test_every_number_of_a_case_file_has_its_source",
+        "test_assumptions::test_a_case_made_in_python_says_so",
+        "test_assumptions::test_what_was_not_tested_says_so_and_nothing_else_does",
+        "test_assumptions::test_another_price_says_what_would_be_bought",
+        "test_assumptions::test_a_projects_own_words_stand_and_get_what_was_computed",
         "../operate/test_advice::test_assumptions_say_what_changes",
     ],
     "R9": ["test_page::test_provenance_and_priors"],

@@ -151,12 +151,53 @@ def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(number
         assert words.index("Strongest reservation:") < shown < words.index("Stress, base and best case")
     else:
         assert said == ""
-    move = {"low": {"labels": 1200, "cost": 150.0}, "high": {"labels": 0, "cost": 0.0}}
-    price = {"input": "costs.price_per_label", "evppi": 12.0, "changes": 0.25, "moves": move}
-    other = {"input": "gain of west", "evppi": 3.0, "changes": 0.1, "moves": move}
-    text = uncertainty_text({"unit": "USD", "information": {"rows": [price, other]}})
+    move = {"low": {"plan": "a", "labels": 1200, "cost": 150.0}, "high": {"plan": "b", "labels": 0, "cost": 0.0}}
+    price = {"input": "costs.price_per_label", "evppi": 12.0, "changes": 0.25, "moves": move, "instead": "b"}
+    other = price | {"input": "gain of west", "evppi": 3.0, "changes": 0.1}
+    text = uncertainty_text({"unit": "USD", "information": {"rows": [price, other], "plans": {}}})
     assert "buys 1,200 labels for 150 USD; where it is highest, nothing." in text
     assert text.endswith("Next: gain of west (3.00 USD).")
+
+
+def uncertain(low, high, instead, plans):
+    """What the page says of one input, the plans of which are given by what they buy."""
+    bought = {name: {s: {"labels": n, "cost": n / 10} for s, n in own.items()} for name, own in plans.items()}
+    moves = {
+        end: {"plan": name, "labels": sum(plans[name].values()), "cost": sum(plans[name].values()) / 10}
+        for end, name in (("low", low), ("high", high))
+    }
+    row = {"input": "gain of west", "evppi": 12.0, "changes": 0.25, "moves": moves, "instead": instead}
+    return uncertainty_text({"unit": "USD", "information": {"rows": [row], "plans": bought}})
+
+
+def test_r4_what_moves_within_a_budget_is_said_slice_by_slice_and_in_money():
+    plans = {"a": {"west": 500, "east": 300, "north": 200}, "b": {"west": 900, "south": 100}, "none": {}}
+    said = uncertain("a", "b", "b", plans)
+    assert said.endswith(
+        "buys 1,000 labels for 100 USD; where it is high, 400 more of them go to west (40.0 USD), 100 to south "
+        "(10.0 USD), 300 fewer to east (30.0 USD) and 200 to north (20.0 USD)."
+    )
+    assert "400 fewer to west (40.0 USD)" in uncertain("b", "a", "b", plans)
+    assert "; where another plan is best, 400 more of them go to west" in uncertain("a", "a", "b", plans)
+    assert uncertain("a", "a", "none", plans).endswith("; where another plan is best, it is nothing.")
+    assert uncertain("a", "a", "", plans).endswith("buys 1,000 labels for 100 USD.")
+    many = {"a": {"west": 900}, "b": {f"s{i}": 100 + i for i in range(8)} | {"west": 72}}
+    assert "107 more of them go to s7 (10.7 USD), 106 to s6 (10.6 USD), 615 to 6 more slices (61.5 USD)" in uncertain(
+        "a", "b", "b", many
+    )
+
+
+def test_r4_the_plans_that_an_input_moves_to_are_those_of_the_decision(numbers, decided):
+    _, plan = decided
+    information = numbers["plan"]["information"]
+    own = {name: row["labels"] for name, row in information["plans"]["recommended"].items()}
+    assert own == {name: labels for name, labels in plan.labels.items() if labels}
+    # Price and rework are all that a label itself costs here, beside the days that it takes.
+    (cost,) = [row for row in numbers["plan"]["cost_parts"] if row["part"] == "labels"]
+    assert sum(row["cost"] for row in information["plans"]["recommended"].values()) > cost["mean"]
+    for row in information["rows"]:
+        assert bool(row["instead"]) == (row["changes"] > 0)
+        assert {row["moves"]["low"]["plan"], row["moves"]["high"]["plan"]} <= set(information["plans"])
 
 
 def test_r4_budgets_move_to_the_plan_that_is_best_where_the_input_lies():

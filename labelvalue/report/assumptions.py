@@ -1,0 +1,352 @@
+"""What a case takes for granted: every number of it with its source, and what would be decided if it were wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decide import Case
+from labelvalue.decide.case_text import as_text
+from labelvalue.report.tables import MEAN
+from labelvalue.report.wording import percent, probability, significant, spoken
+
+NOT_TESTED = "not tested"
+"""What stands where nobody computed what would be decided instead."""
+IN_PYTHON = "given in Python"
+LABELS_OF = ("currency", "name", "learner", "suite")
+"""Keys of a case that choose or name, and assume nothing."""
+SILENT = {
+    "costs.labels_per_day": ("labels are there at once", "no rate"),
+    "costs.delay_per_day": ("a day of waiting costs nothing", "0"),
+    "costs.rework": ("no label is paid for twice", "0"),
+    "costs.retraining": ("retraining costs nothing", "0"),
+    "costs.retraining_fails": ("retraining always works", "0"),
+    "value.horizon_days": ("a gain is worth the same whenever it comes", "no horizon"),
+    "value.drift": ("errors do not rise where nothing is bought", "0"),
+    "label_errors": ("new labels are as right as those of the runs", "0"),
+    "guardrails": ("no guardrail limits the plan", "none"),
+}
+"""What a case assumes where it says nothing: in words, and as a value."""
+TESTED_AS = {"label_errors": "wrong labels among new ones"}
+"""Rows of the sensitivity analysis that have a name of their own."""
+VOLUME = "value.volume."
+RULE = "guardrails."
+SLICE_LIMIT = "slices."
+
+
+def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List every number of a case as an assumption, with what follows if it is wrong as far as that was computed.
+
+    Parameters
+    ----------
+    case : Case
+        Case.
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+
+    Returns
+    -------
+    list of dict
+        ``id``, ``text``, ``value``, ``source`` (the file of the case and the key, or that it was given in Python),
+        ``if_wrong`` (another decision, or that there is none; ``not tested`` where that was not computed); last, what
+        the case assumes by saying nothing.
+
+    Examples
+    --------
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> row = case_assumptions(case, {})[0]
+    >>> row["id"], row["value"], row["source"], row["if_wrong"]
+    ('case/costs.price_per_label', '0.1', 'the case, given in Python', 'not tested')
+    """
+    table = tomllib.loads(as_text(case))
+    source = f"the case, {case.source or IN_PYTHON}"
+    rows = [
+        {
+            "id": f"case/{key}",
+            "text": spoken(key),
+            "value": quantity_text(value),
+            "source": source + (f"; reason: {reason}" if reason else ""),
+            "if_wrong": consequence(key, case, plan),
+        }
+        for key, value, reason in leaves(table)
+        if key not in LABELS_OF
+    ]
+    for key, (text, value) in SILENT.items():
+        if not _given(table, key):
+            row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
+            rows.append(row | {"if_wrong": consequence(key, case, plan)})
+    return rows
+
+
+def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put a project's assumptions and those of its case together, none twice.
+
+    Parameters
+    ----------
+    told : sequence of mapping
+        What a project's register says; it goes first, and stands but where it says ``not tested``.
+    computed : sequence of mapping
+        From :func:`case_assumptions`.
+
+    Returns
+    -------
+    list of dict
+
+    Examples
+    --------
+    >>> told = [{"id": "case/a", "source": "the contract", "if_wrong": "not tested"}]
+    >>> with_consequences(told, [{"id": "case/a", "source": "the case", "if_wrong": "nothing is bought"}])
+    [{'id': 'case/a', 'source': 'the contract', 'if_wrong': 'nothing is bought'}]
+    """
+    known = {row["id"]: row for row in computed}
+    rows = [
+        {**row, "if_wrong": known[row["id"]]["if_wrong"]}
+        if row["if_wrong"] == NOT_TESTED and row["id"] in known
+        else dict(row)
+        for row in told
+    ]
+    there = {row["id"] for row in rows}
+    return rows + [dict(row) for row in computed if row["id"] not in there]
+
+
+def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
+    """Say what would be decided if a number of the case were another, as far as that was computed.
+
+    Parameters
+    ----------
+    key : str
+        Such as ``costs.price_per_label``.
+    case : Case
+        Case.
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+
+    Returns
+    -------
+    str
+        Sentences; ``not tested`` where nothing was.
+
+    Examples
+    --------
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, slices={"west": {"minimum": 10}})
+    >>> plan = {"plan": {"labels": {"west": 300, "east": 0}}}
+    >>> consequence("slices.west.minimum", case, plan)
+    'It does not bind: 300 labels of west are bought, and the plan is the same up to there.'
+    """
+    found = [*_again(key, plan), *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan)]
+    return " ".join([*found, *_money(key, plan)]) or NOT_TESTED
+
+
+def _again(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What is decided at half and twice the price or the worth of an error point, from the grid of other decisions."""
+    grid = plan.get("what_if")
+    axes = {"costs.price_per_label": "price", "value.per_error_point": names.VALUE}
+    axis = next((axis for own, axis in axes.items() if key == own or key.startswith(f"{own}.")), None)
+    if grid is None or axis is None or len(grid[axis]) < 2:
+        return
+    order = [names.BUDGET, "price", names.VALUE]
+    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
+    points = {tuple(row[name] for name in order): row for row in grid["rows"]}
+    ends = []
+    for factor, word in ((min(grid[axis]), "÷"), (max(grid[axis]), "×")):
+        row = points[tuple((at | {axis: factor})[name] for name in order)]
+        bought = dict(zip(grid["slices"], grid["plans"][row["plan"]], strict=True))
+        ends.append((f"{word} {max(factor, 1 / factor):g}", bought))
+    whole = " (of all slices)" if key.count(".") > 1 else ""
+    yield _two(ends, plan, f"{{}}{whole}")
+
+
+def _where_it_lies(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Which of the plans compared is best where an uncertain number lies low, and where it lies high."""
+    information = plan.get("information", {"rows": []})
+    for row in information["rows"]:
+        if row["input"].partition("/")[0] == key and row["moves"] is not None:
+            ends = []
+            for end in ("low", "high"):
+                taken = information["plans"][row["moves"][end][names.PLAN]]
+                ends.append((f"where it is {end}est", {name: one[names.LABELS] for name, one in taken.items()}))
+            yield _two(ends, plan, "{}")
+
+
+def _two(ends: Sequence[tuple[str, Mapping[str, int]]], plan: Mapping[str, Any], form: str) -> str:
+    """What is bought at two ends, against the plan."""
+    own = {name: n for name, n in plan["plan"][names.LABELS].items() if n}
+    said = [_bought({name: n for name, n in bought.items() if n}, own) for _, bought in ends]
+    where = [form.format(end) for end, _ in ends]
+    if said[0] == said[1]:
+        return f"{where[0].capitalize()} or {where[1]}: {said[0]}."
+    return f"{where[0].capitalize()}: {said[0]}; {where[1]}: {said[1]}."
+
+
+def _bought(bought: Mapping[str, int], own: Mapping[str, int]) -> str:
+    if bought == own:
+        return "the same plan"
+    total, now = sum(bought.values()), sum(own.values())
+    if not total:
+        return "nothing is bought"
+    if total == now:
+        return f"{total:,} labels, split otherwise"
+    return f"{total:,} labels instead of {now:,}"
+
+
+def _rule(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """How far a guardrail could be tightened before the plan breaks it."""
+    if not key.startswith(RULE):
+        return
+    kind, _, field = key.removeprefix(RULE).partition(".")
+    kind = {"floors": "floor"}.get(kind, kind.replace("_", " "))
+    rows = [row for row in plan.get("rules", []) if row["rule"] == kind]
+    for row in rows:
+        of = f" in {row[names.SLICE]}" if len(rows) > 1 else ""
+        if not row["kept"]:
+            yield f"The plan breaks it{of}: P(kept) {probability(row['p_kept'])}."
+        elif field == names.PROBABILITY:
+            yield f"The plan keeps it with a probability of up to {row['p_kept']:.2f}."
+        else:
+            least = significant(row["reached"])
+            yield f"The plan would keep a limit{of} as tight as {least}; a tighter one asks for another."
+
+
+def _limit(key: str, case: Case, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Whether a limit on the labels of a slice binds."""
+    labels = plan.get("plan", {}).get(names.LABELS, {})
+    name, _, field = key.removeprefix(SLICE_LIMIT).rpartition(".")
+    if not key.startswith(SLICE_LIMIT) or name not in labels or field not in ("minimum", "maximum", "available"):
+        return
+    limit, bought, low = case.slices[name], labels[name], field == "minimum"
+    usable = limit.most if limit.maximum is None or limit.most < limit.maximum else float("inf")
+    ends = {"minimum": limit.minimum, "maximum": limit.maximum, "available": usable}
+    if bought == ends[field]:
+        yield f"It binds: with a {'lower' if low else 'higher'} one, another plan may be better."
+    else:
+        same = "up to there" if low else "down to there"
+        yield f"It does not bind: {bought:,} labels of {name} are bought, and the plan is the same {same}."
+
+
+def _money(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What the sensitivity analysis says of the plan as it is: its expected net benefit at a number's low and high."""
+    wanted = TESTED_AS.get(key, key)
+    for row in plan.get("sensitivity", []):
+        name = row["what"].partition(" ÷ ")[0].partition("/")[0]
+        if name.startswith("volume of "):
+            name = VOLUME + name.removeprefix("volume of ")
+        if name == wanted or (row["kind"] == "setting" and wanted.startswith(f"{name}.")):
+            now = f"instead of {significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
+            if name == TESTED_AS.get(key):
+                yield f"Expected net benefit of the plan with as many as are likely: {significant(row['low'])} {now}."
+            else:
+                how = row["what"].partition(" ÷ ")[2]
+                ends = f" (÷ {how})" if how else ""
+                both = f"{significant(row['low'])} or {significant(row['high'])}"
+                yield f"Expected net benefit of the plan as it is{ends}: {both} {now}."
+            return
+
+
+def quantity_text(value: Any) -> str:
+    """Write a quantity of a case as people read it.
+
+    Parameters
+    ----------
+    value : object
+        Number, text, interval or list, as TOML holds it.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> quantity_text({"low": 0.05, "high": 0.2}), quantity_text(2000)
+    ('0.05 to 0.2 (90 %)', '2,000')
+    """
+    if isinstance(value, dict):
+        kind = f", {value['distribution']}" if "distribution" in value else ""
+        return f"{value['low']:,g} to {value['high']:,g} ({percent(value.get('probability', 0.9))}{kind})"
+    if isinstance(value, list):
+        return "; ".join(map(_said_one, value))
+    return f"{value:,g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _said_one(part: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
+
+
+def leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Go through the numbers of a case.
+
+    Parameters
+    ----------
+    table : mapping
+        The case, as TOML holds it.
+    before : str
+        Put before every key.
+
+    Yields
+    ------
+    tuple of str, object and str
+        Key, value, and the reason that stands beside it: that is no assumption but where it is from.
+
+    Examples
+    --------
+    >>> list(leaves({"guardrails": {"deadline": {"limit": 30, "reason": "the launch"}}}))
+    [('guardrails.deadline.limit', 30, 'the launch')]
+    """
+    reason = str(table.get("reason", "")) if before else ""
+    for key, value in table.items():
+        if isinstance(value, dict) and not {"low", "high"} & set(value):
+            yield from leaves(value, f"{before}{key}.")
+        elif key != "reason" or not before or not isinstance(value, str):
+            yield before + key, value, reason
+
+
+def _given(table: Mapping[str, Any], key: str) -> bool:
+    section, _, own = key.partition(".")
+    return own in table.get(section, {}) if own else section in table
+
+
+def unsourced(rows: list[dict[str, Any]]) -> list[str]:
+    """Name the assumptions that give no source.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Assumptions.
+
+    Returns
+    -------
+    list of str
+        Their ids.
+
+    Examples
+    --------
+    >>> unsourced([{"id": "a", "source": ""}, {"id": "b", "source": "report of 2025"}])
+    ['a']
+    """
+    return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
+
+
+def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Warn of assumptions that name no source.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Assumptions.
+
+    Returns
+    -------
+    list of (check, topic, text)
+        One where there are any, else none.
+
+    Examples
+    --------
+    >>> unsourced_limits([{"id": "a", "source": ""}])[0][:2]
+    ('assumptions', 'assumptions without a source')
+    """
+    missing = unsourced(rows)
+    if not missing:
+        return []
+    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
+    return [("assumptions", "assumptions without a source", text)]
