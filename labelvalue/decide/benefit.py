@@ -15,11 +15,11 @@ from labelvalue.decide.errors import SAMPLE, chosen_curves, errors_of
 from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.quality import cost_done, delay_done, errors_done
-from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, retraining_works
+from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, of_slices, retraining_works
 from labelvalue.decide.value import Target, measured_by, time_left, volumes, worth
 from labelvalue.forecast import Intervention
 from labelvalue.forecast.curves import doublings_beyond, flag_texts
-from labelvalue.forecast.draws import draws, slice_draws
+from labelvalue.forecast.draws import draws
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
@@ -184,7 +184,7 @@ def outcomes_of(
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
     if done:
         error = xr.where(idle, error, errors_done(fit, case, labels, done))
-    drift = slice_draws(fit, "value.drift", case.value.drift)
+    drift = of_slices(fit, "value.drift", case.value.drift)
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain

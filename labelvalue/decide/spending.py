@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,33 @@ def charged(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
     return total.where(labels > 0, 0.0)
 
 
+def of_slices(fit: Fit, key: str, value: Any) -> xr.DataArray:
+    """Draw a quantity of slices, with a dim for them only where they differ: two hundred equal prices are one.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    key : str
+        Place in the case.
+    value : quantity or mapping
+        For all slices, or by slice.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims slice where slices differ, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> of_slices(fit, "price", 1.0).dims, of_slices(fit, "price", {"default": 1.0, "west": 2.0}).dims
+    ((), ('slice',))
+    """
+    return slice_draws(fit, key, value) if isinstance(value, Mapping) else draws(fit, key, value)
+
+
 def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
     """Draw what the labels of each slice cost: price, rework, hours, and the days that delivering them takes.
 
@@ -71,10 +99,10 @@ def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
     55.0
     """
     paid = charged(costs, labels) * (1.0 + draws(fit, "costs.rework", costs.rework))
-    money = paid * slice_draws(fit, PRICE, costs.price_per_label)
+    money = paid * of_slices(fit, PRICE, costs.price_per_label)
     hour = draws(fit, "costs.opportunity_per_hour", costs.opportunity_per_hour)
     if bool((hour > 0).any()):
-        money = money + labels * slice_draws(fit, HOURS, costs.hours_per_label) * hour
+        money = money + labels * of_slices(fit, HOURS, costs.hours_per_label) * hour
     return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
 
 

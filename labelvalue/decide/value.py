@@ -10,7 +10,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks, put
-from labelvalue.forecast.draws import draws, slice_draws
+from labelvalue.decide.spending import of_slices
+from labelvalue.forecast.draws import draws
 from labelvalue.model import Fit
 from labelvalue.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
 
@@ -218,7 +219,7 @@ def worth(fit: Fit, value: Value, days: xr.DataArray) -> xr.DataArray:
     if value.per_error_point is None:
         return _of_slices(fit, {}) * 0.0
     weight = _of_slices(fit, value.volume) * _of_slices(fit, value.stakes)
-    unit = slice_draws(fit, "value.per_error_point", value.per_error_point) * weight / POINT
+    unit = weight * of_slices(fit, "value.per_error_point", value.per_error_point) / POINT
     if value.horizon_days is None:
         return unit
     counted: Any = time_left(value, days)

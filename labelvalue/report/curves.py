@@ -173,9 +173,10 @@ def draw_curves(
         for ax, (key, part) in zip(axes, groups, strict=True):
             where = dict(zip(keys, key, strict=True))
             position = fit.position.sel(where)
-            _panel(ax, part, position, _runs_of(fit.runs, where))
             then = (planned or {}).get(str(where[names.SLICE]))
-            if then is not None and where.get(names.LEARNER, learner) == learner:
+            then = then if where.get(names.LEARNER, learner) == learner else None
+            _panel(ax, part, position, _runs_of(fit.runs, where), then)
+            if then is not None:
                 _mark(ax, float(position[names.LABELS_NOW]) + then[names.LABELS], then)
     return figure
 
@@ -185,7 +186,13 @@ def _runs_of(runs: xr.Dataset, where: dict[str, Any]) -> tuple[np.ndarray, np.nd
     return runs[names.LABELS].values[keep].astype(float), runs[names.ERROR].values[keep].astype(float)
 
 
-def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.ndarray, np.ndarray]) -> None:
+def _panel(
+    ax: Axes,
+    part: pd.DataFrame,
+    position: xr.Dataset,
+    runs: tuple[np.ndarray, np.ndarray],
+    then: Mapping[str, Any] | None,
+) -> None:
     x = np.maximum(part[names.LABELS].to_numpy(), 0.5)
     now, reference = float(position[names.LABELS_NOW]), float(position[names.REFERENCE_LABELS])
     labels, errors = runs
@@ -193,7 +200,8 @@ def _panel(ax: Axes, part: pd.DataFrame, position: xr.Dataset, runs: tuple[np.nd
         min(x.min(), labels.min(initial=np.inf) or 0.5) / 1.15,
         max(x.max(), labels.max(initial=0)) * 1.08,
     )
-    seen = np.concatenate([errors[errors > 0], part[LOWER], part[UPPER]])
+    planned = [] if then is None else [then[LOWER], then[UPPER]]  # other labels of the plan help: it may lie below
+    seen = np.concatenate([errors[errors > 0], part[LOWER], part[UPPER], planned])
     bottom, top = seen.min() / 1.08, seen.max() * 1.08
     log_axis(ax, "x", low, high, ticks=4, labels=True)
     log_axis(ax, "y", bottom, top, ticks=4, labels=False)

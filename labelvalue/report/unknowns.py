@@ -70,8 +70,8 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
     >>> plans = {"a": {"west": {"labels": 900, "cost": 45.0}}, "b": {"east": {"labels": 900, "cost": 45.0}}}
     >>> print(uncertainty_text({"unit": "USD", "information": {"rows": [row], "plans": plans}}))
     gain of west. Knowing it exactly before deciding would be worth 12.0 USD and make another plan best with
-    probability 0.25. Be it low or high, the best of the plans compared buys 900 labels for 45.0 USD; where it is high,
-    900 more of them go to east (45.0 USD) and 900 fewer to west (45.0 USD).
+    probability 0.25. Be it low or high, the best of the plans compared buys 900 labels; where it is high, 900 more of
+    them go to east (45.0 USD) and 900 fewer to west (45.0 USD).
     """
     unit = plan[names.UNIT]
     rows = [row for row in plan["information"]["rows"] if row[names.EVPPI] > 0]
@@ -98,15 +98,16 @@ def _moves(row: Mapping[str, Any], plans: Mapping[str, Mapping[str, Any]], unit:
             f"Where it is lowest, in a tenth of the draws, the best of the plans compared buys {_purchase(low, unit)}; "
             f"where it is highest, {_purchase(high, unit)}."
         )
-    lead = f"Be it low or high, the best of the plans compared buys {_purchase(low, unit)}"
+    bought = f"{low[names.LABELS]:,} labels" if low[names.LABELS] else "nothing"
+    lead = f"Be it low or high, the best of the plans compared buys {bought}"
     where, to = "where it is high", high[names.PLAN]
     if low[names.PLAN] == high[names.PLAN]:
         where, to = "where another plan is best", row["instead"]
     if not to or to == low[names.PLAN]:
         return f"{lead}."
-    bought = {key: sum(one[key] for one in plans[to].values()) for key in (names.LABELS, names.COST)}
-    if bought[names.LABELS] != low[names.LABELS]:
-        return f"{lead}; {where}, it is {_purchase(bought, unit)}."
+    other = {key: sum(one[key] for one in plans[to].values()) for key in (names.LABELS, names.COST)}
+    if other[names.LABELS] != low[names.LABELS]:
+        return f"{lead}; {where}, it is {_purchase(other, unit)}."
     return f"{lead}; {where}, {_shift(plans[low[names.PLAN]], plans[to], unit)}."
 
 
@@ -122,7 +123,7 @@ def _shift(before: Mapping[str, Any], after: Mapping[str, Any], unit: str) -> st
         moved = sorted((row for row in rows if row[1] * sign > 0), key=lambda row: -abs(row[1]))
         rest = moved[NAMED:]
         if len(rest) > 1:
-            others = f"{len(rest)} more slices"
+            others = f"{len(rest)} other slices"
             moved = [*moved[:NAMED], (others, sum(row[1] for row in rest), sum(row[2] for row in rest))]
         for name, labels, cost in moved:
             of_them = f" {word}{' of them go' if not said else ''}" if name == moved[0][0] else ""

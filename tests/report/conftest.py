@@ -116,7 +116,7 @@ def decided_page(decided_file):
 class Seen(HTMLParser):
     """Elements, attributes and text of a page."""
 
-    VOID = frozenset({"meta", "img", "br", "input"})
+    VOID = frozenset({"meta", "img", "br", "input", "wbr"})
 
     def __init__(self, page):
         super().__init__()

@@ -25,6 +25,7 @@ ROWS = {
     "R6": [
         "test_page::test_page_asks_for_nothing",
         "test_decision_page::test_page_is_small",
+        "../benchmarks/test_page::test_sizes_are_those_of_the_files",
         "test_decision_page::test_json_beside_the_page_is_its_numbers",
         "test_browser::test_without_scripts_the_page_says_the_same",
         "test_browser::test_paper_holds_all_of_it",

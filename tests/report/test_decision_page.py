@@ -174,15 +174,15 @@ def test_r4_what_moves_within_a_budget_is_said_slice_by_slice_and_in_money():
     plans = {"a": {"west": 500, "east": 300, "north": 200}, "b": {"west": 900, "south": 100}, "none": {}}
     said = uncertain("a", "b", "b", plans)
     assert said.endswith(
-        "buys 1,000 labels for 100 USD; where it is high, 400 more of them go to west (40.0 USD), 100 to south "
+        "buys 1,000 labels; where it is high, 400 more of them go to west (40.0 USD), 100 to south "
         "(10.0 USD), 300 fewer to east (30.0 USD) and 200 to north (20.0 USD)."
     )
     assert "400 fewer to west (40.0 USD)" in uncertain("b", "a", "b", plans)
     assert "; where another plan is best, 400 more of them go to west" in uncertain("a", "a", "b", plans)
     assert uncertain("a", "a", "none", plans).endswith("; where another plan is best, it is nothing.")
-    assert uncertain("a", "a", "", plans).endswith("buys 1,000 labels for 100 USD.")
+    assert uncertain("a", "a", "", plans).endswith("buys 1,000 labels.")
     many = {"a": {"west": 900}, "b": {f"s{i}": 100 + i for i in range(8)} | {"west": 72}}
-    assert "107 more of them go to s7 (10.7 USD), 106 to s6 (10.6 USD), 615 to 6 more slices (61.5 USD)" in uncertain(
+    assert "107 more of them go to s7 (10.7 USD), 106 to s6 (10.6 USD), 615 to 6 other slices (61.5 USD)" in uncertain(
         "a", "b", "b", many
     )
 
@@ -304,6 +304,9 @@ def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):
     (mark,) = [line for line in figure.axes[0].lines if line.get_gid() == "planned"]
     assert mark.get_xdata()[0] == now + row["labels"]
     assert mark.get_ydata()[0] == row["mean"]
+    low = row | {"lower": float(table["lower"].min()) / 10, "mean": float(table["lower"].min()) / 9}
+    (ax,) = draw_curves(fake_fit, table, foot="", planned={name: low}).axes
+    assert ax.get_ylim()[0] < low["lower"]  # what a plan brings is inside the panel, however low
 
 
 def test_page_is_small(decided_page):
