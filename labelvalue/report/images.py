@@ -97,8 +97,14 @@ def _pixels(figure: Figure) -> bytes:
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     palette = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST).quantize(COLOURS)
+    drawn = image.quantize(palette=palette, dither=Image.Dither.NONE)
+    colours, ground = drawn.getpalette() or [], 3 * int(np.asarray(drawn)[0, 0])
+    colours[ground : ground + 3] = np.asarray(image)[
+        0, 0
+    ].tolist()  # the ground is the page's, not a mean of pale colours
+    drawn.putpalette(colours)
     content = io.BytesIO()
-    image.quantize(palette=palette, dither=Image.Dither.NONE).save(content, format="png", optimize=True)
+    drawn.save(content, format="png", optimize=True)
     return content.getvalue()
 
 

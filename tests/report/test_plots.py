@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
 import itertools
@@ -11,10 +12,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.report import lettering, panels, style
+from labelvalue.report import images, lettering, panels, style
 
 
 def artists(axes, gid):
@@ -275,3 +277,15 @@ def test_figures_are_the_same_bytes_each_time(fake_fit):
         return content.getvalue()
 
     assert drawn() == drawn()
+
+
+def test_pixels_have_the_ground_of_the_page(fake_fit):
+    figure = lv.plot_curves(fake_fit, budgets=[500])
+    data = base64.b64decode(images.embed(figure, "curves", sharp=False)["src"].partition(",")[2])
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    exact = FigureCanvasAgg(figure)
+    exact.draw()
+    drawn = np.asarray(exact.buffer_rgba())[..., :3]
+    assert (pixels[0] == 255).all()
+    assert (pixels == 255).all(axis=-1).mean() > 0.5
+    assert np.abs(pixels.astype(int) - drawn).mean() < 1  # of 255
