@@ -90,8 +90,11 @@ FEW_BESIDE = 5.0
 def likeness_of_means(beside: Any) -> Any:
     """How much less the worth of many slices' labels differs from slice to slice than that of a few slices' labels.
 
-    The worth of another slice's label is a mean over all the others. With two hundred slices it is a mean of two
-    hundred, and such means are alike: as the square root of their number, if each were a draw of its own.
+    The worth of another slice's label is a mean over all the others, and means of many are alike. Beyond
+    ``FEW_BESIDE`` it is what the others' labels are worth together, for each own, whose spread stays as it is. As the
+    square root of their number, as means of independent draws are, the spread leaves so much room among
+    hundreds of slices that one of them, by the luck of its runs alone, seems to learn nothing from all the others,
+    and no sampler crosses to there and back.
 
     Parameters
     ----------
@@ -106,10 +109,10 @@ def likeness_of_means(beside: Any) -> Any:
     Examples
     --------
     >>> likeness_of_means(4.0), likeness_of_means(20.0)
-    (1.0, 0.5)
+    (1.0, 0.25)
     """
-    more = 0.5 * (beside / FEW_BESIDE - 1.0 + abs(beside / FEW_BESIDE - 1.0))
-    return (1.0 + more) ** -0.5
+    ratio = beside / FEW_BESIDE
+    return 1.0 / (0.5 * (ratio + 1.0 + abs(ratio - 1.0)))
 
 
 def transfer_from(level: Any, beside: Any, typical: float) -> Any:

@@ -21,12 +21,9 @@ LOW_RANK, DIAGONAL = "low_rank", "diag"
 """Mass matrices: diagonal, or plus the few directions in which elasticity, floor and their group means trade off."""
 MANY_PARAMETERS = 200
 """Parameters above which a low-rank mass matrix costs more than it saves: at 50 slices three times as much."""
-TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.9}
-"""Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, at .95 many slices bring fewer effective
-draws for more steps (measured: benchmarks/README.md)."""
-VERY_MANY_PARAMETERS = 1000
-"""Parameters above which divergences appear at that acceptance again: with 200 slices five in 4,000 draws."""
-TARGET_ACCEPT_OF_VERY_MANY = 0.94
+TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
+"""Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
+(measured: benchmarks/README.md)."""
 
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
@@ -81,11 +78,10 @@ class SamplerSettings:
         Examples
         --------
         >>> SamplerSettings().resolve(60).target_accept, SamplerSettings().resolve(300).target_accept
-        (0.95, 0.9)
+        (0.95, 0.94)
         """
         adaptation = self.adaptation or (DIAGONAL if parameters > MANY_PARAMETERS else LOW_RANK)
-        aimed_at = TARGET_ACCEPT_OF_VERY_MANY if parameters > VERY_MANY_PARAMETERS else TARGET_ACCEPT[adaptation]
-        target_accept = aimed_at if self.target_accept is None else self.target_accept
+        target_accept = TARGET_ACCEPT[adaptation] if self.target_accept is None else self.target_accept
         return dataclasses.replace(self, adaptation=adaptation, target_accept=target_accept)
 
 

@@ -51,12 +51,10 @@ def test_from_the_typical_worth_upwards_the_level_is_the_worth(beside, more):
     assert transfer_from(0.05 + more, beside, 0.05) == pytest.approx(0.05 + more)
 
 
-def test_the_worth_of_many_slices_labels_is_a_mean_and_differs_less():
-    """Among slices as large as each other, each worth of another's label a draw: the sd of their means by slice."""
-    rng = np.random.default_rng(1)
-    few, many = (rng.standard_normal((20_000, others)).mean(1).std() for others in (5, 200))
-    assert many / few == pytest.approx(likeness_of_means(200.0) / likeness_of_means(5.0), rel=0.03)
-    assert likeness_of_means(np.array([0.0, 5.0])).tolist() == [1.0, 1.0]
+def test_beyond_a_few_what_the_others_are_worth_together_differs_by_the_same():
+    beside = np.array([5.0, 20.0, 500.0])
+    assert (likeness_of_means(beside) * beside).tolist() == pytest.approx([5.0] * 3)
+    assert likeness_of_means(np.array([0.0, 2.0, 5.0])).tolist() == [1.0] * 3
 
 
 def world():

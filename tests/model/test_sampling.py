@@ -113,9 +113,8 @@ def test_attempts_are_recorded_and_the_last_is_kept(kinds, remedies, verdicts, a
     ("parameters", "given", "adaptation", "target_accept"),
     [
         (200, {}, "low_rank", 0.95),
-        (201, {}, "diag", 0.9),
-        (1001, {}, "diag", 0.94),
-        (1001, {"target_accept": 0.8}, "diag", 0.8),
+        (201, {}, "diag", 0.94),
+        (900, {"target_accept": 0.8}, "diag", 0.8),
     ],
 )
 def test_attempts_say_which_mass_matrix_and_acceptance_were_used(

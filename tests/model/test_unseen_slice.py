@@ -66,13 +66,13 @@ def test_another_slice_has_the_moments_of_the_group(large):
 
 
 def test_among_many_slices_the_worth_of_their_labels_differs_less(large):
-    """Twenty labels of others for each own: their worth is a mean of many, half as far from slice to slice."""
+    """Twenty labels of others for each own: their worth differs from slice to slice by a quarter as much."""
     many = put(large, position={names.REFERENCE_OTHER_LABELS: 20.0 * large.position[names.REFERENCE_LABELS]})
     drawn = new_slice(known(many, transfer_mean=0.2), "other")
     at = drawn.position.sel(slice="other")
     beside = float(at[names.REFERENCE_OTHER_LABELS] / at[names.REFERENCE_LABELS])
     assert 15 < beside < 25
-    spread = 0.02 * (5.0 / beside) ** 0.5
+    spread = 0.02 * 5.0 / beside
     assert moments(drawn.posterior[names.TRANSFER].sel(slice="other")) == pytest.approx((0.2, spread), abs=0.0005)
 
 
