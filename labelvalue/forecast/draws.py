@@ -108,10 +108,8 @@ def slice_draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
     >>> slice_draws(fake_fit(seed=1), "price", {"default": 1.0, "west": 2.0}).values.tolist()
     [1.0, 1.0, 1.0, 2.0]
     """
-    made: dict[str, xr.DataArray] = {}
-    order = []
-    for name in map(str, fit.slices):
-        own, chosen = of_slice(value, name)
-        made.setdefault(own, draws(fit, f"{key}.{own}" if own else key, chosen))
-        order.append(made[own])
-    return xr.concat(xr.broadcast(*order), dim=names.SLICE).assign_coords({names.SLICE: fit.slices})
+    laws = [of_slice(value, str(name)) for name in fit.slices]
+    made = {own: draws(fit, f"{key}.{own}" if own else key, chosen) for own, chosen in dict(laws).items()}
+    place = {own: i for i, own in enumerate(made)}
+    apart = xr.concat(xr.broadcast(*made.values()), dim=names.SLICE)
+    return apart.isel({names.SLICE: [place[own] for own, _ in laws]}).assign_coords({names.SLICE: fit.slices})

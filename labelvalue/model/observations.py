@@ -194,9 +194,9 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL))
     total = weight.sum(cells).clip(min=1e-12)
     lever = weight * (x - (weight * x).sum(cells) / total)
-    slope = (lever * observations["log_error"]).sum(cells) / (lever * x).sum(cells).clip(min=1e-12)
-    z = slope * (lever * x).sum(cells) / ((lever**2 * variance).sum(cells).clip(min=1e-12)) ** 0.5
-    certain = (abs(z) > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)
+    information = (lever * x).sum(cells).clip(min=1e-12)  # one over the slope's variance
+    slope = (lever * observations["log_error"]).sum(cells) / information
+    certain = (abs(slope) * information**0.5 > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)
     span = (observations["distance"] * (used > 0).any("slot")).max("knot")
     return {
         names.PLAIN_ELASTICITY: (CURVE, (-slope).where(certain, 0.0).transpose(CURVE).values),

@@ -99,9 +99,7 @@ def _pixels(figure: Figure) -> bytes:
     palette = image.resize((image.width // 2, image.height // 2), Image.Resampling.NEAREST).quantize(COLOURS)
     drawn = image.quantize(palette=palette, dither=Image.Dither.NONE)
     colours, ground = drawn.getpalette() or [], 3 * int(np.asarray(drawn)[0, 0])
-    colours[ground : ground + 3] = np.asarray(image)[
-        0, 0
-    ].tolist()  # the ground is the page's, not a mean of pale colours
+    colours[ground : ground + 3] = np.asarray(image)[0, 0].tolist()  # that of the page, no mean of pale colours
     drawn.putpalette(colours)
     content = io.BytesIO()
     drawn.save(content, format="png", optimize=True)
