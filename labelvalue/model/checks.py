@@ -10,8 +10,8 @@ from labelvalue import names
 from labelvalue.model.curves import signed_log
 from labelvalue.model.hierarchy import crossed_dims
 from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import CURVE, LEAST_SIZES
-from labelvalue.model.predictive import lever_of, shape_surprise
+from labelvalue.model.observations import CURVE, LEAST_SIZES, lever_of
+from labelvalue.model.predictive import shape_surprise
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.specification import Model
 

@@ -178,12 +178,39 @@ def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
     return runs if plain.all() else runs.isel({names.RUN: np.flatnonzero(plain.values)})
 
 
+def lever_of(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
+    """How much each cell's log error counts in the weighted slope on log labels.
+
+    Parameters
+    ----------
+    weight : xarray.DataArray
+        Weight of every cell, dims (curve, knot, slot).
+    observations : xarray.Dataset
+        From :func:`observe`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Same dims; 0 throughout a curve without weight.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> seen = observe(fake_runs(seed=1))
+    >>> bool((abs(lever_of(seen["used"], seen).sum(("knot", "slot"))) < 1e-9).all())
+    True
+    """
+    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
+    dims = (KNOT, SLOT)
+    return weight * (x - (weight * x).sum(dims) / weight.sum(dims).clip(min=1e-12))
+
+
 def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     """The slope of each curve, where it is more than the scatter of its runs could ever make, and the span it is over.
 
     By the weighted slope of log error on log labels, over at least three sizes, of random runs without label noise.
     """
-    cells = ("knot", "slot")
+    cells = (KNOT, SLOT)
     plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
     used = observations["used"].where(plain & (observations[names.LABELS] > 0), 0.0)
     freedom = (used * observations["scatter_df"]).sum(cells)
@@ -191,10 +218,8 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     sampling = observations["sampling_variance"] * observations["set_weight"].clip(min=ALIKE)
     variance = xr.where(freedom >= ENOUGH_RUNS, scatter, 0.0) + sampling + observations["rounding"]
     weight = used / variance
-    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL))
-    total = weight.sum(cells).clip(min=1e-12)
-    lever = weight * (x - (weight * x).sum(cells) / total)
-    information = (lever * x).sum(cells).clip(min=1e-12)  # one over the slope's variance
+    lever = lever_of(weight, observations)
+    information = (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)  # one over the slope's variance
     slope = (lever * observations["log_error"]).sum(cells) / information
     certain = (abs(slope) * information**0.5 > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)
     span = (observations["distance"] * (used > 0).any("slot")).max("knot")

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import HALF_LABEL, log_steepness, signed_log
+from labelvalue.model.curves import log_steepness, signed_log
 from labelvalue.model.effective import observed_ratio
 from labelvalue.model.label_noise import measured_error, true_labels
 from labelvalue.model.noise import integrated_walk, run_variance
-from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
+from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY, lever_of
 from labelvalue.model.specification import Model
 
 CHECK_DRAWS = 1000
@@ -100,27 +100,3 @@ def _as_measured(log_error: xr.DataArray, flat: xr.Dataset, observations: xr.Dat
         return log_error
     error = np.exp(log_error.clip(max=np.log(float(observations.attrs[names.UPPER]))))
     return np.log(measured_error(error, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES]))
-
-
-def lever_of(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
-    """How much each cell's log error counts in the weighted slope on log labels.
-
-    Parameters
-    ----------
-    weight : xarray.DataArray
-        Weight of every cell, dims (curve, knot, slot).
-    observations : xarray.Dataset
-        From :func:`labelvalue.model.observations.observe`.
-
-    Returns
-    -------
-    xarray.DataArray
-        Same dims.
-
-    Examples
-    --------
-    See :func:`shape_surprise`.
-    """
-    x = xr.apply_ufunc(np.log, observations[names.LABELS].clip(min=HALF_LABEL) / observations[names.REFERENCE_LABELS])
-    dims = ("knot", "slot")
-    return weight * (x - (weight * x).sum(dims) / weight.sum(dims))
