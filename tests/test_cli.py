@@ -59,7 +59,7 @@ def fake_sampler(monkeypatch, fake_fit):
             same = set(slices) == set(fake_fit.slices.tolist())
             return judged(fake_fit if same else lv.testing.fake_fit(seed=1, slices=slices), verdict, *reasons)
 
-        monkeypatch.setattr("labelvalue.model.fit", fit)
+        monkeypatch.setattr("labelvalue.fit", fit)
         return asked
 
     return use
@@ -252,7 +252,7 @@ def fake_backtest(monkeypatch):
             asked.update(settings, runs=runs, model=model)
             return lv.testing.fake_backtest(seed=1, **made)
 
-        monkeypatch.setattr("labelvalue.forecast.backtest", backtest)
+        monkeypatch.setattr("labelvalue.backtest", backtest)
         return asked
 
     return use
@@ -312,7 +312,7 @@ def test_runs_that_allow_no_backtest_end_with_1_and_say_what_is_missing(run, tmp
 def test_a_backtest_of_refused_fits_only_ends_with_2(run, runs_file, monkeypatch):
     made = lv.testing.fake_backtest(seed=1)
     refused = made.assign({names.CRPS: made[names.CRPS].where(made["forecaster"] != "labelvalue")})
-    monkeypatch.setattr("labelvalue.forecast.backtest", lambda *_, **__: refused)
+    monkeypatch.setattr("labelvalue.backtest", lambda *_, **__: refused)
     code, out, _ = run("backtest", runs_file)
     assert code == 2
     assert out.startswith("Nothing could be checked")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -53,6 +52,8 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     >>> round(float(table["p_best"].sum()), 6)
     1.0
     """
+    import arviz_stats as azs
+
     _check_probability(names.CI_PROB, ci_prob)
     net = outcomes[names.NET_BENEFIT]
     best = net.max(names.PLAN)
@@ -109,6 +110,8 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     >>> compare_pairs(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}))["difference"].sum().item()
     0.0
     """
+    import arviz_stats as azs
+
     _check_probability(names.CI_PROB, ci_prob)
     draws = outcomes[names.NET_BENEFIT].transpose(*SAMPLE, names.PLAN)
     flat = {str(name): draws.sel({names.PLAN: name}).values.ravel() for name in draws[names.PLAN].values}

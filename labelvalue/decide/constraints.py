@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -152,6 +151,8 @@ def _label_rules(name: str, limit: SliceLimit, labels: xr.DataArray) -> Iterator
 
 
 def _rows(rule: _Rule) -> Iterator[dict[str, Any]]:
+    import arviz_stats as azs
+
     amount = rule.sign * rule.amount
     for plan in amount[names.PLAN].values:
         own = amount.sel({names.PLAN: plan}, drop=True)
@@ -241,6 +242,8 @@ def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> 
     >>> size_reserve(outcomes, "west", p_overrun=0.05).p_overrun
     0.05
     """
+    import arviz_stats as azs
+
     checks = Checks()
     checks.share("p_overrun", p_overrun)
     checks.text(names.PLAN, plan, outcomes[names.PLAN].values.astype(str).tolist())

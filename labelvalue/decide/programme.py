@@ -13,7 +13,6 @@ import time
 
 import numpy as np
 import scipy.sparse as sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from labelvalue.decide.aim import Aim
 from labelvalue.decide.greedy import fills, slopes
@@ -181,6 +180,8 @@ class _Master:
 
     def solve(self, seconds: float) -> tuple[np.ndarray, float, str]:
         """Return the fill of every segment, the bound in money, and the solver's words."""
+        from scipy.optimize import Bounds, LinearConstraint, milp
+
         rows, at_most = self._rows()
         binaries = len(self.ordered) * (self.length.size - 1)
         columns = self.segments + 3 + binaries

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import arviz_stats as azs
 import xarray as xr
 
 from labelvalue import names
@@ -38,6 +37,8 @@ def value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
     >>> round(float(value_at_risk(loss, 0.9)["value_at_risk"]), 1)
     1.3
     """
+    import arviz_stats as azs
+
     _check_level(level)
     made = {
         names.VALUE_AT_RISK: loss.quantile(level, SAMPLE).drop_vars("quantile"),
@@ -78,6 +79,8 @@ def conditional_value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Data
     >>> round(float(conditional_value_at_risk(loss, 0.9)["conditional_value_at_risk"]), 1)
     1.7
     """
+    import arviz_stats as azs
+
     _check_level(level)
     threshold = loss.quantile(level, SAMPLE).drop_vars("quantile")
     tail = threshold + (loss - threshold).clip(min=0.0) / (1.0 - level)

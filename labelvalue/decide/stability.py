@@ -17,8 +17,7 @@ from labelvalue.decide.evidence import share_of_cells
 from labelvalue.decide.plan import Plan, standard_error
 from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, importance_weights, prior_groups, scaled_priors
 from labelvalue.forecast.sensitivity import REFIT
-from labelvalue.model import Fit
-from labelvalue.model import fit as fit_again
+from labelvalue.model import Fit, fit as fit_again
 from labelvalue.model.pointwise import CELL, pointwise_loglikelihood
 
 FACTORS = (0.5, 2.0)

@@ -11,9 +11,6 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.interpolate import BSpline
-from sklearn.linear_model import RidgeCV
-from sklearn.preprocessing import StandardScaler
 
 from labelvalue import names
 
@@ -177,6 +174,8 @@ def conditional_mean(values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     >>> float(abs(fitted - x**2).mean()) < 0.01
     True
     """
+    from sklearn.linear_model import RidgeCV
+
     moving = np.ptp(inputs, axis=0) > 0
     center = values.mean(axis=0)
     spread = values.std(axis=0)
@@ -194,6 +193,8 @@ def conditional_mean(values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
 
 def _basis(inputs: np.ndarray) -> np.ndarray:
     """Columns of unit variance: B-splines of each input, and products of pairs of inputs."""
+    from sklearn.preprocessing import StandardScaler
+
     scaled = StandardScaler().fit_transform(inputs)
     columns = [_splines(column) for column in scaled.T]
     count = scaled.shape[1]
@@ -205,6 +206,8 @@ def _basis(inputs: np.ndarray) -> np.ndarray:
 
 def _splines(column: np.ndarray) -> np.ndarray:
     """The column itself, and cubic B-splines with knots at its quantiles."""
+    from scipy.interpolate import BSpline
+
     inner = np.unique(np.quantile(column, np.linspace(0.0, 1.0, KNOTS + 2)))
     if inner.size < 2 + 1:
         return column[:, None]

@@ -13,8 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import baselines
-from labelvalue.forecast import holdout as split
+from labelvalue.forecast import baselines, holdout as split
 from labelvalue.forecast.forecasters import measured_now, model_samples, rule_samples
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.measured import measure

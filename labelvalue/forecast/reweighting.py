@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from arviz_stats.base import array_stats
 from scipy import special
 
 from labelvalue import names
@@ -145,6 +144,8 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
     >>> even.attrs["reliable"], round(even.attrs["effective_draws"])
     (True, 400)
     """
+    from arviz_stats.base import array_stats
+
     ordered = log_ratios.transpose(*SAMPLE)
     flat = ordered.values.ravel()
     if np.ptp(flat) > 0.0:

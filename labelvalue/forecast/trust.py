@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
+from scipy.special import bdtr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting import MODEL
@@ -135,7 +135,7 @@ class _Check:
 
     @property
     def honest(self) -> bool:
-        return bool(stats.binom.cdf(self.hits, self.count, COVERAGE) >= UNLIKELY)
+        return bool(bdtr(self.hits, self.count, COVERAGE) >= UNLIKELY)
 
     @property
     def passed(self) -> bool:

@@ -10,26 +10,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pymc as pm
-import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curves import log_steepness, namespace, signed_exp, softplus
-from labelvalue.model.effective import effective_ratio
 from labelvalue.model.families import above_floor
-from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
-from labelvalue.model.label_noise import with_true_labels
-from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood, walk_loglikelihood
-from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import CURVE, KNOT, TYPICAL_ELASTICITY
+from labelvalue.model.observations import TYPICAL_ELASTICITY
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
-from labelvalue.model.steepness import elasticity_level, steepness_level
-from labelvalue.model.variables import variable
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,47 +134,30 @@ def _curve(reducible: Callable[..., Any], shape: tuple[str, ...], log_ratio: Any
 def _build(
     shape: tuple[ShapeParameter, ...], curve: Callable[[Any, Any], Any], observations: xr.Dataset, priors: Priors
 ) -> pm.Model:
-    with pm.Model(coords=model_coords(observations)) as model:
-        data = observed_data(observations)
-        level, typical = reference_level(priors, observations)
-        log_error = log_error_from(level, observations.attrs[names.UPPER], typical)
-        pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        levels = {stem: pooled(stem, priors, observations) for stem in _stems(shape)}
-        elasticity = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
-        levels |= {names.ELASTICITY: elasticity, STEEPNESS: steepness_level(elasticity, data)}
-        power = variable("discrepancy_power", priors["discrepancy_power"])
-        parameters = {
-            name: pm.Deterministic(name, value, dims=CURVE)
-            for name, value in curve_parameters(levels, power, shape).items()
-        }
-        in_cells = {name: value[:, None, None] for name, value in parameters.items()}
-        expected = log_error[:, None, None] + curve(effective_ratio(priors, observations, data), in_cells)
-        _observe(observations, data, priors, parameters, expected)
-    return model
+    from labelvalue.model.building import build  # PyMC takes a second to import, and only a fit builds
+
+    return build(shape, curve, observations, priors)
 
 
-def _stems(shape: tuple[ShapeParameter, ...]) -> list[str]:
+def stems_of(shape: tuple[ShapeParameter, ...]) -> list[str]:
+    """Name the levels that are pooled over curves beside the elasticity.
+
+    Parameters
+    ----------
+    shape : tuple of ShapeParameter
+        Those of the family, the floor included.
+
+    Returns
+    -------
+    list of str
+        Stems of their priors.
+
+    Examples
+    --------
+    >>> stems_of((FLOOR,))
+    ['floor', 'training', 'discrepancy']
+    """
     return [*(one.stem for one in shape), "training", "discrepancy"]
-
-
-def _observe(
-    observations: xr.Dataset, data: dict[str, Any], priors: Priors, parameters: dict[str, Any], expected: Any
-) -> None:
-    """Add noise, shape discrepancy and likelihood to the model in whose context it is called."""
-    data = with_true_labels(observations, data)
-    decay = variable("training_decay", priors["training_decay"])
-    churn = variable("churn", priors["churn"])
-    training_sd = parameters[names.TRAINING_SD][:, None, None]
-    variance = run_variance(data, churn, training_sd, decay)
-    slope_sd = np.log(2.0) * parameters[names.DISCREPANCY]
-    residual = data["log_error"] - expected
-    if names.WEIGHT in data:
-        pm.Potential("discount", discount_loglikelihood(data, variance))
-        variance = variance / data[names.WEIGHT]
-    walk = walk_loglikelihood(residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT])
-    pm.Potential("curves", pt.sum(walk))
-    between = run_variance({**data, "set_weight": data["apart"]}, churn, training_sd, decay)
-    pm.Potential("scatter_between_runs", scatter_loglikelihood(data, between))
 
 
 def _floor_share(parameters: Any) -> Any:
@@ -232,5 +209,5 @@ def anchored_model(
         curve=curve,
         floor_share=_floor_share,
         parameters=partial(curve_parameters, shape=every),
-        stems=(names.ELASTICITY, *_stems(every)),
+        stems=(names.ELASTICITY, *stems_of(every)),
     )

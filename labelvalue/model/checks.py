@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy import stats
+from scipy.special import ndtr
 
 from labelvalue import names
 from labelvalue.model.curves import signed_log
-from labelvalue.model.hierarchy import crossed_dims
 from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import CURVE, LEAST_SIZES, lever_of
+from labelvalue.model.observations import CURVE, LEAST_SIZES, crossed_dims, lever_of
 from labelvalue.model.predictive import shape_surprise
 from labelvalue.model.priors import Prior, Priors
 from labelvalue.model.specification import Model
@@ -117,7 +116,7 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     information = (lever**2 * variance).sum(("knot", "slot"))
     slope = (lever * observations["log_error"]).sum(("knot", "slot"))
     z = (slope / information.clip(min=1e-12) ** 0.5).where(observations[names.SIZES] >= LEAST_SIZES)
-    return stats.norm.sf(z.transpose(CURVE).values)
+    return ndtr(-z.transpose(CURVE).values)
 
 
 def flag_slices(

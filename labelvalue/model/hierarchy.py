@@ -15,7 +15,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.observations import CURVE
+from labelvalue.model.observations import CURVE, crossed_dims
 from labelvalue.model.priors import Priors
 from labelvalue.model.variables import standard_deviations, variable
 
@@ -151,30 +151,6 @@ def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
         between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
         mean = mean + (between * standard_deviations(f"{name}_of_{dim}", dim, len(coords[dim])))[where]
     return mean
-
-
-def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
-    """Return those of slices, learners and suites that are several, where at least two are.
-
-    Parameters
-    ----------
-    observations : xarray.Dataset
-        From :func:`labelvalue.model.observations.observe`.
-
-    Returns
-    -------
-    tuple of str
-        Names of dims; empty where nothing is crossed.
-
-    Examples
-    --------
-    >>> from labelvalue.model.observations import observe
-    >>> from labelvalue.testing import fake_runs
-    >>> crossed_dims(observe(fake_runs(seed=1, learners=("tree", "line"))))
-    ('slice', 'learner')
-    """
-    several = tuple(key for key in CURVE_KEYS if len(set(observations[key].values)) > 1)
-    return several if len(several) > 1 else ()
 
 
 def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:

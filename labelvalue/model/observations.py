@@ -229,6 +229,29 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     }
 
 
+def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
+    """Return those of slices, learners and suites that are several, where at least two are.
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`observe`.
+
+    Returns
+    -------
+    tuple of str
+        Names of dims; empty where nothing is crossed.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> crossed_dims(observe(fake_runs(seed=1, learners=("tree", "line"))))
+    ('slice', 'learner')
+    """
+    several = tuple(key for key in CURVE_KEYS if len(set(observations[key].values)) > 1)
+    return several if len(several) > 1 else ()
+
+
 def _fill(observations: xr.Dataset) -> xr.Dataset:
     """Give padding the labels of its curve's reference, and every cell the size of its whole training set."""
     empty = observations["used"].values == 0

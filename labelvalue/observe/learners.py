@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_regressor
 
 from labelvalue.problems import InputError, Problem
 
@@ -82,6 +81,8 @@ def lacking_probabilities(learners: Mapping[str, Any]) -> list[str]:
 
 
 def _regresses(learner: Any) -> bool:
+    from sklearn.base import is_regressor
+
     return hasattr(learner, "__sklearn_tags__") and bool(is_regressor(learner))
 
 
@@ -93,6 +94,8 @@ def fit_learner(learner: Any, x: Any, y: np.ndarray, seed: int) -> Trained:
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Return an unfitted copy whose every ``random_state`` is ``seed``."""
+    from sklearn.base import clone
+
     fresh = clone(estimator)
     params = fresh.get_params(deep=True)
     states = [p for p in params if p == "random_state" or p.endswith("__random_state")]

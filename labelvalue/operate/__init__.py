@@ -1,6 +1,5 @@
 """Projects: batches in, re-fits out, past forecasts scored, and a trail of it all."""
 
-from labelvalue.operate.many import refit_all
-from labelvalue.operate.project import Project
+import lazy_loader
 
-__all__ = ["Project", "refit_all"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -20,8 +20,7 @@ from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
-from labelvalue.operate import advice, apart
-from labelvalue.operate import refit as fits
+from labelvalue.operate import advice, apart, refit as fits
 from labelvalue.operate.batches import Batch, content_digest, joined, read_tables
 from labelvalue.operate.drift import Ratios, as_forecast, surprises
 from labelvalue.operate.learners import runs_of

@@ -10,8 +10,7 @@ from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
-from labelvalue.operate import advice, guardrails, scorecard
-from labelvalue.operate import refit as fits
+from labelvalue.operate import advice, guardrails, refit as fits, scorecard
 from labelvalue.operate.assets import assets, spent, warnings
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
@@ -25,7 +24,6 @@ from labelvalue.operate.records import Record
 from labelvalue.operate.wording import advice_line, calibration_line
 from labelvalue.operate.worth import case_of
 from labelvalue.problems import StorageError
-from labelvalue.report import write_report
 from labelvalue.report.context import Context, anchor
 
 
@@ -160,6 +158,8 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
                 scorecard=project.scorecard(), assumptions=project.assumptions(), changes=changed, notes=project.notes()
             )
             shown = None if budgets is None else [*budgets]
+            from labelvalue.report import write_report  # pictures take a second to import
+
             write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
         except StorageError:
             raise

@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from labelvalue.operate import guardrails
-from labelvalue.operate import refit as fits
+from labelvalue.operate import guardrails, refit as fits
 
 DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
 """How the command ends, for a scheduler to act on."""

@@ -6,8 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from labelvalue.operate.configuration import FILE as CONFIGURATION
-from labelvalue.operate.configuration import TEMPLATE, read_configuration
+from labelvalue.operate.configuration import FILE as CONFIGURATION, TEMPLATE, read_configuration
 from labelvalue.operate.folders import is_leftover, sweep
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.lock import HOLDER, LOCK, writing

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from labelvalue import model as models
-from labelvalue import names
+from labelvalue import model as models, names
 from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated

@@ -8,8 +8,7 @@ from typing import Any
 import xarray as xr
 
 from labelvalue.model import Fit
-from labelvalue.operate import apart, scorecard, triggers
-from labelvalue.operate import refit as fits
+from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
 from labelvalue.operate.batches import joint_runs, standing
 from labelvalue.operate.configuration import Configuration

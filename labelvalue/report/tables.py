@@ -6,7 +6,6 @@ import json
 import math
 from typing import Any
 
-import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -202,6 +201,8 @@ def beyond(doublings: float) -> str:
 
 def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr.DataArray]:
     """Summaries of every cell, in the order of the columns."""
+    import arviz_stats as azs
+
     if draws.name in OFTEN_INFINITE:
         return _numbers_of_labels_needed(draws, ci_prob)
     finite = draws.where(np.isfinite(draws))
@@ -222,6 +223,8 @@ def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr
 
 
 def _numbers_of_labels_needed(draws: xr.DataArray, ci_prob: float) -> dict[str, xr.DataArray]:
+    import arviz_stats as azs
+
     never = draws == math.inf
     finite = draws.where(~never, _NEVER)
     interval = azs.eti(finite, prob=ci_prob)

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 from labelvalue import BusyError, InputError, StorageError, cli, names
-from labelvalue.operate import Project
-from labelvalue.operate import lock as locks
+from labelvalue.operate import Project, lock as locks
 from tests.operate.conftest import kinds
 
 

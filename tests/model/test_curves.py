@@ -6,8 +6,7 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from labelvalue.model.curves import (
     HALF_LABEL,

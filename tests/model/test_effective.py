@@ -7,13 +7,13 @@ import pandas as pd
 import pymc as pm
 import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from labelvalue.model import get_model
-from labelvalue.model.effective import effective_ratio, likeness_of_means, observed_ratio, transfer_from
+from labelvalue.model.effective import likeness_of_means, observed_ratio, transfer_from
 from labelvalue.model.hierarchy import model_coords, observed_data
 from labelvalue.model.observations import observe
+from labelvalue.model.training_labels import effective_ratio
 from labelvalue.observe import read_runs
 
 BESIDE = st.floats(1e-6, 200.0)

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.special import polygamma
 
 from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe

@@ -8,8 +8,7 @@ import json
 import numpy as np
 import pymc as pm
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 
 from labelvalue.model import Prior, Priors, fit, get_model, model_names

@@ -7,12 +7,10 @@ import unicodedata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from labelvalue import names
-from labelvalue.observe import read_runs, write_runs
-from labelvalue.observe import write as write_module
+from labelvalue.observe import read_runs, write as write_module, write_runs
 from labelvalue.observe.cells import fold
 from labelvalue.problems import InputError, StorageError
 

@@ -1,0 +1,13 @@
+from .annotators import LabelNoise as LabelNoise, estimate_label_noise as estimate_label_noise
+from .arviz_groups import arviz_tree as arviz_tree
+from .catalogue import get_model as get_model, model_names as model_names
+from .diagnostics import Diagnostics as Diagnostics
+from .elicitation import Elicited as Elicited, elicit_priors as elicit_priors
+from .fitting import fit as fit
+from .model_noise import noise_from_probabilities as noise_from_probabilities
+from .population import draw_prior_curves as draw_prior_curves
+from .priors import Prior as Prior, Priors as Priors
+from .result import Fit as Fit, attach_backtest as attach_backtest, load_fit as load_fit
+from .specification import Model as Model
+from .unseen_slice import new_slice as new_slice
+from .work import Work as Work, estimate_work as estimate_work

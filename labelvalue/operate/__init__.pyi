@@ -1,0 +1,2 @@
+from .many import refit_all as refit_all
+from .project import Project as Project
