@@ -240,7 +240,7 @@ def test_a_page_that_cannot_be_written_costs_no_fit(project, sampler, first, mon
     def broken(*args, **settings):
         raise StorageError("reports: gone. Fix: make it again.")
 
-    monkeypatch.setattr("labelvalue.operate.judging.write_report", broken)
+    monkeypatch.setattr("labelvalue.report.write_report", broken)
     project.add(first, batch="a")
     with pytest.raises(StorageError, match="gone"):
         project.refit(progress=False)
