@@ -35,6 +35,7 @@ from .decide import (
     guardrail_errors as guardrail_errors,
     loss_against_nothing as loss_against_nothing,
     marginal_benefit as marginal_benefit,
+    noise_sensitivity as noise_sensitivity,
     plan_milestones as plan_milestones,
     plan_outcomes as plan_outcomes,
     plan_sensitivity as plan_sensitivity,

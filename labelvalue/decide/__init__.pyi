@@ -23,6 +23,7 @@ from .guardrails import (
 from .marginal import marginal_benefit as marginal_benefit
 from .milestones import detection as detection, plan_milestones as plan_milestones
 from .mixes import fairness as fairness, gain_under_mix as gain_under_mix
+from .noisier import noise_sensitivity as noise_sensitivity
 from .optimise import Certificate as Certificate
 from .otherwise import what_if as what_if
 from .pilots import price_measurements as price_measurements

@@ -90,7 +90,12 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
 
 
 def plan_outcomes(
-    fit: Fit, case: Case, plans: Mapping[str, Mapping[str, int]], *, interventions: Sequence[str] = ()
+    fit: Fit,
+    case: Case,
+    plans: Mapping[str, Mapping[str, int]],
+    *,
+    interventions: Sequence[str] = (),
+    noise_factor: float = 1.0,
 ) -> xr.Dataset:
     """Draw what plans bring and cost, all under the same draws, with doing nothing among them.
 
@@ -104,6 +109,9 @@ def plan_outcomes(
         Extra labels by slice, plan by plan; slices not named get none.
     interventions : sequence of str
         Names of the case's interventions that all these plans do, doing nothing apart.
+    noise_factor : float
+        Factor on the share of wrong labels among those bought, ≥ 0; the share is the case's ``label_noise``, else that
+        of the fit's evaluation labels.
 
     Returns
     -------
@@ -117,7 +125,8 @@ def plan_outcomes(
     ------
     InputError
         If the case does not belong to the fit, a plan asks for an unknown slice, for labels that are no whole number
-        ≥ 0, or for more than are available, or an intervention is unknown or lacks what it needs.
+        ≥ 0, or for more than are available, or an intervention is unknown or lacks what it needs, such as the share of
+        wrong labels, which a factor on it needs too.
 
     Examples
     --------
@@ -128,7 +137,8 @@ def plan_outcomes(
     (['do nothing', 'west only'], 0.0)
     """
     case.check(fit)
-    return outcomes_of(fit, case, plan_table(fit, case, plans), done=_named(case, interventions))
+    done = _named(case, interventions)
+    return outcomes_of(fit, case, plan_table(fit, case, plans), done=done, noise_factor=noise_factor)
 
 
 def _named(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
@@ -149,6 +159,7 @@ def outcomes_of(
     counted: xr.DataArray | None = None,
     done: Sequence[Intervention] = (),
     wait: float = 0.0,
+    noise_factor: float = 1.0,
 ) -> xr.Dataset:
     """Draw what plans bring and cost, from their table of labels.
 
@@ -166,6 +177,8 @@ def outcomes_of(
         What all plans do beside, doing nothing apart.
     wait : float
         Days that go by before they begin; each costs ``delay_per_day``.
+    noise_factor : float
+        As for :func:`plan_outcomes`.
 
     Returns
     -------
@@ -180,10 +193,12 @@ def outcomes_of(
     total = labels.sum(names.SLICE)
     idle = labels[names.PLAN] == names.NOTHING
     acts = ~idle if done else total > 0
-    error = errors_of(fit, case, counted, counted.sum(names.SLICE) - counted)
+    changed = bool(done) or noise_factor != 1.0
+    plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
+    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
     now = error.sel({names.PLAN: names.NOTHING}, drop=True)
-    if done:
-        error = xr.where(idle, error, errors_done(fit, case, labels, done))
+    if changed:
+        error = xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
     drift = of_slices(fit, "value.drift", case.value.drift)
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))

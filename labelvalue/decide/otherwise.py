@@ -94,13 +94,39 @@ def what_if(
     if plan.interventions:
         raise ValueError("what_if is for plans that buy labels alone. Fix: leave interventions out of the case.")
     budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
-    candidates = _candidates(fit, case, plan, budgets)
-    valued = list(_valued(fit, case, plan, candidates, prices))
-    return _grid(case, plan, candidates, valued, (budgets, list(prices), list(values)), ci_prob)
+    found = candidates(fit, case, plan, budgets)
+    valued = list(_valued(fit, case, plan, found, prices))
+    return _grid(case, plan, found, valued, (budgets, list(prices), list(values)), ci_prob)
 
 
-def _candidates(fit: Fit, case: Case, plan: Plan, budgets: Sequence[int]) -> list[dict[str, int]]:
-    """Doing nothing, the plan, and splits of budgets between the plan's and one by marginal worth; none twice."""
+def candidates(fit: Fit, case: Case, plan: Plan, budgets: Sequence[int]) -> list[dict[str, int]]:
+    """List plans that a decision may fall on where something is otherwise, none of them twice.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Plan
+        From :func:`labelvalue.decide.allocate`.
+    budgets : sequence of int
+        Labels in all that may be allowed, rising.
+
+    Returns
+    -------
+    list of dict of str to int
+        Labels by slice: nothing, the plan, and for every budget and one between any two splits like the plan's and
+        by what a label brings where each slice stands.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> [sum(one.values()) for one in candidates(fit, case, allocate(fit, case, max_labels=900), [900])]
+    [0, 900, 899]
+    """
     order = [str(name) for name in fit.slices]
     none = dict.fromkeys(order, 0)
     planned = np.array([plan.labels[name] for name in order], dtype=float)

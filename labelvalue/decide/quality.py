@@ -9,17 +9,57 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.case import Case, chosen_of
+from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.spending import PRICE
-from labelvalue.forecast import Intervention
+from labelvalue.forecast import Guideline, Intervention
 from labelvalue.forecast.changes import changed_error
 from labelvalue.forecast.curves import SIZE
 from labelvalue.forecast.draws import draws, slice_draws
-from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.forecast.known_noise import FROM_RUNS, noise_draws
 from labelvalue.forecast.with_interventions import changes_by, checked, standing_at
 from labelvalue.model import Fit
 
 
-def errors_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:
+def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:
+    """Return what is known of the share of wrong labels: the case's, else that of the fit's evaluation labels.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Its ``label_noise`` counts where it has one.
+
+    Returns
+    -------
+    draws : xarray.DataArray or None
+        Dims of slice, chain, draw; ``None`` where nothing says it.
+    origin : str
+        ``elicited`` for the case's, ``from runs`` for the fit's.
+
+    Raises
+    ------
+    InputError
+        If labels that are so wrong carry no information.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, label_noise=0.1)
+    >>> noise_known(fake_fit(seed=1), case)[1]
+    'elicited'
+    """
+    posterior, _ = chosen_curves(fit, case)
+    if case.label_noise is not None or names.EVALUATION_NOISE not in posterior:
+        return noise_draws(fit, case.label_noise)
+    share = posterior[names.EVALUATION_NOISE]
+    rest = {d: 0 for d in share.dims if d not in (names.CHAIN, names.DRAW, names.SLICE)}
+    return share.isel(rest).reset_coords(drop=True), FROM_RUNS
+
+
+def errors_done(
+    fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention], noise_factor: float = 1.0
+) -> xr.DataArray:
     """Draw the error of each slice under plans that all do some interventions.
 
     Parameters
@@ -32,6 +72,8 @@ def errors_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Inter
         Labels bought, dims plan, slice.
     done : sequence of Intervention
         What is done.
+    noise_factor : float
+        Factor on the share of wrong labels among those bought, ≥ 0.
 
     Returns
     -------
@@ -47,16 +89,26 @@ def errors_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Inter
     --------
     See :func:`labelvalue.decide.plan_outcomes`.
     """
-    noise, origin = noise_draws(fit, case.label_noise)
+    as_is = noise_factor == 1.0
+    noise, origin = noise_draws(fit, case.label_noise) if as_is else noise_known(fit, case)
+    changed = [*done, *([] if as_is else [_of_new_labels(noise_factor, done)])]
     bought = labels.rename({names.PLAN: SIZE}).drop_vars(SIZE).transpose(names.SLICE, SIZE)
     position = fit.position
     other = position[names.OTHER_LABELS_NOW] + bought.sum(names.SLICE) - bought
     standing = standing_at(fit, fit.posterior, position.assign({names.OTHER_LABELS_NOW: other}), bought, noise, origin)
-    changes, _ = changes_by(standing, checked(fit, list(done)))
+    changes, _ = changes_by(standing, checked(fit, changed))
     error = changed_error(standing, changes)
     picked = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in error.dims}
     error = error.sel(picked).reset_coords(drop=True).rename({SIZE: names.PLAN})
     return error.assign_coords({names.PLAN: labels[names.PLAN].values})
+
+
+def _of_new_labels(factor: float, done: Sequence[Intervention]) -> Guideline:
+    """A change of nothing but the share of wrong labels among new ones, under a name of its own."""
+    name, taken = "quality of new labels", {one.name for one in done}
+    while name in taken:
+        name += "'"
+    return Guideline(factor, name=name)
 
 
 def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:

@@ -34,8 +34,8 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     -------
     dict of str to DataFrame
         ``gains`` and ``limitations``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``,
-        ``plans``, ``rules``, ``sensitivity``, ``information``, ``what_if``, ``assumptions``. Those without rows are
-        left out.
+        ``plans``, ``rules``, ``sensitivity``, ``information``, ``label_quality``, ``what_if``, ``assumptions``. Those
+        without rows are left out.
 
     Examples
     --------
@@ -50,6 +50,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     if plan is not None:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
         found |= {key: plan[key] for key in ("scenarios", "ladder", "cost_parts", "plans", "rules", "sensitivity")}
+        found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
         found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
     found["assumptions"] = numbers["assumptions"]
     return {name: pd.json_normalize(rows, sep="_") for name, rows in found.items() if rows}

@@ -248,6 +248,7 @@ def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("gains", "Gain and impact", drawn),
         ("money", "Money", decided),
         ("what-if", "What if?", decided and numbers[names.PLAN]["what_if"] is not None),
+        ("quality", "Label quality", decided and numbers[names.PLAN]["label_quality"] is not None),
         ("risk", "Risk", decided),
         ("diagnostics", "Trust", True),
         ("limits", "Assumptions and limits", True),

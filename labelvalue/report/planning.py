@@ -28,6 +28,7 @@ from labelvalue.decide.spending import label_cost
 from labelvalue.decide.uncertain import uncertain_inputs
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
+from labelvalue.report.label_quality import quality_numbers
 from labelvalue.report.money import cost_parts, ladder
 from labelvalue.report.plans import plan_numbers, records, spread
 from labelvalue.report.tables import MEAN, P_POSITIVE
@@ -64,7 +65,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
         buy); ``stability``; ``milestones``; ``detection``;
-        ``what_if``, decisions at other budgets, prices and values. Money is in ``unit``.
+        ``what_if``, decisions at other budgets, prices and values; ``label_quality``, the plan and the advice at other
+        shares of wrong labels (``None`` where no share is known). Money is in ``unit``.
 
     Examples
     --------
@@ -103,6 +105,7 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         "detection": records(detection(fit, case, plan)),
         "learner": case.learner,
         "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
+        "label_quality": quality_numbers(fit, case, plan, ci_prob=ci_prob),
     }
 
 

@@ -1,0 +1,185 @@
+"""Labels beside interventions: which sets are tried, which plans are allowed, and how their labels are moved."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide.appetites import Appetite
+from labelvalue.decide.benefit import plan_outcomes
+from labelvalue.decide.case import Case
+from labelvalue.decide.climbing import climb
+from labelvalue.decide.guardrails import Guardrails
+from labelvalue.decide.promises import GAIN, promises_of
+from labelvalue.decide.thinning import thinned
+from labelvalue.forecast import Consensus, Intervention
+from labelvalue.model import Fit
+
+MOST = 5
+"""Interventions of which every subset is tried; of more, only single ones and pairs."""
+SEARCHED = 500
+"""Draws with which labels are moved; what is found is valued with all."""
+Mixture = tuple[float, xr.Dataset, tuple[str, ...], str]
+"""Score, outcomes, interventions, and the name of the plan among the outcomes."""
+
+
+def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
+    """Score plans over doing nothing.
+
+    Parameters
+    ----------
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`.
+
+    Returns
+    -------
+    pandas.Series
+        One score a plan.
+
+    Examples
+    --------
+    See :func:`weigh_interventions`.
+    """
+    net = outcomes[names.NET_BENEFIT]
+    return appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+
+
+def subsets(every: Sequence[Intervention]) -> Iterator[tuple[str, ...]]:
+    """List the sets of interventions that are tried: all, or single ones and pairs where there are many.
+
+    Parameters
+    ----------
+    every : sequence of Intervention
+        Those of a case.
+
+    Yields
+    ------
+    tuple of str
+        Names; two numbers of votes for the same items never stand in one set.
+
+    Examples
+    --------
+    >>> list(subsets([Consensus(3), Consensus(5, name="five")]))
+    [('consensus',), ('five',)]
+    """
+    for size in range(1, (len(every) if len(every) <= MOST else 2) + 1):
+        for chosen in itertools.combinations(every, size):
+            if not any(_exclude(*two) for two in itertools.combinations(chosen, 2)):
+                yield tuple(one.name for one in chosen)
+
+
+def _exclude(one: Intervention, other: Intervention) -> bool:
+    """Whether both say how many votes the same items get."""
+    votes = isinstance(one, Consensus) and isinstance(other, Consensus)
+    return votes and (not one.slices or not other.slices or bool(set(one.slices) & set(other.slices)))
+
+
+def climbed(
+    fit: Fit,
+    case: Case,
+    appetite: Appetite,
+    one: Mixture,
+    most: int,
+    max_spend: float,
+    lot: int,
+    noise_factor: float = 1.0,
+) -> Mixture:
+    """Move a mixture's labels as long as that pays; searched with few draws, valued with all.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    one : tuple
+        Score, outcomes, interventions, and the name of the plan among the outcomes.
+    most : int
+        Most labels in all.
+    max_spend : float
+        Most expected money.
+    lot : int
+        Labels are bought in multiples of it.
+    noise_factor : float
+        As for :func:`labelvalue.decide.plan_outcomes`.
+
+    Returns
+    -------
+    tuple
+        The same interventions beside other labels; the mixture itself where no step is better.
+
+    Examples
+    --------
+    See :func:`weigh_interventions`.
+    """
+    score, outcomes, done, name = one
+    few, slices = thinned(fit, SEARCHED), [str(s) for s in outcomes[names.SLICE].values]
+    limits = [case.limits(s) for s in slices]
+    free = np.isinf(max_spend) and case.guardrails == Guardrails()  # then limits are all there is to keep
+
+    def drawn(which: Fit, plans: np.ndarray) -> xr.Dataset:
+        named = {f"{i}": dict(zip(slices, map(int, row), strict=True)) for i, row in enumerate(plans)}
+        return plan_outcomes(which, case, named, interventions=done, noise_factor=noise_factor)
+
+    def scores(plans: np.ndarray) -> np.ndarray:
+        return np.asarray(scores_of(appetite, drawn(few, plans)).drop(names.NOTHING).to_numpy())
+
+    found = climb(
+        outcomes[names.LABELS].sel({names.PLAN: name}).values.astype(int),
+        scores,
+        lambda plan: free or allowed(few, case, drawn(few, plan[None]), "0", max_spend),
+        low=np.array([-(-least // lot) * lot for least, _ in limits]),
+        high=np.array([min(most, highest) // lot * lot for _, highest in limits]).astype(int),
+        most=most,
+        lot=lot,
+    )
+    made = drawn(fit, found[None])
+    again = float(scores_of(appetite, made)["0"])
+    better = again > score and allowed(fit, case, made, "0", max_spend)
+    return (again, made, done, "0") if better else one
+
+
+def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:
+    """Whether a plan keeps the limits of its slices, the rules of the case and a sum.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`.
+    name : str
+        The plan.
+    max_spend : float
+        Most expected money.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, slices={"west": {"minimum": 10}})
+    >>> fit = fake_fit(seed=1)
+    >>> allowed(fit, case, plan_outcomes(fit, case, {"east only": {"east": 50}}), "east only", np.inf)
+    False
+    """
+    own = outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
+    promises = promises_of(fit, case, own)
+    bought = own[names.LABELS].isel({names.PLAN: 0})
+    least = np.array([case.limits(str(s))[0] for s in bought[names.SLICE].values])
+    enough = bool((bought.values >= least).all())
+    kept = bool(promises.loc[promises["kind"] != GAIN, "kept"].all())
+    return enough and kept and float(own[names.COST].mean()) <= max_spend * (1 + 1e-9)

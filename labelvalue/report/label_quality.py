@@ -1,0 +1,100 @@
+"""What hangs on the labels' quality: the plan, and the advice, with better or worse labels among those bought."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decide import Case, Plan, noise_sensitivity
+from labelvalue.decide.noisier import NO_PLAN
+from labelvalue.decide.quality import noise_known
+from labelvalue.forecast.known_noise import ELICITED, FROM_RUNS
+from labelvalue.model import Fit
+from labelvalue.report.plans import records
+from labelvalue.report.wording import decimals, number, percent, significant
+
+ORIGINS = {
+    ELICITED: "from an elicited prior: the case states it",
+    FROM_RUNS: "from data: the wrong evaluation labels that the fit found",
+}
+FACTORS = {0.5: "half as many", 1.0: "as many as now", 2.0: "twice as many"}
+
+
+def quality_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+    """Collect what becomes of a plan, and of the advice, at other shares of wrong labels among new ones.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Plan
+        Plan.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    dict or None
+        ``rows`` of :func:`labelvalue.decide.noise_sensitivity`, each with ``title``, ``digits`` of its gain, and
+        ``plan``, labels by slice; ``moved``, the slices whose labels differ anywhere; ``origin`` of the share of wrong
+        labels, in words; ``sentence``. ``None`` where nothing says how many labels are wrong.
+
+    Examples
+    --------
+    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
+    >>> found = quality_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> [row["title"] for row in found["rows"]]
+    ['half as many', 'as many as now', 'twice as many']
+    """
+    if noise_known(fit, case)[0] is None:
+        return None
+    table = noise_sensitivity(fit, case, plan, factors=tuple(FACTORS), ci_prob=ci_prob)
+    plans = table.attrs["plans"]
+    digits = decimals(table["gain_upper"] - table["gain_lower"])
+    rows = [
+        row | {"title": FACTORS[row[names.NOISE_FACTOR]], "digits": digits, "plan": labels}
+        for row, labels in zip(records(table), plans, strict=True)
+    ]
+    moved = [name for name in plan.labels if len({labels[name] for labels in plans}) > 1]
+    found = {
+        "rows": rows,
+        "moved": moved,
+        "origin": ORIGINS[table.attrs["origin"]],
+        names.UNIT: table.attrs[names.UNIT],
+    }
+    return found | {"sentence": _sentence(found)}
+
+
+def _sentence(found: Mapping[str, Any]) -> str:
+    """What the plan gains with better and worse labels, and whether it would still be the advice."""
+    fewer, now, more = found["rows"]
+    gains = [number(row[names.GAIN], row["digits"]) for row in (fewer, now, more)]
+    said = (
+        f"Of the new labels, {percent(now[names.WRONG_SHARE])} are taken to be wrong. With half as many wrong ones the "
+        f"plan would gain {gains[0]} in mean error instead of {gains[1]}, with twice as many {gains[2]}."
+    )
+    return " ".join([said, *(_instead(row, now, found[names.UNIT]) for row in (fewer, more))])
+
+
+def _instead(row: Mapping[str, Any], now: Mapping[str, Any], unit: str) -> str:
+    lead = f"With {row['title']},"
+    if row["advice"] == NO_PLAN:
+        return f"{lead} no plan that was tried keeps the rules of the case."
+    broken = "" if row["kept"] else "the plan would no longer keep the rules of the case, and "
+    if row["same"]:
+        same = row["advice"] == now["advice"]
+        return (
+            f"{lead} {broken}the advice would be the same." if same else f"{lead} the advice would be: {row['advice']}."
+        )
+    done = f"{row[names.INTERVENTIONS]} and " if row[names.INTERVENTIONS] else ""
+    beside = f"{significant(abs(row['more']))} {'more' if row['more'] >= 0 else 'less'} than the plan's"
+    return (
+        f"{lead} {broken}the advice would be: {row['advice']}, {done}{row[names.LABELS]:,} labels, for a net benefit "
+        f"of {significant(row['best'])} {unit} ({beside})."
+    )
