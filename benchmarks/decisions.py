@@ -213,15 +213,17 @@ def loop_table(name: str, summary: dict[str, dict], repetitions: int) -> str:
     """Markdown of one data set."""
     lines = [
         f"**{name}** ({repetitions} repetitions)\n",
-        "| rule | mean error | against water-filling | worst slice | against water-filling | largest gap "
-        "| labels saved against uniform | s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| rule | mean error | against uniform | against water-filling | worst slice | against uniform "
+        "| against water-filling | largest gap | labels saved against uniform | s |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for title, row in summary.items():
         cells = [title]
         for what in ("mean", "worst"):
-            middle, low, high = row[f"{what} against water-filling"]
-            cells += [f"{row[what]:.4f}", f"{middle:+.4f} ({low:+.4f} to {high:+.4f})"]
+            cells.append(f"{row[what]:.4f}")
+            for other in ("uniform", "water-filling"):
+                middle, low, high = row[f"{what} against {other}"]
+                cells.append(f"{middle:+.4f} ({low:+.4f} to {high:+.4f})")
         cells.append(f"{row['gap']:.4f}")
         cells.append(" to ".join(_percent(x) for x in row["saved"][1:]).join((f"{_percent(row['saved'][0])} (", ")")))
         cells.append(f"{row['seconds']:.0f}")
