@@ -7,9 +7,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import InputError, names
+from labelvalue import Branch, InputError, names
 from labelvalue.decide import (
-    Branch,
     Case,
     advise,
     allocate,
