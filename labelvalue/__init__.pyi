@@ -141,6 +141,7 @@ from .problems import BusyError as BusyError, InputError as InputError, StorageE
 from .quantities import Branch as Branch, Interval as Interval
 from .report import (
     diagnostics_table as diagnostics_table,
+    plot_changes as plot_changes,
     plot_curves as plot_curves,
     plot_diagnostics as plot_diagnostics,
     plot_frontier as plot_frontier,

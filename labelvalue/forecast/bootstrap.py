@@ -161,7 +161,9 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
     tail = (1.0 - ci_prob) / 2.0
     columns = {}
     for prefix, one in (("", gain), ("second_", second)):
-        found = one.quantile([tail, 0.5, 1.0 - tail], (names.CHAIN, names.DRAW)).transpose("quantile", *dims)
+        found = one.quantile([tail, 0.5, 1.0 - tail], (names.CHAIN, names.DRAW), skipna=False).transpose(
+            "quantile", *dims
+        )
         for number, what in enumerate(("low", "median", "high")):
             columns[prefix + what] = found.isel(quantile=number, drop=True).drop_vars(
                 [c for c in found.coords if c not in dims], errors="ignore"
@@ -181,8 +183,14 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
 
 
 def _sentence(table: pd.DataFrame) -> str:
-    wrong = table[table["disagrees"]]
+    compared = table[table[["median", "second_median"]].notna().all(axis=1)]
+    wrong, missing = compared[compared["disagrees"]], len(table) - len(compared)
+    rest = f" For {missing} of {len(table)} gains there were too few runs to compare." if missing else ""
+    if compared.empty:
+        return rest.strip()
     if wrong.empty:
-        return f"The bootstrap agrees with the posterior on all {len(table)} gains."
+        return f"The bootstrap agrees with the posterior on all {len(compared)} gains.{rest}"
     named = ", ".join(dict.fromkeys(wrong[names.SLICE].astype(str)))
-    return f"The bootstrap disagrees with the posterior on {len(wrong)} of {len(table)} gains (slices {named})."
+    return (
+        f"The bootstrap disagrees with the posterior on {len(wrong)} of {len(compared)} gains (slices {named}).{rest}"
+    )

@@ -29,8 +29,8 @@ from labelvalue.operate.questions import Questions
 from labelvalue.operate.records import Record
 from labelvalue.problems import InputError, Problem
 from labelvalue.report.budgets import default_budgets
+from labelvalue.report.changes import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
 
-STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
 CODE, DATA, DRIFT, LEARNER = "code", "data", "drift", "learner"
 MODEL, PRIORS, SETTINGS = "model", "priors", "settings"
 PRICE, CASE = "price", "case"
@@ -47,6 +47,31 @@ class Asked:
     fit: Fit
     case: str | None
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def explain_at_hand(project: Questions) -> pd.DataFrame | None:
+    """Explain the last change of advice where that needs no fit in between.
+
+    Parameters
+    ----------
+    project : Questions
+        Project.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        As :meth:`labelvalue.Project.explain` returns it; ``None`` where it needs one, or there was no advice before.
+    """
+    records = project.ledger.records()
+    if sum(record.kind == "advice" for record in records) < 2:
+        return None
+    (first, _), (last, _) = _ends(records)
+    if len(list(_specs(project, first, last))) > 1:
+        return None
+    try:
+        return explain(project, budget=None, at=None, progress=False)
+    except InputError:  # a step on the way has a case that does not belong to its fit
+        return None
 
 
 def explain(project: Questions, *, budget: int | None, at: int | None, progress: bool) -> pd.DataFrame:

@@ -150,16 +150,21 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
         fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
         try:
+            from labelvalue.operate.changes import explain_at_hand  # pictures take a second to import
+            from labelvalue.report import write_report
+
             path.parent.mkdir(exist_ok=True)
             made = None if advised is None else advice.plan_of(fit, advised)
             fit, plan, case = made or (fit, None, None)
             changed = _changed(project, advised)
             context = Context(
-                scorecard=project.scorecard(), assumptions=project.assumptions(), changes=changed, notes=project.notes()
+                scorecard=project.scorecard(),
+                assumptions=project.assumptions(),
+                changes=changed,
+                notes=project.notes(),
+                explained=explain_at_hand(project) if changed and made else None,
             )
             shown = None if budgets is None else [*budgets]
-            from labelvalue.report import write_report  # pictures take a second to import
-
             write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
         except StorageError:
             raise

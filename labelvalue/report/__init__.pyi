@@ -3,6 +3,7 @@ from .analysis import (
     plot_diagnostics as plot_diagnostics,
     read_diagnostics as read_diagnostics,
 )
+from .changes import plot_changes as plot_changes
 from .context import Context as Context
 from .curves import plot_curves as plot_curves
 from .exports import report_tables as report_tables, summary_text as summary_text, write_tables as write_tables

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labelvalue import names
 from labelvalue.report.wording import percent, significant
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,10 @@ class Context:
     notes : pandas.DataFrame
         What people noted on slices and batches: ``number``, ``time``, ``author``, ``of`` (``slice`` or ``batch``),
         ``name``, ``text``.
+    explained : pandas.DataFrame, optional
+        Why it differs, from :meth:`labelvalue.Project.explain`.
+    persistence : xarray.Dataset, optional
+        From :func:`labelvalue.forecast_persistence`: whether gains forecast on one suite came on the others.
 
     Examples
     --------
@@ -39,6 +46,8 @@ class Context:
     assumptions: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     changes: tuple[str, ...] = ()
     notes: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    explained: pd.DataFrame | None = None
+    persistence: xr.Dataset | None = None
 
 
 def anchor(number: int) -> str:

@@ -18,7 +18,7 @@ from labelvalue.spreadsheets import guard
 from labelvalue.storage import write_whole
 
 KINDS = ("csv", "parquet", "xlsx")
-DRAWN = ("curves", "gains", "impacts", "money", "tornado", "ranks")
+DRAWN = ("changes", "curves", "gains", "impacts", "money", "tornado", "ranks")
 """What a page draws, in its order."""
 
 
@@ -33,8 +33,9 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``gains`` and ``limitations``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``,
-        ``plans``, ``rules``, ``sensitivity``, ``information``, ``label_quality``, ``what_if``, ``assumptions``. Those
+        ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``; with
+        a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``, ``sensitivity``,
+        ``information``, ``label_quality``, ``what_if``, ``assumptions``. Those
         without rows are left out.
 
     Examples
@@ -43,9 +44,13 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     >>> from labelvalue.testing import fake_fit
     >>> tables = report_tables(report_numbers(fake_fit(seed=1), budgets=[500]))
     >>> list(tables), len(tables["gains"])
-    (['gains', 'limitations'], 4)
+    (['gains', 'limitations', 'second_opinion'], 4)
     """
     found: dict[str, Any] = {"gains": numbers.get(names.GAIN, []), "limitations": numbers["limitations"]}
+    opinion, suites = numbers["second_opinion"], numbers["suites"]
+    found |= {"strategies": numbers["strategies"], "second_opinion": [] if opinion is None else opinion["rows"]}
+    found |= {} if suites is None else {"suites": suites["modelled"], "persistence": suites["measured"]}
+    found["changes"] = [] if numbers["explained"] is None else numbers["explained"]["by_slice"]
     plan = numbers.get(names.PLAN)
     if plan is not None:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
@@ -88,7 +93,7 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     >>> from labelvalue.testing import fake_fit
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_tables(report_numbers(fake_fit(seed=1), budgets=[500]), folder)]
-    ['gains.csv', 'limitations.csv']
+    ['gains.csv', 'limitations.csv', 'second_opinion.csv']
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")

@@ -27,6 +27,7 @@ from labelvalue.report.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.glossary import words
 from labelvalue.report.images import (
     SHARP,
+    change_image,
     curve_images,
     gain_images,
     impact_images,
@@ -38,6 +39,8 @@ from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
 from labelvalue.report.money import inner_prob
 from labelvalue.report.numbers import collect
 from labelvalue.report.plan_figures import BARS
+from labelvalue.report.strategies import strategy_parts
+from labelvalue.report.suites import on_suite
 from labelvalue.report.tables import LOWER, UPPER
 from labelvalue.report.what_ifs import panel
 from labelvalue.storage import write_whole
@@ -160,8 +163,9 @@ def figures(
     >>> figures(fit, *collect(fit, None, 0.9))["curves"]
     []
     """
+    fit = on_suite(fit, numbers[names.SUITE])
     drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
-    drawn |= {"money": [], "tornado": []}
+    drawn |= {"money": [], "tornado": [], "changes": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
     of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
     if gain is not None:
@@ -171,6 +175,8 @@ def figures(
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
     if numbers[names.PLAN] is not None:
         drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
+        if numbers["explained"] is not None:
+            drawn["changes"] = [change_image(numbers["explained"], sharp=sharp is not False)]
         drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
     return drawn
 
@@ -225,6 +231,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         digits=digits,
         sentence=wording.sentence,
         comparison=wording.comparison,
+        strategy_parts=strategy_parts,
         tight=_is_tight(numbers, digits),
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from PIL import Image
 from labelvalue import names
 from labelvalue.model import Fit
 from labelvalue.report import style
+from labelvalue.report.changes import draw_changes
 from labelvalue.report.curves import draw_curves
 from labelvalue.report.gains import draw_gains, gain_table
 from labelvalue.report.impacts import draw_impacts, impact_table
@@ -198,6 +200,29 @@ def tornado_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, A
     alt = "Expected net benefit at the low and high end of each input and setting; the table below has the numbers."
     figure = draw_tornado(plan["sensitivity"], plan[names.NET_BENEFIT]["mean"], plan[names.UNIT])
     return embed(figure, alt, sharp=sharp)
+
+
+def change_image(explained: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
+    """Draw why the advice changed.
+
+    Parameters
+    ----------
+    explained : mapping
+        From :func:`labelvalue.report.changes.change_numbers`.
+    sharp : bool
+        Vectors or pixels.
+
+    Returns
+    -------
+    dict
+        From :func:`embed`.
+
+    Examples
+    --------
+    See :func:`labelvalue.report.changes.plot_changes`.
+    """
+    alt = f"What {', '.join(explained['steps'])} changed, step by step; the table below has the numbers."
+    return embed(draw_changes(pd.DataFrame(explained["rows"]), explained[names.BUDGET]), alt, sharp=sharp)
 
 
 def gain_images(

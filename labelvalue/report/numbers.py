@@ -16,12 +16,16 @@ from labelvalue.model import Fit
 from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
+from labelvalue.report.changes import change_numbers
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.context import Context, note_numbers, scorecard_numbers
 from labelvalue.report.decision import decide
 from labelvalue.report.doubts import planning_limits
 from labelvalue.report.impacts import PER
 from labelvalue.report.planning import decision_numbers
+from labelvalue.report.second_opinion import disagreement_limits, second_opinion
+from labelvalue.report.strategies import strategy_numbers
+from labelvalue.report.suites import on_suite, suite_numbers, suite_of
 from labelvalue.report.tables import CI_KIND, LOWER, MEAN, UPPER, beyond, check_ci_prob, plain, summarise
 from labelvalue.report.verdicts import told
 from labelvalue.report.wording import comparison, sentence
@@ -59,10 +63,12 @@ def report_numbers(
     -------
     dict
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
-        ``metric``, ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where
-        there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``assumptions``,
-        ``changes``, ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
-        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). Errors, gains and impacts (per 1,000
+        ``metric``, ``suite`` (that all but ``suites`` is of; empty for a fit of one), ``ci_kind``, ``ci_prob``,
+        ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
+        ``provenance``, ``priors``, ``scorecard``, ``assumptions``, ``changes``, ``explained``,
+        ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
+        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). ``strategies``, ``suites`` and
+        ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
         labels) are in the unit of the metric's error.
 
     Raises
@@ -126,6 +132,8 @@ def collect(
     if (plan is None) != (case is None):
         raise ValueError("a plan and its case go together. Fix: give both, or neither.")
     context = context or Context()
+    suite = suite_of(fit, case)
+    whole, fit = fit, on_suite(fit, suite)
     given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
     numbers: dict[str, Any] = {
         "verdict": fit.diagnostics.verdict,
@@ -133,7 +141,8 @@ def collect(
         names.METRIC: fit.settings["metric"],
         names.CI_KIND: CI_KIND,
         names.CI_PROB: float(ci_prob),
-        "runs": int(fit.runs.sizes[names.RUN]),
+        "runs": int(whole.runs.sizes[names.RUN]),
+        names.SUITE: suite,
         "slice_count": len(fit.slices),
         "learners": list(fit.settings["learners"]),
     }
@@ -160,18 +169,28 @@ def collect(
         "attempts": [dict(a) for a in fit.diagnostics.attempts],
         names.FLAGS: flagged_slices(fit),
     }
+    numbers["strategies"] = [] if gain is None else strategy_numbers(fit, case, ci_prob=ci_prob)
+    numbers["second_opinion"] = opinion = None if gain is None else second_opinion(fit, gain, ci_prob=ci_prob)
+    compared = numbers["decision"]["by_learner"]
+    budget = compared[0][names.BUDGET] if compared else max(given.tolist(), default=0) or None
+    numbers["suites"] = (
+        None if gain is None else suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)
+    )
     numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
     numbers[names.PLAN] = decided = None
     numbers["assumptions"] = context.assumptions.to_dict("records")
     numbers["scorecard"] = scorecard_numbers(context.scorecard)
     numbers["changes"] = list(context.changes)
+    numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)
     if plan is not None and case is not None and fit.diagnostics.verdict == "ok":
         numbers[names.PLAN] = said = told(fit, decision_numbers(fit, case, plan, ci_prob=ci_prob))
         numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(case, said))
         decided = planning_limits(fit, case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])
-    numbers["limitations"] = limitations(fit, far, decided, unsourced_limits(numbers["assumptions"]))
+    numbers["limitations"] = limitations(
+        fit, far, decided, [*disagreement_limits(opinion), *unsourced_limits(numbers["assumptions"])]
+    )
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
         "model": fit.model.name,

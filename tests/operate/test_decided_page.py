@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labelvalue.operate.differences import differences
+from labelvalue.report.wording import significant
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 
 
@@ -26,6 +27,7 @@ def test_r14_what_differs_from_the_decision_before_is_marked(decided):
     configure(decided, WITH_CASE)
     first = decided.refit(progress=False)
     assert "Changed since the last decision" not in Path(first.page).read_text("utf-8")
+    assert 'id="changed"' not in Path(first.page).read_text("utf-8")
     put_case(decided, CASE.replace("0.1", "25.0"))
     configure(decided, WITH_CASE)
     second = decided.refit(progress=False)
@@ -35,6 +37,11 @@ def test_r14_what_differs_from_the_decision_before_is_marked(decided):
     for name, labels in first.advice["plan"].items():
         if labels != second.advice["plan"].get(name, 0):
             assert f"labels of {name}: from {labels:,} to {second.advice['plan'].get(name, 0):,}" in page
+    why = page[page.index('id="changed"') :]  # a price needs no fit in between, so the page says what it did
+    assert '<th scope="row">price</th>' in why
+    ends = [significant(told.advice["net_benefit"]["mean"]) for told in (first, second)]
+    assert f"<span>{ends[0]} to</span> <span>{ends[1]}</span>" in why
+    assert why.index("<img ") < why.index("</table>")
 
 
 def test_differences_name_inputs_decision_and_every_slice():

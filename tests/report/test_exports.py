@@ -151,10 +151,11 @@ def test_the_page_takes_its_tables_and_pictures_along(fake_fit, tmp_path):
     (tmp_path / "tables").mkdir()
     page, pictures = tmp_path / "report.html", tmp_path / "pictures"
     write_report(fake_fit, path=page, budgets=[500], tables=tmp_path / "report.xlsx", pictures=pictures)
-    assert read_sheet(tmp_path / "report.xlsx", "gains")[0] == ["gains", "limitations"]
+    assert read_sheet(tmp_path / "report.xlsx", "gains")[0] == ["gains", "limitations", "second_opinion"]
     assert (pictures / "curves-1.svg").read_bytes().startswith(b"<?xml")
     write_report(fake_fit, path=page, budgets=[500], tables=tmp_path / "tables")
-    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == ["gains.csv", "limitations.csv"]
+    found = sorted(path.name for path in (tmp_path / "tables").iterdir())
+    assert found == ["gains.csv", "limitations.csv", "second_opinion.csv"]
 
 
 def test_what_cannot_be_written_is_said(numbers, fake_fit, tmp_path):

@@ -164,7 +164,7 @@ def test_diagnostics_show_figures_and_thresholds(page, seen):
 
 def test_reservations_cannot_be_switched_off(page, fake_fit, seen):
     words = seen(page).words
-    for item in report_numbers(fake_fit)["limitations"]:
+    for item in report_numbers(fake_fit, [500, 2000])["limitations"]:
         assert item["text"] in words
     assert "Strongest reservation:" in words
     assert "Assumptions and limitations" in words
