@@ -171,6 +171,7 @@ def fit_command(
     with_backtest: Annotated[
         bool, typer.Option("--backtest", help="Also score forecasts made from part of the runs: up to 3 more fits.")
     ] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished chains, to go on from.")] = None,
     drop_missing: DropMissing = False,
     merge_similar_slices: MergeSlices = False,
     timezone: Timezone = None,
@@ -184,7 +185,8 @@ def fit_command(
     console.check_writable(out)
     how = console.given(metric=metric, encoding=encoding, timezone=timezone)
     table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
-    fit = lv.fit(table, model=model, **console.given(labels_now=now, random_seed=random_seed, draws=draws))
+    settings = console.given(labels_now=now, random_seed=random_seed, draws=draws, checkpoint=checkpoint)
+    fit = lv.fit(table, model=model, **settings)
     checked: dict = {}
     if with_backtest and fit.diagnostics.verdict != "refused":
         fit, checked = _backtested(fit, table, model, console.given(random_seed=random_seed, draws=draws))

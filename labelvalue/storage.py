@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -57,6 +58,68 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError, ValueError):  # where nothing could be written there is nothing to remove
             beside.unlink()
+
+
+def write_sealed(path: Path, content: bytes) -> None:
+    """Write whole, with the SHA-256 of the content in a file beside it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Where to; the SHA-256 goes to ``<path>.sha256``.
+    content : bytes
+        All of it.
+
+    Raises
+    ------
+    StorageError
+        If either cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_sealed(Path(folder) / "fit.nc", b"draws")
+    ...     read_sealed(Path(folder) / "fit.nc", "Fix: make it again")
+    b'draws'
+    """
+    write_whole(path, content)
+    write_whole(seal_of(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
+
+
+def read_sealed(path: Path, fix: str) -> bytes:
+    """Read what :func:`write_sealed` wrote, if it is still that.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        File.
+    fix : str
+        What to do where it is not, told to the user.
+
+    Returns
+    -------
+    bytes
+        All of it.
+
+    Raises
+    ------
+    StorageError
+        If the file or its SHA-256 is missing, or they do not belong together.
+    """
+    try:
+        content = path.read_bytes()
+        recorded = seal_of(path).read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: its checksum file {seal_of(path).name} cannot be read. {fix}") from error
+    if recorded[:1] != [hashlib.sha256(content).hexdigest()]:
+        raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {fix}")
+    return content
+
+
+def seal_of(path: Path) -> Path:
+    """Return where the SHA-256 of a file is kept."""
+    return path.with_name(path.name + ".sha256")
 
 
 def check_room(folder: Path, needed: int) -> None:

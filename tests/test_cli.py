@@ -159,6 +159,8 @@ def test_fit_passes_what_was_given_and_nothing_else(run, tmp_path, runs_file, fa
     assert out.is_file()
     assert asked.pop("runs").sizes[names.RUN] > 0
     assert asked == {"model": "power_law", "labels_now": {"a=b": 120}, "draws": 300}
+    assert run("fit", runs_file, "--out", out, "--checkpoint", tmp_path / "parts")[0] == 0
+    assert asked["checkpoint"] == tmp_path / "parts"
 
 
 @pytest.mark.parametrize("verdict", ["flagged", "refused"])

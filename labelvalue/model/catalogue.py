@@ -5,7 +5,10 @@ The shipped models and a user's own come in through this one door; nothing is re
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from labelvalue.model.specification import Model
 from labelvalue.problems import did_you_mean
@@ -66,3 +69,33 @@ def get_model(model: str | Model) -> Model:
             return found
     known = model_names()
     raise ValueError(f"unknown model {model!r}{did_you_mean(model, known)} Installed models: {', '.join(known)}")
+
+
+def model_source(model: Model) -> dict[str, str]:
+    """Say where the code of a model comes from, for whoever audits a fit.
+
+    Parameters
+    ----------
+    model : Model
+        Model.
+
+    Returns
+    -------
+    dict
+        ``entry_point`` and ``package`` with its version, both empty for an object that was given in Python, and
+        ``file_sha256``, of the file that the entry point names or that the object's ``build`` stands in (empty where
+        there is none, as in a notebook).
+
+    Examples
+    --------
+    >>> model_source(get_model("power_law"))["entry_point"]
+    'labelvalue_models.power_law:MODEL'
+    """
+    module, entry, package = model.build.__module__, "", ""
+    for point in entry_points(group=GROUP):
+        if point.name == model.name and getattr(point.load(), "build", None) is model.build:
+            module, entry = point.module, point.value
+            package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+    return {"entry_point": entry, "package": package, "file_sha256": digest}

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,7 +19,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import checks, sampling
-from labelvalue.model.catalogue import get_model
+from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.model.chains import ChainFolder
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
 from labelvalue.model.label_noise import set_evaluation_noise
@@ -44,6 +48,7 @@ def fit(
     tune: int = 600,
     chains: int = 4,
     progress: bool = True,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Fit:
     """Fit a learning-curve model to runs.
 
@@ -77,6 +82,10 @@ def fit(
         Chains, ≥ 2.
     progress : bool
         Whether to say on stderr what is being done.
+    checkpoint : path, optional
+        Folder in which every finished chain is kept. A fit that is stopped, by whatever, goes on from there when it is
+        asked for again, and has the same draws as one that was not stopped; chains of other runs, priors, models,
+        settings or versions are not looked at. It may be removed once the fit is saved.
 
     Returns
     -------
@@ -89,6 +98,8 @@ def fit(
         If a name is unknown, a number is out of range, or labels are so noisy that they carry no information.
     TypeError
         If ``runs`` is not a runs table.
+    StorageError
+        If there can be no folder where ``checkpoint`` says.
 
     References
     ----------
@@ -102,6 +113,7 @@ def fit(
     >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
     """
     _check_runs(runs)
+    kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(_say, progress))
     runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
     chosen = get_model(model)
@@ -114,7 +126,7 @@ def fit(
     )
     built = chosen.build(observations, chosen.priors)
     _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
-    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
+    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty(), checkpoint=kept)
     _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]]
@@ -276,6 +288,7 @@ def assemble(
         "random_seed": settings.random_seed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in LIBRARIES},
+        "model_source": model_source(model),
         "runs_sha256": runs_digest(runs),
         "source": runs.attrs.get(names.SOURCE, ""),
         "metric": runs.attrs.get(names.METRIC, ""),

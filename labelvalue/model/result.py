@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import html
 import json
 import os
@@ -20,7 +19,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
 from labelvalue.problems import StorageError
-from labelvalue.storage import write_whole
+from labelvalue.storage import read_sealed, write_sealed
 
 SCHEMA = 1
 """Version of the file layout; a newer one is refused."""
@@ -154,10 +153,7 @@ class Fit:
             "priors": json.dumps(self.model.priors.as_dict()),
             "diagnostics": self.diagnostics.to_json(),
         }
-        content = bytes(tree.to_netcdf(None, engine="netcdf4"))
-        write_whole(path, content)
-        digest = hashlib.sha256(content).hexdigest()
-        write_whole(_digest_path(path), f"{digest}  {path.name}\n".encode())
+        write_sealed(path, bytes(tree.to_netcdf(None, engine="netcdf4")))
         return path
 
 
@@ -200,10 +196,6 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     return dataclasses.replace(fit, tree=tree)
 
 
-def _digest_path(path: Path) -> Path:
-    return path.with_name(path.name + ".sha256")
-
-
 def load_fit(path: str | os.PathLike[str]) -> Fit:
     """Load a fit that :meth:`Fit.save` wrote.
 
@@ -236,13 +228,7 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     again = "Fix: make the fit again with 'labelvalue fit', or restore both files from a backup"
     if not path.is_file():
         raise ValueError(f"{path}: no such file. Fix: give the path of a fit that 'labelvalue fit' wrote.")
-    try:
-        content = path.read_bytes()
-        recorded = _digest_path(path).read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: its checksum file {_digest_path(path).name} cannot be read. {again}") from error
-    if recorded[:1] != [hashlib.sha256(content).hexdigest()]:
-        raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {again}")
+    content = read_sealed(path, again)
     with xr.open_datatree(content, engine="netcdf4") as opened:
         tree = opened.load()
     attrs = dict(tree.attrs)

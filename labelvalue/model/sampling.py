@@ -11,7 +11,10 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.model.chains import ChainFolder
+from labelvalue.model.continuing import continue_chains, run_chains
 from labelvalue.model.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
+from labelvalue.model.libraries import check_libraries
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -107,6 +110,7 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     --------
     >>> compile_model(model)  # doctest: +SKIP
     """
+    check_libraries()
     import nutpie
     import pytensor
     from pymc.model.transform.optimization import freeze_dims_and_data
@@ -118,7 +122,9 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
         return nutpie.compile_pymc_model(compiled, jitter_rvs=jittered)
 
 
-def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = False) -> xr.DataTree:
+def sample_once(
+    compiled: Any, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
+) -> xr.DataTree:
     """Run the sampler once.
 
     Parameters
@@ -129,6 +135,8 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
         How.
     progress : bool
         Whether to show nutpie's progress.
+    checkpoint : ChainFolder, optional
+        Where finished chains are kept, and taken from; the draws are the same.
 
     Returns
     -------
@@ -144,21 +152,21 @@ def sample_once(compiled: Any, settings: SamplerSettings, *, progress: bool = Fa
     --------
     >>> sample_once(compiled, SamplerSettings())  # doctest: +SKIP
     """
-    import nutpie
-
     settings = settings.resolve(compiled.n_dim)
+    asked = {
+        "draws": settings.draws,
+        "tune": settings.tune,
+        "chains": settings.chains,
+        "seed": settings.random_seed,
+        "target_accept": settings.target_accept,
+        "adaptation": settings.adaptation,
+        "progress_bar": progress,
+        "save_warmup": False,
+    }
     try:
-        return nutpie.sample(
-            compiled,
-            draws=settings.draws,
-            tune=settings.tune,
-            chains=settings.chains,
-            seed=settings.random_seed,
-            target_accept=settings.target_accept,
-            adaptation=settings.adaptation,
-            progress_bar=progress,
-            save_warmup=False,
-        )
+        if checkpoint is None:
+            return run_chains(compiled, asked)
+        return continue_chains(compiled, asked, checkpoint.chains(compiled, asked))
     except RuntimeError:
         time.sleep(SETTLE_SECONDS)
         raise
@@ -249,7 +257,9 @@ def next_attempt(
     return None
 
 
-def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False) -> tuple[xr.DataTree, Diagnostics]:
+def sample(
+    model: pm.Model, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
+) -> tuple[xr.DataTree, Diagnostics]:
     """Sample a model until the convergence gate is passed or nothing is left to try.
 
     Parameters
@@ -260,6 +270,8 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
         Of the first attempt.
     progress : bool
         Whether to show the sampler's progress.
+    checkpoint : ChainFolder, optional
+        Where finished chains of all attempts are kept.
 
     Returns
     -------
@@ -279,7 +291,7 @@ def sample(model: pm.Model, settings: SamplerSettings, *, progress: bool = False
     remedy = "first attempt"
     while True:
         try:
-            tree = sample_once(compiled, settings, progress=progress)
+            tree = sample_once(compiled, settings, progress=progress, checkpoint=checkpoint)
         except RuntimeError as error:  # a chain that died, or no start with a finite density
             tree, figures = no_draws(compiled), dict(NO_DRAWS)
             cause = str(error).partition("\n")[0]

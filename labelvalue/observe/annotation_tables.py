@@ -197,12 +197,17 @@ def load_annotations(path: str | os.PathLike[str]) -> pd.DataFrame:
     ...     load_annotations(write_annotations(one, Path(folder) / "a.parquet"))["item"].tolist()
     ['007']
     """
+    import pyarrow.parquet as pq
+
+    from labelvalue.observe.parquet import check_footer
+
     path = Path(path)
     if not path.is_file():
         why = f"no such file {quote(str(path), 200)}"
         raise InputError([Problem(file=path.name, why=why, fix="check the path")])
     try:
         if path.suffix.lower() in PARQUET:
+            check_footer(pq.read_metadata(path), path.name)
             table = pd.read_parquet(path)
         elif path.suffix.lower() in CSV:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)

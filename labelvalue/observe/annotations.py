@@ -101,6 +101,7 @@ def read_annotations(
     counts: dict[str, int] = {}
     notes: dict[str, None] = {}
     problems: list[Problem] = []
+    digests: dict[str, str] = {}
     for path in paths:
         into = Collector(path.name, slice_path=slice, salt=salt, keep_annotators=keep_annotators)
         try:
@@ -110,20 +111,21 @@ def read_annotations(
             problems += error.problems
             continue
         rows += into.rows
+        digests[into.name_of(path.name)] = _digest(path)
         notes |= into.notes
         for reason, count in into.counts.items():
             counts[reason] = counts.get(reason, 0) + count
     if problems:
         raise InputError(problems)
-    digests = {path.name: _digest(path) for path in paths}
     table = settled(pd.DataFrame(rows), batch or next(iter(digests.values()))[:12], date)
     table, replaced = without_repeats(table)
     if replaced:
         counts[REPLACED] = replaced
     table, more = _free_text_apart(table)
+    named = ["names of annotators are kept as the tool gave them"] if keep_annotators else []
     table.attrs = {
         "counts": counts,
-        names.NOTES: [*notes, *more],
+        names.NOTES: [*notes, *more, *named],
         names.LABELS: labels_of(table),
         names.SHA256: digests,
     }

@@ -13,18 +13,35 @@ from labelvalue.observe.tables import MAX_BYTES, Table, too_many_rows
 from labelvalue.problems import InputError, Problem
 
 
+def check_footer(footer: pq.FileMetaData, file: str) -> None:
+    """Refuse a file of which more would be unpacked than is allowed, before anything is.
+
+    Parameters
+    ----------
+    footer : pyarrow.parquet.FileMetaData
+        Of the file.
+    file : str
+        Its name, for the error.
+
+    Raises
+    ------
+    InputError
+        If it has too many rows or bytes.
+    """
+    if footer.num_rows > MAX_ROWS:
+        raise InputError([too_many_rows(file, footer.num_rows)])
+    unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
+    if unpacked > MAX_BYTES:
+        why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes (1 GiB)"
+        raise InputError([Problem(file=file, why=why, fix="split the file")])
+
+
 def read_parquet(path: Path, file: str) -> Table:
     """Read the known columns of a Parquet file; rows count from 1."""
     try:
         with pq.ParquetFile(path) as parquet:
             footer = parquet.metadata
-            if footer.num_rows > MAX_ROWS:
-                raise InputError([too_many_rows(file, footer.num_rows)])
-            groups = range(footer.num_row_groups)
-            unpacked = sum(footer.row_group(i).total_byte_size for i in groups)
-            if unpacked > MAX_BYTES:
-                why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes (1 GiB)"
-                raise InputError([Problem(file=file, why=why, fix="split the file")])
+            check_footer(footer, file)
             header = tuple(parquet.schema_arrow.names)
             known = [name for name in dict.fromkeys(header) if name in COLUMNS]
             once = [name for name in known if header.count(name) == 1]

@@ -69,10 +69,12 @@ def _from_parquet(path: Path) -> pd.DataFrame:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from labelvalue.observe.parquet import check_footer
+
     try:
-        rows = pq.ParquetFile(path).metadata.num_rows
-        if rows > MAX_ROWS:
-            raise InputError([too_many_rows(path.name, rows)])
+        footer = pq.read_metadata(path)
+        check_footer(footer, path.name)
+        rows = footer.num_rows
         found = pq.read_table(path).to_pydict()
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         if isinstance(error, InputError):

@@ -139,6 +139,10 @@ def read_dump(
         why = f"not a runs table of {tracker.name}: no column {lacking}"
         raise InputError([Problem(file=path.name, why=why, fix="export the table of runs with all of its columns")])
     taken, notes = _choose_columns(tracker, dump, dict(columns or {}), path.name)
+    if dump[identity].duplicated().any():
+        notes.append(
+            f"several runs share a {identity!r}; export the table with {tracker.identity[0]!r} to tell them apart"
+        )
     counts: Counter[str] = Counter()
     done = dump[state].str.lower() == tracker.finished
     counts.update(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())

@@ -30,6 +30,7 @@ from labelvalue.problems import StorageError
 from labelvalue.storage import write_whole
 
 RUNS, ASKED, MADE, WHY = "runs.parquet", "asked.json", "fit.nc", "why.json"
+TOO_LONG = "TooLong"
 GIGABYTE = 1024**3
 WORKING_COPIES = 3
 """How often a posterior is held in memory at once while a fit is judged and saved."""
@@ -97,7 +98,14 @@ def posterior_bytes(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
 
 
 def fit_apart(
-    place: Path, runs: xr.Dataset, spec: Mapping[str, Any], *, memory_gb: float | None, progress: bool
+    place: Path,
+    runs: xr.Dataset,
+    spec: Mapping[str, Any],
+    *,
+    memory_gb: float | None,
+    minutes: float | None = None,
+    progress: bool,
+    checkpoint: Path | None = None,
 ) -> Fit:
     """Fit runs as a specification says, in a child process.
 
@@ -111,8 +119,12 @@ def fit_apart(
         From :func:`labelvalue.operate.refit.gather`.
     memory_gb : float or None
         Address space that the child may take, in gigabytes.
+    minutes : float, optional
+        Time that it may take.
     progress : bool
         Whether to say on stderr what is being done.
+    checkpoint : pathlib.Path, optional
+        Folder in which the child keeps finished chains, whatever becomes of it.
 
     Returns
     -------
@@ -137,7 +149,9 @@ def fit_apart(
             "metric": describe(runs, "", "", None),
             "source": str(runs.attrs.get(names.SOURCE, "")),
             "memory_gb": memory_gb,
+            "minutes": minutes,
             "progress": progress,
+            "checkpoint": None if checkpoint is None else str(checkpoint.resolve()),
         }
         write_whole(folder / ASKED, json.dumps(asked).encode())
         ended = _run([sys.executable, *_warnings(), "-m", "labelvalue.operate.apart", str(folder)])
@@ -187,6 +201,8 @@ def _why(folder: Path, ended: int) -> Exception:
     except (OSError, ValueError):
         told = {}
     advice = "Fix: ask for fewer draws, or put fewer slices into a project."
+    if told.get("kind") == TOO_LONG:
+        return FitStoppedError(told["text"])
     if told.get("kind") == "MemoryError" or ended == -signal.SIGKILL.value:
         return FitStoppedError(f"the fit ran out of memory. {advice}")
     if told.get("kind") == "ValueError":
@@ -216,6 +232,10 @@ def main(folder: Path) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.umask(0o077)
     asked = json.loads((folder / ASKED).read_text(encoding="utf-8"))
+    if asked["minutes"] is not None:
+        timer = threading.Timer(60.0 * asked["minutes"], _end_late, [folder, asked["minutes"]])
+        timer.daemon = True
+        timer.start()
     try:
         _own_caches()
         from labelvalue.operate.refit import fit_spec
@@ -223,7 +243,8 @@ def main(folder: Path) -> int:
         runs = read_stored(folder / RUNS, asked["metric"])
         runs.attrs[names.SOURCE] = asked["source"]
         _limit(asked["memory_gb"])
-        fit_spec(runs, asked["spec"], progress=asked["progress"]).save(folder / MADE)
+        made = fit_spec(runs, asked["spec"], progress=asked["progress"], checkpoint=asked["checkpoint"])
+        made.save(folder / MADE)
     except (Exception, MemoryError) as error:
         kind = "ValueError" if isinstance(error, ValueError) else type(error).__name__
         text = str(error)[:2000]
@@ -238,6 +259,14 @@ def _end_with_parent() -> None:
     """Wait for the end of the pipe from the parent, which comes with the parent's own."""
     while os.read(0, 1024):
         pass
+    os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
+
+
+def _end_late(folder: Path, minutes: float) -> None:
+    """Say why, and end, wherever the fit is."""
+    fix = "Fix: fit again, which goes on from the chains that are finished, or raise limits.minutes in labelvalue.toml."
+    text = f"the fit took longer than the {minutes:g} minutes it may take. {fix}"
+    write_whole(folder / WHY, json.dumps({"kind": TOO_LONG, "text": text}).encode())
     os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
 
 

@@ -63,6 +63,7 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [limits]
 # memory_gb = 8                   # address space of the process that fits
+# minutes = 600                   # that a fit may take; finished chains are kept for the next one
 
 [report]
 page = true
@@ -125,6 +126,7 @@ class Limits:
     """What a fit may take of the machine."""
 
     memory_gb: float | None = None
+    minutes: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +203,7 @@ _TABLES: dict[str, dict[str, Key]] = {
     },
     "triggers": {"new_labels": _whole(1), "surprise": _PROBABILITY, "retraining": _PROBABILITY},
     "plan": {"max_labels": _whole(0), "lot": _whole(1)},
-    "limits": {"memory_gb": _POSITIVE},
+    "limits": {"memory_gb": _POSITIVE, "minutes": _POSITIVE},
     "report": {"page": _SWITCH, "budgets": _BUDGETS},
 }
 _PRIOR = {"distribution": _TEXT, "center": _NUMBER, "spread": _POSITIVE, "meaning": _TEXT, "source": _TEXT}

@@ -18,6 +18,8 @@ from labelvalue.storage import write_whole
 MANIFEST = "manifest.json"
 MAKING = ".tmp-"
 """How the name of a folder begins that is being made."""
+CHAINS = ".chains-"
+"""And of one that holds the finished chains of a fit which is not there yet; its id follows."""
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
 
 
@@ -122,10 +124,29 @@ def sweep(parent: Path) -> None:
     if not parent.is_dir():
         return
     for path in filter(is_leftover, parent.iterdir()):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def sweep_chains(parent: Path, but: Path | None = None) -> None:
+    """Remove finished chains that no fit will go on from.
+
+    Parameters
+    ----------
+    parent : pathlib.Path
+        A project's ``fits``.
+    but : pathlib.Path, optional
+        Those of the fit that is to be made; they stay, unless they are a link.
+    """
+    for path in parent.glob(f"{CHAINS}*"):
+        if path != but or path.is_symlink():
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_leftover(path: Path) -> bool:

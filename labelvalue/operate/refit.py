@@ -16,7 +16,7 @@ from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit, Prior, load_fit
-from labelvalue.model.catalogue import get_model
+from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.operate import scorecard
 from labelvalue.operate.batches import Batch, content_digest
 from labelvalue.operate.configuration import Configuration
@@ -76,13 +76,13 @@ def gather(runs: xr.Dataset, batches: Sequence[Batch], configuration: Configurat
         "model": {"name": chosen.name, "priors": priors.as_dict()},
         "fit": dataclasses.asdict(configuration.fit),
         names.LABELS_NOW: dict(configuration.labels_now),
-        "code": code_version(),
+        "code": {**code_version(), "model": model_source(chosen)},
         "assumptions": [dict(item) for item in configuration.assumptions],
     }
     return Inputs(runs, spec)
 
 
-def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool) -> Fit:
+def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, checkpoint: str | None = None) -> Fit:
     """Fit runs as a specification says.
 
     Parameters
@@ -93,6 +93,8 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool) -> Fi
         From :func:`gather`, or of an earlier fit.
     progress : bool
         Whether to say on stderr what is being done.
+    checkpoint : str, optional
+        Folder in which finished chains are kept.
 
     Returns
     -------
@@ -103,7 +105,13 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool) -> Fi
     name = settings.pop("model")
     priors = {key: Prior(**given) for key, given in spec["model"]["priors"].items()}
     return models.fit(
-        runs, model=name, priors=priors, labels_now=spec[names.LABELS_NOW] or None, progress=progress, **settings
+        runs,
+        model=name,
+        priors=priors,
+        labels_now=spec[names.LABELS_NOW] or None,
+        progress=progress,
+        checkpoint=checkpoint,
+        **settings,
     )
 
 
@@ -146,6 +154,7 @@ def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -
         "fit": name,
         KEY: inputs.key,
         "manifest": manifest_digest(fits / name),
+        "model": {"name": inputs.spec["model"]["name"], **inputs.spec["code"]["model"]},
         "verdict": fit.diagnostics.verdict,
         "reasons": list(fit.diagnostics.reasons),
         "published": fit.diagnostics.verdict == OK,

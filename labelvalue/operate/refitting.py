@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
@@ -12,6 +13,7 @@ from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
 from labelvalue.operate.batches import joint_runs, standing
 from labelvalue.operate.configuration import Configuration
+from labelvalue.operate.folders import CHAINS, sweep_chains
 from labelvalue.operate.judging import check, report
 from labelvalue.operate.learners import carried_over, runs_of
 from labelvalue.operate.lock import leave_trace
@@ -40,6 +42,7 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     every = [record for record in records if record.kind == "fit"]
     same = next((record for record in every if record.content[fits.KEY] == inputs.key), None)
     reproduced = None
+    sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
         same = ledger.append([("fit", {**same.content, "triggers": fired})])[0]
     elif same is None:
@@ -72,7 +75,7 @@ def _fit(
         found = fits.adopt(folder, inputs.key, known)
         if found is None:
             check_room(folder, apart.posterior_bytes(inputs.spec, inputs.runs))
-        made = _sampled(project, inputs.runs, inputs.spec, progress) if found is None else found
+        made = found or _sampled(project, inputs, inputs.runs, progress)
         name = fits.id_of(inputs.key) if found is not None else fits.keep(folder, inputs, made)
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
         entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, "triggers": list(fired)})]
@@ -81,16 +84,31 @@ def _fit(
             promised = fits.gain_forecast(made, configuration.report.budgets, factor)
             entries += [("forecast", {"fit": name, **promised}), check(project, name, made, configuration)]
             entries += _carried_over(project, inputs, name, made, published(records), configuration, progress)
-        return project.ledger.append(entries)[0]
+        record = project.ledger.append(entries)[0]
+        sweep_chains(folder)
+        return record
     except BaseException as error:
         _record_failure(project, inputs.key, error)
         raise
 
 
-def _sampled(project: Project, runs: xr.Dataset, spec: Mapping[str, Any], progress: bool) -> Fit:
-    """Fit in a process of its own."""
-    memory = project.configuration.limits.memory_gb
-    return apart.fit_apart(project.folder / FITS, runs, spec, memory_gb=memory, progress=progress)
+def _chains(project: Project, inputs: fits.Inputs) -> Path:
+    """Where the finished chains of a fit lie until it is recorded."""
+    return project.folder / FITS / f"{CHAINS}{fits.id_of(inputs.key)}"
+
+
+def _sampled(project: Project, inputs: fits.Inputs, runs: xr.Dataset, progress: bool, *, anew: bool = False) -> Fit:
+    """Fit in a process of its own, going on from chains that one before it finished, unless it is to be made anew."""
+    limits = project.configuration.limits
+    return apart.fit_apart(
+        project.folder / FITS,
+        runs,
+        inputs.spec,
+        memory_gb=limits.memory_gb,
+        minutes=limits.minutes,
+        progress=progress,
+        checkpoint=None if anew else _chains(project, inputs),
+    )
 
 
 def _carried_over(
@@ -109,7 +127,7 @@ def _carried_over(
     for learner in new:
         about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ())}
         try:
-            alone = _sampled(project, runs_of(inputs.runs, [learner]), inputs.spec, progress)
+            alone = _sampled(project, inputs, runs_of(inputs.runs, [learner]), progress)
         except (FitStoppedError, ValueError) as error:
             found.append(("check", {**about, "slices": [], "why": str(error)[:500]}))
             continue
@@ -150,7 +168,7 @@ def _record_failure(project: Project, key: str, error: BaseException) -> None:
 
 def _again(project: Project, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
     """Fit once more and compare the draws with the recorded ones."""
-    made = _sampled(project, inputs.runs, inputs.spec, progress)
+    made = _sampled(project, inputs, inputs.runs, progress, anew=True)
     same = fits.draws_digest(made) == record.content["draws_sha256"]
     project.ledger.append([("check", {"of": "reproduction", "fit": record.content["fit"], "same": same})])
     return same

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from labelvalue import cli, names, testing
+from labelvalue import cli, load_fit, names, testing
 from labelvalue.operate import Project, apart, refit
 from tests.operate.conftest import QUIET, configure
 
@@ -52,7 +52,7 @@ def fits_by(monkeypatch, fit):
 
 
 def raises(error):
-    def fit(runs, spec, progress):
+    def fit(runs, spec, progress, checkpoint):
         raise error
 
     return fit
@@ -90,7 +90,7 @@ def test_what_makes_no_sense_is_said_as_in_one_process(lonely, monkeypatch, caps
 def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
     """The child writes back what it got, in the shape of a fit."""
 
-    def fit(runs, spec, progress):
+    def fit(runs, spec, progress, checkpoint):
         made = testing.fake_fit(seed=1, draws=50)
         tree = made.tree.copy()
         tree["runs"] = xr.DataTree(runs)
@@ -172,8 +172,23 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 """
 
 
-def test_a_real_fit_is_the_same_apart_asks_no_network_and_keeps_its_caches_private(tmp_path, monkeypatch):
-    """The one test here that samples: a small fit in a child, and again in this process."""
+def wait_until(there, process):
+    """Wait for an event that another process brings about; what it then finds."""
+    limit = time.monotonic() + 300
+    while not (found := there()):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_stopped(tmp_path, monkeypatch, capfd):
+    """Rows 14 and 11, in processes that may ask no network and keep their caches private.
+
+    The one test here that samples: a small re-fit that is stopped as soon as one chain is finished, again, and once
+    more in this process as a fresh fit.
+    """
     import pytensor
 
     from labelvalue.operate.batches import standing
@@ -183,17 +198,52 @@ def test_a_real_fit_is_the_same_apart_asks_no_network_and_keeps_its_caches_priva
     cache.mkdir(parents=True, exist_ok=True)
     cache.chmod(0o755)
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     project = Project.create(tmp_path / "project")
-    configure(project, QUIET + "[fit]\ndraws = 150\ntune = 200\nchains = 2\n")
+    configure(project, QUIET + "[fit]\ndraws = 1500\ntune = 200\nchains = 4\n")
     runs = testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2)
-    result = project.add(runs, batch="a").refit(progress=False)
+    project.add(runs, batch="a")
+    fits = project.folder / "fits"
+    (fits / ".chains-OTHER").mkdir()
+    command = [sys.executable, "-m", "labelvalue", "refit", str(project.folder)]
+    stopped = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: list(fits.glob(".chains-*/*.nc.sha256")), stopped)
+    stopped.terminate()
+    start = time.monotonic()
+    assert stopped.wait(30) == -signal.SIGTERM
+    assert time.monotonic() - start < 5.0
+    stopped.stderr.close()
+    (folder,) = [path for path in fits.iterdir() if path.name.startswith(".chains-")]
+    finished = len(list(folder.glob("*.nc.sha256")))
+    assert 1 <= finished < 4
+    assert (folder.stat().st_mode & 0o777, project.published) == (0o700, None)
+    project.verify()
+    capfd.readouterr()
+    result = project.refit(progress=True)
+    assert f"{finished} of 4 chains were finished before" in capfd.readouterr().err
     assert result.new
-    record = project.ledger.records("fit")[0].content
+    (record,) = project.ledger.records("fit")
     inputs = gather(project.runs, standing(project.ledger.records()), project.configuration)
+    assert folder.name == f".chains-{record.content['fit']}"
+    assert [path.name for path in fits.iterdir()] == [record.content["fit"]], "chains go when the fit is recorded"
+    assert {path.name for path in (fits / record.content["fit"]).iterdir()} == {
+        "manifest.json", "posterior.nc", "posterior.nc.sha256", "spec.json",
+    }  # fmt: skip
     monkeypatch.delenv("PYTHONPATH")
-    assert draws_digest(fit_spec(inputs.runs, inputs.spec, progress=False)) == record["draws_sha256"]
+    fresh = fit_spec(inputs.runs, inputs.spec, progress=False)
+    assert draws_digest(fresh) == record.content["draws_sha256"]
+    kept = load_fit(fits / record.content["fit"] / "posterior.nc")
+    assert kept.diagnostics == fresh.diagnostics
+    for group in fresh.tree.children:
+        xr.testing.assert_equal(kept.tree[group].to_dataset(), read_back(fresh, tmp_path).tree[group].to_dataset())
     assert cache.stat().st_mode & 0o077 == 0
+    compiled = {".nbi", ".nbc", ".so", ".pyc", ".c", ".cpp"}
+    assert not [path for path in project.folder.rglob("*") if path.suffix in compiled], "no cache in a shared folder"
+
+
+def read_back(fit, place):
+    """As a file gives it."""
+    return load_fit(fit.save(place / "fresh.nc"))
 
 
 @pytest.mark.slow  # imports the samplers under a limit of address space

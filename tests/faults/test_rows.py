@@ -58,7 +58,7 @@ def test_an_orphan_is_adopted_where_it_is_whole_and_else_made_anew(running, samp
     running.verify()
 
 
-def _here(place, runs, spec, *, memory_gb, progress):
+def _here(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
     from labelvalue.operate.refit import fit_spec
 
     return fit_spec(runs, spec, progress=progress)
@@ -156,7 +156,7 @@ def _race(folder):
 def test_fifty_races_of_two_refits(running, monkeypatch, capfd):
     """One works; the other is told so, or comes when all is done. No third thing, and one record a race."""
 
-    def slow(place, runs, spec, *, memory_gb, progress):
+    def slow(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
         time.sleep(1.3)
         return _here(place, runs, spec, memory_gb=memory_gb, progress=progress)
 

@@ -67,7 +67,7 @@ def attempts(monkeypatch):
             n_dim=4, shapes={"a": (), "b": (3,), "b_log__": (3,)}, dims={"b": ("curve",)}, variables=()
         )
 
-        def once(given, settings, *, progress=False):
+        def once(given, settings, *, progress=False, checkpoint=None):
             assert given is compiled
             asked.append(settings)
             kind = kinds[len(asked) - 1]

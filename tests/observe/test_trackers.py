@@ -212,6 +212,28 @@ def test_an_export_of_weights_and_biases(tmp_path):
         read_wandb(file(tmp_path, DUMP))
 
 
+EXPORT_2025 = """\
+"Name","Agent","State","Notes","User","Tags","Created","Runtime","Sweep","batch_size","metric.goal","n_train","slice","skip_eval","eval/acc","eval/num_samples","epoch"
+"unet_1763027298","","finished","-","","","2025-11-13T09:48:11.000Z","9910","1wfhjnkh","8","","200","FR","false","0.70","500","100"
+"unet_1763027298","","finished","-","","","2025-11-13T10:48:11.000Z","9911","1wfhjnkh","8","","400","FR","false","0.78","500","100"
+"unet_1763026462","","failed","-","","","2025-11-13T09:34:15.000Z","5902","1wfhjnkh","8","","800","FR","false","","500","3"
+"""
+"""Columns and cells as the runs table exported them in 2025: pinned columns between the fixed ones, bare names."""
+
+
+def test_the_columns_of_a_real_export_are_found(tmp_path):
+    path = file(tmp_path, EXPORT_2025, "wandb_export.csv")
+    pairs = {"labels": "n_train", "value": "eval/acc", "trials": "eval/num_samples"}
+    runs = read_wandb(path, columns=pairs, metric="accuracy").to_dataframe()
+    assert runs[names.LABELS].tolist() == [200, 400]
+    assert runs[names.SECONDS].tolist() == [9910, 9911]
+    assert runs[names.MEASURED_AT].iloc[0] == pd.Timestamp("2025-11-13 12:33:21")
+    told = notes(read_wandb(path, columns=pairs, metric="accuracy"))
+    assert "several runs share a 'Name'; export the table with 'ID' to tell them apart" in told
+    with pytest.raises(InputError, match="not a runs table of Weights & Biases"):
+        read_wandb(file(tmp_path, '"Step","unet - eval/acc","unet - eval/acc__MIN"\n"1","0.7","0.7"\n', "chart.csv"))
+
+
 # --- scikit-learn ---------------------------------------------------------------------------------
 
 

@@ -57,9 +57,9 @@ class Sampler:
         return dataclasses.replace(made, tree=tree)
 
 
-def fit_here(place, runs, spec, *, memory_gb, progress):
+def fit_here(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
     """What a child process would do, in this one."""
-    return fit_spec(runs, spec, progress=progress)
+    return fit_spec(runs, spec, progress=progress, checkpoint=checkpoint)
 
 
 def put_in(monkeypatch):

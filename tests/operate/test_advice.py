@@ -208,7 +208,7 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     assert fired["new_learner"]
     alone = testing.fake_fit(seed=1, learners=("transformer",), draws=100)
 
-    def fit(place, runs, spec, *, memory_gb, progress):
+    def fit(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
         return both if len({*runs[names.LEARNER].values.tolist()}) > 1 else alone
 
     monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit)

@@ -81,7 +81,7 @@ def test_a_learner_is_a_step_of_its_own(project, sampler, first, monkeypatch):
             ("new",): testing.fake_fit(seed=2, learners=("new",), draws=100)}  # fmt: skip
     asked = []
 
-    def fit(place, runs, spec, *, memory_gb, progress):
+    def fit(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
         asked.append(tuple(sorted({*runs["learner"].values.tolist()})))
         return fits[asked[-1]]
 

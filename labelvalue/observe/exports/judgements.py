@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ RECORDED, GAPS = "recorded", "gaps"
 PATHS_SHOWN, ITEMS_SHOWN = 30, 20
 EVERYTHING = "all"
 """Slice of all items where no path is given."""
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*?(?=\.\w+$|$|[^\w.-])")
+"""An address of e-mail in the name of a file, without the file's suffix."""
 LONG_LEFT_OUT = "durations of 0, negative or above 1 hour, labels kept"
 
 
@@ -204,6 +207,12 @@ class Collector:
             return text
         return hmac.new(self.salt.encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
 
+    def name_of(self, file: str) -> str:
+        """Return the name of a file; where it holds the address of a person, its hash in place of that."""
+        if self.keep_annotators or not _ADDRESS.search(file):
+            return file
+        return _ADDRESS.sub(lambda found: self.who(found[0]), file)
+
     def duration(self, value: Any) -> float:
         """Return seconds, NaN where they are unknown or are no time that anybody worked."""
         if value is None or value == "":
@@ -242,7 +251,7 @@ class Collector:
         known = not math.isnan(seconds)
         self.rows.append({
             names.ITEM: item, names.SLICE: slice, names.ANNOTATOR: annotator, names.LABEL: label,
-            names.SECONDS: seconds, names.TIME: time, names.REFERENCE: reference, names.SOURCE: source,
+            names.SECONDS: seconds, names.TIME: time, names.REFERENCE: reference, names.SOURCE: self.name_of(source),
             names.SOURCE_ID: source_id, names.KIND: kind, names.QUESTION: question, names.UNITS: units,
             names.SECONDS_FROM: seconds_from if known else "",
         })  # fmt: skip

@@ -54,11 +54,19 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
 
 
 def _frame(path: Path) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    from labelvalue.observe.parquet import check_footer
+
     open_export(path).close()
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
+            check_footer(pq.read_metadata(path), path.name)
             return pd.read_parquet(path).astype("string").fillna("").astype(object)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        # whatever the file is called, it is not unpacked: that may come to anything
+        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None)
+    except InputError:
+        raise
     except (ValueError, OSError) as error:
         raise InputError(
             [Problem(file=path.name, why=f"cannot be read: {error}", fix="save it as UTF-8 CSV")]

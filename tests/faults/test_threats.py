@@ -1,0 +1,291 @@
+"""More rules on what comes from outside: readers, models, templates, paths, time, names of people, versions."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import gzip
+import json
+import os
+import pickle
+import re
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import labelvalue as lv
+from labelvalue import InputError, StorageError, cli, names
+from labelvalue.decide import read_case
+from labelvalue.model import libraries
+from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.observe import read_protocol
+from labelvalue.operate.places import inside
+from labelvalue.report import write_figures
+from tests.faults.test_apart import fits_by, lonely  # noqa: F401
+from tests.faults.test_security import HOSTILE, Marked
+from tests.observe.test_annotations import DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
+from tests.operate.conftest import CASE, QUIET, configure
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ("label-studio", "argilla", "doccano", "prodigy", "cvat", "csv")
+
+
+# --- code in data files ---------------------------------------------------------------------------
+
+READERS = {
+    "runs.csv": lv.read_runs,
+    "runs.parquet": lv.read_runs,
+    "fit.nc": lv.load_fit,
+    "case.toml": read_case,
+    "protocol.toml": read_protocol,
+    "annotations.parquet": lv.load_annotations,
+    "annotations.csv": lv.load_annotations,
+    "dump.csv": lv.read_mlflow,
+    "dump.parquet": lv.read_mlflow,
+    "wandb_export.csv": lv.read_wandb,
+    **{f"{tool}{suffix}": tool for tool in TOOLS for suffix in (".json", ".jsonl", ".zip", ".xml", ".csv")},
+}
+
+
+@pytest.mark.parametrize("protocol", [0, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize("name", READERS)
+def test_no_reader_loads_a_pickle(tmp_path, name, protocol):
+    mark, path, read = tmp_path / "executed", tmp_path / name, READERS[name]
+    path.write_bytes(pickle.dumps(Marked(mark), protocol))
+    if name == "fit.nc":
+        from labelvalue.storage import write_sealed
+
+        write_sealed(path, path.read_bytes())
+    with pytest.raises((InputError, StorageError, ValueError, OSError)):
+        lv.read_annotations(path, read) if isinstance(read, str) else read(path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip", ".csv.zst"])
+def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
+    """pandas would, to whatever it comes to."""
+    packed = gzip.compress(b"item,label\n" + b"1,yes\n" * 1000)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match="cannot be read"):
+        lv.read_annotations(path, "csv")
+
+
+def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch):
+    from labelvalue.observe import parquet
+
+    monkeypatch.setattr(parquet, "MAX_BYTES", 10_000)
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"item": [str(i) for i in range(5000)], "label": "x"}).to_parquet(path)
+    for read in (lv.load_annotations, lambda p: lv.read_annotations(p, "csv"), lv.read_mlflow, lv.read_runs):
+        with pytest.raises(InputError, match="unpacked are over the limit"):
+            read(path)
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+def test_a_case_file_has_no_place_for_a_model(tmp_path):
+    path = tmp_path / "case.toml"
+    path.write_text('model = "os:system"\n' + CASE)
+    with pytest.raises(InputError, match="model"):
+        read_case(path)
+
+
+def test_ledger_and_page_say_which_code_a_model_is(fitted, tmp_path, fake_fit):
+    source = model_source(get_model("power_law"))
+    assert source["entry_point"] == "labelvalue_models.power_law:MODEL"
+    assert source["package"].startswith("labelvalue ")
+    assert len(source["file_sha256"]) == 64
+    assert fitted.ledger.records("fit")[0].content["model"] == {"name": "power_law"} | source
+    page = lv.write_report(fake_fit, path=tmp_path / "page.html", budgets=[500]).read_text("utf-8")
+    assert source["entry_point"] in page
+    assert source["file_sha256"] in page
+
+
+def test_another_file_behind_a_model_s_name_is_another_fit(running, monkeypatch, tmp_path):
+    """The key of a fit holds the file of a user's model too, so that an edited one is fitted again."""
+    running.refit(progress=False)
+    assert not running.refit(progress=False).new
+    own = tmp_path / "own_model.py"
+    own.write_text("edited = True\n")
+    monkeypatch.setattr(sys.modules["labelvalue_models.power_law"], "__file__", str(own))
+    assert running.refit(progress=False).new
+
+
+def test_an_object_given_in_python_is_said_to_be_one():
+    given_in_python = dataclasses.replace(get_model("power_law"), name="own")
+    assert model_source(given_in_python)["entry_point"] == ""
+
+
+# --- pages, pictures and templates ----------------------------------------------------------------
+
+
+def test_templates_are_ours_and_escape_everything():
+    """No template of a user's is taken; every environment escapes whatever a file is called."""
+    seen = 0
+    for path in sorted((ROOT / "labelvalue").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            assert not called.endswith((".from_string", "jinja2.Template", "FileSystemLoader", "Markup")), path
+            if called.endswith("Environment") and "jinja2" in called:
+                given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+                assert given["autoescape"] == "True", path
+                assert given["loader"].startswith("jinja2.PackageLoader('labelvalue."), path
+                seen += 1
+    assert seen >= 2
+    raw = [
+        (path.name, found)
+        for path in (ROOT / "labelvalue").rglob("*.j2")
+        for found in re.findall(r"{{([^}]*\|\s*safe[^}]*)}}|{%\s*autoescape", path.read_text(encoding="utf-8"))
+    ]
+    assert sorted(found.strip() for _, found in raw) == [
+        "what_if.data | safe",
+        "what_if.digest | safe",
+        "what_if.script | safe",
+    ], "JSON made safe, a script of ours, and its digest"
+
+
+def test_pictures_of_hostile_names_hold_nothing_that_acts(tmp_path):
+    fit = lv.testing.fake_fit(seed=1, slices=tuple(t for t in HOSTILE if t.isprintable())[:12], draws=50)
+    paths = write_figures(fit, folder=tmp_path, kind="svg", budgets=[500])
+    assert paths
+    for path in paths:
+        for element in ElementTree.fromstring(path.read_bytes()).iter():
+            tag = element.tag.rpartition("}")[2]
+            assert tag not in {"script", "foreignObject", "a", "image", "iframe", "animate", "set", "handler"}, (
+                path.name
+            )
+            for name, value in element.attrib.items():
+                plain = name.rpartition("}")[2]
+                assert not plain.startswith("on"), path.name
+                assert plain != "href" or value.startswith("#"), path.name
+
+
+# --- paths ----------------------------------------------------------------------------------------
+
+parts = st.sampled_from(["..", ".", "a", "", "~", "C:", "\\..", "..\\", "…", "a b", "%2e%2e", "link"]) | st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), max_size=6
+)
+
+
+@given(st.lists(parts, min_size=1, max_size=6), st.sampled_from(["", "/", "//"]))
+@settings(max_examples=300, deadline=None)
+def test_generated_names_lead_nowhere_outside(tmp_path_factory, names_of_parts, before):
+    base = tmp_path_factory.getbasetemp() / "inside"
+    base.mkdir(exist_ok=True)
+    link = base / "link"
+    if not link.is_symlink():
+        link.symlink_to(base.parent)
+    try:
+        found = inside(base, before + "/".join(names_of_parts))
+    except (InputError, OSError):
+        return
+    assert found.is_relative_to(base.resolve())
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fit_that_takes_too_long_is_refused(lonely, monkeypatch, capfd):  # noqa: F811
+    configure(lonely, QUIET + "[limits]\nminutes = 0.01\n")
+    fits_by(monkeypatch, lambda runs, spec, progress, checkpoint: time.sleep(60))
+    before = lonely.published.runs.sizes[names.RUN]
+    start = time.monotonic()
+    assert cli.main(["refit", str(lonely.folder)]) == 2
+    assert time.monotonic() - start < 30
+    told = " ".join(capfd.readouterr().out.split())
+    assert "longer than the 0.01 minutes" in told
+    assert "raise limits.minutes" in told
+    assert lonely.published.runs.sizes[names.RUN] == before
+    lonely.verify()
+
+
+# --- names of people ------------------------------------------------------------------------------
+
+PERSON = "m.curie@example.org"
+EXPORTS = {
+    "label-studio": ("a.json", LABEL_STUDIO.replace("b@example.org", PERSON).replace("3,", f'"{PERSON}",', 1)),
+    "argilla": ("a.json", json.dumps([{"id": "1", "q.responses": ["yes"], "q.responses.users": [PERSON]}])),
+    "doccano": (f"{PERSON}.jsonl", DOCCANO),
+    "prodigy": ("a.jsonl", PRODIGY.replace("mail-ana", PERSON)),
+    "cvat": ("events.csv", EVENTS.replace("ana@example.org", PERSON).replace(",ana,", f",{PERSON},")),
+    "csv": ("a.csv", f"item,annotator,label\n1,{PERSON},yes\n2,{PERSON},no\n"),
+}
+
+
+@pytest.mark.parametrize("tool", EXPORTS)
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_address_of_an_annotator_is_in_no_file_and_no_log(tmp_path, tool, keep, capfd):
+    file, text = EXPORTS[tool]
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / file).write_text(text)
+    out = tmp_path / "made" / "annotations.csv"
+    out.parent.mkdir()
+    options = ["--keep-annotators"] if keep else []
+    code = cli.main(["import", tool, str(tmp_path / "export" / file), "--out", str(out), *options])
+    said = capfd.readouterr()
+    assert code == 0, said.err
+    everything = [said.out.encode(), said.err.encode(), *(p.read_bytes() for p in out.parent.rglob("*") if p.is_file())]
+    found = any(PERSON.encode() in content for content in everything)
+    if keep:
+        assert "names of annotators are kept" in said.out
+    else:
+        assert not found
+        salt = out.with_name(".annotations.salt")
+        assert salt.stat().st_mode & 0o077 == 0
+        assert salt.read_text() not in said.out + out.read_text()
+
+
+def test_no_report_tells_how_well_a_person_labels(fake_fit, tmp_path):
+    """Pages and their numbers know slices, and no annotators."""
+    put = tmp_path / "page.html"
+    lv.write_report(fake_fit, path=put, budgets=[500], numbers=tmp_path / "page.json")
+    assert names.ANNOTATOR not in (tmp_path / "page.json").read_text("utf-8")
+    assert names.ANNOTATOR_NOISE not in put.read_text("utf-8")
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checked():
+    libraries.check_libraries.cache_clear()
+    yield libraries.check_libraries
+    libraries.check_libraries.cache_clear()
+
+
+@pytest.mark.parametrize("other", ["7.0.0", "7.0.0rc1", "6.3.9", "5"])
+def test_another_major_version_of_a_sampler_is_refused(monkeypatch, checked, other):
+    real = libraries.version
+    monkeypatch.setattr(libraries, "version", lambda name: other if name == "pymc" else real(name))
+    with pytest.raises(
+        InputError, match=rf"pymc.*version {re.escape(other)} is installed.*needs.*Fix: install 'pymc<7"
+    ):
+        lv.fit(lv.testing.fake_runs(seed=1), progress=False)
+
+
+@pytest.mark.parametrize("fine", ["6.4", "6.4.0", "6.99.1", "6.5.0rc1"])
+def test_what_is_asked_for_is_taken(monkeypatch, checked, fine):
+    real = libraries.version
+    monkeypatch.setattr(libraries, "version", lambda name: fine if name == "pymc" else real(name))
+    checked()
+
+
+def test_the_pins_are_of_versions_that_are_taken(monkeypatch, checked):
+    """constraints.txt holds what is tested; nothing in it may be refused."""
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    assert "pymc" in pins
+    real = libraries.version
+    monkeypatch.setattr(libraries, "version", lambda name: pins.get(name) or real(name))
+    checked()
