@@ -16,8 +16,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names
