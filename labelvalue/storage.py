@@ -84,7 +84,7 @@ def write_sealed(path: Path, content: bytes) -> None:
     b'draws'
     """
     write_whole(path, content)
-    write_whole(seal_of(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
+    write_whole(_seal_of(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
 
 
 def read_sealed(path: Path, fix: str) -> bytes:
@@ -106,20 +106,26 @@ def read_sealed(path: Path, fix: str) -> bytes:
     ------
     StorageError
         If the file or its SHA-256 is missing, or they do not belong together.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "fit.nc").write_bytes(b"draws of somebody else")
+    ...     try:
+    ...         read_sealed(Path(folder) / "fit.nc", "Fix: make it again")
+    ...     except StorageError as error:
+    ...         print(str(error).partition(": ")[2])
+    its checksum file fit.nc.sha256 cannot be read. Fix: make it again
     """
     try:
         content = path.read_bytes()
-        recorded = seal_of(path).read_text(encoding="ascii").split()
+        recorded = _seal_of(path).read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: its checksum file {seal_of(path).name} cannot be read. {fix}") from error
+        raise StorageError(f"{path}: its checksum file {_seal_of(path).name} cannot be read. {fix}") from error
     if recorded[:1] != [hashlib.sha256(content).hexdigest()]:
         raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {fix}")
     return content
-
-
-def seal_of(path: Path) -> Path:
-    """Return where the SHA-256 of a file is kept."""
-    return path.with_name(path.name + ".sha256")
 
 
 def check_room(folder: Path, needed: int) -> None:
@@ -152,3 +158,8 @@ def check_room(folder: Path, needed: int) -> None:
 def _free(path: Path) -> int:
     there = next(place for place in (path, *path.resolve().parents) if place.exists())
     return shutil.disk_usage(there).free
+
+
+def _seal_of(path: Path) -> Path:
+    """Return where the SHA-256 of a file is kept."""
+    return path.with_name(path.name + ".sha256")

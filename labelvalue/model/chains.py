@@ -25,8 +25,6 @@ from labelvalue.storage import read_sealed, write_sealed
 LIBRARIES = ("nutpie", "pymc", "pytensor", "numba", "numpy")
 """Packages another version of which may give other draws where the first few are the same."""
 KEY, NO_TEXT = "chain_key", ""
-FIRST = {"draws": 1, "tune": 5, "chains": 1, "maxdepth": 3}
-"""How few draws tell one density, its starts and its sampler from another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,13 +124,13 @@ class ChainFolder:
         except OSError as error:
             raise StorageError(f"{self.folder}: {error.strerror}. Fix: give another folder.") from error
 
-    def chains(self, compiled: Any, asked: Mapping[str, Any]) -> KeptChains:
-        """Find out what sampling would give chains of, by taking its first few draws.
+    def chains(self, first: xr.DataTree, asked: Mapping[str, Any]) -> KeptChains:
+        """Find out what sampling would give chains of.
 
         Parameters
         ----------
-        compiled : nutpie.CompiledModel
-            Density and starts.
+        first : xarray.DataTree
+            The first few draws of what is to be sampled.
         asked : mapping
             What the sampler is asked for, as :func:`nutpie.sample` takes it.
 
@@ -140,15 +138,7 @@ class ChainFolder:
         -------
         KeptChains
             Those of this density with these settings, this seed and these versions.
-
-        Raises
-        ------
-        RuntimeError
-            If no start has a finite density.
         """
-        import nutpie
-
-        first = nutpie.sample(compiled, **{**asked, **FIRST, "progress_bar": False})
         total = hashlib.sha256()
         total.update(json.dumps({name: version(name) for name in LIBRARIES}, sort_keys=True).encode())
         total.update(json.dumps({**asked, "progress_bar": False}, sort_keys=True).encode())

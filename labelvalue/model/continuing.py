@@ -17,8 +17,10 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.chains import KeptChains, put_together
+from labelvalue.model.chains import ChainFolder, KeptChains, put_together
 
+FIRST = {"draws": 1, "tune": 5, "chains": 1, "maxdepth": 3, "progress_bar": False}
+"""How few draws tell one density, its starts and its sampler from another."""
 LOOK_S = 0.25
 """Seconds between two looks at how far the chains are."""
 ASKING_S = 30.0
@@ -63,7 +65,7 @@ def run_chains(compiled: Any, asked: Mapping[str, Any]) -> xr.DataTree:
         raise
 
 
-def continue_chains(compiled: Any, asked: Mapping[str, Any], kept: KeptChains) -> xr.DataTree:
+def continue_chains(compiled: Any, asked: Mapping[str, Any], folder: ChainFolder) -> xr.DataTree:
     """Sample the chains that are not kept, and keep each as soon as it is finished.
 
     Parameters
@@ -72,8 +74,8 @@ def continue_chains(compiled: Any, asked: Mapping[str, Any], kept: KeptChains) -
         Density and starts.
     asked : mapping
         Arguments of :func:`nutpie.sample`.
-    kept : KeptChains
-        Chains of this density with these arguments.
+    folder : ChainFolder
+        Where chains are kept.
 
     Returns
     -------
@@ -85,6 +87,7 @@ def continue_chains(compiled: Any, asked: Mapping[str, Any], kept: KeptChains) -
     RuntimeError
         If no start has a finite density, or a chain dies.
     """
+    kept = folder.chains(run_chains(compiled, {**asked, **FIRST}), asked)
     every = range(asked["chains"])
     done = {chain: tree for chain in every if (tree := kept.find(chain)) is not None}
     if done:

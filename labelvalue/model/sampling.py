@@ -166,7 +166,7 @@ def sample_once(
     try:
         if checkpoint is None:
             return run_chains(compiled, asked)
-        return continue_chains(compiled, asked, checkpoint.chains(compiled, asked))
+        return continue_chains(compiled, asked, checkpoint)
     except RuntimeError:
         time.sleep(SETTLE_SECONDS)
         raise
