@@ -18,7 +18,7 @@ from labelvalue.spreadsheets import guard
 from labelvalue.storage import write_whole
 
 KINDS = ("csv", "parquet", "xlsx")
-DRAWN = ("changes", "curves", "gains", "impacts", "money", "tornado", "ranks")
+DRAWN = ("changes", "curves", "gains", "impacts", "money", "frontiers", "tornado", "ranks")
 """What a page draws, in its order."""
 
 
@@ -35,7 +35,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``; with
         a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``, ``sensitivity``,
-        ``information``, ``label_quality``, ``what_if``, ``assumptions``. Those
+        ``information``, ``frontiers``, ``offers``, ``label_quality``, ``what_if``, ``assumptions``. Those
         without rows are left out.
 
     Examples
@@ -55,6 +55,8 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     if plan is not None:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
         found |= {key: plan[key] for key in ("scenarios", "ladder", "cost_parts", "plans", "rules", "sensitivity")}
+        found["frontiers"] = [{names.SLICE: one[names.SLICE]} | row for one in plan["frontiers"] for row in one["rows"]]
+        found["offers"] = plan["offers"]
         found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
         found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
     found["assumptions"] = numbers["assumptions"]

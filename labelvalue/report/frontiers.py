@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -49,44 +52,135 @@ def plot_frontier(frontier: xr.Dataset) -> Figure:
             f"a frontier of slices, votes and budgets is needed, got dims {surface.dims}. "
             "Fix: choose one learner and suite with .sel(), and compare at least two numbers of votes."
         )
-    slices = [str(name) for name in frontier[names.SLICE].values]
     attrs = frontier.attrs
     item = f" and {attrs['item_price']:g} an item" if attrs["item_price"] else ""
-    foot = (
-        "Contours: expected gain (drop in error). "
-        f"Line: what {attrs['money']:g} buy at {attrs['price']:g} a vote{item}. "
+    return draw_frontiers(frontier_entries(frontier), f"what {attrs['money']:g} buy at {attrs['price']:g} a vote{item}")
+
+
+def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Lay a frontier out as plain numbers, slice by slice.
+
+    Parameters
+    ----------
+    frontier : xarray.Dataset
+        From :func:`labelvalue.quality_frontier`, of a fit with one learner and one suite.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    list of dict
+        ``slice``, ``money``, ``price``; ``rows``, one a number of ``votes``: ``labels`` (items), ``gain`` with
+        ``lower`` and ``upper``, ``p_best``, ``chosen``; ``surface``: ``labels``, ``votes`` and expected ``gain`` by
+        votes and items.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import quality_frontier
+    >>> from labelvalue.testing import fake_fit
+    >>> frontier = quality_frontier(fake_fit(seed=1), 500, price=0.1, noise=0.2)
+    >>> [row["labels"] for row in frontier_entries(frontier)[0]["rows"]]
+    [5000, 1666, 1000, 714]
+    """
+    sample = (names.CHAIN, names.DRAW)
+    found = []
+    for name in frontier[names.SLICE].values.astype(str).tolist():
+        own = frontier.sel({names.SLICE: name})
+        low, high = own[names.GAIN].quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], sample).values
+        surface = own["surface"].transpose(names.VOTES, names.BUDGET)
+        columns = {
+            names.VOTES: own[names.VOTES].values.tolist(),
+            names.LABELS: own[names.LABELS].values.tolist(),
+            names.GAIN: own[names.GAIN].mean(sample).values.tolist(),
+            "lower": low.tolist(),
+            "upper": high.tolist(),
+            names.P_BEST: own[names.P_BEST].values.tolist(),
+            "chosen": (own[names.VOTES] == own["votes_chosen"]).values.tolist(),
+        }
+        found.append(
+            {
+                names.SLICE: name,
+                "money": frontier.attrs["money"],
+                "price": frontier.attrs["price"],
+                "rows": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+                "surface": {
+                    names.LABELS: surface[names.BUDGET].values.tolist(),
+                    names.VOTES: surface[names.VOTES].values.tolist(),
+                    names.GAIN: surface.values.tolist(),
+                },
+            }
+        )
+    return found
+
+
+def draw_frontiers(entries: Sequence[Mapping[str, Any]], buys: str, *, foot: bool = True) -> Figure:
+    """Draw frontiers that were laid out as numbers, a panel each.
+
+    Parameters
+    ----------
+    entries : sequence of mapping
+        From :func:`frontier_entries`; with ``planned`` (votes and items), what a plan takes is marked.
+    buys : str
+        What the line joins.
+    foot : bool
+        Whether a caption stands below.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot.
+
+    Examples
+    --------
+    See :func:`plot_frontier`.
+    """
+    text = (
+        f"Contours: expected gain (drop in error). Line: {buys}. "
         "Percentages: probability that no other number of votes gains more."
     )
     handles = [
         Line2D([], [], color=style.ACCENTS[1], marker="o", mfc="white", lw=1.2, label="what the sum buys"),
         Line2D([], [], color=style.ACCENTS[1], marker="o", lw=0, label="highest expected gain"),
     ]
+    if any("planned" in entry for entry in entries):
+        handles.append(Line2D([], [], ls="", marker="D", ms=6, mfc=style.INK, mec="white", label="the plan"))
     with style.look():
         figure, axes = panels(
-            slices, foot=foot, x_label="items labelled", y_label="votes an item", handles=handles, height=2.1
+            [entry[names.SLICE] for entry in entries],
+            foot=text if foot else "",
+            x_label="items labelled",
+            y_label="votes an item",
+            handles=handles,
+            height=2.1,
         )
-        for ax, name in zip(axes, slices, strict=True):
-            _panel(ax, frontier.sel({names.SLICE: name}))
+        for ax, entry in zip(axes, entries, strict=True):
+            _panel(ax, entry)
     return figure
 
 
-def _panel(ax: Axes, frontier: xr.Dataset) -> None:
-    surface = frontier["surface"].transpose(names.VOTES, names.BUDGET)
-    items, votes = surface[names.BUDGET].values.astype(float), surface[names.VOTES].values.astype(float)
+def _panel(ax: Axes, entry: Mapping[str, Any]) -> None:
+    surface = np.array(entry["surface"][names.GAIN])
+    items, votes = (np.array(entry["surface"][key], dtype=float) for key in (names.LABELS, names.VOTES))
     low, high = float(surface.min()), float(surface.max())
     levels = np.linspace(low, high if high > low else low + 1e-9, LEVELS + 2)
-    ax.contourf(items, votes, surface.values, levels=levels, cmap="Blues", alpha=0.55, zorder=1)
-    lines = ax.contour(items, votes, surface.values, levels=levels[1:-1], colors=style.LINE, linewidths=0.6, zorder=2)
+    ax.contourf(items, votes, surface, levels=levels, cmap="Blues", alpha=0.55, zorder=1)
+    lines = ax.contour(items, votes, surface, levels=levels[1:-1], colors=style.LINE, linewidths=0.6, zorder=2)
     ax.clabel(lines, fontsize=style.SMALL - 1, fmt=_percent, inline_spacing=2)
-    bought, tried = frontier[names.LABELS].values.astype(float), frontier[names.VOTES].values.astype(float)
+    rows = entry["rows"]
+    bought, tried = (np.array([row[key] for row in rows], dtype=float) for key in (names.LABELS, names.VOTES))
     ax.plot(bought, tried, color=style.ACCENTS[1], lw=1.2, marker="o", ms=4, mfc="white", zorder=3, gid="sum")
-    best = tried == float(frontier["votes_chosen"])
+    best = np.array([row["chosen"] for row in rows])
     ax.plot(bought[best], tried[best], ls="", marker="o", ms=6, color=style.ACCENTS[1], zorder=4, gid="chosen")
-    for x, y, share in zip(bought, tried, frontier[names.P_BEST].values, strict=True):
-        if share >= 0.005:
+    if "planned" in entry:
+        votes_planned, items_planned = entry["planned"]
+        mark: dict[str, Any] = {"ls": "", "marker": "D", "ms": 6, "mfc": style.INK, "mec": "white", "gid": "planned"}
+        ax.plot(items_planned, votes_planned, zorder=4.5, **mark)
+    for row in rows:
+        if row[names.P_BEST] >= 0.005:
             ax.annotate(
-                literal(f"{share:.0%}"), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=style.SMALL,
-                color=style.INK, zorder=5, bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.6},
+                literal(f"{row[names.P_BEST]:.0%}"), (row[names.LABELS], row[names.VOTES]), xytext=(6, 5),
+                textcoords="offset points", fontsize=style.SMALL, color=style.INK, zorder=5,
+                bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.6},
             )  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(items.min(), items.max() * 1.6)

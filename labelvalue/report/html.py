@@ -29,6 +29,7 @@ from labelvalue.report.images import (
     SHARP,
     change_image,
     curve_images,
+    frontier_image,
     gain_images,
     impact_images,
     money_image,
@@ -165,7 +166,7 @@ def figures(
     """
     fit = on_suite(fit, numbers[names.SUITE])
     drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
-    drawn |= {"money": [], "tornado": [], "changes": []}
+    drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
     of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
     if gain is not None:
@@ -177,6 +178,8 @@ def figures(
         drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
         if numbers["explained"] is not None:
             drawn["changes"] = [change_image(numbers["explained"], sharp=sharp is not False)]
+        if numbers[names.PLAN]["frontiers"]:
+            drawn["frontiers"] = [frontier_image(numbers[names.PLAN], sharp=sharp is not False)]
         drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
     return drawn
 

@@ -20,6 +20,7 @@ from labelvalue.model import Fit
 from labelvalue.report import style
 from labelvalue.report.changes import draw_changes
 from labelvalue.report.curves import draw_curves
+from labelvalue.report.frontiers import draw_frontiers
 from labelvalue.report.gains import draw_gains, gain_table
 from labelvalue.report.impacts import draw_impacts, impact_table
 from labelvalue.report.plan_figures import draw_money, draw_tornado
@@ -223,6 +224,30 @@ def change_image(explained: Mapping[str, Any], *, sharp: bool = True) -> dict[st
     """
     alt = f"What {', '.join(explained['steps'])} changed, step by step; the table below has the numbers."
     return embed(draw_changes(pd.DataFrame(explained["rows"]), explained[names.BUDGET]), alt, sharp=sharp)
+
+
+def frontier_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
+    """Draw votes against items for the plan's money.
+
+    Parameters
+    ----------
+    plan : mapping
+        From :func:`labelvalue.report.planning.decision_numbers`.
+    sharp : bool
+        Vectors or pixels.
+
+    Returns
+    -------
+    dict
+        From :func:`embed`.
+
+    Examples
+    --------
+    See :func:`labelvalue.report.frontiers.plot_frontier`.
+    """
+    shown = ", ".join(entry[names.SLICE] for entry in plan["frontiers"])
+    alt = f"Expected gain over items and votes of the slices {shown}; the table below has the numbers."
+    return embed(draw_frontiers(plan["frontiers"], "", foot=False), alt, sharp=sharp)
 
 
 def gain_images(

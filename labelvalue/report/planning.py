@@ -32,6 +32,7 @@ from labelvalue.report.label_quality import quality_numbers
 from labelvalue.report.money import cost_parts, ladder
 from labelvalue.report.plans import plan_numbers, records, spread
 from labelvalue.report.tables import MEAN, P_POSITIVE
+from labelvalue.report.votes import frontier_numbers, offer_numbers
 from labelvalue.report.what_ifs import what_if_numbers
 
 STEPS = 4
@@ -66,7 +67,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
         buy); ``stability``; ``milestones``; ``detection``;
         ``what_if``, decisions at other budgets, prices and values; ``label_quality``, the plan and the advice at other
-        shares of wrong labels (``None`` where no share is known). Money is in ``unit``.
+        shares of wrong labels (``None`` where no share is known); ``frontiers``, votes against items for the plan's
+        money; ``offers``, the case's interventions and where each effect comes from. Money is in ``unit``.
 
     Examples
     --------
@@ -105,6 +107,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         "detection": records(detection(fit, case, plan)),
         "learner": case.learner,
         "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
+        "offers": offer_numbers(fit, case, plan),
+        "frontiers": frontier_numbers(fit, case, plan, ci_prob=ci_prob),
         "label_quality": quality_numbers(fit, case, plan, ci_prob=ci_prob),
     }
 

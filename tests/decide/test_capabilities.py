@@ -38,7 +38,10 @@ ROWS = {
     ],
     "D10": ["test_risk::test_appetites_of_a_gaussian", "test_compare::test_dominated_plans_are_not_efficient"],
     "D11": ["test_risk::test_gaussian_var_and_cvar", "test_risk::test_positive_is_a_loss_against_doing_nothing"],
-    "D12": ["test_benefit::test_worst_case_is_no_better_than_the_plan_and_the_number_of_wrong_labels_stays"],
+    "D12": [
+        "test_benefit::test_worst_case_is_no_better_than_the_plan_and_the_number_of_wrong_labels_stays",
+        "test_noise_sensitivity::test_d12_a_rule_that_worse_labels_break_is_named_and_kept_by_what_is_advised",
+    ],
     "D13": [
         "test_allocation::test_floor_is_kept_with_its_probability",
         "test_allocation::test_floor_out_of_reach_says_what_would_do",
@@ -63,6 +66,9 @@ ROWS = {
         "test_advice::test_settings_of_the_tornado_are_computed_again",
         "test_advice::test_first_order_shares_of_a_sum_are_its_variances",
         "test_futures::test_d18_priors_and_old_runs_stand_in_the_tornado",
+        "test_noise_sensitivity::test_d18_as_is_it_is_the_plan_to_the_last_digit",
+        "test_noise_sensitivity::test_d18_gain_and_worth_fall_as_noise_rises",
+        "test_noise_sensitivity::test_d18_the_other_plan_is_as_good_as_any_on_a_grid",
     ],
     "D19": ["test_voi::test_normal_perfect_information", "test_voi::test_normal_partial_information"],
     "D20": [
@@ -79,7 +85,10 @@ ROWS = {
         "../forecast/test_detection::test_power_is_what_simulation_says",
         "../forecast/test_detection::test_the_budget_is_split_where_that_shows_more",
     ],
-    "D23": ["test_mixed::test_d23_votes_and_items_are_chosen_together_for_a_sum"],
+    "D23": [
+        "test_mixed::test_d23_votes_and_items_are_chosen_together_for_a_sum",
+        "../report/test_votes::test_d23_numbers_are_those_of_the_frontier_for_the_plans_money",
+    ],
     "D24": [
         "test_allocation::test_minimum_gain_turns_the_verdict",
         "test_promises::test_d24_false_stop_rate_of_a_normal_gain",

@@ -1,0 +1,127 @@
+"""Votes against items on the page, and where the effects of interventions come from: picture, table, forecast agree."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import labelvalue as lv
+from labelvalue import names, testing
+from labelvalue.report import write_report
+from labelvalue.report.frontiers import draw_frontiers
+from labelvalue.report.votes import LEAST, SHOWN, frontier_numbers, offer_numbers
+from labelvalue.report.wording import likely, significant
+
+SAMPLE = ("chain", "draw")
+
+
+def case_of(**more) -> lv.Case:
+    given = {
+        "costs": {"price_per_label": {"low": 0.05, "high": 0.2}},
+        "value": {"per_error_point": 400},
+        "currency": "USD",
+    }
+    return lv.Case(**(given | more))
+
+
+@pytest.fixture(scope="module")
+def made():
+    fit = testing.fake_fit(seed=1, draws=50, slices=("east", "west <b>"))
+    offers = (lv.Consensus(3, name="three <i>", slices=("west <b>",)), lv.Pretraining(excess=0.999, cost=5))
+    limits = {"west <b>": {"available": 150}}
+    case = case_of(label_noise={"default": 0.03, "west <b>": 0.4}, interventions=offers, slices=limits)
+    return fit, case, lv.allocate(fit, case, max_labels=1500)
+
+
+def test_d23_numbers_are_those_of_the_frontier_for_the_plans_money(made):
+    fit, case, plan = made
+    found = {one["slice"]: one for one in frontier_numbers(fit, case, plan)}
+    assert list(found) == sorted(plan.labels, key=lambda name: -plan.labels[name])
+    for name, one in found.items():
+        assert one["planned"][1] == plan.labels[name]
+        planned = next(row for row in one["rows"] if row["votes"] == one["planned"][0])
+        assert planned["labels"] == plan.labels[name]
+        known = {"available": 150} if name == "west <b>" else {}
+        told = lv.quality_frontier(fit, one["money"], price=one["price"], noise=case.label_noise,
+                                   votes=[row["votes"] for row in one["rows"]], **known)  # fmt: skip
+        own = told.sel(slice=name)
+        np.testing.assert_allclose([row["gain"] for row in one["rows"]], own[names.GAIN].mean(SAMPLE))
+        np.testing.assert_allclose([row["p_best"] for row in one["rows"]], own[names.P_BEST])
+        assert [row["labels"] for row in one["rows"]] == own[names.LABELS].values.tolist()
+        (chosen,) = [row["votes"] for row in one["rows"] if row["chosen"]]
+        assert chosen == int(own["votes_chosen"])
+        np.testing.assert_allclose(one["surface"]["gain"], own["surface"].transpose("votes", "budget"))
+    prices = [one["price"] for one in found.values()]
+    assert prices[0] == prices[1] == pytest.approx(float(found["east"]["money"]) / plan.labels["east"])
+
+
+def test_d23_the_plan_takes_votes_where_the_frontier_does(made):
+    fit, case, plan = made
+    assert "three <i>" in plan.interventions
+    found = {one["slice"]: one for one in frontier_numbers(fit, case, plan)}
+    assert found["east"]["planned"][0] == 1
+    assert found["west <b>"]["planned"][0] == 3
+    best = {name: next(row["votes"] for row in one["rows"] if row["chosen"]) for name, one in found.items()}
+    assert best["east"] == 1
+    assert best["west <b>"] >= 3
+
+
+def test_the_picture_is_the_table(made):
+    fit, case, plan = made
+    entries = frontier_numbers(fit, case, plan)
+    figure = draw_frontiers(entries, "", foot=False)
+    for ax, one in zip(figure.axes, entries, strict=True):
+        lines = {line.get_gid(): line for line in ax.lines if line.get_gid()}
+        assert lines["sum"].get_xdata().tolist() == [row["labels"] for row in one["rows"]]
+        assert lines["sum"].get_ydata().tolist() == [row["votes"] for row in one["rows"]]
+        assert lines["chosen"].get_ydata().tolist() == [row["votes"] for row in one["rows"] if row["chosen"]]
+        assert [lines["planned"].get_ydata()[0], lines["planned"].get_xdata()[0]] == one["planned"]
+        said = {text.get_text() for text in ax.texts}
+        assert {f"{row['p_best']:.0%}" for row in one["rows"] if row["p_best"] >= 0.005} <= said
+
+
+def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
+    fit, case, plan = made
+    path = tmp_path / "page.html"
+    write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
+    page, numbers = path.read_text("utf-8"), json.loads(path.with_suffix(".json").read_text("utf-8"))
+    section = page[page.index('id="votes"') : page.index('id="risk"')]
+    assert section.count("<img ") == 1
+    for one in numbers["plan"]["frontiers"]:
+        for row in one["rows"]:
+            for text in (f"{row['labels']:,}", significant(row["gain"]), likely(row["p_best"])):
+                assert text.replace("<", "&lt;").replace(">", "&gt;") in section
+    assert section.count("as planned") == 2
+    offers = page[page.index('id="offers"') : page.index("Other plans")]
+    assert offers.count("from an elicited prior: as stated") == 2
+    assert "<i>" not in offers
+    assert "<b>" not in section
+    assert "three <i>" in seen(page).words
+
+
+def test_origins_are_those_of_the_forecast():
+    """What the runs tell is from data, what the case states is not."""
+    fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"), learners=("old", "new"))
+    offers = (lv.NewLearner("new"), lv.Guideline(0.5, cost=10), lv.Consensus(3, slices=("a",)))
+    case = case_of(label_noise=0.1, interventions=offers, learner="old")
+    rows = offer_numbers(fit, case, lv.allocate(fit, case, max_labels=100))
+    assert [row["origin"] for row in rows] == [
+        "from data: the runs", "from an elicited prior: as stated", "from an elicited prior: as stated"]  # fmt: skip
+    assert [row["slices"] for row in rows] == [[], [], ["a"]]
+
+
+def test_where_nothing_says_how_many_labels_are_wrong_or_little_is_bought_there_is_none():
+    fit = testing.fake_fit(seed=1, draws=20)
+    case = case_of()
+    plan = lv.allocate(fit, case, max_labels=800)
+    assert frontier_numbers(fit, case, plan) == []
+    noisy = case_of(label_noise=0.2)
+    few = lv.allocate(fit, noisy, max_labels=3 * LEAST - 1)
+    assert frontier_numbers(fit, noisy, few) == []
+    many = testing.fake_fit(seed=1, draws=20, slices=tuple(f"s{i}" for i in range(SHOWN + 2)))
+    bought = lv.allocate(
+        many, case_of(label_noise=0.2, slices={f"s{i}": {"minimum": 100} for i in range(6)}), max_labels=900
+    )
+    assert len(frontier_numbers(many, noisy, bought)) == SHOWN
