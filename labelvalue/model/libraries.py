@@ -1,10 +1,12 @@
-"""Whether the libraries that sample are of the versions that this code was written for."""
+"""The libraries that sample: of the versions that this code was written for, with caches of this user alone."""
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from labelvalue.problems import InputError, Problem
 
@@ -43,6 +45,27 @@ def check_libraries() -> None:
             problems.append(Problem(value=named[1], why=why, fix=f"install '{named[1]}{named[2]}'"))
     if problems:
         raise InputError(problems)
+
+
+def own_caches(base: Path) -> None:
+    """Let nobody else read or write what we compiled and will load again.
+
+    Parameters
+    ----------
+    base : pathlib.Path
+        Folder of compiled code; one of another user is left alone.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.chmod(folder, 0o755)
+    ...     own_caches(Path(folder))
+    ...     oct(os.stat(folder).st_mode & 0o777)
+    '0o700'
+    """
+    if os.name == "posix" and base.is_dir() and base.stat().st_uid == os.getuid():
+        base.chmod(0o700)
 
 
 def _holds(installed: str, sign: str, bound: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from labelvalue import names
 from labelvalue.model.chains import ChainFolder
 from labelvalue.model.continuing import continue_chains, run_chains
 from labelvalue.model.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
-from labelvalue.model.libraries import check_libraries
+from labelvalue.model.libraries import check_libraries, own_caches
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -115,6 +116,7 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     import pytensor
     from pymc.model.transform.optimization import freeze_dims_and_data
 
+    own_caches(Path(str(pytensor.config.base_compiledir)))
     compiled = freeze_dims_and_data(model) if freeze else model
     starts = compiled.rvs_to_initial_values
     jittered = {rv for rv in compiled.free_RVs if starts[rv] is None}

@@ -237,7 +237,6 @@ def main(folder: Path) -> int:
         timer.daemon = True
         timer.start()
     try:
-        _own_caches()
         from labelvalue.operate.refit import fit_spec
 
         runs = read_stored(folder / RUNS, asked["metric"])
@@ -285,15 +284,6 @@ def _limit(memory_gb: float | None) -> None:
     if used.exists() and int(used.read_text().split()[0]) * resource.getpagesize() > most:
         raise MemoryError(f"the code alone takes more than {memory_gb:g} GB of address space")
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-
-
-def _own_caches() -> None:
-    """Let nobody else write what we compiled and will load again."""
-    import pytensor
-
-    base = Path(str(pytensor.config.base_compiledir))
-    if base.is_dir() and base.stat().st_uid == os.getuid():
-        base.chmod(0o700)
 
 
 if __name__ == "__main__":

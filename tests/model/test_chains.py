@@ -6,6 +6,7 @@ import dataclasses
 import os
 import signal
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,14 +24,20 @@ SETTINGS = SamplerSettings(draws=100, tune=100, chains=4, random_seed=7)
 def compiled():
     """A model of five parameters whose draws now and then diverge, so that messages are among what is kept."""
     import pymc as pm
+    import pytensor
 
+    cache = Path(str(pytensor.config.base_compiledir))
+    cache.mkdir(parents=True, exist_ok=True)
+    cache.chmod(0o755)
     with pm.Model(coords={"curve": ["a", "b", "ü"]}) as model:
         data = pm.Data("data", np.array([0.1, 0.5, -0.3]), dims="curve")
         scale = pm.HalfNormal("scale")
         level = pm.Normal("level", 0.0, scale, dims="curve")
         pm.Normal("seen", level, 0.5, observed=data, dims="curve")
         pm.Deterministic("twice", 2 * level, dims="curve")
-    return compile_model(model)
+    made = compile_model(model)
+    assert cache.stat().st_mode & 0o077 == 0, "what is compiled is this user's alone, outside projects too"
+    return made
 
 
 @pytest.fixture(scope="module")
