@@ -30,6 +30,9 @@ from labelvalue.model.judgements import VOTE
 from labelvalue.model.label_models import LabelModel
 from labelvalue.model.priors import Priors, read_priors
 
+MANY_VOTES = 200
+"""Judgements for each level from which levels are sampled as they are, and not as deviations from the mean of all."""
+
 
 def _sizes(judgements: xr.Dataset) -> tuple[int, int, int]:
     return tuple(judgements.sizes[d] for d in (names.SLICE, names.ANNOTATOR, names.TRUE_CLASS))  # type: ignore[return-value]
@@ -47,28 +50,64 @@ def _variables(judgements: xr.Dataset, priors: Priors) -> dict[str, Any]:
     else:
         made["ability"] = pm.Deterministic("ability", pt.atleast_1d(mean), dims=names.ANNOTATOR)
     if slices > 1:
-        made["of_slice"] = _deviations("of_slice", "slice_spread", priors, names.SLICE, slices)
+        made["of_slice"] = _of((names.SLICE,), "of_slice", "slice_spread", priors, judgements)
     if bool((judgements["group_code"] >= 0).any()):
-        made["of_class"] = _deviations("of_class", "class_spread", priors, names.TRUE_CLASS, classes)
+        made["of_class"] = _of((names.TRUE_CLASS,), "of_class", "class_spread", priors, judgements)
         if dense and annotators > 1:
-            own = pm.ZeroSumNormal("leaning_deviation", 1.0, shape=(annotators, classes))
-            scaled = variable("leaning_spread", priors["leaning_spread"]) * own
-            made["leaning"] = pm.Deterministic("leaning", scaled, dims=(names.ANNOTATOR, names.TRUE_CLASS))
+            made["leaning"] = _of((names.ANNOTATOR, names.TRUE_CLASS), "leaning", "leaning_spread", priors, judgements)
         made |= _confusing(annotators, classes, priors, dense)
     made["class_level"] = pm.ZeroSumNormal("class_level", priors["class_level"].spread, dims=names.TRUE_CLASS)
     if slices > 1:
-        spread = variable("prevalence_spread", priors["prevalence_spread"])
-        deviation = pm.ZeroSumNormal("class_of_slice_deviation", 1.0, shape=(slices, classes))
-        made["class_of_slice"] = pm.Deterministic(
-            "class_of_slice", spread * deviation, dims=(names.SLICE, names.TRUE_CLASS)
-        )
+        dims, mean = (names.SLICE, names.TRUE_CLASS), made["class_level"][None, :]
+        start = _voted(judgements)
+        made["class_of_slice"] = _of(dims, "class_of_slice", "prevalence_spread", priors, judgements, mean, start)
     return made
 
 
-def _deviations(name: str, spread: str, priors: Priors, dim: str, size: int) -> Any:
-    """Deviations that sum to nothing, so that abilities are those of the average slice and class."""
+def _of(
+    dims: tuple[str, ...],
+    name: str,
+    spread: str,
+    priors: Priors,
+    judgements: xr.Dataset,
+    mean: Any = 0.0,
+    start: Any = None,
+) -> Any:
+    """Deviations that sum to nothing along the last dim, pooled; in coordinates that suit the data.
+
+    With few judgements, standardised deviations. With many, the judgements tell each level (the mean and its deviation)
+    far better than mean and spread, and would tie these to every deviation: there the levels are sampled as they are,
+    under a density of spread 1, which the potential replaces by that of the deviations. They start with no deviation:
+    from where everybody seems worse than chance in a slice, its classes change places, and no chain comes back.
+    """
+    shape = tuple(judgements.sizes[d] for d in dims)
     scale = variable(spread, priors[spread])
-    return pm.Deterministic(name, scale * pm.ZeroSumNormal(f"{name}_deviation", 1.0, shape=size), dims=dim)
+    if _votes(judgements) < MANY_VOTES * np.prod(shape):
+        apart = scale * pm.ZeroSumNormal(f"{name}_deviation", 1.0, shape=shape)
+    else:
+        initval = np.zeros(shape) if start is None else start
+        level = pm.ZeroSumNormal(f"{name}_level", 1.0, shape=shape, initval=initval)
+        apart = level - mean
+        free = np.prod(shape[:-1]) * (shape[-1] - 1)
+        instead = 0.5 * pt.sum(level**2) - 0.5 * pt.sum((apart / scale) ** 2) - free * pt.log(scale)
+        pm.Potential(f"{name}_density", instead)
+    return pm.Deterministic(name, apart, dims=dims)
+
+
+def _votes(judgements: xr.Dataset) -> float:
+    return float(judgements["count"] @ (judgements["label_code"] >= 0).sum(VOTE))
+
+
+def _voted(judgements: xr.Dataset) -> np.ndarray:
+    """Log shares of votes by slice, less their mean: where levels start, or else classes may change places."""
+    slices, _, classes = _sizes(judgements)
+    label = judgements["label_code"].values
+    votes = np.ones((slices, classes))
+    times = np.broadcast_to(judgements["count"].values[:, None], label.shape)
+    of_slice = np.broadcast_to(judgements["slice_code"].values[:, None], label.shape)
+    np.add.at(votes, (of_slice[label >= 0], label[label >= 0]), times[label >= 0])
+    share = np.log(votes)
+    return share - share.mean(axis=1, keepdims=True)
 
 
 def _confusing(annotators: int, classes: int, priors: Priors, dense: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 
 import numpy as np
@@ -249,6 +250,46 @@ def test_gold_items_alone_tell_noise(campaign):
     ours = found.annotator_noise.mean(SAMPLE).sel(annotator=counted.index.to_numpy())
     error = np.sqrt(counted["mean"] * (1 - counted["mean"]) / counted["size"])
     assert (np.abs(ours.to_numpy() - counted["mean"]) < 3 * error + 0.02).all()
+
+
+def test_many_judgements_change_the_coordinates_and_nothing_else(monkeypatch):
+    """Levels are mean + spread × deviation: the densities differ by the logarithms of the spreads alone."""
+    module = importlib.import_module("labelvalue_models.dawid_skene")
+    truth = testing.fake_annotation_truth(1, classes=3, annotators=4)
+    judgements, _ = count_judgements(settled(testing.fake_annotations(1, truth=truth, items=20, votes=2)))
+    model = get_label_model("dawid_skene")
+    few, many = (
+        (monkeypatch.setattr(module, "MANY_VOTES", n), model.build(judgements, model.priors))[1] for n in (1e9, 0.0)
+    )
+    rng = np.random.default_rng(1)
+    point = {name: rng.normal(0, 0.5, np.shape(value)) for name, value in few.initial_point().items()}
+    moved, jacobian = {}, 0.0
+    for name, value in point.items():
+        stem = name.removesuffix("_deviation_zerosum__")
+        if f"{stem}_level_zerosum__" not in many.initial_point() or stem == name:
+            moved[name] = value
+            continue
+        spread = {"of_slice": "slice", "of_class": "class", "class_of_slice": "prevalence"}.get(stem, stem)
+        log_scale = point[f"{spread}_spread_log__"]
+        mean = point["class_level_zerosum__"] if stem == "class_of_slice" else 0.0
+        moved[f"{stem}_level_zerosum__"] = mean + np.exp(log_scale) * value
+        jacobian += value.size * log_scale
+    assert set(moved) == set(many.initial_point())
+    assert moved.keys() != point.keys()
+    assert few.compile_logp()(point) == pytest.approx(float(many.compile_logp()(moved)) + jacobian, rel=1e-10)
+
+
+def test_many_levels_start_where_nobody_is_worse_than_chance():
+    truth = testing.fake_annotation_truth(1, classes=2, annotators=2)
+    judgements, _ = count_judgements(settled(testing.fake_annotations(1, truth=truth, items=1000, votes=2)))
+    model = get_label_model("dawid_skene")
+    built = model.build(judgements, model.priors)
+    start = built.initial_point()
+    assert not start["of_slice_level_zerosum__"].any()
+    share = judgements["count"] * (judgements["label_code"] == 0).sum("vote")
+    share = share.groupby(judgements["slice_code"]).sum() / (2 * 1000)
+    made = built.rvs_to_initial_values[built["class_of_slice_level"]]
+    np.testing.assert_allclose(np.exp(made)[:, 0] / np.exp(made).sum(axis=1), share, atol=0.005)
 
 
 def test_models_of_judgements_have_a_door_of_their_own():
