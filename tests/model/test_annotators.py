@@ -224,6 +224,20 @@ def test_it_agrees_with_expectation_maximisation(campaign, estimated):
     assert (labels == ours.to_numpy()).mean() > 0.97
 
 
+@pytest.mark.filterwarnings("ignore:The .* keyword")  # crowd-kit's own use of pandas
+def test_it_agrees_with_crowd_kit(campaign, estimated):
+    """Whose Dawid-Skene needs nothing of what crowd-kit asks for: pip install --no-deps crowd-kit nltk regex."""
+    aggregation = pytest.importorskip("crowdkit.aggregation")
+    _, table = campaign
+    given = table.rename(columns={"item": "task", "annotator": "worker"})[["task", "worker", "label"]]
+    theirs = aggregation.DawidSkene(n_iter=200).fit_predict(given)
+    majority = aggregation.MajorityVote().fit_predict(given)
+    ours = estimated.consensus.set_index("item")["label"]
+    together = (theirs.loc[ours.index] == ours).mean()
+    assert together > 0.97
+    assert together > (majority.loc[ours.index] == ours).mean()
+
+
 def test_audits_alone_tell_noise():
     audits = {"fr": (30, 300), "de": (6, 300), "it": (3, 20)}
     found = estimate_label_noise(audits=audits, draws=300, tune=300, progress=False, random_seed=1)
