@@ -13,7 +13,7 @@ from labelvalue.decide.appetites import Appetite
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.evaluating import evaluation_bought, labels_left
-from labelvalue.decide.mixtures import allowed, climbed, scores_of, subsets
+from labelvalue.decide.mixtures import Mixture, climbed, first_allowed, subsets
 from labelvalue.decide.plan import QUALITY, Plan, Verdict, standard_error
 from labelvalue.decide.promises import promises_of
 from labelvalue.model import Fit
@@ -66,40 +66,35 @@ def weigh_interventions(
     --------
     See :func:`labelvalue.decide.allocate`.
     """
-    best = (appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
-    found = []
+    best = Mixture(appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
+    found: list[Mixture] = []
     for done in subsets(case.interventions):
         candidates = {f"{share:g}": _scaled(plan.labels, share, lot) for share in PARTS if plan.total or share == 0.0}
         outcomes = plan_outcomes(fit, case, candidates, interventions=done)
-        scores = scores_of(appetite, outcomes)
-        for name in scores.drop(names.NOTHING).sort_values(ascending=False, kind="stable").index:
-            if allowed(fit, case, outcomes, str(name), max_spend):
-                found.append((float(scores[name]), outcomes, done, str(name)))
-                break
-    found.sort(key=lambda one: -one[0])
+        if one := first_allowed(fit, case, appetite, outcomes, done, max_spend):
+            found.append(one)
+    found.sort(key=lambda one: -one.score)
     if len(plan.labels) <= MOST_SLICES:
-        reached, left = best[0], labels_left(fit, case, plan.max_labels)
+        reached, left = best.score, labels_left(fit, case, plan.max_labels)
         for place, one in enumerate(found[:CLIMBED]):
-            if one[0] < reached - NEAR * abs(reached):
+            if one.score < reached - NEAR * abs(reached):
                 break
             found[place] = climbed(fit, case, appetite, one, left, max_spend, lot)
-            reached = max(reached, found[place][0])
-        found.sort(key=lambda one: -one[0])
-    first = found[0] if found and found[0][0] > best[0] else best
+            reached = max(reached, found[place].score)
+        found.sort(key=lambda one: -one.score)
+    first = found[0] if found and found[0].score > best.score else best
     others = [one for one in found if one is not first][:SHOWN]
     chosen = _joined(plan.outcomes, first, others)
     if first is best:
         return dataclasses.replace(plan, outcomes=chosen)
-    own = first[1][names.LABELS].sel({names.PLAN: first[3]})
-    labels = {str(name): int(n) for name, n in zip(own[names.SLICE].values, own.values, strict=True)}
-    certificate = dataclasses.replace(plan.certificate, objective=first[0], bound=np.inf, method="best of several")
+    certificate = dataclasses.replace(plan.certificate, objective=first.score, bound=np.inf, method="best of several")
     made = dataclasses.replace(
         plan,
-        labels=labels,
+        labels=first.labels(),
         outcomes=chosen,
         certificate=certificate,
         promises=promises_of(fit, case, chosen),
-        interventions=first[2],
+        interventions=first.done,
         evaluation=evaluation_bought(fit, case),
     )
     return dataclasses.replace(made, verdict=_verdict(made))
@@ -109,15 +104,15 @@ def _scaled(labels: Mapping[str, int], share: float, lot: int) -> dict[str, int]
     return {name: int(n * share) // lot * lot for name, n in labels.items()}
 
 
-def _joined(plain: xr.Dataset, first: tuple, others: list[tuple]) -> xr.Dataset:
+def _joined(plain: xr.Dataset, first: Mixture, others: list[Mixture]) -> xr.Dataset:
     """Outcomes of the best plan, of labels alone, of other mixtures, and of what the plain plan was held against."""
 
     def one(outcomes: xr.Dataset, name: str, title: str) -> xr.Dataset:
         return outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [title]})
 
     parts = []
-    if first[2]:
-        parts = [one(first[1], first[3], names.RECOMMENDED), one(plain, names.RECOMMENDED, LABELS_ONLY)]
+    if first.done:
+        parts = [one(first.outcomes, first.name, names.RECOMMENDED), one(plain, names.RECOMMENDED, LABELS_ONLY)]
         parts.append(plain.drop_sel({names.PLAN: names.RECOMMENDED}))
     else:
         parts = [plain]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,78 @@ MOST = 5
 """Interventions of which every subset is tried; of more, only single ones and pairs."""
 SEARCHED = 500
 """Draws with which labels are moved; what is found is valued with all."""
-Mixture = tuple[float, xr.Dataset, tuple[str, ...], str]
-"""Score, outcomes, interventions, and the name of the plan among the outcomes."""
+
+
+class Mixture(NamedTuple):
+    """A plan beside interventions.
+
+    Parameters
+    ----------
+    score : float
+        Of its net benefit over doing nothing.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`.
+    done : tuple of str
+        Names of its interventions.
+    name : str
+        The plan's among the outcomes.
+
+    Examples
+    --------
+    See :func:`first_allowed`.
+    """
+
+    score: float
+    outcomes: xr.Dataset
+    done: tuple[str, ...]
+    name: str
+
+    def net(self) -> xr.DataArray:
+        """Net benefit over doing nothing, by draw."""
+        net = self.outcomes[names.NET_BENEFIT]
+        return net.sel({names.PLAN: self.name}, drop=True) - net.sel({names.PLAN: names.NOTHING}, drop=True)
+
+    def labels(self) -> dict[str, int]:
+        """Labels bought, by slice."""
+        bought = self.outcomes[names.LABELS].sel({names.PLAN: self.name})
+        return {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+
+
+def first_allowed(
+    fit: Fit, case: Case, appetite: Appetite, outcomes: xr.Dataset, done: tuple[str, ...], max_spend: float
+) -> Mixture | None:
+    """Return the plan of the highest score that keeps limits, rules and sum; ``None`` where none does.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decide.plan_outcomes`.
+    done : tuple of str
+        Interventions that all these plans do.
+    max_spend : float
+        Most expected money.
+
+    Returns
+    -------
+    Mixture or None
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> outcomes = plan_outcomes(fit, case, {"few": {"east": 10}, "more": {"east": 500}})
+    >>> first_allowed(fit, case, case.risk, outcomes, (), 1.5).name
+    'few'
+    """
+    scores = scores_of(appetite, outcomes).drop(names.NOTHING).sort_values(ascending=False, kind="stable")
+    kept = (str(name) for name in scores.index if allowed(fit, case, outcomes, str(name), max_spend))
+    return next((Mixture(float(scores[name]), outcomes, done, name) for name in kept), None)
 
 
 def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
@@ -101,8 +172,8 @@ def climbed(
         Case.
     appetite : Mean, Quantile, CVaR or ExponentialUtility
         How net benefits are weighed.
-    one : tuple
-        Score, outcomes, interventions, and the name of the plan among the outcomes.
+    one : Mixture
+        To begin with.
     most : int
         Most labels in all.
     max_spend : float
@@ -114,7 +185,7 @@ def climbed(
 
     Returns
     -------
-    tuple
+    Mixture
         The same interventions beside other labels; the mixture itself where no step is better.
 
     Examples
@@ -145,7 +216,7 @@ def climbed(
     made = drawn(fit, found[None])
     again = float(scores_of(appetite, made)["0"])
     better = again > score and allowed(fit, case, made, "0", max_spend)
-    return (again, made, done, "0") if better else one
+    return Mixture(again, made, done, "0") if better else one
 
 
 def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:

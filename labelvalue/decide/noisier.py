@@ -16,7 +16,7 @@ from labelvalue.decide.allocation import SURE, first_verdict
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.evaluating import labels_left
-from labelvalue.decide.mixtures import SEARCHED, Mixture, allowed, climbed, scores_of, subsets
+from labelvalue.decide.mixtures import SEARCHED, Mixture, allowed, climbed, first_allowed, scores_of, subsets
 from labelvalue.decide.otherwise import SHARES, candidates
 from labelvalue.decide.plan import QUALITY, Plan, standard_error
 from labelvalue.decide.promises import promises_of
@@ -24,6 +24,7 @@ from labelvalue.decide.quality import noise_known
 from labelvalue.decide.thinning import thinned
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
+from labelvalue.model.label_noise import useless_share
 from labelvalue.problems import InputError, Problem
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -110,7 +111,7 @@ def noise_sensitivity(
     for factor in factors:
         search = _Search(fit, case, plan, float(factor), max_spend, lot)
         row, labels = _row(search, ci_prob)
-        wrong = _mean_share((share * factor).clip(max=_useless(fit)), plan)
+        wrong = _mean_share((share * factor).clip(max=useless_share(fit.settings[names.CLASSES])), plan)
         rows.append({names.NOISE_FACTOR: float(factor), names.WRONG_SHARE: wrong} | row)
         plans.append(labels)
     table = pd.DataFrame(rows)
@@ -122,12 +123,6 @@ def noise_sensitivity(
         names.CI_KIND: "eti",
     }
     return table
-
-
-def _useless(fit: Fit) -> float:
-    """Share of wrong labels at which labels say nothing."""
-    classes = int(fit.settings[names.CLASSES])
-    return (classes - 1.0) / classes
 
 
 def _mean_share(share: xr.DataArray, plan: Plan) -> float:
@@ -161,11 +156,11 @@ class _Search:
         else:
             outcomes = self.valued(self.fit, {names.RECOMMENDED: self.plan.labels}, self.plan.interventions)
         score = float(scores_of(self.case.risk, outcomes)[names.RECOMMENDED])
-        return score, outcomes, self.plan.interventions, names.RECOMMENDED
+        return Mixture(score, outcomes, self.plan.interventions, names.RECOMMENDED)
 
     def kept(self, one: Mixture) -> bool:
         """Whether a plan keeps limits, rules and the sum."""
-        return allowed(self.fit, self.case, one[1], one[3], self.max_spend)
+        return allowed(self.fit, self.case, one.outcomes, one.name, self.max_spend)
 
     def best(self) -> Mixture | None:
         """The best plan that is allowed, valued with all draws; ``None`` where none is."""
@@ -174,23 +169,18 @@ class _Search:
         listed = candidates(self.fit, self.case, self.plan, budgets)
         in_lots = [{name: n // self.lot * self.lot for name, n in one.items()} for one in listed]
         plans = {str(place): one for place, one in enumerate(in_lots)}
-        found: list[tuple[float, str, tuple[str, ...]]] = []
-        for done in [(), *subsets(self.case.interventions)]:
-            scores = scores_of(self.case.risk, outcomes := self.valued(few, plans, done)).drop(names.NOTHING)
-            for name in scores.sort_values(ascending=False, kind="stable").index:
-                if allowed(few, self.case, outcomes, str(name), self.max_spend):
-                    found.append((float(scores[name]), str(name), done))
-                    break
-        found.sort(key=lambda one: -one[0])
+        case, spend, lot = self.case, self.max_spend, self.lot
+        every = [(), *subsets(case.interventions)]
+        tried = [first_allowed(few, case, case.risk, self.valued(few, plans, done), done, spend) for done in every]
+        found = sorted((one for one in tried if one), key=lambda one: -one.score)
         reached = []
-        for _, name, done in found[:CLIMBED]:
+        for _, _, done, name in found[:CLIMBED]:
             outcomes = self.valued(self.fit, {name: plans[name]}, done)
-            one: Mixture = (float(scores_of(self.case.risk, outcomes)[name]), outcomes, done, name)
+            one = Mixture(float(scores_of(case.risk, outcomes)[name]), outcomes, done, name)
             if len(self.plan.labels) <= MOST_SLICES:
-                case, spend, lot = self.case, self.max_spend, self.lot
                 one = climbed(self.fit, case, case.risk, one, most, spend, lot, noise_factor=self.factor)
             reached.append(one)
-        return max((one for one in reached if self.kept(one)), key=lambda one: one[0], default=None)
+        return max((one for one in reached if self.kept(one)), key=lambda one: one.score, default=None)
 
 
 def _row(search: _Search, ci_prob: float) -> tuple[dict[str, Any], dict[str, int]]:
@@ -199,8 +189,10 @@ def _row(search: _Search, ci_prob: float) -> tuple[dict[str, Any], dict[str, int
     best: Mixture | None = own if search.factor == 1.0 else search.best()
     if kept and (best is None or not _better(best, own)):
         best = own
-    net = _net(own)
-    gain = (own[1][names.GAIN].sel({names.PLAN: own[3]}) * volumes(search.fit, search.case.value)).sum(names.SLICE)
+    net = own.net()
+    gain = (own.outcomes[names.GAIN].sel({names.PLAN: own.name}) * volumes(search.fit, search.case.value)).sum(
+        names.SLICE
+    )
     said: dict[str, Any] = _spread(names.GAIN, "gain_lower", "gain_upper", gain, ci_prob)
     said |= _spread(names.NET_BENEFIT, "lower", "upper", net, ci_prob)
     said |= {"p_positive": float((net > 0).mean()), "kept": kept}
@@ -208,35 +200,29 @@ def _row(search: _Search, ci_prob: float) -> tuple[dict[str, Any], dict[str, int
         none = dict.fromkeys(search.plan.labels, 0)
         said |= {"advice": NO_PLAN, names.LABELS: 0, names.INTERVENTIONS: "", "same": False}
         return said | dict.fromkeys(("best", "best_lower", "best_upper", "more"), np.nan), none
-    bought = best[1][names.LABELS].sel({names.PLAN: best[3]})
-    labels = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+    labels = best.labels()
     said |= {
         "advice": _advice(search, best, labels),
         names.LABELS: sum(labels.values()),
-        names.INTERVENTIONS: " + ".join(best[2]),
+        names.INTERVENTIONS: " + ".join(best.done),
         "same": best is own,
     }
-    said |= _spread("best", "best_lower", "best_upper", _net(best), ci_prob)
-    return said | {"more": float((_net(best) - net).mean())}, labels
-
-
-def _net(one: Mixture) -> xr.DataArray:
-    net = one[1][names.NET_BENEFIT]
-    return net.sel({names.PLAN: one[3]}, drop=True) - net.sel({names.PLAN: names.NOTHING}, drop=True)
+    said |= _spread("best", "best_lower", "best_upper", best.net(), ci_prob)
+    return said | {"more": float((best.net() - net).mean())}, labels
 
 
 def _better(one: Mixture, own: Mixture) -> bool:
     """Whether a plan's score is higher than what chance of the draws makes of two plans that are as good."""
-    return one[0] - own[0] > SURE * standard_error(_net(one) - _net(own))
+    return one.score - own.score > SURE * standard_error(one.net() - own.net())
 
 
 def _advice(search: _Search, best: Mixture, labels: dict[str, int]) -> str:
     """What would be said of the best plan; of the plan at hand where nothing is changed, what was."""
     if search.factor == 1.0:
         return search.plan.verdict.advice
-    if best[2]:
+    if best.done:
         return QUALITY
-    outcomes = best[1].sel({names.PLAN: [names.NOTHING, best[3]]})
+    outcomes = best.outcomes.sel({names.PLAN: [names.NOTHING, best.name]})
     outcomes = outcomes.assign_coords({names.PLAN: [names.NOTHING, names.RECOMMENDED]})
     promises = promises_of(search.fit, search.case, outcomes)
     made = dataclasses.replace(search.plan, labels=labels, interventions=(), outcomes=outcomes, promises=promises)

@@ -15,7 +15,7 @@ from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.orders import plan_table
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
-from labelvalue.model.label_noise import information_left
+from labelvalue.model.label_noise import information_left, useless_share
 from labelvalue.problems import InputError, Problem
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -95,7 +95,7 @@ def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:
         raise InputError([Problem(column="label_errors", why="nothing says how many labels are wrong", fix=fix)])
     if set(SAMPLE) <= set(share.dims):
         share = share.quantile(probability, SAMPLE).drop_vars("quantile")
-    return share.clip(max=_useless(fit))
+    return share.clip(max=useless_share(fit.settings[names.CLASSES]))
 
 
 def _concentrated(fit: Fit, case: Case, labels: xr.DataArray, everywhere: xr.DataArray) -> xr.DataArray:
@@ -105,14 +105,8 @@ def _concentrated(fit: Fit, case: Case, labels: xr.DataArray, everywhere: xr.Dat
     weakest = error.where(labels > 0, -np.inf).argmax(names.SLICE)
     chosen = xr.DataArray(np.arange(labels.sizes[names.SLICE]), dims=names.SLICE) == weakest
     wrong = (labels * everywhere).sum(names.SLICE)
-    share = (wrong / labels.where(labels > 0, 1.0)).clip(max=_useless(fit))
+    share = (wrong / labels.where(labels > 0, 1.0)).clip(max=useless_share(fit.settings[names.CLASSES]))
     return (share * chosen * (labels > 0)).transpose(*labels.dims)
-
-
-def _useless(fit: Fit) -> float:
-    """Share of wrong labels at which labels say nothing."""
-    classes = fit.settings[names.CLASSES]
-    return (classes - 1.0) / classes
 
 
 def _noise_cost(fit: Fit) -> float:

@@ -14,6 +14,7 @@ from labelvalue.checks import Checks
 from labelvalue.forecast.draws import ENTROPY, slice_draws, without
 from labelvalue.model import Fit
 from labelvalue.model.checks import draw_prior
+from labelvalue.model.label_noise import useless_share
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import by_slice
 
@@ -58,8 +59,7 @@ def noise_draws(fit: Fit, noise: Any) -> tuple[xr.DataArray | None, str]:
         found, origin = _drawn_anew(fit, noise), FROM_ANNOTATIONS
     else:
         found, origin = _stated(fit, noise), ELICITED
-    classes = int(fit.settings[names.CLASSES])
-    most = (classes - 1.0) / classes
+    most = useless_share(int(fit.settings[names.CLASSES]))
     if not bool(((found >= 0) & (found < most)).all()):
         fix = "give a smaller share, or fit with the number of classes, such as fit(runs, classes=10)"
         why = f"labels of which {float(found.max()):.3g} are wrong carry no information: must be 0 ≤ … < {most:g}"

@@ -23,7 +23,7 @@ from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.model.chains import ChainFolder
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
-from labelvalue.model.label_noise import set_evaluation_noise
+from labelvalue.model.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
@@ -168,10 +168,10 @@ def _classes(classes: int, runs: xr.Dataset) -> int:
     if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
         raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
     worst = float(runs[names.LABEL_NOISE].fillna(0.0).max())
-    if worst >= (classes - 1.0) / classes:
+    if worst >= useless_share(classes):
         raise ValueError(
             f"label_noise {worst:g}: with {classes} classes, labels carry no information from "
-            f"{(classes - 1.0) / classes:g} on. Fix: give the number of classes, such as fit(runs, classes=10)"
+            f"{useless_share(classes):g} on. Fix: give the number of classes, such as fit(runs, classes=10)"
         )
     return int(classes)
 

@@ -23,6 +23,27 @@ LEAST_EXCESS = 0.05
 """Share of a measured error below which what noise leaves of it is bent smoothly to stay above 0."""
 
 
+def useless_share(classes: int) -> float:
+    """Share of wrong labels from which on labels tell nothing: what guessing among the classes gives.
+
+    Parameters
+    ----------
+    classes : int
+        Number K of classes, ≥ 2.
+
+    Returns
+    -------
+    float
+        (K − 1) / K.
+
+    Examples
+    --------
+    >>> useless_share(4)
+    0.75
+    """
+    return (classes - 1.0) / classes
+
+
 def information_left(noise: Any, classes: int) -> Any:
     """Share of information left in labels of which a share is wrong: 1 for none, 0 for labels at random.
 
@@ -125,9 +146,9 @@ def _logit(share: float | Prior, name: str, classes: int) -> tuple[float, float]
                 f"got {share.distribution!r}"
             )
         return share.center, share.spread
-    if not 0.0 <= share < (classes - 1.0) / classes:
+    if not 0.0 <= share < useless_share(classes):
         raise ValueError(
-            f"evaluation_noise of slice {name!r} must be a share, 0 ≤ x < {(classes - 1.0) / classes:g} "
+            f"evaluation_noise of slice {name!r} must be a share, 0 ≤ x < {useless_share(classes):g} "
             f"with {classes} classes, got {share!r}"
         )
     return (float(np.log(share / (1.0 - share))) if share > 0 else CLEAN), 0.0

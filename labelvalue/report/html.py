@@ -27,19 +27,16 @@ from labelvalue.report.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.glossary import words
 from labelvalue.report.images import (
     SHARP,
-    change_image,
     curve_images,
-    frontier_image,
     gain_images,
     impact_images,
-    money_image,
     rank_image,
-    tornado_image,
 )
 from labelvalue.report.impacts import CAPTION as IMPACT_CAPTION
 from labelvalue.report.money import inner_prob
 from labelvalue.report.numbers import collect
 from labelvalue.report.plan_figures import BARS
+from labelvalue.report.plan_images import change_image, frontier_image, money_image, tornado_image
 from labelvalue.report.strategies import strategy_parts
 from labelvalue.report.suites import on_suite
 from labelvalue.report.tables import LOWER, UPPER
