@@ -24,6 +24,7 @@ TABLES: tuple[tuple[str, str, type[Any]], ...] = (
     ("A rule", "", decide.Rule),
     ("`guardrails.floors`", "[[guardrails.floors]]", decide.Floor),
     ("`guardrails.retrain`", "[guardrails.retrain]", decide.Retrain),
+    ("`approvals`", "[[approvals]]", decide.Approval),
     ("`[slices.NAME]`", "[slices.NAME]", decide.SliceLimit),
     *((f'`[risk]` with `appetite = "{name}"`', "[risk]", kind) for name, kind in APPETITES.items()),
     ("`[score]`", "[score]", decide.Score),

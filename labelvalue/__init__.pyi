@@ -1,5 +1,6 @@
 from . import names as names, testing as testing
 from .decide import (
+    Approval as Approval,
     Case as Case,
     Certificate as Certificate,
     Costs as Costs,
@@ -137,6 +138,13 @@ from .observe import (
     write_runs as write_runs,
 )
 from .operate import Project as Project, refit_all as refit_all
+from .policies import (
+    Offer as Offer,
+    buy_nothing as buy_nothing,
+    follow_advice as follow_advice,
+    policy_regret as policy_regret,
+    split_equally as split_equally,
+)
 from .problems import BusyError as BusyError, InputError as InputError, StorageError as StorageError
 from .quantities import Branch as Branch, Interval as Interval
 from .report import (
@@ -153,3 +161,4 @@ from .report import (
     write_figures as write_figures,
     write_report as write_report,
 )
+from .worlds import World as World, simulate_world as simulate_world

@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, "
-    "3 a guardrail says stop, 4 busy, 5 storage.",
+    "3 a guardrail says stop or an approval is missing, 4 busy, 5 storage.",
 )
 
 
@@ -324,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 3 a guardrail says
-        stop · 4 busy · 5 storage.
+        stop or an approval is missing · 4 busy · 5 storage.
 
     Examples
     --------

@@ -158,13 +158,14 @@ def explain(
 def assets(folder: Folder, as_json: Json = False) -> None:
     """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import table_lines, wrapped
+    from labelvalue.operate.wording import over_time_lines, table_lines, wrapped
 
     table = Project.open(folder).assets()
     total = ", ".join(f"{key} {value:,.4g}" for key, value in table.attrs["total"].items() if value is not None)
     lines = [
         *table_lines(table),
         wrapped(f"together: {total or 'nothing yet'}"),
+        *map(wrapped, over_time_lines(table)),
         *map(wrapped, table.attrs["warnings"]),
     ]
     _tell({**table.attrs, "assets": _rows(table)}, as_json, "\n".join(lines))

@@ -14,6 +14,7 @@ from .compare import (
 from .constraints import Reserve as Reserve, check_guardrails as check_guardrails, size_reserve as size_reserve
 from .costs import Costs as Costs, Tier as Tier
 from .guardrails import (
+    Approval as Approval,
     Floor as Floor,
     Guardrails as Guardrails,
     Retrain as Retrain,

@@ -13,7 +13,7 @@ from labelvalue.checks import Checks, put
 from labelvalue.decide.appetites import Appetite, Mean, appetite
 from labelvalue.decide.case_text import as_text
 from labelvalue.decide.costs import Costs
-from labelvalue.decide.guardrails import Guardrails, SliceLimit
+from labelvalue.decide.guardrails import Approval, Guardrails, SliceLimit
 from labelvalue.decide.intervention_table import interventions_of
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import Value
@@ -71,6 +71,8 @@ class Case:
         What a lower error is worth.
     guardrails : Guardrails
         Rules that a plan must keep.
+    approvals : tuple of Approval
+        Who must agree before a plan above a sum is carried out; a project's re-fit ends with exit code 3 until then.
     slices : mapping of str to SliceLimit
         Limits on the labels bought for single slices.
     risk : Mean, Quantile, CVaR or ExponentialUtility
@@ -113,6 +115,7 @@ class Case:
     costs: Costs
     value: Value
     guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
+    approvals: tuple[Approval, ...] = ()
     slices: Mapping[str, SliceLimit] = dataclasses.field(default_factory=dict)
     risk: Appetite = dataclasses.field(default_factory=Mean)
     score: Score = dataclasses.field(default_factory=Score)
@@ -130,6 +133,7 @@ class Case:
         parts = {"costs": Costs, "value": Value, "guardrails": Guardrails, "score": Score}
         for key, kind in parts.items():
             put(self, **{key: checks.section(key, kind, getattr(self, key))})
+        put(self, approvals=checks.sections("approvals", Approval, self.approvals))
         limits = checks.by_name("slices", self.slices)
         put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
         put(self, risk=appetite(checks, "risk", self.risk))
@@ -178,6 +182,27 @@ class Case:
         """
         limit = self.slices.get(slice, SliceLimit())
         return limit.minimum, limit.most
+
+    def approvals_needed(self, cost: float) -> tuple[Approval, ...]:
+        """Return who must agree to a plan.
+
+        Parameters
+        ----------
+        cost : float
+            Its expected cost, in the currency of the case.
+
+        Returns
+        -------
+        tuple of Approval
+
+        Examples
+        --------
+        >>> approvals = [{"approver": "head of data", "above": 1000}, {"approver": "board", "above": 50_000}]
+        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, approvals=approvals)
+        >>> [one.approver for one in case.approvals_needed(1200.0)]
+        ['head of data']
+        """
+        return tuple(one for one in self.approvals if one.is_needed(cost))
 
     def fixed_cost(self, fit: Fit) -> xr.DataArray:
         """Draw what a plan of one batch costs beside its labels: set-up, retraining, and the days until it starts.

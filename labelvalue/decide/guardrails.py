@@ -199,6 +199,58 @@ class Guardrails:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Somebody who must agree before a plan above a sum is carried out.
+
+    Parameters
+    ----------
+    approver : str
+        Who must agree, as ``labelvalue decide --approver`` will say it: a person or an office.
+    above : float
+        Expected cost from which on, ≥ 0; every plan that costs anything where it is 0.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Approval(approver="head of data", above=1000).is_needed(1200.0)
+    True
+    """
+
+    approver: str
+    above: float = 0.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("approver", self.approver)
+        if isinstance(self.approver, str) and not self.approver.strip():
+            checks.wrong("approver", "is empty", "say who must agree")
+        checks.number("above", self.above)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+    def is_needed(self, cost: float) -> bool:
+        """Say whether a plan needs this approval.
+
+        Parameters
+        ----------
+        cost : float
+            Its expected cost.
+
+        Returns
+        -------
+        bool
+        """
+        return cost > self.above
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SliceLimit:
     """Limits on the labels that are bought for a slice.
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,15 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.model import Fit
-from labelvalue.operate.advice import CASE_TEXT
 from labelvalue.operate.batches import Batch, read_stored, standing
 from labelvalue.operate.configuration import Guardrails
+from labelvalue.operate.over_time import RECENT, TOTALS, advice_over_time, batches_over_time, goal_drift, less_for_money
 from labelvalue.operate.records import Record
 from labelvalue.operate.scorecard import CELLS, DELIVERED, PROMISED
 from labelvalue.operate.worth import price_of
 
-RECENT = 3
-"""Batches in a row that must fall short before that is called stagnation."""
 PER = 1000
 COLUMNS = (names.BATCH, names.SLICE, names.LABELS, names.COST, "cost_from", PROMISED, DELIVERED, "delivered_stderr")
-TOTALS = (names.LABELS, names.COST, PROMISED, DELIVERED)
-PRICES = "costs"
-"""Part of a case that says what things cost; all other parts say what is wanted."""
 
 
 def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case | None) -> pd.DataFrame:
@@ -48,7 +41,8 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
     pandas.DataFrame
         One row a batch and slice, in the order of arrival: ``labels`` added, ``cost`` (``cost_from`` the ledger or the
         case), gain ``promised`` and ``delivered`` with its standard error where the batch was forecast; gains are the
-        mean over learners and suites. Attributes ``total`` and ``total_by_slice`` sum them up.
+        mean over learners and suites. Attributes ``total`` and ``total_by_slice`` sum them up, ``over_time`` batch by
+        batch (:func:`batches_over_time`); ``advice`` is what each advice was worth for its money.
     """
     have: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
@@ -62,6 +56,8 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
             about = {names.BATCH: batch.name, names.SLICE: name, names.LABELS: labels}
             rows.append({**about, names.COST: money.get(name), "cost_from": source, **gains.get(name, {})})
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c: float for c in (names.COST, PROMISED, DELIVERED)})
+    table.attrs["over_time"] = batches_over_time(table, records)
+    table.attrs["advice"] = advice_over_time(records)
     table.attrs["total"] = {name: _sum(table[name]) for name in TOTALS}
     by_slice = table.groupby(names.SLICE)[list(TOTALS)].sum(min_count=1)
     table.attrs["total_by_slice"] = {str(k): v for k, v in by_slice.to_dict(orient="index").items()}
@@ -145,7 +141,7 @@ def warnings(table: pd.DataFrame, records: Sequence[Record], rules: Guardrails) 
     list of str
         Sentences; empty where there is nothing to say.
     """
-    return [*_stagnation(table, rules), *_less_for_money(records), *_goal_drift(records)]
+    return [*_stagnation(table, rules), *less_for_money(records), *goal_drift(records)]
 
 
 def yields(table: pd.DataFrame) -> pd.Series:
@@ -174,24 +170,3 @@ def _stagnation(table: pd.DataFrame, rules: Guardrails) -> list[str]:
     return [
         f"stagnation: each of the last {RECENT} batches gained at most {best:.4g} per 1,000 labels, asked: {least:g}"
     ]
-
-
-def _less_for_money(records: Sequence[Record]) -> list[str]:
-    """Net benefit per unit of money of the advice, fallen at each of the last re-fits."""
-    made = [r.content for r in records if r.kind == "advice" and r.content.get(names.COST, {}).get("mean", 0.0) > 0]
-    rates = [content[names.NET_BENEFIT]["mean"] / content[names.COST]["mean"] for content in made[-RECENT - 1 :]]
-    if len(rates) <= RECENT or not all(a > b for a, b in pairwise(rates)):
-        return []
-    said = ", ".join(f"{rate:.3g}" for rate in rates)
-    return [f"stagnation: expected net benefit per unit of money fell {RECENT} times in a row: {said}"]
-
-
-def _goal_drift(records: Sequence[Record]) -> list[str]:
-    made = [record for record in records if record.kind == "advice"]
-    if len(made) < 2:
-        return []
-    old, new = (tomllib.loads(record.content[CASE_TEXT]) for record in made[-2:])
-    changed = sorted(key for key in {*old, *new} - {PRICES, "name"} if old.get(key) != new.get(key))
-    if not changed:
-        return []
-    return [f"goal drift: the case wants something else than at record {made[-2].number}: {', '.join(changed)}"]

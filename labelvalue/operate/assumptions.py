@@ -75,6 +75,14 @@ def _settings(project: Questions) -> Iterator[dict[str, Any]]:
             "value": labels,
             "if_wrong": "gains of this slice are counted from another place on its curve",
         }
+    for name, share in project.configuration.fit.discount.items():
+        yield {
+            "id": f"fit.discount/{name}",
+            "text": f"runs of batch {name!r} count for a share of their likelihood",
+            "source": "labelvalue.toml",
+            "value": share,
+            "if_wrong": "old runs pull too much, or too little is learned from them",
+        }
 
 
 def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from labelvalue.decide import Case
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, guardrails, refit as fits, scorecard
+from labelvalue.operate.approvals import approvals
 from labelvalue.operate.assets import assets, spent, warnings
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
@@ -21,7 +22,8 @@ from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
-from labelvalue.operate.wording import advice_line, calibration_line
+from labelvalue.operate.widths import both_widths
+from labelvalue.operate.wording import advice_line, calibration_line, last_batch_line
 from labelvalue.operate.worth import case_of
 from labelvalue.problems import StorageError
 from labelvalue.report.context import Context, anchor
@@ -117,7 +119,12 @@ def report(
         page=page,
         notes=(*notes, *_warnings(project, current)),
         advice=advised,
+        approvals=() if advised is None else tuple(_approvals(project, advised)),
     )
+
+
+def _approvals(project: Project, advised: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return approvals(advised, advised["record"], project.ledger.records("decision"))
 
 
 def _warnings(project: Project, current: Record | None) -> list[str]:
@@ -145,7 +152,8 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
     if fresh or not path.is_file() or anchor(latest(project.ledger)) not in path.read_text(encoding="utf-8"):
-        header = [calibration_line(scorecard.calibration(project.scorecard()))]
+        card = project.scorecard()
+        header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
         header += [] if advised is None else [advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
@@ -155,17 +163,18 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
 
             path.parent.mkdir(exist_ok=True)
             made = None if advised is None else advice.plan_of(fit, advised)
-            fit, plan, case = made or (fit, None, None)
+            fit, plan, case = made or (recalibrated(fit, _factor(project)), None, None)
             changed = _changed(project, advised)
             context = Context(
-                scorecard=project.scorecard(),
+                scorecard=card,
+                widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
                 assumptions=project.assumptions(),
                 changes=changed,
                 notes=project.notes(),
                 explained=explain_at_hand(project) if changed and made else None,
             )
             shown = None if budgets is None else [*budgets]
-            write_report(fit, plan, case, path=path, budgets=shown, header=header, context=context)
+            write_report(fit, plan, case, path=path, budgets=shown, header=[*filter(None, header)], context=context)
         except StorageError:
             raise
         except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again

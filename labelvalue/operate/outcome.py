@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue.operate import guardrails, refit as fits
+from labelvalue.operate.approvals import GIVEN
 
 DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
 """How the command ends, for a scheduler to act on."""
@@ -44,6 +45,9 @@ class Refit:
         What else to know.
     advice : mapping or None
         Plan, worth and state by the project's case; ``None`` without a case, and where this fit is not published.
+    approvals : tuple of mapping
+        Approvals that the case asks for before the advice is carried out, each with the decision by which it was
+        ``given``, ``None`` while it is missing.
 
     Examples
     --------
@@ -64,13 +68,15 @@ class Refit:
     page: str | None
     notes: tuple[str, ...]
     advice: Mapping[str, Any] | None = None
+    approvals: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 done, or nothing new; 2 this fit is not published; 3 a guardrail says stop."""
+        """0 done, or nothing new; 2 this fit is not published; 3 a guardrail says stop, or an approval is missing."""
         if self.verdict != fits.OK:
             return NOT_PUBLISHED
-        return STOPPED if self.state == guardrails.STOP else DONE
+        missing = any(one[GIVEN] is None for one in self.approvals)
+        return STOPPED if missing or self.state == guardrails.STOP else DONE
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for one line of JSON.

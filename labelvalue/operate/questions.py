@@ -170,7 +170,9 @@ class Questions:
         -------
         pandas.DataFrame
             One row a batch and slice: ``labels`` added, ``cost``, gain ``promised`` and ``delivered``; sums in its
-            attributes ``total`` and ``total_by_slice``, sentences on stagnation and goal drift in ``warnings``.
+            attributes ``total`` and ``total_by_slice``, and so far in ``over_time``, a row a batch; in ``advice`` the
+            expected net benefit of each advice, and per unit of its money; sentences on stagnation and goal drift in
+            ``warnings``.
         """
         from labelvalue.operate.assets import assets, warnings
         from labelvalue.operate.worth import case_of

@@ -30,6 +30,8 @@ from labelvalue.storage import write_whole
 POSTERIOR_FILE = "posterior.nc"
 SPEC = "spec.json"
 KEY = "key"
+DISCOUNT = "discount"
+"""Share of its likelihood that an old batch counts for, by batch."""
 OK = "ok"
 
 
@@ -163,6 +165,7 @@ def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -
         "batches": [batch["number"] for batch in inputs.spec["batches"]],
         names.LABELS_NOW: {str(k): int(v) for k, v in zip(now[names.SLICE].values, now.values, strict=True)},
         "learners": list(fit.settings["learners"]),
+        DISCOUNT: dict(inputs.spec["fit"][DISCOUNT]),
         "inputs": {part: digest_of(inputs.spec[part]) for part in ("runs", "model", "fit", "code")},
     }
 

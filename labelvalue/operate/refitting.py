@@ -21,9 +21,12 @@ from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, RUNS, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
-from labelvalue.operate.worth import training_pays
+from labelvalue.operate.worth import case_digest, training_pays
 from labelvalue.problems import StorageError
 from labelvalue.storage import check_room
+
+TRIGGERED_BY = "trigger_inputs"
+"""What the triggers in the record of a fit were judged by."""
 
 
 def refit(project: Project, *, again: bool, progress: bool) -> Refit:
@@ -39,15 +42,19 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     fired = triggers.evaluate(runs, configuration.triggers, last, _scores(records))
     factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
     fired += training_pays(project.folder, configuration, last, runs, factor)
+    called = {
+        "triggers": fired,
+        TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, case_digest(project.folder, configuration)),
+    }
     every = [record for record in records if record.kind == "fit"]
     same = next((record for record in every if record.content[fits.KEY] == inputs.key), None)
     reproduced = None
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
-        same = ledger.append([("fit", {**same.content, "triggers": fired})])[0]
+        same = ledger.append([("fit", {**same.content, **called})])[0]
     elif same is None:
         try:
-            same = _fit(project, inputs, records, configuration, fired, progress)
+            same = _fit(project, inputs, records, configuration, called, progress)
         except FitStoppedError as error:
             return _stopped(project, inputs, str(error), fired, notes)
     elif again:
@@ -65,7 +72,7 @@ def _fit(
     inputs: fits.Inputs,
     records: Sequence[Record],
     configuration: Configuration,
-    fired: Sequence[Mapping[str, Any]],
+    called: Mapping[str, Any],
     progress: bool,
 ) -> Record:
     """Sample, keep, and record; whatever goes wrong is recorded too, and leaves the published fit as it was."""
@@ -78,7 +85,7 @@ def _fit(
         made = found or _sampled(project, inputs, inputs.runs, progress)
         name = fits.id_of(inputs.key) if found is not None else fits.keep(folder, inputs, made)
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
-        entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, "triggers": list(fired)})]
+        entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, **called})]
         if content["published"]:
             factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
             promised = fits.gain_forecast(made, configuration.report.budgets, factor)

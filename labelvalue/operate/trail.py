@@ -15,9 +15,10 @@ from labelvalue.operate.guardrails import STATE
 from labelvalue.operate.identity import advice_digest, changed
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.notes import notes
+from labelvalue.operate.over_time import per_money
 from labelvalue.operate.places import FITS, RUNS, published
 from labelvalue.operate.records import FIRST, Record
-from labelvalue.operate.refit import gain_forecast, load
+from labelvalue.operate.refit import DISCOUNT, gain_forecast, load
 from labelvalue.operate.scorecard import CELLS, FACTOR, SURPRISE, calibration
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -38,7 +39,8 @@ def _batch(content: Mapping[str, Any]) -> str:
 
 def _fit(content: Mapping[str, Any]) -> str:
     state = "published" if content["published"] else "not published: " + "; ".join(content["reasons"])
-    return f"fit {content['fit']} of {len(content['batches'])} batches, {content['verdict']}, {state}"
+    less = "".join(f", batch {name!r} counts for {share:g}" for name, share in content.get(DISCOUNT, {}).items())
+    return f"fit {content['fit']} of {len(content['batches'])} batches{less}, {content['verdict']}, {state}"
 
 
 def _forecast(content: Mapping[str, Any]) -> str:
@@ -67,7 +69,11 @@ def _check(content: Mapping[str, Any]) -> str:
 
 def _advice(content: Mapping[str, Any]) -> str:
     bought = ", ".join(f"{count:,} of {name!r}" for name, count in content["plan"].items() if count)
-    return f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
+    said = f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
+    rate = per_money(content)
+    if rate is None:
+        return said
+    return f"{said}, expected net benefit {content[names.NET_BENEFIT]['mean']:,.4g}, {rate:,.3g} per unit of money"
 
 
 def _share(content: Mapping[str, Any]) -> str:

@@ -72,6 +72,8 @@ def trail_values(project: Questions) -> dict[str, Any]:
         "scores": _rows(card),
         "score_columns": columns or list(SCORES),
         "assets": _rows(assets),
+        "over_time": assets.attrs["over_time"],
+        "advice": assets.attrs["advice"],
         "warnings": list(assets.attrs["warnings"]),
     }
 

@@ -53,6 +53,40 @@ def evaluate(
     ]
 
 
+def inputs_of(published: Record | None, scores: Sequence[Record], factor: float, case: str | None) -> dict[str, Any]:
+    """Name what triggers are judged by beside the batches that stand, so that each can be judged again.
+
+    Parameters
+    ----------
+    published : Record or None
+        Record of the published fit.
+    scores : sequence of Record
+        Scores recorded since.
+    factor : float
+        By which the scorecard widens what is uncertain.
+    case : str or None
+        SHA-256 of the case.
+
+    Returns
+    -------
+    dict
+        ``fit`` and ``fit_record`` of the published fit, ``scored`` (content of each scored batch since), ``factor``,
+        ``case_sha256``; ``None`` for what there is not. Limits stand with each trigger.
+
+    Examples
+    --------
+    >>> inputs_of(None, [], 1.0, None)
+    {'fit': None, 'fit_record': None, 'scored': [], 'factor': 1.0, 'case_sha256': None}
+    """
+    return {
+        "fit": None if published is None else published.content["fit"],
+        "fit_record": None if published is None else published.number,
+        "scored": [record.content["content"] for record in scores],
+        "factor": factor,
+        "case_sha256": case,
+    }
+
+
 def new_labels(runs: xr.Dataset, before: Mapping[str, int]) -> int:
     """Return the labels that slices have more than ``before``, each at its largest size."""
     largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.operate.scorecard import BIAS_MONEY, FACTOR, LEAST
+from labelvalue.operate.approvals import GIVEN
+from labelvalue.operate.over_time import PER_MONEY, TOTALS
+from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
 
 if TYPE_CHECKING:
     from labelvalue.operate.outcome import Refit
@@ -52,6 +54,7 @@ def refit_lines(result: Refit) -> Iterator[str]:
         yield f"made again: draws {'the same' if result.reproduced else 'differ'}"
     if result.advice is not None:
         yield from _advice(result.advice)
+    yield from (wrapped(_approval(one)) for one in result.approvals)
     yield from (wrapped(_trigger(found)) for found in result.triggers if found["fired"])
     yield from (wrapped(_rule(rule)) for rule in result.guardrails)
     yield wrapped(calibration_line(result.calibration))
@@ -79,6 +82,12 @@ def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def _approval(one: Mapping[str, Any]) -> str:
+    state = "is missing" if one[GIVEN] is None else f"was given (record {one[GIVEN]})"
+    money = f"expected cost {one[names.COST]:,.4g} {one[names.UNIT]}, asked for above {one['above']:,g}"
+    return f"approval of {one['approver']!r} {state}: {money}"
+
+
 def _trigger(found: Mapping[str, Any]) -> str:
     value = found["value"]
     said = f"{value:.3g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else f"{value:,}"
@@ -104,6 +113,35 @@ def calibration_line(found: Mapping[str, Any]) -> str:
     if count < LEAST:
         return f"{said}; widths are adjusted from {LEAST} on"
     return f"{said}; widths times {found[FACTOR]:.2f}"
+
+
+def last_batch_line(card: pd.DataFrame) -> str:
+    """Say in one sentence how the forecasts of the last batch did; empty where none was scored.
+
+    Parameters
+    ----------
+    card : pandas.DataFrame
+        From :func:`labelvalue.operate.scorecard.scorecard`.
+
+    Returns
+    -------
+    str
+        One line.
+
+    Examples
+    --------
+    >>> row = {"batch": "may", "covers_90": 1.0, "bias": 0.01, "promised": 0.03, "delivered": 0.02}
+    >>> last_batch_line(pd.DataFrame([row]))
+    "last batch 'may': 1 of 1 in their 90 % interval, gain promised 0.03, delivered 0.02, bias +0.01"
+    """
+    if card.empty:
+        return ""
+    last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]]
+    said = f"last batch {last[names.BATCH].iloc[0]!r}: {int(last[names.COVERS_90].sum())} of {len(last)} in their 90 %"
+    gains = ""
+    if PROMISED in last and last[PROMISED].notna().any():
+        gains = f", gain promised {last[PROMISED].mean():.2g}, delivered {last[DELIVERED].mean():.2g}"
+    return f"{said} interval{gains}, bias {last[names.BIAS].mean():+.2g}"
 
 
 def change_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -136,6 +174,17 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
         head, *rest = (f"{key}: {value}" for key, value in row.items() if not _is_empty(value))
         yield wrapped(head)
         yield from (wrapped(f"  {text}", "    ") for text in rest)
+
+
+def over_time_lines(table: pd.DataFrame) -> Iterator[str]:
+    """Yield what had come in by each batch, and what each advice was worth for its money, a line each."""
+    for row in table.attrs["over_time"]:
+        known = (f"{key} {row[f'{key}_so_far']:,.4g}" for key in TOTALS if row[f"{key}_so_far"] is not None)
+        yield f"{row['time'][:10]} up to {row[names.BATCH]!r}: {', '.join(known)}"
+    for row in table.attrs["advice"]:
+        rate = "" if row[PER_MONEY] is None else f", {row[PER_MONEY]:,.3g} per unit of money"
+        worth = f"expected net benefit {row[names.NET_BENEFIT]:,.4g} {row[names.UNIT]}"
+        yield f"{row['time'][:10]} advice {row['number']}, {row['advice']}: {worth}{rate}"
 
 
 def _is_empty(value: object) -> bool:

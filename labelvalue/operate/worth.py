@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.places import FITS
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
-from labelvalue.problems import InputError
+from labelvalue.problems import InputError, StorageError
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
@@ -32,6 +33,15 @@ def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None
         return None if text is None else case_for(text, fit, fit.settings["learners"])
     except InputError:  # told when advice is asked for; a batch is not refused for it
         return None
+
+
+def case_digest(folder: Path, configuration: Configuration) -> str | None:
+    """Return the SHA-256 of the project's case; ``None`` without one, and where it cannot be read."""
+    try:
+        text = case_text(folder, configuration)
+    except (InputError, StorageError):  # told when advice is asked for
+        return None
+    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
 def unit_worth(folder: Path, configuration: Configuration, fit: Fit) -> dict[str, float] | None:

@@ -15,8 +15,8 @@ from labelvalue.report.wording import percent, probability, significant, spoken
 NOT_TESTED = "not tested"
 """What stands where nobody computed what would be decided instead."""
 IN_PYTHON = "given in Python"
-LABELS_OF = ("currency", "name", "learner", "suite")
-"""Keys of a case that choose or name, and assume nothing."""
+LABELS_OF = ("currency", "name", "learner", "suite", "approvals")
+"""Keys of a case that choose, name or ask, and assume nothing."""
 SILENT = {
     "costs.labels_per_day": ("labels are there at once", "no rate"),
     "costs.delay_per_day": ("a day of waiting costs nothing", "0"),

@@ -175,6 +175,7 @@ def limitations(
             f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings."
         )
         found.append(("distance", names.BEYOND_VALIDATED, text))
+    found += _discounted(fit)
     notes = fit.settings.get(names.NOTES, [])
     found += [("note", "note from the data or the fit", str(note)) for note in notes]
     if fit.backtest is None:
@@ -190,6 +191,18 @@ def limitations(
     return [
         {"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *assumed, *(decided or []), *standing]
     ]
+
+
+def _discounted(fit: Fit) -> list[tuple[str, str, str]]:
+    """Which batches the fit was told to give less weight."""
+    if names.WEIGHT not in fit.runs:
+        return []
+    weight = fit.runs[names.WEIGHT].values
+    batches = fit.runs[names.BATCH].values.astype(str)
+    shares = {name: float(weight[batches == name].min()) for name in sorted({*batches[weight < 1.0].tolist()})}
+    said = ", ".join(f"{name} ({share:g})" for name, share in shares.items())
+    text = f"Runs of these batches count for only a share of their likelihood, as was asked for: {said}."
+    return [("discount", "old runs count for less", text)]
 
 
 def _standing(fit: Fit) -> list[tuple[str, str, str]]:

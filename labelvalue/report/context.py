@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+MONEY = "bias_money"
+MORE = ("rank", "promised", "delivered", MONEY)
+"""Columns of a scorecard that a page shows where they are known."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Context:
     """What a page says of the past and of what is taken for granted.
@@ -22,7 +27,8 @@ class Context:
     ----------
     scorecard : pandas.DataFrame
         Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
-        ``covers_90``, ``crps``, ``bias``; empty where there are none.
+        ``covers_90``, ``crps``, ``bias``, and where they are known ``rank``, ``promised`` and ``delivered`` gain and
+        ``bias_money``; empty where there are none.
     assumptions : pandas.DataFrame
         ``id``, ``text``, ``value``, ``source``, ``if_wrong``; the page adds those of the case that are not among
         them, and what follows where they say ``not tested`` and it was computed.
@@ -35,6 +41,10 @@ class Context:
         Why it differs, from :meth:`labelvalue.Project.explain`.
     persistence : xarray.Dataset, optional
         From :func:`labelvalue.forecast_persistence`: whether gains forecast on one suite came on the others.
+    widths : pandas.DataFrame
+        Gains with their interval as the model gives it and as the scorecard widens it: ``slice`` (and ``learner``,
+        ``suite`` where there are several), ``budget``, ``low``, ``high``, ``wide_low``, ``wide_high``; attribute
+        ``factor``. Empty where the record changes no width.
 
     Examples
     --------
@@ -48,6 +58,7 @@ class Context:
     notes: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     explained: pd.DataFrame | None = None
     persistence: xr.Dataset | None = None
+    widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
 
 
 def anchor(number: int) -> str:
@@ -104,7 +115,7 @@ def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``sentence`` and ``batches``; ``None`` where nothing was scored.
+        ``sentence``, ``columns`` (what is known of every batch) and ``batches``; ``None`` where nothing was scored.
 
     Examples
     --------
@@ -114,13 +125,45 @@ def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
     """
     if card.empty:
         return None
-    columns = [names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS]
+    known = [name for name in MORE if name in card and card[name].notna().any()]
+    columns = [names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS, *known]
     batches = card.groupby(names.BATCH, sort=False)[columns].mean().assign(forecasts=card.groupby(names.BATCH).size())
     means = card[columns].mean()
+    money = f", {significant(means[MONEY])} in money" if MONEY in known else ""
     return {
         "sentence": (
             f"Of {len(card):,} forecasts, 90 % intervals held {percent(means[names.COVERS_90])} and 50 % intervals "
-            f"{percent(means[names.COVERS_50])}; mean bias {significant(means[names.BIAS])} (forecast minus measured)."
+            f"{percent(means[names.COVERS_50])}; mean bias {significant(means[names.BIAS])}{money} (forecast minus "
+            "measured)."
         ),
+        "columns": known,
         "batches": batches.reset_index().to_dict("records"),
     }
+
+
+def width_numbers(widths: pd.DataFrame) -> dict[str, Any] | None:
+    """Lay out gains with both of their intervals.
+
+    Parameters
+    ----------
+    widths : pandas.DataFrame
+        As of :class:`Context`.
+
+    Returns
+    -------
+    dict or None
+        ``factor``, ``budget`` and ``rows``, one a curve; ``None`` where the record changes no width.
+
+    Examples
+    --------
+    >>> width_numbers(pd.DataFrame()) is None
+    True
+    """
+    if widths.empty:
+        return None
+    largest = int(widths[names.BUDGET].max())
+    rows = widths[widths[names.BUDGET] == largest].drop(columns=names.BUDGET)
+    for name in (names.LEARNER, names.SUITE):
+        if name in rows and len({*rows[name]}) == 1:
+            rows = rows.drop(columns=name)
+    return {"factor": float(widths.attrs["factor"]), names.BUDGET: largest, "rows": rows.to_dict("records")}

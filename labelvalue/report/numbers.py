@@ -18,7 +18,7 @@ from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.changes import change_numbers
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
-from labelvalue.report.context import Context, note_numbers, scorecard_numbers
+from labelvalue.report.context import Context, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.decision import decide
 from labelvalue.report.doubts import planning_limits
 from labelvalue.report.impacts import PER
@@ -65,7 +65,7 @@ def report_numbers(
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
         ``metric``, ``suite`` (that all but ``suites`` is of; empty for a fit of one), ``ci_kind``, ``ci_prob``,
         ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
-        ``provenance``, ``priors``, ``scorecard``, ``assumptions``, ``changes``, ``explained``,
+        ``provenance``, ``priors``, ``scorecard``, ``widths``, ``assumptions``, ``changes``, ``explained``,
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). ``strategies``, ``suites`` and
         ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
@@ -180,6 +180,7 @@ def collect(
     numbers[names.PLAN] = decided = None
     numbers["assumptions"] = context.assumptions.to_dict("records")
     numbers["scorecard"] = scorecard_numbers(context.scorecard)
+    numbers["widths"] = width_numbers(context.widths)
     numbers["changes"] = list(context.changes)
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)

@@ -59,6 +59,9 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         kept = "kept" if row["kept"] else "NOT KEPT"
         said = f"Rule {row['promise']}: probability {row['reached']:.2f}, asked for {row['probability']:g}: {kept}"
         console.print(Text(printable(said)))
+    for row in numbers["approvals"]:
+        said = f"Needs the approval of {row['approver']}: costs more than {significant(row['above'])}"
+        console.print(Text(printable(said + (f" ({row['reason']})" if row["reason"] else ""))))
     for row in numbers["prices"]:
         said = f"Limit {row['limit']}: worth {significant(row['price'])} per {row['per']} if it were looser"
         console.print(Text(printable(said)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -19,7 +20,7 @@ from labelvalue.decide import (
     size_reserve,
     value_at_risk,
 )
-from labelvalue.decide.plan import standard_error
+from labelvalue.decide.plan import BUY, QUALITY, standard_error
 
 SAMPLE = (names.CHAIN, names.DRAW)
 OVERRUN = 0.1
@@ -42,8 +43,8 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
     dict
         JSON-ready: ``verdict`` (the advice), ``reasons``, ``pilot``; ``plan`` (``labels`` by slice, ``total``,
         ``max_labels``); ``gain`` and ``error`` of each slice; ``cost`` with reserve, ``days``, ``net_benefit``,
-        ``risk``; ``plans`` side by side, ``promises``, ``prices``, ``certificate``, ``measurements``, ``target``,
-        ``interventions``, ``notes``, ``unit``, ``ci_prob``, ``ci_kind``.
+        ``risk``; ``plans`` side by side, ``promises``, ``approvals`` that it needs, ``prices``, ``certificate``,
+        ``measurements``, ``target``, ``interventions``, ``notes``, ``unit``, ``ci_prob``, ``ci_kind``.
 
     Examples
     --------
@@ -59,6 +60,7 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
     reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=OVERRUN)
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
+    buys = plan.verdict.advice in (BUY, QUALITY)
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
     sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
     return {
@@ -85,6 +87,7 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
             ),
         },
         "plans": records(sides),
+        "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
         "promises": records(plan.promises),
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},

@@ -24,6 +24,8 @@ ORDER = [
     "decide",
     "report",
     "testing",
+    "worlds",
+    "policies",
     "operate",
     "console",
     "project_commands",

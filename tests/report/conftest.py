@@ -95,6 +95,10 @@ def decided(fake_fit):
             "maximum_budget": {"limit": 900, "probability": 0.8},
             "floors": [{"slice": "west", "error": 0.2, "reason": "agreed with the regulator"}],
         },
+        approvals=[
+            {"approver": "head of data", "above": 100, "reason": "by-law 4"},
+            {"approver": "board", "above": 1e6},
+        ],
         currency="USD",
     )
     return case, lv.advise(fake_fit, case, lv.allocate(fake_fit, case, max_labels=3000))

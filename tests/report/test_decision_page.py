@@ -48,6 +48,14 @@ def test_the_first_sentence_is_the_decision(numbers, words, decided):
     assert plan["reservations"][0] in words
 
 
+def test_p8_who_must_agree_stands_beside_the_decision(numbers, words):
+    assert numbers["plan"]["cost"]["mean"] > 100
+    assert [one["approver"] for one in numbers["plan"]["approvals"]] == ["head of data"]
+    said = words.index("Needs the approval of head of data: costs more than 100 USD (by-law 4).")
+    assert words.index("P(all guardrails met)") < said < words.index("Strongest reservation:")
+    assert "board" not in words
+
+
 def test_numbers_of_the_page_are_those_of_the_plan(numbers, decided, words):
     _, plan = decided
     said = numbers["plan"]

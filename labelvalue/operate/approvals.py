@@ -1,0 +1,59 @@
+"""Approvals that a case asks for, against the decisions that the ledger holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decide.case_file import parse_case
+from labelvalue.decide.plan import BUY, QUALITY
+from labelvalue.operate.advice import CASE_TEXT
+from labelvalue.operate.records import Record
+
+GIVEN = "given"
+"""Number of the decision by which an approval was given; ``None`` while it is missing."""
+
+
+def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Record]) -> list[dict[str, Any]]:
+    """List the approvals that an advice needs before it is carried out, and by which decision each was given.
+
+    An approval is given where its approver decided what was advised, on this very advice; a later decision of theirs
+    counts in its place.
+
+    Parameters
+    ----------
+    content : mapping
+        Of the record of the advice.
+    number : int
+        Of that record.
+    decisions : sequence of Record
+        The ledger's.
+
+    Returns
+    -------
+    list of dict
+        ``approver``, ``above``, ``reason``, the expected ``cost`` with its ``unit``, and ``given``. Empty where nothing
+        is to be spent.
+
+    Examples
+    --------
+    >>> approvals({"advice": "wait"}, 4, [])
+    []
+    """
+    if content["advice"] not in (BUY, QUALITY):
+        return []
+    cost = float(content[names.COST]["mean"])
+    said = [record for record in decisions if record.content.get("advice_record") == number]
+    found = []
+    for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
+        own = [r for r in said if _same(r.content["approver"], one.approver)]
+        agreed = bool(own) and _same(own[-1].content["verdict"], content["advice"])
+        about = {"approver": one.approver, "above": one.above, "reason": one.reason}
+        money = {names.COST: cost, names.UNIT: content[names.UNIT]}
+        found.append({**about, **money, GIVEN: own[-1].number if agreed else None})
+    return found
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()

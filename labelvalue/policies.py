@@ -1,0 +1,275 @@
+"""Policies of labelling, played in worlds with known truth: what they bring, and their regret against an oracle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decide import Case, allocate
+from labelvalue.model import Fit, fit as fit_runs
+from labelvalue.worlds import World
+
+ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
+STEPS = (4, 16, 80)
+"""Parts of all labels by which the oracle's plan is moved, the coarsest first."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What a policy knows when it may buy.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table of the labels that have arrived, measured now.
+    case : Case
+        Prices, worths and times.
+    slices : tuple of str
+        Names of the slices.
+    left : int
+        Labels that may still be bought, all slices together.
+    rounds_left : int
+        Times that labels may be bought, this one included.
+    seed : int
+        For whatever is drawn.
+
+    Examples
+    --------
+    >>> from labelvalue.worlds import simulate_world
+    >>> world = simulate_world(seed=1)
+    >>> known = {"runs": world.runs(np.zeros(4)), "case": world.case(), "slices": world.slices, "seed": 1}
+    >>> split_equally(Offer(**known, left=800, rounds_left=2))
+    {'east': 100, 'north': 100, 'south': 100, 'west': 100}
+    """
+
+    runs: xr.Dataset
+    case: Case
+    slices: tuple[str, ...]
+    left: int
+    rounds_left: int
+    seed: int
+
+
+Policy = Callable[[Offer], Mapping[str, int]]
+
+
+def buy_nothing(offer: Offer) -> dict[str, int]:
+    """Buy no labels.
+
+    Parameters
+    ----------
+    offer : Offer
+        What is known.
+
+    Returns
+    -------
+    dict of str to int
+        Labels by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.worlds import simulate_world
+    >>> policy_regret([simulate_world(seed=1)], {"none": buy_nothing}, max_labels=800)["net_benefit"].tolist()
+    [0.0]
+    """
+    return dict.fromkeys(offer.slices, 0)
+
+
+def split_equally(offer: Offer) -> dict[str, int]:
+    """Buy an equal part of what is left each time, as many labels for each slice.
+
+    Parameters
+    ----------
+    offer : Offer
+        What is known.
+
+    Returns
+    -------
+    dict of str to int
+        Labels by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.worlds import simulate_world
+    >>> policy_regret([simulate_world(seed=1)], {"split": split_equally}, max_labels=800)["labels"].tolist()
+    [800]
+    """
+    return dict.fromkeys(offer.slices, offer.left // offer.rounds_left // len(offer.slices))
+
+
+def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: int = 50) -> Policy:
+    """Return the policy that fits the runs each time and buys what :func:`labelvalue.allocate` advises.
+
+    Parameters
+    ----------
+    fit : callable, optional
+        From runs and a seed to a fit; :func:`labelvalue.fit` with its defaults where none is given.
+    lot : int
+        Labels are bought in multiples of it.
+
+    Returns
+    -------
+    callable
+        A policy. Where the fit is not ``ok`` it buys nothing.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> from labelvalue.worlds import simulate_world
+    >>> knowing = follow_advice(lambda runs, seed: fake_fit(seed=1, draws=25))
+    >>> table = policy_regret([simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
+    >>> bool((table["regret"] < 0.2 * table["oracle"]).all())
+    True
+    """
+
+    def policy(offer: Offer) -> dict[str, int]:
+        made = (
+            fit_runs(offer.runs, random_seed=offer.seed, progress=False) if fit is None else fit(offer.runs, offer.seed)
+        )
+        if made.diagnostics.verdict != "ok":
+            return buy_nothing(offer)
+        return {name: int(n) for name, n in allocate(made, offer.case, max_labels=offer.left, lot=lot).labels.items()}
+
+    return policy
+
+
+def policy_regret(
+    worlds: Sequence[World],
+    policies: Mapping[str, Policy],
+    *,
+    rounds: int = 2,
+    every_days: float = 60.0,
+    max_labels: int = 8000,
+) -> pd.DataFrame:
+    """Play policies in worlds, and say how much less each brings than an oracle that knows the curves.
+
+    The oracle may buy on the same days and as many labels. It is found by moving labels between slices and days from
+    several starts, the policies' own orders among them, so that no policy beats it.
+
+    Parameters
+    ----------
+    worlds : sequence of World
+        From :func:`labelvalue.simulate_world`.
+    policies : mapping of str to callable
+        From an :class:`Offer` to labels by slice.
+    rounds : int
+        Times that labels may be bought, ≥ 1.
+    every_days : float
+        Days between them.
+    max_labels : int
+        Labels that may be bought in all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a world and policy: ``world`` (its seed), ``policy``, ``labels`` bought, true ``net_benefit``, that of
+        the ``oracle`` and its labels, and ``regret``, the difference, ≥ 0 (money). The same arguments give the same
+        table.
+
+    Raises
+    ------
+    ValueError
+        If a policy buys more than is left, or labels that are no whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.worlds import simulate_world
+    >>> table = policy_regret([simulate_world(seed=1)], {"split": split_equally, "none": buy_nothing}, max_labels=4000)
+    >>> bool((table["regret"] >= 0).all()), table["policy"].tolist()
+    (True, ['split', 'none'])
+    """
+    days = [every_days * place for place in range(rounds)]
+    rows: list[dict[str, Any]] = []
+    for world in worlds:
+        orders = {name: _played(world, name, policy, days, max_labels) for name, policy in policies.items()}
+        best = oracle(world, days, max_labels, list(orders.values()))
+        reached = float(world.net_benefit(best, days))
+        for name, order in orders.items():
+            net = float(world.net_benefit(order, days))
+            about = {"world": world.seed, POLICY: name, names.LABELS: int(order.sum()), names.NET_BENEFIT: net}
+            rows.append({**about, ORACLE: reached, "oracle_labels": int(best.sum()), REGRET: reached - net})
+    return pd.DataFrame(rows)
+
+
+def _played(world: World, name: str, policy: Policy, days: Sequence[float], most: int) -> np.ndarray:
+    """Orders of a policy, which on each day sees runs of what has arrived by then."""
+    orders = np.zeros((len(days), len(world.slices)))
+    case = world.case()
+    for place, day in enumerate(days):
+        there = world.arrivals(orders, days) <= day
+        offer = Offer(
+            runs=world.runs(orders[there].sum(axis=0), place),
+            case=case,
+            slices=world.slices,
+            left=most - int(orders.sum()),
+            rounds_left=len(days) - place,
+            seed=world.seed,
+        )
+        wanted = dict(policy(offer))
+        bought = np.array([wanted.pop(slice_, 0) for slice_ in world.slices], dtype=float)
+        if wanted or (bought < 0).any() or (bought != np.round(bought)).any() or bought.sum() > offer.left:
+            raise ValueError(
+                f"policy {name!r} wants {policy(offer)!r} on day {day:g}. "
+                f"Fix: whole labels ≥ 0 of known slices, at most the {offer.left:,} that are left."
+            )
+        orders[place] = bought
+    return orders
+
+
+def oracle(world: World, days: Sequence[float], most: int, starts: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Find the orders that bring most where the curves are known.
+
+    Parameters
+    ----------
+    world : World
+        The world.
+    days : sequence of float
+        Days on which labels may be ordered.
+    most : int
+        Labels in all.
+    starts : sequence of array, shape (day, slice)
+        Orders to begin with, beside none at all and an equal split on each single day.
+
+    Returns
+    -------
+    array, shape (day, slice)
+        Whole labels.
+
+    Examples
+    --------
+    >>> from labelvalue.worlds import simulate_world
+    >>> oracle(simulate_world(seed=1, price=1e6), [0.0], 8000).sum().item()
+    0.0
+    """
+    shape = (len(days), len(world.slices))
+    every = [np.zeros(shape), *(np.asarray(start, dtype=float) for start in starts)]
+    for place in range(shape[0]):
+        split = np.zeros(shape)
+        split[place] = most // shape[1]
+        every.append(split)
+    climbed = [_climbed(world, days, most, start) for start in every]
+    return max(climbed, key=lambda orders: float(world.net_benefit(orders, days)))
+
+
+def _climbed(world: World, days: Sequence[float], most: int, start: np.ndarray) -> np.ndarray:
+    """Take the best move of labels in, out or between cells, in steps of falling size, as long as one pays."""
+    at, reached = start, float(world.net_benefit(start, days))
+    cells = np.eye(start.size).reshape(-1, *start.shape)
+    swaps = [a - b for i, a in enumerate(cells) for j, b in enumerate(cells) if i != j]
+    moves = np.concatenate([cells, -cells, np.array(swaps).reshape(-1, *start.shape)])
+    for part in STEPS:
+        step = max(most // part, 1)
+        while True:
+            others = np.maximum(at + step * moves, 0.0)
+            worth = np.where(others.sum(axis=(-2, -1)) <= most, world.net_benefit(others, days), -np.inf)
+            best = int(worth.argmax())
+            if worth[best] <= reached + 1e-9:
+                break
+            at, reached = others[best], float(worth[best])
+    return at

@@ -1,0 +1,129 @@
+"""Promises across rooms, literally: templates, shipped data, one story told three ways, the high-stakes notebook."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import labelvalue as lv
+from labelvalue import cli, names
+from labelvalue.observe.protocol_file import parse_protocol, template
+
+ROOT = Path(__file__).resolve().parents[1]
+CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
+
+# --- X1, X2 ---------------------------------------------------------------------------------------
+
+
+def test_x1_the_template_that_ships_is_in_the_documentation_and_rules_a_project(tmp_path):
+    shipped = (ROOT / "data" / "protocol.toml").read_text("utf-8")
+    assert template() == shipped
+    assert "<!-- made from the code: protocol.toml -->" in (ROOT / "docs/reference/formats.md").read_text("utf-8")
+    project = lv.Project.create(tmp_path / "project")
+    (project.folder / "protocol.toml").write_text(shipped)
+    (project.folder / "labelvalue.toml").write_text('protocol = "protocol.toml"\n[report]\npage = false\n')
+    table = lv.testing.fake_runs(seed=1, sizes=(500, 1000)).to_dataframe()
+    table = table[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]
+    with pytest.raises(lv.InputError, match="the project's is"):
+        project.add(table, batch="another way")
+    project.add(table.assign(protocol=parse_protocol(shipped).id), batch="by the book")
+    assert project.history()["kind"].tolist() == ["project", "batch", "check"]
+
+
+def test_x2_every_file_of_data_has_its_source_its_licence_and_what_made_it():
+    text = (ROOT / "data" / "README.md").read_text("utf-8")
+    rows = {row[0].strip("` "): row[1:] for row in re.findall(r"^\| (`[^|]*) \|([^|]*)\|(.*)\|$", text, re.MULTILINE)}
+    files = {path.name for path in (ROOT / "data").iterdir() if path.suffix in (".csv", ".parquet", ".toml")}
+    assert set(rows) == files
+    for name, (_, source) in rows.items():
+        assert re.search(r"computed by this product .*`python data/\w+\.py|licence|written by hand", source), name
+        for script in re.findall(r"`python (data/\w+\.py)", source):
+            assert (ROOT / script).is_file()
+
+
+# --- X5 -------------------------------------------------------------------------------------------
+
+STORY = """
+import json
+import labelvalue as lv
+
+fit = lv.load_fit("fit.nc")
+gain = lv.summarise(lv.predict_gain(fit, budgets=[500, 2000]))
+case = lv.read_case("case.toml")
+plan = lv.advise(fit, case, lv.allocate(fit, case, max_labels=1200))
+net = plan.advantage()
+print(json.dumps({
+    "gain": gain[["slice", "budget", "mean", "lower", "upper", "p_positive"]].to_dict("records"),
+    "verdict": plan.verdict.advice,
+    "labels": dict(plan.labels),
+    "net_benefit": float(net.mean()),
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A folder with a fit that the command line made from a runs table, and a case."""
+    folder = tmp_path_factory.mktemp("story")
+    lv.testing.fake_fit(seed=1, chains=2, draws=40).save(folder / "fit.nc")
+    (folder / "case.toml").write_text(CASE)
+    return folder
+
+
+def test_x5_notebook_python_and_command_line_tell_one_story(told, capsys):
+    spec = importlib.util.spec_from_file_location("execute_notebooks", ROOT / "notebooks" / "execute.py")
+    notebooks = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(notebooks)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(STORY)])
+    nbformat.write(notebook, told / "story.ipynb")
+    (cell,) = notebooks.execute(told / "story.ipynb").cells
+    in_notebook = json.loads("".join(o.text for o in cell.outputs if o.get("name") == "stdout"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(told)
+        exec(compile(STORY, "story", "exec"), {})
+    in_python = json.loads(capsys.readouterr().out)
+    assert in_notebook == in_python
+    assert cli.main(["gain", str(told / "fit.nc"), "--budgets", "500,2000", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["gain"]
+    assert [{key: row[key] for key in in_python["gain"][0]} for row in rows] == in_python["gain"]
+    arguments = ["--case", str(told / "case.toml"), "--max-labels", "1200", "--json"]
+    assert cli.main(["plan", str(told / "fit.nc"), *arguments]) == 0
+    decided = json.loads(capsys.readouterr().out)
+    assert (decided["verdict"], decided["plan"][names.LABELS]) == (in_python["verdict"], in_python["labels"])
+    assert decided[names.NET_BENEFIT]["mean"] == in_python["net_benefit"]
+
+
+# --- X10 ------------------------------------------------------------------------------------------
+
+
+def test_x10_the_high_stakes_notebook_shows_the_whole_chain():
+    """What it stores is what ``make notebooks`` showed; that it still runs is for ``test_notebooks.py``."""
+    notebook = nbformat.read(ROOT / "notebooks" / "03_a_plan_under_risk.ipynb", as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    case = re.search(r'"""\n(name = "a plan under risk".*?)"""', code, re.DOTALL)[1]
+    from labelvalue.decide.case_file import parse_case
+
+    read = parse_case(case, file="notebook")
+    (floor,) = read.guardrails.floors
+    assert floor.slice in read.slices, "the protected slice has its minimum too"
+    assert floor.reason
+    assert 0.5 < floor.probability < 1
+    assert read.guardrails.maximum_budget.probability > 0.5
+    shown = {
+        step: "".join(o["data"]["text/plain"] for o in cell.outputs if "text/plain" in o.get("data", {}))
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for step in ("check_guardrails(", "project.history()", "project.verify()", "scenario_sets(")
+        if step in cell.source
+    }
+    assert "agreed with the regulator" in shown["check_guardrails("]
+    assert "True" in shown["check_guardrails("]
+    assert "False" not in shown["check_guardrails("], "every rule is kept"
+    assert "approved by M. Rossi" in shown["project.history()"]
+    assert re.search(r"'[0-9a-f]{16}'", shown["project.verify()"])
+    assert "stress" in shown["scenario_sets("]
