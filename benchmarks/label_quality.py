@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from labelvalue import testing
+from labelvalue import names, testing
 from labelvalue.model import estimate_label_noise
 from labelvalue.model.annotators import noise_from
 from labelvalue.model.diagnostics import Diagnostics, figures_of
@@ -36,7 +36,6 @@ from labelvalue.model.label_models import get_label_model
 from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
 from labelvalue.observe.annotation_tables import settled
 
-SAMPLE = ("chain", "draw")
 SLICES, ANNOTATORS, CLASSES, ITEMS, VOTES = ("one", "two"), 5, 3, 150, 3
 RESULTS = Path(__file__).parent / "results"
 
@@ -129,10 +128,10 @@ def _scores(seed: int, truth: xr.Dataset, table: pd.DataFrame, found) -> dict:
     for name in ("label_noise", "annotator_noise"):
         draws, actual = found.posterior[name], truth[name].values
         for level in (50, 90):
-            low, high = (draws.quantile(q, SAMPLE).values for q in (0.5 - level / 200, 0.5 + level / 200))
+            low, high = (draws.quantile(q, names.SAMPLE).values for q in (0.5 - level / 200, 0.5 + level / 200))
             out[f"{name}_covers_{level}"] = float(((low <= actual) & (actual <= high)).mean())
-        out[f"{name}_rmse"] = float(np.sqrt(((draws.mean(SAMPLE).values - actual) ** 2).mean()))
-    mean = found.posterior["confusion"].mean(SAMPLE).values
+        out[f"{name}_rmse"] = float(np.sqrt(((draws.mean(names.SAMPLE).values - actual) ** 2).mean()))
+    mean = found.posterior["confusion"].mean(names.SAMPLE).values
     actual = truth["confusion"].mean("slice").values
     out["confusion_rmse"] = float(np.sqrt(((mean - actual) ** 2).mean()))
     codes = [pd.Categorical(table[c]).codes for c in ("item", "annotator", "label")]
@@ -167,7 +166,7 @@ def scale(classes: int, annotators: int, draws: int, judgements: int = 100_000) 
         "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu,
         "load": load,
         "verdict": found.diagnostics.verdict,
-        "label_noise": found.label_noise.mean(SAMPLE).values.tolist(),
+        "label_noise": found.label_noise.mean(names.SAMPLE).values.tolist(),
         "truth": truth["label_noise"].values.tolist(),
     }
     print(json.dumps(out, indent=1))

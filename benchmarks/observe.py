@@ -27,7 +27,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 DATA = {"adult": 2, "mnist": 10, "flights": 2}
 """Data sets and their numbers of classes."""
 NOISE = 0.1
-SAMPLE = (names.CHAIN, names.DRAW)
 SEED = 20261124
 
 

@@ -9,6 +9,8 @@ RUN = "run"
 """One row of the runs table."""
 CHAIN = "chain"
 DRAW = "draw"
+SAMPLE = (CHAIN, DRAW)
+"""Dims of a posterior's draws."""
 SLICE = "slice"
 """A subgroup of the data. Also a column of the runs table (text)."""
 LEARNER = "learner"

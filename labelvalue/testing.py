@@ -187,13 +187,13 @@ def fake_fit(
             continue
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
         narrow = draw_prior(prior, chains * draws, rng).reshape(chains, draws)
-        posterior[name] = (names.CHAIN, names.DRAW), narrow
+        posterior[name] = names.SAMPLE, narrow
     now = observations[names.LABELS].where(observations["used"] > 0).max(("knot", "slot"))
     rng = np.random.default_rng([seed, 4])
     stats = xr.Dataset(
         {
-            "diverging": ((names.CHAIN, names.DRAW), np.zeros((chains, draws), dtype=bool)),
-            "energy": ((names.CHAIN, names.DRAW), rng.normal(size=(chains, draws))),
+            "diverging": (names.SAMPLE, np.zeros((chains, draws), dtype=bool)),
+            "energy": (names.SAMPLE, rng.normal(size=(chains, draws))),
         }
     )
     made = assemble(

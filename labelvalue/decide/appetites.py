@@ -11,7 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.decide.risk import SAMPLE, conditional_value_at_risk
+from labelvalue.decide.risk import conditional_value_at_risk
 
 
 class Appetite(Protocol):
@@ -49,7 +49,7 @@ class Mean:
         xarray.DataArray
             The other dims.
         """
-        return advantage.mean(SAMPLE)
+        return advantage.mean(names.SAMPLE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Quantile:
         xarray.DataArray
             The other dims.
         """
-        return advantage.quantile(self.probability, SAMPLE).drop_vars("quantile")
+        return advantage.quantile(self.probability, names.SAMPLE).drop_vars("quantile")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +186,8 @@ class ExponentialUtility:
         xarray.DataArray
             Money; the other dims.
         """
-        worst = advantage.min(SAMPLE)
-        shifted = xr.apply_ufunc(np.expm1, -(advantage - worst) / self.tolerance).mean(SAMPLE)
+        worst = advantage.min(names.SAMPLE)
+        shifted = xr.apply_ufunc(np.expm1, -(advantage - worst) / self.tolerance).mean(names.SAMPLE)
         return worst - self.tolerance * xr.apply_ufunc(np.log1p, shifted)
 
 

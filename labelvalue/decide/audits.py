@@ -14,7 +14,7 @@ from labelvalue.decide.case import Case
 from labelvalue.decide.pilots import EVALUATION, PILOT
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
-from labelvalue.decide.voi import SAMPLE, TAIL, value_of_perfect_information, value_of_sample_information
+from labelvalue.decide.voi import TAIL, value_of_perfect_information, value_of_sample_information
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.model import Fit
@@ -88,7 +88,7 @@ def price_audits(
     checks.finish()
     noise, _ = noise_draws(fit, case.label_noise)
     rows = []
-    if case.interventions and noise is not None and set(SAMPLE) <= set(noise.dims):
+    if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
         for name in slices if slices is not None else _least_known(noise):
             at = {names.SLICE: name}
@@ -107,7 +107,7 @@ def price_audits(
 
 
 def _least_known(noise: xr.DataArray) -> list[str]:
-    spread = noise.std(SAMPLE)
+    spread = noise.std(names.SAMPLE)
     order = np.argsort(-spread.values, kind="stable")[:SLICES]
     return [str(spread[names.SLICE].values[place]) for place in order if float(spread[place]) > 0]
 
@@ -115,5 +115,5 @@ def _least_known(noise: xr.DataArray) -> list[str]:
 def _seen(fit: Fit, noise: xr.DataArray, name: str, size: int) -> xr.DataArray:
     """Share of wrong labels that an audit of a slice would show, once a draw."""
     entropy = [fit.settings["random_seed"], ENTROPY, size, *name.encode()]
-    wrong = np.random.default_rng(entropy).binomial(size, noise.transpose(*SAMPLE).values)
-    return xr.DataArray(wrong / size, dims=SAMPLE)
+    wrong = np.random.default_rng(entropy).binomial(size, noise.transpose(*names.SAMPLE).values)
+    return xr.DataArray(wrong / size, dims=names.SAMPLE)

@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE, chosen_curves, errors_of
+from labelvalue.decide.errors import chosen_curves, errors_of
 from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.quality import cost_done, delay_done, errors_done
@@ -86,7 +86,7 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
         reached = _target_values(fit, case, case.value.target, now, own, elsewhere)
         value = value + reached * works * time_left(case.value, days)
     made = {names.GAIN: gain, names.VALUE: value, names.COST: label_cost(fit, case.costs, bought)}
-    return _finished(fit, case, made, (*SAMPLE, names.SLICE, names.BUDGET))
+    return _finished(fit, case, made, (*names.SAMPLE, names.SLICE, names.BUDGET))
 
 
 def plan_outcomes(
@@ -221,8 +221,8 @@ def outcomes_of(
         again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
         cost = cost + acts * (cost_done(fit, case, labels, done) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
-    outcomes = _finished(fit, case, made, (*SAMPLE, names.PLAN))
-    by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*SAMPLE, names.PLAN, names.SLICE))
+    outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN))
+    by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE))
     outcomes = outcomes.assign(by_slice.data_vars).assign({names.LABELS: labels})
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
 
@@ -256,8 +256,8 @@ def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ..
     posterior = fit.posterior
     sample = xr.DataArray(
         np.zeros((posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])),
-        dims=SAMPLE,
-        coords={d: posterior[d].values for d in SAMPLE},
+        dims=names.SAMPLE,
+        coords={d: posterior[d].values for d in names.SAMPLE},
     )
     first = next(iter(made.values()))
     like = sample.broadcast_like(first)

@@ -13,7 +13,6 @@ from labelvalue.checks import Checks
 from labelvalue.decide.case import Score
 from labelvalue.decide.risk import conditional_value_at_risk, loss_against_nothing
 
-SAMPLE = (names.CHAIN, names.DRAW)
 ENB, LOWER, UPPER = "enb", "lower", "upper"
 P_POSITIVE, P_BETTER, REGRET = "p_positive", "p_better", "regret"
 DIFFERENCE, AGAINST, FIRST, SECOND = "difference", "against", "first_order", "second_order"
@@ -60,15 +59,15 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     first = net == best
     columns = {
         names.LABELS: outcomes[names.LABELS].sum(names.SLICE).astype(int),
-        ENB: net.mean(SAMPLE),
+        ENB: net.mean(names.SAMPLE),
         names.MCSE: azs.mcse(net, method="mean"),
         LOWER: _quantile(net, (1 - ci_prob) / 2),
         UPPER: _quantile(net, (1 + ci_prob) / 2),
-        P_POSITIVE: (net > 0).mean(SAMPLE),
-        P_BETTER: (loss_against_nothing(outcomes) < 0).mean(SAMPLE),
-        names.P_BEST: (first / first.sum(names.PLAN)).mean(SAMPLE),
-        REGRET: (best - net).mean(SAMPLE),
-        **{name: outcomes[name].mean(SAMPLE) for name in (names.VALUE, names.COST, names.DAYS)},
+        P_POSITIVE: (net > 0).mean(names.SAMPLE),
+        P_BETTER: (loss_against_nothing(outcomes) < 0).mean(names.SAMPLE),
+        names.P_BEST: (first / first.sum(names.PLAN)).mean(names.SAMPLE),
+        REGRET: (best - net).mean(names.SAMPLE),
+        **{name: outcomes[name].mean(names.SAMPLE) for name in (names.VALUE, names.COST, names.DAYS)},
     }
     table = _table(columns).sort_values(ENB, ascending=False, kind="stable", ignore_index=True)
     table.attrs = dict(outcomes.attrs) | {names.CI_KIND: "eti", names.CI_PROB: ci_prob}
@@ -113,7 +112,7 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     import arviz_stats as azs
 
     _check_probability(names.CI_PROB, ci_prob)
-    draws = outcomes[names.NET_BENEFIT].transpose(*SAMPLE, names.PLAN)
+    draws = outcomes[names.NET_BENEFIT].transpose(*names.SAMPLE, names.PLAN)
     flat = {str(name): draws.sel({names.PLAN: name}).values.ravel() for name in draws[names.PLAN].values}
     rows = []
     for plan, other in itertools.permutations(flat, 2):
@@ -165,9 +164,9 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     """
     risk = conditional_value_at_risk(loss_against_nothing(outcomes), score.level)
     columns = {
-        names.VALUE: outcomes[names.VALUE].mean(SAMPLE),
-        names.COST: outcomes[names.COST].mean(SAMPLE),
-        ENB: outcomes[names.NET_BENEFIT].mean(SAMPLE),
+        names.VALUE: outcomes[names.VALUE].mean(names.SAMPLE),
+        names.COST: outcomes[names.COST].mean(names.SAMPLE),
+        ENB: outcomes[names.NET_BENEFIT].mean(names.SAMPLE),
         CVAR: risk[names.CONDITIONAL_VALUE_AT_RISK],
         names.MCSE: risk[names.MCSE],
     }
@@ -243,7 +242,7 @@ def _dominates(ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 
 def _quantile(draws: xr.DataArray, probability: float) -> xr.DataArray:
-    return draws.quantile(probability, SAMPLE).drop_vars("quantile")
+    return draws.quantile(probability, names.SAMPLE).drop_vars("quantile")
 
 
 def _check_probability(key: str, value: float) -> None:

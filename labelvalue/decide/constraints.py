@@ -20,7 +20,6 @@ from labelvalue.decide.population import in_population
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
 THOUSAND = 1000
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
 DEADLINE = "deadline"
@@ -157,7 +156,7 @@ def _rows(rule: _Rule) -> Iterator[dict[str, Any]]:
     for plan in amount[names.PLAN].values:
         own = amount.sel({names.PLAN: plan}, drop=True)
         kept = (own <= rule.sign * rule.limit).astype(float)
-        sampled = set(SAMPLE) <= set(own.dims)
+        sampled = set(names.SAMPLE) <= set(own.dims)
         # The smallest level that holds with the required probability in the draws themselves, none between two draws.
         level = float(own.quantile(rule.required, method="higher"))
         yield {

@@ -10,8 +10,6 @@ from labelvalue.decide.case import Case, chosen_of
 from labelvalue.forecast.curves import BLOCK_BYTES, SIZE, curve_dims, error_draws
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Draw the error of each slice after labels were added, by the curve of the case's learner and suite.
@@ -52,8 +50,8 @@ def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> x
         others = place[names.OTHER_LABELS_NOW] + other.isel(part)
         error = error_draws(block, fit, labels, others.broadcast_like(labels)).isel(dict.fromkeys(rest, 0), drop=True)
         out[:, :, start : start + step] = error.values
-    coords = {d: posterior[d].values for d in (*SAMPLE, names.SLICE)}
-    return xr.DataArray(out, dims=(*SAMPLE, names.SLICE, SIZE), coords=coords)
+    coords = {d: posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
+    return xr.DataArray(out, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
 
 
 def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:

@@ -7,7 +7,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.forecast.reweighting import importance_weights, prior_groups, scaled_priors
 from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.model import Fit
@@ -65,7 +64,7 @@ def _expected(net: xr.DataArray, ratios: xr.DataArray) -> tuple[float, bool]:
     """Weighted mean, and whether it cannot be relied on."""
     weights = importance_weights(ratios)
     at = {names.DRAW: net[names.DRAW].isin(ratios[names.DRAW])}
-    mean = net.isel(at).weighted(weights.copy(data=np.exp(weights.values))).mean(SAMPLE)
+    mean = net.isel(at).weighted(weights.copy(data=np.exp(weights.values))).mean(names.SAMPLE)
     return float(mean), not bool(weights.attrs["reliable"])
 
 

@@ -20,7 +20,6 @@ from labelvalue.decide.spending import fixed_cost
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
 
-SAMPLE = (names.CHAIN, names.DRAW)
 SIZES = 24
 """Sizes of a menu between nothing and everything, as a geometric row."""
 
@@ -143,9 +142,9 @@ def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.
     lots = sizes_to_try(case, len(slices), max_labels, lot)
     found = slice_outcomes(fit, case, (lots * lot).tolist())
     net = _flat(found[names.VALUE] - found[names.COST])
-    spend = found[names.COST].mean(SAMPLE).values
+    spend = found[names.COST].mean(names.SAMPLE).values
     now = chosen_curves(fit, case)[0][names.ERROR_NOW]
-    now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*SAMPLE, names.SLICE)], 0), drop=True)
+    now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*names.SAMPLE, names.SLICE)], 0), drop=True)
     errors = _flat(in_population(fit, case, now - found[names.GAIN]))
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
@@ -207,11 +206,11 @@ def _fixed(fit: Fit, case: Case, net: np.ndarray, high: np.ndarray, lots: np.nda
 
 def _flat(values: xr.DataArray) -> np.ndarray:
     """Draws as slice, step, sample."""
-    ordered = values.transpose(names.SLICE, names.BUDGET, *SAMPLE).values
+    ordered = values.transpose(names.SLICE, names.BUDGET, *names.SAMPLE).values
     return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
 
 
 def _sample(values: xr.DataArray, like: xr.Dataset) -> np.ndarray:
     """Draws of a quantity that may not vary, one a sample."""
-    shape = xr.DataArray(np.zeros((like.sizes[names.CHAIN], like.sizes[names.DRAW])), dims=SAMPLE)
-    return (values.drop_vars(SAMPLE, errors="ignore") + shape).transpose(*SAMPLE).values.ravel()
+    shape = xr.DataArray(np.zeros((like.sizes[names.CHAIN], like.sizes[names.DRAW])), dims=names.SAMPLE)
+    return (values.drop_vars(names.SAMPLE, errors="ignore") + shape).transpose(*names.SAMPLE).values.ravel()

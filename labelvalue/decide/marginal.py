@@ -14,8 +14,6 @@ from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
     """Draw the net benefit of one more label of a slice, step by step, and where it crosses zero.
@@ -58,11 +56,11 @@ def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset
     outcomes = slice_outcomes(fit, case, numbers.tolist())
     steps = xr.DataArray(np.diff(numbers), dims=names.BUDGET, coords={names.BUDGET: numbers[1:]})
     marginal = (outcomes[names.VALUE] - outcomes[names.COST]).diff(names.BUDGET) / steps
-    marginal = marginal.transpose(*SAMPLE, names.SLICE, names.BUDGET)
+    marginal = marginal.transpose(*names.SAMPLE, names.SLICE, names.BUDGET)
     made = {
         names.MARGINAL: marginal,
         names.CUMULATIVE_COST: outcomes[names.COST].isel({names.BUDGET: slice(1, None)}),
-        names.LABELS_WORTH_BUYING: _crossing(marginal.mean(SAMPLE), numbers),
+        names.LABELS_WORTH_BUYING: _crossing(marginal.mean(names.SAMPLE), numbers),
         names.LABELS_WORTH_BUYING_DRAWS: _crossing(marginal, numbers),
     }
     return xr.Dataset(made, attrs=outcomes.attrs)

@@ -11,7 +11,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE, chosen_curves
+from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import volumes
@@ -84,12 +84,12 @@ def plan_milestones(fit: Fit, case: Case, plan: Plan, steps: int = 4, *, ci_prob
     for step in range(1, steps + 1):
         at = outcomes.sel({names.PLAN: str(step)})
         seen = observed_error(fit, case, at[names.ERROR], share, step)
-        low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+        low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
         shown = (step, int(at[names.LABELS].sum()), float(at[names.COST].mean()), float(seen.mean()), low, high)
         rule = (np.nan,) * 5
         if step < steps:
             pays = net.sel({names.PLAN: str(steps)}) - net.sel({names.PLAN: str(step)}) - again
-            rule = _rule((now - seen).values.ravel(), (pays + 0.0 * now).transpose(*SAMPLE).values.ravel())
+            rule = _rule((now - seen).values.ravel(), (pays + 0.0 * now).transpose(*names.SAMPLE).values.ravel())
         rows.append((*shown, *rule))
     columns = ["step", names.LABELS, names.COST, names.ERROR, "low", "high"]
     table = pd.DataFrame(rows, columns=[*columns, "go_if_gain", "p_go", "false_stop", "false_go", "worth"])
@@ -139,7 +139,7 @@ def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
     posterior, position = chosen_curves(fit, case)
     differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
     variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs / times
-    return variance.isel({d: 0 for d in variance.dims if d not in (*SAMPLE, names.SLICE)}, drop=True)
+    return variance.isel({d: 0 for d in variance.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
 
 
 def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
@@ -167,10 +167,10 @@ def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArra
     --------
     See :func:`plan_milestones`.
     """
-    variance = _noise_variance(fit, case).transpose(*SAMPLE, names.SLICE)
+    variance = _noise_variance(fit, case).transpose(*names.SAMPLE, names.SLICE)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])
     scatter = np.exp(np.sqrt(variance.values) * rng.standard_normal(variance.shape) - 0.5 * variance.values)
-    shown = error.transpose(*SAMPLE, names.SLICE) * scatter
+    shown = error.transpose(*names.SAMPLE, names.SLICE) * scatter
     return (shown * share).sum(names.SLICE).reset_coords(drop=True)
 
 
@@ -217,11 +217,11 @@ def detection(fit: Fit, case: Case, plan: Plan, *, probability: float = 0.8) -> 
     checks.finish()
     error = plan.outcomes[names.ERROR]
     drop = np.log(error.sel({names.PLAN: names.NOTHING}) / error.sel({names.PLAN: names.RECOMMENDED}))
-    gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(SAMPLE)
+    gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
 
     def chance(times: float) -> xr.DataArray:
         sd = np.sqrt(2.0 * _noise_variance(fit, case, times))
-        return xr.apply_ufunc(ndtr, drop / sd - DETECTED).mean(SAMPLE)
+        return xr.apply_ufunc(ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
 
     present = chance(1.0)
     sizes = np.geomspace(1.0, LARGEST, 25)

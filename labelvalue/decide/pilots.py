@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.decide.alternatives import alternatives, best_of
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case, chosen_of
-from labelvalue.decide.errors import SAMPLE, chosen_curves
+from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE, fixed_cost
 from labelvalue.decide.voi import TAIL, as_columns, conditional_mean, value_of_perfect_information
@@ -108,7 +108,7 @@ def _most_worth_knowing(outcomes: xr.Dataset, evpi: float) -> list[str]:
     if evpi <= 0 or names.RECOMMENDED not in outcomes[names.PLAN].values:
         bought = outcomes[names.LABELS].max(names.PLAN)
         return sorted(every, key=lambda one: -float(bought.sel({names.SLICE: one})))[:SLICES]
-    net = as_columns(outcomes[names.NET_BENEFIT].transpose(*SAMPLE, names.PLAN))
+    net = as_columns(outcomes[names.NET_BENEFIT].transpose(*names.SAMPLE, names.PLAN))
     gain = outcomes[names.GAIN].max(names.PLAN)
 
     def worth(name: str) -> float:
@@ -128,9 +128,9 @@ def _two_steps(
     later = after[names.NET_BENEFIT].sel({names.PLAN: list(completed)})
     again = fixed_cost(fit, case.costs)
     total = after[names.LABELS].sum(names.SLICE).sel({names.PLAN: list(completed)})
-    later = (later - again * (total > size)).transpose(*SAMPLE, names.PLAN)
+    later = (later - again * (total > size)).transpose(*names.SAMPLE, names.PLAN)
     seen = _observed(fit, case, name, size)
-    today = as_columns(net.sel({names.PLAN: [best_of(net)]}).transpose(*SAMPLE, names.PLAN))
+    today = as_columns(net.sel({names.PLAN: [best_of(net)]}).transpose(*names.SAMPLE, names.PLAN))
     flat = as_columns(later)
     expected = conditional_mean(np.hstack([flat, today]), as_columns(seen))
     choice, now = expected[:, :-1], expected[:, -1]
@@ -177,11 +177,11 @@ def _evaluations(fit: Fit, case: Case, net: xr.DataArray, name: str) -> list[tup
     if size == 0:
         return []
     error = chosen_curves(fit, case)[0][names.ERROR_NOW].sel({names.SLICE: name}, drop=True)
-    error = error.isel(dict.fromkeys([d for d in error.dims if d not in SAMPLE], 0), drop=True)
+    error = error.isel(dict.fromkeys([d for d in error.dims if d not in names.SAMPLE], 0), drop=True)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY])
     seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
     price = float(slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}).mean())
-    flat = as_columns(net.transpose(*SAMPLE, names.PLAN))
+    flat = as_columns(net.transpose(*names.SAMPLE, names.PLAN))
     today = int(flat.mean(axis=0).argmax())
     expected = conditional_mean(flat, as_columns(seen))
     gained = expected.max(axis=1) - expected[:, today]

@@ -14,7 +14,6 @@ from labelvalue import names
 from labelvalue.decide.optimise import Certificate
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 
-SAMPLE = (names.CHAIN, names.DRAW)
 BUY, WAIT, MEASURE, QUALITY = "buy", "wait", "measure first", "spend on quality"
 
 
@@ -153,16 +152,16 @@ class Plan:
             raise ValueError(f"ci_prob must satisfy 0 < ci_prob < 1, got {ci_prob!r}")
         own = self.outcomes[[names.GAIN, names.ERROR]].sel({names.PLAN: names.RECOMMENDED}, drop=True)
         gain = own[names.GAIN]
-        tails = gain.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+        tails = gain.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
         order = [str(name) for name in gain[names.SLICE].values]
         columns = {
             names.SLICE: order,
             names.LABELS: [self.labels[name] for name in order],
-            names.GAIN: gain.mean(SAMPLE).values,
+            names.GAIN: gain.mean(names.SAMPLE).values,
             "low": tails[0],
             "high": tails[1],
-            names.P_GAIN: (gain > 0).mean(SAMPLE).values,
-            names.ERROR: own[names.ERROR].mean(SAMPLE).values,
+            names.P_GAIN: (gain > 0).mean(names.SAMPLE).values,
+            names.ERROR: own[names.ERROR].mean(names.SAMPLE).values,
             names.DOUBLINGS: own[names.DOUBLINGS].values,
         }
         table = pd.DataFrame(columns)
@@ -191,4 +190,4 @@ def standard_error(draws: xr.DataArray) -> float:
     >>> standard_error(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")))
     1.0
     """
-    return float(draws.std(SAMPLE, ddof=1) / np.sqrt(draws.size))
+    return float(draws.std(names.SAMPLE, ddof=1) / np.sqrt(draws.size))

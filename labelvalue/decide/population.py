@@ -9,7 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE, chosen_curves
+from labelvalue.decide.errors import chosen_curves
 from labelvalue.model import Fit
 
 ENTROPY = 19
@@ -47,7 +47,7 @@ def in_population(fit: Fit, case: Case, error: xr.DataArray) -> xr.DataArray:
     posterior, position = chosen_curves(fit, case)
     spread = position[names.SHARED] * position[names.ONE_RUN_VARIANCE] * (1.0 - posterior["churn"])
     level = posterior[names.ERROR_REFERENCE]
-    rest = [d for d in level.dims if d not in (*SAMPLE, names.SLICE)]
+    rest = [d for d in level.dims if d not in (*names.SAMPLE, names.SLICE)]
     spread, level = (x.isel(dict.fromkeys([d for d in rest if d in x.dims], 0), drop=True) for x in (spread, level))
     upper = float(fit.settings["upper"])
     if np.isfinite(upper):  # few errors are relatively less well counted than many
@@ -58,9 +58,9 @@ def in_population(fit: Fit, case: Case, error: xr.DataArray) -> xr.DataArray:
 
 def _luck(fit: Fit) -> xr.DataArray:
     """How much harder than the population's the items of a slice are, in standard deviations; by its name alone."""
-    shape = tuple(fit.posterior.sizes[d] for d in SAMPLE)
+    shape = tuple(fit.posterior.sizes[d] for d in names.SAMPLE)
     seed = fit.settings["random_seed"]
     entropies = [[seed, ENTROPY, zlib.crc32(str(name).encode())] for name in fit.slices]
     values = np.stack([np.random.default_rng(entropy).standard_normal(shape) for entropy in entropies], axis=-1)
-    coords = {d: fit.posterior[d].values for d in SAMPLE} | {names.SLICE: fit.slices}
-    return xr.DataArray(values, dims=(*SAMPLE, names.SLICE), coords=coords)
+    coords = {d: fit.posterior[d].values for d in names.SAMPLE} | {names.SLICE: fit.slices}
+    return xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords)

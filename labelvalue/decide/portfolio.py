@@ -12,7 +12,6 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.value import worth
 from labelvalue.forecast.draws import draws
@@ -75,7 +74,9 @@ def benefit_over_learners(
 
     def against_nothing(what: str) -> xr.DataArray:
         parts = [one[what].sel(bought) - one[what].sel({names.PLAN: names.NOTHING}) for one in every.values()]
-        return xr.concat([part.reset_coords(drop=True) for part in parts], dim=axis).transpose(*SAMPLE, names.LEARNER)
+        return xr.concat([part.reset_coords(drop=True) for part in parts], dim=axis).transpose(
+            *names.SAMPLE, names.LEARNER
+        )
 
     value, net = against_nothing(names.VALUE), against_nothing(names.NET_BENEFIT)
     hidden = (value.max(names.LEARNER) > MUCH_BETTER * value.mean(names.LEARNER)).mean()
@@ -97,13 +98,13 @@ def benefit_over_learners(
         "mean": net.mean(names.LEARNER),
         "spread": net.std(names.LEARNER),
         "best": net.max(names.LEARNER),
-        "portfolio": portfolio.transpose(*SAMPLE),
-        "synergy": (portfolio - single[best]).transpose(*SAMPLE),
+        "portfolio": portfolio.transpose(*names.SAMPLE),
+        "synergy": (portfolio - single[best]).transpose(*names.SAMPLE),
         "p_hidden": hidden,
         "hidden": hidden > SURE,
     }
     found = xr.Dataset({name: part.reset_coords(drop=True) for name, part in made.items()})
-    top = known[int(net.mean(SAMPLE).values.argmax())]
+    top = known[int(net.mean(names.SAMPLE).values.argmax())]
     found.attrs = {names.UNIT: first.attrs[names.UNIT], "best_learner": top}
     found.attrs["sentence"] = _sentence(found, top)
     return found

@@ -17,7 +17,6 @@ from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
 
-SAMPLE = (names.CHAIN, names.DRAW)
 FLOOR, GAP, BUDGET, GAIN, TIME = "floor", "largest gap", "maximum budget", "minimum gain", "deadline"
 TIGHTER_GAP = 0.85
 """What the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom."""

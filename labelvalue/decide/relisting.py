@@ -20,8 +20,6 @@ from labelvalue.decide.value import worth
 from labelvalue.forecast.curves import SIZE
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def adds_up(fit: Fit, case: Case) -> bool:
     """Say whether net benefits of single slices add up to that of a plan.
@@ -125,5 +123,5 @@ def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
 def _flat(fit: Fit, values: xr.DataArray) -> np.ndarray:
     """Draws as slice, size, sample."""
     sample = fit.posterior[names.CHAIN] * 0.0 + fit.posterior[names.DRAW] * 0.0
-    ordered = (values + sample).transpose(names.SLICE, SIZE, *SAMPLE).values
+    ordered = (values + sample).transpose(names.SLICE, SIZE, *names.SAMPLE).values
     return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)

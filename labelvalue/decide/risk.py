@@ -7,8 +7,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
     """Loss that is exceeded with probability 1 − level.
@@ -41,7 +39,7 @@ def value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
 
     _check_level(level)
     made = {
-        names.VALUE_AT_RISK: loss.quantile(level, SAMPLE).drop_vars("quantile"),
+        names.VALUE_AT_RISK: loss.quantile(level, names.SAMPLE).drop_vars("quantile"),
         names.MCSE: azs.mcse(loss, method="quantile", prob=level),
     }
     return xr.Dataset(made, attrs={names.LEVEL: level})
@@ -82,9 +80,9 @@ def conditional_value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Data
     import arviz_stats as azs
 
     _check_level(level)
-    threshold = loss.quantile(level, SAMPLE).drop_vars("quantile")
+    threshold = loss.quantile(level, names.SAMPLE).drop_vars("quantile")
     tail = threshold + (loss - threshold).clip(min=0.0) / (1.0 - level)
-    made = {names.CONDITIONAL_VALUE_AT_RISK: tail.mean(SAMPLE), names.MCSE: azs.mcse(tail, method="mean")}
+    made = {names.CONDITIONAL_VALUE_AT_RISK: tail.mean(names.SAMPLE), names.MCSE: azs.mcse(tail, method="mean")}
     return xr.Dataset(made, attrs={names.LEVEL: level})
 
 

@@ -8,7 +8,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 
-SAMPLE = (names.CHAIN, names.DRAW)
 STRESS, BASE, BEST = "stress", "base", "best"
 SCENARIOS = (STRESS, BASE, BEST)
 
@@ -56,7 +55,9 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
     checks.finish()
     net = outcomes[names.NET_BENEFIT]
     first = net == net.max(names.PLAN)
-    sampled = outcomes.assign({names.P_BEST: first / first.sum(names.PLAN)}).stack(sample=SAMPLE, create_index=False)
+    sampled = outcomes.assign({names.P_BEST: first / first.sum(names.PLAN)}).stack(
+        sample=names.SAMPLE, create_index=False
+    )
     order = np.argsort(sampled[names.NET_BENEFIT].sel({names.PLAN: plan}).values, kind="stable")
     cut = max(1, round(tail * order.size))
     sets = (order[:cut], order[cut:-cut], order[-cut:])

@@ -12,7 +12,6 @@ from labelvalue import names
 from labelvalue.decide.alternatives import alternatives, best_of
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.evidence import share_of_cells
 from labelvalue.decide.plan import Plan, standard_error
 from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, importance_weights, prior_groups, scaled_priors
@@ -87,10 +86,10 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
         reliable = bool(log_weights.attrs["reliable"])
         at = {names.DRAW: net[names.DRAW].isin(ratios[names.DRAW])}
         weighted = net.isel(at).weighted(log_weights.copy(data=np.exp(log_weights.values)))
-        mean, advice = weighted.mean(SAMPLE), "" if reliable else REFIT
+        mean, advice = weighted.mean(names.SAMPLE), "" if reliable else REFIT
         if not reliable and refit and left is not None:
             again = fit_again(fit.runs.isel({names.RUN: ~left}), fit.model, random_seed=_seed(fit), progress=False)
-            mean, advice = plan_outcomes(again, case, plans)[names.NET_BENEFIT].mean(SAMPLE), "re-fitted"
+            mean, advice = plan_outcomes(again, case, plans)[names.NET_BENEFIT].mean(names.SAMPLE), "re-fitted"
         best = best_of(mean)
         loss = float(mean.sel({names.PLAN: best}) - mean.sel({names.PLAN: kept}))
         apart = net.sel({names.PLAN: best}) - net.sel({names.PLAN: kept})

@@ -10,7 +10,6 @@ from labelvalue.checks import Checks
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.constraints import THOUSAND
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.milestones import observed_error, part_of
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.value import volumes
@@ -117,11 +116,11 @@ def guardrail_errors(fit: Fit, case: Case, plan: Plan, *, steps: int = 4) -> pd.
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     shares = volumes(fit, case.value)
     gain = (outcomes[names.GAIN].sel({names.PLAN: str(steps)}) * shares).sum(names.SLICE)
-    kept = as_columns((gain / plan.total * THOUSAND >= rule.limit).transpose(*SAMPLE))
+    kept = as_columns((gain / plan.total * THOUSAND >= rule.limit).transpose(*names.SAMPLE))
     rows = [{"step": 0, names.LABELS: 0, **rule_errors(np.full(kept.size, kept.mean()), kept[:, 0], rule.probability)}]
     for step in range(1, steps):
         error = outcomes[names.ERROR].sel({names.PLAN: str(step)})
-        seen = as_columns(observed_error(fit, case, error, shares, step).transpose(*SAMPLE))
+        seen = as_columns(observed_error(fit, case, error, shares, step).transpose(*names.SAMPLE))
         chance = np.clip(conditional_mean(kept.astype(float), seen)[:, 0], 0.0, 1.0)
         bought = sum(every[str(step)].values())
         rows.append({"step": step, names.LABELS: bought, **rule_errors(chance, kept[:, 0], rule.probability)})

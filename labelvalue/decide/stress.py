@@ -18,7 +18,6 @@ from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left, useless_share
 from labelvalue.problems import InputError, Problem
 
-SAMPLE = (names.CHAIN, names.DRAW)
 NONE, EVERYWHERE, WEAKEST = "none", "everywhere", "weakest slice"
 
 
@@ -89,12 +88,12 @@ def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:
     posterior, _ = chosen_curves(fit, case)
     if not bool((share > 0).any()) and names.EVALUATION_NOISE in posterior:
         share = posterior[names.EVALUATION_NOISE]
-        share = share.isel({d: 0 for d in share.dims if d not in (*SAMPLE, names.SLICE)}, drop=True)
+        share = share.isel({d: 0 for d in share.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
     if not bool((share > 0).any()):
         fix = "give the case label_errors, such as { low = 0.01, high = 0.1 }"
         raise InputError([Problem(column="label_errors", why="nothing says how many labels are wrong", fix=fix)])
-    if set(SAMPLE) <= set(share.dims):
-        share = share.quantile(probability, SAMPLE).drop_vars("quantile")
+    if set(names.SAMPLE) <= set(share.dims):
+        share = share.quantile(probability, names.SAMPLE).drop_vars("quantile")
     return share.clip(max=useless_share(fit.settings[names.CLASSES]))
 
 

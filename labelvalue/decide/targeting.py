@@ -8,7 +8,6 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decide.benefit import slice_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
 from labelvalue.forecast.draws import slice_draws
@@ -60,20 +59,20 @@ def target_slices(fit: Fit, case: Case, labels: int) -> pd.DataFrame:
     found = slice_outcomes(fit, case, [labels]).isel({names.BUDGET: 0}, drop=True)
     net = found[names.VALUE] - found[names.COST]
     first = net == net.max(names.SLICE)
-    chance = (first / first.sum(names.SLICE)).mean(SAMPLE)
+    chance = (first / first.sum(names.SLICE)).mean(names.SAMPLE)
     price = slice_draws(fit, PRICE, case.costs.price_per_label)
     price = price.mean([d for d in price.dims if d != names.SLICE])
-    enb, cost = net.mean(SAMPLE), found[names.COST].mean(SAMPLE)
+    enb, cost = net.mean(names.SAMPLE), found[names.COST].mean(names.SAMPLE)
     best = net.isel({names.SLICE: int(np.argmax(enb.values))})
     columns = {
         names.SLICE: [str(name) for name in net[names.SLICE].values],
-        names.VALUE: found[names.VALUE].mean(SAMPLE).values,
+        names.VALUE: found[names.VALUE].mean(names.SAMPLE).values,
         names.COST: cost.values,
         "enb": enb.values,
         "per_money": np.divide(enb.values, cost.values, out=np.full(enb.size, np.nan), where=cost.values > 0),
         "price": price.values,
         names.P_BEST: chance.values,
-        "behind": (best > net).mean(SAMPLE).values,
+        "behind": (best > net).mean(names.SAMPLE).values,
     }
     table = pd.DataFrame(columns).sort_values("enb", ascending=False, kind="stable", ignore_index=True)
     tie = len(table) > 1 and bool(table[names.P_BEST].iloc[0] < SURE)

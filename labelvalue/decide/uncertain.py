@@ -13,7 +13,6 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.forecast.draws import draws
 from labelvalue.model import Fit
 from labelvalue.quantities import UNIT_INTERVAL
@@ -60,7 +59,7 @@ def uncertain_inputs(
     bought = {str(name): int(n) for name, n in zip(labels[names.SLICE].values, labels.values, strict=True)}
     gain = plan_outcomes(fit, works, {names.RECOMMENDED: bought}, interventions=interventions)[names.GAIN]
     gain = gain.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    spread = gain.std(SAMPLE).values
+    spread = gain.std(names.SAMPLE).values
     found = {}
     for place in np.argsort(-spread, kind="stable")[:MOST_SLICES]:
         name = str(gain[names.SLICE].values[place])
@@ -70,7 +69,7 @@ def uncertain_inputs(
 
 
 def _varies(values: xr.DataArray) -> bool:
-    return set(SAMPLE) <= set(values.dims) and float(values.std()) > 1e-12 * max(abs(float(values.mean())), 1e-12)
+    return set(names.SAMPLE) <= set(values.dims) and float(values.std()) > 1e-12 * max(abs(float(values.mean())), 1e-12)
 
 
 def _of_case(fit: Fit, case: Case) -> Iterator[tuple[str, xr.DataArray]]:

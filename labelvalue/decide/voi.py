@@ -14,7 +14,6 @@ import xarray as xr
 
 from labelvalue import names
 
-SAMPLE = (names.CHAIN, names.DRAW)
 KNOTS = 4
 """Inner knots of a spline, at even quantiles of the draws."""
 DEGREE = 3
@@ -233,12 +232,12 @@ def as_columns(draws: xr.DataArray) -> np.ndarray:
     >>> as_columns(xr.DataArray(np.zeros((4, 10, 3)), dims=("chain", "draw", "slice"))).shape
     (40, 3)
     """
-    values = draws.transpose(*SAMPLE, ...).values
+    values = draws.transpose(*names.SAMPLE, ...).values
     return values.reshape(values.shape[0] * values.shape[1], -1)
 
 
 def _flat(net: xr.DataArray) -> np.ndarray:
-    return as_columns(net.transpose(*SAMPLE, names.PLAN))
+    return as_columns(net.transpose(*names.SAMPLE, names.PLAN))
 
 
 def _summary(name: str, gained: np.ndarray) -> xr.Dataset:

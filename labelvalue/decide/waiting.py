@@ -16,7 +16,6 @@ from labelvalue.decide.allocation import allocate
 from labelvalue.decide.alternatives import alternatives
 from labelvalue.decide.benefit import outcomes_of
 from labelvalue.decide.case import Case
-from labelvalue.decide.errors import SAMPLE
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.value import MixChange
@@ -87,14 +86,14 @@ def value_of_waiting(fit: Fit, case: Case, plan: Plan, *, days: float | None = N
     for comes in combinations:
         here = np.ones(today.shape, dtype=bool)
         for drawn, came in zip(luck, comes, strict=True):
-            here &= drawn.transpose(*SAMPLE).values == came
+            here &= drawn.transpose(*names.SAMPLE).values == came
         share = float(here.mean())
         if not here.any():
             continue
-        mean = later.where(xr.DataArray(here, dims=SAMPLE)).mean(SAMPLE)
+        mean = later.where(xr.DataArray(here, dims=names.SAMPLE)).mean(names.SAMPLE)
         best = int(mean.values.argmax())
-        chosen = later.isel({names.PLAN: best}, drop=True).transpose(*SAMPLE).values
-        gained[here] = (chosen - today.transpose(*SAMPLE).values)[here]
+        chosen = later.isel({names.PLAN: best}, drop=True).transpose(*names.SAMPLE).values
+        gained[here] = (chosen - today.transpose(*names.SAMPLE).values)[here]
         figures = (float(today.values[here].mean()), float(mean[best]), int(total[best]))
         rows.append((_words(case, known, comes), share, *figures))
     found = pd.DataFrame(rows, columns=["comes", names.PROBABILITY, "now", "later", names.LABELS])

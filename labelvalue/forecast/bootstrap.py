@@ -154,16 +154,14 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
     """
     if not 0 < ci_prob < 1:
         raise ValueError(f"ci_prob must lie between 0 and 1, got {ci_prob!r}")
-    dims = [str(d) for d in gain.dims if d not in (names.CHAIN, names.DRAW)]
+    dims = [str(d) for d in gain.dims if d not in names.SAMPLE]
     same = set(dims) == set(second.dims) - {names.CHAIN, names.DRAW}
     if not same or any(gain[d].values.tolist() != second[d].values.tolist() for d in dims):
         raise ValueError("the two gains are not of the same slices and budgets. Fix: forecast both from one fit")
     tail = (1.0 - ci_prob) / 2.0
     columns = {}
     for prefix, one in (("", gain), ("second_", second)):
-        found = one.quantile([tail, 0.5, 1.0 - tail], (names.CHAIN, names.DRAW), skipna=False).transpose(
-            "quantile", *dims
-        )
+        found = one.quantile([tail, 0.5, 1.0 - tail], names.SAMPLE, skipna=False).transpose("quantile", *dims)
         for number, what in enumerate(("low", "median", "high")):
             columns[prefix + what] = found.isel(quantile=number, drop=True).drop_vars(
                 [c for c in found.coords if c not in dims], errors="ignore"

@@ -154,9 +154,7 @@ def blend(forecasts: Mapping[str, xr.DataArray], weights: Mapping[str, float] | 
     count = first.sizes[names.CHAIN] * first.sizes[names.DRAW]
     place = (np.arange(count) * GOLDEN) % 1.0
     chosen = np.searchsorted(np.cumsum(share)[:-1], place, side="right")
-    chosen_at = xr.DataArray(
-        chosen.reshape(first.sizes[names.CHAIN], first.sizes[names.DRAW]), dims=(names.CHAIN, names.DRAW)
-    )
+    chosen_at = xr.DataArray(chosen.reshape(first.sizes[names.CHAIN], first.sizes[names.DRAW]), dims=names.SAMPLE)
     mixed = first
     for number, forecast in enumerate(forecasts.values()):
         mixed = xr.where(chosen_at == number, forecast.variable, mixed) if number else mixed

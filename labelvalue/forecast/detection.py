@@ -16,7 +16,6 @@ from labelvalue.forecast.gains import predict_gain, whole_numbers
 from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left, measured_error
 
-SAMPLE = (names.CHAIN, names.DRAW)
 SHARES = np.round(np.linspace(0.0, 0.9, 19), 3)
 """Shares of a budget for evaluation labels that are tried."""
 MOST = 2.0**14
@@ -108,7 +107,7 @@ def evaluation_size(fit: Fit) -> xr.DataArray:
     [2000.0, 2000.0, 2000.0, 2000.0]
     """
     posterior, position = fit.posterior, fit.position
-    error = _measured(fit, posterior[names.ERROR_REFERENCE]).mean(SAMPLE)
+    error = _measured(fit, posterior[names.ERROR_REFERENCE]).mean(names.SAMPLE)
     size = (1.0 / error - 1.0).clip(min=1e-3) / position[names.ONE_RUN_VARIANCE]
     runs = fit.runs
     if names.TRIALS in runs:
@@ -161,7 +160,7 @@ def _power(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int
     # Paired on one set: what both models share cancels out; each measured model adds its churn.
     sd = np.sqrt(differs * (of(before) + of(after)) + trained)
     power = xr.apply_ufunc(ndtr, (before - after) / sd + ndtri(level))
-    power = power.transpose(*SAMPLE, *curve_dims(fit), names.BUDGET).rename(names.POWER)
+    power = power.transpose(*names.SAMPLE, *curve_dims(fit), names.BUDGET).rename(names.POWER)
     power = power.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit)), names.EVALUATION_LABELS: size})
     power.attrs = {names.UNIT: "probability", "verdict": fit.diagnostics.verdict, names.NOTES: json.dumps(notes)}
     return power
@@ -210,7 +209,7 @@ def evaluation_needed(
     checks.finish()
     size = evaluation_size(fit)
     low, high = np.log(1.0), np.log(MOST) + np.log(size)
-    shape = _power(fit, budgets, size, replicates, level).mean(SAMPLE)
+    shape = _power(fit, budgets, size, replicates, level).mean(names.SAMPLE)
     low = xr.zeros_like(shape) + low
     high = xr.zeros_like(shape) + high
     enough = _at(fit, budgets, np.exp(high), replicates, level) >= power
@@ -224,7 +223,7 @@ def evaluation_needed(
 
 
 def _at(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
-    return _power(fit, budgets, size, replicates, level).mean(SAMPLE)
+    return _power(fit, budgets, size, replicates, level).mean(names.SAMPLE)
 
 
 def split_budget(
@@ -286,7 +285,11 @@ def split_budget(
         more, labels = int(money * share / each), int(money * (1 - share) / price)
         power = _power(fit, [labels], today + more, replicates, level).isel({names.BUDGET: 0}, drop=True)
         gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
-        found = {"seen": (gain * power).mean(SAMPLE), names.GAIN: gain.mean(SAMPLE), names.POWER: power.mean(SAMPLE)}
+        found = {
+            "seen": (gain * power).mean(names.SAMPLE),
+            names.GAIN: gain.mean(names.SAMPLE),
+            names.POWER: power.mean(names.SAMPLE),
+        }
         one = xr.Dataset({name: value.reset_coords(drop=True) for name, value in found.items()})
         parts.append(one.assign({names.LABELS: labels, names.EVALUATION_LABELS: more}))
     tried = xr.concat(parts, dim="share")

@@ -71,8 +71,8 @@ def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
     posterior = fit.posterior
     shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(key.encode())])
-    coords = {d: posterior[d].values for d in (names.CHAIN, names.DRAW)}
-    return xr.DataArray(_sample(value, rng, shape), dims=(names.CHAIN, names.DRAW), coords=coords)
+    coords = {d: posterior[d].values for d in names.SAMPLE}
+    return xr.DataArray(_sample(value, rng, shape), dims=names.SAMPLE, coords=coords)
 
 
 def _sample(value: Any, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:

@@ -20,7 +20,6 @@ from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left
 from labelvalue.quantities import Quantity
 
-SAMPLE = (names.CHAIN, names.DRAW)
 GRID = 24
 """Numbers of items at which the surface is computed."""
 TIE = 1e-12
@@ -101,7 +100,7 @@ def quality_frontier(
         gain = predict_gain_with(fit, done, budgets, noise=noise)
         said = gain.attrs[names.INTERVENTIONS]
         gains.append(gain.sel({names.BUDGET: int(count)}).reset_coords(drop=True))
-        surfaces.append(gain.sel({names.BUDGET: grid}).mean(SAMPLE).reset_coords(drop=True))
+        surfaces.append(gain.sel({names.BUDGET: grid}).mean(names.SAMPLE).reset_coords(drop=True))
     axis = xr.DataArray(tried, dims=names.VOTES, coords={names.VOTES: tried}, name=names.VOTES)
     gain = xr.concat(gains, dim=axis).transpose(*gains[0].dims, names.VOTES)
     seen = [
@@ -109,13 +108,13 @@ def quality_frontier(
         for n in tried
     ]
     shown = (gain * xr.concat(seen, dim=axis)).transpose(*gain.dims)
-    best = gain.mean(SAMPLE).argmax(names.VOTES)
+    best = gain.mean(names.SAMPLE).argmax(names.VOTES)
     top = gain >= gain.max(names.VOTES) - TIE
     made = xr.Dataset(
         {
             names.GAIN: gain,
             names.SHOWN_GAIN: shown,
-            names.P_BEST: (top / top.sum(names.VOTES)).mean(SAMPLE),
+            names.P_BEST: (top / top.sum(names.VOTES)).mean(names.SAMPLE),
             "votes_chosen": axis.isel({names.VOTES: best}).drop_vars(names.VOTES),
             "surface": xr.concat(surfaces, dim=axis),
             names.LABELS: (names.VOTES, items),

@@ -14,7 +14,6 @@ from labelvalue import names
 from labelvalue.model import Fit
 from labelvalue.model.posterior import at_now, walks_of
 
-SAMPLE = (names.CHAIN, names.DRAW)
 LEAST = 1e-9
 """How near to 0 and 1 a share may come before its odds are taken."""
 POSITIVE = (names.ERROR_REFERENCE, names.HEADROOM, names.BREAK_DISTANCE, names.EARLY_SHARE)
@@ -81,5 +80,5 @@ def _apply(function: Callable[[Any], Any], values: xr.DataArray) -> xr.DataArray
 
 
 def _stretched(values: xr.DataArray, factor: float) -> xr.DataArray:
-    centre = values.median(SAMPLE)
+    centre = values.median(names.SAMPLE)
     return (centre + factor * (values - centre)).transpose(*values.dims)

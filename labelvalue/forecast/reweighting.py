@@ -12,7 +12,6 @@ from labelvalue import names
 from labelvalue.model import Fit, Prior
 from labelvalue.model.density import group_level, log_prior
 
-SAMPLE = (names.CHAIN, names.DRAW)
 WORST_K = 0.7
 """Pareto k above which importance weights are not to be relied on, however many draws there are."""
 EFFECTIVE_DRAWS = "effective_draws"
@@ -146,7 +145,7 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
     """
     from arviz_stats.base import array_stats
 
-    ordered = log_ratios.transpose(*SAMPLE)
+    ordered = log_ratios.transpose(*names.SAMPLE)
     flat = ordered.values.ravel()
     if np.ptp(flat) > 0.0:
         smooth, k = array_stats.psislw(-flat)
@@ -158,7 +157,7 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
         "reliable": bool(k <= min(WORST_K, 1.0 - 1.0 / np.log10(flat.size))),
         EFFECTIVE_DRAWS: float(np.exp(-special.logsumexp(2.0 * smooth))),
     }
-    return xr.DataArray(smooth.reshape(ordered.shape), dims=SAMPLE, coords=ordered.coords, attrs=attrs)
+    return xr.DataArray(smooth.reshape(ordered.shape), dims=names.SAMPLE, coords=ordered.coords, attrs=attrs)
 
 
 def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.DataArray) -> Draws:
@@ -186,10 +185,10 @@ def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.Da
     >>> reweight(gain, np.log(xr.DataArray([[0.01, 0.99]], dims=("chain", "draw")))).values.tolist()
     [[1.0, 1.0]]
     """
-    weights = np.exp(log_weights.transpose(*SAMPLE).values.ravel())
+    weights = np.exp(log_weights.transpose(*names.SAMPLE).values.ravel())
     share = np.cumsum(weights) / weights.sum()
     picked = np.searchsorted(share, (np.arange(weights.size) + 0.5) / weights.size)
     shape = log_weights.sizes[names.CHAIN], log_weights.sizes[names.DRAW]
-    chain, draw = (xr.DataArray(i.reshape(shape), dims=SAMPLE) for i in np.unravel_index(picked, shape))
-    taken = draws.drop_vars(SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
-    return taken.assign_coords({d: draws[d] for d in SAMPLE if d in draws.coords})
+    chain, draw = (xr.DataArray(i.reshape(shape), dims=names.SAMPLE) for i in np.unravel_index(picked, shape))
+    taken = draws.drop_vars(names.SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
+    return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})

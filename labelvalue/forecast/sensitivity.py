@@ -97,7 +97,7 @@ def _changes(
 def _rows(gain: xr.DataArray, what: str, change: str, log_ratios: xr.DataArray) -> pd.DataFrame:
     log_weights = importance_weights(log_ratios)
     weights = log_weights.copy(data=np.exp(log_weights.values))
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     better = (gain > 0).astype(float)
     mean, sd, changed = gain.mean(sample), gain.std(sample), gain.weighted(weights).mean(sample)
     columns = {

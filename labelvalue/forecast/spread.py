@@ -38,7 +38,7 @@ def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
     """
     _need(gain, names.LEARNER, "learners")
     mean, best = gain.mean(names.LEARNER), gain.max(names.LEARNER)
-    hidden = (best > MUCH_BETTER * mean).mean((names.CHAIN, names.DRAW))
+    hidden = (best > MUCH_BETTER * mean).mean(names.SAMPLE)
     return xr.Dataset(
         {"mean": mean, "spread": gain.std(names.LEARNER), "best": best, "p_hidden": hidden, "hidden": hidden > SURE}
     )
@@ -84,7 +84,7 @@ def portfolio_gain(error: xr.DataArray) -> xr.Dataset:
     least = later.min(names.LEARNER)
     gain = start.min(names.LEARNER) - least
     # The single learner is the one that is best on average later; its error counts, now and then, draw by draw.
-    chosen = later.mean((names.CHAIN, names.DRAW)).argmin(names.LEARNER)
+    chosen = later.mean(names.SAMPLE).argmin(names.LEARNER)
     single = start.min(names.LEARNER) - later.isel({names.LEARNER: chosen})
     dims = (names.CHAIN, names.DRAW, names.SLICE, names.LABELS)
     return xr.Dataset({names.GAIN: gain, "synergy": gain - single}).transpose(*dims)
@@ -166,7 +166,7 @@ def step_value(error: xr.DataArray, step: str, without: str) -> xr.Dataset:
         raise ValueError("an interaction with labels needs two sizes or more: predict_error(fit, labels=[now, later])")
     value = error.sel({names.LEARNER: without}, drop=True) - error.sel({names.LEARNER: step}, drop=True)
     first, last = (value.isel({names.LABELS: i}, drop=True) for i in (0, -1))
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     found = {
         names.VALUE: value,
         "interaction": last - first,

@@ -98,6 +98,6 @@ def _drawn(fit: Fit, score: np.ndarray) -> xr.DataArray:
     which = (cumulative < rng.uniform(size=score.shape[1:])).sum(axis=0)
     step = np.log(WORTHS[1] / WORTHS[0])
     worth = WORTHS[which] * np.exp(step * (rng.uniform(size=which.shape) - 0.5))
-    coords = {d: fit.posterior[d] for d in (names.CHAIN, names.DRAW)}
-    made = xr.DataArray(worth, dims=(names.CHAIN, names.DRAW), coords=coords, name=names.SYNTHETIC_WORTH)
+    coords = {d: fit.posterior[d] for d in names.SAMPLE}
+    made = xr.DataArray(worth, dims=names.SAMPLE, coords=coords, name=names.SYNTHETIC_WORTH)
     return made.assign_attrs({names.UNIT: "labels per example"})

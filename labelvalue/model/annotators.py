@@ -20,8 +20,6 @@ from labelvalue.model.judgements import Audits, count_judgements
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.priors import Prior
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 @dataclasses.dataclass(frozen=True)
 class LabelNoise:
@@ -211,8 +209,8 @@ def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
     }
     coords = {names.SLICE: slices, names.ANNOTATOR: annotators, names.TRUE_CLASS: classes}
     coords |= {names.GIVEN_CLASS: classes} if dense else {}
-    coords |= {d: levels[d].values for d in SAMPLE}
+    coords |= {d: levels[d].values for d in names.SAMPLE}
     return xr.Dataset(
-        {name: ((*SAMPLE, *dims[name]), v.reshape(chains, draws, *v.shape[1:])) for name, v in out.items()},
+        {name: ((*names.SAMPLE, *dims[name]), v.reshape(chains, draws, *v.shape[1:])) for name, v in out.items()},
         coords=coords,
     )

@@ -103,7 +103,7 @@ def sensitivity_tree(fit: Fit) -> xr.DataTree:
     """
     cells = cells_of(fit)
     parts = [together(c.residual, c.noise, c.slope_sd, c.distance) - c.log_kept.sum(-1) for c in cells.curves]
-    of_draw = {dim: cells.posterior[dim] for dim in (names.CHAIN, names.DRAW)}
+    of_draw = {dim: cells.posterior[dim] for dim in names.SAMPLE}
     joint = xr.DataArray(np.stack(parts, axis=-1), dims=(*of_draw, "curve"), coords=of_draw, name=LOG_ERROR)
     return xr.DataTree.from_dict(
         {

@@ -110,7 +110,7 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     >>> bool((rise_surprise(posterior, observe(fake_runs(seed=1))) > 0.5).all())
     True
     """
-    mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean((names.CHAIN, names.DRAW))
+    mean = posterior[[names.TRAINING_SD, "churn", "training_decay"]].mean(names.SAMPLE)
     variance = run_variance(observations, mean["churn"], mean[names.TRAINING_SD], mean["training_decay"])
     lever = lever_of(observations["used"] / variance, observations)
     information = (lever**2 * variance).sum(("knot", "slot"))
@@ -147,7 +147,7 @@ def flag_slices(
     slices = observations[names.SLICE].values
     prior_sd = prior_sd_of_log_elasticity(model.priors, len(crossed_dims(observations)))
     log_impact = signed_log(posterior[names.CURVE_ELASTICITY]) + np.log(posterior[names.ERROR_REFERENCE])
-    width = log_impact.std((names.CHAIN, names.DRAW), skipna=False).values / prior_sd
+    width = log_impact.std(names.SAMPLE, skipna=False).values / prior_sd
     finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
     surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
     rise = rise_surprise(posterior, observations) if finite else surprise

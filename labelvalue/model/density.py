@@ -107,7 +107,7 @@ def log_prior(posterior: xr.Dataset, name: str, prior: Prior, *, unbounded: bool
     >>> log_prior(fit.posterior, "churn", fit.model.priors["churn"]).dims
     ('chain', 'draw')
     """
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     total = xr.zeros_like(posterior[names.ERROR_NOW].isel({d: 0 for d in _others(posterior)}, drop=True))
     for values in group_level(posterior, name):
         density = values.copy(data=log_density(prior, values.values, unbounded=unbounded))
@@ -116,4 +116,4 @@ def log_prior(posterior: xr.Dataset, name: str, prior: Prior, *, unbounded: bool
 
 
 def _others(posterior: xr.Dataset) -> list[str]:
-    return [str(d) for d in posterior[names.ERROR_NOW].dims if d not in (names.CHAIN, names.DRAW)]
+    return [str(d) for d in posterior[names.ERROR_NOW].dims if d not in names.SAMPLE]

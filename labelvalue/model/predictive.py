@@ -54,7 +54,7 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     >>> shape_surprise(model, posterior, observations, 1)  # doctest: +SKIP
     """
     rng = np.random.default_rng(random_seed)
-    flat = posterior.stack(sample=(names.CHAIN, names.DRAW))
+    flat = posterior.stack(sample=names.SAMPLE)
     picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
     flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
     ratio = observed_ratio(flat, observations)

@@ -209,7 +209,7 @@ def no_draws(compiled: Any) -> xr.DataTree:
     >>> dict(no_draws(compiled)["posterior"].sizes)
     {'chain': 1, 'draw': 1, 'curve': 3}
     """
-    one = (names.CHAIN, names.DRAW)
+    one = names.SAMPLE
     shapes = {name: shape for name, shape in compiled.shapes.items() if not name.endswith("__")}
     posterior = {
         name: ((*one, *compiled.dims.get(name, ())), np.full((1, 1, *shape), np.nan)) for name, shape in shapes.items()

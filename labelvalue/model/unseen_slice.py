@@ -18,7 +18,6 @@ from labelvalue.model.posterior import STEP, at_now, log_error_at, walks_of
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
 
-SAMPLE = (names.CHAIN, names.DRAW)
 ALIKE = 1e-2
 """Difference in log error up to which a curve seen from another size is the same curve."""
 AHEAD = (np.log(2.0), np.log(8.0))
@@ -133,7 +132,7 @@ def _normal(fit: Fit, name: str) -> Normal:
     coords = fit.posterior.coords
 
     def normal(what: str, *dims: str) -> xr.DataArray:
-        every = (*SAMPLE, *dims)
+        every = (*names.SAMPLE, *dims)
         values = _generator(fit, name, what).standard_normal([coords[d].size for d in every])
         return xr.DataArray(values, dims=every, coords={d: coords[d] for d in every})
 
@@ -202,9 +201,11 @@ def _one_of_these(fit: Fit, position: xr.Dataset, name: str, like: str) -> xr.Da
             f"curves of model {model.name!r} are of another kind when seen from another size, so that "
             "none can be picked at one size. Fix: fit model='power_law', or pick from forecasts of the observed slices"
         )
-    pick = xr.DataArray(_generator(fit, name, like).integers(fit.slices.size, size=log_error.shape[:2]), dims=SAMPLE)
-    at = {dim: xr.DataArray(np.arange(pick.sizes[dim]), dims=dim) for dim in SAMPLE}
-    of_slices = [v for v in seen.data_vars if {*SAMPLE, names.SLICE} <= set(seen[v].dims)]
+    pick = xr.DataArray(
+        _generator(fit, name, like).integers(fit.slices.size, size=log_error.shape[:2]), dims=names.SAMPLE
+    )
+    at = {dim: xr.DataArray(np.arange(pick.sizes[dim]), dims=dim) for dim in names.SAMPLE}
+    of_slices = [v for v in seen.data_vars if {*names.SAMPLE, names.SLICE} <= set(seen[v].dims)]
     return seen[of_slices].isel({**at, names.SLICE: pick}).drop_vars(names.SLICE)
 
 

@@ -66,7 +66,7 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
     >>> strays(Walks(1), ratio).shape
     (2, 5, 1)
     """
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     owners = [d for d in (names.SLICE, names.LEARNER) if d in log_ratio.dims]
     rest = [d for d in log_ratio.dims if d not in (*sample, *owners)]
     doublings = (log_ratio / np.log(2.0)).transpose(*sample, *owners, *rest)

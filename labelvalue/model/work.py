@@ -20,7 +20,6 @@ from labelvalue.model.priors import Prior
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import Interval
 
-SAMPLE = (names.CHAIN, names.DRAW)
 BREAK = 10.0
 """Times the median of its slice and annotator above which a duration holds a break."""
 FEWEST_DAYS = 3
@@ -295,7 +294,7 @@ def _seconds(posterior: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
     pace = xr.apply_ufunc(np.exp, posterior["of_annotator"]) if "of_annotator" in posterior else None
     average = 1.0 if pace is None else (pace * people).sum(names.ANNOTATOR)
     seconds = xr.apply_ufunc(np.exp, level + of_slice) * average
-    return seconds.transpose(*SAMPLE, names.SLICE).assign_coords({names.SLICE: observations[names.SLICE].values})
+    return seconds.transpose(*names.SAMPLE, names.SLICE).assign_coords({names.SLICE: observations[names.SLICE].values})
 
 
 def _throughput(
@@ -312,11 +311,11 @@ def _throughput(
     daily = made.reindex(days, fill_value=0).to_numpy(float)
     shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
     rng = np.random.default_rng([random_seed, 6])
-    coords = {d: posterior[d].values for d in SAMPLE}
+    coords = {d: posterior[d].values for d in names.SAMPLE}
 
     def bootstrapped(values: np.ndarray) -> xr.DataArray:
         weight = rng.dirichlet(np.ones(values.size), size=shape[0] * shape[1])
-        return xr.DataArray((weight @ values).reshape(shape), dims=SAMPLE, coords=coords)
+        return xr.DataArray((weight @ values).reshape(shape), dims=names.SAMPLE, coords=coords)
 
     found = {names.LABELS_PER_DAY: bootstrapped(daily)}
     people = timed[timed[names.ANNOTATOR] != ""]

@@ -12,8 +12,6 @@ from labelvalue import names
 from labelvalue.forecast import predict_gain
 from labelvalue.model import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:
     """Return the runs of some learners.
@@ -80,6 +78,6 @@ def _spread(fit: Fit, learner: str, labels: int) -> dict[str, float]:
     gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0})
     if names.LEARNER in gain.dims:
         gain = gain.sel({names.LEARNER: learner})
-    gain = gain.std(SAMPLE)
+    gain = gain.std(names.SAMPLE)
     gain = gain.mean([d for d in gain.dims if d != names.SLICE])
     return {str(name): float(value) for name, value in zip(gain[names.SLICE].values, gain.values, strict=True)}

@@ -73,7 +73,7 @@ def _log_likelihood(fit: Fit, origin: Origin) -> xr.DataArray:
     samples = model_samples(fit, origin, cells).clip(1e-12, float(fit.settings["upper"]))
     sd = np.maximum(cells[names.TRUTH_STDERR].to_numpy(), 1e-6)[:, None]
     logs = norm.logpdf(cells[names.TRUTH].to_numpy()[:, None], samples, sd).sum(axis=0)
-    return xr.DataArray(logs[None], dims=(names.CHAIN, names.DRAW))
+    return xr.DataArray(logs[None], dims=names.SAMPLE)
 
 
 def _compared(fit: Fit, weight: np.ndarray, labels: int) -> list[dict[str, object]]:

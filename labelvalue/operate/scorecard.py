@@ -115,7 +115,7 @@ def expected_now(fit: Fit) -> pd.Series:
     >>> expected_now(fake_fit(seed=1)).index.names
     FrozenList(['slice', 'learner', 'suite'])
     """
-    mean = fit.posterior[names.ERROR_NOW].mean((names.CHAIN, names.DRAW))
+    mean = fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)
     only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
     mean = mean.expand_dims({dim: found for dim, found in only.items() if dim not in mean.dims})
     return mean.transpose(*CURVE).to_series()

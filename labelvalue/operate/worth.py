@@ -23,8 +23,6 @@ from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
 from labelvalue.problems import InputError, StorageError
 
-SAMPLE = (names.CHAIN, names.DRAW)
-
 
 def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None:
     """Return the project's case where it has one that belongs to a fit."""

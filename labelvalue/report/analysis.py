@@ -193,7 +193,7 @@ def diagnostics_table(fit: Fit, *, ci_prob: float = 0.9) -> pd.DataFrame:
     check_ci_prob(ci_prob)
     rows = []
     for name, values in fit.posterior.data_vars.items():
-        others = [d for d in values.dims if d not in (names.CHAIN, names.DRAW)]
+        others = [d for d in values.dims if d not in names.SAMPLE]
         for place in np.ndindex(*(values.sizes[d] for d in others)):
             one = values.isel(dict(zip(others, place, strict=True)))
             of = ", ".join(str(one[d].item()) for d in others)

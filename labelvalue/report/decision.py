@@ -11,7 +11,7 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
-from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, SAMPLE, UPPER, beyond
+from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
 
 TIE = 0.7
 """P(best) below which the best slice counts as tied with others."""
@@ -147,7 +147,7 @@ def p_best(gain: xr.DataArray) -> dict[str, float]:
     >>> p_best(draws)
     {'a': 0.75, 'b': 0.25}
     """
-    values = gain.transpose(*SAMPLE, names.SLICE).values
+    values = gain.transpose(*names.SAMPLE, names.SLICE).values
     top = values == values.max(axis=-1, keepdims=True)
     share = (top / top.sum(axis=-1, keepdims=True)).mean(axis=(0, 1))
     return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.tolist(), strict=True))

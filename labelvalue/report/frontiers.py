@@ -82,7 +82,7 @@ def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[st
     >>> [row["labels"] for row in frontier_entries(frontier)[0]["rows"]]
     [5000, 1666, 1000, 714]
     """
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     found = []
     for name in frontier[names.SLICE].values.astype(str).tolist():
         own = frontier.sel({names.SLICE: name})

@@ -15,7 +15,7 @@ from labelvalue.decide import Case, Plan, plan_outcomes
 from labelvalue.decide.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
-from labelvalue.report.plans import SAMPLE, spread
+from labelvalue.report.plans import spread
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -156,7 +156,7 @@ def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.
     like, expected = xr.zeros_like(whole).reset_coords(drop=True), float(whole.mean())
     rows = []
     for title, money in parts.items():
-        drawn = (like + money).transpose(*SAMPLE)
+        drawn = (like + money).transpose(*names.SAMPLE)
         said = spread(drawn, ci_prob)
         if abs(said[MEAN]) > 1e-9 * max(abs(expected), 1.0):
             rows.append({"part": title, **said, "share": said[MEAN] / expected})

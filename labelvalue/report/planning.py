@@ -222,7 +222,7 @@ def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | No
     --------
     See :func:`decision_numbers`.
     """
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     if set(draws.dims) != set(sample):
         return None
     order = np.argsort(draws.transpose(*sample).values.ravel(), kind="stable")

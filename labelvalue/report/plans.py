@@ -22,7 +22,6 @@ from labelvalue.decide import (
 )
 from labelvalue.decide.plan import BUY, QUALITY, standard_error
 
-SAMPLE = (names.CHAIN, names.DRAW)
 OVERRUN = 0.1
 
 
@@ -120,7 +119,7 @@ def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
     >>> spread(xr.DataArray([[1.0, 3.0]], dims=("chain", "draw")), 0.9)["mean"]
     2.0
     """
-    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], SAMPLE).values
+    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
     return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
 
 

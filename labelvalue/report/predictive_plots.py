@@ -110,7 +110,7 @@ def say_predictive(fit: Fit, kind: str) -> str:
 def _say_ppc(tree: xr.DataTree) -> str:
     drawn = tree["posterior_predictive"].to_dataset()[LOG_ERROR]
     seen = tree["observed_data"].to_dataset()[LOG_ERROR]
-    sample = (names.CHAIN, names.DRAW)
+    sample = names.SAMPLE
     said = []
     for what, of in (("mean", xr.DataArray.mean), ("standard deviation", xr.DataArray.std)):
         above = float((of(drawn, "cell") >= of(seen)).mean(sample))

@@ -18,7 +18,6 @@ from labelvalue.report.plans import spread
 from labelvalue.report.tables import LOWER, P_POSITIVE, UPPER
 from labelvalue.report.wording import percent, probability
 
-SAMPLE = (names.CHAIN, names.DRAW)
 MODELLED, MEASURED = "modelled", "measured"
 
 
@@ -161,7 +160,7 @@ def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
 
 def _middle(share: xr.DataArray, ci_prob: float) -> dict[str, float]:
     """Median and interval: a ratio of two gains has no mean to speak of."""
-    low, middle, high = share.quantile([0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2], SAMPLE, skipna=False).values
+    low, middle, high = share.quantile([0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2], names.SAMPLE, skipna=False).values
     return {"median": float(middle), LOWER: float(low), UPPER: float(high)}
 
 

@@ -22,7 +22,6 @@ CI_KIND = "eti"
 
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
 OFTEN_INFINITE = (names.LABELS_NEEDED, names.EQUIVALENT_LABELS, names.BREAK_EVEN, names.NOISE_REDUCTION)
-SAMPLE = (names.CHAIN, names.DRAW)
 
 # A quantile between a finite and an infinite draw is infinite; this stands in while quantiles are computed.
 _NEVER, _FAR = 1e300, 1e200
@@ -119,15 +118,15 @@ def bands(draws: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFrame:
 def _table(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> pd.DataFrame:
     _check(draws, ci_prob)
     curve = [d for d in (names.SLICE, names.LEARNER) if d in draws.dims]
-    others = [d for d in draws.dims if d not in (*SAMPLE, *curve)]
+    others = [d for d in draws.dims if d not in (*names.SAMPLE, *curve)]
     for dim in curve:
         draws = draws.isel({dim: np.argsort(draws[dim].values.astype(str), kind="stable")})
     cells = [*curve, *others]
-    draws = draws.transpose(*SAMPLE, *cells)
+    draws = draws.transpose(*names.SAMPLE, *cells)
     columns = _labels(draws, cells) | {
         n: v.transpose(*cells).values.ravel() for n, v in _numbers(draws, ci_prob, mcse=mcse).items()
     }
-    like = draws.isel({d: 0 for d in SAMPLE}, drop=True)
+    like = draws.isel({d: 0 for d in names.SAMPLE}, drop=True)
     if names.DOUBLINGS in draws.coords:
         columns[names.DOUBLINGS] = _spread(draws[names.DOUBLINGS], like)
     table = pd.DataFrame(columns)
@@ -149,7 +148,7 @@ def _check(draws: xr.DataArray, ci_prob: float) -> None:
         raise TypeError(
             f"draws must be an xarray.DataArray, as labelvalue.predict_gain returns it, got {type(draws).__name__}"
         )
-    if not set(SAMPLE) <= set(draws.dims):
+    if not set(names.SAMPLE) <= set(draws.dims):
         raise ValueError(
             f"draws must have dims 'chain' and 'draw', got {draws.dims}. Fix: pass the forecast as it was "
             "returned, before any averaging."
@@ -208,15 +207,15 @@ def _numbers(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> dict[str, xr
     finite = draws.where(np.isfinite(draws))
     interval = azs.eti(finite, prob=ci_prob)
     out = {
-        MEAN: finite.mean(SAMPLE, skipna=False),
-        MEDIAN: finite.median(SAMPLE, skipna=False),
+        MEAN: finite.mean(names.SAMPLE, skipna=False),
+        MEDIAN: finite.median(names.SAMPLE, skipna=False),
         LOWER: interval.sel(ci_bound="lower", drop=True),
         UPPER: interval.sel(ci_bound="upper", drop=True),
     }
     if draws.name in GAIN_LIKE:
-        out[P_POSITIVE] = (finite > 0).mean(SAMPLE).where(out[MEAN] == out[MEAN])  # NaN where the mean is
+        out[P_POSITIVE] = (finite > 0).mean(names.SAMPLE).where(out[MEAN] == out[MEAN])  # NaN where the mean is
     if draws.name == names.EFFICIENCY:
-        out[P_BETTER] = (finite > 1).mean(SAMPLE).where(out[MEAN] == out[MEAN])
+        out[P_BETTER] = (finite > 1).mean(names.SAMPLE).where(out[MEAN] == out[MEAN])
     if mcse:
         out[MCSE] = azs.mcse(finite, method="mean")
     return out
@@ -232,12 +231,12 @@ def _numbers_of_labels_needed(draws: xr.DataArray, ci_prob: float) -> dict[str, 
     def restore(values: xr.DataArray) -> xr.DataArray:
         return values.where(values < _FAR, math.inf)
 
-    median = restore(finite.median(SAMPLE))
+    median = restore(finite.median(names.SAMPLE))
     return {
         MEDIAN: median,
         LOWER: restore(interval.sel(ci_bound="lower", drop=True)),
         UPPER: restore(interval.sel(ci_bound="upper", drop=True)),
-        P_NEVER: never.mean(SAMPLE),
+        P_NEVER: never.mean(names.SAMPLE),
         MCSE: restore(azs.mcse(finite, method="median")).where(np.isfinite(median)),
     }
 

@@ -62,7 +62,7 @@ def curve_table(
     for start in range(0, len(slices), BLOCK):
         draws, own = _draws(fit, slices[start : start + BLOCK], budgets, planned or {})
         part = bands(draws, ci_probs)
-        order = [d for d in draws.dims if d not in (names.CHAIN, names.DRAW)]
+        order = [d for d in draws.dims if d not in names.SAMPLE]
         own = own.sortby([d for d in order if d != SIZE]).transpose(*order)
         extra = (own - fit.position[names.LABELS_NOW].sel({names.SLICE: own[names.SLICE]})).transpose(*order)
         part = part.drop(columns=[SIZE, names.FLAGS]).assign(
