@@ -65,7 +65,7 @@ STEEPNESS = "steepness"
 """Log of the steepness that scales a curve's shape discrepancy, where it is not that of its elasticity."""
 
 
-def log_error_from(level: Any, upper: float, typical: float = 1.0) -> Any:
+def log_error_from(level: Any, upper: float, typical: Any = 1.0) -> Any:
     """Turn an unbounded level into a log error, below the metric's upper bound where it has one.
 
     Parameters
@@ -74,7 +74,7 @@ def log_error_from(level: Any, upper: float, typical: float = 1.0) -> Any:
         Logit of ``error / upper``; log of ``error / typical`` where there is no bound.
     upper : float
         Upper bound of the error, or infinite.
-    typical : float
+    typical : float or tensor
         Typical error, where there is no bound.
 
     Returns
@@ -87,7 +87,7 @@ def log_error_from(level: Any, upper: float, typical: float = 1.0) -> Any:
     >>> float(np.exp(log_error_from(0.0, 1.0)))
     0.5
     """
-    return np.log(upper) - softplus(-level) if np.isfinite(upper) else np.log(typical) + level
+    return np.log(upper) - softplus(-level) if np.isfinite(upper) else namespace(typical).log(typical) + level
 
 
 def curve_parameters(levels: Mapping[str, Any], power: Any, shape: tuple[ShapeParameter, ...]) -> dict[str, Any]:

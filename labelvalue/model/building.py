@@ -14,7 +14,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.anchored import FLOOR, STEEPNESS, ShapeParameter, curve_parameters, log_error_from, stems_of
+from labelvalue.model.anchored import FLOOR, STEEPNESS, ShapeParameter, curve_parameters, stems_of
 from labelvalue.model.evaluation_labels import with_true_labels
 from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
 from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood, walk_loglikelihood
@@ -58,8 +58,7 @@ def build(
     """
     with pm.Model(coords=model_coords(observations)) as model:
         data = observed_data(observations)
-        level, typical = reference_level(priors, observations)
-        log_error = log_error_from(level, observations.attrs[names.UPPER], typical)
+        log_error = reference_level(priors, observations, data)
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
         levels = {stem: pooled(stem, priors, observations) for stem in stems_of(shape)}
         elasticity = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))

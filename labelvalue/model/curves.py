@@ -138,8 +138,24 @@ def softplus(x: Any) -> Any:
     return 0.5 * (x + abs(x)) + xp.log1p(xp.exp(-abs(x)))
 
 
-def _soft_log1p(x: Any) -> Any:
-    """``log1p(x)`` for x ≥ 0, continued with slope 1 below: smooth, and defined everywhere."""
+def log_boost(x: Any) -> Any:
+    """Log of what other slices' labels multiply a slice's own by: ``log1p(x)``, continued with slope 1 below 0.
+
+    Parameters
+    ----------
+    x : float, array, DataArray or tensor
+        Worth of the others' labels together, in units of the slice's own.
+
+    Returns
+    -------
+    same kind
+        Smooth, and defined everywhere.
+
+    Examples
+    --------
+    >>> round(float(np.exp(log_boost(1.0))), 6), log_boost(-0.5)
+    (2.0, -0.5)
+    """
     xp = namespace(x)
     positive = 0.5 * (x + abs(x))
     return xp.log1p(positive) + (x - positive)
@@ -173,9 +189,8 @@ def log_effective_labels(labels: Any, other_labels: Any, transfer: Any) -> Any:
     >>> bool(np.isfinite(log_effective_labels(0.0, 400.0, -0.25)))
     True
     """
-    xp = namespace(labels, other_labels, transfer)
     own = 0.5 * (labels + HALF_LABEL + abs(labels - HALF_LABEL))
-    return xp.log(own) + _soft_log1p(transfer * other_labels / own)
+    return namespace(labels).log(own) + log_boost(transfer * other_labels / own)
 
 
 def own_share(labels: Any, other_labels: Any, transfer: Any) -> Any:

@@ -78,7 +78,7 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
     """
     xp = namespace(level, beside)
     higher = 0.5 * (level - typical + abs(level - typical))
-    boost = np.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical - higher)
+    boost = xp.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical - higher)
     positive = 0.5 * (boost + abs(boost))
     return (xp.expm1(positive) + (boost - positive)) / beside + higher
 

@@ -14,6 +14,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.model.anchored import log_error_from
 from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.observations import CURVE, crossed_dims
 from labelvalue.model.priors import Priors
@@ -43,7 +44,9 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ['apart', 'distance']
     """
     table = observations.drop_vars(names.SIZES)
-    return {str(name): pm.Data(str(name), values.values) for name, values in table.data_vars.items()}
+    return {
+        str(name): pm.Data(str(name), values.values, shape=values.shape) for name, values in table.data_vars.items()
+    }
 
 
 def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
@@ -183,8 +186,8 @@ def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
     return pm.Deterministic(f"{name}_spread", pt.as_tensor(float(median)))
 
 
-def reference_level(priors: Priors, observations: xr.Dataset) -> tuple[Any, float]:
-    """Make the level of the error at the reference size: pooled, but centred, since every curve with runs informs it.
+def reference_level(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
+    """Make the log error at the reference size: pooled, but centred, since every curve with runs informs it.
 
     Parameters
     ----------
@@ -194,12 +197,13 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> tuple[Any, floa
         From :func:`labelvalue.model.observations.observe`; its attribute ``upper`` chooses the link: logit of
         ``error / upper`` where the error is bounded, logarithm of ``error / typical`` where it is not.
 
+    data : dict of str to tensor
+        From :func:`observed_data`; reads ``typical_error``.
+
     Returns
     -------
-    level : tensor, dim (curve)
-        Unbounded.
-    typical : float
-        Geometric mean of the observed errors, which scales errors without a bound.
+    tensor, dim (curve)
+        Log of the error at the reference size.
 
     Examples
     --------
@@ -209,19 +213,20 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> tuple[Any, floa
     >>> seen = observe(fake_runs(seed=1))
     >>> p = {"error_mean": Prior("normal", -1.5, 1.0), "error_spread": Prior("lognormal", -0.7, 0.5)}
     >>> with pm.Model(coords=model_coords(seen)):
-    ...     level, typical = reference_level(Priors(p), seen)
-    >>> level.ndim
+    ...     log_error = reference_level(Priors(p), seen, observed_data(seen))
+    >>> log_error.ndim
     1
     """
     upper = float(observations.attrs[names.UPPER])
     used = observations["used"].values > 0
     near = observations["log_error"].values[:, 0].max(axis=-1, initial=-np.inf, where=used[:, 0])
     bounded = np.isfinite(upper)
-    typical = float(np.exp(observations["log_error"].values[used].mean()))
+    typical = float(observations["typical_error"])
     start = near - np.log(upper if bounded else typical)
     if bounded:
         start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
     mean = variable("error_mean", priors["error_mean"])
     spread = group_spread("error", priors, observations)
     initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
-    return pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial), typical
+    level = pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)
+    return log_error_from(level, upper, data["typical_error"])

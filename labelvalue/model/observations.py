@@ -90,11 +90,13 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         Dims ``curve`` (every slice under every learner on every suite, sorted), ``knot`` (distances below the
         reference, nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
         ``reference_other_labels``, ``sizes`` (distinct sizes used), ``plain_elasticity`` (of curves whose error plainly
-        falls or, negative, rises with labels; else 0), ``span`` (doublings between the sizes used). Per (curve, knot):
+        falls or, negative, rises with labels; else 0), ``span`` (doublings between the sizes used). Of them all:
+        ``typical_error`` (geometric mean of the cells' errors). Per (curve, knot):
         ``distance`` in doublings. Per (curve, knot, slot): ``labels``, ``other_labels``, ``label_noise`` (0 where not
         known), ``strategy_code`` (0 for random, else its place in the attribute ``strategies``), what
         :func:`labelvalue.model.cells.sum_runs` makes of the runs, ``log_total_ratio`` (log of all labels in the
-        training set over those at the reference), ``used`` (1 or 0); and only where runs differ in diversity or some
+        training set over those at the reference), ``log_own`` (log of ``labels``, at least half a one), ``beside``
+        (labels of other slices for each of those), ``used`` (1 or 0); and only where runs differ in diversity or some
         are discounted, so that other models are what they would be without, ``log_diversity`` and ``weight``.
 
     Examples
@@ -130,6 +132,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
             names.REFERENCE_LABELS: (CURVE, reference[names.LABELS].to_numpy(float)),
             names.REFERENCE_OTHER_LABELS: (CURVE, reference[names.OTHER_LABELS].to_numpy(float)),
             names.SIZES: (CURVE, sizes.to_numpy()),
+            "typical_error": float(np.exp(cells["log_error"].mean())),
         },
         coords={key: (CURVE, reference.index.get_level_values(key).to_numpy(object)) for key in CURVE_KEYS},
         attrs={
@@ -253,11 +256,16 @@ def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:
 
 
 def _fill(observations: xr.Dataset) -> xr.Dataset:
-    """Give padding the labels of its curve's reference, and every cell the size of its whole training set."""
+    """Give padding the labels of its curve's reference, and every cell what a gradient needs of its labels."""
     empty = observations["used"].values == 0
     for column, at in ((names.LABELS, names.REFERENCE_LABELS), (names.OTHER_LABELS, names.REFERENCE_OTHER_LABELS)):
         filler = np.broadcast_to(observations[at].values[:, None, None], empty.shape)
         observations[column] = (CURVE, KNOT, SLOT), np.where(empty, filler, observations[column].values)
     together = observations[names.LABELS] + observations[names.OTHER_LABELS]
     anchor = observations[names.REFERENCE_LABELS] + observations[names.REFERENCE_OTHER_LABELS]
-    return observations.assign(log_total_ratio=xr.apply_ufunc(np.log, together.clip(min=1.0) / anchor))
+    own = observations[names.LABELS].clip(min=HALF_LABEL)
+    return observations.assign(
+        log_total_ratio=xr.apply_ufunc(np.log, together.clip(min=1.0) / anchor),
+        log_own=xr.apply_ufunc(np.log, own),
+        beside=observations[names.OTHER_LABELS] / own,
+    )

@@ -89,8 +89,11 @@ class SamplerSettings:
         return dataclasses.replace(self, adaptation=adaptation, target_accept=target_accept)
 
 
-def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
+def compile_model(model: pm.Model) -> Any:
     """Compile a PyMC model for nutpie; chains start where the model says, and jittered where it says nothing.
+
+    What is compiled depends on the shapes of the data and not on their values, and is kept on disk: the same model of
+    other data, here or in another process, finds it there.
 
     Sums are kept in the order in which they are written: with numba's ``fastmath``, a seed gave other draws in the
     process that compiled the model than in those that found it compiled.
@@ -99,29 +102,25 @@ def compile_model(model: pm.Model, *, freeze: bool = False) -> Any:
     ----------
     model : pymc.Model
         From a model's ``build``.
-    freeze : bool
-        Whether to compile the data in: a third faster, for a model that is sampled with one set of data.
 
     Returns
     -------
     nutpie.CompiledModel
-        Can be sampled again with other data of the same shape, through ``with_data``, unless frozen.
+        Can be sampled again with other data of the same shape, through ``with_data``.
 
     Examples
     --------
     >>> compile_model(model)  # doctest: +SKIP
     """
     check_libraries()
-    import nutpie
     import pytensor
-    from pymc.model.transform.optimization import freeze_dims_and_data
+
+    from labelvalue.model.callbacks import compile_callbacks
 
     own_caches(Path(str(pytensor.config.base_compiledir)))
-    compiled = freeze_dims_and_data(model) if freeze else model
-    starts = compiled.rvs_to_initial_values
-    jittered = {rv for rv in compiled.free_RVs if starts[rv] is None}
+    starts = model.rvs_to_initial_values
     with pytensor.config.change_flags(numba__fastmath=False):
-        return nutpie.compile_pymc_model(compiled, jitter_rvs=jittered)
+        return compile_callbacks(model, {rv for rv in model.free_RVs if starts[rv] is None})
 
 
 def sample_once(
@@ -286,7 +285,7 @@ def sample(
     --------
     >>> sample(model, SamplerSettings())  # doctest: +SKIP
     """
-    compiled = compile_model(model, freeze=True)
+    compiled = compile_model(model)
     settings = settings.resolve(compiled.n_dim)
     attempts: list[dict[str, Any]] = []
     tried: frozenset[str] = frozenset()

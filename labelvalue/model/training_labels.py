@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import log_effective_labels
+from labelvalue.model.curves import log_boost, log_effective_labels
 from labelvalue.model.effective import LEAST_BESIDE, likeness_of_means, transfer_from
 from labelvalue.model.hierarchy import pooled
 from labelvalue.model.label_noise import information_left
@@ -63,18 +62,18 @@ def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, An
 
 
 def _own_and_other(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    labels, reference = data[names.LABELS], data[names.REFERENCE_LABELS]
+    reference = data[names.REFERENCE_LABELS]
     if not bool((observations[names.OTHER_LABELS] > 0).any()):
-        return log_effective_labels(labels, 0.0, 0.0) - pt.log(reference)[:, None, None]
-    worth = _transfer(priors, observations)
+        return data["log_own"] - pt.log(reference)[:, None, None]
+    worth = _transfer(priors, observations, data)
     now = log_effective_labels(reference, data[names.REFERENCE_OTHER_LABELS], worth)
-    return log_effective_labels(labels, data[names.OTHER_LABELS], worth[:, None, None]) - now[:, None, None]
+    return data["log_own"] + log_boost(worth[:, None, None] * data["beside"]) - now[:, None, None]
 
 
-def _transfer(priors: Priors, observations: xr.Dataset) -> Any:
+def _transfer(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
     """Worth of another slice's label by curve, pooled."""
-    own = np.maximum(observations[names.REFERENCE_LABELS].values, 1.0)
-    beside = np.maximum(observations[names.REFERENCE_OTHER_LABELS].values / own, LEAST_BESIDE)
+    own = pt.maximum(data[names.REFERENCE_LABELS], 1.0)
+    beside = pt.maximum(data[names.REFERENCE_OTHER_LABELS] / own, LEAST_BESIDE)
     level = pooled(names.TRANSFER, priors, observations, narrowing=likeness_of_means(beside))
     worth = transfer_from(level, beside, priors[f"{names.TRANSFER}_mean"].center)
     return pm.Deterministic(names.TRANSFER, worth, dims=CURVE)

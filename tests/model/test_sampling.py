@@ -76,7 +76,7 @@ def attempts(monkeypatch):
             made.append(tree(kind, len(asked)))
             return made[-1]
 
-        monkeypatch.setattr(sampling, "compile_model", lambda model, *, freeze=False: compiled)
+        monkeypatch.setattr(sampling, "compile_model", lambda model: compiled)
         monkeypatch.setattr(sampling, "sample_once", once)
         return made, asked
 
@@ -160,7 +160,7 @@ def test_a_sampler_that_stops_again_is_refused_with_draws_that_are_none(attempts
 def test_a_fit_whose_sampler_stops_is_refused_and_complete(monkeypatch, fake_fit, tmp_path):
     """Faults, row 12: a verdict with its reason, no traceback; the file can be written and read."""
 
-    def compiled(model, *, freeze=False):
+    def compiled(model):
         shapes = {v.name: tuple(d.eval() for d in v.shape) for v in model.unobserved_RVs}
         return SimpleNamespace(n_dim=4, shapes=shapes, dims=model.named_vars_to_dims, variables=())
 

@@ -158,7 +158,7 @@ def test_simulated_inputs_converge(bench, monkeypatch):
     verdicts = []
     for seed in range(900, 908):
         compiled = bench.compiled(observe(bench.simulate(seed).runs), shipped)
-        monkeypatch.setattr(sampling, "compile_model", lambda model, freeze=False, compiled=compiled: compiled)
+        monkeypatch.setattr(sampling, "compile_model", lambda model, compiled=compiled: compiled)
         _, diagnostics = sampling.sample(None, sampling.SamplerSettings(random_seed=seed))
         verdicts.append((diagnostics.verdict, diagnostics.reasons))
         assert len(diagnostics.attempts) <= 3
