@@ -12,7 +12,6 @@ from labelvalue import load_fit, names, new_slice, predict_error, predict_gain, 
 from labelvalue.model import get_model
 from labelvalue.model.curves import signed_log
 from labelvalue.model.result import POSITION
-from labelvalue.model.unseen_slice import SAMPLE
 
 GROUP = {
     "error_mean": -1.8,
@@ -61,7 +60,7 @@ def test_another_slice_has_the_moments_of_the_group(large):
     plain = new_slice(known(large, transfer_mean=0.2), "other").posterior.sel(slice="other")
     assert moments(plain[names.TRANSFER]) == pytest.approx((0.2, 0.02), abs=0.001), "above the typical, level is worth"
     levels = xr.Dataset({"e": np.log(error), "k": drawn[names.CURVE_ELASTICITY], "f": drawn[names.FLOOR_SHARE]})
-    correlation = np.corrcoef(levels.stack(sample=SAMPLE).to_array().values)
+    correlation = np.corrcoef(levels.stack(sample=names.SAMPLE).to_array().values)
     assert abs(correlation - np.eye(3)).max() < 0.04
 
 
@@ -84,9 +83,9 @@ def test_whole_learners_are_known_and_the_whole_slice_is_drawn():
     fit = put(fit, posterior={"elasticity_of_slice": of_slice})
     drawn = new_slice(fit, "other").posterior.sel(slice="other")
     level = signed_log(drawn[names.CURVE_ELASTICITY])
-    assert level.mean(SAMPLE).values == pytest.approx([-1.4 - 0.5, -1.4 + 1.0], abs=0.03)
-    assert level.std(SAMPLE).values == pytest.approx(np.hypot(0.3, 0.4), abs=0.02)
-    together = np.corrcoef(level.stack(sample=SAMPLE).values)[0, 1]
+    assert level.mean(names.SAMPLE).values == pytest.approx([-1.4 - 0.5, -1.4 + 1.0], abs=0.03)
+    assert level.std(names.SAMPLE).values == pytest.approx(np.hypot(0.3, 0.4), abs=0.02)
+    together = np.corrcoef(level.stack(sample=names.SAMPLE).values)[0, 1]
     assert together == pytest.approx(0.3**2 / (0.3**2 + 0.4**2), abs=0.05)
     assert moments(drawn["elasticity_of_slice"]) == pytest.approx((0.0, 1.0), abs=0.05)
 
@@ -142,7 +141,7 @@ def test_slices_held_out_of_the_population_are_covered(large):
 
 def test_another_slice_is_less_certain_than_those_observed(fake_fit):
     wider = new_slice(fake_fit, "other", labels_now=2000)
-    gain = np.log(predict_error(wider, [4000])).std(SAMPLE).isel(labels=0)
+    gain = np.log(predict_error(wider, [4000])).std(names.SAMPLE).isel(labels=0)
     assert bool((gain.sel(slice="other") > 2 * gain.sel(slice=fake_fit.slices)).all())
     assert wider.diagnostics.flags["other"] == (names.BORROWED,)
     assert "other" in wider.settings["notes"][-1]
