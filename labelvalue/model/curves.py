@@ -153,7 +153,7 @@ def log_boost(x: Any) -> Any:
 
     Examples
     --------
-    >>> round(float(np.exp(log_boost(1.0))), 6), log_boost(-0.5)
+    >>> round(float(np.exp(log_boost(1.0))), 6), float(log_boost(-0.5))
     (2.0, -0.5)
     """
     xp = namespace(x)

@@ -17,6 +17,8 @@ from labelvalue.model.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY
 from labelvalue.model.specification import Model
 
 CHECK_DRAWS = 1000
+CURVES_AT_ONCE = 200
+"""Curves replicated together: what a replicate takes in memory does not grow with the number of slices."""
 
 
 def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int) -> np.ndarray:
@@ -57,6 +59,13 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     flat = posterior.stack(sample=names.SAMPLE)
     picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
     flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
+    curves = range(0, observations.sizes[CURVE], CURVES_AT_ONCE)
+    parts = [{CURVE: slice(first, first + CURVES_AT_ONCE)} for first in curves]
+    found = [_surprise(model, flat.isel(part), observations.isel(part), rng) for part in parts]
+    return np.concatenate(found)
+
+
+def _surprise(model: Model, flat: xr.Dataset, observations: xr.Dataset, rng: np.random.Generator) -> np.ndarray:
     ratio = observed_ratio(flat, observations)
     mean = np.log(flat[names.ERROR_REFERENCE]) + model.curve(ratio, flat)
     steeper = log_steepness(signed_log(flat[names.CURVE_ELASTICITY])) - np.log(TYPICAL_ELASTICITY)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import names, testing
+from labelvalue.model import predictive
 from labelvalue.model.checks import SURPRISE, composition_note, draw_prior, flag_slices, prior_sd_of_log_elasticity
 from labelvalue.model.label_noise import measured_error
 from labelvalue.model.observations import CURVE, observe
@@ -163,3 +164,12 @@ def test_replicates_hold_label_errors_at_their_rates(good, power_law):
     assert ((injected > SURPRISE) & (injected < 1 - SURPRISE)).all()
     assert np.abs(injected - true).max() < 0.1
     assert (ignored < injected - 0.1).all()
+
+
+def test_curves_checked_part_by_part_have_the_probabilities_of_all_together(good, power_law, monkeypatch):
+    posterior, observations = good
+    whole = shape_surprise(power_law, posterior, observations, 1)
+    monkeypatch.setattr(predictive, "CURVES_AT_ONCE", 3)
+    parts = shape_surprise(power_law, posterior, observations, 1)
+    assert parts.shape == whole.shape
+    np.testing.assert_allclose(parts, whole, atol=0.06)  # other random numbers, of a thousand draws
