@@ -112,10 +112,10 @@ class Fits:
         if key not in self._compiled:
             print(f"compiling for {key}", file=sys.stderr, flush=True)
             self._compiled[key] = compile_model(self.model.build(observations, self.model.priors))
-        unused = ["sizes", "label_noise", "strategy_code"]  # not in the graph of such runs
-        table = {str(n): v.values for n, v in observations.drop_vars(unused).data_vars.items()}
+        compiled = self._compiled[key]
+        table = {v.name: observations[v.name].values for v in compiled.shared_var_keys}
         settings = SamplerSettings(**{**vars(FEW_DRAWS), "random_seed": seed})
-        tree = sample_once(self._compiled[key].with_data(**table), settings)
+        tree = sample_once(compiled.with_data(**table), settings)
         now = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).rename(None)
         posterior = tree["posterior"].to_dataset()
         kept = [v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]
@@ -132,8 +132,8 @@ def padded(observations: xr.Dataset) -> xr.Dataset:
     anchors = {"labels": "reference_labels", "other_labels": "reference_other_labels"}
     wide = {}
     for name, values in observations.data_vars.items():
-        if name == "distance":
-            values = values.pad(knot=more["knot"], mode="edge")
+        if name in ("distance", "log_own", "beside"):
+            values = values.pad({d: more[d] for d in more if d in values.dims}, mode="edge")
         elif {"knot", "slot"} <= set(values.dims):
             values = values.pad(more, constant_values=fillers.get(name, 0.0))
         if name in anchors:

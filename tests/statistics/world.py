@@ -190,9 +190,8 @@ class Bench:
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
             self._compiled[key] = compile_model(self.model.build(observations, priors))
-        unused = ["sizes", "label_noise", "strategy_code"]  # one strategy, no noise: not in the graph
-        table = observations.drop_vars(unused).data_vars
-        return self._compiled[key].with_data(**{str(n): v.values for n, v in table.items()})
+        compiled = self._compiled[key]
+        return compiled.with_data(**{v.name: observations[v.name].values for v in compiled.shared_var_keys})
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
         observations = observe(runs)
