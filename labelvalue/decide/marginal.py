@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from labelvalue import names
 from labelvalue.decide.benefit import slice_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.forecast.gains import whole_numbers
+from labelvalue.forecast.rates import UNSEEN_BREAKS
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
 
@@ -34,7 +36,7 @@ def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset
         ``cumulative_cost``, the same dims. ``labels_worth_buying``, dim slice: where the *expected* net benefit of one
         more label crosses zero, between two steps by interpolation; 0 where the first step does not pay, infinite
         where the last one does. ``labels_worth_buying_draws``, dims chain, draw, slice: the same of each draw, for an
-        interval.
+        interval. The attribute ``notes`` says that breaks of the curve beyond the data are not seen.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset
         names.LABELS_WORTH_BUYING: _crossing(marginal.mean(names.SAMPLE), numbers),
         names.LABELS_WORTH_BUYING_DRAWS: _crossing(marginal, numbers),
     }
-    return xr.Dataset(made, attrs=outcomes.attrs)
+    return xr.Dataset(made, attrs=outcomes.attrs | {names.NOTES: json.dumps([UNSEEN_BREAKS])})
 
 
 def _crossing(marginal: xr.DataArray, numbers: np.ndarray) -> xr.DataArray:

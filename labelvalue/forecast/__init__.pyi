@@ -14,6 +14,8 @@ from .detection import (
     evaluation_needed as evaluation_needed,
     split_budget as split_budget,
 )
+from .drift import drift_rate as drift_rate, predict_idle_error as predict_idle_error
+from .elsewhere import leave_one_out as leave_one_out
 from .exchange import break_even_noise as break_even_noise, exchange_rate as exchange_rate
 from .frontier import quality_frontier as quality_frontier, quality_sensitivity as quality_sensitivity
 from .gains import (
@@ -26,6 +28,7 @@ from .intervention import Intervention as Intervention
 from .interventions import Consensus as Consensus, Guideline as Guideline, Relabel as Relabel
 from .needed import labels_needed as labels_needed
 from .persistence import forecast_persistence as forecast_persistence
+from .rates import diminishing_returns as diminishing_returns, labels_at_rate as labels_at_rate
 from .reweighting import importance_weights as importance_weights, reweight as reweight
 from .sensitivity import prior_sensitivity as prior_sensitivity
 from .spread import (

@@ -181,3 +181,28 @@ def doublings_beyond(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray
     """
     ratio = (labels / position[names.REFERENCE_LABELS]).clip(min=1.0)
     return xr.apply_ufunc(np.log2, ratio)
+
+
+def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.DataArray:
+    """Say of every cell of a forecast how far it lies beyond the data.
+
+    Parameters
+    ----------
+    forecast : xarray.DataArray
+        From :func:`in_blocks`.
+    fit : Fit
+        Fit.
+    sizes : xarray.DataArray
+        Labels of the slice in each cell, dims those of ``fit.position`` and the forecast's last.
+
+    Returns
+    -------
+    xarray.DataArray
+        The same draws with the coordinate ``doublings``.
+
+    Examples
+    --------
+    See ``predict_gain``.
+    """
+    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), forecast.dims[-1])
+    return forecast.assign_coords({names.DOUBLINGS: distance.variable})

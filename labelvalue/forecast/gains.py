@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, flag_texts, in_blocks
+from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
 from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left
 
@@ -153,8 +153,7 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
 
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), names.BUDGET)
-    gain.coords[names.DOUBLINGS] = distance.variable
+    gain = with_distance(gain, fit, sizes)
     gain.attrs[names.NOTES] = json.dumps(notes)
     return gain
 
@@ -252,9 +251,7 @@ def predict_error(
 
     error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
     at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
-    error.coords[names.DOUBLINGS] = (
-        doublings_beyond(fit.position, at).transpose(*curve_dims(fit), names.LABELS).variable
-    )
+    error = with_distance(error, fit, at)
     error.attrs[names.NOTES] = json.dumps(notes)
     return error
 

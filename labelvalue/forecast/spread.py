@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -9,19 +11,19 @@ from labelvalue import names
 
 
 def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
-    """Summarise a gain over learners, per draw: mean, spread, best, and whether the average hides the best.
+    """Summarise a gain, or an impact, over learners, per draw: mean, spread, best, and whether a mean hides the best.
 
     Parameters
     ----------
     gain : xarray.DataArray
-        From ``predict_gain`` of a fit with several learners.
+        From ``predict_gain`` or ``impact`` of a fit with several learners.
 
     Returns
     -------
     xarray.Dataset
-        Dims chain, draw, slice, budget: ``mean``, ``spread`` (standard deviation over learners), ``best``; and with
-        dims slice, budget ``p_hidden``, the probability that the best learner's gain is more than 1.5 times the mean,
-        and ``hidden``, whether that probability is above 0.8.
+        Dims chain, draw, slice and, of a gain, budget: ``mean``, ``spread`` (standard deviation over learners),
+        ``best``; and without draws ``p_hidden``, the probability that the best learner gains, and more than 1.5 times
+        the mean, and ``hidden``, whether that probability is above 0.8.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
     """
     _need(gain, names.LEARNER, "learners")
     mean, best = gain.mean(names.LEARNER), gain.max(names.LEARNER)
-    hidden = (best > MUCH_BETTER * mean).mean(names.SAMPLE)
+    hidden = ((best > MUCH_BETTER * mean) & (best > 0)).mean(names.SAMPLE)
     return xr.Dataset(
         {"mean": mean, "spread": gain.std(names.LEARNER), "best": best, "p_hidden": hidden, "hidden": hidden > SURE}
     )
@@ -48,16 +50,19 @@ MUCH_BETTER = 1.5
 SURE = 0.8
 
 
-def portfolio_gain(error: xr.DataArray) -> xr.Dataset:
-    """Gain of keeping several learners and using, in each slice, the one with the lowest error.
+def portfolio_gain(error: xr.DataArray, mixture: Mapping[str, float] | None = None) -> xr.Dataset:
+    """Gain of keeping several learners and using, in each slice, the one with the lowest error, or a stated mixture.
 
-    The labels are paid once and serve all learners. Per draw, the portfolio's error is the least over learners, now and
-    later; its synergy is its gain less the best single learner's, where one learner is chosen for all sizes.
+    The labels are paid once and serve all learners. Per draw, the portfolio's error is the least over learners, or the
+    mean by the mixture's shares, now and later; its synergy is its gain less the best single learner's of those that it
+    keeps, where one learner is chosen for all sizes, both from the portfolio's error now.
 
     Parameters
     ----------
     error : xarray.DataArray
         From ``predict_error`` of a fit with several learners; the first of ``labels`` is where the gain counts from.
+    mixture : mapping of str to float, optional
+        Share of the cases that each learner answers, > 0, scaled to sum to 1; learners not named are not kept.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def portfolio_gain(error: xr.DataArray) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If the error has no dim of learners, or fewer than two sizes.
+        If the error has no dim of learners, or fewer than two sizes; or a share is not > 0, or of an unknown learner.
 
     Examples
     --------
@@ -80,14 +85,31 @@ def portfolio_gain(error: xr.DataArray) -> xr.Dataset:
     _need(error, names.LEARNER, "learners")
     if error.sizes[names.LABELS] < 2:
         raise ValueError("a portfolio's gain needs two sizes or more: predict_error(fit, labels=[now, later])")
-    start, later = error.isel({names.LABELS: 0}, drop=True), error.isel({names.LABELS: slice(1, None)})
-    least = later.min(names.LEARNER)
-    gain = start.min(names.LEARNER) - least
+    if mixture is not None:
+        error = error.sel({names.LEARNER: _kept(error, mixture)})
+    together = error.min(names.LEARNER) if mixture is None else (error * _shares(mixture)).sum(names.LEARNER)
+    start, later = together.isel({names.LABELS: 0}, drop=True), error.isel({names.LABELS: slice(1, None)})
+    gain = start - together.isel({names.LABELS: slice(1, None)})
     # The single learner is the one that is best on average later; its error counts, now and then, draw by draw.
     chosen = later.mean(names.SAMPLE).argmin(names.LEARNER)
-    single = start.min(names.LEARNER) - later.isel({names.LEARNER: chosen})
+    single = start - later.isel({names.LEARNER: chosen})
     dims = (names.CHAIN, names.DRAW, names.SLICE, names.LABELS)
     return xr.Dataset({names.GAIN: gain, "synergy": gain - single}).transpose(*dims)
+
+
+def _kept(error: xr.DataArray, mixture: Mapping[str, float]) -> list[str]:
+    known = error[names.LEARNER].values.astype(str).tolist()
+    unknown = [name for name in mixture if name not in known]
+    if unknown or not mixture:
+        raise ValueError(f"mixture: no learner {unknown[0] if unknown else ''!r} among {', '.join(known)}")
+    if not all(isinstance(share, (int, float)) and 0 < share < np.inf for share in mixture.values()):
+        raise ValueError(f"mixture: shares must be numbers > 0, got {dict(mixture)!r}")
+    return list(mixture)
+
+
+def _shares(mixture: Mapping[str, float]) -> xr.DataArray:
+    shares = np.array(list(mixture.values()), dtype=float)
+    return xr.DataArray(shares / shares.sum(), dims=names.LEARNER, coords={names.LEARNER: list(mixture)})
 
 
 def gain_over_suites(gain: xr.DataArray, baseline: str = "holdout") -> xr.Dataset:

@@ -12,7 +12,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.forecast.changes import Changes, Standing, changed_error
-from labelvalue.forecast.curves import SIZE, curve_dims, doublings_beyond, error_draws, in_blocks
+from labelvalue.forecast.curves import SIZE, error_draws, in_blocks, with_distance
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.intervention import KINDS, Intervention
 from labelvalue.forecast.known_noise import noise_draws
@@ -86,8 +86,7 @@ def predict_gain_with(
 
     gain = in_blocks(fit, 2 * numbers.size, compute, names.GAIN, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), names.BUDGET)
-    gain.coords[names.DOUBLINGS] = distance.variable
+    gain = with_distance(gain, fit, sizes)
     gain.attrs |= {names.NOTES: json.dumps(notes), names.INTERVENTIONS: described(chosen, origins)}
     return gain
 

@@ -124,7 +124,8 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
     parameters : xarray.Dataset
         Sampled curve parameters by slice (and learner, suite).
     position : xarray.Dataset
-        ``labels_now``, ``other_labels_now`` and the reference labels by slice (and learner, suite).
+        ``labels_now``, ``other_labels_now`` and the reference labels by slice (and learner, suite); several places at
+        once where ``labels_now`` has a dim more.
     model : Model
         Gives the curve.
     walks : Walks
@@ -156,4 +157,4 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
         names.FLOOR: parameters[names.ERROR_REFERENCE] * model.floor_share(parameters),
     }
     order = parameters[names.ERROR_REFERENCE].dims
-    return xr.Dataset({name: value.transpose(*order) for name, value in derived.items()})
+    return xr.Dataset({name: value.transpose(*order, ...) for name, value in derived.items()})

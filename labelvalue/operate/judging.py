@@ -145,6 +145,12 @@ def _changed(project: Project, advised: Mapping[str, Any] | None) -> tuple[str, 
     return differences(told[-1].content, advised) if told else ()
 
 
+def _carried(project: Project, name: str) -> tuple[Mapping[str, Any], ...]:
+    """What runs of old learners still say of those that this fit was the first to know."""
+    found = (record.content for record in project.ledger.records("check"))
+    return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
+
+
 def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
@@ -172,6 +178,7 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
                 changes=changed,
                 notes=project.notes(),
                 explained=explain_at_hand(project) if changed and made else None,
+                carried=_carried(project, record.content["fit"]),
             )
             shown = None if budgets is None else [*budgets]
             write_report(fit, plan, case, path=path, budgets=shown, header=[*filter(None, header)], context=context)

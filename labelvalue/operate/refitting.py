@@ -8,6 +8,7 @@ from typing import Any
 
 import xarray as xr
 
+from labelvalue import names
 from labelvalue.model import Fit
 from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
@@ -132,13 +133,14 @@ def _carried_over(
     new = [] if known is None else sorted({*made.settings["learners"]} - {*known})
     found: list[tuple[str, Mapping[str, Any]]] = []
     for learner in new:
-        about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ())}
+        labels = configuration.guardrails.batch_labels
+        about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ()), names.LABELS: labels}
         try:
             alone = _sampled(project, inputs, runs_of(inputs.runs, [learner]), progress)
         except (FitStoppedError, ValueError) as error:
             found.append(("check", {**about, "slices": [], "why": str(error)[:500]}))
             continue
-        rows = carried_over(made, alone, learner, configuration.guardrails.batch_labels)
+        rows = carried_over(made, alone, learner, labels)
         found.append(("check", {**about, "slices": rows, "alone": alone.diagnostics.verdict}))
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast import VALIDATED_DOUBLINGS, drift_rate
 from labelvalue.model import Fit
 from labelvalue.model.diagnostics import FLAGGED, OK
 from labelvalue.report.backtests import COMMAND
+from labelvalue.report.wording import percent
 
 FLAG_MEANINGS = {
     names.BORROWED: (
@@ -236,6 +238,8 @@ def _standing(fit: Fit) -> list[tuple[str, str, str]]:
             f"the rest. The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
         ),
     ]
+    if fit.diagnostics.verdict != "refused":
+        standing.append(("drift", "doing nothing", _drift(fit)))
     if other:
         standing.append(
             (
@@ -246,3 +250,13 @@ def _standing(fit: Fit) -> list[tuple[str, str, str]]:
             )
         )
     return standing
+
+
+def _drift(fit: Fit) -> str:
+    """What is taken of errors that move with time, and where that comes from."""
+    rate = drift_rate(fit)
+    low, high = (percent(float(np.expm1(end))) for end in np.quantile(rate.mean(names.SLICE), [0.05, 0.95]))
+    return (
+        f"Gains are counted from today's error. Left as it is, a model's error would move by {low} to {high} in a year "
+        f"(90 % interval, mean over slices): {json.loads(rate.attrs[names.NOTES])[0]}."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -45,6 +46,11 @@ class Context:
         Gains with their interval as the model gives it and as the scorecard widens it: ``slice`` (and ``learner``,
         ``suite`` where there are several), ``budget``, ``low``, ``high``, ``wide_low``, ``wide_high``; attribute
         ``factor``. Empty where the record changes no width.
+    carried : tuple of mapping
+        How much the runs of old learners still say of each new one: ``learner``, ``before`` (the old ones), ``labels``
+        (of the gain that is compared) and ``slices``, each with ``slice``, the standard deviation of the gain ``with``
+        the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
+        said, ``why``.
 
     Examples
     --------
@@ -59,6 +65,7 @@ class Context:
     explained: pd.DataFrame | None = None
     persistence: xr.Dataset | None = None
     widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    carried: tuple[Mapping[str, Any], ...] = ()
 
 
 def anchor(number: int) -> str:
@@ -167,3 +174,39 @@ def width_numbers(widths: pd.DataFrame) -> dict[str, Any] | None:
         if name in rows and len({*rows[name]}) == 1:
             rows = rows.drop(columns=name)
     return {"factor": float(widths.attrs["factor"]), names.BUDGET: largest, "rows": rows.to_dict("records")}
+
+
+def carried_numbers(carried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say how much the runs of old learners still inform a new one.
+
+    Parameters
+    ----------
+    carried : sequence of mapping
+        As of :class:`Context`.
+
+    Returns
+    -------
+    list of dict
+        The same with a ``sentence``.
+
+    Examples
+    --------
+    >>> rows = [{"slice": "west", "with": 0.003, "without": 0.006, "share": 0.75}]
+    >>> print(carried_numbers([{"learner": "new", "before": ["old"], "labels": 1000, "slices": rows}])[0]["sentence"])
+    Learner new: 75 % of what is known of its gains stems from runs of old. With them, the gain of 1,000 labels is known
+    to 0.00300 (standard deviation, mean over slices), without them to 0.00600.
+    """
+    return [{**one, "sentence": _carried(one)} for one in carried]
+
+
+def _carried(one: Mapping[str, Any]) -> str:
+    rows, old = one["slices"], ", ".join(map(str, one["before"]))
+    if not rows:
+        return f"Learner {one['learner']}: how much runs of {old} still say of it is not known ({one.get('why', '')})."
+    share, narrow, wide = (sum(row[key] for row in rows) / len(rows) for key in ("share", "with", "without"))
+    gain = "the gain" if one.get(names.LABELS) is None else f"the gain of {one[names.LABELS]:,} labels"
+    return (
+        f"Learner {one['learner']}: {percent(share)} of what is known of its gains stems from runs of {old}. "
+        f"With them, {gain} is known to {significant(narrow)} (standard deviation, mean over slices), without them to "
+        f"{significant(wide)}."
+    )

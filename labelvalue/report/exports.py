@@ -33,10 +33,10 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``; with
-        a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``, ``sensitivity``,
-        ``information``, ``frontiers``, ``offers``, ``label_quality``, ``what_if``, ``assumptions``. Those
-        without rows are left out.
+        ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``,
+        ``carried``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``,
+        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``label_quality``, ``what_if``, ``assumptions``.
+        Those without rows are left out.
 
     Examples
     --------
@@ -51,6 +51,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     found |= {"strategies": numbers["strategies"], "second_opinion": [] if opinion is None else opinion["rows"]}
     found |= {} if suites is None else {"suites": suites["modelled"], "persistence": suites["measured"]}
     found["changes"] = [] if numbers["explained"] is None else numbers["explained"]["by_slice"]
+    found["carried"] = [{names.LEARNER: o[names.LEARNER], **row} for o in numbers["carried"] for row in o["slices"]]
     plan = numbers.get(names.PLAN)
     if plan is not None:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}

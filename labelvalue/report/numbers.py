@@ -12,13 +12,13 @@ from labelvalue import names
 from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
 from labelvalue.forecast.gains import whole_numbers
-from labelvalue.model import Fit
+from labelvalue.model import Fit, pooling
 from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.changes import change_numbers
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
-from labelvalue.report.context import Context, note_numbers, scorecard_numbers, width_numbers
+from labelvalue.report.context import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.decision import decide
 from labelvalue.report.doubts import planning_limits
 from labelvalue.report.impacts import PER
@@ -65,7 +65,7 @@ def report_numbers(
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
         ``metric``, ``suite`` (that all but ``suites`` is of; empty for a fit of one), ``ci_kind``, ``ci_prob``,
         ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
-        ``provenance``, ``priors``, ``scorecard``, ``widths``, ``assumptions``, ``changes``, ``explained``,
+        ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``, ``assumptions``, ``changes``, ``explained``,
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). ``strategies``, ``suites`` and
         ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
@@ -181,6 +181,7 @@ def collect(
     numbers["assumptions"] = context.assumptions.to_dict("records")
     numbers["scorecard"] = scorecard_numbers(context.scorecard)
     numbers["widths"] = width_numbers(context.widths)
+    numbers["carried"] = carried_numbers(context.carried)
     numbers["changes"] = list(context.changes)
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)
@@ -246,6 +247,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
     now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
     rate = summarise(impact(fit, per=PER), ci_prob=ci_prob).set_index(keys)
+    shares = pooling(fit)
     groups = {k if isinstance(k, tuple) else (k,): part for k, part in table.groupby(keys, sort=False)}
     rows = []
     for row in _positions(fit):
@@ -254,6 +256,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
         where = key if len(key) > 1 else key[0]
         row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
         row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
+        row[names.POOLING] = float(shares.sel({k: row[k] for k in keys}))
         columns = (names.BUDGET, *NUMBERS, "p_positive", "mcse", names.DOUBLINGS)
         row["gains"] = [
             {c: r[c] for c in columns} | {names.FLAGS: beyond(r[names.DOUBLINGS])} for _, r in part.iterrows()

@@ -21,7 +21,9 @@ CI_KIND = "eti"
 """Equal-tailed: as much probability below the interval as above it."""
 
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
-OFTEN_INFINITE = (names.LABELS_NEEDED, names.EQUIVALENT_LABELS, names.BREAK_EVEN, names.NOISE_REDUCTION)
+OFTEN_INFINITE = (
+    names.LABELS_NEEDED, names.LABELS_AT_RATE, names.EQUIVALENT_LABELS, names.BREAK_EVEN, names.NOISE_REDUCTION
+)  # fmt: skip
 
 # A quantile between a finite and an infinite draw is infinite; this stands in while quantiles are computed.
 _NEVER, _FAR = 1e300, 1e200

@@ -98,6 +98,19 @@ def test_signature_and_docstring(name):
         assert doc["Raises"], f"{name}: say what is raised, and when"
 
 
+def test_f4_no_public_function_returns_a_bare_number():
+    """Draws, tables, texts and files; of the kind of its arguments is only what is exact arithmetic."""
+    rooms = {f"labelvalue.{room}" for room in ROOMS} | {"labelvalue"}
+    found = {
+        n: str(inspect.signature(f).return_annotation) for n, f in FUNCTIONS.items() if n.rpartition(".")[0] in rooms
+    }
+    assert len(found) > 80
+    bare = {"float", "int", "bool", "complex", "np.ndarray", "numpy.ndarray"}
+    assert [name for name, kind in found.items() if kind in bare] == []
+    loose = {name.rpartition(".")[2] for name, kind in found.items() if kind == "Any"}
+    assert loose == {"consensus_error", "plot_diagnostics"}
+
+
 @pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
 def test_example(name):
     assert ">>>" in "\n".join(parsed(PUBLIC[name])["Examples"]), f"{name}: give an example that runs"

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytensor.tensor as pt
 import pytest
-from pymc.pytensorf import gradient
-from pytensor.compile.mode import Mode
 
+from labelvalue.model.model_check import density_and_gradient
 from labelvalue.model.observations import observe
 from labelvalue.observe import read_runs
 from labelvalue.testing import fake_runs
@@ -47,17 +45,11 @@ class Density:
     def __init__(self, power_law, runs):
         observations = observe(runs)
         self.model = power_law.build(observations, power_law.priors)
-        slow = Mode(linker="py", optimizer=None)
-        density = pt.zeros(())  # summed one by one: PyTensor's own sum of many terms needs a compiler
-        for term in self.model.logp(sum=False):
-            density = density + pt.sum(term)
-        outputs = [density, gradient(density, self.model.value_vars)]
-        self._both = self.model.compile_fn(outputs, inputs=self.model.value_vars, mode=slow)
+        self._both = density_and_gradient(self.model)
         self.start = self.model.initial_point()
 
     def __call__(self, point):
-        value, slopes = self._both(point)
-        return float(value), slopes
+        return self._both(point)
 
     def shape(self, point):
         return {v.name: np.shape(point[v.name]) for v in self.model.value_vars}

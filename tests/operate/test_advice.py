@@ -12,7 +12,7 @@ import pytest
 from labelvalue import InputError, StorageError, cli, names
 from labelvalue.operate import Project
 from labelvalue.operate.advice import case_for, outcome
-from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
+from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
 
 
 def advice(project):
@@ -219,6 +219,13 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     assert [row["slice"] for row in found["slices"]] == ["east", "north", "south", "west"]
     assert all(0.0 <= row["share"] < 1.0 for row in found["slices"])
     assert "old runs give" in project.history()["what"].str.cat()
+    shown = {}  # what the page is given; that it shows it is tested where pages are
+    monkeypatch.setattr("labelvalue.report.write_report", lambda *made, path, **how: shown.update(how))
+    configure(project, WITH_CASE)
+    project.refit(progress=False)
+    (carried,) = shown["context"].carried
+    assert carried["slices"] == found["slices"]
+    assert carried[names.LABELS] == 1000
 
 
 def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp_path):

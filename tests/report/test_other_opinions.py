@@ -191,3 +191,33 @@ def test_f26_gains_that_cannot_be_compared_do_not_count_as_agreement(small):
     table = lv.gain_disagreement(gain, second.where(second["slice"] != "west"))
     assert "of 2 gains there were too few runs" in table.attrs["sentence"]
     assert "all 2" not in table.attrs["sentence"]
+
+
+CARRIED = {
+    "learner": "<b>new</b>",
+    "before": ["old", "older"],
+    "labels": 1000,
+    "slices": [
+        {"slice": "east", "with": 0.003, "without": 0.006, "share": 0.75},
+        {"slice": "west", "with": 0.004, "without": 0.005, "share": 0.37},
+    ],
+}
+
+
+def test_m16_the_page_says_how_much_old_runs_still_inform_a_new_learner(small, seen, tmp_path):
+    context = Context(carried=(CARRIED, CARRIED | {"learner": "third", "slices": [], "why": "too few runs"}))
+    page = write_report(small, path=tmp_path / "page.html", budgets=[500], context=context).read_text("utf-8")
+    words = seen(page).words
+    assert "What do runs of old learners still say of the new one?" in words
+    assert "Learner <b>new</b>: 56 % of what is known of its gains stems from runs of old, older" in words
+    assert "known to 0.00350 (standard deviation, mean over slices), without them to 0.00550" in words
+    assert "Learner third: how much runs of old, older still say of it is not known (too few runs)." in words
+    assert "<b>new" not in page
+    numbers = report_numbers(small, [500], context=context)
+    assert numbers["carried"][0]["slices"] == CARRIED["slices"]
+    table = report_tables(numbers)["carried"]
+    assert table[["slice", "with", "without"]].values.tolist() == [["east", 0.003, 0.006], ["west", 0.004, 0.005]]
+    assert (
+        "old learners"
+        not in seen(write_report(small, path=tmp_path / "b.html", budgets=[500]).read_text("utf-8")).words
+    )

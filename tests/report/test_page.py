@@ -14,7 +14,7 @@ import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.problems import StorageError
 from labelvalue.report import html, report_numbers, write_report
-from labelvalue.report.wording import number
+from labelvalue.report.wording import number, percent
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",
@@ -134,6 +134,17 @@ def test_every_table_of_results_says_interval_and_probability(fake_fit, tmp_path
     assert results
     assert all("80 %" in c and "equal-tailed" in c for c in results)
     assert "90 %" not in seen(words).words
+
+
+def test_m2_the_page_says_slice_by_slice_how_far_it_is_the_groups(fake_fit, page, seen):
+    shares = lv.pooling(fake_fit)
+    words = seen(page).words
+    rows = {row["slice"]: row["pooling"] for row in report_numbers(fake_fit, [500])["slices"]}
+    assert rows == {str(name): float(shares.sel(slice=name)) for name in fake_fit.slices}
+    for share in rows.values():
+        assert f"group {percent(share)}" in words
+    assert page.count("<small>group ") == len(rows)
+    assert "rests on the other slices and the priors instead of the slice's own runs" in words
 
 
 def test_images_have_words(hostile_page, seen):

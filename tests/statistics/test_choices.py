@@ -97,6 +97,13 @@ def test_it_does_not_pull_the_others_down(rising):
         assert rising.diagnostics.flags[name] == ()
 
 
+def test_m2_runs_that_tell_are_little_pooled_and_a_rising_curve_not_at_all(rising):
+    found = lv.pooling(rising)
+    assert np.isnan(found.sel(slice="rises"))
+    for name in ("falls", "falls too"):
+        assert 0.0 < float(found.sel(slice=name)) < 0.6
+
+
 DIVERSITY_POWER = 0.8
 
 

@@ -1,0 +1,153 @@
+"""Drift: rates that are known are recovered, none is made up, and doing nothing gets worse by them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from labelvalue import drift_rate, names, predict_idle_error, read_runs, summarise, testing
+from labelvalue.forecast.drift import ASSUMED, BETWEEN, FROM_RUNS, ORIGIN, PRIOR
+from labelvalue.model import Prior
+from labelvalue.report.checks import limitations
+from tests.forecast.conftest import changed
+
+SLICES = ("east", "north", "south", "west")
+SAMPLE = ("chain", "draw")
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return testing.fake_fit(seed=1, draws=250)
+
+
+def with_runs(fit, rows, **settings):
+    """The fit, of other runs."""
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(read_runs(pd.DataFrame(rows)))
+    tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | settings)}
+    return dataclasses.replace(fit, tree=tree)
+
+
+def again(rates, *, shared=True, months=(0, 6, 12, 18), trials=8000, seed=0, sizes=(500, 1000, 2000)):
+    """Trained models evaluated again and again on fresh items, with the error that a rate a year gives them."""
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "slice": name, "labels": size, "other_labels": 0, "replicate": replicate, "trials": trials,
+            "errors": rng.binomial(trials, 0.15 * (size / 2000) ** -0.2 * np.exp(rate * month / 12)),
+            "measured_at": pd.Timestamp("2025-01-01T00:00:00Z") + pd.Timedelta(days=30.4375 * month),
+            "evaluation_set": f"{month}" if shared else f"{month} {size} {replicate}",
+        }
+        for name, rate in zip(SLICES, rates, strict=True)
+        for size in sizes for replicate in range(2) for month in months
+    ]  # fmt: skip
+
+
+def test_m22_a_rate_is_recovered_from_models_that_were_evaluated_again(fit):
+    rates = (0.3, 0.2, 0.05, -0.1)
+    found = drift_rate(with_runs(fit, again(rates)))
+    assert found.dims == ("chain", "draw", "slice")
+    assert found.attrs[ORIGIN] == FROM_RUNS
+    low, high = found.quantile([0.005, 0.995], dim=SAMPLE).values
+    assert (low < rates).all()
+    assert (rates < high).all()
+    assert float(found.std(SAMPLE).max()) < 0.1, "narrower than the prior's"
+    assert float((found.sel(slice="east") > found.sel(slice="west")).mean()) > 0.95
+    table = summarise(found)
+    assert {"mean", "lower", "upper", "mcse"} <= set(table)
+
+
+def test_intervals_cover_the_rates_that_they_should(fit):
+    """Thirty worlds of four slices, whose rates are drawn from the prior: 90 % intervals hold 90 % of them."""
+    rng = np.random.default_rng(4)
+    held = []
+    quiet = changed(fit, posterior={names.TRAINING_SD: fit.posterior[names.TRAINING_SD] * 0 + 1e-6})
+    for world in range(30):
+        rates = rng.normal(PRIOR.center, PRIOR.spread) + BETWEEN * rng.standard_normal(4)
+        rows = again(rates, months=(0, 12), seed=world, sizes=(1000, 2000), shared=False, trials=2000)
+        found = drift_rate(with_runs(quiet, rows))
+        low, high = found.quantile([0.05, 0.95], dim=SAMPLE).values
+        held += [*((low < rates) & (rates < high))]
+    assert 0.8 < np.mean(held) < 0.98
+
+
+@pytest.mark.parametrize("days", [90, 180])
+def test_m22_a_rate_is_recovered_from_a_later_suite(fit, days):
+    """The same trained models on the holdout and on later data; two evaluation sets, that all sizes share."""
+    rng, rate = np.random.default_rng(1), 0.4
+    rows = [
+        {
+            "slice": name, "labels": size, "replicate": replicate, "trials": 20_000, "suite": suite,
+            "errors": rng.binomial(20_000, 0.15 * (size / 2000) ** -0.2 * np.exp(rate * later / 365.25)),
+            "evaluation_set": "one",
+        }
+        for name in SLICES for size in (500, 1000, 2000) for replicate in range(3)
+        for suite, later in (("holdout", 0), ("time day 0.2", days))
+    ]  # fmt: skip
+    suites = with_runs(fit, rows, suites=["holdout", "time day 0.2"])
+    found = drift_rate(suites, elapsed={"time day 0.2": days})
+    assert found.attrs[ORIGIN] == FROM_RUNS
+    low, high = found.mean("slice").quantile([0.01, 0.99]).values
+    assert low < rate < high
+    assert drift_rate(suites).attrs[ORIGIN] == ASSUMED, "how much later must be said"
+
+
+def test_what_two_sets_share_is_not_taken_for_certainty(fit):
+    """Many models on the same two sets know the sets' luck no better than one model does."""
+    one, many = (
+        drift_rate(with_runs(fit, again((0.2,) * 4, months=(0, 12), sizes=sizes)))
+        for sizes in ((1000,), tuple(range(1000, 3000, 100)))
+    )
+    assert float(many.std(SAMPLE).mean()) > 0.5 * float(one.std(SAMPLE).mean())
+
+
+def test_m22_without_such_runs_it_is_the_priors_and_says_so(fit):
+    for made in (fit, with_runs(fit, again((0.3,) * 4, months=(6,)))):
+        found = drift_rate(made)
+        assert found.attrs[ORIGIN] == ASSUMED
+        assert "is an assumption" in json.loads(found.attrs[names.NOTES])[0]
+        assert float(found.mean()) == pytest.approx(0.0, abs=0.03)
+        assert float(found.std(SAMPLE).mean()) == pytest.approx(np.hypot(PRIOR.spread, BETWEEN), rel=0.1)
+    believed = drift_rate(fit, prior=Prior("normal", 0.3, 0.05))
+    assert float(believed.mean()) == pytest.approx(0.3, abs=0.02)
+
+
+def test_m22_doing_nothing_gets_worse_by_the_drift(fit):
+    drift = drift_rate(fit, prior=Prior("normal", 0.3, 0.05))
+    error = predict_idle_error(fit, [0, 365, 730], drift)
+    assert error.dims == ("chain", "draw", "slice", "days")
+    np.testing.assert_array_equal(error.sel(days=0), fit.posterior[names.ERROR_NOW])
+    grown = np.log(error.sel(days=730) / error.sel(days=0))
+    below = (error.sel(days=730) < 1.0).values
+    np.testing.assert_allclose(grown.values[below], (drift * 730 / 365.25).values[below], rtol=1e-9)
+    assert float((error.sel(days=365) > error.sel(days=0)).mean()) > 0.9
+    certain = predict_idle_error(fit, [10**6], drift)
+    assert float(certain.max()) <= 1.0
+    assert "assumption" in json.loads(predict_idle_error(fit, [30]).attrs[names.NOTES])[0]
+    two = testing.fake_fit(seed=1, slices=("a", "b"), learners=("line", "tree"), draws=20)
+    assert predict_idle_error(two, [30]).dims == ("chain", "draw", "slice", "learner", "days")
+
+
+def test_m22_the_page_says_it(fit):
+    told = [limitations(made, []) for made in (fit, with_runs(fit, again((0.3,) * 4)))]
+    texts = [next(one["text"] for one in found if one["check"] == "drift") for found in told]
+    assert "is an assumption: no runs of unchanged training data" in texts[0]
+    assert "is estimated from runs of unchanged training data" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"elapsed": {"later": 30}}, "no suite 'later' among 'holdout'"),
+        ({"elapsed": {"holdout": "soon"}}, "must be a number, got 'soon'"),
+        ({"prior": Prior("lognormal", 0.0, 1.0)}, "must be 'normal'"),
+    ],
+)
+def test_what_is_wrong_is_said(fit, how, says):
+    with pytest.raises(ValueError, match=says):
+        drift_rate(fit, **how)
