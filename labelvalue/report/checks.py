@@ -137,6 +137,8 @@ def limitations(
     far: list[tuple[str, int, float]],
     decided: list[tuple[str, str, str]] | None = None,
     assumed: Sequence[tuple[str, str, str]] = (),
+    *,
+    ci_prob: float = 0.9,
 ) -> list[dict[str, Any]]:
     """Generate the assumptions and limitations that hold for this fit.
 
@@ -150,6 +152,8 @@ def limitations(
         What limits a decision, where the page has one.
     assumed : sequence of (check, topic, text)
         Warnings about what is assumed.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
 
     Returns
     -------
@@ -186,7 +190,7 @@ def limitations(
             f"To check it: {COMMAND}."
         )
         found.append((names.BACKTEST, "not backtested", text))
-    standing = _standing(fit)
+    standing = _standing(fit, ci_prob)
     if decided is None:
         text = "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs."
         standing.append(("weights", "slices weigh the same", text))
@@ -207,7 +211,7 @@ def _discounted(fit: Fit) -> list[tuple[str, str, str]]:
     return [("discount", "old runs count for less", text)]
 
 
-def _standing(fit: Fit) -> list[tuple[str, str, str]]:
+def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
     """Assumptions that hold for every fit of this kind."""
     other = bool((fit.position[names.OTHER_LABELS_NOW] > 0).any())
     sizes = int(np.min(fit.position[names.SIZES].values))
@@ -239,7 +243,7 @@ def _standing(fit: Fit) -> list[tuple[str, str, str]]:
         ),
     ]
     if fit.diagnostics.verdict != "refused":
-        standing.append(("drift", "doing nothing", _drift(fit)))
+        standing.append(("drift", "doing nothing", _drift(fit, ci_prob)))
     if other:
         standing.append(
             (
@@ -252,11 +256,12 @@ def _standing(fit: Fit) -> list[tuple[str, str, str]]:
     return standing
 
 
-def _drift(fit: Fit) -> str:
+def _drift(fit: Fit, ci_prob: float) -> str:
     """What is taken of errors that move with time, and where that comes from."""
     rate = drift_rate(fit)
-    low, high = (percent(float(np.expm1(end))) for end in np.quantile(rate.mean(names.SLICE), [0.05, 0.95]))
+    ends = np.quantile(rate.mean(names.SLICE), [(1.0 - ci_prob) / 2.0, (1.0 + ci_prob) / 2.0])
+    low, high = (percent(float(np.expm1(end))) for end in ends)
     return (
         f"Gains are counted from today's error. Left as it is, a model's error would move by {low} to {high} in a year "
-        f"(90 % interval, mean over slices): {json.loads(rate.attrs[names.NOTES])[0]}."
+        f"({percent(ci_prob)} interval, mean over slices): {json.loads(rate.attrs[names.NOTES])[0]}."
     )

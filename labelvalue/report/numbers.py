@@ -191,7 +191,11 @@ def collect(
         decided = planning_limits(fit, case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])
     numbers["limitations"] = limitations(
-        fit, far, decided, [*disagreement_limits(opinion), *unsourced_limits(numbers["assumptions"])]
+        fit,
+        far,
+        decided,
+        [*disagreement_limits(opinion), *unsourced_limits(numbers["assumptions"])],
+        ci_prob=ci_prob,
     )
     numbers[names.NOTES] = notes
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
