@@ -81,10 +81,9 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     told = [_slope(fit, frame[frame[names.SLICE] == str(name)]) for name in fit.slices]
     estimate, information = (np.array(column) for column in zip(*told, strict=True))
     values = _draws(fit, estimate, information, prior)
-    sample = (names.CHAIN, names.DRAW)
-    coords: dict[Any, Any] = {d: fit.posterior[d].values for d in sample} | {names.SLICE: fit.slices}
-    rate = xr.DataArray(values, dims=(*sample, names.SLICE), coords=coords, name=names.DRIFT_RATE)
-    narrowed = float(rate.std(sample).min()) < TELLING * np.hypot(prior.spread, BETWEEN)
+    coords: dict[Any, Any] = {d: fit.posterior[d].values for d in names.SAMPLE} | {names.SLICE: fit.slices}
+    rate = xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords, name=names.DRIFT_RATE)
+    narrowed = float(rate.std(names.SAMPLE).min()) < TELLING * np.hypot(prior.spread, BETWEEN)
     origin = FROM_RUNS if narrowed and information.any() else ASSUMED
     rate = rate.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     attrs = {names.UNIT: "log error per year", names.METRIC: fit.settings[names.METRIC], ORIGIN: origin}
@@ -136,7 +135,7 @@ def predict_idle_error(fit: Fit, days: Sequence[int], drift: xr.DataArray | None
     moved = rate.reset_coords(drop=True) * (at / YEAR_DAYS)
     grown = moved.copy(data=np.exp(np.minimum(moved.values, MOST)))
     error = (fit.posterior[names.ERROR_NOW] * grown).clip(max=float(fit.settings[names.UPPER]))
-    error = error.transpose(names.CHAIN, names.DRAW, *curve_dims(fit), names.DAYS).rename(names.IDLE_ERROR)
+    error = error.transpose(*names.SAMPLE, *curve_dims(fit), names.DAYS).rename(names.IDLE_ERROR)
     error = error.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     told = json.loads(rate.attrs.get(names.NOTES, "[]"))
     attrs = {names.UNIT: "error", names.METRIC: fit.settings[names.METRIC], "verdict": fit.diagnostics.verdict}

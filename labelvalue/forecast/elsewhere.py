@@ -31,7 +31,6 @@ LEAST_ERROR = 1e-9
 ENOUGH = 3
 """Replicates from which their scatter says how well a fall is known."""
 SCORES = (names.CRPS, names.COVERS_50, names.COVERS_90, names.WIDTH)
-SAMPLE = (names.CHAIN, names.DRAW)
 
 
 def leave_one_out(
@@ -171,7 +170,7 @@ def _fall(made: Fit, posterior: xr.Dataset, ends: xr.Dataset) -> xr.DataArray:
 def _falls(made: Fit, ends: xr.Dataset) -> xr.DataArray:
     """The same of the slices that a fit has seen."""
     here = ends.sel({names.SLICE: made.slices})
-    return _fall(made, made.posterior, here).transpose(*SAMPLE, *curve_dims(made))
+    return _fall(made, made.posterior, here).transpose(*names.SAMPLE, *curve_dims(made))
 
 
 def _unseen(made: Fit, name: str, ends: xr.Dataset) -> xr.DataArray:
@@ -192,8 +191,8 @@ def _unknown_suite(made: Fit, name: str, ends: xr.Dataset) -> xr.DataArray:
     suites = made.position[names.SUITE].values
     everywhere = own.expand_dims({names.SUITE: suites}).transpose(*curve_dims(made))
     rng = np.random.default_rng([made.settings["random_seed"], zlib.crc32(name.encode())])
-    shape = [made.posterior.sizes[d] for d in SAMPLE]
-    pick = xr.DataArray(rng.integers(suites.size, size=shape), dims=SAMPLE)
+    shape = [made.posterior.sizes[d] for d in names.SAMPLE]
+    pick = xr.DataArray(rng.integers(suites.size, size=shape), dims=names.SAMPLE)
     picked = _falls(made, everywhere).isel({names.SUITE: pick}).drop_vars(names.SUITE)
     return picked.expand_dims({names.SUITE: [name]})
 
@@ -224,18 +223,18 @@ def _rest(fit: Fit, over: str, ends: xr.Dataset, settings: Mapping[str, Any]) ->
 def _as_many_draws(values: xr.DataArray, fit: Fit) -> xr.DataArray:
     """As many draws as the fit has, under its coordinates: the draws of two fits are not paired."""
     rest = curve_dims(fit)
-    ordered = values.transpose(*SAMPLE, *rest)
+    ordered = values.transpose(*names.SAMPLE, *rest)
     flat = ordered.values.reshape(-1, *ordered.shape[2:])
-    shape = tuple(fit.posterior.sizes[d] for d in SAMPLE)
+    shape = tuple(fit.posterior.sizes[d] for d in names.SAMPLE)
     picked = np.linspace(0, len(flat) - 1, shape[0] * shape[1]).astype(int)
-    coords = {d: fit.posterior[d].values for d in SAMPLE} | {d: ordered[d].values for d in rest}
-    return xr.DataArray(flat[picked].reshape(*shape, *flat.shape[1:]), dims=(*SAMPLE, *rest), coords=coords)
+    coords = {d: fit.posterior[d].values for d in names.SAMPLE} | {d: ordered[d].values for d in rest}
+    return xr.DataArray(flat[picked].reshape(*shape, *flat.shape[1:]), dims=(*names.SAMPLE, *rest), coords=coords)
 
 
 def _scored(fit: Fit, falls: xr.DataArray, ends: xr.Dataset) -> xr.Dataset:
     """Scores of shares of the error that are gone; what was measured has noise of its own, the same for both."""
     curve = curve_dims(fit)
-    falls = falls.transpose(HOW, *curve, *SAMPLE)
+    falls = falls.transpose(HOW, *curve, *names.SAMPLE)
     level, stderr = (ends[name].transpose(*curve).values for name in (names.TRUTH, names.TRUTH_STDERR))
     noise = np.random.default_rng([fit.settings["random_seed"], 17]).standard_normal(falls.shape[1:])
     shown = 1.0 - np.exp(falls.values + stderr[..., None, None] * noise)
@@ -245,9 +244,9 @@ def _scored(fit: Fit, falls: xr.DataArray, ends: xr.Dataset) -> xr.Dataset:
     dims = (HOW, *curve)
     made = {name: (dims, np.where(known, rows[name].reshape(truth.shape), np.nan)) for name in SCORES}
     share = falls.copy(data=1.0 - np.exp(falls.values))
-    point = share.mean(SAMPLE)
+    point = share.mean(names.SAMPLE)
     found = xr.Dataset(made, coords={d: falls[d] for d in dims}).assign({names.POINT: point, names.BIAS: point - truth})
-    found[FALL] = share.transpose(HOW, *SAMPLE, *curve)
+    found[FALL] = share.transpose(HOW, *names.SAMPLE, *curve)
     found[names.TRUTH], found[names.TRUTH_STDERR] = (curve, truth[0]), (curve, (1.0 - truth[0]) * stderr)
     return found
 

@@ -16,7 +16,6 @@ from labelvalue.model import Fit
 from labelvalue.model.posterior import at_now, walks_of
 
 PER_LABELS = 1_000
-SAMPLE = (names.CHAIN, names.DRAW)
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
     "interval, as shape discrepancy, and has no place of its own"
@@ -82,7 +81,7 @@ def diminishing_returns(
     rate = along(names.IMPACT, per, f"error per {per:,} labels").rename(names.GAIN_RATE)
     made = xr.Dataset({names.ELASTICITY: along(names.ELASTICITY, 1.0, ""), names.GAIN_RATE: rate}, attrs=rate.attrs)
     if below is not None:
-        made[names.P_BELOW] = (rate < below).mean(SAMPLE)
+        made[names.P_BELOW] = (rate < below).mean(names.SAMPLE)
     return made.assign_attrs(per=per)
 
 

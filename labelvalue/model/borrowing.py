@@ -14,7 +14,6 @@ from labelvalue.model.observations import observe
 from labelvalue.model.posterior import by_slice
 from labelvalue.model.result import Fit
 
-SAMPLE = (names.CHAIN, names.DRAW)
 MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
 
 
@@ -54,8 +53,8 @@ def pooling(fit: Fit) -> xr.DataArray:
     for dim in CURVE_KEYS:
         if f"{names.ELASTICITY}_of_{dim}" in draws:
             deviation = deviation - draws[f"{BETWEEN}_{dim}s"] * draws[f"{names.ELASTICITY}_of_{dim}"]
-    group = (draws[SPREAD] ** 2).mean(SAMPLE)
-    share = (deviation.var(SAMPLE) / group).clip(0.0, 1.0).transpose(*draws[names.CURVE_ELASTICITY].dims[2:])
+    group = (draws[SPREAD] ** 2).mean(names.SAMPLE)
+    share = (deviation.var(names.SAMPLE) / group).clip(0.0, 1.0).transpose(*draws[names.CURVE_ELASTICITY].dims[2:])
     alone = share.size == 1
     notes = ["one curve: the group is the prior's"] if alone else []
     share = share.where(~_rising(fit, share)).rename(names.POOLING)

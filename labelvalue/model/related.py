@@ -65,7 +65,7 @@ def related_priors(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
     own_scale = {"error_mean"} if not np.isfinite(float(fit.settings[names.UPPER])) else set()
     for name, prior in fit.model.priors.items():
         draws = [] if name in own_scale else group_level(fit.posterior, name)
-        if len(draws) == 1 and set(draws[0].dims) == {names.CHAIN, names.DRAW}:
+        if len(draws) == 1 and set(draws[0].dims) == {*names.SAMPLE}:
             mean, sd = _moved(prior, draws[0].values, float(weight))
             said = f"{source}, of which {weight:g} counts; before: {prior.source}"
             found[name] = dataclasses.replace(prior, center=mean, spread=sd, source=said)
