@@ -108,7 +108,7 @@ def given(**options: object) -> dict:
 
 def show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
     """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
-    from labelvalue.forecast import predict_gain
+    from labelvalue.forecast import predict_gain, predict_total_gain
     from labelvalue.report import summarise
     from labelvalue.report.terminal import gain_text, verdict_text
 
@@ -116,7 +116,8 @@ def show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: flo
     if not as_json:
         typer.echo(verdict_text(fit.diagnostics))
     if budgets is not None and fit.diagnostics.verdict != "refused":
-        table = summarise(predict_gain(fit, budgets=budgets), ci_prob=ci_prob)
+        gain, total = predict_gain(fit, budgets=budgets), predict_total_gain(fit, budgets)
+        table = summarise(gain, ci_prob=ci_prob, total=total)
         if not as_json:
             typer.echo(f"\n{gain_text(table)}")
         result |= table_as_json(table)

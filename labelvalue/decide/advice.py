@@ -83,7 +83,7 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     what = f"{best['size']:,} {MEASURED[best['kind']]} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         enbs = 0.0 if abs(best[names.ENBS]) < NOTHING * max(worth, 1.0) else float(best[names.ENBS])
-        said = f"no measurement is worth more than it costs (best: {what}, ENBS {enbs:,.3g} {unit})"
+        said = f"no measurement is worth more than it costs (best: {what}, worth {enbs:,.3g} {unit} after it is paid)"
         return dataclasses.replace(plan.verdict, reasons=(*plan.verdict.reasons, said))
     said = (
         f"{what} first, then decide: worth {best[names.ENBS]:,.3g} {unit} more than deciding now "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import html
 import json
 import os
@@ -242,3 +243,27 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
     tree.attrs = attrs
     return Fit(tree=tree, model=model, diagnostics=diagnostics)
+
+
+def draws_digest(fit: Fit) -> str:
+    """Return a digest of the draws themselves: two fits with the same one are the same fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    str
+        SHA-256.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> draws_digest(fake_fit(seed=1, draws=25)) == draws_digest(fake_fit(seed=1, draws=25))
+    True
+    """
+    posterior = fit.posterior
+    sums = {str(n): hashlib.sha256(np.ascontiguousarray(posterior[n].values).tobytes()).hexdigest() for n in posterior}
+    return hashlib.sha256(json.dumps(sums, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

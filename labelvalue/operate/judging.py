@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -151,6 +152,18 @@ def _carried(project: Project, name: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
 
 
+def _kept(project: Project, record: Record) -> dict[str, str]:
+    """Where the fit of a page is kept, and the code that made it."""
+    content = record.content
+    source = json.loads((project.folder / FITS / content["fit"] / fits.SPEC).read_text(encoding="utf-8"))["code"]
+    return {
+        "Fit": f"{content['fit']} of project {project.folder.resolve().name}",
+        "Record in the ledger": f"{record.number}, digest {record.digest}; 'labelvalue verify' recomputes every digest",
+        "Draws as recorded": f"SHA-256 {content['draws_sha256']}",
+        "Code that made it": f"SHA-256 of its source {source.get('source', 'not recorded')}",
+    }
+
+
 def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
@@ -173,6 +186,7 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
+                kept=_kept(project, record),
                 widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
                 assumptions=project.assumptions(),
                 changes=changed,

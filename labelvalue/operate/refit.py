@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit, Prior, load_fit
 from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.model.result import draws_digest
 from labelvalue.operate import scorecard
 from labelvalue.operate.batches import Batch, content_digest
 from labelvalue.operate.configuration import Configuration
@@ -168,13 +168,6 @@ def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -
         DISCOUNT: dict(inputs.spec["fit"][DISCOUNT]),
         "inputs": {part: digest_of(inputs.spec[part]) for part in ("runs", "model", "fit", "code")},
     }
-
-
-def draws_digest(fit: Fit) -> str:
-    """Return a digest of the draws themselves: two fits with the same one are the same fit."""
-    posterior = fit.posterior
-    sums = {str(n): hashlib.sha256(np.ascontiguousarray(posterior[n].values).tobytes()).hexdigest() for n in posterior}
-    return digest_of(sums)
 
 
 def gain_forecast(fit: Fit, budgets: Sequence[int] | None, factor: float) -> dict[str, Any]:

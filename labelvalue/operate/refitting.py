@@ -10,6 +10,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import Fit
+from labelvalue.model.result import draws_digest
 from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
 from labelvalue.operate.batches import joint_runs, standing
@@ -178,6 +179,6 @@ def _record_failure(project: Project, key: str, error: BaseException) -> None:
 def _again(project: Project, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
     """Fit once more and compare the draws with the recorded ones."""
     made = _sampled(project, inputs, inputs.runs, progress, anew=True)
-    same = fits.draws_digest(made) == record.content["draws_sha256"]
+    same = draws_digest(made) == record.content["draws_sha256"]
     project.ledger.append([("check", {"of": "reproduction", "fit": record.content["fit"], "same": same})])
     return same

@@ -51,6 +51,8 @@ class Context:
         (of the gain that is compared) and ``slices``, each with ``slice``, the standard deviation of the gain ``with``
         the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
         said, ``why``.
+    kept : mapping of str to str
+        Where the fit is kept and what it was made with: titles and texts for the section on provenance.
 
     Examples
     --------
@@ -66,6 +68,7 @@ class Context:
     persistence: xr.Dataset | None = None
     widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     carried: tuple[Mapping[str, Any], ...] = ()
+    kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def anchor(number: int) -> str:

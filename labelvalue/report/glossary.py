@@ -58,6 +58,17 @@ DECIDED = (
 )
 
 
+CHECKED = (
+    (
+        "CRPS, interval score",
+        "How far a whole forecast, or its interval, lay from what was then measured, in the unit of the error; lower "
+        "is better.",
+    ),
+    ("bias", "Mean of what was forecast less what was measured."),
+)
+"""Words of a backtest and of the scorecard."""
+
+
 def words(numbers: Mapping[str, Any], limits: int) -> list[tuple[str, str]]:
     """List the words that a page uses, with their meanings.
 
@@ -77,6 +88,7 @@ def words(numbers: Mapping[str, Any], limits: int) -> list[tuple[str, str]]:
     >>> words({"ci_prob": 0.9, "plan": None}, 6)[3][0]
     '90 % credible interval'
     """
-    every = ALWAYS + (DECIDED if numbers.get("plan") else ())
+    checked = numbers.get(names.BACKTEST) or numbers.get("scorecard")
+    every = ALWAYS + (DECIDED if numbers.get("plan") else ()) + (CHECKED if checked else ())
     said = {"ci": percent(numbers[names.CI_PROB]), "limits": limits}
     return [(word.format(**said), meaning.format(**said)) for word, meaning in every]

@@ -49,6 +49,12 @@ MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
+READERS = (
+    ("Whoever pays", ("decision", "money", "what-if")),
+    ("Whoever owns the product", ("slices", "gains", "quality", "limits")),
+    ("Whoever checks the model", ("curves", "risk", "diagnostics", "provenance")),
+)
+"""Who finds what in which section; each section is somebody's."""
 ACROSS = 4
 """Budgets side by side in one table; more go into a further one."""
 
@@ -236,7 +242,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
         backtest_command=COMMAND,
-        sections=sections,
+        readers=_readers(sections),
         number_of=number_of,
         words=words(numbers, number_of["limits"]),
         bars=BARS,
@@ -262,6 +268,12 @@ def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("provenance", "Provenance", True),
     ]
     return [(anchor, title) for anchor, title, there in every if there]
+
+
+def _readers(sections: list[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections that are there, by who looks for them."""
+    titles = dict(sections)
+    return [(who, [(id, titles[id]) for id in ids if id in titles]) for who, ids in READERS]
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:

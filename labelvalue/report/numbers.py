@@ -10,9 +10,10 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide import Case, Plan
-from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain
+from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit, pooling
+from labelvalue.model.result import draws_digest
 from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.budgets import default_budgets
@@ -31,6 +32,8 @@ from labelvalue.report.verdicts import told
 from labelvalue.report.wording import comparison, sentence
 
 NUMBERS = (MEAN, LOWER, UPPER)
+TOTALS = tuple(f"total_{name}" for name in NUMBERS)
+"""The same of what a purchase for one slice brings to all."""
 
 
 def report_numbers(
@@ -67,7 +70,8 @@ def report_numbers(
         ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
         ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``, ``assumptions``, ``changes``, ``explained``,
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
-        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``). ``strategies``, ``suites`` and
+        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
+        labels bring to all slices together). ``strategies``, ``suites`` and
         ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
         labels) are in the unit of the metric's error.
 
@@ -153,7 +157,8 @@ def collect(
         numbers["slices"] = _positions(fit)
     else:
         gain = predict_gain(fit, given.tolist())
-        table = summarise(gain, ci_prob=ci_prob)
+        total = predict_total_gain(fit, given.tolist(), _weights(fit, case))
+        table = summarise(gain, ci_prob=ci_prob, total=total)
         by_learner = decide(fit, gain, table)
         numbers["budgets"] = given.tolist()
         numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
@@ -201,9 +206,18 @@ def collect(
     numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
         "model": fit.model.name,
         "model_description": fit.model.description,
+        "draws_sha256": draws_digest(whole),
+        "kept": dict(context.kept),
     }
     numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
     return plain(numbers), gain
+
+
+def _weights(fit: Fit, case: Case | None) -> dict[str, float] | None:
+    """Shares of slices in means over them, as the case has them."""
+    if case is None or not case.value.volume:
+        return None
+    return {str(name): float(case.value.volume.get(str(name), 1.0)) for name in fit.slices}
 
 
 def _withheld(fit: Fit) -> dict[str, Any]:
@@ -261,7 +275,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
         row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
         row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
         row[names.POOLING] = float(shares.sel({k: row[k] for k in keys}))
-        columns = (names.BUDGET, *NUMBERS, "p_positive", "mcse", names.DOUBLINGS)
+        columns = (names.BUDGET, *NUMBERS, *TOTALS, "p_positive", "mcse", names.DOUBLINGS)
         row["gains"] = [
             {c: r[c] for c in columns} | {names.FLAGS: beyond(r[names.DOUBLINGS])} for _, r in part.iterrows()
         ]

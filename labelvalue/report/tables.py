@@ -29,7 +29,7 @@ OFTEN_INFINITE = (
 _NEVER, _FAR = 1e300, 1e200
 
 
-def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9, total: xr.DataArray | None = None) -> pd.DataFrame:
     """Summarise draws of a forecast: one row a slice (and learner) and budget, size or target.
 
     Interval ends come from the draws themselves (``arviz_stats.eti``), never from a rounded table. Rows are
@@ -43,6 +43,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
         ``labels_needed`` return it.
     ci_prob : float
         Probability of the equal-tailed interval, between 0 and 1.
+    total : xarray.DataArray, optional
+        What the same purchases bring to all slices together, from ``predict_total_gain`` with the same budgets.
 
     Returns
     -------
@@ -52,7 +54,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
         P(better than random), for efficiencies; ``p_never``,
         the share of draws that never reach the target, for ``labels_needed``; ``mcse``, Monte Carlo standard
         error of the mean (of the median for ``labels_needed``); ``doublings`` beyond the data where the draws
-        know it; ``flags`` of the slice and, where it applies, ``beyond validated distance``. Attributes:
+        know it; ``flags`` of the slice and, where it applies, ``beyond validated distance``;
+        with ``total`` also ``total_mean``, ``total_lower`` and ``total_upper``. Attributes:
         ``ci_kind``, ``ci_prob``, ``name``, ``unit``, ``metric``, ``verdict`` of the fit, ``notes`` (list of
         str).
 
@@ -61,7 +64,7 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     TypeError
         If ``draws`` is no DataArray.
     ValueError
-        If it lacks chain or draw, or ``ci_prob`` is not between 0 and 1.
+        If it lacks chain or draw, ``ci_prob`` is not between 0 and 1, or ``total`` is of other slices or budgets.
 
     References
     ----------
@@ -76,7 +79,16 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9) -> pd.DataFrame:
     >>> table.columns[:3].tolist(), table.attrs["ci_prob"]
     (['slice', 'budget', 'mean'], 0.9)
     """
-    return _table(draws, ci_prob, mcse=True)
+    table = _table(draws, ci_prob, mcse=True)
+    if total is None:
+        return table
+    other = _table(total, ci_prob, mcse=False)
+    cells = [str(d) for d in draws.dims if d not in names.SAMPLE]
+    if list(total.dims) != list(draws.dims) or not table[cells].equals(other[cells]):
+        raise ValueError("total is of other slices or budgets. Fix: give predict_total_gain the same fit and budgets.")
+    made = table.assign(**{f"total_{name}": other[name] for name in (MEAN, LOWER, UPPER)})
+    made.attrs = table.attrs
+    return made
 
 
 def bands(draws: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from labelvalue.model import Diagnostics
 WIDTH = 80
 INTERVALS = {"eti": "equal-tailed"}
 NUMBERS = ("mean", "lower", "upper")
+TOTAL = "total_mean"
 BACKTEST_MEANING = (
     "at: {at}. n counts forecasts. CRPS and interval score (IS, of 90 % intervals) are lower for better forecasts; "
     "ratio is CRPS over that of the best simple rule. 50 % and 90 %: how many intervals held what was then measured. "
@@ -85,7 +86,8 @@ def gain_text(table: pd.DataFrame) -> str:
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in texts:
         shown.add_column(column, overflow="fold")  # gives way to the numbers; long names go on below
-    for title in ("labels", names.GAIN, "lower", "upper", "P(gain>0)", ""):
+    total = TOTAL in table
+    for title in ("labels", names.GAIN, "lower", "upper", "P(gain>0)", *(["in all"] if total else []), ""):
         shown.add_column(title, justify="right" if title else "left", no_wrap=True)
     decimals = _decimals(table)
     for row in table.to_dict(orient="records"):
@@ -94,6 +96,7 @@ def gain_text(table: pd.DataFrame) -> str:
             f"+{int(row[names.BUDGET]):,}",
             *(f"{row[column]:z.{decimals}f}" for column in NUMBERS),
             f"{row['p_positive']:.2f}",
+            *([f"{row[TOTAL]:z.{decimals}f}"] if total else []),
             "".join(marks[f] for f in _split(row[names.FLAGS])),
         )
     lines = io.StringIO()
@@ -204,5 +207,6 @@ def _meaning(table: pd.DataFrame) -> str:
     of_metric = f" ({printable(metric)})" if metric else ""
     return (
         f"gain is the drop in expected error{of_metric} from buying that many labels for the slice; "
-        f"lower and upper are the ends of its {share} % {kind} credible interval."
+        f"lower and upper are the ends of its {share} % {kind} credible interval"
+        + ("; in all: the mean drop over all slices that the same labels bring." if TOTAL in table else ".")
     )

@@ -191,8 +191,9 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     """
     import pytensor
 
+    from labelvalue.model.result import draws_digest
     from labelvalue.operate.batches import standing
-    from labelvalue.operate.refit import draws_digest, fit_spec, gather
+    from labelvalue.operate.refit import fit_spec, gather
 
     cache = Path(str(pytensor.config.base_compiledir))
     cache.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ ROWS = {
         "test_project::test_a_fit_made_again_has_the_same_draws",
     ],
     "P3": [
+        "../report/test_page::test_p3_a_batch_that_counts_for_less_is_a_limitation",
         "test_rows::test_p3_a_discount_stands_in_the_ledger_among_the_assumptions_and_on_the_page",
         "test_project::test_p3_a_discount_is_explicit_recorded_and_a_step_of_the_waterfall",
         "../model/test_discount::test_a_discounted_batch_pulls_less",

@@ -18,10 +18,11 @@ from labelvalue.decide.case_file import parse_case
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Prior
 from labelvalue.model.catalogue import get_model
+from labelvalue.model.result import draws_digest
 from labelvalue.operate import Project, triggers
 from labelvalue.operate.batches import joint_runs, standing
 from labelvalue.operate.configuration import Triggers
-from labelvalue.operate.refit import draws_digest
+from labelvalue.operate.identity import code_version
 from labelvalue.operate.trail_page import render, trail_values
 from labelvalue.operate.wording import calibration_line
 from labelvalue.operate.worth import training_pays
@@ -132,6 +133,12 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     last = card[card["batch"] == "c"]
     held = f"last batch 'c': {int(last['covers_90'].sum())} of {len(last)} in their 90 % interval"
     assert f"{held}, gain promised {last['promised'].mean():.2g}, delivered {last['delivered'].mean():.2g}" in header
+    record = project.ledger.records("fit")[-1]
+    origin = " ".join(re.sub(r"<[^>]*>", " ", page[page.index('<section id="provenance"') :]).split())
+    made_by = f"SHA-256 of its source {code_version()['source']}"
+    place = f"Record in the ledger {record.number}, digest {record.digest}"
+    for text in (record.content["fit"], place, f"SHA-256 {record.content['draws_sha256']}", made_by):
+        assert text in origin, "R9: from a number to the fit and what made it"
     part = page[page.index('id="scorecard"') :].partition("</table>")[0]
     for column in ("crps", "bias", "rank", "promised", "delivered"):
         assert f">{significant(last[column].mean())}<" in part, column

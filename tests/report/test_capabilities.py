@@ -8,7 +8,11 @@ from tests import promises
 
 ROWS = {
     "R1": ["test_decision_page::test_the_first_sentence_is_the_decision", "test_decision_page::test_verdicts_in_words"],
-    "R2": ["test_tables::test_values_against_numpy", "test_plots::test_gains_are_the_tables_numbers"],
+    "R2": [
+        "test_page::test_r2_own_and_total_gain_stand_in_one_row_and_on_the_page",
+        "test_tables::test_values_against_numpy",
+        "test_plots::test_gains_are_the_tables_numbers",
+    ],
     "R3": ["test_decision_page::test_cases_are_whole_draws"],
     "R4": [
         "test_decision_page::test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation",
@@ -30,6 +34,7 @@ ROWS = {
         "test_browser::test_paper_holds_all_of_it",
     ],
     "R7": [
+        "test_decision_page::test_r7_nothing_that_is_asked_for_leaves_a_limitation_out",
         "test_page::test_notes_flags_and_distances_become_limitations",
         "test_page::test_reservations_cannot_be_switched_off",
     ],
@@ -43,12 +48,19 @@ ROWS = {
         "test_assumptions::test_a_projects_own_words_stand_and_get_what_was_computed",
         "../operate/test_advice::test_assumptions_say_what_changes",
     ],
-    "R9": ["test_page::test_provenance_and_priors"],
+    "R9": [
+        "test_page::test_r9_numbers_lead_to_fit_inputs_code_seed_and_sampler",
+        "test_page::test_provenance_and_priors",
+        "../operate/test_rows::test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths",
+        "../faults/test_faults::test_one_flipped_byte_anywhere_in_a_fit",
+    ],
     "R10": [
         "test_backtests::test_a_bad_one_is_the_reservation_beside_the_decision",
         "test_decision_page::test_the_past_is_on_the_page_when_it_is_bad",
     ],
     "R11": [
+        "test_page::test_r11_every_section_is_somebodys_and_everybody_finds_theirs",
+        "test_decision_page::test_r11_no_abbreviation_is_left_unexplained",
         "test_decision_page::test_every_technical_word_is_explained_where_it_stands_first",
         "test_decision_page::test_words_are_those_of_the_design",
     ],
@@ -61,6 +73,7 @@ ROWS = {
         "../model/test_arviz_groups::test_a_real_fit_is_calibrated_given_the_others",
     ],
     "R14": [
+        "test_decision_page::test_r14_scenarios_pillars_and_guardrails_are_on_one_page",
         "../operate/test_decided_page::test_r14_what_differs_from_the_decision_before_is_marked",
         "test_browser::test_sliders_show_the_numbers_of_the_json",
     ],

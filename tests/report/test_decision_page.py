@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,12 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.report import Context, glossary, html, report_numbers, write_report
+from labelvalue.report.backtests import backtest_numbers
+from labelvalue.report.context import scorecard_numbers
 from labelvalue.report.doubts import reservations
 from labelvalue.report.planning import budgets_at
 from labelvalue.report.verdicts import decision_parts, rules_text, uncertainty_text
-from labelvalue.report.wording import significant
+from labelvalue.report.wording import percent, significant
 
 BUDGETS = [500, 2000]
 
@@ -258,6 +262,60 @@ def test_every_technical_word_is_explained_where_it_stands_first(decided_page, w
         assert abbreviation in words
         assert abbreviation in known
     assert words.index("Words used here") < min(words.index(w) for w in ("EVPPI", "EVSI", "frontier"))
+
+
+GIVEN = {"USD", "UTC", "LCDB", "MODEL", "FIT", "RUNS"}
+"""Currency, time zone, a data set, and what stands for something in a command or a place."""
+IN_PLACE = {
+    "ESS": "Effective sample size",
+    "E-BFMI": "Does it reach likely and unlikely regions alike?",
+    "SHA": "A SHA-256 is a fingerprint",
+}
+"""Abbreviations that are explained where they stand, and how."""
+
+
+def test_r11_no_abbreviation_is_left_unexplained(numbers, seen):
+    """On a page that has everything: a decision, a backtest and a scorecard."""
+    card = {"covers_50": 0.0, "covers_90": 1.0, "crps": 0.01, "bias": 0.002, "rank": 0.4, "bias_money": 2.0}
+    scored = scorecard_numbers(pd.DataFrame([{"batch": "b1"} | card]))
+    numbers = numbers | {"backtest": backtest_numbers(lv.testing.fake_backtest(seed=1)), "scorecard": scored}
+    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado", "frontiers", "changes")}
+    drawn |= {"ranks": None} | dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+    words = seen(html.render(numbers, drawn)).words
+    found = set(re.findall(r"\b[A-Z][A-Z-]+[A-Z]\b|\bCVaR\b|\bVaR\b", words)) - GIVEN
+    assert {"CRPS", "EVPPI", "ENBS", "CVaR", "ESS"} <= found
+    start = words.index("Words used here")
+    for abbreviation in found - {*IN_PLACE}:
+        explained = words.index(f" {abbreviation}", start)
+        assert explained < words.index("budget compared"), abbreviation
+        before = words[:start]
+        assert not re.search(rf"\b{abbreviation}\b", before) or abbreviation == "CRPS", f"{abbreviation} before that"
+    for abbreviation in found & {*IN_PLACE}:
+        assert IN_PLACE[abbreviation] in words, abbreviation
+
+
+def test_r14_scenarios_pillars_and_guardrails_are_on_one_page(numbers, words):
+    plan = numbers["plan"]
+    for row in plan["scenarios"]:
+        assert f"{row['scenario']} {percent(row['probability'])}" in words
+    for row in plan["plans"]:  # gain and its worth, cost, risk, and the score made of them
+        cells = [significant(row[key]) for key in ("cost", "enb", "cvar", "score")]
+        line = words[words.index(f" {row['plan']} {row['labels']:,} {cells[0]} {cells[1]}") :][:200]
+        assert f"{cells[2]} {cells[3]}" in line
+    for row in plan["rules"]:
+        assert f"{row['rule']} {row['slice'] or 'all'}" in words
+
+
+def test_r7_nothing_that_is_asked_for_leaves_a_limitation_out(fake_fit, numbers):
+    """No argument of the page takes one away: each check is there whatever is chosen, and has its id."""
+    plain = {item["check"] for item in report_numbers(fake_fit, BUDGETS)["limitations"]}
+    for asked in ({"ci_prob": 0.5}, {"budgets": [1]}, {"context": Context(changes=("x",))}):
+        found = report_numbers(fake_fit, **({"budgets": BUDGETS} | asked))["limitations"]
+        assert plain <= {item["check"] for item in found}
+        assert all(item["check"] and item["text"] for item in found)
+    assert plain - {"weights"} <= {item["check"] for item in numbers["limitations"]}, "nor does a decision"
+    switches = inspect.signature(write_report).parameters
+    assert not [name for name in switches if re.search("limit|hide|show|warn|caveat", name)]
 
 
 def test_words_are_those_of_the_design(words):

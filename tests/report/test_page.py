@@ -8,13 +8,17 @@ import json
 import os
 import re
 
+import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
+from labelvalue.model.result import draws_digest
 from labelvalue.problems import StorageError
 from labelvalue.report import html, report_numbers, write_report
-from labelvalue.report.wording import number, percent
+from labelvalue.report.wording import number, percent, significant
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",
@@ -154,6 +158,44 @@ def test_images_have_words(hostile_page, seen):
     assert all(len(a) > 20 for a in alts)
 
 
+def test_r2_own_and_total_gain_stand_in_one_row_and_on_the_page(fake_fit, page, seen):
+    budgets = [500, 2000]
+    own, total = lv.predict_gain(fake_fit, budgets), lv.predict_total_gain(fake_fit, budgets)
+    table = lv.summarise(own, total=total, ci_prob=0.8)
+    assert len(table) == fake_fit.slices.size * 2, "one row a slice and budget"
+    for _, row in table.iterrows():
+        draws = total.sel(slice=row["slice"], budget=row["budget"]).values.ravel()
+        assert row["total_mean"] == pytest.approx(draws.mean())
+        assert (row["total_lower"], row["total_upper"]) == pytest.approx(tuple(np.quantile(draws, [0.1, 0.9])))
+    pd.testing.assert_frame_equal(table[lv.summarise(own, ci_prob=0.8).columns], lv.summarise(own, ci_prob=0.8))
+    with pytest.raises(ValueError, match="other slices or budgets"):
+        lv.summarise(own, total=lv.predict_total_gain(fake_fit, [500]))
+    part = seen(page).words.partition("What the same labels bring to all slices together")[2]
+    for row in report_numbers(fake_fit, budgets)["gain"]:
+        assert f"{significant(row['total_lower'])} to {significant(row['total_upper'])}" in part
+
+
+def test_r9_numbers_lead_to_fit_inputs_code_seed_and_sampler(fake_fit, page, seen):
+    words = seen(page).words.partition("A SHA-256 is a fingerprint")[2]
+    settings = fake_fit.settings
+    said = report_numbers(fake_fit, [500])["provenance"]
+    assert said["draws_sha256"] == draws_digest(fake_fit) != draws_digest(testing.fake_fit(seed=2))
+    known = [said["draws_sha256"], settings["runs_sha256"], f"{settings['sampler']}, {settings['random_seed']}"]
+    known += [f"{package} {settings['versions'][package]}" for package in ("labelvalue", "numpy", "pymc")]
+    for text in known:
+        assert text in words, text
+
+
+def test_r11_every_section_is_somebodys_and_everybody_finds_theirs(page, decided_page, seen):
+    for text in (page, decided_page):
+        there = re.findall(r'<section id="([\w-]+)"', text)
+        linked = re.findall(r'href="#([\w-]+)"', text.partition("</nav>")[0])
+        assert sorted(linked) == sorted(set(there)), "each section once, none that is not there"
+        nav = seen(text.partition("<nav")[2].partition("</nav>")[0].join(["<nav", "</nav>"])).words
+        for reader in ("Whoever pays", "Whoever owns the product", "Whoever checks the model"):
+            assert reader in nav
+
+
 def test_provenance_and_priors(fake_fit, page, seen):
     words = seen(page).words
     assert fake_fit.settings["runs_sha256"] in words
@@ -191,6 +233,17 @@ def test_notes_flags_and_distances_become_limitations(fake_fit, tmp_path, seen):
     assert "3 rows were left out" in words
     assert "beyond validated distance (5.1 doublings)" in words
     assert "Measuring two or three more sizes would mend that." in words
+
+
+def test_p3_a_batch_that_counts_for_less_is_a_limitation(fake_fit):
+    runs = fake_fit.runs
+    batch = np.where(runs[names.REPLICATE].values == 0, "pilot", "new").astype(object)
+    weight = np.where(batch == "pilot", 0.4, 1.0)
+    tree = fake_fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(runs.assign({names.BATCH: ("run", batch), names.WEIGHT: ("run", weight)}))
+    found = report_numbers(dataclasses.replace(fake_fit, tree=tree), [500])["limitations"]
+    (said,) = [item["text"] for item in found if item["check"] == "discount"]
+    assert said.endswith("as was asked for: pilot (0.4).")
 
 
 def test_the_same_budget_twice_leaves_a_note(fake_fit, tmp_path, seen):
