@@ -4,13 +4,15 @@ Run from the repository's root:
 
     python -m benchmarks.label_quality coverage --campaigns 100
     python -m benchmarks.label_quality scale --classes 2 --annotators 40
+    python -m benchmarks.label_quality profile --classes 50 --draws 250 --tune 150
     python -m benchmarks.label_quality real
 
 ``coverage`` draws campaigns of 5 annotators, 3 classes and 2 slices, 150 items a slice judged by 3 each, and asks
 how often 50 % and 90 % intervals of noise hold the truth. The model is compiled once: all ways in which three of five
 can judge an item are its patterns, and campaigns differ in their counts alone. Beside it stand the majority vote and
-an EM Dawid-Skene. ``real`` needs statsmodels, which ships the judgements of Fleiss (1971); crowd-kit stands beside it
-where it is installed.
+an EM Dawid-Skene. ``profile`` says what a fit of 100,000 judgements costs: parameters, a gradient, gradients a draw.
+``real`` needs statsmodels, which ships the judgements of Fleiss (1971); crowd-kit stands beside it where it is
+installed.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ import resource
 import time
 from pathlib import Path
 
+import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import sparse
 
 from labelvalue import names, testing
 from labelvalue.model import estimate_label_noise
-from labelvalue.model.annotators import noise_from
-from labelvalue.model.diagnostics import Diagnostics, figures_of
+from labelvalue.model.annotators import MANY_ACCEPT, noise_from
+from labelvalue.model.confusion import DENSE_CLASSES
+from labelvalue.model.diagnostics import Diagnostics, figures_of, judge
 from labelvalue.model.judgements import count_judgements
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
@@ -42,14 +47,15 @@ RESULTS = Path(__file__).parent / "results"
 
 def em(votes: np.ndarray, classes: int, annotators: int, rounds: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Dawid and Skene's EM: class probabilities of items, and confusion by annotator; votes are (item, who, class)."""
-    told = np.zeros((votes[:, 0].max() + 1, annotators, classes))
-    told[votes[:, 0], votes[:, 1], votes[:, 2]] = 1.0
-    truth = told.sum(1) / told.sum((1, 2))[:, None]
+    item, said = votes[:, 0], votes[:, 1] * classes + votes[:, 2]
+    told = sparse.csr_array((np.ones(len(votes)), (item, said)), shape=(item.max() + 1, annotators * classes))
+    truth = sparse.csr_array((np.ones(len(votes)), (item, votes[:, 2])), shape=(item.max() + 1, classes)).toarray()
+    truth /= truth.sum(1, keepdims=True)
     for _ in range(rounds):
         prevalence = truth.mean(0) + 1e-9
-        confusion = np.einsum("ik,ial->akl", truth, told) + 0.01
+        confusion = (told.T @ truth).reshape(annotators, classes, classes).transpose(0, 2, 1) + 0.01
         confusion /= confusion.sum(-1, keepdims=True)
-        logs = np.log(prevalence) + np.einsum("ial,akl->ik", told, np.log(confusion))
+        logs = np.log(prevalence) + told @ np.log(confusion).transpose(0, 2, 1).reshape(-1, classes)
         truth = np.exp(logs - logs.max(1, keepdims=True))
         truth /= truth.sum(1, keepdims=True)
     return truth, confusion
@@ -131,14 +137,15 @@ def _scores(seed: int, truth: xr.Dataset, table: pd.DataFrame, found) -> dict:
             low, high = (draws.quantile(q, names.SAMPLE).values for q in (0.5 - level / 200, 0.5 + level / 200))
             out[f"{name}_covers_{level}"] = float(((low <= actual) & (actual <= high)).mean())
         out[f"{name}_rmse"] = float(np.sqrt(((draws.mean(names.SAMPLE).values - actual) ** 2).mean()))
-    mean = found.posterior["confusion"].mean(names.SAMPLE).values
     actual = truth["confusion"].mean("slice").values
-    out["confusion_rmse"] = float(np.sqrt(((mean - actual) ** 2).mean()))
+    if "confusion" in found.posterior:
+        mean = found.posterior["confusion"].mean(names.SAMPLE).values
+        out["confusion_rmse"] = float(np.sqrt(((mean - actual) ** 2).mean()))
     codes = [pd.Categorical(table[c]).codes for c in ("item", "annotator", "label")]
     votes = np.column_stack(codes).astype(int)
-    told, confusion = em(votes, CLASSES, ANNOTATORS)
+    told, confusion = em(votes, truth.sizes["true_class"], truth.sizes["annotator"])
     out["em_confusion_rmse"] = float(np.sqrt(((confusion - actual) ** 2).mean()))
-    shares = np.bincount(votes[:, 2], minlength=CLASSES) / len(votes)
+    shares = np.bincount(votes[:, 2], minlength=told.shape[1]) / len(votes)
     wrong = 1 - np.einsum("akk,k->a", confusion, shares)
     out["em_annotator_noise_rmse"] = float(np.sqrt(((wrong - truth["annotator_noise"].values) ** 2).mean()))
     items, classes = pd.Categorical(table["item"]).categories, np.array(pd.Categorical(table["label"]).categories)
@@ -150,25 +157,73 @@ def _scores(seed: int, truth: xr.Dataset, table: pd.DataFrame, found) -> dict:
     return out
 
 
-def scale(classes: int, annotators: int, draws: int, judgements: int = 100_000) -> dict:
-    """Seconds of the wall and of the processor for a hundred thousand judgements."""
+def scale(classes: int, annotators: int, draws: int, tune: int, judgements: int = 100_000) -> dict:
+    """Seconds of the wall and of the processor for a hundred thousand judgements, and what is recovered."""
     truth = testing.fake_annotation_truth(1, classes=classes, annotators=annotators)
     table = testing.fake_annotations(1, truth=truth, items=judgements // 12, votes=3)
     load = os.getloadavg()[0]
     wall, cpu = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    found = estimate_label_noise(table, draws=draws, tune=draws, progress=False, random_seed=1)
+    found = estimate_label_noise(table, draws=draws, tune=tune, progress=False, random_seed=1)
     out = {
         "judgements": len(table),
         "classes": classes,
         "annotators": annotators,
         "draws": draws,
+        "tune": tune,
         "wall_s": time.perf_counter() - wall,
         "cpu_s": resource.getrusage(resource.RUSAGE_SELF).ru_utime - cpu,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "load": load,
+        "patterns": int(found.judgements["count"].size),
         "verdict": found.diagnostics.verdict,
+        "figures": dict(found.diagnostics.figures),
+        "attempts": [a["remedy"] for a in found.diagnostics.attempts],
         "label_noise": found.label_noise.mean(names.SAMPLE).values.tolist(),
         "truth": truth["label_noise"].values.tolist(),
     }
+    scores = _scores(1, truth, table, found)
+    out |= {name: value for name, value in scores.items() if name != "seed"}
+    print(json.dumps(out, indent=1))
+    return out
+
+
+def profile(classes: int, annotators: int, draws: int, tune: int, judgements: int = 100_000) -> dict:
+    """One attempt of that size without retries: parameters, a gradient, gradients a draw, the least known variables."""
+    truth = testing.fake_annotation_truth(1, classes=classes, annotators=annotators)
+    table = testing.fake_annotations(1, truth=truth, items=judgements // 12, votes=3)
+    model = get_label_model("dawid_skene")
+    given, items = count_judgements(table)
+    cpu = time.process_time()
+    compiled = compile_model(model.build(given, model.priors), freeze=True)
+    out = {
+        "patterns": int(given["count"].size),
+        "parameters": int(compiled.n_dim),
+        "compiling_cpu_s": time.process_time() - cpu,
+    }
+    point, density = np.full(compiled.n_dim, 0.1), compiled.logp_func.vm.jit_fn
+    cpu = time.process_time()
+    for _ in range(50):
+        density(point)
+    out["gradient_cpu_ms"] = 1e3 * (time.process_time() - cpu) / 50
+    print(json.dumps(out, indent=1), flush=True)
+    wall, cpu = time.perf_counter(), time.process_time()
+    accept = MANY_ACCEPT if classes > DENSE_CLASSES else None
+    settings = SamplerSettings(draws=draws, tune=tune, target_accept=accept, random_seed=1)
+    tree = sample_once(compiled, settings)
+    out |= {"draws": draws, "tune": tune, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    out |= {"load": os.getloadavg()[0], "gradients_a_draw": float(tree["sample_stats"]["n_steps"].mean())}
+    figures = figures_of(tree)
+    verdict, reasons = judge(figures)
+    levels = tree["posterior"].to_dataset()
+    rhat, ess = azs.rhat(levels), azs.ess(levels)
+    out |= {"verdict": verdict, "reasons": list(reasons), "figures": figures}
+    out["worst"] = {str(n): [float(rhat[n].max()), float(ess[n].min())] for n in levels.data_vars}
+    found = noise_from(levels, Diagnostics(verdict, reasons, figures), given, items)
+    out |= {
+        "label_noise": found.label_noise.mean(names.SAMPLE).values.tolist(),
+        "truth": truth["label_noise"].values.tolist(),
+    }
+    out |= {name: value for name, value in _scores(1, truth, table, found).items() if name != "seed"}
     print(json.dumps(out, indent=1))
     return out
 
@@ -205,16 +260,18 @@ def real() -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("coverage", "scale", "real"))
+    parser.add_argument("what", choices=("coverage", "scale", "profile", "real"))
     parser.add_argument("--campaigns", type=int, default=100)
     parser.add_argument("--classes", type=int, default=2)
     parser.add_argument("--annotators", type=int, default=40)
     parser.add_argument("--draws", type=int, default=500)
+    parser.add_argument("--tune", type=int, help="as many as draws, where not given")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     made = {
         "coverage": lambda: coverage(asked.campaigns),
-        "scale": lambda: scale(asked.classes, asked.annotators, asked.draws),
+        "scale": lambda: scale(asked.classes, asked.annotators, asked.draws, asked.tune or asked.draws),
+        "profile": lambda: profile(asked.classes, asked.annotators, asked.draws, asked.tune or asked.draws),
         "real": real,
     }[asked.what]()
     if asked.out:

@@ -2,7 +2,9 @@
 
 Every item has a true class that nobody sees. An annotator names it with a probability of their own, and otherwise
 another class. Judgements come counted by pattern, and the true class is summed over, so that what is sampled is
-annotators, slices and classes alone.
+annotators, slices and classes alone. Up to ten classes annotators differ in which classes they miss, and up to 2,000
+entries also in what they take them for. Beyond ten they differ in how often they are wrong; which classes are missed
+more often, and what for, is one matrix that they share.
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ from labelvalue.model.confusion import (
     log_confusion,
     log_prevalence,
     log_right,
+    log_shares,
 )
 from labelvalue.model.curves import softplus
 from labelvalue.model.hierarchy import variable
 from labelvalue.model.judgements import VOTE
 from labelvalue.model.label_models import LabelModel
+from labelvalue.model.majority import majority_levels
 from labelvalue.model.priors import Priors, read_priors
+from labelvalue.model.true_class_operation import SumOverTruth
 
 MANY_VOTES = 200
 """Judgements for each level from which levels are sampled as they are, and not as deviations from the mean of all."""
@@ -42,25 +47,31 @@ def _variables(judgements: xr.Dataset, priors: Priors) -> dict[str, Any]:
     """Random variables of annotators, slices and classes."""
     slices, annotators, classes = _sizes(judgements)
     dense = classes <= DENSE_CLASSES
+    start = {} if dense else majority_levels(judgements, priors["ability_mean"].center)
     mean = variable("ability_mean", priors["ability_mean"])
     made: dict[str, Any] = {}
     if annotators > 1:
         spread = variable("ability_spread", priors["ability_spread"])
-        made["ability"] = pm.Normal("ability", mean, spread, dims=names.ANNOTATOR)
+        made["ability"] = pm.Normal("ability", mean, spread, dims=names.ANNOTATOR, initval=start.get("ability"))
     else:
         made["ability"] = pm.Deterministic("ability", pt.atleast_1d(mean), dims=names.ANNOTATOR)
     if slices > 1:
-        made["of_slice"] = _of((names.SLICE,), "of_slice", "slice_spread", priors, judgements)
+        made["of_slice"] = _of(
+            (names.SLICE,), "of_slice", "slice_spread", priors, judgements, start=start.get("of_slice")
+        )
     if bool((judgements["group_code"] >= 0).any()):
-        made["of_class"] = _of((names.TRUE_CLASS,), "of_class", "class_spread", priors, judgements)
+        begun = start.get("of_class")
+        made["of_class"] = _of((names.TRUE_CLASS,), "of_class", "class_spread", priors, judgements, start=begun)
         if dense and annotators > 1:
             made["leaning"] = _of((names.ANNOTATOR, names.TRUE_CLASS), "leaning", "leaning_spread", priors, judgements)
-        made |= _confusing(annotators, classes, priors, dense)
-    made["class_level"] = pm.ZeroSumNormal("class_level", priors["class_level"].spread, dims=names.TRUE_CLASS)
+        made |= _confusing(annotators, classes, priors, dense, start.get("confusing"))
+    voted = _voted(judgements)
+    typical = None if dense else voted.mean(axis=0)
+    wide = priors["class_level"].spread
+    made["class_level"] = pm.ZeroSumNormal("class_level", wide, dims=names.TRUE_CLASS, initval=typical)
     if slices > 1:
         dims, mean = (names.SLICE, names.TRUE_CLASS), made["class_level"][None, :]
-        start = _voted(judgements)
-        made["class_of_slice"] = _of(dims, "class_of_slice", "prevalence_spread", priors, judgements, mean, start)
+        made["class_of_slice"] = _of(dims, "class_of_slice", "prevalence_spread", priors, judgements, mean, voted)
     return made
 
 
@@ -110,15 +121,13 @@ def _voted(judgements: xr.Dataset) -> np.ndarray:
     return share - share.mean(axis=1, keepdims=True)
 
 
-def _confusing(annotators: int, classes: int, priors: Priors, dense: bool) -> dict[str, Any]:
+def _confusing(annotators: int, classes: int, priors: Priors, dense: bool, start: Any) -> dict[str, Any]:
     """Which classes are taken for which: pooled, each annotator's own where they are few."""
     if classes == 2:
         return {}
-    if not dense:
-        popular = pm.ZeroSumNormal("confusing", priors["confusing"].spread, shape=classes)
-        return {"confusing": popular}
-    made = {"confusing": pm.ZeroSumNormal("confusing", priors["confusing"].spread, shape=(classes, classes - 1))}
-    if annotators > 1 and annotators * classes * (classes - 1) <= OWN_CONFUSIONS:
+    shape, spread = (classes, classes - 1), priors["confusing"].spread
+    made = {"confusing": pm.ZeroSumNormal("confusing", spread, shape=shape, initval=start)}
+    if dense and annotators > 1 and annotators * classes * (classes - 1) <= OWN_CONFUSIONS:
         own = pm.ZeroSumNormal("own_confusing_deviation", 1.0, shape=(annotators, classes, classes - 1))
         made["own_confusing"] = pm.Deterministic(
             "own_confusing", variable("own_confusing_spread", priors["own_confusing_spread"]) * own
@@ -154,48 +163,16 @@ def _summed_over_truth(judgements: xr.Dataset, made: dict[str, Any], told: Any, 
     return total
 
 
-def _candidates(judgements: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Classes to weigh for each pattern: those that somebody voted for, or the known one; and which are real."""
-    label, truth = judgements["label_code"].values, judgements["truth"].values
-    rows = [sorted({int(c) for c in votes if c >= 0}) for votes in label]
-    rows = [[int(t)] if t >= 0 else row for row, t in zip(rows, truth, strict=True)]
-    width = max((len(row) for row in rows), default=1)
-    cells = np.full((len(rows), width), -1)
-    for i, row in enumerate(rows):
-        cells[i, : len(row)] = row
-    return np.maximum(cells, 0), cells >= 0
-
-
-def _sparse(judgements: xr.Dataset, made: dict[str, Any], count: Any) -> Any:
-    """Log likelihood of patterns with many classes: those voted for, and one of average difficulty for all others."""
-    group, label = judgements["group_code"].values, judgements["label_code"].values
-    voted = group >= 0
-    candidate, real = _candidates(judgements)
-    levels: dict[str, Any] = {name: made[name] for name in ("ability", "of_slice") if name in made}
-    base = log_right(levels, judgements["group_slice"].values, judgements["group_annotator"].values)[:, 0]
-    at = base[np.maximum(group, 0).ravel()].reshape(group.shape)
-    popular = made["confusing"]
-    log_popular = popular - pt.log(pt.exp(popular).sum())
-    named = log_popular[np.maximum(label, 0).ravel()].reshape(label.shape)
-    logit = at[:, None, :] + made["of_class"][candidate.ravel()].reshape(candidate.shape)[:, :, None]
-    others = pt.log1p(-pt.exp(log_popular))[candidate.ravel()].reshape(candidate.shape)[:, :, None]
-    agrees = (label[:, None, :] == candidate[:, :, None]) & voted[:, None, :]
-    differs = voted[:, None, :] & ~agrees
-    told = (agrees * -softplus(-logit) + differs * (-softplus(logit) + named[:, None, :] - others)).sum(axis=2)
-    prevalence = log_prevalence(made)
-    of_slice = judgements["slice_code"].values if judgements.sizes[names.SLICE] > 1 else np.zeros(label.shape[0], int)
-    place = of_slice[:, None] * judgements.sizes[names.TRUE_CLASS] + candidate
-    share = prevalence.reshape((-1,))[place.ravel()].reshape(candidate.shape)
-    left = pt.log(pt.maximum(1.0 - (real * pt.exp(share)).sum(axis=1), 1e-9))
-    typical = named - np.log1p(-1.0 / judgements.sizes[names.TRUE_CLASS])
-    elsewhere = (voted * (-softplus(at) + typical)).sum(axis=1) + left
-    weighed = pt.concatenate([pt.where(real, told + share, -np.inf), elsewhere[:, None]], axis=1)
-    truth = judgements["truth"].values
-    open_, known = np.flatnonzero(truth < 0), np.flatnonzero(truth >= 0)
-    total: Any = 0.0
-    if open_.size:
-        total = pt.sum(count[open_] * pt.logsumexp(weighed[open_], axis=1))
-    return total + pt.sum(count[known] * told[known, 0]) if known.size else total
+def _many(judgements: xr.Dataset, made: dict[str, Any], count: Any) -> Any:
+    """Log likelihood of patterns with many classes: in parts that all share, and not in a table for every group."""
+    levels = levels_of(made)
+    logit = log_right(levels, judgements["group_slice"].values, judgements["group_annotator"].values)
+    shares = log_shares(levels, None, judgements.sizes[names.TRUE_CLASS])[0].T
+    tables = log_prevalence(made), -softplus(-logit), -softplus(logit), shares
+    several = judgements.sizes[names.SLICE] > 1
+    of_slice = judgements["slice_code"].values * several
+    data = (judgements[name].values for name in ("truth", "group_code", "label_code"))
+    return SumOverTruth()(*tables, of_slice, *data, count)
 
 
 def _audits(judgements: xr.Dataset, made: dict[str, Any]) -> None:
@@ -223,7 +200,7 @@ def _build(judgements: xr.Dataset, priors: Priors) -> pm.Model:
         if judgements.sizes[VOTE] and bool((judgements["group_code"] >= 0).any()):
             dense = judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES
             count = pm.Data("count", judgements["count"].values)
-            pm.Potential("judgements", (_dense if dense else _sparse)(judgements, made, count))
+            pm.Potential("judgements", (_dense if dense else _many)(judgements, made, count))
         _audits(judgements, made)
     return model
 

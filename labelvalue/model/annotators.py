@@ -20,6 +20,9 @@ from labelvalue.model.judgements import Audits, count_judgements
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.priors import Prior
 
+MANY_ACCEPT = 0.8
+"""Acceptance aimed at beyond ten classes: of thousands of parameters, nearly Gaussian, 22 gradients a draw, not 31."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelNoise:
@@ -85,6 +88,11 @@ def estimate_label_noise(
     may be harder or easier; the true classes are summed over. Given the true class, annotators err independently: where
     items are hard for all of them alike, noise is estimated too low, and only references or audits mend that.
 
+    Up to ten classes, annotators differ in which classes they miss, and up to 2,000 entries in all also in what they
+    take them for. From eleven to fifty classes, where a matrix each would have more entries than there are judgements,
+    they differ in how often they are wrong; which classes are missed more often than others, and what they are then
+    taken for, is assumed to be the same for all. Each annotator's noise stays their own.
+
     Parameters
     ----------
     annotations : pandas.DataFrame, optional
@@ -129,7 +137,8 @@ def estimate_label_noise(
     if progress:
         counted = int(judgements["judged"].sum())
         print(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", file=sys.stderr)
-    settings = sampling.SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
+    accept = None if judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES else MANY_ACCEPT
+    settings = sampling.SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
     return noise_from(tree["posterior"].to_dataset(), diagnostics, judgements, items)
 

@@ -14,7 +14,8 @@ import numpy as np
 from labelvalue.model.curves import namespace, softplus
 
 DENSE_CLASSES = 10
-"""Classes up to which each is weighed for every item; beyond, those that somebody voted for, and one for the rest."""
+"""Classes up to which annotators differ in which classes they miss; beyond, in how often they are wrong, and what is
+taken for what is one matrix for all of them: of 50 classes and 40 people there are 100,000 entries."""
 OWN_CONFUSIONS = 2_000
 """Off-diagonal entries of all annotators up to which each annotator has their own."""
 
@@ -96,12 +97,32 @@ def log_confusion(levels: Mapping[str, Any], slices: Any, annotators: Any, class
     logit = log_right(levels, slices, annotators)
     right, wrong = -softplus(-logit), -softplus(logit)
     diagonal = np.eye(classes)
-    shares = _log_shares(levels, annotators, classes)
+    shares = log_shares(levels, annotators, classes)
     return right[:, :, None] * diagonal + (wrong[:, :, None] + shares) * (1.0 - diagonal)
 
 
-def _log_shares(levels: Mapping[str, Any], annotators: Any, classes: int) -> Any:
-    """Log shares of the other classes among wrong answers, dims (group or 1, true class, label given)."""
+def log_shares(levels: Mapping[str, Any], annotators: Any, classes: int) -> Any:
+    """Return log shares of the other classes among wrong answers.
+
+    Parameters
+    ----------
+    levels : mapping
+        From :func:`levels_of`.
+    annotators : array of int
+        Codes of every group; only looked at where annotators have confusions of their own.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    array or tensor, dims (group or 1, true class, label given)
+        What stands on the diagonal has no meaning.
+
+    Examples
+    --------
+    >>> log_shares({"confusing": np.zeros((3, 2))}, None, 3)[0, 0, 1:].round(3).tolist()
+    [-0.693, -0.693]
+    """
     if classes == 2 or "confusing" not in levels:
         return np.full((1, classes, classes), -np.log(classes - 1.0))
     off = levels["confusing"][None]

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.confusion import DENSE_CLASSES, levels_of, log_confusion, log_prevalence, log_right
+from labelvalue.model.confusion import DENSE_CLASSES, levels_of, log_confusion, log_prevalence, log_right, log_shares
 from labelvalue.model.curves import softplus
 
 DRAWS = 100
@@ -89,8 +89,7 @@ def _tables(levels: dict[str, np.ndarray], judgements: xr.Dataset, classes: int)
     if classes <= DENSE_CLASSES:
         return (log_confusion(levels_of(levels), *groups, classes),)
     logit = log_right({k: v for k, v in levels.items() if k in ("ability", "of_slice", "of_class")}, *groups)
-    popular = levels["confusing"] - np.log(np.exp(levels["confusing"]).sum())
-    return -softplus(-logit), -softplus(logit) - np.log1p(-np.exp(popular))[None, :], popular
+    return -softplus(-logit), -softplus(logit), log_shares(levels, None, classes)[0].T
 
 
 def _weighed(
@@ -106,8 +105,8 @@ def _weighed(
         if len(tables) == 1:
             log_share[given] += tables[0][who, :, said]
         else:
-            right, wrong, popular = tables
-            told = wrong[who] + popular[said][:, None]
+            right, wrong, shares = tables
+            told = wrong[who] + shares[said]
             told[np.arange(given.size), said] = right[who, said]
             log_share[given] += told
     weight = np.exp(log_share - log_share.max(axis=1, keepdims=True))

@@ -167,24 +167,6 @@ def test_the_likelihood_is_that_of_enumeration(classes):
     np.testing.assert_allclose(class_probabilities(posterior, judgements), chances, atol=1e-12)
 
 
-def test_many_classes_are_weighed_like_few():
-    """Where all classes are alike, those that nobody voted for may be summed up as one."""
-    import importlib
-
-    from pytensor import tensor as pt
-
-    truth = testing.fake_annotation_truth(seed=2, classes=6, annotators=4, slices=("a", "b"))
-    judgements, _ = count_judgements(testing.fake_annotations(seed=2, truth=truth, items=40, votes=3, references=4))
-    made = {"ability": np.array([2.0, 1.0, 0.5, 3.0]), "of_slice": np.array([0.2, -0.2]), "of_class": np.zeros(6)}
-    made |= {"class_level": np.zeros(6), "class_of_slice": np.zeros((2, 6))}
-    module = importlib.import_module("labelvalue_models.dawid_skene")
-    tensors = {name: pt.as_tensor(value) for name, value in (made | {"confusing": np.zeros(6)}).items()}
-    few = {name: tensors[name] for name in made}
-    dense = module._dense(judgements, few, judgements["count"].values).eval(mode="FAST_COMPILE")
-    sparse = module._sparse(judgements, tensors, judgements["count"].values).eval(mode="FAST_COMPILE")
-    assert float(sparse) == pytest.approx(float(dense))
-
-
 def test_annotators_are_recovered(campaign, estimated):
     truth, _ = campaign
     assert estimated.diagnostics.verdict in ("ok", "flagged")
