@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -200,7 +201,12 @@ def test_report_of_a_flagged_fit_is_written_and_ends_with_2(run, tmp_path, fake_
     assert page.is_file()
 
 
-def test_demo_ends_with_the_path_of_the_report(run, tmp_path, fake_sampler):
+def test_demo_ends_with_the_path_of_the_report(run, tmp_path, fake_sampler, monkeypatch):
+    def refuse(*given, **settings):
+        raise AssertionError("a network connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     asked = fake_sampler()
     code, out, _ = run("demo", "--out", tmp_path / "out")
     assert code == 0

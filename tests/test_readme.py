@@ -107,3 +107,12 @@ def test_commands_and_options_exist(readme, capsys):
 def test_exit_codes_agree(readme):
     said = {int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)}
     assert said == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STOPPED, console.STORAGE}
+
+
+def test_x2_every_figure_that_was_measured_is_quoted_from_the_benchmarks(readme, root):
+    measured = (root / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    parts = (("## Where it stands", "What to keep in mind"), ("> Trust forecasts", "With `labelvalue fit"))
+    said = "".join(readme[readme.index(start) : readme.index(end)] for start, end in parts)
+    figures = set(re.findall(r"(?<![\w.])\.?\d[\d.,]*\d(?!\w)", said))
+    assert len(figures) > 40
+    assert [one for one in sorted(figures) if one.strip(".,") not in measured and one.lstrip("0") not in measured] == []

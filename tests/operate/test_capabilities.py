@@ -99,6 +99,7 @@ ROWS = {
         "../test_practice::test_x1_the_template_that_ships_is_in_the_documentation_and_rules_a_project",
     ],
     "X2": [
+        "../test_readme::test_x2_every_figure_that_was_measured_is_quoted_from_the_benchmarks",
         "../test_practice::test_x2_every_file_of_data_has_its_source_its_licence_and_what_made_it",
         "../observe/test_data::test_the_first_sizes_computed_anew_are_the_shipped_rows",
         "../observe/test_data::test_a_part_computed_anew_is_the_shipped_part",
