@@ -15,7 +15,7 @@ from labelvalue import names
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws
 from labelvalue.forecast.holdout import CURVE, frame_of
 from labelvalue.forecast.scores import score_rows
-from labelvalue.model import Fit, Prior, fit as fit_runs, new_slice
+from labelvalue.model import Fit, fit as fit_runs, new_slice
 from labelvalue.model.observations import KNOTS_PER_DOUBLING
 from labelvalue.problems import InputError, Problem
 
@@ -38,7 +38,6 @@ def leave_one_out(
     over: Literal["slice", "suite", "project"] = "slice",
     *,
     related: Fit | None = None,
-    priors: Mapping[str, Prior] | None = None,
     draws: int = 1000,
     tune: int = 600,
     chains: int = 4,
@@ -60,10 +59,8 @@ def leave_one_out(
         slice is forecast as another one of the population of the ``related`` project.
     related : Fit, optional
         Fit of a related project, for ``over="project"``.
-    priors : mapping of str to Prior, optional
-        Those that ``fit`` was made with, as for :func:`labelvalue.fit`.
     draws, tune, chains : int
-        As for :func:`labelvalue.fit`.
+        As for :func:`labelvalue.fit`; model, priors, weights of old runs and seed are those of ``fit``.
     progress : bool
         Whether to say on stderr what is being done.
 
@@ -81,7 +78,8 @@ def leave_one_out(
     InputError
         If there are fewer than two of what is to be left out.
     ValueError
-        If ``over`` is none of these, or there is no ``related`` fit where one is needed.
+        If ``over`` is none of these, there is no ``related`` fit where one is needed, or the fit takes wrong evaluation
+        labels off the error, which what was measured does not.
 
     References
     ----------
@@ -101,7 +99,7 @@ def leave_one_out(
     if related is not None:
         outside, refits = _other_project(fit, related, ends), {PROJECT: str(related.diagnostics.verdict)}
     else:
-        settings = {"priors": priors, "draws": draws, "tune": tune, "chains": chains, "progress": progress}
+        settings = {"draws": draws, "tune": tune, "chains": chains, "progress": progress}
         outside, refits = _rest(fit, over, ends, settings)
     falls = xr.concat([_falls(fit, ends), outside], dim=pd.Index([IN_SAMPLE, LEFT_OUT], name=HOW))
     made = _scored(fit, falls, ends)
@@ -109,6 +107,10 @@ def leave_one_out(
 
 
 def _check(fit: Fit, over: str, related: Fit | None) -> None:
+    if names.EVALUATION_NOISE in fit.posterior:
+        raise ValueError(
+            "the fit takes wrong evaluation labels off the error, and the runs that it is scored on do not"
+        )
     if over not in OVER:
         raise ValueError(f"over must be one of {', '.join(OVER)}, got {over!r}")
     if (over == PROJECT) != (related is not None):

@@ -37,7 +37,7 @@ def stand_in(monkeypatch, fit):
 
     def use(make):
         def fake(runs, model, **settings):
-            asked.append((runs, settings))
+            asked.append((runs, settings | {"model": model}))
             return make(runs)
 
         monkeypatch.setattr(elsewhere, "fit_runs", fake)
@@ -62,7 +62,10 @@ def test_f25_an_odd_slice_is_missed_from_outside_and_met_in_sample(fit, stand_in
     asked = stand_in(lambda left: changed(odd, keep=sorted({*left["slice"].values.tolist()})))
     found = leave_one_out(odd, progress=False)
     assert [sorted({*left["slice"].values.tolist()}) for left, _ in asked][3] == ["east", "north", "south"]
-    assert all(settings["progress"] is False for _, settings in asked)
+    for _, settings in asked:
+        assert settings["progress"] is False
+        assert settings["model"] is odd.model, "with its priors"
+        assert settings["random_seed"] == odd.settings["random_seed"]
     assert found["crps"].dims == ("how", "slice")
     assert found["fall"].dims == ("how", "chain", "draw", "slice")
     out, inside = (found.sel(how=how) for how in ("left out", "in sample"))
@@ -162,5 +165,8 @@ def test_what_cannot_be_left_out_is_said(fit):
         leave_one_out(fit, "suite")
     with pytest.raises(InputError, match="there is one slice"):
         leave_one_out(testing.fake_fit(seed=1, slices=("only",), draws=20))
+    noisy = changed(fit, posterior={names.EVALUATION_NOISE: 0.1 + 0.0 * fit.posterior[names.FLOOR_SHARE]})
+    with pytest.raises(ValueError, match="wrong evaluation labels"):
+        leave_one_out(noisy)
     with pytest.raises(ValueError, match="one learner and one suite"):
         leave_one_out(fit, "project", related=testing.fake_fit(seed=1, learners=("a", "b"), draws=20))
