@@ -78,8 +78,8 @@ def leave_one_out(
     InputError
         If there are fewer than two of what is to be left out.
     ValueError
-        If ``over`` is none of these, there is no ``related`` fit where one is needed, or the fit takes wrong evaluation
-        labels off the error, which what was measured does not.
+        If ``over`` is none of these, there is no ``related`` fit where one is needed, a fit was refused, or it takes
+        wrong evaluation labels off the error, which what was measured does not.
 
     References
     ----------
@@ -107,6 +107,9 @@ def leave_one_out(
 
 
 def _check(fit: Fit, over: str, related: Fit | None) -> None:
+    for one in (fit, related):
+        if one is not None and one.diagnostics.verdict == "refused":
+            raise ValueError("the fit was refused: its draws mean nothing. Fix: mend it first")
     if names.EVALUATION_NOISE in fit.posterior:
         raise ValueError(
             "the fit takes wrong evaluation labels off the error, and the runs that it is scored on do not"

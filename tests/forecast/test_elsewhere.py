@@ -165,6 +165,10 @@ def test_what_cannot_be_left_out_is_said(fit):
         leave_one_out(fit, "suite")
     with pytest.raises(InputError, match="there is one slice"):
         leave_one_out(testing.fake_fit(seed=1, slices=("only",), draws=20))
+    refused = testing.fake_fit(seed=1, draws=20, verdict="refused")
+    for call in ({"fit": refused}, {"fit": fit, "over": "project", "related": refused}):
+        with pytest.raises(ValueError, match="was refused"):
+            leave_one_out(**call)
     noisy = changed(fit, posterior={names.EVALUATION_NOISE: 0.1 + 0.0 * fit.posterior[names.FLOOR_SHARE]})
     with pytest.raises(ValueError, match="wrong evaluation labels"):
         leave_one_out(noisy)
