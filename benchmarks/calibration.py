@@ -57,7 +57,7 @@ def main() -> None:
     print("| quantity | rank uniformity, p | z mean | z sd |\n|---|---|---|---|")
     for name, ranks in sorted(outcome.ranks.items()):
         z = outcome.z[name]
-        print(f"| {name} | {uniformity(ranks):.2f} | {z.mean():+.2f} | {z.std():.2f} |")
+        print(f"| {name} | {uniformity(ranks):.3f} | {z.mean():+.2f} | {z.std():.2f} |")
     for level, inside in sorted(outcome.inside.items()):
         shares = ", ".join(f"{share:.0%} at {k}x" for k, share in zip(AHEAD, inside.mean(axis=(0, 1)), strict=True))
         print(f"\n{level:.0%} intervals of the error held {shares}")
