@@ -136,7 +136,7 @@ def beside_plan(table: pd.DataFrame, plan: Plan) -> str:
     best = table[names.SLICE].iloc[0]
     chance = f"P(best) {table[names.P_BEST].iloc[0]:.2f}"
     return (
-        f"Which slice is best is not sure ({best} leads with {chance}). The plan still puts {share:.0%} into {first}: "
-        f"in expectation that is worth {float(more.mean()):,.3g} {unit} more than an equal split, and more in "
-        f"{float((more > 0).mean()):.0%} of draws."
+        f"Which slice is best is not sure ({best} leads with {chance}). The plan still puts {100 * share:.0f} % into "
+        f"{first}: in expectation that is worth {float(more.mean()):,.3g} {unit} more than an equal split, and more in "
+        f"{100 * float((more > 0).mean()):.0f} % of draws."
     )

@@ -219,11 +219,11 @@ def misses(figures: Mapping[str, float], gate: Gate) -> tuple[str, ...]:
         if not ess >= gate.ess:
             found.append(f"{kind} effective sample size {ess:.0f} is below {gate.ess:.0f}")
     if figures["divergences"] > gate.divergences:
-        found.append(f"{figures['divergences']:.2%} of draws diverged, {gate.divergences:.1%} allowed")
+        found.append(f"{100 * figures['divergences']:.2f} % of draws diverged, {100 * gate.divergences:.1f} % allowed")
     if figures["bfmi"] < gate.bfmi:
         found.append(f"E-BFMI {figures['bfmi']:.2f} is below {gate.bfmi}")
     if figures["depth"] >= gate.depth:
-        found.append(f"{figures['depth']:.1%} of draws hit the tree depth limit")
+        found.append(f"{100 * figures['depth']:.1f} % of draws hit the tree depth limit")
     return tuple(found)
 
 

@@ -78,7 +78,7 @@ def _advice(content: Mapping[str, Any]) -> str:
 
 def _share(content: Mapping[str, Any]) -> str:
     shares = [row["share"] for row in content["slices"]]
-    return f"{sum(shares) / len(shares):.0%}" if shares else "an unknown part"
+    return f"{100 * sum(shares) / len(shares):.0f} %" if shares else "an unknown part"
 
 
 def _decision(content: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ def calibration_line(found: Mapping[str, Any]) -> str:
     count = found[names.FORECASTS]
     if not count:
         return "scorecard: no forecast scored yet"
-    held = f"{found[names.COVERS_90]:.0%} of {count} forecasts in their 90 % interval"
+    held = f"{100 * found[names.COVERS_90]:.0f} % of {count} forecasts in their 90 % interval"
     money = f", bias {found[BIAS_MONEY]:+.3g} in money" if BIAS_MONEY in found else ""
     said = f"scorecard: {held}, bias {found[names.BIAS]:+.2g} in error{money}"
     if count < LEAST:

@@ -178,7 +178,7 @@ def _panel(ax: Axes, entry: Mapping[str, Any]) -> None:
     for row in rows:
         if row[names.P_BEST] >= 0.005:
             ax.annotate(
-                literal(f"{row[names.P_BEST]:.0%}"), (row[names.LABELS], row[names.VOTES]), xytext=(6, 5),
+                literal(f"{100 * row[names.P_BEST]:.0f} %"), (row[names.LABELS], row[names.VOTES]), xytext=(6, 5),
                 textcoords="offset points", fontsize=style.SMALL, color=style.INK, zorder=5,
                 bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.6},
             )  # fmt: skip

@@ -63,9 +63,9 @@ def test_reasons_are_complete_and_name_both_numbers():
         "R-hat 1.200 is above 1.01",
         "bulk effective sample size 50 is below 400",
         "tail effective sample size 60 is below 400",
-        "10.00% of draws diverged, 0.1% allowed",
+        "10.00 % of draws diverged, 0.1 % allowed",
         "E-BFMI 0.10 is below 0.3",
-        "50.0% of draws hit the tree depth limit",
+        "50.0 % of draws hit the tree depth limit",
     )
     assert len(misses(bad, FLAGGED)) == 6
 

@@ -128,7 +128,9 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     card, factor = project.scorecard(), result.calibration["factor"]
     assert factor > 1.5
     header = page[page.index("<header>") : page.index("</header>")]
-    assert f"scorecard: {card['covers_90'].mean():.0%} of {len(card)} forecasts in their 90 % interval" in header
+    assert (
+        f"scorecard: {100 * card['covers_90'].mean():.0f} % of {len(card)} forecasts in their 90 % interval" in header
+    )
     assert f"bias {card['bias'].mean():+.2g} in error; widths times {factor:.2f}" in header
     last = card[card["batch"] == "c"]
     held = f"last batch 'c': {int(last['covers_90'].sum())} of {len(last)} in their 90 % interval"
@@ -164,7 +166,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
 
 def test_p4_bias_is_said_in_error_and_in_money():
     found = {"forecasts": 4, "covers_90": 0.75, "bias": -0.0123, "bias_money": -492.0, "factor": 1.0}
-    said = "scorecard: 75% of 4 forecasts in their 90 % interval, bias -0.012 in error, bias -492 in money"
+    said = "scorecard: 75 % of 4 forecasts in their 90 % interval, bias -0.012 in error, bias -492 in money"
     assert calibration_line(found) == f"{said}; widths are adjusted from 8 on"
 
 
