@@ -194,7 +194,7 @@ def profile(classes: int, annotators: int, draws: int, tune: int, judgements: in
     model = get_label_model("dawid_skene")
     given, items = count_judgements(table)
     cpu = time.process_time()
-    compiled = compile_model(model.build(given, model.priors), freeze=True)
+    compiled = compile_model(model.build(given, model.priors))
     out = {
         "patterns": int(given["count"].size),
         "parameters": int(compiled.n_dim),

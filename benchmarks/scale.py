@@ -7,8 +7,8 @@ Run from the repository's root:
     python -m benchmarks.scale --quick
 
 Each fit runs in a fresh process, twice as in `benchmarks.speed`, and its second run counts; with `--once` its only run
-does, compiling and all. `--quick` draws little and
-shows what a gradient costs and how many a draw takes, which is where the time goes; its verdicts mean nothing.
+does, compiling and all. `--quick` draws little, in one attempt,
+and shows what a gradient costs and how many a draw takes, which is where the time goes; its verdicts mean nothing.
 """
 
 from __future__ import annotations

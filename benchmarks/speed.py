@@ -62,13 +62,16 @@ def write_runs(slices: int, path: Path, sizes: Sequence[int] = SIZES) -> None:
 
 
 def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
-    """Fit in this process and save; the figures of the draws. With `draws`, labelvalue draws only so many."""
+    """Fit in this process and save; the figures of the draws. With `draws`, labelvalue draws only so many, once."""
+    from labelvalue.model import sampling
     from labelvalue.model.diagnostics import figures_of, judge
 
     if method == "labelvalue":
         import labelvalue as lv
 
         few = {} if draws is None else {"draws": draws, "tune": draws}
+        if few:
+            sampling.next_attempt = lambda *_: None  # few draws never pass, and another attempt tells nothing new
         fit = lv.fit(lv.read_runs(runs), random_seed=SEED, progress=False, **few)
         fit.save(out)
         figures, verdict = fit.diagnostics.figures, fit.diagnostics.verdict

@@ -47,7 +47,8 @@ def _variables(judgements: xr.Dataset, priors: Priors) -> dict[str, Any]:
     """Random variables of annotators, slices and classes."""
     slices, annotators, classes = _sizes(judgements)
     dense = classes <= DENSE_CLASSES
-    start = {} if dense else majority_levels(judgements, priors["ability_mean"].center)
+    judged = bool((judgements["group_code"] >= 0).any())
+    start = majority_levels(judgements, priors["ability_mean"].center) if judged else {}
     mean = variable("ability_mean", priors["ability_mean"])
     made: dict[str, Any] = {}
     if annotators > 1:
@@ -59,8 +60,8 @@ def _variables(judgements: xr.Dataset, priors: Priors) -> dict[str, Any]:
         made["of_slice"] = _of(
             (names.SLICE,), "of_slice", "slice_spread", priors, judgements, start=start.get("of_slice")
         )
-    if bool((judgements["group_code"] >= 0).any()):
-        begun = start.get("of_class")
+    if judged:
+        begun = start["of_class"]
         made["of_class"] = _of((names.TRUE_CLASS,), "of_class", "class_spread", priors, judgements, start=begun)
         if dense and annotators > 1:
             made["leaning"] = _of((names.ANNOTATOR, names.TRUE_CLASS), "leaning", "leaning_spread", priors, judgements)
@@ -88,8 +89,9 @@ def _of(
 
     With few judgements, standardised deviations. With many, the judgements tell each level (the mean and its deviation)
     far better than mean and spread, and would tie these to every deviation: there the levels are sampled as they are,
-    under a density of spread 1, which the potential replaces by that of the deviations. They start with no deviation:
-    from where everybody seems worse than chance in a slice, its classes change places, and no chain comes back.
+    under a density of spread 1, which the potential replaces by that of the deviations. Levels start where the majority
+    of votes puts them: from where everybody seems worse than chance in a slice, its classes change places, and no chain
+    comes back.
     """
     shape = tuple(judgements.sizes[d] for d in dims)
     scale = variable(spread, priors[spread])

@@ -41,7 +41,7 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     >>> seen = observe(fake_runs(seed=1))
     >>> with pm.Model(coords=model_coords(seen)):
     ...     sorted(observed_data(seen))[:2]
-    ['apart', 'distance']
+    ['apart', 'beside']
     """
     table = observations.drop_vars(names.SIZES)
     return {

@@ -1,4 +1,4 @@
-"""What the majority of votes says of annotators, slices and classes: where chains start when classes are many."""
+"""What the majority of votes says of annotators, slices and classes: where chains start."""
 
 from __future__ import annotations
 

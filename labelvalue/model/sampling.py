@@ -204,14 +204,17 @@ def no_draws(compiled: Any) -> xr.DataTree:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> compiled = SimpleNamespace(shapes={"churn": (), "floor_share": (3,)}, dims={"floor_share": ("curve",)})
+    >>> shapes = {"churn": (), "floor_share": (3,), "a": (2,)}
+    >>> compiled = SimpleNamespace(shapes=shapes, dims={"floor_share": ("curve",)})
     >>> dict(no_draws(compiled)["posterior"].sizes)
-    {'chain': 1, 'draw': 1, 'curve': 3}
+    {'chain': 1, 'draw': 1, 'curve': 3, 'a_dim_0': 2}
     """
     one = names.SAMPLE
     shapes = {name: shape for name, shape in compiled.shapes.items() if not name.endswith("__")}
+    dims = {name: tuple(f"{name}_dim_{place}" for place in range(len(shape))) for name, shape in shapes.items()}
     posterior = {
-        name: ((*one, *compiled.dims.get(name, ())), np.full((1, 1, *shape), np.nan)) for name, shape in shapes.items()
+        name: ((*one, *(compiled.dims.get(name) or dims[name])), np.full((1, 1, *shape), np.nan))
+        for name, shape in shapes.items()
     }
     stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
     coords = {names.CHAIN: [0], names.DRAW: [0]}

@@ -180,7 +180,7 @@ def test_noise_among_many_classes_is_recovered():
     table = testing.fake_annotations(seed=3, truth=truth, items=600, votes=3)
     judgements, items = count_judgements(table)
     model = get_label_model("dawid_skene")
-    made = compile_model(model.build(judgements, model.priors), freeze=True)
+    made = compile_model(model.build(judgements, model.priors))
     tree = sample_once(made, SamplerSettings(draws=150, tune=200, chains=2, target_accept=MANY_ACCEPT, random_seed=1))
     assert figures_of(tree)["rhat"] < 1.1
     found = noise_from(tree["posterior"].to_dataset(), Diagnostics("ok", (), {}), judgements, items)

@@ -79,7 +79,7 @@ def test_the_picture_is_the_table(made):
         assert lines["chosen"].get_ydata().tolist() == [row["votes"] for row in one["rows"] if row["chosen"]]
         assert [lines["planned"].get_ydata()[0], lines["planned"].get_xdata()[0]] == one["planned"]
         said = {text.get_text() for text in ax.texts}
-        assert {f"{row['p_best']:.0%}" for row in one["rows"] if row["p_best"] >= 0.005} <= said
+        assert {f"{100 * row['p_best']:.0f} %" for row in one["rows"] if row["p_best"] >= 0.005} <= said
 
 
 def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
