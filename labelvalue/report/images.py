@@ -27,7 +27,7 @@ PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
 SHARP = 40
 """Curves up to which pictures are drawn as vectors; more would make the page heavy."""
-DPI = 130
+DPI = 120
 COLOURS = 64
 """Palette of a picture; the figures have a dozen colours and their blends at edges."""
 
