@@ -35,6 +35,11 @@ NO_PLAN = "no plan"
 INTERVAL = (0.05, 0.95)
 
 
+def case_digest(text: str) -> str:
+    """Return the SHA-256 of a case, by which records name it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def case_text(folder: Path, configuration: Configuration) -> str | None:
     """Return the case of a project as text; ``None`` where the project names none.
 
@@ -169,7 +174,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dic
         "fit": fit_id,
         INPUTS: inputs_digest(fit_id, text, settings),
         CASE_TEXT: text,
-        CASE_SHA: hashlib.sha256(text.encode()).hexdigest(),
+        CASE_SHA: case_digest(text),
         "settings": settings,
         "code": advice_digest(),
         **outcome(wide, case, **settings["plan"]),

@@ -19,7 +19,7 @@ from labelvalue.operate.places import FITS, RUNS, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
-from labelvalue.operate.worth import case_digest, training_pays, unit_worth
+from labelvalue.operate.worth import digest_of_case, training_pays, unit_worth
 from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     last = published(records)
     found = triggers.evaluate(joint, configuration.triggers, last, fresh)
     found += training_pays(project.folder, configuration, last, joint, factor)
-    inputs = triggers.inputs_of(last, fresh, factor, case_digest(project.folder, configuration))
+    inputs = triggers.inputs_of(last, fresh, factor, digest_of_case(project.folder, configuration))
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
     project.ledger.append(entries)
 

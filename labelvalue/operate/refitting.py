@@ -23,7 +23,7 @@ from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, RUNS, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
-from labelvalue.operate.worth import case_digest, training_pays
+from labelvalue.operate.worth import digest_of_case, training_pays
 from labelvalue.problems import StorageError
 from labelvalue.storage import check_room
 
@@ -46,7 +46,7 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     fired += training_pays(project.folder, configuration, last, runs, factor)
     called = {
         "triggers": fired,
-        TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, case_digest(project.folder, configuration)),
+        TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, digest_of_case(project.folder, configuration)),
     }
     every = [record for record in records if record.kind == "fit"]
     same = next((record for record in every if record.content[fits.KEY] == inputs.key), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from labelvalue.decide.spending import label_cost
 from labelvalue.decide.value import worth
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
-from labelvalue.operate.advice import case_for, case_text
+from labelvalue.operate.advice import case_digest, case_for, case_text
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.places import FITS
 from labelvalue.operate.records import Record
@@ -33,13 +32,13 @@ def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None
         return None
 
 
-def case_digest(folder: Path, configuration: Configuration) -> str | None:
+def digest_of_case(folder: Path, configuration: Configuration) -> str | None:
     """Return the SHA-256 of the project's case; ``None`` without one, and where it cannot be read."""
     try:
         text = case_text(folder, configuration)
     except (InputError, StorageError):  # told when advice is asked for
         return None
-    return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+    return None if text is None else case_digest(text)
 
 
 def unit_worth(folder: Path, configuration: Configuration, fit: Fit) -> dict[str, float] | None:
