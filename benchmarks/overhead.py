@@ -1,6 +1,7 @@
 """What `simulate_runs` costs over the training itself, next to scikit-learn's `learning_curve` on the same work.
 
-Run ``python -m benchmarks.overhead``; three minutes. Seconds are of the processor, since machines are busy.
+Run ``OMP_NUM_THREADS=1 python -m benchmarks.overhead``; three minutes. Seconds are of the processor, since machines are
+busy, and of one thread, since threads that wait for each other count too.
 All train the same estimators on as many rows, as often, and predict as many evaluation rows; `learning_curve` predicts
 the training rows too. The training itself is timed bare: fit and predict, nothing else.
 """
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import ShuffleSplit, learning_curve
 
@@ -23,8 +25,10 @@ import labelvalue as lv
 ROWS, FEATURES, SLICES = 20_000, 20, 8
 SIZES = (250, 1_000, 4_000, 15_000)
 REPLICATES = 3
+TRAININGS = REPLICATES * len(SIZES)
 LEARNERS = {
     "random_forest": RandomForestClassifier(30, random_state=1),
+    "gradient_boosting": HistGradientBoostingClassifier(max_iter=20, random_state=1),
     "logistic_regression": LogisticRegression(random_state=1),
 }
 
@@ -79,7 +83,9 @@ def measure(repeats: int) -> list[dict]:
                     seconds[way].append(time.process_time() - start)
         least = {way: min(found) for way, found in seconds.items()}
         overhead = {way: least[way] / least["bare"] - 1 for way in WAYS if way != "bare"}
-        out.append({"learner": name, "seconds": least, "overhead": overhead})
+        added = {way: 1e3 * (least[way] - least["bare"]) / TRAININGS for way in overhead}
+        row = {"learner": name, "seconds": least, "overhead": overhead, "added_ms": added, "load": os.getloadavg()[0]}
+        out.append({**row, "training_ms": 1e3 * least["bare"] / TRAININGS})
     return out
 
 
@@ -93,12 +99,9 @@ def main() -> None:
         print(json.dumps(results, indent=2))
         return
     for row in results:
-        s, o = row["seconds"], row["overhead"]
-        print(
-            f"{row['learner']}: training itself {s['bare']:.2f} s; learning_curve {s['scikit_learn']:.2f} s "
-            f"({o['scikit_learn']:+.1%}); simulate_runs {s['ours']:.2f} s ({o['ours']:+.1%}), with a checkpoint "
-            f"{s['ours_kept']:.2f} s ({o['ours_kept']:+.1%})"
-        )
+        s, o, ms = row["seconds"], row["overhead"], row["added_ms"]
+        cells = [f"{way} {s[way]:.2f} s ({o[way]:+.1%}, {ms[way]:+.2f} ms a training)" for way in o]
+        print(f"{row['learner']}, {row['training_ms']:.1f} ms a training: bare {s['bare']:.2f} s; {'; '.join(cells)}")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class Gathering:
     def _rows(self, outcome: Outcome) -> list[dict[str, object]]:
         """Return the rows of the runs table that one training gives, one per suite and slice."""
         task, protocol = outcome.task, self.plan.protocol
-        counts = Counter(self.plan.slices[task.rows].tolist())
+        counts = self.plan.labels_by_slice(task.rows)
         ids = {e.suite: e.ids for e in self.evaluations[task.replicate]}
         shared: dict[str, object] = {
             names.LEARNER: task.learner,

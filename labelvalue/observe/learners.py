@@ -20,13 +20,14 @@ class Trained:
     ----------
     model : object
         With ``predict`` and perhaps ``predict_proba``, or a function from rows to labels.
-    seen : numpy.ndarray
-        Classes among the training labels, ascending; columns of ``predict_proba`` where the model has no ``classes_``.
+    labels : numpy.ndarray
+        Labels it was trained on; their classes are the columns of ``predict_proba`` where the model has no
+        ``classes_``.
     """
 
-    def __init__(self, model: Any, seen: np.ndarray):
+    def __init__(self, model: Any, labels: np.ndarray):
         self.model = model
-        self._seen = seen
+        self._labels = labels
 
     def predict(self, x: Any) -> np.ndarray:
         """Return one label, or one number, per row."""
@@ -36,7 +37,8 @@ class Trained:
         """Return the probability of each class (rows, classes); 0 for classes that training never saw."""
         given = np.asarray(self.model.predict_proba(x), dtype=float)
         out = np.zeros((given.shape[0], classes.size))
-        out[:, np.searchsorted(classes, np.asarray(getattr(self.model, "classes_", self._seen)))] = given
+        seen = self.model.classes_ if hasattr(self.model, "classes_") else np.unique(self._labels)
+        out[:, np.searchsorted(classes, np.asarray(seen))] = given
         return out
 
     @property
@@ -89,7 +91,7 @@ def _regresses(learner: Any) -> bool:
 def fit_learner(learner: Any, x: Any, y: np.ndarray, seed: int) -> Trained:
     """Train on ``x`` and ``y``: a seeded clone of an estimator, or the function with the seed."""
     model = seeded(learner, seed).fit(x, y) if is_estimator(learner) else learner(x, y, seed)
-    return Trained(model, np.unique(y))
+    return Trained(model, y)
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -60,6 +61,21 @@ class Plan:
         """Training-set sizes, ascending."""
         return list(self.protocol.sizes or ())
 
+    @functools.cached_property
+    def slice_names(self) -> np.ndarray:
+        """All slices, ascending."""
+        return np.unique(self.slices)
+
+    @functools.cached_property
+    def slice_codes(self) -> np.ndarray:
+        """Slice of each row, as an index into ``slice_names``."""
+        return np.searchsorted(self.slice_names, self.slices)
+
+    def labels_by_slice(self, rows: np.ndarray) -> dict[str, int]:
+        """Count the rows of each slice, those with none included."""
+        counts = np.bincount(self.slice_codes[rows], minlength=self.slice_names.size)
+        return dict(zip(self.slice_names.tolist(), counts.tolist(), strict=True))
+
     def wrong_labels(self, replicate: int) -> WrongLabels | None:
         """Return the wrong labels of a replicate, ``None`` where none are asked for; the same whatever the share."""
         if not self.protocol.label_noise:
@@ -72,7 +88,7 @@ class Plan:
         for replicate, split in enumerate(self.splits):
             rng = stream(self.entropy, ORDER, replicate)
             draw = bootstrap_order if self.protocol.resampling == "bootstrap" else nested_order
-            start = draw(self.slices[split.pool], self.sizes, self.protocol.jitter, rng)
+            start = draw(self.slice_codes[split.pool], self.sizes, self.protocol.jitter, rng)
             wrong = self.wrong_labels(replicate)
             for number, strategy in enumerate(self.protocol.strategies):
                 rng = stream(self.entropy, CHOICE, number, replicate)
@@ -139,7 +155,8 @@ class Plan:
 
     def _even(self, strategy: str, pool: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that slices keep their shares (stratified) or classes come to equal ones (balanced)."""
-        groups = np.unique(self.slices[pool], return_inverse=True)[1] if strategy == "stratified" else self.codes[pool]
+        groups = (self.slice_codes if strategy == "stratified" else self.codes)[pool]
+        groups = np.unique(groups, return_inverse=True)[1]
         counts = np.bincount(groups)
         shares = counts / counts.sum() if strategy == "stratified" else (counts > 0) / np.count_nonzero(counts)
         return fill_quotas(groups, shares, start, self.sizes, rng)

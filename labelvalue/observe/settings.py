@@ -72,14 +72,11 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
         why = ", ".join(f"{name} has {size}" for name, size in sizes.items())
         raise InputError([Problem(why=f"lengths differ: {why}", fix="give one value per row")])
     problems = []
-    texts: dict[object, object] = {}
-    for row, cell in enumerate(cells.tolist()):
-        if cell not in texts:
-            texts[cell] = parse_slice(None if pd.isna(cell) else cell)
-        text = texts[cell]
-        if isinstance(text, Fault):
-            problem = Problem(line=row, column=names.SLICE, value=cell, why=text.why, fix=text.fix)
-            problems.append(problem)
+    codes, kinds = pd.factorize(cells, use_na_sentinel=False)
+    texts = [parse_slice(None if pd.isna(kind) else kind) for kind in kinds.tolist()]
+    for row in np.flatnonzero(np.array([isinstance(text, Fault) for text in texts], dtype=bool)[codes]).tolist():
+        text = texts[codes[row]]
+        problems.append(Problem(line=row, column=names.SLICE, value=cells[row], why=text.why, fix=text.fix))
     missing = np.flatnonzero(pd.isna(y))
     if missing.size:
         why = f"{missing.size} missing values"
@@ -87,7 +84,7 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
         problems.append(Problem(line=int(missing[0]), column="y", why=why, fix=fix))
     if problems:
         raise InputError(problems)
-    return X, y, np.array([texts[cell] for cell in cells.tolist()], dtype=object).astype(str)
+    return X, y, np.array(texts, dtype=str)[codes]
 
 
 def check_sizes(sizes: Sequence[int] | None, pool: int) -> list[int]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from labelvalue.observe.evaluation import EvaluationSet
 from labelvalue.observe.label_errors import WrongLabels, choose_wrong
@@ -198,7 +197,7 @@ def _failed(task: Task, error: Exception) -> Outcome:
 
 
 def _one_class(y: np.ndarray) -> bool:
-    return bool(pd.unique(y).size < 2)
+    return y.size < 2 or bool((y == y[0]).all())
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
