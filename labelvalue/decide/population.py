@@ -10,6 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import chosen_curves
+from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
 
 ENTROPY = 19
@@ -45,15 +46,16 @@ def in_population(fit: Fit, case: Case, error: xr.DataArray) -> xr.DataArray:
     True
     """
     posterior, position = chosen_curves(fit, case)
+    rest = [d for d in posterior[names.ERROR_REFERENCE].dims if d not in (*names.SAMPLE, names.SLICE)]
+    posterior, position = (x.isel({d: 0 for d in rest if d in x.dims}, drop=True) for x in (posterior, position))
     spread = position[names.SHARED] * position[names.ONE_RUN_VARIANCE] * (1.0 - posterior["churn"])
-    level = posterior[names.ERROR_REFERENCE]
-    rest = [d for d in level.dims if d not in (*names.SAMPLE, names.SLICE)]
-    spread, level = (x.isel(dict.fromkeys([d for d in rest if d in x.dims], 0), drop=True) for x in (spread, level))
+    measured = as_measured(fit, posterior, error)  # it is measured errors that the items' luck moves
+    level = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE])
     upper = float(fit.settings["upper"])
     if np.isfinite(upper):  # few errors are relatively less well counted than many
-        spread = spread * (upper / error - 1.0).clip(min=0.0) / (upper / level - 1.0).clip(min=1e-3)
-    harder = np.exp(np.sqrt(spread) * _luck(fit))
-    return (error * harder).clip(max=upper).transpose(*error.dims).reset_coords(drop=True)
+        spread = spread * (upper / measured - 1.0).clip(min=0.0) / (upper / level - 1.0).clip(min=1e-3)
+    moved = measured * np.expm1(np.sqrt(spread) * _luck(fit)) / left_of_differences(fit, posterior)
+    return (error + moved).clip(min=0.0, max=upper).transpose(*error.dims).reset_coords(drop=True)
 
 
 def _luck(fit: Fit) -> xr.DataArray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ from labelvalue.forecast.forecasters import measured_now, model_samples, rule_sa
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.measured import measure
 from labelvalue.forecast.scores import add_truth_noise, score_rows
-from labelvalue.model import Model, Prior, fit
+from labelvalue.model import Model, Prior, fit, get_model
 from labelvalue.model.fitting import runs_digest
+from labelvalue.model.result import kind_of_fit
 
 MODEL = "labelvalue"
 """Name of the model among the forecasters; all others are simple rules."""
@@ -60,6 +61,9 @@ def backtest(
     by: Literal["size", "batch"] = "size",
     holdout: Sequence[int] = (1, 2, 3),
     priors: Mapping[str, Prior] | None = None,
+    classes: int = 2,
+    evaluation_noise: float | Prior | Mapping[str, float | Prior] | None = None,
+    discount: Mapping[str, float] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
     tune: int = 600,
@@ -84,8 +88,9 @@ def backtest(
         where all have one, else of their largest training sets. Of a later batch only its largest size is scored.
     holdout : sequence of int
         Doublings, or batches, to hold out, ≥ 1; each is one origin.
-    priors : mapping of str to Prior, optional
-        As for :func:`labelvalue.fit`.
+    priors, classes, evaluation_noise, discount
+        As for :func:`labelvalue.fit`; those of the fit that the backtest is to say something of. With evaluation noise,
+        what is forecast and scored is the error that noisy evaluation labels show.
     random_seed : int
         Seed of everything random.
     draws, tune, chains : int
@@ -102,7 +107,8 @@ def backtest(
         ``covers_50``, ``covers_90`` (0 or 1), ``p_gain``. For all alike: ``truth`` and its ``truth_stderr``, ``gain``,
         ``gained``, ``labels`` (mean, of the slice), ``run_count``. The truth's own noise is added to all
         samples alike.
-        Attributes: ``by``, ``metric``, ``settings`` (JSON: model, seed, verdict of each re-fit, digest of the runs).
+        Attributes: ``by``, ``metric``, ``settings`` (JSON: model, digest of its priors, classes, seed, verdict of each
+        re-fit, digest of the runs).
 
     Raises
     ------
@@ -125,15 +131,20 @@ def backtest(
     >>> lv.backtest_verdict(result)  # doctest: +SKIP
     'Trust forecasts up to 8x the labels: ...'
     """
-    settings = {"model": getattr(model, "name", model), "draws": draws, "tune": tune, "chains": chains}
+    chosen = get_model(model)
+    chosen = replace(chosen, priors=chosen.priors.replace(priors or {}))
+    settings = {"model": chosen.name, "draws": draws, "tune": tune, "chains": chains, **kind_of_fit(chosen, classes)}
 
     def forecaster(origin: split.Origin, cells: pd.DataFrame) -> Forecast:
         unit = "doubling" if by == split.SIZE else "batch"
         _say(progress, f"backtest, {origin.steps} {unit}{_plural(origin.steps, unit)} held out")
+        past = runs.isel({names.RUN: origin.past.index.to_numpy()})
         made = fit(
-            runs.isel({names.RUN: origin.past.index.to_numpy()}),
-            model,
-            priors=priors,
+            past,
+            chosen,
+            classes=classes,
+            evaluation_noise=_known(evaluation_noise, past[names.SLICE]),
+            discount=_known(discount, past[names.BATCH]),
             random_seed=random_seed,
             draws=draws,
             tune=tune,
@@ -146,6 +157,14 @@ def backtest(
         return Forecast(model_samples(made, origin, cells), verdict, reasons)
 
     return score(runs, forecaster, by=by, holdout=holdout, random_seed=random_seed, settings=settings)
+
+
+def _known(given: Any, column: xr.DataArray) -> Any:
+    """Leave out what is said of slices or batches that are held out."""
+    if not isinstance(given, Mapping):
+        return given
+    there = {str(value) for value in column.values}
+    return {name: value for name, value in given.items() if name in there}
 
 
 def _plural(count: int, word: str) -> str:

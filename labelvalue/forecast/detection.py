@@ -13,8 +13,8 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.forecast.curves import curve_dims, flag_texts
 from labelvalue.forecast.gains import predict_gain, whole_numbers
+from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
-from labelvalue.model.label_noise import information_left, measured_error
 
 SHARES = np.round(np.linspace(0.0, 0.9, 19), 3)
 """Shares of a budget for evaluation labels that are tried."""
@@ -107,7 +107,7 @@ def evaluation_size(fit: Fit) -> xr.DataArray:
     [2000.0, 2000.0, 2000.0, 2000.0]
     """
     posterior, position = fit.posterior, fit.position
-    error = _measured(fit, posterior[names.ERROR_REFERENCE]).mean(names.SAMPLE)
+    error = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE]).mean(names.SAMPLE)
     size = (1.0 / error - 1.0).clip(min=1e-3) / position[names.ONE_RUN_VARIANCE]
     runs = fit.runs
     if names.TRIALS in runs:
@@ -119,26 +119,17 @@ def evaluation_size(fit: Fit) -> xr.DataArray:
     return size.transpose(*curve_dims(fit)).rename(names.EVALUATION_LABELS)
 
 
-def _measured(fit: Fit, error: xr.DataArray) -> xr.DataArray:
-    """Errors as the evaluation sets show them."""
-    if names.EVALUATION_NOISE not in fit.posterior:
-        return error
-    return measured_error(error, fit.posterior[names.EVALUATION_NOISE], int(fit.settings[names.CLASSES]))
-
-
 def _power(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
     numbers, notes = whole_numbers(budgets, names.BUDGET)
     posterior, position = fit.posterior, fit.position
     gain = predict_gain(fit, numbers.tolist())
     now = posterior[names.ERROR_NOW]
     later = now - gain
-    kept = 1.0
-    if names.EVALUATION_NOISE in posterior:
-        kept = information_left(posterior[names.EVALUATION_NOISE], int(fit.settings[names.CLASSES]))
-    before, after = _measured(fit, now), _measured(fit, later)
+    kept = left_of_differences(fit, posterior)
+    before, after = as_measured(fit, posterior, now), as_measured(fit, posterior, later)
     today = evaluation_size(fit)
     sampling = position[names.ONE_RUN_VARIANCE] * today / size
-    reference = _measured(fit, posterior[names.ERROR_REFERENCE])
+    reference = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE])
     odds = (1.0 / reference - 1.0).clip(min=1e-3) if np.isfinite(float(fit.settings["upper"])) else None
 
     def of(error: xr.DataArray) -> xr.DataArray:

@@ -12,6 +12,7 @@ from labelvalue import names
 from labelvalue.forecast import baselines
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws
 from labelvalue.forecast.holdout import CURVE, Origin, rungs
+from labelvalue.forecast.noisy_evaluation import as_measured
 from labelvalue.model import Fit
 
 ROUNDING = 8
@@ -19,7 +20,7 @@ ROUNDING = 8
 
 
 def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
-    """Forecast the mean error of each cell with a fit, at the labels and other labels its runs had.
+    """Forecast the mean error of each cell with a fit, at the labels and other labels its runs had, as it is measured.
 
     Parameters
     ----------
@@ -57,7 +58,9 @@ def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
             (0.0 * like + xr.DataArray(future[name].to_numpy(float), dims=SIZE)).transpose(*dims, SIZE)
             for name in (names.LABELS, names.OTHER_LABELS)
         )
-        draws = error_draws(posterior.sel(here), made, labels, other).sel({d: where[d] for d in dims})
+        of_slice = posterior.sel(here)
+        true = error_draws(of_slice, made, labels, other)
+        draws = as_measured(made, of_slice, true).sel({d: where[d] for d in dims})
         error = draws.transpose(SIZE, names.CHAIN, names.DRAW).values.reshape(len(future), count)[:, keep]
         distance = future[names.DISTANCE].to_numpy()
         found |= {(*curve, int(d)): error[distance == d].mean(axis=0) for d in np.unique(distance)}

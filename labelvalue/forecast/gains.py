@@ -12,8 +12,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
+from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
-from labelvalue.model.label_noise import information_left
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
@@ -144,12 +144,11 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
         other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
         error = error_draws(posterior, fit, labels, other)
         later = error.isel({SIZE: slice(1, None)})
-        if noisy:
-            later = later * _one_run(fit, posterior, position, later, labels + other)
-        gain = error.isel({SIZE: 0}) - later
-        if noisy and names.EVALUATION_NOISE in posterior:
-            gain = gain * information_left(posterior[names.EVALUATION_NOISE], fit.settings[names.CLASSES])
-        return gain
+        if not noisy:
+            return error.isel({SIZE: 0}) - later
+        seen = as_measured(fit, posterior, later)
+        before = as_measured(fit, posterior, error.isel({SIZE: 0}))
+        return before - seen * _one_run(fit, posterior, position, later, labels + other)
 
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
@@ -161,15 +160,20 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
 def _one_run(
     fit: Fit, posterior: xr.Dataset, position: xr.Dataset, error: xr.DataArray, total: xr.DataArray
 ) -> np.ndarray:
-    """Factors by which single measured errors scatter about the expected error, mean 1."""
+    """Factors by which single measured errors scatter about what is measured on average, mean 1.
+
+    Training scatters the true error, the sampling of an evaluation the measured one.
+    """
     reference = position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
     growth = (total / reference).isel({SIZE: slice(1, None)})
-    training = posterior[names.TRAINING_SD] ** 2 * growth ** (-posterior["training_decay"])
+    seen = as_measured(fit, posterior, error)
+    true = left_of_differences(fit, posterior) * error / seen  # share of what is measured
+    training = (posterior[names.TRAINING_SD] * true) ** 2 * growth ** (-posterior["training_decay"])
     differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
     upper = float(fit.settings["upper"])
-    level = posterior[names.ERROR_REFERENCE]
+    level = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE])
     bounded = np.isfinite(upper)
-    odds = (upper / error - 1.0) / np.maximum(upper / level - 1.0, 1e-3) if bounded else xr.ones_like(error)
+    odds = (upper / seen - 1.0) / np.maximum(upper / level - 1.0, 1e-3) if bounded else xr.ones_like(seen)
     sampling = position[names.ONE_RUN_VARIANCE] * differs * np.maximum(odds, 0.0)
     variance = (training + sampling).transpose(*error.dims)
     noise = _own_noise(fit, variance, total)

@@ -18,6 +18,10 @@ from labelvalue.model.label_noise import information_left
 LEAST_BESIDE = 1e-6
 """Labels of other slices for each of the slice's own that stand for none."""
 
+TYPICAL_WORTH = 0.05
+"""Worth of another slice's label at which the two parts of its level meet. It is no prior: whatever is assumed of the
+worth, a level means the same, so that a fit can be re-weighted to other priors, and these may be negative."""
+
 FEW_BESIDE = 5.0
 """Labels of other slices for each of the slice's own up to which the spread of their worth is the group's."""
 
@@ -50,10 +54,10 @@ def likeness_of_means(beside: Any) -> Any:
     return 1.0 / (0.5 * (ratio + 1.0 + abs(ratio - 1.0)))
 
 
-def transfer_from(level: Any, beside: Any, typical: float) -> Any:
+def transfer_from(level: Any, beside: Any) -> Any:
     """Turn an unbounded level into the worth of another slice's label.
 
-    The level is the worth itself from the typical one upwards. Below that it is straight in the log of the
+    The level is the worth itself from ``TYPICAL_WORTH`` upwards. Below that it is straight in the log of the
     effective labels at the reference size: where other slices hold fifty labels for each of the slice's own, that
     log bends sharply as the worth nears 0, and no sampler likes it.
 
@@ -63,8 +67,6 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
         Unbounded.
     beside : same kinds, broadcastable
         Labels of other slices for each of the slice's own at the reference size, > 0.
-    typical : float
-        Worth at which the two meet, with one slope, ≥ 0.
 
     Returns
     -------
@@ -73,12 +75,13 @@ def transfer_from(level: Any, beside: Any, typical: float) -> Any:
 
     Examples
     --------
-    >>> round(float(transfer_from(0.06, 50.0, 0.05)), 6), round(float(transfer_from(0.03, 50.0, 0.05)), 3)
+    >>> round(float(transfer_from(0.06, 50.0)), 6), round(float(transfer_from(0.03, 50.0)), 3)
     (0.06, 0.033)
     """
     xp = namespace(level, beside)
-    higher = 0.5 * (level - typical + abs(level - typical))
-    boost = xp.log1p(typical * beside) + beside / (1.0 + typical * beside) * (level - typical - higher)
+    above = level - TYPICAL_WORTH
+    higher = 0.5 * (above + abs(above))
+    boost = xp.log1p(TYPICAL_WORTH * beside) + beside / (1.0 + TYPICAL_WORTH * beside) * (above - higher)
     positive = 0.5 * (boost + abs(boost))
     return (xp.expm1(positive) + (boost - positive)) / beside + higher
 

@@ -49,5 +49,6 @@ def with_true_labels(observations: xr.Dataset, data: dict[str, Any]) -> dict[str
         logit = logit + data["noise_spread"] * deviation[where]
     noise = pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)[:, None, None]
     changed, log_kept = true_labels(data, noise, observations.attrs[names.CLASSES])
-    pm.Potential("true_labels", -pt.sum((data["used"] + data["scatter_df"]) * log_kept))
+    told = (data["used"] + data["scatter_df"]) * data.get(names.WEIGHT, 1.0)  # as much as the likelihood it belongs to
+    pm.Potential("true_labels", -pt.sum(told * log_kept))
     return changed

@@ -19,6 +19,8 @@ from labelvalue.problems import did_you_mean
 
 CLEAN = -40.0
 """Logit of the noise of labels without any: a share of 4e-18."""
+SHARES_OF_WRONG = ("error_rate", "accuracy")
+"""Metrics whose error is the share of wrong answers, for which alone the formulas of wrong evaluation labels hold."""
 LEAST_EXCESS = 0.05
 """Share of a measured error below which what noise leaves of it is bent smoothly to stay above 0."""
 
@@ -113,8 +115,8 @@ def set_evaluation_noise(
     Raises
     ------
     ValueError
-        If a slice is unknown, a share is not within 0 and (K − 1)/K, a prior is of another distribution, or the metric
-        is not an error rate.
+        If a slice is unknown, a share is not within 0 and (K − 1)/K, a prior is of another distribution, or the error
+        is not the share of wrong answers.
 
     Examples
     --------
@@ -126,8 +128,13 @@ def set_evaluation_noise(
     """
     if noise is None:
         return observations
-    if observations.attrs[names.UPPER] != 1.0:
-        raise ValueError("evaluation_noise needs an error rate: errors and trials, or a metric within 0 and 1")
+    metric = observations.attrs[names.METRIC]
+    if metric not in SHARES_OF_WRONG:
+        raise ValueError(
+            f"evaluation_noise needs runs whose error is a share of wrong answers ({', '.join(SHARES_OF_WRONG)}), and "
+            f"these measure {metric!r}, which wrong evaluation labels change in another way. "
+            "Fix: give errors and trials, or leave evaluation_noise out."
+        )
     slices = observations[names.SLICE].values.astype(str)
     by_slice = noise if isinstance(noise, Mapping) else dict.fromkeys(slices.tolist(), noise)
     center, spread = np.full(slices.size, CLEAN), np.zeros(slices.size)

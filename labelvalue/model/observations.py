@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.special import ndtr, stdtrit
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS, sum_runs
@@ -136,6 +137,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         },
         coords={key: (CURVE, reference.index.get_level_values(key).to_numpy(object)) for key in CURVE_KEYS},
         attrs={
+            names.METRIC: str(runs.attrs.get(names.METRIC, "")),
             names.UPPER: float(runs.attrs[names.UPPER]),
             names.STRATEGIES: strategies,
             names.CLASSES: classes,
@@ -212,6 +214,8 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     """The slope of each curve, where it is more than the scatter of its runs could ever make, and the span it is over.
 
     By the weighted slope of log error on log labels, over at least three sizes, of random runs without label noise.
+    That a curve falls plainly only chooses coordinates; that it rises plainly takes it out of the group, and is held to
+    what few runs can tell.
     """
     cells = (KNOT, SLOT)
     plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
@@ -224,12 +228,43 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     lever = lever_of(weight, observations)
     information = (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)  # one over the slope's variance
     slope = (lever * observations["log_error"]).sum(cells) / information
-    certain = (abs(slope) * information**0.5 > CERTAIN) & (observations[names.SIZES] >= LEAST_SIZES)
+    certain = _certain_rise(observations["log_error"], used, weight, lever, slope, freedom, scatter)
+    off = slope * information**0.5
+    plainly = ((off < -CERTAIN) | (off > certain)) & (observations[names.SIZES] >= LEAST_SIZES)
     span = (observations["distance"] * (used > 0).any("slot")).max("knot")
     return {
-        names.PLAIN_ELASTICITY: (CURVE, (-slope).where(certain, 0.0).transpose(CURVE).values),
+        names.PLAIN_ELASTICITY: (CURVE, (-slope).where(plainly, 0.0).transpose(CURVE).values),
         names.SPAN: (CURVE, span.transpose(CURVE).values),
     }
+
+
+def _certain_rise(
+    log_error: xr.DataArray,
+    used: xr.DataArray,
+    weight: xr.DataArray,
+    lever: xr.DataArray,
+    slope: xr.DataArray,
+    freedom: xr.DataArray,
+    scatter: xr.DataArray,
+) -> xr.DataArray:
+    """Standard errors that say as much of a slope as ``CERTAIN`` of them would, were the variance known; by curve.
+
+    With replicates, by the degrees of freedom that their scatter has in the slope's variance (Satterthwaite 1946).
+    Without, the standard error leaves out what trainings scatter: it is then as large as the curve misses its line, or
+    as all such curves together miss theirs.
+    """
+    cells = (KNOT, SLOT)
+    known = freedom >= ENOUGH_RUNS
+    share = (lever**2 * scatter).sum(cells) / (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)
+    left = (used.sum(cells) - 2.0).clip(min=0.0)
+    middle = (weight * log_error).sum(cells) / weight.sum(cells).clip(min=1e-12)
+    line = middle + slope * lever / weight.where(weight > 0)
+    missed = (weight * (log_error - line) ** 2).sum(cells)
+    together = missed.where(~known, 0.0).sum() / left.where(~known, 0.0).sum().clip(min=1.0)
+    misfit = np.maximum(missed / left.clip(min=1.0), together).clip(min=1.0)
+    unknown = left.where(~known, 0.0).sum().clip(min=1.0)
+    degrees = xr.where(known, freedom / share.clip(min=1e-3) ** 2, unknown)
+    return xr.apply_ufunc(stdtrit, degrees, ndtr(CERTAIN)) * xr.where(known, 1.0, misfit**0.5)
 
 
 def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:

@@ -158,6 +158,31 @@ class Fit:
         return path
 
 
+def kind_of_fit(model: Model, classes: int) -> dict[str, Any]:
+    """Return what two fits to the same runs must share for one to say something of the other, beside the model's name.
+
+    Parameters
+    ----------
+    model : Model
+        With the priors that were used.
+    classes : int
+        Number of classes.
+
+    Returns
+    -------
+    dict
+        ``priors_sha256`` and ``classes``.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> sorted(kind_of_fit(fake_fit(seed=1).model, 2))
+    ['classes', 'priors_sha256']
+    """
+    told = json.dumps(model.priors.as_dict(), sort_keys=True)
+    return {"priors_sha256": hashlib.sha256(told.encode()).hexdigest(), names.CLASSES: int(classes)}
+
+
 def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     """Let a fit carry its backtest, into the file it is saved in and the report made from it.
 
@@ -176,7 +201,7 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     Raises
     ------
     ValueError
-        If the backtest is of other runs or another model.
+        If the backtest is of other runs, another model, other priors or another number of classes.
 
     Examples
     --------
@@ -185,12 +210,15 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     4
     """
     made = json.loads(result.attrs["settings"])
-    given = {"runs": (made["runs_sha256"], fit.settings["runs_sha256"]), "model": (made["model"], fit.model.name)}
-    for what, (theirs, ours) in given.items():
-        if theirs != ours:
+    ours = {"runs_sha256": fit.settings["runs_sha256"], "model": fit.model.name}
+    ours |= kind_of_fit(fit.model, fit.settings[names.CLASSES])
+    for name, mine in ours.items():
+        theirs = made.get(name, mine)  # older backtests do not tell their priors
+        if theirs != mine:
+            what = name.removesuffix("_sha256").replace(names.CLASSES, "number of classes")
             raise ValueError(
-                f"the backtest is of another {what} ({theirs[:12]}) than the fit ({ours[:12]}). "
-                "Fix: make both from the same runs with the same model."
+                f"the backtest is of another {what} ({str(theirs)[:12]}) than the fit ({str(mine)[:12]}). "
+                "Fix: make both from the same runs with the same model, priors and classes."
             )
     tree = fit.tree.copy()
     tree[names.BACKTEST] = xr.DataTree(result)

@@ -75,7 +75,7 @@ def _transfer(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) ->
     own = pt.maximum(data[names.REFERENCE_LABELS], 1.0)
     beside = pt.maximum(data[names.REFERENCE_OTHER_LABELS] / own, LEAST_BESIDE)
     level = pooled(names.TRANSFER, priors, observations, narrowing=likeness_of_means(beside))
-    worth = transfer_from(level, beside, priors[f"{names.TRANSFER}_mean"].center)
+    worth = transfer_from(level, beside)
     return pm.Deterministic(names.TRANSFER, worth, dims=CURVE)
 
 

@@ -154,8 +154,7 @@ def _another(fit: Fit, position: xr.Dataset, normal: Normal) -> xr.Dataset:
         beside = position[names.REFERENCE_OTHER_LABELS] / position[names.REFERENCE_LABELS].clip(min=1.0)
         spread = likeness_of_means(beside) * group["transfer_spread"]
         level = group["transfer_mean"] + spread * normal(names.TRANSFER, *rest)
-        typical = fit.model.priors["transfer_mean"].center
-        drawn[names.TRANSFER] = transfer_from(level, beside.clip(min=LEAST_BESIDE), typical)
+        drawn[names.TRANSFER] = transfer_from(level, beside.clip(min=LEAST_BESIDE))
     if names.EFFICIENCY in group:
         deviation = normal(names.EFFICIENCY, *rest, names.STRATEGY)
         drawn[names.EFFICIENCY] = np.exp(group["efficiency_mean"] + group["efficiency_spread"] * deviation)

@@ -58,6 +58,21 @@ def test_d13_few_errors_are_relatively_less_well_known(shared):
     assert float((half / whole) ** 2) == pytest.approx((2 / p - 1) / (1 / p - 1), rel=0.02)
 
 
+def test_d13_wrong_evaluation_labels_make_the_population_less_well_known(shared):
+    """It is the measured error that the luck of the items moves; the true one moves by that over 1 − 2η."""
+    noise, draws = 0.1, shared.posterior
+    tree = shared.tree.copy()
+    tree[names.POSTERIOR] = xr.DataTree(draws.assign(evaluation_noise=0.0 * draws[names.ERROR_REFERENCE] + noise))
+    noisy = dataclasses.replace(shared, tree=tree)
+    true = 0.0 * draws[names.ERROR_REFERENCE] + 0.2
+    moved = (in_population(noisy, case_of(), true) - true).sel(slice="east")
+    measured = noise + 0.2 * (1 - 2 * noise)
+    reference = noise + draws[names.ERROR_REFERENCE] * (1 - 2 * noise)
+    spread = shared.position[names.ONE_RUN_VARIANCE] * (1 - draws["churn"]) * (1 / measured - 1) / (1 / reference - 1)
+    wanted = measured * np.sqrt(float(spread.sel(slice="east").mean())) / (1 - 2 * noise)
+    assert float(moved.std()) == pytest.approx(wanted, rel=0.06)
+
+
 def test_d13_floors_are_about_the_population(shared):
     """A shared evaluation set makes a floor harder to promise; plan, promise and check agree on how much."""
     now = shared.posterior[names.ERROR_NOW].sel(slice="east")

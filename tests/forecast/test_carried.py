@@ -48,6 +48,10 @@ def test_a_second_one_replaces_the_first(fake_fit, result):
 def test_of_other_runs_or_another_model_is_refused(fake_fit, result):
     with pytest.raises(ValueError, match=r"another runs .* Fix: make both"):
         attach_backtest(fake_fit, testing.fake_backtest(seed=2))
+    for what, name, other in (("priors", "priors_sha256", "0" * 64), ("number of classes", "classes", 10)):
+        settings = json.loads(result.attrs["settings"]) | {name: other}
+        with pytest.raises(ValueError, match=f"another {what}"):
+            attach_backtest(fake_fit, result.assign_attrs(settings=json.dumps(settings)))
     settings = json.loads(result.attrs["settings"]) | {"model": "other"}
     with pytest.raises(ValueError, match=r"another model \(other\) than the fit \(power_law\)"):
         attach_backtest(fake_fit, result.assign_attrs(settings=json.dumps(settings)))

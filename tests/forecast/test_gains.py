@@ -37,6 +37,27 @@ def test_observed_gain_too_depends_on_nothing_else_that_is_asked(fake_fit, chang
     np.testing.assert_array_equal(few, many.sel(slice=["south", "north"]))
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.06, 0.2])
+def test_an_evaluation_with_wrong_labels_scatters_as_its_count_of_wrong_answers(change, noise):
+    """At no budget, without scatter of training: twice a binomial's share, in the measured error, not the true one."""
+    items = 2_000
+    fit = testing.fake_fit(seed=1, draws=1000)
+    flat = {
+        names.TRAINING_SD: fit.posterior[names.TRAINING_SD] * 1e-9,
+        names.DISCREPANCY: fit.posterior[names.DISCREPANCY] * 1e-9,
+    }
+    true = fit.posterior[names.ERROR_REFERENCE] * 0.0 + 0.13
+    fit = change(fit, posterior={**flat, names.ERROR_REFERENCE: true, names.EVALUATION_NOISE: true * 0.0 + noise})
+    at = fit.position[names.REFERENCE_LABELS]
+    measured = noise + 0.13 * (1 - 2 * noise)
+    one_run = fit.position[names.ONE_RUN_VARIANCE] * 0.0 + (1 - measured) / (measured * items)
+    fit = change(fit, position={names.LABELS_NOW: at, names.ONE_RUN_VARIANCE: one_run, names.SHARED: 0.0 * one_run})
+    seen = predict_observed_gain(fit, [0])
+    wanted = np.sqrt(measured * (1 - measured) / items)
+    assert float(seen.std()) == pytest.approx(wanted, rel=4 / np.sqrt(2 * seen.size) + 0.01)
+    assert float(seen.mean()) == pytest.approx(0.0, abs=4 * wanted / np.sqrt(seen.size))
+
+
 def test_noise_of_slices_is_their_own(change):
     """Twelve slices alike, in blocks of their own: their noise must not be the same numbers."""
     fit = testing.fake_fit(seed=1, slices=tuple("abcdefghijkl"), draws=1000)

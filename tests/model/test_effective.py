@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 from hypothesis import given, strategies as st
 
-from labelvalue.model import get_model
-from labelvalue.model.effective import likeness_of_means, observed_ratio, transfer_from
+from labelvalue.model import Prior, get_model
+from labelvalue.model.effective import TYPICAL_WORTH, likeness_of_means, observed_ratio, transfer_from
 from labelvalue.model.hierarchy import model_coords, observed_data
 from labelvalue.model.observations import observe
 from labelvalue.model.training_labels import effective_ratio
@@ -19,18 +19,18 @@ from labelvalue.observe import read_runs
 BESIDE = st.floats(1e-6, 200.0)
 
 
-@given(BESIDE, st.floats(0.0, 0.3))
-def test_at_the_typical_worth_level_and_worth_agree_to_first_order(beside, typical):
+@given(BESIDE)
+def test_at_the_typical_worth_level_and_worth_agree_to_first_order(beside):
     step = 1e-5
-    assert transfer_from(typical, beside, typical) == pytest.approx(typical, abs=1e-9)
-    low, high = (transfer_from(typical + s, beside, typical) for s in (0.0, step))
+    assert transfer_from(TYPICAL_WORTH, beside) == pytest.approx(TYPICAL_WORTH, abs=1e-9)
+    low, high = (transfer_from(TYPICAL_WORTH + s, beside) for s in (0.0, step))
     assert (high - low) / step == pytest.approx(1.0, rel=1e-2)
 
 
 @given(BESIDE, st.floats(-1.0, 1.0), st.floats(-1.0, 1.0))
 def test_a_higher_level_is_a_higher_worth(beside, one, two):
     low, high = sorted((one, two))
-    assert transfer_from(low, beside, 0.05) <= transfer_from(high, beside, 0.05) + 1e-12
+    assert transfer_from(low, beside) <= transfer_from(high, beside) + 1e-12
 
 
 @given(BESIDE, st.floats(-0.5, 0.03))
@@ -38,7 +38,7 @@ def test_below_the_typical_worth_effective_labels_are_straight_in_the_level(besi
     """Whichever side of 0 the worth lies on, a step of level multiplies effective labels by the same factor."""
 
     def log_effective(at):
-        added = transfer_from(at, beside, 0.05) * beside
+        added = transfer_from(at, beside) * beside
         return np.log1p(max(added, 0.0)) + min(added, 0.0)
 
     steps = np.diff([log_effective(level + s) for s in (0.0, 0.01, 0.02)])
@@ -48,7 +48,18 @@ def test_below_the_typical_worth_effective_labels_are_straight_in_the_level(besi
 @given(BESIDE, st.floats(0.0, 3.0))
 def test_from_the_typical_worth_upwards_the_level_is_the_worth(beside, more):
     """However many labels stand beside: no label is worth thousands."""
-    assert transfer_from(0.05 + more, beside, 0.05) == pytest.approx(0.05 + more)
+    assert transfer_from(TYPICAL_WORTH + more, beside) == pytest.approx(TYPICAL_WORTH + more)
+
+
+@pytest.mark.parametrize("center", [-0.5, -0.05, 0.0, 0.3])
+def test_a_prior_may_hold_that_other_slices_harm(center):
+    """With ninety-nine labels beside each own: the density is finite, whatever worth is expected."""
+    rows = [(s, n, n // 10, n, {"other_labels": 99 * n}) for s in ("a", "b") for n in (100, 200, 400, 800)]
+    runs = read_runs(pd.DataFrame([{"slice": s, "labels": n, "errors": e, "trials": t, **m} for s, n, e, t, m in rows]))
+    model = get_model("power_law")
+    priors = model.priors.replace({"transfer_mean": Prior("student", center, 0.15)})
+    with model.build(observe(runs), priors) as built:
+        assert np.isfinite(built.compile_logp()(built.initial_point()))
 
 
 def test_beyond_a_few_what_the_others_are_worth_together_differs_by_the_same():

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from labelvalue import Prior, fit, testing
 from labelvalue.model.label_noise import information_left, measured_error, set_evaluation_noise, true_labels
 from labelvalue.model.observations import observe
+from labelvalue.observe import read_runs
 
 
 def confusion(error, noise, classes):
@@ -68,6 +70,20 @@ def test_noise_is_given_by_slice_or_for_all():
 def test_noise_that_makes_no_sense_is_refused(noise, says):
     with pytest.raises(ValueError, match=says):
         set_evaluation_noise(observe(testing.fake_runs(seed=1)), noise)
+
+
+@pytest.mark.parametrize("metric", ["auc", "f1", "brier", "ece", "balanced_accuracy"])
+def test_errors_that_are_no_share_of_wrong_answers_are_not_corrected(metric):
+    """The arithmetic above is of wrong answers; wrong labels change an AUC in another way."""
+    rows = [{"slice": "a", "labels": n, "value": 0.8, "stderr": 0.01} for n in (100, 200, 400)]
+    with pytest.raises(ValueError, match=f"share of wrong answers.*{metric}"):
+        set_evaluation_noise(observe(read_runs(pd.DataFrame(rows), metric=metric)), 0.1)
+
+
+def test_accuracy_is_a_share_of_wrong_answers():
+    rows = [{"slice": "a", "labels": n, "value": 0.8, "stderr": 0.01} for n in (100, 200, 400)]
+    seen = observe(read_runs(pd.DataFrame(rows), metric="accuracy"))
+    assert "noise_center" in set_evaluation_noise(seen, 0.1)
 
 
 def test_labels_without_information_are_refused(table):

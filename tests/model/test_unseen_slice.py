@@ -26,7 +26,8 @@ GROUP = {
     "transfer_mean": 0.08,
     "transfer_spread": 0.02,
 }
-TYPICAL = get_model("power_law").priors["transfer_mean"].center
+TYPICAL = 0.05
+"""Worth at which the level of the worth changes from logs to plain."""
 
 
 def put(fit, *, posterior=None, position=None, model=None):

@@ -82,6 +82,10 @@ def effective(labels, other, worth):
     return labels + worth * other if worth >= 0 else labels * np.exp(worth * other / labels)
 
 
+TYPICAL_WORTH = 0.05
+"""Worth of another slice's label from which on the level is the worth."""
+
+
 def worth_of(level, typical):
     """Worth of another label: the level itself, and below the typical worth straight in the log of effective labels."""
     beside = np.mean(OTHER)
@@ -133,7 +137,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
         "error_reference": 1 / (1 + np.exp(-level)),
         "curve_elasticity": signed(curve_level("elasticity")),
         "floor_share": bending / (1 + bending),
-        "transfer": worth_of(curve_level("transfer"), priors["transfer_mean"].center),
+        "transfer": worth_of(curve_level("transfer"), TYPICAL_WORTH),
         "training_sd": np.exp(curve_level("training")),
     }
     steeper = np.log(curves["curve_elasticity"] / 0.05)
