@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from labelvalue import InputError, backtest, names, predict_error, testing
 from labelvalue.forecast import backtesting
@@ -16,6 +17,7 @@ from labelvalue.forecast.baselines import RULES, SAMPLES
 from labelvalue.forecast.forecasters import model_samples
 from labelvalue.forecast.holdout import frame_of, origins
 from labelvalue.forecast.measured import measure
+from labelvalue.model import Prior
 from labelvalue.model.fitting import runs_digest
 from labelvalue.observe import read_runs
 
@@ -150,7 +152,7 @@ def test_the_model_sees_only_the_past_and_is_asked_as_told(runs, fake_fits):
     for steps, (seen, model, settings) in enumerate(asked, start=1):
         assert int((seen[names.LABELS] + seen[names.OTHER_LABELS]).max()) <= 8000 / 2**steps + 4
         assert seen.attrs == runs.attrs
-        assert model == "power_law"
+        assert model.name == "power_law"
         assert {k: settings[k] for k in ("random_seed", "draws", "chains")} == {
             "random_seed": 7,
             "draws": 200,
@@ -188,6 +190,43 @@ def test_a_refused_refit_is_missing_and_a_flagged_one_scored(runs, fake_fits):
     refits = json.loads(result.attrs["settings"])["refits"]
     assert [r["verdict"] for r in refits] == ["refused", "flagged"]
     assert refits[0]["reasons"] == ["R-hat 1.2"]
+
+
+def test_the_model_tested_is_the_model_that_is_trusted(runs, fake_fits):
+    """Classes, noise, discounts and priors reach every re-fit, less what is said of batches that are held out."""
+    asked = fake_fits()
+    size = (runs[names.LABELS] + runs[names.OTHER_LABELS]).values
+    batch = np.where(size < np.median(size), "old", "new").astype(object)
+    told = runs.assign({names.BATCH: (names.RUN, batch)})
+    priors = {"churn": Prior("logitnormal", 0.0, 0.3)}
+    given = {"classes": 10, "evaluation_noise": {"east": 0.05, "elsewhere": 0.1}, "discount": {"old": 0.5, "new": 0.9}}
+    result = backtest(told, by="batch", holdout=[1], priors=priors, **given, progress=False)
+    past, model, settings = asked[0]
+    assert settings["classes"] == 10
+    assert settings["evaluation_noise"] == {"east": 0.05}
+    assert settings["discount"] == {"old": 0.5}
+    assert set(past[names.BATCH].values) == {"old"}
+    assert model.priors["churn"] == priors["churn"]
+    kept = json.loads(result.attrs["settings"])
+    assert kept["classes"] == 10
+    assert kept["priors_sha256"] != json.loads(plain_backtest(runs, fake_fits).attrs["settings"])["priors_sha256"]
+
+
+def plain_backtest(runs, fake_fits):
+    fake_fits()
+    return backtest(runs, holdout=[1], progress=False)
+
+
+def test_errors_are_forecast_as_noisy_evaluation_labels_show_them(runs, fake_fit):
+    """The runs hold measured errors: a forecast of true ones would be scored against another quantity."""
+    origin = next(origins(frame_of(runs, "size"), "size", [1]))
+    cells = measure(origin)
+    clean = model_samples(fake_fit, origin, cells)
+    tree = fake_fit.tree.copy()
+    noise = 0.0 * fake_fit.posterior[names.ERROR_REFERENCE] + 0.1
+    tree[names.POSTERIOR] = xr.DataTree(fake_fit.posterior.assign({names.EVALUATION_NOISE: noise}))
+    noisy = model_samples(dataclasses.replace(fake_fit, tree=tree), origin, cells)
+    np.testing.assert_allclose(noisy, 0.1 + 0.8 * clean)
 
 
 def test_progress_is_said_on_stderr(runs, fake_fits, capsys):

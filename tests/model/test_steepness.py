@@ -107,3 +107,29 @@ def test_its_discrepancy_scales_with_the_slope_of_its_runs(seen, built):
     _, two, _ = built(np.array([-1.2, 0.5, -0.6]))
     assert one[2] == two[2] == pytest.approx(np.log(-seen[names.PLAIN_ELASTICITY].values[2]), abs=1e-2)
     assert two[0] - one[0] == pytest.approx(0.2, abs=1e-3)
+
+
+def curves(rng, count, sizes, replicates, *, slope=0.0, scatter=0.04, items=5_000, error=0.15):
+    """Runs of curves that share an evaluation set each: what a model misses on it moves little from run to run."""
+    rows = []
+    for curve in range(count):
+        luck = rng.normal(0.0, np.sqrt((1 - error) / (error * items)))
+        for size in sizes:
+            for replicate in range(replicates):
+                true = error * np.exp(slope * np.log(size / sizes[-1]) + scatter * rng.standard_normal() + luck)
+                wrong = items * true + rng.normal(0.0, np.sqrt(0.1 * items * error * (1 - error)))
+                rows.append((f"s{curve:03d}", size, int(wrong), items, replicate, "one"))
+    columns = ["slice", "labels", "errors", "trials", "replicate", "evaluation_set"]
+    return observe(read_runs(pd.DataFrame(rows, columns=columns)))[names.PLAIN_ELASTICITY].values
+
+
+@pytest.mark.parametrize(("sizes", "replicates"), [((250, 500, 1000, 2000), 1), ((500, 1000, 2000), 2)])
+def test_curves_that_do_not_rise_are_not_said_to(sizes, replicates):
+    """Few runs tell little of how trainings scatter; a flat curve among them must not leave the group."""
+    assert np.mean(curves(np.random.default_rng(1), 300, sizes, replicates) < 0) < 0.005
+
+
+def test_curves_that_rise_are_said_to():
+    sizes = (125, 250, 500, 1000, 2000, 4000)
+    assert np.mean(curves(np.random.default_rng(2), 100, sizes, 3, slope=0.1, scatter=0.03) < 0) > 0.95
+    assert np.mean(curves(np.random.default_rng(2), 100, sizes, 1, slope=0.2, scatter=0.03) < 0) > 0.9

@@ -53,11 +53,11 @@ def truths(world) -> dict[str, np.ndarray]:
     return {**world.group, **curves, **derived, "error_reference": world.on_set}
 
 
-def run_pass(bench, seeds, *, changes=()) -> Outcome:
+def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
     ranks, scores, shuffled, inside = {}, {}, [], {0.9: [], 0.5: []}
     for seed in seeds:
         world = bench.simulate(seed)
-        fit = bench.fit(world.runs, seed, changes=changes)
+        fit = bench.fit(read(world.runs), seed, changes=changes)
         far = lv.predict_gain(fit, [int((AHEAD[-1] - 1) * SIZES[-1])]).isel(budget=0, drop=True)
         posterior = fit.posterior.assign(gain=far.drop_vars(["labels_now", "flags", "doublings"], errors="ignore"))
         flat = posterior.stack(sample=("chain", "draw"))
@@ -117,6 +117,19 @@ def test_a_wrong_prior_fails_the_rank_test(bench):
     """The same test sees a prior whose scale and place are wrong."""
     wrong = (("elasticity_mean", Prior("normal", -1.2, 0.1)),)
     assert "elasticity_mean" in rank_failures(run_pass(bench, range(60), changes=wrong))
+
+
+def test_a_wrong_likelihood_fails_the_rank_test(bench):
+    """The same test sees a mean function that is wrong: errors falling with a power of the labels there are."""
+
+    def read(runs):
+        bent = {
+            name: (runs[name].dims, np.rint(runs[name].values ** 1.4).astype(int))
+            for name in ("labels", "other_labels")
+        }
+        return runs.assign(bent)
+
+    assert "curve_elasticity" in rank_failures(run_pass(bench, range(40), read=read))
 
 
 def test_shuffled_slices_fail_the_rank_test(outcome):
