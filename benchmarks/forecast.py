@@ -16,6 +16,7 @@ import json
 import sys
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ class Outcome:
     samples: np.ndarray | None
     seconds: float
     failure: str = ""
+    verdicts: tuple[str, ...] = ()
+    """Of each fit behind the samples, where the method judges its fits."""
 
 
 def problem_seed(problem: Problem) -> int:
@@ -61,10 +64,11 @@ def run_method(method: Method, problem: Problem, folder: Path) -> Outcome:
     path = folder / f"{method.name.replace(':', '-')}-{method.version}" / f"{problem.name}.npz"
     if path.exists():
         with np.load(path) as stored:
-            return Outcome(method.name, problem.name, stored["samples"], float(stored["seconds"]))
+            kept = tuple(map(str, stored["verdicts"])) if "verdicts" in stored else ()
+            return Outcome(method.name, problem.name, stored["samples"], float(stored["seconds"]), verdicts=kept)
     started = time.perf_counter()
     try:
-        samples = method.forecast(problem, problem_seed(problem))
+        samples, verdicts = method.forecast(problem, problem_seed(problem))
     except Exception as error:  # a failing method must not end a run of hours; it is reported
         failure = f"{type(error).__name__}: {error}"
         return Outcome(method.name, problem.name, None, time.perf_counter() - started, failure)
@@ -76,9 +80,9 @@ def run_method(method: Method, problem: Problem, folder: Path) -> Outcome:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".tmp")
     with scratch.open("wb") as stream:
-        np.savez_compressed(stream, samples=samples, seconds=seconds)
+        np.savez_compressed(stream, samples=samples, seconds=seconds, verdicts=np.array(verdicts, dtype=str))
     scratch.replace(path)
-    return Outcome(method.name, problem.name, samples, seconds)
+    return Outcome(method.name, problem.name, samples, seconds, verdicts=verdicts)
 
 
 def run_all(methods: Sequence[Method], problems: Sequence[Problem], folder: Path, jobs: int) -> list[Outcome]:
@@ -133,6 +137,7 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         if not method.peer:
             others = [other.name for other in methods if other.name != method.name]
             entry["better_than"] = {other: scores.share_better(rows, method.name, other) for other in others}
+        entry["verdicts"] = dict(Counter(v for o in outcomes if o.method == method.name for v in o.verdicts))
         entry["seconds"] = sum(outcome.seconds for outcome in outcomes if outcome.method == method.name)
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()

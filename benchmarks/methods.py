@@ -14,7 +14,8 @@ import xarray as xr
 from benchmarks import peers
 from benchmarks.problems import Problem
 
-Forecast = Callable[[Problem, int], np.ndarray]
+Verdicts = tuple[str, ...]
+Forecast = Callable[[Problem, int], tuple[np.ndarray, Verdicts]]
 
 MODEL_DRAWS = 1000
 """Posterior draws kept of a model's forecast, thinned evenly."""
@@ -34,7 +35,8 @@ class Method:
         As printed.
     forecast : callable
         ``forecast(problem, seed)`` returns samples of the mean error, shape (curve, distance, sample), in
-        [0, 1]; curves that the problem does not judge may be NaN.
+        [0, 1]; curves that the problem does not judge may be NaN. And the verdict of each fit behind them, none
+        where the method judges no fits.
     version : str
         Cached forecasts of another version are not used.
     peer : bool
@@ -48,7 +50,10 @@ class Method:
     peer: bool = True
 
 
-def _peer(name: str, title: str, forecast: Forecast) -> Method:
+def _peer(name: str, title: str, samples: Callable[[Problem, int], np.ndarray]) -> Method:
+    def forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
+        return samples(problem, seed), ()
+
     return Method(name, title, forecast, version=f"v{peers.VERSION}")
 
 
@@ -72,7 +77,7 @@ PEERS = (
 )
 
 
-def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law") -> np.ndarray:
+def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law") -> tuple[np.ndarray, Verdicts]:
     """Forecast with labelvalue's public API: read the runs, fit, predict the error at the targets.
 
     Where the runs hold labels of other slices, the targets' own go into the forecast.
@@ -90,6 +95,8 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
     -------
     array, shape (curve, distance, sample)
         Posterior draws of the mean error.
+    tuple of str
+        Verdict of the fit.
     """
     import labelvalue as lv
 
@@ -110,10 +117,11 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
         here = draws.sel({dim: value for dim, value in where.items() if dim in draws.dims})
         return here.transpose("labels", "sample").to_numpy()
 
-    return np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
+    samples = np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
+    return samples, (fit.diagnostics.verdict,)
 
 
-def unpooled_forecast(problem: Problem, seed: int) -> np.ndarray:
+def unpooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
     """Forecast with labelvalue, each curve fitted alone: what the hierarchy adds is the difference.
 
     Parameters
@@ -127,14 +135,17 @@ def unpooled_forecast(problem: Problem, seed: int) -> np.ndarray:
     -------
     array, shape (curve, distance, sample)
         Posterior draws of the mean error; NaN for curves that are not judged, to spare their fits.
+    tuple of str
+        Verdict of each fit.
     """
-    alone = np.stack([labelvalue_forecast(problem.only(index), seed)[0] for index in problem.judged])
+    answers = [labelvalue_forecast(problem.only(index), seed) for index in problem.judged]
+    alone = np.stack([samples[0] for samples, _ in answers])
     samples = np.full((len(problem.curves), *alone.shape[1:]), np.nan)
     samples[problem.judged] = alone
-    return samples
+    return samples, tuple(verdict for _, verdicts in answers for verdict in verdicts)
 
 
-def pooled_forecast(problem: Problem, seed: int) -> np.ndarray:
+def pooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
     """Forecast with labelvalue, all curves of the problem taken for one: telling them apart adds the difference.
 
     Parameters
@@ -148,6 +159,8 @@ def pooled_forecast(problem: Problem, seed: int) -> np.ndarray:
     -------
     array, shape (curve, distance, sample)
         Posterior draws of the mean error of the one curve at each curve's own targets.
+    tuple of str
+        Verdict of the one fit.
     """
     runs = problem.runs.drop(columns=["other_labels"], errors="ignore")
     sets = runs["slice"].astype(str) + " " + runs["learner"].astype(str) + " " + runs["evaluation_set"].astype(str)
@@ -162,8 +175,8 @@ def pooled_forecast(problem: Problem, seed: int) -> np.ndarray:
         nominal=None,
         sparse=None,
     )
-    samples = labelvalue_forecast(whole, seed)[0]
-    return samples[np.searchsorted(targets, problem.targets)]
+    samples, verdicts = labelvalue_forecast(whole, seed)
+    return samples[0][np.searchsorted(targets, problem.targets)], verdicts
 
 
 @cache

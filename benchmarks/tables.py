@@ -16,8 +16,30 @@ COLUMNS = (
     "MAE",
     "gain forecast / realised",
     "ratio (90 %)",
+    "fits ok",
     "s",
 )
+
+
+def fits_ok(verdicts: Mapping[str, int]) -> str:
+    """How many of the fits behind a forecast passed the gate.
+
+    Parameters
+    ----------
+    verdicts : mapping of str to int
+        Fits of each verdict; none for methods that judge no fits.
+
+    Returns
+    -------
+    str
+        ``ok of all``, or nothing.
+
+    Examples
+    --------
+    >>> fits_ok({"ok": 50, "flagged": 1}), fits_ok({})
+    ('50 of 51', '')
+    """
+    return f"{verdicts.get('ok', 0)} of {sum(verdicts.values())}" if verdicts else ""
 
 
 def _ratio(entry: Mapping[str, float] | None) -> str:
@@ -56,6 +78,7 @@ def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
                 f"{entry['absolute_error']:.4f}",
                 f"{entry['forecast_gain']:.4f} / {entry['gain']:.4f}",
                 _ratio(entry["gain_ratio"]),
+                fits_ok(entry["verdicts"]),
                 f"{entry['seconds']:.0f}",
             ]
         )

@@ -88,9 +88,14 @@ def backtest(
         where all have one, else of their largest training sets. Of a later batch only its largest size is scored.
     holdout : sequence of int
         Doublings, or batches, to hold out, ≥ 1; each is one origin.
-    priors, classes, evaluation_noise, discount
-        As for :func:`labelvalue.fit`; those of the fit that the backtest is to say something of. With evaluation noise,
-        what is forecast and scored is the error that noisy evaluation labels show.
+    priors : mapping of str to Prior, optional
+        As for :func:`labelvalue.fit`, and so are the next three: those of the fit that the backtest is to speak of.
+    classes : int
+        Number of classes.
+    evaluation_noise : float, Prior, mapping of str to either, optional
+        Share of wrong evaluation labels; what is forecast and scored is the error that these show.
+    discount : mapping of str to float, optional
+        Share of their likelihood that batches count for.
     random_seed : int
         Seed of everything random.
     draws, tune, chains : int

@@ -8,12 +8,12 @@ from benchmarks import forecast, lcdb_data, slice_data
 from benchmarks.methods import Method, find_method
 
 
-def constant(value):
-    def samples(problem, seed):
+def constant(value, verdicts=()):
+    def forecast(problem, seed):
         noise = np.random.default_rng(seed).normal(0, 0.01, (*problem.truth.shape, 200))
-        return np.full((*problem.truth.shape, 200), value) + noise
+        return np.full((*problem.truth.shape, 200), value) + noise, verdicts
 
-    return samples
+    return forecast
 
 
 def failing(problem, seed):
@@ -69,8 +69,10 @@ def test_slices_are_problems_of_their_own_and_halves_share_a_table(run, tmp_path
 
 def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
     methods = {
-        "labelvalue": Method("labelvalue", "together", constant(0.12), version="1", peer=False),
-        "labelvalue:unpooled": Method("labelvalue:unpooled", "alone", constant(0.5), version="1", peer=False),
+        "labelvalue": Method("labelvalue", "together", constant(0.12, ("ok",)), version="1", peer=False),
+        "labelvalue:unpooled": Method(
+            "labelvalue:unpooled", "alone", constant(0.5, ("flagged", "ok")), version="1", peer=False
+        ),
     }
     monkeypatch.setattr(forecast, "find_method", lambda name: methods.get(name) or find_method(name))
     code, printed, result = run("--sparse", "--methods", "floor,labelvalue,labelvalue:unpooled")
@@ -81,6 +83,8 @@ def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
     ratio = together["against_alone"]["crps"]["ratio"]
     assert ratio == pytest.approx(together["crps"] / alone["crps"])
     assert ratio < 0.2
+    assert (together["verdicts"], alone["verdicts"]) == ({"ok": 1}, {"flagged": 1, "ok": 1})
+    assert "| 1 of 2 |" in printed
     assert f"- together: CRPS {ratio:.2f} (" in printed
     assert together["better_than"] == {"floor": 0.0, "labelvalue:unpooled": 1.0}
     assert "- together: 0 % least squares, floor, 100 % alone" in printed
@@ -98,9 +102,9 @@ def test_only_sparse_curves_are_judged(tmp_path, power_law_problem):
     problem = replace(power_law_problem, curves=(("a", "b"), ("c", "b")), sparse=np.array([True, False]), **doubled)
 
     def sparse_alone(problem, seed):
-        samples = constant(0.1)(problem, seed)
+        samples, _ = constant(0.1)(problem, seed)
         samples[1] = np.nan
-        return samples
+        return samples, ()
 
     outcome = forecast.run_method(Method("m", "m", sparse_alone, version="1"), problem, tmp_path)
     assert not outcome.failure
@@ -132,8 +136,13 @@ def test_a_failure_is_reported_and_takes_its_problem_out_for_all(run, monkeypatc
     assert code == 1
 
 
+def test_verdicts_are_kept_with_the_forecast(tmp_path, power_law_problem):
+    judged = Method("m", "m", constant(0.1, ("flagged",)), version="1")
+    assert [forecast.run_method(judged, power_law_problem, tmp_path).verdicts for _ in range(2)] == [("flagged",)] * 2
+
+
 def test_what_is_not_a_forecast_is_a_failure(tmp_path, power_law_problem):
-    wrong = Method("nan", "nan", lambda problem, seed: np.full((1, 3, 10), np.nan), version="1")
+    wrong = Method("nan", "nan", lambda problem, seed: (np.full((1, 3, 10), np.nan), ()), version="1")
     outcome = forecast.run_method(wrong, power_law_problem, tmp_path)
     assert outcome.samples is None
     assert "not finite" in outcome.failure

@@ -28,12 +28,22 @@ def two_slices(power_law_problem):
     )
 
 
+class Made:
+    """What stands for a fit: its slices, and a verdict."""
+
+    diagnostics = SimpleNamespace(verdict="ok")
+
+    def __init__(self, slices):
+        self.slices = slices
+
+
 @pytest.fixture
 def fitted(monkeypatch):
     """A stand-in with labelvalue's signatures whose error tells what was asked; returns the slices of each fit."""
     fits = []
 
-    def predict_error(fit, labels, other_labels=None):
+    def predict_error(made, labels, other_labels=None):
+        fit = made.slices
         other_labels = [0] * len(labels) if other_labels is None else other_labels
         assert all(type(n) is int for n in [*labels, *other_labels])
         told = np.array(labels) / 10_000 + np.array(other_labels) / 1e7
@@ -44,7 +54,7 @@ def fitted(monkeypatch):
 
     def fit(runs, model, random_seed, progress):
         fits.append(tuple(dict.fromkeys(runs["slice"])))
-        return fits[-1]
+        return Made(fits[-1])
 
     stand_in = SimpleNamespace(read_runs=lambda table: table, fit=fit, predict_error=predict_error)
     monkeypatch.setitem(sys.modules, "labelvalue", stand_in)
@@ -56,7 +66,8 @@ def expected(problem, place):
 
 
 def test_each_curve_is_forecast_with_its_targets_other_labels(two_slices, fitted):
-    samples = find_method("labelvalue").forecast(two_slices, 1)
+    samples, verdicts = find_method("labelvalue").forecast(two_slices, 1)
+    assert verdicts == ("ok",)
     assert samples.shape == (2, 3, 1000)
     assert samples[..., 0] == pytest.approx(expected(two_slices, [0, 1]))
     assert fitted == [("a", "c")]
@@ -64,7 +75,8 @@ def test_each_curve_is_forecast_with_its_targets_other_labels(two_slices, fitted
 
 def test_unpooled_fits_each_curve_alone(two_slices, fitted):
     method = find_method("labelvalue:unpooled")
-    samples = method.forecast(two_slices, 1)
+    samples, verdicts = method.forecast(two_slices, 1)
+    assert verdicts == ("ok", "ok")
     assert samples[..., 0] == pytest.approx(expected(two_slices, [0, 0]))
     assert fitted == [("a",), ("c",)]
     assert (method.peer, method.title) == (False, "labelvalue, each curve alone")
@@ -72,13 +84,13 @@ def test_unpooled_fits_each_curve_alone(two_slices, fitted):
 
 def test_unpooled_fits_only_what_is_judged(two_slices, fitted):
     sparse = replace(two_slices, sparse=np.array([False, True]))
-    samples = find_method("labelvalue:unpooled").forecast(sparse, 1)
+    samples, _ = find_method("labelvalue:unpooled").forecast(sparse, 1)
     assert fitted == [("c",)]
     assert np.isnan(samples[0]).all()
     assert samples[1, :, 0] == pytest.approx(expected(two_slices, [0, 0])[1])
 
 
 def test_pooled_fits_one_curve_and_gives_it_to_all(two_slices, fitted):
-    samples = find_method("labelvalue:pooled").forecast(two_slices, 1)
+    samples, _ = find_method("labelvalue:pooled").forecast(two_slices, 1)
     assert fitted == [("all",)]
     assert samples[..., 0] == pytest.approx(two_slices.targets / 10_000)

@@ -65,10 +65,11 @@ def test_the_models_draws_come_out_by_curve_and_distance(power_law_problem, monk
 
     stand_in = SimpleNamespace(
         read_runs=lambda table: table,
-        fit=lambda runs, model, random_seed, progress: None,
+        fit=lambda runs, model, random_seed, progress: SimpleNamespace(diagnostics=SimpleNamespace(verdict="flagged")),
         predict_error=predict_error,
     )
     monkeypatch.setitem(sys.modules, "labelvalue", stand_in)
-    samples = find_method("labelvalue").forecast(power_law_problem, 1)
+    samples, verdicts = find_method("labelvalue").forecast(power_law_problem, 1)
+    assert verdicts == ("flagged",)
     assert samples.shape == (1, 3, 1000)
     assert samples[0, :, 0] == pytest.approx(power_law_problem.targets[0] / 10_000)
