@@ -86,9 +86,10 @@ def check_folder(path: Path) -> None:
         raise StorageError(f"{path}: no folder that can be written to. Fix: make it, or give another.")
 
 
-def print_json(document: object) -> None:
+def print_json(document: object, *, one_line: bool = False) -> None:
     """Print one JSON document; numbers that JSON cannot hold are an error here, not in the reader."""
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False, default=str))
+    indent = None if one_line else 2
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False, default=str))
 
 
 def table_as_json(table: pd.DataFrame) -> dict:
@@ -135,17 +136,19 @@ def finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
 
 
 def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:
-    """Say what is wrong and return ``code``; a maintainer gets the traceback with LABELVALUE_TRACEBACK=1."""
+    """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``.
+
+    A maintainer gets the traceback with LABELVALUE_TRACEBACK=1.
+    """
     if os.environ.get("LABELVALUE_TRACEBACK") == "1":
         raise error
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    typer.echo(message or type(error).__name__, err=True)
+    if isinstance(error, Usage):
+        typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
     if "--json" in given:
         problems = problems or (Problem(why=message, fix=""),)
-        print_json([dict(p.as_dict()) for p in problems])
-    else:
-        typer.echo(message or type(error).__name__, err=True)
-        if isinstance(error, Usage):
-            typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
+        print_json([dict(p.as_dict()) for p in problems], one_line=True)
     return code
 
 

@@ -61,7 +61,7 @@ def refit(
     if every:
         _refit_all(folder, jobs, backend, scheduler, as_json)
         return
-    result = Project.open(folder).refit(again=not if_changed, progress=not as_json)
+    result = Project.open(folder).refit(again=not if_changed)
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
@@ -151,7 +151,7 @@ def explain(
     from labelvalue.operate import Project
     from labelvalue.operate.wording import change_lines
 
-    table = Project.open(folder).explain(budget=budget, at=at, progress=not as_json)
+    table = Project.open(folder).explain(budget=budget, at=at)
     _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
 
 
@@ -200,7 +200,7 @@ def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, as_js
     from labelvalue.operate.many import refit_all
     from labelvalue.operate.wording import summary_lines
 
-    table = refit_all(root, n_jobs=jobs, backend=backend, scheduler=scheduler, progress=not as_json)  # type: ignore[arg-type]
+    table = refit_all(root, n_jobs=jobs, backend=backend, scheduler=scheduler)  # type: ignore[arg-type]
     _tell({**table.attrs, "projects": _rows(table)}, as_json, "\n".join(summary_lines(table)), one_line=True)
     if table.attrs["exit_code"]:
         raise typer.Exit(table.attrs["exit_code"])
@@ -217,11 +217,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -> None:
-    if not as_json:
-        typer.echo(text)
-    elif one_line:
-        import json
-
-        typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    if as_json:
+        console.print_json(document, one_line=one_line)
     else:
-        console.print_json(document)
+        typer.echo(text)

@@ -1,6 +1,6 @@
-"""Where trainings run: in this process, side by side with joblib, or on a Dask cluster; and what if a worker dies.
+"""Where jobs run: in this process, side by side with joblib, or on a Dask cluster; and what if a worker dies.
 
-An engine yields ``(number, outcomes)`` in the order in which they come. ``None`` stands for a job whose worker died,
+An engine yields ``(number, outcome)`` in the order in which they come. ``None`` stands for a job whose worker died,
 and died again when the job was repeated by itself. No engine begins a job after ``until`` (seconds since the epoch).
 """
 
@@ -14,12 +14,11 @@ from concurrent.futures import BrokenExecutor
 from typing import Any
 
 from labelvalue.observe.checkpoint import Checkpoint
-from labelvalue.observe.training import Outcome
 from labelvalue.problems import InputError, Problem
 
-Call = tuple[Callable[..., list[Outcome]], tuple[Any, ...]]
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its arguments."""
-Answer = tuple[int, list[Outcome] | None]
+Answer = tuple[int, Any]
 
 AHEAD = 2
 """Jobs that wait on a cluster for each of its threads."""
@@ -83,9 +82,9 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
                 yield delayed(_numbered)(number, *make(number))
 
         try:
-            for number, outcomes in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls()):
+            for number, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls()):
                 done.add(number)
-                yield number, outcomes
+                yield number, outcome
             return
         except BrokenExecutor:
             begun = set(started)
@@ -93,7 +92,7 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
         left = [number for number in left if number not in begun]
 
 
-def _numbered(number: int, function: Callable[..., list[Outcome]], arguments: tuple[Any, ...]) -> Answer:
+def _numbered(number: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
     return number, function(*arguments)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from labelvalue.observe.execution import choose_engine
 from labelvalue.operate.places import LEDGER
 from labelvalue.operate.project import Project
 from labelvalue.problems import BusyError, InputError, Problem, StorageError
 
 Backend = Literal["joblib", "dask"]
 COLUMNS = ("project", "exit_code", "verdict", "state", "new", "fit", "advice", "seconds", "why")
-BAD_INPUT, BUSY, STORAGE = 1, 4, 5
+BAD_INPUT, NOT_PUBLISHED, BUSY, STORAGE = 1, 2, 4, 5
 DEEPEST = 3
 """Folders below the root in which projects are looked for."""
 
@@ -32,7 +34,8 @@ def refit_all(
     """Fit every project under a folder again where something has changed.
 
     Every fit runs in a process of its own, and all of one user share one cache of compiled code. What is done stays
-    done when the rest is interrupted.
+    done when the rest is interrupted. A worker that is killed stops no other project: its own is tried once more by
+    itself (on a cluster as often as the scheduler repeats a job), and is a row that failed if that is killed too.
 
     Parameters
     ----------
@@ -69,8 +72,9 @@ def refit_all(
     folders = projects_in(Path(root))
     if not folders:
         raise InputError([Problem(file=str(root), why="no project in it", fix="name the folder that projects lie in")])
-    run = _dask(scheduler, n_jobs) if _checked(backend, n_jobs) == "dask" else _joblib(n_jobs)
-    rows = run([(str(folder), folder.relative_to(root).as_posix(), progress) for folder in folders])
+    _check(backend, scheduler, n_jobs)
+    calls = [(str(folder), folder.relative_to(root).as_posix(), progress) for folder in folders]
+    rows = _rows(calls, backend, scheduler, n_jobs)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["exit_code"] = int(table["exit_code"].max())
     return table
@@ -99,15 +103,16 @@ def projects_in(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _checked(backend: str, n_jobs: int) -> str:
+def _check(backend: str, scheduler: str | None, n_jobs: int) -> None:
     problems = []
     if backend not in ("joblib", "dask"):
         problems.append(Problem(column="backend", value=backend, why="unknown", fix="joblib or dask"))
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
         problems.append(Problem(column="n_jobs", value=n_jobs, why="no number of jobs", fix="give 1 or more, or -1"))
+    if scheduler is not None and backend != "dask":
+        problems.append(Problem(column="scheduler", value=scheduler, why="it is of dask", fix="choose backend 'dask'"))
     if problems:
         raise InputError(problems)
-    return backend
 
 
 def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
@@ -143,33 +148,34 @@ def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
     return row | {"seconds": round(time.monotonic() - start, 3)}
 
 
-Job = tuple[str, str, bool]
+def _unfinished(name: str) -> dict[str, Any]:
+    """Return the row of a project whose worker died, and died again when it had the machine to itself."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"project": name, "new": False}
+    return row | {
+        "exit_code": NOT_PUBLISHED,
+        "why": "the process that worked on it was killed. Fix: give it more memory",
+    }
 
 
-def _joblib(n_jobs: int) -> Callable[[list[Job]], list[dict[str, Any]]]:
-    """Worker processes, since neither netCDF nor matplotlib is safe with threads; one job works in this process."""
-    from joblib import Parallel, delayed
+def _rows(calls: Sequence[tuple[str, str, bool]], backend: str, scheduler: str | None, n_jobs: int) -> list[dict]:
+    """Work on every project where the backend says, a row each in their order.
 
-    def run(jobs: list[Job]) -> list[dict[str, Any]]:
-        return list(Parallel(n_jobs=n_jobs)(delayed(refit_one)(*job) for job in jobs))
+    Workers are processes, since neither netCDF nor matplotlib is safe with threads; one job works in this process.
+    """
+    found: dict[int, dict | None] = {}
+    with _cluster(n_jobs) if backend == "dask" and scheduler is None else contextlib.nullcontext(scheduler) as address:
+        found |= choose_engine(lambda number: (refit_one, calls[number]), len(calls), None, n_jobs, address)
+    return [found[number] or _unfinished(name) for number, (_, name, _) in enumerate(calls)]
 
-    return run
 
-
-def _dask(scheduler: str | None, n_jobs: int) -> Callable[[list[Job]], list[dict[str, Any]]]:
+@contextlib.contextmanager
+def _cluster(n_jobs: int) -> Iterator[str]:
+    """Start a Dask cluster on this machine, whose address is given."""
     try:
-        from distributed import Client
+        from distributed import LocalCluster
     except ImportError:
         fix = "install labelvalue with the extra 'distributed'"
         raise InputError([Problem(column="backend", value="dask", why="dask is not installed", fix=fix)]) from None
-
-    def run(jobs: list[Job]) -> list[dict[str, Any]]:
-        workers = os.cpu_count() if n_jobs < 0 else n_jobs
-        local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
-        here = local if scheduler is None else {}
-        with Client(scheduler, **here) as client:
-            folders, known, loud = zip(*jobs, strict=True)
-            asked = client.map(refit_one, folders, known, loud, pure=False)
-            return client.gather(asked)
-
-    return run
+    workers = os.cpu_count() if n_jobs < 0 else n_jobs
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address

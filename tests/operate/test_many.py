@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 
 from labelvalue import InputError, cli, refit_all, testing
 from labelvalue.operate import Project
-from labelvalue.operate.many import projects_in
+from labelvalue.operate.many import COLUMNS, projects_in
 from tests.operate.conftest import QUIET, configure
 
 
@@ -57,12 +58,70 @@ def test_the_command_ends_with_the_highest_code(root, capsys):
         "a", "b/deep", "broken", "empty"]  # fmt: skip
 
 
+def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def spy(root, **settings):
+        asked.append((root, settings))
+        table = pd.DataFrame([dict.fromkeys(COLUMNS) | {"project": "a", "exit_code": 4, "new": False, "seconds": 0.1}])
+        table.attrs["exit_code"] = 4
+        return table
+
+    monkeypatch.setattr("labelvalue.operate.many.refit_all", spy)
+    command = ["refit", str(tmp_path), "--all", "--json"]
+    assert cli.main(command) == 4
+    options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786"]
+    assert cli.main([*command, *options]) == 4
+    assert [found[0] for found in asked] == [tmp_path] * 2
+    assert asked[0][1] == {"n_jobs": 1, "backend": "joblib", "scheduler": None}
+    assert asked[1][1] == {"n_jobs": 3, "backend": "dask", "scheduler": "tcp://127.0.0.1:8786"}
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first == second
+    assert (first["exit_code"], [row["project"] for row in first["projects"]]) == (4, ["a"])
+
+
+def dying_for(names, place):
+    """Work on a project that kills its worker for those names, and says how often it was begun."""
+
+    def work(folder, name, progress):  # sent to workers by value, which thus import nothing of ours
+        import os
+        import time
+        from pathlib import Path
+
+        with open(Path(place) / name.replace("/", "-"), "a") as file:
+            file.write("x")
+        if name in names:
+            time.sleep(0.2)
+            os._exit(1)
+        return {"project": name, "exit_code": 0, "new": True, "why": ""}
+
+    return work
+
+
+@pytest.mark.parametrize("backend", ["joblib", pytest.param("dask", marks=pytest.mark.slow(reason="starts a cluster"))])
+@pytest.mark.filterwarnings("default")
+def test_a_worker_that_is_killed_stops_no_other_project(root, tmp_path, monkeypatch, backend):
+    if backend == "dask":
+        pytest.importorskip("distributed")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    monkeypatch.setattr("labelvalue.operate.many.refit_one", dying_for(("b/deep",), str(begun)))
+    table = refit_all(root, n_jobs=2, backend=backend, progress=False).set_index("project")
+    assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 2, "broken": 0, "empty": 0}
+    assert table["new"].to_dict() == {"a": True, "b/deep": False, "broken": True, "empty": True}
+    assert table.attrs["exit_code"] == 2
+    assert "was killed" in table.loc["b/deep", "why"]
+    assert len((begun / "b-deep").read_text()) >= 2, "tried again"
+
+
 def test_links_are_not_followed_and_projects_hold_none(root, tmp_path):
     (root / "link").symlink_to(root / "a")
     assert [path.relative_to(root).as_posix() for path in projects_in(root)] == ["a", "b/deep", "broken", "empty"]
 
 
-@pytest.mark.parametrize("settings", [{"backend": "threads"}, {"n_jobs": 0}, {"n_jobs": 1.5}])
+@pytest.mark.parametrize(
+    "settings", [{"backend": "threads"}, {"n_jobs": 0}, {"n_jobs": 1.5}, {"scheduler": "tcp://127.0.0.1:8786"}]
+)
 def test_settings_that_are_none(root, settings):
     with pytest.raises(InputError):
         refit_all(root, progress=False, **settings)
@@ -77,17 +136,19 @@ def test_a_folder_without_projects(tmp_path):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("backend", ["joblib", "dask"])
 def test_workers_of_both_kinds(tmp_path, backend):
-    """Each project in a worker, its fit in a child of that; a second night finds nothing new."""
+    """Each project in a worker, its fit in a child of that; one is empty, one broken; a second night finds nothing."""
     if backend == "dask":
         pytest.importorskip("distributed")
     for name in ("a", "b", "c"):
         project = Project.create(tmp_path / name)
+    configure(Project.open(tmp_path / "b"), "[fit]\ndraw = 1\n")
     configure(project, QUIET + "[fit]\ndraws = 100\ntune = 100\nchains = 2\n")
     project.add(testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2), batch="one")
     table = refit_all(tmp_path, n_jobs=2, backend=backend, progress=False)
     assert table["project"].tolist() == ["a", "b", "c"]
     assert table["exit_code"].tolist()[:2] == [1, 1]
-    assert table["why"].str.contains("no batch yet").tolist() == [True, True, False]
+    for why, said in zip(table["why"], ("no batch yet", "fit.draw", ""), strict=True):
+        assert said in why
     assert table["new"].tolist() == [False, False, True]
     assert table["verdict"].iloc[2] in ("ok", "flagged", "refused"), "so few draws are no promise"
     assert Project.open(tmp_path / "c").ledger.records("fit")[0].content["fit"] == table["fit"].iloc[2]

@@ -12,9 +12,14 @@ import sys
 
 import pytest
 
-from labelvalue.operate import Project
+from labelvalue import cli
+from labelvalue.operate import Project, apart
+from labelvalue.operate.lock import writing
+from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
+FIT_APART = apart.fit_apart
+STOPPING = f"{CASE}[guardrails]\nminimum_gain = {{ limit = 0.5, probability = 0.9 }}\n"
 FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 LABELVALUE = f"""#!/bin/sh
 exec {sys.executable} -m labelvalue "$@"
@@ -46,6 +51,54 @@ def here(text, machine):
     return text.replace("/srv/labels", str(machine / "labels")).replace("/usr/local/bin", str(machine / "bin"))
 
 
+def night(project, capfd):
+    """What one re-fit with ``--json`` ended with and said: code, the one line on stdout, lines on stderr."""
+    capfd.readouterr()
+    code = cli.main(["refit", str(project.folder), "--json"])
+    told = capfd.readouterr()
+    (line,) = told.out.splitlines()
+    return code, json.loads(line), told.err.splitlines()
+
+
+def test_one_line_of_json_whatever_the_exit_code(fitted, sampler, first, second, tmp_path, capfd):
+    code, found, _ = night(fitted, capfd)
+    assert (code, found["exit_code"], found["new"]) == (0, 0, False)
+    configure(fitted, "[fit]\ndraw = 1\nmodell = 'power_law'\n")
+    code, found, told = night(fitted, capfd)
+    assert (code, [problem["column"] for problem in found]) == (1, ["fit.draw", "fit.modell"])
+    assert len(told) == 2, "a line a fault"
+    configure(fitted, QUIET)
+    fitted.add(second, batch="b")
+    with writing(fitted.folder, "refit"):
+        code, (problem,), (told,) = night(fitted, capfd)
+    assert (code, problem["why"]) == (4, told)
+    assert "busy" in told
+    sampler.verdict = "refused"
+    code, found, _ = night(fitted, capfd)
+    assert (code, found["exit_code"], found["verdict"]) == (2, 2, "refused")
+    (fitted.folder / "runs" / fitted.ledger.records("batch")[0].content["file"]).unlink()
+    code, (problem,), (told,) = night(fitted, capfd)
+    assert (code, problem["why"]) == (5, told)
+    assert "the file is missing" in told
+    stopped = Project.create(tmp_path / "stopped")
+    put_case(stopped, STOPPING)
+    sampler.verdict = "ok"
+    code, found, _ = night(stopped.add(first, batch="a"), capfd)
+    assert (code, found["exit_code"], found["state"]) == (3, 3, "STOP")
+
+
+def test_progress_goes_to_stderr_with_json_too(running, sampler, capfd, monkeypatch):
+    """The estimate before the fit, the fit's own lines, and none of them on stdout."""
+    assert night(running, capfd)[0] == 0
+    assert sampler.calls[-1]["progress"] is True
+    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", FIT_APART)
+    monkeypatch.setattr("labelvalue.operate.apart._run", lambda command: 7)
+    configure(running, QUIET + "[fit]\nrandom_seed = 7\n")
+    code, found, told = night(running, capfd)
+    assert (code, found["verdict"]) == (2, "refused")
+    assert "the fit needs about" in told[0]
+
+
 def test_every_page_is_in_the_list(root, pages):
     listed = (root / "docs" / "schedulers" / "README.md").read_text()
     assert set(re.findall(r"\(([\w-]+)\.md\)", listed)) == set(PAGES)
@@ -69,9 +122,12 @@ def test_the_line_of_the_crontab_is_run(pages, machine):
     assert is_schedule(fields)
     assert "%" not in command, "cron would end the command there"
     subprocess.run([settings["SHELL"], "-c", command], env={"PATH": settings["PATH"]}, check=True, timeout=120)
-    (told,) = json.loads((machine / "labels" / "night.jsonl").read_text())
-    assert "no batch yet" in told["why"]
-    assert "refit ended with 1" in (machine / "syslog").read_text()
+    subprocess.run([settings["SHELL"], "-c", command], env={"PATH": settings["PATH"]}, check=True, timeout=120)
+    nights = (machine / "labels" / "night.jsonl").read_text().splitlines()
+    told = [json.loads(night) for night in nights]
+    assert ["no batch yet" in problem["why"] for (problem,) in told] == [True, True], "a line a night"
+    assert (machine / "labels" / "night.log").read_text().count("no batch yet") == 2
+    assert (machine / "syslog").read_text().count("refit ended with 1") == 2
 
 
 def units(pages, machine):
@@ -92,6 +148,7 @@ def test_the_units_of_systemd_are_run_and_verified(pages, machine):
     )
     assert done.returncode == 1
     assert "no batch yet" in json.loads(done.stdout)[0]["why"]
+    assert "no batch yet" in done.stderr
     assert set(service["Service"]["SuccessExitStatus"].split()) == {"2", "3"}
     assert set(service["Service"]["RestartPreventExitStatus"].split()) == {"1", "5"}
     assert timer["Install"]["WantedBy"] == "timers.target"
