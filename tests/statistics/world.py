@@ -188,6 +188,9 @@ class Bench:
     def simulate(self, seed, **more) -> World:
         return simulate(self.priors, seed, **more)
 
+    def observe(self, runs):
+        return observe(runs)
+
     def compiled(self, observations, changes=()):
         """Compile once for each set of priors; swap the data in."""
         key = tuple(sorted(changes))
@@ -198,7 +201,7 @@ class Bench:
         return compiled.with_data(**{v.name: observations[v.name].values for v in compiled.shared_var_keys})
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
-        observations = observe(runs)
+        observations = self.observe(runs)
         settings = SamplerSettings(draws=draws, tune=tune, chains=chains, target_accept=target_accept, random_seed=seed)
         return observations, settings, sample_once(self.compiled(observations, changes), settings)
 
