@@ -22,6 +22,8 @@ Answer = tuple[int, Any]
 
 AHEAD = 2
 """Jobs that wait on a cluster for each of its threads."""
+AT_ONCE = 4
+"""Jobs for each worker that a backend of joblib gets at once where it answers only when all of them are done."""
 PATIENCE = 30.0
 """Seconds to wait for a cluster's scheduler."""
 
@@ -67,7 +69,7 @@ def one_by_one(make: Callable[[int], Call], count: int, until: float | None) -> 
 
 def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n_jobs: int) -> Iterator[Answer]:
     """Run jobs on joblib's backend; where a worker dies, repeat what was under way, one by one, then go on."""
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     left = list(range(count))
     while left:
@@ -82,7 +84,7 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
                 yield delayed(_numbered)(number, *make(number))
 
         try:
-            for number, outcome in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(calls()):
+            for number, outcome in _in_parallel(calls(), n_jobs):
                 done.add(number)
                 yield number, outcome
             return
@@ -90,6 +92,23 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
             begun = set(started)
         yield from _apart(make, sorted(begun - done))
         left = [number for number in left if number not in begun]
+
+
+def _in_parallel(calls: Iterator[Any], n_jobs: int) -> Iterator[Answer]:
+    """Yield what calls return as they finish, or a few at a time where the backend can answer only for many at once.
+
+    Of joblib's backends ``multiprocessing`` is such, and so is Ray's, which is made from it.
+    """
+    from joblib import Parallel, effective_n_jobs
+
+    try:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:  # so joblib says that the backend has no generators
+        with Parallel(n_jobs=n_jobs) as pool:
+            while answers := pool(itertools.islice(calls, AT_ONCE * effective_n_jobs(n_jobs))):
+                yield from answers
+        return
+    yield from parallel(calls)
 
 
 def _numbered(number: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:

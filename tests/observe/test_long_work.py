@@ -15,11 +15,12 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from joblib._parallel_backends import MultiprocessingBackend
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
 from labelvalue.cli import main
-from labelvalue.observe import FeatureNoise, read_runs, simulate_runs, write_runs
+from labelvalue.observe import FeatureNoise, execution, read_runs, simulate_runs, write_runs
 from labelvalue.problems import InputError, StorageError
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
@@ -288,10 +289,38 @@ def test_minutes_that_are_none(minutes, error, simulate):
 # --- engines --------------------------------------------------------------------------------------
 
 
-def test_other_backends_of_joblib_serve_too(simulate):
-    with joblib.parallel_config(backend="threading"):
-        runs = simulate(n_jobs=2, strategies=("random", "margin"))
-    assert same(runs, simulate(strategies=("random", "margin")))
+class LikeRay(MultiprocessingBackend):
+    """Registered from outside and made as Ray's backend is: it answers only when all that it was given is done."""
+
+
+joblib.register_parallel_backend("like ray", LikeRay)
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing", "like ray"])
+def test_other_backends_of_joblib_serve_too(backend, simulate, tmp_path):
+    options = {"strategies": ("random", "margin"), "replicates": 4}
+    with joblib.parallel_config(backend=backend):
+        runs = simulate(n_jobs=2, checkpoint=tmp_path / "parts", **options)
+    assert same(runs, simulate(**options))
+    assert len(list((tmp_path / "parts").glob("[0-9a-f]*.json"))) == 4 * (3 + 2)  # random at three sizes, margin at two
+
+
+@pytest.mark.parametrize("backend", ["multiprocessing", "like ray"])
+def test_a_backend_that_answers_for_many_at_once_is_given_few_at_a_time(backend):
+    """So that a checkpoint has what is finished, however the rest ends."""
+    asked = []
+
+    def make(number):
+        asked.append(number)
+        return divmod, (number, 7)
+
+    with joblib.parallel_config(backend=backend):
+        engine = execution.side_by_side(make, 60, None, n_jobs=2)
+        first = next(engine)
+        waiting = 60 - len(asked)
+        answers = dict([first, *engine])
+    assert waiting >= 60 - 2 * execution.AT_ONCE
+    assert answers == {number: divmod(number, 7) for number in range(60)}
 
 
 def test_a_table_is_the_same_with_and_without_a_checkpoint(simulate, tmp_path):
