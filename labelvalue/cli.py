@@ -121,10 +121,11 @@ def simulate(
     dask: Annotated[str | None, typer.Option(help="Train on a Dask cluster: tcp://host:port of its scheduler.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model on subsets of your data, test it per slice, and write a runs table."""
+    """Train a model on subsets of your data, test it per slice, and write a runs table with its protocol beside it."""
     import json
 
     import labelvalue as lv
+    from labelvalue.observe.protocol_file import beside
     from labelvalue.observe.tabular import read_table, tabular_classifier
 
     console.check_writable(out)
@@ -152,9 +153,10 @@ def simulate(
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
     if as_json:
-        console.print_json({"runs": str(out), "rows": rows, names.NOTES: notes})
+        console.print_json({"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes})
     else:
-        typer.echo("\n".join([f"{rows} runs in", *(f"note: {text}" for text in notes[1:]), str(out)]))
+        told = [f"note: {text}" for text in notes]
+        typer.echo("\n".join([f"{rows} runs in", *told, f"by the protocol in {beside(out)}", str(out)]))
 
 
 @app.command(name="fit")

@@ -133,7 +133,13 @@ def _import(
     as_json: bool,
 ) -> None:
     """Read exports and add them to the table at ``out``."""
-    from labelvalue.observe import add_annotations, load_annotations, read_annotations, write_annotations
+    from labelvalue.observe import (
+        add_annotations,
+        load_annotations,
+        read_annotations,
+        what_is_missing,
+        write_annotations,
+    )
 
     console.check_writable(out)
     old = load_annotations(out) if out.exists() else None
@@ -158,6 +164,7 @@ def _import(
             known = _batch_of(old, new)
             result["already_imported_as"] = known
         new = together
+    result["missing"] = dict(what_is_missing(new).to_numpy())
     if not known:
         write_annotations(new, out)
     if as_json:
@@ -195,6 +202,7 @@ def _lines(result: dict, known: str) -> list[str]:
         return [*lines, f"already imported as batch {known}; nothing added", result["annotations"]]
     if "added" in result:
         lines.append(f"{result['added']} added, {result['replaced']} replaced, {result['unchanged']} unchanged")
+    lines += [f"missing: {name}, which would tell {answer}" for name, answer in result["missing"].items()]
     return [*lines, result["annotations"]]
 
 

@@ -247,6 +247,28 @@ def test_simulate_writes_a_runs_table(run, tmp_path, suffix):
     assert runs.sizes[names.RUN] == 2 * 2 * 3
 
 
+def test_what_was_simulated_can_be_simulated_again_from_what_it_left(run, tmp_path):
+    """No seed was given, no size, no number of replicates: all of them stand beside the table."""
+    rows = 240
+    table = pd.DataFrame({"age": range(rows), "country": ["FR", "DE"] * (rows // 2)})
+    data, one, two = (tmp_path / name for name in ("data.csv", "one.csv", "two.csv"))
+    table.assign(bought=["yes", "no", "no"] * (rows // 3)).to_csv(data, index=False)
+    settings = ["--target", "bought", "--slice", "country", "--learner", "random_forest"]
+    code, text, _ = run("simulate", data, *settings, "--sizes", "60,120", "--replicates", "1", "--out", one)
+    assert code == 0
+    protocol = tmp_path / "one.csv.protocol.toml"
+    seed = lv.read_protocol(protocol).random_state
+    assert f"note: simulated with random_state {seed}, jitter 0.7\n" in text
+    assert f"by the protocol in {protocol}\n" in text
+    code, text, _ = run("simulate", data, *settings, "--protocol", protocol, "--out", two, "--json")
+    assert code == 0
+    assert json.loads(text)["protocol"] == str(tmp_path / "two.csv.protocol.toml")
+    assert (tmp_path / "two.csv.protocol.toml").read_bytes() == protocol.read_bytes()
+    first, second = (lv.read_runs(path).drop_vars([names.SECONDS, names.MEASURED_AT]) for path in (one, two))
+    assert first.drop_attrs().identical(second.drop_attrs())
+    assert first.attrs[names.PROTOCOL] == second.attrs[names.PROTOCOL] == lv.read_protocol(protocol).to_toml()
+
+
 # --- backtest -------------------------------------------------------------------------------------
 
 

@@ -28,6 +28,10 @@ def test_an_import_is_counted_and_written(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1 kept, 1 draft"
     assert lines[1] == "labels by slice: FR 1"
+    assert lines[2] == "missing: seconds, which would tell how long a label takes, and so what it costs by the hour"
+    assert [line.split(",")[0] for line in lines[2:-1]] == [
+        *("missing: seconds", "missing: time", "missing: item", "missing: reference", "missing: slice")
+    ]
     assert lines[-1] == str(out)
     salt = tmp_path / ".annotations.salt"
     assert stat.S_IMODE(salt.stat().st_mode) == 0o600
@@ -54,6 +58,7 @@ def test_json_says_the_same(tmp_path, capsys):
     assert document["kept"] == 1
     assert document["left_out"] == {"draft": 1}
     assert document["labels"] == {"all": 1}
+    assert list(document["missing"]) == ["seconds", "time", "item", "reference", "slice"]
 
 
 def test_nothing_is_written_where_anything_is_wrong(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""What a runs table does not say, and which answers that costs."""
+"""What a runs table or an annotations table does not say, and which answers that costs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.observe.annotation_tables import COLUMNS as JUDGED
+from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.schema import COLUMNS
 
 ANSWERS = {
@@ -26,18 +28,30 @@ ANSWERS = {
 }
 """Optional columns in the order of their use, and the answer that each makes possible."""
 
+OF_JUDGEMENTS = {
+    names.SECONDS: "how long a label takes, and so what it costs by the hour",
+    names.TIME: "how many labels come a day, and so when the next ones are there",
+    names.ITEM: "judged more than once: how many labels are wrong, from how far judgements differ",
+    names.REFERENCE: "how many labels are wrong where all annotators err alike, from items whose truth is known",
+    names.ANNOTATOR: "who errs how often, and how many labels a person gives a day",
+    names.SLICE: "which slice takes longer, and where labels are wrong more often",
+}
+"""The same for annotations; ``item`` stands for items with several judgements."""
+
 COLUMN, ANSWER = "column", "answer"
 
 
-def what_is_missing(runs: xr.Dataset) -> pd.DataFrame:
-    """Name each optional column that says nothing in these runs, and the answer that it would make possible.
+def what_is_missing(table: xr.Dataset | pd.DataFrame) -> pd.DataFrame:
+    """Name each optional column that says nothing in this table, and the answer that it would make possible.
 
-    A column says nothing where it is absent, or holds one value in every run and so compares nothing.
+    A column of runs says nothing where it is absent, or holds one value in every run and so compares nothing; one of
+    annotations, where it is empty in every row. ``item`` is named where no item was judged more than once, ``slice``
+    where all are in one.
 
     Parameters
     ----------
-    runs : xarray.Dataset
-        Runs as ``read_runs`` returns them, dim ``run``.
+    table : xarray.Dataset or pandas.DataFrame
+        Runs as ``read_runs`` returns them, dim ``run``; or annotations as ``read_annotations`` returns them.
 
     Returns
     -------
@@ -47,18 +61,39 @@ def what_is_missing(runs: xr.Dataset) -> pd.DataFrame:
     Raises
     ------
     TypeError
-        If ``runs`` is no dataset of runs.
+        If it is neither.
 
     Examples
     --------
-    >>> from labelvalue.testing import fake_runs
+    >>> from labelvalue.testing import fake_annotations, fake_runs
     >>> what_is_missing(fake_runs(seed=1))["column"].tolist()[:3]
     ['evaluation_set', 'measured_at', 'strategy']
+    >>> what_is_missing(fake_annotations(seed=1))["column"].tolist()
+    ['reference']
     """
-    if not isinstance(runs, xr.Dataset) or names.RUN not in runs.dims:
-        raise TypeError(f"runs must be a dataset as read_runs returns it, not {type(runs).__name__}")
-    missing = [name for name in ANSWERS if _says_nothing(runs, name)]
-    return pd.DataFrame({COLUMN: missing, ANSWER: [ANSWERS[name] for name in missing]}, dtype=object)
+    if isinstance(table, xr.Dataset) and names.RUN in table.dims:
+        answers, missing = ANSWERS, [name for name in ANSWERS if _says_nothing(table, name)]
+    elif isinstance(table, pd.DataFrame) and {*JUDGED} <= {*table.columns}:
+        answers, missing = OF_JUDGEMENTS, [name for name in OF_JUDGEMENTS if not _is_told(table, name)]
+    else:
+        what = "a dataset as read_runs returns it, or a table as read_annotations does"
+        raise TypeError(f"the table must be {what}, not {type(table).__name__}")
+    return pd.DataFrame({COLUMN: missing, ANSWER: [answers[name] for name in missing]}, dtype=object)
+
+
+def _is_told(annotations: pd.DataFrame, name: str) -> bool:
+    match name:
+        case names.SECONDS | names.TIME:
+            return bool(annotations[name].notna().any())
+        case names.REFERENCE:
+            return bool(annotations[name].any())
+        case names.ANNOTATOR:
+            return bool((annotations[name] != "").any())
+        case names.SLICE:
+            return bool((annotations[name] != annotations[name].iloc[0]).any())
+        case _:
+            votes = annotations[(annotations[names.KIND] == CHOICE) & ~annotations[names.REFERENCE]]
+            return bool(votes.duplicated([names.SOURCE, names.ITEM, names.QUESTION]).any())
 
 
 def _says_nothing(runs: xr.Dataset, name: str) -> bool:

@@ -1,15 +1,18 @@
-"""Runs of several protocols in one table: noted, and refused where they do not mean the same."""
+"""Whose protocol runs are: several in one table noted, or refused where they do not mean the same; one beside it."""
 
 from __future__ import annotations
 
+import os.path
 from collections import defaultdict
+from pathlib import Path
 
 from labelvalue import names
 from labelvalue.observe.columns import Columns, places
 from labelvalue.observe.metrics import CATALOGUE
 from labelvalue.observe.protocol import measured_by
+from labelvalue.observe.protocol_file import beside, read_protocol
 from labelvalue.observe.scores import COUNTED
-from labelvalue.problems import Problem, quote
+from labelvalue.problems import InputError, Problem, quote
 
 
 def check_protocols(columns: Columns, asked: str | None) -> str | None:
@@ -37,6 +40,25 @@ def check_protocols(columns: Columns, asked: str | None) -> str | None:
     if asked is not None or not metrics <= set(CATALOGUE):
         return asked
     return metrics.pop() if len(metrics) == 1 else None
+
+
+def protocol_beside(columns: Columns, table: Path) -> str | None:
+    """Return the protocol that stands beside a table, as TOML, if all runs are of it; note one that is another's."""
+    place = beside(table)
+    if not os.path.isfile(place):
+        return None
+    try:
+        found = read_protocol(place)
+    except InputError as error:
+        columns.notes.append(f"{place.name} is left aside, it is no protocol: {error.problems[0].why}")
+        return None
+    ids = columns.values.get(names.PROTOCOL, [""])
+    known = sorted({identity or "" for identity in ids})
+    if known == [found.id]:
+        return found.to_toml()
+    others = ", ".join(quote(identity) for identity in known if identity != found.id)
+    columns.notes.append(f"{place.name} is left aside: it is {quote(found.id)}, and there are runs of {others}")
+    return None
 
 
 def _check_metrics(columns: Columns, by_metric: dict[str, list[int]], asked: str | None) -> None:

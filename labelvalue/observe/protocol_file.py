@@ -1,14 +1,14 @@
-"""Protocols as TOML files: read with every fault named."""
+"""Protocols as TOML files: read with every fault named; the one that stands beside a runs table."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from labelvalue.checks import parse_toml
+from labelvalue.checks import MOST_TEXT, parse_toml
 from labelvalue.observe.perturbations import ClassMix
 from labelvalue.observe.protocol import Protocol
 from labelvalue.observe.suites import SUITES
@@ -16,6 +16,10 @@ from labelvalue.problems import InputError, Problem, did_you_mean, quote
 
 TEMPLATE = "protocol.toml"
 """The template that ships with the data."""
+BESIDE = ".protocol.toml"
+"""What the name of a runs table's protocol adds to the table's own."""
+MOST_BYTES = 4 * MOST_TEXT + 1
+"""As much of a file as is read; more is too long for a protocol however it is encoded."""
 
 
 def template() -> str:
@@ -51,7 +55,8 @@ def read_protocol(path: str | os.PathLike[str]) -> Protocol:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise InputError(
             [Problem(file=str(path), why=f"cannot be read: {error.strerror}", fix="check the path")]
@@ -60,6 +65,19 @@ def read_protocol(path: str | os.PathLike[str]) -> Protocol:
         why = f"not UTF-8 at byte {error.start}"
         raise InputError([Problem(file=path.name, why=why, fix="save it as UTF-8")]) from None
     return parse_protocol(text, file=path.name)
+
+
+def beside(runs: Path) -> Path:
+    """Return where the protocol of a runs table stands."""
+    return runs.with_name(runs.name + BESIDE)
+
+
+def is_of(text: str, ids: Iterable[str]) -> bool:
+    """Tell whether TOML text is the protocol of all runs that bear these ids."""
+    try:
+        return {parse_protocol(text).id} == set(ids)
+    except InputError:
+        return False
 
 
 def parse_protocol(text: str, *, file: str = "") -> Protocol:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zoneinfo
+from pathlib import Path
 
 import pandas as pd
 import xarray as xr
@@ -21,7 +22,7 @@ from labelvalue.observe.checks import (
 )
 from labelvalue.observe.columns import Columns, check_classes, parse_columns
 from labelvalue.observe.metrics import Metric, choose_metric
-from labelvalue.observe.mixing import check_protocols
+from labelvalue.observe.mixing import check_protocols, protocol_beside
 from labelvalue.observe.schema import COLUMNS, Form, read_header
 from labelvalue.observe.tables import read_table
 from labelvalue.problems import InputError, Problem
@@ -84,7 +85,9 @@ def read_runs(
         has it); ``error`` and ``error_stderr`` (float64, ≥ 0; the standard error is NaN for counts
         and comes from ``stderr``, or else from ``trials`` as the largest that a mean of answers can
         have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source`` (file name),
-        ``sha256`` (of the file, or of a DataFrame's canonical CSV), ``notes`` (JSON list of text).
+        ``sha256`` (of the file, or of a DataFrame's canonical CSV), ``notes`` (JSON list of text); ``protocol`` (TOML)
+        where ``write_runs`` left the protocol of all these runs beside the file, in ``<file>.protocol.toml``. One that
+        is not theirs is left aside with a note.
 
     Raises
     ------
@@ -128,7 +131,11 @@ def read_runs(
         note_future(columns)
     if columns.problems or chosen is None or header.form is None:
         raise InputError(_in_order(columns.problems, table.header))
-    return assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+    protocol = None if isinstance(source, pd.DataFrame) else protocol_beside(columns, Path(source))
+    runs = assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+    if protocol is not None:
+        runs.attrs[names.PROTOCOL] = protocol
+    return runs
 
 
 def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.observe.protocol_file import beside, is_of
 from labelvalue.observe.schema import COLUMNS
 from labelvalue.observe.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from labelvalue.observe.text import to_csv, written_columns
@@ -21,7 +22,9 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
 
     ``read_runs`` of the file gives the same variables, with the same ``metric``, ``direction`` and
     ``bounds`` where the runs hold values. Columns that hold nothing but their default are left out.
-    The file appears whole or not at all: it is written beside ``path``, synced, and renamed.
+    The file appears whole or not at all: it is written beside ``path``, synced, and renamed. Where the runs carry
+    their protocol (attribute ``protocol``, as ``simulate_runs`` sets it), it is written to ``<path>.protocol.toml``,
+    from where ``read_runs`` takes it up again.
 
     Parameters
     ----------
@@ -70,6 +73,9 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     else:
         why = f"cannot write {suffix!r}"
         raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])
+    protocol = str(runs.attrs.get(names.PROTOCOL, ""))
+    if names.PROTOCOL in runs and is_of(protocol, runs[names.PROTOCOL].values.tolist()):
+        write_whole(beside(path), protocol.encode())
     write_whole(path, content)
     return path
 

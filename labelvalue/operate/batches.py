@@ -72,7 +72,7 @@ def store(folder: Path, runs: xr.Dataset) -> str:
 def describe(
     runs: xr.Dataset, name: str, file: str, supersedes: int | None, cost: float | None = None
 ) -> dict[str, Any]:
-    """Return what the record of a batch holds; its cost where somebody said it."""
+    """Return what the record of a batch holds, its cost and its protocol where they are known."""
     return {
         names.BATCH: name,
         CONTENT: content_digest(runs),
@@ -82,6 +82,7 @@ def describe(
         "learners": sorted({*runs[names.LEARNER].values.tolist()}),
         "rows": int(runs.sizes[names.RUN]),
         names.SOURCE: str(runs.attrs.get(names.SOURCE, "")),
+        names.PROTOCOL: runs.attrs.get(names.PROTOCOL),
         COUNTS: names.ERRORS in runs,
         names.METRIC: str(runs.attrs[names.METRIC]),
         names.DIRECTION: str(runs.attrs[names.DIRECTION]),

@@ -66,6 +66,13 @@ def test_no_reader_loads_a_pickle(tmp_path, name, protocol):
     assert not mark.exists()
 
 
+def test_a_pickle_in_the_place_of_a_table_s_protocol_is_not_loaded(tmp_path, first):
+    mark, path = tmp_path / "executed", lv.write_runs(first, tmp_path / "runs.csv")
+    (tmp_path / "runs.csv.protocol.toml").write_bytes(pickle.dumps(Marked(mark)))
+    assert "left aside" in lv.read_runs(path).attrs["notes"]
+    assert not mark.exists()
+
+
 @pytest.mark.parametrize("suffix", [".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zip", ".csv.zst"])
 def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
     """pandas would, to whatever it comes to."""

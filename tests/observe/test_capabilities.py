@@ -24,13 +24,17 @@ from labelvalue.observe import (
     MissingValues,
     TimeSplit,
     WrongEvaluation,
+    read_annotations,
+    read_protocol,
     read_runs,
     simulate_runs,
     what_is_missing,
     write_runs,
 )
 from labelvalue.observe.metrics import CATALOGUE
+from labelvalue.observe.protocol_file import beside
 from labelvalue.problems import InputError
+from tests.observe.test_annotations import ARGILLA_FLAT
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
 
@@ -195,18 +199,26 @@ def test_o12_learners_feature_sets_and_calibration_steps_are_paired(simulate):
     assert all((table == tables[0]).all() for table in tables)
 
 
-def test_o14_what_is_absent_is_listed_with_the_answer_it_would_give(simulate):
+def test_o14_what_is_absent_is_listed_with_the_answer_it_would_give(simulate, tmp_path):
     lacking = dict(what_is_missing(simulate()).to_numpy())
     assert set(lacking) >= {names.STRATEGY, names.LABEL_NOISE, names.SUITE, names.LEARNER, names.BATCH}
     assert names.OTHER_LABELS not in lacking
     assert "random" in lacking[names.STRATEGY]
+    export = tmp_path / "records.json"
+    export.write_text(ARGILLA_FLAT)
+    untold = dict(what_is_missing(read_annotations(export, "argilla", slice="country")).to_numpy())
+    assert list(untold) == [names.SECONDS, names.TIME, names.REFERENCE]
+    assert "costs" in untold[names.SECONDS]
 
 
 def test_o16_protocols_are_written_hashed_and_not_pooled_silently(simulate, tmp_path):
     one, two = simulate(replicates=1), simulate(replicates=1, random_state=2)
-    assert "replicates = 1" in one.attrs[names.PROTOCOL]
+    written = read_protocol(beside(write_runs(one, tmp_path / "runs.csv")))
+    assert (written.replicates, written.random_state, written.sizes) == (1, 1, (40, 80, 160))
+    assert read_runs(tmp_path / "runs.csv").attrs[names.PROTOCOL] == written.to_toml() == one.attrs[names.PROTOCOL]
     ids = {str(runs[names.PROTOCOL].values[0]) for runs in (one, two)}
     assert len(ids) == 2
+    assert written.id in ids
     table = pd.concat([runs.to_dataframe() for runs in (one, two)]).drop(columns=[names.ERROR, names.ERROR_STDERR])
     mixed = read_runs(table)
     assert any("2 protocols are mixed" in note for note in json.loads(mixed.attrs[names.NOTES]))

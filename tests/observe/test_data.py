@@ -12,6 +12,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import read_runs, write_runs
+from labelvalue.observe.protocol_file import parse_protocol
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 
@@ -100,6 +101,7 @@ def test_comparisons_have_everything_that_is_compared(comparison):
     slices, learners, suites = COMPARISONS[name]
     frame = runs.to_dataframe()
     assert json.loads(runs.attrs[names.NOTES]) == []
+    assert parse_protocol(runs.attrs[names.PROTOCOL]).replicates == 4
     assert frame[names.SLICE].nunique() == slices
     assert set(frame[names.LEARNER]) == learners
     assert set(frame[names.SUITE]) == suites

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import pandas as pd
 import pytest
 
 from labelvalue import names
-from labelvalue.observe import read_runs, what_is_missing
+from labelvalue.observe import read_annotations, read_runs, what_is_missing
 from labelvalue.observe.missing import ANSWERS
 from labelvalue.observe.schema import COLUMNS, MEASURES, REQUIRED
+from tests.observe.test_annotations import ARGILLA_FLAT, DOCCANO, EVENTS, LABEL_STUDIO
 
 BARE = pd.DataFrame({"slice": ["a", "a"], "labels": [10, 20], "errors": [5, 4], "trials": [50, 50]})
 
@@ -54,6 +57,39 @@ def test_nothing_is_missing_where_all_is_said():
     assert what_is_missing(read_runs(BARE.assign(**SAID))).empty
 
 
-def test_no_runs():
+def test_neither_runs_nor_annotations():
     with pytest.raises(TypeError, match="not DataFrame"):
         what_is_missing(BARE)
+
+
+# --- annotations ----------------------------------------------------------------------------------
+
+
+def read(tmp_path, text, format, **options):
+    path = tmp_path / "export"
+    path.write_text(text)
+    return what_is_missing(read_annotations(path, format, **options))["column"].tolist()
+
+
+def test_each_format_lacks_what_its_tool_does_not_tell(tmp_path):
+    assert read(tmp_path, LABEL_STUDIO, "label-studio", slice="data.meta.country") == []
+    assert read(tmp_path, LABEL_STUDIO, "label-studio") == ["slice"]
+    flat = read(tmp_path, ARGILLA_FLAT, "argilla", slice="country")
+    assert flat == ["seconds", "time", "reference"]
+    dated = read(tmp_path, ARGILLA_FLAT, "argilla", slice="country", batch_date="2026-03-02")
+    assert dated == ["seconds", "reference"]
+    shared = read(tmp_path, DOCCANO, "doccano", slice="country")
+    assert shared == ["seconds", "time", "item", "reference", "annotator"]
+    by_job = read(tmp_path, EVENTS, "cvat", slice="job_id")
+    assert by_job == ["item", "reference", "slice"]
+
+
+def test_two_questions_about_an_item_are_not_two_judgements(tmp_path):
+    records = [{"id": "1", **{f"{q}.{part}": ["a"] for q in "qr" for part in ("responses", "responses.users")}}]
+    assert "item" in read(tmp_path, json.dumps(records), "argilla")
+
+
+def test_a_gold_answer_and_a_judgement_are_not_two_judgements(tmp_path):
+    table = "item,label,annotator,reference\n1,a,x,false\n1,b,y,true\n"
+    assert "item" in read(tmp_path, table, "csv")
+    assert "item" not in read(tmp_path, table.replace("true", "false"), "csv")

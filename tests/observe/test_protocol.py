@@ -14,6 +14,7 @@ from labelvalue.observe.perturbations import ClassMix, FeatureNoise, MissingValu
 from labelvalue.observe.protocol import measured_by
 from labelvalue.observe.protocol_file import parse_protocol, template
 from labelvalue.observe.suites import DomainSplit, TimeSplit
+from labelvalue.observe.text import to_csv
 from labelvalue.problems import InputError
 
 FULL = Protocol(
@@ -132,7 +133,56 @@ def test_what_was_done_is_written_with_the_runs(simulate, tmp_path):
     assert set(runs[names.PROTOCOL].values) == {done.id}
     again = simulate(protocol=done, sizes=None, replicates=None, random_state=None)
     assert again[names.ERRORS].equals(runs[names.ERRORS])
-    assert set(read_runs(write_runs(runs, tmp_path / "r.csv"))[names.PROTOCOL].values) == {done.id}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_it_stands_beside_the_table_and_is_read_back_with_it(suffix, simulate, tmp_path):
+    runs = simulate(suites=[FeatureNoise(0.5)])
+    path = write_runs(runs, tmp_path / f"r.{suffix}")
+    assert read_protocol(tmp_path / f"r.{suffix}.protocol.toml").id == runs[names.PROTOCOL].values[0]
+    again = read_runs(path)
+    assert again.attrs[names.PROTOCOL] == runs.attrs[names.PROTOCOL]
+    assert json.loads(again.attrs[names.NOTES]) == []
+    elsewhere = write_runs(again, tmp_path / "copy.csv")
+    assert read_runs(elsewhere).attrs[names.PROTOCOL] == runs.attrs[names.PROTOCOL]
+
+
+def test_the_protocol_of_other_runs_is_neither_written_nor_believed(simulate, tmp_path):
+    one, two = simulate(sizes=[40]), simulate(sizes=[80])
+    both = read_runs(pd.concat([rows(one), rows(two)])).assign_attrs(one.attrs)
+    for number, runs in enumerate([both, one.drop_vars(names.PROTOCOL), one.assign_attrs(protocol="by hand")]):
+        path = write_runs(runs, tmp_path / f"{number}.csv")
+        assert list(tmp_path.glob(f"{number}.csv.*")) == []
+        assert names.PROTOCOL not in read_runs(path).attrs
+    path = write_runs(one, tmp_path / "r.csv")
+    for runs in (two, both, one.drop_vars(names.PROTOCOL)):
+        (tmp_path / "s.csv.protocol.toml").write_bytes((tmp_path / "r.csv.protocol.toml").read_bytes())
+        (tmp_path / "s.csv").write_text(to_csv(runs))
+        read = read_runs(tmp_path / "s.csv")
+        assert names.PROTOCOL not in read.attrs
+        (note,) = [n for n in json.loads(read.attrs[names.NOTES]) if "left aside" in n]
+        other = str(runs[names.PROTOCOL].values[-1]) if names.PROTOCOL in runs else ""
+        wanted = f"'{two[names.PROTOCOL].values[0]}'" if other else "''"
+        mine = one[names.PROTOCOL].values[0]
+        assert note == f"s.csv.protocol.toml is left aside: it is '{mine}', and there are runs of {wanted}"
+    assert read_runs(path).attrs[names.PROTOCOL] == one.attrs[names.PROTOCOL]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"replicates = ", "not TOML"),
+        (b"replicates = 0", "must be"),
+        (b"\xff", "not UTF-8"),
+        (b"#" * 5_000_000, "over the limit"),
+    ],
+)
+def test_what_is_no_protocol_is_left_aside(content, why, simulate, tmp_path):
+    path = write_runs(simulate(sizes=[40]), tmp_path / "r.csv")
+    (tmp_path / "r.csv.protocol.toml").write_bytes(content)
+    (note,) = json.loads(read_runs(path).attrs[names.NOTES])
+    assert note.startswith("r.csv.protocol.toml is left aside, it is no protocol: ")
+    assert why in note
 
 
 def test_not_a_protocol(simulate):

@@ -110,7 +110,9 @@ def test_runs_of_another_protocol_are_refused(project, first):
     with pytest.raises(InputError, match="runs of protocol ''"):
         project.add(first, batch="a")
     ours = first.assign({names.PROTOCOL: (names.RUN, np.full(first.sizes[names.RUN], protocol.id, dtype=object))})
-    assert kinds(project.add(ours, batch="a")).count("batch") == 1
+    path = lv.write_runs(ours.assign_attrs(protocol=protocol.to_toml()), project.folder.parent / "a.csv")
+    assert kinds(project.add(path)).count("batch") == 1
+    assert project.ledger.records("batch")[0].content[names.PROTOCOL] == protocol.to_toml()
 
 
 def test_a_configuration_cannot_point_outside(project, first):
