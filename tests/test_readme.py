@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,33 @@ def test_code_of_the_tutorial_runs(root, reader):
     assert len(labelvalue.fit.kept) == 1, "README and tutorial fit the same runs with the same settings"
 
 
+def test_commands_of_the_tutorial_ask_what_its_python_asks(root):
+    """The same seed, budgets and case, and in every command that decides the same number of labels."""
+    text = (root / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    code = "\n".join(blocks(text, "python"))
+    asked = {
+        option: re.sub(r"(?<=\d)_(?=\d)|\s", "", re.search(pattern, code)[1])
+        for option, pattern in (
+            ("--random-seed", r"random_seed=(\d+)"),
+            ("--budgets", r"budgets=\[([\d_, ]+)\]"),
+            ("--case", r"read_case\(\"(.*?)\"\)"),
+            ("--max-labels", r"max_labels=([\d_]+)"),
+        )
+    }
+    wanted = {
+        "fit": ["--random-seed"],
+        "gain": ["--budgets"],
+        "plan": ["--case", "--max-labels"],
+        "report": ["--case", "--max-labels"],
+    }
+    (block,) = [one for one in blocks(text, "") if "labelvalue fit" in one]
+    lines = {line.split()[1]: line.split() for line in block.splitlines()}
+    assert set(lines) == set(wanted)
+    for command, options in wanted.items():
+        words = lines[command]
+        assert {o: words[words.index(o) + 1] for o in options if o in words} == {o: asked[o] for o in options}, command
+
+
 def test_it_opens_with_the_two_commands(readme):
     first = blocks(readme, "")[0].splitlines()
     assert [line.split("#")[0].strip() for line in first] == ["make demo", "make test"]
@@ -97,7 +125,8 @@ def test_commands_and_options_exist(readme, capsys):
         for line in "\n".join(blocks(readme, "")).splitlines()
         if line.startswith("labelvalue")
     ]
-    assert {line[1] for line in shown} == {"demo", "simulate", "fit", "backtest", "gain", "plan", "report"}
+    told = {"demo", "simulate", "fit", "backtest", "gain", "plan", "report", "init", "add", "refit"}
+    assert {line[1] for line in shown} == told
     for _, name, *rest in shown:
         assert cli.main([name, "--help"]) == 0
         out = capsys.readouterr().out
@@ -105,8 +134,34 @@ def test_commands_and_options_exist(readme, capsys):
 
 
 def test_exit_codes_agree(readme):
-    said = {int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)}
-    assert said == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STOPPED, console.STORAGE}
+    """Those that a command of ours ends with; the shell's own for Ctrl-C is none of them."""
+    said = [int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)]
+    codes = {value for name, value in vars(console).items() if name.isupper() and isinstance(value, int)}
+    assert said == sorted(codes - {console.INTERRUPTED})
+
+
+def test_the_command_is_on_the_path_before_it_is_used(readme, root):
+    """Where ``make demo`` puts it, and what a package is installed with."""
+    before = readme[: readme.index("\nlabelvalue ")]
+    assert "`source .venv/bin/activate`" in before
+    assert "`pip install .`" in before
+    assert ".venv/bin" in (root / "Makefile").read_text(encoding="utf-8")
+    scripts = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert set(scripts) == {"labelvalue"}
+
+
+def test_a_project_begins_as_it_stands_there(readme, root, tmp_path, monkeypatch, capsys):
+    """The commands of its block, but for the fit."""
+    (block,) = [text for text in blocks(readme, "") if "labelvalue init" in text]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(root / "data")
+    *first, last = [line.split("#")[0].split()[1:] for line in block.splitlines()]
+    for command in first:
+        assert cli.main(command) == console.DONE, capsys.readouterr()
+    assert last == ["refit", first[0][1]]
+    assert (tmp_path / last[1] / "labelvalue.toml").is_file()
+    assert "batch" in labelvalue.Project.open(tmp_path / last[1]).history()["kind"].tolist()
+    assert re.search(r"\]\(docs/how-to/project\.md\)", readme)
 
 
 def test_x2_every_figure_that_was_measured_is_quoted_from_the_benchmarks(readme, root):

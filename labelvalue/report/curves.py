@@ -207,9 +207,10 @@ def _panel(
     log_axis(ax, "y", bottom, top, ticks=4, labels=False)
     deep = reference * 2.0**VALIDATED_DOUBLINGS
     if reference < high:
-        ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0)
+        ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0, gid="beyond")
     if deep < high:
-        ax.axvspan(deep, high, facecolor=style.FAR_DEEP, edgecolor=style.HATCH, hatch="///", lw=0, zorder=0)
+        hatched: dict[str, Any] = {"facecolor": style.FAR_DEEP, "edgecolor": style.HATCH, "hatch": "///"}
+        ax.axvspan(deep, high, lw=0, zorder=0, gid="unvalidated", **hatched)
     ax.fill_between(x, part[LOWER], part[UPPER], color=style.OUTER, lw=0, zorder=1, gid="outer")
     ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
     ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
@@ -229,7 +230,7 @@ def _panel(
     if (~inside).any():
         at = np.maximum(labels[~inside], low), np.where(errors[~inside] > 0, errors[~inside], bottom)
         ax.plot(*at, ls="", marker="v", ms=4, color=style.INK, clip_on=False, zorder=3)
-    ax.axvline(max(now, 0.5), color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=3)
+    ax.axvline(max(now, 0.5), color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=3, gid="now")
     marked = part[part["marked"]]
     ax.plot(
         marked[names.LABELS],

@@ -62,14 +62,15 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
             [f"Net benefit ({unit}) against labels bought", "Gain in mean error against cost"],
             foot="", x_label="", y_label="", handles=handles, height=2.6,
         )  # fmt: skip
-        worth.fill_between(planned[names.LABELS], planned[LOWER], planned[UPPER], color=style.OUTER, lw=0)
-        worth.fill_between(planned[names.LABELS], planned[INNER_LOWER], planned[INNER_UPPER], color=style.INNER, lw=0)
-        _line(worth, planned[names.LABELS], planned[MEAN])
+        labels = planned[names.LABELS]
+        worth.fill_between(labels, planned[LOWER], planned[UPPER], color=style.OUTER, lw=0, gid="outer")
+        worth.fill_between(labels, planned[INNER_LOWER], planned[INNER_UPPER], color=style.INNER, lw=0, gid="inner")
+        _line(worth, labels, planned[MEAN])
         _line(worth, even[names.LABELS], even[MEAN], even=True)
         worth.axhline(0, color=style.INK, lw=0.9)
         worth.plot(plan["plan"]["total"], plan[names.NET_BENEFIT][MEAN], **_PLAN)
         frontier.fill_between(
-            planned[names.COST], planned["gain_lower"], planned["gain_upper"], color=style.OUTER, lw=0
+            planned[names.COST], planned["gain_lower"], planned["gain_upper"], color=style.OUTER, lw=0, gid="outer"
         )
         _line(frontier, planned[names.COST], planned[names.GAIN])
         _line(frontier, even[names.COST], even[names.GAIN], even=True)
@@ -152,7 +153,7 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
             )
             ax.plot(row["low"], y, marker="o", ms=6.5, mfc="white", mec=colour, mew=1.4, gid="low")
             ax.plot(row["high"], y, marker="o", ms=6.5, mfc=colour, mec=colour, mew=1.4, gid="high")
-        ax.axvline(enb, color=style.INK, lw=0.9, ls=(0, (4, 2)))
+        ax.axvline(enb, color=style.INK, lw=0.9, ls=(0, (4, 2)), gid="plan")
         ends = [row[key] for row in shown for key in ("low", "high")] + [enb]
         if min(ends) <= 0:
             ax.axvline(0, color=style.INK, lw=0.9)

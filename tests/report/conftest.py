@@ -6,6 +6,7 @@ import dataclasses
 import json
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from labelvalue import testing
@@ -115,6 +116,24 @@ def decided_file(fake_fit, decided, tmp_path_factory):
 @pytest.fixture(scope="session")
 def decided_page(decided_file):
     return decided_file.read_text("utf-8")
+
+
+def artists(axes, gid):
+    """What is drawn under a name."""
+    return [a for a in axes.get_children() if a.get_gid() == gid]
+
+
+def line(axes, gid):
+    """Where the one line of a name goes through."""
+    (found,) = artists(axes, gid)
+    return np.asarray(found.get_xdata(), dtype=float), np.asarray(found.get_ydata(), dtype=float)
+
+
+def band(axes, gid):
+    """Lower and upper edge by x."""
+    (found,) = artists(axes, gid)
+    points = np.concatenate([p.vertices for p in found.get_paths()])
+    return {x: (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in set(points[:, 0])}
 
 
 class Seen(HTMLParser):

@@ -89,6 +89,29 @@ def test_cases_are_whole_draws(numbers):
     assert "low (" in plan["scenarios"][0]["words"]
 
 
+def test_the_risk_in_words_is_that_of_the_draws(numbers, words, decided):
+    """VaR and CVaR of the loss against doing nothing, from the plan's own draws."""
+    _, plan = decided
+    loss = -plan.advantage()
+    value, mean = (
+        float(lv.value_at_risk(loss, 0.9)["value_at_risk"]),
+        float(lv.conditional_value_at_risk(loss, 0.9)["conditional_value_at_risk"]),
+    )
+    own = np.sort(loss.values.ravel())
+    worst = own[round(0.9 * own.size) :]
+    assert worst.min() >= value
+    assert worst.mean() == pytest.approx(mean)
+    risk = numbers["plan"]["risk"]
+    assert (risk["value_at_risk"], risk["conditional_value_at_risk"]) == pytest.approx((value, mean))
+    kinds = ["a loss" if amount > 0 else "a net benefit" for amount in (value, mean)]
+    said = (
+        f"Against doing nothing, 10 % of draws are worse than {kinds[0]} of {significant(abs(value))} USD (VaR), and "
+        f"their mean is {kinds[1]} of {significant(abs(mean))} USD (CVaR)."
+    )
+    assert numbers["plan"]["risk_sentence"].startswith(said)
+    assert said in words[words.index(" Risk Against doing nothing") :]
+
+
 def test_cost_parts_sum_to_the_cost(numbers):
     parts = {row["part"]: row["mean"] for row in numbers["plan"]["cost_parts"]}
     assert set(parts) == {"labels", "labels paid for twice", "days of waiting", "set-up of batches", "retraining"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -18,7 +19,7 @@ from labelvalue import names, testing
 from labelvalue.model.result import draws_digest
 from labelvalue.problems import StorageError
 from labelvalue.report import html, report_numbers, write_report
-from labelvalue.report.wording import number, percent, significant
+from labelvalue.report.wording import decimals, number, percent, significant
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",
@@ -83,10 +84,8 @@ def test_control_characters_are_made_visible():
     assert html.visible("\u05e9\u05dc\u05d5\u05dd") == "\u05e9\u05dc\u05d5\u05dd"
 
 
-def test_page_asks_for_nothing(page, hostile_page, seen):
-    for text in (page, hostile_page):
-        policies = [v for t, n, v in seen(text).attributes if t == "meta" and n == "content" and "src" in v]
-        assert policies == [POLICY]
+def test_page_asks_for_nothing(page, hostile_page, decided_page, seen):
+    for text in (page, hostile_page, decided_page):
         images = [v for t, n, v in seen(text).attributes if t == "img" and n == "src"]
         for image in images:
             kind, data = image.split(";base64,")
@@ -95,7 +94,36 @@ def test_page_asks_for_nothing(page, hostile_page, seen):
                 assert b"<script" not in content
                 assert b"scale(0.015625)" in content, "glyphs of full size"
                 assert not re.search(rb"(?:href|src)=\"(?!#)", content)
-    assert not re.search(r"(?i)https?://|//[a-z]|url\(|@import", re.sub(r"data:image[^\"]*", "", page))
+    for text in (page, decided_page):  # names of the other are addresses, in words
+        assert not re.search(r"(?i)https?://|//[a-z]|url\(|@import", re.sub(r"data:image[^\"]*", "", text))
+
+
+def policies(text, seen):
+    return [v for t, n, v in seen(text).attributes if t == "meta" and n == "content" and "src" in v]
+
+
+def test_the_policy_lets_the_one_script_run_and_no_other(page, hostile_page, decided_page, seen):
+    for text in (page, hostile_page):
+        assert policies(text, seen) == [POLICY]
+        assert "<script" not in text
+    (data, _), (attributes, script) = re.findall(r"<script([^>]*)>(.*?)</script>", decided_page, re.DOTALL)
+    assert "".join(data.split()) == 'type="application/json"id="what-if-data"', "data, which no browser runs"
+    assert attributes == ""
+    assert "\r" not in script, "a browser would take the hash of another text"
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    assert policies(decided_page, seen) == [f"{POLICY}; script-src 'sha256-{digest}'"]
+    assert [name for _, name, _ in seen(decided_page).attributes if name.startswith("on") or name == "style"] == []
+
+
+def test_a_decision_without_the_panel_has_no_script_and_the_strict_policy(fake_fit, decided, seen):
+    case, plan = decided
+    numbers = report_numbers(fake_fit, [500], plan=plan, case=case)
+    numbers["plan"]["what_if"] = None
+    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado", "frontiers", "changes")}
+    drawn |= {"ranks": None} | dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
+    text = html.render(numbers, drawn)
+    assert policies(text, seen) == [POLICY]
+    assert "<script" not in text
 
 
 def test_page_is_small(hostile_page):
@@ -116,6 +144,26 @@ def test_page_shows_the_numbers_of_the_tables(fake_fit, page, seen):
     assert all(f"{v:.3g}" in words or f"{v:.3f}" in words or f"{v:#.3g}" in words for v in impact["mean"])
     for labels in fake_fit.position["labels_now"].values:
         assert f"{int(labels):,}" in words
+
+
+def test_the_error_now_stands_in_the_row_of_its_slice_with_its_interval(fake_fit, tmp_path, seen):
+    """Mean and ends of the draws, at the probability that was asked for, in their own column."""
+    text = written(fake_fit, tmp_path, budgets=[500, 2000], ci_prob=0.8)
+    drawn = fake_fit.posterior["error_now"]
+    by_slice = {row["slice"]: row["error_now"] for row in report_numbers(fake_fit, [500], ci_prob=0.8)["slices"]}
+    digits = decimals(row["upper"] - row["lower"] for row in by_slice.values())
+    part = text[text.index('<section id="slices"') :].partition("</section>")[0]
+    head = part[: part.index("</thead>")].partition("<thead>")[2]
+    assert seen(f"<table>{head}</table>").words.startswith("Slice Labels now Error now Impact")
+    for name in map(str, fake_fit.slices):
+        own = drawn.sel(slice=name).values.ravel()
+        mean, (lower, upper) = own.mean(), np.quantile(own, [0.1, 0.9])
+        said = by_slice[name]
+        assert (said["mean"], said["lower"], said["upper"]) == pytest.approx((mean, lower, upper))
+        row = part.partition(f'<tr><th scope="row" class="slice"><bdi class="name">{name}</bdi>')[2]
+        cell = re.findall(r"<td.*?</td>", row, re.DOTALL)[1]
+        shown = f"{number(mean, digits)} {number(lower, digits)} to {number(upper, digits)}"
+        assert seen(cell).words == shown
 
 
 def test_numbers_are_those_of_summarise_and_fit_into_json(fake_fit):

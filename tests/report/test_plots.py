@@ -16,23 +16,9 @@ from PIL import Image
 
 import labelvalue as lv
 from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.report import images, lettering, panels, style
-
-
-def artists(axes, gid):
-    return [a for a in axes.get_children() if a.get_gid() == gid]
-
-
-def line(axes, gid):
-    (found,) = artists(axes, gid)
-    return np.asarray(found.get_xdata(), dtype=float), np.asarray(found.get_ydata(), dtype=float)
-
-
-def band(axes, gid):
-    """Lower and upper edge by x."""
-    (found,) = artists(axes, gid)
-    points = np.concatenate([p.vertices for p in found.get_paths()])
-    return {x: (points[points[:, 0] == x, 1].min(), points[points[:, 0] == x, 1].max()) for x in set(points[:, 0])}
+from tests.report.conftest import artists, band, line
 
 
 def texts(figure):
@@ -126,6 +112,31 @@ def test_far_forecasts_are_hatched_and_named(fake_fit):
     label = "beyond validated distance"
     assert label not in [t.get_text() for t in near.legends[0].get_texts()]
     assert label in [t.get_text() for t in far.legends[0].get_texts()]
+
+
+@pytest.mark.parametrize("budget", [500, 500_000])
+def test_now_and_what_lies_beyond_the_data_stand_where_they_are(fake_fit, budget):
+    figure = lv.plot_curves(fake_fit, budgets=[budget])
+    deepest = 0
+    for axes, name in zip(figure.axes, sorted(fake_fit.slices), strict=True):
+        position = fake_fit.position.sel(slice=name)
+        x, y = line(axes, "now")
+        assert set(x) == {float(position["labels_now"])}
+        assert (y.min(), y.max()) == (0, 1), "from edge to edge of the panel"
+        reference, (_, right) = float(position["reference_labels"]), axes.get_xlim()
+        deep = reference * 2**VALIDATED_DOUBLINGS
+        assert right > float(position["labels_now"]) + budget
+        assert span(axes, "beyond") == [(reference, min(deep, right))]
+        assert span(axes, "unvalidated") == ([(deep, right)] if deep < right else [])
+        deepest += deep < right
+    assert deepest == (0 if budget == 500 else fake_fit.slices.size)
+
+
+def span(axes, gid):
+    """Left and right edge of what is shaded from the bottom of a panel to its top."""
+    found = artists(axes, gid)
+    assert all((one.get_y(), one.get_height()) == (0, 1) for one in found)
+    return [pytest.approx((one.get_x(), one.get_x() + one.get_width())) for one in found]
 
 
 @pytest.mark.parametrize("wrong", [["esat"], [], ["east", "nowhere"]])
