@@ -6,7 +6,8 @@
 
 Fits are pretended (`labelvalue.testing.fake_fit`), so that the page alone is measured; the plan is one of
 `labelvalue.allocate`, whose time is given beside the page's. The browser is a headless chromium, driven by playwright;
-where there is none, that column is empty and a line says so. Pages and pictures of them are left in `--pages`.
+where there is none, that column is empty and a line says so. The first of these writes
+`benchmarks/results/page.json`. Pages and pictures of them are left in `--pages`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from labelvalue.report import write_report
 TARGET_MB = 3.0
 """The most that a page should weigh."""
 MB = 1_000_000
-SLICES = (6, 200)
+SLICES, DRAWS = (6, 200), 250
+RESULTS = Path(__file__).parent / "results" / "page.json"
 LABELS = 200
 """Labels that the plan may buy, a slice."""
 CASE = {"costs": {"price_per_label": {"low": 0.05, "high": 0.2}}, "value": {"per_error_point": 40}, "currency": "USD"}
@@ -132,12 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slices", type=int, nargs="+", default=list(SLICES))
-    parser.add_argument("--draws", type=int, default=250, help="a chain, of four")
-    parser.add_argument("--out", type=Path, default=Path("out/page.json"))
+    parser.add_argument("--draws", type=int, default=DRAWS, help="a chain, of four")
+    parser.add_argument("--out", type=Path, help="JSON to write (default: results/, of other sizes or draws out/)")
     parser.add_argument("--pages", type=Path, default=Path("out/pages"), help="folder for the pages and their pictures")
     given = parser.parse_args(arguments)
     given.pages.mkdir(parents=True, exist_ok=True)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
+    usual = (*given.slices,) == SLICES and given.draws == DRAWS
+    out = given.out or (RESULTS if usual else Path("out/page.json"))
+    out.parent.mkdir(parents=True, exist_ok=True)
     executable = browser_path()
     if executable is None:
         print(NO_BROWSER.format(", ".join(BROWSERS)))
@@ -147,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for decided in (False, True):
                 rows.append(measure(slices, given.draws, decided, given.pages.resolve(), load))
                 print(json.dumps(rows[-1]), flush=True)
-    given.out.write_text(json.dumps({"browser": executable, "pages": rows}, indent=1) + "\n", encoding="utf-8")
+    out.write_text(json.dumps({"browser": executable, "pages": rows}, indent=1) + "\n", encoding="utf-8")
     print("\n" + table(rows))
 
 

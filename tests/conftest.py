@@ -41,3 +41,21 @@ def fake_fit_file(fake_fit, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("fit") / "fit.nc"
     fake_fit.save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser, or a reason to skip; see ``tests/browsing.py``."""
+    from tests import browsing
+
+    with browsing.started() as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page in it; at the end, nothing may have been asked for and nothing may have gone wrong."""
+    from tests import browsing
+
+    with browsing.visiting(browser) as opened:
+        yield opened

@@ -84,3 +84,14 @@ def test_commands_and_options_of_a_page_exist(path, capsys):
             assert cli.main([*command, "--help"]) == 0, line
             out = capsys.readouterr().out
             assert [word for word in said if word.startswith("--") and word not in out] == [], line
+
+
+def test_every_way_out_of_the_report_is_shown_on_a_page_or_in_a_notebook():
+    """Tables, pictures and the fit's diagnostics are called somewhere, not only listed in the reference."""
+    room = (DOCS.parent / "labelvalue" / "report" / "__init__.pyi").read_text(encoding="utf-8")
+    public = set(re.findall(r"as (\w+)", room))
+    assert {"write_report", "write_tables", "plot_diagnostics"} <= public
+    pages = [path.read_text(encoding="utf-8") for path in (*PAGES, DOCS.parent / "README.md")]
+    books = [json.loads(path.read_text(encoding="utf-8")) for path in DOCS.parent.glob("notebooks/*.ipynb")]
+    told = "\n".join([*pages, *("".join(cell["source"]) for book in books for cell in book["cells"])])
+    assert [name for name in sorted(public) if not re.search(rf"\b{name}\b", told)] == []

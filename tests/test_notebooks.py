@@ -1,8 +1,10 @@
-"""The notebooks run from top to bottom, and what they store is small and theirs."""
+"""The notebooks run from top to bottom within minutes, hold no logic, and what they store is small and theirs."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import resource
 from pathlib import Path
 
 import nbformat
@@ -12,6 +14,10 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LARGEST = 600_000
 """Bytes a notebook may take with its outputs."""
+LONGEST = 240
+"""Seconds of the processor a notebook may take: two minutes of two processors, however busy they are."""
+LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.While, ast.If, ast.Try)
+"""What belongs into the library, where it is tested."""
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +47,23 @@ def test_stored_outputs(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_a_notebook_calls_and_shows_and_holds_no_logic(path):
+    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    found = [ast.unparse(node) for cell in cells for node in ast.walk(ast.parse(cell)) if isinstance(node, LOGIC)]
+    assert found == []
+
+
+def spent():
+    """Seconds of the processor of processes that ended, such as the kernel of a notebook, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
 def test_notebook_runs(path, execute):
+    before = spent()
     shown = outputs(execute(path))
+    assert 0 < spent() - before < LONGEST
     said = "".join(o.get("text", "") for o in shown if o.output_type == "stream")
     assert "Warning" not in said
     assert [o for o in shown if "image/png" in o.get("data", {})], "a notebook shows at least one figure"

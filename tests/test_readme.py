@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import xarray as xr
 
 import labelvalue
 from labelvalue import cli, console
+from tests.browsing import move, overflow, shot
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,22 @@ def test_python_block_runs(readme, reader, capsys):
     assert "verdict: ok" in capsys.readouterr().out
     assert (reader / "report.html").is_file()
     assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
+def test_the_page_of_the_shipped_runs_in_a_browser(readme, reader, visit):
+    """What a first look shows: real names of slices, the decision, and a panel that begins with it."""
+    (code,) = blocks(readme, "python")
+    plan, fit = itemgetter("plan", "fit")(run(code))
+    for width in (380, 1200):
+        page = visit(reader / "report.html", width=width)
+        shot(page, f"shipped-{width}", full_page=True)
+        assert overflow(page) == [0, []]
+    assert set(page.locator("#slices tbody th bdi").all_text_contents()) == set(map(str, fit.slices))
+    assert page.locator("#what-if-verdict").text_content() == plan.verdict.advice
+    assert page.locator("#what-if-labels").text_content() == f"{plan.total:,}"
+    move(page, "budget", 0)
+    assert page.locator("#what-if-change").text_content() != "This is the decision of this page."
+    assert page.evaluate("() => [...document.images].every((one) => one.complete && one.naturalWidth > 0)")
 
 
 def test_code_of_the_tutorial_runs(root, reader):

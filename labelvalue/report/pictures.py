@@ -38,7 +38,7 @@ def write_figures(
     folder : path-like
         Where to; it must be there.
     kind : {"svg", "png"}
-        Vectors, or pixels at 130 dots an inch.
+        Vectors, or pixels at 120 dots an inch.
     budgets : sequence of int, optional
         As for :func:`labelvalue.write_report`.
     ci_prob : float

@@ -1,13 +1,11 @@
 """The page as a person sees it: in a browser, on paper, by keyboard, without scripts, with many and with odd slices.
 
-Screenshots go to ``out/browser``.
+That of the shipped runs is looked at in ``tests/test_readme.py``, where they are fitted.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -18,72 +16,22 @@ from labelvalue import testing
 from labelvalue.report import Context, write_report
 from labelvalue.report.html import visible as shown
 from labelvalue.report.what_ifs import panel
+from tests import browsing
+from tests.browsing import SHOTS, move, overflow, shot
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / "out" / "browser"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-FOUND = os.environ.get("LABELVALUE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-
-pytestmark = pytest.mark.skipif(FOUND is None, reason=f"no browser: none of {', '.join(NAMES)} is on PATH")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright (extra dev) is not installed")
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    with api.sync_playwright() as play:
-        running = play.chromium.launch(executable_path=FOUND, args=["--no-sandbox", "--disable-gpu"])
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a file; at the end, nothing may have been asked for and nothing may have gone wrong."""
-    asked, wrong, contexts = [], [], []
-
-    def opened(path, *, scripts=True, width=1200):
-        context = browser.new_context(java_script_enabled=scripts, viewport={"width": width, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("dialog", lambda dialog: wrong.append(f"dialog {dialog.message}"))
-        page.goto(Path(path).as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    assert wrong == []
-
-
-def shot(page, name, **settings):
-    page.screenshot(path=str(SHOTS / f"{name}.png"), **settings)
-
-
-def overflow(page):
-    """Pixels by which the page is wider than its window, and names of elements whose text is cut."""
-    return page.evaluate(
-        """() => {
-          const wide = document.documentElement.scrollWidth - window.innerWidth;
-          const cut = [...document.querySelectorAll("th, td, p, dd, li, output, strong, h1, h2, h3")]
-            .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
-              && !e.closest(".scroll"))
-            .map((e) => e.tagName + " " + e.textContent.slice(0, 60));
-          const out = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll") &&
-            e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => "beyond: " + e.tagName + e.className);
-          return [wide, wide > 0 ? cut.concat(out) : cut];
-        }"""
-    )
-
-
-def move(page, name, step):
-    page.locator(f"#what-if-{name}").evaluate(
-        "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", str(step)
-    )
+@pytest.mark.parametrize(("needed", "outcome"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_a_missing_browser_is_skipped_but_where_one_is_needed(monkeypatch, needed, outcome):
+    monkeypatch.setenv(browsing.NEEDED, needed)
+    monkeypatch.setattr(browsing, "FOUND", None)
+    with pytest.raises(outcome, match="no browser"), browsing.started():
+        pass
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f"export {browsing.NEEDED}=1" in gate
+    assert gate.index(browsing.NEEDED) < gate.index("make test")
+    assert str(SHOTS.relative_to(ROOT)) in gate, "it says where the pictures are"
 
 
 def test_sliders_show_the_numbers_of_the_json(decided_file, visit):

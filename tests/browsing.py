@@ -1,0 +1,93 @@
+"""A browser for tests that look at a page as people do, and what they ask it.
+
+Screenshots go to ``out/browser``. Where no browser is found these tests are skipped; where
+``LABELVALUE_NEED_BROWSER`` is set, as in ``.ci/run``, they fail.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FOUND = os.environ.get("LABELVALUE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+NEEDED = "LABELVALUE_NEED_BROWSER"
+SHOTS = Path(__file__).resolve().parents[1] / "out" / "browser"
+
+
+def absent(why: str) -> NoReturn:
+    """Skip the test, or fail it where a browser is needed."""
+    (pytest.fail if os.environ.get(NEEDED) else pytest.skip)(why)
+
+
+@contextmanager
+def started() -> Iterator[Any]:
+    """A browser without a window."""
+    try:
+        from playwright import sync_api
+    except ImportError:
+        absent("no browser: playwright (extra dev) is not installed")
+    if FOUND is None:
+        absent(f"no browser: none of {', '.join(NAMES)} is on PATH")
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_api.sync_playwright() as play:
+        running = play.chromium.launch(executable_path=FOUND, args=["--no-sandbox", "--disable-gpu"])
+        yield running
+        running.close()
+
+
+@contextmanager
+def visiting(browser: Any) -> Iterator[Callable[..., Any]]:
+    """A function that opens a file; at the end, nothing may have been asked for and nothing may have gone wrong."""
+    asked, wrong, contexts = [], [], []
+
+    def opened(path: Path | str, *, scripts: bool = True, width: int = 1200) -> Any:
+        context = browser.new_context(java_script_enabled=scripts, viewport={"width": width, "height": 900})
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("dialog", lambda dialog: wrong.append(f"dialog {dialog.message}"))
+        page.goto(Path(path).resolve().as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert wrong == []
+
+
+def shot(page: Any, name: str, **settings: Any) -> None:
+    """Keep what a page looks like."""
+    page.screenshot(path=str(SHOTS / f"{name}.png"), **settings)
+
+
+def overflow(page: Any) -> list[Any]:
+    """Pixels by which the page is wider than its window, and names of elements whose text is cut."""
+    return page.evaluate(
+        """() => {
+          const wide = document.documentElement.scrollWidth - window.innerWidth;
+          const cut = [...document.querySelectorAll("th, td, p, dd, li, output, strong, h1, h2, h3")]
+            .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== "inline"
+              && !e.closest(".scroll"))
+            .map((e) => e.tagName + " " + e.textContent.slice(0, 60));
+          const out = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll") &&
+            e.getBoundingClientRect().right > window.innerWidth + 1).map((e) => "beyond: " + e.tagName + e.className);
+          return [wide, wide > 0 ? cut.concat(out) : cut];
+        }"""
+    )
+
+
+def move(page: Any, name: str, step: int) -> None:
+    """Move a slider of the what-if panel."""
+    page.locator(f"#what-if-{name}").evaluate(
+        "(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true})); }", str(step)
+    )
