@@ -1,4 +1,4 @@
-"""The commands that import what other tools exported."""
+"""The commands that import what annotation tools and trackers exported."""
 
 from __future__ import annotations
 
@@ -208,4 +208,4 @@ def _lines(result: dict, known: str) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.add_typer(importing, name="import", help="Import what annotation tools exported; no network.")
+    app.add_typer(importing, name="import", help="Import exports of annotation tools and trackers of runs; no network.")

@@ -72,7 +72,10 @@ def history(
     out: Annotated[Path | None, typer.Option(help="Also write the whole trail, verified: .json or .html.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List every batch, forecast, score, fit, check and decision: when, by whom, and what."""
+    """List every record: when, by whom, and what.
+
+    Kinds: project, batch, forecast, score, fit, check, advice, decision, note, failure, migration.
+    """
     import json
 
     from labelvalue.operate import Project
@@ -147,7 +150,10 @@ def explain(
     at: Annotated[int | None, typer.Option(help="Number of an earlier advice, or of a fit's record.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say why the advice changed: code, data, learner, model, priors, settings, price, case; changes add up."""
+    """Say why the advice changed, one step at a time; changes add up.
+
+    Steps: code, data, drift, learner, model, priors, settings, width (of intervals, by past forecasts), price, case.
+    """
     from labelvalue.operate import Project
     from labelvalue.operate.wording import change_lines
 

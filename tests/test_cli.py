@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -104,6 +105,18 @@ def test_every_command_has_help_and_json(run, name):
     assert code == 0
     assert "--json" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_help_names_every_step_and_every_kind_of_record(run):
+    from labelvalue.operate import advice, changes
+    from labelvalue.operate.records import KINDS
+
+    known = {changes.CODE, changes.DATA, changes.DRIFT, changes.LEARNER, changes.MODEL, changes.PRIORS,
+             changes.SETTINGS, changes.PRICE, changes.CASE, advice.WIDTH}  # fmt: skip
+    for command, words in (("explain", known), ("history", KINDS)):
+        told = run(command, "--help")[1]
+        missing = [word for word in words if not re.search(rf"\b{word}\b", told.split("--")[0])]
+        assert missing == [], command
 
 
 def test_version(run):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from labelvalue.operate import guardrails, refit as fits
 from labelvalue.operate.approvals import GIVEN
+from labelvalue.operate.wording import approval_line, case_rule_line, rule_line
 
 DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
 """How the command ends, for a scheduler to act on."""
@@ -75,8 +76,18 @@ class Refit:
         """0 done, or nothing new; 2 this fit is not published; 3 a guardrail says stop, or an approval is missing."""
         if self.verdict != fits.OK:
             return NOT_PUBLISHED
-        missing = any(one[GIVEN] is None for one in self.approvals)
-        return STOPPED if missing or self.state == guardrails.STOP else DONE
+        return STOPPED if self.stops or self.state == guardrails.STOP else DONE
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Why to stop, in words: guardrails that say so, of the project or of its case, and approvals missing."""
+        of_case = () if self.advice is None else self.advice["guardrails"]
+        rules = (*map(rule_line, self._stopping(self.guardrails)), *map(case_rule_line, self._stopping(of_case)))
+        return (*rules, *(approval_line(one) for one in self.approvals if one[GIVEN] is None))
+
+    @staticmethod
+    def _stopping(rules: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        return (rule for rule in rules if rule[guardrails.STATE] == guardrails.STOP)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for one line of JSON.
@@ -84,6 +95,6 @@ class Refit:
         Returns
         -------
         dict
-            One key a field, and ``exit_code``.
+            One key a field, ``stops`` and ``exit_code``.
         """
-        return {**dataclasses.asdict(self), "exit_code": self.exit_code}
+        return {**dataclasses.asdict(self), "stops": list(self.stops), "exit_code": self.exit_code}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labelvalue.operate.questions import Questions
 
 BEFORE, AFTER = "before", "after"
+SD_BEFORE, SD_AFTER = "sd_before", "sd_after"
 
 
 def preview(project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset) -> pd.DataFrame:
@@ -77,7 +78,7 @@ def _log_likelihood(fit: Fit, origin: Origin) -> xr.DataArray:
 
 
 def _compared(fit: Fit, weight: np.ndarray, labels: int) -> list[dict[str, object]]:
-    """Means of gain and elasticity before and after."""
+    """Means and standard deviations of gain and elasticity before and after."""
     dims = curve_dims(fit)
     gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
     rows = []
@@ -89,6 +90,9 @@ def _compared(fit: Fit, weight: np.ndarray, labels: int) -> list[dict[str, objec
         kept = values[np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)]
         for place, cell in enumerate(cells):
             where = dict(zip(dims, cell, strict=True))
-            pair = {BEFORE: float(values[:, place].mean()), AFTER: float(kept[:, place] @ weight / weight.sum())}
-            rows.append({"quantity": quantity, **where, **pair})
+            all_draws, some = values[:, place], kept[:, place]
+            after = float(some @ weight / weight.sum())
+            spread = float(np.sqrt((some - after) ** 2 @ weight / weight.sum()))
+            means = {BEFORE: float(all_draws.mean()), AFTER: after}
+            rows.append({"quantity": quantity, **where, **means, SD_BEFORE: float(all_draws.std()), SD_AFTER: spread})
     return rows

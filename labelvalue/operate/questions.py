@@ -209,8 +209,9 @@ class Questions:
         Returns
         -------
         pandas.DataFrame
-            One row a curve: expected gain per ``batch_labels`` and elasticity ``before`` and ``after``. Attributes
-            ``pareto_k``, ``effective_draws`` and ``reliable``.
+            One row a curve: expected gain per ``batch_labels`` and elasticity ``before`` and ``after``, and their
+            standard deviations ``sd_before`` and ``sd_after``. Attributes ``pareto_k``, ``effective_draws`` and
+            ``reliable``.
 
         Raises
         ------

@@ -29,7 +29,9 @@ from labelvalue.storage import write_whole
 
 POSTERIOR_FILE = "posterior.nc"
 SPEC = "spec.json"
-KEY = "key"
+KEY, LAYOUT = "key", "schema"
+NEWEST = 1
+"""Layout of a fit's folder, in its manifest; a newer one is refused."""
 DISCOUNT = "discount"
 """Share of its likelihood that an old batch counts for, by batch."""
 OK = "ok"
@@ -120,7 +122,8 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, check
 def keep(fits: Path, inputs: Inputs, fit: Fit) -> str:
     """Write a fit into a folder of its own, which appears whole; return its id."""
     name = id_of(inputs.key)
-    facts = {KEY: inputs.key, "verdict": fit.diagnostics.verdict, "schema": 1}
+    facts = {KEY: inputs.key, "verdict": fit.diagnostics.verdict, LAYOUT: NEWEST}
+    facts["libraries"] = inputs.spec["code"]["libraries"]
     with new_folder(fits / name, facts) as folder:
         fit.save(folder / POSTERIOR_FILE)
         write_whole(folder / SPEC, canonical(inputs.spec).encode())
@@ -133,15 +136,24 @@ def adopt(fits: Path, key: str, known: set[str]) -> Fit | None:
     if name not in orphans(fits, known):
         return None
     try:
-        return load_fit(fits / name / POSTERIOR_FILE) if check_folder(fits / name)[KEY] == key else None
+        return load_fit(fits / name / POSTERIOR_FILE) if _manifest(fits / name)[KEY] == key else None
     except StorageError:  # cut off or altered: it is made again, in its place
         return None
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Check a fit's folder, and that its layout is one we know."""
+    facts = check_folder(folder)
+    if facts.get(LAYOUT, NEWEST) > NEWEST:
+        why = f"has layout {facts[LAYOUT]}, and this version knows up to {NEWEST}"
+        raise StorageError(f"{folder}: {why}. Fix: install the version that made it, or a newer one.")
+    return facts
 
 
 def load(fits: Path, record: Record) -> Fit:
     """Load a recorded fit, after checking every file of its folder against the record."""
     folder = fits / record.content["fit"]
-    check_folder(folder)
+    _manifest(folder)
     if manifest_digest(folder) != record.content["manifest"]:
         raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
     return load_fit(folder / POSTERIOR_FILE)

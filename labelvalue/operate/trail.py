@@ -28,8 +28,23 @@ if TYPE_CHECKING:
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
     """Lay records out as a table: number, time, kind, who, and what in a few words."""
-    rows = [(r.number, r.time, r.kind, r.content.get("by", ""), _WORDS[r.kind](r.content)) for r in records]
+    new = _new_batches(records)
+    words = {r.number: _WORDS[r.kind](r.content) + new.get(r.number, "") for r in records}
+    rows = [(r.number, r.time, r.kind, r.content.get("by", ""), words[r.number]) for r in records]
     return pd.DataFrame(rows, columns=["number", "time", "kind", "by", "what"])
+
+
+def _new_batches(records: Sequence[Record]) -> dict[int, str]:
+    """Name what each fit was made from that the one before it was not."""
+    called = {r.number: r.content[names.BATCH] for r in records if r.kind == "batch"}
+    known: set[int] = set()
+    found = {}
+    for record in records:
+        if record.kind == "fit":
+            new = [repr(called[number]) for number in record.content["batches"] if number not in known]
+            known = {*record.content["batches"]}
+            found[record.number] = f"; new in it: {', '.join(new) or 'nothing'}"
+    return found
 
 
 def _batch(content: Mapping[str, Any]) -> str:

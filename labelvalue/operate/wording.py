@@ -54,9 +54,9 @@ def refit_lines(result: Refit) -> Iterator[str]:
         yield f"made again: draws {'the same' if result.reproduced else 'differ'}"
     if result.advice is not None:
         yield from _advice(result.advice)
-    yield from (wrapped(_approval(one)) for one in result.approvals)
+    yield from (wrapped(approval_line(one)) for one in result.approvals)
     yield from (wrapped(_trigger(found)) for found in result.triggers if found["fired"])
-    yield from (wrapped(_rule(rule)) for rule in result.guardrails)
+    yield from (wrapped(rule_line(rule)) for rule in result.guardrails)
     yield wrapped(calibration_line(result.calibration))
     yield from map(wrapped, result.notes)
     if result.page is not None:
@@ -73,8 +73,7 @@ def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     yield wrapped(advice_line(found))
     yield from (wrapped(f"  {reason}", "    ") for reason in found["reasons"])
     for rule in found["guardrails"]:
-        asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"
-        yield wrapped(f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})")
+        yield wrapped(case_rule_line(rule))
     yield from (
         wrapped(f"if assumption {item['id']!r} is wrong: {item['advice']}")
         for item in found["assumptions"]
@@ -82,7 +81,14 @@ def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _approval(one: Mapping[str, Any]) -> str:
+def case_rule_line(rule: Mapping[str, Any]) -> str:
+    """Say how a guardrail of the case stands for the advised plan."""
+    asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"
+    return f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})"
+
+
+def approval_line(one: Mapping[str, Any]) -> str:
+    """Say whether an approval that the case asks for was given."""
     state = "is missing" if one[GIVEN] is None else f"was given (record {one[GIVEN]})"
     money = f"expected cost {one[names.COST]:,.4g} {one[names.UNIT]}, asked for above {one['above']:,g}"
     return f"approval of {one['approver']!r} {state}: {money}"
@@ -94,7 +100,8 @@ def _trigger(found: Mapping[str, Any]) -> str:
     return f"trigger {found['trigger']}: {said}"
 
 
-def _rule(rule: Mapping[str, Any]) -> str:
+def rule_line(rule: Mapping[str, Any]) -> str:
+    """Say how a guardrail stands, and where it is undecided what would decide it."""
     where = f" of {rule[names.SLICE]!r}" if names.SLICE in rule else ""
     needed = rule["labels_to_decide"]
     more = "; no number of labels in reach would decide it" if needed is None else f"; {needed} labels would decide it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -16,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelvalue import BusyError, InputError, StorageError, cli, names
-from labelvalue.operate import Project, lock as locks
+from labelvalue import BusyError, InputError, StorageError, cli, names, write_runs
+from labelvalue.operate import lock as locks
 from tests.operate.conftest import kinds
 
 
@@ -29,7 +30,7 @@ def fit_folder(project):
 
 
 @pytest.mark.parametrize("write", [1, 2, 4, 6, 8, 10])
-def test_disk_full_while_a_fit_is_written(running, monkeypatch, write):
+def test_disk_full_while_a_fit_is_written(running, monkeypatch, write, capsys):
     before = running.published.runs.sizes[names.RUN]
     left, sync = [write], os.fsync
 
@@ -40,15 +41,15 @@ def test_disk_full_while_a_fit_is_written(running, monkeypatch, write):
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left"):
-        running.refit(progress=False)
+    assert cli.main(["refit", str(running.folder)]) == 5
+    assert "No space left" in capsys.readouterr().err
     monkeypatch.undo()
     running.verify()
     assert running.published.runs.sizes[names.RUN] == before
     assert [p.name for p in (running.folder / "fits").iterdir()] == [fit_folder(running).name]
 
 
-def test_disk_full_while_the_ledger_commits(running, monkeypatch, sampler):
+def test_disk_full_while_the_ledger_commits(running, monkeypatch, sampler, capsys):
     connect = sqlite3.connect
     head = running.verify()
 
@@ -59,8 +60,8 @@ def test_disk_full_while_the_ledger_commits(running, monkeypatch, sampler):
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", full)
-    with pytest.raises(StorageError, match="full"):
-        running.refit(progress=False)
+    assert cli.main(["refit", str(running.folder)]) == 5
+    assert "full" in capsys.readouterr().err
     monkeypatch.setattr(sqlite3, "connect", connect)
     running.verify(head=head)
     assert len(running.ledger.records("fit")) == 1, "rolled back, and sound; at most the failure found room"
@@ -205,22 +206,50 @@ def test_a_file_system_whose_locks_do_not_lock(running, monkeypatch):
     running.verify()
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user, which root alone may"
-)
-def test_a_folder_of_another_user_can_be_read_and_not_written(running, second):
-    place = Path(tempfile.mkdtemp())
-    shutil.copytree(running.folder, place / "p")
-    for path in (place, *place.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    project = Project.open(place / "p")
-    os.seteuid(65534)
+NOBODY = 65534
+
+
+@contextlib.contextmanager
+def without_rights():
+    """Be a user whom permissions bind: nobody, where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
     try:
-        project.verify()
-        with pytest.raises(StorageError, match="right to write"):
-            project.add(second, batch="c")
+        yield
     finally:
         os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="rights of POSIX")
+@pytest.mark.parametrize("owner", ["another user", "oneself"])
+def test_a_folder_without_the_right_to_write_can_be_read_and_ends_with_5(running, second, owner, capsys):
+    """A folder of another user, and one of one's own that is read-only."""
+    if owner == "another user" and os.geteuid() != 0:
+        pytest.skip("becomes another user, which root alone may")
+    place = Path(tempfile.mkdtemp())
+    runs = write_runs(second, place / "c.csv")
+    project = shutil.copytree(running.folder, place / "p")
+    put_here = cli.main(["history", str(project)])  # what commands import is imported by now
+    writable = 0o200 if owner == "another user" else 0
+    for path in (project, *project.rglob("*"), runs, place):
+        if owner == "oneself" and os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+        path.chmod((0o555 if path.is_dir() else 0o444) | writable)
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*")}
+    try:
+        with without_rights():
+            assert put_here == cli.main(["verify", str(project)]) == cli.main(["history", str(project)]) == 0
+            capsys.readouterr()
+            for command in (["add", str(project), str(runs)], ["refit", str(project)], ["note", str(project), "text"]):
+                assert cli.main(command) == 5, command[0]
+                assert "give this user the right to write" in capsys.readouterr().err
+        assert {path: path.stat().st_mtime_ns for path in project.rglob("*")} == before
+    finally:
+        place.chmod(0o755)
+        for folder in (project, *(path for path in project.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
         shutil.rmtree(place)
 
 

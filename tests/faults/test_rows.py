@@ -163,16 +163,18 @@ def test_fifty_races_of_two_refits(running, monkeypatch, capfd):
     monkeypatch.setattr("labelvalue.operate.apart.fit_apart", slow)
     monkeypatch.setattr("labelvalue.operate.lock.PATIENCE_S", 0.05)
     seen = Counter()
+    fits = len(running.ledger.records("fit"))
     for race in range(50):
-        if race >= 2:  # afterwards there is nothing to fit: both may find the lock free
+        if race >= 2:  # afterwards a fit takes milliseconds: the second may come when it is done
             monkeypatch.setattr("labelvalue.operate.apart.fit_apart", _here)
-        configure(running, QUIET + f"[fit]\nrandom_seed = {race % 2}\n")
+        configure(running, QUIET + f"[fit]\nrandom_seed = {100 + race}\n")
         codes, _ = _race(running.folder)
         seen[tuple(codes)] += 1
     assert set(seen) <= {(0, 0), (0, 4)}, seen
     assert seen[(0, 4)] >= 2, "the first two races are won by one"
     running.verify()
     assert running.ledger.records("failure") == []
+    assert len(running.ledger.records("fit")) == fits + 50, "one fit a race, whoever made it"
 
 
 # --- 10, 11, 15, 18, 19 by their exit codes ------------------------------------------------------

@@ -16,16 +16,19 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names
 from labelvalue.decide import read_case
-from labelvalue.model import libraries
+from labelvalue.model import LabelNoise, libraries
 from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.model.judgements import count_judgements
 from labelvalue.observe import read_protocol
 from labelvalue.operate.places import inside
-from labelvalue.report import write_figures
+from labelvalue.quantities import Interval
+from labelvalue.report import summary_text, write_figures
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
 from tests.faults.test_security import HOSTILE, Marked
 from tests.observe.test_annotations import DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
@@ -253,12 +256,55 @@ def test_an_address_of_an_annotator_is_in_no_file_and_no_log(tmp_path, tool, kee
         assert salt.read_text() not in said.out + out.read_text()
 
 
-def test_no_report_tells_how_well_a_person_labels(fake_fit, tmp_path):
-    """Pages and their numbers know slices, and no annotators."""
-    put = tmp_path / "page.html"
-    lv.write_report(fake_fit, path=put, budgets=[500], numbers=tmp_path / "page.json")
-    assert names.ANNOTATOR not in (tmp_path / "page.json").read_text("utf-8")
-    assert names.ANNOTATOR_NOISE not in put.read_text("utf-8")
+@pytest.fixture
+def campaign(tmp_path):
+    """Judgements of people with addresses, imported, and how often each of them is wrong, as if estimated."""
+    people = [f"{name}@example.org" for name in ("curie", "noether", "lovelace")]
+    rows = [f"{item},{who},{'yes' if item % 3 else 'no'},{cell}"
+            for cell in ("east", "west") for item in range(30) for who in people]  # fmt: skip
+    (tmp_path / "own.csv").write_text("\n".join(["item,annotator,label,country", *rows]))
+    annotations = lv.read_annotations(tmp_path / "own.csv", "csv", slice="country")
+    judgements, items = count_judgements(annotations)
+    fit = lv.testing.fake_fit(seed=1, slices=("east", "west"))
+    wrong = 0.0 * fit.posterior[names.CURVE_ELASTICITY]
+    by_person = xr.DataArray([0.05, 0.1, 0.3], coords={names.ANNOTATOR: judgements[names.ANNOTATOR].values})
+    posterior = xr.Dataset(
+        {names.LABEL_NOISE: wrong + 0.15, names.ANNOTATOR_NOISE: wrong.isel(slice=0, drop=True) + by_person}
+    )
+    return people, fit, LabelNoise(posterior, items, fit.diagnostics, posterior, judgements)
+
+
+def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
+    """Whoever estimates people beside slices, and hands all of it on with the fit: reports know slices alone."""
+    people, fit, noise = campaign
+    hashes = [str(name) for name in noise.annotator_noise[names.ANNOTATOR].values]
+    assert len(hashes) == 3
+    assert not set(hashes) & set(people), "names are hashed on import"
+    tree = fit.tree.copy()
+    estimated = noise.posterior.rename({names.LABEL_NOISE: names.EVALUATION_NOISE})
+    tree[names.POSTERIOR] = xr.DataTree(fit.posterior.merge(estimated))
+    fit = dataclasses.replace(fit, tree=tree)
+    assert names.ANNOTATOR in fit.posterior.coords
+    case = lv.Case(
+        costs={"price_per_label": 0.1},
+        value={"per_error_point": 400},
+        currency="USD",
+        label_noise={name: Interval(low=0.1, high=0.2) for name in ("east", "west")},
+        interventions=(lv.Consensus(3, name="three"),),
+    )
+    plan = lv.advise(fit, case, lv.allocate(fit, case, max_labels=1000))
+    put = tmp_path / "told"
+    (put / "pictures").mkdir(parents=True)
+    (put / "tables").mkdir()
+    places = {"numbers": put / "page.json", "tables": put / "tables", "pictures": put / "pictures"}
+    lv.write_report(fit, plan, case, path=put / "page.html", budgets=[500], **places)
+    written = [path for path in put.rglob("*") if path.is_file()]
+    assert len(written) > 10
+    told = {path.name: path.read_text("utf-8") for path in written}
+    told["summary"] = summary_text(json.loads(told["page.json"]))
+    assert "wrong labels" in told["page.html"], "what is known of slices is said"
+    for name, text in told.items():
+        assert not [hidden for hidden in (*hashes, *people, names.ANNOTATOR_NOISE) if hidden in text], name
 
 
 # --- versions -------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ ROWS = {
         "test_rows::test_p1_the_commands_keep_a_ledger_that_only_grows",
         "test_ledger::test_records_are_never_changed",
         "test_project::test_history_says_what_happened",
+        "test_project::test_history_names_the_batches_that_a_fit_was_made_from",
         "test_project::test_a_decision_is_on_the_published_fit",
     ],
     "P2": [
@@ -23,6 +24,7 @@ ROWS = {
         "../report/test_page::test_p3_a_batch_that_counts_for_less_is_a_limitation",
         "test_rows::test_p3_a_discount_stands_in_the_ledger_among_the_assumptions_and_on_the_page",
         "test_project::test_p3_a_discount_is_explicit_recorded_and_a_step_of_the_waterfall",
+        "test_project::test_p3_a_batch_of_another_slice_leaves_what_a_model_sees_of_the_others",
         "../model/test_discount::test_a_discounted_batch_pulls_less",
         "../model/test_discount::test_the_potential_is_that_power_of_the_likelihood_with_the_walk_integrated_out",
     ],
@@ -63,10 +65,12 @@ ROWS = {
         "test_project::test_what_does_not_pass_the_gate_is_recorded_and_not_published",
         "test_advice::test_no_advice_on_what_did_not_pass_the_gate",
         "test_scorecard::test_where_a_least_gain_is_undecided_the_labels_that_would_decide_it_are_said",
+        "test_scorecard::test_where_a_limit_on_errors_is_undecided_the_labels_that_would_hold_it_are_said",
     ],
     "P9": [
         "test_project::test_nothing_new_means_no_sampling_and_no_record",
         "test_schedulers::test_the_line_of_the_crontab_is_run",
+        "test_schedulers::test_one_line_of_json_whatever_the_exit_code",
         "test_advice::test_the_same_inputs_make_no_second_record_and_other_ones_do",
         "../faults/test_kills::test_old_or_new_and_both_whole",
         "../faults/test_faults::test_an_interrupted_add_can_be_repeated",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import json
+import platform
+import re
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import InputError, StorageError, names
+from labelvalue import InputError, StorageError, names, testing
+from labelvalue.model.observations import observe
 from labelvalue.operate import Project
 from labelvalue.operate.batches import content_digest
 from tests.operate.conftest import QUIET, configure, kinds
@@ -85,6 +91,29 @@ def test_the_order_of_arrival_changes_no_number(tmp_path, sampler, first, second
             project.add(runs, batch=name)
         made.append((content_digest(project.runs), project.refit(progress=False).fit))
     assert made[0] == made[1]
+
+
+def test_p3_a_batch_of_another_slice_leaves_what_a_model_sees_of_the_others(project):
+    """No scale of the data at hand: what old curves come in as does not hang on what came beside them."""
+    project.add(testing.fake_runs(seed=1, sizes=(500, 1000, 2000, 4000), slices=("east", "west")), batch="a")
+    before = observe(project.runs)
+    far = testing.fake_runs(seed=2, sizes=(4_000, 8_000, 16_000, 64_000, 256_000), slices=("huge", "other"), trials=50)
+    project.add(far, batch="b")
+    after = observe(project.runs)
+    kept = after.isel(curve=np.flatnonzero(np.isin(after[names.SLICE], before[names.SLICE])))
+    assert kept.sizes["curve"] == before.sizes["curve"] < after.sizes["curve"]
+    used = before["used"] > 0
+    compared = 0
+    for name, old in before.data_vars.items():
+        if "curve" not in old.dims:
+            assert name == "typical_error", "the unit of errors without an upper limit, which these have"
+            continue
+        new = kept[name].isel({dim: slice(before.sizes[dim]) for dim in old.dims if dim != "curve"})
+        if "slot" in old.dims:
+            old, new = old.where(used, 0), new.where(used.values, 0)
+        np.testing.assert_array_equal(new.values, old.values, err_msg=str(name))
+        compared += 1
+    assert compared > 10
 
 
 def test_batches_that_measure_different_things_do_not_mix(project, first):
@@ -251,6 +280,28 @@ def test_a_page_that_cannot_be_written_costs_no_fit(project, sampler, first, mon
     assert project.ledger.records("failure") == []
 
 
+# --- the folder of a fit --------------------------------------------------------------------------
+
+
+def test_the_manifest_of_a_fit_says_its_layout_and_with_which_versions_it_was_made(fitted):
+    record = fitted.ledger.records("fit")[0]
+    folder = fitted.folder / "fits" / record.content["fit"]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {"key", "verdict", "schema", "libraries", "files"} == set(manifest)
+    assert (manifest["key"], manifest["schema"], manifest["verdict"]) == (record.content["key"], 1, "ok")
+    for name in ("labelvalue", "pymc", "nutpie", "numpy"):
+        assert manifest["libraries"][name] == version(name)
+    for name, about in manifest["files"].items():
+        content = (folder / name).read_bytes()
+        assert about == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def test_a_fit_in_a_newer_layout_is_refused_by_its_number(fitted, monkeypatch):
+    monkeypatch.setattr("labelvalue.operate.refit.NEWEST", 0)
+    with pytest.raises(StorageError, match="has layout 1, and this version knows up to 0"):
+        fitted.published  # noqa: B018
+
+
 # --- decisions and the trail ----------------------------------------------------------------------
 
 
@@ -273,6 +324,24 @@ def test_history_says_what_happened(fitted, sampler, second):
                                       "score", "check", "decision"]  # fmt: skip
     assert table["what"].str.len().min() > 10
     assert "approved by B: price" in table["what"].iloc[-1]
+    assert table["by"].tolist() == [f"{getpass.getuser()}@{platform.node()}"] * len(table)
+    times = pd.to_datetime(table["time"], utc=True)
+    assert times.is_monotonic_increasing
+    assert pd.Timedelta(0) <= pd.Timestamp.now("UTC") - times.iloc[-1] < pd.Timedelta(minutes=1)
+
+
+def test_history_names_the_batches_that_a_fit_was_made_from(fitted, second):
+    fitted.add(second, batch="b").refit(progress=False)
+    configure(fitted, QUIET + "[fit]\nrandom_seed = 7\n")
+    fitted.refit(progress=False)
+    fitted.add(testing.fake_runs(seed=1, sizes=(32_000,), replicates=1), batch="b", supersede=True).refit(
+        progress=False
+    )
+    table = fitted.history()
+    said = table["what"][table["kind"] == "fit"]
+    counts = [int(re.search(r"of (\d+) batches", text)[1]) for text in said]
+    named = [re.search(r"new in it: (.*)", text)[1] for text in said]
+    assert list(zip(counts, named, strict=True)) == [(1, "'a'"), (2, "'b'"), (2, "nothing"), (2, "'b'")]
 
 
 def test_the_export_holds_the_whole_trail(project, sampler, first):

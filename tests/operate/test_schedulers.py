@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,7 +20,8 @@ from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
 FIT_APART = apart.fit_apart
-STOPPING = f"{CASE}[guardrails]\nminimum_gain = {{ limit = 0.5, probability = 0.9 }}\n"
+OF_CASE = "[guardrails]\nminimum_gain = { limit = 0.5, probability = 0.9 }\n"
+APPROVAL = '[[approvals]]\napprover = "board"\nabove = 1\n'
 FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 LABELVALUE = f"""#!/bin/sh
 exec {sys.executable} -m labelvalue "$@"
@@ -81,10 +83,40 @@ def test_one_line_of_json_whatever_the_exit_code(fitted, sampler, first, second,
     assert (code, problem["why"]) == (5, told)
     assert "the file is missing" in told
     stopped = Project.create(tmp_path / "stopped")
-    put_case(stopped, STOPPING)
+    put_case(stopped, CASE + OF_CASE)
     sampler.verdict = "ok"
     code, found, _ = night(stopped.add(first, batch="a"), capfd)
     assert (code, found["exit_code"], found["state"]) == (3, 3, "STOP")
+
+
+@pytest.mark.parametrize(
+    ("more_of_case", "settings", "why"),
+    [
+        ("OF_CASE", "", "guardrail of the case, .*: STOP"),
+        ("", "[guardrails]\nmaximum_labels = 10\n", "guardrail maximum_labels: STOP"),
+        ("APPROVAL", "", "approval of 'board' is missing"),
+    ],
+)
+def test_pages_say_why_a_scheduler_is_to_stop(project, first, pages, capfd, monkeypatch, more_of_case, settings, why):
+    """What Airflow's task and Prefect's flow tell people, run on the result of a night that ended with 3."""
+    put_case(project, CASE + globals().get(more_of_case, ""), settings)
+    code, found, _ = night(project.add(first, batch="a"), capfd)
+    assert code == 3
+    (reason,) = found["stops"]
+    assert re.match(why, reason)
+    trees = [ast.parse(block(pages[name], "python")) for name in ("airflow", "prefect")]
+    functions = {n.name: n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    told = []
+    logger = SimpleNamespace(warning=lambda text, *more: told.append(text % more))
+    here = {"refit": lambda folder: found, "get_run_logger": lambda: logger}
+    for name in ("stop_orders", "nightly"):
+        functions[name].decorator_list = []
+        exec(ast.unparse(functions[name]), here)
+    here["stop_orders"](found)
+    assert reason in capfd.readouterr().out
+    here["nightly"]()
+    assert told == [f"stop: {reason}"]
+    assert ".stops[]" in block(pages["github-actions"], "yaml")
 
 
 def test_progress_goes_to_stderr_with_json_too(running, sampler, capfd, monkeypatch):
