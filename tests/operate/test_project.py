@@ -18,7 +18,8 @@ from labelvalue import InputError, StorageError, names, testing
 from labelvalue.model.observations import observe
 from labelvalue.operate import Project
 from labelvalue.operate.batches import content_digest
-from tests.operate.conftest import QUIET, configure, kinds
+from labelvalue.operate.identity import PATTERN
+from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds
 
 # --- init -----------------------------------------------------------------------------------------
 
@@ -294,6 +295,28 @@ def test_the_manifest_of_a_fit_says_its_layout_and_with_which_versions_it_was_ma
     for name, about in manifest["files"].items():
         content = (folder / name).read_bytes()
         assert about == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def test_what_lies_in_a_project_is_what_the_page_on_formats_says(fitted, root):
+    """Every file that a project makes is in the tree of the page, and the page names none that it does not make."""
+    (fitted.folder / "case.toml").write_text(CASE)
+    configure(fitted, f"{WITH_CASE}[report]\nbudgets = [500]\n")
+    fitted.refit(progress=False)
+    (tree,) = re.findall(
+        r"^DIR/\n(.*?)^```", (root / "docs/reference/formats.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    told, above = set(), ""
+    for line in tree.splitlines():
+        name, deep = line.split()[0], line.startswith("    ")
+        above = above if deep else name if name.endswith("/") else ""
+        if not name.endswith("/"):
+            told.add(above + name)
+    there = set()
+    for path in fitted.folder.rglob("*"):
+        if path.is_file():
+            where = re.sub(PATTERN.pattern, "ID", path.relative_to(fitted.folder).as_posix())
+            there.add(re.sub("[0-9a-f]{64}", "SHA256", where))
+    assert there == told - {"protocol.toml", "lock.json"}, "there without being named by settings, and at rest"
 
 
 def test_a_fit_in_a_newer_layout_is_refused_by_its_number(fitted, monkeypatch):
