@@ -54,7 +54,8 @@ def allocate(
     each slice's own net benefit, seen again from where the last plan stands, and valued as a whole beside doing
     nothing, an equal and a proportional split; the best of these is the plan, so it is never worse than they are.
     Interventions of the case are then tried with all, part or none of these labels. Evaluation labels that the case
-    asks for and that are not there come first: they count among ``max_labels`` and are paid for by any plan.
+    asks for and that are not there come first: they count among ``max_labels`` and are paid for by any plan, unless
+    an intervention brings them.
 
     Parameters
     ----------

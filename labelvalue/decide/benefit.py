@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
 from labelvalue.decide.errors import chosen_curves, errors_of
-from labelvalue.decide.evaluating import evaluation_cost
+from labelvalue.decide.evaluating import evaluation_bought, evaluation_cost
 from labelvalue.decide.orders import plan_table
 from labelvalue.decide.quality import cost_done, delay_done, errors_done
 from labelvalue.decide.spending import batch_count, days_until, fixed_cost, label_cost, of_slices, retraining_works
@@ -118,7 +118,8 @@ def plan_outcomes(
     xarray.Dataset
         Dims chain, draw, plan: ``value``, ``cost``, ``days`` until the last label, ``net_benefit`` (its mean is the
         ENB); with dim slice as well: ``gain`` (drop in error from now; drift makes it negative where nothing is bought)
-        and ``error`` (then). ``labels`` by plan and slice; coordinate ``doublings``, how far that lies beyond the data.
+        and ``error`` (then). By plan and slice: ``labels``, and ``evaluation_labels`` that come with the plan, by a
+        rule of the case or an intervention; coordinate ``doublings``, how far that lies beyond the data.
         Positive is good, but for cost.
 
     Raises
@@ -213,8 +214,11 @@ def outcomes_of(
         value = value + money * (reached - before)
     cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
-    if any(limit.minimum_evaluation for limit in case.slices.values()):
-        cost = cost + acts * evaluation_cost(fit, case)
+    evaluated = labels * 0
+    if done or any(limit.minimum_evaluation for limit in case.slices.values()):
+        cost = cost + acts * evaluation_cost(fit, case, done)
+        more = evaluation_bought(fit, case, done)
+        evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], coords={names.SLICE: fit.slices})
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
@@ -223,7 +227,8 @@ def outcomes_of(
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN))
     by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE))
-    outcomes = outcomes.assign(by_slice.data_vars).assign({names.LABELS: labels})
+    counts = {names.LABELS: labels, names.EVALUATION_LABELS: evaluated.transpose(*labels.dims)}
+    outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
 
 

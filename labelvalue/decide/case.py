@@ -84,6 +84,9 @@ class Case:
         by the stress test.
     label_noise : quantity, mapping of str to quantity, optional
         Share of wrong labels among plain ones, now; needed by interventions that change it.
+    label_noise_origin : {"elicited", "from annotations"}
+        Where that share comes from: somebody states it, or judgements of annotators tell it
+        (``LabelNoise.quantities()``).
     interventions : tuple of Intervention
         What may be done instead of buying labels, or beside it.
     currency : str
@@ -121,6 +124,7 @@ class Case:
     score: Score = dataclasses.field(default_factory=Score)
     label_errors: Quantity | Mapping[str, Quantity] = 0.0
     label_noise: Quantity | Mapping[str, Quantity] | None = None
+    label_noise_origin: str = names.ELICITED
     interventions: tuple[Intervention, ...] = ()
     currency: str = ""
     learner: str = ""
@@ -140,6 +144,11 @@ class Case:
         put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
         if self.label_noise is not None:
             put(self, label_noise=by_slice(checks, names.LABEL_NOISE, self.label_noise, share=True))
+        checks.text(names.LABEL_NOISE_ORIGIN, self.label_noise_origin, (names.ELICITED, names.FROM_ANNOTATIONS))
+        if self.label_noise is None and self.label_noise_origin != names.ELICITED:
+            checks.wrong(
+                names.LABEL_NOISE_ORIGIN, "the case states no label_noise", "state it, or leave its origin out"
+            )
         put(self, interventions=interventions_of(checks, "interventions", self.interventions))
         for key in ("currency", "learner", "suite", "name"):
             checks.text(key, getattr(self, key))

@@ -132,10 +132,9 @@ def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
         gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
         per_thousand = (gain / labels * THOUSAND).sel({names.PLAN: labels > 0})
         yield _Rule(MINIMUM_GAIN, per_thousand, rule.limit, rule.probability, rule.reason, sign=-1.0)
-    acts = outcomes[names.LABELS].sum(names.SLICE) > 0
-    for name, (have, missing) in evaluation_missing(fit, case).items():
+    for name, (have, _) in evaluation_missing(fit, case).items():
         limit = case.slices[name]
-        amount = have + missing * acts
+        amount = have + outcomes[names.EVALUATION_LABELS].sel({names.SLICE: name}, drop=True)
         yield _Rule(MINIMUM_EVALUATION, amount, limit.minimum_evaluation, 1.0, limit.reason, name, sign=-1.0)
     for name, limit in case.slices.items():
         yield from _label_rules(name, limit, outcomes[names.LABELS].sel({names.SLICE: name}, drop=True))

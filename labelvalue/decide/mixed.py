@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.decide.appetites import Appetite
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.evaluating import evaluation_bought, labels_left
+from labelvalue.decide.evaluating import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decide.mixtures import Mixture, climbed, first_allowed, subsets
 from labelvalue.decide.plan import QUALITY, Plan, Verdict, standard_error
 from labelvalue.decide.promises import promises_of
@@ -87,6 +87,8 @@ def weigh_interventions(
     chosen = _joined(plan.outcomes, first, others)
     if first is best:
         return dataclasses.replace(plan, outcomes=chosen)
+    done = [one for one in case.interventions if one.name in first.done]
+    bare = evaluation_notes(fit, case)
     certificate = dataclasses.replace(plan.certificate, objective=first.score, bound=np.inf, method="best of several")
     made = dataclasses.replace(
         plan,
@@ -95,7 +97,8 @@ def weigh_interventions(
         certificate=certificate,
         promises=promises_of(fit, case, chosen),
         interventions=first.done,
-        evaluation=evaluation_bought(fit, case),
+        evaluation=evaluation_bought(fit, case, done),
+        notes=(*(note for note in plan.notes if note not in bare), *evaluation_notes(fit, case, done)),
     )
     return dataclasses.replace(made, verdict=_verdict(made))
 

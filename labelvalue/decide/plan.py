@@ -70,7 +70,7 @@ class Plan:
     interventions : tuple of str
         What of the case's interventions is done beside buying labels.
     evaluation : mapping of str to int
-        Evaluation labels that the plan must buy beside, by the case.
+        Evaluation labels that come with the plan, by a rule of the case or one of its interventions.
     notes : tuple of str
         What must be said beside the plan.
     measurements : pandas.DataFrame

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from labelvalue import names
@@ -12,10 +13,10 @@ from labelvalue.decide.case import Case, chosen_of
 from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.spending import PRICE
 from labelvalue.forecast import Guideline, Intervention
-from labelvalue.forecast.changes import changed_error
+from labelvalue.forecast.changes import Standing, changed_error
 from labelvalue.forecast.curves import SIZE
 from labelvalue.forecast.draws import draws, slice_draws
-from labelvalue.forecast.known_noise import FROM_RUNS, noise_draws
+from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.forecast.with_interventions import changes_by, checked, standing_at
 from labelvalue.model import Fit
 
@@ -35,7 +36,7 @@ def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:
     draws : xarray.DataArray or None
         Dims of slice, chain, draw; ``None`` where nothing says it.
     origin : str
-        ``elicited`` for the case's, ``from runs`` for the fit's.
+        What the case says of its own (``elicited``, ``from annotations``), ``from runs`` for the fit's.
 
     Raises
     ------
@@ -51,10 +52,10 @@ def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:
     """
     posterior, _ = chosen_curves(fit, case)
     if case.label_noise is not None or names.EVALUATION_NOISE not in posterior:
-        return noise_draws(fit, case.label_noise)
+        return noise_draws(fit, case.label_noise, case.label_noise_origin)
     share = posterior[names.EVALUATION_NOISE]
     rest = {d: 0 for d in share.dims if d not in (names.CHAIN, names.DRAW, names.SLICE)}
-    return share.isel(rest).reset_coords(drop=True), FROM_RUNS
+    return share.isel(rest).reset_coords(drop=True), names.FROM_RUNS
 
 
 def errors_done(
@@ -90,17 +91,61 @@ def errors_done(
     See :func:`labelvalue.decide.plan_outcomes`.
     """
     as_is = noise_factor == 1.0
-    noise, origin = noise_draws(fit, case.label_noise) if as_is else noise_known(fit, case)
     changed = [*done, *([] if as_is else [_of_new_labels(noise_factor, done)])]
-    bought = labels.rename({names.PLAN: SIZE}).drop_vars(SIZE).transpose(names.SLICE, SIZE)
-    position = fit.position
-    other = position[names.OTHER_LABELS_NOW] + bought.sum(names.SLICE) - bought
-    standing = standing_at(fit, fit.posterior, position.assign({names.OTHER_LABELS_NOW: other}), bought, noise, origin)
+    standing = _standing(fit, case, labels, as_is)
     changes, _ = changes_by(standing, checked(fit, changed))
     error = changed_error(standing, changes)
     picked = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in error.dims}
     error = error.sel(picked).reset_coords(drop=True).rename({SIZE: names.PLAN})
     return error.assign_coords({names.PLAN: labels[names.PLAN].values})
+
+
+def effect_origin(fit: Fit, case: Case, one: Intervention) -> str:
+    """Say where the size of an intervention's effect comes from.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Gives the share of wrong labels, and where it comes from.
+    one : Intervention
+        Of the case.
+
+    Returns
+    -------
+    str
+        ``from runs``, ``from annotations`` or ``elicited``.
+
+    Raises
+    ------
+    InputError
+        As for :func:`errors_done`.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import Consensus
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, label_noise=0.1,
+    ...             label_noise_origin="from annotations")
+    >>> effect_origin(fake_fit(seed=1), case, Consensus(3))
+    'from annotations'
+    """
+    none = xr.DataArray(np.zeros((1, fit.slices.size)), dims=(names.PLAN, names.SLICE))
+    labels = none.assign_coords({names.PLAN: [names.NOTHING], names.SLICE: fit.slices})
+    return changes_by(_standing(fit, case, labels, True), checked(fit, one))[1][0]
+
+
+def _standing(fit: Fit, case: Case, labels: xr.DataArray, as_is: bool) -> Standing:
+    """Where plans stand: by the case's own share of wrong labels where nothing is changed about it."""
+    noise, origin = noise_known(fit, case)
+    if as_is and case.label_noise is None:
+        noise, origin = None, names.ELICITED
+    bought = labels.rename({names.PLAN: SIZE}).drop_vars(SIZE).transpose(names.SLICE, SIZE)
+    position = fit.position
+    other = position[names.OTHER_LABELS_NOW] + bought.sum(names.SLICE) - bought
+    position = position.assign({names.OTHER_LABELS_NOW: other})
+    return standing_at(fit, fit.posterior, position, bought, noise, origin)
 
 
 def _of_new_labels(factor: float, done: Sequence[Intervention]) -> Guideline:

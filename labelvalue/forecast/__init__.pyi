@@ -9,11 +9,7 @@ from .backtesting import backtest as backtest
 from .bootstrap import bootstrap_gain as bootstrap_gain, gain_disagreement as gain_disagreement
 from .comparison import blend as blend, compare_models as compare_models
 from .curves import VALIDATED_DOUBLINGS as VALIDATED_DOUBLINGS
-from .detection import (
-    detection_power as detection_power,
-    evaluation_needed as evaluation_needed,
-    split_budget as split_budget,
-)
+from .detection import detection_power as detection_power, evaluation_needed as evaluation_needed
 from .drift import drift_rate as drift_rate, predict_idle_error as predict_idle_error
 from .elsewhere import leave_one_out as leave_one_out
 from .exchange import break_even_noise as break_even_noise, exchange_rate as exchange_rate
@@ -31,6 +27,7 @@ from .persistence import forecast_persistence as forecast_persistence
 from .rates import diminishing_returns as diminishing_returns, labels_at_rate as labels_at_rate
 from .reweighting import importance_weights as importance_weights, reweight as reweight
 from .sensitivity import prior_sensitivity as prior_sensitivity
+from .splitting import split_budget as split_budget
 from .spread import (
     gain_over_learners as gain_over_learners,
     gain_over_suites as gain_over_suites,

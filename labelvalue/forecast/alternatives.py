@@ -11,7 +11,6 @@ from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.forecast.changes import Changes, Standing
 from labelvalue.forecast.intervention import Intervention
-from labelvalue.forecast.known_noise import ELICITED, FROM_RUNS
 from labelvalue.forecast.synthetic import synthetic_worth
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, quantity
@@ -65,13 +64,13 @@ class ActiveLearning(Intervention):
             farther = np.log(size / np.maximum(standing.position[names.REFERENCE_LABELS], 1.0))
             trend = posterior[names.EFFICIENCY_TREND].sel(at, drop=True)
             worth = posterior[names.EFFICIENCY].sel(at, drop=True) * np.exp(trend * farther)
-            return dataclasses.replace(changes, worth=changes.worth * worth), FROM_RUNS
+            return dataclasses.replace(changes, worth=changes.worth * worth), names.FROM_RUNS
         if self.efficiency is None:
             why = f"no run was made with strategy {self.strategy!r}{did_you_mean(self.strategy, known)}"
             fix = f"give its efficiency, or simulate_runs(..., strategies=('random', {self.strategy!r}))"
             raise InputError([Problem(column=f"{self.name}.strategy", why=why, fix=fix)])
         stated = standing.draw(f"{self.name}.efficiency", self.efficiency)
-        return dataclasses.replace(changes, worth=changes.worth * stated), ELICITED
+        return dataclasses.replace(changes, worth=changes.worth * stated), names.ELICITED
 
     def _units(self, now: Any, bought: Any) -> Any:
         return 0.0 * now + bought
@@ -113,9 +112,9 @@ class SyntheticData(Intervention):
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         if self.worth is None:
-            each, origin = synthetic_worth(standing.fit), FROM_RUNS
+            each, origin = synthetic_worth(standing.fit), names.FROM_RUNS
         else:
-            each, origin = standing.draw(f"{self.name}.worth", self.worth), ELICITED
+            each, origin = standing.draw(f"{self.name}.worth", self.worth), names.ELICITED
         return dataclasses.replace(changes, added=changes.added + each * self.examples), origin
 
     def _units(self, now: Any, bought: Any) -> Any:
@@ -170,7 +169,7 @@ class NewLearner(Intervention):
                 fix = "leave slices out, or state its effect by excess, elasticity and floor"
                 why = "a learner of the runs takes over all slices"
                 raise InputError([Problem(column=f"{self.name}.slices", why=why, fix=fix)])
-            return dataclasses.replace(changes, learner=self.learner), FROM_RUNS
+            return dataclasses.replace(changes, learner=self.learner), names.FROM_RUNS
         keys = ("excess", names.ELASTICITY, names.FLOOR)
         stated = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
         if not stated:
@@ -180,7 +179,7 @@ class NewLearner(Intervention):
             raise InputError([Problem(column=f"{self.name}.learner", why=why, fix=fix)])
         factors = {key: standing.draw(f"{self.name}.{key}", value) for key, value in stated.items()}
         changed = {key: getattr(changes, key) * factor for key, factor in factors.items()}
-        return dataclasses.replace(changes, **changed), ELICITED
+        return dataclasses.replace(changes, **changed), names.ELICITED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,6 +216,9 @@ class Pretraining(NewLearner):
 @dataclasses.dataclass(frozen=True)
 class EvaluationLabels(Intervention):
     """More evaluation labels, for each slice: they remove no error, but let a gain be seen. Its units are those labels.
+
+    :func:`labelvalue.detection_power` adds them to the evaluation sets. In a plan they earn nothing by themselves, and
+    take the place of those that ``minimum_evaluation`` of a slice asks for.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,13 +11,14 @@ from scipy.special import ndtr, ndtri
 
 from labelvalue import names
 from labelvalue.checks import Checks
+from labelvalue.forecast.alternatives import EvaluationLabels
 from labelvalue.forecast.curves import curve_dims, flag_texts
-from labelvalue.forecast.gains import predict_gain, whole_numbers
+from labelvalue.forecast.gains import predict_gain
+from labelvalue.forecast.intervention import Intervention
 from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
+from labelvalue.forecast.with_interventions import checked, predict_gain_with
 from labelvalue.model import Fit
 
-SHARES = np.round(np.linspace(0.0, 0.9, 19), 3)
-"""Shares of a budget for evaluation labels that are tried."""
 MOST = 2.0**14
 """Times today's evaluation set up to which a larger one is looked for."""
 STEPS = 48
@@ -28,6 +29,8 @@ def detection_power(
     budgets: Sequence[int],
     *,
     evaluation_labels: int | None = None,
+    interventions: Intervention | Sequence[Intervention] = (),
+    noise: Any = None,
     replicates: int = 1,
     level: float = 0.05,
 ) -> xr.DataArray:
@@ -46,6 +49,11 @@ def detection_power(
         Extra labels, ≥ 0.
     evaluation_labels : int, optional
         Size of a slice's evaluation set; that of the runs by default.
+    interventions : Intervention or sequence of Intervention
+        What is done beside the labels: its gain is to be seen too, and ``EvaluationLabels`` are added to the evaluation
+        set.
+    noise : optional
+        Share of wrong labels, where they need it; as for :func:`labelvalue.predict_gain_with`.
     replicates : int
         Models trained before and after, ≥ 1.
     level : float
@@ -60,7 +68,7 @@ def detection_power(
     Raises
     ------
     InputError
-        If a number is out of range.
+        If a number is out of range, or an intervention lacks what it needs.
     ValueError
         If a budget is not a whole number ≥ 0.
 
@@ -74,6 +82,9 @@ def detection_power(
     >>> power = detection_power(fake_fit(seed=1), [0, 8000])
     >>> bool((power.mean(("chain", "draw")).sel(budget=0).round(2) == 0.05).all())
     True
+    >>> more = detection_power(fake_fit(seed=1), [0, 8000], interventions=EvaluationLabels(20_000))
+    >>> bool((more.mean(("chain", "draw")) >= power.mean(("chain", "draw")) - 1e-12).all())
+    True
     """
     checks = Checks()
     if evaluation_labels is not None:
@@ -83,7 +94,37 @@ def detection_power(
     checks.finish()
     now = evaluation_size(fit)
     size = now if evaluation_labels is None else xr.full_like(now, float(evaluation_labels))
-    return _power(fit, budgets, size, replicates, level)
+    done = checked(fit, interventions)
+    gain = predict_gain_with(fit, done, budgets, noise=noise)
+    return power_of(fit, gain, size + evaluation_added(fit, done), replicates, level)
+
+
+def evaluation_added(fit: Fit, interventions: Sequence[Intervention]) -> xr.DataArray:
+    """Count the evaluation labels that interventions add.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives the slices.
+    interventions : sequence of Intervention
+        What is done; kinds other than ``EvaluationLabels`` add none.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``evaluation_labels``, dim slice.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> evaluation_added(fake_fit(seed=1), [EvaluationLabels(500, slices=("west",))]).values.tolist()
+    [0.0, 0.0, 0.0, 500.0]
+    """
+    added = xr.DataArray(np.zeros(fit.slices.size), dims=names.SLICE, coords={names.SLICE: fit.slices})
+    for one in interventions:
+        if isinstance(one, EvaluationLabels):
+            added = added + one.labels * one.done_for(added)
+    return added.rename(names.EVALUATION_LABELS)
 
 
 def evaluation_size(fit: Fit) -> xr.DataArray:
@@ -119,10 +160,33 @@ def evaluation_size(fit: Fit) -> xr.DataArray:
     return size.transpose(*curve_dims(fit)).rename(names.EVALUATION_LABELS)
 
 
-def _power(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
-    numbers, notes = whole_numbers(budgets, names.BUDGET)
+def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
+    """Draw the power to see a gain that is there already as draws.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    gain : xarray.DataArray
+        Drop in error, from :func:`labelvalue.predict_gain` or :func:`labelvalue.predict_gain_with`.
+    size : xarray.DataArray
+        Size of each slice's evaluation set; may vary with the budget.
+    replicates : int
+        Models trained before and after, ≥ 1.
+    level : float
+        Probability of seeing a gain where there is none.
+
+    Returns
+    -------
+    xarray.DataArray
+        As :func:`detection_power` returns it.
+
+    Examples
+    --------
+    See :func:`detection_power`.
+    """
+    numbers = gain[names.BUDGET].values
     posterior, position = fit.posterior, fit.position
-    gain = predict_gain(fit, numbers.tolist())
     now = posterior[names.ERROR_NOW]
     later = now - gain
     kept = left_of_differences(fit, posterior)
@@ -153,7 +217,8 @@ def _power(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int
     power = xr.apply_ufunc(ndtr, (before - after) / sd + ndtri(level))
     power = power.transpose(*names.SAMPLE, *curve_dims(fit), names.BUDGET).rename(names.POWER)
     power = power.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit)), names.EVALUATION_LABELS: size})
-    power.attrs = {names.UNIT: "probability", "verdict": fit.diagnostics.verdict, names.NOTES: json.dumps(notes)}
+    power.attrs = {names.UNIT: "probability", "verdict": fit.diagnostics.verdict}
+    power.attrs |= {key: gain.attrs[key] for key in (names.NOTES, names.INTERVENTIONS) if key in gain.attrs}
     return power
 
 
@@ -198,93 +263,18 @@ def evaluation_needed(
     checks.share("level", level)
     checks.whole("replicates", replicates, least=1)
     checks.finish()
-    size = evaluation_size(fit)
-    low, high = np.log(1.0), np.log(MOST) + np.log(size)
-    shape = _power(fit, budgets, size, replicates, level).mean(names.SAMPLE)
-    low = xr.zeros_like(shape) + low
-    high = xr.zeros_like(shape) + high
-    enough = _at(fit, budgets, np.exp(high), replicates, level) >= power
+    size, gain = evaluation_size(fit), predict_gain(fit, budgets)
+
+    def seen(sizes: xr.DataArray) -> xr.DataArray:
+        return power_of(fit, gain, sizes, replicates, level).mean(names.SAMPLE) >= power
+
+    like = gain.isel(dict.fromkeys(names.SAMPLE, 0), drop=True) * 0.0
+    low, high = like, like + np.log(MOST) + np.log(size)
+    enough = seen(np.exp(high))
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
-        seen = _at(fit, budgets, np.exp(middle), replicates, level) >= power
-        low, high = low.where(seen, middle), high.where(~seen, middle)
+        there = seen(np.exp(middle))
+        low, high = low.where(there, middle), high.where(~there, middle)
     needed = np.exp(high).where(enough, np.inf).rename(names.EVALUATION_LABELS)
     needed.attrs = {names.UNIT: "labels", "power": power, "verdict": fit.diagnostics.verdict}
     return needed
-
-
-def _at(fit: Fit, budgets: Sequence[int], size: xr.DataArray, replicates: int, level: float) -> xr.DataArray:
-    return _power(fit, budgets, size, replicates, level).mean(names.SAMPLE)
-
-
-def split_budget(
-    fit: Fit,
-    money: float,
-    *,
-    price: float,
-    evaluation_price: float | None = None,
-    replicates: int = 1,
-    level: float = 0.05,
-) -> xr.Dataset:
-    """Split a sum between labels for training and labels for evaluation, slice by slice.
-
-    What is maximised is the gain that will be seen: gain times power, averaged over the posterior, since a gain that
-    no measurement shows is not put to use.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    money : float
-        Sum to spend on a slice, > 0.
-    price, evaluation_price : float
-        Price of a training label and of an evaluation label; the same by default.
-    replicates : int
-        Models trained before and after.
-    level : float
-        Probability of seeing a gain where there is none.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims slice (and learner, suite): ``labels`` bought for training, ``evaluation_labels`` bought for evaluation,
-        ``seen`` (expected gain that is seen), ``gain`` (expected gain), ``power``, and ``unsplit``, what would be seen
-        if all went into training labels.
-
-    Raises
-    ------
-    InputError
-        If a number is out of range.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> split = split_budget(fake_fit(seed=1), 500, price=0.1)
-    >>> bool((split["seen"] >= split["unsplit"]).all())
-    True
-    """
-    each = price if evaluation_price is None else evaluation_price
-    checks = Checks()
-    for key, value in (("money", money), ("price", price), ("evaluation_price", each)):
-        checks.number(key, value, above=True)
-    checks.whole("replicates", replicates, least=1)
-    checks.share("level", level)
-    checks.finish()
-    today = evaluation_size(fit)
-    parts = []
-    for share in SHARES:
-        more, labels = int(money * share / each), int(money * (1 - share) / price)
-        power = _power(fit, [labels], today + more, replicates, level).isel({names.BUDGET: 0}, drop=True)
-        gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
-        found = {
-            "seen": (gain * power).mean(names.SAMPLE),
-            names.GAIN: gain.mean(names.SAMPLE),
-            names.POWER: power.mean(names.SAMPLE),
-        }
-        one = xr.Dataset({name: value.reset_coords(drop=True) for name, value in found.items()})
-        parts.append(one.assign({names.LABELS: labels, names.EVALUATION_LABELS: more}))
-    tried = xr.concat(parts, dim="share")
-    best = tried["seen"].argmax("share")
-    made = tried.isel(share=best).assign(unsplit=tried["seen"].isel(share=0))
-    attrs = {"money": float(money), "price": float(price), "evaluation_price": float(each)}
-    return made.assign_attrs(attrs | {"verdict": fit.diagnostics.verdict})

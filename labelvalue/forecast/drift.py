@@ -32,7 +32,7 @@ TRAINED = [names.LEARNER, names.LABELS, names.OTHER_LABELS, names.REPLICATE]
 """What makes training data the same, of runs of one strategy without noisy labels or synthetic examples."""
 MOST = 100.0
 """Rise of log error beyond which it is the metric's worst, whatever that is."""
-FROM_RUNS, ASSUMED = "from runs", "an assumption"
+ASSUMED = "an assumption"
 ORIGIN = "origin_of_drift"
 
 
@@ -84,14 +84,14 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     coords: dict[Any, Any] = {d: fit.posterior[d].values for d in names.SAMPLE} | {names.SLICE: fit.slices}
     rate = xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords, name=names.DRIFT_RATE)
     narrowed = float(rate.std(names.SAMPLE).min()) < TELLING * np.hypot(prior.spread, BETWEEN)
-    origin = FROM_RUNS if narrowed and information.any() else ASSUMED
+    origin = names.FROM_RUNS if narrowed and information.any() else ASSUMED
     rate = rate.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     attrs = {names.UNIT: "log error per year", names.METRIC: fit.settings[names.METRIC], ORIGIN: origin}
     return rate.assign_attrs(attrs | {names.NOTES: json.dumps([_note(origin)]), "verdict": fit.diagnostics.verdict})
 
 
 def _note(origin: str) -> str:
-    if origin == FROM_RUNS:
+    if origin == names.FROM_RUNS:
         return "the drift rate is estimated from runs of unchanged training data on items of different times"
     return (
         "the drift rate is an assumption: no runs of unchanged training data on items of different times tell it. Fix: "

@@ -11,7 +11,6 @@ from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.forecast.changes import Changes, Standing
 from labelvalue.forecast.draws import draws
-from labelvalue.forecast.known_noise import ELICITED
 from labelvalue.model import Fit
 from labelvalue.quantities import Quantity, quantity
 
@@ -113,7 +112,7 @@ class Intervention:
         return self._change(standing, changes)
 
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
-        return changes, ELICITED
+        return changes, names.ELICITED
 
     def units(self, now: Any, bought: Any) -> Any:
         """Return how many units are paid for.

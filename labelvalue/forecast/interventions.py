@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.forecast.changes import Changes, Standing
 from labelvalue.forecast.intervention import Intervention
-from labelvalue.forecast.known_noise import ELICITED
 from labelvalue.forecast.votes import consensus_error
 from labelvalue.quantities import Quantity, quantity
 
@@ -150,7 +150,7 @@ class Guideline(Intervention):
         most = (standing.classes - 1.0) / standing.classes - 1e-6
         after = (changes.new_noise * factor).clip(max=most)
         old = (1.0 - self.redone) * changes.old_noise + self.redone * after
-        return dataclasses.replace(changes, new_noise=after, old_noise=old), ELICITED
+        return dataclasses.replace(changes, new_noise=after, old_noise=old), names.ELICITED
 
     def _units(self, now: Any, bought: Any) -> Any:
         return self.redone * (now + 0.0 * bought)

@@ -18,13 +18,11 @@ from labelvalue.model.label_noise import useless_share
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import by_slice
 
-FROM_RUNS, FROM_ANNOTATIONS, ELICITED = "from runs", "from annotations", "elicited"
-"""Where the size of an effect comes from."""
 SAMPLE = "sample"
 """Dim of draws of label noise that were stacked."""
 
 
-def noise_draws(fit: Fit, noise: Any) -> tuple[xr.DataArray | None, str]:
+def noise_draws(fit: Fit, noise: Any, stated: str = names.ELICITED) -> tuple[xr.DataArray | None, str]:
     """Turn what is known of the share of wrong labels into draws, one a posterior draw.
 
     Parameters
@@ -34,13 +32,15 @@ def noise_draws(fit: Fit, noise: Any) -> tuple[xr.DataArray | None, str]:
     noise : quantity, mapping of str to quantity, DataArray or None
         A number, an ``Interval`` or branches, for all slices or by slice; or draws with dim slice and chain and draw
         of their own, as :func:`labelvalue.estimate_label_noise` returns them, which are drawn from anew.
+    stated : str
+        Where numbers, intervals and branches come from.
 
     Returns
     -------
     draws : xarray.DataArray or None
         Dims of slice, chain, draw.
     origin : str
-        ``elicited`` or ``from annotations``.
+        ``from annotations`` for draws, else as ``stated``.
 
     Raises
     ------
@@ -54,11 +54,11 @@ def noise_draws(fit: Fit, noise: Any) -> tuple[xr.DataArray | None, str]:
     [0.1, 0.1, 0.1, 0.2]
     """
     if noise is None:
-        return None, ELICITED
+        return None, names.ELICITED
     if isinstance(noise, xr.DataArray):
-        found, origin = _drawn_anew(fit, noise), FROM_ANNOTATIONS
+        found, origin = _drawn_anew(fit, noise), names.FROM_ANNOTATIONS
     else:
-        found, origin = _stated(fit, noise), ELICITED
+        found, origin = _stated(fit, noise), stated
     most = useless_share(int(fit.settings[names.CLASSES]))
     if not bool(((found >= 0) & (found < most)).all()):
         fix = "give a smaller share, or fit with the number of classes, such as fit(runs, classes=10)"
@@ -124,9 +124,9 @@ def noise_cost(fit: Fit) -> tuple[xr.DataArray, str]:
     """
     posterior = fit.posterior
     if names.NOISE_COST in posterior:
-        return posterior[names.NOISE_COST], FROM_RUNS
+        return posterior[names.NOISE_COST], names.FROM_RUNS
     shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(names.NOISE_COST.encode())])
     drawn = draw_prior(fit.model.priors[names.NOISE_COST], shape[0] * shape[1], rng).reshape(shape)
     coords = {d: posterior[d] for d in (names.CHAIN, names.DRAW)}
-    return xr.DataArray(drawn, dims=(names.CHAIN, names.DRAW), coords=coords), ELICITED
+    return xr.DataArray(drawn, dims=(names.CHAIN, names.DRAW), coords=coords), names.ELICITED

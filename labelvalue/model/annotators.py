@@ -6,6 +6,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,9 @@ from labelvalue.model.consensus import LEVEL_NAMES, class_probabilities, consens
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.judgements import Audits, count_judgements
 from labelvalue.model.label_models import get_label_model
+from labelvalue.model.label_noise import useless_share
 from labelvalue.model.priors import Prior
+from labelvalue.model.stated import share_as_stated
 
 MANY_ACCEPT = 0.8
 """Acceptance aimed at beyond ten classes: of thousands of parameters, nearly Gaussian, 22 gradients a draw, not 31."""
@@ -63,6 +66,26 @@ class LabelNoise:
     def annotator_noise(self) -> xr.DataArray:
         """Share of each annotator's judgements that are wrong, dims chain, draw, annotator."""
         return self.posterior[names.ANNOTATOR_NOISE]
+
+    def quantities(self) -> dict[str, Any]:
+        """Return what ``Case`` takes: the share of wrong labels by slice, and that annotations tell it.
+
+        Returns
+        -------
+        dict
+            ``label_noise`` by slice, as 90 % intervals, or as branches where a slice's draws come near what labels at
+            random would be; ``label_noise_origin``.
+
+        Examples
+        --------
+        >>> Case(costs=costs, value=value, **estimate_label_noise(annotations).quantities())  # doctest: +SKIP
+        """
+        most, drawn = useless_share(len(self.classes)), self.label_noise
+        shares = {
+            str(name): share_as_stated(drawn.sel({names.SLICE: name}).values, most)
+            for name in drawn[names.SLICE].values
+        }
+        return {names.LABEL_NOISE: shares, names.LABEL_NOISE_ORIGIN: names.FROM_ANNOTATIONS}
 
     @property
     def classes(self) -> list[str]:

@@ -13,18 +13,17 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import Checks
 from labelvalue.model import sampling
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.priors import Prior
-from labelvalue.problems import InputError, Problem
-from labelvalue.quantities import Interval
+from labelvalue.model.stated import as_stated, by_slice_as_stated
+from labelvalue.model.throughput import FEWEST_DAYS, throughput
+from labelvalue.problems import InputError, Problem, did_you_mean
 
 BREAK = 10.0
 """Times the median of its slice and annotator above which a duration holds a break."""
-FEWEST_DAYS = 3
-"""Calendar days from which on throughput can be estimated."""
-LOW, HIGH = 0.05, 0.95
 UNNAMED = "unnamed"
 SECONDS_PER_HOUR = 3600.0
 
@@ -36,12 +35,14 @@ class Work:
     Parameters
     ----------
     posterior : xarray.Dataset
-        Dims chain, draw: ``seconds_per_label`` (slice); where times are known, ``labels_an_annotator_day`` and
-        ``labels_a_day``.
+        Dims chain, draw: ``seconds_per_label`` (slice); where times are known, ``labels_a_day`` of all slices together,
+        ``labels_a_day_of_slice`` (slice), which sum to it, and ``labels_an_annotator_day``.
     diagnostics : Diagnostics
         Convergence verdict.
     day_scatter : float
         Standard deviation of a day's labels over their mean; NaN where times are not known.
+    slice_scatter : mapping of str to float
+        The same of each slice's labels; empty where times are not known.
     notes : tuple of str
         What was left out, and how breaks were handled.
 
@@ -53,6 +54,7 @@ class Work:
     posterior: xr.Dataset
     diagnostics: Diagnostics
     day_scatter: float
+    slice_scatter: Mapping[str, float]
     notes: tuple[str, ...]
 
     def price_per_label(self, pay_per_hour: float) -> xr.DataArray:
@@ -101,56 +103,64 @@ class Work:
         >>> Costs(**estimate_work(annotations).quantities(pay_per_hour=18.0))  # doctest: +SKIP
         """
         seconds = self.posterior[names.SECONDS_PER_LABEL]
-        made: dict[str, Any] = {"hours_per_label": _by_slice(seconds / SECONDS_PER_HOUR)}
+        made: dict[str, Any] = {"hours_per_label": by_slice_as_stated(seconds / SECONDS_PER_HOUR)}
         if pay_per_hour is not None:
-            made["price_per_label"] = _by_slice(self.price_per_label(pay_per_hour))
+            made["price_per_label"] = by_slice_as_stated(self.price_per_label(pay_per_hour))
         if names.LABELS_PER_DAY in self.posterior:
-            made["labels_per_day"] = _interval(self.posterior[names.LABELS_PER_DAY].values)
+            made["labels_per_day"] = as_stated(self.posterior[names.LABELS_PER_DAY].values)
         return made
 
-    def delivery_days(self, labels: int) -> xr.DataArray:
+    def delivery_days(self, labels: int | Mapping[str, int]) -> xr.DataArray:
         """Draw the calendar days until so many labels are delivered, at the pace so far.
 
         Parameters
         ----------
-        labels : int
-            Labels of all slices together, ≥ 0.
+        labels : int, or mapping of str to int
+            Labels of all slices together, or by slice, ≥ 0.
 
         Returns
         -------
         xarray.DataArray
-            ``days``, dims chain, draw: with the uncertainty of the pace and the scatter of days.
+            ``days``, dims chain, draw, and slice for labels by slice: with the uncertainty of the pace and the scatter
+            of days. Slices are worked on beside one another, each at its own pace so far; all labels are there after
+            the slowest, ``.max("slice")``.
 
         Raises
         ------
         InputError
-            If the annotations told no times, or labels are no whole number ≥ 0.
+            If the annotations told no times, a slice has none, or labels are no whole number ≥ 0.
 
         Examples
         --------
         >>> estimate_work(annotations).delivery_days(5_000).quantile([0.05, 0.95])  # doctest: +SKIP
+        >>> estimate_work(annotations).delivery_days({"fr": 500, "de": 200}).max("slice")  # doctest: +SKIP
         """
         if names.LABELS_PER_DAY not in self.posterior:
             why = f"labels a day are not known: it takes times on at least {FEWEST_DAYS} days"
             raise InputError([Problem(column="labels", why=why, fix="import annotations with times")])
-        if isinstance(labels, bool) or not isinstance(labels, (int, np.integer)) or labels < 0:
-            raise InputError(
-                [Problem(column="labels", value=labels, why="must be a whole number ≥ 0", fix="give 5000")]
-            )
-        days = float(labels) / self.posterior[names.LABELS_PER_DAY]
+        checks = Checks()
+        if not isinstance(labels, Mapping):
+            checks.whole("labels", labels)
+            checks.finish()
+            return self._days(labels, self.posterior[names.LABELS_PER_DAY], self.day_scatter)
+        for name, count in labels.items():
+            checks.whole(f"labels.{name}", count)
+            if name not in self.slice_scatter:
+                why = f"no times of slice {name!r}{did_you_mean(str(name), self.slice_scatter)}"
+                checks.wrong(f"labels.{name}", why, f"one of {', '.join(self.slice_scatter)}")
+        checks.finish()
+        coords = {names.SLICE: list(labels)}
+        wanted = xr.DataArray(np.array(list(labels.values()), float), coords=coords)
+        scatter = xr.DataArray(np.array([self.slice_scatter[name] for name in labels], float), coords=coords)
+        pace = self.posterior[names.LABELS_PER_DAY_OF_SLICE].sel(coords)
+        return self._days(wanted, pace, scatter)
+
+    def _days(self, labels: Any, pace: xr.DataArray, scatter: Any) -> xr.DataArray:
+        days = (labels / pace).transpose(*names.SAMPLE, ...)
         z = np.random.default_rng([self.diagnostics.attempts[0]["random_seed"], 5]).standard_normal(days.shape)
-        scattered = days + np.sqrt(days) * self.day_scatter * z
+        scattered = days + np.sqrt(days) * scatter * days.copy(data=z)
         made = scattered.clip(min=0.0).rename(names.DAYS)
         return made.assign_attrs({names.UNIT: names.DAYS, names.NOTES: "[]"})
-
-
-def _interval(values: np.ndarray) -> Interval:
-    low, high = np.quantile(values, [LOW, HIGH])
-    return Interval(low=float(low), high=float(max(high, low * (1 + 1e-9))), distribution="lognormal")
-
-
-def _by_slice(draws: xr.DataArray) -> dict[str, Interval]:
-    return {str(name): _interval(draws.sel({names.SLICE: name}).values) for name in draws[names.SLICE].values}
 
 
 def estimate_work(
@@ -212,12 +222,12 @@ def estimate_work(
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
     posterior = tree["posterior"].to_dataset()
     made = xr.Dataset({names.SECONDS_PER_LABEL: _seconds(posterior, observations)})
-    rate, scatter, more = _throughput(table, posterior, random_seed)
+    rate, scatter, of_slice, more = throughput(table, posterior, random_seed)
     made = made.assign(rate)
     for name in made.data_vars:
         unit = "seconds" if name == names.SECONDS_PER_LABEL else "labels"
         made[name].attrs = {names.UNIT: unit, "verdict": diagnostics.verdict, names.NOTES: json.dumps(notes)}
-    return Work(made, diagnostics, scatter, (*notes, *more))
+    return Work(made, diagnostics, scatter, of_slice, (*notes, *more))
 
 
 def count_times(table: pd.DataFrame) -> tuple[xr.Dataset, list[str]]:
@@ -295,32 +305,3 @@ def _seconds(posterior: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
     average = 1.0 if pace is None else (pace * people).sum(names.ANNOTATOR)
     seconds = xr.apply_ufunc(np.exp, level + of_slice) * average
     return seconds.transpose(*names.SAMPLE, names.SLICE).assign_coords({names.SLICE: observations[names.SLICE].values})
-
-
-def _throughput(
-    table: pd.DataFrame, posterior: xr.Dataset, random_seed: int
-) -> tuple[dict[str, xr.DataArray], float, list[str]]:
-    """Labels a calendar day and an annotator's day of work, by the Bayesian bootstrap of days."""
-    timed = table[table[names.TIME].notna()]
-    day = timed[names.TIME].dt.floor("D")
-    if timed.empty or (day.max() - day.min()).days + 1 < FEWEST_DAYS:
-        return {}, float("nan"), [f"labels a day are not known: times on at least {FEWEST_DAYS} days are needed"]
-    days = pd.date_range(day.min(), day.max(), freq="D")
-    first = timed.sort_values(names.TIME).drop_duplicates([names.SOURCE, names.ITEM])
-    made = first.assign(day=first[names.TIME].dt.floor("D")).groupby("day")[names.UNITS].sum()
-    daily = made.reindex(days, fill_value=0).to_numpy(float)
-    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
-    rng = np.random.default_rng([random_seed, 6])
-    coords = {d: posterior[d].values for d in names.SAMPLE}
-
-    def bootstrapped(values: np.ndarray) -> xr.DataArray:
-        weight = rng.dirichlet(np.ones(values.size), size=shape[0] * shape[1])
-        return xr.DataArray((weight @ values).reshape(shape), dims=names.SAMPLE, coords=coords)
-
-    found = {names.LABELS_PER_DAY: bootstrapped(daily)}
-    people = timed[timed[names.ANNOTATOR] != ""]
-    if len(people):
-        each = people.assign(day=people[names.TIME].dt.floor("D")).groupby([names.ANNOTATOR, "day"])[names.UNITS].sum()
-        found[names.LABELS_PER_ANNOTATOR_DAY] = bootstrapped(each.to_numpy(float))
-    note = f"labels a day: {len(days)} calendar days, {int((daily == 0).sum())} of them without a label"
-    return found, float(daily.std() / daily.mean()), [note]

@@ -15,7 +15,7 @@ from labelvalue.report.wording import percent, probability, significant, spoken
 NOT_TESTED = "not tested"
 """What stands where nobody computed what would be decided instead."""
 IN_PYTHON = "given in Python"
-LABELS_OF = ("currency", "name", "learner", "suite", "approvals")
+LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
 """Keys of a case that choose, name or ask, and assume nothing."""
 SILENT = {
     "costs.labels_per_day": ("labels are there at once", "no rate"),
@@ -67,7 +67,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             "id": f"case/{key}",
             "text": spoken(key),
             "value": quantity_text(value),
-            "source": source + (f"; reason: {reason}" if reason else ""),
+            "source": source + (f"; reason: {reason}" if reason else "") + _origin(key, case),
             "if_wrong": consequence(key, case, plan),
         }
         for key, value, reason in leaves(table)
@@ -78,6 +78,12 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
             row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
             rows.append(row | {"if_wrong": consequence(key, case, plan)})
     return rows
+
+
+def _origin(key: str, case: Case) -> str:
+    """Where a number that was estimated comes from."""
+    of_noise = key.partition(".")[0] == names.LABEL_NOISE
+    return f"; {names.FROM_ANNOTATIONS}" if of_noise and case.label_noise_origin == names.FROM_ANNOTATIONS else ""
 
 
 def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,14 +9,14 @@ from labelvalue import names
 from labelvalue.decide import Case, Plan, noise_sensitivity
 from labelvalue.decide.noisier import NO_PLAN
 from labelvalue.decide.quality import noise_known
-from labelvalue.forecast.known_noise import ELICITED, FROM_RUNS
 from labelvalue.model import Fit
 from labelvalue.report.plans import records
 from labelvalue.report.wording import decimals, number, percent, significant
 
 ORIGINS = {
-    ELICITED: "from an elicited prior: the case states it",
-    FROM_RUNS: "from data: the wrong evaluation labels that the fit found",
+    names.ELICITED: "from an elicited prior: the case states it",
+    names.FROM_ANNOTATIONS: "from data: judgements of the annotations",
+    names.FROM_RUNS: "from data: the wrong evaluation labels that the fit found",
 }
 FACTORS = {0.5: "half as many", 1.0: "as many as now", 2.0: "twice as many"}
 

@@ -12,6 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decide import Case, Plan, plan_outcomes
+from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
@@ -152,7 +153,10 @@ def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.
         money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches)
         parts[title], so_far = money - so_far, money
     whole = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    parts["interventions"] = whole - so_far
+    done = [one for one in case.interventions if one.name in plan.interventions]
+    acts = plan.total > 0 or bool(done)
+    parts["evaluation labels by a rule"] = acts * evaluation_cost(fit, case, done)
+    parts["interventions"] = whole - so_far - parts["evaluation labels by a rule"]
     like, expected = xr.zeros_like(whole).reset_coords(drop=True), float(whole.mean())
     rows = []
     for title, money in parts.items():

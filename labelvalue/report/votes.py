@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import Any
 
 import xarray as xr
@@ -11,12 +10,11 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decide import Case, Plan
 from labelvalue.decide.case import chosen_of
-from labelvalue.decide.quality import noise_known
+from labelvalue.decide.quality import effect_origin, noise_known
 from labelvalue.decide.spending import PRICE
 from labelvalue.decide.thinning import thinned
-from labelvalue.forecast import Consensus, predict_gain_with, quality_frontier
+from labelvalue.forecast import Consensus, quality_frontier
 from labelvalue.forecast.draws import slice_draws
-from labelvalue.forecast.known_noise import ELICITED, FROM_ANNOTATIONS, FROM_RUNS
 from labelvalue.model import Fit
 from labelvalue.quantities import of_slice
 from labelvalue.report.frontiers import frontier_entries
@@ -29,9 +27,9 @@ SHOWN = 4
 FEW = 40
 """Draws that are enough to learn where an effect comes from."""
 ORIGINS = {
-    FROM_RUNS: "from data: the runs",
-    FROM_ANNOTATIONS: "from data: annotations",
-    ELICITED: "from an elicited prior: as stated",
+    names.FROM_RUNS: "from data: the runs",
+    names.FROM_ANNOTATIONS: "from data: annotations",
+    names.ELICITED: "from an elicited prior: as stated",
 }
 
 
@@ -141,13 +139,12 @@ def offer_numbers(fit: Fit, case: Case, plan: Plan) -> list[dict[str, Any]]:
     few = thinned(fit, FEW)
     rows = []
     for one in case.interventions:
-        told = json.loads(predict_gain_with(few, one, [0], noise=case.label_noise).attrs[names.INTERVENTIONS])
         rows.append(
             {
                 "name": one.name,
                 "kind": one.kind,
                 "slices": list(one.slices),
-                "origin": ORIGINS[told[0]["effect"]],
+                "origin": ORIGINS[effect_origin(few, case, one)],
                 "done": one.name in plan.interventions,
             }
         )

@@ -1,6 +1,7 @@
 """What was measured last on real curves, as it is stored: the targets that forecasts have to keep there.
 
-The files are written by ``python -m benchmarks.forecast``; who measures anew and finds less must say so here.
+The files are written by ``python -m benchmarks.forecast`` and ``python -m benchmarks.label_quality``; who measures anew
+and finds less must say so here.
 """
 
 from __future__ import annotations
@@ -52,3 +53,43 @@ def test_m12_slices_of_two_sizes_have_sane_intervals(measured):
     for ahead in found["by_distance"].values():
         assert 0.87 <= ahead["covers_90"] <= 0.95
         assert ahead["width"] < 5 * ahead["gain"]
+
+
+@pytest.fixture(scope="module")
+def label_quality(root):
+    def read(name: str) -> dict:
+        return json.loads((root / "benchmarks" / "results" / f"label_quality_{name}.json").read_text(encoding="utf-8"))
+
+    return read
+
+
+def test_intervals_of_label_noise_cover_over_a_hundred_campaigns(label_quality):
+    """Two slices and five annotators each: within two standard errors of the 50 and 90 % that were promised."""
+    found = label_quality("coverage")
+    assert found["campaigns"] == len(found["rows"]) == 100
+    for whose, count in (("label_noise", 200), ("annotator_noise", 500)):
+        for promised in (50, 90):
+            share = promised / 100
+            error = (share * (1 - share) / count) ** 0.5
+            covered = found["mean"][f"{whose}_covers_{promised}"]
+            assert covered == pytest.approx(share, abs=2 * error), (whose, promised)
+    for name, value in found["mean"].items():
+        assert value == pytest.approx(sum(row[name] for row in found["rows"]) / 100), name
+    assert found["mean"]["consensus_right"] > max(found["mean"]["em_right"], found["mean"]["majority_right"])
+    assert found["mean"]["confusion_rmse"] < found["mean"]["em_confusion_rmse"]
+
+
+def test_real_judgements_agree_with_dawid_and_skene_by_em_and_by_crowd_kit(label_quality):
+    """Six psychiatrists on thirty patients (Fleiss 1971)."""
+    found = label_quality("real")
+    assert found["verdict"] == "ok"
+    assert found["agreement"]["em"] == found["agreement"]["crowd-kit Dawid-Skene"] == 1.0
+    assert found["agreement"]["majority"] < 1.0
+
+
+def test_a_hundred_thousand_judgements_take_minutes(label_quality):
+    found = label_quality("scale")
+    assert found["judgements"] > 99_000
+    assert found["wall_s"] < 600
+    assert found["verdict"] == "ok"
+    assert found["label_noise"] == pytest.approx(found["truth"], abs=0.01)

@@ -13,13 +13,15 @@ from labelvalue.decide import (
     advise,
     allocate,
     check_guardrails,
+    plan_outcomes,
     price_audits,
     value_of_partial_information,
     value_of_sample_information,
 )
 from labelvalue.decide.case_file import parse_case
-from labelvalue.forecast import Guideline
+from labelvalue.forecast import EvaluationLabels, Guideline
 from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.report.money import cost_parts
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -145,3 +147,43 @@ def test_d29_guardrails_and_case_files_hold_the_rule(fit):
     assert (rows["reason"] == "EN 1234, clause 5").all()
     with pytest.raises(InputError, match="minimum_evaluation"):
         case_of(slices={"west": {"minimum_evaluation": -1}})
+
+
+@pytest.mark.parametrize(("labels", "money"), [(1000, 20 + 100), (400, 20 + 40), (100, 20 + 10 + 30)])
+def test_d29_evaluation_labels_that_an_intervention_brings_are_paid_for_once(fit, labels, money):
+    """Of 2,400 that are asked for 400 are missing: a plan pays for those that nothing else brings."""
+    offer = EvaluationLabels(labels, slices=("west",))
+    case = case_of(slices=RULE, interventions=(offer,))
+    found = plan_outcomes(fit, case, {"p": {"east": 200}}, interventions=[offer.name])
+    assert np.allclose(found[names.COST].sel(plan="p"), money)
+    own = found[names.EVALUATION_LABELS].sel(plan="p").to_series()
+    assert own.to_dict() == {"east": 0, "north": 0, "south": 0, "west": max(labels, 400)}
+    assert not found[names.EVALUATION_LABELS].sel(plan=names.NOTHING).any()
+
+
+def test_d29_a_plan_that_only_brings_evaluation_labels_keeps_the_rule(fit):
+    offer = EvaluationLabels(400, slices=("west",))
+    case = case_of(slices=RULE, interventions=(offer,))
+    table = check_guardrails(fit, case, plan_outcomes(fit, case, {"p": {}}, interventions=[offer.name]))
+    kept = table[table["rule"] == "minimum evaluation labels"].set_index(names.PLAN)
+    assert kept.loc["p", "kept"]
+    assert kept.loc["p", "reached"] == 2400
+    assert not kept.loc[names.NOTHING, "kept"]
+
+
+def test_d29_cheap_evaluation_labels_are_bought_instead_of_dear_ones(fit):
+    """Ten times cheaper than labels of the plan, they are the better way to keep the rule."""
+    offer = EvaluationLabels(400, slices=("west",), unit_cost=0.001)
+    plain, offered = (allocate(fit, case_of(0.01, slices=RULE, interventions=o), 1000) for o in ((), (offer,)))
+    assert offered.interventions == ("evaluation labels",)
+    assert offered.evaluation == plain.evaluation == {"west": 400}
+    assert offered.total == plain.total == 600
+    saved = (offered.advantage() - plain.advantage()).mean()
+    assert float(saved) >= 400 * (0.01 - 0.001) - 1e-9
+    assert not any("with any plan" in note for note in offered.notes)
+
+
+def test_d29_the_money_of_a_rule_is_a_part_of_its_own(fit):
+    case = case_of(0.01, slices=RULE)
+    parts = cost_parts(fit, case, allocate(fit, case, max_labels=1000)).set_index("part")["mean"]
+    assert parts.to_dict() == pytest.approx({"labels": 6.0, "evaluation labels by a rule": 4.0})

@@ -10,7 +10,18 @@ import pytest
 from labelvalue import InputError, cli, names
 from labelvalue.decide import Case, advise, allocate, compare_plans, plan_outcomes, plan_sensitivity
 from labelvalue.decide.case_file import parse_case
-from labelvalue.forecast import Consensus, Guideline, Pretraining, Relabel, predict_gain_with
+from labelvalue.forecast import (
+    ActiveLearning,
+    Consensus,
+    EvaluationLabels,
+    Guideline,
+    NewLearner,
+    Pretraining,
+    Relabel,
+    SyntheticData,
+    predict_gain_with,
+)
+from labelvalue.forecast.intervention import KINDS
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -31,13 +42,39 @@ def case_of(*interventions, price=0.1, **more) -> Case:
     )
 
 
-def test_gain_of_an_intervention_is_that_of_the_forecast(fit):
+WEST = {"slices": ("west",), "delay": 7}
+# Each offer, and what it costs beside 400 labels for west at 0.10, of which there are n now.
+OFFERS = {
+    "guideline": (Guideline(0.5, redone=0.2, unit_cost=0.05, cost=300, **WEST), lambda n: 300 + 0.05 * 0.2 * n),
+    "relabel": (Relabel(0.5, caught=0.8, **WEST), lambda n: 0.1 * 0.5 * n),
+    "consensus": (Consensus(3, **WEST), lambda n: 0.1 * 2 * 400),
+    "active learning": (ActiveLearning("margin", efficiency=1.5, unit_cost=0.02, **WEST), lambda n: 0.02 * 400),
+    "synthetic data": (SyntheticData(2_000, worth=0.1, unit_cost=0.001, **WEST), lambda n: 0.001 * 2_000),
+    "pre-training": (Pretraining(excess=0.9, cost=30, **WEST), lambda n: 30),
+    "new learner": (NewLearner("b", excess=0.9, floor=0.8, cost=70, **WEST), lambda n: 70),
+    "evaluation labels": (EvaluationLabels(500, **WEST), lambda n: 0.1 * 500),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_gain_of_an_intervention_is_that_of_the_forecast(fit, kind):
     """In one slice that gets labels, others being left alone: the same numbers as ``predict_gain_with``."""
-    cleaning = Relabel(0.5, caught=0.8, slices=("west",))
-    case = case_of(cleaning)
-    out = plan_outcomes(fit, case, {"p": {"west": 400}}, interventions=["relabel"]).sel(plan="p")
-    forecast = predict_gain_with(fit, cleaning, [400], noise=0.15).sel(slice="west", budget=400)
+    one, cost = OFFERS[kind]
+    case = case_of(one)
+    out = plan_outcomes(fit, case, {"p": {"west": 400}}, interventions=[kind]).sel(plan="p")
+    forecast = predict_gain_with(fit, one, [400], noise=0.15).sel(slice="west", budget=400)
     assert np.allclose(out[names.GAIN].sel(slice="west"), forecast)
+    plain = plan_outcomes(fit, case, {"p": {"west": 400}}).sel(plan="p")[names.GAIN].sel(slice="west")
+    assert np.allclose(plain, forecast) == (kind == "evaluation labels")  # all others change the gain
+    now = float(fit.position["labels_now"].sel(slice="west"))
+    assert float(out[names.COST].mean()) == pytest.approx(40 + cost(now))
+    assert float(out[names.DAYS].mean()) == 7
+
+
+def test_a_case_file_holds_every_kind():
+    case = case_of(*(one for one, _ in OFFERS.values()))
+    assert {one.kind for one in case.interventions} == set(KINDS.values())
+    assert parse_case(case.to_toml()) == case
 
 
 def test_doing_nothing_does_no_intervention(fit):

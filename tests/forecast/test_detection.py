@@ -6,10 +6,20 @@ import dataclasses
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from labelvalue import InputError, names
-from labelvalue.forecast import detection_power, evaluation_needed, predict_gain, split_budget
+from labelvalue.forecast import (
+    EvaluationLabels,
+    Pretraining,
+    Relabel,
+    detection_power,
+    evaluation_needed,
+    predict_gain,
+    split_budget,
+)
 from labelvalue.forecast.detection import evaluation_size
+from labelvalue.forecast.splitting import SHARES
 
 SAMPLE = ("chain", "draw")
 
@@ -30,7 +40,6 @@ def test_power_is_what_simulation_says(fake_fit):
     growth = [now / reference, (now + 2000) / reference]
     measured = []
     today = float(evaluation_size(fake_fit).sel(slice="west"))
-    anchor = float(posterior["error_reference"].mean())
     one_run = float(position["one_run_variance"]) * today / 3000
     variance = 0.0
     for error, size in zip((before, after), growth, strict=True):
@@ -38,7 +47,6 @@ def test_power_is_what_simulation_says(fake_fit):
         training = (error * sd) ** 2 * size ** (-decay)
         variance += sampling + training
         measured.append(error + rng.normal(0.0, np.sqrt(sampling + training), times))
-    assert anchor > 0
     seen = (measured[0] - measured[1] > 1.6448536 * np.sqrt(variance)).mean()
     assert float(power) == pytest.approx(seen, abs=0.01)
 
@@ -53,6 +61,26 @@ def test_more_labels_and_more_trainings_show_more(fake_fit):
     assert (many > few).all()
     again = detection_power(fake_fit, [4000], evaluation_labels=20_000, replicates=5).mean(SAMPLE)
     assert (again > many).all()
+
+
+def test_evaluation_labels_are_seen_with(fake_fit):
+    """An intervention that adds 18,000 to a slice's 2,000 is an evaluation set of 20,000 there, and nowhere else."""
+    plain, large = (detection_power(fake_fit, [0, 4000], evaluation_labels=n) for n in (2_000, 20_000))
+    offer = EvaluationLabels(18_000, slices=("west",))
+    power = detection_power(fake_fit, [0, 4000], interventions=offer)
+    np.testing.assert_allclose(power.sel(slice="west"), large.sel(slice="west"), atol=1e-9)
+    np.testing.assert_allclose(power.drop_sel(slice="west"), plain.drop_sel(slice="west"), atol=1e-9)
+    assert power["evaluation_labels"].values.tolist() == [2_000, 2_000, 2_000, 20_000]
+
+
+def test_what_interventions_gain_can_be_seen_too(fake_fit):
+    both = [Pretraining(excess=0.6), EvaluationLabels(8_000)]
+    few, more = (detection_power(fake_fit, [0], interventions=done).mean(SAMPLE) for done in (both[:1], both))
+    assert (few > 0.2).all()  # nothing would be seen in one case of twenty
+    assert (more > few).all()
+    with pytest.raises(InputError, match="share of wrong labels, which is not known"):
+        detection_power(fake_fit, [0], interventions=Relabel(0.5))
+    assert (detection_power(fake_fit, [0], interventions=Relabel(0.9), noise=0.3).mean(SAMPLE) > 0.06).all()
 
 
 def test_the_evaluation_set_that_would_do_just_does(fake_fit):
@@ -79,13 +107,44 @@ def test_the_present_set_is_that_of_the_runs(fake_fit):
     np.testing.assert_allclose(evaluation_size(dataclasses.replace(fake_fit, tree=tree)), 2000, rtol=0.25)
 
 
-def test_the_budget_is_split_where_that_shows_more(fake_fit):
-    split = split_budget(fake_fit, 800, price=0.1, replicates=3)
-    assert (split["seen"] >= split["unsplit"]).all()
-    spent = 0.1 * (split["labels"] + split[names.EVALUATION_LABELS])
-    assert (abs(spent - 800) < 0.2).all()
-    dear = split_budget(fake_fit, 800, price=0.1, evaluation_price=50.0, replicates=3)
-    assert (dear[names.EVALUATION_LABELS] <= split[names.EVALUATION_LABELS]).all()
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"money": 1_000, "price": 1.0, "evaluation_price": 0.02, "replicates": 20},  # cheap evaluation labels
+        {"money": 200_000, "price": 0.1, "replicates": 20},  # more money than training labels can use
+        {"money": 800, "price": 0.1, "replicates": 3},  # trainings vary too much for evaluation labels to help
+    ],
+)
+def test_d22_the_split_is_the_best_of_all_that_were_tried(fake_fit, given):
+    """By hand: for every share of the sum, the gain times the power to see it, slice by slice."""
+    money, price = given["money"], given["price"]
+    each = given.get("evaluation_price", price)
+    rows = []
+    for share in SHARES:
+        labels, more = int(money * (1 - share) / price), int(money * share / each)
+        power = detection_power(
+            fake_fit, [labels], evaluation_labels=2_000 + more, replicates=given["replicates"]
+        )  # the runs have 2,000
+        seen = (predict_gain(fake_fit, [labels]) * power).mean(SAMPLE).isel(budget=0, drop=True)
+        rows.append(seen.reset_coords(drop=True).assign_coords(share=share))
+    grid = xr.concat(rows, dim="share")
+    split = split_budget(fake_fit, **given)
+    np.testing.assert_allclose(split["seen"], grid.max("share"), rtol=1e-9)
+    np.testing.assert_allclose(split["unsplit"], grid.sel(share=0.0), rtol=1e-9)
+    share = split[names.EVALUATION_LABELS] * each / money
+    np.testing.assert_allclose(share, grid["share"][grid.argmax("share")], atol=1e-3)
+    spent = price * split["labels"] + each * split[names.EVALUATION_LABELS]
+    assert (abs(spent - money) < 2 * price).all()
+
+
+def test_d22_both_budgets_together_show_more_where_evaluation_labels_are_cheap(fake_fit):
+    """Training labels at 1.00, evaluation labels at 0.02: every slice gets some, and a twentieth more gain is seen."""
+    split = split_budget(fake_fit, 1_000, price=1.0, evaluation_price=0.02, replicates=20)
+    assert (split[names.EVALUATION_LABELS] > 0).all()
+    assert (split["seen"] > 1.05 * split["unsplit"]).all()
+    dear = split_budget(fake_fit, 1_000, price=1.0, evaluation_price=50.0, replicates=20)
+    assert not dear[names.EVALUATION_LABELS].any()
+    np.testing.assert_array_equal(dear["seen"], dear["unsplit"])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import drift_rate, names, predict_idle_error, read_runs, summarise, testing
-from labelvalue.forecast.drift import ASSUMED, BETWEEN, FROM_RUNS, ORIGIN, PRIOR
+from labelvalue.forecast.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
 from labelvalue.model import Prior
 from labelvalue.report.checks import limitations
 from tests.forecast.conftest import changed
@@ -52,7 +52,7 @@ def test_m22_a_rate_is_recovered_from_models_that_were_evaluated_again(fit):
     rates = (0.3, 0.2, 0.05, -0.1)
     found = drift_rate(with_runs(fit, again(rates)))
     assert found.dims == ("chain", "draw", "slice")
-    assert found.attrs[ORIGIN] == FROM_RUNS
+    assert found.attrs[ORIGIN] == names.FROM_RUNS
     low, high = found.quantile([0.005, 0.995], dim=SAMPLE).values
     assert (low < rates).all()
     assert (rates < high).all()
@@ -91,7 +91,7 @@ def test_m22_a_rate_is_recovered_from_a_later_suite(fit, days):
     ]  # fmt: skip
     suites = with_runs(fit, rows, suites=["holdout", "time day 0.2"])
     found = drift_rate(suites, elapsed={"time day 0.2": days})
-    assert found.attrs[ORIGIN] == FROM_RUNS
+    assert found.attrs[ORIGIN] == names.FROM_RUNS
     low, high = found.mean("slice").quantile([0.01, 0.99]).values
     assert low < rate < high
     assert drift_rate(suites).attrs[ORIGIN] == ASSUMED, "how much later must be said"

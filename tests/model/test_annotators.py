@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from labelvalue import InputError, summarise, testing
+from labelvalue import Case, InputError, summarise, testing
+from labelvalue.decide.case_file import parse_case
+from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.model import estimate_label_noise
 from labelvalue.model.confusion import log_confusion, log_prevalence
 from labelvalue.model.consensus import class_probabilities
 from labelvalue.model.judgements import count_judgements
 from labelvalue.model.label_models import LABEL_GROUP, get_label_model
 from labelvalue.observe.annotation_tables import settled
+from tests.model import make_crowd_kit
 
 SAMPLE = ("chain", "draw")
 
@@ -47,9 +53,8 @@ def em(votes, classes, annotators, rounds=200):
 
 @pytest.fixture(scope="session")
 def campaign():
-    """A campaign with known annotators, in one slice for the EM to follow."""
-    truth = testing.fake_annotation_truth(seed=3, slices=("all",), annotators=6, classes=3, ability=1.5)
-    return truth, testing.fake_annotations(seed=3, truth=truth, items=800, votes=3)
+    """A campaign with known annotators, in one slice for the EM and for crowd-kit to follow."""
+    return make_crowd_kit.campaign()
 
 
 @pytest.fixture(scope="session")
@@ -195,6 +200,34 @@ def test_consensus_beats_the_majority_and_knows_how_sure_it_is(campaign, estimat
     np.testing.assert_allclose(consensus.filter(like="p(").sum(axis=1), 1.0)
 
 
+def test_what_is_estimated_is_what_a_case_states(estimated):
+    """Intervals by slice with their origin; they hold the posterior, and a case file gives them back."""
+    case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, **estimated.quantities())
+    assert case.label_noise_origin == "from annotations"
+    assert list(case.label_noise) == ["all"]
+    drawn = estimated.label_noise.sel(slice="all").values.ravel()
+    stated = case.label_noise["all"]
+    assert [stated.low, stated.high] == pytest.approx(np.quantile(drawn, [0.05, 0.95]))
+    assert stated.quantile(0.5) == pytest.approx(np.median(drawn), rel=0.03)
+    assert parse_case(case.to_toml()) == case
+
+
+def test_shares_near_what_guessing_gives_are_stated_as_they_were_drawn(estimated):
+    """Of two classes no more than half the labels can be wrong; no interval that goes beyond is given to a case."""
+    rng = np.random.default_rng(1)
+    wild = estimated.posterior.assign(label_noise=estimated.label_noise * 0 + rng.uniform(0.3, 0.49, (4, 300, 1)))
+    classes = estimated.judgements.isel(true_class=[0, 1])
+    noisy = dataclasses.replace(estimated, posterior=wild, judgements=classes).quantities()["label_noise"]["all"]
+    assert len(noisy) == 10
+    assert sum(one.probability for one in noisy) == pytest.approx(1)
+    assert all(one.value < 0.5 for one in noisy)
+    assert np.mean([one.value for one in noisy]) == pytest.approx(0.395, abs=0.005)
+    fit = testing.fake_fit(seed=1, draws=20, slices=("all", "other"))
+    drawn, origin = noise_draws(fit, {"all": noisy, "other": 0.1}, "from annotations")
+    assert float(drawn.max()) < 0.5
+    assert origin == "from annotations"
+
+
 def test_it_agrees_with_expectation_maximisation(campaign, estimated):
     _, table = campaign
     codes = [pd.Categorical(table[c]).codes for c in ("item", "annotator", "label")]
@@ -206,18 +239,23 @@ def test_it_agrees_with_expectation_maximisation(campaign, estimated):
     assert (labels == ours.to_numpy()).mean() > 0.97
 
 
-@pytest.mark.filterwarnings("ignore:The .* keyword")  # crowd-kit's own use of pandas
 def test_it_agrees_with_crowd_kit(campaign, estimated):
-    """Whose Dawid-Skene needs nothing of what crowd-kit asks for: pip install --no-deps crowd-kit nltk regex."""
-    aggregation = pytest.importorskip("crowdkit.aggregation")
-    _, table = campaign
-    given = table.rename(columns={"item": "task", "annotator": "worker"})[["task", "worker", "label"]]
-    theirs = aggregation.DawidSkene(n_iter=200).fit_predict(given)
-    majority = aggregation.MajorityVote().fit_predict(given)
-    ours = estimated.consensus.set_index("item")["label"]
-    together = (theirs.loc[ours.index] == ours).mean()
+    """With the labels that crowd-kit gave for this very campaign, kept by ``make_crowd_kit.py``."""
+    kept = json.loads(make_crowd_kit.FILE.read_text())
+    assert kept["judgements_sha256"] == make_crowd_kit.digest(campaign[1])
+    ours = estimated.consensus.set_index("item")["label"].sort_index()
+    together = (ours == kept["dawid_skene"]).mean()
     assert together > 0.97
-    assert together > (majority.loc[ours.index] == ours).mean()
+    assert together > (ours == kept["majority"]).mean()
+
+
+@pytest.mark.filterwarnings("ignore:The .* keyword")  # crowd-kit's own use of pandas
+def test_what_is_kept_is_what_crowd_kit_says(campaign):
+    """Where it is installed: pip install --no-deps crowd-kit nltk regex."""
+    pytest.importorskip("crowdkit.aggregation")
+    kept = json.loads(make_crowd_kit.FILE.read_text())
+    for name, labels in make_crowd_kit.labels_of(campaign[1]).items():
+        assert labels.tolist() == kept[name], name
 
 
 def test_audits_alone_tell_noise():
@@ -226,8 +264,12 @@ def test_audits_alone_tell_noise():
     mean = found.label_noise.mean(SAMPLE)
     assert float(mean.sel(slice="fr")) == pytest.approx(0.1, abs=0.02)
     assert float(mean.sel(slice="de")) < 0.05
-    width = found.label_noise.quantile(0.95, SAMPLE) - found.label_noise.quantile(0.05, SAMPLE)
-    assert float(width.sel(slice="it")) > float(width.sel(slice="fr"))
+    low, high = (found.label_noise.quantile(q, SAMPLE) for q in (0.05, 0.95))
+    assert float((high - low).sel(slice="it")) > float((high - low).sel(slice="fr"))
+    # Pooled: few audits are drawn from what they say themselves towards the others, and say more with them.
+    alone = stats.beta(0.5 + 3, 0.5 + 17)
+    assert float(mean.sel(slice=["fr", "de"]).mean()) < float(mean.sel(slice="it")) < 0.15 < alone.mean()
+    assert float((high - low).sel(slice="it")) < alone.ppf(0.95) - alone.ppf(0.05)
     assert found.consensus.empty
 
 

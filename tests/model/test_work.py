@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 from labelvalue import Costs, InputError, names, testing
 from labelvalue.model import estimate_work
-from labelvalue.model.work import count_times
+from labelvalue.model.throughput import throughput
+from labelvalue.model.work import Work, count_times
 
 SAMPLE = ("chain", "draw")
 
@@ -65,6 +69,58 @@ def test_delivery_has_a_distribution(work):
     assert float(further.std() / further.mean()) < float(days.std() / days.mean())
     with pytest.raises(InputError, match="must be a whole number"):
         work.delivery_days(-1)
+
+
+@pytest.fixture(scope="module")
+def paced():
+    """Throughput alone: ten days, three hundred items of one slice and two hundred of the other."""
+    truth = testing.fake_annotation_truth(seed=5, slices=("long", "short"), annotators=4, classes=2)
+    table = testing.fake_annotations(seed=5, truth=truth, items=300, votes=2)
+    short = table.loc[table["slice"] == "short", "item"].unique()
+    table = table[~table["item"].isin(short[100:200])]
+    draws = xr.Dataset(coords={"chain": range(4), "draw": range(500)})
+    found, scatter, of_slices, notes = throughput(table, draws, 1)
+    seeded = SimpleNamespace(attempts=[{"random_seed": 1}])
+    return table, Work(xr.Dataset(found), seeded, scatter, of_slices, tuple(notes))
+
+
+def test_o13_labels_a_day_of_each_slice(paced):
+    """The table's own counts by day, with their scatter; both slices are all that is delivered, draw by draw."""
+    table, work = paced
+    own = work.posterior[names.LABELS_PER_DAY_OF_SLICE]
+    counted = table.drop_duplicates(["source", "item"]).groupby("slice")["units"].sum()
+    assert counted.to_dict() == {"long": 300, "short": 200}
+    for name, count in counted.items():
+        assert float(own.sel(slice=name).mean()) == pytest.approx(count / 10, rel=0.02)
+        scatter = count / 10 * work.slice_scatter[name]
+        assert float(own.sel(slice=name).std()) == pytest.approx(scatter / np.sqrt(11), rel=0.1)  # Rubin (1981)
+    np.testing.assert_allclose(own.sum("slice"), work.posterior[names.LABELS_PER_DAY])
+
+
+def test_o13_delivery_of_each_slice(paced):
+    """At its own pace: of the slice that brings 20 a day, 600 labels take 30 days; 300 of the other take 10."""
+    _, work = paced
+    days = work.delivery_days({"short": 600, "long": 300})
+    mean = days.mean(SAMPLE)
+    assert float(mean.sel(slice="long")) == pytest.approx(10, rel=0.1)
+    assert float(mean.sel(slice="short")) == pytest.approx(30, rel=0.1)
+    together = days.max("slice")  # all are there with the last
+    assert together.dims == SAMPLE
+    assert float(together.mean()) >= float(mean.max())
+    assert float(work.delivery_days(500).mean()) == pytest.approx(10, rel=0.1)
+    with pytest.raises(InputError, match="no times of slice 'shrt'; did you mean 'short'"):
+        work.delivery_days({"shrt": 5})
+    with pytest.raises(InputError, match=r"labels\.short.*whole number"):
+        work.delivery_days({"short": 2.5})
+
+
+def test_labels_an_annotator_day_are_those_of_the_table(paced):
+    """Judgements by annotator and day of work, days without any left out."""
+    table, work = paced
+    by_day = table.groupby(["annotator", table["time"].dt.floor("D")])["units"].sum()
+    found = work.posterior[names.LABELS_PER_ANNOTATOR_DAY]
+    assert float(found.mean()) == pytest.approx(by_day.mean(), rel=0.02)
+    assert float(found.std()) == pytest.approx(by_day.std(ddof=0) / np.sqrt(len(by_day) + 1), rel=0.1)
 
 
 def test_work_by_job_counts_with_its_units():

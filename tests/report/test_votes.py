@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -110,6 +111,26 @@ def test_origins_are_those_of_the_forecast():
     assert [row["origin"] for row in rows] == [
         "from data: the runs", "from an elicited prior: as stated", "from an elicited prior: as stated"]  # fmt: skip
     assert [row["slices"] for row in rows] == [[], [], ["a"]]
+    estimated = dataclasses.replace(case, label_noise_origin="from annotations")
+    rows = offer_numbers(fit, estimated, lv.allocate(fit, estimated, max_labels=100))
+    assert [row["origin"] for row in rows] == [
+        "from data: the runs", "from an elicited prior: as stated", "from data: annotations"]  # fmt: skip
+
+
+def test_the_page_says_that_annotations_tell_the_noise(seen, tmp_path):
+    """In offers, in label quality and in the list of assumptions."""
+    fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"))
+    noise = {"label_noise": {"low": 0.05, "high": 0.2}, "label_noise_origin": "from annotations"}
+    case = case_of(interventions=(lv.Consensus(3),), **noise)
+    path = tmp_path / "page.html"
+    plan = lv.allocate(fit, case, max_labels=300)
+    write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
+    words, numbers = seen(path.read_text("utf-8")).words, json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert "from data: annotations" in words
+    assert "from data: judgements of the annotations" in words
+    assert "elicited" not in words
+    (row,) = [row for row in numbers["assumptions"] if row["id"].startswith("case/label_noise")]
+    assert row["source"] == "the case, given in Python; from annotations"
 
 
 def test_where_nothing_says_how_many_labels_are_wrong_or_little_is_bought_there_is_none():
