@@ -87,7 +87,7 @@ def weigh_interventions(
     chosen = _joined(plan.outcomes, first, others)
     if first is best:
         return dataclasses.replace(plan, outcomes=chosen)
-    done = [one for one in case.interventions if one.name in first.done]
+    taken = [one for one in case.interventions if one.name in first.done]
     bare = evaluation_notes(fit, case)
     certificate = dataclasses.replace(plan.certificate, objective=first.score, bound=np.inf, method="best of several")
     made = dataclasses.replace(
@@ -97,8 +97,8 @@ def weigh_interventions(
         certificate=certificate,
         promises=promises_of(fit, case, chosen),
         interventions=first.done,
-        evaluation=evaluation_bought(fit, case, done),
-        notes=(*(note for note in plan.notes if note not in bare), *evaluation_notes(fit, case, done)),
+        evaluation=evaluation_bought(fit, case, taken),
+        notes=(*(note for note in plan.notes if note not in bare), *evaluation_notes(fit, case, taken)),
     )
     return dataclasses.replace(made, verdict=_verdict(made))
 
