@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from labelvalue import cli, names
+from labelvalue.observe.protocol_file import parse_protocol
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -48,6 +49,19 @@ def test_ones_own_model_learns():
     assert not any("failed" in note for note in json.loads(runs.attrs[names.NOTES]))
     total = frame[names.LABELS] + frame[names.OTHER_LABELS]
     assert frame[names.ERROR][total == 240].mean() < frame[names.ERROR][total == 60].mean()
+
+
+def test_a_protocol_that_a_page_prints_is_one():
+    """And varies what the call above it varies."""
+    page = (DOCS / "how-to" / "own-model.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    printed = parse_protocol(text)
+    runs = run_page(DOCS / "how-to" / "own-model.md")["varied"]
+    done = parse_protocol(runs.attrs[names.PROTOCOL])
+    for setting in ("metric", "strategies", "batch_size", "label_noise", "synthetic", "random_state"):
+        assert getattr(printed, setting) == getattr(done, setting), setting
+    assert [type(suite) for suite in printed.suites] == [type(suite) for suite in done.suites]
+    assert not any("failed" in note for note in json.loads(runs.attrs[names.NOTES]))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)

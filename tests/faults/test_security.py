@@ -16,8 +16,11 @@ import pytest
 
 from labelvalue import InputError, StorageError, cli, names, read_annotations
 from labelvalue.decide import read_case
+from labelvalue.import_commands import importing
 from labelvalue.observe import read_protocol
 from labelvalue.operate import Project
+from tests.observe.test_annotations import ARGILLA_FLAT, CVAT, DOCCANO, LABEL_STUDIO, PRODIGY
+from tests.observe.test_trackers import DUMP, MAP, WANDB
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 HOSTILE = (
@@ -173,13 +176,22 @@ def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, tmp_pat
     assert len(decided.verify()) == 64
 
 
-def test_no_command_opens_a_connection(project, first, second, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def no_network(monkeypatch):
+    """Nobody connects to anything or looks a name up."""
+
     def refuse(*given, **settings):
         raise AssertionError("a network connection")
 
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    with pytest.raises(AssertionError, match="a network connection"):
+        socket.create_connection(("127.0.0.1", 9))
+
+
+@pytest.mark.usefixtures("no_network")
+def test_no_command_opens_a_connection(project, first, second, tmp_path):
     put_case(project)
     configure(project, 'case = "case.toml"\n[report]\nbudgets = [100]\n')
     project.add(first, batch="a").refit(progress=False)
@@ -188,6 +200,53 @@ def test_no_command_opens_a_connection(project, first, second, tmp_path, monkeyp
     project.verify(reproduce=True)
     project.page(tmp_path / "trail.html")
     assert cli.main(["history", str(project.folder), "--out", str(tmp_path / "trail.json")]) == 0
+
+
+IMPORTS = {
+    "label-studio": (LABEL_STUDIO, "e.json", ["--slice", "data.meta.country"]),
+    "argilla": (ARGILLA_FLAT, "r.json", ["--slice", "country"]),
+    "doccano": (DOCCANO, "d.jsonl", ["--slice", "country"]),
+    "prodigy": (PRODIGY, "p.jsonl", ["--slice", "meta.country"]),
+    "cvat": (CVAT, "c.xml", ["--slice", "path.0"]),
+    "csv": ("task,label\n1,yes\n", "own.csv", ["--map", "item=task"]),
+    "mlflow": (
+        DUMP,
+        "mlflow.csv",
+        ["--metric=error_rate", *(f"--map={ours}={theirs}" for ours, theirs in MAP.items())],
+    ),
+    "wandb": (WANDB, "wandb.csv", ["--map=labels=n_train", "--map=value=val/acc", "--metric=accuracy"]),
+}
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("format", IMPORTS)
+def test_no_import_opens_a_connection(format, tmp_path, capsys):
+    content, name, options = IMPORTS[format]
+    (tmp_path / name).write_text(content)
+    out = tmp_path / "out.csv"
+    assert cli.main(["import", format, str(tmp_path / name), "--out", str(out), *options]) == 0
+    assert out.is_file()
+
+
+def test_every_format_of_an_import_is_watched():
+    assert set(IMPORTS) == {command.name for command in importing.registered_commands}
+
+
+@pytest.mark.usefixtures("no_network")
+def test_no_simulation_opens_a_connection(tmp_path, capsys):
+    lines = [f"{number},{'FR' if number % 2 else 'DE'},{'yes' if number % 3 else 'no'}" for number in range(200)]
+    (tmp_path / "data.csv").write_text("\n".join(["age,country,bought", *lines]))
+    command = ["simulate", str(tmp_path / "data.csv"), "--target", "bought", "--slice", "country", "--sizes", "40,80"]
+    command += [
+        "--learner",
+        "logistic_regression",
+        "--strategies",
+        "random,margin",
+        "--checkpoint",
+        str(tmp_path / "p"),
+    ]
+    assert cli.main([*command, "--out", str(tmp_path / "runs.csv")]) == 0
+    assert (tmp_path / "runs.csv").is_file()
 
 
 def test_secrets_of_the_environment_reach_no_file_and_no_log(project, first, tmp_path, monkeypatch, capfd):

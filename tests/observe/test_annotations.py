@@ -44,9 +44,9 @@ ARGILLA_FLAT = """[
   "topic.responses.status": ["submitted", "submitted"],
   "topic.suggestion": "delivery", "topic.suggestion.score": 0.7, "topic.suggestion.agent": "m1"},
  {"id": "r2", "text": "wrong invoice", "country": "007",
-  "topic.responses": ["billing", "other"],
-  "topic.responses.users": ["u-3", "u-4"],
-  "topic.responses.status": ["submitted", "draft"],
+  "topic.responses": ["billing", "other", "spam"],
+  "topic.responses.users": ["u-3", "u-4", "u-5"],
+  "topic.responses.status": ["submitted", "draft", "discarded"],
   "topic.suggestion": null, "topic.suggestion.score": null, "topic.suggestion.agent": null},
  {"id": "r3", "text": "hello", "country": "FR",
   "topic.responses": null, "topic.responses.users": null, "topic.responses.status": null,
@@ -161,7 +161,8 @@ def test_label_studio(put):
 def test_argilla_flattened(put):
     table = read_annotations(put("records.json", ARGILLA_FLAT), "argilla", slice="country")
     assert len(table) == 3
-    assert table.attrs["counts"] == {"draft": 1, "records without response": 1}
+    assert table.attrs["counts"] == {"draft": 1, "discarded": 1, "records without response": 1}
+    assert set(table["label"]) == {"delivery", "billing"}
     assert table.attrs["labels"] == {"FR": 1, "007": 1}
     assert table["seconds"].isna().all()
     assert table["time"].isna().all()
@@ -447,6 +448,47 @@ def test_records_longer_than_what_is_read_at_once(put, monkeypatch):
     assert len(table) == 4
     with pytest.raises(InputError, match=r"e.json:11: broken JSON"):
         read_annotations(put("e.json", LABEL_STUDIO.replace('"id": 2,', '"id": 2')), "label-studio")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format"),
+    [
+        ("e.json", LABEL_STUDIO, "label-studio"),
+        ("r.json", ARGILLA_FLAT, "argilla"),
+        ("a.jsonl", DOCCANO, "doccano"),
+        ("p.jsonl", PRODIGY, "prodigy"),
+        ("a.xml", CVAT, "cvat"),
+        ("events.csv", EVENTS, "cvat"),
+        ("own.csv", "item,label\n1,yes\n", "csv"),
+    ],
+)
+def test_exports_over_the_limit_are_not_read(put, monkeypatch, name, content, format):
+    path = put(name, content)
+    size = path.stat().st_size
+    monkeypatch.setattr(streams, "MAX_BYTES", size)
+    assert len(read_annotations(path, format))
+    monkeypatch.setattr(streams, "MAX_BYTES", size - 1)
+    with pytest.raises(InputError, match=f"{name}: {size} bytes are over the limit of {size - 1} bytes"):
+        read_annotations(path, format)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format", "place"),
+    [
+        ("e.json", LABEL_STUDIO, "label-studio", "e.json:2"),
+        ("r.json", ARGILLA_FLAT, "argilla", "r.json:2"),
+        ("a.jsonl", DOCCANO.replace("hello", "hello" * 400), "doccano", "a.jsonl:3"),
+        ("p.jsonl", PRODIGY.replace("where is it", "where is it" * 200), "prodigy", "p.jsonl:4"),
+    ],
+)
+def test_records_over_the_limit_are_not_read(put, monkeypatch, name, content, format, place):
+    path = put(name, content)
+    monkeypatch.setattr(streams, "CHUNK", 16)
+    monkeypatch.setattr(streams, "MAX_RECORD", 10_000)
+    assert len(read_annotations(path, format))
+    monkeypatch.setattr(streams, "MAX_RECORD", 1_000 if name.endswith("l") else 200)
+    with pytest.raises(InputError, match=f"{place}: a record over the limit of .* bytes, at byte"):
+        read_annotations(path, format)
 
 
 def test_memory_holds_one_record(put):
