@@ -11,12 +11,14 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.model.result import POSITION
 from labelvalue.report import images, lettering, panels, style
 from tests.report.conftest import artists, band, line
 
@@ -116,12 +118,16 @@ def test_far_forecasts_are_hatched_and_named(fake_fit):
 
 @pytest.mark.parametrize("budget", [500, 500_000])
 def test_now_and_what_lies_beyond_the_data_stand_where_they_are(fake_fit, budget):
-    figure = lv.plot_curves(fake_fit, budgets=[budget])
+    tree = fake_fit.tree.copy()
+    labels_now = fake_fit.position["labels_now"] + 300  # labels were bought since the last training
+    tree[POSITION] = xr.DataTree(fake_fit.position.assign(labels_now=labels_now))
+    fit = dataclasses.replace(fake_fit, tree=tree)
+    figure = lv.plot_curves(fit, budgets=[budget])
     deepest = 0
-    for axes, name in zip(figure.axes, sorted(fake_fit.slices), strict=True):
-        position = fake_fit.position.sel(slice=name)
+    for axes, name in zip(figure.axes, sorted(fit.slices), strict=True):
+        position = fit.position.sel(slice=name)
         x, y = line(axes, "now")
-        assert set(x) == {float(position["labels_now"])}
+        assert set(x) == {float(position["labels_now"])} != {float(position["reference_labels"])}
         assert (y.min(), y.max()) == (0, 1), "from edge to edge of the panel"
         reference, (_, right) = float(position["reference_labels"]), axes.get_xlim()
         deep = reference * 2**VALIDATED_DOUBLINGS
@@ -129,7 +135,7 @@ def test_now_and_what_lies_beyond_the_data_stand_where_they_are(fake_fit, budget
         assert span(axes, "beyond") == [(reference, min(deep, right))]
         assert span(axes, "unvalidated") == ([(deep, right)] if deep < right else [])
         deepest += deep < right
-    assert deepest == (0 if budget == 500 else fake_fit.slices.size)
+    assert deepest == (0 if budget == 500 else fit.slices.size)
 
 
 def span(axes, gid):
