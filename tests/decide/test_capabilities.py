@@ -82,7 +82,8 @@ ROWS = {
     "D22": [
         "test_advice::test_detection_needs_larger_sets_for_smaller_gains",
         "../forecast/test_detection::test_power_is_what_simulation_says",
-        "../forecast/test_detection::test_the_budget_is_split_where_that_shows_more",
+        "../forecast/test_detection::test_d22_the_split_is_the_best_of_all_that_were_tried",
+        "../forecast/test_detection::test_d22_both_budgets_together_show_more_where_evaluation_labels_are_cheap",
     ],
     "D23": [
         "test_mixed::test_d23_votes_and_items_are_chosen_together_for_a_sum",

@@ -215,7 +215,8 @@ def test_what_is_estimated_is_what_a_case_states(estimated):
 def test_shares_near_what_guessing_gives_are_stated_as_they_were_drawn(estimated):
     """Of two classes no more than half the labels can be wrong; no interval that goes beyond is given to a case."""
     rng = np.random.default_rng(1)
-    wild = estimated.posterior.assign(label_noise=estimated.label_noise * 0 + rng.uniform(0.3, 0.49, (4, 300, 1)))
+    shares = rng.uniform(0.3, 0.49, estimated.label_noise.shape)
+    wild = estimated.posterior.assign(label_noise=estimated.label_noise.copy(data=shares))
     classes = estimated.judgements.isel(true_class=[0, 1])
     noisy = dataclasses.replace(estimated, posterior=wild, judgements=classes).quantities()["label_noise"]["all"]
     assert len(noisy) == 10
