@@ -13,7 +13,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
+import labelvalue as lv
 from labelvalue import names
+from labelvalue.cli import main
 from labelvalue.observe import (
     ClassMix,
     DomainSplit,
@@ -31,6 +33,7 @@ from labelvalue.observe import (
 from labelvalue.observe.metrics import CATALOGUE
 from labelvalue.observe.protocol_file import beside
 from labelvalue.problems import InputError
+from labelvalue.testing import fake_annotation_truth, fake_annotations
 from tests import promises
 from tests.observe.test_annotations import ARGILLA_FLAT
 
@@ -92,6 +95,7 @@ ROWS = {
         "test_simulate::test_several_learners_share_training_sets",
     ],
     "O13": [
+        "test_capabilities::test_o13_an_export_becomes_posteriors_of_seconds_labels_a_day_and_noise",
         "test_annotations::test_label_studio",
         "test_annotations::test_argilla_flattened",
         "test_annotations::test_doccano_by_member",
@@ -293,6 +297,59 @@ def test_o12_learners_feature_sets_and_calibration_steps_are_paired(simulate):
     keys = [names.SLICE, names.REPLICATE, names.LABELS, names.OTHER_LABELS, names.EVALUATION_SET]
     tables = [frame[frame[names.LEARNER] == name][keys].sort_values(keys).to_numpy() for name in learners]
     assert all((table == tables[0]).all() for table in tables)
+
+
+def test_o13_an_export_becomes_posteriors_of_seconds_labels_a_day_and_noise(tmp_path):
+    """From Label Studio's JSON, through the command line, to what a case takes; the truth is that of the campaign."""
+    truth = fake_annotation_truth(seed=5, slices=("de", "fr"), annotators=4, classes=2)
+    campaign = fake_annotations(seed=5, truth=truth, items=80, votes=3)
+    export, out = tmp_path / "export.json", tmp_path / "annotations.parquet"
+    export.write_text(json.dumps(as_label_studio(campaign)))
+    assert main(["import", "label-studio", str(export), "--slice", "data.country", "--out", str(out)]) == 0
+    table = lv.load_annotations(out)
+    assert len(table) == len(campaign)
+    quick = {"draws": 200, "tune": 200, "chains": 2, "random_seed": 1, "progress": False}
+    noise, work = lv.estimate_label_noise(table, **quick), lv.estimate_work(table, **quick)
+    right = campaign[names.ITEM].map(campaign.attrs[names.TRUTH])
+    by_slice = campaign.assign(wrong=campaign[names.LABEL] != right).groupby(names.SLICE)
+    for found, measured in (
+        (noise.label_noise, by_slice["wrong"].mean()),
+        (work.posterior[names.SECONDS_PER_LABEL], by_slice[names.SECONDS].mean()),
+    ):
+        low, high = (found.quantile(q, ("chain", "draw")).to_series() for q in (0.005, 0.995))
+        assert ((low < measured) & (measured < high)).all()
+        assert (high - low < 1.5 * measured).all()  # an interval that says something
+    days = campaign[names.TIME].dt.date.nunique()
+    low, high = work.posterior[names.LABELS_PER_DAY].quantile([0.005, 0.995]).values
+    assert low < campaign[names.ITEM].nunique() / days < high
+    costs = lv.Costs(**work.quantities(pay_per_hour=18.0))
+    assert (
+        costs.price_per_label["fr"].low < by_slice[names.SECONDS].mean()["fr"] / 200 < costs.price_per_label["fr"].high
+    )
+
+
+def as_label_studio(table: pd.DataFrame) -> list[dict]:
+    """A campaign as Label Studio exports it: a task an item, with an annotation a judgement."""
+    return [
+        {
+            "id": number,
+            "project": 7,
+            "data": {"text": item, "country": rows[names.SLICE].iloc[0]},
+            "annotations": [
+                {
+                    "id": row.source_id,
+                    "completed_by": row.annotator,
+                    "was_cancelled": False,
+                    "ground_truth": False,
+                    "lead_time": row.seconds,
+                    "updated_at": row.time.isoformat(),
+                    "result": [{"type": "choices", "from_name": "topic", "value": {"choices": [row.label]}}],
+                }
+                for row in rows.itertuples()
+            ],
+        }
+        for number, (item, rows) in enumerate(table.groupby(names.ITEM))
+    ]
 
 
 def test_o14_what_is_absent_is_listed_with_the_answer_it_would_give(simulate, tmp_path):
