@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from labelvalue import console, names
+from labelvalue.numerals import readable
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -167,7 +168,7 @@ def assets(folder: Folder, as_json: Json = False) -> None:
     from labelvalue.operate.wording import over_time_lines, table_lines, wrapped
 
     table = Project.open(folder).assets()
-    total = ", ".join(f"{key} {value:,.4g}" for key, value in table.attrs["total"].items() if value is not None)
+    total = ", ".join(f"{key} {readable(value)}" for key, value in table.attrs["total"].items() if value is not None)
     lines = [
         *table_lines(table),
         wrapped(f"together: {total or 'nothing yet'}"),

@@ -15,6 +15,7 @@ from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
 from labelvalue.decide.promises import GAIN
 from labelvalue.decide.targeting import beside_plan, target_slices
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 
 NOTHING = 1e-9
 """Share of a plan's worth below which a difference is one of rounding."""
@@ -83,12 +84,13 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     what = f"{best['size']:,} {MEASURED[best['kind']]} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         enbs = 0.0 if abs(best[names.ENBS]) < NOTHING * max(worth, 1.0) else float(best[names.ENBS])
-        said = f"no measurement is worth more than it costs (best: {what}, worth {enbs:,.3g} {unit} after it is paid)"
+        left = f"worth {readable(enbs, 3)} {unit} after it is paid"
+        said = f"no measurement is worth more than it costs (best: {what}, {left})"
         return dataclasses.replace(plan.verdict, reasons=(*plan.verdict.reasons, said))
     said = (
-        f"{what} first, then decide: worth {best[names.ENBS]:,.3g} {unit} more than deciding now "
-        f"(90 % {best['lower']:,.3g} to {best['upper']:,.3g}); another plan will look best with probability "
-        f"{best['changes']:.2f}"
+        f"{what} first, then decide: worth {readable(best[names.ENBS], 3)} {unit} more than deciding now "
+        f"(90 % {readable(best['lower'], 3)} to {readable(best['upper'], 3)}); "
+        f"another plan will look best with probability {best['changes']:.2f}"
     )
     keys = ("kind", names.SLICE, "size", names.EVSI, names.COST, names.ENBS, "lower", "upper", "changes")
     pilot = {key: best[key].item() if hasattr(best[key], "item") else best[key] for key in keys}

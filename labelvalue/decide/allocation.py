@@ -27,6 +27,7 @@ from labelvalue.decide.spending import batch_count, notes_of
 from labelvalue.decide.thinning import for_search
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 from labelvalue.problems import InputError, Problem
 
 ROUNDS = 12
@@ -250,7 +251,8 @@ def first_verdict(plan: Plan) -> Verdict:
     worth, error = float(net.mean()), standard_error(net)
     unit = plan.outcomes.attrs[names.UNIT]
     chance = f"P(net benefit > 0) = {float((net > 0).mean()):.2f}"
-    said = f"{plan.total:,} labels: expected net benefit {worth:,.4g} {unit} (Monte Carlo error {error:,.2g}), {chance}"
+    net_benefit = f"{readable(worth)} {unit} (Monte Carlo error {readable(error, 2)})"
+    said = f"{plan.total:,} labels: expected net benefit {net_benefit}, {chance}"
     gain = plan.promises[(plan.promises["kind"] == GAIN) & ~plan.promises["kept"]]
     broken = tuple(
         f"guardrail: P({row.promise}) is {row.reached:.2f}, asked for {row.probability:g}" for row in gain.itertuples()

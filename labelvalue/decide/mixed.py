@@ -17,6 +17,7 @@ from labelvalue.decide.mixtures import Mixture, climbed, first_allowed, subsets
 from labelvalue.decide.plan import QUALITY, Plan, Verdict, standard_error
 from labelvalue.decide.promises import promises_of
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
 """Shares of the plan of labels alone that are tried beside interventions."""
@@ -132,11 +133,11 @@ def _verdict(plan: Plan) -> Verdict:
     what = " + ".join(plan.interventions)
     beside = f" with {plan.total:,} labels" if plan.total else " and no labels"
     said = (
-        f"{what}{beside}: expected net benefit {float(net.mean()):,.4g} {unit} (Monte Carlo error "
-        f"{standard_error(net):,.2g}), P(net benefit > 0) = {float((net > 0).mean()):.2f}"
+        f"{what}{beside}: expected net benefit {readable(float(net.mean()))} {unit} (Monte Carlo error "
+        f"{readable(standard_error(net), 2)}), P(net benefit > 0) = {float((net > 0).mean()):.2f}"
     )
     against = (
-        f"labels only would bring {float(alone.mean()):,.4g} {unit}; better with probability "
+        f"labels only would bring {readable(float(alone.mean()))} {unit}; better with probability "
         f"{float((net > alone).mean()):.2f}"
     )
     return Verdict(QUALITY, (said, against))

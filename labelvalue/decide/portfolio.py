@@ -17,6 +17,7 @@ from labelvalue.decide.value import worth
 from labelvalue.forecast.draws import draws
 from labelvalue.forecast.spread import MUCH_BETTER, SURE
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 from labelvalue.problems import did_you_mean
 
 
@@ -145,12 +146,13 @@ def _together(kept: Mapping[str, xr.Dataset], plan: str, mixture: Mapping[str, f
 def _sentence(found: xr.Dataset, top: str) -> str:
     unit = found.attrs[names.UNIT]
     mean = float(found["mean"].mean())
-    said = f"Over {found.sizes[names.LEARNER]} learners the labels bring {mean:,.4g} {unit} on average"
+    said = f"Over {found.sizes[names.LEARNER]} learners the labels bring {readable(mean)} {unit} on average"
     own = float(found[names.NET_BENEFIT].sel({names.LEARNER: top}).mean())
     if bool(found["hidden"]):
         chance = float(found["p_hidden"])
-        said += f", which hides {top}, with {own:,.4g} {unit}: 1.5 times the average gain with probability {chance:.2f}"
+        said += f", which hides {top}, with {readable(own)} {unit}: "
+        said += f"1.5 times the average gain with probability {chance:.2f}"
     else:
-        said += f"; most under {top}, {own:,.4g} {unit}"
+        said += f"; most under {top}, {readable(own)} {unit}"
     low, middle, high = np.quantile(found["synergy"].values, [0.05, 0.5, 0.95])
-    return f"{said}. Keeping all adds {middle:,.3g} {unit} (90 % {low:,.3g} to {high:,.3g})."
+    return f"{said}. Keeping all adds {readable(middle, 3)} {unit} (90 % {readable(low, 3)} to {readable(high, 3)})."

@@ -12,6 +12,7 @@ from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 
 SURE = 0.7
 """P(best) from which a slice is named; below it, a tie is called a tie."""
@@ -137,6 +138,6 @@ def beside_plan(table: pd.DataFrame, plan: Plan) -> str:
     chance = f"P(best) {table[names.P_BEST].iloc[0]:.2f}"
     return (
         f"Which slice is best is not sure ({best} leads with {chance}). The plan still puts {100 * share:.0f} % into "
-        f"{first}: in expectation that is worth {float(more.mean()):,.3g} {unit} more than an equal split, and more in "
-        f"{100 * float((more > 0).mean()):.0f} % of draws."
+        f"{first}: in expectation that is worth {readable(float(more.mean()), 3)} {unit} more than an equal split, "
+        f"and more in {100 * float((more > 0).mean()):.0f} % of draws."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.numerals import readable
 from labelvalue.operate import advice
 from labelvalue.operate.batches import Batch, check_files, standing
 from labelvalue.operate.folders import check_folder, manifest_digest
@@ -88,7 +89,8 @@ def _advice(content: Mapping[str, Any]) -> str:
     rate = per_money(content)
     if rate is None:
         return said
-    return f"{said}, expected net benefit {content[names.NET_BENEFIT]['mean']:,.4g}, {rate:,.3g} per unit of money"
+    worth = readable(content[names.NET_BENEFIT]["mean"])
+    return f"{said}, expected net benefit {worth}, {readable(rate, 3)} per unit of money"
 
 
 def _share(content: Mapping[str, Any]) -> str:

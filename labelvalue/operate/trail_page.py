@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.numerals import readable
 from labelvalue.operate.advice import CASE_TEXT
 from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration
 from labelvalue.operate.wording import calibration_line
@@ -123,7 +124,7 @@ def short(value: float) -> str:
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    return f"{value:,.0f}" if float(value).is_integer() else readable(value)
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

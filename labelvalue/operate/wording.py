@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.numerals import readable
 from labelvalue.operate.approvals import GIVEN
 from labelvalue.operate.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
@@ -90,7 +91,7 @@ def case_rule_line(rule: Mapping[str, Any]) -> str:
 def approval_line(one: Mapping[str, Any]) -> str:
     """Say whether an approval that the case asks for was given."""
     state = "is missing" if one[GIVEN] is None else f"was given (record {one[GIVEN]})"
-    money = f"expected cost {one[names.COST]:,.4g} {one[names.UNIT]}, asked for above {one['above']:,g}"
+    money = f"expected cost {readable(one[names.COST])} {one[names.UNIT]}, asked for above {one['above']:,g}"
     return f"approval of {one['approver']!r} {state}: {money}"
 
 
@@ -173,7 +174,7 @@ def _number(value: float, quantity: object) -> str:
 
 def table_lines(table: pd.DataFrame) -> Iterator[str]:
     """Yield a table as text of 80 columns: one line a short row, or a block of lines where a row is long."""
-    shown = table.to_string(index=False, na_rep="–", float_format="{:,.4g}".format)
+    shown = table.to_string(index=False, na_rep="–", float_format=readable)
     if max(map(len, shown.splitlines()), default=0) <= WIDTH:
         yield shown
         return
@@ -186,11 +187,11 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
 def over_time_lines(table: pd.DataFrame) -> Iterator[str]:
     """Yield what had come in by each batch, and what each advice was worth for its money, a line each."""
     for row in table.attrs["over_time"]:
-        known = (f"{key} {row[f'{key}_so_far']:,.4g}" for key in TOTALS if row[f"{key}_so_far"] is not None)
+        known = (f"{key} {readable(row[f'{key}_so_far'])}" for key in TOTALS if row[f"{key}_so_far"] is not None)
         yield f"{row['time'][:10]} up to {row[names.BATCH]!r}: {', '.join(known)}"
     for row in table.attrs["advice"]:
-        rate = "" if row[PER_MONEY] is None else f", {row[PER_MONEY]:,.3g} per unit of money"
-        worth = f"expected net benefit {row[names.NET_BENEFIT]:,.4g} {row[names.UNIT]}"
+        rate = "" if row[PER_MONEY] is None else f", {readable(row[PER_MONEY], 3)} per unit of money"
+        worth = f"expected net benefit {readable(row[names.NET_BENEFIT])} {row[names.UNIT]}"
         yield f"{row['time'][:10]} advice {row['number']}, {row['advice']}: {worth}{rate}"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.numerals import readable
 from labelvalue.problems import StorageError
 from labelvalue.report.wording import likely, percent
 from labelvalue.report.workbook import workbook
@@ -270,7 +271,7 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
             f"{plan['verdict'].upper()}: {plan['sentence']}",
             plan["rules_sentence"],
             f"Stress case ({percent(stress[names.PROBABILITY])} of draws): net benefit "
-            f"{stress[names.NET_BENEFIT]:,.4g} {plan[names.UNIT]}.",
+            f"{readable(stress[names.NET_BENEFIT])} {plan[names.UNIT]}.",
             f"Strongest reservation: {plan['reservations'][0]}",
             f"P(net benefit > 0): {likely(plan[names.NET_BENEFIT]['p_positive'])}.",
         ]

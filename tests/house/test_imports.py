@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     "names",
     "problems",
+    "numerals",
     "storage",
     "spreadsheets",
     "checks",
@@ -33,7 +34,7 @@ ORDER = [
     "plan_commands",
     "cli",
 ]
-GROUND = {"names", "problems"}
+GROUND = {"names", "problems", "numerals"}
 FRONT_DOORS = sorted(p for p in (ROOT / "labelvalue").rglob("__init__.py") if p.parent.name != "exports")
 HEAVY = ("pymc", "pytensor", "nutpie", "arviz_stats", "arviz_plots", "matplotlib", "sklearn", "scipy.stats")
 """What takes a second to import."""
