@@ -87,9 +87,31 @@ def test_real_judgements_agree_with_dawid_and_skene_by_em_and_by_crowd_kit(label
     assert found["agreement"]["majority"] < 1.0
 
 
-def test_a_hundred_thousand_judgements_take_minutes(label_quality):
-    found = label_quality("scale")
+@pytest.mark.parametrize(("name", "classes", "most"), [("scale", 2, 600), ("scale_fifty", 50, 1200)])
+def test_a_hundred_thousand_judgements_take_minutes(label_quality, name, classes, most):
+    found = label_quality(name)
+    assert found["classes"] == classes
     assert found["judgements"] > 99_000
-    assert found["wall_s"] < 600
+    assert found["wall_s"] < most
     assert found["verdict"] == "ok"
     assert found["label_noise"] == pytest.approx(found["truth"], abs=0.01)
+
+
+def test_two_hundred_projects_are_fitted_in_a_night_and_one_broken_stops_nobody(root):
+    found = json.loads((root / "benchmarks" / "results" / "many_projects.json").read_text(encoding="utf-8"))
+    first, nothing, tenth = found["nights"]
+    assert (first["fitted"], nothing["fitted"], tenth["fitted"]) == (200, 0, 20)
+    assert all(night["exit_codes"] == {"0": 200, "1": 1} for night in found["nights"])
+    assert first["verdicts"] == {"ok": 200}
+    assert first["seconds"] < 3600
+    assert nothing["seconds"] < 60
+
+
+def test_a_simulation_costs_little_beside_trainings_that_take_time(root):
+    """At 50 ms a training and more, under 5 %; below that, milliseconds."""
+    found = json.loads((root / "benchmarks" / "results" / "overhead.json").read_text(encoding="utf-8"))
+    long = [row for row in found if row["training_ms"] >= 50]
+    short = [row for row in found if row["training_ms"] < 50]
+    assert len(long) >= 2
+    assert all(row["overhead"]["ours"] < 0.05 for row in long)
+    assert all(row["added_ms"]["ours"] < 3 for row in short)
