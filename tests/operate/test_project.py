@@ -18,7 +18,7 @@ from labelvalue import InputError, StorageError, names, testing
 from labelvalue.model.observations import observe
 from labelvalue.operate import Project
 from labelvalue.operate.batches import content_digest
-from labelvalue.operate.identity import PATTERN
+from labelvalue.operate.identity import PATTERN, code_version
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds
 
 # --- init -----------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_what_decides_the_draws_calls_for_a_new_fit(project, sampler, first, cha
 
 
 def test_new_code_calls_for_a_new_fit(fitted, sampler, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: {"source": "other"})
+    monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: code_version() | {"source": "other"})
     assert fitted.refit(progress=False).new
 
 
