@@ -1,6 +1,69 @@
-"""Numbers in sentences, wherever these are made."""
+"""Numbers as people read them, wherever sentences and tables are made; never with a power of ten."""
 
 from __future__ import annotations
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+MISSING = "not available"
+NOTHING = 1e-12
+"""Below it a figure is what rounding left of 0."""
+
+
+def number(value: float | None, digits: int) -> str:
+    """Write a number with fixed decimals, thousands set off, and a true minus sign.
+
+    Parameters
+    ----------
+    value : float or None
+        Number; ``None`` and what is not finite read as not available.
+    digits : int
+        Decimals.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> number(1234.5678, 2), number(-0.004, 3), number(-0.0001, 2)
+    ('1,234.57', '−0.004', '0.00')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{digits}f}"
+    if text.startswith("-"):
+        bare = text[1:]
+        return bare if not bare.strip("0.,") else MINUS + bare
+    return text
+
+
+def significant(value: float | None, figures: int = 3) -> str:
+    """Write a number with so many significant figures, without exponent.
+
+    Parameters
+    ----------
+    value : float or None
+        Number.
+    figures : int
+        Significant figures, ≥ 1.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> significant(0.0012345), significant(12345.6), significant(0.0)
+    ('0.00123', '12,346', '0')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if abs(value) < NOTHING:
+        return "0"
+    return number(value, _decimals(value, figures))
 
 
 def readable(value: float, figures: int = 4) -> str:
@@ -23,8 +86,12 @@ def readable(value: float, figures: int = 4) -> str:
     >>> readable(10891.4), readable(950.0), readable(0.0123456), readable(-1411.0, 3), readable(0.00001)
     ('10,891', '950', '0.01235', '-1,411', '0.00001')
     """
-    value = float(value)
-    if abs(value) >= 10.0 ** (figures - 1):
-        return f"{value:,.0f}"
-    shown = float(f"{value:.{figures}g}")
-    return f"{shown:.12f}".rstrip("0").rstrip(".") if shown and abs(shown) < 1e-4 else f"{shown:,g}"
+    shown = f"{0.0 if abs(value) < NOTHING else value:,.{_decimals(value, figures)}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
+
+
+def _decimals(value: float, figures: int) -> int:
+    """Decimals that show so many figures; none where they all stand before the point, or there is nothing to show."""
+    if abs(value) < NOTHING or not math.isfinite(value):
+        return 0
+    return min(max(figures - 1 - math.floor(math.log10(abs(value))), 0), 12)

@@ -260,9 +260,8 @@ def _certain_rise(
     middle = (weight * log_error).sum(cells) / weight.sum(cells).clip(min=1e-12)
     line = middle + slope * lever / weight.where(weight > 0)
     missed = (weight * (log_error - line) ** 2).sum(cells)
-    together = missed.where(~known, 0.0).sum() / left.where(~known, 0.0).sum().clip(min=1.0)
-    misfit = np.maximum(missed / left.clip(min=1.0), together).clip(min=1.0)
     unknown = left.where(~known, 0.0).sum().clip(min=1.0)
+    misfit = np.maximum(missed / left.clip(min=1.0), missed.where(~known, 0.0).sum() / unknown).clip(min=1.0)
     degrees = xr.where(known, freedom / share.clip(min=1e-3) ** 2, unknown)
     return xr.apply_ufunc(stdtrit, degrees, ndtr(CERTAIN)) * xr.where(known, 1.0, misfit**0.5)
 

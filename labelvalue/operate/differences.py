@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
+from labelvalue.numerals import significant
 from labelvalue.operate import advice
-from labelvalue.report.wording import significant
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:

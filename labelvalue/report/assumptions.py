@@ -9,8 +9,9 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.decide.case_text import as_text
+from labelvalue.numerals import significant
 from labelvalue.report.tables import MEAN
-from labelvalue.report.wording import percent, probability, significant, spoken
+from labelvalue.report.wording import percent, probability, spoken
 
 NOT_TESTED = "not tested"
 """What stands where nobody computed what would be decided instead."""

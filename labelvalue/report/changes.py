@@ -13,11 +13,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
+from labelvalue.numerals import MINUS, significant
 from labelvalue.report import style
 from labelvalue.report.lettering import literal
 from labelvalue.report.panels import count, linear_axis, panels
 from labelvalue.report.plans import records
-from labelvalue.report.wording import MINUS, significant
 
 STEP, QUANTITY, BEFORE, AFTER, CHANGE, MCSE = "step", "quantity", "before", "after", "change", "mcse"
 TITLES = {

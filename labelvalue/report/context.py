@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.report.wording import percent, significant
+from labelvalue.numerals import significant
+from labelvalue.report.wording import percent
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -11,8 +11,9 @@ from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
+from labelvalue.numerals import significant
 from labelvalue.report.tables import P_POSITIVE
-from labelvalue.report.wording import percent, probability, significant
+from labelvalue.report.wording import percent, probability
 
 SURE = 0.95
 """P(net benefit > 0) below which the page says that money may be lost."""

@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import xarray as xr
 
-from labelvalue import names
+from labelvalue import names, numerals
 from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
@@ -219,8 +219,8 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "fixed": wording.number,
-        "significant": wording.significant,
+        "fixed": numerals.number,
+        "significant": numerals.significant,
         "probability": wording.probability,
         "likely": wording.likely,
         "moment": moment,

@@ -10,8 +10,9 @@ from labelvalue.decide import Case, Plan, noise_sensitivity
 from labelvalue.decide.noisier import NO_PLAN
 from labelvalue.decide.quality import noise_known
 from labelvalue.model import Fit
+from labelvalue.numerals import number, significant
 from labelvalue.report.plans import records
-from labelvalue.report.wording import decimals, number, percent, significant
+from labelvalue.report.wording import decimals, percent
 
 ORIGINS = {
     names.ELICITED: "from an elicited prior: the case states it",

@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.text import Text
 
 from labelvalue import names
+from labelvalue.numerals import significant
 from labelvalue.report.plan_text import text_table
 from labelvalue.report.terminal import WIDTH, printable
-from labelvalue.report.wording import significant
 
 SHOWN = 8
 """Rows of a sensitivity that are printed; JSON has all."""

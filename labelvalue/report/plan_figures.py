@@ -14,11 +14,12 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decide.tornado import EVIDENCE, INPUT, SETTING
+from labelvalue.numerals import significant
 from labelvalue.report import lettering, style
 from labelvalue.report.money import AS_PLANNED, EVENLY, inner_prob
 from labelvalue.report.panels import count, linear_axis, panels
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
-from labelvalue.report.wording import significant, spoken
+from labelvalue.report.wording import spoken
 
 BARS = 14
 """Bars of a tornado; the table beside it has all."""

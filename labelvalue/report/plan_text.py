@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from labelvalue import names
+from labelvalue.numerals import significant
 from labelvalue.report.terminal import WIDTH, printable
-from labelvalue.report.wording import significant
 
 
 def plan_text(numbers: Mapping[str, Any]) -> str:

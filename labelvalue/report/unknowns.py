@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.report.wording import significant, spoken
+from labelvalue.numerals import significant
+from labelvalue.report.wording import spoken
 
 NAMED = 2
 """Slices that a sentence names of those that get more labels, and of those that get fewer."""

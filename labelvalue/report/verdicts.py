@@ -10,10 +10,11 @@ from labelvalue.decide.audits import MEASURED
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, WAIT
 from labelvalue.forecast.sensitivity import REFIT
 from labelvalue.model import Fit
+from labelvalue.numerals import number, significant
 from labelvalue.report.doubts import reservations
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.unknowns import information_text, uncertainty_text
-from labelvalue.report.wording import Part, decimals, interval, number, percent, probability, significant, spoken
+from labelvalue.report.wording import Part, decimals, interval, percent, probability, spoken
 
 NAMED = 4
 """Slices that a sentence names; it says how many more there are."""

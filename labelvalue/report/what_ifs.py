@@ -16,8 +16,9 @@ from labelvalue import names
 from labelvalue.decide import Case, Plan, what_if
 from labelvalue.decide.otherwise import CANDIDATE, CHOSEN, FACTORS, PRICE
 from labelvalue.model import Fit
+from labelvalue.numerals import number, significant
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
-from labelvalue.report.wording import decimals, likely, number, significant
+from labelvalue.report.wording import decimals, likely
 
 TEMPLATES = "labelvalue.report.templates"
 SCRIPT = "what_if.js"

@@ -7,12 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labelvalue import names
+from labelvalue.numerals import MINUS, MISSING, number
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
-MINUS = "\N{MINUS SIGN}"
-MISSING = "not available"
-NOTHING = 1e-12
-"""Below it a figure is what rounding left of 0."""
 SHOWN = 0.05
 """P(best) from which a rival is named."""
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
@@ -44,62 +41,6 @@ def decimals(widths: Iterable[float | None]) -> int:
         return 3
     typical = good[len(good) // 2]
     return min(max(1 - math.floor(math.log10(typical)), 0), 8)
-
-
-def number(value: float | None, digits: int) -> str:
-    """Write a number with fixed decimals, thousands set off, and a true minus sign.
-
-    Parameters
-    ----------
-    value : float or None
-        Number; ``None`` and what is not finite read as not available.
-    digits : int
-        Decimals.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> number(1234.5678, 2), number(-0.004, 3), number(-0.0001, 2)
-    ('1,234.57', '−0.004', '0.00')
-    """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    text = f"{value:,.{digits}f}"
-    if text.startswith("-"):
-        bare = text[1:]
-        return bare if not bare.strip("0.,") else MINUS + bare
-    return text
-
-
-def significant(value: float | None, figures: int = 3) -> str:
-    """Write a number with so many significant figures, without exponent.
-
-    Parameters
-    ----------
-    value : float or None
-        Number.
-    figures : int
-        Significant figures, ≥ 1.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> significant(0.0012345), significant(12345.6), significant(0.0)
-    ('0.00123', '12,346', '0')
-    """
-    if value is None or not math.isfinite(value):
-        return MISSING
-    if abs(value) < NOTHING:
-        return "0"
-    return number(value, min(max(figures - 1 - math.floor(math.log10(abs(value))), 0), 12))
 
 
 def probability(value: float | None) -> str:

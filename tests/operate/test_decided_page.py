@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from labelvalue.numerals import significant
 from labelvalue.operate.differences import differences
-from labelvalue.report.wording import significant
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 
 

@@ -19,6 +19,7 @@ from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Prior
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.result import draws_digest
+from labelvalue.numerals import significant
 from labelvalue.operate import Project, triggers
 from labelvalue.operate.batches import joint_runs, standing
 from labelvalue.operate.configuration import Triggers
@@ -26,7 +27,6 @@ from labelvalue.operate.identity import code_version
 from labelvalue.operate.trail_page import render, trail_values
 from labelvalue.operate.wording import calibration_line
 from labelvalue.operate.worth import training_pays
-from labelvalue.report.wording import significant
 from labelvalue.testing import fake_fit, fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
 

@@ -9,9 +9,9 @@ import pytest
 
 from labelvalue import attach_backtest, backtest_verdict, summarise_backtest, testing
 from labelvalue.model.fitting import runs_digest
+from labelvalue.numerals import number
 from labelvalue.report import report_numbers, write_report
 from labelvalue.report.backtests import COMMAND, backtest_numbers
-from labelvalue.report.wording import number
 
 
 @pytest.fixture(scope="module")

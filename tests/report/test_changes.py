@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
+from labelvalue.numerals import significant
 from labelvalue.report import Context, write_report
 from labelvalue.report.changes import change_steps
-from labelvalue.report.wording import significant
 
 STEPS = ("data", "price", "case")
 NET = (676.0, 702.0, 590.0, 610.5)

@@ -10,19 +10,12 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
+from labelvalue.numerals import number, significant
 from labelvalue.report import report_numbers
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.decision import decide, p_best
 from labelvalue.report.html import _groups, moment
-from labelvalue.report.wording import (
-    comparison,
-    decimals,
-    number,
-    percent,
-    probability,
-    sentence,
-    significant,
-)
+from labelvalue.report.wording import comparison, decimals, percent, probability, sentence
 
 
 def said(fit, draws, budgets=(500,), doublings=0.0):

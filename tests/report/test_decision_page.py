@@ -14,13 +14,14 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
+from labelvalue.numerals import significant
 from labelvalue.report import Context, glossary, html, report_numbers, write_report
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.context import scorecard_numbers
 from labelvalue.report.doubts import reservations
 from labelvalue.report.planning import budgets_at
 from labelvalue.report.verdicts import decision_parts, rules_text, uncertainty_text
-from labelvalue.report.wording import percent, significant
+from labelvalue.report.wording import percent
 
 BUDGETS = [500, 2000]
 

@@ -9,9 +9,10 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import testing
+from labelvalue.numerals import number, significant
 from labelvalue.report import report_numbers, report_tables, write_report
 from labelvalue.report.label_quality import quality_numbers
-from labelvalue.report.wording import number, percent, significant
+from labelvalue.report.wording import percent
 
 
 @pytest.fixture(scope="module")

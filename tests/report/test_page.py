@@ -17,9 +17,10 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.model.result import draws_digest
+from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
 from labelvalue.report import html, report_numbers, write_report
-from labelvalue.report.wording import decimals, number, percent, significant
+from labelvalue.report.wording import decimals, percent
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",

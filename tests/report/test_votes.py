@@ -10,10 +10,11 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, testing
+from labelvalue.numerals import significant
 from labelvalue.report import write_report
 from labelvalue.report.frontiers import draw_frontiers
 from labelvalue.report.votes import LEAST, SHOWN, frontier_numbers, offer_numbers
-from labelvalue.report.wording import likely, significant
+from labelvalue.report.wording import likely
 
 SAMPLE = ("chain", "draw")
 
