@@ -110,6 +110,7 @@ from .model import (
     Work as Work,
     arviz_tree as arviz_tree,
     attach_backtest as attach_backtest,
+    carry_over as carry_over,
     check_model as check_model,
     draw_prior_curves as draw_prior_curves,
     elicit_priors as elicit_priors,

@@ -16,12 +16,13 @@ from labelvalue import names
 from labelvalue.forecast.backtesting import Forecast, score
 from labelvalue.forecast.baselines import SAMPLES
 from labelvalue.forecast.holdout import Origin
+from labelvalue.model.borrowing import BETWEEN
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.checks import draw_prior
 from labelvalue.model.curves import log_effective_labels
 from labelvalue.model.diagnostics import Diagnostics, figures_of
 from labelvalue.model.fitting import assemble
-from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.observations import CURVE, crossed_dims, observe
 from labelvalue.model.result import Fit
 from labelvalue.model.sampling import SamplerSettings
 from labelvalue.observe import read_runs
@@ -186,8 +187,9 @@ def fake_fit(
         if name.startswith(unused):
             continue
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        narrow = draw_prior(prior, chains * draws, rng).reshape(chains, draws)
-        posterior[name] = names.SAMPLE, narrow
+        called = [f"{name}_{dim}s" for dim in crossed_dims(observations)] if name == BETWEEN else [name]
+        for one in called:
+            posterior[one] = names.SAMPLE, draw_prior(prior, chains * draws, rng).reshape(chains, draws)
     now = observations[names.LABELS].where(observations["used"] > 0).max(("knot", "slot"))
     rng = np.random.default_rng([seed, 4])
     stats = xr.Dataset(

@@ -56,7 +56,9 @@ def test_a_fake_fit_is_complete(learners):
         assert fit.posterior[name].dims == ("chain", "draw", *curve), name
         assert np.isfinite(fit.posterior[name]).all()
     unused = ("efficiency", "noise_cost", "diversity")
-    needed = {name for name in fit.model.priors if not name.startswith(unused)}
+    between = "elasticity_between"
+    needed = {name for name in fit.model.priors if not name.startswith((*unused, between))}
+    needed |= {f"{between}_{dim}s" for dim in curve} if len(curve) > 1 else set()
     assert needed <= set(fit.posterior.data_vars)
     assert (fit.posterior.sizes["chain"], fit.posterior.sizes["draw"]) == (2, 50)
     assert fit.slices.tolist() == ["a", "b", "c"]

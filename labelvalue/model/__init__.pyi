@@ -1,6 +1,6 @@
 from .annotators import LabelNoise as LabelNoise, estimate_label_noise as estimate_label_noise
 from .arviz_groups import arviz_tree as arviz_tree
-from .borrowing import pooling as pooling
+from .borrowing import carry_over as carry_over, pooling as pooling
 from .catalogue import get_model as get_model, model_names as model_names
 from .diagnostics import Diagnostics as Diagnostics
 from .elicitation import Elicited as Elicited, elicit_priors as elicit_priors

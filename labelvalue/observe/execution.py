@@ -1,7 +1,8 @@
 """Where jobs run: in this process, side by side with joblib, or on a Dask cluster; and what if a worker dies.
 
 An engine yields ``(number, outcome)`` in the order in which they come. ``None`` stands for a job whose worker died,
-and died again when the job was repeated by itself. No engine begins a job after ``until`` (seconds since the epoch).
+and died again when the job was repeated by itself, and for those that a cluster's scheduler was lost with. No engine
+begins a job after ``until`` (seconds since the epoch).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, CancelledError
 from typing import Any
 
 from labelvalue.observe.checkpoint import Checkpoint
@@ -148,6 +149,7 @@ def on_cluster(make: Callable[[int], Call], count: int, until: float | None, add
         raise InputError([Problem(column="dask", value=address, why=why, fix="give tcp://host:port")]) from None
     with client:
         waiting = iter(range(count))
+        open_jobs = {*range(count)}
         numbers: dict[str, int] = {}
 
         def submit(number: int) -> Any:
@@ -163,6 +165,10 @@ def on_cluster(make: Callable[[int], Call], count: int, until: float | None, add
                 answer = future.result()
             except KilledWorker:
                 answer = None
+            except CancelledError:  # nobody cancels a job here: the scheduler is gone, and all that waits for it
+                yield from ((number, None) for number in sorted(open_jobs))
+                return
+            open_jobs.remove(numbers[future.key])
             yield numbers[future.key], answer
             if not is_over(until):
                 for number in itertools.islice(waiting, 1):

@@ -10,7 +10,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast import predict_gain
-from labelvalue.model import Fit
+from labelvalue.forecast.curves import SIZE, error_draws
+from labelvalue.model import Fit, carry_over
 
 
 def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:
@@ -38,12 +39,12 @@ def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:
 
 
 def carried_over(together: Fit, alone: Fit, learner: str, labels: int) -> list[dict[str, Any]]:
-    """Compare what is known of a learner with old learners' runs and without.
+    """Compare what is known of a learner with old learners' runs and without, of the same gain: from today's labels on.
 
     Parameters
     ----------
     together : Fit
-        Of all runs.
+        Of all runs; says how many labels every slice has now.
     alone : Fit
         Of the learner's own.
     learner : str
@@ -56,8 +57,8 @@ def carried_over(together: Fit, alone: Fit, learner: str, labels: int) -> list[d
     list of dict
         One a slice that both know: standard deviation of the gain ``with`` and ``without`` the old runs, and ``share``:
         the part of what is known (1 / variance) that the old runs gave, 0 where they gave nothing. What they teach of
-        noise and of the shape of curves counts too, so that it is no measure of how alike the learners are; how far
-        curves of two learners go together is learned in the fit itself.
+        noise and of the shape of curves counts too, so that it is no measure of how alike the learners are: that is
+        :func:`counted`.
 
     Examples
     --------
@@ -67,17 +68,61 @@ def carried_over(together: Fit, alone: Fit, learner: str, labels: int) -> list[d
     ['east', 'north', 'south', 'west']
     """
     found = []
-    wide, narrow = (_spread(fit, learner, labels) for fit in (alone, together))
+    gain = predict_gain(together, [labels]).isel({names.BUDGET: 0})
+    narrow = _spread(gain.sel({names.LEARNER: learner}) if names.LEARNER in gain.dims else gain)
+    wide = _spread(_gain_from(alone, _now(together, learner), labels))
     for name in sorted({*wide} & {*narrow}):
         share = max(0.0, 1.0 - (narrow[name] / wide[name]) ** 2) if wide[name] > 0 else 0.0
         found.append({names.SLICE: name, "with": narrow[name], "without": wide[name], "share": share})
     return found
 
 
-def _spread(fit: Fit, learner: str, labels: int) -> dict[str, float]:
-    gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0})
-    if names.LEARNER in gain.dims:
-        gain = gain.sel({names.LEARNER: learner})
-    gain = gain.std(names.SAMPLE)
-    gain = gain.mean([d for d in gain.dims if d != names.SLICE])
-    return {str(name): float(value) for name, value in zip(gain[names.SLICE].values, gain.values, strict=True)}
+def counted(together: Fit) -> dict[str, float] | None:
+    """Say for how much an old learner's curve counts in the new one's: the factor that the fit has learned.
+
+    Parameters
+    ----------
+    together : Fit
+        Of all runs.
+
+    Returns
+    -------
+    dict of str to float, or None
+        ``mean``, ``low`` and ``high`` (90 % interval) of :func:`labelvalue.carry_over`, and what its mean was under the
+        ``prior``; None where one slice or one learner cannot tell.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> sorted(counted(fake_fit(seed=1, learners=("old", "new"))))
+    ['high', 'low', 'mean', 'prior']
+    >>> counted(fake_fit(seed=1)) is None
+    True
+    """
+    try:
+        factor = carry_over(together)
+    except ValueError:
+        return None
+    low, high = np.quantile(factor, [0.05, 0.95])
+    return {"mean": float(factor.mean()), "low": float(low), "high": float(high), "prior": factor.attrs["prior"]}
+
+
+def _now(together: Fit, learner: str) -> xr.Dataset:
+    now = together.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]
+    return now.sel({names.LEARNER: learner}, drop=True) if names.LEARNER in now.dims else now
+
+
+def _gain_from(alone: Fit, now: xr.Dataset, labels: int) -> xr.DataArray:
+    """Gain of labels beyond a place that need not be where the fit's own runs end."""
+    known = [name for name in alone.slices if name in now[names.SLICE]]
+    now = now.sel({names.SLICE: known}).expand_dims({SIZE: 2}, axis=-1)
+    own = now[names.LABELS_NOW] + xr.DataArray([0, labels], dims=SIZE)
+    posterior = alone.posterior.sel({names.SLICE: known})
+    error = error_draws(posterior, alone, own, now[names.OTHER_LABELS_NOW])
+    return error.isel({SIZE: 0}) - error.isel({SIZE: 1})
+
+
+def _spread(gain: xr.DataArray) -> dict[str, float]:
+    spread = gain.std(names.SAMPLE)
+    spread = spread.mean([d for d in spread.dims if d != names.SLICE])
+    return {str(name): float(value) for name, value in zip(spread[names.SLICE].values, spread.values, strict=True)}

@@ -35,7 +35,8 @@ def refit_all(
 
     Every fit runs in a process of its own, and all of one user share one cache of compiled code. What is done stays
     done when the rest is interrupted. A worker that is killed stops no other project: its own is tried once more by
-    itself (on a cluster as often as the scheduler repeats a job), and is a row that failed if that is killed too.
+    itself (on a cluster as often as the scheduler repeats a job), and is a row that failed if that is killed too. So is
+    every project that a cluster had not finished when its scheduler was lost.
 
     Parameters
     ----------
@@ -149,11 +150,11 @@ def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
 
 
 def _unfinished(name: str) -> dict[str, Any]:
-    """Return the row of a project whose worker died, and died again when it had the machine to itself."""
+    """Return the row of a project whose worker died, and died again when it had the machine to itself, or was lost."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"project": name, "new": False}
     return row | {
         "exit_code": NOT_PUBLISHED,
-        "why": "the process that worked on it was killed. Fix: give it more memory",
+        "why": "the process that worked on it was killed, or its cluster lost. Fix: run again, with more memory",
     }
 
 

@@ -17,7 +17,7 @@ from labelvalue.operate.batches import joint_runs, standing
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.folders import CHAINS, sweep_chains
 from labelvalue.operate.judging import check, report
-from labelvalue.operate.learners import carried_over, runs_of
+from labelvalue.operate.learners import carried_over, counted, runs_of
 from labelvalue.operate.lock import leave_trace
 from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, RUNS, published
@@ -136,6 +136,7 @@ def _carried_over(
     for learner in new:
         labels = configuration.guardrails.batch_labels
         about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ()), names.LABELS: labels}
+        about[names.CARRY_OVER] = counted(made)
         try:
             alone = _sampled(project, inputs, runs_of(inputs.runs, [learner]), progress)
         except (FitStoppedError, ValueError) as error:

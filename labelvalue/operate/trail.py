@@ -79,7 +79,9 @@ def _check(content: Mapping[str, Any]) -> str:
         rules = ", ".join(f"{rule['rule']} {rule['state']}" for rule in content["guardrails"])
         return f"guardrails of fit {content['fit']}: {rules or 'none set'}"
     if content["of"] == "learner":
-        return f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
+        said = f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
+        factor = content.get(names.CARRY_OVER)
+        return said if factor is None else f"{said}, an old curve counts {factor['mean']:.2f} in its own"
     return f"fit {content['fit']} made again: draws {'the same' if content['same'] else 'differ'}"
 
 

@@ -51,7 +51,8 @@ class Context:
         How much the runs of old learners still say of each new one: ``learner``, ``before`` (the old ones), ``labels``
         (of the gain that is compared) and ``slices``, each with ``slice``, the standard deviation of the gain ``with``
         the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
-        said, ``why``.
+        said, ``why``; ``carry_over``, for how much an old curve counts in the new learner's, with ``mean``, ``low``,
+        ``high`` and ``prior``, or None.
     kept : mapping of str to str
         Where the fit is kept and what it was made with: titles and texts for the section on provenance.
 
@@ -212,5 +213,16 @@ def _carried(one: Mapping[str, Any]) -> str:
     return (
         f"Learner {one['learner']}: {percent(share)} of what is known of its gains stems from runs of {old}. "
         f"With them, {gain} is known to {significant(narrow)} (standard deviation, mean over slices), without them to "
-        f"{significant(wide)}."
+        f"{significant(wide)}.{_counted(one.get(names.CARRY_OVER))}"
+    )
+
+
+def _counted(factor: Mapping[str, float] | None) -> str:
+    """For how much an old curve counts, where it is known."""
+    if factor is None:
+        return ""
+    mean, low, high, prior = (percent(factor[key]) for key in ("mean", "low", "high", "prior"))
+    return (
+        f" Of what makes a slice's curve steeper or flatter than the group's, {mean} goes for the next learner too "
+        f"(90 % interval: {low} to {high}; assumed before any runs: {prior}): so much an old learner's curve counts."
     )

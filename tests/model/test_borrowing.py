@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import names, pooling, testing
+from labelvalue import carry_over, names, pooling, testing
 from labelvalue.model.curves import signed_exp
 from tests.forecast.conftest import changed
 
@@ -60,3 +60,38 @@ def test_whole_learners_are_part_of_the_group():
 def test_one_curve_alone_says_that_its_group_is_the_priors():
     alone = testing.fake_fit(seed=1, slices=("only",), draws=50)
     assert "the group is the prior's" in json.loads(pooling(alone).attrs[names.NOTES])[0]
+
+
+def test_m16_an_old_learners_curve_counts_for_the_correlation_of_learners_on_a_slice():
+    """Simulated from the hierarchy itself: slope of one learner's levels on another's of the same slices."""
+    like = xr.zeros_like(testing.fake_fit(seed=1, draws=100).posterior["churn"])
+    for between, own in ((0.8, 0.2), (0.3, 0.3), (0.1, 0.9)):
+        group = {"elasticity_between_slices": like + between, "elasticity_spread": like + own}
+        fit = changed(testing.fake_fit(seed=1, learners=("old", "new"), draws=100), posterior=group)
+        rng = np.random.default_rng(2)
+        shared = between * rng.standard_normal(200_000)
+        old, new = (shared + own * rng.standard_normal(shared.size) for _ in range(2))
+        assert float(carry_over(fit).mean()) == pytest.approx(np.polyfit(old, new, 1)[0], abs=0.01)
+
+
+def test_what_suites_share_is_shared_by_learners_too_and_the_prior_is_told():
+    like = xr.zeros_like(testing.fake_fit(seed=1, draws=100).posterior["churn"])
+    group = {f"elasticity_between_{dim}s": like + 0.5 for dim in ("slice", "learner", "suite")}
+    fit = changed(
+        testing.fake_fit(seed=1, learners=("old", "new"), draws=100),
+        posterior={**group, "elasticity_spread": like + 1.0},
+    )
+    assert float(carry_over(fit).mean()) == pytest.approx(0.5 / 1.5)
+    assert float(carry_over(fit, "suite").mean()) == pytest.approx(0.5 / 1.5)
+    rng = np.random.default_rng(4)
+    between, own = fit.model.priors["elasticity_between"], fit.model.priors["elasticity_spread"]
+    a, b, c = (np.exp(p.center + p.spread * rng.standard_normal(100_000)) ** 2 for p in (between, between, own))
+    assert carry_over(fit).attrs["prior"] == pytest.approx(float(np.mean((a + b) / (a + b + c))), abs=0.02)
+
+
+@pytest.mark.parametrize("slices", [("a",), ("a", "b")])
+def test_one_learner_tells_nothing_of_another(slices):
+    with pytest.raises(ValueError, match="several slices and several learners"):
+        carry_over(testing.fake_fit(seed=1, slices=slices, draws=50))
+    with pytest.raises(ValueError, match="'learner' or 'suite', got 'slice'"):
+        carry_over(testing.fake_fit(seed=1, slices=slices, draws=50), "slice")

@@ -96,6 +96,9 @@ ROWS = {
     ],
     "M16": [
         "../operate/test_advice::test_values_are_those_of_the_learner_that_came_last",
+        "../operate/test_learners::test_m16_both_widths_are_of_the_gain_from_todays_labels_on",
+        "test_borrowing::test_m16_an_old_learners_curve_counts_for_the_correlation_of_learners_on_a_slice",
+        "../statistics/test_old_learners::test_old_curves_count_for_more_where_learners_agree",
         "../report/test_other_opinions::test_m16_the_page_says_how_much_old_runs_still_inform_a_new_learner",
     ],
     "M17": [

@@ -110,6 +110,37 @@ def test_on_the_command_line(cluster, tmp_path, capsys, people):
     assert same(read_runs(tmp_path / "one.csv"), read_runs(tmp_path / "two.csv"))
 
 
+def test_a_scheduler_killed_mid_way_leaves_what_was_done(tmp_path):
+    """Its jobs come to nothing and say so; the table holds the rest."""
+    from labelvalue.observe.execution import on_cluster
+
+    child = (
+        "from distributed import LocalCluster; import time\n"
+        "if __name__ == '__main__':\n"
+        "    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:\n"
+        "        print(cluster.scheduler_address, flush=True); time.sleep(600)\n"
+    )
+    (tmp_path / "cluster.py").write_text(child)
+    call = [sys.executable, str(tmp_path / "cluster.py")]
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True, "cwd": tmp_path}
+    found = {}
+    with subprocess.Popen(call, start_new_session=True, **quiet) as running:
+        try:
+            address = running.stdout.readline().strip()
+            for number, answer in on_cluster(lambda number: (abs, (-number,)), 40, None, address):
+                found[number] = answer
+                if len(found) == 5:
+                    os.killpg(running.pid, signal.SIGKILL)
+                    time.sleep(1.0)
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+    assert sorted(found) == list(range(40)), "every job has an answer"
+    done = {number for number, answer in found.items() if answer is not None}
+    assert 5 <= len(done) < 40
+    assert all(found[number] == number for number in done)
+
+
 def test_where_no_scheduler_answers(simulate, monkeypatch):
     from labelvalue.observe import execution
 

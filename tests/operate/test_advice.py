@@ -217,7 +217,11 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     (found,) = [r.content for r in project.ledger.records("check") if r.content["of"] == "learner"]
     assert (found["learner"], found["before"]) == ("transformer", ["default"])
     assert [row["slice"] for row in found["slices"]] == ["east", "north", "south", "west"]
-    assert all(0.0 <= row["share"] < 1.0 for row in found["slices"])
+    for row in found["slices"]:
+        assert row["share"] == pytest.approx(max(0.0, 1.0 - (row["with"] / row["without"]) ** 2))
+    factor = found["carry_over"]
+    assert 0.0 < factor["low"] < factor["mean"] < factor["high"] < 1.0
+    assert f"an old curve counts {factor['mean']:.2f} in its own" in project.history()["what"].str.cat()
     assert "old runs give" in project.history()["what"].str.cat()
     shown = {}  # what the page is given; that it shows it is tested where pages are
     monkeypatch.setattr("labelvalue.report.write_report", lambda *made, path, **how: shown.update(how))

@@ -197,6 +197,7 @@ CARRIED = {
     "learner": "<b>new</b>",
     "before": ["old", "older"],
     "labels": 1000,
+    "carry_over": {"mean": 0.61, "low": 0.19, "high": 0.91, "prior": 0.25},
     "slices": [
         {"slice": "east", "with": 0.003, "without": 0.006, "share": 0.75},
         {"slice": "west", "with": 0.004, "without": 0.005, "share": 0.37},
@@ -211,6 +212,7 @@ def test_m16_the_page_says_how_much_old_runs_still_inform_a_new_learner(small, s
     assert "What do runs of old learners still say of the new one?" in words
     assert "Learner <b>new</b>: 56 % of what is known of its gains stems from runs of old, older" in words
     assert "known to 0.00350 (standard deviation, mean over slices), without them to 0.00550" in words
+    assert "61 % goes for the next learner too (90 % interval: 19 % to 91 %; assumed before any runs: 25 %)" in words
     assert "Learner third: how much runs of old, older still say of it is not known (too few runs)." in words
     assert "<b>new" not in page
     numbers = report_numbers(small, [500], context=context)
