@@ -137,7 +137,9 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         if not method.peer:
             others = [other.name for other in methods if other.name != method.name]
             entry["better_than"] = {other: scores.share_better(rows, method.name, other) for other in others}
-        entry["verdicts"] = dict(Counter(v for o in outcomes if o.method == method.name for v in o.verdicts))
+        judged = [(o.problem, v) for o in outcomes if o.method == method.name for v in o.verdicts]
+        entry["verdicts"] = dict(Counter(v.partition(":")[0] for _, v in judged))
+        entry["not_ok"] = [f"{problem}: {v}" for problem, v in judged if v != "ok"]
         entry["seconds"] = sum(outcome.seconds for outcome in outcomes if outcome.method == method.name)
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()

@@ -35,8 +35,8 @@ class Method:
         As printed.
     forecast : callable
         ``forecast(problem, seed)`` returns samples of the mean error, shape (curve, distance, sample), in
-        [0, 1]; curves that the problem does not judge may be NaN. And the verdict of each fit behind them, none
-        where the method judges no fits.
+        [0, 1]; curves that the problem does not judge may be NaN. And the verdict of each fit behind them, with
+        reasons; none where the method judges no fits.
     version : str
         Cached forecasts of another version are not used.
     peer : bool
@@ -118,7 +118,7 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
         return here.transpose("labels", "sample").to_numpy()
 
     samples = np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
-    return samples, (fit.diagnostics.verdict,)
+    return samples, (": ".join(filter(None, (fit.diagnostics.verdict, "; ".join(fit.diagnostics.reasons)))),)
 
 
 def unpooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from scipy.special import ndtr
@@ -17,9 +19,9 @@ from labelvalue.model.specification import Model
 PRIOR_WIDTH = 0.9
 """Posterior over prior standard deviation of log impact above which a slice is mostly assumption."""
 SURPRISE = 0.01
-"""Predictive tail probability below which a curve's shape does not fit."""
+"""Predictive tail probability below which the shape of a slice's curve does not fit; its learners share it."""
 CERTAIN_RISE = 0.001
-"""Probability under which a rise of error with labels is no accident of noise."""
+"""Probability under which a rise of error with labels is no accident of noise; a slice's learners share it too."""
 
 
 def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -119,10 +121,13 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     return ndtr(-z.transpose(CURVE).values)
 
 
-def flag_slices(
+def flag_curves(
     model: Model, posterior: xr.Dataset, observations: xr.Dataset, random_seed: int
-) -> dict[str, tuple[str, ...]]:
-    """Flag slices whose answer leans on others, on the prior, or on a curve that does not fit.
+) -> tuple[tuple[str, ...], ...]:
+    """Flag curves whose answer leans on others, on the prior, or whose shape does not fit.
+
+    A slice that is seen under many learners has as many chances to look odd by accident, so that each of its curves
+    must be odder before it is said not to fit: a sound slice is flagged as seldom as under one learner.
 
     Parameters
     ----------
@@ -137,12 +142,16 @@ def flag_slices(
 
     Returns
     -------
-    dict of str to tuple of str
-        Flags by slice; a slice under several learners has the flags of all of them.
+    tuple of tuple of str
+        Flags by curve, in the order of the observations.
+
+    References
+    ----------
+    Dunn (1961), "Multiple comparisons among means", JASA 56, for sharing a probability among tests.
 
     Examples
     --------
-    >>> flag_slices(model, posterior, observations, 1)  # doctest: +SKIP
+    >>> flag_curves(model, posterior, observations, 1)  # doctest: +SKIP
     """
     slices = observations[names.SLICE].values
     prior_sd = prior_sd_of_log_elasticity(model.priors, len(crossed_dims(observations)))
@@ -151,18 +160,48 @@ def flag_slices(
     finite = bool(np.isfinite(width).all())  # draws that are not say nothing about a slice
     surprise = shape_surprise(model, posterior, observations, random_seed) if finite else np.full(width.shape, np.nan)
     rise = rise_surprise(posterior, observations) if finite else surprise
-    flags: dict[str, tuple[str, ...]] = {str(name): () for name in slices}
-    for i, name in enumerate(slices):
+    _, which, curves = np.unique(slices, return_inverse=True, return_counts=True)
+    chances = curves[which]
+    flags = []
+    for i in range(slices.size):
         found = []
         if int(observations["sizes"][i]) < LEAST_SIZES:
             found.append(names.BORROWED)
         if width[i] > PRIOR_WIDTH:
             found.append(names.MOSTLY_ASSUMPTION)
-        odd = surprise[i] < SURPRISE or surprise[i] > 1.0 - SURPRISE
-        if odd or rise[i] < CERTAIN_RISE or bool(observations[names.PLAIN_ELASTICITY][i] < 0):
+        odd = min(surprise[i], 1.0 - surprise[i]) < SURPRISE / chances[i]
+        if odd or rise[i] < CERTAIN_RISE / chances[i] or bool(observations[names.PLAIN_ELASTICITY][i] < 0):
             found.append(names.SHAPE_MISFIT)
-        flags[str(name)] = tuple(dict.fromkeys([*flags[str(name)], *found]))
-    return flags
+        flags.append(tuple(found))
+    return tuple(flags)
+
+
+def by_slice(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> dict[str, tuple[str, ...]]:
+    """Gather the flags of curves by slice.
+
+    Parameters
+    ----------
+    flags : sequence of tuple of str
+        From :func:`flag_curves`.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Flags by slice; a slice under several learners has those of all of them, each once.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> by_slice([("borrowed",), ("borrowed",)], observe(fake_runs(seed=1, slices=("a",), learners=("x", "y"))))
+    {'a': ('borrowed',)}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, own in zip(observations[names.SLICE].values.astype(str).tolist(), flags, strict=True):
+        found[name] = tuple(dict.fromkeys([*found.get(name, ()), *own]))
+    return found
 
 
 def composition_note(observations: xr.Dataset) -> str:

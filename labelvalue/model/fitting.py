@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -130,9 +130,9 @@ def fit(
     _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]]
-    flags = checks.flag_slices(chosen, posterior, observations, random_seed)
+    flags = checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
-    judged = _judge_flags(dataclasses.replace(diagnostics, flags=flags))
+    judged = _judge_flags(dataclasses.replace(diagnostics, flags=checks.by_slice(flags, observations)), flags)
     stats = tree["sample_stats"].to_dataset()
     return assemble(runs, observations, now, posterior, stats, chosen, judged, settings, notes)
 
@@ -202,9 +202,8 @@ def _other_labels_now(observations: xr.Dataset) -> xr.DataArray:
     return xr.DataArray(observations[names.REFERENCE_OTHER_LABELS].values[most], dims=CURVE)
 
 
-def _judge_flags(diagnostics: Diagnostics) -> Diagnostics:
-    """A flag that holds for every slice is a flag of the fit."""
-    flags = list(diagnostics.flags.values())
+def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]]) -> Diagnostics:
+    """A flag that holds for every curve, of every slice and learner, is a flag of the fit."""
     for flag in (names.MOSTLY_ASSUMPTION, names.SHAPE_MISFIT, names.BORROWED):
         if flags and all(flag in f for f in flags):
             verdict = "flagged" if diagnostics.verdict == "ok" else diagnostics.verdict

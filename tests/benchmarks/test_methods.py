@@ -31,7 +31,7 @@ def two_slices(power_law_problem):
 class Made:
     """What stands for a fit: its slices, and a verdict."""
 
-    diagnostics = SimpleNamespace(verdict="ok")
+    diagnostics = SimpleNamespace(verdict="ok", reasons=())
 
     def __init__(self, slices):
         self.slices = slices

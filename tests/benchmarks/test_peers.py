@@ -63,13 +63,14 @@ def test_the_models_draws_come_out_by_curve_and_distance(power_law_problem, monk
             {"learner": ["b"]} if with_learner else {}
         )
 
+    diagnostics = SimpleNamespace(verdict="flagged", reasons=("R-hat 1.02 is above 1.01", "too few"))
     stand_in = SimpleNamespace(
         read_runs=lambda table: table,
-        fit=lambda runs, model, random_seed, progress: SimpleNamespace(diagnostics=SimpleNamespace(verdict="flagged")),
+        fit=lambda runs, model, random_seed, progress: SimpleNamespace(diagnostics=diagnostics),
         predict_error=predict_error,
     )
     monkeypatch.setitem(sys.modules, "labelvalue", stand_in)
     samples, verdicts = find_method("labelvalue").forecast(power_law_problem, 1)
-    assert verdicts == ("flagged",)
+    assert verdicts == ("flagged: R-hat 1.02 is above 1.01; too few",)
     assert samples.shape == (1, 3, 1000)
     assert samples[0, :, 0] == pytest.approx(power_law_problem.targets[0] / 10_000)

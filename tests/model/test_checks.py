@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from labelvalue import names, testing
-from labelvalue.model import predictive
-from labelvalue.model.checks import SURPRISE, composition_note, draw_prior, flag_slices, prior_sd_of_log_elasticity
+from labelvalue.model import checks, predictive
+from labelvalue.model.checks import SURPRISE, composition_note, draw_prior, prior_sd_of_log_elasticity
 from labelvalue.model.label_noise import measured_error
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.predictive import shape_surprise
@@ -64,6 +64,10 @@ def test_a_posterior_as_wide_as_the_prior_is_mostly_assumption(share, flagged, g
     assert names.MOSTLY_ASSUMPTION not in flags["north"]
 
 
+def flag_slices(model, posterior, observations, seed):
+    return checks.by_slice(checks.flag_curves(model, posterior, observations, seed), observations)
+
+
 def test_a_curve_that_rises_does_not_fit(good, power_law):
     posterior, observations = good
     log_error = observations["log_error"].copy(deep=True)
@@ -100,6 +104,31 @@ def test_a_slice_has_the_flags_of_all_its_learners(power_law):
     observations = observe(fit.runs).assign({names.SIZES: (CURVE, [9, 2, 2, 2])})
     flags = flag_slices(power_law, by_curve(fit), observations, 1)
     assert flags == {"east": (names.BORROWED,), "north": (names.BORROWED,)}
+
+
+@pytest.mark.parametrize("learners", [1, 2, 20])
+def test_many_learners_do_not_make_a_sound_slice_look_odd(power_law, monkeypatch, learners):
+    """With the tails of sound curves, uniform, a slice is flagged once in fifty, under however many learners."""
+    names_of = tuple(f"l{i:02d}" for i in range(learners))
+    fit = testing.fake_fit(seed=1, learners=names_of, slices=("east", "north"), draws=25)
+    observations, posterior = observe(fit.runs), by_curve(fit)
+    rng = np.random.default_rng(3)
+    monkeypatch.setattr(checks, "shape_surprise", lambda *given: rng.uniform(size=2 * learners))
+    flagged = 0
+    for _ in range(250):
+        found = flag_slices(power_law, posterior, observations, 1)
+        flagged += sum(names.SHAPE_MISFIT in flags for flags in found.values())
+    assert 1 <= flagged <= 22, "10 of 500 expected; 22 would come once in 2,000"
+
+
+def test_one_odd_learner_of_many_is_found(power_law, monkeypatch):
+    fit = testing.fake_fit(seed=1, learners=("a", "b", "c"), slices=("east", "north"), draws=25)
+    seen = np.array([0.5, 0.5, 0.5, 0.5, 0.99, 0.999])
+    monkeypatch.setattr(checks, "shape_surprise", lambda *given: seen)
+    observations = observe(fit.runs)
+    found = checks.flag_curves(power_law, by_curve(fit), observations, 1)
+    assert [names.SHAPE_MISFIT in flags for flags in found] == [False] * 5 + [True]
+    assert checks.by_slice(found, observations) == {"east": (), "north": (names.SHAPE_MISFIT,)}
 
 
 def test_crossed_priors_are_wider(power_law):

@@ -237,14 +237,14 @@ def test_good_arguments_reach_the_sampler(runs):
 
 
 @pytest.mark.parametrize("flag", [names.MOSTLY_ASSUMPTION, names.SHAPE_MISFIT, names.BORROWED])
-def test_a_flag_of_every_slice_is_a_flag_of_the_fit(flag, fake_fit):
-    def judged(verdict, **flags):
-        return fitting._judge_flags(dataclasses.replace(fake_fit.diagnostics, verdict=verdict, flags=flags))
+def test_a_flag_of_every_curve_is_a_flag_of_the_fit(flag, fake_fit):
+    def judged(verdict, *flags):
+        return fitting._judge_flags(dataclasses.replace(fake_fit.diagnostics, verdict=verdict), flags)
 
-    assert judged("ok", a=(flag,), b=("x", flag)).verdict == "flagged"
-    assert judged("ok", a=(flag,), b=("x", flag)).reasons == (f"every slice is flagged: {flag}",)
-    assert judged("ok", a=(flag,), b=()).verdict == "ok"
-    assert judged("refused", a=(flag,)).verdict == "refused"
+    assert judged("ok", (flag,), ("x", flag)).verdict == "flagged"
+    assert judged("ok", (flag,), ("x", flag)).reasons == (f"every slice is flagged: {flag}",)
+    assert judged("ok", (flag,), ()).verdict == "ok"
+    assert judged("refused", (flag,)).verdict == "refused"
     assert judged("ok").verdict == "ok"
 
 

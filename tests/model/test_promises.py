@@ -9,7 +9,6 @@ import pytest
 
 from labelvalue import fit, gain_over_learners, impact, load_fit, names, predict_gain, summarise, testing
 from labelvalue.model import checks, sampling
-from labelvalue.model.checks import flag_slices
 from labelvalue.model.effective import observed_ratio
 from labelvalue.model.label_noise import measured_error, true_labels
 from labelvalue.model.observations import observe
@@ -117,6 +116,6 @@ def test_m18_replicates_hold_wrong_training_labels(seen, power_law):
 )
 def test_m18_a_tail_under_a_hundredth_on_either_side_is_flagged(seen, power_law, monkeypatch, probability, flagged):
     monkeypatch.setattr(checks, "shape_surprise", lambda *given: np.array([0.5, probability, 0.5, 0.5]))
-    found = flag_slices(power_law, *seen, 1)
+    found = checks.by_slice(checks.flag_curves(power_law, *seen, 1), seen[1])
     assert (names.SHAPE_MISFIT in found["north"]) == flagged
     assert names.SHAPE_MISFIT not in found["east"]
