@@ -1,4 +1,4 @@
-"""How long a re-fit takes in a fresh process, beside the textbook model in PyMC and in NumPyro.
+"""How long a re-fit takes in a fresh process, beside the same model and the textbook's in plain PyMC and in NumPyro.
 
 Run from the repository's root:
 
@@ -24,6 +24,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SEED = 20261123
 SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
@@ -33,6 +37,7 @@ QUICK_DRAWS = 100
 """Draws, and draws of adaptation, where only the cost of a gradient is asked for."""
 TITLES = {
     "labelvalue": "labelvalue",
+    "same": "the same model, pm.sample with nutpie",
     "pymc": "textbook model, PyMC and nutpie",
     "numpyro": "textbook model, NumPyro NUTS",
 }
@@ -79,10 +84,23 @@ def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
         return {"verdict": verdict, "steps": float(steps.mean()), "attempts": len(fit.diagnostics.attempts), **figures}
     from benchmarks.textbook import fit_numpyro, fit_pymc
 
-    tree = (fit_pymc if method == "pymc" else fit_numpyro)(str(runs), SEED)
+    tree = {"same": fit_same, "pymc": fit_pymc, "numpyro": fit_numpyro}[method](str(runs), SEED)
     figures = figures_of(tree)
     tree["posterior"].to_dataset().to_netcdf(out)
     return {"verdict": judge(figures)[0], **figures}
+
+
+def fit_same(path: str, seed: int) -> xr.DataTree:
+    """Sample labelvalue's own PyMC model as its author would without labelvalue: defaults of PyMC, nutpie's sampler."""
+    import pymc as pm
+
+    import labelvalue as lv
+    from labelvalue.model import get_model
+    from labelvalue.model.observations import observe
+
+    model = get_model("power_law")
+    with model.build(observe(lv.read_runs(path)), model.priors):
+        return pm.sample(chains=4, nuts_sampler="nutpie", random_seed=seed, progressbar=False)
 
 
 def work(method: str, runs: Path, draws: int | None) -> int:

@@ -24,6 +24,8 @@ TRANSFERS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Worths of another slice's label that least squares chooses from, anew in each resample."""
 LEAST_RUNS = 4
 """Runs of a curve: three parameters and one to spare."""
+LEAST_REPLICATES = 3
+"""Replicates, in all and of a curve: resamples of two are three different ones."""
 
 
 def bootstrap_gain(
@@ -48,7 +50,8 @@ def bootstrap_gain(
     Returns
     -------
     xarray.DataArray
-        As :func:`predict_gain` returns it, with one chain; NaN where a slice has too few runs for a curve.
+        As :func:`predict_gain` returns it, with one chain; NaN where a slice has too few runs for a curve, or runs in
+        too few replicates.
 
     Raises
     ------
@@ -74,8 +77,8 @@ def bootstrap_gain(
     frame = frame_of(fit.runs, "size")
     frame = frame[frame["plain"]]
     clusters, code = np.unique(frame[names.REPLICATE], return_inverse=True)
-    if clusters.size < 3:
-        why = f"{clusters.size} replicates: a bootstrap needs at least 3"
+    if clusters.size < LEAST_REPLICATES:
+        why = f"{clusters.size} replicates: a bootstrap needs at least {LEAST_REPLICATES}"
         raise InputError([Problem(column=names.REPLICATE, why=why, fix="train on more re-draws")])
     rng = np.random.default_rng([fit.settings["random_seed"] if random_seed is None else random_seed, 11])
     counts = rng.multinomial(clusters.size, np.full(clusters.size, 1 / clusters.size), size=draws)
@@ -86,10 +89,11 @@ def bootstrap_gain(
     for index in np.ndindex(*shape):
         at = {d: fit.position[d].values[i] for d, i in zip(curve, index, strict=True)}
         mine = np.logical_and.reduce([frame[d].to_numpy(object) == name for d, name in at.items()])
-        if np.count_nonzero(mine) >= LEAST_RUNS:
+        if np.count_nonzero(mine) >= LEAST_RUNS and np.unique(code[mine]).size >= LEAST_REPLICATES:
             here = fit.position.sel(at)
             now = (float(here[names.LABELS_NOW]), float(here[names.OTHER_LABELS_NOW]))
-            values[0, :, *index] = _gains(frame[mine], counts[:, code[mine]], now, numbers, upper)
+            drawn = _with_runs(counts[:, code[mine]], rng)
+            values[0, :, *index] = _gains(frame[mine], drawn, now, numbers, upper)
     coords = {d: fit.position[d].values for d in curve} | {names.BUDGET: numbers, names.CHAIN: [0]}
     dims = (names.CHAIN, names.DRAW, *curve, names.BUDGET)
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
@@ -99,6 +103,13 @@ def bootstrap_gain(
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain
+
+
+def _with_runs(drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put other resamples in the place of those in which a curve that few replicates have has no run at all."""
+    some = drawn.any(axis=1)
+    drawn[~some] = drawn[rng.choice(np.flatnonzero(some), np.count_nonzero(~some))]
+    return drawn
 
 
 def _gains(

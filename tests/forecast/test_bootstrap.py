@@ -99,6 +99,17 @@ def test_a_slice_with_too_few_runs_has_no_second_opinion():
     assert np.isnan(gain.sel(slice="b")).all()
 
 
+def test_a_curve_that_few_replicates_have_is_never_drawn_without_runs():
+    """Of six replicates slice b has three: without any of them, one resample in 64, its gain came out as nothing."""
+    runs = table(replicates=6)
+    for least, finite in ((3, True), (2, False)):
+        keep = (runs[names.SLICE].values == "a") | (runs[names.REPLICATE].values < least)
+        gain = bootstrap_gain(of_runs(runs.isel(run=keep)), [4000], draws=500).sel(slice="b")
+        assert np.isfinite(gain).all() == finite
+        if finite:
+            np.testing.assert_allclose(gain, TRUE, rtol=0.01)
+
+
 @pytest.mark.parametrize(
     ("runs", "options", "error", "says"),
     [
