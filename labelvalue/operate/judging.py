@@ -104,7 +104,7 @@ def report(
     judged: Mapping[str, Any] = _judged(project, record) if passed else {}
     advised = _advised(project, record) if passed else None
     states = [judged, *([] if advised is None else [advised])]
-    fresh = advised is not None and advised["record"] > count
+    fresh = project.ledger.last()[0] > count
     page = _page(project, current, advised, fresh) if current is not None else None
     return Refit(
         fit=content["fit"],
@@ -193,6 +193,7 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
                 notes=project.notes(),
                 explained=explain_at_hand(project) if changed and made else None,
                 carried=_carried(project, record.content["fit"]),
+                guardrails=tuple(_judged(project, record)["guardrails"]),
             )
             shown = None if budgets is None else [*budgets]
             write_report(fit, plan, case, path=path, budgets=shown, header=[*filter(None, header)], context=context)

@@ -53,6 +53,8 @@ class Context:
         the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
         said, ``why``; ``carry_over``, for how much an old curve counts in the new learner's, with ``mean``, ``low``,
         ``high`` and ``prior``, or None.
+    guardrails : tuple of mapping
+        The project's own guardrails, judged for this fit: ``rule``, ``state`` and what it was judged by.
     kept : mapping of str to str
         Where the fit is kept and what it was made with: titles and texts for the section on provenance.
 
@@ -70,6 +72,7 @@ class Context:
     persistence: xr.Dataset | None = None
     widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     carried: tuple[Mapping[str, Any], ...] = ()
+    guardrails: tuple[Mapping[str, Any], ...] = ()
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 

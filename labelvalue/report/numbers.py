@@ -22,6 +22,7 @@ from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, l
 from labelvalue.report.context import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
 from labelvalue.report.decision import decide
 from labelvalue.report.doubts import planning_limits
+from labelvalue.report.guardrails import guardrail_numbers
 from labelvalue.report.impacts import PER
 from labelvalue.report.planning import decision_numbers
 from labelvalue.report.second_opinion import disagreement_limits, second_opinion
@@ -69,6 +70,7 @@ def report_numbers(
         ``metric``, ``suite`` (that all but ``suites`` is of; empty for a fit of one), ``ci_kind``, ``ci_prob``,
         ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
         ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``, ``assumptions``, ``changes``, ``explained``,
+        ``guardrails`` (the project's own; ``None`` without),
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
         labels bring to all slices together). ``strategies``, ``suites`` and
@@ -187,6 +189,7 @@ def collect(
     numbers["scorecard"] = scorecard_numbers(context.scorecard)
     numbers["widths"] = width_numbers(context.widths)
     numbers["carried"] = carried_numbers(context.carried)
+    numbers["guardrails"] = guardrail_numbers(context.guardrails)
     numbers["changes"] = list(context.changes)
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from labelvalue.numerals import significant
 from labelvalue.operate.differences import differences
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
+from tests.report.conftest import Seen
 
 
 def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
@@ -21,6 +22,25 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
     assert "case/costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
     assert 'id="scorecard"' in page
     assert 'id="what-if-panel"' in page
+
+
+def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):
+    """The command ends with 3, and whoever reads the page is not told to buy."""
+    configure(decided, WITH_CASE)
+    bought = decided.refit(progress=False)
+    assert Seen(Path(bought.page).read_text("utf-8")).words.count("The case sets no guardrails.") == 2
+    configure(decided, WITH_CASE + "[guardrails]\nmaximum_labels = 5\n")
+    stopped = decided.refit(progress=False)
+    assert (stopped.exit_code, stopped.new, stopped.advice) == (3, False, bought.advice)
+    page = Path(stopped.page).read_text("utf-8")
+    assert "Verdict: <strong>stop</strong>" in page
+    words = Seen(page).words
+    assert "The project's guardrails say stop: all slices together may have 5 labels, and have" in words
+    assert words.index("say stop") < words.index("Without them the advice would be:")
+    configure(decided, WITH_CASE + "[guardrails]\nmaximum_labels = 10000000\n")
+    kept = Path(decided.refit(progress=False).page).read_text("utf-8")
+    assert f"Verdict: <strong>{bought.advice['advice']}</strong>" in kept
+    assert "guardrail is kept." in kept
 
 
 def test_r14_what_differs_from_the_decision_before_is_marked(decided):
