@@ -37,7 +37,10 @@ DECIDED = (
         "What the gain is worth by the case, less labels, waiting and retraining; ENB is its expectation. Both are "
         "against doing nothing.",
     ),
-    ("guardrail", "A rule of the case that a plan must keep with a stated probability."),
+    (
+        "guardrail",
+        "A rule of the case that a plan must keep with a stated probability, or one of the project that says stop.",
+    ),
     ("case", "What the project says of prices, of the worth of a lower error, and of its rules."),
     (
         "VaR, CVaR",
