@@ -75,7 +75,7 @@ def fit(
     random_seed : int
         Seed of everything random, here and in forecasts from the fit.
     draws : int
-        Posterior draws a chain, ≥ 100; doubled once where the effective sample size falls short.
+        Posterior draws a chain, ≥ 100; once two to four times as many where R-hat or effective sample size fall short.
     tune : int
         Adaptation draws a chain, ≥ 100.
     chains : int

@@ -29,6 +29,11 @@ TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
 """Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
 (measured: benchmarks/README.md)."""
 
+MORE_DRAWS = {2: "twice the draws", 3: "three times the draws", 4: "four times the draws"}
+"""Remedies for chains that are too short, by how many times as long they become."""
+SPARE = 1.5
+"""Draws for each that would just do, since the worst figure of hundreds is partly bad luck, partly not."""
+
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
 ends meanwhile crashes (signal 11 where exit code 2 is meant)."""
@@ -229,7 +234,8 @@ def next_attempt(
     """Decide what to try next.
 
     Divergences, low E-BFMI or a sampler that stopped: smaller steps and twice the tuning. R-hat or effective
-    sample size short: twice the draws. Each at most once.
+    sample size short: two to four times the draws, as many as the figures say will do and half as many again. Each at
+    most once.
 
     Parameters
     ----------
@@ -247,7 +253,7 @@ def next_attempt(
 
     Examples
     --------
-    >>> figures = dict(rhat=1.03, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0, chains=4)
+    >>> figures = dict(rhat=1.011, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0, chains=4)
     >>> next_attempt(SamplerSettings(), figures, frozenset())[0]
     'twice the draws'
     """
@@ -256,9 +262,17 @@ def next_attempt(
     if rough and "smaller steps" not in tried:
         return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
     short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
-    if short and not stopped and "twice the draws" not in tried:
-        return "twice the draws", dataclasses.replace(settings, draws=2 * settings.draws)
+    if short and not stopped and not tried & {*MORE_DRAWS.values()}:
+        times = _times(figures)
+        return MORE_DRAWS[times], dataclasses.replace(settings, draws=times * settings.draws)
     return None
+
+
+def _times(figures: Mapping[str, float]) -> int:
+    """How many times the draws will do: effective draws grow with them, and R-hat's excess over 1 falls with them."""
+    ess = min(figures["ess_bulk"], figures["ess_tail"])
+    wanted = SPARE * np.maximum(OK.ess / max(ess, 1.0), (figures["rhat"] - 1.0) / (OK.rhat - 1.0))
+    return int(np.clip(np.ceil(wanted), min(MORE_DRAWS), max(MORE_DRAWS))) if np.isfinite(wanted) else max(MORE_DRAWS)
 
 
 def sample(

@@ -14,7 +14,17 @@ from labelvalue.model.sampling import SamplerSettings, next_attempt, sample
 
 FINE = {"rhat": 1.0, "ess_bulk": 900.0, "ess_tail": 900.0, "divergences": 0.0, "bfmi": 1.0, "chains": 4.0}
 ROUGH = [{"divergences": 0.002}, {"bfmi": 0.25}, {"divergences": 0.5, "rhat": 1.3}]
-SHORT = [{"rhat": 1.02}, {"rhat": np.nan}, {"ess_bulk": 399.0}, {"ess_tail": 399.0}]
+SHORT = [
+    ({"rhat": 1.011}, 2),
+    ({"rhat": 1.02}, 3),
+    ({"rhat": 1.2}, 4),
+    ({"rhat": np.nan}, 4),
+    ({"ess_bulk": 399.0}, 2),
+    ({"ess_tail": 210.0}, 3),
+    ({"ess_tail": 199.0}, 4),
+    ({"ess_tail": 0.0}, 4),
+    ({"rhat": 1.011, "ess_bulk": 100.0}, 4),
+]
 
 
 @pytest.mark.parametrize("change", ROUGH)
@@ -24,18 +34,19 @@ def test_rough_draws_ask_for_smaller_steps_first(change):
     assert after == SamplerSettings(draws=500, tune=600, target_accept=0.99, random_seed=7)
 
 
-@pytest.mark.parametrize("change", SHORT)
-def test_short_chains_ask_for_twice_the_draws(change):
+@pytest.mark.parametrize(("change", "times"), SHORT)
+def test_short_chains_ask_for_as_many_draws_as_will_do(change, times):
+    """Half as many again as the figure, were it to grow with the draws, would need."""
     remedy, after = next_attempt(SamplerSettings(draws=500, tune=300), FINE | change, frozenset())
-    assert remedy == "twice the draws"
-    assert after == SamplerSettings(draws=1000, tune=300)
+    assert remedy == {2: "twice", 3: "three times", 4: "four times"}[times] + " the draws"
+    assert after == SamplerSettings(draws=times * 500, tune=300)
 
 
 def test_each_remedy_is_used_once():
-    both = FINE | {"divergences": 0.1, "rhat": 1.2}
+    both = FINE | {"divergences": 0.1, "rhat": 1.012}
     assert next_attempt(SamplerSettings(), both, frozenset({"smaller steps"}))[0] == "twice the draws"
     assert next_attempt(SamplerSettings(), both, frozenset({"twice the draws"}))[0] == "smaller steps"
-    assert next_attempt(SamplerSettings(), both, frozenset({"smaller steps", "twice the draws"})) is None
+    assert next_attempt(SamplerSettings(), both, frozenset({"smaller steps", "four times the draws"})) is None
     assert next_attempt(SamplerSettings(), FINE | {"rhat": 1.2}, frozenset({"twice the draws"})) is None
 
 
@@ -88,11 +99,11 @@ def attempts(monkeypatch):
     [
         (["fine"], [], ["ok"]),
         (["rough", "fine"], ["smaller steps"], ["refused", "ok"]),
-        (["short", "fine"], ["twice the draws"], ["refused", "ok"]),
-        (["both", "short", "fine"], ["smaller steps", "twice the draws"], ["refused", "refused", "ok"]),
-        (["short", "rough", "rough"], ["twice the draws", "smaller steps"], ["refused"] * 3),
+        (["short", "fine"], ["four times the draws"], ["refused", "ok"]),
+        (["both", "short", "fine"], ["smaller steps", "four times the draws"], ["refused", "refused", "ok"]),
+        (["short", "rough", "rough"], ["four times the draws", "smaller steps"], ["refused"] * 3),
         (["rough", "rough"], ["smaller steps"], ["refused"] * 2),
-        (["both", "both", "both"], ["smaller steps", "twice the draws"], ["refused"] * 3),
+        (["both", "both", "both"], ["smaller steps", "four times the draws"], ["refused"] * 3),
     ],
 )
 def test_attempts_are_recorded_and_the_last_is_kept(kinds, remedies, verdicts, attempts):
