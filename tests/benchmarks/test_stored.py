@@ -24,10 +24,11 @@ def measured(root):
     return read
 
 
+@pytest.mark.parametrize("name", ["forecast_test", "forecast_test_latest"])
 @pytest.mark.parametrize("ahead", ["2x", "4x", "8x"])
-def test_m11_intervals_cover_real_curves_at_2_4_and_8_times_the_labels(measured, ahead):
+def test_m11_intervals_cover_real_curves_at_2_4_and_8_times_the_labels(measured, name, ahead):
     """839 curves of 51 problems that took no part in any choice."""
-    found = measured("forecast_test")["by_distance"][ahead]
+    found = measured(name)["by_distance"][ahead]
     assert 0.87 <= found["covers_90"] <= 0.93
     assert 0.45 <= found["covers_50"] <= 0.55
 
