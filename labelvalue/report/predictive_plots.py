@@ -90,7 +90,7 @@ def say_predictive(fit: Fit, kind: str) -> str:
     --------
     >>> from labelvalue.testing import fake_fit
     >>> say_predictive(fake_fit(seed=1), "prior").split(":")[0]
-    'of 16 group-level parameters the data made 0 at least twice as certain'
+    'of 15 group-level parameters the data made 0 at least twice as certain'
     """
     if kind == "psense":
         return _say_psense(fit)

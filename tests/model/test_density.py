@@ -41,7 +41,7 @@ def test_share_at_its_ends_has_a_finite_density():
 
 
 def test_prior_between_serves_a_variable_a_dim_and_constants_serve_none(fake_fit):
-    posterior = fake_fit.posterior.drop_vars("elasticity_between")
+    posterior = fake_fit.posterior
     between = abs(posterior["elasticity_mean"])
     posterior = posterior.assign(elasticity_between_slices=between, elasticity_between_learners=2 * between)
     found = {v.name for v in group_level(posterior, "elasticity_between")}

@@ -50,7 +50,7 @@ def truths(world) -> dict[str, np.ndarray]:
     elasticity = curves["curve_elasticity"] * own
     far = (world.start - world.future[:, -1]) * world.on_set / world.start
     derived = {"elasticity": elasticity, "impact": elasticity * world.on_set / largest, "gain": far}
-    return {**world.group, **curves, **derived, "error_reference": world.on_set}
+    return {**world.group, **curves, **world.shape, **derived, "error_reference": world.on_set}
 
 
 def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:

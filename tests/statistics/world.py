@@ -45,6 +45,29 @@ NARROW = {
     "discrepancy_power": ("normal", 0.5, 0.15),
 }
 """Priors narrow enough that what is drawn from them looks like learning curves."""
+SHAPES = {
+    "headroom": ("headroom", np.exp),
+    "break": ("break_distance", lambda level: np.log1p(np.exp(level))),
+    "early": ("early_share", np.exp),
+}
+"""What only some families have: the parameter of a curve, and how it follows from its level."""
+FAMILIES = {
+    "power_law": {},
+    "exponential": {},
+    "morgan_mercer_flodin": {
+        "headroom_mean": ("normal", 1.3, 0.3),
+        "headroom_spread": ("lognormal", -1.5, 0.3),
+    },
+    "broken_power_law": {
+        "break_mean": ("normal", 1.5, 0.4),
+        "break_spread": ("lognormal", -1.2, 0.3),
+        "early_mean": ("normal", -1.0, 0.4),
+        "early_spread": ("lognormal", -1.2, 0.3),
+    },
+}
+"""Priors that a family has beside ``NARROW``."""
+TURN = 0.5
+"""Doublings over which a broken power law turns."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +83,8 @@ class World:
     """True expected error at the reference (slice)."""
     on_set: np.ndarray
     """The same on the evaluation set that the slice's runs share, where they share one (slice)."""
+    shape: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """Parameters that the curves have beside elasticity and floor (slice)."""
 
 
 def draw(prior: Prior, rng: np.random.Generator) -> float:
@@ -94,9 +119,28 @@ def worth_of(level, typical):
     return np.where(level > typical, level, low)
 
 
-def relative_error(size, elasticity, floor):
-    """Error over the error at size 1 of a power law with a floor whose slope at 1 is minus the elasticity."""
-    return floor + (1 - floor) * size ** (-elasticity / (1 - floor))
+def relative_error(size, elasticity, floor, family="power_law", shape=()):
+    """Error over the error at size 1 of a curve with a floor whose slope at 1 is minus the elasticity."""
+    return floor + (1 - floor) * ABOVE_FLOOR[family](size, elasticity / (1 - floor), *shape)
+
+
+def plateau_first(size, rate, headroom):
+    return (1 + headroom) / (1 + headroom * size ** (rate * (1 + headroom) / headroom))
+
+
+def two_slopes(size, rate, distance, early):
+    before, turn = np.exp(distance / TURN), size ** (1 / (TURN * np.log(2)))
+    later = rate * (1 - early) * (1 + 1 / before)  # what the slope gains at the break, were it wholly past it
+    return size ** (-rate * early) * ((1 + before * turn) / (1 + before)) ** (-TURN * np.log(2) * later)
+
+
+ABOVE_FLOOR = {
+    "power_law": lambda size, rate: size**-rate,
+    "exponential": lambda size, rate: np.exp(rate * (1 - size)),
+    "morgan_mercer_flodin": plateau_first,
+    "broken_power_law": two_slopes,
+}
+"""How the part above the floor falls: 1 at size 1."""
 
 
 def wrong_answers(p, trials, items, likeness, rng):
@@ -122,7 +166,7 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
+def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law") -> World:
     """Draw parameters from the priors, curves from the group, and runs from the curves."""
     rng = np.random.default_rng(seed)
     count = len(SLICES)
@@ -140,6 +184,8 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
         "transfer": worth_of(curve_level("transfer"), TYPICAL_WORTH),
         "training_sd": np.exp(curve_level("training")),
     }
+    own = [stem for stem in SHAPES if f"{stem}_mean" in priors]
+    shape = {SHAPES[stem][0]: SHAPES[stem][1](curve_level(stem)) for stem in own}
     steeper = np.log(curves["curve_elasticity"] / 0.05)
     curves["discrepancy"] = np.exp(curve_level("discrepancy") + group["discrepancy_power"] * steeper)
     largest = int(SIZES[-1])
@@ -147,6 +193,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
     rows, future, start, on_set = [], np.empty((count, len(AHEAD))), np.empty(count), np.empty(count)
     for i, name in enumerate(SLICES):
         worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
+        bend = elasticity, floor, family, [values[i] for values in shape.values()]
         anchor = effective(largest, beside, worth)
         back = curves["discrepancy"][i] * astray(np.arange(SIZES.size, dtype=float), rng)[::-1]
         items = np.sort(rng.random(trials)) if sharing[i] else None
@@ -154,7 +201,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
             for times in OTHER:
                 other = int(times * size)
                 ratio = effective(size, other, worth) / anchor
-                expected = curves["error_reference"][i] * relative_error(ratio, elasticity, floor) * np.exp(stray)
+                expected = curves["error_reference"][i] * relative_error(ratio, *bend) * np.exp(stray)
                 shrink = ((size + other) / (largest + beside)) ** (-group["training_decay"] / 2)
                 for replicate in range(REPLICATES):
                     p = min(expected * np.exp(curves["training_sd"][i] * shrink * rng.standard_normal()), cap)
@@ -164,21 +211,22 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97) -> World:
         ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
         distance = np.maximum(np.log2(ratios), 0.0)
         stray = curves["discrepancy"][i] * astray(distance, rng)
-        ahead = relative_error(ratios, elasticity, floor) * np.exp(stray)
+        ahead = relative_error(ratios, *bend) * np.exp(stray)
         start[i] = curves["error_reference"][i]
         on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
         future[i] = np.minimum(start[i] * ahead, 1.0)
     columns = ["slice", "labels", "other_labels", "errors", "trials", "replicate", "evaluation_set"]
     runs = read_runs(pd.DataFrame(rows, columns=columns))
-    return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set)
+    return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set, shape=shape)
 
 
 class Bench:
     """The one compiled model, and fits of many data sets by it."""
 
-    def __init__(self):
-        self.priors = {name: Prior(*numbers) for name, numbers in NARROW.items()}
-        model = get_model("power_law")
+    def __init__(self, family="power_law"):
+        self.family = family
+        self.priors = {name: Prior(*numbers) for name, numbers in (NARROW | FAMILIES[family]).items()}
+        model = get_model(family)
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
         alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
         alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost", "diversity"))}
@@ -186,7 +234,7 @@ class Bench:
         self._compiled = {}
 
     def simulate(self, seed, **more) -> World:
-        return simulate(self.priors, seed, **more)
+        return simulate(self.priors, seed, family=self.family, **more)
 
     def observe(self, runs):
         return observe(runs)
