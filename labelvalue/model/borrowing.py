@@ -95,7 +95,7 @@ def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
 
     References
     ----------
-    Gelman and Hill (2007), "Data analysis using regression and multilevel/hierarchical models", section 12.5, for the
+    Gelman and Hill (2007), "Data analysis using regression and multilevel/hierarchical models", chapter 12, for the
     intraclass correlation.
 
     Examples

@@ -16,7 +16,7 @@ from labelvalue.model import Fit
 from labelvalue.operate.configuration import Guardrails
 from labelvalue.problems import InputError, Problem, did_you_mean
 
-PASS, STOP, INCONCLUSIVE = "PASS", "STOP", "INCONCLUSIVE"
+PASS, STOP, INCONCLUSIVE = names.PASS, names.STOP, names.INCONCLUSIVE
 STATE = "state"
 PER = 1000
 """Labels that a minimum gain is stated for."""

@@ -9,9 +9,6 @@ from labelvalue import names
 from labelvalue.numerals import significant
 from labelvalue.report.wording import likely
 
-STOP, INCONCLUSIVE = "STOP", "INCONCLUSIVE"
-"""States of a guardrail beside PASS."""
-
 
 def guardrail_numbers(rules: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Say how the guardrails of a project stand.
@@ -36,18 +33,18 @@ def guardrail_numbers(rules: Sequence[Mapping[str, Any]]) -> dict[str, Any] | No
     if not rules:
         return None
     rows = [{"state": rule["state"], "words": _words(rule)} for rule in rules]
-    for state, lead in ((STOP, "say stop"), (INCONCLUSIVE, "are undecided")):
+    for state, lead in ((names.STOP, "say stop"), (names.INCONCLUSIVE, "are undecided")):
         found = [row["words"] for row in rows if row["state"] == state]
         if found:
             return {"state": state, "sentence": f"The project's guardrails {lead}: {'; '.join(found)}.", "rows": rows}
     count = f"All {len(rows)} guardrails of the project are" if len(rows) > 1 else "The project's guardrail is"
-    return {"state": "PASS", "sentence": f"{count} kept.", "rows": rows}
+    return {"state": names.PASS, "sentence": f"{count} kept.", "rows": rows}
 
 
 def _words(rule: Mapping[str, Any]) -> str:
     """One rule, what it was judged by, and where it is undecided what would decide it."""
     said = WORDS[rule["rule"]](rule)
-    if rule["state"] != INCONCLUSIVE or rule["rule"] == "maximum_spend":
+    if rule["state"] != names.INCONCLUSIVE or rule["rule"] == "maximum_spend":
         return said
     needed = rule["labels_to_decide"]
     more = "no number of labels in reach would decide it" if needed is None else f"{needed:,} labels would decide it"

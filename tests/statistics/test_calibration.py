@@ -146,13 +146,21 @@ def test_recovery(outcome, name):
     assert 0.8 < z.std() < 1.2
 
 
-def test_intervals_of_the_future_error_cover(outcome):
-    """At 2, 4 and 8 times the reference; 600 curves a distance. False alarms: 1 in 1,000 (four standard errors)."""
+def coverage_failures(outcome: Outcome) -> dict[float, np.ndarray]:
+    """Levels whose intervals do not hold what they say, at four standard errors (or .03), and what they hold."""
+    found = {}
     for level, inside in outcome.inside.items():
         per_simulation = inside.mean(axis=1)
         error = per_simulation.std(axis=0) / np.sqrt(len(per_simulation))
         covered = per_simulation.mean(axis=0)
-        assert (np.abs(covered - level) < np.maximum(4.0 * error, 0.03)).all(), (level, covered)
+        if (np.abs(covered - level) >= np.maximum(4.0 * error, 0.03)).any():
+            found[level] = covered
+    return found
+
+
+def test_intervals_of_the_future_error_cover(outcome):
+    """At 2, 4 and 8 times the reference; 600 curves a distance. False alarms: 1 in 1,000."""
+    assert coverage_failures(outcome) == {}
 
 
 def test_a_model_without_discrepancy_does_not_cover(bench):
