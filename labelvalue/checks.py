@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -13,42 +12,6 @@ import numpy as np
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 Section = TypeVar("Section")
-
-MOST_TEXT = 1024**2
-"""Largest settings file, in characters."""
-WHOLE_LIMIT = 2**63
-"""Whole numbers in settings lie below it."""
-
-
-def parse_toml(text: str) -> dict[str, Any]:
-    r"""Parse TOML that somebody else may have written.
-
-    Parameters
-    ----------
-    text : str
-        TOML.
-
-    Returns
-    -------
-    dict
-        Its tables.
-
-    Raises
-    ------
-    ValueError
-        If it is no TOML, or so long, so deeply nested or with numbers so large that no settings file is.
-
-    Examples
-    --------
-    >>> parse_toml("[fit]\ndraws = 1000")
-    {'fit': {'draws': 1000}}
-    """
-    if len(text) > MOST_TEXT:
-        raise ValueError(f"{len(text)} characters are over the limit of {MOST_TEXT}")
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def is_number(value: object) -> bool:

@@ -11,6 +11,12 @@ import shutil
 from pathlib import Path
 
 from labelvalue.problems import StorageError
+from labelvalue.reading import open_regular, read_text
+
+MOST_SEAL = 1024
+"""Largest file with a SHA-256, in bytes."""
+MOST_SEALED = 16 * 1024**3
+"""Largest file that has one, in bytes."""
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -119,13 +125,14 @@ def read_sealed(path: Path, fix: str) -> bytes:
     its checksum file fit.nc.sha256 cannot be read. Fix: make it again
     """
     try:
-        content = path.read_bytes()
-        recorded = _seal_of(path).read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError) as error:
+        recorded = read_text(_seal_of(path), MOST_SEAL, ours=True).split()
+    except StorageError as error:
         raise StorageError(f"{path}: its checksum file {_seal_of(path).name} cannot be read. {fix}") from error
-    if recorded[:1] != [hashlib.sha256(content).hexdigest()]:
-        raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {fix}")
-    return content
+    with open_regular(path, MOST_SEALED, fix=fix.removeprefix("Fix: "), ours=True) as file:
+        if recorded[:1] != [hashlib.file_digest(file, "sha256").hexdigest()]:  # type: ignore[arg-type]
+            raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {fix}")
+        file.seek(0)
+        return file.read(os.fstat(file.fileno()).st_size)  # not before it is known to be ours: it fills memory
 
 
 def check_room(folder: Path, needed: int) -> None:

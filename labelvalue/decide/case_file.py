@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from importlib.resources import files
 from pathlib import Path
 
-from labelvalue.checks import Checks, parse_toml, put
+from labelvalue.checks import Checks, put
 from labelvalue.decide.case import Case
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError
+from labelvalue.reading import parse_toml, read_text
 
 EXAMPLE = "adult_case.toml"
 """The documented example that ships with the data."""
@@ -60,15 +60,7 @@ def read_case(path: str | os.PathLike[str]) -> Case:
     (0.08, 'case.toml')
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        why = f"cannot be read: {error.strerror}"
-        raise InputError([Problem(file=str(path), why=why, fix="check the path")]) from None
-    except UnicodeDecodeError as error:
-        why = f"not UTF-8 at byte {error.start}"
-        raise InputError([Problem(file=path.name, why=why, fix="save it as UTF-8")]) from None
-    return parse_case(text, file=path.name)
+    return parse_case(read_text(path), file=path.name)
 
 
 def parse_case(text: str, *, file: str = "") -> Case:
@@ -95,19 +87,10 @@ def parse_case(text: str, *, file: str = "") -> Case:
     >>> parse_case("[costs]\nprice_per_label = 1\n[value]\nper_error_point = 1").value.per_error_point
     1
     """
-    try:
-        given = parse_toml(text)
-    except ValueError as error:
-        raise InputError([_not_toml(str(error), file)]) from None
+    given = parse_toml(text, file=file)
     checks = Checks()
     case = checks.section("", Case, {"value": {}} | given)
     if case is None or checks.problems:
         raise InputError([dataclasses.replace(p, file=file) for p in checks.problems])
     put(case, source=file)
     return case
-
-
-def _not_toml(message: str, file: str) -> Problem:
-    """The parser's complaint, with line and column."""
-    place = re.search(r"at line (\d+)", message)
-    return Problem(file=file, line=int(place[1]) if place else None, why=f"not TOML: {message}", fix="mend the line")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from typing import Any, Literal, get_args
 
 from labelvalue.problems import did_you_mean
+from labelvalue.reading import parse_toml
 
 Distribution = Literal["normal", "lognormal", "student", "logitnormal"]
 
@@ -173,6 +173,6 @@ def read_priors(file: Traversable) -> Priors:
     >>> sorted(read_priors(files("labelvalue_models") / "priors" / "power_law.toml"))[0]
     'churn'
     """
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
+    content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     provenance = content.pop("provenance")
     return Priors({name: Prior(**{"source": provenance, **fields}) for name, fields in content.items()})

@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +22,13 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.training import Key, Outcome, Task
 from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
 WHAT = "simulation.json"
 """What the folder is a checkpoint of."""
+MOST_KEPT = 256 * 1024**2
+"""Largest file in it, in bytes."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -61,12 +65,14 @@ class Checkpoint:
             write_whole(self.folder / WHAT, json.dumps(dict(what), indent=1).encode())
 
     def _what(self) -> dict[str, Any]:
-        try:
-            return dict(json.loads((self.folder / WHAT).read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        path = self.folder / WHAT
+        if not os.path.lexists(path):
             return {}
-        except (OSError, ValueError) as error:
-            raise StorageError(f"{self.folder / WHAT}: cannot be read ({error}). Fix: remove the folder.") from error
+        text = read_text(path, MOST_KEPT, fix="remove the folder", ours=True)
+        try:
+            return dict(parse_json(text))
+        except ValueError as error:
+            raise StorageError(f"{path}: cannot be read ({error}). Fix: remove the folder.") from error
 
     def keep(self, outcome: Outcome) -> None:
         """Write a training down; what failed is not kept, and is tried again."""
@@ -89,8 +95,8 @@ class Checkpoint:
     def find(self, task: Task) -> Outcome | None:
         """Return what a training gave; rows that a strategy chose are those that it chose then."""
         try:
-            content = json.loads(self._path(task.key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # not there, or spoilt by something else: it is trained again
+            content = parse_json(read_text(self._path(task.key), MOST_KEPT, ours=True))
+        except (StorageError, ValueError):  # not there, or spoilt by something else: it is trained again
             return None
         if content["rows"] is not None:
             rows = np.array(content["rows"], dtype=np.int64)

@@ -45,7 +45,7 @@ def check_protocols(columns: Columns, asked: str | None) -> str | None:
 def protocol_beside(columns: Columns, table: Path) -> str | None:
     """Return the protocol that stands beside a table, as TOML, if all runs are of it; note one that is another's."""
     place = beside(table)
-    if not os.path.isfile(place):
+    if not os.path.lexists(place):
         return None
     try:
         found = read_protocol(place)

@@ -8,18 +8,16 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from labelvalue.checks import MOST_TEXT, parse_toml
 from labelvalue.observe.perturbations import ClassMix
 from labelvalue.observe.protocol import Protocol
 from labelvalue.observe.suites import SUITES
 from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.reading import parse_toml, read_text
 
 TEMPLATE = "protocol.toml"
 """The template that ships with the data."""
 BESIDE = ".protocol.toml"
 """What the name of a runs table's protocol adds to the table's own."""
-MOST_BYTES = 4 * MOST_TEXT + 1
-"""As much of a file as is read; more is too long for a protocol however it is encoded."""
 
 
 def template() -> str:
@@ -54,17 +52,7 @@ def read_protocol(path: str | os.PathLike[str]) -> Protocol:
     (FeatureNoise(scale=0.5),)
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            text = file.read(MOST_BYTES).decode("utf-8")
-    except OSError as error:
-        raise InputError(
-            [Problem(file=str(path), why=f"cannot be read: {error.strerror}", fix="check the path")]
-        ) from None
-    except UnicodeDecodeError as error:
-        why = f"not UTF-8 at byte {error.start}"
-        raise InputError([Problem(file=path.name, why=why, fix="save it as UTF-8")]) from None
-    return parse_protocol(text, file=path.name)
+    return parse_protocol(read_text(path), file=path.name)
 
 
 def beside(runs: Path) -> Path:
@@ -82,10 +70,7 @@ def is_of(text: str, ids: Iterable[str]) -> bool:
 
 def parse_protocol(text: str, *, file: str = "") -> Protocol:
     """Return the protocol that TOML text describes; ``file`` names its place in errors."""
-    try:
-        given = parse_toml(text)
-    except ValueError as error:
-        raise InputError([Problem(file=file, why=f"not TOML: {error}", fix="mend the line")]) from None
+    given = parse_toml(text, file=file)
     known = [f.name for f in dataclasses.fields(Protocol)]
     problems = _unknown(given, known, file)
     suites = given.get("suites", [])

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from labelvalue import names
-from labelvalue.checks import WHOLE_LIMIT, parse_toml
 from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.reading import WHOLE_LIMIT, read_toml
 
 FILE = "labelvalue.toml"
 
@@ -221,13 +221,7 @@ _ASSUMPTION = {
 def read_configuration(folder: Path) -> Configuration:
     """Read the ``labelvalue.toml`` of a project folder; raises one :class:`InputError` with all its faults."""
     path = folder / FILE
-    try:
-        given = parse_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        why = f"cannot be read: {error.strerror}"
-        raise InputError([Problem(file=str(path), why=why, fix="restore it, or copy another project's")]) from None
-    except ValueError as error:
-        raise InputError([Problem(file=str(path), why=f"not TOML: {error}", fix="mend the line")]) from None
+    given = read_toml(path)
     found = _Faults(str(path))
     made = _configuration(given, found)
     if found.problems:

@@ -15,6 +15,7 @@ ORDER = [
     "names",
     "problems",
     "numerals",
+    "reading",
     "storage",
     "spreadsheets",
     "checks",
