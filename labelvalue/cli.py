@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from labelvalue import console, import_commands, names, plan_commands, project_commands
+from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"labelvalue {version('labelvalue')}")
+        say(f"labelvalue {version('labelvalue')}")
         raise typer.Exit
 
 
@@ -156,7 +157,7 @@ def simulate(
         console.print_json({"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes})
     else:
         told = [f"note: {text}" for text in notes]
-        typer.echo("\n".join([f"{rows} runs in", *told, f"by the protocol in {beside(out)}", str(out)]))
+        say(f"{rows} runs in", *told, f"by the protocol in {beside(out)}", out)
 
 
 @app.command(name="fit")
@@ -195,7 +196,7 @@ def fit_command(
     fit.save(out)
     result = console.show(fit, as_json) | checked
     if checked and not as_json:
-        typer.echo(checked[names.BACKTEST] or f"Not backtested: {checked['why']}")
+        say(checked[names.BACKTEST] or f"Not backtested: {checked['why']}")
     console.finish(fit, result | {"fit": str(out)}, as_json, str(out))
 
 
@@ -247,7 +248,8 @@ def backtest(
     if as_json:
         console.print_json(numbers | ({} if out is None else {"out": str(out)}))
     else:
-        typer.echo(backtest_text(numbers) + ("" if out is None else f"\n{out}"))
+        console.say_text(backtest_text(numbers))
+        say(*([] if out is None else [out]))
     if not numbers["scores"]:  # every re-fit was refused
         raise typer.Exit(console.NOT_PUBLISHED)
 
@@ -334,7 +336,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     1
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    with console.heeding_termination() as told:
+    with console.heeding_termination() as told, console.printing_warnings():
         try:
             code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
         except (KeyboardInterrupt, typer.Abort):

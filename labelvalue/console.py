@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import typer
 
 from labelvalue import names
+from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
@@ -88,8 +89,12 @@ def check_folder(path: Path) -> None:
 
 def print_json(document: object, *, one_line: bool = False) -> None:
     """Print one JSON document; numbers that JSON cannot hold are an error here, not in the reader."""
-    indent = None if one_line else 2
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False, default=str))
+    say_text(as_json(document, indent=None if one_line else 2))
+
+
+def say_text(text: str) -> None:
+    """Print text that was laid out in lines of its own."""
+    say(*text.split("\n"))
 
 
 def table_as_json(table: pd.DataFrame) -> dict:
@@ -107,30 +112,30 @@ def given(**options: object) -> dict:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def show(fit: Fit, as_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
+def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
     """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
     from labelvalue.forecast import predict_gain, predict_total_gain
     from labelvalue.report import summarise
     from labelvalue.report.terminal import gain_text, verdict_text
 
     result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
-    if not as_json:
-        typer.echo(verdict_text(fit.diagnostics))
+    if not wants_json:
+        say_text(verdict_text(fit.diagnostics))
     if budgets is not None and fit.diagnostics.verdict != "refused":
         gain, total = predict_gain(fit, budgets=budgets), predict_total_gain(fit, budgets)
         table = summarise(gain, ci_prob=ci_prob, total=total)
-        if not as_json:
-            typer.echo(f"\n{gain_text(table)}")
+        if not wants_json:
+            say_text(f"\n{gain_text(table)}")
         result |= table_as_json(table)
     return result
 
 
-def finish(fit: Fit, result: dict, as_json: bool, last_line: str = "") -> None:
+def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:
     """Print the end of a command; a fit that may not be published ends it with its own exit code."""
-    if as_json:
+    if wants_json:
         print_json(result)
     elif last_line:
-        typer.echo(last_line)
+        say(last_line)
     if fit.diagnostics.verdict != "ok":
         raise typer.Exit(NOT_PUBLISHED)
 
@@ -143,13 +148,29 @@ def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[P
     if os.environ.get("LABELVALUE_TRACEBACK") == "1":
         raise error
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    typer.echo(message or type(error).__name__, err=True)
+    message = message or type(error).__name__
+    say(*(message.split("\n") if problems else [message]), err=True)  # a problem is a line, and has no other in it
     if isinstance(error, Usage):
-        typer.echo("Fix: see 'labelvalue COMMAND --help'.", err=True)
+        say("Fix: see 'labelvalue COMMAND --help'.", err=True)
     if "--json" in given:
         problems = problems or (Problem(why=message, fix=""),)
         print_json([dict(p.as_dict()) for p in problems], one_line=True)
     return code
+
+
+@contextlib.contextmanager
+def printing_warnings() -> Iterator[None]:
+    """Print warnings as lines of ours: they name files and values that somebody gave."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        say(f"labelvalue: warning: {message}", err=True)
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelvalue import console, names
+from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def _tracker(name: str, reader: str, tool: str) -> None:
             console.print_json(result)
         else:
             notes = [f"note: {text}" for text in result[names.NOTES]]
-            typer.echo("\n".join([f"{result['rows']} runs in", *notes, str(out)]))
+            say(f"{result['rows']} runs in", *notes, out)
 
     importing.command(name=name, help=f"Import {tool} into a runs table.")(run)
 
@@ -170,7 +171,7 @@ def _import(
     if as_json:
         console.print_json(result)
     else:
-        typer.echo("\n".join(_lines(result, known)))
+        say(*_lines(result, known))
 
 
 def _salt(path: Path) -> str:

@@ -93,7 +93,7 @@ def _stopped(plan: Plan) -> bool:
 
 def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
     if not as_json:
-        typer.echo(text)
+        console.say_text(text)
     console.finish(fit, numbers, as_json)
 
 

@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+from labelvalue.printing import visible
+
 SHOWN = 20
 """Problems printed in full before the rest is counted."""
 SHORTEST = 4
@@ -36,8 +38,10 @@ def quote(value: object, limit: int = 80) -> str:
     >>> quote("10\x00.5")
     "'10\\x00.5'"
     """
-    text = repr(value)
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    try:
+        text = visible(repr(value))
+    except ValueError:  # digits without end
+        text = f"a number of {value.bit_length():,} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -117,7 +121,7 @@ class Problem:
             place.append(f"value {quote(self.value)}")
         head = ", ".join(place)
         why = self.why if self.why.endswith("?") else f"{self.why}."
-        return f"{head}: {why} Fix: {self.fix}." if head else f"{why} Fix: {self.fix}."
+        return visible(f"{head}: {why} Fix: {self.fix}." if head else f"{why} Fix: {self.fix}.")
 
     def _field(self) -> str:
         if self.file.endswith(".toml"):
@@ -191,6 +195,9 @@ class StorageError(OSError):
     ...
     labelvalue.problems.StorageError: fit.nc: checksum differs. Fix: make the fit again with 'labelvalue fit'.
     """
+
+    def __init__(self, message: str):
+        super().__init__(visible(message))
 
 
 class BusyError(StorageError):

@@ -227,4 +227,4 @@ def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -
     if as_json:
         console.print_json(document, one_line=one_line)
     else:
-        typer.echo(text)
+        console.say_text(text)

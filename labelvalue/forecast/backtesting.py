@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from labelvalue.forecast.scores import add_truth_noise, score_rows
 from labelvalue.model import Model, Prior, fit, get_model
 from labelvalue.model.fitting import runs_digest
 from labelvalue.model.result import kind_of_fit
+from labelvalue.printing import say
 
 MODEL = "labelvalue"
 """Name of the model among the forecasters; all others are simple rules."""
@@ -178,7 +178,7 @@ def _plural(count: int, word: str) -> str:
 
 def _say(progress: bool, text: str) -> None:
     if progress:
-        print(f"labelvalue: {text}", file=sys.stderr, flush=True)
+        say(f"labelvalue: {text}", err=True)
 
 
 def score(

@@ -22,6 +22,7 @@ from labelvalue.model.label_models import get_label_model
 from labelvalue.model.label_noise import useless_share
 from labelvalue.model.priors import Prior
 from labelvalue.model.stated import share_as_stated
+from labelvalue.printing import say
 
 MANY_ACCEPT = 0.8
 """Acceptance aimed at beyond ten classes: of thousands of parameters, nearly Gaussian, 22 gradients a draw, not 31."""
@@ -159,7 +160,7 @@ def estimate_label_noise(
     built = model.build(judgements, model.priors.replace(priors or {}))
     if progress:
         counted = int(judgements["judged"].sum())
-        print(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", file=sys.stderr)
+        say(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", err=True)
     accept = None if judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES else MANY_ACCEPT
     settings = sampling.SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())

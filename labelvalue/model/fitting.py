@@ -29,6 +29,7 @@ from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
+from labelvalue.printing import say
 from labelvalue.problems import did_you_mean
 
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
@@ -139,7 +140,7 @@ def fit(
 
 def _say(progress: bool, text: str) -> None:
     if progress:
-        print(f"labelvalue: {text}", file=sys.stderr, flush=True)
+        say(f"labelvalue: {text}", err=True)
 
 
 def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.SamplerSettings:

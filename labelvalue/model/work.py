@@ -20,6 +20,7 @@ from labelvalue.model.label_models import get_label_model
 from labelvalue.model.priors import Prior
 from labelvalue.model.stated import as_stated, by_slice_as_stated
 from labelvalue.model.throughput import FEWEST_DAYS, throughput
+from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 BREAK = 10.0
@@ -217,7 +218,7 @@ def estimate_work(
     model = get_label_model("work_time")
     built = model.build(observations, model.priors.replace(priors or {}))
     if progress:
-        print(f"labelvalue: {int(observations['count'].sum())} durations; sampling", file=sys.stderr)
+        say(f"labelvalue: {int(observations['count'].sum())} durations; sampling", err=True)
     settings = sampling.SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
     posterior = tree["posterior"].to_dataset()

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from labelvalue.observe.schema import MAX_COUNT, MAX_TEXT
+from labelvalue.printing import is_hidden
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -90,8 +91,9 @@ def parse_slice(cell: object) -> object:
 
 
 def fold(text: str) -> str:
-    """Return what slices that look alike have in common: no outer blanks, no case, one Unicode form."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+    """Return what slices that look alike have in common: nothing unseen, no outer blanks, no case, one Unicode form."""
+    seen = "".join(c for c in text if not is_hidden(c))
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).strip()
 
 
 # --- numbers --------------------------------------------------------------------------------------

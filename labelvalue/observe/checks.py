@@ -38,7 +38,7 @@ def check_slices(columns: Columns, *, merge_similar: bool) -> None:
             continue
         rows = [column.index(text) for text in variants]
         where = places(columns, rows)
-        why = f"slices {describe(variants)} differ only in blanks, case or Unicode form ({where})"
+        why = f"slices {describe(variants)} differ only in blanks, case, Unicode form or what is not seen ({where})"
         fix = "spell them alike, or merge them: --merge-similar-slices"
         columns.fault(max(rows), names.SLICE, why, fix)
 

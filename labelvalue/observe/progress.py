@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
+from labelvalue.printing import say, visible
+
 EVERY = 5.0
 """Seconds between plain lines."""
 
@@ -66,13 +68,13 @@ class Tracker:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),
         )
         self._bar = Progress(*columns, console=Console(stderr=True))
-        self._task = self._bar.add_task(self.what, total=self.total, left="")
+        self._task = self._bar.add_task(visible(self.what), total=self.total, left="")
         self._bar.start()
 
     def _line(self) -> None:
@@ -82,7 +84,7 @@ class Tracker:
         self._last = now
         ahead = f", {self.left()}" if self.left() else ""
         text = f"{self.what}: {self.done} of {self.total}, {as_text(now - self._start)}{ahead}"
-        print(text, file=sys.stderr, flush=True)
+        say(text, err=True)
 
 
 def as_text(seconds: float) -> str:

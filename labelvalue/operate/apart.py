@@ -26,6 +26,7 @@ from labelvalue.model import Fit, load_fit
 from labelvalue.observe import write_runs
 from labelvalue.operate.batches import describe, read_stored
 from labelvalue.operate.folders import MAKING
+from labelvalue.printing import say
 from labelvalue.problems import StorageError
 from labelvalue.storage import write_whole
 
@@ -141,7 +142,7 @@ def fit_apart(
         If the working folder cannot be written.
     """
     if progress:
-        print(f"labelvalue: the fit needs about {memory_estimate(spec, runs) / GIGABYTE:.1f} GB", file=sys.stderr)
+        say(f"labelvalue: the fit needs about {memory_estimate(spec, runs) / GIGABYTE:.1f} GB", err=True)
     with _working(place) as folder:
         write_runs(runs, folder / RUNS)
         asked = {

@@ -14,7 +14,7 @@ from labelvalue.numerals import readable
 from labelvalue.operate.advice import CASE_TEXT
 from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration
 from labelvalue.operate.wording import calibration_line
-from labelvalue.report.html import visible
+from labelvalue.report.html import on_page
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def render(values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"visible": visible, "short": short}
+    environment.filters |= {"visible": on_page, "short": short}
     return environment.get_template("trail.html.j2").render(t=values)
 
 

@@ -13,6 +13,7 @@ from labelvalue.numerals import readable
 from labelvalue.operate.approvals import GIVEN
 from labelvalue.operate.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
+from labelvalue.printing import visible
 
 if TYPE_CHECKING:
     from labelvalue.operate.outcome import Refit
@@ -40,6 +41,7 @@ def wrapped(text: str, indent: str = "  ") -> str:
     >>> max(map(len, wrapped("word " * 40).splitlines())) <= 80
     True
     """
+    text = visible(text)
     made = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(made) or text
 
@@ -61,7 +63,7 @@ def refit_lines(result: Refit) -> Iterator[str]:
     yield wrapped(calibration_line(result.calibration))
     yield from map(wrapped, result.notes)
     if result.page is not None:
-        yield result.page
+        yield visible(result.page)
 
 
 def advice_line(found: Mapping[str, Any]) -> str:
@@ -164,7 +166,7 @@ def change_lines(table: pd.DataFrame) -> Iterator[str]:
         for row in group.to_dict("records"):
             cells = (_number(row[key], quantity) for key in ("before", "after", "change"))
             name = str(row[names.SLICE])
-            shown = name if len(name) <= 24 else f"{name[:23]}…"
+            shown = visible(name if len(name) <= 24 else f"{name[:23]}…")
             yield f"  {row['step']:<10} {shown:<24} " + " ".join(f"{text:>12}" for text in cells)
 
 
@@ -174,7 +176,8 @@ def _number(value: float, quantity: object) -> str:
 
 def table_lines(table: pd.DataFrame) -> Iterator[str]:
     """Yield a table as text of 80 columns: one line a short row, or a block of lines where a row is long."""
-    shown = table.to_string(index=False, na_rep="–", float_format=readable)
+    shown = table.map(lambda cell: visible(cell) if isinstance(cell, str) else cell)
+    shown = shown.to_string(index=False, na_rep="–", float_format=readable)
     if max(map(len, shown.splitlines()), default=0) <= WIDTH:
         yield shown
         return
@@ -204,7 +207,7 @@ def summary_lines(table: pd.DataFrame) -> Iterator[str]:
     yield f"{'project':<36} {'exit':>4} {'verdict':<8} {'state':<12} {'seconds':>8}"
     for row in table.to_dict("records"):
         name = str(row["project"])
-        shown = name if len(name) <= 36 else f"…{name[-35:]}"
+        shown = visible(name if len(name) <= 36 else f"…{name[-35:]}")
         state, verdict = (row[key] if isinstance(row[key], str) else "–" for key in ("state", "verdict"))
         yield f"{shown:<36} {row['exit_code']:>4} {verdict:<8} {state:<12} {row['seconds']:>8.1f}"
         if row["why"] and row["exit_code"]:

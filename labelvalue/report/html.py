@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from labelvalue import names, numerals
 from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
+from labelvalue.printing import visible
 from labelvalue.report import wording
 from labelvalue.report.backtests import COMMAND
 from labelvalue.report.checks import FLAG_MEANINGS
@@ -43,6 +44,8 @@ from labelvalue.report.tables import LOWER, UPPER
 from labelvalue.report.what_ifs import panel
 from labelvalue.storage import write_whole
 
+on_page = functools.partial(visible, keep="\n")
+"""Text on a page: hidden characters are written out, lines stay."""
 ROOM = 84
 """Characters of intervals that fit side by side in a row of the table."""
 MONTHS = (
@@ -225,7 +228,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "likely": wording.likely,
         "moment": moment,
         "percent": wording.percent,
-        "visible": visible,
+        "visible": on_page,
         "spoken": wording.spoken,
     }
     digits = _digits(numbers)
@@ -281,31 +284,6 @@ def _groups(budgets: list[int]) -> list[list[int]]:
     tables = max(-(-len(budgets) // ACROSS), 1)
     size = -(-len(budgets) // tables)
     return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
-
-
-def visible(text: object) -> str:
-    r"""Return a text whose control characters can be seen instead of acting.
-
-    Parameters
-    ----------
-    text : object
-        Any text; given by the user as a rule.
-
-    Returns
-    -------
-    str
-        The same with control and direction characters as escapes.
-
-    Examples
-    --------
-    >>> visible("a" + chr(0) + "b")
-    'a\\x00b'
-    """
-    hidden = ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in hidden and c not in "\n\u200c\u200d" else c
-        for c in str(text)
-    )
 
 
 def moment(text: str) -> str:

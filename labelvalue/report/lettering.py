@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import cache
 
 from matplotlib import font_manager
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from labelvalue.printing import is_hidden
 from labelvalue.report import style
 
 
@@ -39,8 +39,7 @@ def literal(text: str) -> str:
     """
 
     def shown(character: str) -> str:
-        hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-        if not hidden and ord(character) in _drawable():
+        if not is_hidden(character) and ord(character) in _drawable():
             return character
         return character.encode("unicode_escape").decode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from labelvalue import names
 from labelvalue.model import Diagnostics
+from labelvalue.printing import visible
 
 WIDTH = 80
 INTERVALS = {"eti": "equal-tailed"}
@@ -31,6 +32,42 @@ SAID = {
     "flagged": "FLAGGED: read these results with care; no decision is published.",
     "refused": "REFUSED: the fit did not converge; only its diagnostics are shown.",
 }
+
+
+class Rows(Table):
+    """A table of texts, which give way and go on below, and of numbers, which do not; cells hide nothing."""
+
+    def __init__(self, texts: Sequence[str], numbers: Sequence[str]):
+        super().__init__(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for title in texts:
+            self.add_column(title, overflow="fold")
+        for title in numbers:
+            self.add_column(title, justify="right", no_wrap=True)
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """Add a row of texts."""
+        super().add_row(*(Text(visible(cell)) for cell in cells), **how)
+
+
+class Sheet:
+    """Text in 80 columns; what is written on it is lines, whatever they hold."""
+
+    def __init__(self) -> None:
+        self._lines = io.StringIO()
+        self._console = Console(file=self._lines, width=WIDTH, highlight=False, markup=False, emoji=False)
+
+    def write(self, *lines: str) -> None:
+        """Write lines, broken where they are longer."""
+        for line in lines:
+            self._console.print(Text(visible(line)))
+
+    def lay(self, table: Rows) -> None:
+        """Lay a table down."""
+        self._console.print(table)
+
+    def text(self) -> str:
+        """Return all of it."""
+        return "\n".join(line.rstrip() for line in self._lines.getvalue().split("\n")).rstrip("\n")
 
 
 def verdict_text(diagnostics: Diagnostics) -> str:
@@ -52,7 +89,7 @@ def verdict_text(diagnostics: Diagnostics) -> str:
     FLAGGED: read these results with care; no decision is published.
       R-hat 1.03
     """
-    return "\n".join([SAID[diagnostics.verdict], *(f"  {printable(reason)}" for reason in diagnostics.reasons)])
+    return "\n".join([SAID[diagnostics.verdict], *(f"  {visible(reason)}" for reason in diagnostics.reasons)])
 
 
 def gain_text(table: pd.DataFrame) -> str:
@@ -83,31 +120,25 @@ def gain_text(table: pd.DataFrame) -> str:
     texts = [names.SLICE]
     if names.LEARNER in table and len(set(table[names.LEARNER])) > 1:
         texts.append(names.LEARNER)
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in texts:
-        shown.add_column(column, overflow="fold")  # gives way to the numbers; long names go on below
     total = TOTAL in table
-    for title in ("labels", names.GAIN, "lower", "upper", "P(gain>0)", *(["in all"] if total else []), ""):
-        shown.add_column(title, justify="right" if title else "left", no_wrap=True)
+    shown = Rows(texts, ["labels", names.GAIN, "lower", "upper", "P(gain>0)", *(["in all"] if total else [])])
+    shown.add_column("", no_wrap=True)
     decimals = _decimals(table)
     for row in table.to_dict(orient="records"):
         shown.add_row(
-            *(Text(printable(str(row[column]))) for column in texts),
+            *(str(row[column]) for column in texts),
             f"+{int(row[names.BUDGET]):,}",
             *(f"{row[column]:z.{decimals}f}" for column in NUMBERS),
             f"{row['p_positive']:.2f}",
             *([f"{row[TOTAL]:z.{decimals}f}"] if total else []),
             "".join(marks[f] for f in _split(row[names.FLAGS])),
         )
-    lines = io.StringIO()
-    console = Console(file=lines, width=WIDTH, highlight=False, markup=False, emoji=False)
-    console.print(shown)
-    console.print(f"\n{_meaning(table)}")
-    for flag, mark in marks.items():
-        console.print(f"{mark} {printable(flag)}")
-    for note in table.attrs.get(names.NOTES, []):
-        console.print(f"Note: {printable(note)}")
-    return "\n".join(line.rstrip() for line in lines.getvalue().splitlines())
+    sheet = Sheet()
+    sheet.lay(shown)
+    sheet.write("", _meaning(table))
+    sheet.write(*(f"{mark} {flag}" for flag, mark in marks.items()))
+    sheet.write(*(f"Note: {note}" for note in table.attrs.get(names.NOTES, [])))
+    return sheet.text()
 
 
 def backtest_text(numbers: Mapping[str, Any]) -> str:
@@ -130,12 +161,8 @@ def backtest_text(numbers: Mapping[str, Any]) -> str:
     >>> backtest_text(backtest_numbers(fake_backtest(seed=1))).splitlines()[0][:36]
     'Trust forecasts up to 4x the labels:'
     """
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     in_batches = numbers[names.BY] == names.BATCH
-    for title in ("at", names.FORECASTER):
-        shown.add_column(title, overflow="fold")
-    for title in ("n", "CRPS", "ratio", "IS", "50 %", "90 %", names.BIAS, "Brier"):
-        shown.add_column(title, justify="right", no_wrap=True)
+    shown = Rows(["at", names.FORECASTER], ["n", "CRPS", "ratio", "IS", "50 %", "90 %", names.BIAS, "Brier"])
     decimals = max(_places(min((row[names.CRPS] for row in numbers["scores"]), default=1.0)) - 1, 1)
     before = None
     for row in numbers["scores"]:
@@ -153,36 +180,13 @@ def backtest_text(numbers: Mapping[str, Any]) -> str:
             f"{row[names.BRIER]:.2f}",
         )
         before = row["ahead"]
-    lines = io.StringIO()
-    console = Console(file=lines, width=WIDTH, highlight=False, markup=False, emoji=False)
-    console.print(f"{printable(numbers['sentence'])}\n")
-    console.print(shown)
-    at = "batches ahead" if in_batches else "times the labels seen"
-    console.print(f"\n{BACKTEST_MEANING.format(at=at)}")
+    sheet = Sheet()
+    sheet.write(numbers["sentence"], "")
+    sheet.lay(shown)
+    sheet.write("", BACKTEST_MEANING.format(at="batches ahead" if in_batches else "times the labels seen"))
     if numbers["not_scored"]:
-        console.print(f"Not scored, for want of sizes: {printable(', '.join(numbers['not_scored']))}")
-    return "\n".join(line.rstrip() for line in lines.getvalue().splitlines())
-
-
-def printable(text: str) -> str:
-    r"""Replace what would move a terminal's cursor.
-
-    Parameters
-    ----------
-    text : str
-        Text that came from a file.
-
-    Returns
-    -------
-    str
-        The same text with a replacement character for each that cannot be printed.
-
-    Examples
-    --------
-    >>> printable("red\x1b[31m")
-    'red�[31m'
-    """
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+        sheet.write(f"Not scored, for want of sizes: {', '.join(numbers['not_scored'])}")
+    return sheet.text()
 
 
 def _split(flags: str) -> list[str]:
@@ -204,7 +208,7 @@ def _meaning(table: pd.DataFrame) -> str:
     share = f"{100 * float(table.attrs[names.CI_PROB]):g}"
     kind = INTERVALS.get(table.attrs[names.CI_KIND], table.attrs[names.CI_KIND])
     metric = table.attrs.get(names.METRIC, "")
-    of_metric = f" ({printable(metric)})" if metric else ""
+    of_metric = f" ({metric})" if metric else ""
     return (
         f"gain is the drop in expected error{of_metric} from buying that many labels for the slice; "
         f"lower and upper are the ends of its {share} % {kind} credible interval"

@@ -321,7 +321,7 @@ def test_settings_without_a_bottom_are_refused_as_bad_input(project, tmp_path, t
         for read in (read_case, read_protocol):
             path = tmp_path / "given.toml"
             path.write_text(text)
-            with pytest.raises(InputError, match="not TOML|over the limit"):
+            with pytest.raises(InputError, match=r"not TOML|over the limit"):
                 read(path)
 
 

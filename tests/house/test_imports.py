@@ -13,8 +13,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
     "names",
-    "problems",
+    "printing",
     "numerals",
+    "problems",
     "reading",
     "storage",
     "spreadsheets",
@@ -35,7 +36,7 @@ ORDER = [
     "plan_commands",
     "cli",
 ]
-GROUND = {"names", "problems", "numerals"}
+GROUND = {"names", "printing", "numerals"}
 FRONT_DOORS = sorted(p for p in (ROOT / "labelvalue").rglob("__init__.py") if p.parent.name != "exports")
 HEAVY = ("pymc", "pytensor", "nutpie", "arviz_stats", "arviz_plots", "matplotlib", "sklearn", "scipy.stats")
 """What takes a second to import."""
@@ -44,6 +45,7 @@ NEVER_IMPORTED = {
     "pickle", "cloudpickle", "dill", "marshal", "shelve", "yaml",
     "requests", "urllib", "urllib3", "http", "socket", "ftplib", "httpx", "aiohttp",
 }  # fmt: skip
+PRINTS = {"print", "typer.echo", "typer.secho", "click.echo", "sys.stdout.write", "sys.stderr.write"}
 NEVER_CALLED = {"eval", "exec", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
 
 
@@ -116,6 +118,8 @@ def test_no_code_from_data_and_no_assert(path):
             wrong.append(f"{path}:{node.lineno}: raise an error that says what to do; assert is for tests")
         if not isinstance(node, ast.Call):
             continue
+        if ast.unparse(node.func) in PRINTS and path.stem != "printing":
+            wrong.append(f"{path}:{node.lineno}: print through labelvalue.printing, which writes out what acts")
         if ast.unparse(node.func) in NEVER_CALLED:
             wrong.append(f"{path}:{node.lineno}: {ast.unparse(node.func)} runs code found in data")
         if any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords):
