@@ -349,4 +349,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return console.fail(console.STORAGE, error, given)
         except (ValueError, TypeError, RuntimeError, console.Usage) as error:
             return console.fail(console.BAD_INPUT, error, given)
+        except Exception as error:  # nobody foresaw it; a scheduler needs a line and a code all the same
+            return console.fail(console.BAD_INPUT, console.unforeseen(error), given)
     return console.end_by_signal(told) if code == console.INTERRUPTED else code

@@ -140,6 +140,16 @@ def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> Non
         raise typer.Exit(NOT_PUBLISHED)
 
 
+def unforeseen(error: Exception) -> RuntimeError:
+    """Say that an error is none that anybody was meant to see; LABELVALUE_TRACEBACK=1 shows where it arose."""
+    if os.environ.get("LABELVALUE_TRACEBACK") == "1":
+        raise error
+    what = f"{type(error).__name__}: {error}"
+    return RuntimeError(
+        f"{what}. This is a fault of labelvalue. Fix: set LABELVALUE_TRACEBACK=1 and report what it shows."
+    )
+
+
 def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:
     """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``.
 

@@ -9,6 +9,7 @@ import typer
 
 from labelvalue import console, names
 from labelvalue.numerals import readable
+from labelvalue.printing import visible
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -19,7 +20,7 @@ def init(folder: Folder, as_json: Json = False) -> None:
     from labelvalue.operate import Project
 
     Project.create(folder)
-    _tell({"project": str(folder)}, as_json, str(folder / "labelvalue.toml"))
+    _tell({"project": str(folder)}, as_json, visible(folder / "labelvalue.toml"))
 
 
 def add(
