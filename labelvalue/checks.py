@@ -13,6 +13,11 @@ from labelvalue.problems import InputError, Problem, did_you_mean
 
 Section = TypeVar("Section")
 
+MAX_COUNT = 10**12
+"""Largest count of labels or anything else."""
+MOST = 10**15
+"""Largest amount of money or anything else; sums and squares of a million such still are numbers."""
+
 
 def is_number(value: object) -> bool:
     """Say whether a value is a finite number; truth values are none.
@@ -31,7 +36,12 @@ def is_number(value: object) -> bool:
     >>> is_number(0.5), is_number(True), is_number("8 cents")
     (True, False, False)
     """
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 class Checks:
@@ -76,8 +86,10 @@ class Checks:
         """
         if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
             self.wrong(key, "expected a number", "give a number such as 0.08, without unit or quotes", value)
-        elif not math.isfinite(value) or value < 0 or (above and value == 0):
+        elif not is_number(value) or value < 0 or (above and value == 0):
             self.wrong(key, f"must be a finite number {'>' if above else '≥'} 0", "give another number", value)
+        elif value > MOST:
+            self.wrong(key, f"over the limit of {MOST:,}", "give it in a larger unit", value)
 
     def whole(self, key: str, value: object, *, least: int = 0) -> None:
         """Expect a whole number.
@@ -93,6 +105,8 @@ class Checks:
         """
         if not is_number(value) or float(value) != int(value) or value < least:  # type: ignore[arg-type, operator, call-overload]
             self.wrong(key, f"must be a whole number ≥ {least}", "give a count, such as 500", value)
+        elif value > MAX_COUNT:  # type: ignore[operator]
+            self.wrong(key, f"over the limit of {MAX_COUNT:,}", "give a count, such as 500", value)
 
     def share(self, key: str, value: object) -> None:
         """Expect a number strictly between 0 and 1.
@@ -210,8 +224,13 @@ class Checks:
             return {}
         return {str(name): value for name, value in given.items()}
 
-    def finish(self) -> None:
+    def finish(self, file: str = "") -> None:
         """Raise everything that was noted.
+
+        Parameters
+        ----------
+        file : str
+            Where the settings stand.
 
         Raises
         ------
@@ -219,7 +238,7 @@ class Checks:
             If there is any problem.
         """
         if self.problems:
-            raise InputError(self.problems)
+            raise InputError(dataclasses.replace(p, file=p.file or file) for p in self.problems)
 
 
 def _under(place: str, key: str) -> str:

@@ -16,6 +16,7 @@ import typer
 from labelvalue import console, import_commands, names, plan_commands, project_commands
 from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
+from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -46,12 +47,12 @@ def _print_version(wanted: bool) -> None:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
 Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
-CiProb = Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")]
-Seed = Annotated[int | None, typer.Option(help="Same seed, same result.")]
+CiProb = Annotated[float, console.real("Probability of the interval, between 0 and 1.")]
+Seed = Annotated[int | None, console.whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
 RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
 Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
-Draws = Annotated[int | None, typer.Option(help="Posterior draws per chain.")]
+Draws = Annotated[int | None, console.whole("Posterior draws per chain.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
 MergeSlices = Annotated[
     bool, typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one.")
@@ -73,7 +74,7 @@ def options(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the fit and the report.")] = Path("labelvalue-demo"),
-    draws: Annotated[int | None, typer.Option(help="Posterior draws per chain.")] = None,
+    draws: Draws = None,
     random_seed: Seed = None,
     as_json: Json = False,
 ) -> None:
@@ -83,6 +84,8 @@ def demo(
     import labelvalue as lv
 
     console.make_folder(out)
+    for name in ("fit.nc", "case.toml", "report.html", "report.json"):
+        console.check_writable(out / name)
     with as_file(files("labelvalue_data") / "adult_runs.csv") as path:
         runs = lv.read_runs(path)
     fit = lv.fit(runs, **console.given(draws=draws, random_seed=random_seed))
@@ -110,15 +113,15 @@ def simulate(
     ] = "hist_gradient_boosting",
     protocol: Annotated[Path | None, typer.Option(help="Protocol to follow: .toml.")] = None,
     sizes: Annotated[str | None, typer.Option(help="Sizes of the training sets, by commas.")] = None,
-    replicates: Annotated[int | None, typer.Option(help="Training sets drawn at each size.")] = None,
+    replicates: Annotated[int | None, console.whole("Training sets drawn at each size.")] = None,
     strategies: Annotated[
         str | None, typer.Option(help="How labels are chosen, by commas: random, uncertainty, margin, diversity …")
     ] = None,
     label_noise: Annotated[str | None, typer.Option(help="Shares of wrong labels to inject, by commas.")] = None,
     random_seed: Seed = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes that train side by side.")] = None,
+    jobs: Annotated[int | None, console.whole("Processes that train side by side.", least=-1000, most=1000)] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished trainings, to go on from.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Begin no training after so many minutes.")] = None,
+    minutes: Annotated[float | None, console.real("Begin no training after so many minutes.")] = None,
     dask: Annotated[str | None, typer.Option(help="Train on a Dask cluster: tcp://host:port of its scheduler.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -233,6 +236,7 @@ def backtest(
     import labelvalue as lv
     from labelvalue.report.backtests import backtest_numbers
     from labelvalue.report.terminal import backtest_text
+    from labelvalue.spreadsheets import guard_cells
     from labelvalue.storage import write_whole
 
     steps = console.counts(holdout, "--holdout")
@@ -243,8 +247,8 @@ def backtest(
     result = lv.backtest(table, model, by=by, holdout=steps, **console.given(random_seed=random_seed, draws=draws))
     numbers = backtest_numbers(result)
     if out is not None:
-        rows = result.to_dataframe().dropna(subset=[names.TRUTH])
-        write_whole(out, rows.to_csv(lineterminator="\n").encode())
+        rows = result.to_dataframe().dropna(subset=[names.TRUTH]).reset_index()
+        write_whole(out, guard_cells(rows).to_csv(index=False, lineterminator="\n").encode())
     if as_json:
         console.print_json(numbers | ({} if out is None else {"out": str(out)}))
     else:
@@ -278,7 +282,7 @@ def report(
         Path | None, typer.Option("--case", help="Costs, value and rules: .toml; the page then has a decision.")
     ] = None,
     max_labels: Annotated[
-        int | None, typer.Option(help="Most labels of the plan; as many as there are today by default.")
+        int | None, console.whole("Most labels of the plan; as many as there are today by default.")
     ] = None,
     numbers: Annotated[Path | None, typer.Option(help="Also write the page's numbers: .json.")] = None,
     tables: Annotated[

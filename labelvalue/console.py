@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import re
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
 from labelvalue import names
+from labelvalue.checks import MAX_COUNT, MOST
 from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -32,19 +34,38 @@ INTERRUPTED = 130
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 
+def whole(text: str, *, least: int = 0, most: int = MAX_COUNT) -> Any:
+    """An option that is a whole number within limits."""
+    return typer.Option(help=text, min=least, max=most)
+
+
+def real(text: str) -> Any:
+    """An option that is a finite number ≥ 0."""
+    return typer.Option(help=text, min=0.0, max=float(MOST), callback=_finite)
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("must be a finite number")
+    return value
+
+
 def counts(text: str, option: str) -> list[int]:
     """Whole numbers from ``500,2000``."""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        why = "not whole numbers separated by commas"
-        raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")]) from None
+    parts = text.split(",")
+    if not all(re.fullmatch(r"\s*[0-9]+\s*", part) for part in parts):
+        why = "not whole numbers ≥ 0 separated by commas"
+    elif any(len(part.strip().lstrip("0")) > len(str(MAX_COUNT)) or int(part) > MAX_COUNT for part in parts):
+        why = f"over the limit of {MAX_COUNT:,}"
+    else:
+        return [int(part) for part in parts]
+    raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")])
 
 
 def shares(text: str, option: str) -> list[float]:
     """Shares from ``0,0.1``."""
     try:
-        return [float(part) for part in text.split(",")]
+        return [float(part) for part in text.split(",")]  # what is no share is told where shares are used
     except ValueError:
         why = "not shares separated by commas"
         raise InputError([Problem(column=option, value=text, why=why, fix="write 0,0.1")]) from None
@@ -55,7 +76,7 @@ def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
     found, problems = {}, []
     for pair in pairs:
         name, equals, count = pair.rpartition("=")
-        if equals and count.strip().isdecimal():
+        if equals and re.fullmatch(r"\s*[0-9]{1,13}\s*", count):
             found[name] = int(count)
         else:
             why = "not of the form SLICE=N with a whole number N"

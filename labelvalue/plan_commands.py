@@ -27,14 +27,14 @@ def plan_command(
     fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
     case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
     max_labels: Annotated[
-        int | None, typer.Option(help="Most labels in all; as many as there are today by default.")
+        int | None, console.whole("Most labels in all; as many as there are today by default.")
     ] = None,
-    lot: Annotated[int, typer.Option(help="Labels are bought in multiples of it.")] = 1,
+    lot: Annotated[int, console.whole("Labels are bought in multiples of it.", least=1)] = 1,
     details: Annotated[
         bool, typer.Option("--details", help="Also sensitivity, stability and milestones; a few seconds more.")
     ] = False,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
-    ci_prob: Annotated[float, typer.Option(help="Probability of the interval, between 0 and 1.")] = 0.9,
+    ci_prob: Annotated[float, console.real("Probability of the interval, between 0 and 1.")] = 0.9,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
@@ -79,10 +79,6 @@ def most(fit: Fit, given: int | None) -> int:
     if given is None:
         now = fit.position[names.LABELS_NOW]
         return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
-    if given < 0:
-        raise InputError(
-            [Problem(column="--max-labels", value=given, why="must be a whole number ≥ 0", fix="give a count")]
-        )
     return given
 
 

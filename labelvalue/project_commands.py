@@ -28,7 +28,7 @@ def add(
     runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
     batch: Annotated[str | None, typer.Option(help="Id of the batch; the file's name by default.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Take the place of a batch of the same id.")] = False,
-    cost: Annotated[float | None, typer.Option(help="Money it cost; by the prices of the case otherwise.")] = None,
+    cost: Annotated[float | None, console.real("Money it cost; by the prices of the case otherwise.")] = None,
     as_json: Json = False,
 ) -> None:
     """Add a batch of runs and score what was forecast for it; the same content again changes nothing."""
@@ -47,7 +47,7 @@ def add(
 def refit(
     folder: Folder,
     every: Annotated[bool, typer.Option("--all", help="DIR holds many projects: fit each of them again.")] = False,
-    jobs: Annotated[int, typer.Option(help="With --all: projects at a time.")] = 1,
+    jobs: Annotated[int, console.whole("With --all: projects at a time.", least=-1000, most=1000)] = 1,
     backend: Annotated[str, typer.Option(help="With --all: joblib, or dask (extra 'distributed').")] = "joblib",
     scheduler: Annotated[str | None, typer.Option(help="With --backend dask: address of a scheduler.")] = None,
     if_changed: Annotated[
@@ -148,8 +148,8 @@ def note(
 
 def explain(
     folder: Folder,
-    budget: Annotated[int | None, typer.Option(help="Extra labels a slice whose gain is compared.")] = None,
-    at: Annotated[int | None, typer.Option(help="Number of an earlier advice, or of a fit's record.")] = None,
+    budget: Annotated[int | None, console.whole("Extra labels a slice whose gain is compared.")] = None,
+    at: Annotated[int | None, console.whole("Number of an earlier advice, or of a fit's record.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say why the advice changed, one step at a time; changes add up.

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 """What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put."""
@@ -30,6 +34,27 @@ def guard(text: str, *, spreadsheet: bool = True) -> str:
     ("'=1+1", 'plain', '=1+1', "''=1")
     """
     return f"'{text}" if (FORMULA if spreadsheet else _GUARDED).match(text) else text
+
+
+def guard_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table to be written as CSV, each of its texts guarded.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any; its index is left aside.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> guard_cells(pd.DataFrame({"slice": ["=1+1", "a"], "n": [-1, 2]})).to_csv(index=False).splitlines()
+    ['slice,n', "'=1+1,-1", 'a,2']
+    """
+    return table.map(lambda cell: guard(cell) if isinstance(cell, str) else cell)
 
 
 def unguard(cell: str) -> str:

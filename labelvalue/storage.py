@@ -8,6 +8,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
 
 from labelvalue.problems import StorageError
@@ -20,7 +21,7 @@ MOST_SEALED = 16 * 1024**3
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write beside the path, sync, rename into place, and sync the folder.
+    """Write beside the path, sync, rename into place, and sync the folder; who may read what was there may read this.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def write_whole(path: Path, content: bytes) -> None:
     beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(beside, "xb") as file:
+            with contextlib.suppress(FileNotFoundError):  # a new file is for whom the umask says
+                os.chmod(beside, stat.S_IMODE(path.lstat().st_mode) & 0o777)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

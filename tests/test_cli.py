@@ -338,6 +338,16 @@ def test_backtest_as_json_and_as_a_table_of_forecasts(run, tmp_path, runs_file, 
     assert own.sort_values("distance")["crps"].tolist() == pytest.approx(result[names.CRPS].sel(at).values.tolist())
 
 
+def test_no_cell_of_that_table_is_a_formula(run, tmp_path, runs_file, monkeypatch):
+    result = lv.testing.fake_backtest(seed=1)
+    named = result.assign_coords({names.SLICE: ["=cmd()", "+1", "@a", "-b"]}).assign_attrs(result.attrs)
+    monkeypatch.setattr(lv, "backtest", lambda *_, **__: named)
+    assert run("backtest", runs_file, "--out", tmp_path / "scores.csv")[0] == 0
+    rows = pd.read_csv(tmp_path / "scores.csv")
+    assert set(rows[names.SLICE]) == {"'=cmd()", "'+1", "'@a", "'-b"}
+    assert rows[names.BIAS].min() < 0, "numbers stay numbers"
+
+
 def test_runs_that_allow_no_backtest_end_with_1_and_say_what_is_missing(run, tmp_path):
     path = tmp_path / "runs.csv"
     lv.write_runs(lv.testing.fake_runs(seed=1, sizes=(1000, 2000)), path)

@@ -17,6 +17,19 @@ def test_a_place_that_cannot_be_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes")
+def test_who_may_read_stays_who_may_read(tmp_path):
+    path = tmp_path / "report.html"
+    write_whole(path, b"new")
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+    for mode in (0o600, 0o640, 0o664, 0o444):
+        path.chmod(mode)
+        write_whole(path, b"again")
+        assert path.stat().st_mode & 0o7777 == mode
+
+
 def test_a_name_as_long_as_names_may_be(tmp_path):
     path = tmp_path / ("x" * 255)
     write_whole(path, b"page")

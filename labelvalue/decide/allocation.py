@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import MAX_COUNT
 from labelvalue.decide.aim import Aim
 from labelvalue.decide.appetites import Appetite, CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes
@@ -28,7 +29,7 @@ from labelvalue.decide.thinning import for_search
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.numerals import readable
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, quote
 
 ROUNDS = 12
 """Times that limits are tightened until every promise is kept."""
@@ -97,8 +98,9 @@ def allocate(
     (True, 'buy')
     """
     most = int(whole_numbers([max_labels], "max_labels")[0][0])
-    if isinstance(lot, bool) or not isinstance(lot, (int, np.integer)) or lot < 1:
-        raise ValueError(f"lot must be a whole number ≥ 1, got {lot!r}. Fix: give the labels of a lot, such as 100.")
+    if isinstance(lot, bool) or not isinstance(lot, (int, np.integer)) or not 1 <= lot <= MAX_COUNT:
+        why = f"lot must be a whole number ≥ 1, at most {MAX_COUNT:,}, got {quote(lot)}"
+        raise ValueError(f"{why}. Fix: give the labels of a lot, such as 100.")
     if not max_spend > 0:
         raise ValueError(f"max_spend must be > 0, got {max_spend!r}. Fix: give the most money that may be spent.")
     case.check(fit)

@@ -268,7 +268,7 @@ class Case:
                 unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
                 why = unknown if chosen else f"the fit has several {dim}s"
                 checks.wrong(dim, why, f"name one of {', '.join(there)}")
-        checks.finish()
+        checks.finish(self.source)
 
     def to_toml(self) -> str:
         """Return the case as TOML that ``read_case`` reads.

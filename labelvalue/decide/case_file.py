@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from importlib.resources import files
 from pathlib import Path
+from typing import cast
 
 from labelvalue.checks import Checks, put
 from labelvalue.decide.case import Case
-from labelvalue.problems import InputError
 from labelvalue.reading import parse_toml, read_text
 
 EXAMPLE = "adult_case.toml"
@@ -89,8 +88,7 @@ def parse_case(text: str, *, file: str = "") -> Case:
     """
     given = parse_toml(text, file=file)
     checks = Checks()
-    case = checks.section("", Case, {"value": {}} | given)
-    if case is None or checks.problems:
-        raise InputError([dataclasses.replace(p, file=file) for p in checks.problems])
+    case = cast(Case, checks.section("", Case, {"value": {}} | given))  # none only where there are problems
+    checks.finish(file)
     put(case, source=file)
     return case

@@ -11,9 +11,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import MAX_COUNT, is_number
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
 from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
+from labelvalue.problems import quote
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
@@ -48,8 +50,9 @@ def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[st
         raise ValueError(f"no {what} given. Fix: give at least one whole number ≥ 0, such as [500, 2000].")
     wrong = [v for v in given if not _whole(v)]
     if wrong:
-        shown = ", ".join(repr(v) for v in wrong)
-        raise ValueError(f"{what} must be a whole number ≥ 0, got {shown}. Fix: give counts of labels, such as 500.")
+        shown = ", ".join(quote(v) for v in wrong)
+        why = f"{what} must be a whole number ≥ 0, at most {MAX_COUNT:,}, got {shown}"
+        raise ValueError(f"{why}. Fix: give counts of labels, such as 500.")
     numbers = [int(v) for v in given]
     kept = list(dict.fromkeys(numbers))
     notes = [] if len(kept) == len(numbers) else [f"the same {what} was given twice; duplicates were dropped"]
@@ -57,9 +60,7 @@ def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[st
 
 
 def _whole(value: Any) -> bool:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        return False
-    return bool(np.isfinite(value) and float(value).is_integer() and 0 <= value <= 1e12)
+    return is_number(value) and float(value).is_integer() and 0 <= value <= MAX_COUNT
 
 
 def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:

@@ -18,6 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.checks import MAX_COUNT, is_number
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.model.chains import ChainFolder
@@ -30,7 +31,8 @@ from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
 from labelvalue.printing import say
-from labelvalue.problems import did_you_mean
+from labelvalue.problems import did_you_mean, quote
+from labelvalue.reading import WHOLE_LIMIT
 
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
 
@@ -144,16 +146,18 @@ def _say(progress: bool, text: str) -> None:
 
 
 def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.SamplerSettings:
-    for name, value, least in (
-        ("draws", draws, 100),
-        ("tune", tune, 100),
-        ("chains", chains, 2),
-        ("random_seed", random_seed, 0),
+    for name, value, least, most in (
+        ("draws", draws, 100, 10**6),
+        ("tune", tune, 100, 10**6),
+        ("chains", chains, 2, 1000),
+        ("random_seed", random_seed, 0, WHOLE_LIMIT - 1),
     ):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name} must be a whole number, got {value!r}")
         if value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
+        if value > most:
+            raise ValueError(f"{name} must be at most {most}, got {quote(value)}")
     return sampling.SamplerSettings(draws=int(draws), tune=int(tune), chains=int(chains), random_seed=int(random_seed))
 
 
@@ -184,9 +188,9 @@ def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr
     for name, labels in (given or {}).items():
         if name not in set(slices):
             raise ValueError(f"labels_now: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
-        number = isinstance(labels, (int, float, np.number)) and not isinstance(labels, bool)
-        if not number or not float(labels).is_integer() or labels < 0:
-            raise ValueError(f"labels_now of slice {name!r} must be a whole number ≥ 0, got {labels!r}")
+        if not is_number(labels) or not float(labels).is_integer() or not 0 <= labels <= MAX_COUNT:
+            why = f"must be a whole number ≥ 0, at most {MAX_COUNT:,}, got {quote(labels)}"
+            raise ValueError(f"labels_now of slice {name!r} {why}")
         now[slices == name] = float(labels)
     return xr.DataArray(now, dims=CURVE)
 

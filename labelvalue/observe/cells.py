@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from labelvalue.observe.schema import MAX_COUNT, MAX_TEXT
+from labelvalue.checks import MAX_COUNT
+from labelvalue.observe.schema import MAX_TEXT
 from labelvalue.printing import is_hidden
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})

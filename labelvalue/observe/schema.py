@@ -16,7 +16,6 @@ Form = Literal["counts", "value"]
 
 MAX_ROWS = 200_000
 MAX_SLICES = 5_000
-MAX_COUNT = 10**12
 MAX_TEXT = 200
 
 NOT_A_TIME = int(np.iinfo(np.int64).min)

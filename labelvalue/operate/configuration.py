@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from labelvalue import names
+from labelvalue.checks import is_number
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.reading import WHOLE_LIMIT, read_toml
 
@@ -170,16 +170,12 @@ def _whole(least: int) -> Key:
     return Key(legal, f"a whole number ≥ {least}")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 _TEXT = Key(lambda v: isinstance(v, str) and bool(v), "text")
-_NUMBER = Key(_is_number, "a finite number")
-_POSITIVE = Key(lambda v: _is_number(v) and v > 0, "a finite number > 0")
-_PROBABILITY = Key(lambda v: _is_number(v) and 0 < v < 1, "a number between 0 and 1")
-_CERTAIN = Key(lambda v: _is_number(v) and 0.5 < v < 1, "a number between 0.5 and 1")
-_SHARE = Key(lambda v: _is_number(v) and 0 < v <= 1, "a number above 0 and at most 1")
+_NUMBER = Key(is_number, "a finite number")
+_POSITIVE = Key(lambda v: is_number(v) and v > 0, "a finite number > 0")
+_PROBABILITY = Key(lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
+_CERTAIN = Key(lambda v: is_number(v) and 0.5 < v < 1, "a number between 0.5 and 1")
+_SHARE = Key(lambda v: is_number(v) and 0 < v <= 1, "a number above 0 and at most 1")
 _SWITCH = Key(lambda v: isinstance(v, bool), "true or false")
 _BUDGETS = Key(lambda v: isinstance(v, list) and bool(v) and all(map(_whole(0).legal, v)), "whole numbers ≥ 0")
 
@@ -211,10 +207,10 @@ _ASSUMPTION = {
     "id": _TEXT,
     "text": _TEXT,
     "source": _TEXT,
-    "value": Key(lambda v: isinstance(v, str) or _is_number(v), "text or a number"),
+    "value": Key(lambda v: isinstance(v, str) or is_number(v), "text or a number"),
     "if_wrong": _TEXT,
     "key": _TEXT,
-    "alternative": Key(lambda v: isinstance(v, str) or _is_number(v), "text or a number"),
+    "alternative": Key(lambda v: isinstance(v, str) or is_number(v), "text or a number"),
 }
 
 

@@ -176,8 +176,8 @@ def _number(value: float, quantity: object) -> str:
 
 def table_lines(table: pd.DataFrame) -> Iterator[str]:
     """Yield a table as text of 80 columns: one line a short row, or a block of lines where a row is long."""
-    shown = table.map(lambda cell: visible(cell) if isinstance(cell, str) else cell)
-    shown = shown.to_string(index=False, na_rep="–", float_format=readable)
+    seen = table.map(lambda cell: visible(cell) if isinstance(cell, str) else cell)
+    shown = seen.to_string(index=False, na_rep="–", float_format=readable)
     if max(map(len, shown.splitlines()), default=0) <= WIDTH:
         yield shown
         return

@@ -15,7 +15,7 @@ from labelvalue.numerals import readable
 from labelvalue.problems import StorageError
 from labelvalue.report.wording import likely, percent
 from labelvalue.report.workbook import workbook
-from labelvalue.spreadsheets import guard
+from labelvalue.spreadsheets import guard_cells
 from labelvalue.storage import write_whole
 
 KINDS = ("csv", "parquet", "xlsx")
@@ -109,7 +109,7 @@ def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, 
     for name, text in tables.items():
         path = place / f"{name}.{kind}"
         if kind == "csv":
-            write_whole(path, text.apply(lambda c: c.map(_harmless)).to_csv(index=False, lineterminator="\n").encode())
+            write_whole(path, guard_cells(text).to_csv(index=False, lineterminator="\n").encode())
         else:
             write_whole(path, text.to_parquet(index=False))
         written.append(path)
@@ -237,10 +237,6 @@ def existing(folder: str | os.PathLike[str]) -> Path:
 def _cell(value: Any) -> Any:
     """Lists and mappings as text."""
     return str(value) if isinstance(value, list | dict) else value
-
-
-def _harmless(value: Any) -> Any:
-    return guard(value) if isinstance(value, str) else value
 
 
 def summary_text(numbers: Mapping[str, Any]) -> str:

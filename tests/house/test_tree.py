@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -91,6 +92,15 @@ def test_constraints_are_names_and_versions():
         asked += extra
     asked_names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", r)[0]).lower() for r in asked}
     assert asked_names - pinned - {"labelvalue"} == set()
+
+
+def test_constraints_keep_to_the_bounds():
+    """What we are tested with is what we say that we need; what opens files of others has a lower bound."""
+    pinned = dict(line.lower().split("==") for line in (ROOT / "constraints.txt").read_text().splitlines())
+    asked = [Requirement(text) for text in PROJECT["project"]["dependencies"]]
+    assert [str(one) for one in asked if pinned[one.name.lower()] not in one.specifier] == []
+    bounded = {one.name for one in asked if any(part.operator == ">=" for part in one.specifier)}
+    assert {"pyarrow", "filelock", "jinja2"} <= bounded
 
 
 def test_changelog_knows_the_version():
