@@ -6,6 +6,7 @@ import os
 import time
 
 import pytest
+import xarray as xr
 
 import labelvalue as lv
 from labelvalue.observe.checkpoint import WHAT, Checkpoint
@@ -186,3 +187,25 @@ def test_json_that_is_not_ours(text, pattern):
 def test_json_that_is():
     assert parse_json(rb'{"a": ["\ud83d\ude00", "[[[", "\""], "b": {"a": 1}}')["a"] == ["😀", "[[[", '"']
     assert parse_json("[" * 64 + "]" * 64)
+
+
+FOREIGN = {
+    "no netCDF": b"CDF\x01 and then something else",
+    "nothing": b"",
+    "HDF5 cut off": b"\x89HDF\r\n\x1a\n" + b"\0" * 100,
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_seal_makes_no_fit(content, tmp_path):
+    write_sealed(tmp_path / "fit.nc", content)
+    with pytest.raises(StorageError, match=r"sealed, and yet no fit .*Fix: make the fit again"):
+        lv.load_fit(tmp_path / "fit.nc")
+
+
+@pytest.mark.parametrize("attrs", [{}, {"schema": "x", "model": "y"}, {"schema": 1, "model": "power_law"}])
+def test_a_netcdf_file_is_no_fit_by_itself(attrs, tmp_path):
+    tree = xr.DataTree(xr.Dataset({"x": ("n", [1.0])}, attrs=attrs))
+    write_sealed(tmp_path / "fit.nc", bytes(tree.to_netcdf(None, engine="netcdf4")))
+    with pytest.raises(StorageError, match=r"sealed, and yet no fit .*Fix: make the fit again"):
+        lv.load_fit(tmp_path / "fit.nc")

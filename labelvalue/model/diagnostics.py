@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from labelvalue.reading import parse_json
+
 Verdict = Literal["ok", "flagged", "refused"]
 
 
@@ -124,7 +126,7 @@ class Diagnostics:
         >>> Diagnostics.from_json('{"verdict": "ok", "reasons": [], "figures": {}}').verdict
         'ok'
         """
-        content = json.loads(text)
+        content = parse_json(text)
         flags = {name: tuple(values) for name, values in content.get("flags", {}).items()}
         return cls(
             verdict=content["verdict"],

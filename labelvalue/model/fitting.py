@@ -28,7 +28,7 @@ from labelvalue.model.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
-from labelvalue.model.result import POSITION, Fit
+from labelvalue.model.result import POSITION, Fit, fit_bytes
 from labelvalue.model.specification import Model
 from labelvalue.printing import say
 from labelvalue.problems import did_you_mean, quote
@@ -124,9 +124,9 @@ def fit(
     observations = observe(runs, _classes(classes, runs))
     observations = set_evaluation_noise(observations, evaluation_noise)
     now = _labels_now(labels_now, observations)
-    _say(
-        progress, f"fitting {chosen.name}: {runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves; compiling"
-    )
+    room = f"about {fit_bytes(runs, settings.draws * settings.chains) / 1024**3:.1f} GB"
+    counted = f"{runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves"
+    _say(progress, f"fitting {chosen.name}: {counted}, {room}; compiling")
     built = chosen.build(observations, chosen.priors)
     _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
     tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty(), checkpoint=kept)

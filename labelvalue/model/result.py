@@ -20,6 +20,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
 from labelvalue.problems import StorageError
+from labelvalue.reading import parse_json
 from labelvalue.storage import read_sealed, write_sealed
 
 SCHEMA = 1
@@ -27,6 +28,14 @@ SCHEMA = 1
 
 POSITION = "constant_data"
 """Group of the tree that holds where each slice stands: labels now, reference labels, sizes."""
+
+
+WORKING_COPIES = 3
+"""How often a posterior is held in memory at once while a fit is judged and saved."""
+VARIABLES = 40
+"""Numbers that a draw holds a curve, those kept beside the curve's own included."""
+BASE_BYTES = 700 * 1024**2
+"""What Python, PyMC and the compiled model take."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,6 +234,32 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
     return dataclasses.replace(fit, tree=tree)
 
 
+def fit_bytes(runs: xr.Dataset, draws: int) -> int:
+    """Return the memory that a fit will need, roughly: what is held while it is judged and saved.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+    draws : int
+        Draws of all chains together.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> fit_bytes(fake_runs(seed=1), 8000) > fit_bytes(fake_runs(seed=1), 4000) > BASE_BYTES
+    True
+    """
+    keys = [name for name in (names.SLICE, names.LEARNER, names.SUITE) if name in runs]
+    curves = runs[keys].to_dataframe()[keys].drop_duplicates().shape[0]
+    return BASE_BYTES + 8 * WORKING_COPIES * VARIABLES * draws * curves
+
+
 def load_fit(path: str | os.PathLike[str]) -> Fit:
     """Load a fit that :meth:`Fit.save` wrote.
 
@@ -258,17 +293,23 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     if not os.path.lexists(path):
         raise ValueError(f"{path}: no such file. Fix: give the path of a fit that 'labelvalue fit' wrote.")
     content = read_sealed(path, again)
-    with xr.open_datatree(content, engine="netcdf4") as opened:
-        tree = opened.load()
-    attrs = dict(tree.attrs)
-    schema = int(attrs.pop("schema"))
+    try:
+        with xr.open_datatree(content, engine="netcdf4") as opened:
+            tree = opened.load()
+        attrs = dict(tree.attrs)
+        schema, called = int(attrs.pop("schema")), str(attrs.pop("model"))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise StorageError(f"{path}: sealed, and yet no fit ({type(error).__name__}: {error}). {again}") from error
     if schema > SCHEMA:
         raise StorageError(
             f"{path}: needs labelvalue ≥ the version that wrote schema {schema}; this one reads {SCHEMA}"
         )
-    priors = Priors.from_dict(json.loads(attrs.pop("priors")))
-    model = dataclasses.replace(get_model(str(attrs.pop("model"))), priors=priors)
-    diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
+    model = get_model(called)
+    try:
+        model = dataclasses.replace(model, priors=Priors.from_dict(parse_json(attrs.pop("priors"))))
+        diagnostics = Diagnostics.from_json(str(attrs.pop("diagnostics")))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise StorageError(f"{path}: sealed, and yet no fit ({type(error).__name__}: {error}). {again}") from error
     tree.attrs = attrs
     return Fit(tree=tree, model=model, diagnostics=diagnostics)
 

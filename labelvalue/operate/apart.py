@@ -23,6 +23,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import Fit, load_fit
+from labelvalue.model.result import BASE_BYTES, WORKING_COPIES, fit_bytes
 from labelvalue.observe import write_runs
 from labelvalue.operate.batches import describe, read_stored
 from labelvalue.operate.folders import MAKING
@@ -33,12 +34,6 @@ from labelvalue.storage import write_whole
 RUNS, ASKED, MADE, WHY = "runs.parquet", "asked.json", "fit.nc", "why.json"
 TOO_LONG = "TooLong"
 GIGABYTE = 1024**3
-WORKING_COPIES = 3
-"""How often a posterior is held in memory at once while a fit is judged and saved."""
-VARIABLES = 40
-"""Numbers that a draw holds a curve, those kept beside the curve's own included."""
-BASE_BYTES = 700 * 1024**2
-"""What Python, PyMC and the compiled model take."""
 PATIENCE_S = 3.0
 """Seconds that a child is given to end before it is killed."""
 
@@ -68,10 +63,7 @@ def memory_estimate(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
     >>> memory_estimate({"fit": {"draws": 1000, "chains": 4}}, fake_runs(seed=1)) > BASE_BYTES
     True
     """
-    keys = [name for name in (names.SLICE, names.LEARNER, names.SUITE) if name in runs]
-    curves = runs[keys].to_dataframe()[keys].drop_duplicates().shape[0]
-    draws = spec["fit"]["draws"] * spec["fit"]["chains"]
-    return BASE_BYTES + 8 * WORKING_COPIES * VARIABLES * draws * curves
+    return fit_bytes(runs, spec["fit"]["draws"] * spec["fit"]["chains"])
 
 
 def posterior_bytes(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
