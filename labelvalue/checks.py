@@ -9,14 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from labelvalue.numerals import MAX_COUNT, MOST
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 Section = TypeVar("Section")
-
-MAX_COUNT = 10**12
-"""Largest count of labels or anything else."""
-MOST = 10**15
-"""Largest amount of money or anything else; sums and squares of a million such still are numbers."""
 
 
 def is_number(value: object) -> bool:

@@ -342,6 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     with console.heeding_termination() as told, console.printing_warnings():
         try:
+            console.check_letters(given)
             code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
         except (KeyboardInterrupt, typer.Abort):
             code = console.INTERRUPTED

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import typer
 
 from labelvalue import names
-from labelvalue.checks import MAX_COUNT, MOST
+from labelvalue.numerals import MAX_COUNT, MOST
 from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -84,6 +84,14 @@ def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
     if problems:
         raise InputError(problems)
     return found or None
+
+
+def check_letters(given: Sequence[str]) -> None:
+    """Refuse arguments that no file of ours can hold, before any work: bytes that are no UTF-8."""
+    wrong = [text for text in given if any(0xD800 <= ord(c) <= 0xDFFF for c in text)]
+    if wrong:
+        why, fix = "not UTF-8", "write it in UTF-8, or rename the file"
+        raise InputError(Problem(column="argument", value=text, why=why, fix=fix) for text in wrong)
 
 
 def make_folder(path: Path) -> None:

@@ -6,6 +6,10 @@ import math
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "not available"
+MAX_COUNT = 10**12
+"""Largest count of labels or anything else."""
+MOST = 10**15
+"""Largest amount of money or anything else; sums and squares of a million such still are numbers."""
 NOTHING = 1e-12
 """Below it a figure is what rounding left of 0."""
 

@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import MAX_COUNT
 from labelvalue.decide.aim import Aim
 from labelvalue.decide.appetites import Appetite, CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.decide.benefit import plan_outcomes
@@ -28,7 +27,7 @@ from labelvalue.decide.spending import batch_count, notes_of
 from labelvalue.decide.thinning import for_search
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
-from labelvalue.numerals import readable
+from labelvalue.numerals import MAX_COUNT, readable
 from labelvalue.problems import InputError, Problem, quote
 
 ROUNDS = 12

@@ -11,10 +11,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import MAX_COUNT, is_number
+from labelvalue.checks import is_number
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
 from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
+from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 
 

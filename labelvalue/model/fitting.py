@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import MAX_COUNT, is_number
+from labelvalue.checks import is_number
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.model.chains import ChainFolder
@@ -30,6 +30,7 @@ from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit, fit_bytes
 from labelvalue.model.specification import Model
+from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import say
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from labelvalue.checks import MAX_COUNT
+from labelvalue.numerals import MAX_COUNT
 from labelvalue.observe.schema import MAX_TEXT
 from labelvalue.printing import is_hidden
 

@@ -210,6 +210,13 @@ def _lines(commands):
     return [line.replace(repr(HOSTILE), shlex.quote(HOSTILE)) for line in commands.strip().split("\n")]
 
 
+def test_arguments_that_no_file_can_hold(command, tmp_path):
+    for given in (("init", tmp_path / "\udcff"), ("gain", "\udcff.nc", "--budgets", "5"), ("note", tmp_path, "\ud800")):
+        for form in forms(*given):
+            assert "not UTF-8. Fix: " in command(*form, code=1).err
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- files ----------------------------------------------------------------------------------------------
 
 
