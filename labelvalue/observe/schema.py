@@ -87,7 +87,7 @@ class Header:
 def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
     """Judge the column names of a table (inputs rows 11 to 15 and 18)."""
     present = set(header)
-    problems = [*_repeated(header, file, line)]
+    problems = [*repeated(header, file, line)]
     missing = [name for name in REQUIRED if name not in present]
     for name in missing:
         problems.append(_missing(name, header, file, line))
@@ -110,7 +110,8 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
     return Header(form=form, problems=tuple(problems), notes=notes)
 
 
-def _repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+    """Return a problem for every name that stands over several columns."""
     places: dict[str, list[int]] = {}
     for i, name in enumerate(header, start=1):
         places.setdefault(name, []).append(i)

@@ -17,7 +17,7 @@ from labelvalue.problems import InputError, Problem
 from labelvalue.storage import write_whole
 
 
-def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False) -> Path:
+def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
     """Write runs as CSV or Parquet, by the suffix of ``path``.
 
     ``read_runs`` of the file gives the same variables, with the same ``metric``, ``direction`` and
@@ -33,8 +33,8 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     path : path
         A file that ends in ``.csv`` or ``.parquet``; replaced where it exists.
     spreadsheet : bool
-        CSV only: put an apostrophe before text that a spreadsheet would run as a formula.
-        ``read_runs`` removes it.
+        CSV only: put an apostrophe before text that a spreadsheet would run as a formula, which ``read_runs`` removes.
+        Without it the texts are exactly what they are, for other readers.
 
     Returns
     -------
