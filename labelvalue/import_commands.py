@@ -189,6 +189,8 @@ def _salt(path: Path) -> str:
     import os
     import secrets
 
+    from labelvalue.reading import read_text
+
     try:
         with (
             contextlib.suppress(FileExistsError),
@@ -199,9 +201,7 @@ def _salt(path: Path) -> str:
         raise StorageError(
             f"{path}: cannot be made ({error.strerror}). Fix: give a salt that is there: --salt."
         ) from error
-    if not path.is_file() or path.stat().st_size > MOST_SALT:
-        raise InputError([Problem(file=path.name, why="is no salt", fix=f"give a file of at most {MOST_SALT} bytes")])
-    salt = path.read_text(encoding="utf-8", errors="replace").strip()
+    salt = read_text(path, MOST_SALT).strip()
     if len(salt) < SHORTEST_SALT:
         why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
         fix = (

@@ -58,22 +58,20 @@ def settled(table: pd.DataFrame, batch: str | None = None, date: datetime | None
     >>> settled(pd.DataFrame({"item": ["1"], "slice": ["FR"]}), batch="b1")["units"].tolist()
     [1]
     """
-    table = table.copy(deep=False)
+    nothing = pd.Series(None, index=table.index, dtype=object)
+    found = {name: table.get(name, nothing) for name in COLUMNS}
     if batch is not None:
-        table[names.BATCH] = batch
+        found[names.BATCH] = pd.Series(batch, index=table.index, dtype=object)
     for name in TEXTS:
-        table[name] = _texts(table[name]) if name in table else pd.Series("", index=table.index, dtype=object)
-    seconds = table[names.SECONDS] if names.SECONDS in table else pd.Series(float("nan"), index=table.index)
-    table[names.SECONDS] = pd.to_numeric(seconds).astype(float)
-    time = table[names.TIME] if names.TIME in table else pd.Series(None, index=table.index, dtype=object)
-    table[names.TIME] = pd.to_datetime(time, utc=True).astype("datetime64[us, UTC]")
+        found[name] = _texts(found[name])
+    found[names.SECONDS] = pd.to_numeric(found[names.SECONDS]).astype(float)
+    found[names.TIME] = pd.to_datetime(found[names.TIME], utc=True).astype("datetime64[us, UTC]")
     if date is not None:
-        table[names.TIME] = table[names.TIME].fillna(pd.Timestamp(date))
-    reference = table[names.REFERENCE] if names.REFERENCE in table else pd.Series(False, index=table.index)
-    table[names.REFERENCE] = reference.map(lambda value: str(value).lower() == "true").astype(bool)
-    units = table[names.UNITS] if names.UNITS in table else pd.Series(1, index=table.index)
-    table[names.UNITS] = pd.to_numeric(units).astype(int)
-    return table[list(COLUMNS)]
+        found[names.TIME] = found[names.TIME].fillna(pd.Timestamp(date))
+    if found[names.REFERENCE].dtype != bool:
+        found[names.REFERENCE] = found[names.REFERENCE].map(lambda value: str(value).lower() == "true").astype(bool)
+    found[names.UNITS] = pd.to_numeric(found[names.UNITS]).fillna(1).astype(int)
+    return pd.DataFrame(found, copy=False)
 
 
 def _texts(column: pd.Series) -> pd.Series:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.annotation_tables import COLUMNS, settled, without_repeats
+from labelvalue.observe.annotation_tables import settled, without_repeats
 from labelvalue.observe.exports import argilla, cvat, doccano, label_studio, plain, prodigy
 from labelvalue.observe.exports.judgements import CHOICE, TEXT, WORK, Collector, Judgements, utc
 from labelvalue.problems import InputError, Problem, did_you_mean
@@ -131,7 +131,7 @@ def read_annotations(
         names.LABELS: labels_of(table),
         names.SHA256: digests,
     }
-    return table[list(COLUMNS)]
+    return table
 
 
 def _reader(format: str, columns: Mapping[str, str] | None) -> Callable[[Path, Collector], None]:

@@ -14,7 +14,8 @@ from typing import BinaryIO
 import pandas as pd
 
 from labelvalue.observe.schema import COLUMNS, MAX_ROWS
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import InputError, Problem
+from labelvalue.reading import open_regular
 
 MAX_BYTES = 1024**3
 """Largest file that is read, and the most that is unpacked from one."""
@@ -138,31 +139,22 @@ def is_parquet(stream: BinaryIO, path: Path) -> bool:
 
 def open_checked(path: Path, most: int | None = None, fix: str = "sum replicates, or split the file") -> BinaryIO:
     """Open a table, and nothing else: no folder, no pipe, no file over the limit, no pickle, no archive."""
-    file, most = path.name or str(path), MAX_BYTES if most is None else most
-    given = "give the path of a CSV or Parquet file"
-    try:
-        if path.is_dir():
-            raise InputError([Problem(file=file, why="is a folder", fix=given)])
-        if path.exists() and not path.is_file():
-            raise InputError([Problem(file=file, why="cannot be read (a pipe or a device)", fix=given)])
-        size = path.stat().st_size
-        if size > most:
-            raise InputError([Problem(file=file, why=f"{size} bytes are over the limit of {most} bytes", fix=fix)])
-        stream = path.open("rb")
-    except InputError:
-        raise
-    except FileNotFoundError:
-        why = f"no such file {quote(str(path), 200)}"
-        raise InputError([Problem(file=file, why=why, fix="check the path")]) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        why = f"cannot be read ({reason})"
-        raise InputError([Problem(file=file, why=why, fix="check its permissions")]) from None
+    stream = open_given(path, MAX_BYTES if most is None else most, fix)
     if _is_foreign(stream, path):
         stream.close()
-        raise InputError([unsupported(file)])
+        raise InputError([unsupported(path.name)])
     stream.seek(0)
     return stream
+
+
+def open_given(path: Path, most: int, fix: str) -> BinaryIO:
+    """Open a file that a user gave, told by its name alone; ``fix`` says what to do with one over the limit."""
+    try:
+        return open_regular(path, most)
+    except InputError as error:
+        (problem,) = error.problems
+        fix = fix if "over the limit" in problem.why else problem.fix
+        raise InputError([dataclasses.replace(problem, file=path.name or str(path), fix=fix)]) from None
 
 
 def unsupported(file: str) -> Problem:

@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.observe.protocol_file import beside, is_of
 from labelvalue.observe.schema import COLUMNS
 from labelvalue.observe.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
-from labelvalue.observe.text import to_csv, written_columns
+from labelvalue.observe.text import csv_parts, written_columns
 from labelvalue.problems import InputError, Problem
 from labelvalue.storage import write_whole
 
@@ -69,7 +69,7 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     if suffix in PARQUET_SUFFIXES:
         content = _to_parquet(runs)
     elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
-        content = to_csv(runs, spreadsheet=spreadsheet).encode()
+        content = b"".join(part.encode() for part in csv_parts(runs, spreadsheet=spreadsheet))
     else:
         why = f"cannot write {suffix!r}"
         raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])

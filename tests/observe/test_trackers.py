@@ -173,7 +173,7 @@ def test_dumps_that_cannot_be(text, columns, says, tmp_path):
 
 
 def test_files_that_are_no_dump(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_mlflow(tmp_path / "none.csv")
     path = tmp_path / "runs.csv"
     path.write_bytes(b"\x80\x04\x95.")

@@ -228,13 +228,13 @@ class Judgements:
         """Return them as a table, and forget them."""
         columns: dict[str, Any] = {}
         for name in (*MANY, *FEW):
-            columns[name] = pd.Series(self.texts.pop(name), dtype=object)
+            columns[name] = pd.Series(self.texts.pop(name), dtype=object)  # by and by, and never all of them twice
         columns[names.SECONDS] = np.frombuffer(self.seconds) if len(self) else np.empty(0)
         times = np.frombuffer(self.times, dtype="int64") if len(self) else np.empty(0, dtype="int64")
         columns[names.TIME] = pd.Series(times.view("datetime64[us]")).dt.tz_localize("UTC")
         columns[names.REFERENCE] = np.frombuffer(self.reference, dtype=bool) if len(self) else np.empty(0, dtype=bool)
         columns[names.UNITS] = np.frombuffer(self.units, dtype="int64") if len(self) else np.empty(0, dtype="int64")
-        return pd.DataFrame(columns)
+        return pd.DataFrame(columns, copy=False)
 
 
 class Collector:

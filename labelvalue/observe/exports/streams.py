@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from labelvalue.observe.tables import open_given
 from labelvalue.problems import InputError, Problem, quote
 
 MAX_BYTES = 4 * 1024**3
@@ -106,26 +107,12 @@ def open_export(path: Path) -> BinaryIO:
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    file = path.name or str(path)
-    try:
-        if path.is_dir():
-            raise InputError([Problem(file=file, why="is a folder", fix="give the path of an export")])
-        if path.exists() and not path.is_file():
-            raise InputError([Problem(file=file, why="cannot be read (a pipe or a device)", fix="give a file")])
-        size = path.stat().st_size
-        if size == 0:
-            raise InputError([Problem(file=file, why="0 usable labels: the file is empty", fix="export again")])
-        if size > MAX_BYTES:
-            why = f"{size} bytes are over the limit of {MAX_BYTES} bytes"
-            raise InputError([Problem(file=file, why=why, fix="export in parts; overlaps do no harm")])
-        return path.open("rb")
-    except FileNotFoundError:
-        raise InputError(
-            [Problem(file=file, why=f"no such file {quote(str(path), 200)}", fix="check the path")]
-        ) from None
-    except OSError as error:
-        why = f"cannot be read ({error.strerror or error})"
-        raise InputError([Problem(file=file, why=why, fix="check its permissions")]) from None
+    stream = open_given(path, MAX_BYTES, "export in parts; overlaps do no harm")
+    if not stream.peek(1):  # type: ignore[attr-defined]
+        stream.close()
+        why = "0 usable labels: the file is empty"
+        raise InputError([Problem(file=path.name, why=why, fix="export again")])
+    return stream
 
 
 def beginning(stream: BinaryIO) -> bytes:
