@@ -77,4 +77,4 @@ def unguard(cell: str) -> str:
     >>> unguard("'=1+1"), unguard("'tis")
     ('=1+1', "'tis")
     """
-    return cell[1:] if _GUARDED.match(cell) else cell
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell

@@ -7,8 +7,9 @@ import io
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.cells import Fault, Parser, Time, parse_count, parse_number, parse_time, to_utc
 from labelvalue.observe.exports.judgements import MAX_CHARACTERS, MAX_JUDGEMENTS, too_many_judgements
-from labelvalue.observe.schema import repeated
+from labelvalue.observe.schema import NOT_A_TIME, repeated
 from labelvalue.observe.tables import MAX_BYTES, Limits, Table, read_table
 from labelvalue.problems import InputError, Problem
 from labelvalue.spreadsheets import guard
@@ -289,32 +290,33 @@ def load_annotations(path: str | os.PathLike[str]) -> pd.DataFrame:
 def _values(table: Table) -> dict[str, pd.Series]:
     """Return the columns of a table that was read, each of its own kind; raise every cell that is none."""
     kinds: Mapping[str, Parser] = {
-        names.SECONDS: parse_number, names.TIME: _parse_time, names.REFERENCE: _parse_truth, names.UNITS: parse_count,
+        names.SECONDS: parse_number, names.TIME: parse_time, names.REFERENCE: _parse_truth, names.UNITS: parse_count,
     }  # fmt: skip
     found: dict[str, pd.Series] = {}
     problems: list[Problem] = []
-    for name in COLUMNS:
-        cells = table.cells[name]
-        if name in TEXTS:
-            found[name] = pd.Series(cells, dtype=object)
-            continue
-        values = list(map(kinds[name], cells))
-        problems += [
-            Problem(file=table.file, line=table.lines[row], column=name, value=cells[row], why=why, fix=fix)
-            for row, value in enumerate(values)
-            if isinstance(value, Fault)
-            for why, fix in (value,)
-        ]
-        found[name] = pd.Series([None if isinstance(value, Fault) else value for value in values], dtype=object)
+    for name, parse in kinds.items():
+        values = list(map(lru_cache(maxsize=10_000, typed=True)(parse), table.cells[name]))
+        for row, value in enumerate(values):
+            if isinstance(value, Fault):
+                cell, line = table.cells[name][row], table.lines[row]
+                problems.append(
+                    Problem(file=table.file, line=line, column=name, value=cell, why=value.why, fix=value.fix)
+                )
+                values[row] = None
+        if name == names.TIME:
+            times = [NOT_A_TIME if value is None else _microseconds(value) for value in values]
+            found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
+        else:
+            found[name] = pd.Series(values, dtype=object)
     if problems:
         raise InputError(problems)
-    found[names.UNITS] = found[names.UNITS].fillna(1)
-    return found
+    return {
+        name: found[name] if name in found else pd.Series(list(table.cells[name]), dtype=object) for name in COLUMNS
+    }
 
 
-def _parse_time(cell: object) -> object:
-    time = parse_time(cell)
-    return pd.Timestamp(to_utc(time, None), tz="UTC") if isinstance(time, Time) else time  # type: ignore[arg-type]
+def _microseconds(time: object) -> int:
+    return cast("int", to_utc(cast("Time", time), None)) // 1000
 
 
 def _parse_truth(cell: object) -> object:

@@ -12,7 +12,8 @@ import csv
 import dataclasses
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import IO, BinaryIO
 
 from labelvalue.observe.cells import find_decimal
@@ -26,6 +27,8 @@ MAX_LINE = 16 * 1024**2
 MAX_COLUMNS = 20_000
 MAX_PROBLEMS = 10_000
 """Faults after which a file is read no further."""
+AT_ONCE = 1_000
+"""Rows that are taken apart into columns at once."""
 MAX_KEPT = 50_000
 """Texts of a column of which one copy is kept for all cells that hold it."""
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
@@ -88,12 +91,12 @@ def read_delimited(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits, 
     with open_rows(stream, file, limits, encoding) as rows:
         places = {name: rows.header.index(name) for name in wanted(rows.header)}
         cells: dict[str, list[object]] = {name: [] for name in places}
-        keep = {name: one_copy() for name in places}
+        known: dict[str, dict[str, str]] = {name: {} for name in places}
         lines: list[int] = []
-        for line, row in rows:
-            lines.append(line)
+        for some in itertools.batched(rows, AT_ONCE):
+            lines += [line for line, _ in some]
             for name, i in places.items():
-                cells[name].append(keep[name](unguard(row[i])))
+                cells[name] += once([unguard(row[i]) for _, row in some], known[name])
     decimal = "."
     if rows.separator != ",":
         numeric = [cells[name] for name in cells if name in COLUMNS and COLUMNS[name].kind in ("count", "number")]
@@ -111,14 +114,11 @@ def read_delimited(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits, 
     )
 
 
-def one_copy() -> Callable[[str], str]:
-    """Return what gives one text for all that are equal, so that a column of few texts takes little room."""
-    known: dict[str, str] = {}
-
-    def kept(text: str) -> str:
-        return known.setdefault(text, text) if len(known) < MAX_KEPT else known.get(text, text)
-
-    return kept
+def once(texts: list[str], known: dict[str, str]) -> list[str]:
+    """Return texts, with one copy of all that are equal, so that a column of few texts takes little room."""
+    if len(known) < MAX_KEPT:
+        return [known.setdefault(text, text) for text in texts]
+    return [known.get(text, text) for text in texts]
 
 
 def notes(encoding: str, separator: str, decimal: str) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ class Tracker:
         State of a run that counts, in lower case.
     parent : str
         Column that holds the id of a run's parent, empty where there is none.
-    clock : tuple of str
-        Columns that tell times.
+    clock : mapping of str to str
+        Columns that tell times, and which of ours each gives.
     times : callable
         From a dump to training seconds and end times, as texts.
     """
@@ -60,7 +60,7 @@ class Tracker:
     status: tuple[str, ...]
     finished: str
     parent: str
-    clock: tuple[str, ...]
+    clock: Mapping[str, str]
     times: Callable[[pd.DataFrame], dict[str, pd.Series]]
 
 
@@ -119,7 +119,7 @@ MLFLOW = Tracker(
     status=("status",),
     finished="finished",
     parent="tags.mlflow.parentRunId",
-    clock=("start_time", "end_time"),
+    clock={"start_time": names.SECONDS, "end_time": names.MEASURED_AT},
     times=_mlflow_times,
 )
 WANDB = Tracker(
@@ -129,7 +129,7 @@ WANDB = Tracker(
     status=("State",),
     finished="finished",
     parent="",
-    clock=("Created", "Runtime"),
+    clock={"Created": names.MEASURED_AT, "Runtime": names.SECONDS},
     times=_wandb_times,
 )
 
@@ -180,7 +180,8 @@ def read_dump(
             rows.drop(columns="line"), metric=metric, direction=direction, bounds=bounds, timezone=timezone
         )
     except InputError as error:
-        raise InputError([_placed(problem, rows, taken, path.name) for problem in error.problems]) from None
+        theirs = {ours: name for name, ours in tracker.clock.items() if name in table.header} | dict(taken)
+        raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
     notes += json.loads(runs.attrs[names.NOTES])
     return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: json.dumps(notes, ensure_ascii=False)})
 

@@ -19,6 +19,8 @@ MAX_RATIO = 100
 MAX_UNPACKED = 1024**3
 MAX_MEMBERS = 10_000
 SIGNATURE = b"PK\x03\x04"
+END, TOO_MANY = struct.Struct("<4s4H2LH"), 0xFFFF
+"""The last record of an archive, whose fifth field is the number of files, and what stands there for more."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _CHUNK = 64 * 1024
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, OSError,
@@ -85,6 +87,8 @@ def open_members(stream: BinaryIO, file: str, wanted: Callable[[str], bool]) -> 
     with _told(file, "not a readable ZIP archive"):
         archive = zipfile.ZipFile(stream)
     members = archive.infolist()
+    with _told(file, "not a readable ZIP archive"):
+        _check_number(stream, archive)
     _check(members, file)
     for member in members:  # a file's name stands twice in an archive: a damaged one is not passed over as not wanted
         with _told(file, f"{quote(member.filename)} in the archive is broken"):
@@ -94,6 +98,14 @@ def open_members(stream: BinaryIO, file: str, wanted: Callable[[str], bool]) -> 
             with archive.open(member) as inside:
                 raw = _Member(inside, file, member.filename)  # type: ignore[arg-type]
                 yield member.filename, io.BufferedReader(raw, _CHUNK)
+
+
+def _check_number(stream: BinaryIO, archive: zipfile.ZipFile) -> None:
+    """Find out whether the directory at the end holds as many files as it says; the module for archives does not."""
+    stream.seek(-END.size - len(archive.comment), io.SEEK_END)
+    said = END.unpack(stream.read(END.size))[4]
+    if said not in (len(archive.infolist()), TOO_MANY):
+        raise zipfile.BadZipFile(f"its directory says {said} files and holds {len(archive.infolist())}")
 
 
 def _check(members: list[zipfile.ZipInfo], file: str) -> None:

@@ -18,7 +18,7 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.cells import YEARS, Fault, parse_text
-from labelvalue.observe.delimited import MAX_PROBLEMS, one_copy
+from labelvalue.observe.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.schema import NOT_A_TIME
 from labelvalue.problems import InputError, Problem
 
@@ -199,7 +199,7 @@ class Judgements:
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {name: [] for name in (*MANY, *FEW)}
         self.seconds, self.times, self.units, self.reference = array("d"), array("q"), array("q"), bytearray()
-        self._once = {name: one_copy() for name in FEW}
+        self._known: dict[str, dict[str, str]] = {name: {} for name in FEW}
 
     def __len__(self) -> int:
         return len(self.seconds)
@@ -212,8 +212,8 @@ class Judgements:
             raise InputError([too_many_judgements()])
         for name in MANY:
             self.texts[name].append(texts.get(name, ""))
-        for name, once in self._once.items():
-            self.texts[name].append(once(texts.get(name, "")))
+        for name, known in self._known.items():
+            self.texts[name] += once([texts.get(name, "")], known)
         self.seconds.append(seconds)
         self.times.append(NOT_A_TIME if time is None else (time - EPOCH) // timedelta(microseconds=1))
         self.reference.append(reference)
