@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
 from labelvalue.spreadsheets import unguard
 
 if TYPE_CHECKING:
@@ -62,9 +62,8 @@ def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
     for column in dict.fromkeys((target, slices)):
         if column not in table.columns:
             hint = did_you_mean(column, map(str, table.columns))
-            shown = ", ".join(map(str, table.columns[:20]))
-            why = f"no such column{hint}"
-            problems.append(Problem(file=path.name, column=column, why=why, fix=f"give one of {shown}"))
+            why, fix = f"no such column{hint}", f"give one of {listed(table.columns, 20)}"
+            problems.append(Problem(file=path.name, column=column, why=why, fix=fix))
         elif table[column].isna().any():
             gap = int(table[column].isna().to_numpy().argmax())
             problems.append(

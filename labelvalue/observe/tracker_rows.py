@@ -19,7 +19,7 @@ from labelvalue.observe.runs import read_runs
 from labelvalue.observe.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
 from labelvalue.observe.tables import Limits, Table, read_table
 from labelvalue.observe.text_rows import cell_text
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
 
 EVERY_SLICE = "{slice}"
 """Stands in a mapped column's name for the slice: one tracked run then gives a row a slice."""
@@ -167,11 +167,11 @@ def read_dump(
     rows = _rows(tracker, dump[done], identity, taken, path.name)
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
-        found = ", ".join([name for name in table.header if _bare(tracker, name)][:30]) or "none"
+        found = listed([name for name in table.header if _bare(tracker, name)], 30)
         why = f"no finished run has a measurement in {_measured_in(taken)}"
         raise InputError([Problem(file=path.name, why=why, fix=f"map one of the columns found: {found}")])
     if lacking_ids:
-        notes.append(f"finished runs without the mapped metric left out: {', '.join(lacking_ids)}")
+        notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     notes.append(f"{rows[names.SOURCE_ID].nunique()} runs taken{', left out: ' if left_out else ''}{left_out}")
     rows = _numbered(rows, notes)
@@ -219,8 +219,8 @@ def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[st
             problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {', '.join(COLUMNS)}"))
         elif theirs not in header and not (EVERY_SLICE in theirs and _matches(header, theirs)):
             why = f"no column {quote(theirs)}{did_you_mean(theirs, header)}"
-            found = ", ".join(header[:30])
-            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {found}"))
+            fix = f"one of {listed(header, 30)}"
+            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=fix))
     if problems:
         raise InputError(problems)
     taken, notes = dict(columns), []
@@ -296,7 +296,7 @@ def _without_measurement(
     counts["parent"] += len(gone & parents)
     counts["without the metric"] += len(gone - parents)
     counts += Counter()  # drops what is 0
-    return sorted(gone - parents)[:SHOWN]
+    return sorted(gone - parents)
 
 
 def _numbered(rows: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO
 
+from labelvalue.checks import MAX_COUNT
 from labelvalue.observe.cells import Fault, parse_count, parse_number
 from labelvalue.observe.delimited import open_rows
 from labelvalue.observe.exports.judgements import MAX_JUDGEMENTS, WORK, Collector, as_text, too_many_judgements, utc
 from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.exports.streams import decode
-from labelvalue.observe.schema import MAX_COUNT
 from labelvalue.observe.tables import Limits
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, listed
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
 ANNOTATORS = ("user_id", "user_name", "user_email")
@@ -78,7 +78,7 @@ def _check_header(header: list[str], file: str) -> None:
         missing.append("user_id")
     if missing:
         why = (
-            f"not a CVAT event log: no column {', '.join(missing)}; found {', '.join(header[:12])}; "
+            f"not a CVAT event log: no column {', '.join(missing)}; found {listed(header)}; "
             f"closest: {closest_layout(header)}"
         )
         raise InputError(

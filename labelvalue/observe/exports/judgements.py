@@ -20,7 +20,7 @@ from labelvalue import names
 from labelvalue.observe.cells import YEARS, Fault, parse_text
 from labelvalue.observe.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.schema import NOT_A_TIME
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, listed
 
 LONGEST = 3600.0
 """Seconds above which a duration is that of a forgotten page."""
@@ -378,13 +378,10 @@ class Collector:
             raise InputError(problems)
 
     def _missing_slices(self) -> Problem:
-        items = list(self.without_slice)
         if not self.with_slice:
-            there = ", ".join(list(self.paths)[:PATHS_SHOWN]) or "none"
-            why = f"no item has a value at {self.slice_path!r}; paths that exist: {there}"
+            why = f"no item has a value at {self.slice_path!r}; paths that exist: {listed(self.paths, PATHS_SHOWN)}"
         else:
-            more = f" … and {len(items) - ITEMS_SHOWN} more" if len(items) > ITEMS_SHOWN else ""
-            why = f"no value at {self.slice_path!r} in items {', '.join(items[:ITEMS_SHOWN])}{more}"
+            why = f"no value at {self.slice_path!r} in items {listed(self.without_slice, ITEMS_SHOWN)}"
         return Problem(
             file=self.file, why=why, fix="give another --slice, or mend the items", column=self.slice_path or ""
         )

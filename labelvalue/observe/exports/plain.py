@@ -11,7 +11,7 @@ from labelvalue.observe.exports.judgements import CHOICE, Collector, utc
 from labelvalue.observe.exports.streams import open_export
 from labelvalue.observe.tables import Limits
 from labelvalue.observe.text_rows import TextRows, open_text_rows
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import InputError, Problem, did_you_mean, listed
 
 COLUMNS = (names.ITEM, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE, names.SOURCE,
            names.SOURCE_ID, names.KIND, names.QUESTION)  # fmt: skip
@@ -64,7 +64,7 @@ def _columns(rows: TextRows, columns: Mapping[str, str], into: Collector) -> lis
     """Return which columns are read: those of ours that are there, and that of the slices."""
     theirs = {name: columns.get(name, name) for name in COLUMNS}
     absent = [t for name, t in theirs.items() if t not in rows.header and (name in columns or name == names.ITEM)]
-    found = ", ".join(rows.header[:12])
+    found = listed(rows.header)
     if absent:
         why = f"no column {', '.join(map(repr, absent))}; found {found}"
         raise InputError(
