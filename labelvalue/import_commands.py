@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,15 @@ import typer
 
 from labelvalue import console, names
 from labelvalue.printing import say
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SHORTEST_SALT = 16
+"""Characters of a salt; names can be guessed through a shorter one."""
+MOST_SALT = 4096
+"""Bytes of its file."""
 
 importing = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -134,6 +140,7 @@ def _import(
     as_json: bool,
 ) -> None:
     """Read exports and add them to the table at ``out``."""
+    from labelvalue.locking import alone
     from labelvalue.observe import (
         add_annotations,
         load_annotations,
@@ -141,10 +148,11 @@ def _import(
         what_is_missing,
         write_annotations,
     )
+    from labelvalue.observe.annotation_tables import check_suffix
 
-    console.check_writable(out)
-    old = load_annotations(out) if out.exists() else None
-    salt_file = salt or out.with_name(f".{out.stem}.salt")
+    place = out.resolve()  # a link stays one: what it leads to is read, locked and written
+    console.check_writable(place)
+    check_suffix(out)
     new = read_annotations(
         files,
         format,
@@ -153,21 +161,23 @@ def _import(
         batch_date=batch_date,
         columns=columns,
         keep_annotators=keep_annotators,
-        salt="" if keep_annotators else _salt(salt_file),
+        salt=None if keep_annotators else _salt(salt or place.with_name(f".{place.stem}.salt")),
     )
     result: dict = {"annotations": str(out), "kept": len(new), "left_out": new.attrs["counts"]}
     result |= {names.LABELS: new.attrs[names.LABELS], names.NOTES: new.attrs[names.NOTES]}
     known = ""
-    if old is not None:
-        together, counts = add_annotations(old, new)
-        result |= counts
-        if not counts["added"] and not counts["replaced"]:
-            known = _batch_of(old, new)
-            result["already_imported_as"] = known
-        new = together
+    with alone(place):  # from what is there until it is written: two imports at once add to each other
+        if place.exists():
+            old = load_annotations(place)
+            together, counts = add_annotations(old, new)
+            result |= counts
+            if not counts["added"] and not counts["replaced"]:
+                known = _batch_of(old, new)
+                result["already_imported_as"] = known
+            new = together
+        if not known:
+            write_annotations(new, place)
     result["missing"] = dict(what_is_missing(new).to_numpy())
-    if not known:
-        write_annotations(new, out)
     if as_json:
         console.print_json(result)
     else:
@@ -179,12 +189,26 @@ def _salt(path: Path) -> str:
     import os
     import secrets
 
-    from labelvalue.storage import write_whole
+    from labelvalue.reading import read_text
 
-    if not path.exists():
-        write_whole(path, secrets.token_hex(32).encode())
-        os.chmod(path, 0o600)
-    return path.read_text().strip()
+    try:
+        with (
+            contextlib.suppress(FileExistsError),
+            open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made,
+        ):
+            made.write(secrets.token_hex(32).encode())
+    except OSError as error:
+        raise StorageError(
+            f"{path}: cannot be made ({error.strerror}). Fix: give a salt that is there: --salt."
+        ) from error
+    salt = read_text(path, MOST_SALT).strip()
+    if len(salt) < SHORTEST_SALT:
+        why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
+        fix = (
+            f"put {SHORTEST_SALT} random characters or more there, or remove it; a new salt gives annotators new hashes"
+        )
+        raise InputError([Problem(file=path.name, why=why, fix=fix)])
+    return salt
 
 
 def _batch_of(old: pd.DataFrame, new: pd.DataFrame) -> str:

@@ -14,6 +14,8 @@ from labelvalue.printing import visible
 
 SHOWN = 20
 """Problems printed in full before the rest is counted."""
+LONGEST_NAME = 40
+"""Characters of a name that are shown."""
 SHORTEST = 4
 """Letters from which on the beginning of a known word stands for it."""
 
@@ -43,6 +45,31 @@ def quote(value: object, limit: int = 80) -> str:
     except ValueError:  # digits without end
         text = f"a number of {value.bit_length():,} bits" if isinstance(value, int) else type(value).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def listed(found: Iterable[object], most: int = 12) -> str:
+    """Return names that stand in a file, joined by commas: the first of them, none longer than forty characters.
+
+    Parameters
+    ----------
+    found : iterable
+        Names.
+    most : int
+        How many are shown.
+
+    Returns
+    -------
+    str
+        ``"none"`` where there are none.
+
+    Examples
+    --------
+    >>> listed(["id", "x" * 50], most=1), listed([])
+    ('id …', 'none')
+    """
+    names = [str(name) for name in found]
+    shown = ", ".join(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names[:most])
+    return f"{shown} …" if len(names) > most else shown or "none"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

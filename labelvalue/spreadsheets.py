@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
-"""What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put."""
+FORMULA = re.compile(r"(?!-\d+(\.\d+)?\Z)'*[=+\-@\t\r]")
+"""What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put.
+A negative number, such as an id that is a hash, runs nothing."""
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
+"""What was guarded, or looks so."""
 
 
 def guard(text: str, *, spreadsheet: bool = True) -> str:
@@ -30,8 +32,8 @@ def guard(text: str, *, spreadsheet: bool = True) -> str:
 
     Examples
     --------
-    >>> guard("=1+1"), guard("plain"), guard("=1+1", spreadsheet=False), guard("'=1", spreadsheet=False)
-    ("'=1+1", 'plain', '=1+1', "''=1")
+    >>> guard("=1+1"), guard("plain"), guard("-102"), guard("=1+1", spreadsheet=False), guard("'=1", spreadsheet=False)
+    ("'=1+1", 'plain', '-102', '=1+1', "''=1")
     """
     return f"'{text}" if (FORMULA if spreadsheet else _GUARDED).match(text) else text
 
@@ -75,4 +77,4 @@ def unguard(cell: str) -> str:
     >>> unguard("'=1+1"), unguard("'tis")
     ('=1+1', "'tis")
     """
-    return cell[1:] if _GUARDED.match(cell) else cell
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell

@@ -20,14 +20,14 @@ MOST_SEALED = 16 * 1024**3
 """Largest file that has one, in bytes."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write beside the path, sync, rename into place, and sync the folder; who may read what was there may read this.
 
     Parameters
     ----------
     path : pathlib.Path
         Where to.
-    content : bytes
+    content : bytes or memoryview
         All of it.
 
     Raises

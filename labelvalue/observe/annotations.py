@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.annotation_tables import COLUMNS, settled, without_repeats
+from labelvalue.observe.annotation_tables import settled, without_repeats
 from labelvalue.observe.exports import argilla, cvat, doccano, label_studio, plain, prodigy
-from labelvalue.observe.exports.judgements import CHOICE, TEXT, WORK, Collector, utc
+from labelvalue.observe.exports.judgements import CHOICE, TEXT, WORK, Collector, Judgements, utc
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 FORMATS: Mapping[str, Callable[[Path, Collector], None]] = {
@@ -97,27 +97,29 @@ def read_annotations(
     reader = _reader(format, columns)
     date = _date(batch_date)
     salt = secrets.token_hex(16) if salt is None else salt
-    rows: list[dict] = []
+    if not salt.strip():
+        why = "is empty: anybody could undo hashes without one"
+        raise InputError([Problem(column="salt", why=why, fix="give a long random text, or none")])
+    kept = Judgements()
     counts: dict[str, int] = {}
     notes: dict[str, None] = {}
     problems: list[Problem] = []
     digests: dict[str, str] = {}
     for path in paths:
-        into = Collector(path.name, slice_path=slice, salt=salt, keep_annotators=keep_annotators)
+        into = Collector(path.name, kept, slice_path=slice, salt=salt, keep_annotators=keep_annotators)
         try:
             reader(path, into)
             into.finish()
         except InputError as error:
             problems += error.problems
             continue
-        rows += into.rows
         digests[into.name_of(path.name)] = _digest(path)
         notes |= into.notes
         for reason, count in into.counts.items():
             counts[reason] = counts.get(reason, 0) + count
     if problems:
         raise InputError(problems)
-    table = settled(pd.DataFrame(rows), batch or next(iter(digests.values()))[:12], date)
+    table = settled(kept.frame(), batch or next(iter(digests.values()))[:12], date)
     table, replaced = without_repeats(table)
     if replaced:
         counts[REPLACED] = replaced
@@ -129,7 +131,7 @@ def read_annotations(
         names.LABELS: labels_of(table),
         names.SHA256: digests,
     }
-    return table[list(COLUMNS)]
+    return table
 
 
 def _reader(format: str, columns: Mapping[str, str] | None) -> Callable[[Path, Collector], None]:
@@ -174,9 +176,8 @@ def labels_of(table: pd.DataFrame) -> dict[str, int]:
     --------
     See :func:`read_annotations`.
     """
-    items = table[table[names.KIND] != WORK]
-    bought = items[~items[names.REFERENCE].astype(bool)]
-    pairs = bought.drop_duplicates([names.SOURCE, names.ITEM])
+    items = table.loc[table[names.KIND] != WORK, [names.SOURCE, names.ITEM, names.SLICE, names.REFERENCE]]
+    pairs = items[~items[names.REFERENCE].astype(bool)].drop_duplicates([names.SOURCE, names.ITEM])
     counts = pairs[names.SLICE].value_counts()
     return {str(name): int(counts.get(name, 0)) for name in dict.fromkeys(items[names.SLICE])}
 

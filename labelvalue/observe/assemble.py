@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -14,7 +15,7 @@ from labelvalue.observe.checks import note_direction
 from labelvalue.observe.columns import Columns
 from labelvalue.observe.metrics import Metric
 from labelvalue.observe.schema import COLUMNS, Form
-from labelvalue.observe.text import to_csv
+from labelvalue.observe.text import csv_parts
 
 DATAFRAME = "DataFrame"
 """``source`` of runs that came from no file."""
@@ -40,10 +41,17 @@ def assemble(columns: Columns, metric: Metric, form: Form, *, source: str, sha25
         names.BOUNDS: [metric.lower, metric.upper],
         names.UPPER: metric.error_upper,
         names.SOURCE: source or DATAFRAME,
-        names.SHA256: sha256 or hashlib.sha256(to_csv(runs).encode()).hexdigest(),
+        names.SHA256: sha256 or _digest(runs),
         names.NOTES: json.dumps(notes, ensure_ascii=False),
     }
     return runs
+
+
+def _digest(runs: xr.Dataset) -> str:
+    digest = hashlib.sha256()
+    for part in csv_parts(runs):
+        digest.update(part.encode())
+    return digest.hexdigest()
 
 
 def _arrays(columns: Columns, form: Form) -> dict[str, np.ndarray]:
@@ -80,10 +88,7 @@ def _array(cells: list[Any], kind: str) -> np.ndarray:
 
 def _sorted(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Sort rows by the key columns, then by the results."""
-    codes = []
-    for array in arrays.values():
-        plain = array.astype(str) if array.dtype == object else array
-        codes.append(np.unique(plain, return_inverse=True)[1])
+    codes = [pd.factorize(array, sort=True, use_na_sentinel=False)[0] for array in arrays.values()]
     order = np.lexsort(codes[::-1])
     return {name: array[order] for name, array in arrays.items()}
 

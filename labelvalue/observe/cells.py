@@ -35,7 +35,9 @@ _TIME = re.compile(
     re.ASCII,
 )
 _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
-_YEARS = range(1678, 2262)
+MAX_DIGITS = 50
+"""Characters of a number of which another spelling is proposed."""
+YEARS = range(1678, 2262)
 """Years that 64-bit nanoseconds hold."""
 
 
@@ -74,7 +76,10 @@ def parse_text(cell: object) -> object:
     if not isinstance(cell, str):
         if not isinstance(cell, bool | numbers.Real | Decimal):
             return Fault("not text or number", "give text")
-        cell = str(cell)
+        try:
+            cell = str(cell)
+        except ValueError:  # a whole number of thousands of digits
+            return Fault(f"longer than {MAX_TEXT} characters", "shorten it")
     if not cell:
         return None
     if len(cell) > MAX_TEXT:
@@ -107,7 +112,10 @@ def parse_number(cell: object, *, decimal: str = ".") -> object:
     if isinstance(cell, bool):
         return Fault("not a number", "write a number such as 0.25")
     if isinstance(cell, numbers.Real | Decimal):
-        number = float(cell)
+        try:
+            number = float(cell)
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf
         if math.isnan(number):
             return None
     elif isinstance(cell, str):
@@ -156,6 +164,8 @@ def parse_count(cell: object, *, decimal: str = ".", mean: bool = False) -> obje
 
 def _grouped(text: str, decimal: str) -> str | None:
     """Return the digits behind ``1,000``, ``1 000``, ``1_000`` or ``1k``; else ``None``."""
+    if len(text) > MAX_DIGITS:
+        return None
     if _GROUPED.fullmatch(text):
         if decimal == "." and _NUMBER.fullmatch(text):
             return None  # 1.000 with a decimal point is the whole number 1
@@ -220,7 +230,7 @@ def parse_time(cell: object) -> object:
         moment, extra = dt.datetime.combine(cell, dt.time()), 0
     else:
         return fault
-    if moment.year not in _YEARS:
+    if moment.year not in YEARS:
         return Fault("not a time that can be stored", "give a year from 1678 to 2261")
     zoned = moment.utcoffset() is not None
     utc = moment.astimezone(dt.UTC) if zoned else moment.replace(tzinfo=dt.UTC)

@@ -1,64 +1,138 @@
-"""Parquet files: sizes are read from the footer before any data."""
+"""Parquet files, read a batch at a time: sizes are known from the footer, and counted again as cells are unpacked."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+import contextlib
+from collections.abc import Collection, Iterator
+from typing import BinaryIO
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from labelvalue.observe.schema import COLUMNS, MAX_ROWS
-from labelvalue.observe.tables import MAX_BYTES, Table, too_many_rows
+from labelvalue.observe.schema import repeated
+from labelvalue.observe.tables import MAX_BYTES, Limits, Table, Wanted
 from labelvalue.problems import InputError, Problem
 
-
-def check_footer(footer: pq.FileMetaData, file: str) -> None:
-    """Refuse a file of which more would be unpacked than is allowed, before anything is.
-
-    Parameters
-    ----------
-    footer : pyarrow.parquet.FileMetaData
-        Of the file.
-    file : str
-        Its name, for the error.
-
-    Raises
-    ------
-    InputError
-        If it has too many rows or bytes.
-    """
-    if footer.num_rows > MAX_ROWS:
-        raise InputError([too_many_rows(file, footer.num_rows)])
-    unpacked = sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups))
-    if unpacked > MAX_BYTES:
-        why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes (1 GiB)"
-        raise InputError([Problem(file=file, why=why, fix="split the file")])
+AT_ONCE = 65_536
+"""Rows that are unpacked at once."""
+_NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_temporal)
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
-def read_parquet(path: Path, file: str) -> Table:
-    """Read the known columns of a Parquet file; rows count from 1."""
-    try:
-        with pq.ParquetFile(path) as parquet:
-            footer = parquet.metadata
-            check_footer(footer, file)
-            header = tuple(parquet.schema_arrow.names)
-            known = [name for name in dict.fromkeys(header) if name in COLUMNS]
-            once = [name for name in known if header.count(name) == 1]
-            table = parquet.read(columns=once)
-            cells = {name: table.column(name).to_pylist() for name in once}
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        why = "not a readable Parquet file"
-        fix = "write it again; it may be cut off or of another kind"
-        raise InputError([Problem(file=file, why=why, fix=fix)]) from error
-    return Table(
-        file=file,
-        header=header,
-        cells=cells,
-        lines=range(1, footer.num_rows + 1),
-        sha256=digest,
-    )
+class ParquetRows:
+    """A Parquet file while it is read; text is held as a dictionary, which is all that a repeated text costs."""
+
+    def __init__(self, stream: BinaryIO, file: str, limits: Limits):
+        self.file, self.limits = file, limits
+        with self._told():
+            self.schema = pq.ParquetFile(stream).schema_arrow
+            stream.seek(0)
+            texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
+            self.parquet = pq.ParquetFile(stream, read_dictionary=texts)
+            self.header = tuple(self.parquet.schema_arrow.names)
+        self._check_footer(self.parquet.metadata)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            why = "not a readable Parquet file"
+            fix = "write it again; it may be cut off or of another kind"
+            raise InputError([Problem(file=self.file, why=why, fix=fix)]) from error
+
+    def _check_footer(self, footer: pq.FileMetaData) -> None:
+        """Refuse what says itself that more would be unpacked than is allowed, before anything is."""
+        if footer.num_rows > self.limits.rows:
+            raise InputError([self.limits.too_many(self.file, footer.num_rows)])
+        self._check_size(sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups)))
+
+    def _check_size(self, unpacked: int) -> None:
+        if unpacked > MAX_BYTES:
+            why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes"
+            raise InputError([Problem(file=self.file, why=why, fix="split the file, or leave columns out")])
+
+    def batches(self, names: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Unpack columns batch by batch; a name that is there twice, or holds no cells, is refused."""
+        kinds = (*_NUMBERS, *_TEXTS, pa.types.is_null)
+        strange = [name for name in names if not _is(_values(self.schema.field(name).type), kinds)]
+        if strange:
+            raise InputError([self._no_cells(name, self.schema.field(name).type) for name in strange])
+        unpacked = row = 0
+        walk = self.parquet.iter_batches(batch_size=AT_ONCE, columns=list(names), use_threads=False)
+        while (batch := self._next(walk)) is not None:
+            unpacked += sum(self._bytes_of(name, batch.column(name), row) for name in names)
+            self._check_size(unpacked)
+            yield batch
+            row += batch.num_rows
+
+    def _next(self, walk: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        with self._told():
+            return next(walk, None)
+
+    def _no_cells(self, name: str, type: pa.DataType) -> Problem:
+        why = f"the column holds {str(type)[:80]}, not text, numbers or times"
+        return Problem(file=self.file, column=name, why=why, fix="write it as text, or leave it out")
+
+    def _bytes_of(self, name: str, column: pa.Array, row: int) -> int:
+        """What the cells would take if each of a repeated text were one of its own."""
+        if not pa.types.is_dictionary(column.type) or not len(column.dictionary):
+            return column.nbytes
+        lengths = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0).to_numpy()
+        each = lengths[pc.fill_null(column.indices, 0).to_numpy()]
+        if (longest := int(each.argmax())) >= 0 and each[longest] > self.limits.cell:
+            why = f"a cell is over the limit of {self.limits.cell} characters"
+            place = row + longest + 1
+            raise InputError([Problem(file=self.file, line=place, column=name, why=why, fix="shorten the cell")])
+        return int(each.sum()) + column.indices.nbytes
+
+    def cells(self, names: Collection[str]) -> Iterator[dict[str, list[object]]]:
+        """Unpack columns batch by batch into Python's objects; ``None`` where there is nothing."""
+        for batch in self.batches(names):
+            with self._told():
+                yield {name: _objects(batch.column(name)) for name in names}
+
+
+def _is(type: pa.DataType, kinds: Collection) -> bool:
+    return any(kind(type) for kind in kinds)
+
+
+def _values(type: pa.DataType) -> pa.DataType:
+    return type.value_type if pa.types.is_dictionary(type) else type
+
+
+def _objects(column: pa.Array) -> list[object]:
+    """Python's objects, one for each text, however often it occurs."""
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pylist()
+    gone = column.is_null().to_numpy(zero_copy_only=False)
+    used, places = np.unique(pc.fill_null(column.indices, 0).to_numpy(), return_inverse=True)
+    values = column.dictionary.take(pa.array(used)) if len(column.dictionary) else pa.nulls(len(used))
+    texts = values.cast(pa.large_string()).to_pylist() if _is(values.type, _TEXTS) else values.to_pylist()
+    return [None if none else texts[i] for i, none in zip(places.tolist(), gone.tolist(), strict=True)]
+
+
+def read_parquet(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits) -> Table:
+    """Read the wanted columns of a Parquet file; rows count from 1."""
+    rows = ParquetRows(stream, file, limits)
+    once = [name for name in wanted(rows.header) if rows.header.count(name) == 1]
+    cells: dict[str, list[object]] = {name: [] for name in once}
+    for batch in rows.cells(once):
+        for name, column in batch.items():
+            cells[name] += column
+    return Table(file=file, header=rows.header, cells=cells, lines=range(1, rows.parquet.metadata.num_rows + 1))
+
+
+def read_frame(stream: BinaryIO, file: str, limits: Limits) -> pd.DataFrame:
+    """Read all columns of a Parquet file, each of the kind that it has there."""
+    rows = ParquetRows(stream, file, limits)
+    if problems := repeated(rows.header, file, None):
+        raise InputError(problems)
+    batches = list(rows.batches(rows.header))
+    table = pa.Table.from_batches(batches, batches[0].schema if batches else rows.schema).to_pandas()
+    return table.astype({field.name: "str" for field in rows.schema if _is(field.type, _TEXTS)})

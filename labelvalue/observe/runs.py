@@ -107,7 +107,7 @@ def read_runs(
     _check_types(source, metric, direction, encoding, timezone)
     _check_flags(drop_missing, merge_similar_slices, classes, bounds)
     zone = _zone(timezone)
-    table = read_table(source, encoding)
+    table = read_table(source, encoding=encoding)
     header = read_header(table.header, table.file, table.header_line)
     columns = parse_columns(table, header.form, zone=zone, drop_missing=drop_missing)
     columns.problems[:0] = header.problems

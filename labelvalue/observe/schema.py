@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from labelvalue import names
-from labelvalue.problems import Problem, did_you_mean
+from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote
 
 Kind = Literal["text", "count", "number", "time"]
 Form = Literal["counts", "value"]
@@ -87,7 +87,7 @@ class Header:
 def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
     """Judge the column names of a table (inputs rows 11 to 15 and 18)."""
     present = set(header)
-    problems = [*_repeated(header, file, line)]
+    problems = [*repeated(header, file, line)]
     missing = [name for name in REQUIRED if name not in present]
     for name in missing:
         problems.append(_missing(name, header, file, line))
@@ -104,13 +104,14 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
             why = f"unknown column {name!r}; did you mean {near!r}?"
             fix = f"rename it to {near!r}, or to something else if it is to be ignored"
             problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
-    shown = ", ".join(repr(name) for name in ignored[:20])
+    shown = ", ".join(quote(name, LONGEST_NAME) for name in ignored[:20])
     more = f" and {len(ignored) - 20} more" if len(ignored) > 20 else ""
     notes = (f"ignored columns: {shown}{more}",) if ignored else ()
     return Header(form=form, problems=tuple(problems), notes=notes)
 
 
-def _repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+    """Return a problem for every name that stands over several columns."""
     places: dict[str, list[int]] = {}
     for i, name in enumerate(header, start=1):
         places.setdefault(name, []).append(i)
@@ -118,7 +119,7 @@ def _repeated(header: Sequence[str], file: str, line: int | None) -> list[Proble
     for name, positions in places.items():
         if name and len(positions) > 1:
             where = " and ".join([", ".join(map(str, positions[:-1])), str(positions[-1])])
-            why = f"column {name!r} appears at positions {where}"
+            why = f"column {quote(name)} appears at positions {where}"
             fix = "keep one of them"
             problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
     return problems
@@ -126,7 +127,7 @@ def _repeated(header: Sequence[str], file: str, line: int | None) -> list[Proble
 
 def _missing(name: str, header: Sequence[str], file: str, line: int | None) -> Problem:
     unknown = [h for h in header if h not in COLUMNS]
-    found = ", ".join(repr(h) for h in header[:20]) + (", …" if len(header) > 20 else "")
+    found = ", ".join(quote(h, LONGEST_NAME) for h in header[:20]) + (", …" if len(header) > 20 else "")
     hint = did_you_mean(name, unknown)
     why = f"required column {name!r} is missing; found {found or 'none'}{hint}"
     return Problem(file=file, line=line, why=why, fix=f"add a column {name!r} or rename one")

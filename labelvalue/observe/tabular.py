@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
+from labelvalue.spreadsheets import unguard
 
 if TYPE_CHECKING:
     import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
+    from labelvalue.observe.delimited import Rows
+
 LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
 """Training recipes known by name."""
+MAX_ROWS, MAX_CELL = 20_000_000, 1024**2
+"""Examples, and characters of a cell."""
 
 
 def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
@@ -47,22 +54,22 @@ def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
     ['NA', 'FR']
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError([Problem(file=str(path), why="no such file", fix="check the path")])
-    table = _load(path, slices)
+    if path.suffix not in (".csv", ".parquet"):
+        why = f"ending {path.suffix!r} is not known"
+        raise InputError([Problem(file=path.name, why=why, fix="give a .csv or .parquet file")])
+    table, lines = _load(path, slices)
     problems = []
     for column in dict.fromkeys((target, slices)):
         if column not in table.columns:
             hint = did_you_mean(column, map(str, table.columns))
-            shown = ", ".join(map(str, table.columns[:20]))
-            why = f"no such column{hint}"
-            problems.append(Problem(file=path.name, column=column, why=why, fix=f"give one of {shown}"))
+            why, fix = f"no such column{hint}", f"give one of {listed(table.columns, 20)}"
+            problems.append(Problem(file=path.name, column=column, why=why, fix=fix))
         elif table[column].isna().any():
             gap = int(table[column].isna().to_numpy().argmax())
             problems.append(
                 Problem(
                     file=path.name,
-                    line=gap + 2 if path.suffix == ".csv" else None,
+                    line=lines[gap],
                     column=column,
                     why=f"{int(table[column].isna().sum())} rows have no value here",
                     fix="fill them in or leave those rows out",
@@ -75,23 +82,51 @@ def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
     return table.assign(**{slices: table[slices].astype(str)})
 
 
-def _load(path: Path, slices: str) -> pd.DataFrame:
+def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return the table, and the line in the file of every row."""
+    from labelvalue.observe.delimited import open_rows
+    from labelvalue.observe.tables import Limits, is_parquet, open_checked
+
+    limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")
+    with open_checked(path) as stream:
+        if is_parquet(stream, path):
+            from labelvalue.observe.parquet import read_frame
+
+            frame = read_frame(stream, path.name, limits)
+            return frame, range(1, len(frame) + 1)
+        with open_rows(stream, path.name, limits) as rows:
+            rows.need_distinct()
+            place = rows.header.index(slices) if slices in rows.header else None
+            lines, texts = array("q"), []
+            for line, row in rows:
+                lines.append(line)
+                if place is not None:
+                    texts.append(unguard(row[place]))
+            if rows.problems:
+                raise InputError(rows.problems)
+        stream.seek(0)
+        return _typed(stream, path, rows, slices, texts), lines
+
+
+def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
+    """Return a table that is sound with columns of their own kinds, the slices as the text they are.
+
+    pandas tells the kinds, and would take the slice NA for a gap and 007 for 7.
+    """
     import pandas as pd
 
     try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, encoding="utf-8-sig", low_memory=False)
-            if slices in table:  # once more as the text it is: pandas takes NA for a gap and 007 for 7
-                text = pd.read_csv(path, encoding="utf-8-sig", usecols=[slices], dtype=str, keep_default_na=False)
-                table[slices] = text[slices]
-            return table
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-    except (ValueError, OSError) as error:  # pandas and pyarrow raise subclasses of these for broken files
+        table = pd.read_csv(
+            stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,
+            decimal="." if rows.separator == "," else ",", low_memory=False,
+        )  # fmt: skip
+    except (ValueError, OverflowError) as error:
         why = f"cannot be read: {error}"
         raise InputError([Problem(file=path.name, why=why, fix="save it again as UTF-8 CSV or Parquet")]) from error
-    why = f"ending {path.suffix!r} is not known"
-    raise InputError([Problem(file=path.name, why=why, fix="give a .csv or .parquet file")])
+    if texts:
+        table[slices] = pd.Series(texts, dtype=object)
+        table[slices] = table[slices].where(table[slices] != "")
+    return table
 
 
 def tabular_classifier(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.schema import COLUMNS, NOT_A_TIME
 from labelvalue.spreadsheets import guard
+
+AT_ONCE = 10_000
+"""Rows that are text at once."""
 
 
 def written_columns(runs: xr.Dataset) -> list[str]:
@@ -20,13 +24,21 @@ def written_columns(runs: xr.Dataset) -> list[str]:
 
 def to_csv(runs: xr.Dataset, *, spreadsheet: bool = False) -> str:
     """Return the table as CSV: commas, line feeds, shortest exact numbers, UTC times with ``Z``."""
+    return "".join(csv_parts(runs, spreadsheet=spreadsheet))
+
+
+def csv_parts(runs: xr.Dataset, *, spreadsheet: bool = False) -> Iterator[str]:
+    """Yield the same part by part, so that a long table is never all text at once."""
     columns = written_columns(runs)
-    cells = [_texts(runs[name].values, name, spreadsheet) for name in columns]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*cells, strict=True))
-    return out.getvalue()
+    values = {name: runs[name].values for name in columns}
+    for start in range(0, max(runs.sizes[names.RUN], 1), AT_ONCE):
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        if not start:
+            writer.writerow(columns)
+        cells = [_texts(values[name][start : start + AT_ONCE], name, spreadsheet) for name in columns]
+        writer.writerows(zip(*cells, strict=True))
+        yield out.getvalue()
 
 
 def _is_default(values: np.ndarray, name: str) -> bool:

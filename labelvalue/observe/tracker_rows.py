@@ -7,20 +7,26 @@ import datetime as dt
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.observe.cells import parse_number
 from labelvalue.observe.runs import read_runs
-from labelvalue.observe.schema import COLUMNS, MEASURES
-from labelvalue.observe.tracker_files import read_texts
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.observe.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
+from labelvalue.observe.tables import Limits, Table, read_table
+from labelvalue.observe.text_rows import cell_text
+from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
 
 EVERY_SLICE = "{slice}"
 """Stands in a mapped column's name for the slice: one tracked run then gives a row a slice."""
+NOTHING = ("None", "nan", "NaN", "<NA>")
+"""How dumps write that there is nothing, beside an empty cell."""
+LONGEST = 1024**2
+"""Characters of a cell, which may be one that is not taken."""
 SHOWN = 10
 
 
@@ -42,6 +48,8 @@ class Tracker:
         State of a run that counts, in lower case.
     parent : str
         Column that holds the id of a run's parent, empty where there is none.
+    clock : mapping of str to str
+        Columns that tell times, and which of ours each gives.
     times : callable
         From a dump to training seconds and end times, as texts.
     """
@@ -52,6 +60,7 @@ class Tracker:
     status: tuple[str, ...]
     finished: str
     parent: str
+    clock: Mapping[str, str]
     times: Callable[[pd.DataFrame], dict[str, pd.Series]]
 
 
@@ -73,14 +82,21 @@ def _wandb_times(dump: pd.DataFrame) -> dict[str, pd.Series]:
     if "Runtime" in dump:
         found[names.SECONDS] = dump["Runtime"]
     if "Created" in dump:
-        created = dump["Created"].map(_moment)
-        seconds = pd.to_numeric(dump["Runtime"], errors="coerce").fillna(0.0) if "Runtime" in dump else 0.0 * dump.index
-        ends = [
-            "" if start is None else (start + dt.timedelta(seconds=float(s))).isoformat()
-            for start, s in zip(created, seconds, strict=True)
-        ]
+        runtimes = dump["Runtime"] if "Runtime" in dump else pd.Series("", index=dump.index)
+        ends = [_end(created, runtime) for created, runtime in zip(dump["Created"], runtimes, strict=True)]
         found[names.MEASURED_AT] = pd.Series(ends, index=dump.index)
     return found
+
+
+def _end(created: str, runtime: str) -> str:
+    """Return when a run ended; empty where it is not known when it began, its begin where not how long it took."""
+    start, seconds = _moment(created), parse_number(runtime)
+    if start is None:
+        return ""
+    try:
+        return (start + dt.timedelta(seconds=seconds if isinstance(seconds, float) else 0.0)).isoformat()
+    except OverflowError:
+        return ""
 
 
 def _moment(text: str) -> dt.datetime | None:
@@ -103,6 +119,7 @@ MLFLOW = Tracker(
     status=("status",),
     finished="finished",
     parent="tags.mlflow.parentRunId",
+    clock={"start_time": names.SECONDS, "end_time": names.MEASURED_AT},
     times=_mlflow_times,
 )
 WANDB = Tracker(
@@ -112,6 +129,7 @@ WANDB = Tracker(
     status=("State",),
     finished="finished",
     parent="",
+    clock={"Created": names.MEASURED_AT, "Runtime": names.SECONDS},
     times=_wandb_times,
 )
 
@@ -129,16 +147,16 @@ def read_dump(
     timezone: str | None,
 ) -> xr.Dataset:
     """Read a dump of a tracker; the arguments are those of :func:`labelvalue.read_mlflow`."""
-    dump = read_texts(path)
-    identity = next((name for name in tracker.identity if name in dump), None)
-    state = next((name for name in tracker.status if name in dump), None)
-    if identity is None or state is None:
-        lacking = " and ".join(
-            repr(wanted[0]) for wanted in (tracker.identity, tracker.status) if wanted[0] not in dump
-        )
-        why = f"not a runs table of {tracker.name}: no column {lacking}"
-        raise InputError([Problem(file=path.name, why=why, fix="export the table of runs with all of its columns")])
-    taken, notes = _choose_columns(tracker, dump, dict(columns or {}), path.name)
+    asked = dict(columns or {})
+
+    def wanted(header: tuple[str, ...]) -> list[str]:
+        found = _choose_columns(tracker, header, asked, path.name)
+        return list(dict.fromkeys(found.read))
+
+    table = read_table(path, wanted=wanted, limits=Limits(rows=MAX_ROWS, cell=LONGEST, fix="write it in parts"))
+    chosen = _choose_columns(tracker, table.header, asked, path.name)
+    dump, taken, notes = _texts(table), chosen.taken, list(chosen.notes)
+    identity, state = chosen.identity, chosen.state
     if dump[identity].duplicated().any():
         notes.append(
             f"several runs share a {identity!r}; export the table with {tracker.identity[0]!r} to tell them apart"
@@ -146,14 +164,14 @@ def read_dump(
     counts: Counter[str] = Counter()
     done = dump[state].str.lower() == tracker.finished
     counts.update(dump.loc[~done, state].str.lower().replace("", "of unknown state").tolist())
-    rows = _rows(tracker, dump[done], identity, taken)
-    rows, lacking_ids = _with_measurement(tracker, dump, rows, identity, counts)
+    rows = _rows(tracker, dump[done], identity, taken, path.name)
+    lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
-        found = ", ".join(name for name in map(str, dump) if _bare(tracker, name)) or "none"
+        found = listed([name for name in table.header if _bare(tracker, name)], 30)
         why = f"no finished run has a measurement in {_measured_in(taken)}"
         raise InputError([Problem(file=path.name, why=why, fix=f"map one of the columns found: {found}")])
     if lacking_ids:
-        notes.append(f"finished runs without the mapped metric left out: {', '.join(lacking_ids)}")
+        notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     notes.append(f"{rows[names.SOURCE_ID].nunique()} runs taken{', left out: ' if left_out else ''}{left_out}")
     rows = _numbered(rows, notes)
@@ -162,7 +180,8 @@ def read_dump(
             rows.drop(columns="line"), metric=metric, direction=direction, bounds=bounds, timezone=timezone
         )
     except InputError as error:
-        raise InputError([_placed(problem, rows, taken, path.name) for problem in error.problems]) from None
+        theirs = {ours: name for name, ours in tracker.clock.items() if name in table.header} | dict(taken)
+        raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
     notes += json.loads(runs.attrs[names.NOTES])
     return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: json.dumps(notes, ensure_ascii=False)})
 
@@ -171,69 +190,113 @@ def _bare(tracker: Tracker, name: str) -> bool:
     return name.startswith("metrics.") if tracker.name == MLFLOW.name else name[:1].islower()
 
 
-def _choose_columns(
-    tracker: Tracker, dump: pd.DataFrame, columns: dict[str, str], file: str
-) -> tuple[dict[str, str], list[str]]:
-    """Return ours to theirs, and which were taken because of their names."""
-    problems = []
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Chosen:
+    """Which columns of a dump are used: ours to theirs, those of id and state, all that are read, and notes."""
+
+    identity: str
+    state: str
+    taken: Mapping[str, str]
+    read: Sequence[str]
+    notes: Sequence[str]
+
+
+def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[str, str], file: str) -> _Chosen:
+    """Choose columns by what is asked for and by their names, before any row is read."""
+    if problems := repeated(header, file, 1):
+        raise InputError(problems)
+    identity = next((name for name in tracker.identity if name in header), None)
+    state = next((name for name in tracker.status if name in header), None)
+    if identity is None or state is None:
+        lacking = " and ".join(
+            repr(wanted[0]) for wanted in (tracker.identity, tracker.status) if wanted[0] not in header
+        )
+        why = f"not a runs table of {tracker.name}: no column {lacking}"
+        raise InputError([Problem(file=file, why=why, fix="export the table of runs with all of its columns")])
     for ours, theirs in columns.items():
         if ours not in COLUMNS:
             why = f"unknown column {quote(ours)}{did_you_mean(ours, COLUMNS)}"
             problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {', '.join(COLUMNS)}"))
-        elif theirs not in dump and not (EVERY_SLICE in theirs and _matches(dump, theirs)):
-            why = f"no column {quote(theirs)}{did_you_mean(theirs, dump.columns)}"
-            found = ", ".join(list(dump.columns)[:30])
-            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {found}"))
+        elif theirs not in header and not (EVERY_SLICE in theirs and _matches(header, theirs)):
+            why = f"no column {quote(theirs)}{did_you_mean(theirs, header)}"
+            fix = f"one of {listed(header, 30)}"
+            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=fix))
     if problems:
         raise InputError(problems)
     taken, notes = dict(columns), []
     for ours in COLUMNS:
-        same = next((p + ours for p in tracker.prefixes if p + ours in dump), None)
+        same = next((p + ours for p in tracker.prefixes if p + ours in header), None)
         if ours not in taken and same is not None:
             taken[ours] = same
             notes.append(f"{ours!r} taken from {same!r}")
-    return taken, notes
+    patterns = (theirs for theirs in taken.values() if EVERY_SLICE in theirs)
+    each = [name for pattern in patterns for name in _matches(header, pattern).values()]
+    plain = [theirs for theirs in taken.values() if EVERY_SLICE not in theirs]
+    others = [name for name in (tracker.parent, *tracker.clock) if name in header]
+    return _Chosen(
+        identity=identity, state=state, taken=taken, notes=notes, read=(identity, state, *others, *plain, *each)
+    )
 
 
-def _matches(dump: pd.DataFrame, pattern: str) -> dict[str, str]:
+def _texts(table: Table) -> pd.DataFrame:
+    """Return the columns that were read as texts, ``""`` where there is nothing; the index is the line in the file."""
+    if table.problems:
+        raise InputError(table.problems)
+    if not len(table.lines):
+        raise InputError([Problem(file=table.file, why="0 data rows", fix="write the dump again")])
+    empty = dict.fromkeys(NOTHING, "")
+    cells = {
+        name: [empty.get(text := cell_text(cell), text) for cell in column] for name, column in table.cells.items()
+    }
+    return pd.DataFrame(cells, index=pd.Index(table.lines), dtype=object)
+
+
+def _matches(header: Sequence[str], pattern: str) -> dict[str, str]:
     """Return slices and the columns that a name with ``{slice}`` stands for."""
     before, _, after = pattern.partition(EVERY_SLICE)
     whole = re.compile(re.escape(before) + "(.+)" + re.escape(after), re.DOTALL)
-    found = {name: whole.fullmatch(str(name)) for name in dump.columns}
+    found = {name: whole.fullmatch(name) for name in header}
     return {match[1]: name for name, match in found.items() if match}
 
 
-def _rows(tracker: Tracker, dump: pd.DataFrame, identity: str, taken: Mapping[str, str]) -> pd.DataFrame:
-    """One row a run, or a run and slice where columns hold several."""
-    patterns = {ours: _matches(dump, theirs) for ours, theirs in taken.items() if EVERY_SLICE in theirs}
+def _rows(tracker: Tracker, dump: pd.DataFrame, identity: str, taken: Mapping[str, str], file: str) -> pd.DataFrame:
+    """One row a run with a measurement, or a run and slice where columns hold several."""
+    patterns = {ours: _matches(list(map(str, dump)), theirs) for ours, theirs in taken.items() if EVERY_SLICE in theirs}
     times = {name: cells for name, cells in tracker.times(dump).items() if name not in taken}
     plain = {ours: dump[theirs] for ours, theirs in taken.items() if ours not in patterns}
     table = pd.DataFrame({**times, **plain, names.SOURCE_ID: dump[identity], "line": dump.index})
     if not patterns:
-        return table
+        return _measured(table)
     slices = list(dict.fromkeys(name for found in patterns.values() for name in found))
-    parts = []
+    parts: list[pd.DataFrame] = []
     for name in slices:
         empty = pd.Series("", index=dump.index)
         cells = {ours: dump[found[name]] if name in found else empty for ours, found in patterns.items()}
-        parts.append(table.assign(**cells, **{names.SLICE: name}))
+        parts.append(_measured(table.assign(**cells, **{names.SLICE: name})))
+        if sum(map(len, parts)) > MAX_ROWS:
+            raise InputError([Limits(rows=MAX_ROWS).too_many(file)])
     return pd.concat(parts, ignore_index=True)
 
 
-def _with_measurement(
-    tracker: Tracker, dump: pd.DataFrame, rows: pd.DataFrame, identity: str, counts: Counter[str]
-) -> tuple[pd.DataFrame, list[str]]:
-    """Leave out rows without errors or value; a run of which no row is left is a parent, or named."""
-    measured = [name for name in (names.ERRORS, names.VALUE) if name in rows]
+def _measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Leave out rows without errors or value."""
     has = pd.Series(False, index=rows.index)
-    for name in measured:
-        has |= rows[name] != ""
-    gone = set(rows[names.SOURCE_ID]) - set(rows.loc[has, names.SOURCE_ID])
+    for name in (names.ERRORS, names.VALUE):
+        if name in rows:
+            has |= rows[name] != ""
+    return rows[has].reset_index(drop=True)
+
+
+def _without_measurement(
+    tracker: Tracker, dump: pd.DataFrame, done: pd.Series, rows: pd.DataFrame, identity: str, counts: Counter[str]
+) -> list[str]:
+    """Count finished runs of which no row is left: a parent, or named."""
+    gone = set(dump.loc[done, identity]) - set(rows[names.SOURCE_ID])
     parents = set(dump[tracker.parent]) if tracker.parent in dump else set()
     counts["parent"] += len(gone & parents)
     counts["without the metric"] += len(gone - parents)
     counts += Counter()  # drops what is 0
-    return rows[has].reset_index(drop=True), sorted(gone - parents)[:SHOWN]
+    return sorted(gone - parents)
 
 
 def _numbered(rows: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -12,12 +12,12 @@ from labelvalue import names
 from labelvalue.observe.protocol_file import beside, is_of
 from labelvalue.observe.schema import COLUMNS
 from labelvalue.observe.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
-from labelvalue.observe.text import to_csv, written_columns
+from labelvalue.observe.text import csv_parts, written_columns
 from labelvalue.problems import InputError, Problem
 from labelvalue.storage import write_whole
 
 
-def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = False) -> Path:
+def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
     """Write runs as CSV or Parquet, by the suffix of ``path``.
 
     ``read_runs`` of the file gives the same variables, with the same ``metric``, ``direction`` and
@@ -33,8 +33,8 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     path : path
         A file that ends in ``.csv`` or ``.parquet``; replaced where it exists.
     spreadsheet : bool
-        CSV only: put an apostrophe before text that a spreadsheet would run as a formula.
-        ``read_runs`` removes it.
+        CSV only: put an apostrophe before text that a spreadsheet would run as a formula, which ``read_runs`` removes.
+        Without it the texts are exactly what they are, for other readers.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     if suffix in PARQUET_SUFFIXES:
         content = _to_parquet(runs)
     elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
-        content = to_csv(runs, spreadsheet=spreadsheet).encode()
+        content = b"".join(part.encode() for part in csv_parts(runs, spreadsheet=spreadsheet))
     else:
         why = f"cannot write {suffix!r}"
         raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])

@@ -82,7 +82,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
     packed = gzip.compress(b"item,label\n" + b"1,yes\n" * 1000)
     path = tmp_path / f"a{suffix}"
     path.write_bytes(packed)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="not a supported format"):
         lv.read_annotations(path, "csv")
 
 

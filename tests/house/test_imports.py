@@ -18,6 +18,7 @@ ORDER = [
     "problems",
     "reading",
     "storage",
+    "locking",
     "spreadsheets",
     "checks",
     "quantities",

@@ -59,8 +59,8 @@ def test_slices_stay_text(tmp_path):
         ("data.csv", "y,code\n", "0 data rows"),
         ("data.csv", "y,kode\n1,a\n", "did you mean 'kode'"),
         ("data.csv", "y,code\n1,a\n,b\n", "data.csv:3, column 'y'"),
-        ("data.csv", "", "cannot be read"),
-        ("data.parquet", "no parquet", "cannot be read"),
+        ("data.csv", "", "0 data rows"),
+        ("data.parquet", "no parquet", "not a readable Parquet file"),
         ("data.xlsx", "x", "'.xlsx' is not known"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_zone_that_the_dump_lost_is_noted_or_given(tmp_path):
         (DUMP, MAP | {"value": "metrics.error_{slice}"}, "no column 'metrics.error_{slice}'"),
         ("a,b\n1,2\n", {}, "not a runs table of MLflow: no column 'run_id' and 'status'"),
         ("run_id,status\n", {}, "0 data rows"),
-        ("run_id,run_id\na,b\n", {}, "twice"),
+        ("run_id,run_id\na,b\n", {}, "column 'run_id' appears at positions 1 and 2"),
         (DUMP + "x,y\n", MAP, "mlflow.csv:10: 2 cells, header has 11"),
         ("run_id,status\na,FAILED\n", {}, "no finished run has a measurement"),
     ],
@@ -173,7 +173,7 @@ def test_dumps_that_cannot_be(text, columns, says, tmp_path):
 
 
 def test_files_that_are_no_dump(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
+    with pytest.raises(InputError, match="No such file"):
         read_mlflow(tmp_path / "none.csv")
     path = tmp_path / "runs.csv"
     path.write_bytes(b"\x80\x04\x95.")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import stat
+import struct
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import Any, BinaryIO
 
 from labelvalue.problems import InputError, Problem, quote
 
@@ -15,50 +19,107 @@ MAX_RATIO = 100
 MAX_UNPACKED = 1024**3
 MAX_MEMBERS = 10_000
 SIGNATURE = b"PK\x03\x04"
+END, TOO_MANY = struct.Struct("<4s4H2LH"), 0xFFFF
+"""The last record of an archive, whose fifth field is the number of files, and what stands there for more."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_CHUNK = 64 * 1024
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, OSError,
+           ValueError, OverflowError)  # fmt: skip
+"""What the module for archives raises on damaged ones, as flipping their bits found out."""
 
 
-def safe_members(path: Path) -> list[zipfile.ZipInfo]:
-    """Return the files of an archive, after all were found to be harmless.
+@contextlib.contextmanager
+def _told(file: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        if isinstance(error, InputError):
+            raise
+        why = f"{what}: {str(error) or type(error).__name__}"
+        raise InputError([Problem(file=file, why=why, fix="export again; nothing was imported")]) from None
+
+
+class _Member(io.RawIOBase):
+    """A file of an archive; what is broken in it is told with its name, whoever reads."""
+
+    def __init__(self, stream: BinaryIO, file: str, name: str):
+        self._stream, self._place = stream, (file, f"{quote(name)} in the archive is broken")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _told(*self._place):
+            found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
+def open_members(stream: BinaryIO, file: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
+    """Open files of an archive one after the other, as streams, after all of it was found to be harmless.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The archive.
+    stream : file object
+        The archive, binary.
+    file : str
+        Its name.
+    wanted : callable
+        Which files, by their names in the archive.
 
-    Returns
-    -------
-    list of zipfile.ZipInfo
-        Its files, folders left out.
+    Yields
+    ------
+    name : str
+        Name of the file in the archive.
+    stream : file object
+        Binary; gives no more bytes than the archive said. What is broken in it is an ``InputError`` of the read.
 
     Raises
     ------
     InputError
-        ``unsafe archive member``: absolute, with ``..``, a link, encrypted, packed more than a hundredfold, or more
-        than 1 GiB in all. Or if it is no archive.
+        ``unsafe archive member``: absolute, with ``..``, a link, encrypted, of a rare packing, packed more than a
+        hundredfold, or more than 1 GiB in all. Or if it is no archive, or a damaged one.
 
     Examples
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if not m.is_dir()]
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise InputError([Problem(file=path.name, why=f"not a ZIP archive: {error}", fix="export again")]) from None
-    reasons = [(m, reason) for m in members if (reason := _unsafe(m))]
+    with _told(file, "not a readable ZIP archive"):
+        archive = zipfile.ZipFile(stream)
+    members = archive.infolist()
+    with _told(file, "not a readable ZIP archive"):
+        _check_number(stream, archive)
+    _check(members, file)
+    for member in members:  # a file's name stands twice in an archive: a damaged one is not passed over as not wanted
+        with _told(file, f"{quote(member.filename)} in the archive is broken"):
+            archive.open(member).close()
+    for member in members:
+        if not member.is_dir() and wanted(member.filename):
+            with archive.open(member) as inside:
+                raw = _Member(inside, file, member.filename)  # type: ignore[arg-type]
+                yield member.filename, io.BufferedReader(raw, _CHUNK)
+
+
+def _check_number(stream: BinaryIO, archive: zipfile.ZipFile) -> None:
+    """Find out whether the directory at the end holds as many files as it says; the module for archives does not."""
+    stream.seek(-END.size - len(archive.comment), io.SEEK_END)
+    said = END.unpack(stream.read(END.size))[4]
+    if said not in (len(archive.infolist()), TOO_MANY):
+        raise zipfile.BadZipFile(f"its directory says {said} files and holds {len(archive.infolist())}")
+
+
+def _check(members: list[zipfile.ZipInfo], file: str) -> None:
     problems = [
-        Problem(
-            file=path.name, value=m.filename, why=f"unsafe archive member: {reason}", fix="export again, by the tool"
-        )
-        for m, reason in reasons
+        Problem(file=file, value=m.filename, why=f"unsafe archive member: {reason}", fix="export again, by the tool")
+        for m in members
+        if (reason := _unsafe(m))
     ]
     total = sum(m.file_size for m in members)
     if total > MAX_UNPACKED or len(members) > MAX_MEMBERS:
         why = f"unsafe archive member: {len(members)} files of {total} bytes unpacked, over the limit"
-        problems.append(Problem(file=path.name, why=why, fix=f"export in parts of at most {MAX_UNPACKED} bytes"))
+        problems.append(Problem(file=file, why=why, fix=f"export in parts of at most {MAX_UNPACKED} bytes"))
     if problems:
         raise InputError(problems)
-    return members
 
 
 def _unsafe(member: zipfile.ZipInfo) -> str:
@@ -69,46 +130,12 @@ def _unsafe(member: zipfile.ZipInfo) -> str:
     if ".." in windows.parts or ".." in PurePosixPath(name).parts:
         return "a path with '..'"
     mode = member.external_attr >> 16
-    if stat.S_IFMT(mode) and not stat.S_ISREG(mode):
+    if stat.S_IFMT(mode) and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         return "a link or device"
     if member.flag_bits & 1:
         return "encrypted"
+    if member.compress_type not in _METHODS:
+        return f"packed by a method that exports do not use ({member.compress_type})"
     if member.file_size > MAX_RATIO * max(member.compress_size, 1):
         return f"packed more than {MAX_RATIO}-fold"
     return ""
-
-
-def open_members(path: Path, members: list[zipfile.ZipInfo]) -> Iterator[tuple[str, BinaryIO]]:
-    """Open files of an archive one after the other, as streams.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The archive.
-    members : list of zipfile.ZipInfo
-        From :func:`safe_members`.
-
-    Yields
-    ------
-    name : str
-        Name of the file in the archive.
-    stream : file object
-        Binary; gives no more bytes than the archive said.
-
-    Raises
-    ------
-    InputError
-        If a file is broken.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
-    with zipfile.ZipFile(path) as archive:
-        for member in members:
-            try:
-                with archive.open(member) as stream:
-                    yield member.filename, stream  # type: ignore[misc]
-            except (zipfile.BadZipFile, EOFError) as error:
-                why = f"{quote(member.filename)} is broken: {error}"
-                raise InputError([Problem(file=path.name, why=why, fix="export again")]) from None

@@ -105,6 +105,7 @@ def _record(
             annotator=who,
             source=file,
             question=question,
+            place={"item": place},
         )
 
 

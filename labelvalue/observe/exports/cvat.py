@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from labelvalue.observe.exports.archives import SIGNATURE, open_members, safe_members
+from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.cvat_events import read_events
 from labelvalue.observe.exports.cvat_xml import EXPORT, read_xml
 from labelvalue.observe.exports.judgements import Collector
 from labelvalue.observe.exports.layouts import refuse
-from labelvalue.observe.exports.streams import open_export
+from labelvalue.observe.exports.streams import beginning, open_export
 from labelvalue.problems import InputError, Problem
+
+MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 
 def read(path: Path, into: Collector) -> None:
@@ -33,20 +37,22 @@ def read(path: Path, into: Collector) -> None:
     See :func:`labelvalue.read_annotations`.
     """
     with open_export(path) as stream:
-        start = stream.tell()
-        head = stream.read(64)
-        if head.lstrip()[:1] == b"<":
-            stream.seek(start)
+        head = beginning(stream)
+        if head.startswith(SIGNATURE):
+            _zipped(stream, path.name, into)
+        elif head.startswith((b"<", *(mark + "<".encode(name) for name, mark in MARKS.items()))):
             read_xml(stream, path.name, into)
-            return
-    if head.startswith(SIGNATURE):
-        members = [m for m in safe_members(path) if PurePosixPath(m.filename).suffix == ".xml"]
-        if not members:
-            why = f"not a {EXPORT}: the archive holds no XML"
-            raise InputError([Problem(file=path.name, why=why, fix="export as CVAT for images or video 1.1")])
-        for name, inside in open_members(path, members):
-            read_xml(inside, name, into)
-    elif head.lstrip()[:1] in (b"{", b"["):
-        refuse(path.name, EXPORT, {})
-    else:
-        read_events(path, into)
+        elif head[:1] in (b"{", b"["):
+            refuse(path.name, EXPORT, {})
+        else:
+            read_events(stream, path.name, into)
+
+
+def _zipped(stream: BinaryIO, file: str, into: Collector) -> None:
+    found = False
+    for name, inside in open_members(stream, file, lambda name: PurePosixPath(name).suffix == ".xml"):
+        found = True
+        read_xml(inside, name, into)
+    if not found:
+        why = f"not a {EXPORT}: the archive holds no XML"
+        raise InputError([Problem(file=file, why=why, fix="export as CVAT for images or video 1.1")])

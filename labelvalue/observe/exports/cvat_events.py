@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from labelvalue.observe.exports.judgements import WORK, Collector, utc
+from labelvalue.checks import MAX_COUNT
+from labelvalue.observe.cells import Fault, parse_count, parse_number
+from labelvalue.observe.delimited import open_rows
+from labelvalue.observe.exports.judgements import MAX_JUDGEMENTS, WORK, Collector, as_text, too_many_judgements, utc
 from labelvalue.observe.exports.layouts import closest_layout
-from labelvalue.observe.exports.streams import DECODER
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.exports.streams import decode
+from labelvalue.observe.tables import Limits
+from labelvalue.problems import InputError, Problem, listed
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
 ANNOTATORS = ("user_id", "user_name", "user_email")
@@ -21,24 +21,30 @@ MADE = ("create:shapes", "create:tags", "create:tracks")
 KNOWN = (*MADE, "send:working_time", "update:shapes", "update:tags", "update:tracks", "delete:shapes", "delete:tags",
          "delete:tracks", "load:job", "save:job", "change:frame", "update:job")  # fmt: skip
 MILLISECONDS = 1000.0
-LARGEST_CELL = 16 * 1024**2
+LARGEST_CELL = 1024**2
+LONGEST = 20_000_000
+"""Events of a log."""
+SCOPES, SHOWN = 1_000, 1_000
+"""Scopes that are counted apart, and characters of a cell that are told."""
 
 
 class _Work:
     """Work of one annotator on one job."""
 
-    def __init__(self) -> None:
-        self.seconds, self.units, self.last = 0.0, 0, ""
+    def __init__(self, line: int) -> None:
+        self.seconds, self.units, self.last, self.line = 0.0, 0, "", line
         self.row: Mapping[str, str] = {}
 
 
-def read_events(path: Path, into: Collector) -> None:
+def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
     """Read an event log.
 
     Parameters
     ----------
-    path : pathlib.Path
-        CSV file.
+    stream : file object
+        CSV, binary.
+    file : str
+        Its name.
     into : Collector
         Takes one row an annotator and job, with the units made and the seconds they took together.
 
@@ -51,28 +57,16 @@ def read_events(path: Path, into: Collector) -> None:
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    before = csv.field_size_limit(LARGEST_CELL)
-    try:
-        _read(path, into)
-    finally:
-        csv.field_size_limit(before)  # the limit is the whole process's
-
-
-def _read(path: Path, into: Collector) -> None:
-    with path.open("rb") as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
-        header = list(reader.fieldnames or [])
-        _check_header(header, path.name)
+    with open_rows(stream, file, Limits(rows=LONGEST, cell=LARGEST_CELL, fix="download it in parts")) as rows:
+        header = list(rows.header)
+        _check_header(header, file)
+        rows.need_distinct()
         work: dict[tuple[str, str], _Work] = {}
         homeless: Counter[str] = Counter()
         strange: Counter[str] = Counter()
-        try:
-            for row in reader:
-                _event(row, reader.line_num, work, homeless, strange, into)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise InputError(
-                [Problem(file=path.name, line=reader.line_num, why=f"broken CSV: {error}", fix="export again")]
-            ) from None
+        for line, cells in rows:
+            _event(dict(zip(header, cells, strict=True)), line, work, homeless, strange, into)
+        into.problems += rows.problems
     _note(homeless, strange, into)
     for (who, job), done in work.items():
         _keep(who, job, done, into)
@@ -84,7 +78,7 @@ def _check_header(header: list[str], file: str) -> None:
         missing.append("user_id")
     if missing:
         why = (
-            f"not a CVAT event log: no column {', '.join(missing)}; found {', '.join(header[:12])}; "
+            f"not a CVAT event log: no column {', '.join(missing)}; found {listed(header)}; "
             f"closest: {closest_layout(header)}"
         )
         raise InputError(
@@ -100,11 +94,11 @@ def _event(
     strange: Counter[str],
     into: Collector,
 ) -> None:
-    scope, job = row.get("scope") or "", (row.get("job_id") or "").strip()
-    who = next((row[name].strip() for name in ANNOTATORS if (row.get(name) or "").strip()), "")
+    scope, job = row["scope"], row["job_id"].strip()
+    who = next((row[name].strip() for name in ANNOTATORS if row.get(name, "").strip()), "")
     if scope not in KNOWN:
-        strange[scope] += 1
-    seconds = _working_time(row.get("payload") or "", line, into)
+        strange[scope[:80] if scope[:80] in strange or len(strange) < SCOPES else "others"] += 1
+    seconds = _working_time(row["payload"], line, into)
     units = _count(row.get("count") or "1", line, into) if scope in MADE else 0
     if not seconds and not units:
         return
@@ -112,11 +106,13 @@ def _event(
         homeless["seconds"] += round(seconds)
         homeless["units made"] += units
         return
-    done = work.setdefault((who, job), _Work())
+    if (who, job) not in work and len(work) >= MAX_JUDGEMENTS:
+        raise InputError([too_many_judgements()])
+    done = work.setdefault((who, job), _Work(line))
     done.seconds += seconds
     done.units += units
-    done.last = max(done.last, row.get("timestamp") or "")
-    done.row = done.row or row
+    done.last = max(done.last, row["timestamp"][:80])
+    done.row = done.row or {key: value for key, value in row.items() if value and key != "payload"}
 
 
 def _working_time(payload: str, line: int, into: Collector) -> float:
@@ -124,17 +120,28 @@ def _working_time(payload: str, line: int, into: Collector) -> float:
     if not payload.strip():
         return 0.0
     try:
-        found: Any = DECODER.decode(payload)
-        return max(float(found.get("working_time") or 0.0), 0.0) / MILLISECONDS if isinstance(found, Mapping) else 0.0
-    except (json.JSONDecodeError, ValueError, TypeError):
-        into.wrong("broken JSON", "export again", line=line, field="payload", value=payload)
+        found, end = decode(payload.strip())
+        if end < len(payload.strip()):
+            raise ValueError("more follows")
+    except ValueError:
+        into.wrong("broken JSON", "export again", line=line, field="payload", value=payload[:SHOWN])
         return 0.0
+    told = found.get("working_time") if isinstance(found, Mapping) else None
+    if told is None:
+        return 0.0
+    milliseconds = parse_number(as_text(told))
+    if not isinstance(milliseconds, float) or milliseconds > MAX_COUNT:
+        into.wrong("no working time", "export again", line=line, field="payload", value=payload[:SHOWN])
+        return 0.0
+    return max(milliseconds, 0.0) / MILLISECONDS
 
 
 def _count(text: str, line: int, into: Collector) -> int:
-    if text.strip().isdecimal():
-        return int(text)
-    into.wrong("not a whole number", "export again", line=line, field="count", value=text)
+    count = parse_count(text)
+    if isinstance(count, int):
+        return count
+    why, fix = count if isinstance(count, Fault) else ("not a whole number", "export again")
+    into.wrong(why, fix, line=line, field="count", value=text[:SHOWN])
     return 0
 
 
@@ -155,10 +162,10 @@ def _keep(who: str, job: str, done: _Work, into: Collector) -> None:
     annotator = into.who(who)
     each = into.duration(done.seconds / done.units) if done.seconds else float("nan")
     task = (done.row.get("task_id") or "").strip()
-    record = {key: value for key, value in done.row.items() if value} | {"job": job, "task": task}
+    record = {**done.row, "job": job, "task": task}
     into.add(
         item=f"job {job}",
-        slice=into.slice_of(record, f"job {job}", {}),
+        slice=into.slice_of(record, f"job {job}", {"line": done.line}),
         source_id=f"{job}/{annotator}",
         kind=WORK,
         annotator=annotator,
@@ -166,4 +173,5 @@ def _keep(who: str, job: str, done: _Work, into: Collector) -> None:
         time=utc(done.last),
         source=task,
         units=done.units,
+        place={"line": done.line},
     )

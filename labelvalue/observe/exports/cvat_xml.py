@@ -16,9 +16,15 @@ SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "
 MANUAL = ("manual", "")
 OWNERS = ("task", "project", "job")
 CHUNK = 1024**2
+MAX_DEPTH, MAX_ELEMENT = 64, 16 * 1024**2
+"""Elements within each other, and bytes of the tag of one."""
+MAX_TEXT = 10_000
+"""Characters of a value in ``meta``."""
+KEPT = ("id", "name", "updated", "status")
+"""What is kept of a task, project or job."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class _Image:
     """An image, or a frame of a video, while its shapes are read."""
 
@@ -37,27 +43,39 @@ class _Reader:
         self.path: list[str] = []
         self.meta: dict[str, str] = {}
         self.text: list[str] = []
+        self.length = 0
         self.image: _Image | None = None
         self.track: dict[str, str] = {}
         self.frames: dict[str, _Image] = {}
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
-        self.parser.CharacterDataHandler = self.text.append
+        self.parser.CharacterDataHandler = self.hear
         self.parser.EntityDeclHandler = self.refuse_entity
         self.parser.ExternalEntityRefHandler = self.refuse_entity
 
     def refuse_entity(self, *_: Any) -> NoReturn:
-        why = "entities are declared in the XML, which an export never does"
+        raise InputError([self.wrong("entities are declared in the XML, which an export never does")])
+
+    def wrong(self, why: str) -> Problem:
         line = self.parser.CurrentLineNumber
-        raise InputError([Problem(file=self.file, line=line, why=why, fix="export again, by the tool")])
+        return Problem(file=self.file, line=line, why=why, fix="export again, by the tool")
+
+    def hear(self, text: str) -> None:
+        """Keep the text of an element of ``meta``, as much of it as a value has."""
+        if len(self.path) > 2 and self.path[1] == "meta" and self.length < MAX_TEXT:
+            self.text.append(text[:MAX_TEXT])
+            self.length += len(text)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if not self.path and name != "annotations":
             why = f"not a {EXPORT}; found element {name!r}; closest: none"
             raise InputError([Problem(file=self.file, line=1, why=why, fix="export as CVAT for images or video 1.1")])
+        if len(self.path) >= MAX_DEPTH:
+            why = f"elements nested too deeply, over the limit of {MAX_DEPTH}"
+            raise InputError([self.wrong(why)])
         self.path.append(name)
-        self.text.clear()
+        self.text, self.length = [], 0
         if name == "image":
             self.image = _Image(attributes.get("id", ""), attributes.get("name", ""))
         elif name == "track":
@@ -84,10 +102,9 @@ class _Reader:
         self.shape(frame, name, self.track.get("label", ""), source)
 
     def end(self, name: str) -> None:
-        place = self.path[:-1]
-        if len(place) > 1 and place[1] == "meta" and place[-1] in OWNERS:
-            self.meta.setdefault(f"{place[-1]}.{name}", "".join(self.text).strip())
         self.path.pop()
+        if len(self.path) > 1 and self.path[1] == "meta" and self.path[-1] in OWNERS and name in KEPT:
+            self.meta.setdefault(f"{self.path[-1]}.{name}", "".join(self.text).strip())
         if name == "image" and self.image is not None:
             self.finish(self.image)
             self.image = None
@@ -114,6 +131,7 @@ class _Reader:
             kind=CHOICE if image.tags and not image.labels and not by_tag else REGIONS,
             time=self.time(),
             source=self.of("id"),
+            place={"line": self.parser.CurrentLineNumber},
         )
 
     def time(self) -> datetime | None:
@@ -127,7 +145,7 @@ class _Reader:
         record["task"] = self.of("name")
         if len(image.tags) == 1:
             record["tag"] = image.tags[0]
-        return self.into.slice_of(record, image.name or image.number, {})
+        return self.into.slice_of(record, image.name or image.number, {"line": self.parser.CurrentLineNumber})
 
 
 def read_xml(stream: BinaryIO, file: str, into: Collector) -> None:
@@ -152,14 +170,23 @@ def read_xml(stream: BinaryIO, file: str, into: Collector) -> None:
     See :func:`labelvalue.read_annotations`.
     """
     reader = _Reader(file, into)
+    given = 0
     try:
         while chunk := stream.read(CHUNK):
             reader.parser.Parse(chunk, False)
+            given += len(chunk)
+            if given - reader.parser.CurrentByteIndex > MAX_ELEMENT:
+                raise InputError([reader.wrong(f"an element over the limit of {MAX_ELEMENT} bytes")])
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         why = f"broken or cut-off XML: {expat.ErrorString(error.code)}, at byte {reader.parser.ErrorByteIndex}"
         raise InputError(
             [Problem(file=file, line=error.lineno, why=why, fix="export again; nothing was imported")]
         ) from None
+    except (LookupError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        why = f"the encoding that the XML declares cannot be read: {error}"
+        raise InputError([Problem(file=file, line=1, why=why, fix="save it as UTF-8, and declare that")]) from None
     for frame in reader.frames.values():
         reader.finish(frame)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from labelvalue.observe.exports.archives import SIGNATURE, open_members, safe_members
+from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
 from labelvalue.observe.exports.layouts import refuse
-from labelvalue.observe.exports.streams import json_lines, open_export
+from labelvalue.observe.exports.streams import beginning, json_lines, open_export
 
 EXPORT = "doccano export"
 SHARED = "all"
@@ -36,17 +36,13 @@ def read(path: Path, into: Collector) -> None:
     See :func:`labelvalue.read_annotations`.
     """
     with open_export(path) as stream:
-        zipped = stream.read(4) == SIGNATURE
-        if not zipped:
-            stream.seek(0)
+        if beginning(stream).startswith(SIGNATURE):
+            for name, inside in open_members(stream, path.name, lambda name: name.endswith((".jsonl", ".json"))):
+                stem = PurePosixPath(name).stem
+                _lines(inside, name, "" if stem == SHARED else stem, path.name, into)
+        else:
             into.note("labels of several members are merged: several labels of an item only hint at disagreement")
             _lines(stream, path.name, "", path.name, into)
-    if not zipped:
-        return
-    members = safe_members(path)
-    for name, inside in open_members(path, [m for m in members if m.filename.endswith((".jsonl", ".json"))]):
-        stem = PurePosixPath(name).stem
-        _lines(inside, name, "" if stem == SHARED else stem, path.name, into)
 
 
 def _lines(stream: BinaryIO, file: str, member: str, source: str, into: Collector) -> None:
@@ -71,6 +67,7 @@ def _lines(stream: BinaryIO, file: str, member: str, source: str, into: Collecto
             kind=kind,
             annotator=who,
             source=source,
+            place={"line": line},
         )
 
 

@@ -7,24 +7,39 @@ import hmac
 import json
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from labelvalue import names
-from labelvalue.observe.exports.streams import Written
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.cells import YEARS, Fault, parse_text
+from labelvalue.observe.delimited import MAX_PROBLEMS, once
+from labelvalue.observe.schema import NOT_A_TIME
+from labelvalue.problems import InputError, Problem, listed
 
 LONGEST = 3600.0
 """Seconds above which a duration is that of a forgotten page."""
 CHOICE, SPANS, REGIONS, TEXT, WORK, OTHER = "choice", "spans", "regions", "text", "work", "other"
 RECORDED, GAPS = "recorded", "gaps"
-PATHS_SHOWN, ITEMS_SHOWN = 30, 20
+PATHS_SHOWN, ITEMS_SHOWN, REASONS = 30, 20, 50
+MAX_JUDGEMENTS = 1_000_000
+"""Rows of an annotations table, whether read, put together or written."""
+MAX_CHARACTERS = 131_072
+"""Characters of a text that is kept, so that every table can be read again."""
+MANY = (names.ITEM, names.SOURCE_ID)
+"""Columns in which hardly any text is there twice."""
+FEW = (names.SLICE, names.ANNOTATOR, names.LABEL, names.SOURCE, names.KIND, names.QUESTION, names.SECONDS_FROM)
+"""Columns of few texts, of which one copy is kept."""
 EVERYTHING = "all"
 """Slice of all items where no path is given."""
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*?(?=\.\w+$|$|[^\w.-])")
+_ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)*?(?=\.\w+$|$|[^\w.-])")
 """An address of e-mail in the name of a file, without the file's suffix."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONG_LEFT_OUT = "durations of 0, negative or above 1 hour, labels kept"
 
 
@@ -42,12 +57,12 @@ def as_text(value: Any) -> str | None:
 
     Examples
     --------
-    >>> as_text(Written("1.50")), as_text(True), as_text(["FR"]), as_text(None)
+    >>> as_text("1.50"), as_text(True), as_text(["FR"]), as_text(None)
     ('1.50', 'true', None, None)
     """
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, str) else None
+    return str.__str__(value) if isinstance(value, str) else None
 
 
 def joined(labels: Iterable[str]) -> str:
@@ -160,33 +175,95 @@ def utc(value: Any) -> datetime | None:
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return time.replace(microsecond=0)
+    return time.replace(microsecond=0) if time.year in YEARS else None
 
 
-class Collector:
-    """Collects the judgements of one import, with what was left out and why.
+def too_many_judgements(rows: int | None = None) -> Problem:
+    """Return the problem of more judgements than a table may hold."""
+    got = "more judgements" if rows is None else f"{rows} judgements"
+    why = f"{got} than a table may hold, over the limit of {MAX_JUDGEMENTS}"
+    return Problem(why=why, fix="keep them in several tables, such as one for each year")
+
+
+class Judgements:
+    """Judgements column by column, in as little room as they need.
 
     Examples
     --------
-    >>> collector = Collector("export.json", slice_path="country", salt="s", keep_annotators=False)
+    >>> kept = Judgements()
+    >>> kept.append({"item": "1", "slice": "FR"}, 2.5, None, False, 1)
+    >>> kept.frame()["seconds"].tolist()
+    [2.5]
+    """
+
+    def __init__(self) -> None:
+        self.texts: dict[str, list[str]] = {name: [] for name in (*MANY, *FEW)}
+        self.seconds, self.times, self.units, self.reference = array("d"), array("q"), array("q"), bytearray()
+        self._known: dict[str, dict[str, str]] = {name: {} for name in FEW}
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    def append(
+        self, texts: Mapping[str, str], seconds: float, time: datetime | None, reference: bool, units: int
+    ) -> None:
+        """Keep one; texts that are not given are empty."""
+        if len(self) >= MAX_JUDGEMENTS:
+            raise InputError([too_many_judgements()])
+        for name in MANY:
+            self.texts[name].append(texts.get(name, ""))
+        for name, known in self._known.items():
+            self.texts[name] += once([texts.get(name, "")], known)
+        self.seconds.append(seconds)
+        self.times.append(NOT_A_TIME if time is None else (time - EPOCH) // timedelta(microseconds=1))
+        self.reference.append(reference)
+        self.units.append(units)
+
+    def took(self, place: int, seconds: float, seconds_from: str) -> None:
+        """Say afterwards what one took."""
+        self.seconds[place] = seconds
+        self.texts[names.SECONDS_FROM][place] = seconds_from
+
+    def frame(self) -> pd.DataFrame:
+        """Return them as a table, and forget them."""
+        columns: dict[str, Any] = {}
+        for name in (*MANY, *FEW):
+            columns[name] = pd.Series(self.texts.pop(name), dtype=object)  # by and by, and never all of them twice
+        columns[names.SECONDS] = np.frombuffer(self.seconds) if len(self) else np.empty(0)
+        times = np.frombuffer(self.times, dtype="int64") if len(self) else np.empty(0, dtype="int64")
+        columns[names.TIME] = pd.Series(times.view("datetime64[us]")).dt.tz_localize("UTC")
+        columns[names.REFERENCE] = np.frombuffer(self.reference, dtype=bool) if len(self) else np.empty(0, dtype=bool)
+        columns[names.UNITS] = np.frombuffer(self.units, dtype="int64") if len(self) else np.empty(0, dtype="int64")
+        return pd.DataFrame(columns, copy=False)
+
+
+class Collector:
+    """Collects the judgements of one file, with what was left out and why.
+
+    Examples
+    --------
+    >>> collector = Collector("export.json", Judgements(), slice_path="country", salt="s", keep_annotators=False)
     >>> collector.leave_out("cancelled")
     >>> collector.counts["cancelled"]
     1
     """
 
-    def __init__(self, file: str, *, slice_path: str | None, salt: str, keep_annotators: bool):
+    def __init__(self, file: str, kept: Judgements, *, slice_path: str | None, salt: str, keep_annotators: bool):
         self.file, self.slice_path = file, slice_path
         self.salt, self.keep_annotators = salt, keep_annotators
-        self.rows: list[dict[str, Any]] = []
+        self.kept, self.first = kept, len(kept)
         self.counts: Counter[str] = Counter()
         self.notes: dict[str, None] = {}
         self.problems: list[Problem] = []
+        self.with_slice = False
         self.without_slice: dict[str, None] = {}
         self.paths: dict[str, None] = {}
+        self._checked_slices: dict[str, object] = {}
 
     def leave_out(self, reason: str, count: int = 1) -> None:
-        """Count what is not kept."""
-        self.counts[reason] += count
+        """Count what is not kept; a reason out of the file is shortened, and one of many counted with others."""
+        reason = reason if len(reason) <= ITEMS_SHOWN * 4 else f"{reason[: ITEMS_SHOWN * 4]}…"
+        self.counts[reason if reason in self.counts or len(self.counts) < REASONS else "for other reasons"] += count
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -197,6 +274,8 @@ class Collector:
         """Note a problem with its place."""
         place = {"item": item, "line": line, "column": field, "value": value}
         self.problems.append(Problem(file=self.file, why=why, fix=fix, **place))  # type: ignore[arg-type]
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise InputError(self.problems)
 
     def who(self, name: Any) -> str:
         """Return the salted hash of an annotator's name, or the name where names are kept."""
@@ -205,11 +284,12 @@ class Collector:
             return ""
         if self.keep_annotators:
             return text
-        return hmac.new(self.salt.encode(), text.encode(), hashlib.sha256).hexdigest()[:16]
+        whole = text.encode(errors="surrogatepass")
+        return hmac.new(self.salt.encode(), whole, hashlib.sha256).hexdigest()[:16]
 
     def name_of(self, file: str) -> str:
         """Return the name of a file; where it holds the address of a person, its hash in place of that."""
-        if self.keep_annotators or not _ADDRESS.search(file):
+        if self.keep_annotators or "@" not in file:
             return file
         return _ADDRESS.sub(lambda found: self.who(found[0]), file)
 
@@ -232,29 +312,52 @@ class Collector:
             return EVERYTHING
         found, value = find(record, self.slice_path)
         text = as_text(value)
-        if not found:
+        if not found or (text is not None and not text.strip()):
             self.without_slice[item] = None
             if len(self.paths) < PATHS_SHOWN:
                 self.paths |= dict.fromkeys(paths_in(record))
         elif text is None:
-            fix = "give the path of a text or a number"
-            shown = json.dumps(value, ensure_ascii=False)
-            self.problems.append(
-                Problem(file=self.file, why="not text or number", fix=fix, column=self.slice_path, value=shown, **place)
-            )
+            shown = json.dumps(value, ensure_ascii=False)[:1000]
+            self._wrong_slice("not text or number", "give the path of a text or a number", shown, place)
+        else:
+            self.with_slice = True
+            fault = self._checked_slices.get(text)
+            if fault is None:
+                fault = self._checked_slices[text] = (
+                    parse_text(text) if len(self._checked_slices) < MAX_PROBLEMS else text
+                )
+            if isinstance(fault, Fault):
+                self._wrong_slice(*fault, text, place)
         return text or ""
+
+    def _wrong_slice(self, why: str, fix: str, value: str, place: Mapping[str, int | None]) -> None:
+        self.wrong(why, fix, field=self.slice_path or "", value=value, **place)
 
     def add(self, *, item: str, slice: str, source_id: str, label: str = "", kind: str = CHOICE, annotator: str = "",
             seconds: float = math.nan, seconds_from: str = RECORDED, time: datetime | None = None,
-            reference: bool = False, source: str = "", question: str = "", units: int = 1) -> None:  # fmt: skip
-        """Keep a judgement."""
-        known = not math.isnan(seconds)
-        self.rows.append({
+            reference: bool = False, source: str = "", question: str = "", units: int = 1,
+            place: Mapping[str, int | None] | None = None) -> None:  # fmt: skip
+        """Keep a judgement; ``place`` says where it stands, for what is wrong with its texts."""
+        texts = {
             names.ITEM: item, names.SLICE: slice, names.ANNOTATOR: annotator, names.LABEL: label,
-            names.SECONDS: seconds, names.TIME: time, names.REFERENCE: reference, names.SOURCE: self.name_of(source),
-            names.SOURCE_ID: source_id, names.KIND: kind, names.QUESTION: question, names.UNITS: units,
-            names.SECONDS_FROM: seconds_from if known else "",
-        })  # fmt: skip
+            names.SOURCE: self.name_of(source), names.SOURCE_ID: source_id, names.KIND: kind, names.QUESTION: question,
+            names.SECONDS_FROM: "" if math.isnan(seconds) else seconds_from,
+        }  # fmt: skip
+        for name, text in texts.items():
+            if not text.isascii() or len(text) > MAX_CHARACTERS:
+                self._check_text(name, text, place or {})
+        self.kept.append(texts, seconds, time, reference, units)
+
+    def _check_text(self, name: str, text: str, place: Mapping[str, int | None]) -> None:
+        """Find half characters, which no file can hold, and texts that would not be read again."""
+        half = next((c for c in text if "\ud800" <= c <= "\udfff"), "")
+        if half:
+            self.wrong(
+                f"contains U+{ord(half):04X}, half of a character", "export again", field=name, value=text, **place
+            )
+        elif len(text) > MAX_CHARACTERS:
+            why = f"longer than {MAX_CHARACTERS} characters"
+            self.wrong(why, "export labels, not documents", field=name, value=text[:MAX_CHARACTERS], **place)
 
     def finish(self) -> None:
         """Raise what is wrong.
@@ -267,7 +370,7 @@ class Collector:
         problems = list(self.problems)
         if self.without_slice:
             problems.append(self._missing_slices())
-        if not problems and not self.rows:
+        if not problems and len(self.kept) == self.first:
             left = ", ".join(f"{count} {reason}" for reason, count in self.counts.items()) or "no judgement at all"
             why = f"0 usable labels: {left}"
             problems.append(Problem(file=self.file, why=why, fix="export labels that were submitted"))
@@ -275,18 +378,10 @@ class Collector:
             raise InputError(problems)
 
     def _missing_slices(self) -> Problem:
-        items = list(self.without_slice)
-        if all(row[names.SLICE] == "" for row in self.rows):
-            there = ", ".join(list(self.paths)[:PATHS_SHOWN]) or "none"
-            why = f"no item has a value at {self.slice_path!r}; paths that exist: {there}"
+        if not self.with_slice:
+            why = f"no item has a value at {self.slice_path!r}; paths that exist: {listed(self.paths, PATHS_SHOWN)}"
         else:
-            more = f" … and {len(items) - ITEMS_SHOWN} more" if len(items) > ITEMS_SHOWN else ""
-            why = f"no value at {self.slice_path!r} in items {', '.join(items[:ITEMS_SHOWN])}{more}"
+            why = f"no value at {self.slice_path!r} in items {listed(self.without_slice, ITEMS_SHOWN)}"
         return Problem(
             file=self.file, why=why, fix="give another --slice, or mend the items", column=self.slice_path or ""
         )
-
-
-def settle(value: str) -> str:
-    """Return text without the mark of a number."""
-    return str.__str__(value) if isinstance(value, Written) else value

@@ -8,7 +8,7 @@ from typing import Any
 
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, REGIONS, SPANS, TEXT, Collector, as_text, joined, utc
 from labelvalue.observe.exports.layouts import refuse
-from labelvalue.observe.exports.streams import json_records, open_export
+from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
 
 EXPORT = "Label Studio JSON export"
 REGION_TYPES = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels", "videorectangle")
@@ -35,10 +35,9 @@ def read(path: Path, into: Collector) -> None:
     See :func:`labelvalue.read_annotations`.
     """
     with open_export(path) as stream:
-        head = stream.read(1)
-        stream.seek(-1, 1)
-        if head not in b"[ \t\r\n":
-            refuse(path.name, EXPORT, dict.fromkeys(_csv_header(stream.readline())))
+        head = beginning(stream)
+        if head[:1] not in (b"[", b""):
+            refuse(path.name, EXPORT, dict.fromkeys(_csv_header(stream.readline(CHUNK))))
         for place, task in json_records(stream, path.name):
             if not isinstance(task, Mapping) or not isinstance(task.get("annotations"), list) or "data" not in task:
                 refuse(path.name, EXPORT, task)
@@ -99,6 +98,7 @@ def _annotation(
         time=time,
         reference=annotation.get("ground_truth") is True,
         source=source,
+        place={"item": place},
     )
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, listed
 
 SIGNATURES: Mapping[str, frozenset[str]] = {
     "Label Studio": frozenset({"id", "data", "annotations", "predictions", "project", "drafts"}),
@@ -17,7 +17,6 @@ SIGNATURES: Mapping[str, frozenset[str]] = {
     "CVAT event log": frozenset({"scope", "obj_name", "payload", "timestamp", "job_id", "user_id"}),
 }
 FLATTENED = (".responses", ".responses.users", ".responses.status", ".suggestion")
-KEYS_SHOWN = 12
 
 
 def closest_layout(keys: Iterable[str]) -> str:
@@ -70,7 +69,7 @@ def refuse(file: str, expected: str, record: Any, fix: str = "name the tool that
     See :func:`labelvalue.read_annotations`.
     """
     keys = list(record) if isinstance(record, Mapping) else []
-    shown = ", ".join(keys[:KEYS_SHOWN]) + (" …" if len(keys) > KEYS_SHOWN else "") if keys else type(record).__name__
+    shown = listed(keys) if keys else type(record).__name__
     closest = closest_layout(keys)
     if closest.startswith("Label Studio ("):
         fix = "these exports lose what several annotators did: export as JSON"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from labelvalue import names
+from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.judgements import CHOICE, Collector, utc
 from labelvalue.observe.exports.streams import open_export
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.observe.tables import Limits
+from labelvalue.observe.text_rows import TextRows, open_text_rows
+from labelvalue.problems import InputError, Problem, did_you_mean, listed
 
 COLUMNS = (names.ITEM, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE, names.SOURCE,
            names.SOURCE_ID, names.KIND, names.QUESTION)  # fmt: skip
+MAX_ROWS, MAX_CELL = 5_000_000, 1024**2
+"""Rows that are walked, not all of which are judgements, and characters of a cell, which may be none of ours."""
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -24,7 +26,7 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     Parameters
     ----------
     path : pathlib.Path
-        CSV (comma) or Parquet file.
+        CSV or Parquet file.
     into : Collector
         Takes the judgements.
     columns : mapping of str to str
@@ -33,49 +35,50 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     Raises
     ------
     InputError
-        If a column that is asked for is missing, or the file is broken.
+        If a column that is asked for is missing, or the file is broken or ambiguous; with every row that is.
 
     Examples
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    frame = _frame(path)
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         why = f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], COLUMNS)}"
         raise InputError([Problem(column="--map", why=why, fix=f"one of {', '.join(COLUMNS)}")])
-    theirs = {name: columns.get(name, name) for name in COLUMNS}
-    absent = [t for name, t in theirs.items() if t not in frame and (name in columns or name == names.ITEM)]
-    if absent:
-        why = f"no column {', '.join(map(repr, absent))}; found {', '.join(map(str, frame.columns[:12]))}"
-        raise InputError([Problem(file=path.name, line=1, why=why, fix="map it, such as --map item=task_id")])
-    for place, record in enumerate(frame.to_dict("records")):
-        _row(place + 2, {str(k): v for k, v in record.items()}, theirs, path.name, into)
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    from labelvalue.observe.parquet import check_footer
-
     open_export(path).close()
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            check_footer(pq.read_metadata(path), path.name)
-            return pd.read_parquet(path).astype("string").fillna("").astype(object)
-        # whatever the file is called, it is not unpacked: that may come to anything
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None)
-    except InputError:
-        raise
-    except (ValueError, OSError) as error:
+    limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, size=streams.MAX_BYTES, fix="import it in parts")
+    with open_text_rows(path, limits, "import it in parts") as rows:
+        read = _columns(rows, columns, into)
+        theirs = {name: columns.get(name, name) for name in COLUMNS}
+        for line, cells in rows.cells(read):
+            record = dict(zip(read, cells, strict=True))
+            if rows.decimal != "." and theirs[names.SECONDS] in record:
+                record[theirs[names.SECONDS]] = record[theirs[names.SECONDS]].replace(rows.decimal, ".")
+            _row(line, record, theirs, path.name, into)
+        into.problems += rows.problems
+        for note in rows.notes:
+            into.note(note)
+
+
+def _columns(rows: TextRows, columns: Mapping[str, str], into: Collector) -> list[str]:
+    """Return which columns are read: those of ours that are there, and that of the slices."""
+    theirs = {name: columns.get(name, name) for name in COLUMNS}
+    absent = [t for name, t in theirs.items() if t not in rows.header and (name in columns or name == names.ITEM)]
+    found = listed(rows.header)
+    if absent:
+        why = f"no column {', '.join(map(repr, absent))}; found {found}"
         raise InputError(
-            [Problem(file=path.name, why=f"cannot be read: {error}", fix="save it as UTF-8 CSV")]
-        ) from None
+            [Problem(file=rows.file, line=rows.header_line, why=why, fix="map it, such as --map item=task_id")]
+        )
+    if into.slice_path is not None and into.slice_path not in rows.header:
+        why = f"no column {into.slice_path!r}{did_you_mean(into.slice_path, rows.header)}; found {found}"
+        raise InputError([Problem(file=rows.file, line=rows.header_line, why=why, fix="give another --slice")])
+    return [name for name in rows.header if name == into.slice_path or name in theirs.values()]
 
 
-def _row(line: int, record: Mapping[str, Any], theirs: Mapping[str, str], file: str, into: Collector) -> None:
+def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: str, into: Collector) -> None:
     def of(name: str) -> str:
-        return str(record.get(theirs[name], "")).strip()
+        return record.get(theirs[name], "").strip()
 
     item = of(names.ITEM)
     if not item:
@@ -107,4 +110,5 @@ def _row(line: int, record: Mapping[str, Any], theirs: Mapping[str, str], file: 
         reference=reference in TRUE,
         source=of(names.SOURCE) or file,
         question=of(names.QUESTION),
+        place={"line": line},
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-import math
 import re
+from array import array
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from labelvalue import names
+import numpy as np
+
 from labelvalue.observe.exports.judgements import CHOICE, GAPS, OTHER, SPANS, Collector, as_text, joined
 from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import json_lines, open_export
@@ -41,31 +43,41 @@ def read(path: Path, into: Collector) -> None:
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    seen: set[tuple[str, str, str]] = set()
-    stamps: dict[str, list[tuple[float, int]]] = {}
+    answers = _Answers()
     with open_export(path) as stream:
         for line, record in json_lines(stream, path.name):
             if not isinstance(record, Mapping) or "_input_hash" not in record or "answer" not in record:
                 refuse(path.name, EXPORT, record)
-            _answer(line, record, path.name, seen, stamps, into)
-    _gaps(stamps, into)
+            _answer(line, record, path.name, answers, into)
+    _gaps(answers, into)
 
 
-def _answer(
-    line: int,
-    record: Mapping[str, Any],
-    source: str,
-    seen: set[tuple[str, str, str]],
-    stamps: dict[str, list[tuple[float, int]]],
-    into: Collector,
-) -> None:
+class _Answers:
+    """Answers so far: which there were, and when each annotator gave one, with its place among what is kept."""
+
+    def __init__(self) -> None:
+        self.seen: set[bytes] = set()
+        self.stamps: dict[str, tuple[array, array]] = {}
+
+    def is_new(self, *key: str) -> bool:
+        """Tell whether an answer was not met before; a digest takes less room than three texts."""
+        count = len(self.seen)
+        self.seen.add(hashlib.blake2b("\0".join(key).encode(errors="surrogatepass"), digest_size=15).digest())
+        return len(self.seen) > count
+
+    def at(self, who: str, stamp: float, place: int) -> None:
+        times, places = self.stamps.setdefault(who, (array("d"), array("q")))
+        times.append(stamp)
+        places.append(place)
+
+
+def _answer(line: int, record: Mapping[str, Any], source: str, answers: _Answers, into: Collector) -> None:
     who = as_text(record.get("_annotator_id")) or as_text(record.get("_session_id")) or ""
     session = as_text(record.get("_session_id")) or ""
     task, stamp = as_text(record.get("_task_hash")) or f"line {line}", as_text(record.get("_timestamp"))
-    if stamp is not None and (task, who, stamp) in seen:
+    if not answers.is_new(task, who, stamp or f"line {line}"):
         into.leave_out("duplicate")
         return
-    seen.add((task, who, stamp or ""))
     time = _time(line, stamp, into)
     label, kind, left_out = _label(record)
     place = -1
@@ -76,7 +88,7 @@ def _answer(
         if anonymous:
             into.note("annotators without a name: label noise between them is not estimated")
         item = as_text(record.get("_input_hash")) or ""
-        place = len(into.rows)
+        place = len(into.kept)
         into.add(
             item=item,
             slice=into.slice_of(record, item, {"line": line}),
@@ -87,9 +99,10 @@ def _answer(
             time=time,
             source=source,
             question=_question(record),
+            place={"line": line},
         )
     if stamp is not None and time is not None:
-        stamps.setdefault(who, []).append((float(stamp), place))
+        answers.at(who, float(stamp), place)
 
 
 def _time(line: int, stamp: str | None, into: Collector) -> datetime | None:
@@ -114,7 +127,7 @@ def _label(record: Mapping[str, Any]) -> tuple[str, str, str]:
     if answer == "ignore":
         return "", OTHER, "ignored"
     if answer not in ("accept", "reject"):
-        return "", OTHER, f"answer {answer!r}"
+        return "", OTHER, "answered otherwise"
     choices, spans, label = record.get("accept"), record.get("spans"), as_text(record.get("label"))
     if isinstance(choices, list):
         if answer == "reject" or not choices:
@@ -130,17 +143,19 @@ def _label(record: Mapping[str, Any]) -> tuple[str, str, str]:
     return "", OTHER, "rejected" if answer == "reject" else ""
 
 
-def _gaps(stamps: Mapping[str, list[tuple[float, int]]], into: Collector) -> None:
+def _gaps(answers: _Answers, into: Collector) -> None:
     """Seconds from the time that passed since the same annotator's answer before."""
-    for times in stamps.values():
-        times.sort(key=lambda one: one[0])
-        for (before, _), (now, place) in itertools.pairwise(times):
+    derived = False
+    for times, places in answers.stamps.values():
+        order = np.argsort(np.frombuffer(times), kind="stable").tolist()
+        for before, now in itertools.pairwise(order):
+            gap, place = times[now] - times[before], places[now]
             if place < 0:
                 continue
-            gap = now - before
             if SHORTEST_GAP <= gap <= LONGEST_GAP:
-                into.rows[place] |= {names.SECONDS: gap, names.SECONDS_FROM: GAPS}
+                into.kept.took(place, gap, GAPS)
+                derived = True
             else:
                 into.leave_out(f"gaps outside {SHORTEST_GAP} to {LONGEST_GAP} s, labels kept")
-    if any(not math.isnan(row[names.SECONDS]) for row in into.rows):
+    if derived:
         into.note("seconds are derived from the gaps between an annotator's answers")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from labelvalue.observe.tables import open_given
 from labelvalue.problems import InputError, Problem, quote
 
 MAX_BYTES = 4 * 1024**3
 """Largest export that is read."""
-MAX_RECORD = 64 * 1024**2
-"""Largest record in it."""
+MAX_RECORD = 16 * 1024**2
+"""Largest record in it, in bytes or characters."""
+MAX_DEPTH, MAX_INSIDE = 64, 500_000
+"""Lists and objects within each other in a record, and in all of it: each takes twenty times the room of its text."""
 CHUNK = 1024**2
+TOO_LONG, WITHOUT_RAW = f"a record over the limit of {MAX_RECORD} bytes", "export without raw data inside"
 NEAR_THE_END = 64
 """Characters before the end of what was read within which a fault may only mean that more is to come."""
 
@@ -29,7 +35,54 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-DECODER = json.JSONDecoder(parse_float=Written, parse_int=Written, parse_constant=_no_constant)
+_short_number = functools.lru_cache(maxsize=10_000)(Written)
+
+
+def _number(text: str) -> Written:
+    """Return a number as written; a list of pixels holds the same few thousands of times."""
+    return _short_number(text) if len(text) < 6 else Written(text)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {quote(next(key for key in keys if keys.count(key) > 1))} stands twice in an object")
+    return found
+
+
+DECODER = json.JSONDecoder(
+    parse_float=_number, parse_int=_number, parse_constant=_no_constant, object_pairs_hook=_each_once
+)
+_BRACKETS_APART = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\[\]{}"]+', re.DOTALL)
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def decode(text: str, place: int = 0) -> tuple[Any, int]:
+    """Return the JSON value that begins at a place, and where it ends.
+
+    Raises
+    ------
+    ValueError
+        Where it is no JSON, too long, too deep, or holds too much.
+    """
+    if len(text) - place > 2 * CHUNK and text.count("[", place) + text.count("{", place) > MAX_INSIDE:
+        raise ValueError(f"a record of more than {MAX_INSIDE} lists and objects")
+    try:
+        found, end = DECODER.raw_decode(text, place)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if text.count("[", place, end) + text.count("{", place, end) > MAX_DEPTH and _is_deep(text[place:end]):
+        raise ValueError(f"nested too deeply, over the limit of {MAX_DEPTH}")
+    return found, end
+
+
+def _is_deep(text: str) -> bool:
+    """Tell whether lists and objects lie too deep within each other, peeling off the innermost each time."""
+    brackets = _BRACKETS_APART.sub("", text)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace("[]", "").replace("{}", "")
+    return bool(brackets)
 
 
 def open_export(path: Path) -> BinaryIO:
@@ -43,7 +96,7 @@ def open_export(path: Path) -> BinaryIO:
     Returns
     -------
     file object
-        Binary, at its beginning, after a byte-order mark.
+        Binary, at its beginning.
 
     Raises
     ------
@@ -54,29 +107,19 @@ def open_export(path: Path) -> BinaryIO:
     --------
     See :func:`labelvalue.read_annotations`.
     """
-    file = path.name or str(path)
-    try:
-        if path.is_dir():
-            raise InputError([Problem(file=file, why="is a folder", fix="give the path of an export")])
-        if path.exists() and not path.is_file():
-            raise InputError([Problem(file=file, why="cannot be read (a pipe or a device)", fix="give a file")])
-        size = path.stat().st_size
-        if size == 0:
-            raise InputError([Problem(file=file, why="0 usable labels: the file is empty", fix="export again")])
-        if size > MAX_BYTES:
-            why = f"{size} bytes are over the limit of {MAX_BYTES} bytes"
-            raise InputError([Problem(file=file, why=why, fix="export in parts; overlaps do no harm")])
-        stream = path.open("rb")
-    except FileNotFoundError:
-        raise InputError(
-            [Problem(file=file, why=f"no such file {quote(str(path), 200)}", fix="check the path")]
-        ) from None
-    except OSError as error:
-        why = f"cannot be read ({error.strerror or error})"
-        raise InputError([Problem(file=file, why=why, fix="check its permissions")]) from None
-    if stream.read(3) != codecs.BOM_UTF8:
-        stream.seek(0)
+    stream = open_given(path, MAX_BYTES, "export in parts; overlaps do no harm")
+    if not stream.peek(1):  # type: ignore[attr-defined]
+        stream.close()
+        why = "0 usable labels: the file is empty"
+        raise InputError([Problem(file=path.name, why=why, fix="export again")])
     return stream
+
+
+def beginning(stream: BinaryIO) -> bytes:
+    """Return the first bytes of a file after its mark and white space; it stands at its beginning again."""
+    head = stream.read(64)
+    stream.seek(0)
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()
 
 
 class _Buffer:
@@ -86,14 +129,16 @@ class _Buffer:
         self.stream, self.file = stream, file
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.text, self.at, self.ended = "", 0, False
-        self.line, self.byte = 1, stream.tell()
+        self.line, self.byte = 1, 0
+        self.more()
+        self.at = int(self.text.startswith("\ufeff"))
 
     def more(self) -> bool:
         """Read on; False at the end of the file."""
         self._forget()
         if self.ended:
             return False
-        before = self.stream.tell()
+        before = self.stream.tell() - len(self.decoder.getstate()[0])
         raw = self.stream.read(max(CHUNK, len(self.text)))
         self.ended = not raw
         try:
@@ -109,12 +154,11 @@ class _Buffer:
         self.byte += len(used.encode())
         self.text, self.at = self.text[self.at :], 0
 
-    def skip(self, characters: str = " \t\r\n") -> str:
+    def skip(self) -> str:
         """Skip white space; the next character, or empty at the end of the file."""
         while True:
-            rest = self.text[self.at :].lstrip(characters) if self.at < len(self.text) else ""
-            self.at = len(self.text) - len(rest)
-            if rest or not self.more():
+            self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
+            if self.at < len(self.text) or not self.more():
                 return self.text[self.at : self.at + 1]
 
     def wrong(self, why: str, place: int | None = None, fix: str = "export again; nothing was imported") -> NoReturn:
@@ -179,20 +223,24 @@ def json_records(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
 def _one_record(buffer: _Buffer) -> Any:
     while True:
         try:
-            record, buffer.at = DECODER.raw_decode(buffer.text, buffer.at)
+            record, end = decode(buffer.text, buffer.at)
+            if end - buffer.at > MAX_RECORD:
+                buffer.wrong(TOO_LONG, fix=WITHOUT_RAW)
+            buffer.at = end
             return record
         except json.JSONDecodeError as error:
             open_ended = error.msg.startswith("Unterminated string") or error.pos >= len(buffer.text) - NEAR_THE_END
             if len(buffer.text) - buffer.at > MAX_RECORD:
-                buffer.wrong(f"a record over the limit of {MAX_RECORD} bytes", fix="export without raw data inside")
+                buffer.wrong(TOO_LONG, fix=WITHOUT_RAW)
             place = error.pos - buffer.at
             if not open_ended:
                 buffer.wrong(f"broken JSON: {error.msg}", error.pos)
             if not buffer.more():
                 buffer.wrong(f"cut-off JSON: {error.msg}", buffer.at + place)
-        except (RecursionError, ValueError) as error:
-            why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-            buffer.wrong(f"broken JSON: {why}")
+        except InputError:
+            raise
+        except ValueError as error:
+            buffer.wrong(f"broken JSON: {error}")
 
 
 def json_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
@@ -223,32 +271,36 @@ def json_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
     >>> list(json_lines(io.BytesIO(b'{"id": 1}\n\n{"id": 2}'), "export.jsonl"))
     [(1, {'id': '1'}), (3, {'id': '2'})]
     """
-    byte, line = stream.tell(), 0
+    byte, line = 0, 0
     while raw := stream.readline(MAX_RECORD):
         line += 1
         start, byte = byte, byte + len(raw)
-        if len(raw) == MAX_RECORD and not raw.endswith(b"\n"):
-            why = f"a record over the limit of {MAX_RECORD} bytes, at byte {start}"
-            raise InputError([Problem(file=file, line=line, why=why, fix="export without raw data inside")])
-        if not raw.strip():
-            continue
-        try:
-            text = raw.decode()
-            yield line, DECODER.decode(text)
-        except UnicodeDecodeError as error:
-            why = f"not UTF-8 at byte {start + error.start}"
-            raise InputError([Problem(file=file, line=line, why=why, fix="export as UTF-8")]) from None
-        except json.JSONDecodeError as error:
-            place = start + len(text[: error.pos].encode())
-            cut = error.pos >= len(text.rstrip("\n")) - 1 or error.msg.startswith("Unterminated string")
-            what = "cut-off JSON" if cut and not raw.endswith(b"\n") else "broken JSON"
-            why = f"{what}: {error.msg}, at byte {place}"
-            raise InputError(
-                [Problem(file=file, line=line, why=why, fix="export again; nothing was imported")]
-            ) from None
-        except (RecursionError, ValueError) as error:
-            deep = isinstance(error, RecursionError)
-            why = f"broken JSON: {'nested too deeply' if deep else error}, at byte {start}"
-            raise InputError(
-                [Problem(file=file, line=line, why=why, fix="export again; nothing was imported")]
-            ) from None
+        if len(raw) >= MAX_RECORD and not raw.endswith(b"\n"):
+            _refuse_line(file, line, f"{TOO_LONG}, at byte {start}", WITHOUT_RAW)
+        if line == 1 and raw.startswith(codecs.BOM_UTF8):
+            raw, start = raw[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
+        if raw.strip():
+            yield line, _decoded_line(raw, file, line, start)
+
+
+def _decoded_line(raw: bytes, file: str, line: int, start: int) -> Any:
+    try:
+        text = raw.decode()
+        place = _SPACE.match(text).end()  # type: ignore[union-attr]
+        record, end = decode(text, place)
+        if rest := text[end:].strip():
+            raise json.JSONDecodeError("Extra data", text, text.index(rest, end))
+        return record
+    except UnicodeDecodeError as error:
+        _refuse_line(file, line, f"not UTF-8 at byte {start + error.start}", "export as UTF-8")
+    except json.JSONDecodeError as error:
+        place = start + len(text[: error.pos].encode())
+        cut = error.pos >= len(text.rstrip("\n")) - 1 or error.msg.startswith("Unterminated string")
+        what = "cut-off JSON" if cut and not raw.endswith(b"\n") else "broken JSON"
+        _refuse_line(file, line, f"{what}: {error.msg}, at byte {place}")
+    except ValueError as error:
+        _refuse_line(file, line, f"broken JSON: {error}, at byte {start}")
+
+
+def _refuse_line(file: str, line: int, why: str, fix: str = "export again; nothing was imported") -> NoReturn:
+    raise InputError([Problem(file=file, line=line, why=why, fix=fix)]) from None
