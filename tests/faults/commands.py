@@ -16,10 +16,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer.main
 
-from tests.faults.corpus import FAMILIES, Put, Seed
+from tests.faults.corpus import FAMILIES, Put, Seed, pretended
 
 
 class Reached(BaseException):
@@ -100,7 +99,6 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
     """Let commands stop where the long work would begin; what they load is loaded before children are forked."""
     import labelvalue as lv
     from labelvalue import console, decide, plan_commands
-    from tests.operate.conftest import put_in
 
     def reach(*given: Any, **settings: Any) -> None:
         raise Reached(given[0])
@@ -113,8 +111,7 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
         return kept[0]
 
     read_case, kept = decide.read_case, []
-    with pytest.MonkeyPatch.context() as patch:
-        put_in(patch)
+    with pretended() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and nothing here is killed
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         patch.setattr(lv, "fit", reach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import functools
@@ -360,7 +361,6 @@ surprise = 0.02
 [limits]
 minutes = 600
 [report]
-page = false
 budgets = [501, 2002]
 [[assumptions]]
 id = "price"
@@ -382,17 +382,33 @@ def fit_files() -> Mapping[str, bytes]:
         return {path.name: path.read_bytes() for path in Path(place).iterdir()}
 
 
+@contextlib.contextmanager
+def pretended() -> Iterator[pytest.MonkeyPatch]:
+    """Fits that are not sampled, and pages that are not drawn."""
+    import labelvalue.report
+    from tests.operate.conftest import put_in
+
+    def page(*given: object, path: Path, **settings: object) -> Path:
+        path.write_text("<p>a page</p>")
+        return path
+
+    with pytest.MonkeyPatch.context() as patch:
+        put_in(patch)
+        patch.setattr(labelvalue.report, "write_report", page)
+        yield patch
+
+
 @functools.cache
 def project_files() -> Mapping[str, bytes]:
     """A project with two batches, a published fit and advice; its sampler is a stand-in."""
     from labelvalue import testing, write_runs
     from labelvalue.operate import Project
-    from tests.operate.conftest import put_case, put_in
+    from tests.operate.conftest import CASE as OTHER, WITH_CASE
 
-    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as monkeypatch:
-        put_in(monkeypatch)
+    with tempfile.TemporaryDirectory() as place, pretended():
         project = Project.create(Path(place) / "project")
-        put_case(project)
+        (project.folder / "case.toml").write_text(OTHER)
+        (project.folder / "labelvalue.toml").write_text(WITH_CASE)
         for batch, sizes in {"a": (500, 1000, 2000), "b": (4000,)}.items():
             runs = testing.fake_runs(seed=1, sizes=sizes, replicates=1)
             project.add(runs, batch=batch).refit(progress=False)

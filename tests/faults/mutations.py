@@ -92,7 +92,7 @@ def judged(family: str, number: int) -> Outcome:
 def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]:
     if ran.memory > MEMORY or isinstance(ran.escaped, MemoryError) or "malloc of size" in ran.error:
         return "memory", f"{ran.memory / MIB:.0f} MiB more; {ran.escaped!r}"
-    if ran.cpu > CPU_SECONDS:
+    if ran.cpu > CPU_SECONDS * (1 + len(case.given) / (3 * MIB)):
         return "hang", f"{ran.cpu:.1f} s of processor"
     if ran.escaped is not None:
         last = traceback.extract_tb(ran.escaped.__traceback__)
@@ -124,7 +124,7 @@ def _names(seed: Seed) -> list[str]:
 
 def listed() -> dict[str, int]:
     """What lies where the process stands, but for locks."""
-    return {str(p): p.lstat().st_size for p in Path().rglob("*") if not p.name.startswith("lock") and not p.is_dir()}
+    return {str(p): p.lstat().st_size for p in Path().rglob("*") if "lock" not in p.name and not p.is_dir()}
 
 
 # --- many cases -----------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ class Unreadable(Exception):
     """A strict reader refuses what was given."""
 
 
-def strict_rows(content: bytes, separators: str = ",") -> list[dict[str, str]]:
+def strict_rows(content: bytes, separators: str = ",;\t") -> list[dict[str, str]]:
     """Rows of separated text as Python's own module reads them strictly."""
     try:
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
@@ -91,7 +91,7 @@ def as_runs(case: Case, ran: Ran) -> str:
         "replicate",
     )
     table = ran.value.to_dataframe().reset_index().to_dict("records")
-    rows = strict_rows(case.given, ",;\t")
+    rows = strict_rows(case.given)
     rows = [row | {"replicate": row.get("replicate", 0)} for row in rows]
     return _unlike(Counter(set(told(rows, *columns))), Counter(set(told(table, *columns))))
 
