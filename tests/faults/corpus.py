@@ -471,25 +471,11 @@ def project(rng: random.Random) -> Seed:
     return Seed("bytes", rng.choice(inside), project_files(), command, "project")
 
 
-FAMILIES: dict[str, Callable[[random.Random], Seed]] = {
-    made.__name__: made
-    for made in (
-        *(runs_csv, runs_parquet, mlflow, wandb, label_studio, argilla, argilla_nested, doccano, doccano_zip, prodigy),
-        *(
-            cvat_xml,
-            cvat_zip,
-            cvat_events,
-            plain_csv,
-            plain_parquet,
-            annotations,
-            salt,
-            case,
-            protocol,
-            protocol_beside,
-        ),
-        *(tabular, configuration, fit, ledger, project),
-    )
-}
+FAMILIES: dict[str, Callable[[random.Random], Seed]] = {made.__name__: made for made in (
+    runs_csv, runs_parquet, mlflow, wandb, label_studio, argilla, argilla_nested, doccano, doccano_zip, prodigy,
+    cvat_xml, cvat_zip, cvat_events, plain_csv, plain_parquet, annotations, salt, case, protocol, protocol_beside,
+    tabular, configuration, fit, ledger, project,
+)}  # fmt: skip
 
 # --- hostile inputs, by what they are made of -----------------------------------------------------
 
@@ -540,6 +526,7 @@ def _bytes(kind: str) -> dict[str, bytes]:
             "commas alone": b"," * MIB,
             "three hundred thousand rows": b"item,label,c\n" + b"1,spam,FR\n" * 300_000,
         }
+        found |= {f"a column {text[:9]!r}": f'"{text}",item\n'.encode("utf-8", "replace") * 3 for text in TEXTS}
     if kind in ("json", "jsonl", "toml"):
         found |= {f"{what} without end": what.encode() * deep for what in ("[", '{"a":', '[{"a":', "[[", "a.", "{")}
     if kind in ("json", "jsonl"):
@@ -643,7 +630,7 @@ def _tables() -> dict[str, bytes]:
         "spans": pa.array([2**62, 1], pa.duration("s")),
     }
     for what, column in odd.items():
-        for name in ("slice", "labels", "item", "label", "c", "y"):
+        for name in ("slice", "labels", "errors", "item", "label", "c", "y", "batch"):
             found[f"{name} of {what}"] = packed(runs(**{name: column}))
     return found
 

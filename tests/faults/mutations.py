@@ -31,7 +31,7 @@ from tests.faults.corpus import FAMILIES, MIB, Seed, hostile
 from tests.faults.mutators import mutated
 from tests.faults.oracles import ORACLES
 
-SECONDS, CPU_SECONDS, MEMORY, ADDRESSES = 20.0, 6.0, 500 * MIB, 1536 * MIB
+SECONDS, CPU_SECONDS, MEMORY, ADDRESSES = 60.0, 10.0, 500 * MIB, 1536 * MIB
 GOOD = ("accepted", "refused")
 FAULTS = ("traceback", "hang", "memory", "silent", "terminal", "bare", "leftover", "harness")
 """What may become of an input, and what may not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import io
 import json
 import random
@@ -190,15 +191,17 @@ def in_records(content: bytes, rng: random.Random) -> bytes:
         return path.read_bytes()
 
 
-def _chain_anew(ledger: sqlite3.Connection) -> None:
-    from labelvalue.operate.records import _digest
+def chained(previous: str, number: int, time: str, kind: str, text: str) -> str:
+    """The digest that a record has by its content as it is stored, as the docs say it is made."""
+    head = json.dumps([previous, number, time, kind], separators=(",", ":"), ensure_ascii=False).removesuffix("]")
+    return hashlib.sha256(f"{head},{text}]".encode()).hexdigest()
 
-    previous = "0" * 64
-    for number, *told, text in ledger.execute(
-        "SELECT number, time, kind, content FROM records ORDER BY number"
-    ).fetchall():
-        now = _digest(previous, number, *told, json.loads(text))
-        ledger.execute("UPDATE records SET previous = ?, digest = ? WHERE number = ?", (previous, now, number))
+
+def _chain_anew(ledger: sqlite3.Connection) -> None:
+    previous, rows = "0" * 64, "SELECT number, time, kind, content FROM records ORDER BY number"
+    for row in ledger.execute(rows).fetchall():
+        now = chained(previous, *row)
+        ledger.execute("UPDATE records SET previous = ?, digest = ? WHERE number = ?", (previous, now, row[0]))
         previous = now
 
 

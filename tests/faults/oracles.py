@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.commands import Case, Ran, put, run
+from tests.faults.mutators import chained
 
 
 class Unreadable(Exception):
@@ -233,8 +234,6 @@ def as_project(case: Case, ran: Ran) -> str:
 
 def _records(content: bytes) -> object:
     """All that a ledger tells; a chain that was made anew is beyond any check without a key."""
-    from labelvalue.operate.records import _digest
-
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "ledger"
         path.write_bytes(content)
@@ -242,10 +241,10 @@ def _records(content: bytes) -> object:
             with contextlib.closing(sqlite3.connect(path)) as ledger:
                 rows = ledger.execute(ROWS).fetchall()
                 layout = ledger.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
-            anew = all(_digest(*row[:4], json.loads(row[4])) == row[5] for row in rows)
+            sound = all(chained(*row[:5]) == row[5] for row in rows)
         except (sqlite3.Error, ValueError, UnicodeError, RecursionError):
             return None
-    return rows, layout, anew
+    return rows, layout, sound
 
 
 def _or_unreadable(check: Callable[..., str]) -> Callable[..., str]:
