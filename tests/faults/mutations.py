@@ -36,7 +36,7 @@ GOOD = ("accepted", "refused")
 FAULTS = ("traceback", "hang", "memory", "silent", "terminal", "bare", "leftover", "harness")
 """What may become of an input, and what may not."""
 CONTROL = re.compile(
-    "(?m)^FORGED|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+    "(?m)^FORGED|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 TARGETS = {"in", "in.csv", "in.parquet", "in.toml", "fit.nc", "fit.nc.sha256", "salt", "out.csv", "out.parquet"}
 BATCH = 400
@@ -105,7 +105,7 @@ def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]
     if ran.code in (0, 2, 3):
         found = ORACLES[case.seed.oracle](case, ran)
         return ("silent", found) if found else ("accepted", "")
-    if "Fix:" not in ran.error or len(ran.error) > 20_000:
+    if "Fix:" not in ran.error or len(ran.error) > 25_000:
         return "bare", f"exit {ran.code}: {ran.error[-300:]!r}"
     if not any(name in ran.error for name in _names(case.seed)):
         return "bare", f"names no file; exit {ran.code}: {ran.error[-300:]!r}"
