@@ -227,7 +227,7 @@ def cvat_text(rng: random.Random) -> bytes:
 
 
 def cvat_xml(rng: random.Random) -> Seed:
-    return imported("cvat", cvat_text(rng), "xml", "--slice", "path.0")
+    return imported("cvat", cvat_text(rng), "xml", "--slice", "path.0", oracle="read")
 
 
 def cvat_zip(rng: random.Random) -> Seed:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
-from labelvalue import InputError
+from labelvalue import InputError, observe
+from labelvalue.problems import Problem
+from tests.faults import mutations
+from tests.faults.commands import prepared
 from tests.faults.corpus import FAMILIES, separated
-from tests.faults.mutations import attack, faults, for_minutes, names_of, prepared, table
+from tests.faults.mutations import attack, faults, for_minutes, names_of, table
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 MINUTES = float(os.environ.get("LABELVALUE_MUTATION_MINUTES", "10"))
@@ -27,6 +33,57 @@ def test_a_few_mutations_of_every_input(family):
         found = list(attack(family, range(first, first + 12)))
     assert len(found) == 12
     assert not faults(found), told(found)
+
+
+def raises(error):
+    def read(*given, **settings):
+        raise error
+
+    return read
+
+
+def slips(*given, **settings):
+    return REAL(*given, **settings).assign(label="another")
+
+
+def prints(*given, **settings):
+    print("\x1b[2J")
+    return REAL(*given, **settings)
+
+
+def takes(*given, **settings):
+    bytes(range(256)) * (3 << 20)
+    return REAL(*given, **settings)
+
+
+def leaves(*given, **settings):
+    Path("half.parquet").write_bytes(b"PAR1")
+    raise InputError([Problem(file="in.csv", why="it is wrong", fix="mend it")])
+
+
+REAL = lv.read_annotations
+BROKEN = [
+    (REAL, "accepted"),
+    (slips, "silent"),
+    (raises(KeyError("of")), "traceback"),
+    (raises(ValueError("it is wrong")), "bare"),
+    (raises(InputError([Problem(file="in.csv", why="it is wrong", fix="mend it")])), "refused"),
+    (prints, "terminal"),
+    (takes, "memory"),
+    (leaves, "leftover"),
+    (lambda *given, **settings: time.sleep(60), "hang"),
+    (lambda *given, **settings: os.kill(os.getpid(), signal.SIGSEGV), "traceback"),
+]
+
+
+@pytest.mark.parametrize(("reader", "outcome"), BROKEN)
+def test_the_attack_sees_what_a_broken_reader_does(monkeypatch, reader, outcome):
+    monkeypatch.setattr(mutations, "mutated", lambda seed, rng: seed)
+    monkeypatch.setattr(mutations, "SECONDS", 3.0 if outcome == "hang" else 60.0)
+    with prepared(["plain_csv"]):
+        monkeypatch.setattr(observe, "read_annotations", reader)
+        (found,) = attack("plain_csv", [1000])
+    assert found.outcome == outcome, found
 
 
 @pytest.mark.slow  # as many minutes as LABELVALUE_MUTATION_MINUTES says
