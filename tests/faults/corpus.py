@@ -335,7 +335,6 @@ column = "day"
 share = 0.2
 """
 CONFIGURATION = """\
-case = "case.toml"
 [plan]
 max_labels = 2000
 lot = 100
@@ -367,8 +366,6 @@ id = "price"
 text = "prices stay"
 source = "head, 2026"
 if_wrong = "dearer"
-key = "costs.price_per_label"
-alternative = 0.16
 """
 
 

@@ -99,6 +99,8 @@ def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]
         ours = next((f for f in reversed(last) if "/labelvalue/" in f.filename), last[-1])
         where = f"{ours.filename.rpartition('/labelvalue/')[2]}:{ours.lineno}"
         return "traceback", f"{type(ran.escaped).__name__} at {where}: {str(ran.escaped)[:150]!r}"
+    if "This is a fault" in ran.error:
+        return "traceback", ran.error
     text = f"{ran.out}\n{ran.error}"
     if shown := CONTROL.search(text):
         return "terminal", f"exit {ran.code}: {text[max(0, shown.start() - 60) : shown.end() + 40]!r}"
