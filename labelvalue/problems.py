@@ -16,6 +16,8 @@ SHOWN = 20
 """Problems printed in full before the rest is counted."""
 LONGEST_NAME = 40
 """Characters of a name that are shown."""
+LONGEST = 1000
+"""Characters that are printed of what is wrong, and of the way out; a file may hold names of any length."""
 SHORTEST = 4
 """Letters from which on the beginning of a known word stands for it."""
 
@@ -202,9 +204,16 @@ class InputError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
-        lines = [str(p) for p in self.problems[:SHOWN]]
+        lines = [_shortened(str(p)) for p in self.problems[:SHOWN]]
         more = len(self.problems) - SHOWN
         super().__init__("\n".join(lines + ([f"… and {more} more"] if more > 0 else [])))
+
+
+def _shortened(text: str) -> str:
+    """A problem that quotes a file at length, without the middle of what is wrong and of the way out."""
+    parts = text.rpartition(" Fix: ")
+    half = LONGEST // 2
+    return "".join(part if len(part) <= LONGEST else f"{part[:half]} … {part[-half:]}" for part in parts)
 
 
 class StorageError(OSError):

@@ -80,6 +80,16 @@ def test_a_problem_says_where_it_is(place, head):
     assert str(Problem(why="it is wrong", fix="mend it", **place)) == f"{head}it is wrong. Fix: mend it."
 
 
+@pytest.mark.parametrize("place", ["column", "why", "fix", "file"])
+def test_a_problem_never_quotes_a_file_at_length(place):
+    """A header of a megabyte was printed whole, and all twenty times."""
+    given = {"file": "a.csv", "column": "c", "why": "it is wrong", "fix": "mend it"}
+    told = str(InputError([Problem(**given | {place: "x" * 10**6})] * 20))
+    assert len(told) < 30_000
+    assert told.count(" Fix: ") == 20
+    assert place == "file" or told.startswith("a.csv")
+
+
 def test_a_question_keeps_its_mark():
     assert str(Problem(why="is it wrong?", fix="mend it")) == "is it wrong? Fix: mend it."
 

@@ -207,10 +207,11 @@ class ClassMix:
     shares: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        shares = {str(k): float(v) for k, v in sorted(self.shares.items(), key=lambda item: str(item[0]))}
-        if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-9:
-            why = f"shares {quote(shares)} are not all > 0 with sum 1"
+        given = self.shares if isinstance(self.shares, Mapping) else {}
+        if not given or not all(map(_is_share, given.values())) or abs(sum(given.values()) - 1) > 1e-9:
+            why = f"shares {quote(self.shares)} are not all > 0 with sum 1"
             raise InputError([Problem(column="shares", why=why, fix="give a share per class")])
+        shares = {str(k): float(v) for k, v in sorted(given.items(), key=lambda item: str(item[0]))}
         object.__setattr__(self, "shares", shares)
 
     def __hash__(self) -> int:
@@ -274,6 +275,10 @@ def check_text(owner: object, name: str, value: object) -> None:
 def check_share(owner: object, name: str, value: object) -> None:
     """Raise what is wrong with a share."""
     check_number(owner, name, value, 1.0, "not a share, 0 < share < 1")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
 def check_number(owner: object, name: str, value: object, below: float, rule: str) -> None:

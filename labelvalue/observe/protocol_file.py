@@ -78,7 +78,7 @@ def parse_protocol(text: str, *, file: str = "") -> Protocol:
         raise InputError([Problem(file=file, column="suites", why="suites must be tables", fix="write [[suites]]")])
     for number, table in enumerate(suites):
         kind = table.get("kind")
-        if kind not in SUITES:
+        if not isinstance(kind, str) or kind not in SUITES:
             why = f"suite {number}: unknown kind {quote(kind)}{did_you_mean(str(kind), SUITES)}"
             problems.append(Problem(file=file, column="kind", why=why, fix=f"give one of {', '.join(SUITES)}"))
         else:

@@ -96,6 +96,10 @@ def test_order_of_sizes_and_of_shares_means_nothing():
         ('suites = "noise"', "suites must be tables"),
         ('strategies = "random"', "strategies must be a sequence"),
         ("strategies = [{ share = { no = 1.0 } }]", "share"),
+        ('strategies = [{ shares = { no = 0.8, yes = "x" } }]', r"p.toml.*not all > 0 with sum 1"),
+        ("strategies = [{ shares = { no = 0.8, yes = nan } }]", r"p.toml.*not all > 0 with sum 1"),
+        ("strategies = [{ shares = 1 }]", r"p.toml.*not all > 0 with sum 1"),
+        ('[[suites]]\nkind = ["noise"]', r"p.toml.*unknown kind"),
         ("sizes = [1.5]", "sizes must be whole numbers"),
     ],
 )
