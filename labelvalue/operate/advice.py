@@ -25,13 +25,12 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.guardrails import INCONCLUSIVE, PASS, STATE, STOP, judge
 from labelvalue.operate.identity import advice_digest, digest_of
 from labelvalue.operate.places import inside
+from labelvalue.operate.shapes import NO_PLAN
 from labelvalue.problems import InputError, StorageError
 
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 WIDTH = "width"
 """By which the scorecard multiplied the spread of what is uncertain about curves."""
-NO_PLAN = "no plan"
-"""Advice where the case's own limits leave none."""
 INTERVAL = (0.05, 0.95)
 
 

@@ -15,7 +15,7 @@ from labelvalue.observe import read_protocol, read_runs
 from labelvalue.operate import scorecard, triggers
 from labelvalue.operate.batches import Batch, content_digest, describe, joint_runs, standing, store
 from labelvalue.operate.configuration import Configuration
-from labelvalue.operate.places import FITS, RUNS, inside, published
+from labelvalue.operate.places import FITS, RUNS, in_force, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
@@ -50,7 +50,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     found += training_pays(project.folder, configuration, last, joint, factor)
     inputs = triggers.inputs_of(last, fresh, factor, digest_of_case(project.folder, configuration))
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
-    project.ledger.append(entries)
+    project.ledger.append(in_force(project.ledger, configuration, entries))
 
 
 def _name(runs: Runs, given: str | None) -> str:

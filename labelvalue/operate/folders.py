@@ -89,6 +89,8 @@ def check_folder(folder: Path) -> dict[str, Any]:
     StorageError
         If a file is missing, was altered, was added, or is a link.
     """
+    if folder.is_symlink():
+        raise StorageError(f"{folder}: is a link. {AGAIN}.")
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = manifest["files"]
@@ -111,10 +113,15 @@ def manifest_digest(folder: Path) -> str:
     return digest_file(folder / MANIFEST)
 
 
+def digest_bytes(content: bytes) -> str:
+    """Return the SHA-256 of what a file holds, or will."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file; a file that is not there is a :class:`StorageError`."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return digest_bytes(path.read_bytes())
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror}). Fix: restore it from a backup.") from error
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from labelvalue import names
@@ -16,18 +18,18 @@ from labelvalue.operate.approvals import approvals
 from labelvalue.operate.assets import assets, spent, warnings
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
-from labelvalue.operate.folders import digest_file
+from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.identity import digest_of
-from labelvalue.operate.notes import latest
 from labelvalue.operate.outcome import Refit
-from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
+from labelvalue.operate.places import FITS, REPORTS, RUNS, in_force, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.widths import both_widths
 from labelvalue.operate.wording import advice_line, calibration_line, last_batch_line
 from labelvalue.operate.worth import case_of
 from labelvalue.problems import StorageError
-from labelvalue.report.context import Context, anchor
+from labelvalue.report.context import Context
+from labelvalue.storage import write_whole
 
 
 def _factor(project: Project) -> float:
@@ -72,7 +74,7 @@ def _advised(project: Project, record: Record) -> Mapping[str, Any] | None:
     if old is not None:
         return {**old.content, "record": old.number}
     made = advice.advise(name, fits.load(project.folder / FITS, record), text, settings)
-    new = project.ledger.append([("advice", made)])[0]
+    new = project.ledger.append(in_force(project.ledger, configuration, [("advice", made)]))[-1]
     return {**new.content, "record": new.number}
 
 
@@ -84,7 +86,8 @@ def _judged(project: Project, record: Record) -> Mapping[str, Any]:
         if old.content["of"] == "guardrails" and (old.content["fit"], old.content["rules"]) == wanted:
             return old.content
     fit = fits.load(project.folder / FITS, record)
-    return project.ledger.append([check(project, record.content["fit"], fit, configuration)])[0].content
+    made = [check(project, record.content["fit"], fit, configuration)]
+    return project.ledger.append(in_force(project.ledger, configuration, made))[-1].content
 
 
 def report(
@@ -97,14 +100,14 @@ def report(
     notes: Sequence[str],
 ) -> Refit:
     """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
-    count = project.ledger.last()[0]
+    count = project.ledger.last().number
     current = published(project.ledger.records("fit"))
     content = record.content
     passed = content["published"]
     judged: Mapping[str, Any] = _judged(project, record) if passed else {}
     advised = _advised(project, record) if passed else None
     states = [judged, *([] if advised is None else [advised])]
-    fresh = project.ledger.last()[0] > count
+    fresh = project.ledger.last().number > count
     page = _page(project, current, advised, fresh) if current is not None else None
     return Refit(
         fit=content["fit"],
@@ -164,13 +167,27 @@ def _kept(project: Project, record: Record) -> dict[str, str]:
     }
 
 
+def _is_current(project: Project, path: Path, name: str) -> bool:
+    """Whether a page is the last that was made of its fit, and no note came after it."""
+    made = [r for r in project.ledger.records("page") if r.content["fit"] == name]
+    if not made or path.is_symlink() or not path.is_file() or digest_file(path) != made[-1].content["sha256"]:
+        return False
+    return not project.ledger.records("note", after=made[-1].number)
+
+
+def _keep_page(project: Project, path: Path, name: str, content: bytes) -> None:
+    """Record the digest of a page, then put it in its place: a page that lies there is one that is recorded."""
+    project.ledger.append([("page", {"fit": name, "sha256": digest_bytes(content)})])
+    write_whole(path, content)
+
+
 def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
     if not configuration.report.page:
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
-    if fresh or not path.is_file() or anchor(latest(project.ledger)) not in path.read_text(encoding="utf-8"):
+    if fresh or not _is_current(project, path, record.content["fit"]):
         card = project.scorecard()
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
         header += [] if advised is None else [advice_line(advised)]
@@ -196,7 +213,10 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
                 guardrails=tuple(_judged(project, record)["guardrails"]),
             )
             shown = None if budgets is None else [*budgets]
-            write_report(fit, plan, case, path=path, budgets=shown, header=[*filter(None, header)], context=context)
+            with tempfile.TemporaryDirectory() as place:
+                page = Path(place) / path.name
+                write_report(fit, plan, case, path=page, budgets=shown, header=[*filter(None, header)], context=context)
+                _keep_page(project, path, record.content["fit"], page.read_bytes())
         except StorageError:
             raise
         except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again

@@ -20,8 +20,11 @@ LOCK = "lock"
 HOLDER = "lock.json"
 """Who holds the lock; left behind only by a holder that was killed."""
 TRACE = "the ledger could not be written; the next command will record this failure"
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 """Seconds to wait for the lock."""
+TOLD = ("what", "process", "host", "started")
+MOST_BYTES, MOST_LETTERS = 4096, 200
+"""Of what a holder says of itself: anybody may have written the file."""
 
 
 @contextlib.contextmanager
@@ -55,6 +58,8 @@ def writing(folder: Path, what: str) -> Iterator[Mapping[str, Any] | None]:
     None
     """
     path, holder = folder / LOCK, folder / HOLDER
+    if path.is_symlink():
+        raise StorageError(f"{path}: is a link. Fix: remove it.")
     lock = FileLock(path, timeout=PATIENCE_S)
     try:
         lock.acquire()
@@ -106,11 +111,15 @@ def _who(what: str) -> dict[str, Any]:
 
 
 def _read(holder: Path) -> dict[str, Any] | None:
+    """What a holder says of itself, no more than it has to say; ``None`` where there is no such file."""
     try:
-        found = json.loads(holder.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+        if holder.is_symlink() or not holder.is_file():
+            return None
+        with holder.open("rb") as file:
+            found = json.loads(file.read(MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {key: str(found[key])[:MOST_LETTERS] for key in TOLD if key in found} if isinstance(found, dict) else {}
 
 
 def _describe(holder: Mapping[str, Any] | None) -> str:

@@ -9,7 +9,6 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.operate.batches import standing
-from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean
 
@@ -81,20 +80,3 @@ def notes(records: Sequence[Record]) -> pd.DataFrame:
         if r.kind == "note"
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def latest(ledger: Ledger) -> int:
-    """Return the number of the last note.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        The ledger.
-
-    Returns
-    -------
-    int
-        0 where there is none.
-    """
-    found = ledger.records("note")
-    return found[-1].number if found else 0

@@ -20,7 +20,7 @@ from labelvalue.operate.judging import check, report
 from labelvalue.operate.learners import carried_over, counted, runs_of
 from labelvalue.operate.lock import leave_trace
 from labelvalue.operate.outcome import Refit
-from labelvalue.operate.places import FITS, RUNS, published
+from labelvalue.operate.places import FITS, RUNS, in_force, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.worth import digest_of_case, training_pays
@@ -35,7 +35,7 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
     notes = ledger.clock_notes()
-    before = ledger.last()[0]
+    before = ledger.last().number
     records = ledger.records("batch", "fit", "score")
     batches = standing(records)
     runs = joint_runs(project.folder / RUNS, batches)
@@ -53,7 +53,7 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     reproduced = None
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
-        same = ledger.append([("fit", {**same.content, **called})])[0]
+        same = ledger.append(in_force(ledger, configuration, [("fit", {**same.content, **called})]))[-1]
     elif same is None:
         try:
             same = _fit(project, inputs, records, configuration, called, progress)
@@ -93,9 +93,9 @@ def _fit(
             promised = fits.gain_forecast(made, configuration.report.budgets, factor)
             entries += [("forecast", {"fit": name, **promised}), check(project, name, made, configuration)]
             entries += _carried_over(project, inputs, name, made, published(records), configuration, progress)
-        record = project.ledger.append(entries)[0]
+        made_of = project.ledger.append(in_force(project.ledger, configuration, entries))
         sweep_chains(folder)
-        return record
+        return next(record for record in made_of if record.kind == "fit")
     except BaseException as error:
         _record_failure(project, inputs.key, error)
         raise

@@ -45,7 +45,7 @@ def test_p1_the_commands_keep_a_ledger_that_only_grows(tmp_path, sampler, first,
     tables = {name: str(write_runs(runs, tmp_path / f"{name}.csv")) for name, runs in (("a", first), ("b", second))}
     steps = [
         (["init"], ["project"]),
-        (["add", tables["a"]], ["batch", "check"]),
+        (["add", tables["a"]], ["settings", "batch", "check"]),
         (["refit"], ["fit", "forecast", "check"]),
         (["decide", "buy", "--approver", "A. Lovelace"], ["decision"]),
         (["add", tables["b"], "--cost", "300"], ["batch", "forecast", "score", "check"]),
