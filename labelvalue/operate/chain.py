@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 
 from labelvalue.operate.records import FIRST, KEY, KEYED, Record, digest_of_text
 from labelvalue.operate.shapes import misshapen
 from labelvalue.problems import StorageError, quote
+from labelvalue.reading import parse_json
 
 Row = tuple[int, str, str, str, str, str]
 """Number, time, kind, content as text, digest of the record before, digest."""
@@ -57,8 +56,8 @@ def checked_chain(rows: Sequence[Row], path: Path, key: bytes | None) -> None:
 def _check_key(first: str, path: Path, key: bytes | None) -> None:
     """A ledger has a key from its first record on, or never."""
     try:
-        content = json.loads(first)
-    except (ValueError, RecursionError):
+        content = parse_json(first)
+    except ValueError:
         content = None
     keyed = isinstance(content, dict) and content.get(KEYED) is True
     if keyed and key is None:
@@ -91,21 +90,10 @@ def parsed(row: Row, path: Path) -> Record:
     """
     number, time, kind, text, previous, digest = row
     try:
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise StorageError(f"{place_of(*row[:3], path)}: broken record: {error}. {RESTORE}") from None
     fault = misshapen(kind, content)
     if fault is not None:
         raise StorageError(f"{place_of(*row[:3], path)}: broken record: {quote(fault, 200)[1:-1]}. {RESTORE}")
     return Record(number, time, kind, content, previous, digest)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number")

@@ -25,6 +25,8 @@ BEHIND = timedelta(minutes=5)
 """How far the clock may stand behind the last record before a note says so."""
 PATIENCE_S = 2.0
 """Seconds to wait for another process to finish a record."""
+HEADER = 100
+"""Bytes of an SQLite file's head, in which it counts changes."""
 SETTLED_S = 0.1
 """Age from which on the system's clock tells a file's changes apart."""
 
@@ -258,16 +260,18 @@ class Ledger:
                     self._check_chain(connection)
                     yield connection
                     connection.execute("COMMIT")
+                    if mode == "rw":
+                        _CHECKED[self.path] = self._said(ledger_key())
                 except BaseException:
                     with contextlib.suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                     raise
 
     def _check_chain(self, connection: sqlite3.Connection) -> None:
-        """Follow the chain, unless the system says that the file is the one that this process found sound.
+        """Follow the chain, unless the file is the one that this process found sound, or wrote after finding it sound.
 
-        What it says are place, size and times; the time of the last change of state is the kernel's, and can be set by
-        nobody. Nothing that lies on the disk is believed to have been checked.
+        That is told by what the system says of the file, of which the time of its last change can be set by nobody,
+        and by SQLite's own count of changes. Nothing that lies on the disk is believed to have been checked.
         """
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
         if schema > SCHEMA:
@@ -277,14 +281,20 @@ class Ledger:
             )
         key = ledger_key()
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on nobody else writes
-        said = os.stat(self.path)
-        now = (said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns, key)
+        now = self._said(key)
         if _CHECKED.get(self.path) == now:
             return
+        _CHECKED.pop(self.path, None)
         _check_layout(connection, self.path, schema)
         checked_chain(_rows(connection), self.path, key)
-        if time.time() - said.st_ctime > SETTLED_S:
+        if time.time() - os.stat(self.path).st_ctime > SETTLED_S:
             _CHECKED[self.path] = now
+
+    def _said(self, key: bytes | None) -> tuple[object, ...]:
+        """What tells one state of the file from another, and the key that it was checked with."""
+        with self.path.open("rb") as file:
+            head, said = file.read(HEADER), os.fstat(file.fileno())
+        return said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns, head, key
 
 
 def insert(

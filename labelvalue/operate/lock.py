@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from labelvalue.problems import BusyError, StorageError
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
 LOCK = "lock"
@@ -112,12 +113,11 @@ def _who(what: str) -> dict[str, Any]:
 
 def _read(holder: Path) -> dict[str, Any] | None:
     """What a holder says of itself, no more than it has to say; ``None`` where there is no such file."""
+    if not holder.exists():
+        return None
     try:
-        if holder.is_symlink() or not holder.is_file():
-            return None
-        with holder.open("rb") as file:
-            found = json.loads(file.read(MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+        found = parse_json(read_text(holder, MOST_BYTES, ours=True))
+    except (StorageError, ValueError):
         return {}
     return {key: str(found[key])[:MOST_LETTERS] for key in TOLD if key in found} if isinstance(found, dict) else {}
 

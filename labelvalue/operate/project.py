@@ -127,7 +127,9 @@ class Project(Questions):
             If something cannot be written; the batch is then not in.
         """
         with alone(self.folder, "add"):
-            from labelvalue.operate.arrival import add_batch  # takes a second: who finds the project busy is told before
+            from labelvalue.operate.arrival import (
+                add_batch,  # takes a second: who finds the project busy is told before
+            )
 
             add_batch(self, runs, batch, supersede, cost)
         return self

@@ -11,6 +11,7 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import datetime
+from json.encoder import encode_basestring
 from typing import Any
 
 from labelvalue.operate.identity import canonical
@@ -21,7 +22,7 @@ KINDS = tuple(SHAPES)
 FIRST = "0" * 64
 """What stands where the first record has no predecessor."""
 KEY = "LABELVALUE_LEDGER_KEY"
-"""Variable of the environment: a secret, without which the digests of a keyed ledger can be neither made nor checked."""
+"""Variable of the environment: a secret without which digests of a keyed ledger can be neither made nor checked."""
 KEYED = "keyed"
 """In the first record of a ledger whose digests need the key."""
 SHORTEST_KEY = 16
@@ -86,7 +87,9 @@ def ledger_key() -> bytes | None:
     given = os.environ.get(KEY, "").encode(errors="surrogateescape")
     if given and len(given) < SHORTEST_KEY:
         why = f"{len(given)} bytes are no secret"
-        raise InputError([Problem(column=KEY, why=why, fix=f"give {SHORTEST_KEY} bytes or more, such as 32 random ones")])
+        raise InputError(
+            [Problem(column=KEY, why=why, fix=f"give {SHORTEST_KEY} bytes or more, such as 32 random ones")]
+        )
     return given or None
 
 
@@ -107,8 +110,7 @@ def digest_of_text(previous: str, number: int, time: str, kind: str, text: str, 
     str
         Hexadecimal.
     """
-    head = canonical([previous, number, time, kind]).removesuffix("]")
-    said = f"{head},{text}]".encode()
+    said = f'["{previous}",{number},{encode_basestring(time)},{encode_basestring(kind)},{text}]'.encode()
     return hashlib.sha256(said).hexdigest() if key is None else hmac.digest(key, said, "sha256").hex()
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labelvalue import names
 from labelvalue.operate.identity import PATTERN as ID, id_of
+from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
     from labelvalue.operate.records import Record
 
 Fault = str | None
-"""Where something is not as it should be, and what is; ``None`` where all is well."""
-Test = Callable[[object, str], Fault]
+"""What is not as it should be, after the way to it; ``None`` where all is well."""
+Test = Callable[[object], Fault]
 
 SHA = re.compile("[0-9a-f]{64}")
 FILE = re.compile(r"[0-9a-f]{64}\.parquet")
@@ -24,72 +24,78 @@ BACKUP = re.compile(r"ledger\.sqlite\.schema-[0-9]{1,9}")
 
 
 def _text(pattern: re.Pattern[str] | None = None) -> Test:
-    def test(value: object, where: str) -> Fault:
+    def test(value: object) -> Fault:
         fits = isinstance(value, str) and (pattern is None or pattern.fullmatch(value))
-        return None if fits else f"{where} is not {'text' if pattern is None else 'of its pattern'}"
+        return None if fits else f" is not {'text' if pattern is None else 'of its pattern'}"
 
     return test
 
 
-def _whole(value: object, where: str) -> Fault:
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return None if fits else f"{where} is not a whole number"
+def _whole(value: object) -> Fault:
+    return None if type(value) is int and abs(value) < WHOLE_LIMIT else " is not a whole number"
 
 
-def _number(value: object, where: str) -> Fault:
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if known and abs(value) < 2**1023 and math.isfinite(value) else f"{where} is not a number"  # type: ignore[arg-type, operator]
+def _number(value: object) -> Fault:
+    fits = value - value == 0.0 if type(value) is float else type(value) is int and abs(value) < WHOLE_LIMIT
+    return None if fits else " is not a number"
 
 
-def _switch(value: object, where: str) -> Fault:
-    return None if isinstance(value, bool) else f"{where} is not true or false"
+def _switch(value: object) -> Fault:
+    return None if isinstance(value, bool) else " is not true or false"
 
 
-def _any(value: object, where: str) -> Fault:
+def _any(value: object) -> Fault:
     return None
 
 
 def _or_null(test: Test) -> Test:
-    return lambda value, where: None if value is None else test(value, where)
+    return lambda value: None if value is None else test(value)
 
 
 def _word(*words: str) -> Test:
-    return lambda value, where: None if value in words else f"{where} is none of {', '.join(words)}"
+    return lambda value: None if value in words else f" is none of {', '.join(words)}"
 
 
 def _list(test: Test, count: int | None = None) -> Test:
-    def each(value: object, where: str) -> Fault:
+    def each(value: object) -> Fault:
         if not isinstance(value, list) or (count is not None and len(value) != count):
-            return f"{where} is not a list{'' if count is None else f' of {count}'}"
-        return next(filter(None, (test(item, f"{where}[{place}]") for place, item in enumerate(value))), None)
+            return f" is not a list{'' if count is None else f' of {count}'}"
+        for place, item in enumerate(value):
+            if fault := test(item):
+                return f"[{place}]{fault}"
+        return None
 
     return each
 
 
 def _by_name(test: Test) -> Test:
-    def each(value: object, where: str) -> Fault:
+    def each(value: object) -> Fault:
         if not isinstance(value, Mapping):
-            return f"{where} is not a table"
-        return next(filter(None, (test(item, f"{where}.{name}") for name, item in value.items())), None)
+            return " is not a table"
+        for name, item in value.items():
+            if fault := test(item):
+                return f".{name}{fault}"
+        return None
 
     return each
 
 
 def _table(**tests: Test) -> Test:
     """A table with these keys, and perhaps others; a key that ends in an underscore may be missing."""
-    keys = [(name.removesuffix("_"), name.endswith("_"), test) for name, test in tests.items()]
+    needed = [(name, test) for name, test in tests.items() if not name.endswith("_")]
+    optional = [(name[:-1], test) for name, test in tests.items() if name.endswith("_")]
 
-    def each(value: object, where: str) -> Fault:
-        if not isinstance(value, Mapping):
-            return f"{where or 'the content'} is not a table"
-        for name, optional, test in keys:
-            place = f"{where}.{name}" if where else name
+    def each(value: object) -> Fault:
+        if not isinstance(value, dict):
+            return " is not a table"
+        for name, test in needed:
             if name not in value:
-                if optional:
-                    continue
-                return f"{place} is missing"
-            if fault := test(value[name], place):
-                return fault
+                return f".{name} is missing"
+            if fault := test(value[name]):
+                return f".{name}{fault}"
+        for name, test in optional:
+            if name in value and (fault := test(value[name])):
+                return f".{name}{fault}"
         return None
 
     return each
@@ -98,9 +104,9 @@ def _table(**tests: Test) -> Test:
 def _by_word(key: str, **tables: Test) -> Test:
     """One of several tables, told by the word under a key."""
 
-    def each(value: object, where: str) -> Fault:
-        word = value.get(key) if isinstance(value, Mapping) else None
-        return tables[word](value, where) if isinstance(word, str) and word in tables else f"{key} is unknown"
+    def each(value: object) -> Fault:
+        word = value.get(key) if isinstance(value, dict) else None
+        return tables[word](value) if isinstance(word, str) and word in tables else f".{key} is unknown"
 
     return each
 
@@ -120,9 +126,14 @@ _JUDGED_BY = _table(
 _RULE = _table(rule=_TEXT, state=_STATE, limit=_number, labels_to_decide=_or_null(_whole), slice_=_TEXT)
 _PROMISE = _table(promise=_TEXT, state=_STATE, probability=_number, needed_probability=_number)
 _TESTED = _table(
-    id=_TEXT, key=_TEXT, alternative=_any, advice=_TEXT, plan=_by_name(_whole), net_benefit=_or_null(_number),
+    id=_TEXT,
+    key=_TEXT,
+    alternative=_any,
+    advice=_TEXT,
+    plan=_by_name(_whole),
+    net_benefit=_or_null(_number),
     changes=_switch,
-)  # fmt: skip
+)
 _ADVISED_BY = _table(
     plan=_table(max_labels=_whole, lot=_whole),
     assumptions=_list(_table(id=_TEXT, key=_TEXT, alternative=_any)),
@@ -130,61 +141,117 @@ _ADVISED_BY = _table(
     width_=_number,
 )
 _PLANNED = {
-    names.NET_BENEFIT: _MONEY, names.COST: _MONEY, names.GAIN: _MONEY, names.UNIT: _TEXT, "total": _whole,
+    names.NET_BENEFIT: _MONEY,
+    names.COST: _MONEY,
+    names.GAIN: _MONEY,
+    names.UNIT: _TEXT,
+    "total": _whole,
     "learner": _TEXT,
-}  # fmt: skip
+}
 _ADVICE = {
-    "fit": _ID, "inputs": _SHA, "case": _TEXT, "case_sha256": _SHA, "settings": _ADVISED_BY, "code": _SHA,
-    "advice": _TEXT, "plan": _by_name(_whole), "reasons": _list(_TEXT), "guardrails": _list(_PROMISE), "state": _STATE,
+    "fit": _ID,
+    "inputs": _SHA,
+    "case": _TEXT,
+    "case_sha256": _SHA,
+    "settings": _ADVISED_BY,
+    "code": _SHA,
+    "advice": _TEXT,
+    "plan": _by_name(_whole),
+    "reasons": _list(_TEXT),
+    "guardrails": _list(_PROMISE),
+    "state": _STATE,
     "assumptions": _list(_TESTED),
-}  # fmt: skip
+}
 NO_PLAN = "no plan"
 """Advice where the case's own limits leave none."""
 
 
-def _advice(value: object, where: str) -> Fault:
-    planned = not isinstance(value, Mapping) or value.get("advice") != NO_PLAN
-    return _table(**_ADVICE, **(_PLANNED if planned else {}))(value, where)
+def _advice(value: object) -> Fault:
+    planned = not isinstance(value, dict) or value.get("advice") != NO_PLAN
+    return _table(**_ADVICE, **(_PLANNED if planned else {}))(value)
 
 
 SHAPES: Mapping[str, Test] = {
     "project": _table(folder=_TEXT),
     "settings": _table(text=_TEXT),
     "batch": _table(
-        batch=_TEXT, content=_SHA, file=_text(FILE), supersedes=_or_null(_whole), rows=_whole, counts=_switch,
-        metric=_TEXT, direction=_word("higher", "lower"), bounds=_list(_or_null(_number), 2), source=_TEXT,
-        cost_=_or_null(_number), learners_=_list(_TEXT), labels_=_by_name(_whole), protocol_=_or_null(_TEXT),
-    ),  # fmt: skip
+        batch=_TEXT,
+        content=_SHA,
+        file=_text(FILE),
+        supersedes=_or_null(_whole),
+        rows=_whole,
+        counts=_switch,
+        metric=_TEXT,
+        direction=_word("higher", "lower"),
+        bounds=_list(_or_null(_number), 2),
+        source=_TEXT,
+        cost_=_or_null(_number),
+        learners_=_list(_TEXT),
+        labels_=_by_name(_whole),
+        protocol_=_or_null(_TEXT),
+    ),
     "forecast": _by_word(
         "of",
         batch=_table(
-            fit=_ID, batch=_TEXT, content=_SHA,
+            fit=_ID,
+            batch=_TEXT,
+            content=_SHA,
             cells=_list(_table(**_CURVE, labels=_number, quantiles=_QUANTILES, draws=_list(_number))),
         ),
         gain=_table(
-            fit=_ID, factor=_number,
+            fit=_ID,
+            factor=_number,
             cells=_list(_table(budget=_whole, quantiles=_QUANTILES, widened=_QUANTILES, draws=_list(_number))),
         ),
     ),
     "score": _table(
-        fit=_ID, batch=_TEXT, content=_SHA, surprise=_number, factor=_number,
+        fit=_ID,
+        batch=_TEXT,
+        content=_SHA,
+        surprise=_number,
+        factor=_number,
         cells=_list(
-            _table(**_CURVE, **_SCORES, labels=_number, truth=_number, truth_stderr=_number, rank=_number,
-                   promised_=_number, delivered_=_number, bias_money_=_number, widened=_table(**_SCORES))
+            _table(
+                **_CURVE,
+                **_SCORES,
+                labels=_number,
+                truth=_number,
+                truth_stderr=_number,
+                rank=_number,
+                promised_=_number,
+                delivered_=_number,
+                bias_money_=_number,
+                widened=_table(**_SCORES),
+            )
         ),
     ),
     "fit": _table(
-        fit=_ID, key=_SHA, manifest=_SHA, draws_sha256=_SHA, verdict=_word("ok", "flagged", "refused"),
-        reasons=_list(_TEXT), published=_switch, adopted=_switch, batches=_list(_whole), labels_now=_by_name(_whole),
-        learners=_list(_TEXT), inputs=_table(runs=_SHA, model=_SHA, fit=_SHA, code=_SHA), triggers=_list(_TRIGGER),
-        discount_=_by_name(_number), model_=_table(name=_TEXT), trigger_inputs_=_JUDGED_BY,
-    ),  # fmt: skip
+        fit=_ID,
+        key=_SHA,
+        manifest=_SHA,
+        draws_sha256=_SHA,
+        verdict=_word("ok", "flagged", "refused"),
+        reasons=_list(_TEXT),
+        published=_switch,
+        adopted=_switch,
+        batches=_list(_whole),
+        labels_now=_by_name(_whole),
+        learners=_list(_TEXT),
+        inputs=_table(runs=_SHA, model=_SHA, fit=_SHA, code=_SHA),
+        triggers=_list(_TRIGGER),
+        discount_=_by_name(_number),
+        model_=_table(name=_TEXT),
+        trigger_inputs_=_JUDGED_BY,
+    ),
     "check": _by_word(
         "of",
         triggers=_table(batch=_TEXT, triggers=_list(_TRIGGER), inputs_=_JUDGED_BY),
         guardrails=_table(fit=_ID, rules=_SHA, guardrails=_list(_RULE), state=_STATE),
         learner=_table(
-            fit=_ID, learner=_TEXT, before=_list(_TEXT), labels=_whole,
+            fit=_ID,
+            learner=_TEXT,
+            before=_list(_TEXT),
+            labels=_whole,
             carry_over_=_or_null(_table(mean=_number, low=_number, high=_number, prior=_number)),
             slices=_list(_table(**{"slice": _TEXT, "with": _number, "without": _number, "share": _number})),
         ),
@@ -192,14 +259,21 @@ SHAPES: Mapping[str, Test] = {
     ),
     "advice": _advice,
     "decision": _table(
-        fit=_ID, fit_record=_whole, verdict=_TEXT, approver=_TEXT, comment=_TEXT, advice_record_=_whole, advice_=_TEXT,
-        plan_=_by_name(_whole), state_=_STATE,
-    ),  # fmt: skip
+        fit=_ID,
+        fit_record=_whole,
+        verdict=_TEXT,
+        approver=_TEXT,
+        comment=_TEXT,
+        advice_record_=_whole,
+        advice_=_TEXT,
+        plan_=_by_name(_whole),
+        state_=_STATE,
+    ),
     "note": _table(of=_word("slice", "batch"), name=_TEXT, text=_TEXT, author=_TEXT),
     "page": _table(fit=_ID, sha256=_SHA),
     "failure": _table(why=_TEXT, key_=_SHA, holder_=_by_name(_any)),
     "migration": _table(**{"from": _whole, "to": _whole, "backup": _text(BACKUP)}),
-}  # fmt: skip
+}
 """By kind; of what records of older layouts lack, nothing is asked."""
 
 
@@ -221,12 +295,13 @@ def misshapen(kind: str, content: object) -> Fault:
     Examples
     --------
     >>> misshapen("project", {"by": "me", "folder": 7})
-    'folder is not text'
+    'content.folder is not text'
     >>> misshapen("project", {"by": "me", "folder": "incomes"})
     """
     if kind not in SHAPES:
         return f"kind {kind!r} is unknown"
-    return _table(by=_TEXT)(content, "") or SHAPES[kind](content, "")
+    fault = _table(by=_TEXT)(content) or SHAPES[kind](content)
+    return None if fault is None else f"content{fault}"
 
 
 def astray(records: Sequence[Record], *, whole: bool) -> tuple[Record, str] | None:

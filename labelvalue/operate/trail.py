@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -131,11 +132,12 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     empty = [name for name, text in (("verdict", verdict), ("approver", approver)) if not text.strip()]
     if empty:
         raise InputError([Problem(column=name, why="empty", fix="say it") for name in empty])
-    record = published(ledger.records("fit"))
+    records = ledger.records("fit", "advice")
+    record = published(records)
     if record is None:
         raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
     about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
-    advised = [r for r in ledger.records("advice") if r.content["fit"] == record.content["fit"]]
+    advised = [r for r in records if r.kind == "advice" and r.content["fit"] == record.content["fit"]]
     if advised:
         last = advised[-1]
         about |= {"advice_record": last.number, "advice": last.content["advice"], "plan": last.content["plan"]}
@@ -156,7 +158,9 @@ def verify(project: Questions, head: str | None, reproduce: bool = False) -> str
             f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
             "Fix: restore the ledger from a backup."
         )
-    check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"])
+    collections.deque(
+        check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"]), maxlen=0
+    )
     for record in records:
         if record.kind == "fit":
             folder = project.folder / FITS / record.content["fit"]
@@ -249,7 +253,7 @@ def reproduced(project: Questions, records: Sequence[Record]) -> Record:
 
 
 def _alike(one: object, other: object) -> bool:
-    """Whether plain values are the same but for the last digits of numbers, which another processor rounds otherwise."""
+    """Whether plain values are the same but for the last digits of numbers, which another processor may round."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -267,7 +271,7 @@ def export(project: Questions) -> dict[str, Any]:
     return {
         "head": head,
         "records": [record.as_dict() for record in records],
-        "configuration": (project.folder / "labelvalue.toml").read_text(encoding="utf-8"),
+        "configuration": project.configuration.text,
         "standing": [batch.name for batch in standing(records)],
         "calibration": dict(calibration(card)),
         "assumptions": project.assumptions().to_dict(orient="records"),
