@@ -244,7 +244,7 @@ def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "")
 
     head = project.ledger.last().digest
     rows = history(project.ledger.records(after=before)).to_dict(orient="records")
-    lines = [wrapped(row["what"]) for row in rows] or [otherwise]
+    lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
     _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, head_line(head)]))
 
 
