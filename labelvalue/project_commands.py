@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,16 +11,26 @@ from labelvalue import console, names
 from labelvalue.numerals import readable
 from labelvalue.printing import visible
 
+if TYPE_CHECKING:
+    from labelvalue.operate import Project
+
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def init(folder: Folder, as_json: Json = False) -> None:
-    """Make a project: labelvalue.toml to be edited, an empty ledger, folders for runs and fits."""
+    """Make a project: labelvalue.toml to be edited, an empty ledger, folders for runs and fits.
+
+    With LABELVALUE_LEDGER_KEY in the environment its ledger is keyed: without that key nobody writes or verifies it.
+    """
     from labelvalue.operate import Project
 
-    Project.create(folder)
-    _tell({"project": str(folder)}, as_json, visible(folder / "labelvalue.toml"))
+    last = Project.create(folder).ledger.last()
+    _tell(
+        {"project": str(folder), "head": last.digest},
+        as_json,
+        f"{visible(folder / 'labelvalue.toml')}\nhead {last.digest}",
+    )
 
 
 def add(
@@ -35,13 +45,9 @@ def add(
     from labelvalue.operate import Project
 
     project = Project.open(folder)
-    before = len(project.ledger.records())
+    before = project.ledger.last().number
     project.add(runs, batch=batch, supersede=supersede, cost=cost)
-    new = project.history().iloc[before:]
-    lines = new["what"].tolist() or [f"nothing new in {runs}"]
-    from labelvalue.operate.wording import wrapped
-
-    _tell({"records": new.to_dict(orient="records")}, as_json, "\n".join(map(wrapped, lines)))
+    _tell_new(project, before, as_json, f"nothing new in {runs}")
 
 
 def refit(
@@ -58,12 +64,13 @@ def refit(
 ) -> None:
     """Fit all batches, publish the fit if it can be trusted, and judge it by the guardrails."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import refit_lines
 
     if every:
         _refit_all(folder, jobs, backend, scheduler, as_json)
         return
     result = Project.open(folder).refit(again=not if_changed)
+    from labelvalue.operate.wording import refit_lines
+
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
@@ -76,7 +83,7 @@ def history(
 ) -> None:
     """List every record: when, by whom, and what.
 
-    Kinds: project, batch, forecast, score, fit, check, advice, decision, note, failure, migration.
+    Kinds: project, settings, batch, forecast, score, fit, check, advice, decision, note, page, failure, migration.
     """
     import json
 
@@ -100,17 +107,25 @@ def history(
 
 def verify(
     folder: Folder,
-    head: Annotated[str | None, typer.Option(help="Digest that an earlier verify printed.")] = None,
+    head: Annotated[str | None, typer.Option(help="Digest that an earlier command printed.")] = None,
     reproduce: Annotated[bool, typer.Option("--reproduce", help="Make the last advice again and compare.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Recompute every digest of ledger, runs and fits; the first that differs ends it with exit code 5."""
-    from labelvalue.operate import Project
+    """Recompute every digest of ledger, runs, fits and pages; the first that differs ends it with exit code 5.
 
-    digest = Project.open(folder).verify(head=head, reproduce=reproduce)
+    Without a key the chain shows what was changed by somebody who did not recompute the digests after it. Whoever may
+    write the folder can, and can cut records off at the end: a digest kept elsewhere (--head) tells; so does, of the
+    first, LABELVALUE_LEDGER_KEY, set since init and unknown to them. labelvalue.toml may be edited; if so it is said.
+    """
+    from labelvalue.operate import Project
+    from labelvalue.operate.trail import settings_line
+
+    project = Project.open(folder)
+    digest = project.verify(head=head, reproduce=reproduce)
     again = "; the last advice was made again, the same" if reproduce else ""
-    found = {"head": digest, "reproduced": True if reproduce else None}
-    _tell(found, as_json, f"sound{again}; keep this digest elsewhere:\n{digest}")
+    settings = settings_line(project)
+    found = {"head": digest, "reproduced": True if reproduce else None, "settings": settings}
+    _tell(found, as_json, f"sound{again}; {settings}\nkeep this digest elsewhere:\n{digest}")
 
 
 def decide(
@@ -123,11 +138,9 @@ def decide(
     """Record a person's decision on the published fit and its advice."""
     from labelvalue.operate import Project
 
-    project = Project.open(folder).decide(verdict, approver=approver, comment=comment)
-    last = project.history().iloc[-1]
-    from labelvalue.operate.wording import wrapped
-
-    _tell(last.to_dict(), as_json, wrapped(str(last["what"])))
+    project = Project.open(folder)
+    before = project.ledger.last().number
+    _tell_new(project.decide(verdict, approver=approver, comment=comment), before, as_json)
 
 
 def note(
@@ -140,10 +153,10 @@ def note(
 ) -> None:
     """Put down what an expert says of a slice or a batch; it stands in the ledger and on the next page."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import wrapped
 
-    last = Project.open(folder).note(text, slice=slice_, batch=batch, author=author).history().iloc[-1]
-    _tell(last.to_dict(), as_json, wrapped(str(last["what"])))
+    project = Project.open(folder)
+    before = project.ledger.last().number
+    _tell_new(project.note(text, slice=slice_, batch=batch, author=author), before, as_json)
 
 
 def explain(
@@ -222,6 +235,17 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for command in (init, add, refit, history, verify, decide, note, explain, assets, assumptions, preview):
         app.command()(command)
+
+
+def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:
+    """The records that a command added, and the digest with which the ledger ends."""
+    from labelvalue.operate.trail import history
+    from labelvalue.operate.wording import head_line, wrapped
+
+    head = project.ledger.last().digest
+    rows = history(project.ledger.records(after=before)).to_dict(orient="records")
+    lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
+    _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, head_line(head)]))
 
 
 def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -> None:

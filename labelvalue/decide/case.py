@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -18,9 +18,8 @@ from labelvalue.decide.intervention_table import interventions_of
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.decide.value import Value
 from labelvalue.forecast import Intervention
-from labelvalue.forecast.draws import without
 from labelvalue.model import Fit
-from labelvalue.problems import did_you_mean
+from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
 
 HOLDOUT = "holdout"
@@ -253,22 +252,13 @@ class Case:
         >>> from labelvalue.testing import fake_fit
         >>> Case(costs={"price_per_label": 1}, value={"per_error_point": 1}).check(fake_fit(seed=1))
         """
-        checks = Checks()
-        known = [str(name) for name in fit.slices]
-        for key, name in _slices_named(self):
-            if name not in known:
-                checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, known)}", f"one of {', '.join(known)}")
-        for key, given in _by_slice(self).items():
-            for name in without(fit, given):
-                checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
-        for dim in (names.LEARNER, names.SUITE):
-            chosen = chosen_of(self, fit, dim)
-            there = fit.position[dim].values.astype(str).tolist() if dim in fit.position.dims else None
-            if there is not None and chosen not in there:
-                unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
-                why = unknown if chosen else f"the fit has several {dim}s"
-                checks.wrong(dim, why, f"name one of {', '.join(there)}")
-        checks.finish(self.source)
+        learners, suites = (
+            fit.position[dim].values.astype(str).tolist() if dim in fit.position.dims else []
+            for dim in (names.LEARNER, names.SUITE)
+        )
+        problems = misfits(self, [str(name) for name in fit.slices], learners, suites)
+        if problems:
+            raise InputError(dataclasses.replace(problem, file=self.source) for problem in problems)
 
     def to_toml(self) -> str:
         """Return the case as TOML that ``read_case`` reads.
@@ -292,6 +282,44 @@ class Case:
         <BLANKLINE>
         """
         return as_text(self)
+
+
+def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: Sequence[str]) -> list[Problem]:
+    """Say what keeps a case from belonging to a fit of these slices, learners and suites.
+
+    Parameters
+    ----------
+    case : Case
+        Case.
+    slices, learners, suites : sequence of str
+        What there is; of one learner or suite alone none need be named.
+
+    Returns
+    -------
+    list of Problem
+        Empty where it belongs to it.
+
+    Examples
+    --------
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, slices={"fr": {"maximum": 500}})
+    >>> [problem.column for problem in misfits(case, ["west"], [], [])]
+    ['slices.fr']
+    """
+    checks = Checks()
+    for key, name in _slices_named(case):
+        if name not in slices:
+            checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, slices)}", f"one of {', '.join(slices)}")
+    for key, given in _by_slice(case).items():
+        for name in slices:
+            if of_slice(given, name)[1] is None:
+                checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
+    for dim, there in ((names.LEARNER, learners), (names.SUITE, suites)):
+        chosen = case.learner if dim == names.LEARNER else case.suite or HOLDOUT
+        if len(there) > 1 and chosen not in there:
+            unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
+            why = unknown if chosen else f"the fit has several {dim}s"
+            checks.wrong(dim, why, f"name one of {', '.join(there)}")
+    return checks.problems
 
 
 def chosen_of(case: Case, fit: Fit, dim: str) -> str:

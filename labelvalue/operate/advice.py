@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,13 +23,13 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.guardrails import INCONCLUSIVE, PASS, STATE, STOP, judge
 from labelvalue.operate.identity import advice_digest, digest_of
 from labelvalue.operate.places import inside
-from labelvalue.problems import InputError, StorageError
+from labelvalue.operate.shapes import NO_PLAN
+from labelvalue.problems import InputError, Problem
+from labelvalue.reading import parse_toml, read_text
 
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 WIDTH = "width"
 """By which the scorecard multiplied the spread of what is uncertain about curves."""
-NO_PLAN = "no plan"
-"""Advice where the case's own limits leave none."""
 INTERVAL = (0.05, 0.95)
 
 
@@ -58,17 +56,9 @@ def case_text(folder: Path, configuration: Configuration) -> str | None:
     Raises
     ------
     InputError
-        If the file lies outside the folder.
-    StorageError
-        If it cannot be read.
+        If the file lies outside the folder, or cannot be read.
     """
-    if configuration.case is None:
-        return None
-    path = inside(folder, configuration.case)
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StorageError(f"{path}: the case cannot be read ({error}). Fix: restore it.") from error
+    return None if configuration.case is None else read_text(inside(folder, configuration.case))
 
 
 def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
@@ -337,11 +327,13 @@ def with_key(text: str, key: str, value: object) -> Case:
     >>> with_key(text, "costs.price_per_label", 2).costs.price_per_label
     2
     """
-    given = copy.deepcopy(tomllib.loads(text))
+    given = parse_toml(text)
     table: Any = given
     *path, last = key.split(".")
     for part in path:
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise InputError([Problem(column=key, why=f"{part!r} is no table", fix="name a key of the case")])
     table[last] = value
     checks = Checks()
     case = checks.section("", Case, given)

@@ -29,6 +29,7 @@ from labelvalue.operate.batches import describe, read_stored
 from labelvalue.operate.folders import MAKING
 from labelvalue.printing import say
 from labelvalue.problems import StorageError
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
 RUNS, ASKED, MADE, WHY = "runs.parquet", "asked.json", "fit.nc", "why.json"
@@ -190,7 +191,7 @@ def _run(command: list[str]) -> int:
 
 def _why(folder: Path, ended: int) -> Exception:
     try:
-        told = json.loads((folder / WHY).read_text(encoding="utf-8"))
+        told = parse_json(read_text(folder / WHY, ours=True))
     except (OSError, ValueError):
         told = {}
     advice = "Fix: ask for fewer draws, or put fewer slices into a project."

@@ -13,9 +13,21 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe import read_protocol, read_runs
 from labelvalue.operate import scorecard, triggers
-from labelvalue.operate.batches import Batch, content_digest, describe, joint_runs, standing, store
+from labelvalue.operate.batches import (
+    Batch,
+    brought,
+    content_digest,
+    describe,
+    joined,
+    packed,
+    standing,
+    store,
+    table_of,
+    tables_of,
+    unseen,
+)
 from labelvalue.operate.configuration import Configuration
-from labelvalue.operate.places import FITS, RUNS, inside, published
+from labelvalue.operate.places import FITS, RUNS, in_force, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
@@ -23,6 +35,8 @@ from labelvalue.operate.worth import digest_of_case, training_pays, unit_worth
 from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
+    from labelvalue.model import Fit
+
     Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
 
@@ -32,25 +46,32 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
     chosen = _name(runs, name)
     _check_protocol(project.folder, configuration, table)
-    records = project.ledger.records()
+    records = project.ledger.records("batch", "fit", "score")
     batches = standing(records)
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
         return
     _check_cost(cost)
-    about = describe(table, chosen, store(project.folder / RUNS, table), getattr(replaced, "number", None), cost)
-    made = Batch(0, chosen, about["content"], about["file"], about)
-    joint = joint_runs(project.folder / RUNS, [*(b for b in batches if b.name != chosen), made])
-    entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
-    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
-    entries += _scores(project, records, configuration, table, about, factor)
-    fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
+    file, content = packed(table)
+    about = describe(table, chosen, file, getattr(replaced, "number", None), cost)
+    made = Batch(0, chosen, about["content"], file, about)
+    others = [batch for batch in batches if batch.name != chosen]
     last = published(records)
-    found = triggers.evaluate(joint, configuration.triggers, last, fresh)
-    found += training_pays(project.folder, configuration, last, joint, factor)
+    fit = None if last is None else load(project.folder / FITS, last)
+    known = () if last is None else last.content["batches"]
+    tables = [*tables_of(project.folder / RUNS, others, fit, known), table_of(content, made)]
+    joined(tables, [*others, made], new=chosen, file=str(runs) if isinstance(runs, str | os.PathLike) else "")
+    entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
+    factor = scorecard.calibration(scorecard.scorecard(records, [b.content for b in batches]))[scorecard.FACTOR]
+    entries += _scores(project, records, fit, configuration, table, about, factor)
+    fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
+    new = [brought(project.folder / RUNS, r) for r in unseen(records, last) if r.content[names.BATCH] != chosen]
+    found = triggers.evaluate([*new, about], configuration.triggers, last, fresh)
+    found += training_pays(project.folder, configuration, last, [*new, about], factor)
     inputs = triggers.inputs_of(last, fresh, factor, digest_of_case(project.folder, configuration))
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
-    project.ledger.append(entries)
+    store(project.folder / RUNS, file, content)
+    project.ledger.append(in_force(project.ledger, configuration, entries))
 
 
 def _name(runs: Runs, given: str | None) -> str:
@@ -93,6 +114,7 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
 def _scores(
     project: Project,
     records: Sequence[Record],
+    last: Fit | None,
     configuration: Configuration,
     runs: xr.Dataset,
     about: Mapping[str, Any],
@@ -101,14 +123,14 @@ def _scores(
     """Freeze and score the forecast of the last published fit that saw no version of this batch."""
     versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
     fits = [r for r in records if r.kind == "fit" and r.content["published"]]
-    unseen = [record for record in fits if not versions & {*record.content["batches"]}]
-    if not unseen:
+    without = [record for record in fits if not versions & {*record.content["batches"]}]
+    if not without:
         return []
-    fit = load(project.folder / FITS, unseen[-1])
+    fit = last if last is not None and without[-1] == fits[-1] else load(project.folder / FITS, without[-1])
     if (names.ERRORS in fit.runs) != (names.ERRORS in runs):
         return []
     origin = scorecard.origin_of(fit, runs)
-    link = {"fit": unseen[-1].content["fit"], names.BATCH: about[names.BATCH], "content": about["content"]}
+    link = {"fit": without[-1].content["fit"], names.BATCH: about[names.BATCH], "content": about["content"]}
     if origin.future.empty:
         return []
     cells, samples = scorecard.forecast_batch(fit, origin)

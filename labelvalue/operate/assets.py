@@ -11,7 +11,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.model import Fit
-from labelvalue.operate.batches import Batch, read_stored, standing
+from labelvalue.operate.batches import brought, standing
 from labelvalue.operate.configuration import Guardrails
 from labelvalue.operate.over_time import RECENT, TOTALS, advice_over_time, batches_over_time, goal_drift, less_for_money
 from labelvalue.operate.records import Record
@@ -48,8 +48,9 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
     rows: list[dict[str, Any]] = []
     costs = {record.number: record.content.get(names.COST) for record in records if record.kind == "batch"}
     scores = {record.content["content"]: record.content for record in records if record.kind == "score"}
+    told = {record.number: record for record in records if record.kind == "batch"}
     for batch in standing(records):
-        added = _added(folder, batch, have)
+        added = _added(brought(folder, told[batch.number])[names.LABELS], have)
         money, source = _money(costs[batch.number], added, fit, case)
         gains = _gains(scores.get(batch.content))
         for name, labels in added.items():
@@ -85,11 +86,9 @@ def _sum(column: pd.Series) -> float | None:
     return float(column.sum()) if column.notna().any() else None
 
 
-def _added(folder: Path, batch: Batch, have: dict[str, int]) -> dict[str, int]:
+def _added(largest: Mapping[str, int], have: dict[str, int]) -> dict[str, int]:
     """Labels that a batch adds to each of its slices, which are then had."""
-    runs = read_stored(folder / batch.file, batch.metric)
-    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
-    added = {str(name): max(0, int(count) - have.get(str(name), 0)) for name, count in largest.items()}
+    added = {name: max(0, count - have.get(name, 0)) for name, count in largest.items()}
     have |= {name: have.get(name, 0) + count for name, count in added.items()}
     return added
 

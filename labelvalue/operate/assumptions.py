@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.operate.advice import CASE_TEXT, PLAN
 from labelvalue.operate.places import published
+from labelvalue.reading import parse_toml
 from labelvalue.report.assumptions import NOT_TESTED, leaves, quantity_text
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
         return
     tested = {item["key"]: item for item in last["assumptions"]}
     where = f"the case, {file}" if file else "the case of the last advice"
-    for key, value, reason in leaves(tomllib.loads(last[CASE_TEXT])):
+    for key, value, reason in leaves(parse_toml(last[CASE_TEXT])):
         yield {
             "id": f"case/{key}",
             "text": f"the case says {key}",

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
+import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe import read_runs, write_runs
 from labelvalue.observe.metrics import CATALOGUE
+from labelvalue.observe.parquet import check_footer
 from labelvalue.observe.schema import COLUMNS
+from labelvalue.observe.tables import MAX_BYTES
 from labelvalue.observe.text import to_csv
-from labelvalue.operate.folders import digest_file
+from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.records import Record
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem, StorageError, quote
+from labelvalue.reading import read_bytes
 from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    from labelvalue.model import Fit
 
 CONTENT = "content"
 """SHA-256 of a batch's runs as canonical text: what makes two batches the same."""
@@ -31,6 +41,7 @@ SUPERSEDES = "supersedes"
 """Number of the record that a batch replaces; null where it replaces none."""
 COUNTS = "counts"
 """Whether runs are counts, which need no metric to be read."""
+_ROWS = re.compile(r" ?\(?rows? (\d+(?:, \d+)*)(?: and \d+ more)?\)?")
 KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
 
 
@@ -59,14 +70,18 @@ def content_digest(runs: xr.Dataset) -> str:
     return hashlib.sha256(f"{metric}\n{text}".encode()).hexdigest()
 
 
-def store(folder: Path, runs: xr.Dataset) -> str:
-    """Write runs to a file named by its own SHA-256, unless it is there; return the file's name."""
+def packed(runs: xr.Dataset) -> tuple[str, bytes]:
+    """Return runs as Parquet, and the name of their file, which is its SHA-256."""
     with tempfile.TemporaryDirectory() as place:
         content = write_runs(runs, Path(place) / "runs.parquet").read_bytes()
-    name = f"{hashlib.sha256(content).hexdigest()}.parquet"
-    if not (folder / name).is_file() or digest_file(folder / name) != name.removesuffix(".parquet"):
-        write_whole(folder / name, content)
-    return name
+    return f"{digest_bytes(content)}.parquet", content
+
+
+def store(folder: Path, file: str, content: bytes) -> None:
+    """Write the file of a batch, unless it is there."""
+    path = folder / file
+    if path.is_symlink() or not path.is_file() or digest_file(path) != file.removesuffix(".parquet"):
+        write_whole(path, content)
 
 
 def describe(
@@ -79,7 +94,7 @@ def describe(
         FILE: file,
         SUPERSEDES: supersedes,
         names.COST: cost,
-        "learners": sorted({*runs[names.LEARNER].values.tolist()}),
+        **brought_by(runs),
         "rows": int(runs.sizes[names.RUN]),
         names.SOURCE: str(runs.attrs.get(names.SOURCE, "")),
         names.PROTOCOL: runs.attrs.get(names.PROTOCOL),
@@ -100,13 +115,71 @@ def standing(records: Sequence[Record]) -> list[Batch]:
     return list(place.values())
 
 
-def check_files(folder: Path, batches: Sequence[Batch]) -> None:
-    """Raise :class:`StorageError` for the first batch whose file is missing or is not what was recorded."""
+def check_files(folder: Path, batches: Sequence[Batch]) -> Iterator[bytes]:
+    """Yield what the files of batches hold; :class:`StorageError` for the first that is not what was recorded."""
     for batch in batches:
-        path = folder / batch.file
-        if path.is_symlink() or not path.is_file() or digest_file(path) != batch.file.removesuffix(".parquet"):
-            what = "was altered" if path.exists() else "is missing"
-            raise StorageError(f"{path}: runs of batch {batch.name!r}: the file {what}. Fix: restore it from a backup.")
+        path, why = folder / batch.file, ""
+        try:
+            content = b"" if path.is_symlink() else read_bytes(path, MAX_BYTES, ours=True)
+        except StorageError as error:
+            why = "is missing" if isinstance(error.__cause__, FileNotFoundError) else "cannot be read"
+        if not why and digest_bytes(content) != batch.file.removesuffix(".parquet"):
+            why = "was altered"
+        if why:
+            told = f"runs of batch {quote(batch.name)}: the file {why}"
+            raise StorageError(f"{path}: {told}. Fix: restore it from a backup.")
+        yield content
+
+
+def brought_by(runs: xr.Dataset) -> dict[str, Any]:
+    """Return the ``learners`` of runs, and by slice the most ``labels`` that any of them had."""
+    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
+    labels = {str(name): int(count) for name, count in largest.items()}
+    return {"learners": sorted({*runs[names.LEARNER].values.tolist()}), names.LABELS: labels}
+
+
+def brought(folder: Path, record: Record) -> Mapping[str, Any]:
+    """Return the same of a batch by its record; of one of an older layout, by its file."""
+    if names.LABELS in record.content and "learners" in record.content:
+        return record.content
+    batch = Batch.of(record)
+    return brought_by(read_stored(folder / batch.file, batch.metric))
+
+
+def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
+    """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
+    known = set() if fit is None else {*fit.content["batches"]}
+    numbers = {batch.number for batch in standing(records)} - known
+    return [record for record in records if record.number in numbers]
+
+
+@dataclasses.dataclass(frozen=True)
+class Joint:
+    """Batches together, read when they are needed and once.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where runs lie.
+    batches : sequence of Batch
+        Those that stand.
+    recorded : str, optional
+        Digest of their runs together, where a recorded fit was made from the very same batches.
+    """
+
+    folder: Path
+    batches: Sequence[Batch]
+    recorded: str | None = None
+
+    @functools.cached_property
+    def runs(self) -> xr.Dataset:
+        """One runs table."""
+        return joint_runs(self.folder, self.batches)
+
+    @property
+    def digest(self) -> str:
+        """As :func:`content_digest` gives it."""
+        return self.recorded or content_digest(self.runs)
 
 
 def joint_runs(folder: Path, batches: Sequence[Batch]) -> xr.Dataset:
@@ -117,30 +190,112 @@ def joint_runs(folder: Path, batches: Sequence[Batch]) -> xr.Dataset:
     return joined(read_tables(folder, batches), batches)
 
 
-def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pd.DataFrame]:
+def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pa.Table]:
     """Read batches, each as a table of its own; raises :class:`StorageError` where a file was altered."""
-    check_files(folder, batches)
-    return [_table(folder, batch) for batch in batches]
+    return [table_of(content, batch) for content, batch in zip(check_files(folder, batches), batches, strict=True)]
 
 
-def joined(tables: Sequence[pd.DataFrame], batches: Sequence[Batch]) -> xr.Dataset:
-    """Put the tables of batches together; raises :class:`InputError` where they do not go together."""
+def tables_of(folder: Path, batches: Sequence[Batch], fit: Fit | None, known: Collection[int]) -> list[pa.Table]:
+    """Read batches as tables, those that a fit was made from out of the fit, where it was made from no others.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where runs lie.
+    batches : sequence of Batch
+        The batches.
+    fit : Fit or None
+        Published fit.
+    known : collection of int
+        Numbers of the batches that it was made from.
+
+    Returns
+    -------
+    list of pyarrow.Table
+        Each run with the id of its batch.
+    """
+    if fit is None or not {*known} <= {batch.number for batch in batches}:
+        return read_tables(folder, batches)
+    rest = [batch for batch in batches if batch.number not in known]
+    return [_table(packed(fit.runs)[1], "", "posterior.nc"), *read_tables(folder, rest)]
+
+
+def table_of(content: bytes, batch: Batch) -> pa.Table:
+    """Return what :func:`packed` packed as a table, each run with the id of its batch."""
+    return _table(content, batch.name, batch.file)
+
+
+def _table(content: bytes, name: str, file: str) -> pa.Table:
+    with pq.ParquetFile(pa.BufferReader(content)) as parquet:
+        check_footer(parquet.metadata, file)
+        there = set(parquet.schema_arrow.names)
+        known = [name for name in COLUMNS if name in there]
+        table = parquet.read(columns=known, use_threads=False)
+    if names.BATCH not in table.column_names:
+        return table.append_column(names.BATCH, pa.array([name] * table.num_rows, type=pa.string()))
+    given = [own or name for own in table.column(names.BATCH).to_pylist()]
+    return table.set_column(table.column_names.index(names.BATCH), names.BATCH, pa.array(given, type=pa.string()))
+
+
+def joined(tables: Sequence[pa.Table], batches: Sequence[Batch], *, new: str = "", file: str = "") -> xr.Dataset:
+    """Put the tables of batches together.
+
+    Parameters
+    ----------
+    tables : sequence of pyarrow.Table
+        From :func:`read_tables`.
+    batches : sequence of Batch
+        The batches.
+    new, file : str
+        Name of the batch that is to be added, and its file, for errors.
+
+    Returns
+    -------
+    xarray.Dataset
+        Runs table.
+
+    Raises
+    ------
+    InputError
+        If they do not go together; names the batches.
+    """
     if not batches:
         raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
-    forms = {"counts" if names.ERRORS in table else "values" for table in tables}
+    forms = {"counts" if names.ERRORS in table.column_names else "values" for table in tables}
     metrics = {batch.metric[names.METRIC] for batch in batches if not batch.metric[COUNTS]}
+    told = f"batch {quote(new)} does not go with the others: " if new else ""
     if len(forms) > 1 or len(metrics) > 1:
-        why = f"batches measure different things: {', '.join(sorted(metrics | forms))}"
-        raise InputError([Problem(column=names.METRIC, why=why, fix="keep them in projects of their own")])
-    table = pd.concat(tables, ignore_index=True)
-    return _read(table, batches[0].metric)
+        why = f"{told}batches measure different things: {', '.join(sorted(metrics | forms))}"
+        raise InputError([Problem(file=file, column=names.METRIC, why=why, fix="keep them in projects of their own")])
+    table = frame_of(pa.concat_tables(tables, promote_options="default"))
+    try:
+        return _read(table, batches[0].metric)
+    except InputError as error:
+        raise InputError([_placed(problem, table, told, file) for problem in error.problems]) from None
 
 
-def _table(folder: Path, batch: Batch) -> pd.DataFrame:
-    runs = read_stored(folder / batch.file, batch.metric)
-    table = runs.to_dataframe()[[name for name in COLUMNS if name in runs]]
-    table[names.BATCH] = table[names.BATCH].where(table[names.BATCH] != "", batch.name)
-    return table
+def frame_of(table: pa.Table) -> pd.DataFrame:
+    """Return a table with every default filled in that some or all runs leave out."""
+    for name in table.column_names:
+        default, kind = COLUMNS[name].default, COLUMNS[name].kind
+        if kind in ("text", "count") and default is not None:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table.column(name).fill_null(default))
+    frame = table.to_pandas()
+    missing = {name: COLUMNS[name].default for name in (names.LEARNER, names.SUITE) if name not in frame}
+    return frame.assign(**missing)
+
+
+def _placed(problem: Problem, table: pd.DataFrame, told: str, file: str) -> Problem:
+    """Say of rows that lie in no file of the user's which runs of which batches they are."""
+    rows = [int(row) for found in _ROWS.findall(problem.why) for row in found.split(", ")]
+    rows = rows or ([] if problem.line is None else [problem.line])
+    if not rows:
+        return dataclasses.replace(problem, file=file, why=f"{told}{problem.why}")
+    run, own = table.iloc[rows[-1]], dict.fromkeys(quote(name) for name in table[names.BATCH].iloc[rows])
+    place = f"slice {quote(run[names.SLICE])} at {run[names.LABELS]:,} labels, batch {' and '.join(own)}"
+    why = f"{told}{_ROWS.sub('', problem.why)}: {place}"
+    return dataclasses.replace(problem, file=file, line=None, why=why)
 
 
 def read_stored(path: Path, metric: Mapping[str, Any]) -> xr.Dataset:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import xarray as xr
 
 from labelvalue import names
@@ -21,7 +21,7 @@ from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, apart, refit as fits
-from labelvalue.operate.batches import Batch, content_digest, joined, read_tables
+from labelvalue.operate.batches import Batch, content_digest, frame_of, joined, read_tables
 from labelvalue.operate.drift import Ratios, as_forecast, surprises
 from labelvalue.operate.learners import runs_of
 from labelvalue.operate.places import FITS, RUNS
@@ -202,18 +202,17 @@ def _arrivals(
 
 
 def _spec(project: Questions, record: Record) -> dict[str, Any]:
-    path = project.folder / FITS / record.content["fit"] / fits.SPEC
-    return json.loads(path.read_text(encoding="utf-8"))
+    return fits.read_spec(project.folder / FITS, record)
 
 
 def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
     """The runs of a specification, some batches of which lie where they had been forecast."""
     batches = [Batch(**batch) for batch in spec["batches"]]
     tables = read_tables(project.folder / RUNS, batches)
-    tables = [
-        as_forecast(table, batch.metric, strange[batch.content]) if batch.content in strange else table
-        for table, batch in zip(tables, batches, strict=True)
-    ]
+    for place, batch in enumerate(batches):
+        if batch.content in strange:
+            moved = as_forecast(frame_of(tables[place]), batch.metric, strange[batch.content])
+            tables[place] = pa.Table.from_pandas(moved, preserve_index=False)
     return joined(tables, batches)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.problems import InputError, Problem, did_you_mean
-from labelvalue.reading import WHOLE_LIMIT, read_toml
+from labelvalue.reading import WHOLE_LIMIT, parse_toml, read_text
 
 FILE = "labelvalue.toml"
 
@@ -153,6 +153,7 @@ class Configuration:
     limits: Limits = Limits()
     report: Report = Report()
     assumptions: tuple[Mapping[str, Any], ...] = ()
+    text: str = dataclasses.field(default="", repr=False, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,12 +218,13 @@ _ASSUMPTION = {
 def read_configuration(folder: Path) -> Configuration:
     """Read the ``labelvalue.toml`` of a project folder; raises one :class:`InputError` with all its faults."""
     path = folder / FILE
-    given = read_toml(path)
+    text = read_text(path)
+    given = parse_toml(text, file=str(path))
     found = _Faults(str(path))
     made = _configuration(given, found)
     if found.problems:
         raise InputError(found.problems)
-    return made
+    return dataclasses.replace(made, text=text)
 
 
 class _Faults:

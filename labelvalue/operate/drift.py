@@ -45,16 +45,17 @@ def surprises(records: Sequence[Record]) -> dict[str, Ratios]:
         elif record.kind == "score":
             scored = content
         elif record.kind == "check" and content["of"] == "triggers" and scored is not None:
-            limit = next(rule["limit"] for rule in content["triggers"] if rule["trigger"] == "surprise")
-            if scored[scorecard.SURPRISE] < limit:
-                found[scored["content"]] = _ratios(forecasts[scored["content"]], scored)
+            limits = [rule.get("limit", 0.0) for rule in content["triggers"] if rule["trigger"] == "surprise"]
+            told = forecasts.get(scored["content"])
+            if told is not None and limits and scored[scorecard.SURPRISE] < limits[0]:
+                found[scored["content"]] = _ratios(told, scored)
             scored = None
     return found
 
 
 def _ratios(forecast: Mapping[str, Any], scored: Mapping[str, Any]) -> Ratios:
     """A curve that was measured without an error gives no ratio, and stays as it was measured."""
-    pairs = zip(forecast[scorecard.CELLS], scored[scorecard.CELLS], strict=True)
+    pairs = zip(forecast[scorecard.CELLS], scored[scorecard.CELLS], strict=False)
     return {
         _curve(cell): frozen["quantiles"]["0.5"] / cell[names.TRUTH] for frozen, cell in pairs if cell[names.TRUTH] > 0
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from labelvalue.operate.identity import PATTERN, canonical
 from labelvalue.problems import StorageError
+from labelvalue.reading import open_regular, parse_json, read_text
 from labelvalue.storage import write_whole
 
 MANIFEST = "manifest.json"
@@ -20,6 +20,8 @@ MAKING = ".tmp-"
 """How the name of a folder begins that is being made."""
 CHAINS = ".chains-"
 """And of one that holds the finished chains of a fit which is not there yet; its id follows."""
+MOST_BYTES = 2**40
+"""Largest file of ours: what a fit could hold that no memory does."""
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
 
 
@@ -89,10 +91,12 @@ def check_folder(folder: Path) -> dict[str, Any]:
     StorageError
         If a file is missing, was altered, was added, or is a link.
     """
+    if folder.is_symlink():
+        raise StorageError(f"{folder}: is a link. {AGAIN}.")
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        files = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = parse_json(read_text(folder / MANIFEST, ours=True))
+        files = dict(manifest["files"])
+    except (StorageError, ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{folder / MANIFEST}: cannot be read. {AGAIN}.") from error
     there = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted({*files, *there}):
@@ -111,12 +115,15 @@ def manifest_digest(folder: Path) -> str:
     return digest_file(folder / MANIFEST)
 
 
+def digest_bytes(content: bytes) -> str:
+    """Return the SHA-256 of what a file holds, or will."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file; a file that is not there is a :class:`StorageError`."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror}). Fix: restore it from a backup.") from error
+    """Return the SHA-256 of a file; one that is not there, or no file, is a :class:`StorageError`."""
+    with open_regular(path, MOST_BYTES, fix="restore it from a backup", ours=True) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def sweep(parent: Path) -> None:

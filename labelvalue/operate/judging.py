@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from labelvalue import names
 from labelvalue.decide import Case
@@ -16,40 +19,42 @@ from labelvalue.operate.approvals import approvals
 from labelvalue.operate.assets import assets, spent, warnings
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
-from labelvalue.operate.folders import digest_file
+from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.identity import digest_of
-from labelvalue.operate.notes import latest
 from labelvalue.operate.outcome import Refit
-from labelvalue.operate.places import FITS, REPORTS, RUNS, inside, published
+from labelvalue.operate.places import FITS, REPORTS, RUNS, in_force, published
+from labelvalue.operate.preflight import case_problems
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.widths import both_widths
 from labelvalue.operate.wording import advice_line, calibration_line, last_batch_line
-from labelvalue.operate.worth import case_of
-from labelvalue.problems import StorageError
-from labelvalue.report.context import Context, anchor
+from labelvalue.operate.worth import case_of, digest_of_case
+from labelvalue.problems import InputError, StorageError
+from labelvalue.report.context import Context
+from labelvalue.storage import write_whole
+
+ASKED = ("batch", "score", "advice")
+"""Kinds of records that assets and warnings are made from."""
 
 
-def _factor(project: Project) -> float:
-    return float(scorecard.calibration(project.scorecard())[scorecard.FACTOR])
-
-
-def _rules_digest(project: Project, configuration: Configuration) -> str:
+def _rules_digest(project: Project, configuration: Configuration, factor: float) -> str:
     """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
-    case = configuration.case
-    named = None if case is None else digest_file(inside(project.folder, case))
-    factor = _factor(project)
+    named = digest_of_case(project.folder, configuration)
     costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
     return digest_of([dataclasses.asdict(configuration.guardrails), named, factor, costs])
 
 
-def check(project: Project, name: str, fit: Fit, configuration: Configuration) -> tuple[str, dict[str, Any]]:
+def check(
+    project: Project, name: str, fit: Fit, configuration: Configuration, factor: float
+) -> tuple[str, dict[str, Any]]:
     """Judge a fit by the guardrails, as a record."""
     paid = None
     if configuration.guardrails.maximum_spend is not None:
-        paid = spent(assets(project.folder / RUNS, project.ledger.records(), fit, _case(project, configuration, fit)))
-    states = guardrails.evaluate(recalibrated(fit, _factor(project)), configuration.guardrails, paid)
-    found = {"of": "guardrails", "fit": name, "rules": _rules_digest(project, configuration), "guardrails": states}
+        records = project.ledger.records(*ASKED)
+        paid = spent(assets(project.folder / RUNS, records, fit, _case(project, configuration, fit)))
+    states = guardrails.evaluate(recalibrated(fit, factor), configuration.guardrails, paid)
+    rules = _rules_digest(project, configuration, factor)
+    found = {"of": "guardrails", "fit": name, "rules": rules, "guardrails": states}
     return "check", found | {guardrails.STATE: guardrails.overall(states)}
 
 
@@ -57,7 +62,7 @@ def _case(project: Project, configuration: Configuration, fit: Fit) -> Case | No
     return case_of(project.folder, configuration, fit)
 
 
-def _advised(project: Project, record: Record) -> Mapping[str, Any] | None:
+def _advised(project: Project, record: Record, factor: float) -> Mapping[str, Any] | None:
     """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
     configuration = project.configuration
     text = advice.case_text(project.folder, configuration)
@@ -66,30 +71,38 @@ def _advised(project: Project, record: Record) -> Mapping[str, Any] | None:
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
-    settings = advice.settings_of(configuration, latest, _factor(project))
+    settings = advice.settings_of(configuration, latest, factor)
     wanted = advice.inputs_digest(name, text, settings)
-    old = next((r for r in reversed(project.ledger.records("advice")) if r.content[advice.INPUTS] == wanted), None)
+    told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
+    old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
     if old is not None:
         return {**old.content, "record": old.number}
-    made = advice.advise(name, fits.load(project.folder / FITS, record), text, settings)
-    new = project.ledger.append([("advice", made)])[0]
+    fit = fits.load(project.folder / FITS, record)
+    there = [str(name) for name in fit.slices], fit.settings["learners"], fit.settings["suites"]
+    problems = case_problems(project.folder, configuration, *there, latest)
+    if problems:
+        raise InputError(problems)
+    made = advice.advise(name, fit, text, settings)
+    new = project.ledger.append(in_force(project.ledger, configuration, [("advice", made)]))[-1]
     return {**new.content, "record": new.number}
 
 
-def _judged(project: Project, record: Record) -> Mapping[str, Any]:
+def _judged(project: Project, record: Record, factor: float) -> Mapping[str, Any]:
     """Return the guardrails of a published fit, judged anew where rules or case have changed."""
     configuration = project.configuration
-    wanted = (record.content["fit"], _rules_digest(project, configuration))
+    wanted = (record.content["fit"], _rules_digest(project, configuration, factor))
     for old in reversed(project.ledger.records("check")):
         if old.content["of"] == "guardrails" and (old.content["fit"], old.content["rules"]) == wanted:
             return old.content
     fit = fits.load(project.folder / FITS, record)
-    return project.ledger.append([check(project, record.content["fit"], fit, configuration)])[0].content
+    made = [check(project, record.content["fit"], fit, configuration, factor)]
+    return project.ledger.append(in_force(project.ledger, configuration, made))[-1].content
 
 
 def report(
     project: Project,
     record: Record,
+    card: pd.DataFrame,
     *,
     new: bool,
     reproduced: bool | None,
@@ -97,15 +110,15 @@ def report(
     notes: Sequence[str],
 ) -> Refit:
     """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
-    count = project.ledger.last()[0]
+    count = project.ledger.last().number
     current = published(project.ledger.records("fit"))
     content = record.content
-    passed = content["published"]
-    judged: Mapping[str, Any] = _judged(project, record) if passed else {}
-    advised = _advised(project, record) if passed else None
+    passed, factor = content["published"], float(scorecard.calibration(card)[scorecard.FACTOR])
+    judged: Mapping[str, Any] = _judged(project, record, factor) if passed else {}
+    advised = _advised(project, record, factor) if passed else None
     states = [judged, *([] if advised is None else [advised])]
-    fresh = project.ledger.last()[0] > count
-    page = _page(project, current, advised, fresh) if current is not None else None
+    fresh = project.ledger.last().number > count
+    page = _page(project, current, advised, card, fresh) if current is not None else None
     return Refit(
         fit=content["fit"],
         new=new,
@@ -115,12 +128,13 @@ def report(
         state=guardrails.overall(states) if passed else None,
         guardrails=tuple(judged.get("guardrails", ())),
         triggers=tuple(fired),
-        calibration=scorecard.calibration(project.scorecard()),
+        calibration=scorecard.calibration(card),
         reproduced=reproduced,
         page=page,
         notes=(*notes, *_warnings(project, current)),
         advice=advised,
         approvals=() if advised is None else tuple(_approvals(project, advised)),
+        head=project.ledger.last().digest,
     )
 
 
@@ -133,7 +147,7 @@ def _warnings(project: Project, current: Record | None) -> list[str]:
     configuration = project.configuration
     if current is None or (configuration.case is None and configuration.guardrails.minimum_gain_per_1000 is None):
         return []
-    records = project.ledger.records()
+    records = project.ledger.records(*ASKED)
     table = assets(project.folder / RUNS, records, None, None)
     return warnings(table, records, configuration.guardrails)
 
@@ -155,7 +169,7 @@ def _carried(project: Project, name: str) -> tuple[Mapping[str, Any], ...]:
 def _kept(project: Project, record: Record) -> dict[str, str]:
     """Where the fit of a page is kept, and the code that made it."""
     content = record.content
-    source = json.loads((project.folder / FITS / content["fit"] / fits.SPEC).read_text(encoding="utf-8"))["code"]
+    source = fits.read_spec(project.folder / FITS, record)["code"]
     return {
         "Fit": f"{content['fit']} of project {project.folder.resolve().name}",
         "Record in the ledger": f"{record.number}, digest {record.digest}; 'labelvalue verify' recomputes every digest",
@@ -164,14 +178,35 @@ def _kept(project: Project, record: Record) -> dict[str, str]:
     }
 
 
-def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, fresh: bool) -> str | None:
+def _is_current(project: Project, name: str, digest: str) -> bool:
+    """Whether a page is the last that was recorded of its fit, and no note came after it."""
+    made = [r for r in project.ledger.records("page") if r.content["fit"] == name]
+    return (
+        bool(made)
+        and made[-1].content["sha256"] == digest
+        and not project.ledger.records("note", after=made[-1].number)
+    )
+
+
+def _keep_page(project: Project, path: Path, name: str, content: bytes) -> None:
+    """Record the digest of a page, then put it in its place: a page that lies there is one that is recorded."""
+    digest = digest_bytes(content)
+    if not _is_current(project, name, digest):
+        project.ledger.append([("page", {"fit": name, "sha256": digest})])
+    write_whole(path, content)
+
+
+def _page(
+    project: Project, record: Record, advised: Mapping[str, Any] | None, card: pd.DataFrame, fresh: bool
+) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
     if not configuration.report.page:
         return None
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
-    if fresh or not path.is_file() or anchor(latest(project.ledger)) not in path.read_text(encoding="utf-8"):
-        card = project.scorecard()
+    there = path.is_file() and not path.is_symlink()
+    if fresh or not there or not _is_current(project, record.content["fit"], digest_file(path)):
+        factor = float(scorecard.calibration(card)[scorecard.FACTOR])
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
         header += [] if advised is None else [advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
@@ -182,7 +217,7 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
 
             path.parent.mkdir(exist_ok=True)
             made = None if advised is None else advice.plan_of(fit, advised)
-            fit, plan, case = made or (recalibrated(fit, _factor(project)), None, None)
+            fit, plan, case = made or (recalibrated(fit, factor), None, None)
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
@@ -193,10 +228,13 @@ def _page(project: Project, record: Record, advised: Mapping[str, Any] | None, f
                 notes=project.notes(),
                 explained=explain_at_hand(project) if changed and made else None,
                 carried=_carried(project, record.content["fit"]),
-                guardrails=tuple(_judged(project, record)["guardrails"]),
+                guardrails=tuple(_judged(project, record, factor)["guardrails"]),
             )
             shown = None if budgets is None else [*budgets]
-            write_report(fit, plan, case, path=path, budgets=shown, header=[*filter(None, header)], context=context)
+            with tempfile.TemporaryDirectory() as place:
+                page = Path(place) / path.name
+                write_report(fit, plan, case, path=page, budgets=shown, header=[*filter(None, header)], context=context)
+                _keep_page(project, path, record.content["fit"], page.read_bytes())
         except StorageError:
             raise
         except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again

@@ -1,29 +1,36 @@
-"""The ledger: an append-only file of records, each chained to the one before by its SHA-256."""
+"""The ledger: an append-only file of records, each chained to the one before, and checked before it is believed."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from labelvalue.operate.chain import RESTORE, Row, checked_chain, parsed, place_of
 from labelvalue.operate.identity import canonical
-from labelvalue.operate.records import FIRST, KINDS, Record, sealed
+from labelvalue.operate.records import FIRST, KINDS, Record, ledger_key, sealed
+from labelvalue.operate.shapes import astray
 from labelvalue.problems import StorageError
+from labelvalue.storage import write_whole
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the file's layout; a newer one is refused, an older one is read, and migrated by the next writer."""
 BEHIND = timedelta(minutes=5)
 """How far the clock may stand behind the last record before a note says so."""
 PATIENCE_S = 2.0
 """Seconds to wait for another process to finish a record."""
+HEADER = 100
+"""Bytes of an SQLite file's head, in which it counts changes."""
+SETTLED_S = 0.1
+"""Age from which on the system's clock tells a file's changes apart."""
 
-LAYOUT = f"""
+TABLE = f"""\
 CREATE TABLE records (
   number INTEGER PRIMARY KEY CHECK (number > 0),
   time TEXT NOT NULL,
@@ -31,13 +38,16 @@ CREATE TABLE records (
   content TEXT NOT NULL CHECK (json_valid(content)),
   previous TEXT NOT NULL CHECK (length(previous) = 64),
   digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64)
-) STRICT
-;;
-CREATE TRIGGER no_update BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'records are never changed'); END
-;;
-CREATE TRIGGER no_delete BEFORE DELETE ON records BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END
-"""
-"""Statements, parted by a line of two semicolons."""
+) STRICT"""
+GUARDS = {
+    "no_update": "CREATE TRIGGER no_update BEFORE UPDATE ON records "
+    "BEGIN SELECT RAISE(ABORT, 'records are never changed'); END",
+    "no_delete": "CREATE TRIGGER no_delete BEFORE DELETE ON records "
+    "BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END",
+}
+"""Against slips, not against somebody who means it: whoever may write the file may drop them."""
+_CHECKED: dict[Path, tuple[object, ...]] = {}
+"""By path, what the system said of a file when this process last found its chain sound."""
 
 
 def _now() -> datetime:
@@ -58,26 +68,26 @@ class Ledger:
     Examples
     --------
     >>> import tempfile
-    >>> ledger = Ledger.create(Path(tempfile.mkdtemp()) / "ledger.sqlite")
-    >>> [record.number for record in ledger.append([("decision", {"verdict": "buy"})])]
-    [1]
-    >>> ledger.check()[0].content["verdict"]
-    'buy'
+    >>> ledger = Ledger.create(Path(tempfile.mkdtemp()) / "ledger.sqlite", [("project", {"folder": "incomes"})])
+    >>> [record.number for record in ledger.append([("failure", {"why": "no room"})])]
+    [2]
+    >>> ledger.check()[1].content["why"]
+    'no room'
     """
 
     path: Path
     clock: Callable[[], datetime] = _now
 
     @classmethod
-    def create(cls, path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]] = ()) -> Ledger:
-        """Make a ledger; the file appears whole.
+    def create(cls, path: Path, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> Ledger:
+        """Make a ledger, in memory first; the file appears whole.
 
         Parameters
         ----------
         path : pathlib.Path
             Where to; there must be no file yet.
         entries : sequence of (str, mapping)
-            Its first records, as for :meth:`append`.
+            Its first records, as for :meth:`append`; at least one.
 
         Returns
         -------
@@ -89,42 +99,47 @@ class Ledger:
         StorageError
             If it cannot be written.
         """
-        beside = path.with_name(f".{path.name}.tmp")
-        with as_storage_error(path):
-            beside.unlink(missing_ok=True)
-            with contextlib.closing(sqlite3.connect(beside)) as connection:
-                connection.execute("PRAGMA synchronous = FULL")
-                for statement in LAYOUT.split("\n;;\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
-                connection.commit()
-            cls(beside).append(entries)
-            os.replace(beside, path)
-        return cls(path)
+        made = cls(path)
+        with as_storage_error(path), contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            for statement in (TABLE, *GUARDS.values(), f"PRAGMA user_version = {SCHEMA}"):
+                connection.execute(statement)
+            insert(connection, made, entries)
+            connection.commit()
+            write_whole(path, connection.serialize())
+        return made
 
-    def records(self, *kinds: str) -> list[Record]:
-        """Read the records in their order.
+    def records(self, *kinds: str, after: int = 0) -> list[Record]:
+        """Read the records in their order, after checking the whole chain.
 
         Parameters
         ----------
         *kinds : str
             Only those of these kinds; all where none is named.
+        after : int
+            Only those with a higher number.
 
         Returns
         -------
         list of Record
-            Oldest first.
+            Oldest first, each well formed.
 
         Raises
         ------
         StorageError
-            If the file is missing, damaged, or of a newer labelvalue.
+            If the file is missing, damaged, altered, or of a newer labelvalue.
         """
-        with self._connect("ro") as connection:
-            return _read(connection, kinds)
+        with self.transaction("ro") as connection:
+            only = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+            rows = _rows(connection, f"WHERE number > ? {only}", (after, *kinds))
+        records = [parsed(row, self.path) for row in rows]
+        lost = None if after else astray(records, whole=not kinds)
+        if lost is not None:
+            where = place_of(lost[0].number, lost[0].time, lost[0].kind, self.path)
+            raise StorageError(f"{where}: broken record: it names {lost[1]}, which is not there before it. {RESTORE}")
+        return records
 
     def append(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
-        """Add records, all or none.
+        """Add records, all or none, to a chain that is sound.
 
         Parameters
         ----------
@@ -139,31 +154,13 @@ class Ledger:
         Raises
         ------
         StorageError
-            If they cannot be written; the ledger is then as it was.
+            If the chain is broken, or they cannot be written; the ledger is then as it was.
         """
-        made: list[Record] = []
-        with self._connect("rw") as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                before = connection.execute(
-                    "SELECT number, digest FROM records ORDER BY number DESC LIMIT 1"
-                ).fetchone()
-                number, previous = before or (0, FIRST)
-                for kind, content in entries:
-                    number += 1
-                    record = sealed(previous, number, self.clock(), kind, content)
-                    connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", row_of(record))
-                    made.append(record)
-                    previous = record.digest
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
-        return made
+        with self.transaction("rw") as connection:
+            return insert(connection, self, entries)
 
     def check(self) -> list[Record]:
-        """Recompute every digest and follow the chain.
+        """Check everything that can be checked of the file by itself, whatever was checked before.
 
         Returns
         -------
@@ -173,59 +170,43 @@ class Ledger:
         Raises
         ------
         StorageError
-            If the chain is broken; names the first record that does not fit.
+            If the chain is broken, a record is not well formed or not in its one spelling, or the guards against
+            changes are gone; names the first fault.
         """
-        with self._connect("ro") as connection:
+        _CHECKED.pop(self.path, None)
+        with self.transaction("ro") as connection:
             verdict = connection.execute("PRAGMA integrity_check").fetchone()[0]
             if verdict != "ok":
                 raise StorageError(f"{self.path}: {verdict}. Fix: restore the file from a backup.")
-            records = _read(connection)
-        previous = FIRST
-        for number, record in enumerate(records, start=1):
-            where = f"{self.path}: record {record.number} ({record.kind}, {record.time})"
-            if record.number != number:
-                raise StorageError(f"{where}: record {number} is missing before it. {_RESTORE}")
-            if record.previous != previous:
-                raise StorageError(f"{where}: does not follow record {number - 1}, which was changed. {_RESTORE}")
-            if record.expected_digest() != record.digest:
-                raise StorageError(f"{where}: was changed after it was written. {_RESTORE}")
-            previous = record.digest
-        return records
+            if gone := missing_guards(connection):
+                raise StorageError(
+                    f"{self.path}: {', '.join(gone)} not there: somebody has taken away what guards records against "
+                    "changes. Fix: compare with a kept digest (verify --head); the next command that writes puts it "
+                    "back, and says so in the ledger."
+                )
+            rows = _rows(connection)
+        for row in rows:
+            if canonical(parsed(row, self.path).content) != row[3]:
+                where = place_of(*row[:3], self.path)
+                raise StorageError(f"{where}: broken record: not in its one spelling as JSON. {RESTORE}")
+        return self.records()
 
-    def schema(self) -> int:
-        """Return the version of the file's layout.
+    def last(self) -> Record:
+        """Read the last record, with whose digest the chain ends.
 
         Returns
         -------
-        int
-            At most :data:`SCHEMA`.
+        Record
+            The last.
 
         Raises
         ------
         StorageError
-            If the file is missing, damaged, or of a newer labelvalue.
+            If the file is missing, damaged, altered, or of a newer labelvalue.
         """
-        with self._connect("ro") as connection:
-            return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-    def last(self) -> tuple[int, str]:
-        """Read where the ledger ends.
-
-        Returns
-        -------
-        int
-            Number of the last record; 0 where there is none.
-        str
-            Its time.
-
-        Raises
-        ------
-        StorageError
-            If the file is missing, damaged, or of a newer labelvalue.
-        """
-        with self._connect("ro") as connection:
-            found = connection.execute("SELECT number, time FROM records ORDER BY number DESC LIMIT 1").fetchone()
-        return (0, "") if found is None else (int(found[0]), str(found[1]))
+        with self.transaction("ro") as connection:
+            (row,) = _rows(connection, "WHERE number = (SELECT max(number) FROM records)")
+        return parsed(row, self.path)
 
     def clock_notes(self) -> list[str]:
         """Say where the clock stands behind the last record.
@@ -235,51 +216,126 @@ class Ledger:
         list of str
             Empty unless it is more than five minutes behind.
         """
-        number, time = self.last()
-        if not number or datetime.fromisoformat(time) - self.clock() <= BEHIND:
+        last = self.last().time
+        if datetime.fromisoformat(last) - self.clock() <= BEHIND:
             return []
-        return [f"the clock stands behind the last record ({time}); the order of records does not need it"]
+        return [f"the clock stands behind the last record ({last}); the order of records does not need it"]
 
     def _undone(self) -> bool:
         """Whether a transaction's journal lies beside the file: of a writer at work, or of one that was killed."""
         return self.path.with_name(f"{self.path.name}-journal").exists()
 
     @contextlib.contextmanager
-    def _connect(self, mode: str) -> Iterator[sqlite3.Connection]:
-        if not self.path.is_file():
-            raise StorageError(f"{self.path}: no such file. Fix: restore it from a backup.")
+    def transaction(self, mode: str) -> Iterator[sqlite3.Connection]:
+        """Open the file within one transaction, its chain checked: committed at the end, or undone.
+
+        Parameters
+        ----------
+        mode : {"ro", "rw"}
+            Whether to write.
+
+        Yields
+        ------
+        sqlite3.Connection
+            While it is open nobody else writes.
+
+        Raises
+        ------
+        StorageError
+            If the file is missing, damaged, altered, or of a newer labelvalue.
+        """
+        if self.path.is_symlink() or not self.path.is_file():
+            what = "is a link" if self.path.is_symlink() else "no such file"
+            raise StorageError(f"{self.path}: {what}. Fix: restore it from a backup.")
         with as_storage_error(self.path):
+            opened_as = mode
             if mode == "ro" and self._undone() and os.access(self.path, os.W_OK):
-                mode = "rw"  # a writer was killed: SQLite rolls back what it began, which a reader alone may not
-            where = f"{self.path.resolve().as_uri()}?mode={mode}"
+                opened_as = "rw"  # a writer was killed: SQLite rolls back what it began, which a reader alone may not
+            where = f"{self.path.resolve().as_uri()}?mode={opened_as}"
             opened = sqlite3.connect(where, uri=True, isolation_level=None, timeout=PATIENCE_S)
             with contextlib.closing(opened) as connection:
                 connection.execute("PRAGMA synchronous = FULL")
-                schema = connection.execute("PRAGMA user_version").fetchone()[0]
-                if schema > SCHEMA:
-                    raise StorageError(
-                        f"{self.path}: needs the labelvalue that wrote schema {schema}; this one reads {SCHEMA}. "
-                        "Fix: install a newer labelvalue."
-                    )
-                yield connection
+                connection.execute("BEGIN IMMEDIATE" if mode == "rw" else "BEGIN")
+                try:
+                    self._check_chain(connection)
+                    yield connection
+                    connection.execute("COMMIT")
+                    if mode == "rw":
+                        _CHECKED[self.path] = self._said(ledger_key())
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                    raise
+
+    def _check_chain(self, connection: sqlite3.Connection) -> None:
+        """Follow the chain, unless the file is the one that this process found sound, or wrote after finding it sound.
+
+        That is told by what the system says of the file, of which the time of its last change can be set by nobody,
+        and by SQLite's own count of changes. Nothing that lies on the disk is believed to have been checked.
+        """
+        schema = connection.execute("PRAGMA user_version").fetchone()[0]
+        if schema > SCHEMA:
+            raise StorageError(
+                f"{self.path}: needs the labelvalue that wrote schema {schema}; this one reads {SCHEMA}. "
+                "Fix: install a newer labelvalue."
+            )
+        key = ledger_key()
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # from here on nobody else writes
+        now = self._said(key)
+        if _CHECKED.get(self.path) == now:
+            return
+        _CHECKED.pop(self.path, None)
+        _check_layout(connection, self.path, schema)
+        checked_chain(_rows(connection), self.path, key)
+        if time.time() - os.stat(self.path).st_ctime > SETTLED_S:
+            _CHECKED[self.path] = now
+
+    def _said(self, key: bytes | None) -> tuple[object, ...]:
+        """What tells one state of the file from another, and the key that it was checked with."""
+        with self.path.open("rb") as file:
+            head, said = file.read(HEADER), os.fstat(file.fileno())
+        return said.st_dev, said.st_ino, said.st_size, said.st_mtime_ns, said.st_ctime_ns, head, key
 
 
-_RESTORE = "Fix: restore the ledger from a backup; nothing after the record before can be trusted."
+def insert(
+    connection: sqlite3.Connection, ledger: Ledger, entries: Sequence[tuple[str, Mapping[str, Any]]]
+) -> list[Record]:
+    """Put well-formed records at the end of the chain; the caller holds the transaction, and commits or undoes it."""
+    newest = "SELECT number, digest FROM records ORDER BY number DESC LIMIT 1"
+    number, previous = connection.execute(newest).fetchone() or (0, FIRST)
+    made: list[Record] = []
+    for kind, content in entries:
+        number += 1
+        record = sealed(previous, number, ledger.clock(), kind, content, ledger_key())
+        row = (number, record.time, kind, canonical(record.content), previous, record.digest)
+        made.append(parsed(row, ledger.path))
+        connection.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", row)
+        previous = record.digest
+    return made
 
 
-def row_of(record: Record) -> tuple[int, str, str, str, str, str]:
-    """Return a record as the values of its row."""
-    text = canonical(record.content)
-    return record.number, record.time, record.kind, text, record.previous, record.digest
+def missing_guards(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the triggers that are not there."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
+    return [name for name in GUARDS if name not in there]
 
 
-def _read(connection: sqlite3.Connection, kinds: Sequence[str] = ()) -> list[Record]:
-    only = f"WHERE kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-    query = f"SELECT number, time, kind, content, previous, digest FROM records {only} ORDER BY number"
-    return [
-        Record(number, time, kind, json.loads(content), previous, digest)
-        for number, time, kind, content, previous, digest in connection.execute(query, kinds)
-    ]
+def _check_layout(connection: sqlite3.Connection, path: Path, schema: int) -> None:
+    """Refuse a file that holds anything which labelvalue never put there; guards that are gone are told elsewhere."""
+    known = {"records": TABLE} | GUARDS
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind == "index" and name == "sqlite_autoindex_records_1":
+            continue
+        older = name == "records" and kind == "table" and schema < SCHEMA
+        if name not in known or (sql != known[name] and not older):
+            raise StorageError(
+                f"{path}: holds a {kind} {name!r} that labelvalue never made. Fix: restore it from a backup."
+            )
+
+
+def _rows(connection: sqlite3.Connection, where: str = "", given: Sequence[object] = ()) -> list[Row]:
+    query = f"SELECT number, time, kind, content, previous, digest FROM records {where} ORDER BY number"
+    return connection.execute(query, given).fetchall()
 
 
 @contextlib.contextmanager
@@ -289,6 +345,6 @@ def as_storage_error(path: Path) -> Iterator[None]:
         yield
     except StorageError:
         raise
-    except (sqlite3.Error, json.JSONDecodeError, OSError) as error:
+    except (sqlite3.Error, OSError) as error:
         fix = "free space or permissions, or restore the file from a backup"
         raise StorageError(f"{path}: {error}. Fix: {fix}.") from error

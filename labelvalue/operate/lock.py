@@ -14,14 +14,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from labelvalue.problems import BusyError, StorageError
+from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
 LOCK = "lock"
 HOLDER = "lock.json"
 """Who holds the lock; left behind only by a holder that was killed."""
 TRACE = "the ledger could not be written; the next command will record this failure"
-PATIENCE_S = 1.0
+PATIENCE_S = 0.5
 """Seconds to wait for the lock."""
+TOLD = ("what", "process", "host", "started")
+MOST_BYTES, MOST_LETTERS = 4096, 200
+"""Of what a holder says of itself: anybody may have written the file."""
 
 
 @contextlib.contextmanager
@@ -55,6 +59,8 @@ def writing(folder: Path, what: str) -> Iterator[Mapping[str, Any] | None]:
     None
     """
     path, holder = folder / LOCK, folder / HOLDER
+    if path.is_symlink():
+        raise StorageError(f"{path}: is a link. Fix: remove it.")
     lock = FileLock(path, timeout=PATIENCE_S)
     try:
         lock.acquire()
@@ -106,11 +112,14 @@ def _who(what: str) -> dict[str, Any]:
 
 
 def _read(holder: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(holder.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    """What a holder says of itself, no more than it has to say; ``None`` where there is no such file."""
+    if not holder.exists():
         return None
-    return found if isinstance(found, dict) else None
+    try:
+        found = parse_json(read_text(holder, MOST_BYTES, ours=True))
+    except (StorageError, ValueError):
+        return {}
+    return {key: str(found[key])[:MOST_LETTERS] for key in TOLD if key in found} if isinstance(found, dict) else {}
 
 
 def _describe(holder: Mapping[str, Any] | None) -> str:

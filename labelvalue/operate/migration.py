@@ -1,13 +1,11 @@
-"""Ledgers of older layouts: copied aside, then rewritten in one transaction that changes no record."""
+"""Ledgers of older layouts, copied aside and rewritten in one transaction that changes no record; guards put back."""
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from pathlib import Path
+from typing import Any
 
-from labelvalue.operate.ledger import LAYOUT, SCHEMA, Ledger, as_storage_error, row_of
-from labelvalue.operate.records import FIRST, sealed
+from labelvalue.operate.ledger import GUARDS, SCHEMA, TABLE, Ledger, insert, missing_guards
 from labelvalue.storage import write_whole
 
 
@@ -17,7 +15,7 @@ def backup_of(path: Path, schema: int) -> Path:
 
 
 def migrate(ledger: Ledger) -> int | None:
-    """Bring a ledger to today's layout; the records, and so the chain, stay what they are.
+    """Bring a ledger to today's layout, guards included; the records, and so the chain, stay what they are.
 
     Parameters
     ----------
@@ -37,49 +35,34 @@ def migrate(ledger: Ledger) -> int | None:
     Examples
     --------
     >>> import tempfile
-    >>> migrate(Ledger.create(Path(tempfile.mkdtemp()) / "ledger.sqlite"))
+    >>> migrate(Ledger.create(Path(tempfile.mkdtemp()) / "ledger.sqlite", [("project", {"folder": "incomes"})]))
     """
-    before = ledger.schema()
-    if before >= SCHEMA:
+    with ledger.transaction("ro") as opened:
+        before, gone = opened.execute("PRAGMA user_version").fetchone()[0], missing_guards(opened)
+    if before == SCHEMA and not gone:
         return None
-    write_whole(backup_of(ledger.path, before), ledger.path.read_bytes())
-    with (
-        as_storage_error(ledger.path),
-        contextlib.closing(sqlite3.connect(ledger.path, isolation_level=None)) as opened,
-    ):
-        opened.execute("PRAGMA synchronous = FULL")
-        opened.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in _statements():
-                opened.execute(statement)
-            _record(opened, ledger, before)
-            opened.execute("COMMIT")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                opened.execute("ROLLBACK")
-            raise
-    return before
-
-
-def _record(opened: sqlite3.Connection, ledger: Ledger, before: int) -> None:
-    """Put the migration down, in its own transaction."""
-    newest = "SELECT number, digest FROM records ORDER BY number DESC LIMIT 1"
-    number, previous = opened.execute(newest).fetchone() or (0, FIRST)
-    about = {"from": before, "to": SCHEMA, "backup": backup_of(ledger.path, before).name}
-    record = sealed(previous, number + 1, ledger.clock(), "migration", about)
-    opened.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", row_of(record))
+    entries: list[tuple[str, dict[str, Any]]] = []
+    if before < SCHEMA:
+        write_whole(backup_of(ledger.path, before), ledger.path.read_bytes())
+        entries = [("migration", {"from": before, "to": SCHEMA, "backup": backup_of(ledger.path, before).name})]
+    if gone:
+        why = f"{', '.join(gone)}, which guard records against changes, had been taken away and were put back"
+        entries.append(("failure", {"why": why}))
+    with ledger.transaction("rw") as opened:
+        for statement in _statements() if before < SCHEMA else [GUARDS[name] for name in gone]:
+            opened.execute(statement)
+        insert(opened, ledger, entries)
+    return before if before < SCHEMA else None
 
 
 def _statements() -> list[str]:
     """The new table, filled from the old one, in its place. Statement by statement, so that it can be undone."""
-    made = [part.strip() for part in LAYOUT.split("\n;;\n")]
     return [
-        "DROP TRIGGER no_update",
-        "DROP TRIGGER no_delete",
+        *(f"DROP TRIGGER IF EXISTS {name}" for name in GUARDS),
         "ALTER TABLE records RENAME TO old_records",
-        *made[:1],
+        TABLE,
         "INSERT INTO records SELECT number, time, kind, content, previous, digest FROM old_records ORDER BY number",
         "DROP TABLE old_records",
-        *made[1:],
+        *GUARDS.values(),
         f"PRAGMA user_version = {SCHEMA}",
     ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.operate.batches import standing
-from labelvalue.operate.ledger import Ledger
+from labelvalue.operate.batches import brought, standing, unseen
+from labelvalue.operate.places import RUNS
 from labelvalue.operate.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean
 
@@ -48,10 +48,11 @@ def record_note(project: Questions, text: str, slice_: str | None, batch: str | 
         problems.append(Problem(column="slice", why="a note is on a slice or on a batch", fix="give one of the two"))
     of, name = (names.SLICE, slice_) if slice_ is not None else (names.BATCH, batch)
     if not problems:
-        batches = standing(project.ledger.records("batch"))
-        known = [one.name for one in batches]
+        records = project.ledger.records("batch")
+        known = [one.name for one in standing(records)]
         if of == names.SLICE:
-            known = sorted({str(s) for s in project.runs[names.SLICE].values}) if batches else []
+            stands = unseen(records, None)
+            known = sorted({s for r in stands for s in brought(project.folder / RUNS, r)[names.LABELS]})
         if name not in known:
             why = f"no such {of}{did_you_mean(str(name), known)}"
             problems.append(Problem(column=of, value=name, why=why, fix=f"one of {', '.join(known) or 'none yet'}"))
@@ -81,20 +82,3 @@ def notes(records: Sequence[Record]) -> pd.DataFrame:
         if r.kind == "note"
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def latest(ledger: Ledger) -> int:
-    """Return the number of the last note.
-
-    Parameters
-    ----------
-    ledger : Ledger
-        The ledger.
-
-    Returns
-    -------
-    int
-        0 where there is none.
-    """
-    found = ledger.records("note")
-    return found[-1].number if found else 0

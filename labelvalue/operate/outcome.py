@@ -49,6 +49,8 @@ class Refit:
     approvals : tuple of mapping
         Approvals that the case asks for before the advice is carried out, each with the decision by which it was
         ``given``, ``None`` while it is missing.
+    head : str
+        Digest of the last record of the ledger, to be kept elsewhere.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class Refit:
     notes: tuple[str, ...]
     advice: Mapping[str, Any] | None = None
     approvals: tuple[Mapping[str, Any], ...] = ()
+    head: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,6 +12,7 @@ from labelvalue import names
 from labelvalue.operate.advice import CASE_TEXT
 from labelvalue.operate.records import Record
 from labelvalue.operate.scorecard import DELIVERED, PROMISED
+from labelvalue.reading import parse_toml
 
 RECENT = 3
 """Batches or pieces of advice in a row that must fall short before that is called stagnation."""
@@ -162,7 +162,7 @@ def goal_drift(records: Sequence[Record]) -> list[str]:
     made = [record for record in records if record.kind == "advice"]
     if len(made) < 2:
         return []
-    old, new = (tomllib.loads(record.content[CASE_TEXT]) for record in made[-2:])
+    old, new = (parse_toml(record.content[CASE_TEXT]) for record in made[-2:])
     changed = sorted(key for key in {*old, *new} - {PRICES, "name", "approvals"} if old.get(key) != new.get(key))
     if not changed:
         return []

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labelvalue.operate.places import LEDGER, alone, found, wrong
+from labelvalue.operate.places import LEDGER, alone, check_links, found, wrong
 from labelvalue.operate.questions import Questions
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Project(Questions):
     >>> from labelvalue.testing import fake_runs
     >>> project = Project.create(tempfile.mkdtemp()).add(fake_runs(seed=1), batch="first")
     >>> project.history()["kind"].tolist()
-    ['project', 'batch', 'check']
+    ['project', 'settings', 'batch', 'check']
     """
 
     @classmethod
@@ -80,8 +80,11 @@ class Project(Questions):
         ------
         InputError
             If the folder is no project.
+        StorageError
+            If a part of it is a link.
         """
         path = Path(folder)
+        check_links(path)
         if not (path / LEDGER).is_file():
             raise wrong(path, "not a labelvalue project", "make one with 'labelvalue init DIR'")
         return cls(path)
@@ -123,9 +126,11 @@ class Project(Questions):
         StorageError
             If something cannot be written; the batch is then not in.
         """
-        from labelvalue.operate.arrival import add_batch
-
         with alone(self.folder, "add"):
+            from labelvalue.operate.arrival import (
+                add_batch,  # takes a second: who finds the project busy is told before
+            )
+
             add_batch(self, runs, batch, supersede, cost)
         return self
 
@@ -153,9 +158,9 @@ class Project(Questions):
         StorageError
             If something cannot be written or must not be trusted; what was published stays so.
         """
-        from labelvalue.operate.refitting import refit
-
         with alone(self.folder, "refit"):
+            from labelvalue.operate.refitting import refit
+
             return refit(self, again=again, progress=progress)
 
     def note(self, text: str, *, slice: str | None = None, batch: str | None = None, author: str = "") -> Project:
@@ -182,9 +187,9 @@ class Project(Questions):
         BusyError
             If another process is writing.
         """
-        from labelvalue.operate.notes import record_note
-
         with alone(self.folder, "note"):
+            from labelvalue.operate.notes import record_note
+
             record_note(self, text, slice, batch, author)
         return self
 
@@ -210,8 +215,8 @@ class Project(Questions):
         InputError
             If nothing is published, or verdict or approver is empty.
         """
-        from labelvalue.operate.trail import record_decision
-
         with alone(self.folder, "decide"):
+            from labelvalue.operate.trail import record_decision
+
             record_decision(self.ledger, verdict, approver, comment)
         return self

@@ -96,13 +96,17 @@ class Questions:
         return scorecard(records, [batch.content for batch in standing(records)])
 
     def verify(self, *, head: str | None = None, reproduce: bool = False) -> str:
-        """Recompute every digest: the chain of records, the files of all batches, the folders of all fits.
+        """Recompute every digest: the chain of records, the files of all batches, the folders of all fits, the pages.
+
+        Without a key the chain shows what was changed by somebody who did not recompute the digests after it; whoever
+        may write the folder can. A digest kept elsewhere (``head``) tells, and so does a key: the variable
+        ``LABELVALUE_LEDGER_KEY``, set since the project was made.
 
         Parameters
         ----------
         head : str, optional
-            Digest that an earlier ``verify`` returned; it must still be in the chain. Only this notices that the
-            last records were cut off.
+            Digest that an earlier ``verify`` returned, or a command printed; it must still be in the chain. Only this
+            notices that the last records were cut off.
         reproduce : bool
             Whether to make the last advice again from the fit and the case that it names, and compare; without advice,
             the last gain forecast.
@@ -116,6 +120,8 @@ class Questions:
         ------
         StorageError
             If something was altered, or is missing; names the first.
+        InputError
+            If ``head`` is no digest.
         """
         from labelvalue.operate.trail import verify
 
@@ -177,7 +183,8 @@ class Questions:
         from labelvalue.operate.assets import assets, warnings
         from labelvalue.operate.worth import case_of
 
-        fit, records, configuration = self.published, self.ledger.records(), self.configuration
+        fit, configuration = self.published, self.configuration
+        records = self.ledger.records("batch", "score", "advice")
         case = None if fit is None else case_of(self.folder, configuration, fit)
         table = assets(self.folder / RUNS, records, fit, case)
         table.attrs["warnings"] = warnings(table, records, configuration.guardrails)

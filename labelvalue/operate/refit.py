@@ -15,15 +15,17 @@ from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit, Prior, load_fit
-from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.model.catalogue import model_source
 from labelvalue.model.result import draws_digest
 from labelvalue.operate import scorecard
-from labelvalue.operate.batches import Batch, content_digest
+from labelvalue.operate.batches import Batch, Joint
 from labelvalue.operate.configuration import Configuration
-from labelvalue.operate.folders import check_folder, manifest_digest, new_folder, orphans
+from labelvalue.operate.folders import AGAIN, check_folder, manifest_digest, new_folder, orphans
 from labelvalue.operate.identity import canonical, code_version, digest_of, id_of
+from labelvalue.operate.preflight import model_of
 from labelvalue.operate.records import Record
 from labelvalue.problems import StorageError
+from labelvalue.reading import parse_json, read_text
 from labelvalue.report.budgets import default_budgets
 from labelvalue.storage import write_whole
 
@@ -35,14 +37,22 @@ NEWEST = 1
 DISCOUNT = "discount"
 """Share of its likelihood that an old batch counts for, by batch."""
 OK = "ok"
+PARTS = ("runs", "model", "fit", "code")
+"""Of a specification; the record of a fit has the digest of each."""
+MOST_SPEC = 256 * 1024**2
 
 
 @dataclasses.dataclass(frozen=True)
 class Inputs:
-    """Everything that decides what a fit is: the joint runs, and a specification in plain values."""
+    """Everything that decides what a fit is: the batches together, and a specification in plain values."""
 
-    runs: xr.Dataset
+    joint: Joint
     spec: Mapping[str, Any]
+
+    @property
+    def runs(self) -> xr.Dataset:
+        """All batches that stand, in one table."""
+        return self.joint.runs
 
     @property
     def key(self) -> str:
@@ -50,40 +60,49 @@ class Inputs:
         return digest_of({name: self.spec[name] for name in ("runs", "model", "fit", names.LABELS_NOW, "code")})
 
 
-def gather(runs: xr.Dataset, batches: Sequence[Batch], configuration: Configuration) -> Inputs:
+def gather(joint: Joint, configuration: Configuration) -> Inputs:
     """Put together what a fit is made from.
 
     Parameters
     ----------
-    runs : xarray.Dataset
-        All batches that stand, in one table.
-    batches : sequence of Batch
-        The batches.
+    joint : Joint
+        All batches that stand.
     configuration : Configuration
         Of the project.
 
     Returns
     -------
     Inputs
-        Plain values beside the runs.
+        Plain values beside the runs, which are read only where no fit of these batches is recorded.
 
     Raises
     ------
-    ValueError
+    InputError
         If the model or a prior is unknown.
     """
-    chosen = get_model(configuration.fit.model)
-    priors = chosen.priors.replace({name: Prior(**given) for name, given in configuration.priors.items()})
+    chosen, priors = model_of(configuration)
     spec = {
-        "runs": content_digest(runs),
-        "batches": [dataclasses.asdict(batch) for batch in batches],
+        "runs": joint.digest,
+        "batches": [dataclasses.asdict(batch) for batch in joint.batches],
         "model": {"name": chosen.name, "priors": priors.as_dict()},
         "fit": dataclasses.asdict(configuration.fit),
         names.LABELS_NOW: dict(configuration.labels_now),
         "code": {**code_version(), "model": model_source(chosen)},
         "assumptions": [dict(item) for item in configuration.assumptions],
     }
-    return Inputs(runs, spec)
+    return Inputs(joint, spec)
+
+
+def recorded_digest(fits: Path, records: Sequence[Record], batches: Sequence[Batch]) -> str | None:
+    """Return the digest of the runs of batches together, where a fit is recorded that was made from just these."""
+    numbers = [batch.number for batch in batches]
+    made = next((r for r in reversed(records) if r.kind == "fit" and r.content["batches"] == numbers), None)
+    if made is None:
+        return None
+    try:
+        return str(read_spec(fits, made)["runs"])
+    except StorageError:  # told by whoever needs the fit; runs can be read again
+        return None
 
 
 def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, checkpoint: str | None = None) -> Fit:
@@ -150,6 +169,37 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return facts
 
 
+def read_spec(fits: Path, record: Record) -> dict[str, Any]:
+    """Read what decided a recorded fit, after comparing it with the record.
+
+    Parameters
+    ----------
+    fits : pathlib.Path
+        Where fits lie.
+    record : Record
+        Of the fit.
+
+    Returns
+    -------
+    dict
+        As :func:`gather` made it.
+
+    Raises
+    ------
+    StorageError
+        If it is missing, or was altered.
+    """
+    path = fits / record.content["fit"] / SPEC
+    try:
+        spec = parse_json(read_text(path, MOST_SPEC, ours=True))
+        told = {part: digest_of(spec[part]) for part in PARTS}
+    except (StorageError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path}: cannot be read. {AGAIN}.") from error
+    if told != record.content["inputs"]:
+        raise StorageError(f"{path}: is not what record {record.number} names. {AGAIN}.")
+    return spec
+
+
 def load(fits: Path, record: Record) -> Fit:
     """Load a recorded fit, after checking every file of its folder against the record."""
     folder = fits / record.content["fit"]
@@ -178,7 +228,7 @@ def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -
         names.LABELS_NOW: {str(k): int(v) for k, v in zip(now[names.SLICE].values, now.values, strict=True)},
         "learners": list(fit.settings["learners"]),
         DISCOUNT: dict(inputs.spec["fit"][DISCOUNT]),
-        "inputs": {part: digest_of(inputs.spec[part]) for part in ("runs", "model", "fit", "code")},
+        "inputs": {part: digest_of(inputs.spec[part]) for part in PARTS},
     }
 
 

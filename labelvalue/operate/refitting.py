@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -13,18 +15,19 @@ from labelvalue.model import Fit
 from labelvalue.model.result import draws_digest
 from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
-from labelvalue.operate.batches import joint_runs, standing
+from labelvalue.operate.batches import Joint, brought, check_files, standing, unseen
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.folders import CHAINS, sweep_chains
 from labelvalue.operate.judging import check, report
 from labelvalue.operate.learners import carried_over, counted, runs_of
 from labelvalue.operate.lock import leave_trace
 from labelvalue.operate.outcome import Refit
-from labelvalue.operate.places import FITS, RUNS, published
+from labelvalue.operate.places import FITS, RUNS, in_force, published
+from labelvalue.operate.preflight import check_settings
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.worth import digest_of_case, training_pays
-from labelvalue.problems import StorageError
+from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import check_room
 
 TRIGGERED_BY = "trigger_inputs"
@@ -35,15 +38,24 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
     notes = ledger.clock_notes()
-    before = ledger.last()[0]
-    records = ledger.records("batch", "fit", "score")
-    batches = standing(records)
-    runs = joint_runs(project.folder / RUNS, batches)
-    inputs = fits.gather(runs, batches, configuration)
-    last = published(records)
-    fired = triggers.evaluate(runs, configuration.triggers, last, _scores(records))
-    factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
-    fired += training_pays(project.folder, configuration, last, runs, factor)
+    before = ledger.last().number
+    records = ledger.records("batch", "fit", "score", "advice", "decision", "page")  # what they name is looked at
+    batches, last = standing(records), published(records)
+    if not batches:
+        raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
+    collections.deque(check_files(project.folder / RUNS, batches), maxlen=0)
+    recorded = fits.recorded_digest(project.folder / FITS, records, batches)
+    joint, latest = Joint(project.folder / RUNS, batches, recorded), _latest(project, records)
+    try:
+        inputs = fits.gather(joint, configuration)
+    except InputError:  # told with everything else that is wrong
+        check_settings(project.folder, configuration, joint.runs, latest)
+        raise
+    new = [brought(project.folder / RUNS, record) for record in unseen(records, last)]
+    fired = triggers.evaluate(new, configuration.triggers, last, _scores(records))
+    card = scorecard.scorecard(records, [batch.content for batch in batches])
+    factor = scorecard.calibration(card)[scorecard.FACTOR]
+    fired += training_pays(project.folder, configuration, last, new, factor)
     called = {
         "triggers": fired,
         TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, digest_of_case(project.folder, configuration)),
@@ -53,15 +65,23 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
     reproduced = None
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
-        same = ledger.append([("fit", {**same.content, **called})])[0]
+        same = ledger.append(in_force(ledger, configuration, [("fit", {**same.content, **called})]))[-1]
     elif same is None:
+        check_settings(project.folder, configuration, inputs.runs, latest)
         try:
-            same = _fit(project, inputs, records, configuration, called, progress)
+            same = _fit(project, inputs, records, configuration, called, card, progress)
         except FitStoppedError as error:
-            return _stopped(project, inputs, str(error), fired, notes)
+            return _stopped(project, inputs, str(error), fired, card, notes)
     elif again:
         reproduced = _again(project, inputs, same, progress)
-    return report(project, same, new=same.number > before, reproduced=reproduced, fired=fired, notes=notes)
+    return report(project, same, card, new=same.number > before, reproduced=reproduced, fired=fired, notes=notes)
+
+
+def _latest(project: Project, records: Sequence[Record]) -> Sequence[str]:
+    """Learners of the latest batch."""
+    newest = next(record for record in reversed(records) if record.kind == "batch")
+    learners: Sequence[str] = brought(project.folder / RUNS, newest)["learners"]
+    return learners
 
 
 def _scores(records: Sequence[Record]) -> list[Record]:
@@ -75,6 +95,7 @@ def _fit(
     records: Sequence[Record],
     configuration: Configuration,
     called: Mapping[str, Any],
+    card: pd.DataFrame,
     progress: bool,
 ) -> Record:
     """Sample, keep, and record; whatever goes wrong is recorded too, and leaves the published fit as it was."""
@@ -89,13 +110,13 @@ def _fit(
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
         entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, **called})]
         if content["published"]:
-            factor = scorecard.calibration(project.scorecard())[scorecard.FACTOR]
+            factor = scorecard.calibration(card)[scorecard.FACTOR]
             promised = fits.gain_forecast(made, configuration.report.budgets, factor)
-            entries += [("forecast", {"fit": name, **promised}), check(project, name, made, configuration)]
+            entries += [("forecast", {"fit": name, **promised}), check(project, name, made, configuration, factor)]
             entries += _carried_over(project, inputs, name, made, published(records), configuration, progress)
-        record = project.ledger.append(entries)[0]
+        made_of = project.ledger.append(in_force(project.ledger, configuration, entries))
         sweep_chains(folder)
-        return record
+        return next(record for record in made_of if record.kind == "fit")
     except BaseException as error:
         _record_failure(project, inputs.key, error)
         raise
@@ -148,7 +169,12 @@ def _carried_over(
 
 
 def _stopped(
-    project: Project, inputs: fits.Inputs, why: str, fired: Sequence[Mapping[str, Any]], notes: Sequence[str]
+    project: Project,
+    inputs: fits.Inputs,
+    why: str,
+    fired: Sequence[Mapping[str, Any]],
+    card: pd.DataFrame,
+    notes: Sequence[str],
 ) -> Refit:
     """What a re-fit came to whose fit came to nothing: refused, and what was published stays so."""
     current = published(project.ledger.records("fit"))
@@ -161,10 +187,11 @@ def _stopped(
         state=None,
         guardrails=(),
         triggers=tuple(fired),
-        calibration=scorecard.calibration(project.scorecard()),
+        calibration=scorecard.calibration(card),
         reproduced=None,
         page=None,
         notes=tuple(notes),
+        head=project.ledger.last().digest,
     )
 
 

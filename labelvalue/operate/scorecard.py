@@ -241,9 +241,9 @@ def scorecard(records: Sequence[Record], standing: Sequence[str]) -> pd.DataFram
     pandas.DataFrame
         Oldest first; ``batch``, curve, ``labels``, ``truth``, scores, ``rank`` and ``factor``.
     """
-    rows = []
+    rows, counted = [], {*standing}
     for record in records:
-        if record.kind == "score" and record.content["content"] in standing:
+        if record.kind == "score" and record.content["content"] in counted:
             known = record.content
             about = {names.BATCH: known[names.BATCH], "fit": known["fit"], FACTOR: known[FACTOR]}
             rows += [{**about, **{k: v for k, v in cell.items() if k != "widened"}} for cell in known[CELLS]]

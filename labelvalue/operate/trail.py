@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import collections
+import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,16 +14,17 @@ from labelvalue import names
 from labelvalue.numerals import readable
 from labelvalue.operate import advice
 from labelvalue.operate.batches import Batch, check_files, standing
-from labelvalue.operate.folders import check_folder, manifest_digest
+from labelvalue.operate.folders import check_folder, digest_file, manifest_digest
 from labelvalue.operate.guardrails import STATE
-from labelvalue.operate.identity import advice_digest, changed
+from labelvalue.operate.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.notes import notes
 from labelvalue.operate.over_time import per_money
-from labelvalue.operate.places import FITS, RUNS, published
-from labelvalue.operate.records import FIRST, Record
+from labelvalue.operate.places import FITS, REPORTS, RUNS, published
+from labelvalue.operate.records import Record
 from labelvalue.operate.refit import DISCOUNT, gain_forecast, load
 from labelvalue.operate.scorecard import CELLS, FACTOR, SURPRISE, calibration
+from labelvalue.operate.shapes import SHA
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
@@ -118,6 +122,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "note": lambda content: f"note on {content['of']} {content['name']!r}: {content['text']}",
     "failure": lambda content: str(content["why"]),
     "migration": lambda content: f"schema {content['to']}",
+    "settings": lambda content: f"labelvalue.toml as it is from here on, {len(content['text'].splitlines())} lines",
+    "page": lambda content: f"page of fit {content['fit']}, SHA-256 {content['sha256'][:16]}…",
 }
 
 
@@ -126,11 +132,12 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     empty = [name for name, text in (("verdict", verdict), ("approver", approver)) if not text.strip()]
     if empty:
         raise InputError([Problem(column=name, why="empty", fix="say it") for name in empty])
-    record = published(ledger.records("fit"))
+    records = ledger.records("fit", "advice")
+    record = published(records)
     if record is None:
         raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
     about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
-    advised = [r for r in ledger.records("advice") if r.content["fit"] == record.content["fit"]]
+    advised = [r for r in records if r.kind == "advice" and r.content["fit"] == record.content["fit"]]
     if advised:
         last = advised[-1]
         about |= {"advice_record": last.number, "advice": last.content["advice"], "plan": last.content["plan"]}
@@ -140,7 +147,10 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
 
 
 def verify(project: Questions, head: str | None, reproduce: bool = False) -> str:
-    """Check chain, runs and fits, and on request one decision; return the digest of the last record."""
+    """Check chain, runs, fits and pages, and on request one decision; return the digest of the last record."""
+    if head is not None and not SHA.fullmatch(head):
+        why = "no digest: 64 characters of 0 to 9 and a to f"
+        raise InputError([Problem(column="head", value=head, why=why, fix="give the whole digest that was printed")])
     records = project.ledger.check()
     digests = [record.digest for record in records]
     if head is not None and head not in digests:
@@ -148,16 +158,51 @@ def verify(project: Questions, head: str | None, reproduce: bool = False) -> str
             f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
             "Fix: restore the ledger from a backup."
         )
-    check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"])
+    collections.deque(
+        check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"]), maxlen=0
+    )
     for record in records:
         if record.kind == "fit":
             folder = project.folder / FITS / record.content["fit"]
             check_folder(folder)
             if manifest_digest(folder) != record.content["manifest"]:
                 raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    _check_pages(project.folder / REPORTS, records)
     if reproduce:
         reproduced(project, records)
-    return digests[-1] if digests else FIRST
+    return digests[-1]
+
+
+def _check_pages(folder: Path, records: Sequence[Record]) -> None:
+    """Raise for a page that is none of those recorded; one that is gone can be made again by the next re-fit."""
+    made: dict[str, set[str]] = {}
+    for record in records:
+        if record.kind == "page":
+            made.setdefault(record.content["fit"], set()).add(record.content["sha256"])
+    for path in sorted(folder.glob("*.html")):
+        if ID.fullmatch(path.stem) and (path.is_symlink() or digest_file(path) not in made.get(path.stem, ())):
+            why = "is no page that the ledger knows: it was altered, or put there"
+            raise StorageError(f"{path}: {why}. Fix: remove it; 'labelvalue refit DIR' makes it again.")
+
+
+def settings_line(project: Questions) -> str:
+    """Say whether ``labelvalue.toml`` is what the last records were made under; it may be edited, the ledger may not.
+
+    Parameters
+    ----------
+    project : Questions
+        The project.
+
+    Returns
+    -------
+    str
+        One sentence without its end.
+    """
+    known = project.ledger.records("settings")
+    if not known:
+        return "no record holds labelvalue.toml yet"
+    same = project.configuration.text == known[-1].content["text"]
+    return f"labelvalue.toml {'is as' if same else 'was edited since'} record {known[-1].number} holds it"
 
 
 def reproduced(project: Questions, records: Sequence[Record]) -> Record:
@@ -193,11 +238,11 @@ def reproduced(project: Questions, records: Sequence[Record]) -> Record:
     if record.kind == "advice":
         now = advice.again(fit, content)
         old = {key: content.get(key) for key in now}
-        other = changed(old, now)
+        other = [key for key in changed(old, now) if not _alike(old.get(key), now.get(key))]
         code = "" if content["code"] == advice_digest() else "; it was made by other code"
     else:
         budgets = sorted({cell[names.BUDGET] for cell in content[CELLS]})
-        other = [] if gain_forecast(fit, budgets, content[FACTOR])[CELLS] == content[CELLS] else [CELLS]
+        other = [] if _alike(gain_forecast(fit, budgets, content[FACTOR])[CELLS], content[CELLS]) else [CELLS]
         code = ""
     if other:
         raise StorageError(
@@ -205,6 +250,17 @@ def reproduced(project: Questions, records: Sequence[Record]) -> Record:
             f"{', '.join(other)} differ{code}. Fix: compare versions with those in the fit's manifest."
         )
     return record
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether plain values are the same but for the last digits of numbers, which another processor may round."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return one == other
 
 
 def export(project: Questions) -> dict[str, Any]:
@@ -215,7 +271,7 @@ def export(project: Questions) -> dict[str, Any]:
     return {
         "head": head,
         "records": [record.as_dict() for record in records],
-        "configuration": (project.folder / "labelvalue.toml").read_text(encoding="utf-8"),
+        "configuration": project.configuration.text,
         "standing": [batch.name for batch in standing(records)],
         "calibration": dict(calibration(card)),
         "assumptions": project.assumptions().to_dict(orient="records"),

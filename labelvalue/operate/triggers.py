@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import xarray as xr
-
 from labelvalue import names
 from labelvalue.operate.configuration import Triggers
 from labelvalue.operate.records import Record
@@ -15,14 +13,14 @@ FIRED = "fired"
 
 
 def evaluate(
-    runs: xr.Dataset, rules: Triggers, published: Record | None, scores: Sequence[Record]
+    brought: Sequence[Mapping[str, Any]], rules: Triggers, published: Record | None, scores: Sequence[Record]
 ) -> list[dict[str, Any]]:
     """Look at what a published fit has not seen.
 
     Parameters
     ----------
-    runs : xarray.Dataset
-        All batches that stand.
+    brought : sequence of mapping
+        Of each batch that stands and that the fit has not seen, the largest ``labels`` by slice and the ``learners``.
     rules : Triggers
         When to fire.
     published : Record or None
@@ -37,15 +35,15 @@ def evaluate(
 
     Examples
     --------
-    >>> from labelvalue.testing import fake_runs
-    >>> [found["fired"] for found in evaluate(fake_runs(seed=1), Triggers(), None, [])]
+    >>> found = evaluate([{"labels": {"west": 500}, "learners": ["default"]}], Triggers(), None, [])
+    >>> [trigger["fired"] for trigger in found]
     [True, False, False]
     """
     before: Mapping[str, Any] = {} if published is None else published.content
-    labels = new_labels(runs, before.get(names.LABELS_NOW, {}))
+    labels = sum(new_labels(brought, before.get(names.LABELS_NOW, {})).values())
     surprise = min((record.content["surprise"] for record in scores), default=1.0)
     known = before.get("learners")
-    learners = [] if known is None else sorted({*runs[names.LEARNER].values.tolist()} - {*known})
+    learners = [] if known is None else sorted({name for one in brought for name in one["learners"]} - {*known})
     return [
         {"trigger": "new_labels", FIRED: labels >= rules.new_labels, "value": labels, "limit": rules.new_labels},
         {"trigger": "surprise", FIRED: surprise < rules.surprise, "value": surprise, "limit": rules.surprise},
@@ -87,7 +85,10 @@ def inputs_of(published: Record | None, scores: Sequence[Record], factor: float,
     }
 
 
-def new_labels(runs: xr.Dataset, before: Mapping[str, int]) -> int:
-    """Return the labels that slices have more than ``before``, each at its largest size."""
-    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
-    return int(sum(max(0, count - before.get(str(name), 0)) for name, count in largest.items()))
+def new_labels(brought: Sequence[Mapping[str, Any]], before: Mapping[str, int]) -> dict[str, int]:
+    """Return by slice the labels that it has more than ``before``, each at its largest size."""
+    most: dict[str, int] = {}
+    for one in brought:
+        for name, count in one[names.LABELS].items():
+            most[name] = max(count, most.get(name, 0))
+    return {name: max(0, count - before.get(name, 0)) for name, count in most.items()}

@@ -64,6 +64,12 @@ def refit_lines(result: Refit) -> Iterator[str]:
     yield from map(wrapped, result.notes)
     if result.page is not None:
         yield visible(result.page)
+    yield head_line(result.head)
+
+
+def head_line(digest: str) -> str:
+    """Say with which digest the ledger ends."""
+    return f"head {digest}"
 
 
 def advice_line(found: Mapping[str, Any]) -> str:

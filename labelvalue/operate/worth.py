@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.places import FITS
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
-from labelvalue.problems import InputError, StorageError
+from labelvalue.operate.triggers import new_labels
+from labelvalue.problems import InputError
 
 
 def case_of(folder: Path, configuration: Configuration, fit: Fit) -> Case | None:
     """Return the project's case where it has one that belongs to a fit."""
-    text = case_text(folder, configuration)
     try:
+        text = case_text(folder, configuration)
         return None if text is None else case_for(text, fit, fit.settings["learners"])
     except InputError:  # told when advice is asked for; a batch is not refused for it
         return None
@@ -36,7 +37,7 @@ def digest_of_case(folder: Path, configuration: Configuration) -> str | None:
     """Return the SHA-256 of the project's case; ``None`` without one, and where it cannot be read."""
     try:
         text = case_text(folder, configuration)
-    except (InputError, StorageError):  # told when advice is asked for
+    except InputError:  # told when advice is asked for
         return None
     return None if text is None else case_digest(text)
 
@@ -61,7 +62,11 @@ def price_of(fit: Fit, case: Case, labels: Mapping[str, int]) -> dict[str, float
 
 
 def training_pays(
-    folder: Path, configuration: Configuration, published: Record | None, runs: xr.Dataset, factor: float
+    folder: Path,
+    configuration: Configuration,
+    published: Record | None,
+    brought: Sequence[Mapping[str, Any]],
+    factor: float,
 ) -> list[dict[str, Any]]:
     """Judge whether training on the labels that came since the published fit is worth more than it costs.
 
@@ -73,8 +78,8 @@ def training_pays(
         Gives case and trigger.
     published : Record or None
         Of the published fit.
-    runs : xarray.Dataset
-        All batches that stand.
+    brought : sequence of mapping
+        As for :func:`labelvalue.operate.triggers.evaluate`.
     factor : float
         By which the scorecard widens what is uncertain.
 
@@ -89,9 +94,8 @@ def training_pays(
     case = case_of(folder, configuration, fit)
     if case is None:
         return []
-    before = published.content[names.LABELS_NOW]
-    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
-    new = {str(name): max(0, int(largest.get(str(name), 0)) - before.get(str(name), 0)) for name in fit.slices}
+    more = new_labels(brought, published.content[names.LABELS_NOW])
+    new = {str(name): more.get(str(name), 0) for name in fit.slices}
     return [pays(recalibrated(fit, factor), case, new, configuration.triggers.retraining)]
 
 

@@ -76,27 +76,6 @@ class Context:
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-def anchor(number: int) -> str:
-    """Name the place of a note on a page.
-
-    Parameters
-    ----------
-    number : int
-        Of its record; 0 for none.
-
-    Returns
-    -------
-    str
-        What stands in the page's source; empty for none.
-
-    Examples
-    --------
-    >>> anchor(17), anchor(0)
-    ('id="note-17"', '')
-    """
-    return f'id="note-{number}"' if number else ""
-
-
 def note_numbers(notes: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Sort notes by what they are about.
 

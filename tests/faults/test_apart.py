@@ -192,7 +192,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     import pytensor
 
     from labelvalue.model.result import draws_digest
-    from labelvalue.operate.batches import standing
+    from labelvalue.operate.batches import Joint, standing
     from labelvalue.operate.refit import fit_spec, gather
 
     cache = Path(str(pytensor.config.base_compiledir))
@@ -229,7 +229,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     assert f"{finished} of 4 chains were finished before" in capfd.readouterr().err
     assert result.new
     (record,) = project.ledger.records("fit")
-    inputs = gather(project.runs, standing(project.ledger.records()), project.configuration)
+    inputs = gather(Joint(project.folder / "runs", standing(project.ledger.records())), project.configuration)
     assert folder.name == f".chains-{record.content['fit']}"
     assert [path.name for path in fits.iterdir()] == [record.content["fit"]], "chains go when the fit is recorded"
     assert {path.name for path in (fits / record.content["fit"]).iterdir()} == {

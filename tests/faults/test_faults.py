@@ -19,6 +19,7 @@ import pytest
 
 from labelvalue import BusyError, InputError, StorageError, cli, names, write_runs
 from labelvalue.operate import lock as locks
+from labelvalue.operate.ledger import GUARDS
 from tests.operate.conftest import kinds
 
 
@@ -133,6 +134,7 @@ def test_records_cut_off_at_the_end_are_missed_only_without_a_head(running):
     with sqlite3.connect(running.ledger.path) as connection:
         connection.execute("DROP TRIGGER no_delete")
         connection.execute("DELETE FROM records WHERE number = (SELECT max(number) FROM records)")
+        connection.execute(GUARDS["no_delete"])
     connection.close()
     running.verify()
     with pytest.raises(StorageError, match="cut off or written anew"):
@@ -179,6 +181,21 @@ def test_the_second_writer_is_told_who_is_first(running, holder, capsys):
     assert "busy" in capsys.readouterr().err
     assert len(running.history()) > 0, "readers need no lock"
     running.verify()
+
+
+def test_who_finds_the_project_busy_is_told_before_anything_is_imported(running, second, holder):
+    """What takes seconds to import comes after the lock; with half a second's patience that is told within two."""
+    runs = write_runs(second, running.folder.parent / "b.csv")
+    code = "import sys; from labelvalue import cli; print(cli.main(sys.argv[1:]), sorted({*sys.modules} & {*%r}))"
+    heavy = ("pandas", "xarray", "scipy", "pyarrow", "numpy")
+    for command in (["refit"], ["add", str(runs)], ["note", "x", "--batch", "a"], ["decide", "buy", "--approver", "B"]):
+        given = [command[0], str(running.folder), *command[1:]]
+        told = subprocess.run(
+            [sys.executable, "-c", code % (heavy,), *given], capture_output=True, text=True, check=True
+        )
+        assert told.stdout.strip() == "4 []", command
+        assert f"refit by process {holder.pid}" in told.stderr
+    assert locks.PATIENCE_S <= 0.5
 
 
 def test_a_dead_holder_keeps_nothing(running, holder):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 
 import pytest
+
+from labelvalue.operate import Project
 
 OLD = {"project": True, "runs": 12, "batch": 1, "score": 0, "fit": 1}
 ENDS = {
@@ -44,3 +47,47 @@ def test_old_or_new_and_both_whole(root, tmp_path, every):
             assert row["left"] == [], row
         if action == "refit":
             assert {row["sampled"] for row in mine} == {0, 1}, "a fit that was whole is adopted, not made again"
+
+
+LEFT = {
+    "labelvalue.toml": "[fit]\nrandom_seed = 7\n",
+    "lock": "",
+    "lock.json": '{"what": "init", "process": 1, "host": "h", "started": "s"}',
+    ".0123456789abcdef.tmp": "half of a file",
+    "runs": None,
+    "fits": None,
+    "reports": None,
+}
+"""What a killed ``init`` may have left: files with their content, and folders."""
+
+
+@pytest.mark.parametrize("count", range(len(LEFT) + 1))
+def test_init_goes_on_from_whatever_a_killed_one_left(tmp_path, count):
+    for number, names in enumerate(itertools.combinations(LEFT, count)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name in names:
+            (folder / name).mkdir() if LEFT[name] is None else (folder / name).write_text(LEFT[name])
+        project = Project.create(folder)
+        assert project.configuration.fit.random_seed == (7 if "labelvalue.toml" in names else 0)
+        assert len(project.verify()) == 64
+        assert {path.name for path in folder.iterdir()} == {
+            "labelvalue.toml",
+            "ledger.sqlite",
+            "lock",
+            "runs",
+            "fits",
+            "reports",
+        }
+
+
+def test_a_new_ledger_appears_at_one_stroke(tmp_path, monkeypatch):
+    """Made in place, it once left a journal that the next ``init`` did not know."""
+    seen = []
+    monkeypatch.setattr(
+        "labelvalue.operate.ledger.write_whole",
+        lambda path, content: seen.append(sorted(p.name for p in path.parent.iterdir())),
+    )
+    with pytest.raises(Exception, match="no such file"):
+        Project.create(tmp_path / "p").verify()
+    assert seen == [["fits", "labelvalue.toml", "lock", "lock.json", "reports", "runs"]]

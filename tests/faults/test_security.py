@@ -281,14 +281,14 @@ def test_a_case_chooses_no_model(project, first, sampler):
 
 def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, first, monkeypatch):
     from labelvalue.operate import apart
-    from labelvalue.operate.batches import standing
+    from labelvalue.operate.batches import Joint, standing
     from labelvalue.operate.refit import gather
 
     project.add(first, batch="a")
     monkeypatch.undo()
     seen = []
     monkeypatch.setattr(apart, "_run", lambda command: seen.append(os.stat(command[-1]).st_mode & 0o777) or 1)
-    inputs = gather(project.runs, standing(project.ledger.records()), project.configuration)
+    inputs = gather(Joint(project.folder / "runs", standing(project.ledger.records())), project.configuration)
     with pytest.raises(apart.FitStoppedError):
         apart.fit_apart(project.folder / "fits", inputs.runs, inputs.spec, memory_gb=None, progress=False)
     assert seen == [0o700]

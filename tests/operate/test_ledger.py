@@ -12,16 +12,15 @@ import pytest
 from labelvalue import StorageError
 from labelvalue.operate.identity import PATTERN, canonical, digest_of, id_of
 from labelvalue.operate.ledger import Ledger
-from labelvalue.operate.records import FIRST
+from labelvalue.operate.records import FIRST, digest_of_text
 
-ENTRIES = [("decision", {"verdict": f"v{i}", "slice": "FR'; DROP TABLE records; --"}) for i in range(4)]
+ENTRIES = [("note", {"of": "slice", "name": "FR'; DROP TABLE records; --", "text": f"v{i}", "author": ""})
+           for i in range(4)]  # fmt: skip
 
 
 @pytest.fixture
 def ledger(tmp_path):
-    made = Ledger.create(tmp_path / "ledger.sqlite")
-    made.append(ENTRIES)
-    return made
+    return Ledger.create(tmp_path / "ledger.sqlite", ENTRIES)
 
 
 @contextlib.contextmanager
@@ -39,7 +38,7 @@ def test_records_come_back_in_order_and_chained(ledger):
     records = ledger.check()
     assert [record.number for record in records] == [1, 2, 3, 4]
     assert [record.previous for record in records] == [FIRST, *(record.digest for record in records[:-1])]
-    assert [record.content["verdict"] for record in records] == ["v0", "v1", "v2", "v3"]
+    assert [record.content["text"] for record in records] == ["v0", "v1", "v2", "v3"]
     assert all("@" in record.content["by"] for record in records)
     assert ledger.records("fit") == []
 
@@ -76,24 +75,24 @@ def test_the_first_broken_link_is_named(ledger, statement, broken, why):
 
 def test_a_record_forged_with_its_digest_breaks_the_next(ledger):
     second = ledger.records()[1]
-    content = dict(second.content) | {"verdict": "forged"}
-    forged = type(second)(second.number, second.time, second.kind, content, second.previous, "")
+    text = canonical(dict(second.content) | {"text": "forged"})
+    digest = digest_of_text(second.previous, second.number, second.time, second.kind, text)
     with opened(ledger) as connection:
-        change = "UPDATE records SET content = ?, digest = ? WHERE number = 2"
-        connection.execute(change, (canonical(content), forged.expected_digest()))
+        connection.execute("UPDATE records SET content = ?, digest = ? WHERE number = 2", (text, digest))
     with pytest.raises(StorageError, match=r"record 3 .*does not follow record 2"):
         ledger.check()
 
 
 def test_all_entries_or_none(ledger):
-    with pytest.raises(StorageError, match="CHECK constraint"):
-        ledger.append([("decision", {"verdict": "in"}), ("rumour", {"verdict": "out"})])
+    for second in (("rumour", {"why": "out"}), ("failure", {})):
+        with pytest.raises(StorageError, match=r"broken record: (kind 'rumour' is unknown|content\.why is missing)"):
+            ledger.append([("failure", {"why": "in"}), second])
     assert len(ledger.check()) == 4
 
 
 def test_numbers_that_json_cannot_hold_are_refused(ledger):
     with pytest.raises(ValueError, match="JSON"):
-        ledger.append([("score", {"crps": float("nan")})])
+        ledger.append([("failure", {"why": "in", "holder": {"crps": float("nan")}})])
     assert len(ledger.check()) == 4
 
 
@@ -101,7 +100,7 @@ def test_order_is_not_the_clock(ledger):
     late = datetime.now(UTC) - timedelta(hours=3)
     behind = Ledger(ledger.path, clock=lambda: late)
     assert "behind the last record" in behind.clock_notes()[0]
-    behind.append([("decision", {"verdict": "set back"})])
+    behind.append([("failure", {"why": "set back"})])
     assert [record.number for record in behind.check()] == [1, 2, 3, 4, 5]
     assert Ledger(ledger.path, clock=lambda: late + timedelta(minutes=4)).clock_notes() == []
 

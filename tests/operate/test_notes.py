@@ -93,6 +93,6 @@ def test_a_note_that_is_about_nothing_is_refused(fitted, given, said):
 def test_the_command_puts_a_note_down(fitted, capsys):
     given = ["note", str(fitted.folder), "two annotators only", "--slice", "west", "--author", "E. Noether", "--json"]
     assert cli.main(given) == 0
-    assert json.loads(capsys.readouterr().out)["what"] == "note on slice 'west': two annotators only"
+    assert json.loads(capsys.readouterr().out)["records"][0]["what"] == "note on slice 'west': two annotators only"
     assert fitted.notes()["author"].tolist() == ["E. Noether"]
     assert cli.main(["note", str(fitted.folder), "x", "--slice", "nowhere"]) == 1

@@ -41,7 +41,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
 def test_init_twice_is_refused_and_a_configuration_of_ones_own_is_kept(tmp_path):
     (tmp_path / "labelvalue.toml").write_text("[fit]\nrandom_seed = 7\n")
     assert Project.create(tmp_path).configuration.fit.random_seed == 7
-    with pytest.raises(InputError, match="not empty"):
+    with pytest.raises(InputError, match="is a project already"):
         Project.create(tmp_path)
 
 
@@ -64,11 +64,11 @@ def test_the_same_content_again_changes_nothing(project, first, tmp_path):
 
 def test_an_id_is_taken_once_and_superseded_only_on_request(project, first, second):
     project.add(first, batch="a")
-    with pytest.raises(InputError, match=r"other content \(record 2\)"):
+    with pytest.raises(InputError, match=r"other content \(record 3\)"):
         project.add(second, batch="a")
     project.add(second, batch="a", supersede=True)
     batches = project.ledger.records("batch")
-    assert [record.content["supersedes"] for record in batches] == [None, 2]
+    assert [record.content["supersedes"] for record in batches] == [None, 3]
     assert project.runs.sizes[names.RUN] == second.sizes[names.RUN]
     assert len(list((project.folder / "runs").iterdir())) == 2, "the old one stays"
 
@@ -343,8 +343,8 @@ def test_history_says_what_happened(fitted, sampler, second):
     fitted.add(second, batch="b").decide("wait", approver="B", comment="price")
     table = fitted.history()
     assert table["number"].tolist() == list(range(1, len(table) + 1))
-    assert table["kind"].tolist() == ["project", "batch", "check", "fit", "forecast", "check", "batch", "forecast",
-                                      "score", "check", "decision"]  # fmt: skip
+    assert table["kind"].tolist() == ["project", "settings", "batch", "check", "fit", "forecast", "check", "batch",
+                                      "forecast", "score", "check", "decision"]  # fmt: skip
     assert table["what"].str.len().min() > 10
     assert "approved by B: price" in table["what"].iloc[-1]
     assert table["by"].tolist() == [f"{getpass.getuser()}@{platform.node()}"] * len(table)

@@ -21,7 +21,7 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.result import draws_digest
 from labelvalue.numerals import significant
 from labelvalue.operate import Project, triggers
-from labelvalue.operate.batches import joint_runs, standing
+from labelvalue.operate.batches import brought, unseen
 from labelvalue.operate.configuration import Triggers
 from labelvalue.operate.identity import code_version
 from labelvalue.operate.trail_page import render, trail_values
@@ -45,7 +45,7 @@ def test_p1_the_commands_keep_a_ledger_that_only_grows(tmp_path, sampler, first,
     tables = {name: str(write_runs(runs, tmp_path / f"{name}.csv")) for name, runs in (("a", first), ("b", second))}
     steps = [
         (["init"], ["project"]),
-        (["add", tables["a"]], ["batch", "check"]),
+        (["add", tables["a"]], ["settings", "batch", "check"]),
         (["refit"], ["fit", "forecast", "check"]),
         (["decide", "buy", "--approver", "A. Lovelace"], ["decision"]),
         (["add", tables["b"], "--cost", "300"], ["batch", "forecast", "score", "check"]),
@@ -248,9 +248,9 @@ def test_p7_every_evaluation_is_logged_with_what_it_takes_to_make_it_again(decid
     scores = [r for r in before if r.kind == "score" and r.content["content"] in inputs["scored"]]
     found = {t["trigger"]: t for t in logged.content["triggers"]}
     limits = {name: found[name]["limit"] for name in ("new_labels", "surprise", "retraining")}
-    runs = joint_runs(decided.folder / "runs", standing(before))
-    again = triggers.evaluate(runs, Triggers(**limits), fit, scores)
-    again += training_pays(decided.folder, decided.configuration, fit, runs, inputs["factor"])
+    new = [brought(decided.folder / "runs", record) for record in unseen(before, fit)]
+    again = triggers.evaluate(new, Triggers(**limits), fit, scores)
+    again += training_pays(decided.folder, decided.configuration, fit, new, inputs["factor"])
     assert again == logged.content["triggers"]
     assert [t["trigger"] for t in again] == ["new_labels", "surprise", "new_learner", "retraining"]
     assert inputs["case_sha256"] == decided.ledger.records("advice")[0].content["case_sha256"]

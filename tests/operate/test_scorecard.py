@@ -10,6 +10,7 @@ from labelvalue import names
 from labelvalue.forecast import predict_error, predict_gain, predict_observed_gain
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.operate import scorecard
+from labelvalue.operate.batches import brought_by
 from labelvalue.operate.guardrails import evaluate as judge_rules
 from labelvalue.operate.scorecard import calibration, widened, width_factor
 from labelvalue.operate.surprise import surprise_of
@@ -113,7 +114,7 @@ def test_new_labels_call_for_a_fit(project, first, labels, limit, fired):
     project.add(first, batch="a").refit(progress=False)
     rules = project.configuration.triggers
     last = project.ledger.records("fit")[-1]
-    found = {t["trigger"]: t for t in evaluate(fake_runs(seed=1, sizes=(4 * labels,)), rules, last, [])}
+    found = {t["trigger"]: t for t in evaluate([brought_by(fake_runs(seed=1, sizes=(4 * labels,)))], rules, last, [])}
     assert found["new_labels"]["fired"] is fired
     assert found["new_labels"]["value"] > 0
 
