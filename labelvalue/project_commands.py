@@ -125,7 +125,7 @@ def verify(
     again = "; the last advice was made again, the same" if reproduce else ""
     settings = settings_line(project)
     found = {"head": digest, "reproduced": True if reproduce else None, "settings": settings}
-    _tell(found, as_json, f"sound{again}; {settings}\nkeep this digest elsewhere:\n{digest}")
+    _tell(found, as_json, f"sound{again}\n{settings}\nkeep this digest elsewhere:\n{digest}")
 
 
 def decide(
