@@ -32,7 +32,7 @@ def test_x1_the_template_that_ships_is_in_the_documentation_and_rules_a_project(
     with pytest.raises(lv.InputError, match="the project's is"):
         project.add(table, batch="another way")
     project.add(table.assign(protocol=parse_protocol(shipped).id), batch="by the book")
-    assert project.history()["kind"].tolist() == ["project", "batch", "check"]
+    assert project.history()["kind"].tolist() == ["project", "settings", "batch", "check"]
 
 
 def test_x2_every_file_of_data_has_its_source_its_licence_and_what_made_it():

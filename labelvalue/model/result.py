@@ -290,7 +290,7 @@ def load_fit(path: str | os.PathLike[str]) -> Fit:
     """
     path = Path(path)
     again = "Fix: make the fit again with 'labelvalue fit', or restore both files from a backup"
-    if not os.path.lexists(path) or path.is_dir():
+    if not os.path.lexists(path):
         raise ValueError(f"{path}: no such file. Fix: give the path of a fit that 'labelvalue fit' wrote.")
     content = read_sealed(path, again)
     try:

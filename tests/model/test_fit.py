@@ -130,9 +130,10 @@ def test_another_file_with_its_digest_is_refused(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    for path in (tmp_path / "none.nc", tmp_path):
-        with pytest.raises(ValueError, match="no such file"):
-            load_fit(path)
+    with pytest.raises(ValueError, match="no such file"):
+        load_fit(tmp_path / "none.nc")
+    with pytest.raises(StorageError, match="cannot be read"):
+        load_fit(tmp_path)
 
 
 def test_a_place_that_cannot_be_written(fake_fit, tmp_path):

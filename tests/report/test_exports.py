@@ -38,7 +38,7 @@ def test_tables_hold_the_numbers_of_the_page(numbers, tmp_path, kind):
 
 
 def test_no_spreadsheet_runs_a_name(numbers, tmp_path):
-    bad = ["=cmd()", "+1", "-2", "@SUM(A1)", "\t=x"]
+    bad = ["=cmd()", "+1", "-A2", "@SUM(A1)", "\t=x"]
     rows = [{"id": name, "text": name, "value": -1.5, "source": "", "if_wrong": ""} for name in bad]
     write_tables(numbers | {"assumptions": rows}, tmp_path)
     table = pd.read_csv(tmp_path / "assumptions.csv", dtype=str, keep_default_na=False)
@@ -124,7 +124,7 @@ def test_without_the_writer_the_way_out_is_named(numbers, tmp_path, monkeypatch)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r1", "'=1", "''-x", "plain", "'tis", "", "'"])
+@pytest.mark.parametrize("text", ["=1", "+1", "-A1", "@a", "\t=1", "\r1", "'=1", "''-x", "plain", "'tis", "", "'"])
 @pytest.mark.parametrize("spreadsheet", [True, False])
 def test_what_is_guarded_is_read_back(text, spreadsheet):
     written = guard(text, spreadsheet=spreadsheet)
