@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from labelvalue.locking import check_locks
 from labelvalue.problems import BusyError, StorageError
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
@@ -70,7 +71,7 @@ def writing(folder: Path, what: str) -> Iterator[Mapping[str, Any] | None]:
         raise StorageError(f"{path}: cannot be locked ({error}). Fix: give this user the right to write.") from error
     keep = False
     try:
-        _probe(path)
+        check_locks(path)
         dead = _read(holder)
         write_whole(holder, json.dumps(_who(what)).encode())
         yield dead
@@ -93,17 +94,6 @@ def leave_trace(error: BaseException) -> None:
         On its way out; the next writer then records that this one failed.
     """
     error.add_note(TRACE)
-
-
-def _probe(path: Path) -> None:
-    """Find out whether locks lock: a second one must not be had."""
-    second = FileLock(path, timeout=0)
-    try:
-        second.acquire()
-    except Timeout:
-        return
-    second.release()
-    raise StorageError(f"{path}: this file system does not lock files. Fix: keep the project on a disk that does.")
 
 
 def _who(what: str) -> dict[str, Any]:

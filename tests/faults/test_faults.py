@@ -218,6 +218,7 @@ def test_a_file_system_whose_locks_do_not_lock(running, monkeypatch):
         release = acquire
 
     monkeypatch.setattr(locks, "FileLock", Sham)
+    monkeypatch.setattr("filelock.FileLock", Sham)
     with pytest.raises(StorageError, match="does not lock files"):
         running.refit(progress=False)
     running.verify()
