@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import typer
 
-from labelvalue import names
-from labelvalue.numerals import MAX_COUNT, MOST
+from labelvalue import names, numerals
 from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -34,14 +33,14 @@ INTERRUPTED = 130
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 
-def whole(text: str, *, least: int = 0, most: int = MAX_COUNT) -> Any:
+def whole(text: str, *, least: int = 0, most: int = numerals.MAX_COUNT) -> Any:
     """An option that is a whole number within limits."""
     return typer.Option(help=text, min=least, max=most)
 
 
 def real(text: str) -> Any:
     """An option that is a finite number ≥ 0."""
-    return typer.Option(help=text, min=0.0, max=float(MOST), callback=_finite)
+    return typer.Option(help=text, min=0.0, max=float(numerals.MOST), callback=_finite)
 
 
 def _finite(value: float | None) -> float | None:
@@ -52,11 +51,11 @@ def _finite(value: float | None) -> float | None:
 
 def counts(text: str, option: str) -> list[int]:
     """Whole numbers from ``500,2000``."""
-    parts = text.split(",")
+    parts, most = text.split(","), numerals.MAX_COUNT
     if not all(re.fullmatch(r"\s*[0-9]+\s*", part) for part in parts):
         why = "not whole numbers ≥ 0 separated by commas"
-    elif any(len(part.strip().lstrip("0")) > len(str(MAX_COUNT)) or int(part) > MAX_COUNT for part in parts):
-        why = f"over the limit of {MAX_COUNT:,}"
+    elif any(len(part.strip().lstrip("0")) > len(str(most)) or int(part) > most for part in parts):
+        why = f"over the limit of {most:,}"
     else:
         return [int(part) for part in parts]
     raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")])
