@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import io
 import os
 import re
 import tempfile
@@ -21,9 +22,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe import read_runs, write_runs
 from labelvalue.observe.metrics import CATALOGUE
-from labelvalue.observe.parquet import check_footer
+from labelvalue.observe.parquet import ParquetRows
 from labelvalue.observe.schema import COLUMNS
-from labelvalue.observe.tables import MAX_BYTES
+from labelvalue.observe.tables import MAX_BYTES, MAX_ROWS, Limits
 from labelvalue.observe.text import to_csv
 from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.records import Record
@@ -226,8 +227,8 @@ def table_of(content: bytes, batch: Batch) -> pa.Table:
 
 
 def _table(content: bytes, name: str, file: str) -> pa.Table:
+    ParquetRows(io.BytesIO(content), file, Limits(rows=MAX_ROWS))  # refuses too much before anything is unpacked
     with pq.ParquetFile(pa.BufferReader(content)) as parquet:
-        check_footer(parquet.metadata, file)
         there = set(parquet.schema_arrow.names)
         known = [name for name in COLUMNS if name in there]
         table = parquet.read(columns=known, use_threads=False)
