@@ -88,7 +88,7 @@ def fit(
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : path, optional
-        Folder in which finished draws of a fit that takes more than ten seconds are kept. A fit that is stopped, by
+        Folder in which finished draws of a fit that takes more than a second are kept. A fit that is stopped, by
         whatever, goes on from there when it is asked for again, and has the same draws as one that was not stopped;
         draws of other runs, priors, models, settings or versions are not looked at. It may be removed once the fit is
         saved. A model that cannot be whitened by curve begins anew.
@@ -231,7 +231,7 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
 def _sampler(diagnostics: Diagnostics) -> str:
     """Which sampler made the draws, and in which coordinates."""
     last = diagnostics.attempts[-1] if diagnostics.attempts else {}
-    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"NUTS, {sampling.WHITENED}"
+    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"HMC, {sampling.WHITENED}"
 
 
 def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
@@ -284,7 +284,7 @@ def assemble(
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fake_fit(seed=1).settings["sampler"]
-    'NUTS, whitened by curve'
+    'HMC, whitened by curve'
     """
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {

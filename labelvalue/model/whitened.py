@@ -25,8 +25,8 @@ WARM_UP = (0.2, 0.3, 0.5)
 FIRST_STEP = 0.2
 ROUND = 125
 """Draws a chain makes before all are looked at, and kept where they take long."""
-LONG_S = 10.0
-"""Seconds from which on what is finished is kept."""
+LONG_S = 1.0
+"""Seconds of sampling from which on what is finished is kept."""
 LOOK_S = 0.2
 POINTS = 8
 """Starts of the model about whose mean the search begins."""
