@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,7 +29,7 @@ Out = Annotated[Path, typer.Option(help="Annotations table to write or add to: .
 Batch = Annotated[str | None, typer.Option(help="Batch they belong to; the file's digest by default.")]
 BatchDate = Annotated[str | None, typer.Option(help="Time of judgements whose export tells none.")]
 Keep = Annotated[bool, typer.Option("--keep-annotators", help="Keep names instead of salted hashes.")]
-Salt = Annotated[Path | None, typer.Option(help="File that holds the salt; made beside --out by default.")]
+SaltFile = Annotated[Path | None, typer.Option(help="File that holds the salt; made beside --out by default.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
@@ -40,7 +41,7 @@ def _command(format: str, tool: str) -> None:
         batch: Batch = None,
         batch_date: BatchDate = None,
         keep_annotators: Keep = False,
-        salt: Salt = None,
+        salt: SaltFile = None,
         as_json: Json = False,
     ) -> None:
         _import(format, files, out, slice_, batch, batch_date, keep_annotators, salt, None, as_json)
@@ -67,7 +68,7 @@ def table(
     batch: Batch = None,
     batch_date: BatchDate = None,
     keep_annotators: Keep = False,
-    salt: Salt = None,
+    salt: SaltFile = None,
     as_json: Json = False,
 ) -> None:
     """Import a table of judgements as CSV or Parquet into an annotations table."""
@@ -153,30 +154,35 @@ def _import(
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)
     check_suffix(out)
-    new = read_annotations(
-        files,
-        format,
-        slice=slice_,
-        batch=batch,
-        batch_date=batch_date,
-        columns=columns,
-        keep_annotators=keep_annotators,
-        salt=None if keep_annotators else _salt(salt or place.with_name(f".{place.stem}.salt")),
-    )
-    result: dict = {"annotations": str(out), "kept": len(new), "left_out": new.attrs["counts"]}
-    result |= {names.LABELS: new.attrs[names.LABELS], names.NOTES: new.attrs[names.NOTES]}
-    known = ""
-    with alone(place):  # from what is there until it is written: two imports at once add to each other
-        if place.exists():
-            old = load_annotations(place)
-            together, counts = add_annotations(old, new)
-            result |= counts
-            if not counts["added"] and not counts["replaced"]:
-                known = _batch_of(old, new)
-                result["already_imported_as"] = known
-            new = together
-        if not known:
-            write_annotations(new, place)
+    secret = None if keep_annotators else Salt(salt or place.with_name(f".{place.stem}.salt"))
+    while True:
+        new = read_annotations(
+            files,
+            format,
+            slice=slice_,
+            batch=batch,
+            batch_date=batch_date,
+            columns=columns,
+            keep_annotators=keep_annotators,
+            salt=None if secret is None else secret.text,
+        )
+        result: dict = {"annotations": str(out), "kept": len(new), "left_out": new.attrs["counts"]}
+        result |= {names.LABELS: new.attrs[names.LABELS], names.NOTES: new.attrs[names.NOTES]}
+        known = ""
+        with alone(place):  # from what is there until it is written: two imports at once add to each other
+            if secret is not None and not secret.keep():
+                continue  # another import made a salt meanwhile, and annotators are to be the same in both
+            if place.exists():
+                old = load_annotations(place)
+                together, counts = add_annotations(old, new)
+                result |= counts
+                if not counts["added"] and not counts["replaced"]:
+                    known = _batch_of(old, new)
+                    result["already_imported_as"] = known
+                new = together
+            if not known:
+                write_annotations(new, place)
+        break
     result["missing"] = dict(what_is_missing(new).to_numpy())
     if as_json:
         console.print_json(result)
@@ -184,31 +190,34 @@ def _import(
         say(*_lines(result, known))
 
 
-def _salt(path: Path) -> str:
-    """The salt in a file that only its owner may read; made where there is none."""
-    import os
-    import secrets
+class Salt:
+    """The salt in a file that only its owner may read; one that is not there is written when it was of use."""
 
-    from labelvalue.reading import read_text
+    def __init__(self, path: Path):
+        self.path = path
+        self.text = self._read() if path.exists() else secrets.token_hex(32)
 
-    try:
-        with (
-            contextlib.suppress(FileExistsError),
-            open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made,
-        ):
-            made.write(secrets.token_hex(32).encode())
-    except OSError as error:
-        raise StorageError(
-            f"{path}: cannot be made ({error.strerror}). Fix: give a salt that is there: --salt."
-        ) from error
-    salt = read_text(path, MOST_SALT).strip()
-    if len(salt) < SHORTEST_SALT:
-        why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
-        fix = (
-            f"put {SHORTEST_SALT} random characters or more there, or remove it; a new salt gives annotators new hashes"
-        )
-        raise InputError([Problem(file=path.name, why=why, fix=fix)])
-    return salt
+    def _read(self) -> str:
+        from labelvalue.reading import read_text
+
+        salt = read_text(self.path, MOST_SALT).strip()
+        if len(salt) < SHORTEST_SALT:
+            why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
+            fix = f"put {SHORTEST_SALT} random characters or more there, or remove it for a new one with new hashes"
+            raise InputError([Problem(file=self.path.name, why=why, fix=fix)])
+        return salt
+
+    def keep(self) -> bool:
+        """Write it if there is none; False where there is another one by now, which is then taken."""
+        try:
+            with open(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as made:
+                made.write(self.text.encode())
+        except FileExistsError:
+            before, self.text = self.text, self._read()
+            return self.text == before
+        except OSError as error:
+            raise StorageError(f"{self.path}: cannot be made ({error.strerror}). Fix: give a --salt.") from error
+        return True
 
 
 def _batch_of(old: pd.DataFrame, new: pd.DataFrame) -> str:

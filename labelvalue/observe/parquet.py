@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator
 from typing import BinaryIO
 
@@ -18,6 +19,8 @@ from labelvalue.problems import InputError, Problem
 
 AT_ONCE = 65_536
 """Rows that are unpacked at once."""
+_INDEX = re.compile(r"__index_level_\d+__")
+"""What pandas calls the names of rows where it writes them."""
 _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_temporal)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
@@ -27,7 +30,7 @@ class ParquetRows:
 
     def __init__(self, stream: BinaryIO, file: str, limits: Limits):
         self.file, self.limits = file, limits
-        with self._told():
+        with self.told():
             self.schema = pq.ParquetFile(stream).schema_arrow
             stream.seek(0)
             texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
@@ -36,10 +39,11 @@ class ParquetRows:
         self._check_footer(self.parquet.metadata)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
+        """Say of whatever the library finds that the file cannot be read."""
         try:
             yield
-        except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
             if isinstance(error, InputError):
                 raise
             why = "not a readable Parquet file"
@@ -72,8 +76,11 @@ class ParquetRows:
             row += batch.num_rows
 
     def _next(self, walk: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-        with self._told():
-            return next(walk, None)
+        with self.told():
+            batch = next(walk, None)
+            if batch is not None:
+                batch.validate(full=True)  # a flipped bit may point beside the dictionary, or into a letter
+            return batch
 
     def _no_cells(self, name: str, type: pa.DataType) -> Problem:
         why = f"the column holds {str(type)[:80]}, not text, numbers or times"
@@ -94,7 +101,7 @@ class ParquetRows:
     def cells(self, names: Collection[str]) -> Iterator[dict[str, list[object]]]:
         """Unpack columns batch by batch into Python's objects; ``None`` where there is nothing."""
         for batch in self.batches(names):
-            with self._told():
+            with self.told():
                 yield {name: _objects(batch.column(name)) for name in names}
 
 
@@ -133,6 +140,9 @@ def read_frame(stream: BinaryIO, file: str, limits: Limits) -> pd.DataFrame:
     rows = ParquetRows(stream, file, limits)
     if problems := repeated(rows.header, file, None):
         raise InputError(problems)
-    batches = list(rows.batches(rows.header))
-    table = pa.Table.from_batches(batches, batches[0].schema if batches else rows.schema).to_pandas()
-    return table.astype({field.name: "str" for field in rows.schema if _is(field.type, _TEXTS)})
+    shown = [name for name in rows.header if not _INDEX.fullmatch(name)]
+    batches = list(rows.batches(shown))
+    with rows.told():
+        table = pa.Table.from_batches(batches, None if batches else pa.schema([rows.schema.field(n) for n in shown]))
+        texts = {name: "str" for name in shown if _is(rows.schema.field(name).type, _TEXTS)}
+        return table.replace_schema_metadata(None).to_pandas().astype(texts)

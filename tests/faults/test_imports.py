@@ -283,6 +283,25 @@ def test_a_parquet_of_repeated_texts_is_refused_in_little_memory(tmp_path):
     assert [name for name in readers if "over the limit" not in told.get(name, "")] == [], told
 
 
+@pytest.mark.parametrize("reader", ["judgements", "examples", "annotations"])
+def test_a_damaged_parquet_is_refused_or_read(tmp_path, reader):
+    """An index beside its dictionary, or half a letter, was found where nobody had asked."""
+    read, header, row = READERS[reader]
+    path = tmp_path / "a.parquet"
+    pd.DataFrame([row, ["é", *row[1:]]] * 5, columns=header).to_parquet(path, compression=None)
+    content = path.read_bytes()
+    refused = 0
+    for place in range(0, len(content) * 8, 61 if len(content) < 6_000 else 301):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            read(path)
+        except InputError:
+            refused += 1
+    assert refused > 0
+
+
 def test_a_parquet_that_holds_no_cells_is_refused_by_column(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"item": pa.array([["1"], ["2"]]), "label": ["a", "b"]}), path)
@@ -432,8 +451,8 @@ def test_reasons_and_scopes_that_stand_in_a_file_are_counted_together_where_they
 # --- into one table -------------------------------------------------------------------------------
 
 
-def labels(path, items):
-    path.write_text("item,label\n" + "".join(f"{i},a\n" for i in items))
+def labels(path, items, who=""):
+    path.write_text("item,label,annotator\n" + "".join(f"{i},a,{who}\n" for i in items))
     return str(path)
 
 
@@ -445,7 +464,7 @@ def test_imports_at_once_into_one_table_lose_nothing(tmp_path, kind):
     out = tmp_path / f"a{kind}"
     children = []
     for number in range(4):
-        given = labels(tmp_path / f"{number}.csv", range(number * 50, number * 50 + 50))
+        given = labels(tmp_path / f"{number}.csv", range(number * 50, number * 50 + 50), "ana")
         child = os.fork()
         if child == 0:
             try:
@@ -455,7 +474,9 @@ def test_imports_at_once_into_one_table_lose_nothing(tmp_path, kind):
             os._exit(code)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
-    assert sorted(lv.load_annotations(out)["item"], key=int) == [str(i) for i in range(200)]
+    table = lv.load_annotations(out)
+    assert sorted(table["item"], key=int) == [str(i) for i in range(200)]
+    assert len(set(table["annotator"])) == 1, "all of them hash with the salt that the first one made"
 
 
 def test_a_table_that_somebody_else_writes_is_busy(tmp_path, monkeypatch, capsys):
@@ -491,12 +512,23 @@ def test_a_salt_that_hides_nobody_is_refused(tmp_path, capsys, content):
         lv.read_annotations(tmp_path / "o.csv", "csv", salt=" ")
 
 
-def test_a_salt_is_its_owner_s_alone_from_the_beginning(tmp_path, monkeypatch):
-    monkeypatch.setattr(import_commands, "SHORTEST_SALT", 65)  # refused as soon as it is made
-    os.umask(os.umask(0))
-    with pytest.raises(InputError):
-        import_commands._salt(tmp_path / "salt")
+def test_a_salt_is_kept_when_it_was_of_use_and_is_its_owner_s_alone(tmp_path):
+    out = tmp_path / "a.csv"
+    (tmp_path / "bad.csv").write_text("item,label\n1\n")
+    assert cli.main(["import", "csv", str(tmp_path / "bad.csv"), "--out", str(out)]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"], "an import that fails leaves nothing"
+    before = os.umask(0)
+    try:
+        first, second = (import_commands.Salt(tmp_path / "salt") for _ in range(2))
+        assert first.keep()
+        assert first.keep()
+    finally:
+        os.umask(before)
     assert (tmp_path / "salt").stat().st_mode & 0o777 == 0o600
+    assert first.text != second.text
+    assert not second.keep(), "the first one's is there by now"
+    assert second.text == first.text
+    assert second.keep()
 
 
 # --- formulas -------------------------------------------------------------------------------------
