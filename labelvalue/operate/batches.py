@@ -268,7 +268,7 @@ def joined(tables: Sequence[pa.Table], batches: Sequence[Batch], *, new: str = "
     if len(forms) > 1 or len(metrics) > 1:
         why = f"{told}batches measure different things: {', '.join(sorted(metrics | forms))}"
         raise InputError([Problem(file=file, column=names.METRIC, why=why, fix="keep them in projects of their own")])
-    table = frame_of(pa.concat_tables(tables, promote_options="default"))
+    table = frame_of(pa.concat_tables(tables, promote_options="permissive"))
     try:
         return _read(table, batches[0].metric)
     except InputError as error:

@@ -132,11 +132,7 @@ class Ledger:
             only = f"AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
             rows = _rows(connection, f"WHERE number > ? {only}", (after, *kinds))
         records = [parsed(row, self.path) for row in rows]
-        lost = None if after else astray(records, whole=not kinds)
-        if lost is not None:
-            where = place_of(lost[0].number, lost[0].time, lost[0].kind, self.path)
-            raise StorageError(f"{where}: broken record: it names {lost[1]}, which is not there before it. {RESTORE}")
-        return records
+        return records if after else self._linked(records, whole=not kinds)
 
     def append(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Record]:
         """Add records, all or none, to a chain that is sound.
@@ -185,11 +181,20 @@ class Ledger:
                     "back, and says so in the ledger."
                 )
             rows = _rows(connection)
-        for row in rows:
-            if canonical(parsed(row, self.path).content) != row[3]:
+        records = [parsed(row, self.path) for row in rows]
+        for row, record in zip(rows, records, strict=True):
+            if canonical(record.content) != row[3]:
                 where = place_of(*row[:3], self.path)
                 raise StorageError(f"{where}: broken record: not in its one spelling as JSON. {RESTORE}")
-        return self.records()
+        return self._linked(records, whole=True)
+
+    def _linked(self, records: list[Record], *, whole: bool) -> list[Record]:
+        """Return records that name no record which is not there before them."""
+        lost = astray(records, whole=whole)
+        if lost is not None:
+            where = place_of(lost[0].number, lost[0].time, lost[0].kind, self.path)
+            raise StorageError(f"{where}: broken record: it names {lost[1]}, which is not there before it. {RESTORE}")
+        return records
 
     def last(self) -> Record:
         """Read the last record, with whose digest the chain ends.

@@ -119,7 +119,8 @@ def _read(holder: Path) -> dict[str, Any] | None:
         found = parse_json(read_text(holder, MOST_BYTES, ours=True))
     except (StorageError, ValueError):
         return {}
-    return {key: str(found[key])[:MOST_LETTERS] for key in TOLD if key in found} if isinstance(found, dict) else {}
+    known = {key: found[key] for key in TOLD if key in found} if isinstance(found, dict) else {}
+    return {key: said if type(said) is int else str(said)[:MOST_LETTERS] for key, said in known.items()}
 
 
 def _describe(holder: Mapping[str, Any] | None) -> str:
