@@ -222,6 +222,6 @@ def appetite(checks: Checks, key: str, given: Any) -> Any:
         return None
     kind = given.get("appetite", Mean.name)
     checks.text(f"{key}.appetite", kind, APPETITES)
-    if kind not in APPETITES:
+    if not isinstance(kind, str) or kind not in APPETITES:
         return None
     return checks.section(key, APPETITES[kind], {k: v for k, v in given.items() if k != "appetite"})

@@ -46,10 +46,10 @@ def interventions_of(checks: Checks, key: str, given: Any) -> tuple[Intervention
             made.append(one)
         elif not isinstance(one, Mapping):
             checks.wrong(at, "expected a table", f"write it as a table [[{key}]]", one)
-        elif one.get("kind") not in CLASSES:
+        elif not isinstance(one.get("kind"), str) or one["kind"] not in CLASSES:
             checks.text(f"{at}.kind", one.get("kind"), CLASSES)
         else:
-            part = checks.section(at, CLASSES[str(one["kind"])], {k: v for k, v in one.items() if k != "kind"})
+            part = checks.section(at, CLASSES[one["kind"]], {k: v for k, v in one.items() if k != "kind"})
             made += [] if part is None else [part]
     named = [one.name for one in made]
     for name in sorted({name for name in named if named.count(name) > 1}):

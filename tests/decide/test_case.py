@@ -62,6 +62,11 @@ FAULTS = {
         r"key 'costs\.price_per_label': .*sum to 0\.9",
     ),
     "a level of 1": (BASE + '[risk]\nappetite = "cvar"\nlevel = 1.0\n', r"key 'risk\.level', value 1\.0: .*0 < … < 1"),
+    "an appetite that is a list": (BASE + '[risk]\nappetite = ["cvar"]\n', r"key 'risk\.appetite', .*expected text"),
+    "a kind that is a list": (
+        BASE + "[[interventions]]\nkind = []\n",
+        r"key 'interventions\[0\]\.kind', .*expected text",
+    ),
     "an unknown appetite": (BASE + '[risk]\nappetite = "cvr"\n', r"unknown appetite; did you mean 'cvar'\?"),
     "a probability above 1": (
         BASE + "[guardrails]\nmaximum_budget = { limit = 3, probability = 1.5 }\n",

@@ -119,7 +119,7 @@ def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]
 def _names(seed: Seed) -> list[str]:
     """Names of which a refusal must give one: that of the file, unless an option or the name itself is the fault."""
     if seed.target.startswith("project/"):
-        return ["project"]
+        return ["project", Path(seed.target).name]
     more = {"salt": "--salt", "zip": "jsonl" if "doccano" in seed.command else "xml"}.get(seed.kind, seed.target)
     return [seed.target.removesuffix(".sha256"), more] if seed.target in TARGETS and seed.oracle else [""]
 

@@ -92,7 +92,7 @@ def as_runs(case: Case, ran: Ran) -> str:
     columns = ("slice", "labels", *measured, "replicate")
     table = ran.value.to_dataframe().reset_index().to_dict("records")
     rows = strict_rows(case.given)
-    rows = [row | {"replicate": row.get("replicate", 0)} for row in rows]
+    rows = [row | {"replicate": row.get("replicate", "").strip() or 0} for row in rows]
     return _unlike(Counter(set(told(rows, *columns))), Counter(set(told(table, *columns))))
 
 
