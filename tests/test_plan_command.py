@@ -110,7 +110,7 @@ def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
 @pytest.mark.parametrize(
     ("arguments", "case", "pattern"),
     [
-        (("--max-labels", -1), CASE, "must be a whole number ≥ 0"),
+        (("--max-labels", -1), CASE, "should be greater than or equal to 0"),
         (("--ci-prob", 1.5), CASE, "0 < … < 1"),
         ((), CASE.replace("price_per_label", "price"), "did you mean 'price_per_label'?"),
         ((), CASE + "[slices]\nwets = { minimum = 3 }\n", "unknown slice 'wets'; did you mean 'west'?"),
