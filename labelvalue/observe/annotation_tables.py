@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -220,14 +220,21 @@ def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spre
     if path.suffix.lower() in PARQUET:
         size = _to_parquet(table, buffer)
     else:
-        guarded = {name: table[name].map(partial(guard, spreadsheet=spreadsheet)) for name in TEXTS}
-        table.assign(**guarded).to_csv(buffer, index=False)
-        size = buffer.tell()
+        size = _to_csv(table, buffer, partial(guard, spreadsheet=spreadsheet))
     if size > MAX_BYTES:
         why = f"{size} bytes are over the limit of {MAX_BYTES} bytes that a table may have"
         raise InputError([Problem(file=path.name, why=why, fix="keep the judgements in several tables")])
     write_whole(path, buffer.getbuffer())
     return path
+
+
+def _to_csv(table: pd.DataFrame, buffer: io.BytesIO, guarded: Callable[[str], str]) -> int:
+    """Write part by part; return the bytes of all of it."""
+    for start in range(0, max(len(table), 1), AT_ONCE):
+        part = table.iloc[start : start + AT_ONCE]
+        part = part.assign(**{name: part[name].map(guarded).astype(object) for name in TEXTS})
+        buffer.write(part.to_csv(index=False, header=not start, lineterminator="\n").encode())
+    return buffer.tell()
 
 
 def _to_parquet(table: pd.DataFrame, buffer: io.BytesIO) -> int:

@@ -74,6 +74,9 @@ class ParquetRows:
             self._check_size(unpacked)
             yield batch
             row += batch.num_rows
+        if row != self.parquet.metadata.num_rows and names:
+            with self.told():
+                raise ValueError("the footer says another number of rows")
 
     def _next(self, walk: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
         with self.told():

@@ -174,13 +174,14 @@ def read_dump(
         notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
     notes.append(f"{rows[names.SOURCE_ID].nunique()} runs taken{', left out: ' if left_out else ''}{left_out}")
-    rows = _numbered(rows, notes)
+    rows, header = _numbered(rows, notes), table.header
+    del table, dump
     try:
         runs = read_runs(
             rows.drop(columns="line"), metric=metric, direction=direction, bounds=bounds, timezone=timezone
         )
     except InputError as error:
-        theirs = {ours: name for name, ours in tracker.clock.items() if name in table.header} | dict(taken)
+        theirs = {ours: name for name, ours in tracker.clock.items() if name in header} | dict(taken)
         raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
     notes += json.loads(runs.attrs[names.NOTES])
     return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: json.dumps(notes, ensure_ascii=False)})

@@ -424,6 +424,33 @@ def test_odd_numbers_and_encodings_are_read_or_refused_by_place(tmp_path, capsys
         assert "Fix: " in told
 
 
+@pytest.mark.parametrize(
+    ("tool", "name", "content"),
+    [
+        ("label-studio", "e.json", LABEL_STUDIO.replace('["delivery"]', '[{"x": 1}]')),
+        ("label-studio", "e.json", LABEL_STUDIO.replace('["delivery"]', '[["a", {}]]')),
+        ("doccano", "d.jsonl", DOCCANO.replace('["delivery"]', "[{}]")),
+        ("prodigy", "p.jsonl", PRODIGY.replace('"label": "DELIVERY"', '"accept": [["DELIVERY"]]')),
+        ("prodigy", "p.jsonl", PRODIGY.replace('"label": "DELIVERY"', '"spans": [{"label": {}}]')),
+        (
+            "argilla",
+            "r.json",
+            '[{"id": 1, "q.responses": [[{"label": 1}, {"label": {}}]], "q.responses.users": ["u"]}]',
+        ),
+    ],
+)
+def test_labels_that_are_no_texts_are_not_made_into_texts(tmp_path, tool, name, content):
+    (tmp_path / name).write_text(content)
+    table = lv.read_annotations(tmp_path / name, tool)
+    assert "other" in set(table["kind"])
+    assert not table["label"].str.contains("{", regex=False).any()
+
+
+def test_truth_values_are_labels_as_they_are_written(tmp_path):
+    (tmp_path / "d.jsonl").write_text(DOCCANO.replace('["delivery"]', "[true]"))
+    assert lv.read_annotations(tmp_path / "d.jsonl", "doccano")["label"].tolist()[0] == "true"
+
+
 def test_half_a_character_in_a_text_that_is_not_kept_does_no_harm(tmp_path):
     (tmp_path / "d.jsonl").write_text(DOCCANO.replace("hello", "\\ud83d"))
     assert len(lv.read_annotations(tmp_path / "d.jsonl", "doccano")) == 2

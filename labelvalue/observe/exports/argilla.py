@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
+from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, all_texts, as_text, joined
 from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import json_records, open_export
 
@@ -115,9 +115,7 @@ def _label(value: Any) -> tuple[str | None, str]:
         return text, CHOICE
     if not isinstance(value, list) or not value:
         return None, OTHER
-    if all(as_text(v) is not None for v in value):
-        return joined(map(str, value)), CHOICE
-    spans = [v["label"] for v in value if isinstance(v, Mapping) and isinstance(v.get("label"), str)]
-    if len(spans) == len(value):
-        return joined(spans), SPANS
-    return "", OTHER
+    if (texts := all_texts(value)) is not None:
+        return joined(texts), CHOICE
+    spans = all_texts(v.get("label") if isinstance(v, Mapping) else None for v in value)
+    return ("", OTHER) if spans is None else (joined(spans), SPANS)

@@ -84,9 +84,9 @@ def _label(record: Mapping[str, Any]) -> tuple[str | None, str]:
             name = one[2] if isinstance(one, list) and len(one) > 2 else one
             name = one.get("label") if isinstance(one, Mapping) else name
             spans |= not isinstance(one, str)
-            if as_text(name) is None:
+            if (text := as_text(name)) is None:
                 return "", OTHER
-            found.append(str(name))
+            found.append(text)
     if not found:
         return None, OTHER
     return joined(found), SPANS if spans else CHOICE

@@ -65,6 +65,27 @@ def as_text(value: Any) -> str | None:
     return str.__str__(value) if isinstance(value, str) else None
 
 
+def all_texts(values: Iterable[Any]) -> list[str] | None:
+    """Return texts, numbers and truth values as they are written; ``None`` where anything else is among them.
+
+    Parameters
+    ----------
+    values : iterable
+        From JSON.
+
+    Returns
+    -------
+    list of str or None
+
+    Examples
+    --------
+    >>> all_texts(["a", True]), all_texts(["a", {}])
+    (['a', 'true'], None)
+    """
+    found = [as_text(value) for value in values]
+    return None if None in found else [text for text in found if text is not None]
+
+
 def joined(labels: Iterable[str]) -> str:
     """Return one text for the labels of a judgement: a JSON list where they are several.
 

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelvalue.observe.exports.judgements import CHOICE, OTHER, REGIONS, SPANS, TEXT, Collector, as_text, joined, utc
+from labelvalue.observe.exports.judgements import (
+    CHOICE,
+    OTHER,
+    REGIONS,
+    SPANS,
+    TEXT,
+    Collector,
+    all_texts,
+    as_text,
+    joined,
+    utc,
+)
 from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
 
@@ -116,21 +127,26 @@ def _label(result: Any) -> tuple[str | None, str]:
         inside = value.get(kind) if isinstance(value, Mapping) else None
         if kind == "textarea":
             kinds.add(TEXT)
-        elif kind in CHOICE_TYPES:
+            continue
+        if kind in CHOICE_TYPES:
             kinds.add(CHOICE)
-            labels += _texts(inside)
         elif kind == "labels" or kind.endswith("labels"):
             kinds.add(REGIONS if kind in REGION_TYPES or kind != "labels" else SPANS)
-            labels += _texts(inside)
         else:
             kinds.add(OTHER)
+            continue
+        texts = _texts(inside)
+        if texts is None:
+            return "", OTHER
+        labels += texts
     kind = next(k for k in (REGIONS, SPANS, CHOICE, TEXT, OTHER) if k in kinds)
     return joined(labels) if labels else "", kind
 
 
-def _texts(value: Any) -> list[str]:
-    """Labels as text: a list of texts, of paths in a taxonomy, or one text or number."""
-    if isinstance(value, list):
-        return [" / ".join(map(str, v)) if isinstance(v, list) else str(v) for v in value]
-    text = as_text(value)
-    return [] if text is None else [text]
+def _texts(value: Any) -> list[str] | None:
+    """Labels as text: a list of texts, of paths in a taxonomy, or one text or number; ``None`` for anything else."""
+    if value is None:
+        return []
+    given = value if isinstance(value, list) else [value]
+    paths = [all_texts(one) if isinstance(one, list) else all_texts([one]) for one in given]
+    return None if None in paths else [" / ".join(path) for path in paths if path is not None]

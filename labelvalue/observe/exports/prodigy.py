@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from labelvalue.observe.exports.judgements import CHOICE, GAPS, OTHER, SPANS, Collector, as_text, joined
+from labelvalue.observe.exports.judgements import CHOICE, GAPS, OTHER, SPANS, Collector, all_texts, as_text, joined
 from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import json_lines, open_export
 
@@ -132,12 +132,13 @@ def _label(record: Mapping[str, Any]) -> tuple[str, str, str]:
     if isinstance(choices, list):
         if answer == "reject" or not choices:
             return "", CHOICE, "rejected" if answer == "reject" else "empty"
-        return joined(map(str, choices)), CHOICE, ""
+        texts = all_texts(choices)
+        return ("", OTHER, "") if texts is None else (joined(texts), CHOICE, "")
     if isinstance(spans, list) and (label is None or spans):
         if answer == "reject":
             return "", SPANS, "rejected"
-        found = [str(s.get("label", "")) for s in spans if isinstance(s, Mapping)]
-        return joined(found) if found else "", SPANS, ""
+        found = all_texts(s.get("label", "") if isinstance(s, Mapping) else None for s in spans)
+        return ("", OTHER, "") if found is None else (joined(found) if found else "", SPANS, "")
     if label is not None:
         return label if answer == "accept" else f"not {label}", CHOICE, ""
     return "", OTHER, "rejected" if answer == "reject" else ""
