@@ -30,8 +30,8 @@ def told(found):
 def test_a_few_mutations_of_every_input(family):
     with prepared([family]):
         first = len(names_of(family))
-        found = list(attack(family, range(first, first + 8)))
-    assert len(found) == 8
+        found = list(attack(family, range(first, first + 6)))
+    assert len(found) == 6
     assert not faults(found), told(found)
 
 
@@ -72,7 +72,7 @@ BROKEN = [
     (takes, "memory"),
     (leaves, "leftover"),
     (lambda *given, **settings: time.sleep(60), "hang"),
-    (lambda *given, **settings: os.kill(os.getpid(), signal.SIGSEGV), "traceback"),
+    (lambda *given, **settings: os.kill(os.getpid(), signal.SIGUSR1), "traceback"),
 ]
 
 
@@ -97,7 +97,7 @@ def test_every_hostile_input_and_mutations_for_minutes():
 CELLS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=6), quoting=st.sampled_from([0, 1]))
 def test_cells_of_any_text_arrive_or_are_refused_by_name(tmp_path_factory, rows, quoting):
     path = tmp_path_factory.mktemp("cells") / "in.csv"
