@@ -70,7 +70,7 @@ def test_a_case_that_does_not_belong_costs_no_fit(project, first, sampler):
     project.add(first, batch="a")
     with pytest.raises(InputError, match="nowhere"):
         project.refit(progress=False)
-    assert project.published is not None
+    assert (project.published, sampler.calls) == (None, []), "it is refused before the fit"
     put_case(project)
     assert project.refit(progress=False).advice["advice"] == "buy"
     assert len(sampler.calls) == 1
