@@ -32,13 +32,14 @@ import xarray as xr
 from scipy import sparse
 
 from labelvalue import names, testing
-from labelvalue.model import estimate_label_noise
+from labelvalue.model import estimate_label_noise, hmc
 from labelvalue.model.annotators import MANY_ACCEPT, noise_from
 from labelvalue.model.confusion import DENSE_CLASSES
 from labelvalue.model.diagnostics import Diagnostics, figures_of, judge
 from labelvalue.model.judgements import count_judgements
 from labelvalue.model.label_models import get_label_model
-from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
+from labelvalue.model.sampling import compile_model, sample_once
+from labelvalue.model.settings import SamplerSettings
 from labelvalue.observe.annotation_tables import settled
 
 SLICES, ANNOTATORS, CLASSES, ITEMS, VOTES = ("one", "two"), 5, 3, 150, 3
@@ -197,13 +198,12 @@ def profile(classes: int, annotators: int, draws: int, tune: int, judgements: in
     compiled = compile_model(model.build(given, model.priors))
     out = {
         "patterns": int(given["count"].size),
-        "parameters": int(compiled.n_dim),
+        "parameters": compiled.model.layout.inputs,
         "compiling_cpu_s": time.process_time() - cpu,
     }
-    point, density = np.full(compiled.n_dim, 0.1), compiled.logp_func.vm.jit_fn
+    places, slopes = np.full((50, compiled.model.layout.inputs), 0.1), np.empty((50, compiled.model.layout.inputs))
     cpu = time.process_time()
-    for _ in range(50):
-        density(point)
+    hmc.gradients(compiled.model.density, compiled.model.pointers(), places, slopes)
     out["gradient_cpu_ms"] = 1e3 * (time.process_time() - cpu) / 50
     print(json.dumps(out, indent=1), flush=True)
     wall, cpu = time.perf_counter(), time.process_time()

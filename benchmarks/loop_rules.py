@@ -11,11 +11,13 @@ import pandas as pd
 import xarray as xr
 
 import labelvalue as lv
+from labelvalue import names
 from labelvalue.model import get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import observe
-from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
+from labelvalue.model.sampling import compile_model, sample_once
+from labelvalue.model.settings import SamplerSettings
 
 FEW_DRAWS = SamplerSettings(draws=300, tune=300, chains=2, target_accept=0.9)
 """Enough for a plan of one round, a fraction of what a published fit takes."""
@@ -113,12 +115,12 @@ class Fits:
             print(f"compiling for {key}", file=sys.stderr, flush=True)
             self._compiled[key] = compile_model(self.model.build(observations, self.model.priors))
         compiled = self._compiled[key]
-        table = {v.name: observations[v.name].values for v in compiled.shared_var_keys}
+        table = {name: observations[name].values for name in compiled.model.data}
         settings = SamplerSettings(**{**vars(FEW_DRAWS), "random_seed": seed})
         tree = sample_once(compiled.with_data(**table), settings)
         now = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).rename(None)
         posterior = tree["posterior"].to_dataset()
-        kept = [v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]
+        kept = [v for v in posterior.data_vars if not str(v).endswith(names.INNER)]
         judged = Diagnostics("ok", (), {}, flags={str(s): () for s in np.unique(observations["slice"].values)})
         stats = tree["sample_stats"].to_dataset()
         return assemble(runs, observations, now, posterior[kept], stats, self.model, judged, settings, [])

@@ -76,7 +76,7 @@ def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
 
         few = {} if draws is None else {"draws": draws, "tune": draws}
         if few:
-            sampling.next_attempt = lambda *_: None  # few draws never pass, and another attempt tells nothing new
+            sampling.LONGER, sampling.rough = (1,), lambda figures: False  # few draws never pass; more tell nothing new
         fit = lv.fit(lv.read_runs(runs), random_seed=SEED, progress=False, **few)
         fit.save(out)
         figures, verdict = fit.diagnostics.figures, fit.diagnostics.verdict

@@ -177,7 +177,7 @@ def fit_command(
     with_backtest: Annotated[
         bool, typer.Option("--backtest", help="Also score forecasts made from part of the runs: up to 3 more fits.")
     ] = False,
-    checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished chains, to go on from.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished draws, to go on from.")] = None,
     drop_missing: DropMissing = False,
     merge_similar_slices: MergeSlices = False,
     timezone: Timezone = None,

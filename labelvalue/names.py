@@ -373,3 +373,5 @@ BACKTEST = "backtest"
 """Group of ``Fit.tree`` that holds the scores of forecasts made from part of the runs, where there are any."""
 RUNS = "runs"
 """Group of ``Fit.tree`` that holds the runs the fit was made from."""
+INNER = ("_deviation", "_logit", "_level")
+"""Endings of names of the model's inner variables, which stand in the posterior in another form too."""

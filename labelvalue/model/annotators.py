@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from labelvalue.model.judgements import Audits, count_judgements
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.label_noise import useless_share
 from labelvalue.model.priors import Prior
+from labelvalue.model.settings import SamplerSettings
 from labelvalue.model.stated import share_as_stated
 from labelvalue.printing import say
 
@@ -162,8 +162,8 @@ def estimate_label_noise(
         counted = int(judgements["judged"].sum())
         say(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", err=True)
     accept = None if judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES else MANY_ACCEPT
-    settings = sampling.SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
-    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
+    settings = SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
+    tree, diagnostics = sampling.sample(sampling.compile_model(built), settings, progress=progress)
     return noise_from(tree["posterior"].to_dataset(), diagnostics, judgements, items)
 
 

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,6 +28,7 @@ from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, walks_of
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit, fit_bytes
+from labelvalue.model.settings import SamplerSettings
 from labelvalue.model.specification import Model
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import say
@@ -49,7 +49,7 @@ def fit(
     discount: Mapping[str, float] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
-    tune: int = 600,
+    tune: int = 300,
     chains: int = 4,
     progress: bool = True,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -79,7 +79,8 @@ def fit(
     random_seed : int
         Seed of everything random, here and in forecasts from the fit.
     draws : int
-        Posterior draws a chain, ≥ 100; once two to four times as many where R-hat or effective sample size fall short.
+        Posterior draws a chain, ≥ 100. Where R-hat or effective sample size fall short, the chains go on, up to four
+        times as many.
     tune : int
         Adaptation draws a chain, ≥ 100.
     chains : int
@@ -87,9 +88,10 @@ def fit(
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : path, optional
-        Folder in which every finished chain is kept. A fit that is stopped, by whatever, goes on from there when it is
-        asked for again, and has the same draws as one that was not stopped; chains of other runs, priors, models,
-        settings or versions are not looked at. It may be removed once the fit is saved.
+        Folder in which finished draws of a fit that takes more than a second are kept. A fit that is stopped, by
+        whatever, goes on from there when it is asked for again, and has the same draws as one that was not stopped;
+        draws of other runs, priors, models, settings or versions are not looked at. It may be removed once the fit is
+        saved. A model that cannot be whitened by curve begins anew.
 
     Returns
     -------
@@ -130,10 +132,11 @@ def fit(
     _say(progress, f"fitting {chosen.name}: {counted}, {room}; compiling")
     built = chosen.build(observations, chosen.priors)
     _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
-    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty(), checkpoint=kept)
+    compiled = sampling.compile_model(built)
+    tree, diagnostics = sampling.sample(compiled, settings, progress=progress, checkpoint=kept)
     _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
-    posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(("_deviation", "_logit", "_level"))]]
+    posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(names.INNER)]]
     flags = checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
     judged = _judge_flags(dataclasses.replace(diagnostics, flags=checks.by_slice(flags, observations)), flags)
@@ -146,7 +149,7 @@ def _say(progress: bool, text: str) -> None:
         say(f"labelvalue: {text}", err=True)
 
 
-def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.SamplerSettings:
+def _settings(draws: int, tune: int, chains: int, random_seed: int) -> SamplerSettings:
     for name, value, least, most in (
         ("draws", draws, 100, 10**6),
         ("tune", tune, 100, 10**6),
@@ -159,7 +162,7 @@ def _settings(draws: int, tune: int, chains: int, random_seed: int) -> sampling.
             raise ValueError(f"{name} must be at least {least}, got {value}")
         if value > most:
             raise ValueError(f"{name} must be at most {most}, got {quote(value)}")
-    return sampling.SamplerSettings(draws=int(draws), tune=int(tune), chains=int(chains), random_seed=int(random_seed))
+    return SamplerSettings(draws=int(draws), tune=int(tune), chains=int(chains), random_seed=int(random_seed))
 
 
 def _check_runs(runs: xr.Dataset) -> None:
@@ -225,6 +228,12 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
     return [*notes, *filter(None, [checks.composition_note(observations), checks.strategy_note(observations)])]
 
 
+def _sampler(diagnostics: Diagnostics) -> str:
+    """Which sampler made the draws, and in which coordinates."""
+    last = diagnostics.attempts[-1] if diagnostics.attempts else {}
+    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"HMC, {sampling.WHITENED}"
+
+
 def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
     """Evaluation sampling of one run at the reference size, as a variance of log error."""
     used = observations["used"] > 0
@@ -240,7 +249,7 @@ def assemble(
     stats: xr.Dataset,
     model: Model,
     diagnostics: Diagnostics,
-    settings: sampling.SamplerSettings,
+    settings: SamplerSettings,
     notes: list[str],
 ) -> Fit:
     """Put a fit together from its parts; the one place where a :class:`Fit` is made from draws.
@@ -275,7 +284,7 @@ def assemble(
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fake_fit(seed=1).settings["sampler"]
-    'nutpie'
+    'HMC, whitened by curve'
     """
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {
@@ -289,7 +298,7 @@ def assemble(
     position = by_slice(position, observations)
     named = by_slice(posterior, observations)
     created = {
-        "sampler": sampling.SAMPLER,
+        "sampler": _sampler(diagnostics),
         "random_seed": settings.random_seed,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {name: version(name) for name in LIBRARIES},

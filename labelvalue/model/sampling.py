@@ -1,10 +1,9 @@
-"""Sampling with nutpie, with the retries that the convergence gate asks for."""
+"""Sampling until the convergence gate is passed: short chains go on, rough ones begin anew with smaller steps."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,90 +11,48 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.model import plain
 from labelvalue.model.chains import ChainFolder
-from labelvalue.model.continuing import continue_chains, run_chains
 from labelvalue.model.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
 from labelvalue.model.libraries import check_libraries, own_caches
+from labelvalue.model.settings import SamplerSettings
+from labelvalue.observe.progress import Tracker
 
 if TYPE_CHECKING:
     import pymc as pm
 
-SAMPLER = "nutpie"
-LOW_RANK, DIAGONAL = "low_rank", "diag"
-"""Mass matrices: diagonal, or plus the few directions in which elasticity, floor and their group means trade off."""
-MANY_PARAMETERS = 200
-"""Parameters above which a low-rank mass matrix costs more than it saves: at 50 slices three times as much."""
-TARGET_ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
-"""Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
-(measured: benchmarks/README.md)."""
+    from labelvalue.model.compiled import CompiledModel
+    from labelvalue.model.whitened import Whitenable
 
-MORE_DRAWS = {2: "twice the draws", 3: "three times the draws", 4: "four times the draws"}
-"""Remedies for chains that are too short, by how many times as long they become."""
-SPARE = 1.5
-"""Draws for each that would just do, since the worst figure of hundreds is partly bad luck, partly not."""
-
-SETTLE_SECONDS = 1.0
-"""After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
-ends meanwhile crashes (signal 11 where exit code 2 is meant)."""
+LONGER = (1, 2, 4)
+"""How many times the draws asked for chains are judged after, until they pass."""
+SMALLER_STEPS = 0.98
+"""Acceptance aimed at after a rough attempt."""
+WHITENED, PLAIN = "whitened by curve", "the model's own"
 
 
 @dataclasses.dataclass(frozen=True)
-class SamplerSettings:
-    """What one attempt at sampling uses.
+class Compiled:
+    """A model that is compiled, and how it is sampled.
 
     Parameters
     ----------
-    draws : int
-        Draws kept a chain.
-    tune : int
-        Draws a chain spends on adaptation first.
-    chains : int
-        Chains; at least two are needed for a verdict.
-    target_accept : float, optional
-        Acceptance that step-size adaptation aims at, in (0, 1); ``None``: by the mass matrix.
-    random_seed : int
-        Seed; the same seed gives the same draws on the same machine class and versions.
-    adaptation : {"", "low_rank", "diag"}
-        Mass matrix; empty: by the number of parameters.
-
-    Examples
-    --------
-    >>> SamplerSettings().chains
-    4
+    model : CompiledModel
+        Density, variables of a draw, starts, data.
+    whitenable : Whitenable or str
+        Its curves; or why it cannot be whitened by them.
     """
 
-    draws: int = 1000
-    tune: int = 600
-    chains: int = 4
-    target_accept: float | None = None
-    random_seed: int = 0
-    adaptation: str = ""
+    model: CompiledModel
+    whitenable: Whitenable | str
 
-    def resolve(self, parameters: int) -> SamplerSettings:
-        """Fill in what depends on the model.
-
-        Parameters
-        ----------
-        parameters : int
-            Number of unconstrained parameters that are sampled.
-
-        Returns
-        -------
-        SamplerSettings
-            With a mass matrix and an acceptance.
-
-        Examples
-        --------
-        >>> SamplerSettings().resolve(60).target_accept, SamplerSettings().resolve(300).target_accept
-        (0.95, 0.94)
-        """
-        adaptation = self.adaptation or (DIAGONAL if parameters > MANY_PARAMETERS else LOW_RANK)
-        target_accept = TARGET_ACCEPT[adaptation] if self.target_accept is None else self.target_accept
-        return dataclasses.replace(self, adaptation=adaptation, target_accept=target_accept)
+    def with_data(self, **data: np.ndarray) -> Compiled:
+        """Return the same model of other data of the same shapes."""
+        return _compiled(self.model.with_data(**data))
 
 
-def compile_model(model: pm.Model) -> Any:
-    """Compile a PyMC model for nutpie; chains start where the model says, and jittered where it says nothing.
+def compile_model(model: pm.Model) -> Compiled:
+    """Compile a PyMC model; chains start where the model says, and jittered where it says nothing.
 
     What is compiled depends on the shapes of the data and not on their values, and is kept on disk: the same model of
     other data, here or in another process, finds it there.
@@ -110,7 +67,7 @@ def compile_model(model: pm.Model) -> Any:
 
     Returns
     -------
-    nutpie.CompiledModel
+    Compiled
         Can be sampled again with other data of the same shape, through ``with_data``.
 
     Examples
@@ -120,66 +77,22 @@ def compile_model(model: pm.Model) -> Any:
     check_libraries()
     import pytensor
 
-    from labelvalue.model.callbacks import compile_callbacks
+    from labelvalue.model.compiled import compile_pymc_model
 
     own_caches(Path(str(pytensor.config.base_compiledir)))
-    starts = model.rvs_to_initial_values
     with pytensor.config.change_flags(numba__fastmath=False):
-        return compile_callbacks(model, {rv for rv in model.free_RVs if starts[rv] is None})
+        return _compiled(compile_pymc_model(model))
 
 
-def sample_once(
-    compiled: Any, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
-) -> xr.DataTree:
-    """Run the sampler once.
+def _compiled(made: CompiledModel) -> Compiled:
+    from labelvalue.model.whitened import whitenable  # numba takes a second to import, which only a fit needs
 
-    Parameters
-    ----------
-    compiled : nutpie.CompiledModel
-        From :func:`compile_model`.
-    settings : SamplerSettings
-        How.
-    progress : bool
-        Whether to show nutpie's progress.
-    checkpoint : ChainFolder, optional
-        Where finished chains are kept, and taken from; the draws are the same.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups ``posterior`` and ``sample_stats``.
-
-    Raises
-    ------
-    RuntimeError
-        If no start has a finite density, or a chain dies.
-
-    Examples
-    --------
-    >>> sample_once(compiled, SamplerSettings())  # doctest: +SKIP
-    """
-    settings = settings.resolve(compiled.n_dim)
-    asked = {
-        "draws": settings.draws,
-        "tune": settings.tune,
-        "chains": settings.chains,
-        "seed": settings.random_seed,
-        "target_accept": settings.target_accept,
-        "adaptation": settings.adaptation,
-        "progress_bar": progress,
-        "save_warmup": False,
-    }
-    try:
-        if checkpoint is None:
-            return run_chains(compiled, asked)
-        return continue_chains(compiled, asked, checkpoint)
-    except RuntimeError:
-        time.sleep(SETTLE_SECONDS)
-        raise
+    return Compiled(made, whitenable(made))
 
 
 NO_DRAWS = {
     "rhat": float("inf"),
+    "rhat_allowed": OK.rhat,
     "ess_bulk": 0.0,
     "ess_tail": 0.0,
     "divergences": 0.0,
@@ -193,34 +106,26 @@ NO_DRAWS = {
 """Figures of a sampler that stopped before it returned a draw."""
 
 
-def no_draws(compiled: Any) -> xr.DataTree:
+def no_draws(compiled: CompiledModel) -> xr.DataTree:
     """Make what stands for the draws of a sampler that stopped: one of NaN, so that the refused fit is complete.
 
     Parameters
     ----------
-    compiled : nutpie.CompiledModel
+    compiled : CompiledModel
         Knows names, shapes and dims of the variables.
 
     Returns
     -------
     xarray.DataTree
         Groups ``posterior`` and ``sample_stats``, one chain and one draw.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> shapes = {"churn": (), "floor_share": (3,), "a": (2,)}
-    >>> compiled = SimpleNamespace(shapes=shapes, dims={"floor_share": ("curve",)})
-    >>> dict(no_draws(compiled)["posterior"].sizes)
-    {'chain': 1, 'draw': 1, 'curve': 3, 'a_dim_0': 2}
     """
     one = names.SAMPLE
-    shapes = {name: shape for name, shape in compiled.shapes.items() if not name.endswith("__")}
-    dims = {name: tuple(f"{name}_dim_{place}" for place in range(len(shape))) for name, shape in shapes.items()}
-    posterior = {
-        name: ((*one, *(compiled.dims.get(name) or dims[name])), np.full((1, 1, *shape), np.nan))
-        for name, shape in shapes.items()
-    }
+    shapes = dict(zip(compiled.layout.names, compiled.layout.shapes, strict=True))
+    posterior = {}
+    for name, shape in shapes.items():
+        dims = compiled.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
+        if not name.endswith("__"):
+            posterior[name] = ((*one, *dims), np.full((1, 1, *shape), np.nan))
     stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
     coords = {names.CHAIN: [0], names.DRAW: [0]}
     return xr.DataTree.from_dict(
@@ -228,68 +133,45 @@ def no_draws(compiled: Any) -> xr.DataTree:
     )
 
 
-def next_attempt(
-    settings: SamplerSettings, figures: Mapping[str, float], tried: frozenset[str]
-) -> tuple[str, SamplerSettings] | None:
-    """Decide what to try next.
-
-    Divergences, low E-BFMI or a sampler that stopped: smaller steps and twice the tuning. R-hat or effective
-    sample size short: two to four times the draws, as many as the figures say will do and half as many again. Each at
-    most once.
+def rough(figures: Mapping[str, float]) -> bool:
+    """Whether more draws would not help: divergences, low E-BFMI, or a sampler that stopped.
 
     Parameters
     ----------
-    settings : SamplerSettings
-        Those of the last attempt.
     figures : mapping of str to float
-        Of the last attempt, from :func:`labelvalue.model.diagnostics.figures_of`.
-    tried : frozenset of str
-        Remedies used so far.
+        From :func:`labelvalue.model.diagnostics.figures_of`.
 
     Returns
     -------
-    tuple of (str, SamplerSettings), or None
-        Remedy and settings; ``None`` where nothing is left to try.
+    bool
+        True where smaller steps and a longer adaptation are called for.
 
     Examples
     --------
-    >>> figures = dict(rhat=1.011, ess_bulk=900, ess_tail=900, divergences=0.0, bfmi=1.0, chains=4)
-    >>> next_attempt(SamplerSettings(), figures, frozenset())[0]
-    'twice the draws'
+    >>> rough({"divergences": 0.0, "bfmi": 1.0, "chains": 4}), rough({"divergences": 0.1, "bfmi": 1.0, "chains": 4})
+    (False, True)
     """
-    stopped = figures["chains"] == 0
-    rough = figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi or stopped
-    if rough and "smaller steps" not in tried:
-        return "smaller steps", dataclasses.replace(settings, target_accept=0.99, tune=2 * settings.tune)
-    short = not (figures["rhat"] <= OK.rhat and min(figures["ess_bulk"], figures["ess_tail"]) >= OK.ess)
-    if short and not stopped and not tried & {*MORE_DRAWS.values()}:
-        times = _times(figures)
-        return MORE_DRAWS[times], dataclasses.replace(settings, draws=times * settings.draws)
-    return None
-
-
-def _times(figures: Mapping[str, float]) -> int:
-    """How many times the draws will do: effective draws grow with them, and R-hat's excess over 1 falls with them."""
-    ess = min(figures["ess_bulk"], figures["ess_tail"])
-    wanted = SPARE * np.maximum(OK.ess / max(ess, 1.0), (figures["rhat"] - 1.0) / (OK.rhat - 1.0))
-    return int(np.clip(np.ceil(wanted), min(MORE_DRAWS), max(MORE_DRAWS))) if np.isfinite(wanted) else max(MORE_DRAWS)
+    return figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi or figures["chains"] == 0
 
 
 def sample(
-    model: pm.Model, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
+    compiled: Compiled, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
 ) -> tuple[xr.DataTree, Diagnostics]:
-    """Sample a model until the convergence gate is passed or nothing is left to try.
+    """Sample a model until the convergence gate is passed or the budget of draws is spent.
+
+    Where R-hat or effective sample size fall short, the chains go on, up to four times the draws asked for, without
+    adapting again: that is still the first attempt. Divergences or low E-BFMI lead to a second one with smaller steps.
 
     Parameters
     ----------
-    model : pymc.Model
-        From a model's ``build``.
+    compiled : Compiled
+        From :func:`compile_model`.
     settings : SamplerSettings
         Of the first attempt.
     progress : bool
-        Whether to show the sampler's progress.
+        Whether to show how far it is.
     checkpoint : ChainFolder, optional
-        Where finished chains of all attempts are kept.
+        Where finished rounds of draws are kept, of chains in whitened coordinates.
 
     Returns
     -------
@@ -300,29 +182,85 @@ def sample(
 
     Examples
     --------
-    >>> sample(model, SamplerSettings())  # doctest: +SKIP
+    >>> sample(compile_model(model), SamplerSettings())  # doctest: +SKIP
     """
-    compiled = compile_model(model)
-    settings = settings.resolve(compiled.n_dim)
     attempts: list[dict[str, Any]] = []
-    tried: frozenset[str] = frozenset()
     remedy = "first attempt"
     while True:
         try:
-            tree = sample_once(compiled, settings, progress=progress, checkpoint=checkpoint)
+            tree, figures = _attempt(compiled, settings, progress, checkpoint)
         except RuntimeError as error:  # a chain that died, or no start with a finite density
-            tree, figures = no_draws(compiled), dict(NO_DRAWS)
+            tree, figures = no_draws(compiled.model), dict(NO_DRAWS)
             cause = str(error).partition("\n")[0]
             verdict: Verdict = "refused"
             reasons: tuple[str, ...] = (f"the sampler stopped: {cause}",)
         else:
-            figures = figures_of(tree)
             verdict, reasons = judge(figures)
+        made = int(figures["draws"] / max(figures["chains"], 1.0))
+        coordinates = PLAIN if isinstance(compiled.whitenable, str) else WHITENED
+        why = {"because": compiled.whitenable} if isinstance(compiled.whitenable, str) else {}
         attempts.append(
-            {"remedy": remedy, **dataclasses.asdict(settings), "verdict": verdict, "reasons": list(reasons)}
-        )
-        following = None if verdict == "ok" else next_attempt(settings, figures, tried)
-        if following is None:
+            {"remedy": remedy, **dataclasses.asdict(settings), "made": made, "coordinates": coordinates, **why,
+             "verdict": verdict, "reasons": list(reasons)}
+        )  # fmt: skip
+        if verdict == "ok" or not rough(figures) or len(attempts) > 1:
             return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
-        remedy, settings = following
-        tried |= {remedy}
+        remedy = "smaller steps"
+        settings = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
+
+
+def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
+    """Make the draws that are asked for, and judge nothing.
+
+    Parameters
+    ----------
+    compiled : Compiled
+        From :func:`compile_model`.
+    settings : SamplerSettings
+        How.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups ``posterior`` and ``sample_stats``.
+
+    Examples
+    --------
+    >>> sample_once(compile_model(model), SamplerSettings())  # doctest: +SKIP
+    """
+    return next(_rounds(compiled, settings, [settings.draws], lambda draws: None, None))
+
+
+def _attempt(
+    compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
+) -> tuple[xr.DataTree, dict[str, float]]:
+    """Let chains go on until they pass, are rough, or have made the most draws."""
+    enough = [times * settings.draws for times in LONGER]
+    draws = settings.chains * (settings.tune + settings.draws)
+    with Tracker(draws, draws, "draws", show=progress) as tracker:
+
+        def advance(made: int) -> None:
+            tracker.advance(made, pieces=made)
+
+        for tree in _rounds(compiled, settings, enough, advance, checkpoint):
+            figures = figures_of(tree)
+            if judge(figures)[0] == "ok" or rough(figures):
+                break
+    return tree, figures
+
+
+def _rounds(
+    compiled: Compiled,
+    settings: SamplerSettings,
+    enough: list[int],
+    advance: Callable[[int], object],
+    checkpoint: ChainFolder | None,
+) -> Iterator[xr.DataTree]:
+    if isinstance(compiled.whitenable, str):
+        return plain.rounds(compiled.model, settings, enough, advance=advance)
+    from labelvalue.model import whitened
+
+    kept = None
+    if checkpoint is not None:
+        kept = checkpoint.rounds(whitened.signature(compiled.whitenable), dataclasses.asdict(settings))
+    return whitened.rounds(compiled.whitenable, settings, enough, kept=kept, advance=advance)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from labelvalue.model import sampling
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.priors import Prior
+from labelvalue.model.settings import SamplerSettings
 from labelvalue.model.stated import as_stated, by_slice_as_stated
 from labelvalue.model.throughput import FEWEST_DAYS, throughput
 from labelvalue.printing import say
@@ -219,8 +219,8 @@ def estimate_work(
     built = model.build(observations, model.priors.replace(priors or {}))
     if progress:
         say(f"labelvalue: {int(observations['count'].sum())} durations; sampling", err=True)
-    settings = sampling.SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
-    tree, diagnostics = sampling.sample(built, settings, progress=progress and sys.stderr.isatty())
+    settings = SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
+    tree, diagnostics = sampling.sample(sampling.compile_model(built), settings, progress=progress)
     posterior = tree["posterior"].to_dataset()
     made = xr.Dataset({names.SECONDS_PER_LABEL: _seconds(posterior, observations)})
     rate, scatter, of_slice, more = throughput(table, posterior, random_seed)

@@ -47,9 +47,9 @@ class Tracker:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, work: float) -> None:
-        """Count one more piece as done, and the work that was in it."""
-        self.done += 1
+    def advance(self, work: float, pieces: int = 1) -> None:
+        """Count more pieces as done, and the work that was in them."""
+        self.done += pieces
         self.worked += work
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, left=self.left())

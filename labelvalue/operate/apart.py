@@ -118,7 +118,7 @@ def fit_apart(
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : pathlib.Path, optional
-        Folder in which the child keeps finished chains, whatever becomes of it.
+        Folder in which the child keeps finished draws, whatever becomes of it.
 
     Returns
     -------

@@ -63,7 +63,7 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [limits]
 # memory_gb = 8                   # address space of the process that fits
-# minutes = 600                   # that a fit may take; finished chains are kept for the next one
+# minutes = 600                   # that a fit may take; finished draws are kept for the next one
 
 [report]
 page = true

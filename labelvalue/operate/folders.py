@@ -19,7 +19,7 @@ MANIFEST = "manifest.json"
 MAKING = ".tmp-"
 """How the name of a folder begins that is being made."""
 CHAINS = ".chains-"
-"""And of one that holds the finished chains of a fit which is not there yet; its id follows."""
+"""And of one that holds the finished draws of a fit which is not there yet; its id follows."""
 MOST_BYTES = 2**40
 """Largest file of ours: what a fit could hold that no memory does."""
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
@@ -135,7 +135,7 @@ def sweep(parent: Path) -> None:
 
 
 def sweep_chains(parent: Path, but: Path | None = None) -> None:
-    """Remove finished chains that no fit will go on from.
+    """Remove finished draws that no fit will go on from.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 CODE = ("labelvalue", "labelvalue_models")
 """Packages whose source decides what a fit is."""
-LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "scipy", "xarray")
+LIBRARIES = ("labelvalue", "numba", "pymc", "pytensor", "nutpie", "numpy", "scipy", "xarray")
 """Packages whose version may change draws."""
 
 

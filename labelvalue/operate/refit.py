@@ -117,7 +117,7 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, check
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : str, optional
-        Folder in which finished chains are kept.
+        Folder in which finished draws are kept.
 
     Returns
     -------

@@ -123,7 +123,7 @@ def _fit(
 
 
 def _chains(project: Project, inputs: fits.Inputs) -> Path:
-    """Where the finished chains of a fit lie until it is recorded."""
+    """Where the finished draws of a fit lie until it is recorded."""
     return project.folder / FITS / f"{CHAINS}{fits.id_of(inputs.key)}"
 
 

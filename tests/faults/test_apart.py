@@ -201,32 +201,25 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     project = Project.create(tmp_path / "project")
-    configure(project, QUIET + "[fit]\ndraws = 1500\ntune = 200\nchains = 4\n")
+    configure(project, QUIET + "[fit]\ndraws = 10000\ntune = 200\nchains = 4\n")
     runs = testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2)
     project.add(runs, batch="a")
     fits = project.folder / "fits"
     (fits / ".chains-OTHER").mkdir()
     command = [sys.executable, "-m", "labelvalue", "refit", str(project.folder)]
     stopped = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: list(fits.glob(".chains-*/*.nc.sha256")), stopped)
+    wait_until(lambda: list(fits.glob(".chains-*/*-[1-9].npz.sha256")), stopped)
     stopped.terminate()
     start = time.monotonic()
     assert stopped.wait(30) == -signal.SIGTERM
     assert time.monotonic() - start < 5.0
     stopped.stderr.close()
     (folder,) = [path for path in fits.iterdir() if path.name.startswith(".chains-")]
-    sealed = sorted(folder.glob("*.nc.sha256"))
-    if len(sealed) == 4:  # chains that ran side by side may end within one look; then one of them was behind
-        last = sealed.pop()
-        last.unlink()
-        last.with_suffix("").unlink()
-    finished = len(sealed)
-    assert finished >= 1
     assert (folder.stat().st_mode & 0o777, project.published) == (0o700, None)
     project.verify()
     capfd.readouterr()
     result = project.refit(progress=True)
-    assert f"{finished} of 4 chains were finished before" in capfd.readouterr().err
+    assert "going on from the draws that were finished before" in capfd.readouterr().err
     assert result.new
     (record,) = project.ledger.records("fit")
     inputs = gather(Joint(project.folder / "runs", standing(project.ledger.records())), project.configuration)

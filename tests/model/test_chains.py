@@ -1,4 +1,4 @@
-"""Finished chains are kept, taken again only where they are the same chains, and change no draw."""
+"""Finished rounds of draws are kept, taken again only where they are of the same chains, and change no draw."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray as xr
 
 from labelvalue import StorageError
-from labelvalue.model import chains, continuing
-from labelvalue.model.chains import ChainFolder, KeptChains
-from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
+from labelvalue.model import chains, whitened
+from labelvalue.model.chains import ChainFolder, KeptRounds
+from labelvalue.model.sampling import Compiled, compile_model
+from labelvalue.model.settings import SamplerSettings
 
-SETTINGS = SamplerSettings(draws=100, tune=100, chains=4, random_seed=7)
+SETTINGS = SamplerSettings(tune=60, chains=3, random_seed=7)
+ENOUGH = [200, 300]
+"""Of rounds of at most 125: 125, 75, 100."""
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    """A model of five parameters whose draws now and then diverge, so that messages are among what is kept."""
+def compiled() -> Compiled:
     import pymc as pm
     import pytensor
 
@@ -31,62 +32,83 @@ def compiled():
     cache.chmod(0o755)
     with pm.Model(coords={"curve": ["a", "b", "ü"]}) as model:
         data = pm.Data("data", np.array([0.1, 0.5, -0.3]), dims="curve")
-        scale = pm.HalfNormal("scale")
-        level = pm.Normal("level", 0.0, scale, dims="curve")
-        pm.Normal("seen", level, 0.5, observed=data, dims="curve")
+        scale = pm.HalfNormal("scale", initval="prior")
+        level = pm.Normal("level", 0.0, 1.0, dims="curve", initval=np.zeros(3))
+        pm.Normal("seen", scale * level, 0.5, observed=data, dims="curve")
         pm.Deterministic("twice", 2 * level, dims="curve")
     made = compile_model(model)
     assert cache.stat().st_mode & 0o077 == 0, "what is compiled is this user's alone, outside projects too"
     return made
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Rounds are kept from the first on."""
+    monkeypatch.setattr(whitened, "LONG_S", 0.0)
+
+
+def kept_of(compiled, folder, settings=SETTINGS, say=lambda text: None):
+    problem = compiled.whitenable
+    return ChainFolder(folder, say).rounds(whitened.signature(problem), dataclasses.asdict(settings))
+
+
+def sampled(compiled, folder=None, settings=SETTINGS, enough=ENOUGH, say=lambda text: None):
+    kept = None if folder is None else kept_of(compiled, folder, settings, say)
+    *_, tree = whitened.rounds(compiled.whitenable, settings, enough, kept=kept)
+    return {**tree["posterior"].to_dataset(), **tree["sample_stats"].to_dataset()}
+
+
 @pytest.fixture(scope="module")
 def whole(compiled):
-    return sample_once(compiled, SETTINGS)
+    return sampled(compiled)
 
 
 @pytest.fixture
 def written(monkeypatch):
-    """Which chains were sampled and kept, in order."""
-    seen, keep = [], KeptChains.keep
-    monkeypatch.setattr(KeptChains, "keep", lambda self, chain, tree: (seen.append(chain), keep(self, chain, tree)))
+    """Which rounds were sampled and kept, in order."""
+    seen, keep = [], KeptRounds.keep
+    monkeypatch.setattr(
+        KeptRounds, "keep", lambda self, number, arrays: (seen.append(number), keep(self, number, arrays))
+    )
     return seen
 
 
 def assert_same(one, other):
-    for group in ("posterior", "sample_stats"):
-        xr.testing.assert_identical(one[group].to_dataset().drop_attrs(), other[group].to_dataset().drop_attrs())
-        for name, values in one[group].to_dataset().items():
-            assert values.dtype == other[group][name].dtype, name
-    assert one["posterior"]["curve"].values.tolist() == ["a", "b", "ü"]
+    assert {*one} == {*other}
+    for name in one:
+        assert one[name].identical(other[name]), name
+    assert one["level"]["curve"].values.tolist() == ["a", "b", "ü"]
 
 
 def files(folder):
-    return sorted(folder.glob("*.nc"), key=lambda path: path.stem[-1])
+    return sorted(folder.glob("*.npz"), key=lambda path: path.stem[-1])
 
 
-def test_keeping_chains_changes_no_draw_and_all_are_kept(compiled, whole, tmp_path, written):
+def test_keeping_rounds_changes_no_draw_and_all_are_kept(compiled, whole, tmp_path, written):
     folder, told = tmp_path / "parts" / "chains", []
-    kept = ChainFolder(folder, told.append)
+    assert_same(sampled(compiled, folder, say=told.append), whole)
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert_same(sample_once(compiled, SETTINGS, checkpoint=kept), whole)
-    assert sorted(written) == [0, 1, 2, 3]
-    assert [path.stem[-2:] for path in files(folder)] == ["-0", "-1", "-2", "-3"]
-    messages = whole["sample_stats"]["divergence_message"].values
-    assert len({type(message) for message in messages.ravel()}) == 2, "some draws diverge, and say why"
+    assert written == [0, 1, 2, 3]
+    assert told == []
     del written[:]
-    assert_same(sample_once(compiled, SETTINGS, checkpoint=kept), whole)
+    assert_same(sampled(compiled, folder, say=told.append), whole)
     assert written == [], "nothing is sampled again"
-    assert told == ["4 of 4 chains were finished before"]
+    assert told == ["going on from the draws that were finished before"]
 
 
-@pytest.mark.parametrize("lost", [{0}, {3}, {2, 3}, {0, 1, 3}])
-def test_the_chains_that_are_missing_are_sampled_alone_with_the_same_draws(compiled, whole, tmp_path, written, lost):
-    sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path))
+def test_a_short_fit_writes_nothing(compiled, whole, tmp_path, written, monkeypatch):
+    monkeypatch.setattr(whitened, "LONG_S", 1000.0)
+    assert_same(sampled(compiled, tmp_path), whole)
+    assert written == []
+
+
+@pytest.mark.parametrize("lost", [{0}, {3}, {2, 3}, {1}])
+def test_what_is_missing_is_sampled_again_with_the_same_draws(compiled, whole, tmp_path, written, lost):
+    sampled(compiled, tmp_path)
     del written[:]
-    for chain in lost:
-        files(tmp_path)[chain].with_suffix(".nc.sha256").unlink()
-    assert_same(sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path)), whole)
+    for number in lost:
+        files(tmp_path)[number].with_suffix(".npz.sha256").unlink()
+    assert_same(sampled(compiled, tmp_path), whole)
     assert {*written} == lost
 
 
@@ -103,68 +125,45 @@ def spoil(path, how):
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut", "another file"])
-def test_a_spoilt_chain_is_sampled_again(compiled, whole, tmp_path, written, how):
-    sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path))
+def test_a_spoilt_round_is_sampled_again(compiled, whole, tmp_path, written, how):
+    sampled(compiled, tmp_path)
     del written[:]
     spoil(files(tmp_path)[1], how)
-    assert_same(sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path)), whole)
+    assert_same(sampled(compiled, tmp_path), whole)
     assert written == [1]
 
 
-def test_a_chain_under_another_name_is_not_taken(compiled, tmp_path):
-    sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path))
-    kept = KeptChains(tmp_path, files(tmp_path)[0].name[:32] + "0" * 32)
+def test_a_round_under_another_name_is_not_taken(compiled, tmp_path):
+    sampled(compiled, tmp_path)
+    kept = KeptRounds(tmp_path, files(tmp_path)[0].name[:32] + "0" * 32)
     assert kept.find(0) is None, "the name is the beginning of the key, the file holds all of it"
 
 
-@pytest.mark.parametrize(
-    "other", [{"random_seed": 8}, {"draws": 101}, {"tune": 101}, {"target_accept": 0.9}, {"adaptation": "diag"}]
-)
-def test_other_settings_have_chains_of_their_own(compiled, tmp_path, written, other):
-    sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path))
+@pytest.mark.parametrize("other", [{"random_seed": 8}, {"tune": 61}, {"target_accept": 0.8}, {"chains": 2}])
+def test_other_settings_have_rounds_of_their_own(compiled, tmp_path, written, other):
+    sampled(compiled, tmp_path)
     del written[:]
     changed = dataclasses.replace(SETTINGS, **other)
-    fresh = sample_once(compiled, changed)
-    assert_same(sample_once(compiled, changed, checkpoint=ChainFolder(tmp_path)), fresh)
-    assert sorted(written) == [0, 1, 2, 3]
+    assert_same(sampled(compiled, tmp_path, changed), sampled(compiled, settings=changed))
+    assert written == [0, 1, 2, 3]
 
 
-def key(folder, compiled, **settings):
-    asked = {"draws": 100, "tune": 100, "chains": 4, "seed": 7, "target_accept": 0.95, "adaptation": "low_rank"}
-    asked |= {"progress_bar": False, "save_warmup": False} | settings
-    first = continuing.run_chains(compiled, asked | continuing.FIRST)
-    return ChainFolder(folder).chains(first, asked).key
-
-
-def test_other_data_and_other_versions_have_chains_of_their_own(compiled, tmp_path, monkeypatch):
-    mine = key(tmp_path, compiled)
-    assert key(tmp_path, compiled) == mine
-    assert key(tmp_path, compiled, progress_bar=True) == mine
-    assert key(tmp_path, compiled.with_data(data=np.array([0.1, 0.5, np.nextafter(-0.3, 0.0)]))) != mine
+def test_other_data_and_other_versions_have_rounds_of_their_own(compiled, tmp_path, monkeypatch):
+    mine = kept_of(compiled, tmp_path).key
+    assert kept_of(compiled, tmp_path).key == mine
+    other = compiled.with_data(data=np.array([0.1, 0.5, np.nextafter(-0.3, -1.0) - 1e-12]))
+    assert kept_of(other, tmp_path).key != mine
     monkeypatch.setattr(chains, "version", lambda name: "99")
-    assert key(tmp_path, compiled) != mine
+    assert kept_of(compiled, tmp_path).key != mine
 
 
-def test_a_sampler_that_tells_chains_apart_in_another_way_samples_all(compiled, whole, tmp_path, written, monkeypatch):
-    """Were the wrong chain kept from starting, it would be noticed, and nothing that was kept is used."""
-    sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path))
-    files(tmp_path)[0].unlink()
-    numbers = continuing._numbers
-    for wrong in (lambda *given: numbers(*given)[::-1], lambda *given: ()):
-        del written[:]
-        monkeypatch.setattr(continuing, "_numbers", wrong)
-        assert_same(sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path)), whole)
-        assert sorted(written) == [0, 1, 2, 3]
-        files(tmp_path)[0].unlink()
-
-
-def test_no_room_for_a_chain_is_a_warning(compiled, whole, tmp_path, monkeypatch):
+def test_no_room_for_a_round_is_a_warning(compiled, whole, tmp_path, monkeypatch):
     def full(path, content):
         raise StorageError(f"{path}: cannot be written (No space left on device)")
 
     monkeypatch.setattr(chains, "write_sealed", full)
-    with pytest.warns(RuntimeWarning, match="chain is not kept: .*No space left"):
-        assert_same(sample_once(compiled, SETTINGS, checkpoint=ChainFolder(tmp_path)), whole)
+    with pytest.warns(RuntimeWarning, match="draws are not kept: .*No space left"):
+        assert_same(sampled(compiled, tmp_path), whole)
 
 
 def test_a_folder_that_cannot_be_is_said_before_the_work(tmp_path):
@@ -173,20 +172,13 @@ def test_a_folder_that_cannot_be_is_said_before_the_work(tmp_path):
         ChainFolder(tmp_path / "file" / "chains")
 
 
-@pytest.mark.parametrize("checkpoint", [False, True])
-def test_ctrl_c_ends_the_sampler(compiled, tmp_path, checkpoint):
-    """nutpie would hand out the draws so far, and a fit that was to end would be judged and begun anew."""
+def test_ctrl_c_ends_the_chains(compiled):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            sample_once(
-                compiled,
-                dataclasses.replace(SETTINGS, draws=2_000_000),
-                checkpoint=ChainFolder(tmp_path) if checkpoint else None,
-            )
+            sampled(compiled, settings=dataclasses.replace(SETTINGS, tune=2_000_000))
     finally:
         timer.join()
         signal.signal(signal.SIGINT, before)
-    assert list(tmp_path.iterdir()) == []

@@ -22,7 +22,8 @@ from labelvalue.model.diagnostics import Diagnostics, figures_of
 from labelvalue.model.judgements import count_judgements
 from labelvalue.model.label_models import get_label_model
 from labelvalue.model.majority import majority_levels
-from labelvalue.model.sampling import SamplerSettings, compile_model, sample_once
+from labelvalue.model.sampling import compile_model, sample_once
+from labelvalue.model.settings import SamplerSettings
 from labelvalue.model.true_class import sum_over_truth
 from labelvalue.model.true_class_operation import SumOverTruth
 from tests.model.test_annotators import brute
