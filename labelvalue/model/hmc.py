@@ -1,13 +1,13 @@
 """Hamiltonian Monte Carlo in whitened coordinates, compiled; a chain is a state that goes on from where it stands.
 
 What is particular to a model stands in the linear map from whitened coordinates to its variables
-(:mod:`labelvalue.model.arrow`), in which the posterior is near a standard normal. So how far a trajectory should go is
+(:mod:`labelvalue.model.arrow`), in which the posterior is near a standard normal. So how far a path should go is
 known, and a tree that finds out (NUTS) costs more than it saves: at 50 slices three times the gradients for the same
 effective draws. nutpie samples well, but offers no way to go on with a chain that has ended, and takes no metric.
 
 References
 ----------
-Neal (2011), "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo, for trajectories of random length;
+Neal (2011), "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo, for paths of random length;
 Hoffman and Gelman (2014), "The no-U-turn sampler", JMLR 15, for the adaptation of the step.
 """
 
@@ -28,13 +28,13 @@ STATISTICS = {
 }  # fmt: skip
 """What is noted of each draw."""
 QUARTER = math.pi / 2.0
-"""Mean time of a trajectory: a quarter of a turn of a standard normal, after which nothing is left of the start. Times
+"""Mean time of a path: a quarter of a turn of a standard normal, after which nothing is left of the start. Times
 vary by half about it, so that no coordinate comes round to where it was."""
 MOST_STEPS = 300.0
 CAUTION = 0.2
 """How slowly a step adapts; in whitened coordinates it is known to about a factor of two from the start."""
 WORST_ENERGY_ERROR = 1000.0
-"""Energy error from which on a trajectory counts as divergent."""
+"""Energy error from which on a path counts as divergent."""
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -87,7 +87,7 @@ def evaluate(density, data, place, at, slopes):  # type: ignore[no-untyped-def]
 
 @compiled
 def leapfrog(density, data, place, step, at, momentum, slopes):  # type: ignore[no-untyped-def]
-    """Move along the trajectory by one step, in place; the log density there."""
+    """Move along the path by one step, in place; the log density there."""
     for k in range(at.size):
         momentum[k] += 0.5 * step * slopes[k]
         at[k] += step * momentum[k]
@@ -101,7 +101,7 @@ def leapfrog(density, data, place, step, at, momentum, slopes):  # type: ignore[
 def transition(density, data, place, rng, step, at, slopes, value, start, momentum):  # type: ignore[no-untyped-def]
     """Make one draw, in place of ``at`` and ``slopes``.
 
-    Returns its log density, energy at the start, probability of acceptance, steps, and whether the trajectory diverged.
+    Returns its log density, energy at the start, probability of acceptance, steps, and whether the path diverged.
     """
     start[0], start[1] = at, slopes
     momentum[:] = rng.standard_normal(at.size)

@@ -20,6 +20,8 @@ MANY_PARAMETERS = 200
 ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
 """Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
 (measured: benchmarks/README.md)."""
+PATIENCE = 2
+"""Draws of adaptation for each that is asked for: nutpie starts farther from the mode, and learns all scales itself."""
 LOOK_S = 0.25
 """Seconds between two looks at how far the chains are."""
 SETTLE_SECONDS = 1.0
@@ -64,7 +66,7 @@ def rounds(
     model = compiled.for_nutpie()
     adaptation = DIAGONAL if compiled.layout.inputs > MANY_PARAMETERS else LOW_RANK
     asked = {
-        "tune": settings.tune, "chains": settings.chains, "seed": settings.random_seed, "adaptation": adaptation,
+        "tune": PATIENCE * settings.tune, "chains": settings.chains, "seed": settings.random_seed, "adaptation": adaptation,
         "target_accept": settings.target_accept or ACCEPT[adaptation], "save_warmup": False, "progress_bar": False,
     }  # fmt: skip
     for draws in enough:

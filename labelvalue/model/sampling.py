@@ -160,7 +160,8 @@ def sample(
     """Sample a model until the convergence gate is passed or the budget of draws is spent.
 
     Where R-hat or effective sample size fall short, the chains go on, up to four times the draws asked for, without
-    adapting again: that is still the first attempt. Divergences or low E-BFMI lead to a second one with smaller steps.
+    adapting again: that is still the first attempt. Divergences or low E-BFMI lead to another one with smaller steps;
+    and where chains in whitened coordinates do not pass, NUTS in the model's own coordinates has the last word.
 
     Parameters
     ----------
@@ -185,10 +186,16 @@ def sample(
     >>> sample(compile_model(model), SamplerSettings())  # doctest: +SKIP
     """
     attempts: list[dict[str, Any]] = []
-    remedy = "first attempt"
-    while True:
+    careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
+    remedies = [("first attempt", compiled, settings), ("smaller steps", compiled, careful)]
+    if not isinstance(compiled.whitenable, str):
+        plainly = dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass")
+        remedies.append((f"{PLAIN} coordinates", plainly, careful))
+    for remedy, way, asked in remedies:
+        if attempts and remedy == "smaller steps" and not rough(figures):
+            continue
         try:
-            tree, figures = _attempt(compiled, settings, progress, checkpoint)
+            tree, figures = _attempt(way, asked, progress, checkpoint)
         except RuntimeError as error:  # a chain that died, or no start with a finite density
             tree, figures = no_draws(compiled.model), dict(NO_DRAWS)
             cause = str(error).partition("\n")[0]
@@ -196,17 +203,14 @@ def sample(
             reasons: tuple[str, ...] = (f"the sampler stopped: {cause}",)
         else:
             verdict, reasons = judge(figures)
-        made = int(figures["draws"] / max(figures["chains"], 1.0))
-        coordinates = PLAIN if isinstance(compiled.whitenable, str) else WHITENED
-        why = {"because": compiled.whitenable} if isinstance(compiled.whitenable, str) else {}
+        why = {"because": way.whitenable} if isinstance(way.whitenable, str) else {}
         attempts.append(
-            {"remedy": remedy, **dataclasses.asdict(settings), "made": made, "coordinates": coordinates, **why,
-             "verdict": verdict, "reasons": list(reasons)}
+            {"remedy": remedy, **dataclasses.asdict(asked), "made": int(figures["draws"] / max(figures["chains"], 1.0)),
+             "coordinates": PLAIN if why else WHITENED, **why, "verdict": verdict, "reasons": list(reasons)}
         )  # fmt: skip
-        if verdict == "ok" or not rough(figures) or len(attempts) > 1:
-            return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
-        remedy = "smaller steps"
-        settings = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
+        if verdict == "ok":
+            break
+    return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
 
 
 def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:

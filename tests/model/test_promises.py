@@ -27,6 +27,7 @@ def test_m1_a_fit_is_frozen_complete_and_promises_four_quantities_a_slice(monkey
     monkeypatch.setattr(
         sampling, "sample", lambda *given, **how: (tree, dataclasses.replace(known.diagnostics, flags={}))
     )
+    monkeypatch.setattr(sampling, "compile_model", lambda model: None)
     model = dataclasses.replace(known.model, build=lambda observations, priors: None)
     made = fit(testing.fake_runs(seed=1), model, random_seed=known.settings["random_seed"], progress=False)
     assert set(made.posterior) >= PROMISED

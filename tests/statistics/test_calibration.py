@@ -130,7 +130,7 @@ def test_a_wrong_likelihood_fails_the_rank_test(bench):
         }
         return runs.assign(bent)
 
-    assert "curve_elasticity" in rank_failures(run_pass(bench, range(40), read=read))
+    assert rank_failures(run_pass(bench, range(40), read=read)).keys() >= {"elasticity_mean", "elasticity", "gain"}
 
 
 def test_shuffled_slices_fail_the_rank_test(outcome):
@@ -182,7 +182,7 @@ def test_simulated_inputs_converge(bench):
         compiled = bench.compiled(observe(bench.simulate(seed).runs), shipped)
         _, diagnostics = sampling.sample(compiled, SamplerSettings(random_seed=seed))
         verdicts.append((diagnostics.verdict, diagnostics.reasons))
-        assert len(diagnostics.attempts) <= 2
+        assert len(diagnostics.attempts) <= 3
     assert sum(verdict == "ok" for verdict, _ in verdicts) >= 5, verdicts
 
 
