@@ -30,7 +30,7 @@ LEAST_CURVATURE = 0.03
 """Least eigenvalue of a curve's scaled Hessian; what is flat, or bends the wrong way, is held to bend so much."""
 SETTLED, NEAR = 1e-2, 0.5
 """Newton decrements, in standard deviations, at which curves given the group, and the group, count as at their mode."""
-MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 30, 6, 8, 3.0
+MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 100, 6, 8, 3.0
 SHRINK = 0.4
 LOOKS = 16
 """Draws over which curvature is averaged."""

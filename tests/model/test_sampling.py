@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,6 +81,25 @@ def test_short_chains_go_on_rough_ones_begin_anew_once_and_the_last_is_kept(kind
     assert {a["because"] for a in diagnostics.attempts} == {"there are no curves"}
 
 
+@pytest.mark.parametrize(
+    ("kinds", "remedies"),
+    [
+        ([["fine"]], []),
+        ([["rough"], ["fine"]], ["smaller steps"]),
+        ([["rough"], ["rough"], ["fine"]], ["smaller steps", "the model's own coordinates"]),
+        ([["short"] * 3, ["fine"]], ["the model's own coordinates"]),
+    ],
+)
+def test_where_whitened_chains_do_not_pass_nuts_has_the_last_word(kinds, remedies, attempts):
+    made, _, compiled = attempts(*kinds)
+    kept, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100, tune=100))
+    assert kept is made[-1]
+    assert diagnostics.verdict == "ok"
+    assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", *remedies]
+    own = [a["coordinates"] == sampling.PLAIN for a in diagnostics.attempts]
+    assert own == [a["remedy"] == "the model's own coordinates" for a in diagnostics.attempts]
+
+
 @pytest.mark.parametrize(("parameters", "adaptation", "accept"), [(200, "low_rank", 0.95), (201, "diag", 0.94)])
 def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parameters, adaptation, accept, monkeypatch):
     import nutpie
@@ -93,8 +113,8 @@ def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parame
     monkeypatch.setattr(nutpie, "sample", sampled)
     model = SimpleNamespace(layout=SimpleNamespace(inputs=parameters), for_nutpie=lambda: None)
     assert list(plain.rounds(model, SamplerSettings(random_seed=3), [10, 20])) == ["draws"] * 2
-    assert [(a["adaptation"], a["target_accept"], a["seed"], a["draws"]) for a in asked] == [
-        (adaptation, accept, 3, draws) for draws in (10, 20)
+    assert [(a["adaptation"], a["target_accept"], a["seed"], a["tune"], a["draws"]) for a in asked] == [
+        (adaptation, accept, 3, 600, draws) for draws in (10, 20)
     ]
     next(plain.rounds(model, SamplerSettings(target_accept=0.8), [10]))
     assert asked[-1]["target_accept"] == 0.8

@@ -94,7 +94,7 @@ ROWS = {
         "../faults/test_faults::test_a_signal_ends_a_refit_and_publishes_nothing",
         "../faults/test_rows::test_a_signal_while_a_fit_is_written",
         "../observe/test_long_work::test_killed_it_goes_on_where_it_was",
-        "../model/test_chains::test_the_chains_that_are_missing_are_sampled_alone_with_the_same_draws",
+        "../model/test_chains::test_what_is_missing_is_sampled_again_with_the_same_draws",
     ],
     "X1": [
         "../observe/test_protocol::test_the_template_is_a_protocol_and_its_comments_are_too",
