@@ -66,8 +66,9 @@ def rounds(
     model = compiled.for_nutpie()
     adaptation = DIAGONAL if compiled.layout.inputs > MANY_PARAMETERS else LOW_RANK
     asked = {
-        "tune": PATIENCE * settings.tune, "chains": settings.chains, "seed": settings.random_seed, "adaptation": adaptation,
-        "target_accept": settings.target_accept or ACCEPT[adaptation], "save_warmup": False, "progress_bar": False,
+        "tune": PATIENCE * settings.tune, "chains": settings.chains, "seed": settings.random_seed,
+        "adaptation": adaptation, "target_accept": settings.target_accept or ACCEPT[adaptation],
+        "save_warmup": False, "progress_bar": False,
     }  # fmt: skip
     for draws in enough:
         told = 0

@@ -186,6 +186,7 @@ def sample(
     >>> sample(compile_model(model), SamplerSettings())  # doctest: +SKIP
     """
     attempts: list[dict[str, Any]] = []
+    figures: Mapping[str, float] = {}
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
     remedies = [("first attempt", compiled, settings), ("smaller steps", compiled, careful)]
     if not isinstance(compiled.whitenable, str):

@@ -7,6 +7,7 @@ import csv
 import dataclasses
 import io
 import json
+import math
 import re
 import sqlite3
 import tempfile
@@ -56,7 +57,8 @@ def told(rows: Iterable[Mapping[str, Any]], *columns: str) -> Counter:
     def plain(value: Any) -> Any:
         text = UNGUARD.sub("", str(value)).strip()
         with contextlib.suppress(ValueError):
-            return float(text.replace(",", "."))
+            number = float(text.replace(",", "."))
+            return text.lower() if math.isnan(number) else number
         return text
 
     return Counter(tuple(plain(row.get(name, "")) for name in columns) for row in rows)
@@ -92,7 +94,8 @@ def as_runs(case: Case, ran: Ran) -> str:
     columns = ("slice", "labels", *measured, "replicate")
     table = ran.value.to_dataframe().reset_index().to_dict("records")
     rows = strict_rows(case.given)
-    rows = [row | {"replicate": row.get("replicate", "").strip() or 0} for row in rows]
+    empty = ("", "NA", "N/A", "NaN", "null", "None", "<NA>", "NaT")  # a note says how many were read as 0
+    rows = [row | {"replicate": 0 if row.get("replicate", "").strip() in empty else row["replicate"]} for row in rows]
     return _unlike(Counter(set(told(rows, *columns))), Counter(set(told(table, *columns))))
 
 
