@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import pickletools
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -177,12 +178,22 @@ def _is_foreign(stream: BinaryIO, path: Path) -> bool:
     return _is_old_pickle(io.BytesIO(head), not stream.read(1))
 
 
+_NAME_PAIR = re.compile(r"[\w.]+ [\w.]+")
+"""Module and name, as an old pickle holds them; of lines of a table a separator is part."""
+
+
 def _is_old_pickle(head: io.BytesIO, whole: bool) -> bool:
     """Tell a pickle of protocol 0 or 1, which looks like text; ``genops`` reads, and never runs."""
+    kinds: set[str] = set()
     try:
-        for count, _ in enumerate(pickletools.genops(head)):
+        for count, (operation, argument, _) in enumerate(pickletools.genops(head)):
+            if not count and operation.stack_before:
+                return False  # there is nothing yet that it could take
+            if operation.name in ("GLOBAL", "INST") and not _NAME_PAIR.fullmatch(argument):
+                return False
+            kinds.add(operation.name)
             if count > _LOOKED_AT // 100:
-                return True
+                return not kinds <= {"UNICODE", "PERSID"}  # which a table is, whose lines all begin with V or P
     except Exception:  # anything at all means: not a pickle
         return False
     return whole and not head.read(1)

@@ -435,6 +435,32 @@ def test_row_10_text_that_ends_like_a_pickle_is_text(write):
 
 
 @pytest.mark.parametrize(
+    ("first", "name"),
+    [
+        ("slice", "slice {}"),  # SETITEM, LIST and INST, as an old pickle has them
+        ("cost", "cat {}"),  # GLOBAL
+        ("Value", "V {}"),  # UNICODE
+        ("Place", "Prague {}"),  # PERSID
+    ],
+)
+def test_row_10_a_table_whose_lines_are_opcodes_is_a_table(first, name, write):
+    others = [column for column in ("slice", "labels", "errors", "trials") if column != first]
+    rows = "".join(f"{name.format(i)},{','.join(map(str, (100, 3, 10, 7)[: len(others)]))}\n" for i in range(2000))
+    text = f"{first},{','.join(others)}\n" + rows
+    if first == "slice":
+        assert read_runs(write(text)).sizes["run"] == 2000
+    else:  # the columns are not what runs have, and that is what is said
+        assert "not a supported format" not in str(problems(write(text)))
+
+
+@pytest.mark.parametrize("what", [list(range(2000)), ["a text"] * 2000, {"a": [1.5] * 1000}])
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_row_10_a_long_old_pickle_is_one(what, protocol, write):
+    (problem,) = problems(write(pickle.dumps([what, Bomb()], protocol), "r.csv"))
+    assert problem.why == "not a supported format; csv, parquet"
+
+
+@pytest.mark.parametrize(
     ("cell", "why"),
     [("1.5k", "not a whole number; write 1500"), ("1.0005k", "not a whole number"), ("2M", "write 2000000")],
 )
