@@ -11,7 +11,7 @@ spreads, not tails. Where the bank's spreads would fit learners but hardly slice
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,13 @@ from benchmarks.lcdb_data import load_problems
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import names
 from labelvalue.model import Model, get_model
+from labelvalue.model.cell_terms import Terms
+from labelvalue.model.curve_operation import curve_loglikelihood
 from labelvalue.model.curves import signed_log
-from labelvalue.model.likelihood import scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.likelihood import scatter_loglikelihood
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.ragged import FIRST_CELL, cell_names, in_a_row
 from labelvalue.model.steepness import RISING_SPREAD
 
 ITERATIONS = 20_000
@@ -150,26 +153,30 @@ def population(
                 level = pt.where(observations[names.PLAIN_ELASTICITY].values < 0, own, level)
             return level
 
-        log_error = -pt.softplus(-curve_level("error"))[:, None, None]
         power = pm.Normal("discrepancy_power_center", 0.5, 0.3)
-        parameters = model.parameters({stem: curve_level(stem) for stem in model.stems}, power)
-        in_cells = {name: value[:, None, None] for name, value in parameters.items()}
-        decay = pt.exp(varying("training_decay", -0.7, 0.5))[:, None, None]
-        churn = pt.sigmoid(varying("churn", -1.0, 1.0))[:, None, None]
+        given = {"log_error": -pt.softplus(-curve_level("error"))}
+        given |= model.parameters({stem: curve_level(stem) for stem in model.stems}, power)
+        given |= {"decay": pt.exp(varying("training_decay", -0.7, 0.5))}
+        given |= {"churn": pt.sigmoid(varying("churn", -1.0, 1.0))}
 
-        o = {str(n): v.values for n, v in observations.items()}
-        ratio = np.log(o["labels"] / o["reference_labels"][:, None, None]) * o["used"]
-        variance = run_variance(o, churn, in_cells[names.TRAINING_SD], decay)
-        residual = o["log_error"] - log_error - model.curve(ratio, in_cells)
-        knots = observations.sizes["knot"]
-        slope_sd = np.log(2.0) * parameters[names.DISCREPANCY]
-        past = walk_loglikelihood(residual, variance, o["used"], o["distance"], slope_sd, knots)
-        ahead = later["log_error"] - log_error - model.curve(later["log_ratio"], in_cells)
-        distance = np.broadcast_to(np.array(DOUBLINGS, float), (count, len(DOUBLINGS))).copy()
-        ones = np.ones_like(later["variance"])
-        future = walk_loglikelihood(ahead, later["variance"], ones, distance, slope_sd, len(DOUBLINGS))
-        between = run_variance(o | {"set_weight": o["apart"]}, churn, in_cells[names.TRAINING_SD], decay)
-        pm.Potential("curves", pt.sum(past + future) + scatter_loglikelihood(o, between))
+        def past(given: Mapping[str, Any], cell: Mapping[str, Any]) -> Terms:
+            noise = given["churn"], given[names.TRAINING_SD], given["decay"]
+            between = run_variance({**cell, "set_weight": cell["apart"]}, *noise)
+            ratio = cell["log_own"] - pt.log(cell[names.REFERENCE_LABELS])
+            residual = cell["log_error"] - given["log_error"] - model.curve(ratio, given)
+            slope_sd = np.log(2.0) * given[names.DISCREPANCY]
+            return Terms(residual, run_variance(cell, *noise), 0.0, scatter_loglikelihood(cell, between), slope_sd)
+
+        def future(given: Mapping[str, Any], cell: Mapping[str, Any]) -> Terms:
+            residual = cell["log_error"] - given["log_error"] - model.curve(cell["log_ratio"], given)
+            return Terms(residual, cell["variance"], 0.0, 0.0, np.log(2.0) * given[names.DISCREPANCY])
+
+        targets = {name: values.ravel() for name, values in later.items()}
+        targets[FIRST_CELL] = np.arange(count + 1) * len(DOUBLINGS)
+        targets["distance"] = np.tile(np.array(DOUBLINGS, float), count)
+        seen = curve_loglikelihood(past, given, in_a_row(observations), cell_names(observations))
+        came = curve_loglikelihood(future, given, targets, list(later))
+        pm.Potential("curves", seen + came)
     return joint
 
 

@@ -16,6 +16,7 @@ from labelvalue.model import get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import observe
+from labelvalue.model.ragged import in_a_row
 from labelvalue.model.sampling import compile_model, sample_once
 from labelvalue.model.settings import SamplerSettings
 
@@ -101,21 +102,22 @@ def slice_tuner_like(state: State) -> np.ndarray:
 
 
 class Fits:
-    """Fits of many runs tables by few compiled models: layouts are padded, so that one model serves many."""
+    """Fits of many runs tables by one compiled model for each number of curves."""
 
     def __init__(self) -> None:
         self.model = get_model("power_law")
-        self._compiled: dict[tuple, object] = {}
+        self._compiled: dict[int, object] = {}
 
     def fit(self, runs: xr.Dataset, seed: int) -> lv.Fit:
         """A fit with few draws, unjudged."""
-        observations = padded(observe(runs))
-        key = tuple(observations.sizes.values())
+        observations = observe(runs)
+        key = observations.sizes["curve"]
         if key not in self._compiled:
-            print(f"compiling for {key}", file=sys.stderr, flush=True)
+            print(f"compiling for {key} curves", file=sys.stderr, flush=True)
             self._compiled[key] = compile_model(self.model.build(observations, self.model.priors))
         compiled = self._compiled[key]
-        table = {name: observations[name].values for name in compiled.model.data}
+        row = in_a_row(observations)
+        table = {name: row[name] for name in compiled.model.data}
         settings = SamplerSettings(**{**vars(FEW_DRAWS), "random_seed": seed})
         tree = sample_once(compiled.with_data(**table), settings)
         now = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).rename(None)
@@ -124,24 +126,6 @@ class Fits:
         judged = Diagnostics("ok", (), {}, flags={str(s): () for s in np.unique(observations["slice"].values)})
         stats = tree["sample_stats"].to_dataset()
         return assemble(runs, observations, now, posterior[kept], stats, self.model, judged, settings, [])
-
-
-def padded(observations: xr.Dataset) -> xr.Dataset:
-    """The same layout with room for more knots and slots, to the next multiple of four."""
-    more = {d: (0, -observations.sizes[d] % 4) for d in ("knot", "slot")}
-    used = observations["used"].pad(more, constant_values=0.0)
-    fillers = {"sampling_variance": 1.0, "runs": 1.0}
-    anchors = {"labels": "reference_labels", "other_labels": "reference_other_labels"}
-    wide = {}
-    for name, values in observations.data_vars.items():
-        if name in ("distance", "log_own", "beside"):
-            values = values.pad({d: more[d] for d in more if d in values.dims}, mode="edge")
-        elif {"knot", "slot"} <= set(values.dims):
-            values = values.pad(more, constant_values=fillers.get(name, 0.0))
-        if name in anchors:
-            values = values.where(used > 0, observations[anchors[name]]).transpose(*used.dims)
-        wide[name] = values
-    return xr.Dataset(wide, attrs=observations.attrs)
 
 
 class Ours:

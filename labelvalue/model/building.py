@@ -5,7 +5,8 @@ Used by a model's ``build``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,23 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.anchored import FLOOR, STEEPNESS, ShapeParameter, curve_parameters, stems_of
-from labelvalue.model.evaluation_labels import with_true_labels
+from labelvalue.model.anchored import FLOOR, STEEPNESS, ShapeParameter, curve_parameters, log_error_from, stems_of
+from labelvalue.model.cell_terms import Terms
+from labelvalue.model.curve_operation import curve_loglikelihood
+from labelvalue.model.effective import beside_reference, effective_ratio, transfer_from
+from labelvalue.model.evaluation_labels import against_true_labels, evaluation_noise
 from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
-from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood, walk_loglikelihood
+from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood
 from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import CURVE, KNOT
+from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Priors
+from labelvalue.model.ragged import cell_names
 from labelvalue.model.steepness import elasticity_level, steepness_level
-from labelvalue.model.training_labels import effective_ratio
+from labelvalue.model.training_labels import worths_of_labels
 from labelvalue.model.variables import variable
+
+ERROR, POWER, DECAY, CHURN = "error", "discrepancy_power", "training_decay", "churn"
+"""Parameters of a cell that are neither levels of its curve's shape nor worths of labels."""
 
 
 def build(
@@ -54,41 +62,81 @@ def build(
     >>> from labelvalue.testing import fake_runs
     >>> model = get_model("power_law")
     >>> sorted(v.name for v in model.build(observe(fake_runs(seed=1)), model.priors).potentials)
-    ['curves', 'scatter_between_runs']
+    ['curves']
     """
+    upper, classes = float(observations.attrs[names.UPPER]), observations.attrs[names.CLASSES]
     with pm.Model(coords=model_coords(observations)) as model:
         data = observed_data(observations)
-        log_error = reference_level(priors, observations, data)
+        error = reference_level(priors, observations)
+        log_error = log_error_from(error, upper, data["typical_error"])
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
         levels = {stem: pooled(stem, priors, observations) for stem in stems_of(shape)}
-        elasticity = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
-        levels |= {names.ELASTICITY: elasticity, STEEPNESS: steepness_level(elasticity, data)}
-        power = variable("discrepancy_power", priors["discrepancy_power"])
-        parameters = {
-            name: pm.Deterministic(name, value, dims=CURVE)
-            for name, value in curve_parameters(levels, power, shape).items()
-        }
-        in_cells = {name: value[:, None, None] for name, value in parameters.items()}
-        expected = log_error[:, None, None] + curve(effective_ratio(priors, observations, data), in_cells)
-        _observe(observations, data, priors, parameters, expected)
+        levels[names.ELASTICITY] = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
+        power = variable(POWER, priors[POWER])
+        for name, value in curve_parameters(_with_steepness(levels, data), power, shape).items():
+            pm.Deterministic(name, value, dims=CURVE)
+        given = {ERROR: error, **levels, POWER: power, **worths_of_labels(priors, observations, data)}
+        given |= evaluation_noise(observations, data)
+        given |= {name: variable(name, priors[name]) for name in (DECAY, CHURN)}
+        definition = partial(terms_of_cell, shape=shape, curve=curve, upper=upper, classes=classes)
+        pm.Potential("curves", curve_loglikelihood(definition, given, data, cell_names(observations)), dims=CURVE)
     return model
 
 
-def _observe(
-    observations: xr.Dataset, data: dict[str, Any], priors: Priors, parameters: dict[str, Any], expected: Any
-) -> None:
-    """Add noise, shape discrepancy and likelihood to the model in whose context it is called."""
-    data = with_true_labels(observations, data)
-    decay = variable("training_decay", priors["training_decay"])
-    churn = variable("churn", priors["churn"])
-    training_sd = parameters[names.TRAINING_SD][:, None, None]
-    variance = run_variance(data, churn, training_sd, decay)
-    slope_sd = np.log(2.0) * parameters[names.DISCREPANCY]
-    residual = data["log_error"] - expected
+def terms_of_cell(
+    parameters: Mapping[str, Any],
+    data: Mapping[str, Any],
+    *,
+    shape: tuple[ShapeParameter, ...],
+    curve: Callable[[Any, Any], Any],
+    upper: float,
+    classes: int,
+) -> Terms:
+    """Say what a cell adds to the likelihood of its curve: law, labels, noise, discrepancy, scatter and discount.
+
+    Parameters
+    ----------
+    parameters : mapping of str to number or tensor
+        Levels of the curve, the group's ``discrepancy_power``, ``training_decay`` and ``churn``, what labels are worth
+        and ``evaluation_noise``; the last two where they play a part.
+    data : mapping of str to number or tensor
+        Of the cell and its curve, as from :func:`labelvalue.model.ragged.in_a_row`.
+    shape : tuple of ShapeParameter
+        Shape parameters of the family, the floor first.
+    curve : callable
+        ``curve(log_ratio, parameters) -> log`` error relative to the reference.
+    upper : float
+        Upper bound of the error.
+    classes : int
+        Number of classes that labels tell apart.
+
+    Returns
+    -------
+    Terms
+        Plain arithmetic.
+
+    Examples
+    --------
+    See :mod:`labelvalue.model.anchored`.
+    """
+    beside: Any = 0.0
+    if names.EVALUATION_NOISE in parameters:
+        data, beside = against_true_labels(data, parameters[names.EVALUATION_NOISE], classes)
+    levels = _with_steepness(parameters, data)
+    of_curve = curve_parameters(levels, parameters[POWER], shape)
+    worths = dict(parameters)
+    if names.TRANSFER in worths:
+        worths[names.TRANSFER] = transfer_from(worths[names.TRANSFER], beside_reference(data))
+    log_error = log_error_from(parameters[ERROR], upper, data["typical_error"])
+    expected = log_error + curve(effective_ratio(worths, data, classes), of_curve)
+    noise = parameters[CHURN], of_curve[names.TRAINING_SD], parameters[DECAY]
+    variance = run_variance(data, *noise)
+    scatter = scatter_loglikelihood(data, run_variance({**data, "set_weight": data["apart"]}, *noise))
     if names.WEIGHT in data:
-        pm.Potential("discount", discount_loglikelihood(data, variance))
+        beside = beside + discount_loglikelihood(data, variance)
         variance = variance / data[names.WEIGHT]
-    walk = walk_loglikelihood(residual, variance, data["used"], data["distance"], slope_sd, observations.sizes[KNOT])
-    pm.Potential("curves", pt.sum(walk))
-    between = run_variance({**data, "set_weight": data["apart"]}, churn, training_sd, decay)
-    pm.Potential("scatter_between_runs", scatter_loglikelihood(data, between))
+    return Terms(data["log_error"] - expected, variance, beside, scatter, np.log(2.0) * of_curve[names.DISCREPANCY])
+
+
+def _with_steepness(levels: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    return {**levels, STEEPNESS: steepness_level(levels[names.ELASTICITY], data)}

@@ -6,13 +6,14 @@ more than labels that are alike; and wrong labels take away from all of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import log_effective_labels, namespace
+from labelvalue.model.curves import log_boost, log_effective_labels, namespace
 from labelvalue.model.label_noise import information_left
 
 LEAST_BESIDE = 1e-6
@@ -116,6 +117,104 @@ def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray
     return log_effective_labels(labels, other, worth) - log_effective_labels(*reference, worth)
 
 
+def beside_reference(data: Mapping[Any, Any]) -> Any:
+    """Labels of other slices for each of the slice's own at the reference size, never none.
+
+    Parameters
+    ----------
+    data : mapping of str to array, DataArray or tensor
+        ``reference_labels`` and ``reference_other_labels``.
+
+    Returns
+    -------
+    same kind
+        > 0.
+
+    Examples
+    --------
+    >>> float(beside_reference({"reference_labels": 100.0, "reference_other_labels": 400.0}))
+    4.0
+    """
+    own, other = data[names.REFERENCE_LABELS], data[names.REFERENCE_OTHER_LABELS]
+    xp = namespace(own, other)
+    return xp.maximum(other / xp.maximum(own, 1.0), LEAST_BESIDE)
+
+
+def of_strategy(name: str, place: int) -> str:
+    """Name what is known of one strategy.
+
+    Parameters
+    ----------
+    name : str
+        ``efficiency`` or ``efficiency_trend``.
+    place : int
+        Place of the strategy, 1 for the first beside random.
+
+    Returns
+    -------
+    str
+        Key in the ``worths`` of :func:`effective_ratio`.
+
+    Examples
+    --------
+    >>> of_strategy("efficiency", 1)
+    'efficiency of strategy 1'
+    """
+    return f"{name} of strategy {place}"
+
+
+def effective_ratio(worths: Mapping[str, Any], data: Mapping[Any, Any], classes: int) -> Any:
+    """Log effective labels of a cell over those at the reference, where labels are random and as clean as they come.
+
+    Parameters
+    ----------
+    worths : mapping of str to array, DataArray or tensor
+        ``transfer``; for each strategy beside random, under :func:`of_strategy`, the log of its ``efficiency`` and its
+        ``efficiency_trend``; ``noise_cost``; ``diversity_power``: each where it plays a part.
+    data : mapping of str to the same
+        Of the cells, from :func:`labelvalue.model.observations.observe`.
+    classes : int
+        Number of classes that labels tell apart.
+
+    Returns
+    -------
+    same kind
+        Natural logarithm.
+
+    References
+    ----------
+    Natarajan, Dhillon, Ravikumar and Tewari (2013), "Learning with noisy labels", NeurIPS 26, for the loss of
+    information, 1 − η·K/(K−1) of each label, squared in the number of labels.
+
+    Examples
+    --------
+    >>> data = {"log_own": np.log(50.0), "beside": 8.0, "reference_labels": 100.0, "reference_other_labels": 400.0}
+    >>> float(np.exp(effective_ratio({"transfer": 0.25}, data, 2)).round(6))
+    0.75
+    """
+    reference = data[names.REFERENCE_LABELS]
+    ratio = data["log_own"]
+    if names.TRANSFER in worths:
+        worth = worths[names.TRANSFER]
+        now = log_effective_labels(reference, data[names.REFERENCE_OTHER_LABELS], worth)
+        ratio = ratio + log_boost(worth * data["beside"]) - now
+    else:
+        ratio = ratio - namespace(reference).log(reference)
+    place = 1
+    while (key := of_strategy(names.EFFICIENCY, place)) in worths:
+        off = 1.0 - abs(data["strategy_code"] - place)
+        farther = data["log_own"] - namespace(reference).log(reference)
+        worth = worths[key] + worths[of_strategy(names.EFFICIENCY_TREND, place)] * farther
+        ratio = ratio + 0.5 * (off + abs(off)) * worth
+        place += 1
+    if names.NOISE_COST in worths:
+        left = information_left(data[names.LABEL_NOISE], classes)
+        ratio = ratio + worths[names.NOISE_COST] * namespace(left).log(left)
+    if names.DIVERSITY_POWER in worths:
+        ratio = ratio + worths[names.DIVERSITY_POWER] * data[names.LOG_DIVERSITY]
+    return ratio
+
+
 def observed_ratio(parameters: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
     """Log effective labels of every cell over those at the reference, of posterior draws: strategy and noise included.
 
@@ -139,16 +238,11 @@ def observed_ratio(parameters: xr.Dataset, observations: xr.Dataset) -> xr.DataA
     >>> observed_ratio(posterior, observe(fake_runs(seed=1))).sizes["curve"]
     4
     """
-    ratio = log_ratio(parameters, observations, observations[names.LABELS], observations[names.OTHER_LABELS])
-    farther = np.log(observations[names.LABELS].clip(min=0.5) / observations[names.REFERENCE_LABELS])
+    parts = (names.TRANSFER, names.NOISE_COST, names.DIVERSITY_POWER)
+    worths: dict[str, Any] = {name: parameters[name] for name in parts if name in parameters}
     for place, name in enumerate(observations.attrs[names.STRATEGIES][1:], start=1):
-        chosen = observations["strategy_code"] == place
         at = {names.STRATEGY: name}
-        worth = np.log(parameters[names.EFFICIENCY].sel(at, drop=True))
-        ratio = ratio + chosen * (worth + parameters[names.EFFICIENCY_TREND].sel(at, drop=True) * farther)
-    if names.NOISE_COST in parameters:
-        left = information_left(observations[names.LABEL_NOISE], observations.attrs[names.CLASSES])
-        ratio = ratio + parameters[names.NOISE_COST] * np.log(left)
-    if names.DIVERSITY_POWER in parameters:
-        ratio = ratio + parameters[names.DIVERSITY_POWER] * observations[names.LOG_DIVERSITY]
-    return ratio
+        worths[of_strategy(names.EFFICIENCY, place)] = np.log(parameters[names.EFFICIENCY].sel(at, drop=True))
+        trend = parameters[names.EFFICIENCY_TREND].sel(at, drop=True)
+        worths[of_strategy(names.EFFICIENCY_TREND, place)] = trend
+    return effective_ratio(worths, observations, observations.attrs[names.CLASSES])

@@ -14,10 +14,10 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.anchored import log_error_from
 from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.observations import CURVE, crossed_dims
 from labelvalue.model.priors import Priors
+from labelvalue.model.ragged import cell_names, in_a_row
 from labelvalue.model.variables import standard_deviations, variable
 
 
@@ -32,7 +32,8 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     Returns
     -------
     dict of str to tensor
-        Dims (curve, knot, slot), (curve, knot) or (curve), as in ``observations``.
+        As from :func:`labelvalue.model.ragged.in_a_row`. The number of cells is left open, so that what is compiled
+        serves any number of them.
 
     Examples
     --------
@@ -43,9 +44,10 @@ def observed_data(observations: xr.Dataset) -> dict[str, Any]:
     ...     sorted(observed_data(seen))[:2]
     ['apart', 'beside']
     """
-    table = observations.drop_vars(names.SIZES)
+    row, open_ended = in_a_row(observations), cell_names(observations)
     return {
-        str(name): pm.Data(str(name), values.values, shape=values.shape) for name, values in table.data_vars.items()
+        name: pm.Data(name, values, shape=(None,) if name in open_ended else values.shape)
+        for name, values in row.items()
     }
 
 
@@ -186,8 +188,8 @@ def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
     return pm.Deterministic(f"{name}_spread", pt.as_tensor(float(median)))
 
 
-def reference_level(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    """Make the log error at the reference size: pooled, but centred, since every curve with runs informs it.
+def reference_level(priors: Priors, observations: xr.Dataset) -> Any:
+    """Make the level of the error at the reference size: pooled, but centred, since every curve with runs informs it.
 
     Parameters
     ----------
@@ -197,13 +199,10 @@ def reference_level(priors: Priors, observations: xr.Dataset, data: dict[str, An
         From :func:`labelvalue.model.observations.observe`; its attribute ``upper`` chooses the link: logit of
         ``error / upper`` where the error is bounded, logarithm of ``error / typical`` where it is not.
 
-    data : dict of str to tensor
-        From :func:`observed_data`; reads ``typical_error``.
-
     Returns
     -------
     tensor, dim (curve)
-        Log of the error at the reference size.
+        On the scale of that link (see :func:`labelvalue.model.anchored.log_error_from`).
 
     Examples
     --------
@@ -213,8 +212,8 @@ def reference_level(priors: Priors, observations: xr.Dataset, data: dict[str, An
     >>> seen = observe(fake_runs(seed=1))
     >>> p = {"error_mean": Prior("normal", -1.5, 1.0), "error_spread": Prior("lognormal", -0.7, 0.5)}
     >>> with pm.Model(coords=model_coords(seen)):
-    ...     log_error = reference_level(Priors(p), seen, observed_data(seen))
-    >>> log_error.ndim
+    ...     level = reference_level(Priors(p), seen)
+    >>> level.ndim
     1
     """
     upper = float(observations.attrs[names.UPPER])
@@ -228,5 +227,4 @@ def reference_level(priors: Priors, observations: xr.Dataset, data: dict[str, An
     mean = variable("error_mean", priors["error_mean"])
     spread = group_spread("error", priors, observations)
     initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
-    level = pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)
-    return log_error_from(level, upper, data["typical_error"])
+    return pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)

@@ -12,45 +12,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import pytensor.tensor as pt
+from collections.abc import Mapping
+from typing import Any
 
 from labelvalue import names
-from labelvalue.model.walk_operation import WalkFilter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from labelvalue.model.curves import namespace
 
 
-def scatter_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
-    """Log-likelihood of the scatter between the runs of each cell (Gaussian sums of squares).
+def scatter_loglikelihood(data: Mapping[Any, Any], variance: Any) -> Any:
+    """Log-likelihood of the scatter between the runs of a cell (a Gaussian sum of squares).
 
     Parameters
     ----------
     data : mapping of str to tensor
-        ``scatter``, ``scatter_df``, ``runs``, dims (curve, knot, slot); ``weight`` where some are discounted.
-    variance : tensor, dims (curve, knot, slot)
+        ``scatter``, ``scatter_df``, ``runs``; ``weight`` where some are discounted.
+    variance : tensor
         Variance of the cell's mean.
 
     Returns
     -------
-    tensor, scalar
-        Sum over cells.
+    same kind
+        Of each cell.
 
     Examples
     --------
-    >>> import numpy as np
-    >>> data = dict(scatter=np.full((1, 1, 1), 2.0), scatter_df=np.ones((1, 1, 1)), runs=np.ones((1, 1, 1)))
-    >>> float(scatter_loglikelihood(data, np.ones((1, 1, 1))).eval())
+    >>> float(scatter_loglikelihood({"scatter": 2.0, "scatter_df": 1.0, "runs": 1.0}, 1.0))
     -1.0
     """
     one_run = variance * data["runs"]
-    terms = data["scatter_df"] * pt.log(one_run) + data["scatter"] / one_run
-    return -0.5 * pt.sum(terms * data[names.WEIGHT] if names.WEIGHT in data else terms)
+    term = data["scatter_df"] * namespace(one_run).log(one_run) + data["scatter"] / one_run
+    return -0.5 * term * data.get(names.WEIGHT, 1.0)
 
 
-def discount_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
+def discount_loglikelihood(data: Mapping[Any, Any], variance: Any) -> Any:
     r"""What makes residuals with their variance divided by their weight the power of the likelihood that was meant.
 
     .. math:: N(r; v)^w = c(w) \, N(r; v / w) \, v^{(1 - w) / 2}
@@ -60,14 +54,14 @@ def discount_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
     Parameters
     ----------
     data : mapping of str to tensor
-        ``weight`` (0 to 1) and ``used``, dims (curve, knot, slot).
-    variance : tensor, dims (curve, knot, slot)
-        Noise variance of each residual, not divided.
+        ``weight``, above 0 and at most 1.
+    variance : tensor
+        Noise variance of the cell's residual, not divided.
 
     Returns
     -------
-    tensor, scalar
-        Sum of the logs of that factor.
+    same kind
+        Log of that factor, of each cell.
 
     References
     ----------
@@ -76,55 +70,7 @@ def discount_loglikelihood(data: Mapping[str, Any], variance: Any) -> Any:
     Examples
     --------
     >>> import numpy as np
-    >>> one = np.ones((1, 1, 1))
-    >>> float(discount_loglikelihood({"weight": 0.5 * one, "used": one}, np.e * one).eval())
+    >>> float(discount_loglikelihood({"weight": 0.5}, np.e))
     0.25
     """
-    return 0.5 * pt.sum(data["used"] * (1.0 - data[names.WEIGHT]) * pt.log(variance))
-
-
-def walk_loglikelihood(residual: Any, variance: Any, used: Any, distance: Any, slope_sd: Any, knots: int) -> Any:
-    """Log-likelihood of residuals around a curve whose slope walks at random, the walk integrated out.
-
-    Parameters
-    ----------
-    residual : tensor, dims (curve, knot, slot)
-        Observed minus expected log error.
-    variance : tensor, dims (curve, knot, slot)
-        Noise variance of each residual.
-    used : array, dims (curve, knot, slot)
-        1 where a cell exists, 0 where the layout is padded.
-    distance : array, dims (curve, knot)
-        Doublings below the reference size, increasing along ``knot``.
-    slope_sd : tensor, dim (curve)
-        Standard deviation that the slope (log error per doubling) gains over one doubling.
-    knots : int
-        Length of dim ``knot``.
-
-    Returns
-    -------
-    tensor, dim (curve)
-        Log-likelihood of each curve.
-
-    Raises
-    ------
-    ValueError
-        If ``distance`` is known to have another number of knots, or an argument another number of dims.
-
-    References
-    ----------
-    Wahba (1978), "Improper priors, spline smoothing and the problem of guarding against model errors in
-    regression", JRSS B 40, for the integrated walk; Durbin and Koopman (2012), "Time Series Analysis by State Space
-    Methods", for its filter, here with several observations a step collected in information form.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> one = np.ones((1, 1, 1))
-    >>> float(walk_loglikelihood(0 * one, one, one, np.zeros((1, 1)), np.ones(1), 1).eval()[0].round(4))
-    -0.9189
-    """
-    distance = pt.as_tensor(distance)
-    if distance.type.shape[-1] not in (None, knots):
-        raise ValueError(f"distance has {distance.type.shape[-1]} knots, not {knots}")
-    return WalkFilter()(residual, variance, used, distance, slope_sd)
+    return 0.5 * (1.0 - data[names.WEIGHT]) * namespace(variance).log(variance)

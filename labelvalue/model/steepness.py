@@ -7,6 +7,7 @@ every curve, and with hundreds of curves so would their group means.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def log_flattening(floor_share: Any, elasticity: Any, doublings: Any) -> Any:
     return xp.log1p(floor_share * xp.expm1(-fallen))
 
 
-def steepness_level(level: Any, data: dict[str, Any]) -> Any:
+def steepness_level(level: Any, data: Mapping[str, Any]) -> Any:
     """Log of the steepness that scales a curve's shape discrepancy: that of a rising curve is what its runs show.
 
     An elasticity that may be anything between falling and rising would drag the discrepancy's scale through 0 with it,
@@ -119,21 +120,20 @@ def steepness_level(level: Any, data: dict[str, Any]) -> Any:
 
     Parameters
     ----------
-    level : tensor, dim (curve)
+    level : float, array or tensor
         From :func:`elasticity_level`.
-    data : dict of str to tensor
-        From :func:`labelvalue.model.hierarchy.observed_data`; reads ``plain_elasticity``.
+    data : mapping of str to the same
+        Reads ``plain_elasticity``.
 
     Returns
     -------
-    tensor, dim (curve)
+    same kind
         Log of the steepness (see :func:`labelvalue.model.curves.log_steepness`).
 
     Examples
     --------
-    >>> level, data = pt.as_tensor([-1.5, -9.0]), {"plain_elasticity": pt.as_tensor([0.2, -0.1])}
-    >>> np.exp(steepness_level(level, data).eval()).round(2)
+    >>> np.exp(steepness_level(np.array([-1.5, -9.0]), {"plain_elasticity": np.array([0.2, -0.1])})).round(2)
     array([0.22, 0.1 ])
     """
     plain = data[names.PLAIN_ELASTICITY]
-    return pt.switch(pt.lt(plain, 0.0), log_steepness(signed_log(plain)), log_steepness(level))
+    return namespace(level, plain).where(plain < 0.0, log_steepness(signed_log(plain)), log_steepness(level))

@@ -1,10 +1,11 @@
-"""Effective labels as variables of the model; the arithmetic is that of :mod:`labelvalue.model.effective`.
+"""What labels are worth as variables of the model; the arithmetic is that of :mod:`labelvalue.model.effective`.
 
 Used inside a ``pm.Model`` context.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pymc as pm
@@ -12,17 +13,15 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import log_boost, log_effective_labels
-from labelvalue.model.effective import LEAST_BESIDE, likeness_of_means, transfer_from
+from labelvalue.model.effective import beside_reference, likeness_of_means, of_strategy, transfer_from
 from labelvalue.model.hierarchy import pooled
-from labelvalue.model.label_noise import information_left
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Priors
 from labelvalue.model.variables import FROM_PRIOR, standard_deviations, variable
 
 
-def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    """Log of effective labels over those at the reference size, where labels are random and as clean as they come.
+def worths_of_labels(priors: Priors, observations: xr.Dataset, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what labels of other slices, of strategies, with noise and of other diversity are worth.
 
     Parameters
     ----------
@@ -32,55 +31,40 @@ def effective_ratio(priors: Priors, observations: xr.Dataset, data: dict[str, An
         are noisy; and ``diversity_power``, unless it has none, where labels differ in diversity.
     observations : xarray.Dataset
         From :func:`labelvalue.model.observations.observe`.
-    data : dict of str to tensor
+    data : mapping of str to tensor
         From :func:`labelvalue.model.hierarchy.observed_data`.
 
     Returns
     -------
-    tensor, dims (curve, knot, slot)
-        Natural logarithm.
-
-    References
-    ----------
-    Natarajan, Dhillon, Ravikumar and Tewari (2013), "Learning with noisy labels", NeurIPS 26, for the loss of
-    information, 1 − η·K/(K−1) of each label, squared in the number of labels.
+    dict of str to tensor
+        As :func:`labelvalue.model.effective.effective_ratio` takes them, but of ``transfer`` its level.
 
     Examples
     --------
     See :mod:`labelvalue.model.anchored`.
     """
-    ratio = _own_and_other(priors, observations, data)
+    worths: dict[str, Any] = {}
+    if bool((observations[names.OTHER_LABELS] > 0).any()):
+        worths[names.TRANSFER] = _transfer_level(priors, observations, data)
     if len(observations.attrs[names.STRATEGIES]) > 1:
-        ratio = ratio + _strategy(priors, observations, data)
+        worths |= _strategies(priors, observations)
     if bool((observations[names.LABEL_NOISE] > 0).any()):
-        cost = variable(names.NOISE_COST, priors[names.NOISE_COST])
-        ratio = ratio + cost * pt.log(information_left(data[names.LABEL_NOISE], observations.attrs[names.CLASSES]))
+        worths[names.NOISE_COST] = variable(names.NOISE_COST, priors[names.NOISE_COST])
     if names.LOG_DIVERSITY in observations and names.DIVERSITY_POWER in priors:
-        power = variable(names.DIVERSITY_POWER, priors[names.DIVERSITY_POWER])
-        ratio = ratio + power * data[names.LOG_DIVERSITY]
-    return ratio
+        worths[names.DIVERSITY_POWER] = variable(names.DIVERSITY_POWER, priors[names.DIVERSITY_POWER])
+    return worths
 
 
-def _own_and_other(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    reference = data[names.REFERENCE_LABELS]
-    if not bool((observations[names.OTHER_LABELS] > 0).any()):
-        return data["log_own"] - pt.log(reference)[:, None, None]
-    worth = _transfer(priors, observations, data)
-    now = log_effective_labels(reference, data[names.REFERENCE_OTHER_LABELS], worth)
-    return data["log_own"] + log_boost(worth[:, None, None] * data["beside"]) - now[:, None, None]
-
-
-def _transfer(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    """Worth of another slice's label by curve, pooled."""
-    own = pt.maximum(data[names.REFERENCE_LABELS], 1.0)
-    beside = pt.maximum(data[names.REFERENCE_OTHER_LABELS] / own, LEAST_BESIDE)
+def _transfer_level(priors: Priors, observations: xr.Dataset, data: Mapping[str, Any]) -> Any:
+    """Level of the worth of another slice's label by curve, pooled."""
+    beside = beside_reference(data)
     level = pooled(names.TRANSFER, priors, observations, narrowing=likeness_of_means(beside))
-    worth = transfer_from(level, beside)
-    return pm.Deterministic(names.TRANSFER, worth, dims=CURVE)
+    pm.Deterministic(names.TRANSFER, transfer_from(level, beside), dims=CURVE)
+    return level
 
 
-def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) -> Any:
-    """Log efficiency of each cell's strategy at the cell's size; that of random is 0."""
+def _strategies(priors: Priors, observations: xr.Dataset) -> dict[str, Any]:
+    """Log efficiency of each strategy beside random at the reference size, and how it changes with size."""
     dims = (CURVE, names.STRATEGY)
     center = priors["efficiency_mean"]
     several = len(observations.attrs[names.STRATEGIES]) - 1
@@ -90,9 +74,8 @@ def _strategy(priors: Priors, observations: xr.Dataset, data: dict[str, Any]) ->
     pm.Deterministic(names.EFFICIENCY, pt.exp(log_worth), dims=dims)
     slope = priors[names.EFFICIENCY_TREND]
     trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
-    farther = pt.log(data[names.LABELS] / data[names.REFERENCE_LABELS][:, None, None])
-    total: Any = 0.0
+    worths: dict[str, Any] = {}
     for place in range(several):
-        chosen = pt.eq(data["strategy_code"], place + 1.0)
-        total = total + chosen * (log_worth[:, place][:, None, None] + trend[place] * farther)
-    return total
+        worths[of_strategy(names.EFFICIENCY, place + 1)] = log_worth[:, place]
+        worths[of_strategy(names.EFFICIENCY_TREND, place + 1)] = trend[place]
+    return worths

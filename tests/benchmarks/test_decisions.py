@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.decisions import labels_to_reach, measure, summarise_loop
-from benchmarks.loop_rules import State, padded, proportional, slice_tuner_like, spread, uniform, water_filling
-from labelvalue.model.observations import observe
-from labelvalue.testing import fake_runs
+from benchmarks.loop_rules import State, proportional, slice_tuner_like, spread, uniform, water_filling
 
 
 def state(counts, available, batch, runs=None) -> State:
@@ -40,17 +38,6 @@ def test_single_curves_go_where_the_curve_is_steep():
     bought = slice_tuner_like(state([80, 80], [500, 500], 50, runs))
     assert bought.sum() == 50
     assert bought[1] > 40
-
-
-def test_padding_changes_no_cell_that_is_used():
-    plain = observe(fake_runs(seed=1))
-    wide = padded(plain)
-    assert wide.sizes["knot"] % 4 == wide.sizes["slot"] % 4 == 0
-    assert float(wide["used"].sum()) == float(plain["used"].sum())
-    for name in ("labels", "log_error", "sampling_variance"):
-        again = wide[name].isel(knot=slice(plain.sizes["knot"]), slot=slice(plain.sizes["slot"]))
-        assert np.allclose(again, plain[name])
-    assert (wide["distance"].diff("knot") >= 0).all()
 
 
 def test_labels_to_reach_is_linear_between_rounds():

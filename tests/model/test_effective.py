@@ -10,10 +10,18 @@ import xarray as xr
 from hypothesis import given, strategies as st
 
 from labelvalue.model import Prior, get_model
-from labelvalue.model.effective import TYPICAL_WORTH, likeness_of_means, observed_ratio, transfer_from
+from labelvalue.model.effective import (
+    TYPICAL_WORTH,
+    beside_reference,
+    effective_ratio,
+    likeness_of_means,
+    observed_ratio,
+    transfer_from,
+)
 from labelvalue.model.hierarchy import model_coords, observed_data
 from labelvalue.model.observations import observe
-from labelvalue.model.training_labels import effective_ratio
+from labelvalue.model.ragged import FIRST_CELL, in_a_row
+from labelvalue.model.training_labels import worths_of_labels
 from labelvalue.observe import read_runs
 
 BESIDE = st.floats(1e-6, 200.0)
@@ -79,21 +87,27 @@ def world():
 
 
 def test_the_model_and_its_draws_have_the_same_effective_labels():
+    """The draws' names are those of the model, by strategy, and what the model's cells see is what draws see."""
     observations, priors = world(), get_model("power_law").priors
     with pm.Model(coords=model_coords(observations)) as model:
-        ratio = effective_ratio(priors, observations, observed_data(observations))
+        made = worths_of_labels(priors, observations, observed_data(observations))
     rng = np.random.default_rng(1)
     point = {v.name: rng.normal(0.1, 0.3, np.shape(x)) for v, x in
              ((v, model.initial_point()[v.name]) for v in model.value_vars)}  # fmt: skip
     wanted = ["transfer", "efficiency", "efficiency_trend", "noise_cost", "diversity_power"]
-    unnamed = model.replace_rvs_by_values([ratio, *(model[name] for name in wanted)])
-    values = model.compile_fn(unnamed, inputs=model.value_vars, on_unused_input="ignore")(point)
+    outputs = model.replace_rvs_by_values([*made.values(), *(model[name] for name in wanted)])
+    values = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore")(point)
+    worths = dict(zip(made, values, strict=False))
     dims = [("curve",), ("curve", "strategy"), ("strategy",), (), ()]
     coords = {"strategy": observations.attrs["strategies"][1:]}
-    draws = xr.Dataset({n: (d, v) for n, d, v in zip(wanted, dims, values[1:], strict=True)}, coords)
-    cells = observations["used"].values > 0
+    draws = xr.Dataset({n: (d, v) for n, d, v in zip(wanted, dims, values[len(made) :], strict=True)}, coords)
+    row = in_a_row(observations)
+    of_curve = np.repeat(np.arange(2), np.diff(row[FIRST_CELL]))
+    cells = {n: v[of_curve] if np.shape(v) == (2,) else v for n, v in (row | worths).items()}
+    cells["transfer"] = transfer_from(cells["transfer"], beside_reference(cells))
     again = observed_ratio(draws, observations).transpose("curve", "knot", "slot").values
-    np.testing.assert_allclose(again[cells], values[0][cells], rtol=1e-10, atol=1e-12)
+    used = observations["used"].values > 0
+    np.testing.assert_allclose(effective_ratio(cells, cells, 4), again[used], rtol=1e-10, atol=1e-12)
 
 
 def test_random_and_clean_labels_at_the_reference_are_the_reference():

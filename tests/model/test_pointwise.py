@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from labelvalue import testing
-from labelvalue.model.likelihood import walk_loglikelihood
-from labelvalue.model.pointwise import given_the_others, pointwise_loglikelihood
+from labelvalue.model.pointwise import given_the_others, pointwise_loglikelihood, together
+from labelvalue.model.walk_filter import ROOM, walk
 from labelvalue.observe import read_runs
 
 DISTANCE = np.array([0.0, 0.5, 0.5, 1.5, 3.0])
@@ -35,13 +35,8 @@ def test_it_is_the_conditional_density_of_a_joint_gaussian(slope_sd):
 
 
 def test_the_covariance_is_that_of_the_likelihood_that_was_fitted():
-    slots = np.zeros((1, 4, 2))
-    used, noise, residual = slots.copy(), slots + 1.0, slots.copy()
-    for value, variance, place in zip(RESIDUAL, NOISE, [(0, 0), (1, 0), (1, 1), (2, 0), (3, 0)], strict=True):
-        used[(0, *place)], noise[(0, *place)], residual[(0, *place)] = 1.0, variance, value
-    knots = np.array([[0.0, 0.5, 1.5, 3.0]])
-    fitted = float(walk_loglikelihood(residual, noise, used, knots, np.array([0.2]), 4).eval()[0])
-    assert fitted == pytest.approx(stats.multivariate_normal(np.zeros(5), dense(0.2)).logpdf(RESIDUAL))
+    fitted, _ = walk(RESIDUAL.copy(), NOISE.copy(), DISTANCE, 0.2, np.empty((ROOM, 5)))
+    assert fitted == pytest.approx(together(RESIDUAL, NOISE, np.array(0.2), DISTANCE))
 
 
 def test_every_cell_has_a_place_and_a_number():

@@ -17,6 +17,7 @@ from labelvalue.model import Prior, get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import observe
+from labelvalue.model.ragged import in_a_row
 from labelvalue.model.sampling import compile_model, sample_once
 from labelvalue.model.settings import SamplerSettings
 from labelvalue.observe import read_runs
@@ -247,7 +248,8 @@ class Bench:
             priors = self.model.priors.replace(dict(changes))
             self._compiled[key] = compile_model(self.model.build(observations, priors))
         compiled = self._compiled[key]
-        return compiled.with_data(**{name: observations[name].values for name in compiled.model.data})
+        row = in_a_row(observations)
+        return compiled.with_data(**{name: row[name] for name in compiled.model.data})
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
         observations = self.observe(runs)
