@@ -162,7 +162,7 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
     >>> figures_of(fake_fit(seed=1).tree)["finite"]
     1.0
     """
-    import arviz_stats as azs
+    from labelvalue.model.convergence import convergence  # scipy.stats takes half a second, which only a fit needs
 
     posterior = tree["posterior"].to_dataset()
     stats = tree["sample_stats"].to_dataset()
@@ -171,13 +171,15 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
     moving = posterior[[n for n in shown if not bool((posterior[n] == posterior[n][0, 0]).all())]]
     worst: dict[str, float] = {"rhat": np.inf, "rhat_allowed": OK.rhat, "ess_bulk": 0.0, "ess_tail": 0.0}
     if finite and moving.data_vars and posterior.sizes["draw"] >= 4:
-        rhat, ess = _flat(azs.rhat(moving)), _flat(azs.ess(moving, method="bulk"))
+        sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+        every = [v.transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for v in moving.data_vars.values()]
+        rhat, ess, tail = convergence(np.concatenate(every, axis=2))
         allowed = rhat_allowed(ess, 2 * posterior.sizes["chain"])
         rhat = np.where(np.isnan(rhat), np.inf, rhat)  # of one chain there is none
         farthest = int(np.argmax((rhat - 1.0) / (allowed - 1.0)))
         worst["rhat"], worst["rhat_allowed"] = float(rhat[farthest]), float(allowed[farthest])
         worst["ess_bulk"] = float(np.nanmin(ess))
-        worst["ess_tail"] = float(np.nanmin(_flat(azs.ess(moving, method="tail"))))
+        worst["ess_tail"] = float(np.nanmin(tail))
     energy = stats["energy"].values
     spread = energy.var(axis=1)
     bfmi = np.divide(
@@ -194,10 +196,6 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
         "finite": float(finite),
         "stuck": float((spread == 0).any()),
     }
-
-
-def _flat(values: xr.Dataset) -> np.ndarray:
-    return np.concatenate([np.asarray(v.values, dtype=float).ravel() for v in values.data_vars.values()])
 
 
 def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
