@@ -61,7 +61,7 @@ ROWS = {
     ],
     "M10": [
         "test_likelihood::test_variance_of_a_cell_is_sampling_plus_training_plus_rounding",
-        "test_likelihood::test_the_filter_is_the_dense_gaussian",
+        "test_walk_filter::test_value_and_derivatives_are_those_of_the_dense_gaussian",
         "test_observations::test_scatter_of_runs_on_shared_sets_is_about_the_sets_mean",
         "test_observations::test_a_set_that_is_used_once_is_not_shared",
         "../statistics/test_calibration::test_ranks_of_the_truth_are_uniform",
