@@ -189,7 +189,7 @@ def _is_old_pickle(head: io.BytesIO, whole: bool) -> bool:
         for count, (operation, argument, _) in enumerate(pickletools.genops(head)):
             if not count and operation.stack_before:
                 return False  # there is nothing yet that it could take
-            if operation.name in ("GLOBAL", "INST") and not _NAME_PAIR.fullmatch(argument):
+            if operation.name in ("GLOBAL", "INST") and not _NAME_PAIR.fullmatch(str(argument)):
                 return False
             kinds.add(operation.name)
             if count > _LOOKED_AT // 100:
