@@ -109,7 +109,8 @@ def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]
         return ("silent", found) if found else ("accepted", "")
     if "Fix:" not in ran.error or len(ran.error) > 25_000:
         return "bare", f"exit {ran.code}: {ran.error[-300:]!r}"
-    if not any(name in ran.error for name in _names(case.seed)):
+    file_is_the_fault = case.seed.command == case.original.command
+    if file_is_the_fault and not any(name in ran.error for name in _names(case.seed)):
         return "bare", f"names no file; exit {ran.code}: {ran.error[-300:]!r}"
     if case.seed.kind != "ledger" and (more := {name for name, size in listed().items() if before.get(name) != size}):
         return "leftover", f"{sorted(more)}; exit {ran.code}: {ran.error[-100:]!r}"
