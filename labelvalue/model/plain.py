@@ -70,14 +70,14 @@ def rounds(
         "adaptation": adaptation, "target_accept": settings.target_accept or ACCEPT[adaptation],
         "save_warmup": False, "progress_bar": False,
     }  # fmt: skip
+    told = 0
     for draws in enough:
-        told = 0
 
         def tell(chains: Sequence[Any]) -> None:
             nonlocal told
             made = sum(chain.finished_draws for chain in chains)
-            advance(made - told)
-            told = made
+            advance(max(made - told, 0))  # what is made again is no news
+            told = max(made, told)
 
         sampler = nutpie.sample(
             model, draws=draws, **asked, progress_callback=tell, progress_rate=int(1000 * LOOK_S), blocking=False

@@ -247,10 +247,12 @@ def _attempt(
         def advance(made: int) -> None:
             tracker.advance(made, pieces=made)
 
-        for tree in _rounds(compiled, settings, enough, advance, checkpoint):
+        rounds = _rounds(compiled, settings, enough, advance, checkpoint)
+        for tree, more in zip(rounds, [*np.diff(enough), 0], strict=False):
             figures = figures_of(tree)
             if judge(figures)[0] == "ok" or rough(figures):
                 break
+            tracker.grow(settings.chains * more, settings.chains * more)
     return tree, figures
 
 

@@ -49,12 +49,19 @@ class Tracker:
 
     def advance(self, work: float, pieces: int = 1) -> None:
         """Count more pieces as done, and the work that was in them."""
-        self.done += pieces
-        self.worked += work
+        self.done = min(self.done + pieces, self.total)
+        self.worked = min(self.worked + work, self.work)
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, left=self.left())
         elif self.show:
             self._line()
+
+    def grow(self, work: float, pieces: int) -> None:
+        """There is more to do than was known."""
+        self.total += pieces
+        self.work += work
+        if self._bar is not None:
+            self._bar.update(self._task, total=self.total)
 
     def left(self) -> str:
         """Say how long the rest will take if it goes on like this; empty where nothing is left, or nothing done."""

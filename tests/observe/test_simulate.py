@@ -305,6 +305,17 @@ def test_the_time_left_goes_with_the_labels_left(monkeypatch, capsys):
     assert [progress.as_text(s) for s in (40, 720, 12_600)] == ["40 s", "12 min", "3.5 h"]
 
 
+def test_more_to_do_than_was_known_is_added(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    with progress.Tracker(4, 4.0, "draws", show=True) as tracker:
+        tracker.advance(4.0, pieces=4)
+        assert tracker.left() == ""
+        tracker.grow(4.0, pieces=4)
+        assert tracker.left()
+        tracker.advance(9.0, pieces=9)  # never more than all
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == ["draws: 4 of 4", "draws: 8 of 8"]
+
+
 def test_progress_can_be_silent(capsys):
     with progress.Tracker(1, 1.0, "training", show=False) as tracker:
         tracker.advance(1.0)
