@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from collections import Counter
 from collections.abc import Mapping
@@ -198,7 +197,8 @@ def _keep(who: str, job: str, work: _Work, place: int, into: Collector) -> None:
         return
     annotator = into.who(who)
     each = into.duration(seconds / units) if seconds else float("nan")
-    row = dict(itertools.batched(work.told[place], 2))
+    told = work.told[place]
+    row = dict(zip(told[::2], told[1::2], strict=True))
     task = row.get("task_id", "").strip()
     record = {**row, "job": job, "task": task}
     into.add(
