@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 import unicodedata
 
+WIDTH = 80
+"""Columns of a terminal that are written."""
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Categories of characters that act on what shows them, or are not seen."""
 _BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
@@ -63,6 +66,31 @@ def visible(text: object, *, keep: str = "") -> str:
         c.encode("unicode_escape").decode() if is_hidden(c) and c not in keep and at not in joined else c
         for at, c in enumerate(text)
     )
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """Break a line where a terminal would; later lines are indented.
+
+    Parameters
+    ----------
+    text : str
+        One line.
+    indent : str
+        Before its second line and those after.
+
+    Returns
+    -------
+    str
+        Lines of at most 80 characters, but for words that are longer.
+
+    Examples
+    --------
+    >>> max(map(len, wrapped("word " * 40).splitlines())) <= 80
+    True
+    """
+    text = visible(text)
+    made = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(made) or text
 
 
 def say(*lines: object, err: bool = False) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from labelvalue import console, names
 from labelvalue.numerals import readable
-from labelvalue.printing import visible
+from labelvalue.printing import visible, wrapped
 
 if TYPE_CHECKING:
     from labelvalue.operate import Project
@@ -99,8 +99,6 @@ def history(
         console.check_writable(out)
         trail = json.dumps(project.export(), ensure_ascii=False, indent=2, allow_nan=False)
         write_whole(out, trail.encode())
-    from labelvalue.operate.wording import wrapped
-
     lines = [wrapped(f"{r.number:>4}  {r.time}  {r.kind:<8}  {r.by}  {r.what}", " " * 6) for r in table.itertuples()]
     _tell({"records": table.to_dict(orient="records")}, as_json, "\n".join(lines))
 
@@ -179,7 +177,7 @@ def explain(
 def assets(folder: Folder, as_json: Json = False) -> None:
     """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import over_time_lines, table_lines, wrapped
+    from labelvalue.operate.wording import over_time_lines, table_lines
 
     table = Project.open(folder).assets()
     total = ", ".join(f"{key} {readable(value)}" for key, value in table.attrs["total"].items() if value is not None)
@@ -208,7 +206,7 @@ def preview(
 ) -> None:
     """Say roughly what a batch would change, without fitting and without recording anything."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import table_lines, wrapped
+    from labelvalue.operate.wording import table_lines
 
     table = Project.open(folder).preview(runs)
     trust = "can be relied on" if table.attrs["reliable"] else "cannot be relied on: add the batch and fit again"
@@ -239,13 +237,12 @@ def register(app: typer.Typer) -> None:
 
 def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:
     """The records that a command added, and the digest with which the ledger ends."""
-    from labelvalue.operate.trail import history
-    from labelvalue.operate.wording import head_line, wrapped
+    from labelvalue.operate.in_words import in_words
 
     head = project.ledger.last().digest
-    rows = history(project.ledger.records(after=before)).to_dict(orient="records")
+    rows = in_words(project.ledger.records(after=before))
     lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
-    _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, head_line(head)]))
+    _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, f"head {head}"]))
 
 
 def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -> None:

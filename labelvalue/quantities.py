@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, logit, ndtri
+import scipy
 
 from labelvalue.checks import Checks, is_number, put
 
@@ -89,9 +89,10 @@ class Interval:
         if self.distribution == "uniform":
             width = (self.high - self.low) / self.probability
             return (self.low + self.high) / 2 + width * (np.asarray(probability) - 0.5)
-        to, back = (logit, expit) if self.distribution == "logitnormal" else (np.log, np.exp)
+        share = self.distribution == "logitnormal"
+        to, back = (scipy.special.logit, scipy.special.expit) if share else (np.log, np.exp)
         center, half = (to(self.low) + to(self.high)) / 2, (to(self.high) - to(self.low)) / 2
-        return back(center + half * ndtri(probability) / ndtri(0.5 + self.probability / 2))
+        return back(center + half * scipy.special.ndtri(probability) / scipy.special.ndtri(0.5 + self.probability / 2))
 
 
 UNIT_INTERVAL = Interval(low=0.0, high=1.0, probability=1.0, distribution="uniform")

@@ -39,14 +39,14 @@ _LINE = re.compile(r"at line (\d+)")
 class _Place:
     """Where a file lies, and whether it is ours: what is wrong with it is raised in the class that says so."""
 
-    def __init__(self, path: Path, fix: str, ours: bool):
+    def __init__(self, path: str | os.PathLike[str], fix: str, ours: bool):
         self.path, self.fix, self.ours = path, fix, ours
 
     def wrong(self, why: str, fix: str, cause: Exception | None = None) -> NoReturn:
         fix = self.fix or fix
         if self.ours:
-            raise StorageError(f"{self.path}: {why}. Fix: {fix}.") from cause
-        raise InputError([Problem(file=str(self.path), why=why, fix=fix)]) from cause
+            raise StorageError(f"{Path(self.path)}: {why}. Fix: {fix}.") from cause
+        raise InputError([Problem(file=str(Path(self.path)), why=why, fix=fix)]) from cause
 
     def over(self, size: str, most: int) -> NoReturn:
         self.wrong(f"{size} bytes are over the limit of {most} bytes", "give the file that was meant")
@@ -122,7 +122,11 @@ def open_regular(path: str | os.PathLike[str], most: int, *, fix: str = "", ours
     ...
     labelvalue.problems.InputError: /dev/zero: cannot be read: a device. Fix: give a regular file.
     """
-    place = _Place(Path(path), fix, ours)
+    return io.BufferedReader(_open(path, most, _Place(path, fix, ours)), min(_BLOCK, most + 1))
+
+
+def _open(path: str | os.PathLike[str], most: int, place: _Place) -> _Capped:
+    """Open a file without a buffer."""
     try:
         descriptor = os.open(path, _OPEN)
     except FileNotFoundError as error:
@@ -136,7 +140,7 @@ def open_regular(path: str | os.PathLike[str], most: int, *, fix: str = "", ours
             place.wrong(f"cannot be read: {_kind(found.st_mode)}", "give a regular file")
         if found.st_size > most:
             place.over(str(found.st_size), most)
-        return io.BufferedReader(_Capped(descriptor, most, place), min(_BLOCK, most + 1))
+        return _Capped(descriptor, most, place)
     except BaseException:
         os.close(descriptor)
         raise
@@ -173,10 +177,12 @@ def read_bytes(path: str | os.PathLike[str], most: int, *, fix: str = "", ours: 
     ...
     labelvalue.problems.InputError: ... bytes are over the limit of 1 bytes. Fix: give the file that was meant.
     """
-    with open_regular(path, most, fix=fix, ours=ours) as file:
+    with _open(path, most, _Place(path, fix, ours)) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(size + 1)  # at one stroke, unless it grows meanwhile
-        return content if len(content) <= size else content + file.read()
+        parts = [file.read(size + 1)]  # at one stroke, unless it grows meanwhile, or is longer than the system reads
+        while parts[-1] and sum(map(len, parts)) != size:
+            parts.append(file.read(_BLOCK))
+        return b"".join(parts)
 
 
 def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT, *, fix: str = "", ours: bool = False) -> str:
@@ -204,7 +210,7 @@ def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT, *, fix: str =
     try:
         return read_bytes(path, most, fix=fix, ours=ours).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        _Place(Path(path), fix, ours).wrong(f"not UTF-8 at byte {error.start}", "save it as UTF-8")
+        _Place(path, fix, ours).wrong(f"not UTF-8 at byte {error.start}", "save it as UTF-8")
 
 
 def parse_toml(text: str, *, file: str = "") -> dict[str, Any]:
@@ -347,7 +353,8 @@ def parse_json(text: str | bytes, deepest: int = DEEPEST_JSON) -> Any:
     ValueError: the key 'a' stands twice
     """
     text = text.decode("utf-8") if isinstance(text, bytes) else text
-    if _too_deep(_JSON_TEXT.sub("", text), deepest) is not None:
+    opened = text.count("[") + text.count("{")  # no deeper than that, whatever of it is text
+    if opened > deepest and _too_deep(_JSON_TEXT.sub("", text), deepest) is not None:
         raise ValueError(f"nested more than {deepest} deep")
     found = json.loads(text, object_pairs_hook=_each_once)
     if "\\u" in text:

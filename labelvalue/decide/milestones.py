@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
-from scipy.special import ndtr
 
 from labelvalue import names
 from labelvalue.checks import Checks
@@ -221,7 +221,7 @@ def detection(fit: Fit, case: Case, plan: Plan, *, probability: float = 0.8) -> 
 
     def chance(times: float) -> xr.DataArray:
         sd = np.sqrt(2.0 * _noise_variance(fit, case, times))
-        return xr.apply_ufunc(ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
+        return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
 
     present = chance(1.0)
     sizes = np.geomspace(1.0, LARGEST, 25)

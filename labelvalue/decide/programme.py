@@ -12,7 +12,7 @@ import dataclasses
 import time
 
 import numpy as np
-import scipy.sparse as sparse
+import scipy
 
 from labelvalue.decide.aim import Aim
 from labelvalue.decide.greedy import fills, slopes
@@ -185,7 +185,7 @@ class _Master:
         rows, at_most = self._rows()
         binaries = len(self.ordered) * (self.length.size - 1)
         columns = self.segments + 3 + binaries
-        matrix = sparse.csr_array(_padded(rows, columns))
+        matrix = scipy.sparse.csr_array(_padded(rows, columns))
         goal = np.zeros(columns)
         goal[self.segments] = -1.0
         goal[self.segments + 1] = self.menu.worst_weight / self.scale
@@ -211,9 +211,9 @@ class _Master:
     def _fair(self) -> bool:
         return self.menu.worst_weight > 0 or bool(np.isfinite(self.menu.max_gap))
 
-    def _rows(self) -> tuple[list[np.ndarray | sparse.sparray], np.ndarray]:
+    def _rows(self) -> tuple[list[np.ndarray | scipy.sparse.sparray], np.ndarray]:
         menu, none = self.menu, np.zeros(self.segments)
-        rows: list[np.ndarray | sparse.sparray] = []
+        rows: list[np.ndarray | scipy.sparse.sparray] = []
         limits: list[float] = []
 
         def add(fill: np.ndarray, extra: tuple[float, float, float], limit: float) -> None:
@@ -244,7 +244,7 @@ class _Master:
             limits.extend(at_most)
         return rows, np.array(limits)
 
-    def _order(self) -> tuple[sparse.sparray, list[float]]:
+    def _order(self) -> tuple[scipy.sparse.sparray, list[float]]:
         """Rows: a segment is filled only if its binary is 1, and that only if the segment before is full."""
         later = self.length.size - 1
         count = len(self.ordered) * later
@@ -257,13 +257,13 @@ class _Master:
         place = np.concatenate([open_from, binary, open_from - 1, binary])
         shape = (2 * count, self.segments + 3 + count)
         where = (np.concatenate([row, row, row + count, row + count]), place)
-        return sparse.coo_array((value, where), shape=shape), [0.0] * (2 * count)
+        return scipy.sparse.coo_array((value, where), shape=shape), [0.0] * (2 * count)
 
 
-def _padded(rows: list[np.ndarray | sparse.sparray], columns: int) -> sparse.sparray:
+def _padded(rows: list[np.ndarray | scipy.sparse.sparray], columns: int) -> scipy.sparse.sparray:
     """Stack rows of different widths, zeros to the right."""
     wide = []
     for row in rows:
-        block = sparse.csr_array(row)
-        wide.append(sparse.csr_array((block.data, block.indices, block.indptr), shape=(block.shape[0], columns)))
-    return sparse.vstack(wide, format="csr")
+        block = scipy.sparse.csr_array(row)
+        wide.append(scipy.sparse.csr_array((block.data, block.indices, block.indptr), shape=(block.shape[0], columns)))
+    return scipy.sparse.vstack(wide, format="csr")

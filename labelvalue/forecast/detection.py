@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy.special import ndtr, ndtri
 
 from labelvalue import names
 from labelvalue.checks import Checks
@@ -214,7 +214,7 @@ def power_of(fit: Fit, gain: xr.DataArray, size: xr.DataArray, replicates: int, 
     trained = training * kept**2 * (now**2 * first ** (-decay) + later**2 * growth ** (-decay)) / replicates
     # Paired on one set: what both models share cancels out; each measured model adds its churn.
     sd = np.sqrt(differs * (of(before) + of(after)) + trained)
-    power = xr.apply_ufunc(ndtr, (before - after) / sd + ndtri(level))
+    power = xr.apply_ufunc(scipy.special.ndtr, (before - after) / sd + scipy.special.ndtri(level))
     power = power.transpose(*names.SAMPLE, *curve_dims(fit), names.BUDGET).rename(names.POWER)
     power = power.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit)), names.EVALUATION_LABELS: size})
     power.attrs = {names.UNIT: "probability", "verdict": fit.diagnostics.verdict}

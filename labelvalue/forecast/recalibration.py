@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy.special import expit, logit
 
 from labelvalue import names
 from labelvalue.model import Fit
@@ -66,7 +66,7 @@ def recalibrated(fit: Fit, factor: float) -> Fit:
             moved[name] = _apply(np.exp, _stretched(_apply(np.log, posterior[name]), factor))
     moved[names.ERROR_REFERENCE] = moved[names.ERROR_REFERENCE].clip(max=float(fit.settings["upper"]))
     share = posterior[names.FLOOR_SHARE].clip(LEAST, 1.0 - LEAST)
-    moved[names.FLOOR_SHARE] = _apply(expit, _stretched(_apply(logit, share), factor))
+    moved[names.FLOOR_SHARE] = _apply(scipy.special.expit, _stretched(_apply(scipy.special.logit, share), factor))
     parameters = posterior.assign(moved)
     made = parameters.assign(at_now(parameters, fit.position, fit.model, walks_of(fit.settings)).data_vars)
     tree = fit.tree.copy()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy import special
 
 from labelvalue import names
 from labelvalue.model import Fit, Prior
@@ -149,13 +149,13 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
     flat = ordered.values.ravel()
     if np.ptp(flat) > 0.0:
         smooth, k = array_stats.psislw(-flat)
-        smooth, k = smooth - special.logsumexp(smooth), float(k)
+        smooth, k = smooth - scipy.special.logsumexp(smooth), float(k)
     else:
         smooth, k = np.full(flat.size, -np.log(flat.size)), -np.inf
     attrs = {
         names.PARETO_K: k,
         "reliable": bool(k <= min(WORST_K, 1.0 - 1.0 / np.log10(flat.size))),
-        EFFECTIVE_DRAWS: float(np.exp(-special.logsumexp(2.0 * smooth))),
+        EFFECTIVE_DRAWS: float(np.exp(-scipy.special.logsumexp(2.0 * smooth))),
     }
     return xr.DataArray(smooth.reshape(ordered.shape), dims=names.SAMPLE, coords=ordered.coords, attrs=attrs)
 

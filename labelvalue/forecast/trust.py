@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
-from scipy.special import bdtr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting import MODEL
@@ -135,7 +135,7 @@ class _Check:
 
     @property
     def honest(self) -> bool:
-        return bool(bdtr(self.hits, self.count, COVERAGE) >= UNLIKELY)
+        return bool(scipy.special.bdtr(self.hits, self.count, COVERAGE) >= UNLIKELY)
 
     @property
     def passed(self) -> bool:

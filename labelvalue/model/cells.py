@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
-from scipy.special import polygamma
 
 from labelvalue import names
 from labelvalue.model.curves import HALF_LABEL
@@ -117,7 +117,7 @@ def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) ->
     trend = np.exp(_trend(log_error, trials * np.exp(rough), cells))
     level = (errors + TREND_COUNTS) / (trials + TREND_COUNTS / trend)
     expected = trials * level
-    variance = polygamma(1, expected + 0.5) - polygamma(1, trials + 1.0)
+    variance = scipy.special.polygamma(1, expected + 0.5) - scipy.special.polygamma(1, trials + 1.0)
     # Counts are whole, so equal runs are equal to within a rounding: no variance is ever quite 0.
     rounding = cells["runs"] / (12.0 * (expected + 0.5) ** 2)
     return _moments(log_error, variance, rounding, level)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy.special import ndtr
 
 from labelvalue import names
 from labelvalue.model.curves import signed_log
@@ -118,7 +118,7 @@ def rise_surprise(posterior: xr.Dataset, observations: xr.Dataset) -> np.ndarray
     information = (lever**2 * variance).sum(("knot", "slot"))
     slope = (lever * observations["log_error"]).sum(("knot", "slot"))
     z = (slope / information.clip(min=1e-12) ** 0.5).where(observations[names.SIZES] >= LEAST_SIZES)
-    return ndtr(-z.transpose(CURVE).values)
+    return scipy.special.ndtr(-z.transpose(CURVE).values)
 
 
 def flag_curves(

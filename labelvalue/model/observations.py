@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
-from scipy.special import ndtr, stdtrit
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS, sum_runs
@@ -263,7 +263,9 @@ def _certain_rise(
     unknown = left.where(~known, 0.0).sum().clip(min=1.0)
     misfit = np.maximum(missed / left.clip(min=1.0), missed.where(~known, 0.0).sum() / unknown).clip(min=1.0)
     degrees = xr.where(known, freedom / share.clip(min=1e-3) ** 2, unknown)
-    return xr.apply_ufunc(stdtrit, degrees, ndtr(CERTAIN)) * xr.where(known, 1.0, misfit**0.5)
+    return xr.apply_ufunc(scipy.special.stdtrit, degrees, scipy.special.ndtr(CERTAIN)) * xr.where(
+        known, 1.0, misfit**0.5
+    )
 
 
 def crossed_dims(observations: xr.Dataset) -> tuple[str, ...]:

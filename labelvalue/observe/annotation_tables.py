@@ -35,6 +35,8 @@ CONTENT = [c for c in COLUMNS if c != names.BATCH]
 PARQUET, CSV = (".parquet", ".pq"), (".csv",)
 AT_ONCE = 65_536
 """Rows that are written at once."""
+LINES_AT_ONCE = 8_192
+"""The same of CSV, whose text is there twice until it is bytes."""
 
 
 def settled(table: pd.DataFrame, batch: str | None = None, date: datetime | None = None) -> pd.DataFrame:
@@ -212,7 +214,7 @@ def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spre
     table = settled(table)
     if len(table) > MAX_JUDGEMENTS:
         raise InputError([dataclasses.replace(too_many_judgements(len(table)), file=path.name)])
-    long = [name for name in TEXTS if table[name].map(len).max() > MAX_CHARACTERS]
+    long = [name for name in TEXTS if max(map(len, table[name]), default=0) > MAX_CHARACTERS]
     if long:
         why = f"holds a text over the limit of {MAX_CHARACTERS} characters"
         raise InputError([Problem(file=path.name, column=name, why=why, fix="shorten it") for name in long])
@@ -230,8 +232,8 @@ def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spre
 
 def _to_csv(table: pd.DataFrame, buffer: io.BytesIO, guarded: Callable[[str], str]) -> int:
     """Write part by part; return the bytes of all of it."""
-    for start in range(0, max(len(table), 1), AT_ONCE):
-        part = table.iloc[start : start + AT_ONCE]
+    for start in range(0, max(len(table), 1), LINES_AT_ONCE):
+        part = table.iloc[start : start + LINES_AT_ONCE]
         part = part.assign(**{name: part[name].map(guarded).astype(object) for name in TEXTS})
         buffer.write(part.to_csv(index=False, header=not start, lineterminator="\n").encode())
     return buffer.tell()

@@ -28,13 +28,15 @@ _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.t
 class ParquetRows:
     """A Parquet file while it is read; text is held as a dictionary, which is all that a repeated text costs."""
 
-    def __init__(self, stream: BinaryIO, file: str, limits: Limits):
+    def __init__(self, stream: BinaryIO, file: str, limits: Limits, *, as_dictionary: bool = True):
         self.file, self.limits = file, limits
         with self.told():
-            self.schema = pq.ParquetFile(stream).schema_arrow
-            stream.seek(0)
+            self.parquet = pq.ParquetFile(stream)
+            self.schema = self.parquet.schema_arrow
             texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
-            self.parquet = pq.ParquetFile(stream, read_dictionary=texts)
+            if as_dictionary and texts:
+                stream.seek(0)
+                self.parquet = pq.ParquetFile(stream, read_dictionary=texts)
             self.header = tuple(self.parquet.schema_arrow.names)
         self._check_footer(self.parquet.metadata)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,15 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe import read_protocol, read_runs
 from labelvalue.operate import scorecard, triggers
-from labelvalue.operate.batches import (
-    Batch,
-    brought,
-    content_digest,
-    describe,
-    joined,
-    packed,
-    standing,
-    store,
-    table_of,
-    tables_of,
-    unseen,
-)
+from labelvalue.operate.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.places import FITS, RUNS, in_force, inside, published
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
 from labelvalue.operate.refit import load
+from labelvalue.operate.standing import Batch, brought, standing, unseen
 from labelvalue.operate.worth import digest_of_case, training_pays, unit_worth
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import InputError, Problem, StorageError, quote
 
 if TYPE_CHECKING:
     from labelvalue.model import Fit
@@ -58,8 +47,8 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     others = [batch for batch in batches if batch.name != chosen]
     last = published(records)
     fit = None if last is None else load(project.folder / FITS, last)
-    known = () if last is None else last.content["batches"]
-    tables = [*tables_of(project.folder / RUNS, others, fit, known), table_of(content, made)]
+    tables = tables_of(project.folder / RUNS, others, *_joint(project, records, others, fit))
+    tables.append(table_of(content, made))
     joined(tables, [*others, made], new=chosen, file=str(runs) if isinstance(runs, str | os.PathLike) else "")
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
     factor = scorecard.calibration(scorecard.scorecard(records, [b.content for b in batches]))[scorecard.FACTOR]
@@ -109,6 +98,22 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
         fix = "give it another id, or --supersede to put it in that one's place"
         raise InputError([Problem(column=names.BATCH, value=name, why=why, fix=fix)])
     return old
+
+
+def _joint(
+    project: Project, records: Sequence[Record], others: Sequence[Batch], last: Fit | None
+) -> tuple[Fit | None, Collection[int]]:
+    """Return the newest fit of batches that all stand, and their numbers: published or not, it holds their runs."""
+    there = {batch.number for batch in others}
+    made = next((r for r in reversed(records) if r.kind == "fit" and there.issuperset(r.content["batches"])), None)
+    if made is None:
+        return None, ()
+    if made == published(records):
+        return last, made.content["batches"]
+    try:
+        return load(project.folder / FITS, made), made.content["batches"]
+    except StorageError:  # told by whoever needs the fit; runs can be read again
+        return None, ()
 
 
 def _scores(

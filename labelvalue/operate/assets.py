@@ -11,11 +11,11 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.model import Fit
-from labelvalue.operate.batches import brought, standing
 from labelvalue.operate.configuration import Guardrails
 from labelvalue.operate.over_time import RECENT, TOTALS, advice_over_time, batches_over_time, goal_drift, less_for_money
 from labelvalue.operate.records import Record
 from labelvalue.operate.scorecard import CELLS, DELIVERED, PROMISED
+from labelvalue.operate.standing import brought, standing
 from labelvalue.operate.worth import price_of
 
 PER = 1000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import io
 import os
 import re
 import tempfile
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xarray as xr
 
 from labelvalue import names
@@ -27,7 +25,7 @@ from labelvalue.observe.schema import COLUMNS
 from labelvalue.observe.tables import MAX_BYTES, MAX_ROWS, Limits
 from labelvalue.observe.text import to_csv
 from labelvalue.operate.folders import digest_bytes, digest_file
-from labelvalue.operate.records import Record
+from labelvalue.operate.standing import CONTENT, COUNTS, FILE, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, quote
 from labelvalue.reading import read_bytes
 from labelvalue.storage import write_whole
@@ -35,33 +33,7 @@ from labelvalue.storage import write_whole
 if TYPE_CHECKING:
     from labelvalue.model import Fit
 
-CONTENT = "content"
-"""SHA-256 of a batch's runs as canonical text: what makes two batches the same."""
-FILE = "file"
-SUPERSEDES = "supersedes"
-"""Number of the record that a batch replaces; null where it replaces none."""
-COUNTS = "counts"
-"""Whether runs are counts, which need no metric to be read."""
 _ROWS = re.compile(r" ?\(?rows? (\d+(?:, \d+)*)(?: and \d+ more)?\)?")
-KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """A batch in the ledger: its record's number, its id, its content and the file that holds it."""
-
-    number: int
-    name: str
-    content: str
-    file: str
-    metric: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, record: Record) -> Batch:
-        """Read a batch off its record."""
-        known = record.content
-        metric = {key: known[key] for key in KNOWN_METRICS}
-        return cls(record.number, known[names.BATCH], known[CONTENT], known[FILE], metric)
 
 
 def content_digest(runs: xr.Dataset) -> str:
@@ -106,22 +78,12 @@ def describe(
     }
 
 
-def standing(records: Sequence[Record]) -> list[Batch]:
-    """Return the batches that count, in their order: those that no later one replaces, at their first place."""
-    place: dict[str, Batch] = {}
-    for record in records:
-        if record.kind == "batch":
-            batch = Batch.of(record)
-            place[batch.name] = batch  # a dict keeps the place of the first
-    return list(place.values())
-
-
 def check_files(folder: Path, batches: Sequence[Batch]) -> Iterator[bytes]:
     """Yield what the files of batches hold; :class:`StorageError` for the first that is not what was recorded."""
     for batch in batches:
-        path, why = folder / batch.file, ""
+        path, why = os.path.join(folder, batch.file), ""
         try:
-            content = b"" if path.is_symlink() else read_bytes(path, MAX_BYTES, ours=True)
+            content = b"" if os.path.islink(path) else read_bytes(path, MAX_BYTES, ours=True)
         except StorageError as error:
             why = "is missing" if isinstance(error.__cause__, FileNotFoundError) else "cannot be read"
         if not why and digest_bytes(content) != batch.file.removesuffix(".parquet"):
@@ -137,21 +99,6 @@ def brought_by(runs: xr.Dataset) -> dict[str, Any]:
     largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
     labels = {str(name): int(count) for name, count in largest.items()}
     return {"learners": sorted({*runs[names.LEARNER].values.tolist()}), names.LABELS: labels}
-
-
-def brought(folder: Path, record: Record) -> Mapping[str, Any]:
-    """Return the same of a batch by its record; of one of an older layout, by its file."""
-    if names.LABELS in record.content and "learners" in record.content:
-        return record.content
-    batch = Batch.of(record)
-    return brought_by(read_stored(folder / batch.file, batch.metric))
-
-
-def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
-    """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
-    known = set() if fit is None else {*fit.content["batches"]}
-    numbers = {batch.number for batch in standing(records)} - known
-    return [record for record in records if record.number in numbers]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +144,7 @@ def read_tables(folder: Path, batches: Sequence[Batch]) -> list[pa.Table]:
 
 
 def tables_of(folder: Path, batches: Sequence[Batch], fit: Fit | None, known: Collection[int]) -> list[pa.Table]:
-    """Read batches as tables, those that a fit was made from out of the fit, where it was made from no others.
+    """Read batches as tables, those that a fit was made from out of the fit; the files of all are checked.
 
     Parameters
     ----------
@@ -206,19 +153,19 @@ def tables_of(folder: Path, batches: Sequence[Batch], fit: Fit | None, known: Co
     batches : sequence of Batch
         The batches.
     fit : Fit or None
-        Published fit.
+        A fit that was made from none but these batches.
     known : collection of int
-        Numbers of the batches that it was made from.
+        Numbers of those that it was made from.
 
     Returns
     -------
     list of pyarrow.Table
         Each run with the id of its batch.
     """
-    if fit is None or not {*known} <= {batch.number for batch in batches}:
-        return read_tables(folder, batches)
-    rest = [batch for batch in batches if batch.number not in known]
-    return [_table(packed(fit.runs)[1], "", "posterior.nc"), *read_tables(folder, rest)]
+    made = [] if fit is None else [_table(packed(fit.runs)[1], "", "posterior.nc")]
+    files = zip(check_files(folder, batches), batches, strict=True)
+    seen = {*known}
+    return made + [table_of(content, batch) for content, batch in files if batch.number not in seen]
 
 
 def table_of(content: bytes, batch: Batch) -> pa.Table:
@@ -227,11 +174,9 @@ def table_of(content: bytes, batch: Batch) -> pa.Table:
 
 
 def _table(content: bytes, name: str, file: str) -> pa.Table:
-    ParquetRows(io.BytesIO(content), file, Limits(rows=MAX_ROWS))  # refuses too much before anything is unpacked
-    with pq.ParquetFile(pa.BufferReader(content)) as parquet:
-        there = set(parquet.schema_arrow.names)
-        known = [name for name in COLUMNS if name in there]
-        table = parquet.read(columns=known, use_threads=False)
+    rows = ParquetRows(pa.BufferReader(content), file, Limits(rows=MAX_ROWS), as_dictionary=False)  # not too much
+    known = [name for name in COLUMNS if name in rows.header]
+    table = rows.parquet.read(columns=known, use_threads=False)
     if names.BATCH not in table.column_names:
         return table.append_column(names.BATCH, pa.array([name] * table.num_rows, type=pa.string()))
     given = [own or name for own in table.column(names.BATCH).to_pylist()]

@@ -21,12 +21,13 @@ from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, apart, refit as fits
-from labelvalue.operate.batches import Batch, content_digest, frame_of, joined, read_tables
+from labelvalue.operate.batches import content_digest, frame_of, joined, read_tables
 from labelvalue.operate.drift import Ratios, as_forecast, surprises
 from labelvalue.operate.learners import runs_of
 from labelvalue.operate.places import FITS, RUNS
 from labelvalue.operate.questions import Questions
 from labelvalue.operate.records import Record
+from labelvalue.operate.standing import Batch
 from labelvalue.problems import InputError, Problem
 from labelvalue.report.budgets import default_budgets
 from labelvalue.report.changes import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP

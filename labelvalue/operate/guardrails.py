@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy.special import ndtri
 
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_error, predict_gain, predict_observed_gain
@@ -131,7 +131,7 @@ def _labels_to_decide(
     distance = abs(float(gain.mean()) - threshold)
     for labels, seen in zip(ladder, shown.T, strict=False):
         rho = float(np.corrcoef(gain, seen)[0, 1])
-        if distance >= ndtri(probability) * float(gain.std()) * np.sqrt(max(0.0, 1.0 - rho**2)):
+        if distance >= scipy.special.ndtri(probability) * float(gain.std()) * np.sqrt(max(0.0, 1.0 - rho**2)):
             return int(labels)
     return None
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from labelvalue import names
-from labelvalue.operate.batches import brought, standing, unseen
 from labelvalue.operate.places import RUNS
 from labelvalue.operate.records import Record
+from labelvalue.operate.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from labelvalue.operate.questions import Questions
 
 COLUMNS = ("number", "time", "author", "of", "name", "text")
@@ -76,6 +76,8 @@ def notes(records: Sequence[Record]) -> pd.DataFrame:
         One row a note, oldest first: ``number`` of its record, ``time``, ``author``, ``of`` (``slice`` or ``batch``),
         ``name``, ``text``.
     """
+    import pandas as pd  # writing a note needs none of it
+
     rows = [
         (r.number, r.time, r.content["author"] or r.content["by"], *(r.content[key] for key in ("of", "name", "text")))
         for r in records

@@ -44,7 +44,8 @@ class Questions:
     @property
     def runs(self) -> xr.Dataset:
         """All batches that stand, in one runs table."""
-        from labelvalue.operate.batches import joint_runs, standing
+        from labelvalue.operate.batches import joint_runs
+        from labelvalue.operate.standing import standing
 
         return joint_runs(self.folder / RUNS, standing(self.ledger.records("batch")))
 
@@ -89,8 +90,8 @@ class Questions:
         pandas.DataFrame
             One row a curve and batch; empty before the first.
         """
-        from labelvalue.operate.batches import standing
         from labelvalue.operate.scorecard import scorecard
+        from labelvalue.operate.standing import standing
 
         records = self.ledger.records("batch", "score")
         return scorecard(records, [batch.content for batch in standing(records)])

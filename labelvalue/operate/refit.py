@@ -18,12 +18,13 @@ from labelvalue.model import Fit, Prior, load_fit
 from labelvalue.model.catalogue import model_source
 from labelvalue.model.result import draws_digest
 from labelvalue.operate import scorecard
-from labelvalue.operate.batches import Batch, Joint
+from labelvalue.operate.batches import Joint
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.folders import AGAIN, check_folder, manifest_digest, new_folder, orphans
 from labelvalue.operate.identity import canonical, code_version, digest_of, id_of
 from labelvalue.operate.preflight import model_of
 from labelvalue.operate.records import Record
+from labelvalue.operate.standing import Batch
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json, read_text
 from labelvalue.report.budgets import default_budgets
@@ -83,7 +84,7 @@ def gather(joint: Joint, configuration: Configuration) -> Inputs:
     chosen, priors = model_of(configuration)
     spec = {
         "runs": joint.digest,
-        "batches": [dataclasses.asdict(batch) for batch in joint.batches],
+        "batches": [{**vars(batch), "metric": dict(batch.metric)} for batch in joint.batches],
         "model": {"name": chosen.name, "priors": priors.as_dict()},
         "fit": dataclasses.asdict(configuration.fit),
         names.LABELS_NOW: dict(configuration.labels_now),

@@ -15,7 +15,7 @@ from labelvalue.model import Fit
 from labelvalue.model.result import draws_digest
 from labelvalue.operate import apart, refit as fits, scorecard, triggers
 from labelvalue.operate.apart import FitStoppedError
-from labelvalue.operate.batches import Joint, brought, check_files, standing, unseen
+from labelvalue.operate.batches import Joint, check_files
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.folders import CHAINS, sweep_chains
 from labelvalue.operate.judging import check, report
@@ -26,6 +26,7 @@ from labelvalue.operate.places import FITS, RUNS, in_force, published
 from labelvalue.operate.preflight import check_settings
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
+from labelvalue.operate.standing import brought, standing, unseen
 from labelvalue.operate.worth import digest_of_case, training_pays
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import check_room

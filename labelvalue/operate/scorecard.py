@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import ndtri
 
 from labelvalue import names
 from labelvalue.forecast.forecasters import measured_now, model_samples
@@ -273,7 +273,7 @@ def width_factor(ranks: Sequence[float]) -> float:
     """
     if len(ranks) < LEAST:
         return 1.0
-    squares = ndtri(np.asarray(ranks, dtype=float)) ** 2
+    squares = np.array([NormalDist().inv_cdf(rank) for rank in ranks]) ** 2
     return float(np.sqrt((LEAST + squares.sum()) / (LEAST + squares.size)))
 
 

@@ -40,6 +40,11 @@ def _number(value: object) -> Fault:
     return None if fits else " is not a number"
 
 
+def _inside(value: object) -> Fault:
+    """A share that is neither 0 nor 1."""
+    return None if type(value) is float and 0.0 < value < 1.0 else " is not a number between 0 and 1"
+
+
 def _switch(value: object) -> Fault:
     return None if isinstance(value, bool) else " is not true or false"
 
@@ -217,7 +222,7 @@ SHAPES: Mapping[str, Test] = {
                 labels=_number,
                 truth=_number,
                 truth_stderr=_number,
-                rank=_number,
+                rank=_inside,
                 promised_=_number,
                 delivered_=_number,
                 bias_money_=_number,

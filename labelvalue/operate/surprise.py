@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 OUTERMOST = 10
 """Samples so far out that counting them says little."""
@@ -43,5 +43,5 @@ def _two_sided(samples: np.ndarray, measured: np.ndarray) -> np.ndarray:
     below = ((samples < measured[:, None]).sum(axis=1) + 0.5) / (samples.shape[1] + 1.0)
     counted = 2.0 * np.minimum(below, 1.0 - below)
     spread = np.maximum(samples.std(axis=1), np.finfo(float).tiny)
-    normal = 2.0 * ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
+    normal = 2.0 * scipy.special.ndtr(-np.abs(measured - samples.mean(axis=1)) / spread)
     return np.where(counted < OUTERMOST / samples.shape[1], np.minimum(normal, counted), counted)

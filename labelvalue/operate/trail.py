@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.numerals import readable
 from labelvalue.operate import advice
-from labelvalue.operate.batches import Batch, check_files, standing
+from labelvalue.operate.batches import check_files
 from labelvalue.operate.folders import check_folder, digest_file, manifest_digest
 from labelvalue.operate.guardrails import STATE
 from labelvalue.operate.identity import PATTERN as ID, advice_digest, changed
+from labelvalue.operate.in_words import in_words
 from labelvalue.operate.ledger import Ledger
 from labelvalue.operate.notes import notes
-from labelvalue.operate.over_time import per_money
 from labelvalue.operate.places import FITS, REPORTS, RUNS, published
 from labelvalue.operate.records import Record
-from labelvalue.operate.refit import DISCOUNT, gain_forecast, load
-from labelvalue.operate.scorecard import CELLS, FACTOR, SURPRISE, calibration
+from labelvalue.operate.refit import gain_forecast, load
+from labelvalue.operate.scorecard import CELLS, FACTOR, calibration
 from labelvalue.operate.shapes import SHA
+from labelvalue.operate.standing import Batch, standing
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
@@ -33,98 +33,7 @@ if TYPE_CHECKING:
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
     """Lay records out as a table: number, time, kind, who, and what in a few words."""
-    new = _new_batches(records)
-    words = {r.number: _WORDS[r.kind](r.content) + new.get(r.number, "") for r in records}
-    rows = [(r.number, r.time, r.kind, r.content.get("by", ""), words[r.number]) for r in records]
-    return pd.DataFrame(rows, columns=["number", "time", "kind", "by", "what"])
-
-
-def _new_batches(records: Sequence[Record]) -> dict[int, str]:
-    """Name what each fit was made from that the one before it was not."""
-    called = {r.number: r.content[names.BATCH] for r in records if r.kind == "batch"}
-    known: set[int] = set()
-    found = {}
-    for record in records:
-        if record.kind == "fit":
-            new = [repr(called[number]) for number in record.content["batches"] if number not in known]
-            known = {*record.content["batches"]}
-            found[record.number] = f"; new in it: {', '.join(new) or 'nothing'}"
-    return found
-
-
-def _batch(content: Mapping[str, Any]) -> str:
-    instead = f" instead of record {content['supersedes']}" if content["supersedes"] else ""
-    return f"batch {content[names.BATCH]!r}, {content['rows']} runs{instead}"
-
-
-def _fit(content: Mapping[str, Any]) -> str:
-    state = "published" if content["published"] else "not published: " + "; ".join(content["reasons"])
-    less = "".join(f", batch {name!r} counts for {share:g}" for name, share in content.get(DISCOUNT, {}).items())
-    return f"fit {content['fit']} of {len(content['batches'])} batches{less}, {content['verdict']}, {state}"
-
-
-def _forecast(content: Mapping[str, Any]) -> str:
-    what = f"batch {content[names.BATCH]!r}" if content["of"] == names.BATCH else "budgets"
-    return f"forecast of {what} by fit {content['fit']}, {len(content[CELLS])} cells"
-
-
-def _score(content: Mapping[str, Any]) -> str:
-    cells = content[CELLS]
-    held = int(sum(cell[names.COVERS_90] for cell in cells))
-    inside = f"{held} of {len(cells)} in their 90 % interval"
-    return f"batch {content[names.BATCH]!r}: {inside}, surprise {content[SURPRISE]:.3g}"
-
-
-def _check(content: Mapping[str, Any]) -> str:
-    if content["of"] == "triggers":
-        fired = [found["trigger"] for found in content["triggers"] if found["fired"]]
-        return f"triggers after batch {content[names.BATCH]!r}: {', '.join(fired) or 'none'}"
-    if content["of"] == "guardrails":
-        rules = ", ".join(f"{rule['rule']} {rule['state']}" for rule in content["guardrails"])
-        return f"guardrails of fit {content['fit']}: {rules or 'none set'}"
-    if content["of"] == "learner":
-        said = f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
-        factor = content.get(names.CARRY_OVER)
-        return said if factor is None else f"{said}, an old curve counts {factor['mean']:.2f} in its own"
-    return f"fit {content['fit']} made again: draws {'the same' if content['same'] else 'differ'}"
-
-
-def _advice(content: Mapping[str, Any]) -> str:
-    bought = ", ".join(f"{count:,} of {name!r}" for name, count in content["plan"].items() if count)
-    said = f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
-    rate = per_money(content)
-    if rate is None:
-        return said
-    worth = readable(content[names.NET_BENEFIT]["mean"])
-    return f"{said}, expected net benefit {worth}, {readable(rate, 3)} per unit of money"
-
-
-def _share(content: Mapping[str, Any]) -> str:
-    shares = [row["share"] for row in content["slices"]]
-    return f"{100 * sum(shares) / len(shares):.0f} %" if shares else "an unknown part"
-
-
-def _decision(content: Mapping[str, Any]) -> str:
-    why = f": {content['comment']}" if content["comment"] else ""
-    on = f"advice {content['advice_record']}" if content.get("advice_record") else f"fit {content['fit']}"
-    return f"{content['verdict']} on {on}, approved by {content['approver']}{why}"
-
-
-_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "project": lambda content: f"project {content['folder']!r} made",
-    "batch": _batch,
-    "fit": _fit,
-    "forecast": _forecast,
-    "score": _score,
-    "check": _check,
-    "advice": _advice,
-    "decision": _decision,
-    "note": lambda content: f"note on {content['of']} {content['name']!r}: {content['text']}",
-    "failure": lambda content: str(content["why"]),
-    "migration": lambda content: f"schema {content['to']}",
-    "settings": lambda content: f"labelvalue.toml as it is from here on, {len(content['text'].splitlines())} lines",
-    "page": lambda content: f"page of fit {content['fit']}, SHA-256 {content['sha256'][:16]}…",
-}
+    return pd.DataFrame(in_words(records), columns=["number", "time", "kind", "by", "what"])
 
 
 def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -> None:

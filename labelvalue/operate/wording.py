@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,37 +12,10 @@ from labelvalue.numerals import readable
 from labelvalue.operate.approvals import GIVEN
 from labelvalue.operate.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
-from labelvalue.printing import visible
+from labelvalue.printing import WIDTH, visible, wrapped
 
 if TYPE_CHECKING:
     from labelvalue.operate.outcome import Refit
-
-WIDTH = 80
-
-
-def wrapped(text: str, indent: str = "  ") -> str:
-    """Break a line where a terminal would; later lines are indented.
-
-    Parameters
-    ----------
-    text : str
-        One line.
-    indent : str
-        Before its second line and those after.
-
-    Returns
-    -------
-    str
-        Lines of at most 80 characters, but for words that are longer.
-
-    Examples
-    --------
-    >>> max(map(len, wrapped("word " * 40).splitlines())) <= 80
-    True
-    """
-    text = visible(text)
-    made = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    return "\n".join(made) or text
 
 
 def refit_lines(result: Refit) -> Iterator[str]:
@@ -64,12 +36,7 @@ def refit_lines(result: Refit) -> Iterator[str]:
     yield from map(wrapped, result.notes)
     if result.page is not None:
         yield visible(result.page)
-    yield head_line(result.head)
-
-
-def head_line(digest: str) -> str:
-    """Say with which digest the ledger ends."""
-    return f"head {digest}"
+    yield f"head {result.head}"
 
 
 def advice_line(found: Mapping[str, Any]) -> str:

@@ -192,8 +192,9 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     import pytensor
 
     from labelvalue.model.result import draws_digest
-    from labelvalue.operate.batches import Joint, standing
+    from labelvalue.operate.batches import Joint
     from labelvalue.operate.refit import fit_spec, gather
+    from labelvalue.operate.standing import standing
 
     cache = Path(str(pytensor.config.base_compiledir))
     cache.mkdir(parents=True, exist_ok=True)

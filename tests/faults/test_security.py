@@ -281,8 +281,9 @@ def test_a_case_chooses_no_model(project, first, sampler):
 
 def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, first, monkeypatch):
     from labelvalue.operate import apart
-    from labelvalue.operate.batches import Joint, standing
+    from labelvalue.operate.batches import Joint
     from labelvalue.operate.refit import gather
+    from labelvalue.operate.standing import standing
 
     project.add(first, batch="a")
     monkeypatch.undo()

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from labelvalue import testing
+from labelvalue.operate import Project
+
 ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
@@ -39,8 +42,19 @@ ORDER = [
 ]
 GROUND = {"names", "printing", "numerals"}
 FRONT_DOORS = sorted(p for p in (ROOT / "labelvalue").rglob("__init__.py") if p.parent.name != "exports")
-HEAVY = ("pymc", "pytensor", "nutpie", "arviz_stats", "arviz_plots", "matplotlib", "sklearn", "scipy.stats")
-"""What takes a second to import."""
+HEAVY = (
+    "pymc",
+    "pytensor",
+    "nutpie",
+    "arviz_stats",
+    "arviz_plots",
+    "matplotlib",
+    "sklearn",
+    "scipy.stats",
+    "scipy.special",
+)
+"""What takes a second to import, or a third of one."""
+TABLES = ("pandas", "xarray", "pyarrow")
 
 NEVER_IMPORTED = {
     "pickle", "cloudpickle", "dill", "marshal", "shelve", "yaml",
@@ -109,6 +123,15 @@ def test_commands_that_do_not_fit_load_neither_sampler_nor_pictures():
     code = f"{commands} print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_note_is_written_without_libraries_of_tables(tmp_path):
+    Project.create(tmp_path / "project").add(testing.fake_runs(seed=1), batch="a")
+    command = ["note", str(tmp_path / "project"), "moved house", "--slice", "west"]
+    code = f"from labelvalue import cli; import sys; code = cli.main({command!r});"
+    code += f"print(code, sorted(m for m in {TABLES + HEAVY!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "0 []"
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

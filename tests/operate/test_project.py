@@ -82,6 +82,25 @@ def test_batches_are_put_together_in_one_table(project, first, second):
         assert int(mine[names.ERRORS].sum()) == int(runs[names.ERRORS].sum())
 
 
+@pytest.mark.parametrize("verdict", ["ok", "refused"])
+def test_a_batch_that_arrives_finds_the_runs_of_the_others_in_the_newest_fit(
+    project, sampler, first, second, verdict, monkeypatch
+):
+    """Whether or not it was published; each of thousands of files would be unpacked otherwise."""
+    sampler.verdict = verdict
+    project.add(first, batch="a").refit(progress=False)
+    unpacked = []
+    monkeypatch.setattr("labelvalue.operate.batches.table_of", lambda content, batch: unpacked.append(batch.name))
+    alike = second.assign({names.SLICE: (names.RUN, [name.upper() for name in second[names.SLICE].values])})
+    with pytest.raises(InputError, match=r"'c' does not go with the others: slices .* differ only in"):
+        project.add(alike, batch="c")
+    project.add(second, batch="b")
+    assert unpacked == []
+    (project.folder / "runs" / project.ledger.records("batch")[0].content["file"]).write_bytes(b"altered")
+    with pytest.raises(StorageError, match="batch 'a': the file was altered"):
+        project.add(second.assign({names.REPLICATE: second[names.REPLICATE] + 100}), batch="c")
+
+
 def test_the_order_of_arrival_changes_no_number(tmp_path, sampler, first, second):
     orders = [[("a", first), ("b", second)], [("b", second), ("a", first)]]
     made = []

@@ -21,9 +21,9 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.result import draws_digest
 from labelvalue.numerals import significant
 from labelvalue.operate import Project, triggers
-from labelvalue.operate.batches import brought, unseen
 from labelvalue.operate.configuration import Triggers
 from labelvalue.operate.identity import code_version
+from labelvalue.operate.standing import brought, unseen
 from labelvalue.operate.trail_page import render, trail_values
 from labelvalue.operate.wording import calibration_line
 from labelvalue.operate.worth import training_pays

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO
 
 from labelvalue.checks import MAX_COUNT
 from labelvalue.observe.cells import Fault, parse_count, parse_number
-from labelvalue.observe.delimited import open_rows
-from labelvalue.observe.exports.judgements import MAX_JUDGEMENTS, WORK, Collector, as_text, too_many_judgements, utc
+from labelvalue.observe.delimited import MAX_KEPT, once, open_rows
+from labelvalue.observe.exports.judgements import (
+    MAX_JUDGEMENTS,
+    PATHS_SHOWN,
+    WORK,
+    Collector,
+    as_text,
+    too_many_judgements,
+    utc,
+)
 from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.exports.streams import decode
 from labelvalue.observe.tables import Limits
@@ -29,11 +38,43 @@ SCOPES, SHOWN = 1_000, 1_000
 
 
 class _Work:
-    """Work of one annotator on one job."""
+    """Work by annotator and job, column by column: there may be as many jobs as judgements."""
 
-    def __init__(self, line: int) -> None:
-        self.seconds, self.units, self.last, self.line = 0.0, 0, "", line
-        self.row: Mapping[str, str] = {}
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, str], int] = {}
+        self.seconds, self.units, self.lines = array("d"), array("q"), array("q")
+        self.last: list[str] = []
+        self.told: list[tuple[str, ...]] = []
+        self._known: dict[str, str] = {}
+        self._known_rows: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+    def place(self, who: str, job: str, line: int, row: Mapping[str, str], path: str | None) -> int:
+        """Where the work of one on a job stands.
+
+        Of its first row task and slice are kept, of the first jobs all columns, to name the paths that slices may have.
+        """
+        place = self.places.get((who, job))
+        if place is None:
+            if len(self.places) >= MAX_JUDGEMENTS:
+                raise InputError([too_many_judgements()])
+            names = row if len(self.places) < PATHS_SHOWN else ("task_id", path or "")
+            told = tuple(text for name in names if name != "payload" and row.get(name) for text in (name, row[name]))
+            if len(self._known_rows) < MAX_KEPT:
+                told = self._known_rows.setdefault(told, told)
+            place = self.places[once([who], self._known)[0], job] = len(self.places)
+            for column in (self.seconds, self.units):
+                column.append(0)
+            self.lines.append(line)
+            self.last.append("")
+            self.told.append(told)
+        return place
+
+    def add(self, place: int, seconds: float, units: int, time: str) -> None:
+        """Add what an event tells."""
+        self.seconds[place] += seconds
+        self.units[place] += units
+        if time > self.last[place]:
+            (self.last[place],) = once([time], self._known)
 
 
 def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
@@ -61,15 +102,15 @@ def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
         header = list(rows.header)
         _check_header(header, file)
         rows.need_distinct()
-        work: dict[tuple[str, str], _Work] = {}
+        work = _Work()
         homeless: Counter[str] = Counter()
         strange: Counter[str] = Counter()
         for line, cells in rows:
             _event(dict(zip(header, cells, strict=True)), line, work, homeless, strange, into)
         into.problems += rows.problems
     _note(homeless, strange, into)
-    for (who, job), done in work.items():
-        _keep(who, job, done, into)
+    for (who, job), place in work.places.items():
+        _keep(who, job, work, place, into)
 
 
 def _check_header(header: list[str], file: str) -> None:
@@ -89,7 +130,7 @@ def _check_header(header: list[str], file: str) -> None:
 def _event(
     row: Mapping[str, str],
     line: int,
-    work: dict[tuple[str, str], _Work],
+    work: _Work,
     homeless: Counter[str],
     strange: Counter[str],
     into: Collector,
@@ -106,13 +147,7 @@ def _event(
         homeless["seconds"] += round(seconds)
         homeless["units made"] += units
         return
-    if (who, job) not in work and len(work) >= MAX_JUDGEMENTS:
-        raise InputError([too_many_judgements()])
-    done = work.setdefault((who, job), _Work(line))
-    done.seconds += seconds
-    done.units += units
-    done.last = max(done.last, row["timestamp"][:80])
-    done.row = done.row or {key: value for key, value in row.items() if value and key != "payload"}
+    work.add(work.place(who, job, line, row, into.slice_path), seconds, units, row["timestamp"][:80])
 
 
 def _working_time(payload: str, line: int, into: Collector) -> float:
@@ -155,23 +190,26 @@ def _note(homeless: Counter[str], strange: Counter[str], into: Collector) -> Non
         into.note(f"events of scopes that are not used: {shown}")
 
 
-def _keep(who: str, job: str, done: _Work, into: Collector) -> None:
-    if not done.units:
+def _keep(who: str, job: str, work: _Work, place: int, into: Collector) -> None:
+    seconds, units, line = work.seconds[place], work.units[place], work.lines[place]
+    if not units:
         into.leave_out("jobs with working time and nothing made")
         return
     annotator = into.who(who)
-    each = into.duration(done.seconds / done.units) if done.seconds else float("nan")
-    task = (done.row.get("task_id") or "").strip()
-    record = {**done.row, "job": job, "task": task}
+    each = into.duration(seconds / units) if seconds else float("nan")
+    told = work.told[place]
+    row = dict(zip(told[::2], told[1::2], strict=True))
+    task = row.get("task_id", "").strip()
+    record = {**row, "job": job, "task": task}
     into.add(
         item=f"job {job}",
-        slice=into.slice_of(record, f"job {job}", {"line": done.line}),
+        slice=into.slice_of(record, f"job {job}", {"line": line}),
         source_id=f"{job}/{annotator}",
         kind=WORK,
         annotator=annotator,
-        seconds=each * done.units,
-        time=utc(done.last),
+        seconds=each * units,
+        time=utc(work.last[place]),
         source=task,
-        units=done.units,
-        place={"line": done.line},
+        units=units,
+        place={"line": line},
     )
