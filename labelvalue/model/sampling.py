@@ -28,6 +28,8 @@ LONGER = (1, 2, 4)
 """How many times the draws asked for chains are judged after, until they pass."""
 SMALLER_STEPS = 0.98
 """Acceptance aimed at after a rough attempt."""
+FEW_COORDINATES = 1000
+"""Up to how many NUTS in the model's own coordinates is tried last: it would take hours where there are more."""
 WHITENED, PLAIN = "whitened by curve", "the model's own"
 
 
@@ -161,7 +163,7 @@ def sample(
 
     Where R-hat or effective sample size fall short, the chains go on, up to four times the draws asked for, without
     adapting again: that is still the first attempt. Divergences or low E-BFMI lead to another one with smaller steps;
-    and where chains in whitened coordinates do not pass, NUTS in the model's own coordinates has the last word.
+    and where chains in whitened coordinates do not pass, NUTS in the model's own has the last word, if it has few.
 
     Parameters
     ----------
@@ -189,7 +191,7 @@ def sample(
     figures: Mapping[str, float] = {}
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
     remedies = [("first attempt", compiled, settings), ("smaller steps", compiled, careful)]
-    if not isinstance(compiled.whitenable, str):
+    if not isinstance(compiled.whitenable, str) and compiled.model.layout.inputs <= FEW_COORDINATES:
         plainly = dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass")
         remedies.append((f"{PLAIN} coordinates", plainly, careful))
     for remedy, way, asked in remedies:

@@ -100,6 +100,13 @@ def test_where_whitened_chains_do_not_pass_nuts_has_the_last_word(kinds, remedie
     assert own == [a["remedy"] == "the model's own coordinates" for a in diagnostics.attempts]
 
 
+def test_nuts_is_not_asked_where_it_would_take_hours(attempts, monkeypatch):
+    monkeypatch.setattr(sampling, "FEW_COORDINATES", MODEL.layout.inputs - 1)
+    _, _, compiled = attempts(["rough"], ["rough"])
+    _, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100, tune=100))
+    assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", "smaller steps"]
+
+
 @pytest.mark.parametrize(("parameters", "adaptation", "accept"), [(200, "low_rank", 0.95), (201, "diag", 0.94)])
 def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parameters, adaptation, accept, monkeypatch):
     import nutpie
