@@ -4,11 +4,13 @@ Run from the repository's root:
 
     python -m benchmarks.speed
     python -m benchmarks.speed --methods labelvalue --slices 10
+    python -m benchmarks.speed --methods labelvalue,same --seeds 10
 
 Each method runs in processes of its own, from a runs file to saved draws that have been judged: once to fill the caches
 of compiled code, then again for the figures. Seconds are of the wall, from the start of the process to its end, on
 whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside them. A run that
-has not ended at `--limit` is stopped, and its row says "more than".
+has not ended at `--limit` is stopped, and its row says "more than". With `--seeds` every method samples with so many
+seeds, in turns, and the ratio has a 90 % interval.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,7 +71,7 @@ def write_runs(slices: int, path: Path, sizes: Sequence[int] = SIZES) -> None:
     lv.write_runs(runs, path)
 
 
-def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
+def fit_once(method: str, runs: Path, out: Path, draws: int | None, seed: int = SEED) -> dict:
     """Fit in this process and save; the figures of the draws. With `draws`, labelvalue draws only so many, once."""
     from labelvalue.model import sampling
     from labelvalue.model.diagnostics import figures_of, judge
@@ -77,14 +82,15 @@ def fit_once(method: str, runs: Path, out: Path, draws: int | None) -> dict:
         few = {} if draws is None else {"draws": draws, "tune": draws}
         if few:
             sampling.LONGER, sampling.rough = (1,), lambda figures: False  # few draws never pass; more tell nothing new
-        fit = lv.fit(lv.read_runs(runs), random_seed=SEED, progress=False, **few)
+            sampling.FEW_COORDINATES = 0
+        fit = lv.fit(lv.read_runs(runs), random_seed=seed, progress=False, **few)
         fit.save(out)
         figures, verdict = fit.diagnostics.figures, fit.diagnostics.verdict
         steps = fit.tree["sample_stats"]["n_steps"]
         return {"verdict": verdict, "steps": float(steps.mean()), "attempts": len(fit.diagnostics.attempts), **figures}
     from benchmarks.textbook import fit_numpyro, fit_pymc
 
-    tree = {"same": fit_same, "pymc": fit_pymc, "numpyro": fit_numpyro}[method](str(runs), SEED)
+    tree = {"same": fit_same, "pymc": fit_pymc, "numpyro": fit_numpyro}[method](str(runs), seed)
     figures = figures_of(tree)
     tree["posterior"].to_dataset().to_netcdf(out)
     return {"verdict": judge(figures)[0], **figures}
@@ -103,10 +109,10 @@ def fit_same(path: str, seed: int) -> xr.DataTree:
         return pm.sample(chains=4, nuts_sampler="nutpie", random_seed=seed, progressbar=False)
 
 
-def work(method: str, runs: Path, draws: int | None) -> int:
+def work(method: str, runs: Path, draws: int | None, seed: int) -> int:
     """What the fresh process does; prints one line of JSON."""
     with tempfile.TemporaryDirectory() as folder:
-        found = fit_once(method, runs, Path(folder) / "fit.nc", draws)
+        found = fit_once(method, runs, Path(folder) / "fit.nc", draws, seed)
     used = resource.getrusage(resource.RUSAGE_SELF)
     unit = 1 if sys.platform == "darwin" else 1024
     found |= {"processor_s": used.ru_utime + used.ru_stime, "peak_gib": used.ru_maxrss * unit / 2**30}
@@ -114,7 +120,9 @@ def work(method: str, runs: Path, draws: int | None) -> int:
     return 0
 
 
-def in_a_fresh_process(method: str, runs: Path, draws: int | None, limit: float | None = None) -> dict:
+def in_a_fresh_process(
+    method: str, runs: Path, draws: int | None, limit: float | None = None, seed: int = SEED
+) -> dict:
     """Figures of one run, and its seconds; of one that was stopped at the limit, seconds alone.
 
     Raises
@@ -122,7 +130,7 @@ def in_a_fresh_process(method: str, runs: Path, draws: int | None, limit: float 
     RuntimeError
         If the process failed; with the end of what it said.
     """
-    command = [sys.executable, "-m", "benchmarks.speed", "--work", method, "--runs", str(runs)]
+    command = [sys.executable, "-m", "benchmarks.speed", "--work", method, "--runs", str(runs), "--seed", str(seed)]
     command += [] if draws is None else ["--draws", str(draws)]
     started, used = time.perf_counter(), _children()
     try:
@@ -155,6 +163,45 @@ def run_once(method: str, runs: Path, draws: int | None = None) -> dict:
     """Figures of one run, compiling and all."""
     only = in_a_fresh_process(method, runs, draws)
     return {**only, "ess_per_second": only["ess_bulk"] / only["seconds"]}
+
+
+def repeat(methods: Sequence[str], runs: Path, seeds: int, limit: float) -> dict[str, list[dict]]:
+    """Figures of runs with other seeds, the methods in turns."""
+    found: dict[str, list[dict]] = {method: [] for method in methods}
+    for seed in range(1, seeds + 1):
+        for method in methods:
+            found[method].append(in_a_fresh_process(method, runs, None, limit, seed))
+    return found
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of their seconds over ours, seed by seed, and the ends of its 90 % interval.
+
+    >>> ratio([1.0, 2.0, 4.0], [4.0, 8.0, 16.0])
+    (4.0, 4.0, 4.0)
+    """
+    logs = np.log(theirs) - np.log(ours)
+    half = float(stats.t.ppf(0.95, len(logs) - 1)) * logs.std(ddof=1) / np.sqrt(len(logs))
+    low, middle, high = np.exp([logs.mean() - half, logs.mean(), logs.mean() + half]).round(12).tolist()
+    return middle, low, high
+
+
+def seed_lines(found: dict[str, list[dict]]) -> list[str]:
+    """What so many seeds say: verdicts, processor seconds, and their ratio."""
+    lines = []
+    for method, rows in found.items():
+        used, wall = ([row[what] for row in rows] for what in ("processor_s", "seconds"))
+        ok = f"ok with {sum(row.get('verdict') == 'ok' for row in rows)} of {len(rows)} seeds"
+        lines.append(
+            f"{TITLES[method]}: {ok}; {min(used):.1f} to {max(used):.1f} s of the processor, "
+            f"{min(wall):.1f} to {max(wall):.1f} of the wall"
+        )
+        if method != "labelvalue" and "labelvalue" in found and len(rows) > 1:
+            for what in ("processor_s", "seconds"):
+                middle, low, high = ratio([r[what] for r in found["labelvalue"]], [r[what] for r in rows])
+                what = what.replace("_s", " seconds")
+                lines.append(f"  {middle:.2f} of labelvalue's {what} (90 %: {low:.2f} to {high:.2f})")
+    return lines
 
 
 def stopped_cells(method: str, r: dict, ours: float | None) -> tuple[str, ...]:
@@ -195,6 +242,8 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--methods", default=",".join(TITLES), help="comma-separated (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/speed.json"), help="JSON to write (default: %(default)s)")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds a run may take (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=0, help="other seeds to sample with (default: none)")
+    parser.add_argument("--seed", type=int, default=SEED, help=argparse.SUPPRESS)
     parser.add_argument("--work", choices=list(TITLES), help=argparse.SUPPRESS)
     parser.add_argument("--runs", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--draws", type=int, help=argparse.SUPPRESS)
@@ -209,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
     options = parse_arguments(arguments)
     if options.work:
-        return work(options.work, options.runs, options.draws)
+        return work(options.work, options.runs, options.draws, options.seed)
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         runs = Path(folder) / "runs.csv"
@@ -219,11 +268,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print("skipped: numpyro is not installed (pip install 'labelvalue[bench]')", file=sys.stderr)
                 continue
             results[method] = measure(method, runs, limit=options.limit)
+        others = repeat(list(results), runs, options.seeds, options.limit)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     layout = {"slices": options.slices, "sizes": SIZES, "replicates": REPLICATES, "cores": os.cpu_count()}
-    options.out.write_text(json.dumps({**layout, "methods": results}, indent=1) + "\n")
+    options.out.write_text(json.dumps({**layout, "methods": results, "seeds": others}, indent=1) + "\n")
     print(f"{options.slices} slices, {len(SIZES)} sizes, {REPLICATES} replicates; {os.cpu_count()} cores\n")
-    print(f"{table(results)}\n\nwritten: {options.out}")
+    print("\n".join([table(results), "", *(seed_lines(others) if options.seeds else ())]))
+    print(f"\nwritten: {options.out}")
     return 0
 
 
