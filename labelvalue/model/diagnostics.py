@@ -226,7 +226,7 @@ def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
     Examples
     --------
     >>> rhat_allowed(np.full(300, 1500.0), 8).round(4)[0], rhat_allowed(np.full(300, 10_000.0), 8)[0]
-    (np.float64(1.0116), np.float64(1.01))
+    (np.float64(1.0115), np.float64(1.01))
     """
     from scipy import stats
 

@@ -231,7 +231,7 @@ def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
 def _sampler(diagnostics: Diagnostics) -> str:
     """Which sampler made the draws, and in which coordinates."""
     last = diagnostics.attempts[-1] if diagnostics.attempts else {}
-    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"HMC, {sampling.WHITENED}"
+    return "nutpie" if last.get("coordinates") == sampling.PLAIN else f"Hamiltonian Monte Carlo, {sampling.WHITENED}"
 
 
 def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
@@ -284,7 +284,7 @@ def assemble(
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fake_fit(seed=1).settings["sampler"]
-    'HMC, whitened by curve'
+    'Hamiltonian Monte Carlo, whitened by curve'
     """
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {

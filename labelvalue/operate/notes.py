@@ -55,7 +55,8 @@ def record_note(project: Questions, text: str, slice_: str | None, batch: str | 
             known = sorted({s for r in stands for s in brought(project.folder / RUNS, r)[names.LABELS]})
         if name not in known:
             why = f"no such {of}{did_you_mean(str(name), known)}"
-            problems.append(Problem(column=of, value=name, why=why, fix=f"one of {', '.join(known) or 'none yet'}"))
+            fix = f"one of {', '.join(known)}" if known else f"{project.folder} has no batch yet; add one first"
+            problems.append(Problem(column=of, value=name, why=why, fix=fix))
     if problems:
         raise InputError(problems)
     content = {"of": of, "name": name, "text": text.strip(), "author": author.strip()}
