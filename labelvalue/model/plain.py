@@ -89,4 +89,7 @@ def rounds(
             if isinstance(error, RuntimeError):
                 time.sleep(SETTLE_SECONDS)
             raise
+        posterior = tree["posterior"].to_dataset()
+        again = [name for name in posterior.data_vars if str(name).endswith("__")]
+        tree["posterior"] = xr.DataTree(posterior.drop_vars(again))  # but for what stands there unconstrained as well
         yield tree

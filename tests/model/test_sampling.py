@@ -115,11 +115,13 @@ def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parame
 
     def sampled(model, **given):
         asked.append(given)
-        return SimpleNamespace(wait=lambda: "draws")
+        posterior = xr.Dataset({"a": 1.0, "a_log__": 0.0})
+        return SimpleNamespace(wait=lambda: xr.DataTree.from_dict({"posterior": posterior}))
 
     monkeypatch.setattr(nutpie, "sample", sampled)
     model = SimpleNamespace(layout=SimpleNamespace(inputs=parameters), for_nutpie=lambda: None)
-    assert list(plain.rounds(model, SamplerSettings(random_seed=3), [10, 20])) == ["draws"] * 2
+    made = list(plain.rounds(model, SamplerSettings(random_seed=3), [10, 20]))
+    assert [list(tree["posterior"].data_vars) for tree in made] == [["a"]] * 2
     assert [(a["adaptation"], a["target_accept"], a["seed"], a["tune"], a["draws"]) for a in asked] == [
         (adaptation, accept, 3, 600, draws) for draws in (10, 20)
     ]
