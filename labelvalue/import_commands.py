@@ -236,6 +236,9 @@ def _lines(result: dict, known: str) -> list[str]:
         return [*lines, f"already imported as batch {known}; nothing added", result["annotations"]]
     if "added" in result:
         lines.append(f"{result['added']} added, {result['replaced']} replaced, {result['unchanged']} unchanged")
+    if "repeated" in result:
+        what = "rows of the table told a judgement again; the latest of each stays"
+        lines.append(f"note: {result['repeated']} {what}")
     lines += [f"missing: {name}, which would tell {answer}" for name, answer in result["missing"].items()]
     return [*lines, result["annotations"]]
 

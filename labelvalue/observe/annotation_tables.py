@@ -135,7 +135,8 @@ def add_annotations(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame,
     table : pandas.DataFrame
         Both together.
     counts : dict of str to int
-        ``added``, ``replaced`` and ``unchanged`` judgements of the new table.
+        ``added``, ``replaced`` and ``unchanged`` judgements of the new table; ``repeated`` of the old one, where a
+        judgement stood in it more than once, of which the latest stays.
 
     Raises
     ------
@@ -162,7 +163,9 @@ def add_annotations(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame,
     changed = int(_differ(both.iloc[before[again]], both.iloc[newer[again]]).sum())
     unchanged = len(np.unique(judgement[first:])) - fresh - changed
     together = both.iloc[kept].reset_index(drop=True)
-    return together, {"added": fresh, "replaced": changed, "unchanged": unchanged}
+    counts = {"added": fresh, "replaced": changed, "unchanged": unchanged}
+    repeated = first - len(np.unique(judgement[:first]))
+    return together, counts | ({"repeated": repeated} if repeated else {})
 
 
 def _differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:

@@ -442,6 +442,15 @@ def test_tables_come_back_as_they_went(put, tmp_path, suffix):
     assert add_annotations(table, again)[1] == {"added": 0, "replaced": 0, "unchanged": 4}
 
 
+def test_a_judgement_that_a_table_tells_twice_is_counted(put):
+    """A table that somebody edited: its latest version stays, and the import says how many do not."""
+    table = read_annotations(put("e.json", LABEL_STUDIO), "label-studio", slice="data.meta.country")
+    edited = pd.concat([table, table.iloc[:2].assign(label="other")], ignore_index=True)
+    together, counts = add_annotations(edited, table)
+    assert counts["repeated"] == 2
+    assert len(together) == len(table)
+
+
 def test_records_longer_than_what_is_read_at_once(put, monkeypatch):
     monkeypatch.setattr(streams, "CHUNK", 7)
     table = read_annotations(put("e.json", LABEL_STUDIO), "label-studio", slice="data.meta.country")
