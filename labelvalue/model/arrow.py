@@ -4,9 +4,10 @@ Curves are independent given the group, so the Hessian of the log density is an 
 group's rows and columns. However many curves there are, two gradients for each of a curve's few variables give all
 blocks at once. What is sampled are coordinates u of the group and e of each curve, with
 
-    group = base + spread · u,    curve = centre + lean · u + own · e,
+    group = straight⁻¹(base + spread · u),    curve = centre + lean · u + own · e,
 
-a fixed linear map, so that the posterior stays what it is for any model.
+where ``straight`` takes the skewness out of each of the group's coordinates. The map is fixed and smooth, and its
+derivative known, so that the posterior stays what it is for any model.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 
 from labelvalue.model import hmc
 
@@ -34,6 +35,10 @@ MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 100, 6, 8, 3.0
 SHRINK = 0.4
 LOOKS = 16
 """Draws over which curvature is averaged."""
+TAIL = 0.05
+"""Share of draws beyond each of the quantiles by which a coordinate is straightened."""
+LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
+"""Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,14 +132,16 @@ def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The linear map from whitened coordinates.
+    """The map from whitened coordinates.
 
     Parameters
     ----------
     base : array, shape (group)
-        The group's middle.
+        The group's middle, straightened.
     spread : array, shape (group, group)
-        Its coordinates by u.
+        Its straightened coordinates by u.
+    skew : array, shape (group, 3)
+        Location, scale and skewness of the sinh-arcsinh distribution that each is straightened by.
     centre : array, shape (curve, variable)
         Middle of each curve.
     lean : array, shape (curve, variable, group)
@@ -145,22 +152,49 @@ class Place:
 
     base: np.ndarray
     spread: np.ndarray
+    skew: np.ndarray
     centre: np.ndarray
     lean: np.ndarray
     own: np.ndarray
 
     def whitened(self, layout: Layout, at: np.ndarray) -> np.ndarray:
         """Whitened coordinates of a place in the model's own."""
-        u = np.linalg.solve(self.spread, at[layout.group] - self.base) if self.base.size else np.empty(0)
+        away = straightened(at[layout.group], self.skew)[0] - self.base
+        u = np.linalg.solve(self.spread, away) if away.size else away
         e = np.linalg.solve(self.own, (at[layout.curve] - self.centre - self.lean @ u)[..., None])
         return np.concatenate([u, e.ravel()])
 
     def room(self, layout: Layout) -> tuple[np.ndarray, ...]:
         """Return what :mod:`labelvalue.model.hmc` calls a place: the map, and room to work in."""
         size = layout.group.size + layout.curve.size
-        arrays = (self.base, self.spread, self.centre, self.lean, self.own)
+        arrays = (getattr(self, f.name) for f in dataclasses.fields(self))
         where = (layout.group.astype(np.int64), layout.curve.astype(np.int64))
-        return (*map(np.ascontiguousarray, (*arrays, *where)), np.empty(size), np.empty(size))
+        more = np.empty(size), np.empty(size), np.empty((layout.group.size, 2))
+        return (*map(np.ascontiguousarray, (*arrays, *where)), *more)
+
+
+def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Straighten coordinates of the group, shape (..., group); how fast they move with their straightened ones."""
+    middle, scale, by = skew.T
+    straight = np.sinh(np.arcsinh((group - middle) / scale) - by)
+    return straight, scale * (np.cosh(by) + straight / np.sqrt(1.0 + straight**2) * np.sinh(by))
+
+
+def skewness(draws: np.ndarray) -> np.ndarray:
+    """Sinh-arcsinh distributions with the quantiles of draws, shape (draw, group): location, scale, skewness of each.
+
+    References
+    ----------
+    Jones and Pewsey (2009), "Sinh-arcsinh distributions", Biometrika 96.
+    """
+    far = special.ndtri(1.0 - TAIL)
+    low, middle, high = np.quantile(draws, [TAIL, 0.5, 1.0 - TAIL], axis=0)
+    half = np.maximum(0.5 * (high - low), 1e-12)
+    lopsided = (0.5 * (low + high) - middle) / (np.sqrt(1.0 + far**2) - 1.0) * far / half
+    lopsided = np.clip(lopsided, -MOST_LOPSIDED, MOST_LOPSIDED) * (np.abs(lopsided) > LEAST_LOPSIDED)
+    by = np.arctanh(lopsided)
+    scale = half / (far * np.cosh(by))
+    return np.stack([middle - scale * np.sinh(by), scale, by], axis=1)
 
 
 def factor(bending: np.ndarray) -> tuple[np.ndarray, float]:
@@ -300,17 +334,20 @@ class Search:
             if self.best["far"] < NEAR:
                 break
         best = self.best
-        return Place(best["group"], best["out"], best["curves"], best["lean"] @ best["out"], best["own"])
+        straight = np.tile([0.0, 1.0, 0.0], (best["group"].size, 1))
+        return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], best["own"])
 
 
 def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.random.Generator) -> Place:
     """Make the map anew from draws, shape (chain, draw, coordinate): their means, and the curvature they meet."""
     search = Search(density, layout, draws[0, 0])
     every = draws.reshape(-1, draws.shape[-1])
-    mean, count, size = every.mean(0), len(every), layout.group.size
+    count, size = len(every), layout.group.size
+    skew = skewness(every[:, layout.group])
+    straight, _ = straightened(every[:, layout.group], skew)
     spread = np.empty((0, 0))
     if size:
-        scatter = np.atleast_2d(np.cov(every[:, layout.group].T))
+        scatter = np.atleast_2d(np.cov(straight.T))
         shrunk = (scatter * count + np.diag(np.diag(scatter)) * size) / (count + size)
         spread = np.linalg.cholesky(shrunk + 1e-12 * np.eye(size) * np.diag(shrunk).max())
     places = every[rng.integers(0, count, LOOKS)]
@@ -318,7 +355,10 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
     if not len(places):
         raise RuntimeError("the density is finite nowhere near the start")
     bending = np.mean([search.bending(at) for at in places], axis=0)
-    by_group = np.mean([search.crossing(at)[:, layout.curve] for at in places], axis=0)
+    _, rates = straightened(places[:, layout.group], skew)
+    crossings = [
+        search.crossing(at)[:, layout.curve] * rate[:, None, None] for at, rate in zip(places, rates, strict=True)
+    ]
     own, _ = factor(bending)
-    lean = np.einsum("nkm,nlm,pnl->nkp", own, own, by_group)
-    return Place(mean[layout.group], spread, mean[layout.curve], lean @ spread, own)
+    lean = np.einsum("nkm,nlm,pnl->nkp", own, own, np.mean(crossings, axis=0))
+    return Place(straight.mean(0), spread, skew, every[:, layout.curve].mean(0), lean @ spread, own)
