@@ -118,7 +118,7 @@ def judge(seed: int) -> dict:
     started = time.perf_counter()
     world = bench().simulate(seed)
     truth = Truth(world, seed)
-    fit = bench().fit(world.runs, seed)
+    fit = lv.fit(world.runs, bench().model, random_seed=seed, progress=False)
     low, high = np.log(THRIFTY)
     little = float(np.exp(np.random.default_rng([seed, 78]).uniform(low, high)))
     row = {

@@ -28,7 +28,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks import decision_worlds
 from benchmarks.downloads import cache_folder
 from benchmarks.loop_data import LOOPS, LoopData
-from benchmarks.loop_rules import Ours, State, proportional, slice_tuner_like, uniform, water_filling
+from benchmarks.loop_rules import State, ours, proportional, slice_tuner_like, uniform, water_filling
 
 VERSION = 1
 WORLDS = 2
@@ -53,7 +53,7 @@ def load(name: str) -> LoopData:
 @cache
 def rules() -> dict[str, Callable[[State], np.ndarray]]:
     simple = (uniform, proportional, water_filling, slice_tuner_like)
-    return {**dict(zip(SIMPLE, simple, strict=True)), OURS: Ours()}
+    return {**dict(zip(SIMPLE, simple, strict=True)), OURS: ours}
 
 
 class Repetition:

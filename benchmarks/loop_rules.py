@@ -8,20 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 import labelvalue as lv
-from labelvalue import names
-from labelvalue.model import get_model
-from labelvalue.model.diagnostics import Diagnostics
-from labelvalue.model.fitting import assemble
-from labelvalue.model.observations import observe
-from labelvalue.model.ragged import in_a_row
-from labelvalue.model.sampling import compile_model, sample_once
-from labelvalue.model.settings import SamplerSettings
 
-FEW_DRAWS = SamplerSettings(draws=300, tune=300, chains=2, target_accept=0.9)
-"""Enough for a plan of one round, a fraction of what a published fit takes."""
 STEEPEST = 1.5
 
 
@@ -101,43 +90,13 @@ def slice_tuner_like(state: State) -> np.ndarray:
     return bought
 
 
-class Fits:
-    """Fits of many runs tables by one compiled model for each number of curves."""
-
-    def __init__(self) -> None:
-        self.model = get_model("power_law")
-        self._compiled: dict[int, object] = {}
-
-    def fit(self, runs: xr.Dataset, seed: int) -> lv.Fit:
-        """A fit with few draws, unjudged."""
-        observations = observe(runs)
-        key = observations.sizes["curve"]
-        if key not in self._compiled:
-            print(f"compiling for {key} curves", file=sys.stderr, flush=True)
-            self._compiled[key] = compile_model(self.model.build(observations, self.model.priors))
-        compiled = self._compiled[key]
-        row = in_a_row(observations)
-        table = {name: row[name] for name in compiled.model.data}
-        settings = SamplerSettings(**{**vars(FEW_DRAWS), "random_seed": seed})
-        tree = sample_once(compiled.with_data(**table), settings)
-        now = observations["labels"].where(observations["used"] > 0).max(("knot", "slot")).rename(None)
-        posterior = tree["posterior"].to_dataset()
-        kept = [v for v in posterior.data_vars if not str(v).endswith(names.INNER)]
-        judged = Diagnostics("ok", (), {}, flags={str(s): () for s in np.unique(observations["slice"].values)})
-        stats = tree["sample_stats"].to_dataset()
-        return assemble(runs, observations, now, posterior[kept], stats, self.model, judged, settings, [])
-
-
-class Ours:
-    """Fit all curves together, then the plan with the lowest expected mean error."""
-
-    def __init__(self) -> None:
-        self.fits = Fits()
-
-    def __call__(self, state: State) -> np.ndarray:
-        runs = lv.read_runs(state.runs())
-        fit = self.fits.fit(runs, state.seed)
-        limits = {n: {"available": int(a)} for n, a in zip(state.slices, state.available, strict=True)}
-        case = lv.Case(costs={"price_per_label": 0.0}, value={"per_error_point": 1.0}, slices=limits)
-        plan = lv.allocate(fit, case, max_labels=state.batch)
-        return np.array([plan.labels[name] for name in state.slices])
+def ours(state: State) -> np.ndarray:
+    """Fit all curves together, then the plan with the lowest expected mean error; evenly where a fit is refused."""
+    fit = lv.fit(lv.read_runs(state.runs()), random_seed=state.seed, progress=False)
+    if fit.diagnostics.verdict == "refused":
+        print(f"refused: {', '.join(fit.diagnostics.reasons)}; labels are spread evenly", file=sys.stderr, flush=True)
+        return uniform(state)
+    limits = {n: {"available": int(a)} for n, a in zip(state.slices, state.available, strict=True)}
+    case = lv.Case(costs={"price_per_label": 0.0}, value={"per_error_point": 1.0}, slices=limits)
+    plan = lv.allocate(fit, case, max_labels=state.batch)
+    return np.array([plan.labels[name] for name in state.slices])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -67,13 +68,16 @@ def test_json_holds_verdict_plan_gain_and_cost(run):
     assert found["net_benefit"]["mean"] == pytest.approx(float(plan.advantage().mean()))
 
 
-def test_details_are_printed_and_in_json(run):
+def test_details_are_printed_and_in_json(run, monkeypatch):
+    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", lambda fit, **changes: fit)
     code, out, _ = run("--max-labels", 800, "--details")
     assert code == 0
     for said in ("Where to look first", "Stability", "Batch by batch", "Would the evaluation sets"):
         assert said in out
     assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"\d+ of \d+ were fitted again, the others re-weighted\.", out)
     found = json.loads(run("--max-labels", 800, "--details", "--json")[1])
+    assert {row["advice"] for row in found["stability"]["rows"]} == {"", "fitted again"}
     assert {"sensitivity", "stability", "milestones", "detection"} <= set(found)
 
 

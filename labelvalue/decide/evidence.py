@@ -1,14 +1,15 @@
-"""What a net benefit would be were priors or old runs given another weight; by re-weighting draws."""
+"""What a net benefit would be were priors or old runs given another weight."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.reweighting import importance_weights, prior_groups, scaled_priors
-from labelvalue.forecast.sensitivity import REFIT
+from labelvalue.forecast.reweighting import Change, changed_draws, prior_groups, priors_scaled
 from labelvalue.model import Fit
 from labelvalue.model.pointwise import CELL, pointwise_loglikelihood
 
@@ -19,7 +20,9 @@ DISCOUNT = 0.5
 """Power of the likelihood of old runs: at a half they count as half as many."""
 
 
-def weighed_otherwise(fit: Fit, net: xr.DataArray) -> list[tuple[str, float, float, str]]:
+def weighed_otherwise(
+    fit: Fit, net: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool
+) -> list[tuple[str, float, float, str]]:
     """Return the expected net benefit under priors and old runs of another weight.
 
     Parameters
@@ -28,12 +31,17 @@ def weighed_otherwise(fit: Fit, net: xr.DataArray) -> list[tuple[str, float, flo
         Fit.
     net : xarray.DataArray
         Draws of net benefit, dims chain, draw.
+    again : callable
+        The same by another fit.
+    refit : bool
+        Whether to fit again where re-weighting cannot be relied on.
 
     Returns
     -------
     list of tuple
         What is weighed, expected net benefit at the lower and the higher weight (old runs: at half and at their
-        weight), and ``re-fit instead`` where either cannot be relied on. No row on old runs where there is one batch.
+        weight), and ``fitted again`` or ``re-fit instead`` where either cannot be relied on. No row on old runs where
+        there is one batch.
 
     References
     ----------
@@ -45,37 +53,68 @@ def weighed_otherwise(fit: Fit, net: xr.DataArray) -> list[tuple[str, float, flo
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
-    >>> rows = weighed_otherwise(fit, 1e4 * fit.posterior["error_now"].mean("slice"))
+    >>> def net(fit):
+    ...     return 1e4 * fit.posterior["error_now"].mean("slice")
+    >>> rows = weighed_otherwise(fit, net(fit), net, refit=False)
     >>> len(rows), rows[0][0].startswith("priors of")
     (3, True)
     """
+
+    def expected(change: Change) -> tuple[float, str]:
+        draws, log_weights, advice = changed_draws(fit, change, net, again, refit=refit)
+        return float(draws.weighted(log_weights.copy(data=np.exp(log_weights.values))).mean(names.SAMPLE)), advice
+
     rows = []
     for group in prior_groups(fit):
-        (low, poor), (high, poor_too) = (_expected(net, scaled_priors(fit, group, factor)) for factor in FACTORS)
-        rows.append((f"priors of {group} to the power 0.5, 2", low, high, REFIT if poor or poor_too else ""))
+        (low, said), (high, too) = (expected(priors_scaled(fit, group, factor)) for factor in FACTORS)
+        rows.append((f"priors of {group} to the power 0.5, 2", low, high, max(said, too)))
     rows = sorted(rows, key=lambda row: -abs(row[2] - row[1]))[:SHOWN]
     if (old := _old_runs(fit)) is not None:
-        low, poor = _expected(net, old)
-        rows.append((f"runs of earlier batches × {DISCOUNT:g}, × 1", low, float(net.mean()), REFIT if poor else ""))
+        low, said = expected(old)
+        rows.append((f"runs of earlier batches × {DISCOUNT:g}, × 1", low, float(net.mean()), said))
     return rows
 
 
-def _expected(net: xr.DataArray, ratios: xr.DataArray) -> tuple[float, bool]:
-    """Weighted mean, and whether it cannot be relied on."""
-    weights = importance_weights(ratios)
-    at = {names.DRAW: net[names.DRAW].isin(ratios[names.DRAW])}
-    mean = net.isel(at).weighted(weights.copy(data=np.exp(weights.values))).mean(names.SAMPLE)
-    return float(mean), not bool(weights.attrs["reliable"])
-
-
-def _old_runs(fit: Fit) -> xr.DataArray | None:
-    """Log ratios of the posterior in which the runs of all batches but the last are discounted."""
+def _old_runs(fit: Fit) -> Change | None:
+    """The posterior in which the runs of all batches but the last are discounted."""
     batches = fit.runs[names.BATCH].values.astype(str)
     if np.unique(batches).size <= 1:
         return None
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
-    share = share_of_cells(fit.runs, pointwise, batches != batches[-1])
-    return (DISCOUNT - 1.0) * (pointwise * share).sum(CELL).reset_coords(drop=True)
+    old = batches != batches[-1]
+    return counted(fit, pointwise, np.where(old, DISCOUNT, 1.0))
+
+
+def counted(fit: Fit, pointwise: xr.DataArray, counts: np.ndarray) -> Change:
+    """Let runs count for a share of their likelihood.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    pointwise : xarray.DataArray
+        Its log-likelihood by cell, with its coordinates.
+    counts : array, shape (run,)
+        Above 0 and at most 1.
+
+    Returns
+    -------
+    Change
+        The posterior that follows.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
+    >>> float(abs(counted(fit, pointwise, np.ones(fit.runs.sizes["run"])).ratios).max())
+    0.0
+    """
+    less = sum(
+        (share - 1.0) * (pointwise * share_of_cells(fit.runs, pointwise, counts == share)).sum(CELL)
+        for share in np.unique(counts)
+    )
+    return Change(less.reset_coords(drop=True), counts=counts)
 
 
 def share_of_cells(runs: xr.Dataset, pointwise: xr.DataArray, chosen: np.ndarray) -> xr.DataArray:

@@ -1,4 +1,4 @@
-"""How often the advice would be another, were the data or the priors a little different; by re-weighting draws."""
+"""How often the advice would be another, were the data or the priors a little different."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from labelvalue import names
 from labelvalue.decide.alternatives import alternatives, best_of
 from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
-from labelvalue.decide.evidence import share_of_cells
+from labelvalue.decide.evidence import counted
 from labelvalue.decide.plan import Plan, standard_error
-from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, importance_weights, prior_groups, scaled_priors
-from labelvalue.forecast.sensitivity import REFIT
-from labelvalue.model import Fit, fit as fit_again
-from labelvalue.model.pointwise import CELL, pointwise_loglikelihood
+from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, REFIT, Change, changed_draws, prior_groups, priors_scaled
+from labelvalue.model import Fit
+from labelvalue.model.again import LEFT_OUT
+from labelvalue.model.pointwise import pointwise_loglikelihood
 
 FACTORS = (0.5, 2.0)
 NOISIER = 0.5
@@ -29,12 +29,12 @@ MATTERS = 0.01
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
 
 
-def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False) -> pd.DataFrame:
+def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = True) -> pd.DataFrame:
     """Perturb data and priors, and see whether another plan would be best; doing nothing where the plan is worth less.
 
     Left out are each slice's runs, each replicate's and each batch's; priors are raised to the powers 0.5 and 2; noise
-    is doubled. The draws are re-weighted by what was left out, each cell by its density given the others, and Pareto k
-    says where that cannot be relied on.
+    is doubled. The draws are re-weighted by what was left out, each cell by its density given the others; where Pareto
+    k says that this cannot be relied on, the runs are fitted again.
 
     Parameters
     ----------
@@ -45,8 +45,7 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
     plan : Plan
         From :func:`labelvalue.decide.allocate`.
     refit : bool
-        Fit again where re-weighting cannot be relied on and runs were left out of slices that keep some: minutes
-        instead of seconds.
+        Whether to fit again where re-weighting cannot be relied on, which takes seconds each.
 
     Returns
     -------
@@ -54,9 +53,9 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
         One row a perturbation: ``change`` (``without slice``, ``without replicate``, ``without batch``, ``priors``,
         ``noise``), ``what``; ``best`` plan then, ``loss``, what keeping the plan would cost in expected net benefit,
         and its own ``enb``; ``pareto_k``, ``effective_draws``; ``changes``, whether that loss is more than Monte Carlo
-        error and one percent; ``advice``: ``re-fit instead`` where the row cannot be relied on. Attributes: ``index``,
-        the share of reliable rows in which the advice changes (NaN where there is none), ``reliable``, how many of how
-        many rows.
+        error and one percent; ``advice``: ``fitted again``, or ``re-fit instead`` where the row cannot be relied on and
+        nothing was fitted, or that fit was refused. Attributes: ``index``, the share of reliable rows in which the
+        advice changes (NaN where there is none), ``reliable``, how many of how many rows.
 
     Raises
     ------
@@ -77,26 +76,24 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
     True
     """
     plans = alternatives(case, plan)
-    net = plan_outcomes(fit, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
+
+    def again(made: Fit) -> xr.DataArray:
+        return plan_outcomes(made, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
+
+    net = again(fit)
     bought = names.RECOMMENDED in plans and float(plan.advantage().mean()) > 0
     kept = names.RECOMMENDED if bought else names.NOTHING
     rows = []
-    for change, what, ratios, left in _perturbations(fit):
-        log_weights = importance_weights(ratios)
-        reliable = bool(log_weights.attrs["reliable"])
-        at = {names.DRAW: net[names.DRAW].isin(ratios[names.DRAW])}
-        weighted = net.isel(at).weighted(log_weights.copy(data=np.exp(log_weights.values)))
-        mean, advice = weighted.mean(names.SAMPLE), "" if reliable else REFIT
-        if not reliable and refit and left is not None:
-            again = fit_again(fit.runs.isel({names.RUN: ~left}), fit.model, random_seed=_seed(fit), progress=False)
-            mean, advice = plan_outcomes(again, case, plans)[names.NET_BENEFIT].mean(names.SAMPLE), "re-fitted"
+    for what, name, change in _perturbations(fit):
+        found, log_weights, advice = changed_draws(fit, change, net, again, refit=refit)
+        mean = found.weighted(log_weights.copy(data=np.exp(log_weights.values))).mean(names.SAMPLE)
         best = best_of(mean)
         loss = float(mean.sel({names.PLAN: best}) - mean.sel({names.PLAN: kept}))
-        apart = net.sel({names.PLAN: best}) - net.sel({names.PLAN: kept})
+        apart = found.sel({names.PLAN: best}) - found.sel({names.PLAN: kept})
         matters = max(2.0 * standard_error(apart), MATTERS * abs(float(mean.sel({names.PLAN: kept}))))
         own = float(mean.sel({names.PLAN: kept}) - mean.sel({names.PLAN: names.NOTHING}))
         figures = (log_weights.attrs[names.PARETO_K], log_weights.attrs[EFFECTIVE_DRAWS])
-        rows.append((change, what, best, loss, own, *figures, bool(loss > matters), advice))
+        rows.append((what, name, best, loss, own, *figures, bool(loss > matters), advice))
     table = pd.DataFrame(rows, columns=TABLE)
     trusted = table[table["advice"] != REFIT]
     index = float(trusted["changes"].mean()) if len(trusted) else float("nan")
@@ -104,25 +101,17 @@ def decision_stability(fit: Fit, case: Case, plan: Plan, *, refit: bool = False)
     return table
 
 
-def _seed(fit: Fit) -> int:
-    return int(fit.settings["random_seed"])
-
-
-def _perturbations(fit: Fit) -> Iterator[tuple[str, str, xr.DataArray, np.ndarray | None]]:
-    """What is changed, log ratios of the posterior that follows, and the runs that are left out."""
+def _perturbations(fit: Fit) -> Iterator[tuple[str, str, Change]]:
+    """What is changed, and the posterior that follows."""
     for group in prior_groups(fit):
         for factor in FACTORS:
-            yield "priors", f"{group} to the power {factor:g}", scaled_priors(fit, group, factor), None
+            yield "priors", f"{group} to the power {factor:g}", priors_scaled(fit, group, factor)
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
-    yield "noise", "doubled", (NOISIER - 1.0) * pointwise.sum(CELL).reset_coords(drop=True), None
+    yield "noise", "doubled", counted(fit, pointwise, np.full(fit.runs.sizes[names.RUN], NOISIER))
     for column in (names.SLICE, names.REPLICATE, names.BATCH):
         values = fit.runs[column].values.astype(str)
         found, counts = np.unique(values, return_counts=True)
         if found.size < 2:
             continue
         for name in found[np.argsort(-counts, kind="stable")][:MOST]:
-            left = values == name
-            share = share_of_cells(fit.runs, pointwise, left)
-            ratios = -(pointwise * share).sum(CELL).reset_coords(drop=True)
-            whole = column == names.SLICE  # a fit without a slice cannot say what to buy for it
-            yield f"without {column}", str(name), ratios, None if whole else left
+            yield f"without {column}", str(name), counted(fit, pointwise, np.where(values == name, LEFT_OUT, 1.0))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import is_number
@@ -28,14 +29,15 @@ NOISE = 0.1
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
-def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) -> pd.DataFrame:
+def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
     """Show how far a plan's expected net benefit moves with what is uncertain, and with what was set.
 
     Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
     others as they come; their share of the variance is that of a variance-based analysis. Settings are changed one at
     a time and everything is computed again: budget, price, value, class balance, label noise. Evidence is weighed
-    otherwise by re-weighting the draws: each group of priors to the powers 0.5 and 2, of which the three that move
-    most are shown, and the runs of all batches but the last at half their weight.
+    otherwise by re-weighting the draws, or by fitting again where that cannot be relied on: each group of priors to
+    the powers 0.5 and 2, of which the three that move most are shown, and the runs of all batches but the last at half
+    their weight.
 
     Parameters
     ----------
@@ -47,13 +49,16 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
         From :func:`labelvalue.decide.allocate`.
     swing : float
         Factor by which settings are divided and multiplied, > 1.
+    refit : bool
+        Whether to fit again where re-weighting does not do, which takes seconds each.
 
     Returns
     -------
     pandas.DataFrame
         One row an input or setting, the widest first: ``what``, ``kind`` (``input``, ``setting``, ``evidence``),
         ``low`` and ``high`` expected net benefit, ``swing`` between them, ``first_order`` share of the variance (NaN
-        but for inputs); ``advice``: ``re-fit instead`` where re-weighting cannot be relied on.
+        but for inputs); ``advice``: ``fitted again`` where re-weighting cannot be relied on, ``re-fit instead`` where
+        nothing was fitted.
         Attributes: ``enb`` of the plan, ``unexplained`` share of the variance that no single input explains, ``unit``.
 
     Raises
@@ -89,7 +94,13 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
         rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
     for name, low, high in _settings(fit, case, plan, swing):
         rows.append((name, SETTING, low, high, np.nan, ""))
-    rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in weighed_otherwise(fit, net)]
+
+    def again(made: Fit) -> xr.DataArray:
+        plans = {names.RECOMMENDED: dict(plan.labels)}
+        return _advantage(plan_outcomes(made, case, plans, interventions=plan.interventions))
+
+    evidence = weighed_otherwise(fit, net, again, refit=refit)
+    rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in evidence]
     table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order", "advice"])
     table.insert(4, "swing", (table["high"] - table["low"]).abs())
     table = table.sort_values("swing", ascending=False, kind="stable", ignore_index=True)
@@ -98,12 +109,17 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Plan, *, swing: float = 2.0) ->
     return table
 
 
+def _advantage(outcomes: xr.Dataset) -> xr.DataArray:
+    net = outcomes[names.NET_BENEFIT]
+    return net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
+
+
 def _settings(fit: Fit, case: Case, plan: Plan, swing: float) -> Iterator[tuple[str, float, float]]:
     labels = dict(plan.labels)
 
     def enb(one: Case, bought: Mapping[str, int]) -> float:
-        net = plan_outcomes(fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)[names.NET_BENEFIT]
-        return float((net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})).mean())
+        outcomes = plan_outcomes(fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
+        return float(_advantage(outcomes).mean())
 
     fewer = {name: int(n / swing) for name, n in labels.items()}
     more = {name: int(min(n * swing, case.limits(name)[1])) for name, n in labels.items()}

@@ -1,8 +1,9 @@
-"""Draws under other priors without another fit: importance weights, smoothed and judged, and draws re-weighted."""
+"""Draws were priors or runs others: importance weights, smoothed and judged; another fit where they do not do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import scipy
@@ -10,11 +11,15 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import Fit, Prior
+from labelvalue.model.again import fit_again
 from labelvalue.model.density import group_level, log_prior
 
 WORST_K = 0.7
 """Pareto k above which importance weights are not to be relied on, however many draws there are."""
 EFFECTIVE_DRAWS = "effective_draws"
+REFIT = "re-fit instead"
+"""Said where re-weighting cannot be relied on, and nothing was fitted again."""
+REFITTED = "fitted again"
 SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 """Ends of the names of priors that belong to one quantity."""
 
@@ -192,3 +197,91 @@ def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.Da
     chain, draw = (xr.DataArray(i.reshape(shape), dims=names.SAMPLE) for i in np.unravel_index(picked, shape))
     taken = draws.drop_vars(names.SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
     return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
+
+    Parameters
+    ----------
+    ratios : xarray.DataArray, dims chain and draw
+        Log of its density over that of the fit, up to a constant.
+    counts : array, shape (run,), optional
+        Share of its likelihood that each run counts for.
+    priors : mapping of str to Prior, optional
+        Those that replace the fit's.
+    """
+
+    ratios: xr.DataArray
+    counts: np.ndarray | None = None
+    priors: Mapping[str, Prior] | None = None
+
+
+def priors_scaled(fit: Fit, group: str, factor: float) -> Change:
+    """Raise the priors of a quantity to a power; a Student t, which stays none, becomes as much wider or narrower.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    group : str
+        Key of :func:`prior_groups`.
+    factor : float
+        The power, > 0.
+
+    Returns
+    -------
+    Change
+        For :func:`changed_draws`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> change = priors_scaled(fit, "floor", 0.25)
+    >>> change.priors["floor_mean"].spread / fit.model.priors["floor_mean"].spread
+    2.0
+    """
+    own = {name: fit.model.priors[name] for name in prior_groups(fit)[group]}
+    scaled = {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
+    return Change(scaled_priors(fit, group, factor), priors=scaled)
+
+
+def changed_draws(
+    fit: Fit, change: Change, draws: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool
+) -> tuple[xr.DataArray, xr.DataArray, str]:
+    """Return draws of a quantity after a change, and their weights.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    change : Change
+        What becomes another.
+    draws : xarray.DataArray
+        The quantity by the fit's draws, dims chain, draw and others.
+    again : callable
+        The quantity by those of another fit.
+    refit : bool
+        Whether to fit again where re-weighting cannot be relied on.
+
+    Returns
+    -------
+    draws : xarray.DataArray
+        Of the fit, or of the one that was made.
+    log_weights : xarray.DataArray, dims chain and draw
+        From :func:`importance_weights`; the same for all draws of a fit made again, attributes as before.
+    advice : str
+        Empty where draws were re-weighted, ``fitted again``, or ``re-fit instead``: where neither can be relied on.
+    """
+    weights = importance_weights(change.ratios)
+    kept = draws.isel({names.DRAW: draws[names.DRAW].isin(change.ratios[names.DRAW])})
+    if weights.attrs["reliable"] or not refit:
+        return kept, weights, "" if weights.attrs["reliable"] else REFIT
+    made = fit_again(fit, counts=change.counts, priors=change.priors)
+    if made.diagnostics.verdict == "refused":
+        return kept, weights, REFIT
+    found = again(made)
+    even = xr.zeros_like(found.isel({d: 0 for d in found.dims if d not in names.SAMPLE}, drop=True), dtype=float)
+    return found, even.assign_attrs(weights.attrs), REFITTED

@@ -1,4 +1,4 @@
-"""How far gains hang on the priors: priors scaled or replaced, by re-weighting the draws that there are."""
+"""How far gains hang on the priors, scaled or replaced: by re-weighting, or by fitting again where that fails."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.gains import predict_gain
 from labelvalue.forecast.reweighting import (
     EFFECTIVE_DRAWS,
-    importance_weights,
+    Change,
+    changed_draws,
     prior_groups,
+    priors_scaled,
     replaced_priors,
-    scaled_priors,
 )
 from labelvalue.model import Fit, Prior
-
-REFIT = "re-fit instead"
-"""Said where re-weighting cannot be relied on."""
 
 
 def prior_sensitivity(
@@ -30,11 +28,13 @@ def prior_sensitivity(
     *,
     factors: Sequence[float] = (0.5, 2.0),
     priors: Mapping[str, Prior] | None = None,
+    refit: bool = True,
 ) -> pd.DataFrame:
-    """Say how far each slice's gain would move, were the priors weaker, stronger or others; without another fit.
+    """Say how far each slice's gain would move, were the priors weaker, stronger or others.
 
     The priors about each quantity are raised to powers on their unbounded scale (0.5 makes a normal prior 1.41 times as
-    wide, 2 makes it 0.71 times as wide), or replaced, and the posterior draws are re-weighted.
+    wide, 2 makes it 0.71 times as wide), or replaced, and the posterior draws are re-weighted; where the weights cannot
+    be relied on (k above 0.7, or above 1 − 1/log₁₀ draws), the runs are fitted again.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ def prior_sensitivity(
         Powers, > 0.
     priors : mapping of str to Prior, optional
         Priors to put in the place of the fit's, all at once: a row a slice more.
+    refit : bool
+        Whether to fit again where weights do not do, which takes seconds each.
 
     Returns
     -------
@@ -53,8 +55,8 @@ def prior_sensitivity(
         One row a group of priors, change and slice (and learner, suite): ``priors``; ``change``; ``mean`` gain and
         probability of a gain ``p_gain`` of the fit; ``changed_mean`` and ``changed_p_gain``; ``shift``, the difference
         of means in posterior standard deviations; ``pareto_k``; ``effective_draws``, what the weights are worth; and
-        ``advice``, which says ``re-fit instead`` where the weights cannot be relied on (k above 0.7, or above
-        1 − 1/log₁₀ draws). Attributes: ``budget``, ``unit``, ``verdict``.
+        ``advice``: ``fitted again`` where the weights do not do, ``re-fit instead`` where nothing was fitted, or that
+        fit was refused. Attributes: ``budget``, ``unit``, ``verdict``.
 
     Raises
     ------
@@ -75,8 +77,14 @@ def prior_sensitivity(
     """
     if any(isinstance(f, bool) or not isinstance(f, (int, float, np.number)) or not 0 < f < np.inf for f in factors):
         raise ValueError(f"factors must be positive numbers, got {factors!r}. Fix: give such as (0.5, 2).")
-    gain = predict_gain(fit, [budget]).isel({names.BUDGET: 0}, drop=True)
-    rows = [_rows(gain, what, change, ratios) for what, change, ratios in _changes(fit, factors, priors)]
+
+    def again(made: Fit) -> xr.DataArray:
+        return predict_gain(made, [budget]).isel({names.BUDGET: 0}, drop=True)
+
+    gain, rows = again(fit), []
+    for what, how, change in _changes(fit, factors, priors):
+        changed, log_weights, advice = changed_draws(fit, change, gain, again, refit=refit)
+        rows.append(_rows(gain, changed, log_weights).assign(priors=what, change=how, advice=advice))
     table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
     table.attrs = {names.BUDGET: int(budget), names.UNIT: "error", "verdict": fit.diagnostics.verdict}
     order = ["priors", "change", *curve_dims(fit)]
@@ -85,36 +93,26 @@ def prior_sensitivity(
 
 def _changes(
     fit: Fit, factors: Sequence[float], priors: Mapping[str, Prior] | None
-) -> Iterator[tuple[str, str, xr.DataArray]]:
-    """What is changed, how, and the log ratios of the posterior that follow."""
+) -> Iterator[tuple[str, str, Change]]:
+    """What is changed, how, and the posterior that follows."""
     for group, members in prior_groups(fit).items():
         for factor in factors:
-            yield ", ".join(members), f"to the power {factor:g}", scaled_priors(fit, group, factor)
+            yield ", ".join(members), f"to the power {factor:g}", priors_scaled(fit, group, factor)
     if priors:
-        yield ", ".join(priors), "replaced", replaced_priors(fit, priors)
+        yield ", ".join(priors), "replaced", Change(replaced_priors(fit, priors), priors=priors)
 
 
-def _rows(gain: xr.DataArray, what: str, change: str, log_ratios: xr.DataArray) -> pd.DataFrame:
-    log_weights = importance_weights(log_ratios)
+def _rows(gain: xr.DataArray, changed: xr.DataArray, log_weights: xr.DataArray) -> pd.DataFrame:
     weights = log_weights.copy(data=np.exp(log_weights.values))
     sample = names.SAMPLE
-    better = (gain > 0).astype(float)
-    mean, sd, changed = gain.mean(sample), gain.std(sample), gain.weighted(weights).mean(sample)
+    mean, sd, after = gain.mean(sample), gain.std(sample), changed.weighted(weights).mean(sample)
     columns = {
         "mean": mean,
-        "changed_mean": changed,
-        "shift": (changed - mean) / sd.where(sd > 0),
-        names.P_GAIN: better.mean(sample),
-        "changed_p_gain": better.weighted(weights).mean(sample),
+        "changed_mean": after,
+        "shift": (after - mean) / sd.where(sd > 0),
+        names.P_GAIN: (gain > 0).mean(sample),
+        "changed_p_gain": (changed > 0).astype(float).weighted(weights).mean(sample),
     }
     table = xr.Dataset(columns).drop_vars([names.LABELS_NOW, names.DOUBLINGS, names.FLAGS], errors="ignore")
-    return (
-        table.to_dataframe()
-        .reset_index()
-        .assign(
-            priors=what,
-            change=change,
-            **{name: log_weights.attrs[name] for name in (names.PARETO_K, EFFECTIVE_DRAWS)},
-            advice="" if log_weights.attrs["reliable"] else REFIT,
-        )
-    )
+    figures = {name: log_weights.attrs[name] for name in (names.PARETO_K, EFFECTIVE_DRAWS)}
+    return table.to_dataframe().reset_index().assign(**figures)

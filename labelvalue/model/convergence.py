@@ -10,7 +10,8 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy import fft, special, stats
+import pandas as pd
+from scipy import fft, special
 
 TAILS = (0.05, 0.95)
 """Quantiles whose effective sample size is that of the tails."""
@@ -68,7 +69,7 @@ def _split(draws: np.ndarray) -> np.ndarray:
 
 def _normal_scores(halves: np.ndarray) -> np.ndarray:
     """Ranks among all draws of a scalar, as quantiles of a standard normal."""
-    ranks = stats.rankdata(halves.reshape(len(halves), -1), axis=1)
+    ranks = pd.DataFrame(halves.reshape(len(halves), -1).T).rank().to_numpy().T
     return special.ndtri((ranks - 0.375) / (ranks.shape[1] + 0.25)).reshape(halves.shape)
 
 

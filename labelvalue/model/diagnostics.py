@@ -162,7 +162,7 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
     >>> figures_of(fake_fit(seed=1).tree)["finite"]
     1.0
     """
-    from labelvalue.model.convergence import convergence  # scipy.stats takes half a second, which only a fit needs
+    from labelvalue.model.convergence import convergence  # only a fit needs it
 
     posterior = tree["posterior"].to_dataset()
     stats = tree["sample_stats"].to_dataset()
@@ -228,10 +228,10 @@ def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
     >>> rhat_allowed(np.full(300, 1500.0), 8).round(4)[0], rhat_allowed(np.full(300, 10_000.0), 8)[0]
     (np.float64(1.0115), np.float64(1.01))
     """
-    from scipy import stats
+    from scipy import special
 
-    each = (1.0 - FALSE_ALARM) ** (1.0 / (2 * ess.size))
-    by_chance = stats.chi2.ppf(each, halves - 1) / (halves - 1)
+    each = -np.expm1(np.log1p(-FALSE_ALARM) / (2 * ess.size))
+    by_chance = special.chdtri(halves - 1, each) / (halves - 1)
     return np.maximum(OK.rhat, np.sqrt(1.0 + by_chance * halves / np.maximum(ess, 1.0)))
 
 

@@ -35,6 +35,8 @@ from labelvalue.printing import say
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
 
+ASKED = "asked"
+"""In a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values."""
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
 
 
@@ -141,7 +143,19 @@ def fit(
     notes = _notes(runs, observations)
     judged = _judge_flags(dataclasses.replace(diagnostics, flags=checks.by_slice(flags, observations)), flags)
     stats = tree["sample_stats"].to_dataset()
-    return assemble(runs, observations, now, posterior, stats, chosen, judged, settings, notes)
+    asked = {
+        names.LABELS_NOW: None if labels_now is None else {name: int(count) for name, count in labels_now.items()},
+        names.EVALUATION_NOISE: _plain(evaluation_noise),
+        **{name: getattr(settings, name) for name in ("draws", "tune", "chains")},
+    }
+    return assemble(runs, observations, now, posterior, stats, chosen, judged, settings, notes, asked)
+
+
+def _plain(value: object) -> object:
+    """Numbers and priors as JSON has them."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    return dataclasses.asdict(value) if isinstance(value, Prior) else value if value is None else float(value)  # type: ignore[arg-type]
 
 
 def _say(progress: bool, text: str) -> None:
@@ -251,6 +265,7 @@ def assemble(
     diagnostics: Diagnostics,
     settings: SamplerSettings,
     notes: list[str],
+    asked: Mapping[str, object] | None = None,
 ) -> Fit:
     """Put a fit together from its parts; the one place where a :class:`Fit` is made from draws.
 
@@ -274,6 +289,8 @@ def assemble(
         Settings asked for.
     notes : list of str
         Notes for the report.
+    asked : mapping, optional
+        Arguments of :func:`fit` by which the same can be asked for again.
 
     Returns
     -------
@@ -312,6 +329,7 @@ def assemble(
         names.STRATEGIES: observations.attrs[names.STRATEGIES],
         names.CLASSES: observations.attrs[names.CLASSES],
         "notes": notes,
+        ASKED: dict(asked or {}),
     }
     named = named.assign(at_now(named, position, model, walks_of(created)).data_vars)
     named.attrs = {}

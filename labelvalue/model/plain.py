@@ -34,7 +34,7 @@ def rounds(
     settings: SamplerSettings,
     enough: Sequence[int],
     *,
-    advance: Callable[[int], object] = lambda count: None,
+    advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
     """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
 
@@ -49,7 +49,7 @@ def rounds(
     enough : sequence of int
         Draws a chain, increasing.
     advance : callable
-        Told how many draws were made, adaptation included.
+        Told how many draws were made, adaptation included, and what is done.
 
     Yields
     ------
@@ -76,7 +76,7 @@ def rounds(
         def tell(chains: Sequence[Any]) -> None:
             nonlocal told
             made = sum(chain.finished_draws for chain in chains)
-            advance(max(made - told, 0))  # what is made again is no news
+            advance(max(made - told, 0), "sampling")  # what is made again is no news
             told = max(made, told)
 
         sampler = nutpie.sample(

@@ -1,4 +1,4 @@
-"""Sampling until the convergence gate is passed: short chains go on, rough ones begin anew with smaller steps."""
+"""Sampling until the convergence gate is passed: short chains go on, divergent ones begin anew with smaller steps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LONGER = (1, 2, 4)
 """How many times the draws asked for chains are judged after, until they pass."""
 SMALLER_STEPS = 0.98
-"""Acceptance aimed at after a rough attempt."""
+"""Acceptance aimed at after an attempt with divergences."""
 FEW_COORDINATES = 1000
 """Up to how many NUTS in the model's own coordinates is tried last: it would take hours where there are more."""
 WHITENED, PLAIN = "whitened by curve", "the model's own"
@@ -135,7 +135,7 @@ def no_draws(compiled: CompiledModel) -> xr.DataTree:
     )
 
 
-def rough(figures: Mapping[str, float]) -> bool:
+def wants_smaller_steps(figures: Mapping[str, float]) -> bool:
     """Whether more draws would not help: divergences, low E-BFMI, or a sampler that stopped.
 
     Parameters
@@ -150,8 +150,8 @@ def rough(figures: Mapping[str, float]) -> bool:
 
     Examples
     --------
-    >>> rough({"divergences": 0.0, "bfmi": 1.0, "chains": 4}), rough({"divergences": 0.1, "bfmi": 1.0, "chains": 4})
-    (False, True)
+    >>> wants_smaller_steps({"divergences": 0.1, "bfmi": 1.0, "chains": 4})
+    True
     """
     return figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi or figures["chains"] == 0
 
@@ -163,7 +163,7 @@ def sample(
 
     Where R-hat or effective sample size fall short, the chains go on, up to four times the draws asked for, without
     adapting again: that is still the first attempt. Divergences or low E-BFMI lead to another one with smaller steps;
-    and where chains in whitened coordinates do not pass, NUTS in the model's own has the last word, if it has few.
+    where chains in whitened coordinates do not pass, NUTS in the model's own comes last, unless these are too many.
 
     Parameters
     ----------
@@ -190,12 +190,18 @@ def sample(
     attempts: list[dict[str, Any]] = []
     figures: Mapping[str, float] = {}
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
-    remedies = [("first attempt", compiled, settings), ("smaller steps", compiled, careful)]
-    if not isinstance(compiled.whitenable, str) and compiled.model.layout.inputs <= FEW_COORDINATES:
-        plainly = dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass")
-        remedies.append((f"{PLAIN} coordinates", plainly, careful))
-    for remedy, way, asked in remedies:
-        if attempts and remedy == "smaller steps" and not rough(figures):
+    whitened = not isinstance(compiled.whitenable, str)
+    plainly = (
+        dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass") if whitened else compiled
+    )
+    few = compiled.model.layout.inputs <= FEW_COORDINATES
+    remedies: tuple[tuple[str, Compiled, SamplerSettings, Callable[[], bool]], ...] = (
+        ("first attempt", compiled, settings, lambda: True),
+        ("smaller steps", compiled, careful, lambda: wants_smaller_steps(figures)),
+        (f"{PLAIN} coordinates", plainly, careful, lambda: whitened and few),
+    )
+    for remedy, way, asked, called_for in remedies:
+        if not called_for():
             continue
         try:
             tree, figures = _attempt(way, asked, progress, checkpoint)
@@ -235,24 +241,24 @@ def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
     --------
     >>> sample_once(compile_model(model), SamplerSettings())  # doctest: +SKIP
     """
-    return next(_rounds(compiled, settings, [settings.draws], lambda draws: None, None))
+    return next(_rounds(compiled, settings, [settings.draws], lambda made, what: None, None))
 
 
 def _attempt(
     compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
 ) -> tuple[xr.DataTree, dict[str, float]]:
-    """Let chains go on until they pass, are rough, or have made the most draws."""
+    """Let chains go on until they pass, want smaller steps, or have made the most draws."""
     enough = [times * settings.draws for times in LONGER]
     draws = settings.chains * (settings.tune + settings.draws)
-    with Tracker(draws, draws, "draws", show=progress) as tracker:
+    with Tracker(draws, draws, "sampling", show=progress) as tracker:
 
-        def advance(made: int) -> None:
-            tracker.advance(made, pieces=made)
+        def advance(made: int, what: str) -> None:
+            tracker.advance(made, pieces=made, what=what)
 
         rounds = _rounds(compiled, settings, enough, advance, checkpoint)
         for tree, more in zip(rounds, [*np.diff(enough), 0], strict=False):
             figures = figures_of(tree)
-            if judge(figures)[0] == "ok" or rough(figures):
+            if judge(figures)[0] == "ok" or wants_smaller_steps(figures):
                 break
             tracker.grow(settings.chains * more, settings.chains * more)
     return tree, figures
@@ -262,7 +268,7 @@ def _rounds(
     compiled: Compiled,
     settings: SamplerSettings,
     enough: list[int],
-    advance: Callable[[int], object],
+    advance: Callable[[int, str], object],
     checkpoint: ChainFolder | None,
 ) -> Iterator[xr.DataTree]:
     if isinstance(compiled.whitenable, str):

@@ -29,6 +29,7 @@ ROUND = 125
 LONG_S = 1.0
 """Seconds of sampling from which on what is finished is kept."""
 LOOK_S = 0.2
+ADAPTING, SAMPLING = "adapting", "sampling"
 POINTS = 8
 """Starts of the model about whose mean the search begins."""
 HALVINGS = 20
@@ -89,7 +90,7 @@ class _Chains:
     at: np.ndarray
     rngs: list[np.random.Generator]
     steps: np.ndarray
-    advance: Callable[[int], object]
+    advance: Callable[[int, str], object]
 
     def go(self, draws: int, target: float) -> tuple[np.ndarray, np.ndarray]:
         """Let every chain make draws, side by side; places, shape (chain, draw, coordinate), and statistics."""
@@ -105,21 +106,22 @@ class _Chains:
                 self.steps[k], target, done[k],
             )  # fmt: skip
 
+        what = ADAPTING if target else SAMPLING
         working, told = [density.threads.submit(one, k) for k in range(count)], 0
         try:
             while wait(working, timeout=LOOK_S).not_done:
-                told += self._tell(int(done.sum()) - told)
+                told += self._tell(int(done.sum()) - told, what)
         except BaseException:
             done[:] = np.iinfo(np.int64).min  # each chain ends with the draw it is at
             wait(working)
             raise
-        self._tell(count * draws - told)
+        self._tell(count * draws - told, what)
         self.steps = np.array([work.result() for work in working])
         return draws_made, stats
 
-    def _tell(self, fresh: int) -> int:
+    def _tell(self, fresh: int, what: str) -> int:
         if fresh > 0:
-            self.advance(fresh)
+            self.advance(fresh, what)
         return max(fresh, 0)
 
     def move(self, place: Place, draws: np.ndarray) -> None:
@@ -128,8 +130,9 @@ class _Chains:
         self.at = np.array([place.whitened(self.problem.layout, chain[-1]) for chain in draws])
 
 
-def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[int], object]) -> _Chains:
+def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[int, str], object]) -> _Chains:
     """Chains at draws from Laplace's approximation, nearer to its middle where the density is not finite there."""
+    advance(0, "finding the mode")
     place = Search(problem.density, problem.layout, problem.start).run()
     seeds = np.random.SeedSequence(settings.random_seed).spawn(settings.chains)
     rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
@@ -161,7 +164,7 @@ def rounds(
     enough: Sequence[int],
     *,
     kept: KeptRounds | None = None,
-    advance: Callable[[int], object] = lambda count: None,
+    advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
     """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
 
@@ -176,7 +179,7 @@ def rounds(
     kept : KeptRounds, optional
         Where finished rounds are kept, and taken from; the draws are the same.
     advance : callable
-        Told how many draws were made, adaptation included.
+        Told how many draws were made, adaptation included, and what is done.
 
     Yields
     ------
@@ -197,7 +200,7 @@ def rounds(
         writing.append((0, {**_map(chains), **_state(chains)}))
     else:
         chains = _restored(problem, settings, state, advance)
-        advance(settings.chains * settings.tune)
+        advance(settings.chains * settings.tune, ADAPTING)
     number = 0
     for most in enough:
         while trace.draws < most:
@@ -205,7 +208,7 @@ def rounds(
             state = kept.find(number) if kept else None
             if state is not None and state["draws"].shape[1] == count:
                 chains = _restored(problem, settings, {**_map(chains), **state}, advance)
-                advance(settings.chains * count)
+                advance(settings.chains * count, SAMPLING)
                 draws, stats = state["draws"], state["stats"]
             else:
                 draws, stats = chains.go(count, 0.0)
@@ -229,7 +232,7 @@ def _state(chains: _Chains) -> dict[str, np.ndarray]:
 
 
 def _restored(
-    problem: Whitenable, settings: SamplerSettings, state: dict[str, np.ndarray], advance: Callable[[int], object]
+    problem: Whitenable, settings: SamplerSettings, state: dict[str, np.ndarray], advance: Callable[[int, str], object]
 ) -> _Chains:
     rngs = []
     for k in range(settings.chains):

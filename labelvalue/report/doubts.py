@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decide import Case
 from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.forecast.sensitivity import REFIT
+from labelvalue.forecast.reweighting import REFIT
 from labelvalue.forecast.trust import trusted_distance
 from labelvalue.model import Fit
 from labelvalue.numerals import significant

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
+from labelvalue.forecast.reweighting import REFIT, REFITTED
 from labelvalue.numerals import significant
 from labelvalue.report.terminal import Rows, Sheet
 
@@ -43,11 +44,13 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     sheet.lay(table)
     stability = details["stability"]
     rows = stability["rows"]
-    trusted = [row for row in rows if row["advice"] != "re-fit instead"]
+    trusted = [row for row in rows if row["advice"] != REFIT]
     changed = [f"{row['change']} {row['what']}" for row in trusted if row["changes"]]
     said = f"the advice changes in {len(changed)} of {len(trusted)} perturbations of data and priors;"
     sheet.write("", f"Stability: {said}")
-    sheet.write(f"{len(rows) - len(trusted)} of {len(rows)} can only be told by fitting again.")
+    again = sum(row["advice"] == REFITTED for row in rows)
+    untold = f"; {len(rows) - len(trusted)} of {len(rows)} cannot be told" if len(trusted) < len(rows) else ""
+    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.")
     sheet.write(*(f"- changes with: {name}" for name in changed))
     if details["milestones"]:
         sheet.write("", "Batch by batch: go on if the mean error has dropped by at least that much", "")

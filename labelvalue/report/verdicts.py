@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decide.audits import MEASURED
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, WAIT
-from labelvalue.forecast.sensitivity import REFIT
+from labelvalue.forecast.reweighting import REFIT
 from labelvalue.model import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.report.doubts import reservations

@@ -173,7 +173,7 @@ def test_a_clear_winner_is_named(fit):
 def test_tornado_finds_the_price_that_varies_most(fit):
     case = case_of({"low": 0.01, "high": 1.5}, costs={"rework": {"low": 0.01, "high": 0.02}})
     plan = allocate(fit, case, max_labels=1200)
-    table = plan_sensitivity(fit, case, plan)
+    table = plan_sensitivity(fit, case, plan, refit=False)
     inputs = table[table["kind"] == "input"].set_index("what")
     assert inputs.index[0] == "costs.price_per_label"
     assert inputs.loc["costs.price_per_label", "first_order"] > 0.8
@@ -185,7 +185,7 @@ def test_tornado_finds_the_price_that_varies_most(fit):
 
 
 def test_settings_of_the_tornado_are_computed_again(fit, plan):
-    table = plan_sensitivity(fit, case_of(), plan).set_index("what")
+    table = plan_sensitivity(fit, case_of(), plan, refit=False).set_index("what")
     row = table.loc["costs.price_per_label ÷ 2, × 2"]
     enb = float(plan.advantage().mean())
     assert row["low"] - enb == pytest.approx(0.05 * plan.total)
@@ -200,7 +200,7 @@ def test_first_order_shares_of_a_sum_are_its_variances(fit):
     """Net benefit is a sum of independent parts here: shares are those of their variances."""
     case = case_of(0.0, costs={"retraining": {"low": 10, "high": 400}, "setup_per_batch": {"low": 10, "high": 200}})
     plan = allocate(fit, case, max_labels=1200)
-    table = plan_sensitivity(fit, case, plan).set_index("what")
+    table = plan_sensitivity(fit, case, plan, refit=False).set_index("what")
     out = plan_outcomes(fit, case, {"p": plan.labels})
     total = float(out[names.NET_BENEFIT].sel(plan="p").var())
     from labelvalue.forecast.draws import draws
@@ -214,7 +214,7 @@ def test_first_order_shares_of_a_sum_are_its_variances(fit):
 
 
 def test_a_plan_far_from_break_even_is_stable(fit, plan):
-    table = decision_stability(fit, case_of(), plan)
+    table = decision_stability(fit, case_of(), plan, refit=False)
     assert {"priors", "noise", "without slice", "without replicate"} <= set(table["change"])
     assert table.attrs["reliable"][1] == len(table)
     trusted = table[table["advice"] == ""]
@@ -227,7 +227,7 @@ def test_a_plan_far_from_break_even_is_stable(fit, plan):
 
 def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
     monkeypatch.setattr("labelvalue.decide.stability.FACTORS", (1.0,))
-    table = decision_stability(fit, case_of(), plan)
+    table = decision_stability(fit, case_of(), plan, refit=False)
     same = table[table["change"] == "priors"]
     assert not same["changes"].any()
     assert np.allclose(same["enb"], float(plan.advantage().mean()))
@@ -237,7 +237,7 @@ def test_reweighting_is_importance_weighting(fit, plan):
     """The expected net benefit under other priors is the weighted mean, here worked out without the library."""
     from labelvalue.forecast.reweighting import scaled_priors
 
-    table = decision_stability(fit, case_of(), plan)
+    table = decision_stability(fit, case_of(), plan, refit=False)
     row = table[(table["what"] == "churn to the power 2") & (table["advice"] == "")]
     assert len(row) == 1
     weights = np.exp(scaled_priors(fit, "churn", 2.0).values)

@@ -172,7 +172,7 @@ def test_d18_priors_and_old_runs_stand_in_the_tornado():
     fit = fake_fit(seed=1, draws=150)
     case = case_of()
     plan = allocate(fit, case, max_labels=900)
-    table = plan_sensitivity(fit, case, plan)
+    table = plan_sensitivity(fit, case, plan, refit=False)
     rows = table[table["kind"] == "evidence"]
     assert rows["what"].str.startswith("priors of").sum() == 3
     assert not rows["what"].str.startswith("runs of earlier").any()
@@ -184,7 +184,7 @@ def test_d18_priors_and_old_runs_stand_in_the_tornado():
     tree = fit.tree.copy()
     tree[names.RUNS] = xr.DataTree(runs)
     later = dataclasses.replace(fit, tree=tree)
-    row = plan_sensitivity(later, case, plan).set_index("what").loc["runs of earlier batches × 0.5, × 1"]
+    row = plan_sensitivity(later, case, plan, refit=False).set_index("what").loc["runs of earlier batches × 0.5, × 1"]
     assert row["high"] == pytest.approx(enb)
     from labelvalue.forecast.reweighting import importance_weights
     from labelvalue.model.pointwise import pointwise_loglikelihood

@@ -304,7 +304,8 @@ def test_exports(command, tmp_path):
 # --- fits and projects ----------------------------------------------------------------------------------
 
 
-def test_fits_of_others(command, forged_fit, tmp_path):
+def test_fits_of_others(command, forged_fit, tmp_path, monkeypatch):
+    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", lambda fit, **changes: fit)
     (tmp_path / "case.toml").write_text(CASE)
     report = ("report", forged_fit, "--out", tmp_path / f"{NAME}.html")
     plan = ("plan", forged_fit, "--case", tmp_path / "case.toml", "--max-labels", "100", "--details")

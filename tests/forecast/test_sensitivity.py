@@ -91,7 +91,7 @@ def test_prior_of_another_kind_counts_its_slope(conjugate):
 def test_table_holds_the_conjugate_shift_of_the_gain(conjugate):
     """gain = e^level times a constant, so that its mean under any normal has a closed form."""
     other = {"error_mean": Prior("normal", -1.8, 0.8)}
-    table = prior_sensitivity(conjugate, BUDGET, priors=other).set_index(["priors", "change", "slice"])
+    table = prior_sensitivity(conjugate, BUDGET, priors=other, refit=False).set_index(["priors", "change", "slice"])
     gain = predict_gain(conjugate, [BUDGET]).isel(budget=0)
     prior = conjugate.model.priors["error_mean"]
     cases = {
@@ -124,7 +124,9 @@ def test_probability_of_a_gain_is_reweighted(fake_fit, change):
 
 
 def test_far_prior_is_not_answered_by_reweighting(conjugate):
-    table = prior_sensitivity(conjugate, BUDGET, factors=(), priors={"error_mean": Prior("normal", 4.0, 0.5)})
+    table = prior_sensitivity(
+        conjugate, BUDGET, factors=(), priors={"error_mean": Prior("normal", 4.0, 0.5)}, refit=False
+    )
     assert (table["pareto_k"] > 0.7).all()
     assert (table["advice"] == "re-fit instead").all()
     assert (table["effective_draws"] < 50).all()
@@ -175,7 +177,7 @@ def test_groups_are_quantities(fake_fit):
 
 
 def test_table_has_a_row_a_curve(two_learners):
-    table = prior_sensitivity(two_learners, 500)
+    table = prior_sensitivity(two_learners, 500, refit=False)
     curves = two_learners.slices.size * 2
     assert len(table) == curves * 2 * len(prior_groups(two_learners))
     assert list(table.columns[:4]) == ["priors", "change", "slice", "learner"]

@@ -16,11 +16,11 @@ from labelvalue.model.settings import SamplerSettings
 
 
 def tree(kind, seed):
-    """Draws of one attempt: fine, rough (divergences) or short (chains apart)."""
+    """Draws of one attempt: fine, diverged (divergences) or short (chains apart)."""
     rng = np.random.default_rng(seed)
     a, energy = rng.normal(size=(2, 4, 500))
     diverging = np.zeros((4, 500), bool)
-    if kind in ("rough", "both"):
+    if kind in ("diverged", "both"):
         diverging[:, :20] = True
     if kind in ("short", "both"):
         a[0] += 2.0
@@ -60,13 +60,13 @@ def attempts(monkeypatch):
         ([["fine"]], [], ["ok"]),
         ([["short", "fine"]], [], ["ok"]),
         ([["short", "short", "short"]], [], ["refused"]),
-        ([["rough"], ["fine"]], ["smaller steps"], ["refused", "ok"]),
-        ([["short", "rough"], ["short", "fine"]], ["smaller steps"], ["refused", "ok"]),
-        ([["rough"], ["rough"]], ["smaller steps"], ["refused"] * 2),
+        ([["diverged"], ["fine"]], ["smaller steps"], ["refused", "ok"]),
+        ([["short", "diverged"], ["short", "fine"]], ["smaller steps"], ["refused", "ok"]),
+        ([["diverged"], ["diverged"]], ["smaller steps"], ["refused"] * 2),
         ([["both"], ["both"]], ["smaller steps"], ["refused"] * 2),
     ],
 )
-def test_short_chains_go_on_rough_ones_begin_anew_once_and_the_last_is_kept(kinds, remedies, verdicts, attempts):
+def test_short_chains_go_on_diverged_ones_begin_anew_once_and_the_last_is_kept(kinds, remedies, verdicts, attempts):
     made, asked, compiled = attempts(*kinds)
     kept, diagnostics = sample(compiled, SamplerSettings(draws=100, tune=100, random_seed=11))
     assert kept is made[-1]
@@ -85,8 +85,8 @@ def test_short_chains_go_on_rough_ones_begin_anew_once_and_the_last_is_kept(kind
     ("kinds", "remedies"),
     [
         ([["fine"]], []),
-        ([["rough"], ["fine"]], ["smaller steps"]),
-        ([["rough"], ["rough"], ["fine"]], ["smaller steps", "the model's own coordinates"]),
+        ([["diverged"], ["fine"]], ["smaller steps"]),
+        ([["diverged"], ["diverged"], ["fine"]], ["smaller steps", "the model's own coordinates"]),
         ([["short"] * 3, ["fine"]], ["the model's own coordinates"]),
     ],
 )
@@ -102,7 +102,7 @@ def test_where_whitened_chains_do_not_pass_nuts_has_the_last_word(kinds, remedie
 
 def test_nuts_is_not_asked_where_it_would_take_hours(attempts, monkeypatch):
     monkeypatch.setattr(sampling, "FEW_COORDINATES", MODEL.layout.inputs - 1)
-    _, _, compiled = attempts(["rough"], ["rough"])
+    _, _, compiled = attempts(["diverged"], ["diverged"])
     _, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100, tune=100))
     assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", "smaller steps"]
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from nbclient import NotebookClient
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestClassifier
@@ -293,6 +295,26 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
         assert tracker.left().endswith("left")
         tracker.advance(20.0)
     assert "training" in capsys.readouterr().err
+
+
+IN_A_CELL = """
+import time
+from labelvalue.observe.progress import Tracker
+with Tracker(8, 8.0, "adapting", show=True) as tracker:
+    tracker.advance(2.0, pieces=2)
+    tracker.advance(6.0, pieces=6, what="sampling <b>")
+"""
+
+
+def test_progress_is_one_bar_in_a_notebook(capsys):
+    """In a kernel of its own: one output, redrawn to what is done last."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(IN_A_CELL)])
+    NotebookClient(notebook, timeout=120).execute()
+    (output,) = notebook.cells[0].outputs
+    shown = output["data"]["text/html"]
+    assert 'value="8" max="8"' in shown
+    assert "8 of 8" in shown
+    assert "sampling &lt;b&gt;" in shown
 
 
 def test_the_time_left_goes_with_the_labels_left(monkeypatch, capsys):
