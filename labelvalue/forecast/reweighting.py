@@ -20,6 +20,8 @@ EFFECTIVE_DRAWS = "effective_draws"
 REFIT = "re-fit instead"
 """Said where re-weighting cannot be relied on, and nothing was fitted again."""
 REFITTED = "fitted again"
+DRAWS_AGAIN = 500
+"""Draws a chain of such a fit to begin with: what is asked of it is a mean."""
 SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 """Ends of the names of priors that belong to one quantity."""
 
@@ -279,7 +281,7 @@ def changed_draws(
     kept = draws.isel({names.DRAW: draws[names.DRAW].isin(change.ratios[names.DRAW])})
     if weights.attrs["reliable"] or not refit:
         return kept, weights, "" if weights.attrs["reliable"] else REFIT
-    made = fit_again(fit, counts=change.counts, priors=change.priors)
+    made = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
     if made.diagnostics.verdict == "refused":
         return kept, weights, REFIT
     found = again(made)

@@ -16,7 +16,13 @@ LEFT_OUT = 1e-6
 """Share of their likelihood that runs which are left out count for: of their slice all else stays known."""
 
 
-def fit_again(fit: Fit, *, counts: np.ndarray | None = None, priors: Mapping[str, Prior] | None = None) -> Fit:
+def fit_again(
+    fit: Fit,
+    *,
+    counts: np.ndarray | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    most_draws: int | None = None,
+) -> Fit:
     """Fit the runs of a fit once more, with everything as it was asked for but what is given.
 
     Parameters
@@ -27,6 +33,9 @@ def fit_again(fit: Fit, *, counts: np.ndarray | None = None, priors: Mapping[str
         Share of its likelihood that each run counts for, above 0 and at most 1, beside the discount that it has.
     priors : mapping of str to Prior, optional
         Priors that replace the fit's, by name.
+    most_draws : int, optional
+        Draws a chain after which it is judged first, where as many were asked for or more; it goes on where they are
+        too few.
 
     Returns
     -------
@@ -45,6 +54,8 @@ def fit_again(fit: Fit, *, counts: np.ndarray | None = None, priors: Mapping[str
     asked: dict[str, Any] = {
         key: _with_priors(value) for key, value in known.get(ASKED, {}).items() if value is not None
     }
+    if most_draws is not None and "draws" in asked:
+        asked["draws"] = min(asked["draws"], most_draws)
     seed = known["random_seed"]
     return fit_runs(
         runs, fit.model, priors=priors, classes=known[names.CLASSES], random_seed=seed, progress=False, **asked
