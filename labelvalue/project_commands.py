@@ -204,14 +204,14 @@ def preview(
     runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
     as_json: Json = False,
 ) -> None:
-    """Say roughly what a batch would change, without fitting and without recording anything."""
+    """Fit with a batch, and say what it would change; nothing is recorded."""
     from labelvalue.operate import Project
     from labelvalue.operate.wording import table_lines
 
     table = Project.open(folder).preview(runs)
-    trust = "can be relied on" if table.attrs["reliable"] else "cannot be relied on: add the batch and fit again"
-    said = wrapped(f"an approximation that {trust} (Pareto k {table.attrs[names.PARETO_K]:.2f})")
-    _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), said]))
+    said = [f"gains are those of the next {table.attrs[names.BUDGET]:,} labels"]
+    said += [f"the fit with the batch is {table.attrs['verdict']}"] + table.attrs["reasons"]
+    _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), *map(wrapped, said)]))
 
 
 def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, as_json: bool) -> None:

@@ -66,7 +66,7 @@ def backtest(
     discount: Mapping[str, float] | None = None,
     random_seed: int = 0,
     draws: int = 1000,
-    tune: int = 600,
+    tune: int = 300,
     chains: int = 4,
     progress: bool = True,
 ) -> xr.Dataset:

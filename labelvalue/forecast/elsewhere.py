@@ -39,7 +39,7 @@ def leave_one_out(
     *,
     related: Fit | None = None,
     draws: int = 1000,
-    tune: int = 600,
+    tune: int = 300,
     chains: int = 4,
     progress: bool = True,
 ) -> xr.Dataset:

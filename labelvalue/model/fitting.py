@@ -82,7 +82,7 @@ def fit(
         Seed of everything random, here and in forecasts from the fit.
     draws : int
         Posterior draws a chain, ≥ 100. Where R-hat or effective sample size fall short, the chains go on, up to four
-        times as many.
+        times as many are kept.
     tune : int
         Adaptation draws a chain, ≥ 100.
     chains : int

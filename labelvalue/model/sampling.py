@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 LONGER = (1, 2, 4)
 """How many times the draws asked for chains are judged after, until they pass."""
+MUCH_LONGER = 8
+"""The same, of whitened chains of few coordinates: cheaper than NUTS. Every second draw of them is kept."""
 SMALLER_STEPS = 0.98
 """Acceptance aimed at after an attempt with divergences."""
 FEW_COORDINATES = 1000
-"""Up to how many NUTS in the model's own coordinates is tried last: it would take hours where there are more."""
+"""Up to how many chains go on for longest, and NUTS in the model's own coordinates is tried last: it would take hours
+where there are more."""
 WHITENED, PLAIN = "whitened by curve", "the model's own"
 
 
@@ -161,8 +164,9 @@ def sample(
 ) -> tuple[xr.DataTree, Diagnostics]:
     """Sample a model until the convergence gate is passed or the budget of draws is spent.
 
-    Where R-hat or effective sample size fall short, the chains go on, up to four times the draws asked for, without
-    adapting again: that is still the first attempt. Divergences or low E-BFMI lead to another one with smaller steps;
+    Where R-hat or effective sample size fall short, the chains go on without adapting again, up to four times the draws
+    asked for (eight times where there are few coordinates, of which every second draw is kept): that is still the first
+    attempt. Divergences or low E-BFMI lead to another one with smaller steps;
     where chains in whitened coordinates do not pass, NUTS in the model's own comes last, unless these are too many.
 
     Parameters
@@ -248,7 +252,8 @@ def _attempt(
     compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
 ) -> tuple[xr.DataTree, dict[str, float]]:
     """Let chains go on until they pass, want smaller steps, or have made the most draws."""
-    enough = [times * settings.draws for times in LONGER]
+    much = isinstance(compiled.whitenable, str) or compiled.model.layout.inputs > FEW_COORDINATES
+    enough = [times * settings.draws for times in (LONGER if much else (*LONGER, MUCH_LONGER))]
     draws = settings.chains * (settings.tune + settings.draws)
     with Tracker(draws, draws, "sampling", show=progress) as tracker:
 
@@ -261,7 +266,17 @@ def _attempt(
             if judge(figures)[0] == "ok" or wants_smaller_steps(figures):
                 break
             tracker.grow(settings.chains * more, settings.chains * more)
-    return tree, figures
+    return _thinned(tree, LONGER[-1] * settings.draws), figures
+
+
+def _thinned(tree: xr.DataTree, most: int) -> xr.DataTree:
+    """Every second draw, where there are more than are kept; they are judged before."""
+    made = tree["posterior"].sizes[names.DRAW]
+    if made <= most:
+        return tree
+    kept = {name: group.to_dataset().isel({names.DRAW: slice(1, None, 2)}) for name, group in tree.children.items()}
+    number = {names.DRAW: np.arange(made // 2)}
+    return xr.DataTree.from_dict({name: group.assign_coords(number) for name, group in kept.items()})
 
 
 def _rounds(

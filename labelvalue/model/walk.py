@@ -6,6 +6,7 @@ The slope walks at random in doublings of labels, from 0 at the reference size; 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
 
 import numpy as np
@@ -17,6 +18,8 @@ from labelvalue.model.noise import integrated_walk
 KNOTS_PER_DOUBLING = 2
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
+REMEMBERED = 32
+"""Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
 
@@ -82,11 +85,12 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
     return doublings.copy(data=out)
 
 
+@functools.lru_cache(maxsize=REMEMBERED)
 def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard walks of the slope, one a posterior draw, and their integrals.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
-    for, so that every forecast from a fit sees the same futures.
+    for, so that every forecast from a fit sees the same futures. Those asked for last are remembered.
 
     Parameters
     ----------
@@ -115,6 +119,7 @@ def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.
     turns, bends = np.random.default_rng(entropy).standard_normal((2, samples, knots))
     level, slope = np.zeros((2, samples, knots + 1))
     level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
+    level.flags.writeable = slope.flags.writeable = False
     return level, slope
 
 

@@ -25,6 +25,7 @@ from labelvalue.problems import InputError, Problem, StorageError, quote
 
 if TYPE_CHECKING:
     from labelvalue.model import Fit
+    from labelvalue.operate.questions import Questions
 
     Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
@@ -47,9 +48,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     others = [batch for batch in batches if batch.name != chosen]
     last = published(records)
     fit = None if last is None else load(project.folder / FITS, last)
-    tables = tables_of(project.folder / RUNS, others, *_joint(project, records, others, fit))
-    tables.append(table_of(content, made))
-    joined(tables, [*others, made], new=chosen, file=str(runs) if isinstance(runs, str | os.PathLike) else "")
+    _joined(project, records, others, fit, made, content, str(runs) if isinstance(runs, str | os.PathLike) else "")
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
     factor = scorecard.calibration(scorecard.scorecard(records, [b.content for b in batches]))[scorecard.FACTOR]
     entries += _scores(project, records, fit, configuration, table, about, factor)
@@ -61,6 +60,33 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     entries.append(("check", {"of": "triggers", names.BATCH: chosen, "inputs": inputs, "triggers": found}))
     store(project.folder / RUNS, file, content)
     project.ledger.append(in_force(project.ledger, configuration, entries))
+
+
+def together(
+    project: Questions,
+    records: Sequence[Record],
+    others: Sequence[Batch],
+    last: Fit | None,
+    runs: xr.Dataset,
+    name: str,
+) -> xr.Dataset:
+    """Put one more batch of runs beside those that stand, under a name; nothing is written."""
+    file, content = packed(runs)
+    about = describe(runs, name, file, None)
+    return _joined(project, records, others, last, Batch(0, name, about["content"], file, about), content, "")
+
+
+def _joined(
+    project: Questions,
+    records: Sequence[Record],
+    others: Sequence[Batch],
+    last: Fit | None,
+    made: Batch,
+    content: bytes,
+    file: str,
+) -> xr.Dataset:
+    tables = tables_of(project.folder / RUNS, others, *_joint(project, records, others, last))
+    return joined([*tables, table_of(content, made)], [*others, made], new=made.name, file=file)
 
 
 def _name(runs: Runs, given: str | None) -> str:
@@ -101,7 +127,7 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
 
 
 def _joint(
-    project: Project, records: Sequence[Record], others: Sequence[Batch], last: Fit | None
+    project: Questions, records: Sequence[Record], others: Sequence[Batch], last: Fit | None
 ) -> tuple[Fit | None, Collection[int]]:
     """Return the newest fit of batches that all stand, and their numbers: published or not, it holds their runs."""
     there = {batch.number for batch in others}

@@ -30,7 +30,7 @@ lot = 1                           # labels are bought in multiples of it
 model = "power_law"
 random_seed = 0
 draws = 1000
-tune = 600
+tune = 300
 chains = 4
 classes = 2
 
@@ -86,7 +86,7 @@ class FitSettings:
     model: str = "power_law"
     random_seed: int = 0
     draws: int = 1000
-    tune: int = 600
+    tune: int = 300
     chains: int = 4
     classes: int = 2
     discount: Mapping[str, float] = dataclasses.field(default_factory=dict)

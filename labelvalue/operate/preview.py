@@ -1,38 +1,39 @@
-"""What a batch would change, from the published draws re-weighted: quick, and judged by its own weights."""
+"""What a batch would change: all runs fitted with it, beside the published fit; nothing is recorded."""
 
 from __future__ import annotations
 
-import itertools
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import norm
 
 from labelvalue import names
 from labelvalue.forecast import predict_gain
-from labelvalue.forecast.baselines import SAMPLES
-from labelvalue.forecast.curves import curve_dims
-from labelvalue.forecast.forecasters import model_samples
-from labelvalue.forecast.holdout import Origin
-from labelvalue.forecast.measured import measure
-from labelvalue.forecast.reweighting import importance_weights
+from labelvalue.forecast.holdout import CURVE
 from labelvalue.model import Fit
 from labelvalue.observe import read_runs
-from labelvalue.operate.scorecard import origin_of
-from labelvalue.problems import InputError, Problem
+from labelvalue.operate.arrival import together
+from labelvalue.operate.batches import Joint, content_digest
+from labelvalue.operate.places import RUNS, published
+from labelvalue.operate.refit import fit_spec, gather
+from labelvalue.operate.standing import standing
+from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
     from labelvalue.operate.questions import Questions
 
 BEFORE, AFTER = "before", "after"
 SD_BEFORE, SD_AFTER = "sd_before", "sd_after"
+NEW = "the batch that is previewed"
+UNREAD = "unread"
+"""Stands for the digest of runs where nothing hangs on it."""
 
 
-def preview(project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset) -> pd.DataFrame:
-    """Re-weight the published draws by how well they forecast a batch.
+def preview(
+    project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
+) -> pd.DataFrame:
+    """Fit all batches that stand and one more.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ def preview(project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr
         The project.
     runs : path, DataFrame or Dataset
         The batch.
+    progress : bool
+        Whether to say on stderr what is being done.
 
     Returns
     -------
@@ -49,50 +52,39 @@ def preview(project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr
     Raises
     ------
     InputError
-        If nothing is published, or the batch tells nothing new.
+        If nothing is published, or the runs are in already or do not go with the others.
     """
-    fit = project.published
-    if fit is None:
+    records, configuration = project.ledger.records("batch", "fit"), project.configuration
+    before = project.published if published(records) is not None else None
+    if before is None:
         raise InputError([Problem(why="no fit is published to start from", fix="run 'labelvalue refit DIR'")])
-    configuration = project.configuration
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
-    origin = origin_of(fit, table)
-    if origin.future.empty:
-        why = "no curve of the published fit got more labels"
-        raise InputError([Problem(why=why, fix="add the batch and run 'labelvalue refit DIR'")])
-    weights = importance_weights(_log_likelihood(fit, origin))
+    batches = standing(records)
+    if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
+        why = f"these runs are in already, as batch {quote(same)}"
+        raise InputError([Problem(why=why, fix="preview runs that are not")])
+    spec = gather(Joint(project.folder / RUNS, batches, UNREAD), configuration).spec
+    after = fit_spec(together(project, records, batches, before, table, NEW), spec, progress=progress)
     labels = configuration.guardrails.batch_labels
-    rows = _compared(fit, np.exp(weights.values.ravel()), labels)
-    made = pd.DataFrame(rows)
-    made.attrs = {names.BUDGET: labels} | {k: weights.attrs[k] for k in (names.PARETO_K, "effective_draws", "reliable")}
+    found = pd.concat([_moments(before, labels), _moments(after, labels)], axis=1)
+    found.columns = [BEFORE, SD_BEFORE, AFTER, SD_AFTER]
+    made = found[[BEFORE, AFTER, SD_BEFORE, SD_AFTER]].reset_index()
+    made.attrs = {
+        names.BUDGET: labels,
+        "verdict": after.diagnostics.verdict,
+        "reasons": list(after.diagnostics.reasons),
+    }
     return made
 
 
-def _log_likelihood(fit: Fit, origin: Origin) -> xr.DataArray:
-    """Log density of what the batch measured under each of the thinned draws; one chain."""
-    cells = measure(origin)
-    samples = model_samples(fit, origin, cells).clip(1e-12, float(fit.settings["upper"]))
-    sd = np.maximum(cells[names.TRUTH_STDERR].to_numpy(), 1e-6)[:, None]
-    logs = norm.logpdf(cells[names.TRUTH].to_numpy()[:, None], samples, sd).sum(axis=0)
-    return xr.DataArray(logs[None], dims=names.SAMPLE)
-
-
-def _compared(fit: Fit, weight: np.ndarray, labels: int) -> list[dict[str, object]]:
-    """Means and standard deviations of gain and elasticity before and after."""
-    dims = curve_dims(fit)
+def _moments(fit: Fit, labels: int) -> pd.DataFrame:
+    """Means and standard deviations of gain and elasticity, by quantity and curve."""
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
     gain = predict_gain(fit, [labels]).isel({names.BUDGET: 0}, drop=True)
-    rows = []
+    parts = {}
     for quantity, draws in ((names.GAIN, gain), (names.ELASTICITY, fit.posterior[names.ELASTICITY])):
-        ordered = draws.transpose(names.CHAIN, names.DRAW, *dims)
-        cells = list(itertools.product(*(ordered[d].values.astype(str).tolist() for d in dims)))
-        values = ordered.values.reshape(-1, len(cells))
-        count = values.shape[0]
-        kept = values[np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)]
-        for place, cell in enumerate(cells):
-            where = dict(zip(dims, cell, strict=True))
-            all_draws, some = values[:, place], kept[:, place]
-            after = float(some @ weight / weight.sum())
-            spread = float(np.sqrt((some - after) ** 2 @ weight / weight.sum()))
-            means = {BEFORE: float(all_draws.mean()), AFTER: after}
-            rows.append({"quantity": quantity, **where, **means, SD_BEFORE: float(all_draws.std()), SD_AFTER: spread})
-    return rows
+        whole = draws.expand_dims({dim: found for dim, found in only.items() if dim not in draws.dims})
+        whole = whole.transpose(*CURVE, ...).reset_coords(drop=True)
+        moments = {"mean": whole.mean(names.SAMPLE), "sd": whole.std(names.SAMPLE)}
+        parts[quantity] = xr.Dataset(moments).to_dataframe()[["mean", "sd"]]
+    return pd.concat(parts, names=["quantity"])

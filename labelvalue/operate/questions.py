@@ -204,31 +204,34 @@ class Questions:
 
         return register(self)
 
-    def preview(self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset) -> pd.DataFrame:
-        """Say roughly what a batch would change, by re-weighting the published draws; nothing is recorded.
-
-        An approximation that checks itself; :meth:`Project.add` and :meth:`Project.refit` give the numbers that count.
+    def preview(
+        self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
+    ) -> pd.DataFrame:
+        """Fit all batches with one more, and say what it would change; nothing is recorded.
 
         Parameters
         ----------
         runs : path, DataFrame or Dataset
             Runs table.
+        progress : bool
+            Whether to say on stderr what is being done.
 
         Returns
         -------
         pandas.DataFrame
-            One row a curve: expected gain per ``batch_labels`` and elasticity ``before`` and ``after``, and their
-            standard deviations ``sd_before`` and ``sd_after``. Attributes ``pareto_k``, ``effective_draws`` and
-            ``reliable``.
+            One row a quantity and curve: expected gain of the next ``batch_labels`` labels, and elasticity, by the
+            published fit (``before``) and by the one with the batch (``after``); their standard deviations
+            ``sd_before`` and ``sd_after``. NaN where a curve is in one of them alone. Attributes ``budget``, and
+            ``verdict`` and ``reasons`` of the fit with the batch.
 
         Raises
         ------
         InputError
-            If nothing is published, or the batch tells nothing new of a curve that the fit knows.
+            If nothing is published, or the batch is in already or does not go with the others.
         """
         from labelvalue.operate.preview import preview
 
-        return preview(self, runs)
+        return preview(self, runs, progress=progress)
 
     def page(self, path: str | os.PathLike[str]) -> Path:
         """Write the whole trail, verified, as one HTML page that needs no network and no script.

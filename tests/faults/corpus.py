@@ -451,7 +451,7 @@ def fit(rng: random.Random) -> Seed:
 
 
 COMMANDS = (
-    *(("verify",), ("verify",), ("history",), ("assets",), ("assumptions",), ("preview", "in.csv")),
+    *(("verify",), ("verify",), ("history",), ("assets",), ("assumptions",)),
     *(("history", "--out", "trail.html"), ("refit",), ("add", "in.csv"), ("note", "seen", "--slice", "east")),
     ("decide", "wait", "--approver", "me"),
 )

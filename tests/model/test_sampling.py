@@ -68,13 +68,13 @@ def attempts(monkeypatch):
 )
 def test_short_chains_go_on_diverged_ones_begin_anew_once_and_the_last_is_kept(kinds, remedies, verdicts, attempts):
     made, asked, compiled = attempts(*kinds)
-    kept, diagnostics = sample(compiled, SamplerSettings(draws=100, tune=100, random_seed=11))
+    kept, diagnostics = sample(compiled, SamplerSettings(draws=200, tune=100, random_seed=11))
     assert kept is made[-1]
     assert len(made) == sum(map(len, kinds))
     assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", *remedies]
     assert [a["verdict"] for a in diagnostics.attempts] == verdicts
-    first = SamplerSettings(draws=100, tune=100, random_seed=11)
-    again = SamplerSettings(draws=100, tune=200, target_accept=sampling.SMALLER_STEPS, random_seed=11)
+    first = SamplerSettings(draws=200, tune=100, random_seed=11)
+    again = SamplerSettings(draws=200, tune=200, target_accept=sampling.SMALLER_STEPS, random_seed=11)
     assert asked == [first, again][: len(kinds)]
     assert diagnostics.verdict == verdicts[-1]
     assert list(diagnostics.reasons) == diagnostics.attempts[-1]["reasons"]
@@ -90,9 +90,9 @@ def test_short_chains_go_on_diverged_ones_begin_anew_once_and_the_last_is_kept(k
         ([["short"] * 3, ["fine"]], ["the model's own coordinates"]),
     ],
 )
-def test_where_whitened_chains_do_not_pass_nuts_has_the_last_word(kinds, remedies, attempts):
+def test_where_whitened_chains_do_not_pass_nuts_comes_last(kinds, remedies, attempts):
     made, _, compiled = attempts(*kinds)
-    kept, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100, tune=100))
+    kept, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=200, tune=100))
     assert kept is made[-1]
     assert diagnostics.verdict == "ok"
     assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", *remedies]
@@ -103,7 +103,7 @@ def test_where_whitened_chains_do_not_pass_nuts_has_the_last_word(kinds, remedie
 def test_nuts_is_not_asked_where_it_would_take_hours(attempts, monkeypatch):
     monkeypatch.setattr(sampling, "FEW_COORDINATES", MODEL.layout.inputs - 1)
     _, _, compiled = attempts(["diverged"], ["diverged"])
-    _, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100, tune=100))
+    _, diagnostics = sample(dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=200, tune=100))
     assert [a["remedy"] for a in diagnostics.attempts] == ["first attempt", "smaller steps"]
 
 

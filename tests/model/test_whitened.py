@@ -166,6 +166,27 @@ def test_chains_that_are_short_go_on_and_that_is_the_first_attempt(compiled, mon
     assert [(a["remedy"], a["made"]) for a in diagnostics.attempts] == [("first attempt", 200)]
 
 
+def test_few_coordinates_go_on_for_longer_and_every_second_draw_is_kept(compiled, monkeypatch):
+    judged = []
+
+    def figures(tree):
+        judged.append(tree["posterior"].sizes["draw"])
+        fine = dict(rhat_allowed=1.01, ess_bulk=900.0, ess_tail=900.0, divergences=0.0, bfmi=1.0, depth=0.0, chains=4.0)
+        return fine | dict(rhat=1.0 if judged[-1] == 800 else 1.5, draws=4.0 * judged[-1], finite=1.0, stuck=0.0)
+
+    monkeypatch.setattr(sampling, "figures_of", figures)
+    settings = SamplerSettings(draws=100, tune=100)
+    tree, diagnostics = sample(compiled, settings)
+    assert judged == [100, 200, 400, 800]
+    assert [(a["remedy"], a["made"]) for a in diagnostics.attempts] == [("first attempt", 800)]
+    (whole,) = whitened.rounds(compiled.whitenable, settings, [800])
+    for group in ("posterior", "sample_stats"):
+        kept = tree[group].to_dataset()
+        assert kept["draw"].values.tolist() == list(range(400))
+        every = whole[group].to_dataset().isel(draw=slice(1, None, 2)).assign_coords(draw=np.arange(400))
+        assert kept.equals(every)
+
+
 @pytest.mark.parametrize("how", ["couple", "lie"])
 def test_a_model_that_couples_curves_falls_back_says_so_and_gives_its_posterior(how):
     """A chain of neighbours, and one pair of curves that the dims do not tell of; means against a linear system."""
