@@ -61,7 +61,8 @@ class Tracker:
         """There is more to do than was known."""
         self.total += pieces
         self.work += work
-        self._show()
+        if self._draw is not None:
+            self._draw()
 
     def left(self) -> str:
         """Say how long the rest will take if it goes on like this; empty where nothing is left, or nothing done."""
