@@ -252,8 +252,8 @@ def _attempt(
     compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
 ) -> tuple[xr.DataTree, dict[str, float]]:
     """Let chains go on until they pass, want smaller steps, or have made the most draws."""
-    much = isinstance(compiled.whitenable, str) or compiled.model.layout.inputs > FEW_COORDINATES
-    enough = [times * settings.draws for times in (LONGER if much else (*LONGER, MUCH_LONGER))]
+    costly = isinstance(compiled.whitenable, str) or compiled.model.layout.inputs > FEW_COORDINATES
+    enough = [times * settings.draws for times in (LONGER if costly else (*LONGER, MUCH_LONGER))]
     draws = settings.chains * (settings.tune + settings.draws)
     with Tracker(draws, draws, "sampling", show=progress) as tracker:
 
