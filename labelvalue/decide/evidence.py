@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.reweighting import Change, changed_draws, prior_groups, priors_scaled
+from labelvalue.forecast.reweighting import Change, changed_draws, prior_groups, scaled_priors
 from labelvalue.model import Fit
 from labelvalue.model.pointwise import CELL, pointwise_loglikelihood
 
@@ -66,7 +66,7 @@ def weighed_otherwise(
 
     rows = []
     for group in prior_groups(fit):
-        (low, said), (high, too) = (expected(priors_scaled(fit, group, factor)) for factor in FACTORS)
+        (low, said), (high, too) = (expected(scaled_priors(fit, group, factor)) for factor in FACTORS)
         rows.append((f"priors of {group} to the power 0.5, 2", low, high, max(said, too)))
     rows = sorted(rows, key=lambda row: -abs(row[2] - row[1]))[:SHOWN]
     if (old := _old_runs(fit)) is not None:

@@ -14,7 +14,7 @@ from labelvalue.decide.benefit import plan_outcomes
 from labelvalue.decide.case import Case
 from labelvalue.decide.evidence import counted
 from labelvalue.decide.plan import Plan, standard_error
-from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, REFIT, Change, changed_draws, prior_groups, priors_scaled
+from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, REFIT, Change, changed_draws, prior_groups, scaled_priors
 from labelvalue.model import Fit
 from labelvalue.model.again import LEFT_OUT
 from labelvalue.model.pointwise import pointwise_loglikelihood
@@ -105,7 +105,7 @@ def _perturbations(fit: Fit) -> Iterator[tuple[str, str, Change]]:
     """What is changed, and the posterior that follows."""
     for group in prior_groups(fit):
         for factor in FACTORS:
-            yield "priors", f"{group} to the power {factor:g}", priors_scaled(fit, group, factor)
+            yield "priors", f"{group} to the power {factor:g}", scaled_priors(fit, group, factor)
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
     yield "noise", "doubled", counted(fit, pointwise, np.full(fit.runs.sizes[names.RUN], NOISIER))
     for column in (names.SLICE, names.REPLICATE, names.BATCH):

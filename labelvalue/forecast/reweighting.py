@@ -26,6 +26,25 @@ SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 """Ends of the names of priors that belong to one quantity."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
+
+    Parameters
+    ----------
+    ratios : xarray.DataArray, dims chain and draw
+        Log of its density over that of the fit, up to a constant.
+    counts : array, shape (run,), optional
+        Share of its likelihood that each run counts for.
+    priors : mapping of str to Prior, optional
+        Those that replace the fit's.
+    """
+
+    ratios: xr.DataArray
+    counts: np.ndarray | None = None
+    priors: Mapping[str, Prior] | None = None
+
+
 def prior_groups(fit: Fit) -> dict[str, tuple[str, ...]]:
     """Sort the priors that a fit used by the quantity that they are about.
 
@@ -53,8 +72,8 @@ def prior_groups(fit: Fit) -> dict[str, tuple[str, ...]]:
     return groups
 
 
-def scaled_priors(fit: Fit, group: str, factor: float) -> xr.DataArray:
-    """Log ratios of the posterior under priors raised to a power over that at hand.
+def scaled_priors(fit: Fit, group: str, factor: float) -> Change:
+    """Raise the priors of a quantity to a power; a Student t, which stays none, is fitted as much wider or narrower.
 
     A normal prior to the power 0.5 is one 1.41 times as wide, to the power 2 one 0.71 times as wide; its centre stays.
 
@@ -69,8 +88,8 @@ def scaled_priors(fit: Fit, group: str, factor: float) -> xr.DataArray:
 
     Returns
     -------
-    xarray.DataArray, dims chain and draw
-        For :func:`importance_weights`.
+    Change
+        For :func:`changed_draws`.
 
     References
     ----------
@@ -80,16 +99,19 @@ def scaled_priors(fit: Fit, group: str, factor: float) -> xr.DataArray:
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> float(abs(scaled_priors(fake_fit(seed=1), "floor", 1.0)).max())
-    0.0
+    >>> fit = fake_fit(seed=1)
+    >>> change = scaled_priors(fit, "floor", 0.25)
+    >>> change.priors["floor_mean"].spread / fit.model.priors["floor_mean"].spread
+    2.0
     """
-    priors, posterior = fit.model.priors, fit.posterior
-    parts = [log_prior(posterior, name, priors[name], unbounded=True) for name in prior_groups(fit)[group]]
-    return (factor - 1.0) * sum(parts[1:], parts[0])
+    own = {name: fit.model.priors[name] for name in prior_groups(fit)[group]}
+    parts = [log_prior(fit.posterior, name, prior, unbounded=True) for name, prior in own.items()]
+    scaled = {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
+    return Change((factor - 1.0) * sum(parts[1:], parts[0]), priors=scaled)
 
 
-def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> xr.DataArray:
-    """Log ratios of the posterior under other priors over that at hand.
+def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
+    """Put other priors in the place of the fit's.
 
     Parameters
     ----------
@@ -100,8 +122,8 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> xr.DataArray:
 
     Returns
     -------
-    xarray.DataArray, dims chain and draw
-        For :func:`importance_weights`.
+    Change
+        For :func:`changed_draws`.
 
     Raises
     ------
@@ -112,7 +134,7 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> xr.DataArray:
     --------
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
-    >>> float(abs(replaced_priors(fit, {"churn": fit.model.priors["churn"]})).max())
+    >>> float(abs(replaced_priors(fit, {"churn": fit.model.priors["churn"]}).ratios).max())
     0.0
     """
     new, posterior = fit.model.priors.replace(priors), fit.posterior
@@ -123,7 +145,7 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> xr.DataArray:
             f"Fix: replace some of {', '.join(n for names_ in prior_groups(fit).values() for n in names_)}"
         )
     parts = [log_prior(posterior, n, new[n]) - log_prior(posterior, n, fit.model.priors[n]) for n in priors]
-    return sum(parts[1:], parts[0])
+    return Change(sum(parts[1:], parts[0]), priors=priors)
 
 
 def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
@@ -199,55 +221,6 @@ def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.Da
     chain, draw = (xr.DataArray(i.reshape(shape), dims=names.SAMPLE) for i in np.unravel_index(picked, shape))
     taken = draws.drop_vars(names.SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
     return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})
-
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
-
-    Parameters
-    ----------
-    ratios : xarray.DataArray, dims chain and draw
-        Log of its density over that of the fit, up to a constant.
-    counts : array, shape (run,), optional
-        Share of its likelihood that each run counts for.
-    priors : mapping of str to Prior, optional
-        Those that replace the fit's.
-    """
-
-    ratios: xr.DataArray
-    counts: np.ndarray | None = None
-    priors: Mapping[str, Prior] | None = None
-
-
-def priors_scaled(fit: Fit, group: str, factor: float) -> Change:
-    """Raise the priors of a quantity to a power; a Student t, which stays none, becomes as much wider or narrower.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    group : str
-        Key of :func:`prior_groups`.
-    factor : float
-        The power, > 0.
-
-    Returns
-    -------
-    Change
-        For :func:`changed_draws`.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> change = priors_scaled(fit, "floor", 0.25)
-    >>> change.priors["floor_mean"].spread / fit.model.priors["floor_mean"].spread
-    2.0
-    """
-    own = {name: fit.model.priors[name] for name in prior_groups(fit)[group]}
-    scaled = {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
-    return Change(scaled_priors(fit, group, factor), priors=scaled)
 
 
 def changed_draws(

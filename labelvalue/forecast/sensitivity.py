@@ -16,8 +16,8 @@ from labelvalue.forecast.reweighting import (
     Change,
     changed_draws,
     prior_groups,
-    priors_scaled,
     replaced_priors,
+    scaled_priors,
 )
 from labelvalue.model import Fit, Prior
 
@@ -97,9 +97,9 @@ def _changes(
     """What is changed, how, and the posterior that follows."""
     for group, members in prior_groups(fit).items():
         for factor in factors:
-            yield ", ".join(members), f"to the power {factor:g}", priors_scaled(fit, group, factor)
+            yield ", ".join(members), f"to the power {factor:g}", scaled_priors(fit, group, factor)
     if priors:
-        yield ", ".join(priors), "replaced", Change(replaced_priors(fit, priors), priors=priors)
+        yield ", ".join(priors), "replaced", replaced_priors(fit, priors)
 
 
 def _rows(gain: xr.DataArray, changed: xr.DataArray, log_weights: xr.DataArray) -> pd.DataFrame:

@@ -58,14 +58,14 @@ def moments(draws, log_weights):
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_scaled_prior_gives_the_conjugate_posterior(conjugate, factor):
     prior = conjugate.model.priors["error_mean"]
-    weights = importance_weights(scaled_priors(conjugate, "error", factor))
+    weights = importance_weights(scaled_priors(conjugate, "error", factor).ratios)
     expected = posterior(prior.center, prior.spread / factor**0.5)
     assert moments(conjugate.posterior["error_mean"], weights) == pytest.approx(expected, abs=0.015)
     assert weights.attrs["reliable"]
 
 
 def test_replaced_prior_gives_the_conjugate_posterior(conjugate):
-    weights = importance_weights(replaced_priors(conjugate, {"error_mean": Prior("normal", -1.8, 0.8)}))
+    weights = importance_weights(replaced_priors(conjugate, {"error_mean": Prior("normal", -1.8, 0.8)}).ratios)
     assert moments(conjugate.posterior["error_mean"], weights) == pytest.approx(posterior(-1.8, 0.8), abs=0.02)
 
 
@@ -77,9 +77,9 @@ def test_prior_of_another_kind_counts_its_slope(conjugate):
     tree[names.POSTERIOR] = xr.DataTree(fit.posterior.assign(churn=share))
     fit = dataclasses.replace(fit, tree=tree)
     change = {"churn": Prior("lognormal", -1.2, 0.5)}
-    there = replaced_priors(fit, change)
+    there = replaced_priors(fit, change).ratios
     model = dataclasses.replace(fit.model, priors=fit.model.priors.replace(change))
-    back = replaced_priors(dataclasses.replace(fit, model=model), {"churn": fit.model.priors["churn"]})
+    back = replaced_priors(dataclasses.replace(fit, model=model), {"churn": fit.model.priors["churn"]}).ratios
     assert np.allclose(there + back, 0.0)
     x = share.values
     old = fit.model.priors["churn"]
@@ -146,14 +146,14 @@ def test_few_draws_are_held_to_a_stricter_k():
 
 
 def test_weights_sum_to_one_and_keep_the_order(conjugate):
-    ratios = scaled_priors(conjugate, "error", 2.0)
+    ratios = scaled_priors(conjugate, "error", 2.0).ratios
     weights = importance_weights(ratios + 1000.0)
     assert float(np.exp(weights).sum()) == pytest.approx(1.0)
     assert np.corrcoef(weights.values.ravel(), ratios.values.ravel())[0, 1] > 0.99
 
 
 def test_reweighted_draws_have_the_weighted_moments_and_stay_together(conjugate):
-    log_weights = importance_weights(scaled_priors(conjugate, "error", 0.5))
+    log_weights = importance_weights(scaled_priors(conjugate, "error", 0.5).ratios)
     draws = reweight(conjugate.posterior, log_weights)
     level = conjugate.posterior["error_mean"]
     assert moments(level, log_weights) == pytest.approx(
