@@ -101,10 +101,11 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
     import labelvalue as lv
 
     fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed, progress=False)
+    seen = lv.on_items(fit)  # the truth was measured on the same items
 
     def draws_at(labels: np.ndarray, other: np.ndarray | None) -> xr.DataArray:
         beside = {} if other is None else {"other_labels": [int(n) for n in other]}
-        draws = lv.predict_error(fit, labels=[int(n) for n in labels], **beside).stack(sample=("chain", "draw"))
+        draws = lv.predict_error(seen, labels=[int(n) for n in labels], **beside).stack(sample=("chain", "draw"))
         count = draws.sizes["sample"]
         return draws.isel(sample=np.linspace(0, count - 1, min(MODEL_DRAWS, count)).astype(int))
 

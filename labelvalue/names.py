@@ -96,6 +96,8 @@ FLOOR = "floor"
 TRANSFER = "transfer"
 """Worth of one label of another slice in labels of this slice (unitless, may be negative)."""
 
+LUCK = "luck"
+"""Log of the error of the population over that on a slice's evaluation items, at the reference size."""
 ERROR_REFERENCE = "error_reference"
 """Expected error at the reference size, the largest labels observed, where the curve is anchored."""
 CURVE_ELASTICITY = "curve_elasticity"
@@ -325,6 +327,8 @@ ONE_RUN_VARIANCE = "one_run_variance"
 
 SHARED = "shared"
 """1 where runs of a slice share evaluation sets, 0 where each has its own."""
+ITEMS_VARIANCE = "items_variance"
+"""Variance of the level of a curve's error that all of its runs share through their evaluation items."""
 
 # --- attrs ----------------------------------------------------------------------------------------
 METRIC = "metric"

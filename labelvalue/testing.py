@@ -6,7 +6,9 @@ those parameters, not a posterior.
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -22,8 +24,10 @@ from labelvalue.model.checks import draw_prior
 from labelvalue.model.curves import log_effective_labels
 from labelvalue.model.diagnostics import Diagnostics, figures_of
 from labelvalue.model.fitting import assemble
+from labelvalue.model.items import luck_of_items
 from labelvalue.model.observations import CURVE, crossed_dims, observe
-from labelvalue.model.result import Fit
+from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.sampling import SamplerSettings
 from labelvalue.observe import read_runs
 from labelvalue.observe.annotation_tables import settled
@@ -387,6 +391,39 @@ def fake_backtest(
         return Forecast(truth * np.exp(shift + noise), verdict, reasons)
 
     return score(runs, forecaster, by=by, holdout=(1, 2, 3), random_seed=seed, settings={"model": "power_law"})
+
+
+def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
+    """Make a fit whose runs of some slices share one evaluation set each, from one in which each had its own.
+
+    Parameters
+    ----------
+    fit : Fit
+        From :func:`fake_fit`.
+    slices : sequence of str
+        Slices whose runs share their items.
+    times : float
+        Items of a set, in those of a run of ``fit``.
+
+    Returns
+    -------
+    Fit
+        The same curves on the items, and the population's beside them.
+
+    Examples
+    --------
+    >>> "luck" in share_items(fake_fit(seed=1), ["east"]).posterior
+    True
+    """
+    position, walks = fit.position, walks_of(fit.settings)
+    level = (1.0 - fit.posterior[names.ERROR_REFERENCE].mean(names.SAMPLE)) ** 2
+    shared = position[names.SLICE].isin(list(slices)) * position[names.ONE_RUN_VARIANCE] / times / level
+    position = position.assign({names.ITEMS_VARIANCE: shared})
+    posterior = fit.posterior.assign({names.LUCK: luck_of_items(fit.posterior, position, walks)})
+    posterior = posterior.assign(at_now(posterior, position, fit.model, walks).data_vars)
+    tree = fit.tree.copy()
+    tree[names.POSTERIOR], tree[POSITION] = xr.DataTree(posterior), xr.DataTree(position)
+    return dataclasses.replace(fit, tree=tree)
 
 
 def _scattered(truth: xr.Dataset, observations: xr.Dataset, seed: int, chains: int, draws: int) -> xr.Dataset:

@@ -16,7 +16,6 @@ from labelvalue.checks import Checks
 from labelvalue.decide.case import Case
 from labelvalue.decide.evaluating import evaluation_missing
 from labelvalue.decide.guardrails import SliceLimit
-from labelvalue.decide.population import in_population
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 
@@ -116,7 +115,7 @@ def all_kept(fit: Fit, case: Case, outcomes: xr.Dataset) -> xr.DataArray | None:
 
 
 def _rules(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[_Rule]:
-    rails, error = case.guardrails, in_population(fit, case, outcomes[names.ERROR])
+    rails, error = case.guardrails, outcomes[names.ERROR]
     for floor in rails.floors:
         own = error.sel({names.SLICE: floor.slice}, drop=True)
         yield _Rule(FLOOR, own, floor.error, floor.probability, floor.reason, floor.slice)

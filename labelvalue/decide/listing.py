@@ -15,7 +15,6 @@ from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.evaluating import evaluation_cost
 from labelvalue.decide.feasible import least_labels, unreachable
 from labelvalue.decide.menu import Menu
-from labelvalue.decide.population import in_population
 from labelvalue.decide.spending import fixed_cost
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
@@ -145,7 +144,7 @@ def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.
     spend = found[names.COST].mean(names.SAMPLE).values
     now = chosen_curves(fit, case)[0][names.ERROR_NOW]
     now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*names.SAMPLE, names.SLICE)], 0), drop=True)
-    errors = _flat(in_population(fit, case, now - found[names.GAIN]))
+    errors = _flat(now - found[names.GAIN])
     most = max_labels // lot
     limits = [case.limits(name) for name in slices]
     high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)

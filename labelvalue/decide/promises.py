@@ -12,7 +12,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decide.case import Case
 from labelvalue.decide.listing import Listing
-from labelvalue.decide.population import in_population
 from labelvalue.decide.value import volumes
 from labelvalue.model import Fit
 from labelvalue.problems import InputError, Problem
@@ -26,7 +25,7 @@ def promises_of(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
     """Say with which probability a plan keeps each guardrail of a case.
 
     Floors and gaps are about errors in the population: that the evaluation items at hand may be easier or harder
-    counts (:func:`labelvalue.decide.population.in_population`).
+    counts.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ def promises_of(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
     [True]
     """
     own = outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    error, rules = in_population(fit, case, own[names.ERROR]), case.guardrails
+    error, rules = own[names.ERROR], case.guardrails
     rows = []
     for floor in rules.floors:
         kept = error.sel({names.SLICE: floor.slice}) <= floor.error

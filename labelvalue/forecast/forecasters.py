@@ -58,7 +58,7 @@ def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
             (0.0 * like + xr.DataArray(future[name].to_numpy(float), dims=SIZE)).transpose(*dims, SIZE)
             for name in (names.LABELS, names.OTHER_LABELS)
         )
-        of_slice = posterior.sel(here)
+        of_slice = posterior.sel(here).drop_vars(names.LUCK, errors="ignore")  # measured on the same items
         true = error_draws(of_slice, made, labels, other)
         draws = as_measured(made, of_slice, true).sel({d: where[d] for d in dims})
         error = draws.transpose(SIZE, names.CHAIN, names.DRAW).values.reshape(len(future), count)[:, keep]

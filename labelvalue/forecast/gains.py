@@ -144,6 +144,8 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
     def compute(posterior: xr.Dataset, position: xr.Dataset) -> xr.DataArray:
         labels = position[names.LABELS_NOW] + extra
         other = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
+        if noisy:  # measured on the same items
+            posterior = posterior.drop_vars(names.LUCK, errors="ignore")
         error = error_draws(posterior, fit, labels, other)
         later = error.isel({SIZE: slice(1, None)})
         if not noisy:

@@ -88,7 +88,8 @@ def _forecast(fit: Fit, parts: list[pd.DataFrame]) -> xr.DataArray:
         return xr.concat(found, dim=SIZE).transpose(*curve, SIZE)
 
     labels, other = sizes(names.LABELS), sizes(names.OTHER_LABELS)
-    error = error_draws(fit.posterior, fit, labels.fillna(1.0), other.fillna(0.0))
+    drawn = fit.posterior.drop_vars(names.LUCK, errors="ignore")  # both are measured on the same items
+    error = error_draws(drawn, fit, labels.fillna(1.0), other.fillna(0.0))
     gain = error.isel({SIZE: 0}) - error.isel({SIZE: 1})
     return gain.where((labels > 0).all(SIZE)).transpose(names.CHAIN, names.DRAW, *curve)
 

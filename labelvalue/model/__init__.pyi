@@ -5,6 +5,7 @@ from .catalogue import get_model as get_model, model_names as model_names
 from .diagnostics import Diagnostics as Diagnostics
 from .elicitation import Elicited as Elicited, elicit_priors as elicit_priors
 from .fitting import fit as fit
+from .items import on_items as on_items
 from .model_check import check_model as check_model
 from .model_noise import noise_from_probabilities as noise_from_probabilities
 from .population import draw_prior_curves as draw_prior_curves

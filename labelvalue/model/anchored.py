@@ -90,6 +90,29 @@ def log_error_from(level: Any, upper: float, typical: Any = 1.0) -> Any:
     return np.log(upper) - softplus(-level) if np.isfinite(upper) else namespace(typical).log(typical) + level
 
 
+def level_from(error: Any, upper: float, typical: Any = 1.0) -> Any:
+    """Turn an error back into its level: the inverse of :func:`log_error_from`.
+
+    Parameters
+    ----------
+    error : float, array or DataArray
+        Above 0, and below the upper bound.
+    upper, typical : float
+        As for :func:`log_error_from`.
+
+    Returns
+    -------
+    same kind
+        Unbounded level.
+
+    Examples
+    --------
+    >>> round(float(level_from(np.exp(log_error_from(-1.5, 1.0)), 1.0)), 9)
+    -1.5
+    """
+    return np.log(error / (upper - error)) if np.isfinite(upper) else np.log(error / typical)
+
+
 def curve_parameters(levels: Mapping[str, Any], power: Any, shape: tuple[ShapeParameter, ...]) -> dict[str, Any]:
     """Turn unbounded levels into the parameters of curves.
 

@@ -67,7 +67,8 @@ def build(
     upper, classes = float(observations.attrs[names.UPPER]), observations.attrs[names.CLASSES]
     with pm.Model(coords=model_coords(observations)) as model:
         data = observed_data(observations)
-        error = reference_level(priors, observations)
+        noise = {name: variable(name, priors[name]) for name in (DECAY, CHURN)}
+        error = reference_level(priors, observations, data[names.ITEMS_VARIANCE] * (1.0 - noise[CHURN]))
         log_error = log_error_from(error, upper, data["typical_error"])
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
         levels = {stem: pooled(stem, priors, observations) for stem in stems_of(shape)}
@@ -77,7 +78,7 @@ def build(
             pm.Deterministic(name, value, dims=CURVE)
         given = {ERROR: error, **levels, POWER: power, **worths_of_labels(priors, observations, data)}
         given |= evaluation_noise(observations, data)
-        given |= {name: variable(name, priors[name]) for name in (DECAY, CHURN)}
+        given |= noise
         definition = partial(terms_of_cell, shape=shape, curve=curve, upper=upper, classes=classes)
         pm.Potential("curves", curve_loglikelihood(definition, given, data, cell_names(observations)), dims=CURVE)
     return model

@@ -58,7 +58,8 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         ``sampling_variance`` and ``rounding`` (variances of the mean), ``set_weight`` (how often the part of the
         sampling noise that an evaluation set causes counts: 0 where the set spans sizes and belongs to the whole curve,
         1 where each run has a set of its own, m where m runs of one size share one), ``apart`` (share of runs on
-        sets of their own), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
+        sets of their own), ``alike`` (share of one run's evaluation sampling that stays in the mean of all of the
+        curve's runs), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
         runs differ in diversity, ``log_diversity``; where some are discounted, ``weight``.
 
     Examples
@@ -85,6 +86,7 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         mean=(names.ERROR, "mean"),
         set_weight=("set_weight", "mean"),
         apart=("apart", "mean"),
+        alike=("alike", "first"),
     )
     if counts:
         totals = grouped[[names.ERRORS, names.TRIALS]].sum()
@@ -101,7 +103,10 @@ def _sharing(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     spans = frame.groupby(sets)[names.LABELS].transform("nunique") > 1
     together = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("size")
     weight = np.where(reused, np.where(spans, 0.0, together), 1.0)
-    return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float)}, index=frame.index)
+    # A set that m of a curve's n runs were evaluated on has m/n of their mean: (m/n)² of its variance, m times over.
+    of_set, of_curve = (frame.groupby(by)[names.ERROR].transform("size") for by in (sets, list(CURVE_KEYS)))
+    alike = ((reused & spans) * of_set / of_curve**2).groupby([frame[key] for key in CURVE_KEYS]).transform("sum")
+    return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float), "alike": alike}, index=frame.index)
 
 
 def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) -> pd.DataFrame:

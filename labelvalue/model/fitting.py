@@ -23,6 +23,7 @@ from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.model.chains import ChainFolder
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
+from labelvalue.model.items import luck_of_items
 from labelvalue.model.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.posterior import at_now, by_slice, walks_of
@@ -308,6 +309,7 @@ def assemble(
             names.LABELS_NOW: now,
             names.OTHER_LABELS_NOW: _other_labels_now(observations),
             names.ONE_RUN_VARIANCE: _one_run_variance(observations),
+            names.ITEMS_VARIANCE: observations[names.ITEMS_VARIANCE],
             names.SHARED: 1.0
             - observations["set_weight"].where(observations["used"] > 0).min(("knot", "slot")).fillna(1.0),
         }
@@ -331,6 +333,9 @@ def assemble(
         "notes": notes,
         ASKED: dict(asked or {}),
     }
+    if bool((position[names.ITEMS_VARIANCE] > 0).any()):
+        luck = luck_of_items(named, position, walks_of(created), float(observations["typical_error"]))
+        named = named.assign({names.LUCK: luck})
     named = named.assign(at_now(named, position, model, walks_of(created)).data_vars)
     named.attrs = {}
     tree = xr.DataTree.from_dict({names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs})

@@ -188,7 +188,7 @@ def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
     return pm.Deterministic(f"{name}_spread", pt.as_tensor(float(median)))
 
 
-def reference_level(priors: Priors, observations: xr.Dataset) -> Any:
+def reference_level(priors: Priors, observations: xr.Dataset, items_variance: Any = 0.0) -> Any:
     """Make the level of the error at the reference size: pooled, but centred, since every curve with runs informs it.
 
     Parameters
@@ -198,6 +198,8 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> Any:
     observations : xarray.Dataset
         From :func:`labelvalue.model.observations.observe`; its attribute ``upper`` chooses the link: logit of
         ``error / upper`` where the error is bounded, logarithm of ``error / typical`` where it is not.
+    items_variance : float or tensor, dim (curve)
+        Variance of the level that runs share through their evaluation items: the level is that on these items.
 
     Returns
     -------
@@ -225,6 +227,6 @@ def reference_level(priors: Priors, observations: xr.Dataset) -> Any:
     if bounded:
         start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
     mean = variable("error_mean", priors["error_mean"])
-    spread = group_spread("error", priors, observations)
+    spread = pt.sqrt(group_spread("error", priors, observations) ** 2 + items_variance)
     initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
     return pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)

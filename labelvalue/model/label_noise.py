@@ -142,7 +142,19 @@ def set_evaluation_noise(
         if name not in slices:
             raise ValueError(f"evaluation_noise: unknown slice {name!r}{did_you_mean(str(name), set(slices.tolist()))}")
         center[slices == name], spread[slices == name] = _logit(share, name, observations.attrs[names.CLASSES])
-    return observations.assign(noise_center=(CURVE, center), noise_spread=(CURVE, spread))
+    noisy = observations.assign(noise_center=(CURVE, center), noise_spread=(CURVE, spread))
+    return noisy.assign({names.ITEMS_VARIANCE: _of_true_level(noisy)})
+
+
+def _of_true_level(observations: xr.Dataset) -> xr.DataArray:
+    """Variance of the level of the error against true labels, from that of the measured one."""
+    used = observations["used"].isel(knot=0) > 0
+    measured = np.exp(observations["log_error"].isel(knot=0).where(used).mean("slot").fillna(0.5))
+    noise = 1.0 / (1.0 + np.exp(-observations["noise_center"]))
+    left = information_left(noise, observations.attrs[names.CLASSES])
+    true = ((measured - noise) / left).clip(LEAST_EXCESS * measured, 1.0 - 1e-3)
+    slope = measured * (1.0 - measured) / (left * true * (1.0 - true))
+    return observations[names.ITEMS_VARIANCE] * slope**2
 
 
 def _logit(share: float | Prior, name: str, classes: int) -> tuple[float, float]:

@@ -19,8 +19,10 @@ from labelvalue.model.curves import HALF_LABEL
 KNOTS_PER_DOUBLING = 2
 MEMORY = 4.0
 """Doublings below the reference that inform a fit; what lies further back says little about what comes."""
+KEPT_SIZES = 5
+"""Sizes that are kept whatever their distance."""
 LEAST_SIZES = 3
-"""Sizes that are kept whatever their distance, and that a slice needs to stand on its own."""
+"""Sizes that a slice needs to stand on its own."""
 
 TYPICAL_ELASTICITY = 0.05
 """Elasticity at which the prior of the shape discrepancy is stated."""
@@ -28,6 +30,8 @@ CURVE, KNOT, SLOT = "curve", "knot", "slot"
 RANDOM = "random"
 """The strategy that the others are measured by."""
 
+MOST_OF_UPPER = 0.95
+"""Share of its upper bound up to which an error is taken as measured where it turns a variance from log to logit."""
 CERTAIN = 4.0
 """Standard errors by which the slope of log error on log labels must lie off 0 for a curve to fall or rise plainly."""
 ALIKE = 0.1
@@ -60,7 +64,7 @@ def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     cells["distance"] = np.maximum(np.log2(cells[names.REFERENCE_LABELS] / own), 0.0)
     cells["bin"] = np.round(cells["distance"] * KNOTS_PER_DOUBLING).astype(int)
     rank = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense")
-    cells = cells[(cells["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= LEAST_SIZES)].copy()
+    cells = cells[(cells["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)].copy()
     cells[KNOT] = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense").astype(int) - 1
     cells[SLOT] = cells.groupby([*CURVE_KEYS, KNOT]).cumcount()
     cells[CURVE] = reference.index.get_indexer(pd.MultiIndex.from_frame(cells[CURVE_KEYS]))
@@ -91,7 +95,8 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         Dims ``curve`` (every slice under every learner on every suite, sorted), ``knot`` (distances below the
         reference, nearest first) and ``slot`` (cells at one knot). Per curve: ``reference_labels``,
         ``reference_other_labels``, ``sizes`` (distinct sizes used), ``plain_elasticity`` (of curves whose error plainly
-        falls or, negative, rises with labels; else 0), ``span`` (doublings between the sizes used). Of them all:
+        falls or, negative, rises with labels; else 0), ``span`` (doublings between the sizes used), ``items_variance``
+        (variance of the level of the error that all runs share through their evaluation items). Of them all:
         ``typical_error`` (geometric mean of the cells' errors). Per (curve, knot):
         ``distance`` in doublings. Per (curve, knot, slot): ``labels``, ``other_labels``, ``label_noise`` (0 where not
         known), ``strategy_code`` (0 for random, else its place in the attribute ``strategies``), what
@@ -143,7 +148,19 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
             names.CLASSES: classes,
         },
     )
-    return _fill(observations).assign(_slope(observations))
+    items = _items_variance(observations, grid(cells["alike"])[1])
+    return _fill(observations).assign(_slope(observations)).assign({names.ITEMS_VARIANCE: (CURVE, items)})
+
+
+def _items_variance(observations: xr.Dataset, alike: np.ndarray) -> np.ndarray:
+    """Variance of each curve's level at the reference size from the evaluation items that its sizes share."""
+    used = observations["used"].values[:, 0] > 0
+    runs, shared = (np.where(used, values[:, 0], 0.0) for values in (observations["runs"].values, alike))
+    weight = runs / np.maximum(runs.sum(axis=-1, keepdims=True), 1.0)
+    near = observations["log_error"].values[:, 0]
+    of_log = observations["sampling_variance"].values[:, 0] * runs * shared
+    left = -np.expm1(np.minimum(near - np.log(observations.attrs[names.UPPER]), np.log(MOST_OF_UPPER)))
+    return (weight * of_log / left**2).sum(axis=-1)
 
 
 def without_synthetic(runs: xr.Dataset) -> xr.Dataset:

@@ -64,7 +64,7 @@ def walks_of(settings: Mapping[str, Any]) -> Walks:
     Parameters
     ----------
     settings : mapping
-        ``random_seed`` and ``learners`` of a fit.
+        ``random_seed``, ``learners`` and ``upper`` of a fit.
 
     Returns
     -------
@@ -73,22 +73,22 @@ def walks_of(settings: Mapping[str, Any]) -> Walks:
 
     Examples
     --------
-    >>> walks_of({"random_seed": 1, "learners": ["tree"]}).learner
+    >>> walks_of({"random_seed": 1, "learners": ["tree"], "upper": "1.0"}).learner
     'tree'
     """
     learners = settings["learners"]
-    return Walks(settings["random_seed"], learners[0] if len(learners) == 1 else "")
+    return Walks(settings["random_seed"], learners[0] if len(learners) == 1 else "", float(settings["upper"]))
 
 
 def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, walks: Walks) -> xr.DataArray:
-    """Log of the expected error of every draw, shape discrepancy included.
+    """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck.
 
     Parameters
     ----------
     log_ratio : xarray.DataArray
         Log of effective labels over those at the reference size.
     parameters : xarray.Dataset
-        Curve parameters, dims chain, draw, slice (and learner, suite).
+        Curve parameters, dims chain, draw, slice (and learner, suite); ``luck`` of the evaluation items, if any.
     model : Model
         Gives the curve.
     walks : Walks
@@ -109,9 +109,21 @@ def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, 
     """
     log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
     astray = np.log(2.0) * parameters[names.DISCREPANCY] * strays(walks, log_ratio)
-    return np.log(parameters[names.ERROR_REFERENCE]) + model.curve(log_ratio, parameters) + astray
+    reference = np.log(parameters[names.ERROR_REFERENCE])
+    log_error = reference + model.curve(log_ratio, parameters) + astray
+    if names.LUCK not in parameters:
+        return log_error
+    # Few errors are relatively less well counted than many.
+    return log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
 
 
+def _odds(log_error: xr.DataArray, walks: Walks) -> xr.DataArray | float:
+    """Odds against an error; 1 where it has no bound."""
+    return np.expm1(np.maximum(np.log(walks.upper) - log_error, LEAST_ODDS)) if np.isfinite(walks.upper) else 1.0
+
+
+LEAST_ODDS = 1e-3
+"""Log ratio of upper bound and error below which odds are not taken to fall."""
 STEP = 1e-4
 """Half the step, in log labels, over which the elasticity at now is taken."""
 
@@ -154,7 +166,9 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
         names.ERROR_NOW: error,
         names.ELASTICITY: elasticity,
         names.IMPACT: elasticity * error / np.maximum(now, 1.0),
-        names.FLOOR: parameters[names.ERROR_REFERENCE] * model.floor_share(parameters),
+        names.FLOOR: parameters[names.ERROR_REFERENCE]
+        * model.floor_share(parameters)
+        * np.exp(parameters.get(names.LUCK, 0.0)),
     }
     order = parameters[names.ERROR_REFERENCE].dims
     return xr.Dataset({name: value.transpose(*order, ...) for name, value in derived.items()})

@@ -150,6 +150,8 @@ def _another(fit: Fit, position: xr.Dataset, normal: Normal) -> xr.Dataset:
     whole, own = _whole(group, normal)
     curve = population_curve(fit.model, group, lambda stem: normal(stem, *rest), error_scale(fit.runs), whole=whole)
     drawn = {**curve, **own}
+    if names.LUCK in group:  # what is drawn from the population is the population's
+        drawn[names.LUCK] = xr.zeros_like(curve[names.ERROR_REFERENCE])
     if names.TRANSFER in group:
         beside = position[names.REFERENCE_OTHER_LABELS] / position[names.REFERENCE_LABELS].clip(min=1.0)
         spread = likeness_of_means(beside) * group["transfer_spread"]
@@ -190,6 +192,7 @@ def _one_of_these(fit: Fit, position: xr.Dataset, name: str, like: str) -> xr.Da
     seen = posterior.assign(
         {
             names.ERROR_REFERENCE: np.exp(log_error),
+            **({names.LUCK: xr.zeros_like(log_error)} if names.LUCK in posterior else {}),
             names.CURVE_ELASTICITY: (before - after) / (2.0 * STEP),
             names.FLOOR_SHARE: model.floor_share(posterior) / np.exp(model.curve(ratio, posterior)),
             names.TRAINING_SD: posterior[names.TRAINING_SD] * np.exp(-0.5 * posterior["training_decay"] * growth),

@@ -34,6 +34,8 @@ class Walks:
         Seed of the fit.
     learner : str
         The learner, where there is one and curves have no dim for it.
+    upper : float
+        Upper bound of the error, or infinite.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Walks:
 
     random_seed: int
     learner: str = ""
+    upper: float = np.inf
 
 
 def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:

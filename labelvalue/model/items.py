@@ -1,0 +1,108 @@
+"""The luck of evaluation items: how the error on these very items differs from that of all items like them.
+
+Where the runs of a slice share evaluation items, they all show the error on these, which may be easier or harder than
+the population. A fit speaks of the population; to compare with runs on the same items, see :func:`on_items`.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.anchored import level_from, log_error_from
+from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.result import POSITION, Fit
+from labelvalue.model.walk import Walks
+
+ENTROPY = 19
+
+
+def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:
+    """Draw the population's error at the reference size given that on the evaluation items, as a log ratio.
+
+    The level on the items is normal about the population's, which is normal about the group's mean: so the population's
+    level given both is normal too, nearer to the mean the fewer items there are. Learners and suites of a slice share
+    its items and their luck.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Draws of ``error_reference`` on the items, and ``error_mean``, ``error_spread`` and ``churn`` where there are
+        any.
+    position : xarray.Dataset
+        ``items_variance`` by slice (and learner, suite): variance of the level that all runs share through their items.
+    walks : Walks
+        Seed of the fit, and upper bound of the error.
+    typical : float
+        Typical error, where there is no bound.
+
+    Returns
+    -------
+    xarray.DataArray
+        Log of the population's error over that on the items; 0 where no items are shared.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> alone = fit.position.assign(items_variance=0.0 * fit.position["labels_now"])
+    >>> float(abs(luck_of_items(fit.posterior, alone, Walks(1)).max())
+    0.0
+    """
+    on_items = posterior[names.ERROR_REFERENCE]
+    items = position[names.ITEMS_VARIANCE] * (1.0 - posterior.get("churn", 0.0))
+    level = level_from(on_items, walks.upper, typical)
+    kept, middle = 1.0, 0.0
+    if {"error_mean", "error_spread"} <= set(posterior):
+        between = posterior["error_spread"] ** 2
+        kept, middle = between / (between + items), posterior["error_mean"]
+    drawn = middle + kept * (level - middle) + np.sqrt(kept * items) * _normal(posterior, walks.random_seed)
+    luck = log_error_from(drawn, walks.upper, typical) - np.log(on_items)
+    return luck.where(items > 0, 0.0).transpose(*on_items.dims)
+
+
+def _normal(posterior: xr.Dataset, random_seed: int) -> xr.DataArray:
+    """Standard normals by slice, that depend on its name alone."""
+    shape = tuple(posterior.sizes[d] for d in names.SAMPLE)
+    slices = posterior[names.SLICE].values
+    entropies = [[random_seed, ENTROPY, zlib.crc32(str(name).encode())] for name in slices]
+    values = np.stack([np.random.default_rng(entropy).standard_normal(shape) for entropy in entropies], axis=-1)
+    coords = {d: posterior[d].values for d in names.SAMPLE} | {names.SLICE: slices}
+    return xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords)
+
+
+def on_items(fit: Fit) -> Fit:
+    """Ask a fit about the error on the very items that its runs were evaluated on.
+
+    That is what another run on the same items measures. By default a fit speaks of the error over items *like* them,
+    whose intervals are wider where evaluation sets are small.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    Fit
+        The same draws without the luck of the items; every forecast can be made from it. The same fit where every run
+        had items of its own.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> on_items(fit) is fit
+    True
+    """
+    if names.LUCK not in fit.posterior:
+        return fit
+    without = fit.posterior.drop_vars(names.LUCK)
+    without = without.assign(at_now(without, fit.position, fit.model, walks_of(fit.settings)).data_vars)
+    parts = {**{name: group.to_dataset() for name, group in fit.tree.children.items()}, names.POSTERIOR: without}
+    tree = xr.DataTree.from_dict({**parts, POSITION: fit.position})
+    tree.attrs = fit.tree.attrs
+    return Fit(tree=tree, model=fit.model, diagnostics=fit.diagnostics)

@@ -1,0 +1,90 @@
+"""The luck of evaluation items: what a fit says of the population that it saw through few items."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from labelvalue import names, predict_error
+from labelvalue.forecast import predict_gain, predict_observed_gain
+from labelvalue.model.items import luck_of_items, on_items
+from labelvalue.model.observations import observe
+from labelvalue.model.posterior import walks_of
+from labelvalue.testing import fake_fit, fake_runs, share_items
+
+SHARED = ["east", "north", "south"]
+
+
+@pytest.fixture(scope="module")
+def shared():
+    return share_items(fake_fit(seed=1, draws=1000), SHARED)
+
+
+def _logit(error):
+    return np.log(error / (1.0 - error))
+
+
+def test_m26_population_strays_from_the_items_by_the_variance_that_runs_share(shared):
+    """Where the group tells nothing, its level is normal about that on the items; each slice has luck of its own."""
+    posterior, position = shared.posterior, shared.position
+    wide = posterior.assign(error_mean=0.0 * posterior["churn"], error_spread=1e6 + 0.0 * posterior["churn"])
+    luck = luck_of_items(wide, position, walks_of(shared.settings))
+    on = posterior[names.ERROR_REFERENCE]
+    z = (_logit(on * np.exp(luck)) - _logit(on)) / np.sqrt(position[names.ITEMS_VARIANCE] * (1 - posterior["churn"]))
+    z = z.sel(slice=SHARED)
+    assert not luck.sel(slice="west").any()
+    assert stats.kstest(z.sel(slice="east").values.ravel(), "norm").pvalue > 1e-3
+    assert abs(float(z.mean())) < 4 / np.sqrt(z.size)
+    assert float(z.std()) == pytest.approx(1.0, abs=4 / np.sqrt(2 * z.size))
+    assert abs(np.corrcoef(z.stack(draws=names.SAMPLE).values)[0, 1]) < 4 / np.sqrt(4000)
+
+
+def test_m26_few_items_are_shrunk_to_the_group(shared):
+    """Normal about normal: the population's level lies between the items' and the mean, by their variances."""
+    posterior, position = shared.posterior, shared.position
+    group = posterior.assign(error_mean=-1.0 + 0.0 * posterior["churn"], error_spread=0.3 + 0.0 * posterior["churn"])
+    items = position[names.ITEMS_VARIANCE] * 0.0 + 0.16
+    group["churn"] = 0.0 * group["churn"]
+    luck = luck_of_items(group, position.assign(items_variance=items), walks_of(shared.settings))
+    level = _logit(posterior[names.ERROR_REFERENCE])
+    kept = 0.09 / (0.09 + 0.16)
+    off = _logit(posterior[names.ERROR_REFERENCE] * np.exp(luck)) - (-1.0 + kept * (level + 1.0))
+    assert float(off.mean()) == pytest.approx(0.0, abs=0.01)
+    assert float(off.std()) == pytest.approx(np.sqrt(kept * 0.16), rel=0.03)
+
+
+def test_m26_few_errors_are_relatively_less_well_known(shared):
+    """A proportion's relative sampling variance is (1 − p) / (p n): it grows as the error falls."""
+    now = int(shared.position[names.LABELS_NOW].sel(slice="east"))
+    both = (predict_error(one, [now, 64 * now]).sel(slice="east") for one in (shared, on_items(shared)))
+    of_population, items = both
+    stray = np.log(of_population / items).std(names.SAMPLE)
+    mean = items.mean(names.SAMPLE)
+    wanted = (1 / mean[1] - 1) / (1 / mean[0] - 1)
+    assert float((stray[1] / stray[0]) ** 2) == pytest.approx(float(wanted), rel=0.15)
+
+
+def test_m26_on_items_is_what_was_fitted(shared):
+    """Without luck the errors are those on the items; what one run will show is measured on them too."""
+    plain = fake_fit(seed=1, draws=1000)
+    back = on_items(shared)
+    np.testing.assert_allclose(back.posterior[names.ERROR_NOW], plain.posterior[names.ERROR_NOW])
+    np.testing.assert_allclose(predict_gain(back, [500]), predict_gain(plain, [500]))
+    np.testing.assert_allclose(predict_observed_gain(shared, [500]), predict_observed_gain(plain, [500]))
+    east = {"slice": "east"}
+    assert float(shared.posterior[names.ERROR_NOW].sel(east).std()) > float(
+        plain.posterior[names.ERROR_NOW].sel(east).std()
+    )
+
+
+def test_m26_shared_items_are_read_off_the_runs():
+    """One set for all sizes and replicates, five sets, a set of its own for every run."""
+    runs = fake_runs(seed=1, replicates=5)
+    one = runs.assign({names.EVALUATION_SET: runs[names.EVALUATION_SET].copy(data=np.full(runs.sizes["run"], "a"))})
+    five = runs.assign({names.EVALUATION_SET: runs[names.REPLICATE].astype(str)})
+    found = {name: observe(x)[names.ITEMS_VARIANCE].values for name, x in (("one", one), ("five", five), ("own", runs))}
+    error = runs["error"].groupby(runs["slice"]).min().values
+    np.testing.assert_allclose(found["one"], 1 / (2000 * error * (1 - error)), rtol=0.3)
+    np.testing.assert_allclose(found["five"], found["one"] / 5, rtol=1e-6)
+    assert not found["own"].any()
