@@ -125,9 +125,10 @@ def fit(
     kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(_say, progress))
     runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
-    chosen = get_model(model)
-    chosen = dataclasses.replace(chosen, priors=chosen.priors.replace(priors or {}))
     observations = observe(runs, _classes(classes, runs))
+    several = [len(set(observations[key].values)) for key in (names.SLICE, names.LEARNER)]
+    chosen = get_model(model)
+    chosen = dataclasses.replace(chosen, priors=chosen.priors.suited(*several).replace(priors or {}))
     observations = set_evaluation_noise(observations, evaluation_noise)
     now = _labels_now(labels_now, observations)
     room = f"about {fit_bytes(runs, settings.draws * settings.chains) / 1024**3:.1f} GB"

@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 from labelvalue.problems import did_you_mean
 from labelvalue.reading import parse_toml
 
+BETWEEN_LEARNERS = "between_learners"
+"""Table of a bank inside that of a prior: its centre and spread where curves are of several learners."""
 Distribution = Literal["normal", "lognormal", "student", "logitnormal"]
 
 
@@ -62,7 +64,9 @@ class Priors(Mapping[str, Prior]):
     Parameters
     ----------
     by_name : mapping of str to Prior
-        All of them.
+        All of them, for slices of one learner.
+    between_learners : mapping of str to Prior
+        Those that are others where learners are several, or the curve is one: its spreads are wider.
 
     Examples
     --------
@@ -72,6 +76,7 @@ class Priors(Mapping[str, Prior]):
     """
 
     by_name: Mapping[str, Prior]
+    between_learners: Mapping[str, Prior] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Prior:
         return self.by_name[name]
@@ -114,7 +119,33 @@ class Priors(Mapping[str, Prior]):
                 raise ValueError(
                     f"unknown prior {name!r}{did_you_mean(name, self.by_name)} Priors of this model: {known}"
                 )
-        return Priors({**self.by_name, **changes})
+        wide = {name: prior for name, prior in self.between_learners.items() if name not in changes}
+        return Priors({**self.by_name, **changes}, wide)
+
+    def suited(self, slices: int, learners: int) -> Priors:
+        """Return the priors for runs of so many slices and learners.
+
+        Slices of one learner resemble each other more than learners do; but their common mean is as unknown as one
+        curve's. A single curve, and several learners, have the priors between learners.
+
+        Parameters
+        ----------
+        slices, learners : int
+            How many there are.
+
+        Returns
+        -------
+        Priors
+            Of one level.
+
+        Examples
+        --------
+        >>> narrow, wide = Prior("lognormal", -1.2, 0.5), Prior("lognormal", -0.2, 0.3)
+        >>> bank = Priors({"elasticity_spread": narrow}, {"elasticity_spread": wide})
+        >>> [bank.suited(5, learners)["elasticity_spread"].center for learners in (1, 3)]
+        [-1.2, -0.2]
+        """
+        return Priors({**self.by_name, **(self.between_learners if slices == 1 or learners > 1 else {})})
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Return plain numbers and texts, for JSON and for :meth:`from_dict`.
@@ -165,7 +196,7 @@ def read_priors(file: Traversable) -> Priors:
     Returns
     -------
     Priors
-        Its priors; the provenance is the source of each that names none of its own.
+        Its priors, on both levels; the provenance is the source of each that names none of its own.
 
     Examples
     --------
@@ -175,4 +206,6 @@ def read_priors(file: Traversable) -> Priors:
     """
     content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     provenance = content.pop("provenance")
-    return Priors({name: Prior(**{"source": provenance, **fields}) for name, fields in content.items()})
+    wide = {name: fields.pop(BETWEEN_LEARNERS) for name, fields in content.items() if BETWEEN_LEARNERS in fields}
+    priors = {name: Prior(**{"source": provenance, **fields}) for name, fields in content.items()}
+    return Priors(priors, {name: dataclasses.replace(priors[name], **fields) for name, fields in wide.items()})
