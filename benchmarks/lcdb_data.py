@@ -27,6 +27,8 @@ VERSION = 1
 GRID = tuple(int(np.rint(16 * 2 ** (step / 2))) for step in range(30))
 """LCDB's training-set sizes, in steps of half a doubling; sizes off this grid are left out."""
 STEPS_PER_DOUBLING = 2
+FIRST_DAY = 128
+"""Labels observed at most on the first day."""
 SMALLEST_LARGEST = 4096
 """A data set must reach this size, so that 16 to 512 labels (at least) are observed."""
 MIN_LAST_ERROR = 0.005
@@ -124,7 +126,7 @@ def _compact(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def load_problems(half: Half, replicates: int | None = None) -> list[Problem]:
+def load_problems(half: Half, replicates: int | None = None, first_day: bool = False) -> list[Problem]:
     """The problems of one half, in the order of a hash, so that the first few are a fair sample.
 
     A problem is a data set with all its learners. Its largest size is the largest on the grid which at
@@ -139,6 +141,8 @@ def load_problems(half: Half, replicates: int | None = None) -> list[Problem]:
     replicates : int, optional
         Show at most this many runs per size, spread over the test sets; the truth keeps all. Default: show
         all, 25 where none timed out.
+    first_day : bool
+        Whether to show at most 128 labels of each data set; its largest size is then 1024.
 
     Returns
     -------
@@ -149,11 +153,11 @@ def load_problems(half: Half, replicates: int | None = None) -> list[Problem]:
     names = [str(i) for i in evaluations["openml"].unique()]
     ids = [int(name) for name in hash_order([name for name in names if half_of(name) == half])]
     groups = dict(list(evaluations[evaluations["openml"].isin(ids)].groupby("openml")))
-    problems = (_problem(i, groups[i], replicates) for i in ids)
+    problems = (_problem(i, groups[i], replicates, first_day) for i in ids)
     return [problem for problem in problems if problem is not None]
 
 
-def _problem(openml: int, evaluations: pd.DataFrame, replicates: int | None) -> Problem | None:
+def _problem(openml: int, evaluations: pd.DataFrame, replicates: int | None, first_day: bool) -> Problem | None:
     """The problem of one data set, or None where it is too small or too few learners qualify."""
     evaluations = evaluations.assign(error=evaluations["errors"] / evaluations["trials"])
     keys = [evaluations["learner"], evaluations["labels"]]
@@ -161,9 +165,10 @@ def _problem(openml: int, evaluations: pd.DataFrame, replicates: int | None) -> 
     means = means[(means["n_runs"] >= MIN_RUNS) & (means["n_sets"] >= MIN_SETS)]
     reached = means.groupby(level="labels").size()
     reached = reached[reached >= evaluations["learner"].nunique() / 2]
-    if reached.empty or reached.index.max() < SMALLEST_LARGEST:
+    least = FIRST_DAY * 2 ** DOUBLINGS[-1] if first_day else SMALLEST_LARGEST
+    if reached.empty or reached.index.max() < least:
         return None
-    last = GRID.index(reached.index.max())
+    last = GRID.index(least if first_day else reached.index.max())
     now, *targets = (GRID[last - (DOUBLINGS[-1] - d) * STEPS_PER_DOUBLING] for d in (0, *DOUBLINGS))
 
     seen = evaluations[evaluations["labels"] <= now]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from benchmarks import peers
+from benchmarks import learned, peers
 from benchmarks.problems import Problem
 
 Verdicts = tuple[str, ...]
@@ -50,11 +50,11 @@ class Method:
     peer: bool = True
 
 
-def _peer(name: str, title: str, samples: Callable[[Problem, int], np.ndarray]) -> Method:
+def _peer(name: str, title: str, samples: Callable[[Problem, int], np.ndarray], version: str = "") -> Method:
     def forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
         return samples(problem, seed), ()
 
-    return Method(name, title, forecast, version=f"v{peers.VERSION}")
+    return Method(name, title, forecast, version="-".join(filter(None, (f"v{peers.VERSION}", version))))
 
 
 _power_law = peers.power_law
@@ -73,6 +73,13 @@ PEERS = (
         "floor + residual, last 2 doublings",
         partial(_power_law, floor=True, residual=True, doublings=2),
     ),
+    _peer(
+        "floor_residual_2_recalibrated",
+        "the same, recalibrated",
+        learned.recalibrated,
+        learned.version(),
+    ),
+    _peer("learned", "forest on the curve's shape", learned.learned, learned.version()),
     _peer("simple_scaling_laws", "simple-scaling-laws 0.2.0", peers.simple_scaling_laws),
 )
 

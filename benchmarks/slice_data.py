@@ -1,6 +1,7 @@
 """Learning curves slice by slice: runs of simple learners on real data, computed here once and kept.
 
-    python -m benchmarks.slice_data            # all problems, a quarter of an hour on one core
+    python -m benchmarks.slice_data                # all problems, a quarter of an hour on one core
+    python -m benchmarks.slice_data --first-day    # the same data up to 300 labels and eight times that
 
 makes what is missing in the cache folder; interrupted, it goes on with the problem at which it stopped.
 """
@@ -18,15 +19,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import labelvalue as lv
 from benchmarks.downloads import cache_folder
 from benchmarks.problems import DOUBLINGS, Half, Problem, half_of, hash_order, mean_errors
-from benchmarks.slice_sources import SOURCES, LabelledData
+from benchmarks.slice_sources import SOURCES, TEXT, LabelledData
 from labelvalue.observe.tabular import tabular_classifier
 
 VERSION = 1
@@ -37,6 +40,12 @@ LEARNERS = {
     "forest": RandomForestClassifier(n_estimators=100),
     "bayes": GaussianNB(),
 }
+HASHES = 2**12
+WORD_LEARNERS = {
+    "words_logistic": LogisticRegression(C=10, max_iter=300, tol=3e-4),
+    "words_bayes": MultinomialNB(alpha=0.1),
+}
+"""On counts of hashed words."""
 REPLICATES = 5
 TEST_SHARE = 0.3
 LARGEST_SHARE = 0.8
@@ -46,6 +55,8 @@ APART_SHARE = 0.2
 STEPS_PER_DOUBLING = 2
 SMALLEST = 16
 """Labels of a slice from which on its runs count."""
+FIRST_DAY, FIRST_DAY_SMALLEST, FIRST_DAY_TOTAL = 300, 4, 16
+"""On the first day: labels observed at most, and from how many on of a slice, and of all slices, runs count."""
 MIN_ROWS = 400
 """Rows of a slice; rows of smaller ones are left out."""
 MIN_SIZES = 3
@@ -60,6 +71,7 @@ class Key:
     data: str
     slicing: str
     learner: str
+    first_day: bool = False
 
     @property
     def name(self) -> str:
@@ -67,36 +79,46 @@ class Key:
 
     @property
     def path(self) -> Path:
-        return cache_folder() / f"slices-v{VERSION}" / f"{self.name}.parquet"
+        family = "slices-first-day" if self.first_day else "slices"
+        return cache_folder() / f"{family}-v{VERSION}" / f"{self.name}.parquet"
+
+    @property
+    def half(self) -> Half:
+        return SOURCES[self.data].half or half_of(self.data)
 
 
-def all_keys() -> list[Key]:
+def all_keys(first_day: bool = False) -> list[Key]:
     """All problems there are."""
     return [
-        Key(data, slicing, learner)
+        Key(data, slicing, learner, first_day)
         for data, source in SOURCES.items()
         for slicing in source.slicings
         for learner in source.learners
     ]
 
 
-def training_sizes(slices: pd.Series) -> list[int]:
+def training_sizes(slices: pd.Series, first_day: bool = False) -> list[int]:
     """Training-set sizes, all slices together, on a grid of half doublings that ends at the largest.
 
     The last three are a doubling apart and are forecast; what is observed ends an eighth below the last and
-    begins where the largest slice has 16 labels.
+    begins where the largest slice has 16 labels. On the first day it ends at 300 and begins where that has 4.
     """
     counts = slices.value_counts()
     pool = len(slices) - int(sum(max(1, round(TEST_SHARE * n)) for n in counts))
-    largest = LARGEST_SHARE * pool
-    smallest = max(2.0, SMALLEST * len(slices) / counts.max())
+    largest, smallest = LARGEST_SHARE * pool, max(2.0, SMALLEST * len(slices) / counts.max())
+    if first_day:
+        largest = min(largest, FIRST_DAY * 2 ** DOUBLINGS[-1])
+        smallest = max(FIRST_DAY_TOTAL, FIRST_DAY_SMALLEST * len(slices) / counts.max())
     steps = int(STEPS_PER_DOUBLING * np.log2(largest / 2 ** DOUBLINGS[-1] / smallest))
     observed = [largest / 2 ** (DOUBLINGS[-1] + step / STEPS_PER_DOUBLING) for step in range(steps + 1)]
     return sorted(int(size) for size in [*observed, *(largest / 2 ** (DOUBLINGS[-1] - d) for d in DOUBLINGS)])
 
 
 def pipeline(features: pd.DataFrame, learner: str) -> Pipeline:
-    """An untrained learner behind labelvalue's preparation of tables."""
+    """An untrained learner behind labelvalue's preparation of tables, or behind counts of words."""
+    if learner in WORD_LEARNERS:
+        words = HashingVectorizer(analyzer=str.split, n_features=HASHES, norm="l2", alternate_sign=False)
+        return make_pipeline(ColumnTransformer([(TEXT, words, TEXT)]), clone(WORD_LEARNERS[learner]))
     return make_pipeline(clone(tabular_classifier(features)[0]), clone(LEARNERS[learner]))
 
 
@@ -113,7 +135,7 @@ def compute_runs(data: LabelledData, key: Key) -> pd.DataFrame:
         features,
         target,
         slices,
-        sizes=training_sizes(slices),
+        sizes=training_sizes(slices, key.first_day),
         replicates=REPLICATES,
         test_size=TEST_SHARE,
         jitter=0,
@@ -123,11 +145,11 @@ def compute_runs(data: LabelledData, key: Key) -> pd.DataFrame:
     return runs.to_dataframe()[COLUMNS].reset_index(drop=True)
 
 
-def make_all() -> float:
+def make_all(first_day: bool = False) -> float:
     """Compute the runs of every problem that the cache lacks; returns the seconds it took."""
     started = time.perf_counter()
     loaded: dict[str, LabelledData] = {}
-    for key in all_keys():
+    for key in all_keys(first_day):
         if key.path.exists():
             continue
         begun = time.perf_counter()
@@ -142,15 +164,17 @@ def make_all() -> float:
     return time.perf_counter() - started
 
 
-def load_problems(half: Half | None = None, replicates: int | None = None) -> list[Problem]:
+def load_problems(half: Half | None = None, replicates: int | None = None, first_day: bool = False) -> list[Problem]:
     """The problems of one half, or of both, in the order of a hash.
 
     Parameters
     ----------
     half : {"development", "test"}, optional
-        By `benchmarks.problems.half_of` of the data set; all where none is given.
+        As declared, else by `benchmarks.problems.half_of` of the data set; all where none is given.
     replicates : int, optional
         Show at most this many runs per size; the truth keeps all five.
+    first_day : bool
+        Whether to show 300 labels of all slices together at most.
 
     Returns
     -------
@@ -162,22 +186,23 @@ def load_problems(half: Half | None = None, replicates: int | None = None) -> li
     FileNotFoundError
         If the runs of a problem were not computed yet.
     """
-    chosen = {key.name: key for key in all_keys() if half is None or half_of(key.data) == half}
+    chosen = {key.name: key for key in all_keys(first_day) if half is None or key.half == half}
     missing = [name for name, key in chosen.items() if not key.path.exists()]
     if missing:
-        raise FileNotFoundError(
-            f"no runs of {', '.join(missing)} in {cache_folder()}. Fix: python -m benchmarks.slice_data"
-        )
+        command = f"python -m benchmarks.slice_data{' --first-day' if first_day else ''}"
+        raise FileNotFoundError(f"no runs of {', '.join(missing)} in {cache_folder()}. Fix: {command}")
     names = hash_order(list(chosen))
-    problems = [make_problem(name, pd.read_parquet(chosen[name].path), replicates) for name in names]
+    problems = [make_problem(name, pd.read_parquet(chosen[name].path), replicates, first_day) for name in names]
     return [problem for problem in problems if problem is not None]
 
 
-def make_problem(name: str, runs: pd.DataFrame, replicates: int | None = None) -> Problem | None:
+def make_problem(
+    name: str, runs: pd.DataFrame, replicates: int | None = None, first_day: bool = False
+) -> Problem | None:
     """Observed runs and truth of one problem; None where no slice has enough.
 
     A run stands for the mean labels that its slice had in training sets of that size. Slices count with at least
-    three sizes of 16 labels or more and a last observed error of at least 0.005.
+    three sizes of 16 labels or more (on the first day 4) and a last observed error of at least 0.005.
 
     Parameters
     ----------
@@ -187,6 +212,8 @@ def make_problem(name: str, runs: pd.DataFrame, replicates: int | None = None) -
         As `compute_runs` returns them.
     replicates : int, optional
         Observed runs per size at most.
+    first_day : bool
+        Whether these are runs of the first day.
 
     Returns
     -------
@@ -201,7 +228,8 @@ def make_problem(name: str, runs: pd.DataFrame, replicates: int | None = None) -
     means = mean_errors(runs["error"], runs["evaluation_set"], by_size)
     means["nominal"] = runs.groupby(["slice", "total"])["nominal"].first()
 
-    seen = runs[(runs["total"] <= now) & (runs["slice"].map(share) * runs["total"] >= SMALLEST)]
+    least = FIRST_DAY_SMALLEST if first_day else SMALLEST
+    seen = runs[(runs["total"] <= now) & (runs["slice"].map(share) * runs["total"] >= least)]
     if replicates is not None:
         seen = seen[seen["replicate"] < replicates]
     error_now = seen[seen["total"] == now].groupby("slice")["error"].mean()
@@ -212,7 +240,8 @@ def make_problem(name: str, runs: pd.DataFrame, replicates: int | None = None) -
     seen = seen[seen["slice"].isin(slices)].reset_index(drop=True)
     kept = means.loc[slices].assign(variance=means["se"] ** 2 * means["n_runs"])
     variance = kept.groupby("total")["variance"].mean()
-    factor = fresh_factor(variance.to_numpy(), LARGEST_SHARE * variance.index.to_numpy() / largest)
+    pool = _pool(runs) if first_day else largest / LARGEST_SHARE
+    factor = fresh_factor(variance.to_numpy(), variance.index.to_numpy() / pool)
     means["se"] *= means.index.get_level_values("total").map(dict(zip(variance.index, factor, strict=True)))
     wide = means.reset_index().pivot_table(index="slice", columns="total", values=["mean", "se", "nominal"])
     labels = wide["nominal"].loc[slices, targets].to_numpy().astype(int)
@@ -228,6 +257,11 @@ def make_problem(name: str, runs: pd.DataFrame, replicates: int | None = None) -
         target_other=np.array(targets) - labels,
         nominal=seen["nominal"].to_numpy(),
     )
+
+
+def _pool(runs: pd.DataFrame) -> float:
+    """Rows left to train on, told by the rows that were evaluated on."""
+    return float(runs.groupby("slice")["trials"].first().sum() * (1 - TEST_SHARE) / TEST_SHARE)
 
 
 def fresh_factor(variance: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -272,12 +306,14 @@ def fresh_factor(variance: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compute what is missing and say what there is."""
-    argparse.ArgumentParser(prog="python -m benchmarks.slice_data", description=__doc__.splitlines()[0]).parse_args(
-        arguments
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.slice_data", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--first-day", action="store_true", help="runs of at most 300 labels, and 2, 4 and 8 times that"
     )
-    seconds = make_all()
+    first_day = parser.parse_args(arguments).first_day
+    seconds = make_all(first_day)
     for half in ("development", "test"):
-        problems = load_problems(half)
+        problems = load_problems(half, first_day=first_day)
         data = {problem.name.partition(".")[0] for problem in problems}
         curves = sum(len(problem.curves) for problem in problems)
         print(f"{half}: {len(problems)} problems, {curves} curves, from {', '.join(sorted(data))}")

@@ -156,3 +156,58 @@ def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
         if "better_than" in entry
     ]
     return "\n".join(["Lower CRPS than, on this share of the curves:", "", *lines])
+
+
+def least_squares_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: its scores over those of least squares on the last two doublings.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    lines = [
+        f"- {titles[name]}: CRPS {_ratio(entry['ratio_to_ls2']['crps'])}, "
+        f"interval score {_ratio(entry['ratio_to_ls2']['interval_score'])}"
+        for name, entry in summary.items()
+    ]
+    return "\n".join(["Ratio to floor + residual, last 2 doublings (90 %):", "", *lines])
+
+
+def saturated_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: what it forecasts where eight times the labels bring less than a twentieth.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    found = next(iter(summary.values()))["saturated"]
+    if not found["curves"]:
+        return "Saturated curves: none"
+    noise = ", ".join(f"{part['truth_se']:.4f}" for part in found["by_distance"].values())
+    lines = [
+        f"- {titles[name]}: "
+        + ", ".join(f"{part['forecast_gain']:.4f} / {part['gain']:.4f}" for part in parts)
+        + "; P(gain > 1 %) "
+        + ", ".join(f"{100 * part['p_gain_1_percent']:.0f}" for part in parts)
+        + " %"
+        for name, entry in summary.items()
+        for parts in [list(entry["saturated"]["by_distance"].values())]
+    ]
+    head = f"{found['curves']} saturated curves, gain forecast / realised at 2x, 4x, 8x (noise of the truth {noise}):"
+    return "\n".join([head, "", *lines])

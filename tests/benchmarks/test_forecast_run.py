@@ -2,9 +2,10 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from benchmarks import forecast, lcdb_data, slice_data
+from benchmarks import forecast, lcdb_data, slice_data, tables
 from benchmarks.methods import Method, find_method
 
 
@@ -24,9 +25,9 @@ def failing(problem, seed):
 def run(monkeypatch, tmp_path, power_law_problem, capsys):
     """Run the command on the one power-law problem; returns exit code, printed table and written JSON."""
     monkeypatch.setenv("LABELVALUE_BENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(lcdb_data, "load_problems", lambda half, replicates: [power_law_problem])
+    monkeypatch.setattr(lcdb_data, "load_problems", lambda half, **_: [power_law_problem])
     monkeypatch.setattr(
-        slice_data, "load_problems", lambda half, replicates: [replace(power_law_problem, name=f"slices, {half}")]
+        slice_data, "load_problems", lambda half, **_: [replace(power_law_problem, name=f"slices, {half}")]
     )
 
     def call(*arguments):
@@ -44,7 +45,7 @@ def test_table_and_json_hold_every_method(run):
     assert (result["problems"], result["curves"]) == (1, 1)
     good, bad = result["methods"]["floor"], result["methods"]["last_value"]
     assert good["crps"] < bad["crps"]
-    assert bad["crps_ratio"]["best_peer"] == "floor"
+    assert bad["crps_ratio"]["best_peer"] in {"floor", forecast.LEAST_SQUARES}
     assert set(good["by_distance"]) == {"2x", "4x", "8x"}
     assert good["gain_calibration"]
     assert good["gain_ratio"]["ratio"] == pytest.approx(good["forecast_gain"] / good["gain"])
@@ -52,7 +53,7 @@ def test_table_and_json_hold_every_method(run):
 
 def test_the_calibration_of_gains_is_printed_for_every_method(run):
     _, printed, result = run("--methods", "last_value,floor")
-    (line,) = [line for line in printed.splitlines() if line.startswith("- least squares, floor: ")]
+    line = next(line for line in printed.splitlines() if line.startswith("- least squares, floor: "))
     # A falling curve: the forecast is sure of a gain, the gain came, and all forecasts say so.
     assert line.endswith(" 100 → 100 (100)")
     assert sum(part["share"] for part in result["methods"]["floor"]["gain_calibration"]) == pytest.approx(1)
@@ -86,12 +87,47 @@ def test_labelvalue_is_measured_against_each_curve_alone(run, monkeypatch):
     assert (together["verdicts"], alone["verdicts"]) == ({"ok": 1}, {"flagged": 1, "ok": 1})
     assert "| 1 of 2 |" in printed
     assert f"- together: CRPS {ratio:.2f} (" in printed
-    assert together["better_than"] == {"floor": 0.0, "labelvalue:unpooled": 1.0}
+    assert together["better_than"] == {"floor": 0.0, "labelvalue:unpooled": 1.0, forecast.LEAST_SQUARES: 0.0}
     assert "- together: 0 % least squares, floor, 100 % alone" in printed
     assert alone["against_alone"]["absolute_error"]["ratio"] == 1
     _, printed, result = run("--methods", "floor")
     assert "alone" not in printed
     assert "against_alone" not in result["methods"]["floor"]
+
+
+def test_every_run_measures_against_least_squares_on_two_doublings(run):
+    _, printed, result = run("--methods", "last_value")
+    assert list(result["methods"]) == ["last_value", forecast.LEAST_SQUARES]
+    last, own = (entry["ratio_to_ls2"] for entry in result["methods"].values())
+    assert own["crps"] == own["interval_score"] == {"ratio": 1, "low": 1, "high": 1}
+    assert last["crps"]["ratio"] > 1
+    assert f"- last value: CRPS {last['crps']['ratio']:.2f} (" in printed
+
+
+def test_the_first_day_has_forecasts_of_its_own(run, tmp_path):
+    _, printed, result = run("--first-day", "--methods", "last_value")
+    assert result["first_day"]
+    assert "curves, first day, development half" in printed
+    assert {path.parents[2].name for path in tmp_path.rglob("*.npz")} == {"forecasts-first-day-v1"}
+
+
+def test_saturated_curves_are_told_apart():
+    """By what eight times the labels brought: the second curve lost a hundredth, the first half."""
+    row = {"problem": "p", "error_now": 0.2, "forecast_gain": 0.05, "truth_se": 0.001, "p_gain_1_percent": 0.7}
+    gains = {0: (0.03, 0.06, 0.1), 1: (0.004, 0.001, 0.002)}
+    rows = pd.DataFrame(
+        row | {"curve": curve, "distance": distance, "gain": gain}
+        for curve, found in gains.items()
+        for distance, gain in zip((2, 4, 8), found, strict=True)
+    )
+    found = forecast.saturated(rows)
+    assert found["curves"] == 1
+    assert [part["gain"] for part in found["by_distance"].values()] == list(gains[1])
+    assert found["by_distance"]["8x"]["p_gain_1_percent"] == pytest.approx(0.7)
+    line = tables.saturated_lines({"m": {"saturated": found}}, {"m": "M"})
+    assert "1 saturated curves" in line
+    assert "- M: 0.0500 / 0.0040, 0.0500 / 0.0010, 0.0500 / 0.0020; P(gain > 1 %) 70, 70, 70 %" in line
+    assert forecast.saturated(rows[rows["curve"] == 0]) == {"curves": 0, "by_distance": {}}
 
 
 def test_only_sparse_curves_are_judged(tmp_path, power_law_problem):

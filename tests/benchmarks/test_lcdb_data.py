@@ -51,6 +51,13 @@ def test_a_problem_shows_an_eighth_and_keeps_the_rest(tiny_lcdb):
     assert (per_learner["errors"] / per_learner["trials"]).to_numpy() == pytest.approx(problem.error_now)
 
 
+def test_the_first_day_ends_at_128_labels(tiny_lcdb):
+    (problem,) = lcdb_data.load_problems("development", first_day=True)
+    assert problem.runs["labels"].agg(["min", "max"]).tolist() == [16, 128]
+    assert problem.targets.tolist() == [[256, 512, 1024]] * len(problem.curves)
+    assert problem.truth[0] == pytest.approx(np.array([256, 512, 1024]) ** -0.3, abs=0.02)
+
+
 def test_few_replicates_are_spread_over_the_test_sets(tiny_lcdb):
     (problem,) = lcdb_data.load_problems("development", replicates=5)
     (everything,) = lcdb_data.load_problems("development")

@@ -1,8 +1,10 @@
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import downloads, problems, slice_data
+from benchmarks import downloads, problems, slice_data, slice_sources
 from benchmarks.slice_sources import SOURCES, LabelledData, Source
 
 SHARES = {"large": 0.7, "middle": 0.25, "small": 0.05}
@@ -90,6 +92,26 @@ def test_sizes_are_half_doublings_and_end_at_four_fifths():
     assert 16 <= 0.8 * sizes[0] < 16 * np.sqrt(2) + 1
 
 
+def test_the_first_day_ends_at_three_hundred_labels():
+    slices = pd.Series(["a"] * 8000 + ["b"] * 2000)
+    sizes = np.array(slice_data.training_sizes(slices, first_day=True))
+    assert sizes[-4:].tolist() == [300, 600, 1200, 2400]
+    assert sizes[0] >= slice_data.FIRST_DAY_TOTAL
+    assert 4 <= 0.8 * sizes[0] < 4 * 4
+    many = np.array(slice_data.training_sizes(pd.Series(np.repeat(np.arange(26), 500)), first_day=True))
+    assert (many <= 300).sum() >= slice_data.MIN_SIZES
+    few = slice_data.training_sizes(pd.Series(["a"] * 2000), first_day=True)
+    assert few[-1] == int(0.8 * 1400)  # a small data set ends where it would have to
+
+
+def test_on_the_first_day_four_labels_of_a_slice_count(runs):
+    problem = slice_data.make_problem("toy", runs, first_day=True)
+    assert [name for name, _ in problem.curves] == ["large", "middle", "small"]
+    assert problem.runs[problem.runs["slice"] == "small"]["labels"].min() >= 2
+    assert problem.runs[problem.runs["slice"] == "small"].groupby("replicate").size().tolist() == [6] * 5
+    assert (problem.targets + problem.target_other)[0].tolist() == [1024, 2048, 4096]
+
+
 @pytest.fixture
 def toy(monkeypatch, tmp_path):
     """One small data set with a rare slice, instead of the real ones; counts how often it is read."""
@@ -130,15 +152,62 @@ def test_runs_are_computed_once_and_learners_share_training_sets(toy):
     assert np.array_equal(slice_data.load_problems(half)[0].truth, first.truth)
 
 
+def test_the_first_day_has_runs_of_its_own(toy):
+    half = problems.half_of("toy")
+    slice_data.make_all(first_day=True)
+    with pytest.raises(FileNotFoundError, match=r"slice_data$"):
+        slice_data.load_problems(half)
+    first, _ = slice_data.load_problems(half, first_day=True)
+    assert (first.runs["labels"] + first.runs["other_labels"]).max() <= slice_data.FIRST_DAY
+
+
+@pytest.mark.parametrize("learner", slice_data.WORD_LEARNERS)
+def test_texts_are_learned_from_by_counting_words(learner):
+    rng = np.random.default_rng(1)
+    spam = rng.random(400) < 0.5
+    texts = [
+        f"hello {'buy' if bad else 'meet'} {word}" for bad, word in zip(spam, rng.integers(0, 50, 400), strict=True)
+    ]
+    features = pd.DataFrame({slice_sources.TEXT: texts})
+    trained = slice_data.pipeline(features, learner).fit(features[:300], spam[:300])
+    assert (trained.predict(features[300:]) == spam[300:]).mean() > 0.95
+
+
+def test_a_word_is_told_by_its_surroundings_and_its_tag_by_how_it_begins():
+    words = ["The", "jury", "said", "Atlanta's"]
+    assert slice_sources._surroundings(words, 3).split() == [
+        *("word=atlanta's", "shape=Xx'x", "last1=s", "last2='s", "last3=a's", "first2=at", "-2=jury", "-1=said"),
+    ]
+    tags = {"nn-tl": "noun", "bedz": "verb", "jj": "adjective", "``": "punctuation", "uh": "other", "*": "adverb"}
+    assert {tag: slice_sources._word_class(tag) for tag in tags} == tags
+
+
+def test_a_mail_is_its_subject_and_body():
+    mail = "Received: from spam.example\nSubject: Free OFFER\nDate: now\n\nCall me!\n\nBye"
+    assert slice_sources._mail_words(mail) == "free offer call me ! bye"
+
+
+def test_a_tarball_is_fetched_once_by_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("LABELVALUE_BENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(downloads.shutil, "which", lambda name: f"/bin/{name}")
+    calls = []
+
+    def run(command, **_):
+        calls.append(command)
+        (tmp_path / "text" / "some-text-1.0.0.tgz").touch()
+
+    monkeypatch.setattr(downloads.subprocess, "run", run)
+    for _ in range(2):
+        assert downloads.fetch_npm("some-text@1.0.0", "text").name == "some-text-1.0.0.tgz"
+    assert [(command[:2], command[-1]) for command in calls] == [(["/bin/npm", "pack"], "some-text@1.0.0")]
+
+
 def test_every_source_names_its_slicings_and_known_learners():
-    halves = {name: problems.half_of(name) for name in SOURCES}
-    assert {half: sum(h == half for h in halves.values()) for half in ("development", "test")} == {
-        "development": 6,
-        "test": 5,
-    }
-    assert halves["adult"] == "test"
+    halves = {key.data: key.half for key in slice_data.all_keys()}
+    assert Counter(halves.values()) == {"development": 13, "test": 4}
+    assert halves["adult"] == "development" != problems.half_of("adult")  # declared: it was looked at throughout
     assert len({key.name for key in slice_data.all_keys()}) == len(slice_data.all_keys()) >= 20
-    assert {key.learner for key in slice_data.all_keys()} <= set(slice_data.LEARNERS)
+    assert {key.learner for key in slice_data.all_keys()} <= {*slice_data.LEARNERS, *slice_data.WORD_LEARNERS}
 
 
 def test_adult_gives_the_slicings_that_it_is_said_to():
