@@ -119,8 +119,8 @@ from .model import (
     fit as fit,
     load_fit as load_fit,
     new_slice as new_slice,
-    on_items as on_items,
     noise_from_probabilities as noise_from_probabilities,
+    on_items as on_items,
     pooling as pooling,
     related_priors as related_priors,
 )

@@ -23,6 +23,12 @@ WORSE = 1.1
 LEAST_CHECKS = 5
 """Forecasts at one distance under which nothing is said about it."""
 COVERAGE = 0.9
+LEAST_HALF = 0.25
+"""Share of later errors that 50 % intervals have to hold more than, however few there are."""
+BIASED = 0.5
+"""Share of the gain that came by which forecast gains may be off, unless it is no more than chance."""
+CHANCE = 2.0
+"""Standard errors of a mean up to which it is put down to chance."""
 
 SCORES = (
     names.CRPS,
@@ -128,6 +134,13 @@ class _Check:
     count: int
     ratio: float
     rule: str
+    half_hits: int = 0
+    """Of the 50 % intervals."""
+    forecast_gain: float = 0.0
+    gain: float = 0.0
+    """Means of what was forecast and of what came."""
+    gain_error: float = 0.0
+    """Standard error of the mean of their difference."""
 
     @property
     def enough(self) -> bool:
@@ -138,12 +151,39 @@ class _Check:
         return bool(scipy.special.bdtr(self.hits, self.count, COVERAGE) >= UNLIKELY)
 
     @property
+    def centred(self) -> bool:
+        likely = scipy.special.bdtr(self.half_hits, self.count, 0.5) >= UNLIKELY
+        return bool(likely and self.half_hits > LEAST_HALF * self.count)
+
+    @property
+    def biased(self) -> bool:
+        off = abs(self.forecast_gain - self.gain)
+        return off > max(BIASED * abs(self.gain), CHANCE * self.gain_error, TOLERANCE)
+
+    @property
     def passed(self) -> bool:
-        return self.enough and self.honest and self.ratio <= WORSE
+        return not self.why_not
+
+    @property
+    def why_not(self) -> str:
+        """What keeps the distance from being trusted; empty where nothing does."""
+        if not self.enough:
+            return f"there were only {self.count} to check"
+        if not self.honest:
+            return f"they held {self.hits} of {self.count}"
+        if not self.centred:
+            return f"50 % intervals held {self.half_hits} of {self.count}"
+        if self.biased:
+            return f"gains of {_points(self.forecast_gain)} were forecast where {_points(self.gain)} came"
+        return f"a simple rule did better ({self.rule}, ratio {self.ratio:.2f})" if self.ratio > WORSE else ""
 
     def __str__(self) -> str:
         share = f"{100 * COVERAGE:.0f} % intervals held {self.hits} of {self.count} later errors"
         return f"{share} and CRPS is {self.ratio:.2f} of that of the best simple rule ({self.rule})"
+
+
+def _points(gain: float) -> str:
+    return f"{100 * gain:.2g} points"
 
 
 def _check(result: xr.Dataset, distances: list[int]) -> _Check:
@@ -155,7 +195,19 @@ def _check(result: xr.Dataset, distances: list[int]) -> _Check:
     if not int(hits.count()):
         return _Check(0, 0, float("nan"), "")
     best = str(rules.idxmin())
-    return _Check(int(hits.sum()), int(hits.count()), float(_ratio(crps[MODEL], rules[best])), best)
+    own = scores.sel({names.FORECASTER: MODEL})
+    bias, gain = (own[name].where(np.isfinite(hits)).values.ravel() for name in (names.BIAS, names.GAIN))
+    bias, gain = bias[np.isfinite(bias)], gain[np.isfinite(bias)]
+    return _Check(
+        hits=int(hits.sum()),
+        count=int(hits.count()),
+        ratio=float(_ratio(crps[MODEL], rules[best])),
+        rule=best,
+        half_hits=int(own[names.COVERS_50].sum()),
+        forecast_gain=float((gain - bias).mean()),
+        gain=float(gain.mean()),
+        gain_error=float(bias.std(ddof=1) / np.sqrt(bias.size)) if bias.size > 1 else np.inf,
+    )
 
 
 def _ratio(crps: Any, best: Any) -> Any:
@@ -166,9 +218,11 @@ def _ratio(crps: Any, best: Any) -> Any:
 def backtest_verdict(result: xr.Dataset) -> str:
     """Say in one sentence whether to trust forecasts, and up to which distance.
 
-    A distance is trusted if so few hits of the 90 % intervals as were counted are no less likely than 5 % for honest
-    intervals (forecasts taken as independent), if CRPS is at most a tenth above that of the best simple rule,
-    and if the same holds for all shorter distances. Under five forecasts at a distance nothing is said.
+    A distance is trusted if so few hits of the 90 % intervals, and of the 50 % intervals, as were counted are no less
+    likely than 5 % for honest intervals (forecasts taken as independent; 50 % intervals must hold more than a quarter
+    whatever their number), if forecast gains are not off by half of what came (and by two standard errors), if CRPS is
+    at most a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five
+    forecasts at a distance nothing is said.
 
     Parameters
     ----------
@@ -204,7 +258,8 @@ def backtest_verdict(result: xr.Dataset) -> str:
     if not first.enough:
         needed = f"{LEAST_CHECKS} a distance are needed"
         return f"Too little to say whether to trust forecasts: {_check(result, later)}, and {needed}{refits}."
-    return f"Do not trust forecasts at {far(later[0], by)} or beyond: {first}{refits}."
+    why = f"; {first.why_not}" if first.honest and first.ratio <= WORSE else ""
+    return f"Do not trust forecasts at {far(later[0], by)} or beyond: {first}{why}{refits}."
 
 
 def trusted_distance(result: xr.Dataset) -> int:
@@ -274,10 +329,8 @@ def _at(distance: int, by: str) -> str:
 def _limit(check: _Check, distance: int, by: str) -> str:
     """Why trust ends before a distance."""
     if not check.enough:
-        return f"; at {_at(distance, by)} there were only {check.count} to check"
-    if not check.honest:
-        return f"; not at {_at(distance, by)}, where they held {check.hits} of {check.count}"
-    return f"; not at {_at(distance, by)}, where a simple rule did better ({check.rule}, ratio {check.ratio:.2f})"
+        return f"; at {_at(distance, by)} {check.why_not}"
+    return f"; not at {_at(distance, by)}, where {check.why_not}"
 
 
 def _unchecked(last: int, asked: int, by: str) -> str:

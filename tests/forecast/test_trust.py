@@ -15,7 +15,7 @@ from labelvalue.forecast.trust import LEAST_CHECKS, gain_reliability
 FORECASTERS = [MODEL, "last value", "least squares"]
 
 
-def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verdicts=("ok",)):
+def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verdicts=("ok",), half_hits=None, bias=0.0):
     """One origin; ``hits[d]`` of ``slices`` intervals of the model hold at distance d + 1; CRPS by method."""
     distances = np.arange(1, len(hits) + 1)
     shape = (len(FORECASTERS), 1, slices, len(hits))
@@ -26,7 +26,11 @@ def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verd
     level = np.asarray(crps, float)
     level = level[:, None] if level.ndim == 1 else level
     full = np.broadcast_to(level[:, None, None, :], shape).copy()
-    values = {name: (dims, np.zeros(shape)) for name in (names.INTERVAL_SCORE, names.COVERS_50, names.BIAS)}
+    half = np.zeros(shape)
+    half[0, 0, : slices // 2 if half_hits is None else half_hits] = 1.0
+    values = {names.INTERVAL_SCORE: (dims, np.zeros(shape)), names.COVERS_50: (dims, half)}
+    wobble = 1e-3 * (-1.0) ** np.arange(slices)[:, None]
+    values |= {names.BIAS: (dims, np.zeros(shape) + bias + wobble), names.GAIN: (dims[1:], np.full(shape[1:], 0.02))}
     values |= {names.CRPS: (dims, full), names.COVERS_90: (dims, covers), names.P_GAIN: (dims, np.full(shape, 0.75))}
     values[names.GAINED] = dims[1:], np.ones(shape[1:])
     coords = {names.FORECASTER: FORECASTERS, names.ORIGIN: [len(hits)], names.SLICE: [f"s{i}" for i in range(slices)]}
@@ -71,6 +75,24 @@ def test_how_many_misses_are_too_many(slices, hits, trusted):
 @pytest.mark.parametrize(("ratio", "trusted"), [(1.09, True), (1.11, False)])
 def test_how_much_worse_is_too_much(ratio, trusted):
     assert backtest_verdict(by_hand([8], 8, (ratio, 1.0, 2.0))).startswith("Trust") == trusted
+
+
+@pytest.mark.parametrize(
+    ("slices", "half_hits", "trusted"), [(8, 3, True), (8, 2, False), (40, 16, True), (40, 14, False)]
+)
+def test_intervals_of_half_must_hold_some(slices, half_hits, trusted):
+    """P(at most 14 of 40) is 0.040, of 16 0.134; a quarter or fewer never do."""
+    said = backtest_verdict(by_hand([slices], slices, half_hits=half_hits))
+    assert said.startswith("Trust") == trusted
+    assert trusted or said.endswith(f"; 50 % intervals held {half_hits} of {slices}.")
+
+
+@pytest.mark.parametrize(("bias", "trusted"), [(0.009, True), (-0.009, True), (0.011, False), (-0.011, False)])
+def test_gains_off_by_half_are_not_trusted(bias, trusted):
+    """A gain of 2 points came; the error was forecast too high or too low by so much."""
+    said = backtest_verdict(by_hand([8], 8, bias=bias))
+    assert said.startswith("Trust") == trusted
+    assert trusted or said.endswith(f"; gains of {2 - 100 * bias:.2g} points were forecast where 2 points came.")
 
 
 def test_flat_curves_that_all_forecast_exactly_are_a_tie():
