@@ -306,7 +306,8 @@ BY = "by"
 
 # --- coordinates ----------------------------------------------------------------------------------
 LABELS_NOW = "labels_now"
-"""A slice's current labels: the largest observed, unless the user says otherwise."""
+"""A slice's current labels, from which gains count. In runs: all that there are of the slice, held-out ones included
+(default: not known, 0). In forecasts: those, or the largest observed, unless the user says otherwise."""
 OTHER_LABELS_NOW = "other_labels_now"
 """Labels of all other slices that go with ``labels_now``."""
 DOUBLINGS = "doublings"
@@ -325,6 +326,8 @@ ONE_RUN_VARIANCE = "one_run_variance"
 
 SHARED = "shared"
 """1 where runs of a slice share evaluation sets, 0 where each has its own."""
+EVALUATION_SETS = "evaluation_sets"
+"""Evaluation sets of a slice that runs of several sizes share: 1, or as many as there are folds."""
 
 # --- attrs ----------------------------------------------------------------------------------------
 METRIC = "metric"

@@ -21,7 +21,8 @@ def in_population(fit: Fit, case: Case, error: xr.DataArray) -> xr.DataArray:
 
     Where all runs of a slice share one evaluation set, a fit speaks of the error on its items; they may be easier or
     harder than the population. How much is not in the data: it is drawn by the sampling variance that the runs share
-    (all of a run's but the churn). Every plan sees the same draws.
+    (all of a run's but the churn). Where replicates are folds, each with a set of its own, a fit speaks of the items of
+    all of them, and the variance is that over the number of sets. Every plan sees the same draws.
 
     Parameters
     ----------
@@ -49,6 +50,7 @@ def in_population(fit: Fit, case: Case, error: xr.DataArray) -> xr.DataArray:
     rest = [d for d in posterior[names.ERROR_REFERENCE].dims if d not in (*names.SAMPLE, names.SLICE)]
     posterior, position = (x.isel({d: 0 for d in rest if d in x.dims}, drop=True) for x in (posterior, position))
     spread = position[names.SHARED] * position[names.ONE_RUN_VARIANCE] * (1.0 - posterior["churn"])
+    spread = spread / position.get(names.EVALUATION_SETS, 1.0)  # fits of before they were counted had one
     measured = as_measured(fit, posterior, error)  # it is measured errors that the items' luck moves
     level = as_measured(fit, posterior, posterior[names.ERROR_REFERENCE])
     upper = float(fit.settings["upper"])
