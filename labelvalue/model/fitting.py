@@ -279,14 +279,14 @@ def _one_run_variance(observations: xr.Dataset) -> xr.DataArray:
 
 
 def _evaluation_sets(runs: xr.Dataset, observations: xr.Dataset) -> xr.DataArray:
-    """Evaluation sets by curve that several sizes share, at least 1: folds are evaluated on one each."""
+    """Evaluation sets by curve that runs near its reference share with other sizes, at least 1; folds have one each."""
     frame = runs[[*CURVE_KEYS, names.EVALUATION_SET, names.LABELS]].to_dataframe()
-    sizes = (
-        frame[frame[names.EVALUATION_SET] != ""].groupby([*CURVE_KEYS, names.EVALUATION_SET])[names.LABELS].nunique()
-    )
-    counts = (sizes > 1).groupby(CURVE_KEYS).sum()
+    labels = frame.groupby([*CURVE_KEYS, names.EVALUATION_SET])[names.LABELS]
+    spans = (labels.transform("nunique") > 1) & (frame[names.EVALUATION_SET] != "")
+    near = frame[names.LABELS] >= 0.5 * frame.groupby(CURVE_KEYS)[names.LABELS].transform("max")
+    counts = frame[spans & near].groupby(CURVE_KEYS)[names.EVALUATION_SET].nunique()
     curves = pd.MultiIndex.from_arrays([observations[key].values for key in CURVE_KEYS], names=CURVE_KEYS)
-    return xr.DataArray(counts.reindex(curves).fillna(1.0).clip(lower=1.0).to_numpy(float), dims=CURVE)
+    return xr.DataArray(counts.reindex(curves).fillna(1.0).to_numpy(float), dims=CURVE)
 
 
 def assemble(

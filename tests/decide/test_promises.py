@@ -49,6 +49,20 @@ def test_d13_population_strays_from_the_items_by_the_variance_that_runs_share(sh
     assert abs(np.corrcoef(z.stack(draws=SAMPLE).values)[0, 1]) < 4 / np.sqrt(4000)  # each slice has luck of its own
 
 
+def test_d13_items_of_five_folds_stray_less_than_those_of_one_set(shared):
+    """Each fold has a set of its own, and a fit speaks of all their items: five times as many."""
+    position = shared.position.assign({names.EVALUATION_SETS: 0.0 * shared.position[names.SHARED] + 5.0})
+    tree = shared.tree.copy()
+    tree[POSITION] = xr.DataTree(position)
+    folds = dataclasses.replace(shared, tree=tree)
+    reference = shared.posterior[names.ERROR_REFERENCE]
+    one, five = (
+        np.log(in_population(fit, case_of(), reference) / reference).sel(slice="east") for fit in (shared, folds)
+    )
+    assert float(xr.corr(one, five)) > 0.99  # the same draws of luck, on another scale
+    assert float(one.var() / five.var()) == pytest.approx(5.0, rel=0.15)
+
+
 def test_d13_few_errors_are_relatively_less_well_known(shared):
     """A proportion's relative sampling variance is (1 − p) / (p n): at half the error it is more than doubled."""
     reference = shared.posterior[names.ERROR_REFERENCE]
