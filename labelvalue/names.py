@@ -308,7 +308,8 @@ BY = "by"
 
 # --- coordinates ----------------------------------------------------------------------------------
 LABELS_NOW = "labels_now"
-"""A slice's current labels: the largest observed, unless the user says otherwise."""
+"""A slice's current labels, from which gains count. In runs: all that there are of the slice, held-out ones included
+(default: not known, 0). In forecasts: those, or the largest observed, unless the user says otherwise."""
 OTHER_LABELS_NOW = "other_labels_now"
 """Labels of all other slices that go with ``labels_now``."""
 DOUBLINGS = "doublings"

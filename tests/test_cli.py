@@ -260,6 +260,19 @@ def test_simulate_writes_a_runs_table(run, tmp_path, suffix):
     assert runs.sizes[names.RUN] == 2 * 2 * 3
 
 
+def test_simulate_says_what_it_chose(run, tmp_path):
+    rows = 240
+    table = pd.DataFrame({"age": range(rows), "country": ["FR", "DE"] * (rows // 2)})
+    data, out = tmp_path / "data.csv", tmp_path / "runs.csv"
+    table.assign(bought=["yes", "no", "no"] * (rows // 3)).to_csv(data, index=False)
+    settings = ["--target", "bought", "--slice", "country", "--learner", "logistic_regression", "--out", out]
+    code, text, _ = run("simulate", data, *settings)
+    assert code == 0
+    why = "5 folds, because one split would leave slice 'DE' 30 rows to evaluate on"
+    assert f"note: sizes 20 to 192 in 8 steps, all that folds leave to train on; {why}\n" in text
+    assert (lv.read_runs(out)[names.LABELS_NOW] == 120).all()
+
+
 def test_what_was_simulated_can_be_simulated_again_from_what_it_left(run, tmp_path):
     """No seed was given, no size, no number of replicates: all of them stand beside the table."""
     rows = 240

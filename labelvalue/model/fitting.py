@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import types
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,6 +21,7 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model, model_source
+from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.chains import ChainFolder
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
@@ -70,7 +72,8 @@ def fit(
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
     labels_now : mapping of str to int, optional
-        Current labels of slices (≥ 0), where they are not the largest observed.
+        Current labels of slices (≥ 0), where they are neither those that the runs name in ``labels_now``, as those of
+        :func:`labelvalue.simulate_runs` do, nor the largest observed.
     classes : int
         Number of classes that labels tell apart, ≥ 2; matters only where labels are noisy.
     evaluation_noise : float, Prior, mapping of str to either, optional
@@ -130,7 +133,7 @@ def fit(
     chosen = get_model(model)
     chosen = dataclasses.replace(chosen, priors=chosen.priors.suited(*several).replace(priors or {}))
     observations = set_evaluation_noise(observations, evaluation_noise)
-    now = _labels_now(labels_now, observations)
+    now = _labels_now(labels_now, observations, _recorded(runs))
     room = f"about {fit_bytes(runs, settings.draws * settings.chains) / 1024**3:.1f} GB"
     counted = f"{runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves"
     _say(progress, f"fitting {chosen.name}: {counted}, {room}; compiling")
@@ -201,10 +204,21 @@ def _classes(classes: int, runs: xr.Dataset) -> int:
     return int(classes)
 
 
-def _labels_now(given: Mapping[str, int] | None, observations: xr.Dataset) -> xr.DataArray:
-    """Current labels by curve: those of its slice, whatever learner saw most of them."""
+def _recorded(runs: xr.Dataset) -> dict[str, int]:
+    """Labels that there are of each slice, by what the runs say; without the slices of which they say nothing."""
+    if names.LABELS_NOW not in runs:
+        return {}
+    most = runs[[names.SLICE, names.LABELS_NOW]].to_dataframe().groupby(names.SLICE)[names.LABELS_NOW].max()
+    return {str(name): int(count) for name, count in most.items() if count > 0}
+
+
+def _labels_now(
+    given: Mapping[str, int] | None, observations: xr.Dataset, recorded: Mapping[str, int] = types.MappingProxyType({})
+) -> xr.DataArray:
+    """Current labels by curve: those of its slice that are recorded, or that a learner saw at most."""
     slices = observations[names.SLICE].values
     now = _largest(observations).groupby(slices).transform("max").to_numpy(copy=True)
+    now = np.maximum(now, [recorded.get(str(name), 0) for name in slices])
     for name, labels in (given or {}).items():
         if name not in set(slices):
             raise ValueError(f"labels_now: unknown slice {name!r}{did_you_mean(str(name), set(slices))}")
@@ -221,10 +235,19 @@ def _largest(observations: xr.Dataset) -> pd.Series:
     return pd.Series(observed.max(("knot", "slot")).fillna(0.0).values)
 
 
-def _other_labels_now(observations: xr.Dataset) -> xr.DataArray:
-    """Other slices' labels by curve that went with the largest labels of its slice under any learner."""
-    most = _largest(observations).groupby(observations[names.SLICE].values).transform("idxmax")
-    return xr.DataArray(observations[names.REFERENCE_OTHER_LABELS].values[most], dims=CURVE)
+def _other_labels_now(observations: xr.Dataset, now: xr.DataArray, recorded: Mapping[str, int]) -> xr.DataArray:
+    """Other slices' labels by curve that go with its labels now.
+
+    Where the runs say of every slice how many labels there are, all of the others'; else those that went with the
+    largest labels of the slice under any learner. None where slices are trained apart.
+    """
+    slices = observations[names.SLICE].values
+    most = _largest(observations).groupby(slices).transform("idxmax")
+    beside = observations[names.REFERENCE_OTHER_LABELS].values[most]
+    if {*slices.astype(str)} <= {*recorded}:
+        total = pd.Series(now.values).groupby(slices).max().sum()
+        beside = np.where(beside > 0, total - now.values, 0.0)
+    return xr.DataArray(beside, dims=CURVE)
 
 
 def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]]) -> Diagnostics:
@@ -308,7 +331,7 @@ def assemble(
     position = observations[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS, names.SIZES]].assign(
         {
             names.LABELS_NOW: now,
-            names.OTHER_LABELS_NOW: _other_labels_now(observations),
+            names.OTHER_LABELS_NOW: _other_labels_now(observations, now, _recorded(runs)),
             names.ONE_RUN_VARIANCE: _one_run_variance(observations),
             names.ITEMS_VARIANCE: observations[names.ITEMS_VARIANCE],
             names.SHARED: 1.0

@@ -50,20 +50,21 @@ class EvaluationSet:
 def make_splits(
     slices: np.ndarray,
     protocol: Protocol,
-    evaluation: Sequence[int] | np.ndarray | None,
-    reserved: np.ndarray,
+    evaluation: np.ndarray | None,
+    free: np.ndarray,
     entropy: int,
 ) -> list[Split]:
-    """Return the split of each replicate into pool and evaluation rows; ``reserved`` rows are in neither."""
-    free = ~reserved
-    if not free.any():
-        raise InputError([Problem(why="the suites leave no rows to train on", fix="hold fewer rows out")])
+    """Return the split of each replicate into pool and evaluation rows; rows that are not ``free`` are in neither.
+
+    The protocol is settled; ``evaluation`` holds positions.
+    """
+    count, share = protocol.replicates or 1, protocol.test_size or 0.0
     if protocol.resampling == "folds":
-        splits = split_by_folds(slices, free, protocol.replicates, entropy)
+        splits = split_by_folds(slices, free, count, entropy)
     elif evaluation is None:
-        splits = [split_by_share(slices, free, protocol.test_size, entropy)] * protocol.replicates
+        splits = [split_by_share(slices, free, share, entropy)] * count
     else:
-        splits = [split_by_rows(slices, free, _positions(evaluation, slices.size))] * protocol.replicates
+        splits = [split_by_rows(slices, free, evaluation)] * count
     lacking = {name for split in splits for name, rows in split.evaluation.items() if not rows.size}
     problems = [
         Problem(column="slice", value=name, why="no rows to evaluate on", fix="hold some out")
@@ -76,7 +77,8 @@ def make_splits(
     return splits
 
 
-def _positions(evaluation: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+def positions(evaluation: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+    """Return the rows that the user named to evaluate on, by position or as a mask."""
     rows = np.asarray(evaluation)
     if rows.dtype == bool and rows.shape == (size,):
         rows = np.flatnonzero(rows)

@@ -108,6 +108,7 @@ class Gathering:
                 names.LABELS: counts[name],
                 names.OTHER_LABELS: task.size - counts[name],
                 names.EVALUATION_SET: ids[suite][name],
+                names.LABELS_NOW: self.plan.labels_now.get(name, 0),
                 **by_slice[name],
                 **measure,
                 **shared,

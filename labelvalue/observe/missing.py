@@ -25,6 +25,7 @@ ANSWERS = {
     names.BATCH: "how past forecasts compare with what their batch of labels delivered",
     names.SECONDS: "what retraining costs at the next size",
     names.PROTOCOL: "whether runs added later were measured in the same way",
+    names.LABELS_NOW: "from how many labels of a slice its gains count, where runs were trained on fewer",
 }
 """Optional columns in the order of their use, and the answer that each makes possible."""
 
@@ -106,7 +107,7 @@ def _says_nothing(runs: xr.Dataset, name: str) -> bool:
         case "number":
             return bool(np.isnan(values).all())
         case _:
-            described = name in (names.EVALUATION_SET, names.BATCH, names.PROTOCOL)
+            described = name in (names.EVALUATION_SET, names.BATCH, names.PROTOCOL, names.LABELS_NOW)
             return (
                 bool((values == COLUMNS[name].default).all()) if described else np.unique(values.astype(str)).size < 2
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Plan:
         One per replicate.
     entropy : int
         Seed of everything.
+    labels_now : mapping of str to int
+        Labels that the user has of each slice, those evaluated on included unless the user named them.
     """
 
     protocol: Protocol
@@ -55,6 +57,7 @@ class Plan:
     classes: np.ndarray
     splits: Sequence[Split]
     entropy: int
+    labels_now: Mapping[str, int]
 
     @property
     def sizes(self) -> list[int]:

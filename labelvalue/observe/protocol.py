@@ -20,6 +20,9 @@ from labelvalue.problems import InputError, Problem, did_you_mean, quote
 
 RESAMPLING = ("subsets", "folds", "bootstrap")
 
+OPEN = ("replicates", "test_size", "batch_size", "random_state")
+"""Numbers that a protocol may leave open."""
+
 _ID = re.compile(r"(?P<measured>[a-z_0-9]+(\(.*\))?)-[0-9a-f]{12}", re.DOTALL)
 
 
@@ -36,14 +39,16 @@ class Protocol:
     slices : str, optional
         Column that holds the slices.
     sizes : tuple of int, optional
-        Training-set sizes, all slices together, ≥ 2; by default eight, log-spaced up to the whole pool.
-    replicates : int
-        Re-draws of the training set, ≥ 1; folds where ``resampling`` is ``folds``, ≥ 2.
-    resampling : {"subsets", "folds", "bootstrap"}
+        Training-set sizes, all slices together, ≥ 2; by default six to ten that suit the data.
+    replicates : int, optional
+        Re-draws of the training set, ≥ 1; folds where ``resampling`` is ``folds``, ≥ 2; by default 5, or as many folds
+        as leave four fifths of the rows to train on.
+    resampling : {"subsets", "folds", "bootstrap"}, optional
         Where replicates come from: subsets drawn without replacement; cross-validation folds, each with an
-        evaluation set of its own; or bootstrap draws, with replacement.
-    test_size : float
-        Share of each slice that is evaluated on, 0 < share < 1; folds need none.
+        evaluation set of its own; or bootstrap draws, with replacement. By default folds where one split would leave
+        few rows of a slice to evaluate on, else subsets.
+    test_size : float, optional
+        Share of each slice that is evaluated on, 0 < share < 1, by default 0.25; folds need none.
     jitter : float
         Standard deviation of the log of the slices' sampling weights, ≥ 0.
     strategies : tuple of str or ClassMix
@@ -75,9 +80,9 @@ class Protocol:
     positive: str | None = None
     slices: str | None = None
     sizes: tuple[int, ...] | None = None
-    replicates: int = 5
-    resampling: str = "subsets"
-    test_size: float = 0.25
+    replicates: int | None = None
+    resampling: str | None = None
+    test_size: float | None = None
     jitter: float = 0.7
     strategies: tuple[str | ClassMix, ...] = ("random",)
     batch_size: int | None = None
@@ -184,7 +189,7 @@ def _is(value: object, kind: type) -> bool:
 
 def _retype(protocol: Protocol, name: str, kind: type, what: str) -> None:
     value = getattr(protocol, name)
-    if value is None and name in ("batch_size", "random_state"):
+    if value is None and name in OPEN:
         return
     if not _is(value, kind):
         raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
@@ -195,8 +200,8 @@ def _problems(protocol: Protocol) -> list[Problem]:
     p = protocol
     least = 2 if p.resampling == "folds" else 1
     rules = {
-        "replicates": (p.replicates >= least, f"must be ≥ {least}"),
-        "test_size": (0 < p.test_size < 1, "not a share, 0 < share < 1"),
+        "replicates": (p.replicates is None or p.replicates >= least, f"must be ≥ {least}"),
+        "test_size": (p.test_size is None or 0 < p.test_size < 1, "not a share, 0 < share < 1"),
         "jitter": (0 <= p.jitter < math.inf, "must be a finite number ≥ 0"),
         "random_state": (p.random_state is None or p.random_state >= 0, "must be ≥ 0"),
         "batch_size": (p.batch_size is None or p.batch_size >= 1, "must be ≥ 1"),

@@ -13,9 +13,6 @@ import numpy as np
 SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS, DIVERSITY = range(8)
 """Branches of the seed: what a random stream is used for."""
 
-DEFAULT_SIZES = 8
-SMALLEST_DEFAULT = 100
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
@@ -93,13 +90,6 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
     """Return a short id of an evaluation set: a digest of its row positions, and of what was done to a copy."""
     kind = "copy" if copy else "rows"
     return f"{kind}-" + hashlib.sha256(rows.astype("<i8").tobytes() + copy.encode()).hexdigest()[:12]
-
-
-def default_sizes(pool: int) -> list[int]:
-    """Return eight training-set sizes, log-spaced up to the whole pool."""
-    smallest = max(2, min(SMALLEST_DEFAULT, pool // 2 ** (DEFAULT_SIZES - 1)))
-    sizes = np.geomspace(smallest, pool, DEFAULT_SIZES).round().astype(int)
-    return sorted({int(n) for n in sizes if n <= pool})
 
 
 def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:

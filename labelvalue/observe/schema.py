@@ -56,6 +56,7 @@ COLUMNS: dict[str, Column] = {
         Column(name=names.VALUE, kind="number"),
         Column(name=names.STDERR, kind="number"),
         Column(name=names.DIVERSITY, kind="number", default=float("nan"), added=False),
+        Column(name=names.LABELS_NOW, kind="count", default=0, added=False),
         Column(name=names.SECONDS, kind="number", default=float("nan")),
         Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
         Column(name=names.SOURCE_ID, kind="text", default="", added=False),

@@ -14,7 +14,6 @@ from labelvalue.observe.cells import Fault, parse_slice
 from labelvalue.observe.learners import find_regressors, lacking_probabilities
 from labelvalue.observe.perturbations import ClassMix, WrongEvaluation
 from labelvalue.observe.protocol import Protocol
-from labelvalue.observe.sampling import default_sizes
 from labelvalue.observe.scores import NUMERIC, PROBABILISTIC, Scorer
 from labelvalue.observe.strategies import ASK_CLASSES, ASK_PROBABILITIES, QUERIES, Strategy
 from labelvalue.observe.synthetic import GENERATORS
@@ -87,10 +86,8 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
     return X, y, np.array(texts, dtype=str)[codes]
 
 
-def check_sizes(sizes: Sequence[int] | None, pool: int) -> list[int]:
+def check_sizes(sizes: Sequence[int], pool: int) -> list[int]:
     """Return ascending training-set sizes that the pool can serve."""
-    if sizes is None:
-        return default_sizes(pool)
     why = f"not between 2 and the {pool} rows that are left to train on"
     problems = [
         Problem(column="sizes", value=size, why=why, fix="change it") for size in sizes if not 2 <= size <= pool

@@ -60,10 +60,15 @@ def simulate_runs(
     One training set serves all slices. Inside a replicate the training sets are nested and drawn
     without replacement; the slices' shares vary between replicates and sizes, so that the effect of
     a slice's own labels and that of the others' can be told apart. The evaluation set is the same
-    for all runs. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
+    for all runs, or for all of a fold. Joint subsets after Tae and Whang, "Slice Tuner", SIGMOD 2021.
 
     Learners share their subsets; strategies their first labels and evaluation sets; shares of wrong labels their
     rows; suites their trained models. Where several of these are listed, every combination is trained.
+
+    What is left open suits the data, and the notes say what it became and why. Where one split would leave a slice
+    fewer than 200 rows to evaluate on, replicates are folds: each trains on four fifths of the rows or more, and every
+    row is evaluated on once. The column ``labels_now`` holds the labels that there are of each slice, held-out ones
+    included since a final model is trained on all: forecasts start there.
 
     Parameters
     ----------
@@ -87,17 +92,22 @@ def simulate_runs(
     positive : str, optional
         Class that ``f1``, ``precision`` and ``recall`` of two classes are about; by default the last in order.
     sizes : sequence of int, optional
-        Training-set sizes, all slices together, ≥ 2; by default eight, log-spaced up to all that is
-        not evaluated on.
+        Training-set sizes, all slices together, ≥ 2; by default six to ten, half a doubling apart or more. The smallest
+        holds about 5 labels of every class and 10 of every slice that is not rare, but at most an eighth of the
+        largest. The largest is all that folds leave to train on, or 85 % of what one split leaves: all of it would be
+        the same training set in every replicate.
     replicates : int, optional
-        Re-draws of the training set, ≥ 1, by default 5; the number of folds where folds are asked for.
+        Re-draws of the training set, ≥ 1, by default 5; the number of folds where replicates are folds, by default as
+        many as leave four fifths of the rows to train on.
     resampling : {"subsets", "folds", "bootstrap"}, optional
         What a replicate is: a subset; a cross-validation fold with its own evaluation set; a bootstrap draw, with
-        replacement, in which a row drawn twice counts as two labels.
+        replacement, in which a row drawn twice counts as two labels. By default folds where labels are few, unless
+        ``test_size``, ``evaluation`` or fewer than 5 replicates are asked for; else subsets.
     test_size : float, optional
         Share of each slice that is evaluated on, 0 < share < 1, by default 0.25.
     evaluation : array of int or bool, optional
-        Positions (or a mask) of the rows to evaluate on, instead of ``test_size``.
+        Positions (or a mask) of the rows to evaluate on, instead of ``test_size``. They are taken for a test set that
+        is never trained on, and do not count in ``labels_now``.
     jitter : float, optional
         Standard deviation of the log of the slices' sampling weights, ≥ 0, by default 0.7; 0 draws rows evenly.
     strategies : sequence of str or ClassMix, or mapping, optional

@@ -14,8 +14,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue.observe.checkpoint import Checkpoint, describe_learner, digest
+from labelvalue.observe.defaults import choose_sizes, settle
 from labelvalue.observe.diversity import Clusters, find_clusters
-from labelvalue.observe.evaluation import EvaluationSet, make_evaluations, make_splits, rows_held
+from labelvalue.observe.evaluation import EvaluationSet, make_evaluations, make_splits, positions, rows_held
 from labelvalue.observe.execution import Call, Execution, choose_engine, is_over
 from labelvalue.observe.features import comparable
 from labelvalue.observe.gathering import Gathering
@@ -74,9 +75,19 @@ def prepare(
         raise InputError(problems)
     entropy = next(s for s in (protocol.random_state, seed, fresh_seed()) if s is not None)
     held = rows_held(protocol.suites, X, metadata)
-    reserved = np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
-    splits = make_splits(texts, protocol, evaluation, reserved, entropy)
-    sizes = check_sizes(protocol.sizes, min(split.pool.size for split in splits))
+    free = ~np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
+    if not free.any():
+        raise InputError([Problem(why="the suites leave no rows to train on", fix="hold fewer rows out")])
+    tested = None if evaluation is None else positions(evaluation, y.size)
+    codes = np.searchsorted(scorer.classes, y) if scorer.classes.size else np.zeros(0, dtype=int)
+    protocol, said = settle(protocol, _counts(texts[free]), evaluation_given=tested is not None)
+    splits = make_splits(texts, protocol, tested, free, entropy)
+    pool = min(split.pool.size for split in splits)
+    if protocol.sizes is None:
+        sizes, chosen = choose_sizes(pool, protocol, texts[free], codes[free] if codes.size else None)
+        said = [chosen, *said]
+    else:
+        sizes = check_sizes(protocol.sizes, pool)
     check_generator(protocol.generator if generator is None else generator)
     made = functools.partial(
         make_evaluations, suites=protocol.suites, held=held, x=X, y=y, slices=texts, entropy=entropy
@@ -86,10 +97,11 @@ def prepare(
         protocol=dataclasses.replace(protocol, metric=metric, sizes=tuple(sizes), random_state=entropy),
         learners=list(learners),
         slices=texts,
-        codes=np.searchsorted(scorer.classes, y) if scorer.classes.size else np.zeros(0, dtype=int),
+        codes=codes,
         classes=scorer.classes,
         splits=splits,
         entropy=entropy,
+        labels_now=_counts(texts if tested is None else np.delete(texts, tested)),
     )
     distances = _measures_distances(protocol)
     features = _as_numbers(X, distances, diversity, protocol)
@@ -105,7 +117,13 @@ def prepare(
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
         synthesise=find_generator(generator or protocol.generator, numeric_target=not scorer.classes.size),
+        said=said,
     )
+
+
+def _counts(slices: np.ndarray) -> dict[str, int]:
+    found, counts = np.unique(slices, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def _measures_distances(protocol: Protocol) -> bool:
@@ -161,6 +179,8 @@ class Simulation:
         Per replicate: the holdout and the suites.
     synthesise : callable
         Maker of synthetic examples.
+    said : sequence of str
+        What was chosen where nobody said otherwise, and why.
     """
 
     plan: Plan
@@ -174,6 +194,7 @@ class Simulation:
     scorer: Scorer
     evaluations: Sequence[Sequence[EvaluationSet]]
     synthesise: Synthesise
+    said: Sequence[str] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -194,6 +215,8 @@ class Simulation:
         total = self.plan.count(jobs)
         gathering = Gathering(plan=self.plan, evaluations=self.evaluations, clusters=self.clusters)
         notes = [f"simulated with random_state {protocol.random_state}, jitter {protocol.jitter:g}"]
+        if self.said:
+            notes.append("; ".join(self.said))
         until = None if how.minutes is None else time.time() + 60.0 * how.minutes
         checkpoint = how.checkpoint
         if checkpoint is not None:

@@ -95,8 +95,9 @@ def check_files(folder: Path, batches: Sequence[Batch]) -> Iterator[bytes]:
 
 
 def brought_by(runs: xr.Dataset) -> dict[str, Any]:
-    """Return the ``learners`` of runs, and by slice the most ``labels`` that any of them had."""
-    largest = runs[[names.SLICE, names.LABELS]].to_dataframe().groupby(names.SLICE)[names.LABELS].max()
+    """Return the ``learners`` of runs, and by slice the most ``labels`` that any of them had, or says there are."""
+    counts = [name for name in (names.LABELS, names.LABELS_NOW) if name in runs]
+    largest = runs[[names.SLICE, *counts]].to_dataframe().groupby(names.SLICE)[counts].max().max(axis=1)
     labels = {str(name): int(count) for name, count in largest.items()}
     return {"learners": sorted({*runs[names.LEARNER].values.tolist()}), names.LABELS: labels}
 

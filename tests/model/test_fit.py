@@ -259,8 +259,32 @@ def test_now_is_the_slices_whatever_learner_saw_most_of_it(table):
     by_curve = list(zip(seen["slice"].values, seen["learner"].values, strict=True))
     assert by_curve == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
     assert fitting._labels_now(None, seen).values.tolist() == [800, 800, 50, 50]
-    assert fitting._other_labels_now(seen).values[:2].tolist() == [2400, 2400]
+    assert fitting._other_labels_now(seen, fitting._labels_now(None, seen), {}).values[:2].tolist() == [2400, 2400]
     assert fitting._labels_now({"b": 7}, seen).values.tolist() == [800, 800, 7, 7]
+
+
+def test_now_is_what_the_runs_say_there_is(table):
+    """Held-out labels included, for own labels and the others'; a number that is given wins, one that was seen too."""
+    rows = [("a", n, 9, 99, {"other_labels": 3 * n, "labels_now": 1000}) for n in (100, 800)]
+    rows += [("b", n, 9, 99, {"other_labels": n, "labels_now": now}) for n, now in ((20, 60), (50, 70))]
+    rows += [("c", 90, 9, 99, {"other_labels": 0, "labels_now": 80})]
+    runs = table(rows)
+    seen, recorded = observe(runs), fitting._recorded(runs)
+    assert recorded == {"a": 1000, "b": 70, "c": 80}
+    now = fitting._labels_now(None, seen, recorded)
+    assert now.values.tolist() == [1000, 70, 90]
+    assert fitting._other_labels_now(seen, now, recorded).values.tolist() == [160, 1090, 0]
+    assert fitting._labels_now({"a": 7}, seen, recorded).values.tolist() == [7, 70, 90]
+    assert fitting._recorded(table([row[:4] for row in rows])) == {}
+
+
+def test_where_a_slice_does_not_say_how_many_labels_there_are_the_others_stand_as_they_were(table):
+    rows = [("a", 100, 9, 99, {"other_labels": 40, "labels_now": 125}), ("b", 40, 9, 99, {"other_labels": 100})]
+    runs = table(rows)
+    seen, recorded = observe(runs), fitting._recorded(runs)
+    now = fitting._labels_now(None, seen, recorded)
+    assert now.values.tolist() == [125, 40]
+    assert fitting._other_labels_now(seen, now, recorded).values.tolist() == [40, 100]
 
 
 def test_a_slice_without_labels_stands_at_none(table):

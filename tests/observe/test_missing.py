@@ -29,6 +29,7 @@ SAID = {
     names.DIVERSITY: [1.0, 1.2],
     names.SECONDS: [1.0, 2.0],
     names.PROTOCOL: ["v1", "v1"],
+    names.LABELS_NOW: [25, 25],
 }
 
 

@@ -132,7 +132,8 @@ def test_what_was_done_is_written_with_the_runs(simulate, tmp_path):
     runs = simulate(sizes=None, random_state=None, replicates=1, suites=[FeatureNoise(0.5)])
     done = parse_protocol(runs.attrs[names.PROTOCOL])
     assert done.metric == "error_rate"
-    assert len(done.sizes) == 8
+    assert len(done.sizes) == 7
+    assert (done.resampling, done.test_size) == ("subsets", 0.25)
     assert done.random_state is not None
     assert set(runs[names.PROTOCOL].values) == {done.id}
     again = simulate(protocol=done, sizes=None, replicates=None, random_state=None)

@@ -153,9 +153,7 @@ def test_default_sizes_are_log_spaced(data):
     sizes = np.unique(runs[names.LABELS] + runs[names.OTHER_LABELS])
     assert len(sizes) >= 7
     assert sizes[-1] == 900 - sum(runs.groupby(names.SLICE)[names.TRIALS].first())
-    assert np.ptp(np.diff(np.log(sizes))) < 0.3
-    assert sampling.default_sizes(36_000)[0] == 100
-    assert sampling.default_sizes(3) == [2, 3]
+    assert np.ptp(np.diff(np.log(sizes))) < 0.05
 
 
 def test_regressors_give_mean_absolute_errors(data):

@@ -119,6 +119,13 @@ def test_new_labels_call_for_a_fit(project, first, labels, limit, fired):
     assert found["new_labels"]["value"] > 0
 
 
+def test_labels_that_were_only_evaluated_on_are_new_too():
+    runs = fake_runs(seed=1, sizes=(400,))
+    more = runs.assign({names.LABELS_NOW: 0 * runs[names.LABELS] + 500})
+    assert {*brought_by(more)[names.LABELS].values()} == {500}
+    assert max(brought_by(runs)[names.LABELS].values()) < 500
+
+
 # --- guardrails -------------------------------------------------------------------------------------------------------
 
 
