@@ -16,7 +16,6 @@ from functools import cache
 import numpy as np
 
 import labelvalue as lv
-from labelvalue.decide.population import in_population
 from tests.statistics import world as simulator
 
 MAX_LABELS = 24_000
@@ -169,9 +168,9 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
         return {"feasible": False}
     bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
     free = lv.allocate(fit, lv.Case(**cheap), max_labels=MAX_LABELS).labels[name]
-    drawn = plan.outcomes["error"].sel(plan="recommended")
+    wide = plan.outcomes["error"].sel(plan="recommended")
+    drawn = lv.plan_outcomes(lv.on_items(fit), case, {"recommended": plan.labels})["error"].sel(plan="recommended")
     true = truth.errors(bought)
-    wide = in_population(fit, case, drawn)
     return {
         "feasible": True,
         "promised": float(plan.promises["reached"].iloc[0]),

@@ -17,6 +17,8 @@ CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, name
 
 TREND_COUNTS = 50.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
+LARGE = 0.5
+"""Share of a curve's largest labels from which on runs count where it is asked what evaluation items they share."""
 LEAST_VARIANCE = 1e-6
 """Least variance of a run's log error where the metric is given as a value: a tenth of a percent."""
 
@@ -58,8 +60,8 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
         ``sampling_variance`` and ``rounding`` (variances of the mean), ``set_weight`` (how often the part of the
         sampling noise that an evaluation set causes counts: 0 where the set spans sizes and belongs to the whole curve,
         1 where each run has a set of its own, m where m runs of one size share one), ``apart`` (share of runs on
-        sets of their own), ``alike`` (share of one run's evaluation sampling that stays in the mean of all of the
-        curve's runs), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
+        sets of their own), ``alike`` (share of one run's evaluation sampling that stays in the mean of the
+        curve's largest runs), ``scatter`` (sum of squared relative deviations between runs) and ``scatter_df``; where
         runs differ in diversity, ``log_diversity``; where some are discounted, ``weight``.
 
     Examples
@@ -103,9 +105,11 @@ def _sharing(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     spans = frame.groupby(sets)[names.LABELS].transform("nunique") > 1
     together = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("size")
     weight = np.where(reused, np.where(spans, 0.0, together), 1.0)
-    # A set that m of a curve's n runs were evaluated on has m/n of their mean: (m/n)² of its variance, m times over.
-    of_set, of_curve = (frame.groupby(by)[names.ERROR].transform("size") for by in (sets, list(CURVE_KEYS)))
-    alike = ((reused & spans) * of_set / of_curve**2).groupby([frame[key] for key in CURVE_KEYS]).transform("sum")
+    # A set that m of a curve's n largest runs were evaluated on has m/n of their mean: (m/n)² of its variance, m times.
+    curve = [frame[key] for key in CURVE_KEYS]
+    near = (frame[names.LABELS] >= LARGE * frame.groupby(CURVE_KEYS)[names.LABELS].transform("max")).astype(float)
+    of_set, of_curve = (near.groupby([frame[key] for key in by]).transform("sum") for by in (sets, CURVE_KEYS))
+    alike = (near * (reused & spans) * of_set / of_curve**2).groupby(curve).transform("sum")
     return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float), "alike": alike}, index=frame.index)
 
 

@@ -21,7 +21,6 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.model import checks, sampling
 from labelvalue.model.catalogue import get_model, model_source
-from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.chains import ChainFolder
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
