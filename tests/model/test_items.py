@@ -11,7 +11,7 @@ from labelvalue.forecast import predict_gain, predict_observed_gain
 from labelvalue.model.items import luck_of_items, on_items
 from labelvalue.model.observations import observe
 from labelvalue.model.posterior import walks_of
-from labelvalue.testing import fake_fit, fake_runs, share_items
+from labelvalue.testing import fake_fit, share_items
 
 SHARED = ["east", "north", "south"]
 
@@ -78,16 +78,18 @@ def test_m26_on_items_is_what_was_fitted(shared):
     )
 
 
-def test_m26_shared_items_are_read_off_the_runs():
+def test_m26_shared_items_are_read_off_the_runs(table):
     """One set for all sizes and replicates, five sets, a set of its own for every run."""
-    runs = fake_runs(seed=1, replicates=5)
-    one = runs.assign({names.EVALUATION_SET: runs[names.EVALUATION_SET].copy(data=np.full(runs.sizes["run"], "a"))})
-    five = runs.assign({names.EVALUATION_SET: runs[names.REPLICATE].astype(str)})
-    found = {name: observe(x)[names.ITEMS_VARIANCE].values for name, x in (("one", one), ("five", five), ("own", runs))}
-    error = runs["error"].groupby(runs["slice"]).min().values
-    np.testing.assert_allclose(found["one"], 1 / (2000 * error * (1 - error)), rtol=0.3)
-    np.testing.assert_allclose(found["five"], found["one"] / 5, rtol=0.3)
-    assert not found["own"].any()
+
+    def variance(name_of_set):
+        sizes, replicates = (1000, 2000, 4000), range(5)
+        named = [({"evaluation_set": name_of_set(n, k), "replicate": k}, n) for n in sizes for k in replicates]
+        return observe(table([("a", n, 400, 2000, more) for more, n in named]))[names.ITEMS_VARIANCE].item()
+
+    one = variance(lambda n, k: "a")
+    assert one == pytest.approx(1 / (2000 * 0.2 * 0.8), rel=0.01)
+    assert variance(lambda n, k: f"fold {k}") == pytest.approx(one / 5, rel=1e-6)
+    assert variance(lambda n, k: f"{n} {k}") == 0.0
 
 
 def test_m26_sets_of_small_runs_alone_do_not_average_the_luck_out(table):
