@@ -58,15 +58,20 @@ SAME = {
 
 
 def regime(problem: Problem) -> str:
-    """Whether a problem is of the first day, told by the labels that it shows."""
+    """Which factors a problem gets, told by what it shows: slices or whole data sets, and how many labels."""
     total = problem.runs["labels"] + problem.runs.get("other_labels", 0)
-    return "first_day" if total.max() <= slice_data.FIRST_DAY else "later"
+    family = "slices" if "other_labels" in problem.runs else "curves"
+    return f"{family}, first day" if total.max() <= slice_data.FIRST_DAY else family
 
 
 def training_problems() -> list[Problem]:
-    """The development half: LCDB and slices, the first day and later."""
-    sources = (lcdb_data, slice_data)
-    return [p for first_day in (False, True) for s in sources for p in s.load_problems("development", None, first_day)]
+    """The development half: LCDB and slices, later and on the first day; runs that are missing are computed."""
+    found = []
+    for first_day in (False, True):
+        slice_data.make_all(first_day)
+        found += lcdb_data.load_problems("development", first_day=first_day)
+        found += slice_data.load_problems("development", first_day=first_day)
+    return found
 
 
 @cache

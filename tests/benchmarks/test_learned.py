@@ -104,9 +104,9 @@ def test_what_two_collections_hold_is_one_data_set():
     assert learned.data_set("brown.genre.words_bayes") == "brown"
 
 
-def test_regimes_are_told_by_the_labels_seen():
+def test_regimes_are_told_by_what_is_seen():
     problem = falling((0.1, 0.2))
-    assert learned.regime(problem) == "later"
+    assert learned.regime(problem) == "curves"
     seen = problem.runs[problem.runs["labels"] <= 256]
-    assert learned.regime(replace(problem, runs=seen)) == "first_day"
-    assert learned.regime(replace(problem, runs=seen.assign(other_labels=256))) == "later"
+    assert learned.regime(replace(problem, runs=seen)) == "curves, first day"
+    assert learned.regime(replace(problem, runs=seen.assign(other_labels=256))) == "slices"
