@@ -75,7 +75,7 @@ PEERS = (
     ),
     _peer(
         "floor_residual_2_recalibrated",
-        "the same, recalibrated",
+        "floor + residual, last 2 doublings, recalibrated",
         learned.recalibrated,
         learned.factors_version(),
     ),
