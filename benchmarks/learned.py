@@ -1,10 +1,9 @@
 """Peers that learn from the development half: least squares recalibrated, and a forest on the shape of curves.
 
-    python -m benchmarks.learned    # learns the factors of the first; a few minutes on one core
+    python -m benchmarks.learned    # learns the factors of the first; some minutes on one core
 
-writes ``benchmarks/recalibration.json``. The forest is trained when it is first asked, in seconds, on a table of
-features that is made once and kept in the cache folder. It forecasts no data set that it has seen: folds leave whole
-data sets out.
+writes ``benchmarks/recalibration.json``. The forest is trained when it is first asked, in seconds, on a table that is
+made once and kept in the cache folder. It forecasts no data set that it has seen: folds leave whole data sets out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,18 +22,28 @@ from scipy.optimize import minimize
 from sklearn.ensemble import RandomForestRegressor
 
 from benchmarks import lcdb_data, peers, slice_data
+from benchmarks.downloads import cache_folder
 from benchmarks.problems import DOUBLINGS, Problem
 from benchmarks.scores import add_truth_noise, crps
 
+VERSION = 1
+"""Raise it when features, outcomes or the forest change."""
 FACTORS = Path(__file__).with_name("recalibration.json")
 SEED = 20_261_128
 LOWEST = 0.01
 """Share of the error now below which forecasts are not told apart: logarithms need some end."""
 BACK = np.arange(0.5, 4.5, 0.5)
 """Doublings before now at which the forest sees the curve."""
+SEEN = [
+    *(f"back_{doublings:g}" for doublings in BACK),
+    *("scatter", "scatter_of_mean", "trials", "error_now", "labels", "sizes", "total", "distance", "middle", "width"),
+]
+"""What the forest sees: see `features`."""
 FOLDS, TREES, LEAF, SAMPLES = 5, 250, 10, 1000
-TUNED_SAMPLES = 200
-"""Samples of a forecast by which factors are judged."""
+SHARE = 0.9
+"""Of the log forecast of least squares, from which the forest starts."""
+LEVELS = (np.arange(100) + 0.5) / 100
+"""Quantiles of a forecast of least squares by which its factors are judged."""
 SAME = {
     "adult": "1590",
     "letter": "6",
@@ -50,19 +58,25 @@ SAME = {
 
 
 def regime(problem: Problem) -> str:
-    """Whether a problem is of the first day, told by the labels that it shows."""
+    """Which factors a problem gets, told by what it shows: slices or whole data sets, and how many labels."""
     total = problem.runs["labels"] + problem.runs.get("other_labels", 0)
-    return "first_day" if total.max() <= slice_data.FIRST_DAY else "later"
+    family = "slices" if "other_labels" in problem.runs else "curves"
+    return f"{family}, first day" if total.max() <= slice_data.FIRST_DAY else family
 
 
 def training_problems() -> list[Problem]:
-    """The development half: LCDB and slices, the first day and later."""
-    sources = (lcdb_data, slice_data)
-    return [p for first_day in (False, True) for s in sources for p in s.load_problems("development", None, first_day)]
+    """The development half: LCDB and slices, later and on the first day; runs that are missing are computed."""
+    found = []
+    for first_day in (False, True):
+        slice_data.make_all(first_day)
+        found += lcdb_data.load_problems("development", first_day=first_day)
+        found += slice_data.load_problems("development", first_day=first_day)
+    return found
 
 
+@cache
 def least_squares(problem: Problem, seed: int) -> np.ndarray:
-    """The peer ``floor_residual_2``."""
+    """The peer ``floor_residual_2``, kept: both peers of this module start from it."""
     return peers.power_law(problem, seed, floor=True, residual=True, doublings=2)
 
 
@@ -107,33 +121,35 @@ def recalibrated(problem: Problem, seed: int) -> np.ndarray:
     return recalibrate(least_squares(problem, seed), problem.error_now, location, width)
 
 
-def learn_factors(problems: list[Problem]) -> dict[str, list[float]]:
+def learn_factors(table: pd.DataFrame) -> dict[str, list[float]]:
     """The factors with the lowest CRPS, averaged within problems and then over them.
 
     Parameters
     ----------
-    problems : list of Problem
-        Of one regime.
+    table : pandas.DataFrame
+        From `training_table`, of one regime.
 
     Returns
     -------
     dict of str to list of float
         ``location`` and ``width``, by distance.
     """
-    samples = np.concatenate([least_squares(p, SEED)[..., :TUNED_SAMPLES] for p in problems])
-    now, truth, noise = (np.concatenate([getattr(p, n) for p in problems]) for n in ("error_now", "truth", "truth_se"))
-    weight = np.concatenate([np.full(len(p.curves), 1 / len(p.curves)) for p in problems]) / len(problems)
-    factors = []
-    for at in range(len(DOUBLINGS)):
-        here = slice(at, at + 1)
-
-        def loss(pair: np.ndarray, here: slice = here) -> float:
-            made = recalibrate(samples[:, here], now, pair[:1], pair[1:])
-            return float(weight @ crps(add_truth_noise(made, noise[:, here], SEED), truth[:, here])[:, 0])
-
-        factors.append(minimize(loss, np.ones(2), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-7}).x)
+    factors = [_factors_at(table[table["distance"] == distance]) for distance in DOUBLINGS]
     location, width = np.round(np.array(factors).T, 3)
     return {"location": location.tolist(), "width": width.tolist()}
+
+
+def _factors_at(rows: pd.DataFrame) -> np.ndarray:
+    """Factors on the location and width of one distance."""
+    now, truth, noise = (rows[[name]].to_numpy() for name in ("now", "truth", "truth_se"))
+    logs = rows[[f"quantile_{level}" for level in range(len(LEVELS))]].to_numpy()
+    samples = now[..., None] * np.exp(logs[:, None])
+
+    def loss(pair: np.ndarray) -> float:
+        made = add_truth_noise(recalibrate(samples, now[:, 0], pair[:1], pair[1:]), noise, SEED)
+        return float(np.average(crps(made, truth)[:, 0], weights=rows["weight"]))
+
+    return minimize(loss, np.ones(2), method="Nelder-Mead", options={"xatol": 0.01, "fatol": 1e-7}).x
 
 
 def features(problem: Problem, samples: np.ndarray) -> pd.DataFrame:
@@ -190,35 +206,54 @@ def fold_of(data: str) -> int:
     return int(hashlib.sha256(f"fold {data}".encode()).hexdigest(), 16) % FOLDS
 
 
-@cache
 def version() -> str:
-    """Hash of what the peers of this module depend on."""
-    digest = hashlib.sha256(Path(__file__).read_bytes() + (FACTORS.read_bytes() if FACTORS.exists() else b""))
+    """Hash of what the table depends on; part of its name and of the forest's forecasts."""
     known = [key.name for key in slice_data.all_keys() if key.half == "development"]
-    digest.update(repr((lcdb_data.VERSION, slice_data.VERSION, peers.VERSION, known)).encode())
-    return digest.hexdigest()[:12]
+    found = repr((VERSION, lcdb_data.VERSION, slice_data.VERSION, peers.VERSION, known))
+    return hashlib.sha256(found.encode()).hexdigest()[:12]
+
+
+def factors_version() -> str:
+    """Hash of the factors."""
+    return hashlib.sha256(FACTORS.read_bytes()).hexdigest()[:12] if FACTORS.exists() else "none"
 
 
 @cache
 def training_table() -> pd.DataFrame:
-    """Features, outcome (``y``, log error over the error now), data set and weight; made once and kept."""
-    path = slice_data.cache_folder() / f"learned-{version()}.parquet"
+    """One row per curve and distance of the development half: what was seen, what least squares said, what came.
+
+    Made once, in minutes, and kept.
+    """
+    path = cache_folder() / f"learned-{version()}.parquet"
     if not path.exists():
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        pd.concat(_rows(), ignore_index=True).to_parquet(scratch, index=False)
+        pd.concat([training_rows(problem) for problem in training_problems()]).to_parquet(scratch, index=False)
         scratch.replace(path)
     return pd.read_parquet(path)
 
 
-def _rows() -> Iterator[pd.DataFrame]:
-    for problem in training_problems():
-        seen = features(problem, least_squares(problem, SEED))
-        came = np.log(np.maximum(problem.truth / problem.error_now[:, None], LOWEST)).ravel()
-        yield seen.assign(y=came, data=data_set(problem.name), weight=1 / len(problem.curves))
+def training_rows(problem: Problem) -> pd.DataFrame:
+    """The rows of one problem, each weighted so that problems count alike."""
+    samples = least_squares(problem, SEED)
+    logs = np.quantile(log_ratio(samples, problem.error_now), LEVELS, axis=-1).reshape(len(LEVELS), -1)
+    came = np.log(np.maximum(problem.truth / problem.error_now[:, None], LOWEST))
+    told = pd.DataFrame({f"quantile_{level}": values for level, values in enumerate(logs.astype(np.float32))})
+    return pd.concat([features(problem, samples), told], axis=1).assign(
+        came=came.ravel(),
+        now=np.repeat(problem.error_now, len(DOUBLINGS)),
+        truth=problem.truth.ravel(),
+        truth_se=problem.truth_se.ravel(),
+        problem=problem.name,
+        data=data_set(problem.name),
+        regime=regime(problem),
+        weight=1 / len(problem.curves),
+    )
 
 
 class Forest:
-    """A quantile regression forest (Meinshausen 2006): what came in the leaves that a forecast falls into.
+    """A quantile regression forest (Meinshausen 2006) of what least squares leaves of the log error.
+
+    A forecast draws from what came in the leaves that it falls into, and adds it to `SHARE` of least squares' own.
 
     Parameters
     ----------
@@ -227,30 +262,29 @@ class Forest:
     """
 
     def __init__(self, table: pd.DataFrame):
-        seen, self.came = table.drop(columns=["y", "data", "weight"]), table["y"].to_numpy()
+        self.left = (table["came"] - SHARE * table["middle"]).to_numpy()
         self.trees = RandomForestRegressor(TREES, min_samples_leaf=LEAF, max_features=0.5, random_state=SEED)
-        self.trees.fit(seen, self.came, sample_weight=table["weight"])
-        self.leaves = self.trees.apply(seen)
+        self.trees.fit(table[SEEN], self.left, sample_weight=table["weight"])
+        self.leaves = self.trees.apply(table[SEEN])
         self.order = self.leaves.argsort(axis=0)
 
     def draw(self, seen: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
-        """Samples of the outcome, as many of each tree, shape (row, sample)."""
+        """Samples of the log error over the error now, as many of each tree, shape (row, sample)."""
         drawn = []
-        for tree, leaf in enumerate(self.trees.apply(seen).T):
+        for tree, leaf in enumerate(self.trees.apply(seen[SEEN]).T):
             order = self.order[:, tree]
             known = self.leaves[order, tree]
             first, last = (np.searchsorted(known, leaf, side) for side in ("left", "right"))
             at = rng.integers(first[:, None], last[:, None], (len(leaf), SAMPLES // TREES))
-            drawn.append(self.came[order[at]])
-        return np.concatenate(drawn, axis=1)
+            drawn.append(self.left[order[at]])
+        return np.concatenate(drawn, axis=1) + SHARE * seen[["middle"]].to_numpy()
 
 
 @cache
 def forest(fold: int | None) -> Forest:
     """The forest that has not seen the data sets of a fold."""
     table = training_table()
-    kept = np.ones(len(table), bool) if fold is None else (table["data"].map(fold_of) != fold).to_numpy()
-    return Forest(table[kept])
+    return Forest(table if fold is None else table[table["data"].map(fold_of) != fold])
 
 
 def learned(problem: Problem, seed: int) -> np.ndarray:
@@ -265,21 +299,20 @@ def learned(problem: Problem, seed: int) -> np.ndarray:
 
 def main() -> int:
     """Learn the factors and write them down with what they were learned from."""
-    problems = training_problems()
-    by_regime = {name: [p for p in problems if regime(p) == name] for name in ("later", "first_day")}
+    by_regime = dict(list(training_table().groupby("regime")))
     result = {
         "command": "python -m benchmarks.learned",
         "date": datetime.date.today().isoformat(),
         "rule": "floor_residual_2",
-        "versions": {"peers": peers.VERSION, "lcdb": lcdb_data.VERSION, "slices": slice_data.VERSION},
+        "table": version(),
         "learned_from": {
-            name: {"half": "development", "problems": len(known), "curves": sum(len(p.curves) for p in known)}
-            for name, known in by_regime.items()
+            name: {"half": "development", "problems": rows["problem"].nunique(), "curves": len(rows) // len(DOUBLINGS)}
+            for name, rows in by_regime.items()
         },
-        "factors": {name: learn_factors(known) for name, known in by_regime.items()},
+        "factors": {name: learn_factors(rows) for name, rows in by_regime.items()},
     }
     FACTORS.write_text(json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["factors"], indent=1))
+    print(json.dumps(result, indent=1))
     return 0
 
 

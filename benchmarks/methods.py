@@ -75,9 +75,9 @@ PEERS = (
     ),
     _peer(
         "floor_residual_2_recalibrated",
-        "the same, recalibrated",
+        "floor + residual, last 2 doublings, recalibrated",
         learned.recalibrated,
-        learned.version(),
+        learned.factors_version(),
     ),
     _peer("learned", "forest on the curve's shape", learned.learned, learned.version()),
     _peer("simple_scaling_laws", "simple-scaling-laws 0.2.0", peers.simple_scaling_laws),

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from benchmarks import learned
 
@@ -52,18 +53,15 @@ def test_factors_of_one_change_nothing():
     assert same == pytest.approx(samples)
 
 
-def test_factors_undo_what_is_wrong_with_a_rule(monkeypatch):
+def test_factors_undo_what_is_wrong_with_a_rule():
     """A rule that forecasts twice the log gain and half the scatter: both are found, distance by distance."""
     rng = np.random.default_rng(2)
-    problem = falling((0.1, 0.4))
-    many = [replace(problem, truth=problem.truth * np.exp(rng.normal(0, 0.1, (2, 3)))) for _ in range(200)]
-
-    def rule(problem, seed):
-        logs = 2 * np.log(np.outer([2**-0.1, 2**-0.4], [1, 1, 1]) ** np.array([1, 2, 3]))
-        return 0.2 * np.exp(logs[..., None] + 0.05 * np.random.default_rng(seed).normal(size=(2, 3, 300)))
-
-    monkeypatch.setattr(learned, "least_squares", rule)
-    factors = learned.learn_factors(many)
+    rows = 600
+    gain = -rng.uniform(0, 0.5, rows)
+    scatter = norm.ppf(learned.LEVELS)
+    table = pd.DataFrame({f"quantile_{i}": 2 * gain + 0.05 * z for i, z in enumerate(scatter)})
+    table = table.assign(now=0.2, truth=0.2 * np.exp(gain + rng.normal(0, 0.1, rows)), truth_se=1e-4, weight=1.0)
+    factors = learned.learn_factors(pd.concat(table.assign(distance=distance) for distance in (1, 2, 3)))
     assert factors["location"] == pytest.approx([0.5] * 3, abs=0.05)
     assert factors["width"] == pytest.approx([2] * 3, rel=0.25)
 
@@ -106,9 +104,9 @@ def test_what_two_collections_hold_is_one_data_set():
     assert learned.data_set("brown.genre.words_bayes") == "brown"
 
 
-def test_regimes_are_told_by_the_labels_seen():
+def test_regimes_are_told_by_what_is_seen():
     problem = falling((0.1, 0.2))
-    assert learned.regime(problem) == "later"
+    assert learned.regime(problem) == "curves"
     seen = problem.runs[problem.runs["labels"] <= 256]
-    assert learned.regime(replace(problem, runs=seen)) == "first_day"
-    assert learned.regime(replace(problem, runs=seen.assign(other_labels=256))) == "later"
+    assert learned.regime(replace(problem, runs=seen)) == "curves, first day"
+    assert learned.regime(replace(problem, runs=seen.assign(other_labels=256))) == "slices"
