@@ -1,187 +1,158 @@
-"""Learn the prior bank of a model from the development half of LCDB; print it as TOML.
+"""Learn the prior bank of a model from development problems; print it as TOML.
 
-A bank is the distribution of the product's own group-level parameters over data sets: each development data set
-is one hierarchical model of its learners' curves, and all are fitted together, with what each curve did at 2, 4 and
-8 times its largest observed size seen as well. Inference is mean-field variational: a bank needs medians and rough
-spreads, not tails. Where the bank's spreads would fit learners but hardly slices of one learner, `WIDEN` says so.
+A bank is the distribution of the product's own group-level parameters over data sets, on two levels: of slices under
+one learner, from the sliced problems, and of learners on one data set, from LCDB. Every problem is fitted by the
+product's model and sampler, with what each curve did at 2, 4 and 8 times its largest observed size seen as well; the
+bank is then moved to the mean and spread of what the problems say, and they are fitted again (expectation
+maximisation).
 
-``python -m benchmarks.learn_priors power_law > models/priors/power_law.toml`` takes some minutes a model.
+    python -m benchmarks.learn_priors power_law > models/priors/power_law.toml
+
+takes half an hour a model on one core.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import arviz as az
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import xarray as xr
 
 import labelvalue as lv
-from benchmarks.lcdb_data import load_problems
+from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import names
-from labelvalue.model import Model, get_model
+from labelvalue.model import Model, get_model, sampling
 from labelvalue.model.cell_terms import Terms
 from labelvalue.model.curve_operation import curve_loglikelihood
-from labelvalue.model.curves import signed_log
-from labelvalue.model.likelihood import scatter_loglikelihood
-from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.ragged import FIRST_CELL, cell_names, in_a_row
-from labelvalue.model.steepness import RISING_SPREAD
+from labelvalue.model.priors import BETWEEN_LEARNERS, Prior, Priors
+from labelvalue.model.ragged import FIRST_CELL
+from labelvalue.model.related import TO_UNBOUNDED
+from labelvalue.model.settings import SamplerSettings
 
-ITERATIONS = 20_000
-SEED = 20_261_123
-
-AT_LEAST = {"floor_mean": 1.0, "discrepancy_mean": 0.5, "elasticity_mean": 1.0, "training_mean": 0.8}
-"""Spreads of group means are not taken below these: mean-field inference understates them, and three doublings ahead
-say little of floors."""
-
-WIDEN = {
-    "churn": (-1.5, 2.0),
-    "error_spread": (-0.7, 0.6),
-    "elasticity_spread": (-0.3, 0.5),
-    "training_spread": (-0.3, 0.5),
-    "discrepancy_spread": (-0.4, 0.3),
-    "floor_spread": (-1.0, 0.3),
-}
-"""Spreads between the curves of one data set. LCDB's curves are 20 kinds of learner, some of which hardly learn; slices
-under one learner differ less (log elasticity by 0.35 to 0.5), so these priors cover both. LCDB's churn is nearly none
-or nearly all, by data set, which no single normal describes."""
+ROUNDS = 3
+"""Times that all problems are fitted; the second already moves little."""
+SETTINGS = SamplerSettings(draws=300, tune=200, chains=4, random_seed=20_261_128)
+MIXED = 1.3
+"""R-hat of the group's parameters above which a problem is left out of a round."""
+LEAST_ERROR = 1e-4
+UNKNOWN_SE = 0.02
+"""Relative standard error of a truth from one run."""
+ROOM = 0.8
+"""Spread of the priors of spreads, on their log, from which learning starts: what is narrow cannot widen quickly."""
+DISTANCE = "distance"
+SHAPES = (names.HEADROOM, names.BREAK_DISTANCE, names.EARLY_SHARE)
+"""Parameters that some families have beside elasticity and floor."""
 
 
-def gather(problems: list[Problem]) -> tuple[xr.Dataset, np.ndarray, dict[str, np.ndarray]]:
-    """Lay out the curves of all problems, what came later included.
-
-    Parameters
-    ----------
-    problems : list of Problem
-        Development problems.
-
-    Returns
-    -------
-    observations : xarray.Dataset
-        Dims curve, knot, slot, padded to common lengths.
-    data_set : array of int, shape (curve,)
-        Problem of each curve.
-    later : dict of str to array, shape (curve, distance, 1)
-        ``log_error``, ``variance`` and ``log_ratio`` at the targets.
-    """
-    seen, numbers, later = [], [], []
-    for number, problem in enumerate(problems):
-        table = observe(lv.read_runs(problem.runs))
-        found = list(zip(table["slice"].values, table["learner"].values, strict=True))
-        order = [found.index(curve) for curve in problem.curves]
-        seen.append(table.isel(curve=order).drop_vars(["slice", "learner", "suite"]))
-        numbers += [number] * len(order)
-        level = np.maximum(problem.truth, 1e-4)
-        relative = np.nan_to_num(problem.truth_se, nan=0.02) / level
-        ratio = np.log(problem.targets / problem.now[:, None])
-        later.append(np.stack([np.log(level), relative**2 + 1e-5, ratio]))
-    knots, slots = (max(s.sizes[d] for s in seen) for d in ("knot", "slot"))
-    padded = [_pad(s, knots, slots) for s in seen]
-    stacked = np.concatenate(later, axis=1)[..., None]
-    named = dict(zip(("log_error", "variance", "log_ratio"), stacked, strict=True))
-    return xr.concat(padded, dim=CURVE, combine_attrs="override"), np.array(numbers), named
-
-
-def _pad(table: xr.Dataset, knots: int, slots: int) -> xr.Dataset:
-    more = {"knot": (0, knots - table.sizes["knot"]), "slot": (0, slots - table.sizes["slot"])}
-    fill = {"labels": 1.0, "runs": 1.0, "sampling_variance": 1.0}
-    grids = {n: v.pad(more, constant_values=fill.get(str(n), 0.0)) for n, v in table.items() if "slot" in v.dims}
-    distance = table["distance"].pad({"knot": more["knot"]}, mode="edge")
-    return table.drop_dims(["knot", "slot"]).assign(grids).assign(distance=distance)
-
-
-def population(
-    model: Model,
-    observations: xr.Dataset,
-    data_set: np.ndarray,
-    later: dict[str, np.ndarray],
-    *,
-    families: np.ndarray | None = None,
-    on_error: Sequence[str] = (),
-) -> pm.Model:
-    """Build the joint model of all data sets, whose top level is the bank.
+def with_later(model: Model, problem: Problem, priors: Priors) -> pm.Model:
+    """Build the product's model of a problem, with what came later seen as well.
 
     Parameters
     ----------
     model : Model
-        Gives curve and parameters.
-    observations, data_set, later
-        From `gather`.
-    families : array of int, shape (curve,), optional
-        Family of each curve's learner: families then differ in every quantity. The bank has none.
-    on_error : sequence of str
-        Quantities that depend on how far a curve's error is from its data set's, in spreads. In the bank none does.
+        The model.
+    problem : Problem
+        A development problem.
+    priors : Priors
+        The bank so far.
 
     Returns
     -------
     pymc.Model
-        Scalars ``{name}_center``, ``{name}_between``, ``{name}_spread_center``, ``{name}_spread_between`` and the like.
+        With a second term by curve: its walk beyond the reference size, seen at the targets.
     """
-    sets, count = int(data_set.max()) + 1, len(data_set)
-    start = observations["log_error"].values[:, 0].max(axis=-1)
-    start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
-    with pm.Model() as joint:
+    table = observe(lv.read_runs(problem.runs))
+    place = {curve: at for at, curve in enumerate(problem.curves)}
+    order = [place[curve] for curve in zip(table["slice"].values, table["learner"].values, strict=True)]
+    level = np.maximum(problem.truth[order], LEAST_ERROR)
+    relative = np.nan_to_num(problem.truth_se[order] / level, nan=UNKNOWN_SE)
+    ratio = np.log(problem.targets[order] / problem.now[order][:, None])
+    cells = {"log_error": np.log(level), "variance": relative**2 + 1e-5, "log_ratio": ratio}
+    curves = {FIRST_CELL: np.arange(len(order) + 1) * len(DOUBLINGS), DISTANCE: ratio.ravel() / np.log(2.0)}
 
-        def varying(name: str, center: float, width: float) -> Any:
-            """A quantity with one value a data set."""
-            middle = pm.Normal(f"{name}_center", center, width)
-            between = pm.LogNormal(f"{name}_between", -0.7, 0.5)
-            return (middle + between * pm.Normal(f"{name}_of_set", 0, 1, shape=sets))[data_set]
+    def future(given: Mapping[str, Any], cell: Mapping[str, Any]) -> Terms:
+        expected = given["log_reference"] + model.curve(cell["log_ratio"], given)
+        slope_sd = np.log(2.0) * given[names.DISCREPANCY]
+        return Terms(cell["log_error"] - expected, cell["variance"], 0.0, 0.0, slope_sd)
 
-        errors: dict[str, Any] = {}
-
-        def curve_level(name: str) -> Any:
-            mean, log_spread = varying(name, START.get(name, 0.0), 1.0), varying(f"{name}_spread", -0.5, 0.5)
-            if families is not None:
-                apart = pm.LogNormal(f"{name}_families", -1.5, 0.7)
-                mean = mean + (apart * pm.Normal(f"{name}_of_family", 0, 1, shape=int(families.max()) + 1))[families]
-            if name == "error":
-                errors["level"] = pm.Normal(name, mean, pt.exp(log_spread), shape=count, initval=start)
-                errors["apart"] = (errors["level"] - mean) / pt.exp(log_spread)
-                return errors["level"]
-            if name in on_error:
-                mean = mean + pm.Normal(f"{name}_on_error", 0, 0.5) * errors["apart"]
-            level = mean + pt.exp(log_spread) * pm.Normal(name, 0, 1, shape=count)
-            if name == names.ELASTICITY:  # curves that rise are not of the group
-                own = signed_log(pm.Normal("rising", 0, RISING_SPREAD, shape=count))
-                level = pt.where(observations[names.PLAIN_ELASTICITY].values < 0, own, level)
-            return level
-
-        power = pm.Normal("discrepancy_power_center", 0.5, 0.3)
-        given = {"log_error": -pt.softplus(-curve_level("error"))}
-        given |= model.parameters({stem: curve_level(stem) for stem in model.stems}, power)
-        given |= {"decay": pt.exp(varying("training_decay", -0.7, 0.5))}
-        given |= {"churn": pt.sigmoid(varying("churn", -1.0, 1.0))}
-
-        def past(given: Mapping[str, Any], cell: Mapping[str, Any]) -> Terms:
-            noise = given["churn"], given[names.TRAINING_SD], given["decay"]
-            between = run_variance({**cell, "set_weight": cell["apart"]}, *noise)
-            ratio = cell["log_own"] - pt.log(cell[names.REFERENCE_LABELS])
-            residual = cell["log_error"] - given["log_error"] - model.curve(ratio, given)
-            slope_sd = np.log(2.0) * given[names.DISCREPANCY]
-            return Terms(residual, run_variance(cell, *noise), 0.0, scatter_loglikelihood(cell, between), slope_sd)
-
-        def future(given: Mapping[str, Any], cell: Mapping[str, Any]) -> Terms:
-            residual = cell["log_error"] - given["log_error"] - model.curve(cell["log_ratio"], given)
-            return Terms(residual, cell["variance"], 0.0, 0.0, np.log(2.0) * given[names.DISCREPANCY])
-
-        targets = {name: values.ravel() for name, values in later.items()}
-        targets[FIRST_CELL] = np.arange(count + 1) * len(DOUBLINGS)
-        targets["distance"] = np.tile(np.array(DOUBLINGS, float), count)
-        seen = curve_loglikelihood(past, given, in_a_row(observations), cell_names(observations))
-        came = curve_loglikelihood(future, given, targets, list(later))
-        pm.Potential("curves", seen + came)
-    return joint
+    built = model.build(table, priors)
+    with built:
+        shape = (names.CURVE_ELASTICITY, names.FLOOR_SHARE, names.DISCREPANCY, *SHAPES)
+        given = {name: built[name] for name in shape if name in built.named_vars}
+        given |= {"log_reference": pt.log(built[names.ERROR_REFERENCE])}
+        data = {name: pm.Data(f"later_{name}", values.ravel()) for name, values in (cells | curves).items()}
+        pm.Potential("later", curve_loglikelihood(future, given, data, list(cells)), dims=CURVE)
+    return built
 
 
-START = {"error": -1.5, "elasticity": -2.5, "floor": -2.0, "training": -2.7, "discrepancy": -3.2}
-"""Centres of the weak priors of group means, where they are not 0."""
+def group_level(model: Model, problem: Problem, priors: Priors) -> dict[str, tuple[float, float]]:
+    """Fit one problem.
+
+    Parameters
+    ----------
+    model, problem, priors
+        As for :func:`with_later`.
+
+    Returns
+    -------
+    dict of str to tuple of float
+        Posterior mean and variance of each group-level parameter that the model samples, on the scale on which its
+        prior is normal; empty where the chains have not mixed, or none found a start.
+    """
+    try:
+        tree = sampling.sample_once(sampling.compile_model(with_later(model, problem, priors)), SETTINGS)
+    except RuntimeError:
+        return {}
+    draws = tree["posterior"].to_dataset()
+    sampled = {name: draws[name] for name in priors if name in draws and bool(draws[name].std() > 0)}
+    if float(az.rhat(xr.Dataset(sampled)).to_array().max()) > MIXED:
+        return {}
+    moved = {n: TO_UNBOUNDED.get(priors[n].distribution, np.asarray)(x.values) for n, x in sampled.items()}
+    return {name: (float(values.mean()), float(values.var())) for name, values in moved.items()}
+
+
+def learn(model: Model, problems: Sequence[Problem], fixed: Mapping[str, Prior]) -> Priors:
+    """Learn the distribution of group-level parameters over problems.
+
+    Parameters
+    ----------
+    model : Model
+        The model; its bank is where learning starts.
+    problems : sequence of Problem
+        Development problems.
+    fixed : mapping of str to Prior
+        What is assumed, not learned.
+
+    Returns
+    -------
+    Priors
+        The bank.
+    """
+    wide = {n: dataclasses.replace(p, spread=ROOM) for n, p in model.priors.items() if n.endswith("_spread")}
+    priors = model.priors.replace(wide | dict(fixed))
+    for number in range(ROUNDS):
+        started = time.perf_counter()
+        found = [told for problem in problems if (told := group_level(model, problem, priors))]
+        moved = {}
+        for name in sorted({name for told in found for name in told} - set(fixed)):
+            mean, variance = np.array([told[name] for told in found if name in told]).T
+            spread = float(np.sqrt(np.mean(variance + (mean - mean.mean()) ** 2)))
+            moved[name] = dataclasses.replace(priors[name], center=float(mean.mean()), spread=spread)
+        priors = priors.replace(moved)
+        said = ", ".join(f"{name} {prior.center:.2f} ± {prior.spread:.2f}" for name, prior in moved.items())
+        took = f"{time.perf_counter() - started:.0f} s, {len(found)} of {len(problems)} problems"
+        print(f"round {number + 1}: {took}: {said}", file=sys.stderr, flush=True)
+    return priors
+
 
 MEANING = {
     "error_mean": "typical error of a slice at its reference size, as logit(error) for bounded errors",
@@ -214,87 +185,67 @@ MEANING = {
     "discrepancy_power": "power of elasticity with which that departure grows",
 }
 ASSUMED = {
-    "elasticity_between": ("lognormal", -1.0, 0.5, "assumed: LCDB has one slice a data set"),
-    "transfer_mean": ("student", 0.05, 0.15, "assumed: little transfer unless the runs show it"),
-    "transfer_spread": ("lognormal", -2.0, 0.7, "assumed: LCDB has one slice a data set"),
-    "efficiency_mean": ("normal", 0.0, 0.35, "assumed: a strategy may help or hurt by a third"),
-    "efficiency_spread": ("lognormal", -1.6, 0.5, "assumed: LCDB has no strategies"),
-    "efficiency_trend": ("normal", 0.0, 0.1, "assumed: no change unless the runs show it"),
-    "noise_cost": ("lognormal", 0.69, 0.3, "2 in theory (Natarajan et al. 2013); how far learners differ is assumed"),
-    "diversity_power": ("student", 0.0, 0.5, "assumed: none, or a little either way"),
+    "elasticity_between": Prior(
+        "lognormal", -1.0, 0.5, source="assumed: no development problem crosses learners and slices"
+    ),
+    "efficiency_mean": Prior("normal", 0.0, 0.35, source="assumed: a strategy may help or hurt by a third"),
+    "efficiency_spread": Prior("lognormal", -1.6, 0.5, source="assumed: no development problem has strategies"),
+    "efficiency_trend": Prior("normal", 0.0, 0.1, source="assumed: no change unless the runs show it"),
+    "noise_cost": Prior(
+        "lognormal", 0.69, 0.3, source="2 in theory (Natarajan et al. 2013); how far learners differ is assumed"
+    ),
+    "diversity_power": Prior("student", 0.0, 0.5, source="assumed: none, or a little either way"),
 }
+OF_SLICES = ("transfer_mean", "transfer_spread")
+"""What LCDB, which has one slice a data set, says nothing of."""
 
 
-def bank(model: Model, found: dict[str, float]) -> dict[str, tuple[str, float, float, str]]:
-    """Turn the top level's medians into priors: distribution, center, spread and source (empty: the file's)."""
-    learned = "set to cover slices as well as learners; learned for learners: center {:.2f}, spread {:.2f}"
+def as_toml(model: Model, slices: Priors, learners: Priors, provenance: str) -> str:
+    """Write a bank as the TOML that the models read.
 
-    def spread_of(name: str, distribution: str) -> tuple[str, float, float, str]:
-        center, between = found[f"{name}_center"], found[f"{name}_between"]
-        if name not in WIDEN:
-            return (distribution, center, max(between, 0.3), "")
-        return (distribution, *WIDEN[name], learned.format(center, between))
+    Parameters
+    ----------
+    model : Model
+        Whose.
+    slices, learners : Priors
+        Learned on either level.
+    provenance : str
+        Where the numbers come from.
 
-    priors: dict[str, tuple[str, float, float, str]] = {}
-    for name in ("error", *model.stems):
-        between = max(found[f"{name}_between"], AT_LEAST.get(f"{name}_mean", 0.0))
-        priors[f"{name}_mean"] = ("normal", found[f"{name}_center"], between, "")
-        priors[f"{name}_spread"] = spread_of(f"{name}_spread", "lognormal")
-    priors["training_decay"] = ("lognormal", found["training_decay_center"], found["training_decay_between"], "")
-    priors["churn"] = spread_of("churn", "logitnormal")
-    priors["discrepancy_power"] = ("normal", found["discrepancy_power_center"], 0.15, "")
-    return priors | ASSUMED
-
-
-def as_toml(model: Model, priors: dict[str, tuple[str, float, float, str]], *, curves: int, data_sets: int) -> str:
-    """Write a bank as the TOML that the models read."""
-    lines = [
-        f'provenance = "median of {ITERATIONS} steps of mean-field variational inference on {curves} curves of '
-        f"{data_sets} data sets, the development half of LCDB 1.0 (Mohr, Viering, Loog and van Rijn 2022): "
-        f'python -m benchmarks.learn_priors {model.name}"'
-    ]
+    Returns
+    -------
+    str
+        A table for each prior, and in it another where learners have other numbers.
+    """
+    lines = [f'provenance = "{provenance}"']
     for name, meaning in MEANING.items():
-        if name not in priors:
+        if name not in slices:
             continue
-        distribution, center, spread, source = priors[name]
-        lines += [
-            "",
-            f"[{name}]",
-            f'distribution = "{distribution}"',
-            f"center = {center:.2f}",
-            f"spread = {spread:.2f}",
-        ]
-        lines += [f'meaning = "{meaning}"', *([f'source = "{source}"'] if source else [])]
+        prior, wide = slices[name], learners[name]
+        lines += ["", f"[{name}]", f'distribution = "{prior.distribution}"', *_numbers(prior), f'meaning = "{meaning}"']
+        if name in ASSUMED:
+            lines.append(f'source = "{ASSUMED[name].source}"')
+        elif _numbers(wide) != _numbers(prior) and name not in OF_SLICES:
+            lines += ["", f"[{name}.{BETWEEN_LEARNERS}]", *_numbers(wide)]
     return "\n".join(lines) + "\n"
 
 
-def approximate(joint: pm.Model) -> Any:
-    """Approximate the posterior of a joint model by independent normals; ``hist`` is minus the evidence bound."""
-    with joint:
-        point = joint.initial_point()
-        return pm.fit(
-            ITERATIONS,
-            method="advi",
-            random_seed=SEED,
-            start_sigma={variable.name: np.full_like(point[variable.name], 0.05) for variable in joint.value_vars},
-            obj_optimizer=pm.adam(learning_rate=0.01),
-            total_grad_norm_constraint=1e4,
-            progressbar=sys.stderr.isatty(),
-        )
+def _numbers(prior: Prior) -> list[str]:
+    return [f"center = {prior.center:.2f}", f"spread = {prior.spread:.2f}"]
 
 
 def main() -> None:
     """Learn, and print TOML on stdout."""
     model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
-    problems = load_problems("development")
-    observations, data_set, later = gather(problems)
-    print(f"{len(problems)} data sets, {len(data_set)} curves", file=sys.stderr)
-    approximation = approximate(population(model, observations, data_set, later))
-    draws = approximation.sample(500, random_seed=SEED).posterior
-    found = {str(n): float(v.median()) for n, v in draws.items() if v.ndim == 2}
-    bound = -float(np.mean(approximation.hist[-2000:]))
-    print(f"evidence bound {bound:,.0f} (mean of the last 2,000 steps); {found}", file=sys.stderr)
-    print(as_toml(model, bank(model, found), curves=len(data_set), data_sets=len(problems)), end="")
+    by_kind = {"slices": slice_data.load_problems("development"), "learners": lcdb_data.load_problems("development")}
+    counted = {kind: f"{sum(len(p.curves) for p in some)} curves of {len(some)}" for kind, some in by_kind.items()}
+    provenance = (
+        f"mean and spread over development problems by {ROUNDS} rounds of expectation maximisation: slices, "
+        f"{counted['slices']} sliced problems; learners, {counted['learners']} data sets of LCDB 1.0 (Mohr, Viering, "
+        f"Loog and van Rijn 2022): python -m benchmarks.learn_priors {model.name}"
+    )
+    slices, learners = (learn(model, problems, ASSUMED) for problems in by_kind.values())
+    print(as_toml(model, slices, learners, provenance), end="")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typ
     on_items = posterior[names.ERROR_REFERENCE]
     items = position[names.ITEMS_VARIANCE] * (1.0 - posterior.get("churn", 0.0))
     level = level_from(on_items, walks.upper, typical)
-    kept, middle = 1.0, 0.0
+    kept: xr.DataArray | float = 1.0
+    middle: xr.DataArray | float = 0.0
     if {"error_mean", "error_spread"} <= set(posterior):
         between = posterior["error_spread"] ** 2
         kept, middle = between / (between + items), posterior["error_mean"]

@@ -109,7 +109,7 @@ def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, 
     """
     log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
     astray = np.log(2.0) * parameters[names.DISCREPANCY] * strays(walks, log_ratio)
-    reference = np.log(parameters[names.ERROR_REFERENCE])
+    reference = xr.apply_ufunc(np.log, parameters[names.ERROR_REFERENCE])
     log_error = reference + model.curve(log_ratio, parameters) + astray
     if names.LUCK not in parameters:
         return log_error

@@ -105,3 +105,23 @@ def test_what_is_drawn_without_pymc_is_what_pymc_is_given(kind):
     with pm.Model():
         theirs = pm.draw(variable("x", prior), draws=4000, random_seed=2)
     assert stats.ks_2samp(ours, theirs).pvalue > 1e-4
+
+
+def test_m25_a_bank_has_numbers_of_its_own_between_learners(tmp_path):
+    """Several learners and single curves take the wide numbers; what the user says wins on both levels."""
+    file = tmp_path / "bank.toml"
+    stated = 'distribution = "lognormal"\ncenter = -1.2\nspread = 0.5\nmeaning = "m"\n'
+    wide = "[elasticity_spread.between_learners]\ncenter = -0.2\nspread = 0.3\n"
+    file.write_text(f'provenance = "made up"\n[elasticity_spread]\n{stated}{wide}')
+    bank = read_priors(file)
+    found = {(slices, learners): bank.suited(slices, learners) for slices in (1, 5) for learners in (1, 3)}
+    assert {key: priors["elasticity_spread"].center for key, priors in found.items()} == {
+        (1, 1): -0.2,
+        (1, 3): -0.2,
+        (5, 1): -1.2,
+        (5, 3): -0.2,
+    }
+    assert found[1, 1]["elasticity_spread"].meaning == "m"
+    own = bank.replace({"elasticity_spread": Prior("lognormal", 0.7, 0.1)})
+    assert [own.suited(5, learners)["elasticity_spread"].center for learners in (1, 3)] == [0.7, 0.7]
+    assert found[5, 1].suited(5, 3)["elasticity_spread"].center == -1.2  # settled once
