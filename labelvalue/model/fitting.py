@@ -25,7 +25,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.discount import discounted
 from labelvalue.model.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice, walks_of
+from labelvalue.model.posterior import at_now, by_slice
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit, fit_bytes
 from labelvalue.model.settings import SamplerSettings
@@ -331,11 +331,12 @@ def assemble(
         "notes": notes,
         ASKED: dict(asked or {}),
     }
-    named = named.assign(at_now(named, position, model, walks_of(created)).data_vars)
     named.attrs = {}
     tree = xr.DataTree.from_dict({names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs})
     tree.attrs = {"settings": json.dumps(created)}
-    return Fit(tree=tree, model=model, diagnostics=diagnostics)
+    made = Fit(tree=tree, model=model, diagnostics=diagnostics)
+    tree[names.POSTERIOR] = xr.DataTree(named.assign(at_now(named, position, model, made.walks).data_vars))
+    return made
 
 
 def runs_digest(runs: xr.Dataset) -> str:
