@@ -148,7 +148,7 @@ def entropy_of(random_seed: int, *labels: str) -> list[int]:
     return [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
 
 
-def standard_walks(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, np.ndarray]:
+def standard_walks(rng: np.random.Generator, samples: int, doublings: float = HORIZON) -> tuple[np.ndarray, np.ndarray]:
     """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals.
 
     Parameters
@@ -157,11 +157,13 @@ def standard_walks(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, 
         Where the random numbers come from.
     samples : int
         How many.
+    doublings : float
+        How far they go.
 
     Returns
     -------
     level, slope : array, shape (samples, knots)
-        At each half doubling, up to ``HORIZON``.
+        At each half doubling from 0 on.
 
     Examples
     --------
@@ -169,7 +171,7 @@ def standard_walks(rng: np.random.Generator, samples: int) -> tuple[np.ndarray, 
     >>> level.shape, slope[:, 0].tolist()
     ((3, 49), [0.0, 0.0, 0.0])
     """
-    knots = KNOTS_PER_DOUBLING * HORIZON
+    knots = int(np.ceil(KNOTS_PER_DOUBLING * doublings))
     turns, bends = rng.standard_normal((2, samples, knots))
     level, slope = np.zeros((2, samples, knots + 1))
     level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
