@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from labelvalue import Fit, names, testing
@@ -17,6 +18,8 @@ def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None
     draws, place = fit.posterior.assign(posterior or {}), fit.position.assign(position or {})
     if keep is not None:
         draws, place = draws.sel(slice=keep), place.sel(slice=keep)
+        runs = fit.runs
+        tree[names.RUNS] = type(tree)(runs.isel(run=np.isin(runs[names.SLICE].values.astype(str), keep)))
     tree[names.POSTERIOR] = type(tree)(draws)
     tree["constant_data"] = type(tree)(place)
     tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | (settings or {}))}
