@@ -224,10 +224,10 @@ def walks_given(
 
     Examples
     --------
-    >>> level, slope = np.zeros((2, 1, 5))
+    >>> level, slope = np.zeros((2, 1, 4))
     >>> exact = np.array([[0.3]]), np.array([[1e-9]]), np.array([0.1]), np.array([1.0]), np.zeros((1, 1))
-    >>> (0.1 * walks_given(level, slope, *exact)[0]).round(2).tolist()
-    [[0.0, 0.09, 0.3, 0.53, 0.75]]
+    >>> (0.1 * walks_given(level, slope, *exact)[0]).round(3).tolist()
+    [[0.0, 0.094, 0.3, 0.525]]
     """
     knots = np.arange(level.shape[1]) / KNOTS_PER_DOUBLING
     to_level = level_covariance(knots, distance)

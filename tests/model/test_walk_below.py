@@ -170,6 +170,30 @@ def test_cells_of_one_knot_count_as_one(fit):
     np.testing.assert_allclose(smooth(residual[7], variance[7], distance), smooth(off, noise, each), rtol=1e-6)
 
 
+def test_a_discounted_run_says_as_much_less(fit):
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(fit.runs.assign({names.WEIGHT: ("run", np.full(fit.runs.sizes["run"], 0.25))}))
+    half = dataclasses.replace(fit, tree=tree)
+    (residual, variance, *_), (same, wider, *_) = (
+        f.below._cells(f.below.observations.isel(curve=[1])) for f in (fit, half)
+    )
+    np.testing.assert_allclose(same, residual)
+    np.testing.assert_allclose(wider, 4.0 * variance)
+
+
+def test_a_curve_of_one_size_or_none_walks_at_random(fit):
+    """As far as its own runs say: those at the reference say nothing of what lies below."""
+    largest = fit.runs[names.LABELS].values.astype(float)
+    mine = fit.runs["slice"].values == "west"
+    at_most = mine & (largest < largest[mine].max())
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(fit.runs.isel(run=np.flatnonzero(~at_most)))
+    below = dataclasses.replace(fit, tree=tree).below
+    level = below.paths(slice="west")[0][:, 4]
+    assert level.std() == pytest.approx((8 / 3) ** 0.5, rel=5 / (2 * level.size) ** 0.5)
+    np.testing.assert_array_equal(below.paths(slice="east")[0], fit.below.paths(slice="east")[0])
+
+
 def bent(seed, bend, sizes=(62, 125, 250, 500, 1000), trials=20_000):
     """Runs of two slices whose log error strays from a power law by a known bend, and that bend by doublings."""
     rng = np.random.default_rng(seed)
