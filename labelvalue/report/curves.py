@@ -225,10 +225,10 @@ def _panel(
     ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
     ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
     inside = (errors > 0) & (labels >= 1)
-    for mine, colour, gid in ((used, style.INK, "runs"), (~used, style.HATCH, "left out")):
+    for mine, colour, alpha, gid in ((used, style.INK, 0.75, "runs"), (~used, style.PALE, 1.0, "left out")):
         seen_well, at_edge = mine & inside, mine & ~inside
         if seen_well.any():
-            ax.plot(labels[seen_well], errors[seen_well], mec=colour, alpha=0.75, zorder=3, gid=gid, **_RUN)
+            ax.plot(labels[seen_well], errors[seen_well], mec=colour, alpha=alpha, zorder=3, gid=gid, **_RUN)
         if at_edge.any():
             at = np.maximum(labels[at_edge], low), np.where(errors[at_edge] > 0, errors[at_edge], bottom)
             ax.plot(*at, ls="", marker="v", ms=4, color=colour, clip_on=False, zorder=3)
@@ -272,7 +272,7 @@ def _legend(table: pd.DataFrame, planned: bool, all_used: bool) -> list[Any]:
         Patch(facecolor=style.FAR_LIGHT, **rim, label="beyond the data"),
     ]
     if not all_used:
-        entries.insert(4, Line2D([], [], label="a run that the fit leaves out", mec=style.HATCH, **_RUN))
+        entries.insert(4, Line2D([], [], label="a run that the fit leaves out", mec=style.PALE, **_RUN))
     if planned:
         entries.insert(-1, Line2D([], [], label="the plan, with all it buys", **_PLANNED))
     if (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
