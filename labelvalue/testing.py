@@ -26,7 +26,7 @@ from labelvalue.model.diagnostics import Diagnostics, figures_of
 from labelvalue.model.fitting import assemble
 from labelvalue.model.items import luck_of_items
 from labelvalue.model.observations import CURVE, crossed_dims, observe
-from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.posterior import at_now
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.sampling import SamplerSettings
 from labelvalue.observe import read_runs
@@ -415,7 +415,7 @@ def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
     >>> "luck" in share_items(fake_fit(seed=1), ["east"]).posterior
     True
     """
-    position, walks = fit.position, walks_of(fit.settings)
+    position, walks = fit.position, fit.walks
     level = (1.0 - fit.posterior[names.ERROR_REFERENCE].mean(names.SAMPLE)) ** 2
     shared = position[names.SLICE].isin(list(slices)) * position[names.ONE_RUN_VARIANCE] / times / level
     position = position.assign({names.ITEMS_VARIANCE: shared})

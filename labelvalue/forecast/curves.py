@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model import Fit
 from labelvalue.model.effective import log_ratio
-from labelvalue.model.posterior import log_error_at, walks_of
+from labelvalue.model.posterior import doublings_below, log_error_at
 
 VALIDATED_DOUBLINGS = 3.0
 """Distance up to which coverage was measured on real curves (8 times the largest observed size)."""
@@ -46,6 +46,8 @@ def curve_dims(fit: Fit) -> tuple[str, ...]:
 def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Expected error of every posterior draw at given sizes, shape discrepancy included.
 
+    Beyond the reference size the discrepancy is one that may come; below it, the one that the runs show.
+
     Parameters
     ----------
     posterior : xarray.Dataset
@@ -72,7 +74,8 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
     position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
-    log_error = log_error_at(ratio, posterior, fit.model, walks_of(fit.settings))
+    below = doublings_below(position, labels)
+    log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
     error = xr.apply_ufunc(np.exp, log_error).clip(max=float(fit.settings["upper"]))
     return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
 

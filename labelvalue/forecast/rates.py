@@ -13,7 +13,7 @@ from labelvalue.forecast.curves import SIZE, in_blocks, with_distance
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.forecast.needed import crossing, sizes_ahead
 from labelvalue.model import Fit
-from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.posterior import at_now
 
 PER_LABELS = 1_000
 UNSEEN_BREAKS = (
@@ -146,4 +146,4 @@ def _at(fit: Fit, posterior: xr.Dataset, position: xr.Dataset, labels: xr.DataAr
     """What a fit promises of now, at other places: dims of the posterior and ``size``."""
     there = position.assign({names.LABELS_NOW: labels})
     there[names.OTHER_LABELS_NOW] = position[names.OTHER_LABELS_NOW].broadcast_like(labels)
-    return at_now(posterior, there, fit.model, walks_of(fit.settings))
+    return at_now(posterior, there, fit.model, fit.walks)

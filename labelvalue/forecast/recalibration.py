@@ -12,7 +12,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model import Fit
-from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.posterior import at_now
+from labelvalue.model.result import STRETCH
 
 LEAST = 1e-9
 """How near to 0 and 1 a share may come before its odds are taken."""
@@ -68,10 +69,14 @@ def recalibrated(fit: Fit, factor: float) -> Fit:
     share = posterior[names.FLOOR_SHARE].clip(LEAST, 1.0 - LEAST)
     moved[names.FLOOR_SHARE] = _apply(scipy.special.expit, _stretched(_apply(scipy.special.logit, share), factor))
     parameters = posterior.assign(moved)
-    made = parameters.assign(at_now(parameters, fit.position, fit.model, walks_of(fit.settings)).data_vars)
     tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(made)
-    return dataclasses.replace(fit, tree=tree)
+    tree[names.POSTERIOR] = xr.DataTree(parameters)
+    tree.attrs = {**tree.attrs, STRETCH: factor * float(tree.attrs.get(STRETCH, 1.0))}
+    made = dataclasses.replace(fit, tree=tree)
+    tree[names.POSTERIOR] = xr.DataTree(
+        parameters.assign(at_now(parameters, fit.position, fit.model, made.walks).data_vars)
+    )
+    return made
 
 
 def _apply(function: Callable[[Any], Any], values: xr.DataArray) -> xr.DataArray:

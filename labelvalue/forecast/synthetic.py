@@ -11,7 +11,7 @@ from labelvalue.forecast.draws import ENTROPY
 from labelvalue.model import Fit
 from labelvalue.model.cells import CELL_KEYS
 from labelvalue.model.effective import log_ratio
-from labelvalue.model.posterior import log_error_at, walks_of
+from labelvalue.model.posterior import doublings_below, log_error_at
 from labelvalue.problems import InputError, Problem
 
 WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))
@@ -55,7 +55,7 @@ def synthetic_worth(fit: Fit) -> xr.DataArray:
         labels = xr.DataArray(row[names.LABELS] + WORTHS * row[names.SYNTHETIC_LABELS], dims="worth")
         other = row[names.OTHER_LABELS] + WORTHS * row[names.OTHER_SYNTHETIC_LABELS]
         ratio = log_ratio(curve, place, labels, xr.DataArray(other, dims="worth"))
-        expected = log_error_at(ratio, curve, fit.model, walks_of(fit.settings))
+        expected = log_error_at(ratio, curve, fit.model, fit.walks, doublings_below(place, labels))
         total = float(labels[0] + other[0])
         reference = float((place[names.REFERENCE_LABELS] + place[names.REFERENCE_OTHER_LABELS]).squeeze())
         training = curve[names.TRAINING_SD] ** 2 * (total / reference) ** (-curve["training_decay"]) / row["runs"]

@@ -27,7 +27,7 @@ from labelvalue.model.discount import discounted
 from labelvalue.model.items import luck_of_items
 from labelvalue.model.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice, walks_of
+from labelvalue.model.posterior import at_now, by_slice
 from labelvalue.model.priors import Prior
 from labelvalue.model.result import POSITION, Fit, fit_bytes
 from labelvalue.model.settings import SamplerSettings
@@ -356,14 +356,15 @@ def assemble(
         "notes": notes,
         ASKED: dict(asked or {}),
     }
-    if bool((position[names.ITEMS_VARIANCE] > 0).any()):
-        luck = luck_of_items(named, position, walks_of(created), float(observations["typical_error"]))
-        named = named.assign({names.LUCK: luck})
-    named = named.assign(at_now(named, position, model, walks_of(created)).data_vars)
     named.attrs = {}
     tree = xr.DataTree.from_dict({names.POSTERIOR: named, "sample_stats": stats, POSITION: position, names.RUNS: runs})
     tree.attrs = {"settings": json.dumps(created)}
-    return Fit(tree=tree, model=model, diagnostics=diagnostics)
+    made = Fit(tree=tree, model=model, diagnostics=diagnostics)
+    if bool((position[names.ITEMS_VARIANCE] > 0).any()):
+        luck = luck_of_items(named, position, made.walks, float(observations["typical_error"]))
+        named = named.assign({names.LUCK: luck})
+    tree[names.POSTERIOR] = xr.DataTree(named.assign(at_now(named, position, model, made.walks).data_vars))
+    return made
 
 
 def runs_digest(runs: xr.Dataset) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.anchored import level_from, log_error_from
-from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.posterior import at_now
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.walk import Walks
 
@@ -102,7 +102,7 @@ def on_items(fit: Fit) -> Fit:
     if names.LUCK not in fit.posterior:
         return fit
     without = fit.posterior.drop_vars(names.LUCK)
-    without = without.assign(at_now(without, fit.position, fit.model, walks_of(fit.settings)).data_vars)
+    without = without.assign(at_now(without, fit.position, fit.model, fit.walks).data_vars)
     parts = {**{name: group.to_dataset() for name, group in fit.tree.children.items()}, names.POSTERIOR: without}
     tree = xr.DataTree.from_dict({**parts, POSITION: fit.position})
     tree.attrs = fit.tree.attrs

@@ -59,16 +59,49 @@ def _reference(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Give every cell within memory its curve, knot and slot."""
-    cells = cells.join(reference.add_prefix("reference_"), on=CURVE_KEYS)
-    own = cells[names.LABELS].clip(lower=HALF_LABEL)
-    cells["distance"] = np.maximum(np.log2(cells[names.REFERENCE_LABELS] / own), 0.0)
-    cells["bin"] = np.round(cells["distance"] * KNOTS_PER_DOUBLING).astype(int)
-    rank = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense")
-    cells = cells[(cells["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)].copy()
+    cells = _with_distance(cells, reference)
+    cells = cells[cells["within"]].copy()
     cells[KNOT] = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense").astype(int) - 1
     cells[SLOT] = cells.groupby([*CURVE_KEYS, KNOT]).cumcount()
     cells[CURVE] = reference.index.get_indexer(pd.MultiIndex.from_frame(cells[CURVE_KEYS]))
     return cells
+
+
+def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Say of cells, or of runs, how far below the reference they lie, and whether that is within memory."""
+    rows = rows.join(reference.add_prefix("reference_"), on=CURVE_KEYS)
+    own = rows[names.LABELS].clip(lower=HALF_LABEL)
+    rows["distance"] = np.maximum(np.log2(rows[names.REFERENCE_LABELS] / own), 0.0)
+    rows["bin"] = np.round(rows["distance"] * KNOTS_PER_DOUBLING).astype(int)
+    rank = rows.groupby(CURVE_KEYS)["bin"].rank(method="dense")
+    rows["within"] = (rows["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
+    return rows
+
+
+def used_runs(runs: xr.Dataset) -> np.ndarray:
+    """Say which runs a fit uses: those without synthetic examples, within memory of their curve's largest size.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table.
+
+    Returns
+    -------
+    array of bool, shape (run,)
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> used = used_runs(fake_runs(seed=1))
+    >>> int(used.sum()), used.size
+    (72, 112)
+    """
+    place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
+    kept = without_synthetic(runs.assign(place=place))
+    rows = kept[[*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, "place"]].to_dataframe().reset_index(drop=True)
+    rows = _with_distance(rows, _reference(rows))
+    return np.isin(place.values, rows["place"][rows["within"]])
 
 
 EMPTY = {names.LABELS: 1.0, "sampling_variance": 1.0, "runs": 1.0}

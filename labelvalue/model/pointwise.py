@@ -13,11 +13,10 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.effective import observed_ratio
-from labelvalue.model.label_noise import true_labels
-from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, observe
+from labelvalue.model.residuals import by_curve, residuals
 from labelvalue.model.result import Fit
+from labelvalue.model.walk import level_covariance
 
 CELL = "cell"
 """Dim of cells, those of all curves in a row."""
@@ -116,18 +115,13 @@ def cells_of(fit: Fit) -> Cells:
     observations = observe(fit.runs, fit.settings[names.CLASSES])
     thin = max(1, -(-fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW] // DRAWS))
     posterior = fit.posterior.isel({names.DRAW: slice(None, None, thin)})
-    draws = _by_curve(posterior, observations)
-    data = {str(name): values for name, values in observations.data_vars.items()}
-    log_kept: xr.DataArray | float = 0.0
-    if names.EVALUATION_NOISE in draws:
-        data, log_kept = true_labels(data, draws[names.EVALUATION_NOISE], observations.attrs[names.CLASSES])
-    expected = np.log(draws[names.ERROR_REFERENCE]) + fit.model.curve(observed_ratio(draws, observations), draws)
-    variance = run_variance(data, draws["churn"], draws[names.TRAINING_SD], draws["training_decay"])
-    residual = data["log_error"] - expected
+    draws = by_curve(posterior, observations)
+    found = residuals(fit.model, draws, observations)
     order = (names.CHAIN, names.DRAW, CURVE, "knot", "slot")
     wrong = draws.get(names.EVALUATION_NOISE, 0.0)
     residual, noise, kept, shares = (
-        (value + 0.0 * residual).transpose(*order).values for value in (residual, variance, log_kept, wrong)
+        (value + 0.0 * found.residual).transpose(*order).values
+        for value in (found.residual, found.variance, found.log_kept, wrong)
     )
     slope_sd = (np.log(2.0) * draws[names.DISCREPANCY]).transpose(*order[:3]).values
     is_used = observations["used"].transpose(*order[2:]).values > 0
@@ -225,19 +219,5 @@ def together(residual: np.ndarray, noise: np.ndarray, slope_sd: np.ndarray, dist
 
 
 def _covariance(noise: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray) -> np.ndarray:
-    near, far = np.minimum.outer(distance, distance), np.maximum.outer(distance, distance)
-    walk = near**2 * (3.0 * far - near) / 6.0
+    walk = level_covariance(distance, distance)
     return slope_sd[..., None, None] ** 2 * walk + noise[..., None] * np.eye(distance.size)
-
-
-def _by_curve(posterior: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
-    """Variables of curves with dim ``curve`` again, in the order of the observations."""
-    dims = set(posterior[names.ERROR_REFERENCE].dims) & set(CURVE_KEYS)
-    kept = {
-        name: v for name, v in posterior.data_vars.items() if not set(v.dims) & set(CURVE_KEYS) or dims <= set(v.dims)
-    }
-    at = {dim: xr.DataArray(observations[dim].values, dims=CURVE) for dim in dims}
-    picked = {
-        name: v.sel(at).drop_vars(CURVE_KEYS, errors="ignore") if dims <= set(v.dims) else v for name, v in kept.items()
-    }
-    return xr.Dataset(picked)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
-from labelvalue.model.curves import own_share
+from labelvalue.model.curves import HALF_LABEL, own_share
 from labelvalue.model.effective import log_ratio
 from labelvalue.model.observations import CURVE
 from labelvalue.model.specification import Model
-from labelvalue.model.walk import Walks, strays
+from labelvalue.model.walk import NEAR, Walks, strays
 
 
 def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
@@ -58,29 +55,68 @@ def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
     return unstacked.assign_coords(coords)
 
 
-def walks_of(settings: Mapping[str, Any]) -> Walks:
-    """Say whose walks the forecasts of a fit draw.
+def doublings_below(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+    """Distance of sizes below the reference, in doublings of the slice's own labels, as the fit lays its cells out.
 
     Parameters
     ----------
-    settings : mapping
-        ``random_seed``, ``learners`` and ``upper`` of a fit.
+    position : xarray.Dataset
+        ``reference_labels`` by slice (and learner, suite).
+    labels : xarray.DataArray
+        Labels of the slice.
 
     Returns
     -------
-    Walks
-        Theirs.
+    xarray.DataArray
+        ≥ 0; 0 at and beyond the reference size.
 
     Examples
     --------
-    >>> walks_of({"random_seed": 1, "learners": ["tree"], "upper": "1.0"}).learner
-    'tree'
+    >>> from labelvalue.testing import fake_fit
+    >>> position = fake_fit(seed=1).position
+    >>> doublings_below(position, 0.25 * position["reference_labels"]).values.tolist()
+    [2.0, 2.0, 2.0, 2.0]
     """
-    learners = settings["learners"]
-    return Walks(settings["random_seed"], learners[0] if len(learners) == 1 else "", float(settings["upper"]))
+    ratio = position[names.REFERENCE_LABELS] / labels.clip(min=HALF_LABEL)
+    return xr.apply_ufunc(np.log2, ratio.clip(min=1.0))
 
 
-def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, walks: Walks) -> xr.DataArray:
+def astray_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -> xr.DataArray | float:
+    """What the shape discrepancy adds to log error below the reference size, given the runs.
+
+    Parameters
+    ----------
+    parameters : xarray.Dataset
+        Curve parameters, dims chain, draw, slice (and learner, suite).
+    walks : Walks
+        Whose walks.
+    distance : xarray.DataArray
+        From :func:`doublings_below`.
+
+    Returns
+    -------
+    xarray.DataArray or float
+        Broadcast over draws and sizes; the number 0, and nothing computed, where no size lies below the reference.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> astray_below(fit.posterior, fit.walks, doublings_below(fit.position, fit.position["reference_labels"]))
+    0.0
+    """
+    if walks.below is None or not bool((distance > NEAR).any()):
+        return 0.0
+    return np.log(2.0) * parameters[names.DISCREPANCY] * walks.below(distance)
+
+
+def log_error_at(
+    log_ratio: xr.DataArray,
+    parameters: xr.Dataset,
+    model: Model,
+    walks: Walks,
+    distance: xr.DataArray | None = None,
+) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck.
 
     Parameters
@@ -93,6 +129,8 @@ def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, 
         Gives the curve.
     walks : Walks
         Whose walks.
+    distance : xarray.DataArray, optional
+        From :func:`doublings_below`; without it, curves keep to their family at and below the reference size.
 
     Returns
     -------
@@ -111,6 +149,8 @@ def log_error_at(log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, 
     astray = np.log(2.0) * parameters[names.DISCREPANCY] * strays(walks, log_ratio)
     reference = xr.apply_ufunc(np.log, parameters[names.ERROR_REFERENCE])
     log_error = reference + model.curve(log_ratio, parameters) + astray
+    if distance is not None:
+        log_error = log_error + astray_below(parameters, walks, distance)
     if names.LUCK not in parameters:
         return log_error
     # Few errors are relatively less well counted than many.
@@ -141,7 +181,7 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
     model : Model
         Gives the curve.
     walks : Walks
-        Whose walks, where now lies beyond the reference size.
+        Whose walks, where now is not the reference size.
 
     Returns
     -------
@@ -157,11 +197,14 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
     """
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
     ratio = log_ratio(parameters, position, now, other)
-    log_error = log_error_at(ratio, parameters, model, walks)
+    below = doublings_below(position, now)
+    error = np.exp(log_error_at(ratio, parameters, model, walks, below))
     before, after = (log_error_at(ratio + step, parameters, model, walks) for step in (-STEP, STEP))
-    error = np.exp(log_error)
     worth = parameters.get(names.TRANSFER, 0.0)
-    elasticity = (before - after) / (2.0 * STEP) * own_share(now, other, worth)
+    # Below the reference size a curve strays along its own labels, beyond it along effective ones.
+    elasticity = (before - after) / (2.0 * STEP) * own_share(now, other, worth) + steeper_below(
+        parameters, walks, below
+    )
     derived = {
         names.ERROR_NOW: error,
         names.ELASTICITY: elasticity,
@@ -172,3 +215,34 @@ def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Wa
     }
     order = parameters[names.ERROR_REFERENCE].dims
     return xr.Dataset({name: value.transpose(*order, ...) for name, value in derived.items()})
+
+
+def steeper_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -> xr.DataArray | float:
+    """What the shape discrepancy adds to the elasticity in own labels below the reference size.
+
+    Parameters
+    ----------
+    parameters : xarray.Dataset
+        Curve parameters, dims chain, draw, slice (and learner, suite).
+    walks : Walks
+        Whose walks.
+    distance : xarray.DataArray
+        From :func:`doublings_below`.
+
+    Returns
+    -------
+    xarray.DataArray or float
+        Broadcast over draws; the number 0 where nothing lies below the reference.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> steeper_below(fit.posterior, fit.walks, doublings_below(fit.position, fit.position["reference_labels"]))
+    0.0
+    """
+    if walks.below is None or not bool((distance > NEAR).any()):
+        return 0.0
+    step = STEP / np.log(2.0)
+    farther, nearer = (astray_below(parameters, walks, (distance + way).clip(min=0.0)) for way in (step, -step))
+    return (farther - nearer) / (2.0 * STEP)

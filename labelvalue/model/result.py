@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import html
 import json
@@ -19,6 +20,8 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
+from labelvalue.model.walk import Walks
+from labelvalue.model.walk_below import Below
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
 from labelvalue.storage import read_sealed, write_sealed
@@ -28,7 +31,8 @@ SCHEMA = 1
 
 POSITION = "constant_data"
 """Group of the tree that holds where each slice stands: labels now, reference labels, sizes."""
-
+STRETCH = "stretch"
+"""Attribute of the tree: how much farther than fitted its draws were spread, where they were."""
 
 WORKING_COPIES = 3
 """How often a posterior is held in memory at once while a fit is judged and saved."""
@@ -96,6 +100,21 @@ class Fit:
     def settings(self) -> dict[str, Any]:
         """How the fit was made: sampler, seed, versions, digests, notes."""
         return json.loads(self.tree.attrs["settings"])
+
+    @functools.cached_property
+    def below(self) -> Below:
+        """How far each curve strays from its family below its reference size, given the runs."""
+        settings, stretch = self.settings, float(self.tree.attrs.get(STRETCH, 1.0))
+        seed, classes = int(settings["random_seed"]), int(settings.get(names.CLASSES, 2))
+        return Below(self.model, self.posterior, self.runs, classes, seed, stretch)
+
+    @functools.cached_property
+    def walks(self) -> Walks:
+        """How far curves stray from their family, on either side of the reference size."""
+        settings = self.settings
+        learners = settings["learners"]
+        alone = learners[0] if len(learners) == 1 else ""
+        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]))
 
     def __repr__(self) -> str:
         count = self.slices.size

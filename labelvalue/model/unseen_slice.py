@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.effective import LEAST_BESIDE, likeness_of_means, log_ratio, transfer_from
 from labelvalue.model.population import error_scale, population_curve
-from labelvalue.model.posterior import STEP, at_now, log_error_at, walks_of
+from labelvalue.model.posterior import STEP, at_now, doublings_below, log_error_at, steeper_below
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.specification import Model
 
@@ -183,8 +183,8 @@ def _one_of_these(fit: Fit, position: xr.Dataset, name: str, like: str) -> xr.Da
     """Parameters of an observed slice picked in each posterior draw, anchored anew at the new slice's labels now."""
     posterior, model = fit.posterior, fit.model
     ratio = log_ratio(posterior, fit.position, position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW])
-    walks = walks_of(fit.settings)
-    log_error = log_error_at(ratio, posterior, model, walks)
+    walks, below = fit.walks, doublings_below(fit.position, position[names.LABELS_NOW])
+    log_error = log_error_at(ratio, posterior, model, walks, below)
     before, after = (log_error_at(ratio + step, posterior, model, walks) for step in (-STEP, STEP))
     growth = np.log(position[names.LABELS_NOW] + position[names.OTHER_LABELS_NOW]) - np.log(
         fit.position[names.REFERENCE_LABELS] + fit.position[names.REFERENCE_OTHER_LABELS]
@@ -193,7 +193,7 @@ def _one_of_these(fit: Fit, position: xr.Dataset, name: str, like: str) -> xr.Da
         {
             names.ERROR_REFERENCE: np.exp(log_error),
             **({names.LUCK: xr.zeros_like(log_error)} if names.LUCK in posterior else {}),
-            names.CURVE_ELASTICITY: (before - after) / (2.0 * STEP),
+            names.CURVE_ELASTICITY: (before - after) / (2.0 * STEP) + steeper_below(posterior, walks, below),
             names.FLOOR_SHARE: model.floor_share(posterior) / np.exp(model.curve(ratio, posterior)),
             names.TRAINING_SD: posterior[names.TRAINING_SD] * np.exp(-0.5 * posterior["training_decay"] * growth),
         }
@@ -231,7 +231,7 @@ def _join(fit: Fit, name: str, drawn: xr.Dataset, position: xr.Dataset, note: st
     here = position.expand_dims(label)
     order = fit.posterior[names.ERROR_REFERENCE].dims
     parameters = drawn.expand_dims(label).transpose(*order, ...)
-    parameters = parameters.assign(at_now(parameters, here, fit.model, walks_of(fit.settings)).data_vars)
+    parameters = parameters.assign(at_now(parameters, here, fit.model, fit.walks).data_vars)
     tree = fit.tree.copy()
     tree[names.POSTERIOR] = xr.DataTree(_beside(fit.posterior, parameters))
     tree[POSITION] = xr.DataTree(_beside(fit.position, here))

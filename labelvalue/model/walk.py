@@ -1,6 +1,7 @@
 """The shape discrepancy, carried forward: how far a real curve strays from its family beyond the data.
 
 The slope walks at random in doublings of labels, from 0 at the reference size; log error strays by the integral.
+Below that size, where runs tell of it, :mod:`labelvalue.model.walk_below` draws it.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
@@ -34,6 +36,9 @@ class Walks:
         Seed of the fit.
     learner : str
         The learner, where there is one and curves have no dim for it.
+    below : callable, optional
+        From doublings of own labels below the reference size to the standard walk there, given the runs, as
+        :meth:`labelvalue.model.walk_below.Below.strays`; where there is none, curves keep to their family there.
     upper : float
         Upper bound of the error, or infinite.
 
@@ -45,6 +50,7 @@ class Walks:
 
     random_seed: int
     learner: str = ""
+    below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
 
 
@@ -117,13 +123,84 @@ def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.
     >>> slope[:, 2].std().round(1), (level[:, 2].std() * 3**0.5).round(1)
     (np.float64(1.0), np.float64(1.0))
     """
-    entropy = [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
-    knots = KNOTS_PER_DOUBLING * HORIZON
-    turns, bends = np.random.default_rng(entropy).standard_normal((2, samples, knots))
-    level, slope = np.zeros((2, samples, knots + 1))
-    level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
+    level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
     level.flags.writeable = slope.flags.writeable = False
     return level, slope
+
+
+def entropy_of(random_seed: int, *labels: str) -> list[int]:
+    """Say what the random numbers of a curve start from: the fit's seed and the curve's names.
+
+    Parameters
+    ----------
+    random_seed : int
+        Seed of the fit.
+    *labels : str
+        Names.
+
+    Returns
+    -------
+    list of int
+        For :func:`numpy.random.default_rng`.
+
+    Examples
+    --------
+    >>> entropy_of(1, "fr") == entropy_of(1, "fr") != entropy_of(1, "de")
+    True
+    """
+    return [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
+
+
+def standard_walks(rng: np.random.Generator, samples: int, doublings: float = HORIZON) -> tuple[np.ndarray, np.ndarray]:
+    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Where the random numbers come from.
+    samples : int
+        How many.
+    doublings : float
+        How far they go.
+
+    Returns
+    -------
+    level, slope : array, shape (samples, knots)
+        At each half doubling from 0 on.
+
+    Examples
+    --------
+    >>> level, slope = standard_walks(np.random.default_rng(1), 3)
+    >>> level.shape, slope[:, 0].tolist()
+    ((3, 49), [0.0, 0.0, 0.0])
+    """
+    knots = int(np.ceil(KNOTS_PER_DOUBLING * doublings))
+    turns, bends = rng.standard_normal((2, samples, knots))
+    level, slope = np.zeros((2, samples, knots + 1))
+    level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
+    return level, slope
+
+
+def level_covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Covariance of what a standard walk adds at some distances with what it adds at others.
+
+    Parameters
+    ----------
+    one, other : array, shapes (n) and (m)
+        Distances from the reference size in doublings.
+
+    Returns
+    -------
+    array, shape (n, m)
+        For a slope that gains a standard deviation of 1 a doubling.
+
+    Examples
+    --------
+    >>> level_covariance(np.array([1.0, 2.0]), np.array([1.0])).round(3).tolist()
+    [[0.333], [0.833]]
+    """
+    near, far = np.minimum.outer(one, other), np.maximum.outer(one, other)
+    return near**2 * (3.0 * far - near) / 6.0
 
 
 def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
+from labelvalue.model.observations import MEMORY, used_runs
 from labelvalue.problems import did_you_mean
 from labelvalue.report import style
 from labelvalue.report.budgets import default_budgets
@@ -115,6 +116,12 @@ def caption(fit: Fit) -> str:
             "(other_labels='proportional'), roughly as in the runs; beyond now they stay as they are, so "
             "the drop from now to a marked budget is the gain in the tables. "
         )
+    used = used_runs(fit.runs)
+    if not used.all():
+        text += (
+            f"{used.sum():,} of {used.size:,} runs used: grey ones are no part of the fit, mostly because they lie "
+            f"more than {MEMORY:g} doublings of labels below the largest size of their curve. "
+        )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
         text += (
             "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
@@ -159,6 +166,7 @@ def draw_curves(
     1
     """
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    used = used_runs(fit.runs)
     groups = list(table.groupby(keys, sort=False))
     with style.look():
         titles = [" · ".join(map(str, key)) for key, _ in groups]
@@ -167,7 +175,7 @@ def draw_curves(
             foot=foot,
             x_label="labels of the slice",
             y_label="error (lower is better)",
-            handles=_legend(table, bool(planned)),
+            handles=_legend(table, bool(planned), bool(used.all())),
             together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
         )
         for ax, (key, part) in zip(axes, groups, strict=True):
@@ -175,27 +183,29 @@ def draw_curves(
             position = fit.position.sel(where)
             then = (planned or {}).get(str(where[names.SLICE]))
             then = then if where.get(names.LEARNER, learner) == learner else None
-            _panel(ax, part, position, _runs_of(fit.runs, where), then)
+            _panel(ax, part, position, _runs_of(fit.runs, used, where), then)
             if then is not None:
                 _mark(ax, float(position[names.LABELS_NOW]) + then[names.LABELS], then)
     return figure
 
 
-def _runs_of(runs: xr.Dataset, where: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _runs_of(runs: xr.Dataset, used: np.ndarray, where: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels and error of a panel's runs, and whether the fit used them."""
     keep = np.logical_and.reduce([runs[k].values.astype(str) == str(v) for k, v in where.items()])
-    return runs[names.LABELS].values[keep].astype(float), runs[names.ERROR].values[keep].astype(float)
+    labels, errors = (runs[name].values[keep].astype(float) for name in (names.LABELS, names.ERROR))
+    return labels, errors, used[keep]
 
 
 def _panel(
     ax: Axes,
     part: pd.DataFrame,
     position: xr.Dataset,
-    runs: tuple[np.ndarray, np.ndarray],
+    runs: tuple[np.ndarray, np.ndarray, np.ndarray],
     then: Mapping[str, Any] | None,
 ) -> None:
     x = np.maximum(part[names.LABELS].to_numpy(), 0.5)
     now, reference = float(position[names.LABELS_NOW]), float(position[names.REFERENCE_LABELS])
-    labels, errors = runs
+    labels, errors, used = runs
     low, high = (
         min(x.min(), labels.min(initial=np.inf) or 0.5) / 1.15,
         max(x.max(), labels.max(initial=0)) * 1.08,
@@ -215,21 +225,13 @@ def _panel(
     ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
     ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
     inside = (errors > 0) & (labels >= 1)
-    ax.plot(
-        labels[inside],
-        errors[inside],
-        ls="",
-        marker="o",
-        ms=2.6,
-        mfc="none",
-        mec=style.INK,
-        mew=0.6,
-        alpha=0.75,
-        zorder=3,
-    )
-    if (~inside).any():
-        at = np.maximum(labels[~inside], low), np.where(errors[~inside] > 0, errors[~inside], bottom)
-        ax.plot(*at, ls="", marker="v", ms=4, color=style.INK, clip_on=False, zorder=3)
+    for mine, colour, alpha, gid in ((used, style.INK, 0.75, "runs"), (~used, style.PALE, 1.0, "left out")):
+        seen_well, at_edge = mine & inside, mine & ~inside
+        if seen_well.any():
+            ax.plot(labels[seen_well], errors[seen_well], mec=colour, alpha=alpha, zorder=3, gid=gid, **_RUN)
+        if at_edge.any():
+            at = np.maximum(labels[at_edge], low), np.where(errors[at_edge] > 0, errors[at_edge], bottom)
+            ax.plot(*at, ls="", marker="v", ms=4, color=colour, clip_on=False, zorder=3)
     ax.axvline(max(now, 0.5), color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=3, gid="now")
     marked = part[part["marked"]]
     ax.plot(
@@ -253,10 +255,11 @@ def _mark(ax: Axes, labels: float, then: Mapping[str, Any]) -> None:
     ax.plot(labels, then[MEAN], gid="planned", **_PLANNED)
 
 
+_RUN: dict[str, Any] = {"ls": "", "marker": "o", "ms": 2.6, "mfc": "none", "mew": 0.6}
 _PLANNED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 8, "mfc": style.INK, "mec": "white", "mew": 0.6, "zorder": 7}
 
 
-def _legend(table: pd.DataFrame, planned: bool) -> list[Any]:
+def _legend(table: pd.DataFrame, planned: bool, all_used: bool) -> list[Any]:
     inner, outer = table.attrs["ci_probs"]
     rim: dict[str, Any] = {"edgecolor": style.HATCH, "lw": 0.5}
     entries: list[Any] = [
@@ -268,8 +271,10 @@ def _legend(table: pd.DataFrame, planned: bool) -> list[Any]:
         Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
         Patch(facecolor=style.FAR_LIGHT, **rim, label="beyond the data"),
     ]
+    if not all_used:
+        entries.insert(4, Line2D([], [], label="a run that the fit leaves out", mec=style.PALE, **_RUN))
     if planned:
-        entries.insert(6, Line2D([], [], label="the plan, with all it buys", **_PLANNED))
+        entries.insert(-1, Line2D([], [], label="the plan, with all it buys", **_PLANNED))
     if (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
         entries.append(Patch(facecolor=style.FAR_DEEP, hatch="///", **rim, label=names.BEYOND_VALIDATED))
     return entries

@@ -13,6 +13,7 @@ from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit, pooling
+from labelvalue.model.observations import used_runs
 from labelvalue.model.result import draws_digest
 from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.backtests import backtest_numbers
@@ -148,6 +149,7 @@ def collect(
         names.CI_KIND: CI_KIND,
         names.CI_PROB: float(ci_prob),
         "runs": int(whole.runs.sizes[names.RUN]),
+        "runs_used": int(used_runs(whole.runs).sum()),
         names.SUITE: suite,
         "slice_count": len(fit.slices),
         "learners": list(fit.settings["learners"]),

@@ -13,6 +13,8 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 
 INK, QUIET, GRID = "#1b2733", "#5a6672", "#d9dee3"
+PALE = "#87919b"
+"""What is shown and not counted: 3 to 1 on white, the least that a mark may have."""
 LINE, INNER, OUTER = "#0b4f79", "#7db0d5", "#cfe2f0"
 """Mean, 50 % and 90 % band: one blue in three weights, told apart in grey as well."""
 ACCENTS = ("#0b4f79", "#b0480a", "#2f6b3a", "#6d3b8f", "#5a4a00")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from labelvalue import names
@@ -100,12 +101,16 @@ def _votes(case: Case, plan: Plan, name: str) -> int:
 
 
 def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
-    """The fit of one slice under the learner and suite that decide."""
+    """The fit of one slice under the learner and suite that decide, with the runs of these."""
     chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
     tree = fit.tree.copy()
     for group in (names.POSTERIOR, "constant_data"):
         inside = tree[group].to_dataset().sel({names.SLICE: [name]})
         tree[group] = xr.DataTree(inside.sel({d: v for d, v in chosen.items() if d in inside.dims}, drop=True))
+    runs = fit.runs
+    for dim, one in chosen.items():
+        runs = runs.isel({names.RUN: np.flatnonzero(runs[dim].values.astype(str) == one)})
+    tree[names.RUNS] = xr.DataTree(runs)
     return dataclasses.replace(fit, tree=tree)
 
 

@@ -144,7 +144,8 @@ def test_d18_the_fits_own_noise_counts_where_the_case_has_none():
     both = ((noisy, case), (fit, case_of(0.12)))
     table, stated = (lv.noise_sensitivity(f, c, plan, factors=(1.0, 2.0)) for f, c in both)
     assert table.attrs["origin"] == "from runs"
-    np.testing.assert_allclose(table["gain"], stated["gain"])
+    # Twice the noise leaves less than the labels now: below them, the runs' own noise moves the walk that they show.
+    np.testing.assert_allclose(table["gain"], stated["gain"], rtol=1e-3)
     assert table["wrong_share"].tolist() == pytest.approx([0.12, 0.24])
 
 

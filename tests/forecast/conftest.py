@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from labelvalue import Fit, names, testing
-from labelvalue.model.posterior import at_now, walks_of
+from labelvalue.model.posterior import at_now
 
 
 def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None) -> Fit:
@@ -17,12 +18,14 @@ def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None
     draws, place = fit.posterior.assign(posterior or {}), fit.position.assign(position or {})
     if keep is not None:
         draws, place = draws.sel(slice=keep), place.sel(slice=keep)
-    walks = walks_of(fit.settings | (settings or {}))
-    draws = draws.assign(at_now(draws, place, fit.model, walks).data_vars)
+        runs = fit.runs
+        tree[names.RUNS] = type(tree)(runs.isel(run=np.isin(runs[names.SLICE].values.astype(str), keep)))
     tree[names.POSTERIOR] = type(tree)(draws)
     tree["constant_data"] = type(tree)(place)
     tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | (settings or {}))}
-    return dataclasses.replace(fit, tree=tree)
+    made = dataclasses.replace(fit, tree=tree)
+    tree[names.POSTERIOR] = type(tree)(draws.assign(at_now(draws, place, fit.model, made.walks).data_vars))
+    return made
 
 
 @pytest.fixture(scope="session")

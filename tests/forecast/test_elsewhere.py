@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -52,13 +53,18 @@ def test_f25_an_odd_slice_is_missed_from_outside_and_met_in_sample(fit, stand_in
     steep.loc[{"slice": "west"}] = 0.9
     low = fit.posterior[names.FLOOR_SHARE].copy(deep=True)
     low.loc[{"slice": "west"}] = 0.02
-    odd = changed(fit, posterior={names.CURVE_ELASTICITY: steep, names.FLOOR_SHARE: low})
+    level = fit.posterior[names.ERROR_REFERENCE].copy(deep=True)
+    level.loc[{"slice": "west"}] *= 0.05 / level.sel(slice="west").mean()
+    parts = {names.CURVE_ELASTICITY: steep, names.FLOOR_SHARE: low, names.ERROR_REFERENCE: level}
+    odd = changed(fit, posterior=parts)
     runs = odd.runs.copy(deep=True)
     mine = runs["slice"].values == "west"
     total = (runs["labels"] + runs["other_labels"]).values[mine]
     runs["error"].values[mine] = 0.05 * (total / total.max()) ** -0.9
     runs["errors"].values[mine] = np.round(runs["error"].values[mine] * runs["trials"].values[mine])
-    odd.tree[names.RUNS] = xr.DataTree(runs)
+    tree = odd.tree.copy()
+    tree[names.RUNS] = xr.DataTree(runs)
+    odd = dataclasses.replace(odd, tree=tree)
     asked = stand_in(lambda left: changed(odd, keep=sorted({*left["slice"].values.tolist()})))
     found = leave_one_out(odd, progress=False)
     assert [sorted({*left["slice"].values.tolist()}) for left, _ in asked][3] == ["east", "north", "south"]
@@ -99,8 +105,6 @@ def test_falls_are_those_of_the_forecast(fit, stand_in):
 
 
 def test_a_refused_refit_is_missing(fit, stand_in):
-    import dataclasses
-
     def make(left):
         made = changed(fit, keep=sorted({*left["slice"].values.tolist()}))
         verdict = "refused" if "north" not in made.slices else "ok"

@@ -68,6 +68,8 @@ ROWS = {
     ],
     "M11": [
         "test_walk::test_variances_at_knots",
+        "test_walk_below::test_their_mean_is_that_of_the_likelihood_that_was_fitted",
+        "test_walk_below::test_the_mean_drawn_curve_is_nearer_to_a_known_truth_than_the_law_and_intervals_hold",
         "../statistics/test_calibration::test_intervals_of_the_future_error_cover",
         "../statistics/test_calibration::test_a_model_without_discrepancy_does_not_cover",
         "../benchmarks/test_stored::test_m11_intervals_cover_real_curves_at_2_4_and_8_times_the_labels",

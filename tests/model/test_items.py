@@ -10,7 +10,6 @@ from labelvalue import names, predict_error
 from labelvalue.forecast import predict_gain, predict_observed_gain
 from labelvalue.model.items import luck_of_items, on_items
 from labelvalue.model.observations import observe
-from labelvalue.model.posterior import walks_of
 from labelvalue.testing import fake_fit, share_items
 
 SHARED = ["east", "north", "south"]
@@ -29,7 +28,7 @@ def test_m26_population_strays_from_the_items_by_the_variance_that_runs_share(sh
     """Where the group tells nothing, its level is normal about that on the items; each slice has luck of its own."""
     posterior, position = shared.posterior, shared.position
     wide = posterior.assign(error_mean=0.0 * posterior["churn"], error_spread=1e6 + 0.0 * posterior["churn"])
-    luck = luck_of_items(wide, position, walks_of(shared.settings))
+    luck = luck_of_items(wide, position, shared.walks)
     on = posterior[names.ERROR_REFERENCE]
     z = (_logit(on * np.exp(luck)) - _logit(on)) / np.sqrt(position[names.ITEMS_VARIANCE] * (1 - posterior["churn"]))
     z = z.sel(slice=SHARED)
@@ -46,7 +45,7 @@ def test_m26_few_items_are_shrunk_to_the_group(shared):
     group = posterior.assign(error_mean=-1.0 + 0.0 * posterior["churn"], error_spread=0.3 + 0.0 * posterior["churn"])
     items = position[names.ITEMS_VARIANCE] * 0.0 + 0.16
     group["churn"] = 0.0 * group["churn"]
-    luck = luck_of_items(group, position.assign(items_variance=items), walks_of(shared.settings))
+    luck = luck_of_items(group, position.assign(items_variance=items), shared.walks)
     level = _logit(posterior[names.ERROR_REFERENCE])
     kept = 0.09 / (0.09 + 0.16)
     off = _logit(posterior[names.ERROR_REFERENCE] * np.exp(luck)) - (-1.0 + kept * (level + 1.0))

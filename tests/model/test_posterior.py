@@ -11,7 +11,7 @@ from labelvalue import names, testing
 from labelvalue.forecast import predict_error
 from labelvalue.model.effective import log_ratio
 from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice, log_error_at, walks_of
+from labelvalue.model.posterior import at_now, by_slice, doublings_below, log_error_at
 from labelvalue.observe import read_runs
 
 
@@ -30,11 +30,11 @@ def test_at_now_is_the_curve_and_its_derivative(factor, worth, fit, power_law):
         posterior = posterior.assign({names.TRANSFER: posterior[names.TRANSFER] * 0 + worth})
     now, other = fit.position[names.REFERENCE_LABELS] * factor, fit.position[names.REFERENCE_OTHER_LABELS]
     position = fit.position.assign({names.LABELS_NOW: now, names.OTHER_LABELS_NOW: other})
-    derived = at_now(posterior, position, power_law, walks_of(fit.settings))
+    derived = at_now(posterior, position, power_law, fit.walks)
 
     def error(labels):
         ratio = log_ratio(posterior, position, labels, other)
-        return np.exp(log_error_at(ratio, posterior, power_law, walks_of(fit.settings)))
+        return np.exp(log_error_at(ratio, posterior, power_law, fit.walks, doublings_below(position, labels)))
 
     step = 1e-4
     np.testing.assert_allclose(derived[names.ERROR_NOW], error(now))
@@ -48,7 +48,7 @@ def test_at_now_is_the_curve_and_its_derivative(factor, worth, fit, power_law):
 def test_at_the_reference_error_and_elasticity_are_the_parameters(fit):
     np.testing.assert_allclose(fit.posterior[names.ERROR_NOW], fit.posterior[names.ERROR_REFERENCE])
     alone = fit.posterior.assign({names.TRANSFER: fit.posterior[names.TRANSFER] * 0})
-    derived = at_now(alone, fit.position, fit.model, walks_of(fit.settings))
+    derived = at_now(alone, fit.position, fit.model, fit.walks)
     np.testing.assert_allclose(derived[names.ELASTICITY], fit.posterior[names.CURVE_ELASTICITY], rtol=1e-6)
 
 
@@ -56,7 +56,7 @@ def test_beyond_the_data_the_error_now_is_the_forecast_discrepancy_included(fit)
     beyond = {str(name): int(8 * n) for name, n in zip(fit.slices, fit.position[names.REFERENCE_LABELS], strict=True)}
     now = fit.position[names.REFERENCE_LABELS] * 8
     position = fit.position.assign({names.LABELS_NOW: now})
-    derived = at_now(fit.posterior, position, fit.model, walks_of(fit.settings))
+    derived = at_now(fit.posterior, position, fit.model, fit.walks)
     for name, labels in beyond.items():
         forecast = predict_error(fit, [labels]).sel(slice=name).squeeze(drop=True)
         np.testing.assert_allclose(derived[names.ERROR_NOW].sel(slice=name), forecast, rtol=1e-9)
@@ -64,7 +64,7 @@ def test_beyond_the_data_the_error_now_is_the_forecast_discrepancy_included(fit)
 
 def test_a_slice_without_labels_is_finite(fit):
     position = fit.position.assign({names.LABELS_NOW: fit.position[names.LABELS_NOW] * 0})
-    derived = at_now(fit.posterior, position, fit.model, walks_of(fit.settings))
+    derived = at_now(fit.posterior, position, fit.model, fit.walks)
     assert all(np.isfinite(v).all() for v in derived.data_vars.values())
 
 

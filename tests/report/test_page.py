@@ -16,6 +16,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
+from labelvalue.model.observations import used_runs
 from labelvalue.model.result import draws_digest
 from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
@@ -42,6 +43,14 @@ def changed(fit, *, notes=None, **diagnostics):
         tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | {"notes": notes})}
     judged = dataclasses.replace(fit.diagnostics, **diagnostics)
     return dataclasses.replace(fit, tree=tree, diagnostics=judged)
+
+
+def test_the_page_counts_the_runs_that_the_fit_used(page, seen, fake_fit):
+    words = seen(page).words
+    used = used_runs(fake_fit.runs)
+    assert f"{used.sum()} of {used.size} runs used; error is that" in words
+    assert f"{used.sum()} of {used.size} runs used: grey ones are no part of the fit" in words
+    assert "Grey circles are runs that the fit leaves out." in words
 
 
 # --- no text of a user acts -------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from PIL import Image
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.model.observations import used_runs
 from labelvalue.model.result import POSITION
 from labelvalue.report import images, lettering, panels, style
 from tests.report.conftest import artists, band, line
@@ -91,10 +92,22 @@ def test_before_now_the_other_slices_grow_in_proportion(fake_fit):
 
 def test_every_run_is_a_point(fake_fit):
     figure = lv.plot_curves(fake_fit, slices=["south"])
-    own = fake_fit.runs["slice"].values == "south"
-    drawn = [a for a in figure.axes[0].get_lines() if a.get_marker() == "o" and len(a.get_xdata()) == own.sum()]
-    assert len(drawn) == 1
-    assert sorted(drawn[0].get_ydata()) == sorted(fake_fit.runs["error"].values[own])
+    own, used = fake_fit.runs["slice"].values == "south", used_runs(fake_fit.runs)
+    for gid, mine in (("runs", own & used), ("left out", own & ~used)):
+        _, y = line(figure.axes[0], gid)
+        assert sorted(y) == sorted(fake_fit.runs["error"].values[mine])
+    said = " ".join(t.get_text().replace("\n", " ") for t in figure.texts)
+    assert f"{used.sum()} of {used.size} runs used" in said
+    assert "a run that the fit leaves out" in [t.get_text() for t in figure.legends[0].get_texts()]
+
+
+def test_runs_that_are_all_used_need_no_note(fake_fit):
+    tree = fake_fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(fake_fit.runs.isel(run=np.flatnonzero(used_runs(fake_fit.runs))))
+    figure = lv.plot_curves(dataclasses.replace(fake_fit, tree=tree), slices=["south"])
+    assert artists(figure.axes[0], "left out") == []
+    assert "runs used" not in " ".join(t.get_text() for t in figure.texts)
+    assert "a run that the fit leaves out" not in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
 def test_runs_without_errors_or_labels_are_marked_at_the_edge(fake_fit):
