@@ -38,7 +38,7 @@ from labelvalue.model.ragged import FIRST_CELL
 from labelvalue.model.related import TO_UNBOUNDED
 from labelvalue.model.settings import SamplerSettings
 
-ROUNDS = 3
+ROUNDS = 2
 """Times that all problems are fitted; the second already moves little."""
 SETTINGS = SamplerSettings(draws=300, tune=200, chains=4, random_seed=20_261_128)
 MIXED = 1.3

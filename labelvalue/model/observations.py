@@ -17,7 +17,7 @@ from labelvalue.model.cells import CURVE_KEYS, sum_runs
 from labelvalue.model.curves import HALF_LABEL
 
 KNOTS_PER_DOUBLING = 2
-MEMORY = 4.0
+MEMORY = 2.0
 """Doublings below the reference that inform a fit; what lies further back says little about what comes."""
 KEPT_SIZES = 5
 """Sizes that are kept whatever their distance."""
