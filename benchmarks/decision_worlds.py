@@ -53,7 +53,12 @@ class Truth:
         count = len(self.slices)
         self.own = np.full(count, float(simulator.SIZES[-1]))
         self.beside = self.own * np.mean(simulator.OTHER)
-        self.paths = np.stack([d * simulator.astray(DOUBLINGS, rng) for d in world.curves["discrepancy"]])
+        self.paths = np.stack(
+            [
+                d * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS))
+                for d in world.curves["discrepancy"]
+            ]
+        )
         self.value = VALUE
         self.harder = world.on_set / world.start
         """Error on the items that a slice's runs share over that in the population; 1 where they share none."""

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from benchmarks import learned, peers
 from benchmarks.problems import Problem
+
+if TYPE_CHECKING:
+    from labelvalue import Fit
 
 Verdicts = tuple[str, ...]
 Forecast = Callable[[Problem, int], tuple[np.ndarray, Verdicts]]
@@ -108,6 +112,27 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
     import labelvalue as lv
 
     fit = lv.fit(lv.read_runs(problem.runs), model=model, random_seed=seed, progress=False)
+    verdict = ": ".join(filter(None, (fit.diagnostics.verdict, "; ".join(fit.diagnostics.reasons))))
+    return forecast_of(fit, problem), (verdict,)
+
+
+def forecast_of(fit: Fit, problem: Problem) -> np.ndarray:
+    """Forecast a problem from a fit of it.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of the observed runs.
+    problem : Problem
+        What to forecast.
+
+    Returns
+    -------
+    array, shape (curve, distance, sample)
+        Posterior draws of the mean error.
+    """
+    import labelvalue as lv
+
     seen = lv.on_items(fit)  # the truth was measured on the same items
 
     def draws_at(labels: np.ndarray, other: np.ndarray | None) -> xr.DataArray:
@@ -125,8 +150,7 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
         here = draws.sel({dim: value for dim, value in where.items() if dim in draws.dims})
         return here.transpose("labels", "sample").to_numpy()
 
-    samples = np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
-    return samples, (": ".join(filter(None, (fit.diagnostics.verdict, "; ".join(fit.diagnostics.reasons)))),)
+    return np.clip(np.stack([curve(index) for index in range(len(problem.curves))]), 0.0, 1.0)
 
 
 def unpooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:

@@ -22,6 +22,9 @@ NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32
 """Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
+FLATTENING = 0.32
+"""Mean of a walk in its standard deviations: real curves keep less of their slope than any family says. Learned on
+development problems (``python -m benchmarks.learn_flattening``)."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
 
@@ -55,7 +58,7 @@ class Walks:
 
 
 def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
-    """Each curve's own standard walk, read at the effective distance of each draw.
+    """Each curve's own standard walk about its mean, read at the effective distance of each draw.
 
     Suites share the walk of their slice and learner.
 
@@ -90,8 +93,29 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
         if (distance > NEAR).any():
             whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
             level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
-            out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
+            out[place] = (walk_at(level, slope, distance) + flattening(distance)).reshape(out[place].shape)
     return doublings.copy(data=out)
+
+
+def flattening(doublings: np.ndarray) -> np.ndarray:
+    """How much more curves flatten on average than their family says, in units of the discrepancy.
+
+    Parameters
+    ----------
+    doublings : array
+        Distance beyond the reference size in doublings of effective labels.
+
+    Returns
+    -------
+    array
+        Mean of what a walk adds, ``FLATTENING`` of its standard deviation; 0 before the reference size.
+
+    Examples
+    --------
+    >>> flattening(np.array([-1.0, 0.0, 3.0])) / FLATTENING
+    array([0., 0., 3.])
+    """
+    return FLATTENING * np.sqrt(np.maximum(doublings, 0.0) ** 3 / 3.0)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

@@ -89,13 +89,14 @@ def test_knots_are_half_doublings_below_the_largest_size(table):
 
 
 def test_what_lies_far_below_is_left_out_unless_there_is_little_else(table):
-    many = observe(table([("a", n, 10, 100) for n in (10, 20, 1000, 2000, 4000, 8000)]))
-    assert sorted(used(many)["labels"]) == [1000, 2000, 4000, 8000]
+    many = observe(table([("a", n, 10, 100) for n in (10, 20, 500, 1000, 2000, 4000, 8000)]))
+    assert sorted(used(many)["labels"]) == [500, 1000, 2000, 4000, 8000]
     few = observe(table([("a", n, 10, 100) for n in (10, 100, 8000)]))
     assert sorted(used(few)["labels"]) == [10, 100, 8000]
     assert LEAST_SIZES == 3
-    at_the_edge = observe(table([("a", n, 10, 100) for n in (8000 / 2**MEMORY, 1000, 2000, 4000, 8000)]))
-    assert used(at_the_edge)["labels"].min() == 500
+    near = 8000 / 2.0 ** np.arange(0, MEMORY + 0.5, 0.5)
+    at_the_edge = observe(table([("a", round(n), 10, 100) for n in (*near, 100, 10)]))
+    assert used(at_the_edge)["labels"].min() == 8000 / 2**MEMORY
 
 
 def test_the_reference_is_each_curves_largest_size_and_what_went_with_it(table):

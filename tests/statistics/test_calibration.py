@@ -41,6 +41,8 @@ class Outcome:
     """Posterior mean less truth over posterior sd, on the log scale for curve-level quantities."""
     inside: dict[float, np.ndarray]
     """Whether intervals of the forecast error hold the truth; (simulation, slice, distance)."""
+    in_population: np.ndarray
+    """The same of 90 % intervals and the error in the population."""
 
 
 def truths(world) -> dict[str, np.ndarray]:
@@ -55,10 +57,11 @@ def truths(world) -> dict[str, np.ndarray]:
 
 
 def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
-    ranks, scores, shuffled, inside = {}, {}, [], {0.9: [], 0.5: []}
+    ranks, scores, shuffled, inside, of_population = {}, {}, [], {0.9: [], 0.5: []}, []
     for seed in seeds:
         world = bench.simulate(seed)
-        fit = bench.fit(read(world.runs), seed, changes=changes)
+        everywhere = bench.fit(read(world.runs), seed, changes=changes)
+        fit = lv.on_items(everywhere)
         far = lv.predict_gain(fit, [int((AHEAD[-1] - 1) * SIZES[-1])]).isel(budget=0, drop=True)
         posterior = fit.posterior.assign(gain=far.drop_vars(["labels_now", "flags", "doublings"], errors="ignore"))
         flat = posterior.stack(sample=("chain", "draw"))
@@ -72,22 +75,31 @@ def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
                 shuffled.append((kept < np.roll(truth, 1)).mean(axis=0))
             on = SCALE.get(name, np.log if name in CURVE else np.asarray)
             scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth)) / on(draws).std(axis=0))
+        of_all = everywhere.posterior["error_now"].stack(sample=("chain", "draw")).transpose("sample", ...).values
+        kept = of_all[np.linspace(0, len(of_all) - 1, RANKS).astype(int)]
+        ranks.setdefault("error in the population", []).append((kept < world.start).mean(axis=0))
         largest = int(SIZES[-1])
         beside = int(largest * np.mean(OTHER))
         error = lv.predict_error(fit, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))
         scale = world.on_set / world.start
         future = world.future * scale[:, None]
         for level, found in inside.items():
-            low, high = np.quantile(
-                error.values.reshape(-1, *error.shape[2:]), [(1 - level) / 2, (1 + level) / 2], axis=0
-            )
-            found.append((low <= future) & (future <= high))
+            found.append(_held(error, future, level))
+        wide = lv.predict_error(everywhere, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))
+        of_population.append(_held(wide, world.future, 0.9))
     return Outcome(
         ranks={name: np.array(v) for name, v in ranks.items()},
         shuffled=np.array(shuffled),
         z={name: np.array(v) for name, v in scores.items()},
         inside={level: np.array(v) for level, v in inside.items()},
+        in_population=np.array(of_population),
     )
+
+
+def _held(error, truth: np.ndarray, level: float) -> np.ndarray:
+    """Whether intervals of drawn errors hold the truth; (slice, distance)."""
+    low, high = np.quantile(error.values.reshape(-1, *error.shape[2:]), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return (low <= truth) & (truth <= high)
 
 
 def uniformity(ranks: np.ndarray) -> float:
@@ -162,6 +174,29 @@ def coverage_failures(outcome: Outcome) -> dict[float, np.ndarray]:
 def test_intervals_of_the_future_error_cover(outcome):
     """At 2, 4 and 8 times the reference; 600 curves a distance. False alarms: 1 in 1,000."""
     assert coverage_failures(outcome) == {}
+
+
+def test_intervals_hold_the_errors_of_the_population(outcome):
+    """Now (by ranks, above) and at 2, 4 and 8 times; half of the slices are seen through one evaluation set each."""
+    covered = outcome.in_population.mean(axis=1)
+    error = covered.std(axis=0) / np.sqrt(len(covered))
+    assert (np.abs(covered.mean(axis=0) - 0.9) < np.maximum(4.0 * error, 0.03)).all()
+
+
+@pytest.mark.parametrize("trials", [40, 200, 4000])
+def test_the_error_now_holds_for_small_evaluation_sets(bench, trials):
+    """240 slices whose runs share one set: 90 % intervals hold the population's error, those on the items alone do not.
+
+    False alarms: 1 in 100 of each size.
+    """
+    held, on_items = [], []
+    for seed in range(5000, 5060):
+        world = bench.simulate(seed, trials=trials, sharing=np.ones(len(SLICES), dtype=bool))
+        fit = bench.fit(world.runs, seed)
+        for found, one in ((held, fit), (on_items, lv.on_items(fit))):
+            found.append(_held(one.posterior["error_now"], world.start, 0.9))
+    assert np.mean(held) == pytest.approx(0.9, abs=0.05)
+    assert np.mean(on_items) < 0.75
 
 
 def test_a_model_without_discrepancy_does_not_cover(bench):

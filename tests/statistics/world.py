@@ -168,6 +168,15 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
+FLATTENING = 0.32
+"""Mean of a walk beyond the reference, in its standard deviations."""
+
+
+def flattened(distance):
+    """Log error that the mean of such a walk adds beyond the reference size."""
+    return FLATTENING * np.log(2.0) * np.sqrt(distance**3 / 3.0)
+
+
 def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law") -> World:
     """Draw parameters from the priors, curves from the group, and runs from the curves."""
     rng = np.random.default_rng(seed)
@@ -212,7 +221,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
                     rows.append((name, size, other, wrong, trials, replicate, ident))
         ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
         distance = np.maximum(np.log2(ratios), 0.0)
-        stray = curves["discrepancy"][i] * astray(distance, rng)
+        stray = curves["discrepancy"][i] * (astray(distance, rng) + flattened(distance))
         ahead = relative_error(ratios, *bend) * np.exp(stray)
         start[i] = curves["error_reference"][i]
         on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
