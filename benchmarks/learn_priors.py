@@ -1,7 +1,7 @@
 """Learn the prior bank of a model from development problems; print it as TOML.
 
 A bank is the distribution of the product's own group-level parameters over data sets, on two levels: of slices under
-one learner, from the sliced problems, and of learners on one data set, from LCDB. Every problem is fitted by the
+one learner, from the sliced problems (on the first day too), and of learners on one data set, from LCDB. Every problem is fitted by the
 product's model and sampler, with what each curve did at 2, 4 and 8 times its largest observed size seen as well; the
 bank is then moved to the mean and spread of what the problems say, and they are fitted again (expectation
 maximisation).
@@ -237,7 +237,8 @@ def _numbers(prior: Prior) -> list[str]:
 def main() -> None:
     """Learn, and print TOML on stdout."""
     model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
-    by_kind = {"slices": slice_data.load_problems("development"), "learners": lcdb_data.load_problems("development")}
+    sliced = [slice_data.load_problems("development", first_day=first) for first in (False, True)]
+    by_kind = {"slices": [*sliced[0], *sliced[1]], "learners": lcdb_data.load_problems("development")}
     counted = {kind: f"{sum(len(p.curves) for p in some)} curves of {len(some)}" for kind, some in by_kind.items()}
     provenance = (
         f"mean and spread over development problems by {ROUNDS} rounds of expectation maximisation: slices, "
