@@ -1,10 +1,10 @@
 """Learn the prior bank of a model from development problems; print it as TOML.
 
 A bank is the distribution of the product's own group-level parameters over data sets, on two levels: of slices under
-one learner, from the sliced problems (on the first day too), and of learners on one data set, from LCDB. Every problem is fitted by the
-product's model and sampler, with what each curve did at 2, 4 and 8 times its largest observed size seen as well; the
-bank is then moved to the mean and spread of what the problems say, and they are fitted again (expectation
-maximisation).
+one learner, from the sliced problems (on the first day too), and of learners on one data set, from LCDB. Every problem
+is fitted by the product's model and sampler, with what each curve did at 2, 4 and 8 times its largest observed size
+seen as well; the bank is then moved to the mean and spread of what the problems say, and they are fitted again
+(expectation maximisation).
 
     python -m benchmarks.learn_priors power_law > models/priors/power_law.toml
 
