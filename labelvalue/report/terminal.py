@@ -15,6 +15,7 @@ from rich.text import Text
 
 from labelvalue import names
 from labelvalue.model import Diagnostics
+from labelvalue.numerals import estimated
 from labelvalue.printing import visible
 
 WIDTH = 80
@@ -128,7 +129,7 @@ def gain_text(table: pd.DataFrame) -> str:
         shown.add_row(
             *(str(row[column]) for column in texts),
             f"+{int(row[names.BUDGET]):,}",
-            *(f"{row[column]:z.{decimals}f}" for column in NUMBERS),
+            *_estimate([f"{row[column]:z.{decimals}f}" for column in NUMBERS], row),
             f"{row['p_positive']:.2f}",
             *([f"{row[TOTAL]:z.{decimals}f}"] if total else []),
             "".join(marks[f] for f in _split(row[names.FLAGS])),
@@ -187,6 +188,11 @@ def backtest_text(numbers: Mapping[str, Any]) -> str:
     if numbers["not_scored"]:
         sheet.write(f"Not scored, for want of sizes: {', '.join(numbers['not_scored'])}")
     return sheet.text()
+
+
+def _estimate(shown: list[str], row: Mapping[str, Any]) -> list[str]:
+    """A mean as it is written beside its interval."""
+    return [estimated(row[NUMBERS[0]], row.get(names.MCSE), shown[0]), *shown[1:]]
 
 
 def _split(flags: str) -> list[str]:
