@@ -143,18 +143,21 @@ def given(**options: object) -> dict:
 def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
     """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
     from labelvalue.forecast import predict_gain, predict_total_gain
+    from labelvalue.model.items import items_notes
     from labelvalue.report import summarise
     from labelvalue.report.terminal import gain_text, verdict_text
 
+    notes = items_notes(fit)
     result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
+    result |= {names.NOTES: notes} if notes else {}
     if not wants_json:
-        say_text(verdict_text(fit.diagnostics))
+        say_text(verdict_text(fit.diagnostics, notes))
     if budgets is not None and fit.diagnostics.verdict != "refused":
         gain, total = predict_gain(fit, budgets=budgets), predict_total_gain(fit, budgets)
         table = summarise(gain, ci_prob=ci_prob, total=total)
         if not wants_json:
             say_text(f"\n{gain_text(table)}")
-        result |= table_as_json(table)
+        result |= table_as_json(table) | {names.NOTES: [*notes, *table.attrs[names.NOTES]]}
     return result
 
 

@@ -70,6 +70,33 @@ def significant(value: float | None, figures: int = 3) -> str:
     return number(value, _decimals(value, figures))
 
 
+def estimated(value: float | None, error: float | None, shown: str | None = None) -> str:
+    """Write a figure that draws estimate: below its Monte Carlo error it is 0, give or take that error.
+
+    Parameters
+    ----------
+    value : float or None
+        Figure.
+    error : float or None
+        Its Monte Carlo standard error; 0, ``None`` or not finite where there is none or it is not known.
+    shown : str, optional
+        The figure as it is written where it is more than that; with three significant figures by default.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> estimated(12.3, 4.0), estimated(-2.66e-14, 0.31), estimated(0.0002, 0.0003, "0.000"), estimated(2.66e-14, 0.0)
+    ('12.3', '0 (± 0.31)', '0 (± 0.0003)', '0')
+    """
+    if value is not None and error is not None and max(abs(value), NOTHING) < error < math.inf:
+        return f"0 (± {readable(error, 2)})"
+    return significant(value) if shown is None else shown
+
+
 def readable(value: float, figures: int = 4) -> str:
     """Write a number as short as so many figures allow, thousands set off and never with a power of ten.
 

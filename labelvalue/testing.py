@@ -34,6 +34,7 @@ from labelvalue.observe.annotation_tables import settled
 from labelvalue.observe.exports.judgements import CHOICE
 
 SLICES = ("east", "north", "south", "west")
+COUNTS = (names.ERRORS, names.TRIALS)
 
 
 def fake_truth(
@@ -421,8 +422,12 @@ def share_items(fit: Fit, slices: Sequence[str], times: float = 1.0) -> Fit:
     position = position.assign({names.ITEMS_VARIANCE: shared})
     posterior = fit.posterior.assign({names.LUCK: luck_of_items(fit.posterior, position, walks)})
     posterior = posterior.assign(at_now(posterior, position, fit.model, walks).data_vars)
+    runs, theirs = fit.runs, fit.runs[names.SLICE].isin(list(slices))
+    counts = {key: runs[key].where(~theirs, np.round(times * runs[key])).astype(int) for key in COUNTS}
+    runs = runs.assign(counts | {names.EVALUATION_SET: runs[names.EVALUATION_SET].where(~theirs, "shared")})
     tree = fit.tree.copy()
-    tree[names.POSTERIOR], tree[POSITION] = xr.DataTree(posterior), xr.DataTree(position)
+    for group, made in ((names.POSTERIOR, posterior), (POSITION, position), (names.RUNS, runs)):
+        tree[group] = xr.DataTree(made)
     return dataclasses.replace(fit, tree=tree)
 
 

@@ -15,7 +15,7 @@ from labelvalue.decide.plan import BUY, MEASURE, QUALITY, Plan, Verdict
 from labelvalue.decide.promises import GAIN
 from labelvalue.decide.targeting import beside_plan, target_slices
 from labelvalue.model import Fit
-from labelvalue.numerals import readable
+from labelvalue.numerals import estimated, readable
 
 NOTHING = 1e-9
 """Share of a plan's worth below which a difference is one of rounding."""
@@ -84,7 +84,7 @@ def _verdict(plan: Plan, measurements: pd.DataFrame) -> Verdict:
     what = f"{best['size']:,} {MEASURED[best['kind']]} for {best[names.SLICE]}"
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         enbs = 0.0 if abs(best[names.ENBS]) < NOTHING * max(worth, 1.0) else float(best[names.ENBS])
-        left = f"worth {readable(enbs, 3)} {unit} after it is paid"
+        left = f"worth {estimated(enbs, best[names.MCSE], readable(enbs, 3))} {unit} after it is paid"
         said = f"no measurement is worth more than it costs (best: {what}, {left})"
         return dataclasses.replace(plan.verdict, reasons=(*plan.verdict.reasons, said))
     said = (

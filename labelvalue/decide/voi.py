@@ -63,7 +63,7 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
         One row an input, the most valuable first: ``input``, ``evppi`` ≥ 0, its Monte Carlo standard error ``mcse``,
         ``share`` of the EVPI, ``changes``, the probability that another plan than today's would be best, and
         ``instead``, the one that would be most often, empty where none.
-        Attributes: ``evpi``.
+        Attributes: ``evpi`` and its ``mcse``.
 
     Raises
     ------
@@ -87,7 +87,8 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
         raise ValueError("no input given. Fix: give draws of at least one uncertain input.")
     flat = _flat(net)
     today = int(flat.mean(axis=0).argmax())
-    evpi = float(value_of_perfect_information(net)[names.EVPI])
+    perfect = value_of_perfect_information(net)
+    evpi = float(perfect[names.EVPI])
     rows = []
     for name, draws in inputs.items():
         expected = conditional_mean(flat, as_columns(draws))
@@ -100,7 +101,7 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
         rows.append((name, found, float(gained[names.MCSE]), share, others.size / best.size, instead))
     table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes", "instead"])
     table = table.sort_values(names.EVPPI, ascending=False, kind="stable", ignore_index=True)
-    table.attrs = {names.EVPI: evpi}
+    table.attrs = {names.EVPI: evpi, names.MCSE: float(perfect[names.MCSE])}
     return table
 
 

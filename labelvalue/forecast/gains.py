@@ -15,8 +15,14 @@ from labelvalue.checks import is_number
 from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
 from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
+from labelvalue.model.items import name_of_curve
+from labelvalue.model.observations import shows_fall
+from labelvalue.model.posterior import by_slice
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
+
+LIKELY = 0.9
+"""P(gain > 0) above which it is asked whether the runs of the curve show any fall."""
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
@@ -157,8 +163,44 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
     gain = with_distance(gain, fit, sizes)
-    gain.attrs[names.NOTES] = json.dumps(notes)
+    gain.attrs[names.NOTES] = json.dumps([*notes, *assumed_falls(fit, gain)])
     return gain
+
+
+def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
+    """Say which gains are likely only because the model's curves fall, though no run of theirs shows it.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    gain : xarray.DataArray
+        From :func:`predict_gain`.
+
+    Returns
+    -------
+    list of str
+        One sentence, naming the slices; empty where there are none.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> assumed_falls(fit, predict_gain(fit, [500]))
+    []
+    """
+    likely = ((gain > 0).mean(names.SAMPLE) > LIKELY).any(names.BUDGET)
+    seen = fit.below.observations
+    shown = by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
+    if set(shown.dims) != set(likely.dims):
+        return []
+    shown = shown.reindex({d: likely[d] for d in likely.dims}, fill_value=False).transpose(*likely.dims)
+    found = (likely & ~shown).stack(curve=(...,))
+    which = [name_of_curve(key) for key in found["curve"].values[found.values]]
+    if not which:
+        return []
+    runs = f"{'their' if len(which) > 1 else 'its'} own runs show no fall yet"
+    return [f"P(gain > 0) of {', '.join(which)} is the model's assumption that curves fall: {runs}"]
 
 
 def _one_run(

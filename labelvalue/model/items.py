@@ -7,17 +7,23 @@ the population. A fit speaks of the population; to compare with runs on the same
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.anchored import level_from, log_error_from
+from labelvalue.model.cells import CURVE_KEYS, LARGE
+from labelvalue.model.observations import without_synthetic
 from labelvalue.model.posterior import at_now
 from labelvalue.model.result import POSITION, Fit
 from labelvalue.model.walk import Walks
 
 ENTROPY = 19
+FEW = 200
+"""Evaluation items below which whoever reads an error now is told how many it is known from."""
+TAILS = (0.05, 0.95)
 
 
 def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:
@@ -49,7 +55,7 @@ def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typ
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> alone = fit.position.assign(items_variance=0.0 * fit.position["labels_now"])
-    >>> float(abs(luck_of_items(fit.posterior, alone, Walks(1)).max())
+    >>> float(abs(luck_of_items(fit.posterior, alone, Walks(1))).max())
     0.0
     """
     on_items = posterior[names.ERROR_REFERENCE]
@@ -107,3 +113,118 @@ def on_items(fit: Fit) -> Fit:
     tree = xr.DataTree.from_dict({**parts, POSITION: fit.position})
     tree.attrs = fit.tree.attrs
     return Fit(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+
+
+def few_items(fit: Fit) -> xr.DataArray:
+    """Count the evaluation items that each error now is known from, where that matters to whoever reads it.
+
+    Items of the sets that the curve's largest runs were evaluated on, each once.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``evaluation_labels``, dims slice (and learner, suite); NaN where they are not few and most of the uncertainty
+        is not which items these are, and where runs tell their metric without counts.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit, share_items
+    >>> few_items(share_items(fake_fit(seed=1), ["east"], times=0.02)).notnull().values.tolist()
+    [True, False, False, False]
+    """
+    items = _items(fit)
+    return items.where((items < FEW) | _mostly_luck(fit))
+
+
+def items_notes(fit: Fit) -> list[str]:
+    """Say which errors now are known from few evaluation items, and where these are most of what is not known.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+
+    Returns
+    -------
+    list of str
+        A sentence for each of the two that there is; empty for a refused fit.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit, share_items
+    >>> print(*items_notes(share_items(fake_fit(seed=1), ["east"], times=0.02)))
+    error now of east is known from 40 items: most of its uncertainty is which items these are; more evaluation
+    labels would narrow it, more runs would not
+    """
+    if fit.diagnostics.verdict == "refused":
+        return []
+    items, luck = few_items(fit).stack(curve=(...,)), _mostly_luck(fit).stack(curve=(...,))
+    lucky, few = (
+        [
+            f"{name_of_curve(at)} {'' if place else 'is known '}from {_count(float(n))}"
+            for place, (at, n) in enumerate(zip(items["curve"].values[which], items.values[which], strict=True))
+        ]
+        for which in (luck.values, ~luck.values & items.notnull().values)
+    )
+    ends = (
+        ": most of its uncertainty is which items these are; more evaluation labels would narrow it, more runs would "
+        "not",
+        "",
+    )
+    return [f"error now of {', of '.join(said)}{end}" for said, end in zip((lucky, few), ends, strict=True) if said]
+
+
+def name_of_curve(key: Sequence[object]) -> str:
+    """Name a curve by its slice and, where there are several, its learner and suite.
+
+    Parameters
+    ----------
+    key : sequence
+        Slice first.
+
+    Returns
+    -------
+    str
+        Text.
+
+    Examples
+    --------
+    >>> name_of_curve(("west",)), name_of_curve(("west", "old"))
+    ('west', 'west (old)')
+    """
+    first, *others = map(str, key)
+    return f"{first} ({', '.join(others)})" if others else first
+
+
+def _count(items: float) -> str:
+    return "the same items in all runs" if np.isnan(items) else f"{items:,.0f} items"
+
+
+def _items(fit: Fit) -> xr.DataArray:
+    """Distinct items that the largest runs of each curve were evaluated on."""
+    like = fit.position[names.LABELS_NOW]
+    runs = without_synthetic(fit.runs)
+    if names.TRIALS not in runs:
+        return xr.full_like(like, np.nan, dtype=float).rename(names.EVALUATION_LABELS)
+    kept = [*CURVE_KEYS, names.LABELS, names.EVALUATION_SET, names.TRIALS]
+    frame = runs[kept].to_dataframe().reset_index(drop=True)
+    near = frame[frame[names.LABELS] >= LARGE * frame.groupby(CURVE_KEYS)[names.LABELS].transform("max")]
+    alone = near.index.to_series().where(near[names.EVALUATION_SET] == "", -1)  # a run without a name has its own set
+    dims = [str(d) for d in like.dims]
+    of_sets = near.groupby([*dims, names.EVALUATION_SET, alone.rename("alone")])[names.TRIALS].max()
+    found = of_sets.groupby(level=dims).sum().astype(float).to_xarray()
+    return found.reindex_like(like).transpose(*dims).rename(names.EVALUATION_LABELS)
+
+
+def _mostly_luck(fit: Fit) -> xr.DataArray:
+    """Whether without the luck of the items the interval of an error now would be less than half as wide."""
+    if names.LUCK not in fit.posterior:
+        return xr.zeros_like(fit.position[names.LABELS_NOW], dtype=bool)
+    drawn = (one.posterior[names.ERROR_NOW].quantile(TAILS, names.SAMPLE) for one in (fit, on_items(fit)))
+    wide, rest = (ends[1] - ends[0] for ends in drawn)
+    return (rest < 0.5 * wide).transpose(*fit.position[names.LABELS_NOW].dims)

@@ -34,6 +34,8 @@ MOST_OF_UPPER = 0.95
 """Share of its upper bound up to which an error is taken as measured where it turns a variance from log to logit."""
 CERTAIN = 4.0
 """Standard errors by which the slope of log error on log labels must lie off 0 for a curve to fall or rise plainly."""
+SEEN = 2.0
+"""Standard errors by which it must lie below 0 for a curve's own runs to show that it falls."""
 ALIKE = 0.1
 """Share of evaluation sampling that is held to differ between runs on one evaluation set where a slope is judged."""
 ENOUGH_RUNS = 3
@@ -263,9 +265,48 @@ def lever_of(weight: xr.DataArray, observations: xr.Dataset) -> xr.DataArray:
 def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     """The slope of each curve, where it is more than the scatter of its runs could ever make, and the span it is over.
 
-    By the weighted slope of log error on log labels, over at least three sizes, of random runs without label noise.
-    That a curve falls plainly only chooses coordinates; that it rises plainly takes it out of the group, and is held to
-    what few runs can tell.
+    Over at least three sizes. That a curve falls plainly only chooses coordinates; that it rises plainly takes it out
+    of the group, and is held to what few runs can tell.
+    """
+    slope, off, certain, used = _off_zero(observations, CERTAIN)
+    plainly = ((off < -CERTAIN) | (off > certain)) & (observations[names.SIZES] >= LEAST_SIZES)
+    span = (observations["distance"] * (used > 0).any("slot")).max("knot")
+    return {
+        names.PLAIN_ELASTICITY: (CURVE, (-slope).where(plainly, 0.0).transpose(CURVE).values),
+        names.SPAN: (CURVE, span.transpose(CURVE).values),
+    }
+
+
+def shows_fall(observations: xr.Dataset) -> xr.DataArray:
+    """Say which curves' own runs show that their error falls with labels, by more than noise would make it.
+
+    Parameters
+    ----------
+    observations : xarray.Dataset
+        From :func:`observe`.
+
+    Returns
+    -------
+    xarray.DataArray of bool, dim (curve)
+        True too where runs that were chosen by a strategy, or have wrong labels, are all that could tell.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_runs
+    >>> shows_fall(observe(fake_runs(seed=1))).values.tolist()
+    [True, True, True, True]
+    """
+    _, off, certain, used = _off_zero(observations, SEEN)
+    cells = (KNOT, SLOT)
+    labelled = (observations["used"] > 0) & (observations[names.LABELS] > 0)
+    judged = ((used > 0).any(SLOT).sum(KNOT) > 1) | ~(labelled & (used == 0)).any(cells)
+    return ((off < -certain) | ~judged).transpose(CURVE)
+
+
+def _off_zero(observations: xr.Dataset, errors: float) -> tuple[xr.DataArray, ...]:
+    """Slope of each curve, how many standard errors it lies off 0, how many say as much as ``errors``, and cells used.
+
+    The slope is the weighted one of log error on log labels, of random runs without label noise.
     """
     cells = (KNOT, SLOT)
     plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
@@ -278,17 +319,12 @@ def _slope(observations: xr.Dataset) -> dict[str, tuple[str, np.ndarray]]:
     lever = lever_of(weight, observations)
     information = (lever**2 / weight.where(weight > 0)).sum(cells).clip(min=1e-12)  # one over the slope's variance
     slope = (lever * observations["log_error"]).sum(cells) / information
-    certain = _certain_rise(observations["log_error"], used, weight, lever, slope, freedom, scatter)
-    off = slope * information**0.5
-    plainly = ((off < -CERTAIN) | (off > certain)) & (observations[names.SIZES] >= LEAST_SIZES)
-    span = (observations["distance"] * (used > 0).any("slot")).max("knot")
-    return {
-        names.PLAIN_ELASTICITY: (CURVE, (-slope).where(plainly, 0.0).transpose(CURVE).values),
-        names.SPAN: (CURVE, span.transpose(CURVE).values),
-    }
+    certain = _certain(errors, observations["log_error"], used, weight, lever, slope, freedom, scatter)
+    return slope, slope * information**0.5, certain, used
 
 
-def _certain_rise(
+def _certain(
+    errors: float,
     log_error: xr.DataArray,
     used: xr.DataArray,
     weight: xr.DataArray,
@@ -297,7 +333,7 @@ def _certain_rise(
     freedom: xr.DataArray,
     scatter: xr.DataArray,
 ) -> xr.DataArray:
-    """Standard errors that say as much of a slope as ``CERTAIN`` of them would, were the variance known; by curve.
+    """Standard errors that say as much of a slope as ``errors`` of them would, were the variance known; by curve.
 
     With replicates, by the degrees of freedom that their scatter has in the slope's variance (Satterthwaite 1946).
     Without, the standard error leaves out what trainings scatter: it is then as large as the curve misses its line, or
@@ -313,7 +349,7 @@ def _certain_rise(
     unknown = left.where(~known, 0.0).sum().clip(min=1.0)
     misfit = np.maximum(missed / left.clip(min=1.0), missed.where(~known, 0.0).sum() / unknown).clip(min=1.0)
     degrees = xr.where(known, freedom / share.clip(min=1e-3) ** 2, unknown)
-    return xr.apply_ufunc(scipy.special.stdtrit, degrees, scipy.special.ndtr(CERTAIN)) * xr.where(
+    return xr.apply_ufunc(scipy.special.stdtrit, degrees, scipy.special.ndtr(errors)) * xr.where(
         known, 1.0, misfit**0.5
     )
 

@@ -128,7 +128,10 @@ class Fit:
         head = html.escape(f"{self.model.name}, {self.runs.sizes[names.RUN]:,} runs")
         reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in self.diagnostics.reasons)
         said = f"<p>Fit ({head}): verdict <strong>{html.escape(self.diagnostics.verdict)}</strong></p>"
-        return f"{said}<ul>{reasons}</ul>{self._standing().to_html(index=False, escape=True, border=0)}"
+        from labelvalue.model.items import items_notes  # they are about a Fit
+
+        notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in items_notes(self))
+        return f"{said}<ul>{reasons}</ul>{self._standing().to_html(index=False, escape=True, border=0)}{notes}"
 
     def _standing(self) -> pd.DataFrame:
         """Labels now and error now of every curve; no error where the fit is refused."""
@@ -141,8 +144,18 @@ class Fit:
             table[names.ERROR_NOW] = [f"{mean:.4f}" for mean in draws.mean(axis=0)]
             ends = np.quantile(draws, [0.05, 0.95], axis=0).T
             table["90 % equal-tailed"] = [f"{low:.4f} to {high:.4f}" for low, high in ends]
+            table = table.assign(**self._known_from(labels))
         flags = self.diagnostics.flags
         return table.assign(**{names.FLAGS: ["; ".join(flags.get(str(s), ())) for s in table[names.SLICE]]})
+
+    def _known_from(self, labels: xr.DataArray) -> dict[str, list[str]]:
+        """A column of how many evaluation items an error is known from, where some are few."""
+        from labelvalue.model.items import few_items
+
+        items = few_items(self).transpose(*labels.dims).values.ravel()
+        if np.isnan(items).all():
+            return {}
+        return {"known from": ["" if np.isnan(count) else f"{count:,.0f} items" for count in items]}
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fit to one netCDF file, with its SHA-256 in a file beside it.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import significant
+from labelvalue.numerals import estimated
 from labelvalue.operate import advice
 
 
@@ -48,7 +48,10 @@ def _decision(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[s
     for name, said in ((names.NET_BENEFIT, "expected net benefit"), (names.COST, "expected cost")):
         if name not in before or name not in after:
             continue
-        old, new = (f"{significant(told[name]['mean'])} {told[names.UNIT]}" for told in (before, after))
+        old, new = (
+            f"{estimated(told[name]['mean'], told[name].get(names.MCSE))} {told[names.UNIT]}"
+            for told in (before, after)
+        )
         if old != new:
             yield f"{said}: from {old} to {new}"
 

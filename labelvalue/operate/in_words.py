@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import readable
+from labelvalue.numerals import estimated, readable
 from labelvalue.operate.records import Record
 
 
@@ -78,7 +78,8 @@ def _advice(content: Mapping[str, Any]) -> str:
     rate = per_money(content)
     if rate is None:
         return said
-    worth = readable(content[names.NET_BENEFIT]["mean"])
+    net = content[names.NET_BENEFIT]
+    worth = estimated(net["mean"], net.get(names.MCSE), readable(net["mean"]))
     return f"{said}, expected net benefit {worth}, {readable(rate, 3)} per unit of money"
 
 

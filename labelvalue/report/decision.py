@@ -37,7 +37,7 @@ def decide(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, 
     Returns
     -------
     list of dict
-        One a learner: ``learner``, ``budget``, ``slice``, ``mean``, ``lower``, ``upper``, ``p_positive``,
+        One a learner: ``learner``, ``budget``, ``slice``, ``mean``, ``lower``, ``upper``, ``p_positive``, ``mcse``,
         ``share_of_error`` (gain over the error now), ``error_now``, ``p_best``, ``tie``, ``runner_up``,
         ``rivals``, ``within_validated``, ``by_budget`` and ``reservations``, the strongest first. Empty where
         no budget is above 0.
@@ -98,7 +98,7 @@ def _for_learner(
         names.LEARNER: None if learner is None else str(learner),
         names.BUDGET: budget,
         names.SLICE: str(name),
-        **{key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE)},
+        **{key: float(best[key]) for key in (MEAN, LOWER, UPPER, P_POSITIVE, names.MCSE)},
         names.ERROR_NOW: float(now.mean()),
         "share_of_error": float((own / now).mean()),
         names.P_BEST: chances[name],

@@ -224,6 +224,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     environment.filters |= {
         "fixed": numerals.number,
         "significant": numerals.significant,
+        "estimated": numerals.estimated,
         "probability": wording.probability,
         "likely": wording.likely,
         "moment": moment,

@@ -13,6 +13,7 @@ from labelvalue.decide import Case, Plan
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit, pooling
+from labelvalue.model.items import few_items, items_notes
 from labelvalue.model.observations import used_runs
 from labelvalue.model.result import draws_digest
 from labelvalue.report.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
@@ -68,9 +69,10 @@ def report_numbers(
     -------
     dict
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
-        ``metric``, ``suite`` (that all but ``suites`` is of; empty for a fit of one), ``ci_kind``, ``ci_prob``,
-        ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None`` where there is none), ``limitations``,
-        ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``, ``assumptions``, ``changes``, ``explained``,
+        ``metric``, ``slice_notes`` (on errors now and gains), ``suite`` (that all but ``suites`` is of; empty for a
+        fit of one), ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None``
+        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``,
+        ``assumptions``, ``changes``, ``explained``,
         ``guardrails`` (the project's own; ``None`` without),
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
@@ -155,6 +157,7 @@ def collect(
         "learners": list(fit.settings["learners"]),
     }
     far: list[tuple[str, int, float]] = []
+    numbers["slice_notes"] = items_notes(fit)
     gain: xr.DataArray | None = None
     if fit.diagnostics.verdict == "refused":
         numbers["decision"] = _withheld(fit)
@@ -168,6 +171,7 @@ def collect(
         numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
         numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
         numbers[names.GAIN] = _records(table)
+        numbers["slice_notes"] += table.attrs[names.NOTES]
         rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
         far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
     numbers["diagnostics"] = {
@@ -204,7 +208,11 @@ def collect(
         fit,
         far,
         decided,
-        [*disagreement_limits(opinion), *unsourced_limits(numbers["assumptions"])],
+        [
+            *(("slices", "what an error or a gain rests on", f"{note}.") for note in numbers["slice_notes"]),
+            *disagreement_limits(opinion),
+            *unsourced_limits(numbers["assumptions"]),
+        ],
         ci_prob=ci_prob,
     )
     numbers[names.NOTES] = notes
@@ -270,7 +278,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
     now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
     rate = summarise(impact(fit, per=PER), ci_prob=ci_prob).set_index(keys)
-    shares = pooling(fit)
+    shares, items = pooling(fit), few_items(fit)
     groups = {k if isinstance(k, tuple) else (k,): part for k, part in table.groupby(keys, sort=False)}
     rows = []
     for row in _positions(fit):
@@ -278,6 +286,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
         part = groups[key]
         where = key if len(key) > 1 else key[0]
         row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
+        row[names.EVALUATION_LABELS] = float(items.sel({k: row[k] for k in keys}))
         row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
         row[names.POOLING] = float(shares.sel({k: row[k] for k in keys}))
         columns = (names.BUDGET, *NUMBERS, *TOTALS, "p_positive", "mcse", names.DOUBLINGS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import significant
+from labelvalue.numerals import estimated, significant
 from labelvalue.report.terminal import Rows, Sheet
 
 
@@ -83,7 +83,7 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         return f" ({share}: {significant(part['lower'])} to {significant(part['upper'])})"
 
     lines = [
-        f"Net benefit  {significant(net['mean'])} {unit}{within(net)}, P(> 0) = {net['p_positive']:.2f}",
+        f"Net benefit  {estimated(net['mean'], net[names.MCSE])} {unit}{within(net)}, P(> 0) = {net['p_positive']:.2f}",
         f"Cost         {significant(cost['mean'])} {unit}{within(cost)}",
     ]
     if cost["reserve"] > 0:
@@ -98,6 +98,7 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
 def _plans(numbers: Mapping[str, Any]) -> Rows:
     table = Rows([names.PLAN], [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)"])
     for row in numbers["plans"]:
-        money = [significant(row[key]) for key in (names.COST, "enb", names.MCSE, "cvar")]
+        enb = estimated(row["enb"], row[names.MCSE])
+        money = [significant(row[names.COST]), enb, *(significant(row[key]) for key in (names.MCSE, "cvar"))]
         table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, f"{row[names.P_BEST]:.2f}")
     return table

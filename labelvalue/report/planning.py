@@ -181,7 +181,7 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
 def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What it would be worth to know each uncertain input before deciding."""
     if not inputs:
-        return {names.EVPI: 0.0, "rows": [], "plans": {}}
+        return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
     outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
     table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
@@ -190,7 +190,7 @@ def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArra
     money = label_cost(fit, case.costs, outcomes[names.LABELS].astype(float))
     money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
     plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
-    return {names.EVPI: float(table.attrs[names.EVPI]), "rows": rows, "plans": plans}
+    return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}
 
 
 def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str, dict[str, float]]:

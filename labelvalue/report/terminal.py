@@ -15,6 +15,7 @@ from rich.text import Text
 
 from labelvalue import names
 from labelvalue.model import Diagnostics
+from labelvalue.numerals import estimated
 from labelvalue.printing import visible
 
 WIDTH = 80
@@ -70,18 +71,20 @@ class Sheet:
         return "\n".join(line.rstrip() for line in self._lines.getvalue().split("\n")).rstrip("\n")
 
 
-def verdict_text(diagnostics: Diagnostics) -> str:
+def verdict_text(diagnostics: Diagnostics, notes: Sequence[str] = ()) -> str:
     """Say in words whether a fit may be used, and why not.
 
     Parameters
     ----------
     diagnostics : Diagnostics
         Of a fit.
+    notes : sequence of str
+        On its errors now, from :func:`labelvalue.model.items.items_notes`.
 
     Returns
     -------
     str
-        One line, and one more for each reason.
+        One line, one more for each reason, and the notes in at most 80 columns.
 
     Examples
     --------
@@ -89,7 +92,10 @@ def verdict_text(diagnostics: Diagnostics) -> str:
     FLAGGED: read these results with care; no decision is published.
       R-hat 1.03
     """
-    return "\n".join([SAID[diagnostics.verdict], *(f"  {visible(reason)}" for reason in diagnostics.reasons)])
+    sheet = Sheet()
+    sheet.write(*(f"Note: {note}" for note in notes))
+    said = [SAID[diagnostics.verdict], *(f"  {visible(reason)}" for reason in diagnostics.reasons)]
+    return "\n".join([*said, *([sheet.text()] if notes else [])])
 
 
 def gain_text(table: pd.DataFrame) -> str:
@@ -125,10 +131,12 @@ def gain_text(table: pd.DataFrame) -> str:
     shown.add_column("", no_wrap=True)
     decimals = _decimals(table)
     for row in table.to_dict(orient="records"):
+        mean, *ends = (f"{row[column]:z.{decimals}f}" for column in NUMBERS)
         shown.add_row(
             *(str(row[column]) for column in texts),
             f"+{int(row[names.BUDGET]):,}",
-            *(f"{row[column]:z.{decimals}f}" for column in NUMBERS),
+            estimated(row["mean"], row.get(names.MCSE), mean),
+            *ends,
             f"{row['p_positive']:.2f}",
             *([f"{row[TOTAL]:z.{decimals}f}"] if total else []),
             "".join(marks[f] for f in _split(row[names.FLAGS])),

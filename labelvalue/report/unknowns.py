@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import significant
+from labelvalue.numerals import estimated, significant
 from labelvalue.report.wording import spoken
 
 NAMED = 2
@@ -37,16 +37,16 @@ def information_text(plan: Mapping[str, Any]) -> str:
         return "Nothing that the net benefit depends on is uncertain."
     if evpi <= 0:
         return "Nothing that could be learnt would change the plan: the same one is best in every draw."
-    first = rows[0]
+    first, known = rows[0], estimated(evpi, plan["information"].get(names.MCSE))
     if first[names.EVPPI] <= 0:
         return (
-            f"Knowing everything exactly would be worth {significant(evpi)} {unit} (EVPI), but no single input would "
+            f"Knowing everything exactly would be worth {known} {unit} (EVPI), but no single input would "
             "change the plan."
         )
     return (
-        f"Knowing everything exactly before deciding would be worth {significant(evpi)} {unit} (EVPI). Of single "
+        f"Knowing everything exactly before deciding would be worth {known} {unit} (EVPI). Of single "
         f"inputs, {spoken(first['input'])} matters most: knowing it would be worth "
-        f"{significant(first[names.EVPPI])} {unit}, and another plan would then be best with probability "
+        f"{_evppi(first)} {unit}, and another plan would then be best with probability "
         f"{first['changes']:.2f}. No measurement of it may cost more."
     )
 
@@ -81,14 +81,18 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
     first = rows[0]
     said = [
         f"{spoken(first['input'])}. Knowing it exactly before deciding would be worth "
-        f"{significant(first[names.EVPPI])} {unit} and make another plan best with probability {first['changes']:.2f}."
+        f"{_evppi(first)} {unit} and make another plan best with probability {first['changes']:.2f}."
     ]
     if first["moves"] is not None:
         said.append(_moves(first, plan["information"]["plans"], unit))
-    others = [f"{spoken(row['input'])} ({significant(row[names.EVPPI])} {unit})" for row in rows[1:3]]
+    others = [f"{spoken(row['input'])} ({_evppi(row)} {unit})" for row in rows[1:3]]
     if others:
         said.append(f"Next: {' and '.join(others)}.")
     return " ".join(said)
+
+
+def _evppi(row: Mapping[str, Any]) -> str:
+    return estimated(row[names.EVPPI], row.get(names.MCSE))
 
 
 def _moves(row: Mapping[str, Any], plans: Mapping[str, Mapping[str, Any]], unit: str) -> str:

@@ -10,7 +10,7 @@ from labelvalue.decide.audits import MEASURED
 from labelvalue.decide.plan import BUY, MEASURE, QUALITY, WAIT
 from labelvalue.forecast.reweighting import REFIT
 from labelvalue.model import Fit
-from labelvalue.numerals import number, significant
+from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.doubts import reservations
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.unknowns import information_text, uncertainty_text
@@ -98,7 +98,7 @@ def _brings(plan: Mapping[str, Any]) -> str:
         f"The mean error over slices is expected to go from {number(now[MEAN], digits)} to "
         f"{number(then[MEAN], digits)}, a gain of {number(gain[MEAN], digits)} ({share} credible interval "
         f"{interval(gain, digits)}; P(gain > 0) {probability(gain[P_POSITIVE])}). Expected net benefit: "
-        f"{significant(net[MEAN])} {unit} ({share} credible interval {_money(net)}; P(net benefit > 0) "
+        f"{estimated(net[MEAN], net[names.MCSE])} {unit} ({share} credible interval {_money(net)}; P(net benefit > 0) "
         f"{probability(net[P_POSITIVE])})."
     )
 

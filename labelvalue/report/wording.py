@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import MINUS, MISSING, number
+from labelvalue.numerals import MINUS, MISSING, estimated, number
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
 SHOWN = 0.05
@@ -187,6 +187,7 @@ def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
     'The next 500 labels are worth most in slice fr:'
     """
     digits = decimals([said[UPPER] - said[LOWER]])
+    gain = estimated(said[MEAN], said.get(names.MCSE), number(said[MEAN], digits))
     start: list[Part] = []
     if said[names.LEARNER] is not None:
         start = [("With learner ", False), (said[names.LEARNER], True), (", ", False)]
@@ -205,7 +206,7 @@ def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
         (
             f": {'there ' if said['tie'] else ''}they are expected to {verb} the error from "
             f"{number(said[names.ERROR_NOW], digits)} to {number(after, digits)}, a gain of "
-            f"{number(said[MEAN], digits)} ({percent(ci_prob)} credible interval {interval(said, digits)}; "
+            f"{gain} ({percent(ci_prob)} credible interval {interval(said, digits)}; "
             f"P(gain > 0) {probability(said[P_POSITIVE])}), about {percent(said['share_of_error'])} of the "
             "error there now.",
             False,

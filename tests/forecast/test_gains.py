@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import impact, load_fit, names, predict_error, predict_gain, predict_observed_gain, testing
+from labelvalue import impact, load_fit, names, predict_error, predict_gain, predict_observed_gain, summarise, testing
 
 BUDGETS = [0, 100, 1000, 8000, 64_000]
 
@@ -313,3 +314,40 @@ def test_forecasts_leave_the_fit_as_it_was(fake_fit):
     predict_error(fake_fit, [10], "proportional")
     impact(fake_fit, 10)
     assert fake_fit.tree.identical(before)
+
+
+# --- what the runs do not show ---------------------------------------------------------------------
+
+
+def flattened(fit, slices):
+    """The same draws, and runs of some slices that err alike at every size."""
+    runs = fit.runs
+    flat = runs[names.SLICE].isin(slices)
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(runs.assign(errors=runs[names.ERRORS].where(~flat, 340)))
+    return dataclasses.replace(fit, tree=tree)
+
+
+def test_a_gain_that_no_run_shows_is_called_the_models_assumption(fake_fit, change):
+    assert json.loads(predict_gain(fake_fit, [500]).attrs["notes"]) == []
+    made = flattened(fake_fit, ["north", "west"])
+    said = "P(gain > 0) of north, west is the model's assumption that curves fall: their own runs show no fall yet"
+    gain = predict_gain(made, [0, 500])
+    assert json.loads(gain.attrs["notes"]) == [said]
+    assert summarise(gain).attrs["notes"] == [said]
+    alone = predict_gain(change(made, keep=["south", "west"]), [500])
+    assert json.loads(alone.attrs["notes"]) == [said.replace("north, west", "west").replace("their", "its")]
+
+
+def test_a_gain_that_is_not_likely_is_not_called_an_assumption(fake_fit, change):
+    made = flattened(fake_fit, ["north", "west"])
+    level = made.posterior[names.CURVE_ELASTICITY]
+    sign = xr.where(np.arange(level.sizes[names.DRAW]) % 4, 1.0, -1.0)
+    unsure = change(made, posterior={names.CURVE_ELASTICITY: level * xr.DataArray(sign, dims=names.DRAW)})
+    assert float((predict_gain(unsure, [500]) > 0).mean()) < 0.9
+    assert json.loads(predict_gain(unsure, [500]).attrs["notes"]) == []
+
+
+def test_curves_of_several_learners_are_named_by_both(two_learners):
+    (note,) = json.loads(predict_gain(flattened(two_learners, ["north"]), [500]).attrs["notes"])
+    assert note.startswith("P(gain > 0) of north (a), north (b) is")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from labelvalue import names, predict_error
 from labelvalue.forecast import predict_gain, predict_observed_gain
-from labelvalue.model.items import luck_of_items, on_items
+from labelvalue.model.items import few_items, items_notes, luck_of_items, on_items
 from labelvalue.model.observations import observe
 from labelvalue.testing import fake_fit, share_items
 
@@ -97,3 +100,35 @@ def test_m26_sets_of_small_runs_alone_do_not_average_the_luck_out(table):
     old = [("a", n, 9, 99, {"evaluation_set": "old"}) for n in (3, 6)]
     alone, both = (observe(table(some))[names.ITEMS_VARIANCE].item() for some in (rows, rows + old))
     assert both == pytest.approx(alone, rel=0.01)  # the trend moves
+
+
+def test_m26_items_of_the_largest_runs_are_counted_once(table):
+    """Five trainings on two named sets, one on a set of its own, and small ones on a set that nobody counts."""
+    near = [({"evaluation_set": name, "replicate": k}, 1000) for k, name in enumerate(["a", "a", "b", "b", ""])]
+    rows = [("x", n, 8, 38, more) for more, n in [*near, ({"evaluation_set": "old"}, 10)]]
+    fit = fake_fit(seed=1, slices=("x",))
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(table(rows))
+    assert few_items(dataclasses.replace(fit, tree=tree)).item() == 3 * 38
+
+
+def test_m26_notes_tell_few_items_from_luck_that_is_most_of_the_width():
+    plain = fake_fit(seed=1)
+    assert items_notes(plain) == []
+    assert few_items(plain).isnull().all()
+    told = items_notes(share_items(plain, ["east", "west"], times=0.02))
+    assert told == [
+        "error now of east is known from 40 items, of west from 40 items: most of its uncertainty is which items these "
+        "are; more evaluation labels would narrow it, more runs would not"
+    ]
+    without = share_items(plain, ["east"], times=0.02)
+    assert items_notes(on_items(without)) == ["error now of east is known from 40 items"]
+    assert items_notes(share_items(plain, ["east"], times=40)) == []
+    assert items_notes(share_items(fake_fit(seed=1, verdict="refused"), ["east"], times=0.02)) == []
+
+
+def test_m26_a_notebook_shows_how_few_items_an_error_is_known_from():
+    shown = share_items(fake_fit(seed=1), ["east"], times=0.02)._repr_html_()
+    assert shown.count("40 items") == 2  # in the row, and in the note
+    assert "more runs would not" in shown
+    assert "known from" not in fake_fit(seed=1)._repr_html_()

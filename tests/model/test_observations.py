@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 from scipy.special import polygamma
 
-from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe
+from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe, shows_fall
 from labelvalue.observe import read_runs
 
 
@@ -234,3 +234,26 @@ def test_the_order_of_rows_changes_nothing(random, seed):
     order = list(range(len(frame)))
     random.shuffle(order)
     xr.testing.assert_identical(observe(read_runs(frame)), observe(read_runs(frame.iloc[order])))
+
+
+def test_a_fall_is_shown_by_two_standard_errors_of_a_curves_own_runs(table):
+    """Two sizes, 4,000 items each in four runs: the logs of their errors differ by 1.5 or by 2.5 standard errors."""
+    error = np.sqrt(2 * 0.8 / (0.2 * 4000))
+
+    def falls(away, **more):
+        wrong = {500: round(200 * np.exp(away * error)), 4000: 200}
+        rows = [("a", n, k, 1000, {"replicate": r, **more}) for n, k in wrong.items() for r in range(4)]
+        return shows_fall(observe(table(rows))).item()
+
+    assert [falls(away) for away in (-3.0, 0.0, 1.5, 2.5)] == [False, False, False, True]
+    assert falls(0.0, strategy="margin")  # nothing that is judged here could tell
+    assert not shows_fall(observe(table([("a", 500, 800, 4000)]))).item()
+
+
+def test_a_curve_without_replicates_shows_a_fall_only_beyond_its_own_scatter(table):
+    wild, calm = ([("a", 250 * 2**i, wrong, 4000) for i, wrong in enumerate(some)] for some in WILD_AND_CALM)
+    assert not shows_fall(observe(table(wild))).item()
+    assert shows_fall(observe(table(calm))).item()
+
+
+WILD_AND_CALM = ([1000, 600, 1100, 700, 800], [1000, 940, 880, 830, 780])

@@ -15,12 +15,13 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue import names, testing
+from labelvalue import console, names, testing
 from labelvalue.model.observations import used_runs
 from labelvalue.model.result import draws_digest
 from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
 from labelvalue.report import html, report_numbers, write_report
+from labelvalue.report.html import collect, figures, render
 from labelvalue.report.wording import decimals, percent
 
 ELEMENTS = {
@@ -417,3 +418,42 @@ def test_bad_budgets_write_nothing(tmp_path, budgets, verdict):
 
 def test_a_fit_from_disk_gives_the_same_page(fake_fit, fake_fit_file, page, tmp_path):
     assert written(lv.load_fit(fake_fit_file), tmp_path, budgets=[500, 2000]) == page
+
+
+def test_r7_page_terminal_and_json_say_in_the_same_words_what_an_error_and_a_gain_rest_on(tmp_path, seen, capsys):
+    """Few items, gains that no run shows, and a mean below its Monte Carlo error."""
+    fit = testing.share_items(testing.fake_fit(seed=1), ["east"], times=0.02)
+    runs = fit.runs
+    flat = runs.assign(errors=runs["errors"].where(runs["slice"] != "west", 340))
+    tree = fit.tree.copy()
+    tree["runs"] = xr.DataTree(flat)
+    fit = dataclasses.replace(fit, tree=tree)
+    wanted = [
+        "error now of east is known from 40 items: most of its uncertainty is which items these are; more evaluation "
+        "labels would narrow it, more runs would not",
+        "P(gain > 0) of west is the model's assumption that curves fall: its own runs show no fall yet",
+    ]
+    page = write_report(fit, path=tmp_path / "report.html", budgets=[500], numbers=tmp_path / "report.json")
+    words = seen(page.read_text("utf-8")).words
+    numbers = json.loads((tmp_path / "report.json").read_text())
+    assert numbers["slice_notes"] == wanted
+    assert {f"{note}." for note in wanted} <= {item["text"] for item in numbers["limitations"]}
+    assert [row["evaluation_labels"] for row in numbers["slices"]].count(40) == 1
+    assert words.count("from 40 items") == 3  # in its row, below the table, in the limitations
+    assert all(words.count(note) == 2 for note in wanted)
+    assert console.show(fit, True, [500])["notes"] == wanted
+    capsys.readouterr()
+    console.show(fit, False, [500])
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert all(f"Note: {note}" in " ".join(out.split()) for note in wanted)
+    console.show(fit, False)
+    assert f"Note: {wanted[0]}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_mean_below_its_monte_carlo_error_is_nothing_on_the_page(fake_fit, seen):
+    numbers, gain = collect(fake_fit, [500], 0.9)
+    numbers["slices"][0]["gains"][0] |= {"mean": 2.66e-14, "mcse": 0.0123}
+    words = seen(render(numbers | {"header": []}, figures(fake_fit, numbers, gain))).words
+    assert "0 (± 0.012)" in words
+    assert "e-14" not in words

@@ -6,9 +6,13 @@ import pandas as pd
 import pytest
 
 from labelvalue import backtest_verdict, names, summarise_backtest, testing
+from labelvalue.numerals import readable
 from labelvalue.printing import visible
 from labelvalue.report.backtests import backtest_numbers
+from labelvalue.report.plan_text import plan_text
+from labelvalue.report.plans import plan_numbers
 from labelvalue.report.terminal import backtest_text, gain_text
+from labelvalue.report.unknowns import information_text, uncertainty_text
 
 
 @pytest.fixture
@@ -85,3 +89,32 @@ def test_slices_that_were_not_scored_are_named_without_moving_the_cursor():
     without = result.where(result["slice"] != "west").assign_coords(slice=["a", "b", "c", "red\x1b[31m"])
     text = backtest_text(backtest_numbers(without.assign_attrs(result.attrs)))
     assert "Not scored, for want of sizes: red\\x1b[31m" in text
+
+
+def test_a_gain_below_its_monte_carlo_error_is_nothing_give_or_take_that(table):
+    table = table.assign(mcse=[0.002, 0.0001])
+    text = gain_text(table)
+    assert "0 (± 0.002)" in text
+    assert "0.00123" not in text
+    assert "0.00456" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_money_below_its_monte_carlo_error_is_nothing_give_or_take_that(decided):
+    """On the terminal, in the sentence of the decision and in that of what could be learnt; never a power of ten."""
+    case, plan = decided
+    numbers = plan_numbers(case, plan)
+    error = numbers["net_benefit"]["mcse"]
+    numbers["net_benefit"]["mean"] = numbers["plans"][0]["enb"] = numbers["plans"][0]["mcse"] = 2.66e-14
+    numbers["plans"][1] |= {"enb": -0.5 * error, "mcse": error}
+    zero = f"0 (± {readable(error, 2)})"
+    text = plan_text(numbers)
+    assert text.count(zero) == 2
+    assert f"Net benefit  {zero} USD" in text
+    assert "e-" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    rows = [{"input": "gain of west", "evppi": 2.66e-14, "mcse": 0.3, "changes": 0.1, "moves": None}]
+    information = {"unit": "USD", "information": {"rows": rows, "evpi": 0.2, "mcse": 0.4}}
+    assert "worth 0 (± 0.4) USD (EVPI)" in information_text(information)
+    assert "worth 0 (± 0.3) USD" in information_text(information)
+    assert "worth 0 (± 0.3) USD" in uncertainty_text(information)
