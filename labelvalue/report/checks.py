@@ -37,9 +37,11 @@ FLAG_MEANINGS = {
 }
 
 VERDICT_MEANINGS = {
-    "ok": "The sampler passed every check. Results may be used.",
-    "flagged": "A strict threshold was missed and the loose one passed, or all slices carry the same flag. "
-    "Results are shown to be looked at; no decision is published from them.",
+    "ok": "The sampler passed every check, and no more slices than by chance stray from the model. "
+    "Results may be used.",
+    "flagged": "The sampler missed a strict threshold and passed the loose one, or more slices than by chance do not "
+    "follow the model, or all carry the same flag, or forecasts from part of the runs did not come true on the rest: "
+    "the reasons say which. Results are shown to be looked at; no decision is published from them.",
     "refused": "The sampler failed its checks. Its numbers mean nothing, so only the diagnostics are shown.",
 }
 
@@ -170,7 +172,7 @@ def limitations(
     if fit.diagnostics.verdict != "ok":
         why = "; ".join(fit.diagnostics.reasons)
         text = f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."
-        found.append(("convergence", f"fit {fit.diagnostics.verdict}", text))
+        found.append(("verdict", f"fit {fit.diagnostics.verdict}", text))
     for flag, slices in flagged_slices(fit).items():
         meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
         found.append((f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
