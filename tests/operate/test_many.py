@@ -42,7 +42,7 @@ def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch
 
     errors = {"a": BusyError("busy: held"), "deep": StorageError("full")}
     monkeypatch.setattr(
-        Project, "refit", lambda self, progress: (_ for _ in ()).throw(errors.get(self.folder.name, KeyError("odd")))
+        Project, "refit", lambda self, **_: (_ for _ in ()).throw(errors.get(self.folder.name, KeyError("odd")))
     )
     codes = refit_all(root, progress=False).set_index("project")["exit_code"].to_dict()
     assert codes == {"a": 4, "b/deep": 5, "broken": 1, "empty": 1}
