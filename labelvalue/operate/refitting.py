@@ -65,7 +65,9 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
         TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, digest_of_case(project.folder, configuration)),
     }
     every = [record for record in records if record.kind == "fit"]
-    same = next((record for record in every if record.content[fits.KEY] in inputs.keys), None)
+    fitting = [record for record in every if record.content[fits.KEY] in inputs.keys]
+    in_place = [record for record in fitting if record.content["fit"] == every[-1].content["fit"]]
+    same = next(iter([*in_place, *fitting]), None)
     reproduced = None
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before

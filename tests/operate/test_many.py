@@ -70,11 +70,11 @@ def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch
     monkeypatch.setattr("labelvalue.operate.many.refit_all", spy)
     command = ["refit", str(tmp_path), "--all", "--json"]
     assert cli.main(command) == 4
-    options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786"]
+    options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786", "--no-backtest"]
     assert cli.main([*command, *options]) == 4
     assert [found[0] for found in asked] == [tmp_path] * 2
-    assert asked[0][1] == {"n_jobs": 1, "backend": "joblib", "scheduler": None}
-    assert asked[1][1] == {"n_jobs": 3, "backend": "dask", "scheduler": "tcp://127.0.0.1:8786"}
+    assert asked[0][1] == {"n_jobs": 1, "backend": "joblib", "scheduler": None, "backtest": True}
+    assert asked[1][1] == {"n_jobs": 3, "backend": "dask", "scheduler": "tcp://127.0.0.1:8786", "backtest": False}
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == second
     assert (first["exit_code"], [row["project"] for row in first["projects"]]) == (4, ["a"])
@@ -83,7 +83,7 @@ def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch
 def dying_for(names, place):
     """Work on a project that kills its worker for those names, and says how often it was begun."""
 
-    def work(folder, name, progress):  # sent to workers by value, which thus import nothing of ours
+    def work(folder, name, *_):  # sent to workers by value, which thus import nothing of ours
         import os
         import time
         from pathlib import Path
