@@ -37,11 +37,9 @@ FLAG_MEANINGS = {
 }
 
 VERDICT_MEANINGS = {
-    "ok": "The sampler passed every check, and no more slices than by chance stray from the model. "
-    "Results may be used.",
-    "flagged": "The sampler missed a strict threshold and passed the loose one, or more slices than by chance do not "
-    "follow the model, or all carry the same flag, or forecasts from part of the runs did not come true on the rest: "
-    "the reasons say which. Results are shown to be looked at; no decision is published from them.",
+    "ok": "The sampler passed every check, and the model fits the runs. Results may be used.",
+    "flagged": "A check was missed: of convergence, of whether the model fits the runs, or of whether forecasts came "
+    "true. The reasons say which. Results are shown to be looked at; no decision is published from them.",
     "refused": "The sampler failed its checks. Its numbers mean nothing, so only the diagnostics are shown.",
 }
 
