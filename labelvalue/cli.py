@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,11 +17,6 @@ from labelvalue import console, import_commands, names, plan_commands, project_c
 from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
 from labelvalue.reading import WHOLE_LIMIT
-
-if TYPE_CHECKING:
-    from xarray import Dataset
-
-    from labelvalue.model import Fit
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
@@ -57,6 +52,10 @@ DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows wi
 MergeSlices = Annotated[
     bool, typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one.")
 ]
+NoBacktest = Annotated[
+    bool,
+    typer.Option("--no-backtest", help="Do not check forecasts from part of the runs: two quick fits less."),
+]
 Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")]
 
@@ -76,23 +75,27 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the fit and the report.")] = Path("labelvalue-demo"),
     draws: Draws = None,
     random_seed: Seed = None,
+    no_backtest: NoBacktest = False,
     as_json: Json = False,
 ) -> None:
     """Walk the whole story on shipped data; the last line is the path of the report."""
     from importlib.resources import as_file, files
 
     import labelvalue as lv
+    from labelvalue.forecast.attaching import with_backtest
 
     console.make_folder(out)
     for name in ("fit.nc", "case.toml", "report.html", "report.json"):
         console.check_writable(out / name)
     with as_file(files("labelvalue_data") / "adult_runs.csv") as path:
         runs = lv.read_runs(path)
-    fit = lv.fit(runs, **console.given(draws=draws, random_seed=random_seed))
+    settings = console.given(draws=draws, random_seed=random_seed)
+    fit = lv.fit(runs, **settings)
+    fit = fit if no_backtest else with_backtest(fit, runs, fit.model.name, **settings)
     fit.save(out / "fit.nc")
     page = out / "report.html"
     result = {"fit": str(out / "fit.nc"), "report": str(page)}
-    result |= console.show(fit, as_json, budgets=DEMO_BUDGETS)
+    result |= console.show(fit, as_json, budgets=DEMO_BUDGETS) | console.show_backtest(fit, as_json)
     case = plan = None
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
@@ -174,9 +177,7 @@ def fit_command(
     labels_now: Annotated[
         list[str] | None, typer.Option(help="SLICE=N: labels of a slice today; may be repeated.")
     ] = None,
-    with_backtest: Annotated[
-        bool, typer.Option("--backtest", help="Also score forecasts made from part of the runs: up to 3 more fits.")
-    ] = False,
+    no_backtest: NoBacktest = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished draws, to go on from.")] = None,
     drop_missing: DropMissing = False,
     merge_similar_slices: MergeSlices = False,
@@ -184,8 +185,13 @@ def fit_command(
     encoding: Encoding = None,
     as_json: Json = False,
 ) -> None:
-    """Fit learning curves to a runs table and say whether the fit can be trusted."""
+    """Fit learning curves to a runs table and say whether the fit can be trusted.
+
+    It is flagged, and the command ends with 2, where chains have not converged, where more slices than chance allows do
+    not follow the model, and where forecasts made from part of the runs did not come true on the rest.
+    """
     import labelvalue as lv
+    from labelvalue.forecast.attaching import with_backtest
 
     now = console.labels_now(labels_now or [])
     console.check_writable(out)
@@ -193,25 +199,11 @@ def fit_command(
     table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
     settings = console.given(labels_now=now, random_seed=random_seed, draws=draws, checkpoint=checkpoint)
     fit = lv.fit(table, model=model, **settings)
-    checked: dict = {}
-    if with_backtest and fit.diagnostics.verdict != "refused":
-        fit, checked = _backtested(fit, table, model, console.given(random_seed=random_seed, draws=draws))
+    if not no_backtest:
+        fit = with_backtest(fit, table, model, **console.given(random_seed=random_seed, draws=draws))
     fit.save(out)
-    result = console.show(fit, as_json) | checked
-    if checked and not as_json:
-        say(checked[names.BACKTEST] or f"Not backtested: {checked['why']}")
-    console.finish(fit, result | {"fit": str(out)}, as_json, str(out))
-
-
-def _backtested(fit: Fit, table: Dataset, model: str, settings: dict) -> tuple[Fit, dict]:
-    """The fit with its backtest, and the verdict; as it was, and why, where the runs do not allow one."""
-    import labelvalue as lv
-
-    try:
-        result = lv.backtest(table, model, **settings)
-    except InputError as error:
-        return fit, {names.BACKTEST: None, "why": str(error)}
-    return lv.attach_backtest(fit, result), {names.BACKTEST: lv.backtest_verdict(result)}
+    result = console.show(fit, as_json) | console.show_backtest(fit, as_json) | {"fit": str(out)}
+    console.finish(fit, result, as_json, str(out))
 
 
 @app.command()

@@ -161,6 +161,18 @@ def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: 
     return result
 
 
+def show_backtest(fit: Fit, wants_json: bool) -> dict:
+    """Print what the backtest came to, unless the verdict has said it, or return it; nothing where none was asked."""
+    from labelvalue.forecast.attaching import backtest_said
+
+    said = backtest_said(fit)
+    if said and not wants_json and said.removesuffix(".") not in fit.diagnostics.reasons:
+        say(said)
+    if not said:
+        return {}
+    return {names.BACKTEST: said} if fit.backtest is not None else {names.BACKTEST: None, "why": said}
+
+
 def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:
     """Print the end of a command; a fit that may not be published ends it with its own exit code."""
     if wants_json:

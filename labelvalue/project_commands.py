@@ -60,15 +60,18 @@ def refit(
         bool,
         typer.Option("--if-changed/--again", help="Only if something changed; or even so, comparing the draws."),
     ] = True,
+    no_backtest: Annotated[
+        bool, typer.Option("--no-backtest", help="Do not check forecasts from part of the runs this time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Fit all batches, publish the fit if it can be trusted, and judge it by the guardrails."""
     from labelvalue.operate import Project
 
     if every:
-        _refit_all(folder, jobs, backend, scheduler, as_json)
+        _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
         return
-    result = Project.open(folder).refit(again=not if_changed)
+    result = Project.open(folder).refit(again=not if_changed, backtest=not no_backtest)
     from labelvalue.operate.wording import refit_lines
 
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
@@ -214,12 +217,13 @@ def preview(
     _tell({**table.attrs, "preview": _rows(table)}, as_json, "\n".join([*table_lines(table), *map(wrapped, said)]))
 
 
-def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, as_json: bool) -> None:
+def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, backtest: bool, as_json: bool) -> None:
     """Every project under a folder; ends with the highest of their exit codes."""
     from labelvalue.operate.many import refit_all
     from labelvalue.operate.wording import summary_lines
 
-    table = refit_all(root, n_jobs=jobs, backend=backend, scheduler=scheduler)  # type: ignore[arg-type]
+    how: Any = {"backend": backend, "scheduler": scheduler, "backtest": backtest}
+    table = refit_all(root, n_jobs=jobs, **how)
     _tell({**table.attrs, "projects": _rows(table)}, as_json, "\n".join(summary_lines(table)), one_line=True)
     if table.attrs["exit_code"]:
         raise typer.Exit(table.attrs["exit_code"])

@@ -54,6 +54,9 @@ def fake_sampler(monkeypatch, fake_fit):
     """``labelvalue.fit`` answers at once, with the verdict asked for, and notes what it was asked."""
     asked = {}
 
+    def made():
+        return lv.testing.fake_backtest(seed=1, slices=tuple(dict.fromkeys(asked["runs"][names.SLICE].values.tolist())))
+
     def use(verdict="ok", *reasons):
         def fit(runs, **settings):
             asked.update(settings, runs=runs)
@@ -62,6 +65,7 @@ def fake_sampler(monkeypatch, fake_fit):
             return judged(fake_fit if same else lv.testing.fake_fit(seed=1, slices=slices), verdict, *reasons)
 
         monkeypatch.setattr("labelvalue.fit", fit)
+        monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", lambda *_, **__: made())
         return asked
 
     return use
@@ -180,7 +184,7 @@ def test_fit_passes_what_was_given_and_nothing_else(run, tmp_path, runs_file, fa
 @pytest.mark.parametrize("verdict", ["flagged", "refused"])
 def test_fit_that_did_not_converge_ends_with_2(run, tmp_path, runs_file, fake_sampler, verdict):
     fake_sampler(verdict, "R-hat 1.2")
-    code, out, _ = run("fit", runs_file, "--out", tmp_path / "fit.nc", "--json")
+    code, out, _ = run("fit", runs_file, "--out", tmp_path / "fit.nc", "--no-backtest", "--json")
     assert code == 2
     assert json.loads(out) == {"verdict": verdict, "reasons": ["R-hat 1.2"], "fit": str(tmp_path / "fit.nc")}
 
@@ -309,6 +313,7 @@ def fake_backtest(monkeypatch):
             return lv.testing.fake_backtest(seed=1, **made)
 
         monkeypatch.setattr("labelvalue.backtest", backtest)
+        monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", backtest)
         return asked
 
     return use
@@ -318,7 +323,7 @@ def test_backtest_says_its_verdict_and_fits_a_terminal(run, runs_file, fake_back
     asked = fake_backtest()
     code, out, _ = run("backtest", runs_file, "--holdout", "1,2", "--random-seed", "3")
     assert code == 0
-    assert " ".join(out.split()).startswith("Trust forecasts up to 4x the labels: 90 % intervals held 17 of 20")
+    assert " ".join(out.split()).startswith("Trust forecasts up to 2x the labels: 90 % intervals held 10 of 12")
     assert max(map(len, out.splitlines())) <= 80
     assert asked.pop("runs").sizes[names.RUN] == 112
     assert asked == {"model": "power_law", "by": "size", "holdout": [1, 2], "random_seed": 3}
@@ -384,32 +389,55 @@ def test_a_backtest_of_refused_fits_only_ends_with_2(run, runs_file, monkeypatch
     assert out.startswith("Nothing could be checked")
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.3])
-def test_fit_carries_the_backtest_good_or_bad(run, tmp_path, runs_file, fake_sampler, fake_backtest, shift):
+@pytest.mark.parametrize(("shift", "ends_with"), [(0.0, 0), (0.3, 2)])
+def test_fit_is_backtested_and_carries_it_good_or_bad(
+    run, tmp_path, runs_file, fake_sampler, fake_backtest, shift, ends_with
+):
     fake_sampler()
     asked = fake_backtest(shift=shift)
     out = tmp_path / "fit.nc"
-    code, text, _ = run("fit", runs_file, "--out", out, "--backtest", "--draws", "300")
-    assert code == 0
+    code, text, _ = run("fit", runs_file, "--out", out, "--draws", "300", "--random-seed", "7")
+    assert code == ends_with
     sentence = lv.backtest_verdict(lv.testing.fake_backtest(seed=1, shift=shift))
-    assert sentence in text
-    assert asked["draws"] == 300
-    assert lv.backtest_verdict(lv.load_fit(out).backtest) == sentence
+    assert text.count(sentence.removesuffix(".")) == 1, "said once: as a reason, or by itself"
+    assert {name: asked[name] for name in ("holdout", "draws", "tune", "random_seed")} == {
+        "holdout": (1, 2), "draws": 300, "tune": 200, "random_seed": 7
+    }  # fmt: skip
+    fit = lv.load_fit(out)
+    assert lv.backtest_verdict(fit.backtest) == sentence
+    assert fit.diagnostics.verdict == ("flagged" if shift else "ok")
     page = tmp_path / "report.html"
-    assert run("report", out, "--out", page)[0] == 0
+    assert run("report", out, "--out", page)[0] == ends_with
     assert sentence in page.read_text()
+    assert run("fit", runs_file, "--out", out)[0] == ends_with
+    assert asked["draws"] == 500, "quick, however many the fit has"
 
 
-def test_fit_without_a_possible_backtest_is_still_saved(run, tmp_path, fake_sampler):
+@pytest.mark.parametrize("command", ["fit", "demo"])
+def test_the_backtest_is_switched_off(run, tmp_path, runs_file, fake_sampler, fake_backtest, command):
     fake_sampler()
+    asked = fake_backtest(shift=0.3)
+    where = ["--out", tmp_path / "fit.nc"] if command == "fit" else ["--out", tmp_path]
+    assert run(command, *([runs_file] if command == "fit" else []), *where, "--no-backtest")[0] == 0
+    assert asked == {}
+    assert lv.load_fit(tmp_path / "fit.nc").backtest is None
+
+
+def test_fit_without_a_possible_backtest_is_still_saved_and_ok(run, tmp_path, fake_sampler, monkeypatch):
+    backtest = lv.backtest
+    fake_sampler()
+    monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", backtest)
     path, out = tmp_path / "runs.csv", tmp_path / "fit.nc"
     lv.write_runs(lv.testing.fake_runs(seed=1, sizes=(1000, 2000)), path)
-    code, text, _ = run("fit", path, "--out", out, "--backtest")
+    code, text, _ = run("fit", path, "--out", out)
     assert code == 0
-    assert "Not backtested: " in text
+    assert "not backtested: " in text
     assert "needs 4" in text
-    assert lv.load_fit(out).backtest is None
-    code, text, _ = run("fit", path, "--out", out, "--backtest", "--json")
+    fit = lv.load_fit(out)
+    assert fit.backtest is None
+    assert fit.diagnostics.verdict == "ok"
+    assert [note for note in fit.settings[names.NOTES] if "needs 4" in note]
+    code, text, _ = run("fit", path, "--out", out, "--json")
     document = json.loads(text)
     assert document["backtest"] is None
     assert "needs 4" in document["why"]
@@ -418,7 +446,7 @@ def test_fit_without_a_possible_backtest_is_still_saved(run, tmp_path, fake_samp
 def test_a_refused_fit_is_not_backtested(run, tmp_path, runs_file, fake_sampler, fake_backtest):
     fake_sampler("refused", "R-hat 2")
     asked = fake_backtest()
-    assert run("fit", runs_file, "--out", tmp_path / "fit.nc", "--backtest")[0] == 2
+    assert run("fit", runs_file, "--out", tmp_path / "fit.nc")[0] == 2
     assert asked == {}
 
 

@@ -5,6 +5,7 @@ from .alternatives import (
     Pretraining as Pretraining,
     SyntheticData as SyntheticData,
 )
+from .attaching import attach_backtest as attach_backtest
 from .backtesting import backtest as backtest
 from .bootstrap import bootstrap_gain as bootstrap_gain, gain_disagreement as gain_disagreement
 from .comparison import blend as blend, compare_models as compare_models

@@ -243,7 +243,7 @@ def backtest_verdict(result: xr.Dataset) -> str:
     --------
     >>> from labelvalue.testing import fake_backtest
     >>> backtest_verdict(fake_backtest(seed=1))[:36]
-    'Trust forecasts up to 4x the labels:'
+    'Trust forecasts up to 2x the labels:'
     """
     checks, trusted = _checks(result)
     by, asked = result.attrs[names.BY], max(json.loads(result.attrs["settings"])["holdout"])
@@ -287,6 +287,36 @@ def trusted_distance(result: xr.Dataset) -> int:
     0
     """
     return max(_checks(result)[1], default=0)
+
+
+def distrust(result: xr.Dataset) -> str:
+    """Return the sentence of a backtest that says, from enough forecasts, to trust none.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        From :func:`labelvalue.backtest`.
+
+    Returns
+    -------
+    str
+        That of :func:`backtest_verdict`, without its full stop; empty where some are trusted, there is too little to
+        say, or nothing could be checked.
+
+    Raises
+    ------
+    TypeError
+        If ``result`` is not from :func:`labelvalue.backtest`.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_backtest
+    >>> distrust(fake_backtest(seed=1)), distrust(fake_backtest(seed=1, shift=0.3))[:22]
+    ('', 'Do not trust forecasts')
+    """
+    checks, trusted = _checks(result)
+    enough = bool(checks) and checks[min(checks)].enough
+    return backtest_verdict(result).removesuffix(".") if enough and not trusted else ""
 
 
 def _checks(result: xr.Dataset) -> tuple[dict[int, _Check], list[int]]:

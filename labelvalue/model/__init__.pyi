@@ -11,7 +11,7 @@ from .model_noise import noise_from_probabilities as noise_from_probabilities
 from .population import draw_prior_curves as draw_prior_curves
 from .priors import Prior as Prior, Priors as Priors
 from .related import related_priors as related_priors
-from .result import Fit as Fit, attach_backtest as attach_backtest, load_fit as load_fit
+from .result import Fit as Fit, load_fit as load_fit
 from .specification import Model as Model
 from .unseen_slice import new_slice as new_slice
 from .work import Work as Work, estimate_work as estimate_work

@@ -10,6 +10,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curves import signed_log
+from labelvalue.model.diagnostics import FALSE_ALARM
 from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import CURVE, LEAST_SIZES, crossed_dims, lever_of
 from labelvalue.model.predictive import shape_surprise
@@ -22,6 +23,8 @@ SURPRISE = 0.01
 """Predictive tail probability below which the shape of a slice's curve does not fit; its learners share it."""
 CERTAIN_RISE = 0.001
 """Probability under which a rise of error with labels is no accident of noise; a slice's learners share it too."""
+MISFIT_BY_CHANCE = 2 * SURPRISE + CERTAIN_RISE
+"""Most often that a sound slice is said not to fit: too steep, too flat, or rising."""
 
 
 def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -174,6 +177,76 @@ def flag_curves(
             found.append(names.SHAPE_MISFIT)
         flags.append(tuple(found))
     return tuple(flags)
+
+
+def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> str:
+    """Say that more slices do not fit than chance allows.
+
+    A sound slice is said not to fit with a probability of at most 0.021: a hundredth for each tail of the posterior
+    predictive check, and a thousandth for a rise. Counted are slices, not curves: learners of a slice share its data,
+    and the probability of a false alarm. Allowed is the count that, were all slices sound and independent (binomial),
+    one fit in twenty at most would exceed: none of one or two slices, one of up to seventeen, two of up to thirty-nine.
+
+    Parameters
+    ----------
+    flags : sequence of tuple of str
+        From :func:`flag_curves`.
+    observations : xarray.Dataset
+        From :func:`labelvalue.model.observations.observe`.
+
+    Returns
+    -------
+    str
+        A reason with both numbers, empty where chance would do. Slices with fewer than three sizes are not counted.
+
+    References
+    ----------
+    Gelman, Meng and Stern (1996), "Posterior predictive assessment of model fitness via realized discrepancies",
+    Statistica Sinica 6.
+
+    Examples
+    --------
+    >>> from labelvalue.model.observations import observe
+    >>> from labelvalue.testing import fake_runs
+    >>> seen = observe(fake_runs(seed=1))
+    >>> misfit_reason([(names.SHAPE_MISFIT,), (names.SHAPE_MISFIT,), (), ()], seen)
+    '2 of 4 slices do not follow a learning curve of this model; chance would allow 1'
+    >>> misfit_reason([(names.SHAPE_MISFIT,), (), (), ()], seen)
+    ''
+    """
+    slices = observations[names.SLICE].values.astype(str)
+    wrong = {name for name, found in zip(slices.tolist(), flags, strict=True) if names.SHAPE_MISFIT in found}
+    count = len(wrong | {*slices[observations[names.SIZES].values >= LEAST_SIZES].tolist()})
+    allowed = misfits_allowed(count)
+    if len(wrong) <= allowed:
+        return ""
+    does = "does" if count == 1 else "do"
+    return (
+        f"{len(wrong)} of {count} slice{'s' if count != 1 else ''} {does} not follow a learning curve of this model; "
+        f"chance would allow {allowed or 'none'}"
+    )
+
+
+def misfits_allowed(count: int) -> int:
+    """Return how many of so many sound slices may be said not to fit before it is more than chance.
+
+    Parameters
+    ----------
+    count : int
+        Slices that were checked.
+
+    Returns
+    -------
+    int
+        The least number that is exceeded in at most one fit of twenty.
+
+    Examples
+    --------
+    >>> [misfits_allowed(count) for count in (0, 1, 2, 3, 17, 18, 100)]
+    [0, 0, 0, 1, 1, 2, 5]
+    """
+    within = scipy.special.bdtr(np.arange(count + 1), count, MISFIT_BY_CHANCE)
+    return int(np.argmax(within >= 1.0 - FALSE_ALARM))
 
 
 def by_slice(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> dict[str, tuple[str, ...]]:

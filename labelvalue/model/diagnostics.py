@@ -48,14 +48,17 @@ class Gate:
 
 
 FALSE_ALARM = 0.05
-"""Share of fits whose chains have converged that the gate's rule for R-hat may hold back."""
+"""Share of sound fits that a rule may hold back: the gate's for R-hat, and that for slices that do not fit."""
 OK = Gate(rhat=1.01, ess=400, divergences=0.001, bfmi=0.3, depth=0.01)
 FLAGGED = Gate(rhat=1.05, ess=200, divergences=0.005, bfmi=0.2, depth=0.05)
 
 
 @dataclasses.dataclass(frozen=True)
 class Diagnostics:
-    """Convergence verdict of a fit, with reasons, the figures behind it and flags of single slices.
+    """Verdict on a fit, with reasons, the figures behind it and flags of single slices.
+
+    It speaks of convergence (the figures, and a verdict of ``refused``), of fit (more slices than chance allows do
+    not follow the model, or every slice carries the same flag), and of a backtest, where one is attached.
 
     Parameters
     ----------
@@ -110,6 +113,53 @@ class Diagnostics:
         True
         """
         return json.dumps(dataclasses.asdict(self))
+
+    def flagged(self, reason: str) -> Diagnostics:
+        """Add a reason that keeps a fit from being published.
+
+        Parameters
+        ----------
+        reason : str
+            In words.
+
+        Returns
+        -------
+        Diagnostics
+            ``flagged``, or ``refused`` where it was; the same where the reason is there already.
+
+        Examples
+        --------
+        >>> Diagnostics("ok", (), {}).flagged("it does not fit").verdict
+        'flagged'
+        """
+        if reason in self.reasons:
+            return self
+        verdict = "flagged" if self.verdict == "ok" else self.verdict
+        return dataclasses.replace(self, verdict=verdict, reasons=(*self.reasons, reason))
+
+    def without(self, reason: str) -> Diagnostics:
+        """Take back a reason that :meth:`flagged` added.
+
+        Parameters
+        ----------
+        reason : str
+            As it was added.
+
+        Returns
+        -------
+        Diagnostics
+            ``ok`` where it was the only one; the same where it is not there.
+
+        Examples
+        --------
+        >>> Diagnostics("ok", (), {}).flagged("it does not fit").without("it does not fit").verdict
+        'ok'
+        """
+        if reason not in self.reasons:
+            return self
+        left = tuple(one for one in self.reasons if one != reason)
+        verdict = self.verdict if left or self.verdict == "refused" else "ok"
+        return dataclasses.replace(self, verdict=verdict, reasons=left)
 
     @classmethod
     def from_json(cls, text: str) -> Diagnostics:

@@ -101,7 +101,9 @@ def fit(
     Returns
     -------
     Fit
-        With verdict ``ok``, ``flagged`` or ``refused`` in ``.diagnostics``.
+        With verdict ``ok``, ``flagged`` or ``refused`` in ``.diagnostics``: by convergence, and by whether the model
+        fits. Whether forecasts come true is not looked at; :func:`labelvalue.backtest` and
+        :func:`labelvalue.attach_backtest` do that, and may flag the fit.
 
     Raises
     ------
@@ -140,12 +142,13 @@ def fit(
     _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
     compiled = sampling.compile_model(built)
     tree, diagnostics = sampling.sample(compiled, settings, progress=progress, checkpoint=kept)
-    _say(progress, f"verdict: {diagnostics.verdict}")
     posterior = tree["posterior"].to_dataset()
     posterior = posterior[[v for v in posterior.data_vars if not str(v).endswith(names.INNER)]]
     flags = checks.flag_curves(chosen, posterior, observations, random_seed)
     notes = _notes(runs, observations)
-    judged = _judge_flags(dataclasses.replace(diagnostics, flags=checks.by_slice(flags, observations)), flags)
+    flagged = dataclasses.replace(diagnostics, flags=checks.by_slice(flags, observations))
+    judged = _judge_flags(flagged, flags, checks.misfit_reason(flags, observations))
+    _say(progress, f"verdict: {judged.verdict}")
     stats = tree["sample_stats"].to_dataset()
     asked = {
         names.LABELS_NOW: None if labels_now is None else {name: int(count) for name, count in labels_now.items()},
@@ -249,13 +252,13 @@ def _other_labels_now(observations: xr.Dataset, now: xr.DataArray, recorded: Map
     return xr.DataArray(beside, dims=CURVE)
 
 
-def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]]) -> Diagnostics:
-    """A flag that holds for every curve, of every slice and learner, is a flag of the fit."""
-    for flag in (names.MOSTLY_ASSUMPTION, names.SHAPE_MISFIT, names.BORROWED):
+def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]], misfit: str = "") -> Diagnostics:
+    """Slices that do not fit, more than by chance, are a reason; so is a flag of every curve, whatever its slice."""
+    if misfit:
+        diagnostics = diagnostics.flagged(misfit)
+    for flag in (names.MOSTLY_ASSUMPTION, names.BORROWED):
         if flags and all(flag in f for f in flags):
-            verdict = "flagged" if diagnostics.verdict == "ok" else diagnostics.verdict
-            reasons = (*diagnostics.reasons, f"every slice is flagged: {flag}")
-            diagnostics = dataclasses.replace(diagnostics, verdict=verdict, reasons=reasons)
+            diagnostics = diagnostics.flagged(f"every slice is flagged: {flag}")
     return diagnostics
 
 

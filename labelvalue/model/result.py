@@ -224,48 +224,6 @@ def kind_of_fit(model: Model, classes: int) -> dict[str, Any]:
     return {"priors_sha256": hashlib.sha256(told.encode()).hexdigest(), names.CLASSES: int(classes)}
 
 
-def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
-    """Let a fit carry its backtest, into the file it is saved in and the report made from it.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    result : xarray.Dataset
-        From :func:`labelvalue.backtest`, of the same runs and model; bad scores are carried like good ones.
-
-    Returns
-    -------
-    Fit
-        The same fit with the backtest as a group of its tree; one attached before is replaced.
-
-    Raises
-    ------
-    ValueError
-        If the backtest is of other runs, another model, other priors or another number of classes.
-
-    Examples
-    --------
-    >>> from labelvalue.testing import fake_backtest, fake_fit
-    >>> attach_backtest(fake_fit(seed=1), fake_backtest(seed=1)).backtest.sizes["slice"]
-    4
-    """
-    made = json.loads(result.attrs["settings"])
-    ours = {"runs_sha256": fit.settings["runs_sha256"], "model": fit.model.name}
-    ours |= kind_of_fit(fit.model, fit.settings[names.CLASSES])
-    for name, mine in ours.items():
-        theirs = made.get(name, mine)  # older backtests do not tell their priors
-        if theirs != mine:
-            what = name.removesuffix("_sha256").replace(names.CLASSES, "number of classes")
-            raise ValueError(
-                f"the backtest is of another {what} ({str(theirs)[:12]}) than the fit ({str(mine)[:12]}). "
-                "Fix: make both from the same runs with the same model, priors and classes."
-            )
-    tree = fit.tree.copy()
-    tree[names.BACKTEST] = xr.DataTree(result)
-    return dataclasses.replace(fit, tree=tree)
-
-
 def fit_bytes(runs: xr.Dataset, draws: int) -> int:
     """Return the memory that a fit will need, roughly: what is held while it is judged and saved.
 

@@ -231,12 +231,12 @@ def main(folder: Path) -> int:
         timer.daemon = True
         timer.start()
     try:
-        from labelvalue.operate.refit import fit_spec
+        from labelvalue.operate.refit import fit_backtested
 
         runs = read_stored(folder / RUNS, asked["metric"])
         runs.attrs[names.SOURCE] = asked["source"]
         _limit(asked["memory_gb"])
-        made = fit_spec(runs, asked["spec"], progress=asked["progress"], checkpoint=asked["checkpoint"])
+        made = fit_backtested(runs, asked["spec"], progress=asked["progress"], checkpoint=asked["checkpoint"])
         made.save(folder / MADE)
     except (Exception, MemoryError) as error:
         kind = "ValueError" if isinstance(error, ValueError) else type(error).__name__

@@ -220,7 +220,7 @@ def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Rat
 def _fitted(project: Questions, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
     most = dataclasses.asdict(project.configuration.limits)
     with tempfile.TemporaryDirectory() as place:
-        return apart.fit_apart(Path(place), runs, spec, **most, progress=progress)
+        return apart.fit_apart(Path(place), runs, fits.without_backtest(spec), **most, progress=progress)
 
 
 def _plain(text: str) -> str:

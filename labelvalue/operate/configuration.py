@@ -33,6 +33,7 @@ draws = 1000
 tune = 300
 chains = 4
 classes = 2
+backtest = true                   # forecasts from part of the runs are checked where runs or model are new
 
 [fit.discount]
 # "2024 pilot" = 0.5              # share of its likelihood that an old batch counts for; 1 where nothing is said
@@ -145,6 +146,7 @@ class Configuration:
     case: str | None = None
     metric: str | None = None
     fit: FitSettings = FitSettings()
+    backtest: bool = True
     labels_now: Mapping[str, int] = dataclasses.field(default_factory=dict)
     priors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
@@ -190,6 +192,7 @@ _TABLES: dict[str, dict[str, Key]] = {
         "tune": _whole(100),
         "chains": _whole(2),
         "classes": _whole(2),
+        "backtest": _SWITCH,
     },
     "guardrails": {
         "probability": _CERTAIN,
@@ -280,12 +283,14 @@ def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
     shares = found.numbers(discount, _SHARE, "fit.discount")
     priors = found.table(given, "priors")
     report = tables["report"]
+    backtest = tables["fit"].pop("backtest", True)
     if "budgets" in report:
         report["budgets"] = tuple(report["budgets"])
     return Configuration(
         **top,
         metric=tables["runs"].get("metric"),
         fit=FitSettings(**tables["fit"], discount=shares),
+        backtest=backtest,
         labels_now=found.numbers(found.table(given, names.LABELS_NOW), _whole(0), names.LABELS_NOW),
         priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
         guardrails=Guardrails(**tables["guardrails"], error_limits=limits),

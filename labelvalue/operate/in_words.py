@@ -40,6 +40,8 @@ def _batch(content: Mapping[str, Any]) -> str:
 
 def _fit(content: Mapping[str, Any]) -> str:
     state = "published" if content["published"] else "not published: " + "; ".join(content["reasons"])
+    said = content.get("backtest", "").removesuffix(".")
+    state += f"; {said}" if said and said not in content["reasons"] else ""
     less = "".join(f", batch {name!r} counts for {share:g}" for name, share in content.get("discount", {}).items())
     return f"fit {content['fit']} of {len(content['batches'])} batches{less}, {content['verdict']}, {state}"
 

@@ -124,6 +124,7 @@ def report(
         new=new,
         verdict=content["verdict"],
         reasons=tuple(content["reasons"]),
+        backtest=content.get(names.BACKTEST, ""),
         published=None if current is None else current.content["fit"],
         state=guardrails.overall(states) if passed else None,
         guardrails=tuple(judged.get("guardrails", ())),

@@ -30,6 +30,7 @@ def refit_all(
     backend: Backend = "joblib",
     scheduler: str | None = None,
     progress: bool = True,
+    backtest: bool = True,
 ) -> pd.DataFrame:
     """Fit every project under a folder again where something has changed.
 
@@ -50,6 +51,8 @@ def refit_all(
         Address of a dask scheduler whose workers see the same folders; one on this machine by default.
     progress : bool
         Whether to say on stderr what is being done.
+    backtest : bool
+        Whether to check forecasts, as for :meth:`Project.refit`.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def refit_all(
     if not folders:
         raise InputError([Problem(file=str(root), why="no project in it", fix="name the folder that projects lie in")])
     _check(backend, scheduler, n_jobs)
-    calls = [(str(folder), folder.relative_to(root).as_posix(), progress) for folder in folders]
+    calls = [(str(folder), folder.relative_to(root).as_posix(), progress, backtest) for folder in folders]
     rows = _rows(calls, backend, scheduler, n_jobs)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["exit_code"] = int(table["exit_code"].max())
@@ -116,7 +119,7 @@ def _check(backend: str, scheduler: str | None, n_jobs: int) -> None:
         raise InputError(problems)
 
 
-def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
+def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> dict[str, Any]:
     """Fit one project again, and turn whatever happens into a row.
 
     Parameters
@@ -127,6 +130,8 @@ def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
         What it is called in the table.
     progress : bool
         Whether to say on stderr what is being done.
+    backtest : bool
+        Whether to check forecasts.
 
     Returns
     -------
@@ -136,7 +141,7 @@ def refit_one(folder: str, name: str, progress: bool) -> dict[str, Any]:
     start = time.monotonic()
     row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"project": name, "new": False, "why": ""}
     try:
-        made = Project.open(folder).refit(progress=progress)
+        made = Project.open(folder).refit(progress=progress, backtest=backtest)
         bought = None if made.advice is None else made.advice["advice"]
         row |= {"exit_code": made.exit_code, "verdict": made.verdict, "state": made.state, "new": made.new}
         row |= {"fit": made.fit, "advice": bought, "why": "; ".join(made.reasons)}
@@ -158,7 +163,7 @@ def _unfinished(name: str) -> dict[str, Any]:
     }
 
 
-def _rows(calls: Sequence[tuple[str, str, bool]], backend: str, scheduler: str | None, n_jobs: int) -> list[dict]:
+def _rows(calls: Sequence[tuple[str, str, bool, bool]], backend: str, scheduler: str | None, n_jobs: int) -> list[dict]:
     """Work on every project where the backend says, a row each in their order.
 
     Workers are processes, since neither netCDF nor matplotlib is safe with threads; one job works in this process.
@@ -166,7 +171,7 @@ def _rows(calls: Sequence[tuple[str, str, bool]], backend: str, scheduler: str |
     found: dict[int, dict | None] = {}
     with _cluster(n_jobs) if backend == "dask" and scheduler is None else contextlib.nullcontext(scheduler) as address:
         found |= choose_engine(lambda number: (refit_one, calls[number]), len(calls), None, n_jobs, address)
-    return [found[number] or _unfinished(name) for number, (_, name, _) in enumerate(calls)]
+    return [found[number] or _unfinished(name) for number, (_, name, *_) in enumerate(calls)]
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ class Refit:
     new : bool
         Whether it was made now; ``False`` where nothing had changed.
     verdict : {"ok", "flagged", "refused"}
-        Of the convergence gate.
+        Of the gate: convergence, fit of the model, and the backtest.
     reasons : tuple of str
         Why, unless the verdict is ``ok``.
     published : str or None
@@ -49,6 +49,8 @@ class Refit:
     approvals : tuple of mapping
         Approvals that the case asks for before the advice is carried out, each with the decision by which it was
         ``given``, ``None`` while it is missing.
+    backtest : str
+        What the backtest of the fit came to, or why there is none; empty where none was asked for.
     head : str
         Digest of the last record of the ledger, to be kept elsewhere.
 
@@ -72,6 +74,7 @@ class Refit:
     notes: tuple[str, ...]
     advice: Mapping[str, Any] | None = None
     approvals: tuple[Mapping[str, Any], ...] = ()
+    backtest: str = ""
     head: str = ""
 
     @property

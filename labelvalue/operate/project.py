@@ -134,7 +134,7 @@ class Project(Questions):
             add_batch(self, runs, batch, supersede, cost)
         return self
 
-    def refit(self, *, again: bool = False, progress: bool = True) -> Refit:
+    def refit(self, *, again: bool = False, progress: bool = True, backtest: bool = True) -> Refit:
         """Fit all batches that stand, unless that very fit is there already, and publish it if it passes the gate.
 
         Parameters
@@ -143,6 +143,9 @@ class Project(Questions):
             Whether to fit even so, and say whether the draws are the same.
         progress : bool
             Whether to say on stderr what is being done.
+        backtest : bool
+            Whether to check forecasts from part of the runs, where ``labelvalue.toml`` does not say ``backtest =
+            false``: two quick fits more, made where runs, model or code are new and kept where they are not.
 
         Returns
         -------
@@ -161,7 +164,7 @@ class Project(Questions):
         with alone(self.folder, "refit"):
             from labelvalue.operate.refitting import refit
 
-            return refit(self, again=again, progress=progress)
+            return refit(self, again=again, progress=progress, backtest=backtest)
 
     def note(self, text: str, *, slice: str | None = None, batch: str | None = None, author: str = "") -> Project:
         """Put down what someone who knows the domain says of a slice or a batch; ledger and page show it.

@@ -12,6 +12,7 @@ import xarray as xr
 
 from labelvalue import model as models, names
 from labelvalue.forecast import predict_gain
+from labelvalue.forecast.attaching import backtest_said, with_backtest
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit, Prior, load_fit
@@ -57,8 +58,17 @@ class Inputs:
 
     @property
     def key(self) -> str:
-        """SHA-256 of what decides the draws: runs, model with priors, settings, labels now, code and seed."""
-        return digest_of({name: self.spec[name] for name in ("runs", "model", "fit", names.LABELS_NOW, "code")})
+        """SHA-256 of what decides draws and verdict: runs, model with priors, settings, labels now, code, backtest."""
+        return self._key(bool(self.spec[names.BACKTEST]))
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of fits that will do: where no backtest is asked for, one that has been backtested does as well."""
+        return (self.key,) if self.spec[names.BACKTEST] else (self._key(False), self._key(True))
+
+    def _key(self, backtested: bool) -> str:
+        told = {name: self.spec[name] for name in ("runs", "model", "fit", names.LABELS_NOW, "code")}
+        return digest_of(told | ({names.BACKTEST: True} if backtested else {}))
 
 
 def gather(joint: Joint, configuration: Configuration) -> Inputs:
@@ -88,6 +98,7 @@ def gather(joint: Joint, configuration: Configuration) -> Inputs:
         "model": {"name": chosen.name, "priors": priors.as_dict()},
         "fit": dataclasses.asdict(configuration.fit),
         names.LABELS_NOW: dict(configuration.labels_now),
+        names.BACKTEST: configuration.backtest,
         "code": {**code_version(), "model": model_source(chosen)},
         "assumptions": [dict(item) for item in configuration.assumptions],
     }
@@ -137,6 +148,44 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, check
         checkpoint=checkpoint,
         **settings,
     )
+
+
+def fit_backtested(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, checkpoint: str | None = None) -> Fit:
+    """Fit as :func:`fit_spec` does, and backtest where the specification says so."""
+    made = fit_spec(runs, spec, progress=progress, checkpoint=checkpoint)
+    if not spec.get(names.BACKTEST, False):
+        return made
+    given = {name: spec["fit"][name] for name in ("random_seed", "draws", "tune", "chains", names.CLASSES, DISCOUNT)}
+    priors = {key: Prior(**told) for key, told in spec["model"]["priors"].items()}
+    return with_backtest(made, runs, spec["fit"]["model"], priors=priors, progress=progress, **given)
+
+
+def without_backtest(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the specification of a fit of which only the draws are wanted."""
+    return {**spec, names.BACKTEST: False}
+
+
+def backtest_at_hand(fits: Path, records: Sequence[Record], spec: Mapping[str, Any]) -> xr.Dataset | None:
+    """Return the backtest of an earlier fit to the same runs, by the same code, model, priors, classes and discounts.
+
+    Draws, seed and labels now may be others: a backtest is made anew where runs or model are new, not where somebody
+    asks for more draws.
+    """
+    if not spec[names.BACKTEST]:
+        return None
+    for record in reversed(
+        [record for record in records if record.kind == "fit" and record.content.get(names.BACKTEST)]
+    ):
+        told = record.content["inputs"]
+        if any(told[part] != digest_of(spec[part]) for part in ("runs", "model", "code")):
+            continue
+        try:
+            old = read_spec(fits, record)["fit"]
+            if all(old[name] == spec["fit"][name] for name in (names.CLASSES, DISCOUNT)):
+                return load(fits, record).backtest
+        except StorageError:  # whoever needs that fit is told; a backtest can be made again
+            continue
+    return None
 
 
 def keep(fits: Path, inputs: Inputs, fit: Fit) -> str:
@@ -228,6 +277,7 @@ def fit_record(fits: Path, name: str, inputs: Inputs, fit: Fit, adopted: bool) -
         "batches": [batch["number"] for batch in inputs.spec["batches"]],
         names.LABELS_NOW: {str(k): int(v) for k, v in zip(now[names.SLICE].values, now.values, strict=True)},
         "learners": list(fit.settings["learners"]),
+        names.BACKTEST: backtest_said(fit),
         DISCOUNT: dict(inputs.spec["fit"][DISCOUNT]),
         "inputs": {part: digest_of(inputs.spec[part]) for part in PARTS},
     }

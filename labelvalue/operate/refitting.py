@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.forecast import attach_backtest
 from labelvalue.model import Fit
 from labelvalue.model.result import draws_digest
 from labelvalue.operate import apart, refit as fits, scorecard, triggers
@@ -35,9 +37,10 @@ TRIGGERED_BY = "trigger_inputs"
 """What the triggers in the record of a fit were judged by."""
 
 
-def refit(project: Project, *, again: bool, progress: bool) -> Refit:
+def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
+    configuration = dataclasses.replace(configuration, backtest=configuration.backtest and backtest)
     notes = ledger.clock_notes()
     before = ledger.last().number
     records = ledger.records("batch", "fit", "score", "advice", "decision", "page")  # what they name is looked at
@@ -62,7 +65,9 @@ def refit(project: Project, *, again: bool, progress: bool) -> Refit:
         TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, digest_of_case(project.folder, configuration)),
     }
     every = [record for record in records if record.kind == "fit"]
-    same = next((record for record in every if record.content[fits.KEY] == inputs.key), None)
+    fitting = [record for record in every if record.content[fits.KEY] in inputs.keys]
+    in_place = [record for record in fitting if record.content["fit"] == every[-1].content["fit"]]
+    same = next(iter([*in_place, *fitting]), None)
     reproduced = None
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
@@ -106,7 +111,7 @@ def _fit(
         found = fits.adopt(folder, inputs.key, known)
         if found is None:
             check_room(folder, apart.posterior_bytes(inputs.spec, inputs.runs))
-        made = found or _sampled(project, inputs, inputs.runs, progress)
+        made = found or _made(project, inputs, records, progress)
         name = fits.id_of(inputs.key) if found is not None else fits.keep(folder, inputs, made)
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
         entries: list[tuple[str, Mapping[str, Any]]] = [("fit", {**content, **called})]
@@ -123,22 +128,31 @@ def _fit(
         raise
 
 
+def _made(project: Project, inputs: fits.Inputs, records: Sequence[Record], progress: bool) -> Fit:
+    """Sample, and backtest unless the backtest of an earlier fit still says it."""
+    known = fits.backtest_at_hand(project.folder / FITS, records, inputs.spec)
+    if known is None:
+        return _sampled(project, inputs.spec, inputs.runs, progress, _chains(project, inputs))
+    spec = fits.without_backtest(inputs.spec)
+    return attach_backtest(_sampled(project, spec, inputs.runs, progress, _chains(project, inputs)), known)
+
+
 def _chains(project: Project, inputs: fits.Inputs) -> Path:
     """Where the finished draws of a fit lie until it is recorded."""
     return project.folder / FITS / f"{CHAINS}{fits.id_of(inputs.key)}"
 
 
-def _sampled(project: Project, inputs: fits.Inputs, runs: xr.Dataset, progress: bool, *, anew: bool = False) -> Fit:
+def _sampled(project: Project, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool, chains: Path | None) -> Fit:
     """Fit in a process of its own, going on from chains that one before it finished, unless it is to be made anew."""
     limits = project.configuration.limits
     return apart.fit_apart(
         project.folder / FITS,
         runs,
-        inputs.spec,
+        spec,
         memory_gb=limits.memory_gb,
         minutes=limits.minutes,
         progress=progress,
-        checkpoint=None if anew else _chains(project, inputs),
+        checkpoint=chains,
     )
 
 
@@ -155,12 +169,13 @@ def _carried_over(
     known = None if before is None else before.content.get("learners")
     new = [] if known is None else sorted({*made.settings["learners"]} - {*known})
     found: list[tuple[str, Mapping[str, Any]]] = []
+    spec = fits.without_backtest(inputs.spec)
     for learner in new:
         labels = configuration.guardrails.batch_labels
         about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ()), names.LABELS: labels}
         about[names.CARRY_OVER] = counted(made)
         try:
-            alone = _sampled(project, inputs, runs_of(inputs.runs, [learner]), progress)
+            alone = _sampled(project, spec, runs_of(inputs.runs, [learner]), progress, _chains(project, inputs))
         except (FitStoppedError, ValueError) as error:
             found.append(("check", {**about, "slices": [], "why": str(error)[:500]}))
             continue
@@ -207,7 +222,7 @@ def _record_failure(project: Project, key: str, error: BaseException) -> None:
 
 def _again(project: Project, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
     """Fit once more and compare the draws with the recorded ones."""
-    made = _sampled(project, inputs, inputs.runs, progress, anew=True)
+    made = _sampled(project, fits.without_backtest(inputs.spec), inputs.runs, progress, None)
     same = draws_digest(made) == record.content["draws_sha256"]
     project.ledger.append([("check", {"of": "reproduction", "fit": record.content["fit"], "same": same})])
     return same

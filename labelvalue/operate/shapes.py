@@ -244,6 +244,7 @@ SHAPES: Mapping[str, Test] = {
         learners=_list(_TEXT),
         inputs=_table(runs=_SHA, model=_SHA, fit=_SHA, code=_SHA),
         triggers=_list(_TRIGGER),
+        backtest_=_text(),
         discount_=_by_name(_number),
         model_=_table(name=_TEXT),
         trigger_inputs_=_JUDGED_BY,

@@ -23,6 +23,8 @@ def refit_lines(result: Refit) -> Iterator[str]:
     state = "new fit" if result.new else "up to date:" if result.verdict == "ok" else "fit"
     yield f"{state} {result.fit}, verdict {result.verdict}"
     yield from (wrapped(f"  {reason}", "  ") for reason in result.reasons)
+    if result.backtest and result.backtest.removesuffix(".") not in result.reasons:
+        yield wrapped(result.backtest)
     if result.published != result.fit:
         yield f"not published; published stays {result.published or 'nothing'}"
     if result.reproduced is not None:

@@ -12,7 +12,7 @@ from labelvalue.forecast import backtest_verdict, summarise_backtest
 from labelvalue.forecast.trust import far, gain_reliability, trusted_distance
 from labelvalue.report.tables import plain
 
-COMMAND = "labelvalue fit RUNS --out FIT.nc --backtest"
+COMMAND = "labelvalue fit RUNS --out FIT.nc"
 """What attaches a backtest to a fit."""
 
 
@@ -35,7 +35,7 @@ def backtest_numbers(result: xr.Dataset) -> dict[str, Any]:
     --------
     >>> from labelvalue.testing import fake_backtest
     >>> backtest_numbers(fake_backtest(seed=1))["trusted_distance"]
-    2
+    1
     """
     by = str(result.attrs[names.BY])
     scores = summarise_backtest(result).sort_values(names.DISTANCE, kind="stable")

@@ -37,9 +37,9 @@ FLAG_MEANINGS = {
 }
 
 VERDICT_MEANINGS = {
-    "ok": "The sampler passed every check. Results may be used.",
-    "flagged": "A strict threshold was missed and the loose one passed, or all slices carry the same flag. "
-    "Results are shown to be looked at; no decision is published from them.",
+    "ok": "The sampler passed every check, and the model fits the runs. Results may be used.",
+    "flagged": "A check was missed: of convergence, of whether the model fits the runs, or of whether forecasts came "
+    "true. The reasons say which. Results are shown to be looked at; no decision is published from them.",
     "refused": "The sampler failed its checks. Its numbers mean nothing, so only the diagnostics are shown.",
 }
 
@@ -170,7 +170,7 @@ def limitations(
     if fit.diagnostics.verdict != "ok":
         why = "; ".join(fit.diagnostics.reasons)
         text = f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."
-        found.append(("convergence", f"fit {fit.diagnostics.verdict}", text))
+        found.append(("verdict", f"fit {fit.diagnostics.verdict}", text))
     for flag, slices in flagged_slices(fit).items():
         meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
         found.append((f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))

@@ -158,7 +158,7 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
     flags = fit.diagnostics.flags.get(said[names.SLICE], ())
     found = []
     if fit.diagnostics.verdict != "ok":
-        found.append("The fit is flagged: its sampler may not have found the whole answer.")
+        found.append(f"The fit is {fit.diagnostics.verdict}: {'; '.join(fit.diagnostics.reasons)}.")
     if fit.backtest is not None and not trusted_distance(fit.backtest):
         found.append("The check of forecasts on these runs, below, gives no ground to trust them.")
     if names.MOSTLY_ASSUMPTION in flags:

@@ -29,7 +29,7 @@ BACKTEST_MEANING = (
     "doublings looked back on."
 )
 SAID = {
-    "ok": "The fit converged.",
+    "ok": "The fit converged, and the model fits the runs.",
     "flagged": "FLAGGED: read these results with care; no decision is published.",
     "refused": "REFUSED: the fit did not converge; only its diagnostics are shown.",
 }
@@ -167,7 +167,7 @@ def backtest_text(numbers: Mapping[str, Any]) -> str:
     >>> from labelvalue.report.backtests import backtest_numbers
     >>> from labelvalue.testing import fake_backtest
     >>> backtest_text(backtest_numbers(fake_backtest(seed=1))).splitlines()[0][:36]
-    'Trust forecasts up to 4x the labels:'
+    'Trust forecasts up to 2x the labels:'
     """
     in_batches = numbers[names.BY] == names.BATCH
     shown = Rows(["at", names.FORECASTER], ["n", "CRPS", "ratio", "IS", "50 %", "90 %", names.BIAS, "Brier"])

@@ -42,7 +42,7 @@ def fits_by(monkeypatch, fit):
         child = os.fork()
         if child == 0:
             os.dup2(reading, 0)  # the end of the parent is the end of this pipe
-            refit.fit_spec = fit
+            refit.fit_backtested = fit
             os._exit(apart.main(Path(command[-1])))
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os.close(reading), os.close(writing)

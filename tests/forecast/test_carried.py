@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import attach_backtest, backtest_verdict, load_fit, predict_gain, testing
+from labelvalue import attach_backtest, backtest_verdict, load_fit, names, predict_gain, testing
+from labelvalue.model.fitting import runs_digest
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,11 @@ def test_saved_and_loaded(fake_fit, tmp_path, settings):
         tree = fit.tree.copy()
         tree.attrs = tree.attrs | {"settings": json.dumps(changed)}
         fit = dataclasses.replace(fit, tree=tree)
-    loaded = load_fit(attach_backtest(fit, made).save(tmp_path / "fit.nc"))
+    carrying = attach_backtest(fit, made)
+    loaded = load_fit(carrying.save(tmp_path / "fit.nc"))
     xr.testing.assert_identical(loaded.backtest, made)
     assert backtest_verdict(loaded.backtest) == backtest_verdict(made)
-    assert loaded.diagnostics == fit.diagnostics
+    assert loaded.diagnostics == carrying.diagnostics
 
 
 def test_the_fit_itself_stays_as_it_was(fake_fit, result):
@@ -43,6 +46,46 @@ def test_a_second_one_replaces_the_first(fake_fit, result):
     worse = testing.fake_backtest(seed=1, shift=0.3)
     twice = attach_backtest(attach_backtest(fake_fit, result), worse)
     xr.testing.assert_identical(twice.backtest, worse)
+    assert twice.diagnostics.verdict == "flagged"
+    again = attach_backtest(twice, result)
+    assert (again.diagnostics.verdict, again.diagnostics.reasons) == ("ok", ()), "its reason went with it"
+
+
+def judged(fit, verdict, *reasons):
+    return dataclasses.replace(fit, diagnostics=dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=reasons))
+
+
+def test_forecasts_that_did_not_come_true_flag_the_fit(fake_fit, result):
+    bad = testing.fake_backtest(seed=1, shift=0.3)
+    told = backtest_verdict(bad).removesuffix(".")
+    assert attach_backtest(fake_fit, result).diagnostics == fake_fit.diagnostics
+    found = attach_backtest(fake_fit, bad).diagnostics
+    assert (found.verdict, found.reasons) == ("flagged", (told,))
+    for verdict in ("flagged", "refused"):
+        other = judged(fake_fit, verdict, "R-hat 1.2")
+        found = attach_backtest(other, bad)
+        assert (found.diagnostics.verdict, found.diagnostics.reasons) == (verdict, ("R-hat 1.2", told))
+        assert attach_backtest(found, result).diagnostics == other.diagnostics
+
+
+@pytest.mark.parametrize("kept", [4, 0])
+def test_too_little_to_say_is_no_reason(fake_fit, kept):
+    """Four forecasts that all miss, or none at all."""
+    bad = testing.fake_backtest(seed=1, shift=0.3)
+    first = bad[names.CRPS].sel(distance=1, forecaster="labelvalue").notnull()
+    order = first.stack(cell=first.dims).cumsum("cell").unstack().transpose(*first.dims)
+    few = bad.where((order <= kept) & first & (bad["distance"] == 1)).transpose(*bad[names.CRPS].dims)
+    few = few.assign_attrs(bad.attrs)
+    assert backtest_verdict(few).startswith("Too little to say" if kept else "Nothing could be checked")
+    assert attach_backtest(fake_fit, few).diagnostics == fake_fit.diagnostics
+
+
+def test_a_discount_makes_no_other_runs_of_them(fake_fit, result):
+    runs = fake_fit.runs.assign({names.WEIGHT: (names.RUN, np.full(fake_fit.runs.sizes[names.RUN], 0.5))})
+    tree = fake_fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(runs)
+    tree.attrs = tree.attrs | {"settings": json.dumps(fake_fit.settings | {"runs_sha256": runs_digest(runs)})}
+    assert attach_backtest(dataclasses.replace(fake_fit, tree=tree), result).backtest is not None
 
 
 def test_of_other_runs_or_another_model_is_refused(fake_fit, result):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from labelvalue import names, testing
 from labelvalue.model import checks, predictive
-from labelvalue.model.checks import SURPRISE, composition_note, draw_prior, prior_sd_of_log_elasticity
+from labelvalue.model.checks import (
+    MISFIT_BY_CHANCE,
+    SURPRISE,
+    composition_note,
+    draw_prior,
+    misfit_reason,
+    misfits_allowed,
+    prior_sd_of_log_elasticity,
+)
 from labelvalue.model.label_noise import measured_error
 from labelvalue.model.observations import CURVE, observe
 from labelvalue.model.predictive import shape_surprise
@@ -202,3 +211,39 @@ def test_curves_checked_part_by_part_have_the_probabilities_of_all_together(good
     parts = shape_surprise(power_law, posterior, observations, 1)
     assert parts.shape == whole.shape
     np.testing.assert_allclose(parts, whole, atol=0.06)  # other random numbers, of a thousand draws
+
+
+# --- more slices that do not fit than chance allows -------------------------------------------------
+
+
+def misfitting(count, of, learners=("default",), short=0):
+    """Flags and observations of a fit some slices of which do not fit; the last ``short`` slices have two sizes."""
+    slices = tuple(f"s{i:02}" for i in range(of))
+    seen = observe(testing.fake_runs(seed=1, slices=slices, learners=learners, sizes=(500, 2000, 8000), replicates=1))
+    names_of = seen[names.SLICE].values.astype(str)
+    few = xr.DataArray(np.isin(names_of, slices[of - short :] if short else ()), dims=CURVE)
+    seen = seen.assign({names.SIZES: seen[names.SIZES].where(~few, 2)})
+    return [(names.SHAPE_MISFIT,) if name in slices[:count] else () for name in names_of], seen
+
+
+@pytest.mark.parametrize(("of", "most"), [(1, 0), (2, 0), (3, 1), (17, 1), (18, 2)])
+def test_misfits_that_chance_allows_are_no_reason(of, most):
+    assert misfit_reason(*misfitting(most, of)) == ""
+    said = misfit_reason(*misfitting(most + 1, of))
+    assert said.startswith(f"{most + 1} of {of} slice")
+    assert said.endswith(f"chance would allow {most or 'none'}")
+
+
+def test_allowed_is_what_one_sound_fit_in_twenty_exceeds():
+    """By simulation, and no fewer: with one less, more than one in twenty would be flagged."""
+    rng = np.random.default_rng(1)
+    for slices in (3, 17, 40, 100):
+        wrong = rng.binomial(slices, MISFIT_BY_CHANCE, 200_000)
+        allowed = misfits_allowed(slices)
+        assert np.mean(wrong > allowed) <= 0.051
+        assert np.mean(wrong > allowed - 1) > 0.05
+
+
+def test_learners_of_a_slice_are_one_chance_and_slices_that_cannot_misfit_are_none():
+    assert misfit_reason(*misfitting(1, 3, learners=("a", "b", "c"))) == "", "one slice, however many its curves"
+    assert misfit_reason(*misfitting(1, 3, short=1)).startswith("1 of 2 slices")

@@ -237,7 +237,7 @@ def test_good_arguments_reach_the_sampler(runs):
 # --- the verdict ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flag", [names.MOSTLY_ASSUMPTION, names.SHAPE_MISFIT, names.BORROWED])
+@pytest.mark.parametrize("flag", [names.MOSTLY_ASSUMPTION, names.BORROWED])
 def test_a_flag_of_every_curve_is_a_flag_of_the_fit(flag, fake_fit):
     def judged(verdict, *flags):
         return fitting._judge_flags(dataclasses.replace(fake_fit.diagnostics, verdict=verdict), flags)
@@ -247,6 +247,16 @@ def test_a_flag_of_every_curve_is_a_flag_of_the_fit(flag, fake_fit):
     assert judged("ok", (flag,), ()).verdict == "ok"
     assert judged("refused", (flag,)).verdict == "refused"
     assert judged("ok").verdict == "ok"
+
+
+def test_slices_that_do_not_fit_are_a_reason_of_the_fit(fake_fit):
+    def judged(verdict, misfit):
+        return fitting._judge_flags(dataclasses.replace(fake_fit.diagnostics, verdict=verdict), [()], misfit)
+
+    assert judged("ok", "").verdict == "ok"
+    assert judged("ok", "2 of 4 slices").verdict == "flagged"
+    assert judged("ok", "2 of 4 slices").reasons == ("2 of 4 slices",)
+    assert judged("refused", "2 of 4 slices").verdict == "refused"
 
 
 # --- now ------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch
 
     errors = {"a": BusyError("busy: held"), "deep": StorageError("full")}
     monkeypatch.setattr(
-        Project, "refit", lambda self, progress: (_ for _ in ()).throw(errors.get(self.folder.name, KeyError("odd")))
+        Project, "refit", lambda self, **_: (_ for _ in ()).throw(errors.get(self.folder.name, KeyError("odd")))
     )
     codes = refit_all(root, progress=False).set_index("project")["exit_code"].to_dict()
     assert codes == {"a": 4, "b/deep": 5, "broken": 1, "empty": 1}
@@ -70,11 +70,11 @@ def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch
     monkeypatch.setattr("labelvalue.operate.many.refit_all", spy)
     command = ["refit", str(tmp_path), "--all", "--json"]
     assert cli.main(command) == 4
-    options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786"]
+    options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786", "--no-backtest"]
     assert cli.main([*command, *options]) == 4
     assert [found[0] for found in asked] == [tmp_path] * 2
-    assert asked[0][1] == {"n_jobs": 1, "backend": "joblib", "scheduler": None}
-    assert asked[1][1] == {"n_jobs": 3, "backend": "dask", "scheduler": "tcp://127.0.0.1:8786"}
+    assert asked[0][1] == {"n_jobs": 1, "backend": "joblib", "scheduler": None, "backtest": True}
+    assert asked[1][1] == {"n_jobs": 3, "backend": "dask", "scheduler": "tcp://127.0.0.1:8786", "backtest": False}
     first, second = map(json.loads, capsys.readouterr().out.splitlines())
     assert first == second
     assert (first["exit_code"], [row["project"] for row in first["projects"]]) == (4, ["a"])
@@ -83,7 +83,7 @@ def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch
 def dying_for(names, place):
     """Work on a project that kills its worker for those names, and says how often it was begun."""
 
-    def work(folder, name, progress):  # sent to workers by value, which thus import nothing of ours
+    def work(folder, name, *_):  # sent to workers by value, which thus import nothing of ours
         import os
         import time
         from pathlib import Path

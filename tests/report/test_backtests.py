@@ -31,14 +31,27 @@ def test_the_page_shows_the_sentence_twice_and_every_score(fake_fit, good, tmp_p
     assert "not backtested" not in text
 
 
-def test_a_bad_one_is_the_reservation_beside_the_decision(fake_fit, tmp_path, seen):
+def test_a_bad_one_withholds_the_decision_and_is_its_reason(fake_fit, tmp_path, seen):
     bad = testing.fake_backtest(seed=1, shift=0.3)
     fit = attach_backtest(fake_fit, bad)
+    told = backtest_verdict(bad).removesuffix(".")
+    text = words(seen, fit, tmp_path)
+    assert f"No decision is published: the fit is flagged ({told})." in text
+    assert f"Checked on these runs: {told}." not in text, "there is no decision to stand beside"
+    numbers = report_numbers(fit)
+    assert (numbers["verdict"], numbers["reasons"]) == ("flagged", [told])
+    assert numbers["backtest"]["trusted_distance"] == 0
+
+
+def test_one_that_says_too_little_is_the_reservation_beside_the_decision(fake_fit, tmp_path, seen):
+    made = testing.fake_backtest(seed=1)
+    little = made.where((made["distance"] == 3) & (made["origin"] == 3)).assign_attrs(made.attrs)
+    fit = attach_backtest(fake_fit, little.transpose(*made["crps"].dims))
     text = words(seen, fit, tmp_path)
     assert "Strongest reservation: The check of forecasts on these runs, below, gives no ground to trust them." in text
-    assert f"Checked on these runs: {backtest_verdict(bad)}" in text
-    assert report_numbers(fit)["backtest"]["trusted_distance"] == 0
-    good = report_numbers(attach_backtest(fake_fit, testing.fake_backtest(seed=1)))["decision"]["by_learner"][0]
+    assert f"Checked on these runs: {backtest_verdict(little)}" in text
+    assert backtest_verdict(little).startswith("Too little to say")
+    good = report_numbers(attach_backtest(fake_fit, made))["decision"]["by_learner"][0]
     assert not [text for text in good["reservations"] if "no ground" in text]
 
 
