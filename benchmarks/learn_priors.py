@@ -231,7 +231,7 @@ def as_toml(model: Model, slices: Priors, learners: Priors, provenance: str) -> 
 
 
 def _numbers(prior: Prior) -> list[str]:
-    return [f"center = {prior.center:.2f}", f"spread = {prior.spread:.2f}"]
+    return [f"center = {round(prior.center, 2) + 0.0:.2f}", f"spread = {prior.spread:.2f}"]  # no minus before 0
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ def seen():
 def test_m18_replicates_hold_wrong_training_labels(seen, power_law):
     """Where half of the sizes were trained on wrong labels they did worse, and replicates that know it do so too."""
     posterior, observations = seen
-    noise = observations[names.LABEL_NOISE] + 0.25 * (observations["distance"] < 2.0)
+    noise = observations[names.LABEL_NOISE] + 0.25 * (observations["distance"] < 1.0)
 
     def log_error(log_labels):  # the textbook power law with a floor, at the posterior's means
         floor, steepness = (posterior[name].mean(SAMPLE) for name in (names.FLOOR_SHARE, names.CURVE_ELASTICITY))
@@ -109,7 +109,7 @@ def test_m18_replicates_hold_wrong_training_labels(seen, power_law):
     told = shape_surprise(power_law, known, worse.assign({names.LABEL_NOISE: noise}), 1)
     ignored = shape_surprise(power_law, posterior, worse, 1)
     assert np.abs(told - true).max() < 0.15
-    assert (ignored < told - 0.1).all()
+    assert (ignored < 0.6 * told).all()
 
 
 @pytest.mark.parametrize(
