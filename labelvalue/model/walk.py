@@ -22,7 +22,7 @@ NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32
 """Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
-FLATTENING = 0.32
+FLATTENING = 0.24
 """Mean of a walk in its standard deviations: real curves keep less of their slope than any family says. Learned on
 development problems (``python -m benchmarks.learn_flattening``)."""
 HORIZON = 24

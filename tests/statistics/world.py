@@ -168,7 +168,7 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING = 0.32
+FLATTENING = 0.24
 """Mean of a walk beyond the reference, in its standard deviations."""
 
 
