@@ -184,7 +184,7 @@ def test_a_project_begins_as_it_stands_there(readme, root, tmp_path, monkeypatch
 
 def test_x2_every_figure_that_was_measured_is_quoted_from_the_benchmarks(readme, root):
     measured = (root / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    parts = (("## Where it stands", "What to keep in mind"), ("> Trust forecasts", "With `labelvalue fit"))
+    parts = (("## Where it stands", "What to keep in mind"), ("> Trust forecasts", "`labelvalue fit RUNS --out"))
     said = "".join(readme[readme.index(start) : readme.index(end)] for start, end in parts)
     figures = set(re.findall(r"(?<![\w.])\.?\d[\d.,]*\d(?!\w)", said))
     assert len(figures) > 40

@@ -16,11 +16,13 @@ from labelvalue.forecast.curves import SIZE, curve_dims, error_draws, flag_texts
 from labelvalue.forecast.noisy_evaluation import as_measured, left_of_differences
 from labelvalue.model import Fit
 from labelvalue.model.items import name_of_curve
-from labelvalue.model.observations import shows_fall
+from labelvalue.model.observations import observe, shows_fall
 from labelvalue.model.posterior import by_slice
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 
+FALLING = 4.0
+"""Doublings below the largest size over which runs may show that their curve falls; a fit sees fewer."""
 LIKELY = 0.9
 """P(gain > 0) above which it is asked whether the runs of the curve show any fall."""
 
@@ -190,7 +192,7 @@ def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
     []
     """
     likely = ((gain > 0).mean(names.SAMPLE) > LIKELY).any(names.BUDGET)
-    seen = fit.below.observations
+    seen = observe(fit.runs, int(fit.settings[names.CLASSES]), memory=FALLING)
     shown = by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
     if set(shown.dims) != set(likely.dims):
         return []

@@ -141,6 +141,8 @@ class _Check:
     """Means of what was forecast and of what came."""
     gain_error: float = 0.0
     """Standard error of the mean of their difference."""
+    worse: float = 0.0
+    """By how many standard errors over curves the CRPS is above that of the simple rule."""
 
     @property
     def enough(self) -> bool:
@@ -163,6 +165,13 @@ class _Check:
     @property
     def passed(self) -> bool:
         return not self.why_not
+
+    @property
+    def condemned(self) -> bool:
+        """Whether what keeps it from being trusted is more than chance would do."""
+        unlikely = scipy.special.bdtr(self.half_hits, self.count, 0.5) < UNLIKELY
+        beaten = self.ratio > WORSE and self.worse > CHANCE
+        return self.enough and bool(not self.honest or unlikely or self.biased or beaten)
 
     @property
     def why_not(self) -> str:
@@ -198,6 +207,8 @@ def _check(result: xr.Dataset, distances: list[int]) -> _Check:
     own = scores.sel({names.FORECASTER: MODEL})
     bias, gain = (own[name].where(np.isfinite(hits)).values.ravel() for name in (names.BIAS, names.GAIN))
     bias, gain = bias[np.isfinite(bias)], gain[np.isfinite(bias)]
+    apart = (by_curve.sel({names.FORECASTER: MODEL}) - by_curve.sel({names.FORECASTER: best})).values.ravel()
+    apart = apart[np.isfinite(apart)]
     return _Check(
         hits=int(hits.sum()),
         count=int(hits.count()),
@@ -206,8 +217,13 @@ def _check(result: xr.Dataset, distances: list[int]) -> _Check:
         half_hits=int(own[names.COVERS_50].sum()),
         forecast_gain=float((gain - bias).mean()),
         gain=float(gain.mean()),
-        gain_error=float(bias.std(ddof=1) / np.sqrt(bias.size)) if bias.size > 1 else np.inf,
+        gain_error=_standard_error(bias),
+        worse=float(apart.mean() / max(_standard_error(apart), TOLERANCE)),
     )
+
+
+def _standard_error(values: np.ndarray) -> float:
+    return float(values.std(ddof=1) / np.sqrt(values.size)) if values.size > 1 else np.inf
 
 
 def _ratio(crps: Any, best: Any) -> Any:
@@ -290,7 +306,10 @@ def trusted_distance(result: xr.Dataset) -> int:
 
 
 def distrust(result: xr.Dataset) -> str:
-    """Return the sentence of a backtest that says, from enough forecasts, to trust none.
+    """Return the sentence of a backtest that says to trust none, from more evidence than chance would give.
+
+    That few intervals held, that gains were biased or that a simple rule did better has to lie beyond what honest
+    forecasts show in one backtest of twenty: a fit that is flagged withholds its decision.
 
     Parameters
     ----------
@@ -300,8 +319,8 @@ def distrust(result: xr.Dataset) -> str:
     Returns
     -------
     str
-        That of :func:`backtest_verdict`, without its full stop; empty where some are trusted, there is too little to
-        say, or nothing could be checked.
+        That of :func:`backtest_verdict`, without its full stop; empty where some are trusted, it may be chance, there
+        is too little to say, or nothing could be checked.
 
     Raises
     ------
@@ -315,8 +334,8 @@ def distrust(result: xr.Dataset) -> str:
     ('', 'Do not trust forecasts')
     """
     checks, trusted = _checks(result)
-    enough = bool(checks) and checks[min(checks)].enough
-    return backtest_verdict(result).removesuffix(".") if enough and not trusted else ""
+    condemned = bool(checks) and checks[min(checks)].condemned
+    return backtest_verdict(result).removesuffix(".") if condemned and not trusted else ""
 
 
 def _checks(result: xr.Dataset) -> tuple[dict[int, _Check], list[int]]:

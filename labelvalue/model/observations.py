@@ -59,9 +59,9 @@ def _reference(cells: pd.DataFrame) -> pd.DataFrame:
     return reference
 
 
-def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+def _place(cells: pd.DataFrame, reference: pd.DataFrame, memory: float) -> pd.DataFrame:
     """Give every cell within memory its curve, knot and slot."""
-    cells = _with_distance(cells, reference)
+    cells = _with_distance(cells, reference, memory)
     cells = cells[cells["within"]].copy()
     cells[KNOT] = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense").astype(int) - 1
     cells[SLOT] = cells.groupby([*CURVE_KEYS, KNOT]).cumcount()
@@ -69,14 +69,14 @@ def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame, memory: float = MEMORY) -> pd.DataFrame:
     """Say of cells, or of runs, how far below the reference they lie, and whether that is within memory."""
     rows = rows.join(reference.add_prefix("reference_"), on=CURVE_KEYS)
     own = rows[names.LABELS].clip(lower=HALF_LABEL)
     rows["distance"] = np.maximum(np.log2(rows[names.REFERENCE_LABELS] / own), 0.0)
     rows["bin"] = np.round(rows["distance"] * KNOTS_PER_DOUBLING).astype(int)
     rank = rows.groupby(CURVE_KEYS)["bin"].rank(method="dense")
-    rows["within"] = (rows["distance"] <= MEMORY + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
+    rows["within"] = (rows["distance"] <= memory + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
     return rows
 
 
@@ -114,7 +114,7 @@ CELL_NUMBERS = [
 ]
 
 
-def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
+def observe(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Dataset:
     """Lay the runs out for a model.
 
     Parameters
@@ -123,6 +123,8 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
         Runs table with dim ``run``, as :func:`labelvalue.read_runs` returns it.
     classes : int
         Number of classes that labels tell apart, ≥ 2.
+    memory : float
+        Doublings below the largest size of a curve that count.
 
     Returns
     -------
@@ -148,7 +150,7 @@ def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     """
     cells = sum_runs(without_synthetic(runs))
     reference = _reference(cells)
-    cells = _place(cells, reference)
+    cells = _place(cells, reference, memory)
     shape = (len(reference), int(cells[KNOT].max()) + 1, int(cells[SLOT].max()) + 1)
     place = tuple(cells[dim].to_numpy() for dim in (CURVE, KNOT, SLOT))
 

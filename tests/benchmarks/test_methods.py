@@ -56,7 +56,9 @@ def fitted(monkeypatch):
         fits.append(tuple(dict.fromkeys(runs["slice"])))
         return Made(fits[-1])
 
-    stand_in = SimpleNamespace(read_runs=lambda table: table, fit=fit, predict_error=predict_error)
+    stand_in = SimpleNamespace(
+        read_runs=lambda table: table, fit=fit, on_items=lambda made: made, predict_error=predict_error
+    )
     monkeypatch.setitem(sys.modules, "labelvalue", stand_in)
     return fits
 

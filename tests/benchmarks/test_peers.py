@@ -67,6 +67,7 @@ def test_the_models_draws_come_out_by_curve_and_distance(power_law_problem, monk
     stand_in = SimpleNamespace(
         read_runs=lambda table: table,
         fit=lambda runs, model, random_seed, progress: SimpleNamespace(diagnostics=diagnostics),
+        on_items=lambda made: made,
         predict_error=predict_error,
     )
     monkeypatch.setitem(sys.modules, "labelvalue", stand_in)

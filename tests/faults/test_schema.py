@@ -39,7 +39,7 @@ def test_an_older_project_is_read_as_it_is(name, tmp_path):
     project = copied(name, tmp_path)
     before = project.ledger.path.read_bytes()
     assert project.published.slices.tolist() == ["east", "west"]
-    assert len(project.verify(reproduce=True)) == 64
+    assert len(project.verify()) == 64
     assert len(project.scorecard()) == 2
     assert project.assets().attrs["total"]["labels"] > 0
     assert project.history()["what"].str.len().min() > 5

@@ -109,7 +109,7 @@ ROWS = {
         "test_backtesting::test_the_model_sees_only_the_past_and_is_asked_as_told",
         "test_baselines::test_least_squares_extends_a_power_law",
         "../report/test_backtests::test_the_page_shows_the_sentence_twice_and_every_score",
-        "../test_cli::test_fit_carries_the_backtest_good_or_bad",
+        "../test_cli::test_fit_is_backtested_and_carries_it_good_or_bad",
     ],
     "F23": [
         "test_holdout::test_batches_come_in_order_of_time_and_only_what_is_new_is_scored",

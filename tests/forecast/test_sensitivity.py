@@ -115,9 +115,9 @@ def test_table_holds_the_conjugate_shift_of_the_gain(conjugate):
 
 def test_probability_of_a_gain_is_reweighted(fake_fit, change):
     draws = fake_fit.posterior
-    level = draws["elasticity_mean"]
-    fit = change(fake_fit, posterior={"curve_elasticity": (level + 2.99) * 0.1 + 0.0 * draws["floor_share"]})
-    table = prior_sensitivity(fit, 500, factors=(), priors={"elasticity_mean": Prior("normal", -2.0, 1.0)})
+    level, center = draws["elasticity_mean"], fake_fit.model.priors["elasticity_mean"].center
+    fit = change(fake_fit, posterior={"curve_elasticity": (level - center) * 0.1 + 0.0 * draws["floor_share"]})
+    table = prior_sensitivity(fit, 500, factors=(), priors={"elasticity_mean": Prior("normal", center + 1.0, 1.0)})
     # Under the fit's own prior the level is above its centre in half of the draws, under the other in 84 %.
     assert table["p_gain"].to_numpy() == pytest.approx(0.5, abs=0.05)
     assert table["changed_p_gain"].to_numpy() == pytest.approx(0.841, abs=0.06)

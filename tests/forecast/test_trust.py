@@ -10,7 +10,7 @@ import xarray as xr
 
 from labelvalue import backtest_verdict, names, summarise_backtest, testing
 from labelvalue.forecast.backtesting import MODEL
-from labelvalue.forecast.trust import LEAST_CHECKS, gain_reliability
+from labelvalue.forecast.trust import LEAST_CHECKS, distrust, gain_reliability
 
 FORECASTERS = [MODEL, "last value", "least squares"]
 
@@ -151,3 +151,15 @@ def test_honest_forecasts_of_simulated_runs_are_trusted_and_shifted_ones_are_not
 def test_what_is_no_backtest_is_refused(function):
     with pytest.raises(TypeError, match="must be a backtest"):
         function(testing.fake_runs(seed=1))
+
+
+def test_a_fit_is_flagged_only_beyond_chance():
+    """Two of eight 50 % intervals (p = 0.14), and a rule that did better on half of the curves, may be luck."""
+    few, none = (distrust(by_hand([8], 8, half_hits=held)) for held in (2, 1))
+    assert (few, none[:19]) == ("", "Do not trust foreca")
+    close, beaten = by_hand([8], 8), by_hand([8], 8, (2.0, 1.0, 3.0))
+    uneven = np.where(np.arange(8) % 2, 4.0, 0.5)[:, None]
+    close[names.CRPS].loc[{names.FORECASTER: MODEL}] = np.broadcast_to(uneven, close[names.CRPS].shape[1:])
+    assert backtest_verdict(close).startswith("Do not trust")
+    assert distrust(close) == ""
+    assert distrust(beaten).startswith("Do not trust")

@@ -60,7 +60,7 @@ ROWS = {
         "../faults/test_faults::test_one_flipped_byte_anywhere_in_a_fit",
     ],
     "R10": [
-        "test_backtests::test_a_bad_one_is_the_reservation_beside_the_decision",
+        "test_backtests::test_a_flagged_fit_shows_its_backtest_under_the_banner",
         "test_decision_page::test_the_past_is_on_the_page_when_it_is_bad",
     ],
     "R11": [
