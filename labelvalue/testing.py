@@ -185,6 +185,7 @@ def fake_fit(
     runs = fake_runs(seed, slices=slices, learners=learners)
     observations = observe(runs)
     model = get_model("power_law")
+    model = dataclasses.replace(model, priors=model.priors.suited(len(slices), len(learners)))
     truth = fake_truth(seed, slices=slices, learners=learners)
     posterior = _scattered(truth, observations, seed, chains, draws)
     unused = (names.EFFICIENCY, names.NOISE_COST, names.DIVERSITY_POWER)

@@ -102,7 +102,7 @@ def population_curve(
     >>> group = {name: prior.center for name, prior in model.priors.items()}
     >>> curve = population_curve(model, group, lambda stem: 0.0, ErrorScale())
     >>> round(float(curve["error_reference"]), 3)
-    0.195
+    0.19
     """
 
     def level(stem: str) -> Any:

@@ -151,10 +151,9 @@ def log_error_at(
     log_error = reference + model.curve(log_ratio, parameters) + astray
     if distance is not None:
         log_error = log_error + astray_below(parameters, walks, distance)
-    if names.LUCK not in parameters:
-        return log_error
-    # Few errors are relatively less well counted than many.
-    return log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
+    if names.LUCK in parameters:  # few errors are relatively less well counted than many
+        log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
+    return log_error.clip(-HIGHEST_LOG, HIGHEST_LOG)
 
 
 def _odds(log_error: xr.DataArray, walks: Walks) -> xr.DataArray | float:
@@ -162,6 +161,8 @@ def _odds(log_error: xr.DataArray, walks: Walks) -> xr.DataArray | float:
     return np.expm1(np.maximum(np.log(walks.upper) - log_error, LEAST_ODDS)) if np.isfinite(walks.upper) else 1.0
 
 
+HIGHEST_LOG = 500.0
+"""Log error at which draws of curves without runs are cut off, either way: its exponential is still a number."""
 LEAST_ODDS = 1e-3
 """Log ratio of upper bound and error below which odds are not taken to fall."""
 STEP = 1e-4

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import blend, compare_models, names, predict_gain, testing
-from labelvalue.model import attach_backtest
+from labelvalue import attach_backtest, blend, compare_models, names, predict_gain, testing
 
 
 @pytest.fixture(scope="module")
