@@ -6,7 +6,7 @@ the population. A fit speaks of the population; to compare with runs on the same
 
 from __future__ import annotations
 
-import zlib
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,10 +17,9 @@ from labelvalue.model.anchored import level_from, log_error_from
 from labelvalue.model.cells import CURVE_KEYS, LARGE
 from labelvalue.model.observations import without_synthetic
 from labelvalue.model.posterior import at_now
-from labelvalue.model.result import POSITION, Fit
-from labelvalue.model.walk import Walks
+from labelvalue.model.result import Fit
+from labelvalue.model.walk import Walks, entropy_of
 
-ENTROPY = 19
 FEW = 200
 """Evaluation items below which whoever reads an error now is told how many it is known from."""
 TAILS = (0.05, 0.95)
@@ -75,7 +74,7 @@ def _normal(posterior: xr.Dataset, random_seed: int) -> xr.DataArray:
     """Standard normals by slice, that depend on its name alone."""
     shape = tuple(posterior.sizes[d] for d in names.SAMPLE)
     slices = posterior[names.SLICE].values
-    entropies = [[random_seed, ENTROPY, zlib.crc32(str(name).encode())] for name in slices]
+    entropies = [entropy_of(random_seed, names.LUCK, str(name)) for name in slices]
     values = np.stack([np.random.default_rng(entropy).standard_normal(shape) for entropy in entropies], axis=-1)
     coords = {d: posterior[d].values for d in names.SAMPLE} | {names.SLICE: slices}
     return xr.DataArray(values, dims=(*names.SAMPLE, names.SLICE), coords=coords)
@@ -109,10 +108,9 @@ def on_items(fit: Fit) -> Fit:
         return fit
     without = fit.posterior.drop_vars(names.LUCK)
     without = without.assign(at_now(without, fit.position, fit.model, fit.walks).data_vars)
-    parts = {**{name: group.to_dataset() for name, group in fit.tree.children.items()}, names.POSTERIOR: without}
-    tree = xr.DataTree.from_dict({**parts, POSITION: fit.position})
-    tree.attrs = fit.tree.attrs
-    return Fit(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    tree = fit.tree.copy()
+    tree[names.POSTERIOR] = xr.DataTree(without)
+    return dataclasses.replace(fit, tree=tree)
 
 
 def few_items(fit: Fit) -> xr.DataArray:
