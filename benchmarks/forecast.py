@@ -294,12 +294,12 @@ def print_result(result: dict, titles: dict[str, str]) -> None:
     print(f"{problem_set}, {halves}: {result['problems']} problems, {curves}; means over problems\n")
     print(tables.score_table(result["methods"], titles))
     print(f"\n{tables.calibration_lines(result['methods'], titles)}")
-    print(f"\n{tables.least_squares_lines(result['methods'], titles)}")
+    print(f"\n{tables.ratio_lines(result['methods'], titles, 'ratio_to_ls2', 'floor + residual, last 2 doublings')}")
     print(f"\n{tables.saturated_lines(result['methods'], titles)}")
     if any("better_than" in entry for entry in result["methods"].values()):
         print(f"\n{tables.better_lines(result['methods'], titles)}")
     if ALONE in result["methods"]:
-        print(f"\n{tables.alone_lines(result['methods'], titles)}")
+        print(f"\n{tables.ratio_lines(result['methods'], titles, 'against_alone', 'each curve alone')}")
 
 
 if __name__ == "__main__":

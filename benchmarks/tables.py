@@ -111,27 +111,35 @@ def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) ->
     return "\n".join(["P(gain > 0) in %, forecast → came (share of forecasts):", "", *lines])
 
 
-def alone_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method: its CRPS and MAE over those of labelvalue with each curve fitted alone.
+CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval score"}
+"""Scores as they are printed."""
+
+
+def ratio_lines(summary: Mapping[str, dict], titles: Mapping[str, str], entry: str, to: str) -> str:
+    """One line a method: its scores over those of another method, with their intervals.
 
     Parameters
     ----------
     summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`, of a run with ``labelvalue:unpooled``.
+        From `benchmarks.forecast.summarise`.
     titles : mapping of str to str
         How the methods are printed.
+    entry : str
+        Of each method's summary: ratios by score.
+    to : str
+        How the other method is called.
 
     Returns
     -------
     str
         A Markdown list.
     """
-    lines = [
-        f"- {titles[name]}: CRPS {_ratio(entry['against_alone']['crps'])}, "
-        f"MAE {_ratio(entry['against_alone']['absolute_error'])}"
-        for name, entry in summary.items()
-    ]
-    return "\n".join(["Ratio to each curve alone (90 %):", "", *lines])
+
+    def line(name: str) -> str:
+        said = (f"{CALLED[score]} {_ratio(ratio)}" for score, ratio in summary[name][entry].items())
+        return f"- {titles[name]}: {', '.join(said)}"
+
+    return "\n".join([f"Ratio to {to} (90 %):", "", *map(line, summary)])
 
 
 def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
@@ -156,29 +164,6 @@ def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
         if "better_than" in entry
     ]
     return "\n".join(["Lower CRPS than, on this share of the curves:", "", *lines])
-
-
-def least_squares_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method: its scores over those of least squares on the last two doublings.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
-    lines = [
-        f"- {titles[name]}: CRPS {_ratio(entry['ratio_to_ls2']['crps'])}, "
-        f"interval score {_ratio(entry['ratio_to_ls2']['interval_score'])}"
-        for name, entry in summary.items()
-    ]
-    return "\n".join(["Ratio to floor + residual, last 2 doublings (90 %):", "", *lines])
 
 
 def saturated_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
