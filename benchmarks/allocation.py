@@ -54,7 +54,7 @@ def measure(fit: lv.Fit, risk: object | None) -> dict:
     """Time one allocation of a hundred labels a slice, half of what is worth buying."""
     case = lv.Case(costs={"price_per_label": 0.01}, value={"per_error_point": 1.0})
     wall, processor = time.perf_counter(), time.process_time()
-    plan = lv.allocate(fit, case, max_labels=100 * fit.slices.size, risk=risk)
+    plan = lv.decide(fit, case, max_labels=100 * fit.slices.size, risk=risk, measure=False)
     found = plan.certificate
     unit = 1 if sys.platform == "darwin" else 1024
     return {

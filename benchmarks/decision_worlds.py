@@ -136,7 +136,7 @@ def judge(seed: int) -> dict:
 
 def decided(fit: lv.Fit, world: simulator.World, truth: Truth) -> dict:
     """What our plan and others bring in a world, against the oracle's."""
-    plan = lv.allocate(fit, lv.Case(**truth.case), max_labels=MAX_LABELS)
+    plan = lv.decide(fit, lv.Case(**truth.case), max_labels=MAX_LABELS, measure=False)
     count = len(truth.slices)
     ours = np.array([plan.labels[name] for name in truth.slices], dtype=float)
     plans = {
@@ -168,11 +168,11 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
     cheap = truth.worth(LITTLE).case
     case = lv.Case(**cheap, guardrails={"floors": floors})
     try:
-        plan = lv.allocate(fit, case, max_labels=MAX_LABELS)
+        plan = lv.decide(fit, case, max_labels=MAX_LABELS, measure=False)
     except lv.InputError:
         return {"feasible": False}
     bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
-    free = lv.allocate(fit, lv.Case(**cheap), max_labels=MAX_LABELS).labels[name]
+    free = lv.decide(fit, lv.Case(**cheap), max_labels=MAX_LABELS, measure=False).labels[name]
     wide = plan.outcomes["error"].sel(plan="recommended")
     drawn = lv.plan_outcomes(lv.on_items(fit), case, {"recommended": plan.labels})["error"].sel(plan="recommended")
     true = truth.errors(bought)

@@ -98,5 +98,5 @@ def ours(state: State) -> np.ndarray:
         return uniform(state)
     limits = {n: {"available": int(a)} for n, a in zip(state.slices, state.available, strict=True)}
     case = lv.Case(costs={"price_per_label": 0.0}, value={"per_error_point": 1.0}, slices=limits)
-    plan = lv.allocate(fit, case, max_labels=state.batch)
+    plan = lv.decide(fit, case, max_labels=state.batch, measure=False)
     return np.array([plan.labels[name] for name in state.slices])

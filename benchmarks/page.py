@@ -91,7 +91,7 @@ def measure(
     deciding, more = None, {}
     if decided:
         case = lv.Case(**CASE)
-        plan, deciding = spent(lambda: lv.allocate(fit, case, max_labels=LABELS * slices))
+        plan, deciding = spent(lambda: lv.decide(fit, case, max_labels=LABELS * slices, measure=False))
         more = {"plan": plan, "case": case}
     _, writing = spent(lambda: write_report(fit, path=path, **more))
     page = path.read_text(encoding="utf-8")

@@ -9,25 +9,24 @@ from typing import Any
 
 import griffe
 
-from labelvalue import Branch, Case, Interval, decide
-from labelvalue.decide.appetites import APPETITES
-from labelvalue.decide.intervention_table import CLASSES
+from labelvalue import Branch, Case, Interval, decisions
+from labelvalue.decisions.appetites import APPETITES
+from labelvalue.decisions.intervention_table import CLASSES
 
 TABLES: tuple[tuple[str, str, type[Any]], ...] = (
     ("Top level", "", Case),
-    ("`[costs]`", "[costs]", decide.Costs),
-    ("`costs.tiers`", "[[costs.tiers]]", decide.Tier),
-    ("`[value]`", "[value]", decide.Value),
-    ("`value.target`", "[value.target]", decide.Target),
-    ("`value.mix_changes`", "[[value.mix_changes]]", decide.MixChange),
-    ("`[guardrails]`", "[guardrails]", decide.Guardrails),
-    ("A rule", "", decide.Rule),
-    ("`guardrails.floors`", "[[guardrails.floors]]", decide.Floor),
-    ("`guardrails.retrain`", "[guardrails.retrain]", decide.Retrain),
-    ("`approvals`", "[[approvals]]", decide.Approval),
-    ("`[slices.NAME]`", "[slices.NAME]", decide.SliceLimit),
+    ("`[costs]`", "[costs]", decisions.Costs),
+    ("`costs.tiers`", "[[costs.tiers]]", decisions.Tier),
+    ("`[value]`", "[value]", decisions.Value),
+    ("`value.target`", "[value.target]", decisions.Target),
+    ("`value.mix_changes`", "[[value.mix_changes]]", decisions.MixChange),
+    ("`[guardrails]`", "[guardrails]", decisions.Guardrails),
+    ("A rule", "", decisions.Rule),
+    ("`guardrails.floors`", "[[guardrails.floors]]", decisions.Floor),
+    ("`approvals`", "[[approvals]]", decisions.Approval),
+    ("`[slices.NAME]`", "[slices.NAME]", decisions.SliceLimit),
     *((f'`[risk]` with `appetite = "{name}"`', "[risk]", kind) for name, kind in APPETITES.items()),
-    ("`[score]`", "[score]", decide.Score),
+    ("`[score]`", "[score]", decisions.Score),
     *((f'`[[interventions]]` with `kind = "{word}"`', "[[interventions]]", kind) for word, kind in CLASSES.items()),
     ("An interval", "", Interval),
     ("A branch", "", Branch),

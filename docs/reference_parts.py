@@ -21,7 +21,7 @@ from labelvalue.model import get_model
 from labelvalue.observe import schema
 from labelvalue.operate.configuration import FILE, TEMPLATE
 
-ROOMS = ("observe", "model", "forecast", "decide", "report", "operate")
+ROOMS = ("observe", "model", "forecast", "decisions", "report", "operate")
 GROUND = "ground"
 MARK = re.compile(r"^<!-- made from the code: (.+) -->$", re.MULTILINE)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from labelvalue import console, import_commands, names, plan_commands, project_commands
+from labelvalue import console, exits, import_commands, names, plan_commands, project_commands
 from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
 from labelvalue.reading import WHOLE_LIMIT
@@ -100,7 +100,7 @@ def demo(
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
         case = lv.read_case(out / "case.toml")
-        plan = lv.advise(fit, case, lv.allocate(fit, case, DEMO_LABELS))
+        plan = lv.decide(fit, case, DEMO_LABELS)
     lv.write_report(fit, plan, case, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
 
@@ -247,7 +247,7 @@ def backtest(
         console.say_text(backtest_text(numbers))
         say(*([] if out is None else [out]))
     if not numbers["scores"]:  # every re-fit was refused
-        raise typer.Exit(console.NOT_PUBLISHED)
+        raise typer.Exit(exits.NOT_PUBLISHED)
 
 
 @app.command()
@@ -300,7 +300,7 @@ def report(
         case.check(fit)
         case = case if fit.diagnostics.verdict == "ok" else None  # no decision on a fit that is not
     if case is not None:
-        plan = lv.advise(fit, case, lv.allocate(fit, case, plan_commands.most(fit, max_labels)))
+        plan = lv.decide(fit, case, max_labels)
     lv.write_report(
         fit, plan, case, path=out, numbers=numbers, tables=tables, pictures=figures, **console.given(budgets=counts)
     )
@@ -324,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 3 a guardrail says
-        stop or an approval is missing · 4 busy · 5 storage.
+        stop or an approval is missing · 4 busy · 5 storage · 6 a guardrail is neither kept nor broken.
 
     Examples
     --------
@@ -335,17 +335,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with console.heeding_termination() as told, console.printing_warnings():
         try:
             console.check_letters(given)
-            code = app(given, prog_name="labelvalue", standalone_mode=False) or console.DONE
+            code = app(given, prog_name="labelvalue", standalone_mode=False) or exits.DONE
         except (KeyboardInterrupt, typer.Abort):
-            code = console.INTERRUPTED
+            code = exits.INTERRUPTED
         except InputError as error:
-            return console.fail(console.BAD_INPUT, error, given, error.problems)
+            return console.fail(exits.BAD_INPUT, error, given, error.problems)
         except BusyError as error:
-            return console.fail(console.BUSY, error, given)
+            return console.fail(exits.BUSY, error, given)
         except OSError as error:  # StorageError is one
-            return console.fail(console.STORAGE, error, given)
+            return console.fail(exits.STORAGE, error, given)
         except (ValueError, TypeError, RuntimeError, console.Usage) as error:
-            return console.fail(console.BAD_INPUT, error, given)
+            return console.fail(exits.BAD_INPUT, error, given)
         except Exception as error:  # nobody foresaw it; a scheduler needs a line and a code all the same
-            return console.fail(console.BAD_INPUT, console.unforeseen(error), given)
-    return console.end_by_signal(told) if code == console.INTERRUPTED else code
+            return console.fail(exits.BAD_INPUT, console.unforeseen(error), given)
+    return console.end_by_signal(told) if code == exits.INTERRUPTED else code

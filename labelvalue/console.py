@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import typer
 
 from labelvalue import names, numerals
+from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
 from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from labelvalue.model import Fit
-
-DONE, BAD_INPUT, NOT_PUBLISHED, STOPPED, BUSY, STORAGE = 0, 1, 2, 3, 4, 5
-INTERRUPTED = 130
-"""What a shell shows for a command that Ctrl-C ended."""
 
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])

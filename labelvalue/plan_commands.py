@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelvalue import console, names
+from labelvalue import console, exits, names
 from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
-    from labelvalue.decide import Case, Plan
+    from labelvalue.decisions import Case, Decision
     from labelvalue.model import Fit
 
 FIT, REPORTS = "fit", "reasons"
-GAIN = "minimum gain"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +37,7 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
-    from labelvalue.decide import advise, allocate, read_case
+    from labelvalue.decisions import decide, read_case
     from labelvalue.model import load_fit
     from labelvalue.report import write_report
     from labelvalue.report.plan_text import plan_text
@@ -56,7 +55,7 @@ def plan_command(
     if fit.diagnostics.verdict == "refused":
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
-    plan = advise(fit, case, allocate(fit, case, most(fit, max_labels), lot=lot))
+    plan = decide(fit, case, max_labels, lot=lot)
     numbers = plan_numbers(case, plan, ci_prob=ci_prob) | {FIT: judged}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     if details:
@@ -70,21 +69,7 @@ def plan_command(
         numbers["report"] = str(page)
         text += f"\n{page}"
     _end(fit, numbers, as_json, text)
-    if _stopped(plan):
-        raise typer.Exit(console.STOPPED)
-
-
-def most(fit: Fit, given: int | None) -> int:
-    """Most labels that a plan may buy: those given, else as many as there are today."""
-    if given is None:
-        now = fit.position[names.LABELS_NOW]
-        return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
-    return given
-
-
-def _stopped(plan: Plan) -> bool:
-    """Whether a rule on the gain says stop."""
-    return not plan.promises.empty and bool((~plan.promises["kept"] & (plan.promises["kind"] == GAIN)).any())
+    raise typer.Exit(exits.STATES[plan.state])
 
 
 def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
@@ -93,8 +78,8 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
     console.finish(fit, numbers, as_json)
 
 
-def _details(fit: Fit, case: Case, plan: Plan) -> tuple[dict, str]:
-    from labelvalue.decide import decision_stability, detection, plan_milestones, plan_sensitivity
+def _details(fit: Fit, case: Case, plan: Decision) -> tuple[dict, str]:
+    from labelvalue.decisions import decision_stability, detection, plan_milestones, plan_sensitivity
     from labelvalue.report.plan_details import details_text
     from labelvalue.report.plans import finite, records
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, allocate
+from labelvalue.decisions import Case, decide
 from labelvalue.model import Fit, fit as fit_runs
 from labelvalue.worlds import World
 
@@ -104,7 +104,7 @@ def split_equally(offer: Offer) -> dict[str, int]:
 
 
 def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: int = 50) -> Policy:
-    """Return the policy that fits the runs each time and buys what :func:`labelvalue.allocate` advises.
+    """Return the policy that fits the runs each time and buys what :func:`labelvalue.decide` advises.
 
     Parameters
     ----------
@@ -134,7 +134,10 @@ def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: i
         )
         if made.diagnostics.verdict != "ok":
             return buy_nothing(offer)
-        return {name: int(n) for name, n in allocate(made, offer.case, max_labels=offer.left, lot=lot).labels.items()}
+        return {
+            name: int(n)
+            for name, n in decide(made, offer.case, max_labels=offer.left, lot=lot, measure=False).labels.items()
+        }
 
     return policy
 

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 from labelvalue.model.catalogue import get_model
 from labelvalue.model.curves import log_effective_labels
 from labelvalue.model.label_noise import information_left

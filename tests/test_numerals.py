@@ -17,9 +17,9 @@ def test_no_powers_of_ten_and_as_near_as_the_figures_allow(value, figures):
 
 def test_money_of_a_verdict(fake_fit):
     """A plan worth more than ten thousand says so in digits."""
-    from labelvalue import Case, advise, allocate
+    from labelvalue import Case, decide
 
     case = Case(costs={"price_per_label": 1}, value={"per_error_point": 2_000_000})
-    plan = advise(fake_fit, case, allocate(fake_fit, case, max_labels=4_000))
+    plan = decide(fake_fit, case, max_labels=4_000)
     assert "net benefit" in plan.verdict.reasons[0]
     assert "e+" not in " ".join(plan.verdict.reasons)

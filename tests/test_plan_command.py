@@ -63,7 +63,7 @@ def test_json_holds_verdict_plan_gain_and_cost(run):
     # The same figures as in Python: traceable.
     fit = lv.testing.fake_fit(seed=1, draws=150)
     case = lv.Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400}, currency="USD")
-    plan = lv.allocate(fit, case, max_labels=1200)
+    plan = lv.decide(fit, case, max_labels=1200, measure=False)
     assert found["plan"]["labels"] == plan.labels
     assert found["net_benefit"]["mean"] == pytest.approx(float(plan.advantage().mean()))
 

@@ -55,7 +55,7 @@ import labelvalue as lv
 fit = lv.load_fit("fit.nc")
 gain = lv.summarise(lv.predict_gain(fit, budgets=[500, 2000]))
 case = lv.read_case("case.toml")
-plan = lv.advise(fit, case, lv.allocate(fit, case, max_labels=1200))
+plan = lv.decide(fit, case, max_labels=1200)
 net = plan.advantage()
 print(json.dumps({
     "gain": gain[["slice", "budget", "mean", "lower", "upper", "p_positive"]].to_dict("records"),
@@ -106,7 +106,7 @@ def test_x10_the_high_stakes_notebook_shows_the_whole_chain():
     notebook = nbformat.read(ROOT / "notebooks" / "03_a_plan_under_risk.ipynb", as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     case = re.search(r'"""\n(name = "a plan under risk".*?)"""', code, re.DOTALL)[1]
-    from labelvalue.decide.case_file import parse_case
+    from labelvalue.decisions.case_file import parse_case
 
     read = parse_case(case, file="notebook")
     (floor,) = read.guardrails.floors

@@ -33,7 +33,7 @@ def reader(root, tmp_path_factory) -> Iterator[Path]:
     (folder / "data").symlink_to(root / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for name in ("fit", "allocate", "advise", "write_report"):
+        for name in ("fit", "decide", "write_report"):
             patch.setattr(labelvalue, name, once(getattr(labelvalue, name)), raising=False)
         yield folder
 

@@ -19,7 +19,7 @@ import typer
 
 import labelvalue
 from labelvalue import Case, cli
-from labelvalue.decide import appetites, intervention_table
+from labelvalue.decisions import appetites, intervention_table
 
 MOST_SECONDS = 120
 """A minute on a machine that is busy with other tests too, and as much again."""

@@ -13,17 +13,17 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.decide import Case, allocate
-from labelvalue.decide.case_file import parse_case
-from labelvalue.decide.plan import Plan, standard_error
-from labelvalue.decide.value import volumes
+from labelvalue.decisions import Case, decide
+from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.decision import Decision, standard_error
+from labelvalue.decisions.rules import HOLDS, REQUIRED, RULE, WORDS
+from labelvalue.decisions.value import volumes
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate.configuration import Configuration
-from labelvalue.operate.guardrails import INCONCLUSIVE, PASS, STATE, STOP, judge
+from labelvalue.operate.guardrails import STATE
 from labelvalue.operate.identity import advice_digest, digest_of
 from labelvalue.operate.places import inside
-from labelvalue.operate.shapes import NO_PLAN
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import parse_toml, read_text
 
@@ -190,8 +190,8 @@ def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     return outcome(*_asked(fit, content), **content["settings"]["plan"])
 
 
-def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
-    """Make the plan and say what it brings, in plain values.
+def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str, Any]:
+    """Decide, and say what it brings in plain values.
 
     Parameters
     ----------
@@ -200,23 +200,18 @@ def outcome(fit: Fit, case: Case, max_labels: int, lot: int) -> dict[str, Any]:
     case : Case
         Checked against it.
     max_labels, lot : int
-        As for :func:`labelvalue.decide.allocate`.
+        As for :func:`labelvalue.decide`.
 
     Returns
     -------
     dict
-        ``advice``, ``plan``, ``reasons``, ``state`` and the rest; where limits leave no plan, ``advice`` says so.
+        ``advice``, ``plan``, ``reasons``, ``state`` and the rest.
     """
-    try:
-        plan = allocate(fit, case, max_labels, lot=lot)
-    except InputError as error:
-        reasons = [str(problem) for problem in error.problems]
-        return {"advice": NO_PLAN, PLAN: {}, "reasons": reasons, "guardrails": [], STATE: STOP}
-    return _described(fit, case, plan)
+    return _described(case, decide(fit, case, max_labels, lot=lot), volumes(fit, case.value))
 
 
-def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Plan, Case] | None:
-    """Make the plan of a recorded advice again, for the page.
+def decision_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Decision, Case]:
+    """Make the decision of a recorded advice again, for the page.
 
     Parameters
     ----------
@@ -227,13 +222,11 @@ def plan_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Plan, Case] | No
 
     Returns
     -------
-    tuple of Fit, Plan and Case, or None
-        The fit as wide as the advice took it; ``None`` where the limits left no plan.
+    tuple of Fit, Decision and Case
+        The fit as wide as the advice took it.
     """
-    if content["advice"] == NO_PLAN:
-        return None
     wide, case = _asked(fit, content)
-    return wide, allocate(wide, case, **content["settings"]["plan"]), case
+    return wide, decide(wide, case, **content["settings"]["plan"]), case
 
 
 def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
@@ -243,37 +236,37 @@ def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
     return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
 
 
-def _described(fit: Fit, case: Case, plan: Plan) -> dict[str, Any]:
-    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    net = plan.advantage()
-    gain = (own[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+def _described(case: Case, made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+    own = made.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    net = made.advantage()
     rules = [
         {
-            "rule": row["kind"],
+            "rule": row[RULE],
             names.SLICE: row[names.SLICE],
-            "promise": row["promise"],
+            "promise": row[WORDS],
             "limit": float(row["limit"]),
-            "probability": float(row["reached"]),
-            "needed_probability": float(row["probability"]),
-            STATE: PASS if row["kept"] else judge(row["reached"], row["probability"]),
+            "probability": float(row[HOLDS]),
+            "needed_probability": float(row[REQUIRED]),
+            STATE: row[STATE],
         }
-        for row in plan.promises.to_dict("records")
+        for row in made.rules.to_dict("records")
     ]
-    states = {rule[STATE] for rule in rules}
     return {
-        "advice": plan.verdict.advice,
-        PLAN: {name: int(count) for name, count in plan.labels.items()},
-        "total": plan.total,
-        "reasons": list(plan.verdict.reasons),
+        "advice": made.verdict.advice,
+        "pilot": dict(made.verdict.pilot),
+        PLAN: {name: int(count) for name, count in made.labels.items()},
+        "interventions": list(made.interventions),
+        "total": made.total,
+        "reasons": list(made.verdict.reasons),
         names.NET_BENEFIT: summary(net) | {"p_positive": float((net > 0).mean())},
         names.COST: summary(own[names.COST]),
-        names.GAIN: summary(gain),
-        names.UNIT: plan.outcomes.attrs[names.UNIT],
+        names.GAIN: summary((own[names.GAIN] * weights).sum(names.SLICE)),
+        names.UNIT: made.outcomes.attrs[names.UNIT],
         "learner": case.learner,
-        "objective": float(plan.certificate.objective),
-        "solver": plan.certificate.status,
+        "objective": float(made.certificate.objective),
+        "solver": made.certificate.status,
         "guardrails": rules,
-        STATE: next((state for state in (STOP, INCONCLUSIVE) if state in states), PASS),
+        STATE: made.state,
     }
 
 

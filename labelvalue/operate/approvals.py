@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decide.case_file import parse_case
-from labelvalue.decide.plan import BUY, QUALITY
+from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.decision import BUY, QUALITY
 from labelvalue.operate.advice import CASE_TEXT
 from labelvalue.operate.records import Record
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 from labelvalue.model import Fit
 from labelvalue.operate.configuration import Guardrails
 from labelvalue.operate.over_time import RECENT, TOTALS, advice_over_time, batches_over_time, goal_drift, less_for_money

@@ -15,7 +15,7 @@ import pyarrow as pa
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 from labelvalue.forecast import predict_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.recalibration import recalibrated

@@ -23,7 +23,7 @@ TEMPLATE = """\
 # metric = "accuracy"             # of column 'value'; tables of counts need none
 
 [plan]
-max_labels = 10000                # most labels that the advice may buy, all slices together; needs a case
+# max_labels = 10000              # most labels that a decision may buy; as many as there are today by default
 lot = 1                           # labels are bought in multiples of it
 
 [fit]
@@ -58,7 +58,7 @@ batch_labels = 1000               # size of the next batch, in labels of one sli
 # "nurses" = 0.10                 # highest error allowed
 
 [triggers]
-new_labels = 1                    # since the last fit
+new_labels = 0                    # that batches must bring before they are fitted, unless another trigger fires
 surprise = 0.01                   # p-value of a batch's results under their forecast
 retraining = 0.9                  # P(training on the new labels is worth more than it costs); needs a case
 
@@ -107,18 +107,18 @@ class Guardrails:
 
 @dataclasses.dataclass(frozen=True)
 class Triggers:
-    """What calls for a re-fit: new labels, a batch that its forecast did not expect, a training that pays."""
+    """What calls for a re-fit: enough new labels, a batch that its forecast did not expect, a training that pays."""
 
-    new_labels: int = 1
+    new_labels: int = 0
     surprise: float = 0.01
     retraining: float = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
 class PlanSettings:
-    """How much the advice may buy, beside what the case allows."""
+    """How much a decision may buy, beside what the case allows; as many labels as there are where none are named."""
 
-    max_labels: int = 10000
+    max_labels: int | None = None
     lot: int = 1
 
 
@@ -201,7 +201,7 @@ _TABLES: dict[str, dict[str, Key]] = {
         "maximum_labels": _whole(0),
         "maximum_spend": _POSITIVE,
     },
-    "triggers": {"new_labels": _whole(1), "surprise": _PROBABILITY, "retraining": _PROBABILITY},
+    "triggers": {"new_labels": _whole(0), "surprise": _PROBABILITY, "retraining": _PROBABILITY},
     "plan": {"max_labels": _whole(0), "lot": _whole(1)},
     "limits": {"memory_gb": _POSITIVE, "minutes": _POSITIVE},
     "report": {"page": _SWITCH, "budgets": _BUDGETS},

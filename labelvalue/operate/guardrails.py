@@ -10,6 +10,7 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.rules import state_of
 from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_error, predict_gain, predict_observed_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.model import Fit
@@ -71,11 +72,6 @@ def overall(states: Sequence[Mapping[str, Any]]) -> str:
     return next((state for state in (STOP, INCONCLUSIVE) if state in given), PASS)
 
 
-def judge(probability: float, needed: float) -> str:
-    """Return the state of a rule that must hold with a probability: PASS, STOP, or INCONCLUSIVE between them."""
-    return PASS if probability >= needed else STOP if probability <= 1.0 - needed else INCONCLUSIVE
-
-
 def _curves(fit: Fit) -> Iterator[dict[str, str]]:
     """Each curve by its slice and, where there are several, learner and suite."""
     dims = curve_dims(fit)
@@ -100,7 +96,7 @@ def _minimum_gain(fit: Fit, rules: Guardrails, least: float) -> dict[str, Any]:
     for where in _curves(fit):
         drawn = _flat(gain, where)[:, 0]
         probability = float((drawn >= threshold).mean())
-        state = judge(probability, rules.probability)
+        state = state_of(probability, rules.probability)
         within = _within(fit, where, ladder)
         needed: int | None = 0
         if state == INCONCLUSIVE:
@@ -160,7 +156,7 @@ def _error_limit(fit: Fit, rules: Guardrails, name: str, limit: float) -> dict[s
     ladder = [rules.batch_labels * 2**step for step in range(LADDER)]
     errors = _flat(predict_error(fit, [now + labels for labels in ladder]), where)
     holds = (errors <= limit).mean(axis=0)
-    state = judge(float(holds[0]), rules.probability)
+    state = state_of(float(holds[0]), rules.probability)
     within = _within(fit, where, ladder)
     enough = [labels for labels, p in zip(within, holds, strict=False) if p >= rules.probability]
     needed = 0 if state == PASS else min(enough, default=None)

@@ -63,7 +63,7 @@ def source_digest() -> str:
 def advice_digest() -> str:
     """Return the SHA-256 of what turns a fit into advice: the rooms ``forecast`` and ``decide``."""
     found: dict[str, str] = {}
-    for room in ("forecast", "decide"):
+    for room in ("forecast", "decisions"):
         _digest_sources(files(CODE[0]) / room, f"{CODE[0]}/{room}", found)
     return digest_of(found)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate import advice, guardrails, refit as fits, scorecard
@@ -217,7 +217,7 @@ def _page(
             from labelvalue.report import write_report
 
             path.parent.mkdir(exist_ok=True)
-            made = None if advised is None else advice.plan_of(fit, advised)
+            made = None if advised is None else advice.decision_of(fit, advised)
             fit, plan, case = made or (recalibrated(fit, factor), None, None)
             changed = _changed(project, advised)
             context = Context(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from labelvalue.exits import BAD_INPUT, BUSY, NOT_PUBLISHED, STORAGE, worst
 from labelvalue.observe.execution import choose_engine
 from labelvalue.operate.places import LEDGER
 from labelvalue.operate.project import Project
@@ -18,7 +19,6 @@ from labelvalue.problems import BusyError, InputError, Problem, StorageError
 
 Backend = Literal["joblib", "dask"]
 COLUMNS = ("project", "exit_code", "verdict", "state", "new", "fit", "advice", "seconds", "why")
-BAD_INPUT, NOT_PUBLISHED, BUSY, STORAGE = 1, 2, 4, 5
 DEEPEST = 3
 """Folders below the root in which projects are looked for."""
 
@@ -58,7 +58,8 @@ def refit_all(
     -------
     pandas.DataFrame
         One row a project, by name: ``exit_code`` that its own ``refit`` would have had, ``verdict``, ``state``,
-        ``new``, ``fit``, ``advice``, ``seconds``, and ``why`` where it failed. Attribute ``exit_code``: the highest.
+        ``new``, ``fit``, ``advice``, ``seconds``, and ``why`` where it failed. Attribute ``exit_code``: the
+        highest, 6 (undecided) only where all else is 0.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def refit_all(
     calls = [(str(folder), folder.relative_to(root).as_posix(), progress, backtest) for folder in folders]
     rows = _rows(calls, backend, scheduler, n_jobs)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table.attrs["exit_code"] = int(table["exit_code"].max())
+    table.attrs["exit_code"] = worst(table["exit_code"].tolist())
     return table
 
 

@@ -6,12 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
 from labelvalue.operate import guardrails, refit as fits
 from labelvalue.operate.approvals import GIVEN
 from labelvalue.operate.wording import approval_line, case_rule_line, rule_line
-
-DONE, NOT_PUBLISHED, STOPPED = 0, 2, 3
-"""How the command ends, for a scheduler to act on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +77,10 @@ class Refit:
 
     @property
     def exit_code(self) -> int:
-        """0 done, or nothing new; 2 this fit is not published; 3 a guardrail says stop, or an approval is missing."""
-        if self.verdict != fits.OK:
+        """0 done or nothing new; 2 not published; 3 a rule says stop or an approval is missing; 6 undecided."""
+        if self.verdict != fits.OK or self.state is None:
             return NOT_PUBLISHED
-        return STOPPED if self.stops or self.state == guardrails.STOP else DONE
+        return STOPPED if self.stops else STATES[self.state]
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -151,8 +151,8 @@ def case_problems(
         tested = [item for item in configuration.assumptions if "key" in item]
         fix = "name a case, or leave key and alternative out"
         return [_of_assumption(item, "there is no case that it could be a key of", fix) for item in tested]
-    from labelvalue.decide.case import misfits
-    from labelvalue.decide.case_file import parse_case
+    from labelvalue.decisions.case import misfits
+    from labelvalue.decisions.case_file import parse_case
     from labelvalue.operate.advice import case_text, with_key
 
     try:

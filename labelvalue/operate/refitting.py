@@ -28,7 +28,7 @@ from labelvalue.operate.places import FITS, RUNS, in_force, published
 from labelvalue.operate.preflight import check_settings
 from labelvalue.operate.project import Project
 from labelvalue.operate.records import Record
-from labelvalue.operate.standing import brought, standing, unseen
+from labelvalue.operate.standing import SUPERSEDES, brought, standing, unseen
 from labelvalue.operate.worth import digest_of_case, training_pays
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import check_room
@@ -69,6 +69,14 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
     in_place = [record for record in fitting if record.content["fit"] == every[-1].content["fit"]]
     same = next(iter([*in_place, *fitting]), None)
     reproduced = None
+    if (
+        same is None
+        and last is not None
+        and not again
+        and _can_wait(project, inputs, last, unseen(records, last), fired)
+    ):
+        more = f"{fired[0]['value']:,} new labels, fewer than triggers.new_labels = {fired[0]['limit']:,}"
+        same, notes = last, [*notes, f"not fitted yet: {more}, and no other trigger fired"]
     sweep_chains(project.folder / FITS, _chains(project, inputs) if same is None else None)
     if same is not None and same.content["fit"] != every[-1].content["fit"]:  # back to what was fitted before
         same = ledger.append(in_force(ledger, configuration, [("fit", {**same.content, **called})]))[-1]
@@ -81,6 +89,20 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
     elif again:
         reproduced = _again(project, inputs, same, progress)
     return report(project, same, card, new=same.number > before, reproduced=reproduced, fired=fired, notes=notes)
+
+
+def _can_wait(
+    project: Project,
+    inputs: fits.Inputs,
+    last: Record,
+    new: Sequence[Record],
+    fired: Sequence[Mapping[str, Any]],
+) -> bool:
+    """Whether nothing but batches is new since the published fit, none of them in place of another, and none fired."""
+    if not new or any(one["fired"] for one in fired) or any(record.content[SUPERSEDES] for record in new):
+        return False
+    old = fits.read_spec(project.folder / FITS, last)
+    return all(old[part] == inputs.spec[part] for part in ("model", "fit", names.LABELS_NOW, "code"))
 
 
 def _latest(project: Project, records: Sequence[Record]) -> Sequence[str]:

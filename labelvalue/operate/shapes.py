@@ -140,19 +140,11 @@ _TESTED = _table(
     changes=_switch,
 )
 _ADVISED_BY = _table(
-    plan=_table(max_labels=_whole, lot=_whole),
+    plan=_table(max_labels=_or_null(_whole), lot=_whole),
     assumptions=_list(_table(id=_TEXT, key=_TEXT, alternative=_any)),
     latest_learners=_list(_TEXT),
     width_=_number,
 )
-_PLANNED = {
-    names.NET_BENEFIT: _MONEY,
-    names.COST: _MONEY,
-    names.GAIN: _MONEY,
-    names.UNIT: _TEXT,
-    "total": _whole,
-    "learner": _TEXT,
-}
 _ADVICE = {
     "fit": _ID,
     "inputs": _SHA,
@@ -166,16 +158,13 @@ _ADVICE = {
     "guardrails": _list(_PROMISE),
     "state": _STATE,
     "assumptions": _list(_TESTED),
+    names.NET_BENEFIT: _MONEY,
+    names.COST: _MONEY,
+    names.GAIN: _MONEY,
+    names.UNIT: _TEXT,
+    "total": _whole,
+    "learner": _TEXT,
 }
-NO_PLAN = "no plan"
-"""Advice where the case's own limits leave none."""
-
-
-def _advice(value: object) -> Fault:
-    planned = not isinstance(value, dict) or value.get("advice") != NO_PLAN
-    return _table(**_ADVICE, **(_PLANNED if planned else {}))(value)
-
-
 SHAPES: Mapping[str, Test] = {
     "project": _table(folder=_TEXT),
     "settings": _table(text=_TEXT),
@@ -263,7 +252,7 @@ SHAPES: Mapping[str, Test] = {
         ),
         reproduction=_table(fit=_ID, same=_switch),
     ),
-    "advice": _advice,
+    "advice": _table(**_ADVICE),
     "decision": _table(
         fit=_ID,
         fit_record=_whole,

@@ -45,7 +45,12 @@ def evaluate(
     known = before.get("learners")
     learners = [] if known is None else sorted({name for one in brought for name in one["learners"]} - {*known})
     return [
-        {"trigger": "new_labels", FIRED: labels >= rules.new_labels, "value": labels, "limit": rules.new_labels},
+        {
+            "trigger": "new_labels",
+            FIRED: bool(brought) and labels >= rules.new_labels,
+            "value": labels,
+            "limit": rules.new_labels,
+        },
         {"trigger": "surprise", FIRED: surprise < rules.surprise, "value": surprise, "limit": rules.surprise},
         {"trigger": "new_learner", FIRED: bool(learners), "value": learners},
     ]

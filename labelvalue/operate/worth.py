@@ -10,9 +10,9 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, Costs, Guardrails, plan_outcomes
-from labelvalue.decide.spending import label_cost
-from labelvalue.decide.value import worth
+from labelvalue.decisions import Case, Costs, Guardrails, plan_outcomes
+from labelvalue.decisions.spending import label_cost
+from labelvalue.decisions.value import worth
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Fit
 from labelvalue.operate.advice import case_digest, case_for, case_text

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decide import Case
-from labelvalue.decide.case_text import as_text
+from labelvalue.decisions import Case
+from labelvalue.decisions.case_text import as_text
 from labelvalue.numerals import significant
 from labelvalue.report.tables import MEAN
 from labelvalue.report.wording import percent, probability, spoken

@@ -19,7 +19,7 @@ SURE = 0.95
 """P(gain > 0) below which the page says that there may be no gain."""
 
 
-def decide(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:
+def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:
     """Say for each learner in which slice labels are worth most, at one budget for all slices.
 
     Slices are compared at the largest budget for which no slice lies beyond the validated distance, else

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.reweighting import REFIT
 from labelvalue.forecast.trust import trusted_distance
@@ -36,11 +36,11 @@ def reservations(fit: Fit, plan: Mapping[str, Any]) -> list[str]:
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> reservations(fit, decision_numbers(fit, case, allocate(fit, case, max_labels=900)))[-1][:12]
+    >>> reservations(fit, decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))[-1][:12]
     'What a label'
     """
     return [*_of_plan(plan), *_of_forecast(fit, plan), *_always()]
@@ -111,11 +111,11 @@ def planning_limits(fit: Fit, case: Case, plan: Mapping[str, Any]) -> list[tuple
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> plan = decision_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> plan = decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> planning_limits(fit, case, plan)[-1][0]
     'money-as-stated'
     """

@@ -14,7 +14,7 @@ import jinja2
 import xarray as xr
 
 from labelvalue import names, numerals
-from labelvalue.decide import Case, Plan
+from labelvalue.decisions import Case, Decision
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.printing import visible
@@ -64,7 +64,7 @@ ACROSS = 4
 
 def write_report(
     fit: Fit,
-    plan: Plan | None = None,
+    plan: Decision | None = None,
     case: Case | None = None,
     *,
     path: str | os.PathLike[str],
@@ -86,8 +86,8 @@ def write_report(
     ----------
     fit : Fit
         Fit.
-    plan : Plan, optional
-        The plan to decide on, from :func:`labelvalue.allocate` or :func:`labelvalue.advise`; with ``case``.
+    plan : Decision, optional
+        The plan to decide on, from :func:`labelvalue.decide`; with ``case``.
     case : Case, optional
         The case that it was made for.
     path : path-like

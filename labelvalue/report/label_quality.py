@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decide import Case, Plan, noise_sensitivity
-from labelvalue.decide.noisier import NO_PLAN
-from labelvalue.decide.quality import noise_known
+from labelvalue.decisions import Case, Decision, noise_sensitivity
+from labelvalue.decisions.decision import NO_PLAN
+from labelvalue.decisions.quality import noise_known
 from labelvalue.model import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.report.plans import records
@@ -22,7 +22,7 @@ ORIGINS = {
 FACTORS = {0.5: "half as many", 1.0: "as many as now", 2.0: "twice as many"}
 
 
-def quality_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
     """Collect what becomes of a plan, and of the advice, at other shares of wrong labels among new ones.
 
     Parameters
@@ -31,7 +31,7 @@ def quality_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -
         Fit.
     case : Case
         Case.
-    plan : Plan
+    plan : Decision
         Plan.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
@@ -39,17 +39,17 @@ def quality_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -
     Returns
     -------
     dict or None
-        ``rows`` of :func:`labelvalue.decide.noise_sensitivity`, each with ``title``, ``digits`` of its gain, and
+        ``rows`` of :func:`labelvalue.decisions.noise_sensitivity`, each with ``title``, ``digits`` of its gain, and
         ``plan``, labels by slice; ``moved``, the slices whose labels differ anywhere; ``origin`` of the share of wrong
         labels, in words; ``sentence``. ``None`` where nothing says how many labels are wrong.
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> found = quality_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> found = quality_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> [row["title"] for row in found["rows"]]
     ['half as many', 'as many as now', 'twice as many']
     """

@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, Plan, plan_outcomes
-from labelvalue.decide.evaluating import evaluation_cost
-from labelvalue.decide.spending import batch_count, fixed_cost, label_cost
-from labelvalue.decide.value import volumes
+from labelvalue.decisions import Case, Decision, plan_outcomes
+from labelvalue.decisions.evaluating import evaluation_cost
+from labelvalue.decisions.spending import batch_count, fixed_cost, label_cost
+from labelvalue.decisions.value import volumes
 from labelvalue.model import Fit
 from labelvalue.report.plans import spread
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
@@ -46,7 +46,7 @@ def inner_prob(ci_prob: float) -> float:
     return INNER if ci_prob > INNER else ci_prob / 2
 
 
-def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def ladder(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Value the plan with more and fewer labels, split as it splits them and evenly, all under the same draws.
 
     Parameters
@@ -55,8 +55,8 @@ def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.Data
         Fit.
     case : Case
         Case.
-    plan : Plan
-        From :func:`labelvalue.decide.allocate`.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the outer equal-tailed interval, 0 < ci_prob < 1; the inner one is that of :func:`inner_prob`.
 
@@ -70,10 +70,10 @@ def ladder(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.Data
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = ladder(fit, case, allocate(fit, case, max_labels=900))
+    >>> table = ladder(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> table.loc[table["split"] == "as planned", "labels"].tolist()[:4]
     [0, 89, 225, 450]
     """
@@ -112,7 +112,7 @@ def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, 
     return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
 
 
-def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def cost_parts(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Say where the money of a plan goes.
 
     Parameters
@@ -121,8 +121,8 @@ def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.
         Fit.
     case : Case
         Case.
-    plan : Plan
-        From :func:`labelvalue.decide.allocate`.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
 
@@ -134,11 +134,11 @@ def cost_parts(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> pd.
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> costs = {"price_per_label": 0.1, "rework": 0.1, "retraining": 30}
     >>> fit, case = fake_fit(seed=1), Case(costs=costs, value={"per_error_point": 400})
-    >>> cost_parts(fit, case, allocate(fit, case, max_labels=900))["part"].tolist()
+    >>> cost_parts(fit, case, decide(fit, case, max_labels=900, measure=False))["part"].tolist()
     ['labels', 'retraining', 'labels paid for twice']
     """
     labels = plan.outcomes[names.LABELS].sel({names.PLAN: names.RECOMMENDED}, drop=True)

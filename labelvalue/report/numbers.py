@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, Plan
+from labelvalue.decisions import Case, Decision
 from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit, pooling
@@ -22,7 +22,7 @@ from labelvalue.report.budgets import default_budgets
 from labelvalue.report.changes import change_numbers
 from labelvalue.report.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.context import Context, carried_numbers, note_numbers, scorecard_numbers, width_numbers
-from labelvalue.report.decision import decide
+from labelvalue.report.decision import best_slices
 from labelvalue.report.doubts import planning_limits
 from labelvalue.report.guardrails import guardrail_numbers
 from labelvalue.report.impacts import PER
@@ -44,7 +44,7 @@ def report_numbers(
     budgets: Sequence[int] | None = None,
     ci_prob: float = 0.9,
     *,
-    plan: Plan | None = None,
+    plan: Decision | None = None,
     case: Case | None = None,
     context: Context | None = None,
 ) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def report_numbers(
         Extra labels, ≥ 0; rounded numbers up to the median slice's labels where not given.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
-    plan : Plan, optional
-        The plan to decide on, from :func:`labelvalue.allocate` or :func:`labelvalue.advise`; with ``case``.
+    plan : Decision, optional
+        The plan to decide on, from :func:`labelvalue.decide`; with ``case``.
     case : Case, optional
         The case that it was made for.
     context : Context, optional
@@ -98,7 +98,7 @@ def collect(
     fit: Fit,
     budgets: Sequence[int] | None,
     ci_prob: float,
-    plan: Plan | None = None,
+    plan: Decision | None = None,
     case: Case | None = None,
     context: Context | None = None,
 ) -> tuple[dict[str, Any], xr.DataArray | None]:
@@ -112,7 +112,7 @@ def collect(
         As for :func:`report_numbers`.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
-    plan : Plan, optional
+    plan : Decision, optional
         As for :func:`report_numbers`, like the rest.
     case : Case, optional
         With ``plan``.
@@ -166,7 +166,7 @@ def collect(
         gain = predict_gain(fit, given.tolist())
         total = predict_total_gain(fit, given.tolist(), _weights(fit, case))
         table = summarise(gain, ci_prob=ci_prob, total=total)
-        by_learner = decide(fit, gain, table)
+        by_learner = best_slices(fit, gain, table)
         numbers["budgets"] = given.tolist()
         numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
         numbers["slices"] = _slices(fit, table, by_learner, ci_prob)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelvalue.decide import Case, Plan
+from labelvalue.decisions import Case, Decision
 from labelvalue.model import Fit
 from labelvalue.report.exports import existing, save_figures
 from labelvalue.report.html import figures
@@ -17,7 +17,7 @@ KINDS = ("svg", "png")
 
 def write_figures(
     fit: Fit,
-    plan: Plan | None = None,
+    plan: Decision | None = None,
     case: Case | None = None,
     *,
     folder: str | os.PathLike[str],
@@ -31,7 +31,7 @@ def write_figures(
     ----------
     fit : Fit
         Fit.
-    plan : Plan, optional
+    plan : Decision, optional
         Plan to decide on, with ``case``; adds money and tornado.
     case : Case, optional
         The case that it was made for.

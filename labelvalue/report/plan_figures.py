@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
-from labelvalue.decide.tornado import EVIDENCE, INPUT, SETTING
+from labelvalue.decisions.tornado import EVIDENCE, INPUT, SETTING
 from labelvalue.numerals import significant
 from labelvalue.report import lettering, style
 from labelvalue.report.money import AS_PLANNED, EVENLY, inner_prob
@@ -40,11 +40,11 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
 
     Examples
     --------
-    >>> from labelvalue.decide import Case, allocate
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> len(draw_money(decision_numbers(fit, case, allocate(fit, case, max_labels=900))).axes)
+    >>> len(draw_money(decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))).axes)
     2
     """
     table, unit = pd.DataFrame(plan["ladder"]), plan[names.UNIT]
@@ -112,7 +112,7 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
     Parameters
     ----------
     rows : sequence of mapping
-        Of :func:`labelvalue.decide.plan_sensitivity`, the widest first.
+        Of :func:`labelvalue.decisions.plan_sensitivity`, the widest first.
     enb : float
         Expected net benefit of the plan.
     unit : str

@@ -9,6 +9,9 @@ from labelvalue import names
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.terminal import Rows, Sheet
 
+STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}
+"""A rule's state in a word."""
+
 
 def plan_text(numbers: Mapping[str, Any]) -> str:
     """Lay a plan out in 80 columns: the verdict and why, what is bought, what it brings and costs, what else there was.
@@ -25,15 +28,16 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> from labelvalue.decide import Case, allocate
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.report.plans import plan_numbers
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="USD")
-    >>> text = plan_text(plan_numbers(case, allocate(fake_fit(seed=1), case, max_labels=900)))
+    >>> text = plan_text(plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False)))
     >>> text.splitlines()[0]
     'Verdict: BUY'
     """
     sheet = Sheet()
+    sheet.write(*([f"Case: {numbers['case']}"] if numbers["case"] else []))
     sheet.write(f"Verdict: {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
     if numbers["plan"]["total"]:
         sheet.write("")
@@ -46,11 +50,9 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
         f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
     )
-    for row in numbers["promises"]:
-        kept = "kept" if row["kept"] else "NOT KEPT"
-        sheet.write(
-            f"Rule {row['promise']}: probability {row['reached']:.2f}, asked for {row['probability']:g}: {kept}"
-        )
+    for row in numbers["rules"]:
+        asked = f"probability {row['p_kept']:.2f}, asked for {row['required']:g}: "
+        sheet.write(f"Rule {row['words']}: {'' if row['required'] == 1 else asked}{STANDS[row['state']]}")
     for row in numbers["approvals"]:
         said = f"Needs the approval of {row['approver']}: costs more than {significant(row['above'])}"
         sheet.write(said + (f" ({row['reason']})" if row["reason"] else ""))

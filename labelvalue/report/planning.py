@@ -10,10 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import (
+from labelvalue.decisions import (
     Case,
-    Plan,
-    check_guardrails,
+    Decision,
     decision_stability,
     detection,
     plan_milestones,
@@ -22,11 +21,11 @@ from labelvalue.decide import (
     scenario_sets,
     value_of_partial_information,
 )
-from labelvalue.decide.alternatives import alternatives
-from labelvalue.decide.constraints import all_kept
-from labelvalue.decide.spending import label_cost
-from labelvalue.decide.uncertain import uncertain_inputs
-from labelvalue.decide.value import volumes
+from labelvalue.decisions.alternatives import alternatives
+from labelvalue.decisions.rules import all_kept
+from labelvalue.decisions.spending import label_cost
+from labelvalue.decisions.uncertain import uncertain_inputs
+from labelvalue.decisions.value import volumes
 from labelvalue.model import Fit
 from labelvalue.report.label_quality import quality_numbers
 from labelvalue.report.money import cost_parts, ladder
@@ -43,7 +42,7 @@ NOTICED = 0.3
 """Standard deviations by which an input must lie off its mean in a case to be named."""
 
 
-def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect everything that the page says of a plan.
 
     Parameters
@@ -52,8 +51,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
         Fit.
     case : Case
         Case.
-    plan : Plan
-        From :func:`labelvalue.decide.allocate` or :func:`labelvalue.decide.advise`.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
 
@@ -61,8 +60,8 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
     -------
     dict
         What :func:`labelvalue.report.plans.plan_numbers` gives, and: ``mean_gain`` and ``mean_error`` (averages over
-        slices by volume, in the unit of the error) with intervals; ``rules``, every guardrail with the probability
-        that it is kept, and ``kept_together``, that of all at once (``None`` without rules); ``scenarios``, from whole
+        slices by volume, in the unit of the error) with intervals; ``kept_together``, the probability
+        that all rules are kept at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
         buy); ``stability``; ``milestones``; ``detection``;
@@ -72,10 +71,10 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = decision_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> numbers = decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> numbers["verdict"], [row["scenario"] for row in numbers["scenarios"]]
     ('buy', ['stress', 'base', 'best'])
     """
@@ -94,7 +93,6 @@ def decision_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
             "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
         },
         "planned": _planned(own, plan, ci_prob),
-        "rules": records(_rules(fit, case, plan)),
         "kept_together": _together(fit, case, plan),
         "scenarios": _scenarios(plan, gain, inputs),
         "ladder": records(ladder(fit, case, plan, ci_prob=ci_prob)),
@@ -117,7 +115,7 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _planned(own: xr.Dataset, plan: Plan, ci_prob: float) -> list[dict[str, Any]]:
+def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
     """The error of each slice after the plan, where it buys any labels."""
     rows = []
     for name, labels in plan.labels.items():
@@ -127,17 +125,12 @@ def _planned(own: xr.Dataset, plan: Plan, ci_prob: float) -> list[dict[str, Any]
     return rows
 
 
-def _rules(fit: Fit, case: Case, plan: Plan) -> pd.DataFrame:
-    table = check_guardrails(fit, case, plan.outcomes)
-    return table[table[names.PLAN] == names.RECOMMENDED].drop(columns=names.PLAN)
-
-
-def _together(fit: Fit, case: Case, plan: Plan) -> float | None:
+def _together(fit: Fit, case: Case, plan: Decision) -> float | None:
     kept = all_kept(fit, case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
     return None if kept is None else float(kept.mean())
 
 
-def _scenarios(plan: Plan, gain: xr.DataArray, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
     """Means over whole draws of the worst tenth, the middle and the best tenth, and what sets them apart."""
     net = plan.outcomes[names.NET_BENEFIT]
     against = plan.outcomes.assign(
@@ -178,7 +171,7 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
     return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
 
 
-def _information(fit: Fit, case: Case, plan: Plan, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
+def _information(fit: Fit, case: Case, plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What it would be worth to know each uncertain input before deciding."""
     if not inputs:
         return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
@@ -208,7 +201,7 @@ def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | No
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decide.plan_outcomes`, doing nothing among the plans.
+        From :func:`labelvalue.decisions.plan_outcomes`, doing nothing among the plans.
     draws : xarray.DataArray, dims chain and draw
         The input.
 

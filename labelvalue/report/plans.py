@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import (
+from labelvalue.decisions import (
     Case,
-    Plan,
+    Decision,
     compare_plans,
     conditional_value_at_risk,
     loss_against_nothing,
@@ -20,37 +20,38 @@ from labelvalue.decide import (
     size_reserve,
     value_at_risk,
 )
-from labelvalue.decide.plan import BUY, QUALITY, standard_error
+from labelvalue.decisions.decision import BUY, QUALITY, standard_error
 
 OVERRUN = 0.1
 
 
-def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect what is said of a plan.
 
     Parameters
     ----------
     case : Case
         Case.
-    plan : Plan
-        From :func:`labelvalue.decide.allocate` or :func:`labelvalue.decide.advise`.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
 
     Returns
     -------
     dict
-        JSON-ready: ``verdict`` (the advice), ``reasons``, ``pilot``; ``plan`` (``labels`` by slice, ``total``,
-        ``max_labels``); ``gain`` and ``error`` of each slice; ``cost`` with reserve, ``days``, ``net_benefit``,
-        ``risk``; ``plans`` side by side, ``promises``, ``approvals`` that it needs, ``prices``, ``certificate``,
-        ``measurements``, ``target``, ``interventions``, ``notes``, ``unit``, ``ci_prob``, ``ci_kind``.
+        JSON-ready: ``case``, its name; ``verdict`` (the advice), ``reasons``, ``pilot``; ``plan`` (``labels`` by slice,
+        ``total``, ``max_labels``); ``gain`` and ``error`` of each slice; ``cost`` with reserve, ``days``,
+        ``net_benefit``, ``risk``; ``plans`` side by side, ``state`` and ``rules``, every rule with the probability
+        that it is kept; ``weighed``, what else the case offers; ``approvals`` that it needs, ``prices``,
+        ``certificate``, ``measurements``, ``target``, ``interventions``, ``notes``, ``unit``, ``ci_prob``, ``ci_kind``.
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = plan_numbers(case, allocate(fake_fit(seed=1), case, max_labels=900))
+    >>> numbers = plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False))
     >>> numbers["verdict"], numbers["plan"]["total"]
     ('buy', 900)
     """
@@ -63,6 +64,7 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
     sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
     return {
+        "case": case.name,
         "verdict": plan.verdict.advice,
         "reasons": list(plan.verdict.reasons),
         "pilot": dict(plan.verdict.pilot),
@@ -87,7 +89,9 @@ def plan_numbers(case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, A
         },
         "plans": records(sides),
         "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
-        "promises": records(plan.promises),
+        "state": plan.state,
+        "rules": records(plan.rules),
+        "weighed": records(plan.weighed),
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case
-from labelvalue.decide.spending import PRICE
+from labelvalue.decisions import Case
+from labelvalue.decisions.spending import PRICE
 from labelvalue.forecast import ActiveLearning, strategy_efficiency
 from labelvalue.forecast.draws import draws, slice_draws
 from labelvalue.model import Fit

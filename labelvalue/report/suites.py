@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case
-from labelvalue.decide.case import HOLDOUT
+from labelvalue.decisions import Case
+from labelvalue.decisions.case import HOLDOUT
 from labelvalue.forecast import gain_over_suites, predict_gain
 from labelvalue.forecast.persistence import PERSISTENCE
 from labelvalue.model import Fit

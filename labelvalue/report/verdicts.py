@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decide.audits import MEASURED
-from labelvalue.decide.plan import BUY, MEASURE, QUALITY, WAIT
+from labelvalue.decisions.audits import MEASURED
+from labelvalue.decisions.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.forecast.reweighting import REFIT
 from labelvalue.model import Fit
 from labelvalue.numerals import estimated, number, significant
@@ -23,6 +23,7 @@ VERDICTS = {
     WAIT: "Wait: buy nothing now.",
     MEASURE: "Measure first, then decide.",
     QUALITY: "Spend on quality.",
+    NO_PLAN: "No plan keeps the rules: buy nothing until one is loosened.",
 }
 
 
@@ -41,15 +42,17 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
 
     Examples
     --------
-    >>> from labelvalue.decide import Case, allocate
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> parts = decision_parts(decision_numbers(fit, case, allocate(fit, case, max_labels=900)))
+    >>> parts = decision_parts(decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))
     >>> "".join(text for text, _ in parts)[:36]
     'Buy now. 900 labels for 90.0 utility'
     """
     lead: list[Part] = [(VERDICTS[plan["verdict"]], False)]
+    if plan["verdict"] == NO_PLAN:
+        return [*lead, (" " + " ".join(plan["reasons"]), False)]
     if plan["verdict"] == MEASURE:
         lead += _pilot(plan)
     if not plan["plan"]["total"] and not plan["plan"][names.INTERVENTIONS]:
@@ -198,11 +201,11 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from labelvalue.decide import Case, allocate
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> told(fit, decision_numbers(fit, case, allocate(fit, case, max_labels=900)))["sentence"][:8]
+    >>> told(fit, decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))["sentence"][:8]
     'Buy now.'
     """
     pieces = decision_parts(plan)

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, Plan
-from labelvalue.decide.case import chosen_of
-from labelvalue.decide.quality import effect_origin, noise_known
-from labelvalue.decide.spending import PRICE
-from labelvalue.decide.thinning import thinned
+from labelvalue.decisions import Case, Decision
+from labelvalue.decisions.case import chosen_of
+from labelvalue.decisions.quality import effect_origin, noise_known
+from labelvalue.decisions.spending import PRICE
+from labelvalue.decisions.thinning import thinned
 from labelvalue.forecast import Consensus, quality_frontier
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
@@ -34,7 +34,7 @@ ORIGINS = {
 }
 
 
-def frontier_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+def frontier_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
     """Collect, slice by slice, what the plan's money for a slice would gain as fewer items with more votes.
 
     Parameters
@@ -44,7 +44,7 @@ def frontier_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
     case : Case
         Gives price, labels to be had, and the share of wrong labels; where it states none, the fit's evaluation labels
         do.
-    plan : Plan
+    plan : Decision
         Plan.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
@@ -59,11 +59,11 @@ def frontier_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.3)
-    >>> found = frontier_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> found = frontier_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> [row["votes"] for row in found[0]["rows"]]
     [1, 3, 5, 7]
     """
@@ -94,7 +94,7 @@ def frontier_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) 
     return found
 
 
-def _votes(case: Case, plan: Plan, name: str) -> int:
+def _votes(case: Case, plan: Decision, name: str) -> int:
     """Votes an item that the plan takes for a slice."""
     done = [one for one in case.interventions if one.name in plan.interventions and isinstance(one, Consensus)]
     return next((one.votes for one in done if not one.slices or name in one.slices), 1)
@@ -114,7 +114,7 @@ def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
     return dataclasses.replace(fit, tree=tree)
 
 
-def offer_numbers(fit: Fit, case: Case, plan: Plan) -> list[dict[str, Any]]:
+def offer_numbers(fit: Fit, case: Case, plan: Decision) -> list[dict[str, Any]]:
     """List the interventions of a case, whether the plan does them, and where each effect comes from.
 
     Parameters
@@ -123,7 +123,7 @@ def offer_numbers(fit: Fit, case: Case, plan: Plan) -> list[dict[str, Any]]:
         Fit.
     case : Case
         Case.
-    plan : Plan
+    plan : Decision
         Plan.
 
     Returns
@@ -133,12 +133,12 @@ def offer_numbers(fit: Fit, case: Case, plan: Plan) -> list[dict[str, Any]]:
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.1,
     ...             interventions=[Consensus(3)])
-    >>> offer_numbers(fit, case, allocate(fit, case, max_labels=300))[0]["origin"]
+    >>> offer_numbers(fit, case, decide(fit, case, max_labels=300, measure=False))[0]["origin"]
     'from an elicited prior: as stated'
     """
     few = thinned(fit, FEW)

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decide import Case, Plan, what_if
-from labelvalue.decide.otherwise import CANDIDATE, CHOSEN, FACTORS, PRICE
+from labelvalue.decisions import Case, Decision, what_if
+from labelvalue.decisions.otherwise import CANDIDATE, CHOSEN, FACTORS, PRICE
 from labelvalue.model import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
@@ -25,8 +25,8 @@ SCRIPT = "what_if.js"
 TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
 
 
-def what_if_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
-    """Collect the grid of :func:`labelvalue.decide.otherwise` as rows.
+def what_if_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+    """Collect the grid of :func:`labelvalue.decisions.otherwise` as rows.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def what_if_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -
         Fit.
     case : Case
         Case.
-    plan : Plan
+    plan : Decision
         Plan.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
@@ -48,10 +48,10 @@ def what_if_numbers(fit: Fit, case: Case, plan: Plan, *, ci_prob: float = 0.9) -
 
     Examples
     --------
-    >>> from labelvalue.decide import allocate
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> grid = what_if_numbers(fit, case, allocate(fit, case, max_labels=900))
+    >>> grid = what_if_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> len(grid["rows"]) == len(grid["budget"]) * len(grid["price"]) * len(grid["value"])
     True
     """

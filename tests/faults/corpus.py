@@ -302,7 +302,6 @@ mix_changes = [{ after_days = 180, factors = { west = 0.5 }, probability = 0.3, 
 [guardrails]
 maximum_budget = { limit = 900, probability = 0.9 }
 floors = [{ slice = "east", error = 0.26, probability = 0.8, reason = "stakes" }]
-retrain = { new_labels = 2000, days = 90 }
 [slices]
 east = { minimum = 200, reason = "auditor" }
 [risk]

@@ -15,7 +15,7 @@ from html.parser import HTMLParser
 import pytest
 
 from labelvalue import InputError, StorageError, cli, names, read_annotations
-from labelvalue.decide import read_case
+from labelvalue.decisions import read_case
 from labelvalue.import_commands import importing
 from labelvalue.observe import read_protocol
 from labelvalue.operate import Project

@@ -21,7 +21,7 @@ from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names
-from labelvalue.decide import read_case
+from labelvalue.decisions import read_case
 from labelvalue.model import LabelNoise, libraries
 from labelvalue.model.catalogue import get_model, model_source
 from labelvalue.model.judgements import count_judgements
@@ -292,7 +292,7 @@ def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
         label_noise={name: Interval(low=0.1, high=0.2) for name in ("east", "west")},
         interventions=(lv.Consensus(3, name="three"),),
     )
-    plan = lv.advise(fit, case, lv.allocate(fit, case, max_labels=1000))
+    plan = lv.decide(fit, case, max_labels=1000)
     put = tmp_path / "told"
     (put / "pictures").mkdir(parents=True)
     (put / "tables").mkdir()

@@ -7,7 +7,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.decide import Case, allocate, decision_stability
+from labelvalue.decisions import Case, decide, decision_stability
 from labelvalue.model import Prior
 from labelvalue.model.again import LEFT_OUT, fit_again
 from labelvalue.model.result import draws_digest
@@ -59,7 +59,7 @@ def test_runs_left_out_say_nothing_and_their_slice_stays(runs):
 def test_stability_has_no_row_that_cannot_be_told(runs):
     own = lv.fit(runs, **HOW)
     case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    plan = allocate(own, case, max_labels=2000)
+    plan = decide(own, case, max_labels=2000, measure=False)
     table = decision_stability(own, case, plan)
     assert set(table["advice"]) == {"", "fitted again"}
     assert table.attrs["reliable"] == [len(table), len(table)]

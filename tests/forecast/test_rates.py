@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelvalue import diminishing_returns, impact, labels_at_rate, marginal_benefit, names, predict_error, summarise
-from labelvalue.decide import Case
+from labelvalue.decisions import Case
 
 BUDGETS = [0, 500, 4000, 30_000]
 

@@ -28,7 +28,7 @@ ORDER = [
     "observe",
     "model",
     "forecast",
-    "decide",
+    "decisions",
     "report",
     "testing",
     "worlds",

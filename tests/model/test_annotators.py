@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from labelvalue import Case, InputError, summarise, testing
-from labelvalue.decide.case_file import parse_case
+from labelvalue.decisions.case_file import parse_case
 from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.model import estimate_label_noise
 from labelvalue.model.confusion import log_confusion, log_prevalence

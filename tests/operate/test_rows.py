@@ -14,7 +14,7 @@ import pytest
 
 import labelvalue.model
 from labelvalue import InputError, cli, predict_gain, read_case, read_runs, summarise, write_runs
-from labelvalue.decide.case_file import parse_case
+from labelvalue.decisions.case_file import parse_case
 from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model import Prior
 from labelvalue.model.catalogue import get_model

@@ -102,7 +102,7 @@ def decided(fake_fit):
         ],
         currency="USD",
     )
-    return case, lv.advise(fake_fit, case, lv.allocate(fake_fit, case, max_labels=3000))
+    return case, lv.decide(fake_fit, case, max_labels=3000)
 
 
 @pytest.fixture(scope="session")

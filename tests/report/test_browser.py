@@ -151,7 +151,7 @@ def test_hostile_names_stay_text_in_a_decision(visit, tmp_path):
     hostile = ("</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "$x$ _a&amp;", "'\"]]>--")
     fit = testing.fake_fit(seed=1, slices=hostile, draws=50)
     case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="<b>$</b>")
-    plan = lv.allocate(fit, case, max_labels=2000)
+    plan = lv.decide(fit, case, max_labels=2000, measure=False)
     noted = {"number": 7, "time": "2026-11-24T09:05:00+00:00", "author": hostile[1], "of": "slice"}
     notes = pd.DataFrame([noted | {"name": hostile[0], "text": hostile[0]}])
     path = tmp_path / "hostile.html"
@@ -177,7 +177,7 @@ def test_many_slices(visit, tmp_path_factory):
     slices = tuple(f"region {i:03d}" for i in range(200))
     fit = testing.fake_fit(seed=2, slices=slices, draws=25)
     case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 40}, currency="USD")
-    plan = lv.allocate(fit, case, max_labels=40_000)
+    plan = lv.decide(fit, case, max_labels=40_000, measure=False)
     path = write_report(fit, plan, case, path=tmp_path_factory.mktemp("many") / "report.html", budgets=[500])
     assert path.stat().st_size < 3_000_000
     page = visit(path)

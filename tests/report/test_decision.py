@@ -13,7 +13,7 @@ from labelvalue import names
 from labelvalue.numerals import number, significant
 from labelvalue.report import report_numbers
 from labelvalue.report.budgets import default_budgets
-from labelvalue.report.decision import decide, p_best
+from labelvalue.report.decision import best_slices, p_best
 from labelvalue.report.html import _groups, moment
 from labelvalue.report.wording import comparison, decimals, percent, probability, sentence
 
@@ -32,7 +32,7 @@ def said(fit, draws, budgets=(500,), doublings=0.0):
             "doublings": (("slice", "budget"), np.full(draws.shape[2:], doublings)),
         },
     )
-    (one,) = decide(fit, gain, lv.summarise(gain))
+    (one,) = best_slices(fit, gain, lv.summarise(gain))
     return one
 
 

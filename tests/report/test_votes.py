@@ -34,7 +34,7 @@ def made():
     offers = (lv.Consensus(3, name="three <i>", slices=("west <b>",)), lv.Pretraining(excess=0.999, cost=5))
     limits = {"west <b>": {"available": 150}}
     case = case_of(label_noise={"default": 0.03, "west <b>": 0.4}, interventions=offers, slices=limits)
-    return fit, case, lv.allocate(fit, case, max_labels=1500)
+    return fit, case, lv.decide(fit, case, max_labels=1500, measure=False)
 
 
 def test_d23_numbers_are_those_of_the_frontier_for_the_plans_money(made):
@@ -108,12 +108,12 @@ def test_origins_are_those_of_the_forecast():
     fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"), learners=("old", "new"))
     offers = (lv.NewLearner("new"), lv.Guideline(0.5, cost=10), lv.Consensus(3, slices=("a",)))
     case = case_of(label_noise=0.1, interventions=offers, learner="old")
-    rows = offer_numbers(fit, case, lv.allocate(fit, case, max_labels=100))
+    rows = offer_numbers(fit, case, lv.decide(fit, case, max_labels=100, measure=False))
     assert [row["origin"] for row in rows] == [
         "from data: the runs", "from an elicited prior: as stated", "from an elicited prior: as stated"]  # fmt: skip
     assert [row["slices"] for row in rows] == [[], [], ["a"]]
     estimated = dataclasses.replace(case, label_noise_origin="from annotations")
-    rows = offer_numbers(fit, estimated, lv.allocate(fit, estimated, max_labels=100))
+    rows = offer_numbers(fit, estimated, lv.decide(fit, estimated, max_labels=100, measure=False))
     assert [row["origin"] for row in rows] == [
         "from data: the runs", "from an elicited prior: as stated", "from data: annotations"]  # fmt: skip
 
@@ -124,7 +124,7 @@ def test_the_page_says_that_annotations_tell_the_noise(seen, tmp_path):
     noise = {"label_noise": {"low": 0.05, "high": 0.2}, "label_noise_origin": "from annotations"}
     case = case_of(interventions=(lv.Consensus(3),), **noise)
     path = tmp_path / "page.html"
-    plan = lv.allocate(fit, case, max_labels=300)
+    plan = lv.decide(fit, case, max_labels=300, measure=False)
     write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
     words, numbers = seen(path.read_text("utf-8")).words, json.loads(path.with_suffix(".json").read_text("utf-8"))
     assert "from data: annotations" in words
@@ -137,13 +137,16 @@ def test_the_page_says_that_annotations_tell_the_noise(seen, tmp_path):
 def test_where_nothing_says_how_many_labels_are_wrong_or_little_is_bought_there_is_none():
     fit = testing.fake_fit(seed=1, draws=20)
     case = case_of()
-    plan = lv.allocate(fit, case, max_labels=800)
+    plan = lv.decide(fit, case, max_labels=800, measure=False)
     assert frontier_numbers(fit, case, plan) == []
     noisy = case_of(label_noise=0.2)
-    few = lv.allocate(fit, noisy, max_labels=3 * LEAST - 1)
+    few = lv.decide(fit, noisy, max_labels=3 * LEAST - 1, measure=False)
     assert frontier_numbers(fit, noisy, few) == []
     many = testing.fake_fit(seed=1, draws=20, slices=tuple(f"s{i}" for i in range(SHOWN + 2)))
-    bought = lv.allocate(
-        many, case_of(label_noise=0.2, slices={f"s{i}": {"minimum": 100} for i in range(6)}), max_labels=900
+    bought = lv.decide(
+        many,
+        case_of(label_noise=0.2, slices={f"s{i}": {"minimum": 100} for i in range(6)}),
+        max_labels=900,
+        measure=False,
     )
     assert len(frontier_numbers(many, noisy, bought)) == SHOWN

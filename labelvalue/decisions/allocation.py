@@ -1,0 +1,288 @@
+"""The search for a plan: how many labels to buy for each slice, within every limit and rule of a case."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.aim import Aim
+from labelvalue.decisions.appetites import Appetite, CVaR, ExponentialUtility, Mean, Quantile
+from labelvalue.decisions.benefit import plan_outcomes
+from labelvalue.decisions.case import Case
+from labelvalue.decisions.decision import Decision
+from labelvalue.decisions.evaluating import evaluation_bought, evaluation_notes, labels_left
+from labelvalue.decisions.feasible import NoPlanError
+from labelvalue.decisions.greedy import split
+from labelvalue.decisions.listing import Listing, list_purchases
+from labelvalue.decisions.menu import Menu
+from labelvalue.decisions.optimise import Certificate, best_purchase, shadow_prices
+from labelvalue.decisions.relisting import adds_up, seen_from
+from labelvalue.decisions.rules import HOLDS, KEPT, MINIMUM_GAIN, REQUIRED, RULE, WORDS, rules_of
+from labelvalue.decisions.spending import batch_count, notes_of
+from labelvalue.decisions.thinning import for_search
+from labelvalue.decisions.tightening import TIGHTEN, tightened
+from labelvalue.model import Fit
+from labelvalue.problems import Problem
+
+ROUNDS = 12
+"""Times that limits are tightened until every rule is kept."""
+VIEWS = 6
+"""Times that a plan is looked for from where the last one stands."""
+MOST_BATCHES = 12
+"""Numbers of batches that are tried."""
+CLOSE = 1.02
+"""Ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for."""
+
+
+def find_plan(
+    fit: Fit, case: Case, most: int, *, appetite: Appetite, max_spend: float = np.inf, lot: int = 1
+) -> Decision:
+    """Find the labels to buy for each slice, at most ``most`` together and within every limit and rule of the case.
+
+    The plan is chosen from draws of each slice's own net benefit, seen again from where the last plan stands, and
+    valued as a whole beside doing nothing, an equal and a proportional split; the best of these is the plan, so it is
+    never worse than they are. Limits are tightened until it keeps the rules. Labels are worth the less the more there
+    are of them, so that a plan too large for the rule on the gain is made smaller until it keeps it; where none does,
+    the largest is returned with that rule broken.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Belongs to it.
+    most : int
+        Most labels in all, evaluation labels that a rule asks for among them.
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    max_spend : float
+        Most expected money.
+    lot : int
+        Labels are bought in multiples of it.
+
+    Returns
+    -------
+    Decision
+        Without a verdict.
+
+    Raises
+    ------
+    NoPlanError
+        If no plan keeps all limits: every one that binds is named with the smallest change that frees it.
+    """
+    left = labels_left(fit, case, most)
+    if left < 0:
+        asked = "; ".join(evaluation_notes(fit, case))
+        fix = f"raise max_labels to {most - left} or more"
+        raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
+    few = for_search(fit)
+    listing = list_purchases(few, case, max(left, 1), max_spend, lot)
+    plan, bought = _kept(fit, few, case, appetite, listing.at_most(left // lot), most)
+    least, large = int(listing.menu.low.sum()), int(bought.sum())
+    if _gains(plan):
+        return plan
+    found = None
+    while large > max(least, 1) and large > CLOSE * least and large - least > 1:
+        middle = max(round(math.sqrt(max(least, 1) * large)), least + 1)
+        if middle >= large:
+            break
+        try:
+            smaller, taken = _kept(fit, few, case, appetite, listing.at_most(middle), most)
+        except NoPlanError:  # what other rules ask for takes more
+            least = middle
+            continue
+        if taken.any() and _gains(smaller):
+            found, least = smaller, max(int(taken.sum()), middle)
+        else:
+            large = middle
+    return plan if found is None else found
+
+
+def _gains(plan: Decision) -> bool:
+    """Whether a plan keeps the rule on the gain."""
+    return bool(plan.rules.loc[plan.rules[RULE] == MINIMUM_GAIN, KEPT].all())
+
+
+def _kept(
+    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
+) -> tuple[Decision, np.ndarray]:
+    """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
+    for _ in range(ROUNDS):
+        plan, menu, bought = _plan(fit, few, case, appetite, listing, most)
+        broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
+        if broken.empty:
+            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought)), bought
+        own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
+        listing = tightened(listing, broken, bought, own)
+    raise NoPlanError(
+        Problem(
+            column=row[RULE],
+            value=row["limit"],
+            why=f"no plan found with P({row[WORDS]}) ≥ {row[REQUIRED]:g}; the last has {row[HOLDS]:.3g}",
+            fix=f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or loosen the limit",
+        )
+        for row in broken.to_dict("records")
+    )
+
+
+def _plan(
+    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
+) -> tuple[Decision, Menu, np.ndarray]:
+    """The best plan from a listing, with the menu it came from and its lots; searched with few draws."""
+    shares = _shares(fit, case)
+    menu, bought, certificate = _best(listing, case, appetite, shares)
+    chosen = _valued(few, case, appetite, menu, bought, shares)
+    for _ in range(VIEWS if bought.any() and not adds_up(few, case) else 0):
+        net = chosen.outcomes[names.NET_BENEFIT]
+        advantage = net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
+        batches = int(batch_count(case.costs, xr.DataArray(float(bought.sum() * menu.lot))))
+        view = seen_from(few, case, listing, bought, advantage.values.ravel(), batches)
+        seen, again, evidence = _best(view, case, appetite, shares)
+        other = _valued(few, case, appetite, seen, again, shares)
+        if not again.any() or other.score <= chosen.score:
+            again = (bought + again) // 2
+            other = _valued(few, case, appetite, seen, again, shares)
+        if other.score <= chosen.score:
+            certificate = evidence
+            break
+        menu, bought, certificate, chosen = seen, again, evidence, other
+    if few is not fit:
+        chosen = _valued(fit, case, appetite, menu, chosen.bought, shares)
+        said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
+        certificate = dataclasses.replace(certificate, status=said)
+    return _finished(fit, case, chosen, certificate, most), menu, chosen.bought
+
+
+def _count(fit: Fit) -> int:
+    return fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Valued:
+    """The best of a purchase, the splits and nothing, all valued as whole plans."""
+
+    bought: np.ndarray
+    winner: str
+    scores: dict[str, float]
+    outcomes: xr.Dataset
+    lot: int
+
+    @property
+    def score(self) -> float:
+        return self.scores[self.winner]
+
+
+def _valued(fit: Fit, case: Case, appetite: Appetite, menu: Menu, bought: np.ndarray, shares: np.ndarray) -> _Valued:
+    even = np.ones(len(menu.slices))
+    plans = {
+        names.RECOMMENDED: bought,
+        names.EQUAL_SPLIT: split(menu, even),
+        names.PROPORTIONAL_SPLIT: split(menu, shares),
+        names.NOTHING: np.zeros_like(bought),
+    }
+    outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
+    net = outcomes[names.NET_BENEFIT]
+    given = appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+    scores = {name: float(given[name]) if menu.allows(lots) else np.nan for name, lots in plans.items()}
+    winner = max((name for name in plans if np.isfinite(scores[name])), key=lambda name: scores[name])
+    if winner != names.RECOMMENDED:
+        outcomes = plan_outcomes(fit, case, _in_labels(menu, plans | {names.RECOMMENDED: plans[winner]}))
+    return _Valued(plans[winner], winner, scores, outcomes, menu.lot)
+
+
+def _in_labels(menu: Menu, plans: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:
+    return {
+        name: {slice: int(n) * menu.lot for slice, n in zip(menu.slices, lots, strict=True)}
+        for name, lots in plans.items()
+    }
+
+
+def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, most: int) -> Decision:
+    said = "" if chosen.winner == names.RECOMMENDED else f"; valued as a whole, {chosen.winner} is best"
+    certificate = dataclasses.replace(
+        certificate,
+        status=certificate.status + said,
+        objective=chosen.score,
+        bound=max(certificate.bound, chosen.score),
+        nothing=chosen.scores[names.NOTHING],
+        equal=chosen.scores[names.EQUAL_SPLIT],
+        proportional=chosen.scores[names.PROPORTIONAL_SPLIT],
+    )
+    labels = {str(name): int(n) * chosen.lot for name, n in zip(fit.slices, chosen.bought, strict=True)}
+    return Decision(
+        labels=labels,
+        max_labels=most,
+        outcomes=chosen.outcomes,
+        certificate=certificate,
+        rules=rules_of(fit, case, chosen.outcomes),
+        evaluation=evaluation_bought(fit, case) if chosen.bought.any() else {},
+        notes=(*notes_of(fit, case.costs), *evaluation_notes(fit, case)),
+    )
+
+
+def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], notes: tuple[str, ...]) -> Decision:
+    """Return the decision where no plan keeps every limit: nothing is bought."""
+    none: dict[str, dict[str, int]] = {
+        name: {} for name in (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
+    }
+    outcomes = plan_outcomes(fit, case, none)
+    return Decision(
+        labels={str(name): 0 for name in fit.slices},
+        max_labels=most,
+        outcomes=outcomes,
+        certificate=Certificate("none", "no plan keeps every limit", 0.0, 0.0, 0.0, np.nan, np.nan),
+        rules=rules_of(fit, case, outcomes),
+        problems=problems,
+        notes=notes,
+    )
+
+
+def _best(listing: Listing, case: Case, appetite: Appetite, shares: np.ndarray) -> tuple[Menu, np.ndarray, Certificate]:
+    """The best over numbers of batches and, where the appetite has no bound, over several aims."""
+    size, aims = case.costs.batch_size, _aims(appetite)
+    most = 1 if size is None else max(1, math.ceil(listing.menu.max_labels * listing.menu.lot / size))
+    counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
+    found: list[tuple[float, Menu, np.ndarray, Certificate]] = []
+    refused: list[NoPlanError] = []
+    for menu in (listing.of_batches(int(count), size) for count in counts):
+        for aim in aims:
+            try:
+                bought, certificate = best_purchase(menu, aim, shares)
+            except NoPlanError as error:
+                refused.append(error)
+                continue
+            found.append((_judged(appetite, aim, menu.outcome(bought)), menu, bought, certificate))
+    if not found:
+        raise refused[-1]
+    _, menu, bought, certificate = max(found, key=lambda one: one[0])
+    if len(aims) > 1:
+        certificate = dataclasses.replace(certificate, method="best of several", bound=np.inf)
+    return menu, bought, certificate
+
+
+def _judged(appetite: Appetite, aim: Aim, net: np.ndarray) -> float:
+    return float(np.quantile(net, appetite.probability)) if isinstance(appetite, Quantile) else aim.value(net)
+
+
+def _aims(appetite: Appetite) -> list[Aim]:
+    """What is maximised for a risk appetite; a quantile, which has no bound, is approached by several."""
+    if isinstance(appetite, CVaR):
+        return [Aim(mean=0.0, tail=1.0, level=appetite.level)]
+    if isinstance(appetite, ExponentialUtility):
+        return [Aim(tolerance=appetite.tolerance)]
+    if isinstance(appetite, Quantile):
+        level = 1.0 - appetite.probability
+        return [Aim(mean=0.0, tail=1.0, level=x) for x in (level, 0.5 * level)] + [Aim()]
+    if isinstance(appetite, Mean):
+        return [Aim()]
+    raise ValueError(f"risk must be Mean, Quantile, CVaR or ExponentialUtility, got {appetite!r}")
+
+
+def _shares(fit: Fit, case: Case) -> np.ndarray:
+    now = fit.position[names.LABELS_NOW]
+    chosen = {d: 0 for d in now.dims if d != names.SLICE}
+    return np.maximum(now.isel(chosen).values.astype(float), 1.0)

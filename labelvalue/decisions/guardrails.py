@@ -1,0 +1,238 @@
+"""Rules that a plan must keep: limits with a probability, limits on labels, and who must agree."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from labelvalue.checks import Checks, put
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A limit that must be kept with a probability.
+
+    Parameters
+    ----------
+    limit : float
+        The limit, ≥ 0.
+    probability : float
+        Probability with which it must be kept, 0 < probability < 1.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Rule(limit=2500, probability=0.9).limit
+    2500
+    """
+
+    limit: float
+    probability: float = 0.9
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("limit", self.limit)
+        checks.share("probability", self.probability)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Floor:
+    """A quality that a slice must have: P(error of slice ≤ error) ≥ probability.
+
+    Parameters
+    ----------
+    slice : str
+        The slice.
+    error : float
+        Highest error allowed, > 0.
+    probability : float
+        Probability with which it must be kept, 0 < probability < 1.
+    reason : str
+        Why, such as the text of a regulation.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Floor(slice="west", error=0.08).probability
+    0.9
+    """
+
+    slice: str
+    error: float
+    probability: float = 0.9
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("slice", self.slice)
+        checks.number("error", self.error, above=True)
+        checks.share("probability", self.probability)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Guardrails:
+    """Rules that a plan must keep.
+
+    Parameters
+    ----------
+    minimum_gain : Rule, optional
+        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
+    maximum_budget : Rule, optional
+        Money that a plan costs at most.
+    largest_gap : Rule, optional
+        Distance between the errors of the worst slice and the best, at most.
+    deadline : Rule, optional
+        Days until the last label is there, at most.
+    floors : tuple of Floor
+        Qualities that single slices must have.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Guardrails(maximum_budget={"limit": 2500, "probability": 0.95}).maximum_budget.probability
+    0.95
+    """
+
+    minimum_gain: Rule | None = None
+    maximum_budget: Rule | None = None
+    largest_gap: Rule | None = None
+    deadline: Rule | None = None
+    floors: tuple[Floor, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        for key in ("minimum_gain", "maximum_budget", "largest_gap", "deadline"):
+            if getattr(self, key) is not None:
+                put(self, **{key: checks.section(key, Rule, getattr(self, key))})
+        put(self, floors=checks.sections("floors", Floor, self.floors))
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Approval:
+    """Somebody who must agree before a plan above a sum is carried out.
+
+    Parameters
+    ----------
+    approver : str
+        Who must agree, as ``labelvalue decide --approver`` will say it: a person or an office.
+    above : float
+        Expected cost from which on, ≥ 0; every plan that costs anything where it is 0.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Approval(approver="head of data", above=1000).is_needed(1200.0)
+    True
+    """
+
+    approver: str
+    above: float = 0.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("approver", self.approver)
+        if isinstance(self.approver, str) and not self.approver.strip():
+            checks.wrong("approver", "is empty", "say who must agree")
+        checks.number("above", self.above)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+    def is_needed(self, cost: float) -> bool:
+        """Say whether a plan needs this approval.
+
+        Parameters
+        ----------
+        cost : float
+            Its expected cost.
+
+        Returns
+        -------
+        bool
+        """
+        return cost > self.above
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SliceLimit:
+    """Limits on the labels that are bought for a slice.
+
+    Parameters
+    ----------
+    minimum : int
+        Labels that must be bought, ≥ 0.
+    maximum : int, optional
+        Labels that may be bought.
+    available : int, optional
+        Unlabelled items there are.
+    usable : float
+        Share of them that may be labelled and kept (consent, retention), 0 < share ≤ 1.
+    minimum_evaluation : int
+        Labels that the slice's evaluation set must hold; what is missing is bought with any plan.
+    reason : str
+        Why, such as the text of a regulation.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> SliceLimit(available=1000, usable=0.8, maximum=900).most
+    800
+    """
+
+    minimum: int = 0
+    maximum: int | None = None
+    available: int | None = None
+    usable: float = 1.0
+    minimum_evaluation: int = 0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.whole("minimum", self.minimum)
+        checks.whole("minimum_evaluation", self.minimum_evaluation)
+        for key in ("maximum", "available"):
+            if getattr(self, key) is not None:
+                checks.whole(key, getattr(self, key))
+        if self.usable != 1:
+            checks.share("usable", self.usable)
+        checks.text("reason", self.reason)
+        if not checks.problems and self.minimum > self.most:
+            why = f"minimum {self.minimum} is more than may be bought, {self.most:g}"
+            checks.wrong("minimum", why, "lower it, or raise maximum or available")
+        checks.finish()
+
+    @property
+    def most(self) -> float:
+        """Labels that may be bought, infinite where nothing limits them."""
+        there = math.inf if self.available is None else math.floor(self.available * self.usable + 1e-9)
+        return min(there, math.inf if self.maximum is None else self.maximum)

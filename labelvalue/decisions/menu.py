@@ -1,0 +1,243 @@
+"""What can be bought, in arrays: net benefit of every slice at every size, and what a purchase of them brings."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from labelvalue.decisions.aim import Aim
+
+LEAST_STEPS = 2
+"""Sizes that a menu needs: nothing, and something."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Menu:
+    """What can be bought: draws of net benefit by slice and size, and the limits of a purchase.
+
+    Between the sizes of the grid, net benefit, spend and error are linear in labels, draw by draw.
+
+    Parameters
+    ----------
+    slices : tuple of str
+        Names of the slices.
+    labels : array of int, shape (step,)
+        Sizes of a purchase in one slice, rising from 0.
+    net : array of float, shape (slice, step, sample)
+        Net benefit against buying nothing, without what a batch costs whatever its size; 0 at step 0.
+    spend : array of float, shape (slice, step)
+        Expected money spent; 0 at step 0.
+    low, high : array of int, shape (slice,)
+        Fewest and most labels of each slice.
+    max_labels : int
+        Most labels in all.
+    max_spend : float
+        Most expected money in all, ``fixed_spend`` included.
+    fixed : array of float, shape (sample,)
+        Draws of what a purchase costs whatever its size.
+    fixed_spend : float
+        The money in it.
+    error : array of float, shape (slice, step), or None
+        Expected error, where fairness matters.
+    max_gap : float
+        Largest gap allowed between the expected errors of two slices.
+    worst_weight : float
+        What the objective loses for each unit of the worst slice's expected error, ≥ 0.
+    lot : int
+        What one label of this menu stands for, where labels are bought in lots; for words and prices.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, sizes do not rise from 0, or fairness is asked for without errors.
+
+    Examples
+    --------
+    >>> net = np.array([[[0.0, 0.0], [3.0, 1.0]], [[0.0, 0.0], [1.0, 3.0]]])
+    >>> menu = Menu(slices=("a", "b"), labels=np.array([0, 2]), net=net, spend=np.zeros((2, 2)),
+    ...             low=np.zeros(2, int), high=np.full(2, 2), max_labels=2, fixed=np.zeros(2))
+    >>> menu.outcome(np.array([1, 1])).tolist()
+    [2.0, 2.0]
+    """
+
+    slices: tuple[str, ...]
+    labels: np.ndarray
+    net: np.ndarray
+    spend: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    max_labels: int
+    max_spend: float = np.inf
+    fixed: np.ndarray
+    fixed_spend: float = 0.0
+    error: np.ndarray | None = None
+    max_gap: float = np.inf
+    worst_weight: float = 0.0
+    lot: int = 1
+
+    def __post_init__(self) -> None:
+        grid = (len(self.slices), self.labels.size)
+        shapes = {"net": self.net.shape[:2] == grid, "spend": self.spend.shape == grid}
+        shapes |= {"fixed": self.fixed.shape == self.net.shape[2:]}
+        shapes |= {n: v.shape == grid[:1] for n, v in (("low", self.low), ("high", self.high))}
+        shapes |= {"error": self.error is None or self.error.shape == grid}
+        wrong = [name for name, fits in shapes.items() if not fits]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: shapes do not fit {grid[0]} slices and {grid[1]} sizes")
+        if grid[1] < LEAST_STEPS or self.labels[0] != 0 or (np.diff(self.labels) <= 0).any():
+            raise ValueError(f"labels must rise from 0, got {self.labels.tolist()}")
+        if self.error is None and (self.worst_weight > 0 or np.isfinite(self.max_gap)):
+            raise ValueError("fairness needs the expected errors of the slices. Fix: give error.")
+
+    def place(self, bought: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find where purchases lie on the grid.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+
+        Returns
+        -------
+        step : array of int, shape (slice,)
+            The last size not above it; the last but one at the end of the grid.
+        share : array of float, shape (slice,)
+            How far it lies on the way to the next size, 0 to 1.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        step = np.clip(np.searchsorted(self.labels, bought, side="right") - 1, 0, self.labels.size - 2)
+        return step, (bought - self.labels[step]) / np.diff(self.labels)[step]
+
+    def total(self, values: np.ndarray, bought: np.ndarray) -> np.ndarray:
+        """Sum a quantity of the grid over slices at a purchase.
+
+        Parameters
+        ----------
+        values : array of float, shape (slice, step, ...)
+            The quantity at every size.
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+
+        Returns
+        -------
+        array of float, shape (...)
+            Its sum.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        step, share = self.place(bought)
+        rows = np.arange(len(self.slices))
+        return np.tensordot(1.0 - share, values[rows, step], 1) + np.tensordot(share, values[rows, step + 1], 1)
+
+    def outcome(self, bought: np.ndarray) -> np.ndarray:
+        """Draws of the net benefit of a purchase, its fixed cost included; 0 where nothing is bought.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+
+        Returns
+        -------
+        array of float, shape (sample,)
+            Net benefit against doing nothing.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        return self.total(self.net, bought) - self.fixed * bool(np.any(bought > 0))
+
+    def errors(self, bought: np.ndarray) -> np.ndarray:
+        """Return the expected error of each slice after a purchase.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+
+        Returns
+        -------
+        array of float, shape (slice,)
+            Zeros where the menu has no errors.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        if self.error is None:
+            return np.zeros(len(self.slices))
+        step, share = self.place(bought)
+        rows = np.arange(len(self.slices))
+        return (1.0 - share) * self.error[rows, step] + share * self.error[rows, step + 1]
+
+    def objective(self, bought: np.ndarray, aim: Aim) -> float:
+        """Return what an allocation maximises, for one purchase.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+        aim : Aim
+            What is maximised.
+
+        Returns
+        -------
+        float
+            Money; less ``worst_weight`` times the worst expected error.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        return aim.value(self.outcome(bought)) - self.worst_weight * float(self.errors(bought).max())
+
+    def spent(self, bought: np.ndarray) -> float:
+        """Return the expected money that a purchase costs, fixed cost included.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+
+        Returns
+        -------
+        float
+            Money.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        return float(self.total(self.spend, bought)) + self.fixed_spend * bool(np.any(bought > 0))
+
+    def allows(self, bought: np.ndarray, slack: float = 1e-9) -> bool:
+        """Say whether a purchase keeps every limit.
+
+        Parameters
+        ----------
+        bought : array of float, shape (slice,)
+            Labels of each slice.
+        slack : float
+            Relative slack for rounding.
+
+        Returns
+        -------
+        bool
+            True where all limits hold.
+
+        Examples
+        --------
+        See :class:`Menu`.
+        """
+        inside = bool(((bought >= self.low) & (bought <= self.high)).all()) and bought.sum() <= self.max_labels
+        errors = self.errors(bought)
+        gap = float(errors.max() - errors.min())
+        cheap = not np.isfinite(self.max_spend) or self.spent(bought) <= self.max_spend * (1 + slack)
+        return inside and cheap and gap <= self.max_gap + slack

@@ -1,0 +1,241 @@
+"""A plan cut into batches: what each should show, when to go on, and how often that rule stops in error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import scipy
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions.benefit import plan_outcomes
+from labelvalue.decisions.case import Case
+from labelvalue.decisions.decision import Decision
+from labelvalue.decisions.errors import chosen_curves
+from labelvalue.decisions.spending import fixed_cost
+from labelvalue.decisions.value import volumes
+from labelvalue.model import Fit
+
+ENTROPY = 17
+THRESHOLDS = 99
+"""Quantiles of the observed gain that are tried as thresholds."""
+DETECTED = 1.645
+"""Standard errors by which a drop must exceed 0 to count as detected."""
+LARGEST = 64.0
+"""Times the present evaluation set up to which a larger one is looked for."""
+
+
+def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Cut a plan into batches, with the error expected after each and the rule to go on.
+
+    After a batch one training and evaluation show a mean error over slices, with their noise. The rule is to go on
+    where the mean error has dropped by at least a threshold, the one that is worth most in expectation; what going on
+    costs includes the fixed costs of another batch. How often the rule stops although going on would pay, and
+    goes on although it would not, is counted in the same draws.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`; it must buy something.
+    steps : int
+        Batches, ≥ 2.
+    ci_prob : float
+        Probability of the equal-tailed band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a batch: ``step``, cumulative ``labels`` and expected ``cost``; observed mean ``error`` with band
+        ``low`` to ``high``; ``go_if_gain``, the least drop since today with which to go on (−∞: always, ∞: never; NaN
+        after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and
+        that does not pay); ``worth`` of the rule over always going on. Attributes: ``ci_prob``, ``unit``.
+
+    Raises
+    ------
+    InputError
+        If the plan buys nothing, or a number is out of range.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = plan_milestones(fit, case, decide(fit, case, max_labels=900, measure=False), steps=3)
+    >>> table["labels"].tolist()
+    [300, 600, 900]
+    """
+    checks = Checks()
+    checks.whole("steps", steps, least=2)
+    checks.share(names.CI_PROB, ci_prob)
+    if plan.total < steps:
+        checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "milestones are for plans that buy")
+    checks.finish()
+    every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
+    outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
+    share = volumes(fit, case.value)
+    now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
+    net, again = outcomes[names.NET_BENEFIT], fixed_cost(fit, case.costs)
+    rows = []
+    for step in range(1, steps + 1):
+        at = outcomes.sel({names.PLAN: str(step)})
+        seen = observed_error(fit, case, at[names.ERROR], share, step)
+        low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
+        shown = (step, int(at[names.LABELS].sum()), float(at[names.COST].mean()), float(seen.mean()), low, high)
+        rule = (np.nan,) * 5
+        if step < steps:
+            pays = net.sel({names.PLAN: str(steps)}) - net.sel({names.PLAN: str(step)}) - again
+            rule = _rule((now - seen).values.ravel(), (pays + 0.0 * now).transpose(*names.SAMPLE).values.ravel())
+        rows.append((*shown, *rule))
+    columns = ["step", names.LABELS, names.COST, names.ERROR, "low", "high"]
+    table = pd.DataFrame(rows, columns=[*columns, "go_if_gain", "p_go", "false_stop", "false_go", "worth"])
+    table.attrs = {names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
+    return table
+
+
+def part_of(plan: Decision, share: float) -> dict[str, int]:
+    """Cut whole labels of a share of a plan, summing to that share of its total.
+
+    Parameters
+    ----------
+    plan : Decision
+        The plan.
+    share : float
+        Share, 0 to 1.
+
+    Returns
+    -------
+    dict of str to int
+        Labels by slice.
+
+    Examples
+    --------
+    See :func:`plan_milestones`.
+    """
+    wanted = {name: n * share for name, n in plan.labels.items()}
+    made = {name: int(x + 1e-9) for name, x in wanted.items()}
+    short = round(plan.total * share) - sum(made.values())
+    for name in sorted(wanted, key=lambda one: made[one] - wanted[one])[: max(short, 0)]:
+        made[name] += 1
+    return made
+
+
+def _rule(gain: np.ndarray, pays: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Threshold, P(go), P(false stop), P(false go), and worth over always going on."""
+    tried = np.concatenate([[-np.inf], np.quantile(gain, np.linspace(0.01, 0.99, THRESHOLDS)), [np.inf]])
+    worth = np.array([(pays * (gain >= t)).mean() for t in tried])
+    best = int(worth.argmax())
+    go = gain >= tried[best]
+    wrong = float((~go & (pays > 0)).mean()), float((go & (pays <= 0)).mean())
+    return float(tried[best]), float(go.mean()), *wrong, float(worth[best] - worth[0])
+
+
+def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
+    """Variance of the log of one measured error, with an evaluation set that many times as large."""
+    posterior, position = chosen_curves(fit, case)
+    differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
+    variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs / times
+    return variance.isel({d: 0 for d in variance.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
+
+
+def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
+    """Draw the mean error over slices that one training and evaluation would show.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Names learner and suite.
+    error : xarray.DataArray
+        Expected errors; dims chain, draw, slice.
+    share : xarray.DataArray
+        Weights of the slices.
+    step : int
+        Which measurement: each has noise of its own.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw.
+
+    Examples
+    --------
+    See :func:`plan_milestones`.
+    """
+    variance = _noise_variance(fit, case).transpose(*names.SAMPLE, names.SLICE)
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])
+    scatter = np.exp(np.sqrt(variance.values) * rng.standard_normal(variance.shape) - 0.5 * variance.values)
+    shown = error.transpose(*names.SAMPLE, names.SLICE) * scatter
+    return (shown * share).sum(names.SLICE).reset_coords(drop=True)
+
+
+def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
+    """Say whether the evaluation sets at hand would show the gain that a plan promises, and how large they should be.
+
+    A drop counts as detected where the logs of the errors measured before and after, one training and evaluation each,
+    differ by more than 1.645 standard errors.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+    probability : float
+        Probability of detection that is wanted, 0 < probability < 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice: ``slice``, expected ``gain``; ``p_detected`` with the present evaluation set of ``trials``
+        items; ``trials_needed`` for the wanted probability, NaN where none of up to 64 times the size does it, since
+        trainings differ too much.
+
+    Raises
+    ------
+    InputError
+        If ``probability`` is none.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = detection(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> bool(table["p_detected"].between(0, 1).all())
+    True
+    """
+    checks = Checks()
+    checks.share("probability", probability)
+    checks.finish()
+    error = plan.outcomes[names.ERROR]
+    drop = np.log(error.sel({names.PLAN: names.NOTHING}) / error.sel({names.PLAN: names.RECOMMENDED}))
+    gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
+
+    def chance(times: float) -> xr.DataArray:
+        sd = np.sqrt(2.0 * _noise_variance(fit, case, times))
+        return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
+
+    present = chance(1.0)
+    sizes = np.geomspace(1.0, LARGEST, 25)
+    tried = [chance(float(times)) for times in sizes]
+    rows = []
+    for name in (str(s) for s in error[names.SLICE].values):
+        own = fit.runs[names.SLICE].values.astype(str) == name
+        trials = (
+            float(np.median(fit.runs[names.TRIALS].values[own])) if names.TRIALS in fit.runs and own.any() else np.nan
+        )
+        enough = [
+            t for t, found in zip(sizes, tried, strict=True) if float(found.sel({names.SLICE: name})) >= probability
+        ]
+        needed = float(np.ceil(enough[0] * trials)) if enough else np.nan
+        at = {names.SLICE: name}
+        rows.append((name, float(gain.sel(at)), float(present.sel(at)), trials, needed))
+    return pd.DataFrame(rows, columns=[names.SLICE, names.GAIN, "p_detected", names.TRIALS, "trials_needed"])

@@ -1,0 +1,152 @@
+"""Plans of labels and interventions together: which of them is worth most."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.appetites import Appetite
+from labelvalue.decisions.benefit import plan_outcomes
+from labelvalue.decisions.case import Case
+from labelvalue.decisions.decision import SURE, Decision, standard_error
+from labelvalue.decisions.evaluating import evaluation_bought, evaluation_notes, labels_left
+from labelvalue.decisions.mixtures import Mixture, climbed, first_allowed, subsets
+from labelvalue.decisions.rules import KEPT, rules_of
+from labelvalue.model import Fit
+from labelvalue.numerals import readable
+
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
+"""Shares of the plan of labels alone that are tried beside interventions."""
+CLIMBED = 2
+"""Sets of interventions beside which labels are moved until nothing is better."""
+NEAR = 0.1
+"""Share of the best score so far by which a set may fall short to be one of them."""
+MOST_SLICES = 50
+"""Slices up to which they are."""
+SHOWN = 3
+"""Other mixtures that a plan shows beside itself."""
+LABELS_ONLY = "labels only"
+LESS = "brings less"
+
+
+def weigh_interventions(
+    fit: Fit, case: Case, plan: Decision, appetite: Appetite, max_spend: float = np.inf, lot: int = 1
+) -> Decision:
+    """Hold a plan of labels alone against plans that also, or only, do what the case offers.
+
+    Every set of interventions is tried with all, three quarters, a half, a quarter and none of the plan's labels; what
+    breaks a rule of the case is left out. Beside the sets that do best, labels are then moved between slices, and more
+    or fewer bought, as long as that pays: labels are worth more, or less, where others are of better quality. Two
+    numbers of votes for the same items are alternatives and never tried together.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        With ``interventions``.
+    plan : Decision
+        The best plan of labels alone, without a verdict.
+    appetite : Mean, Quantile, CVaR or ExponentialUtility
+        How net benefits are weighed.
+    max_spend : float
+        Most expected money.
+    lot : int
+        Labels are bought in multiples of it.
+
+    Returns
+    -------
+    Decision
+        The best; its outcomes hold ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
+
+    Examples
+    --------
+    See :func:`labelvalue.decisions.decide`.
+    """
+    keeps = bool(plan.rules[KEPT].all())
+    alone = Mixture(appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
+    best = alone if keeps else alone._replace(score=0.0)  # a plan that breaks a rule is not bought
+    found: list[Mixture] = []
+    refused: list[tuple[str, ...]] = []
+    for done in subsets(case.interventions):
+        candidates = {f"{share:g}": _scaled(plan.labels, share, lot) for share in PARTS if plan.total or share == 0.0}
+        outcomes = plan_outcomes(fit, case, candidates, interventions=done)
+        one = first_allowed(fit, case, appetite, outcomes, done, max_spend)
+        found.append(one) if one else refused.append(done)
+    found.sort(key=lambda one: -one.score)
+    if len(plan.labels) <= MOST_SLICES:
+        reached, left = best.score, labels_left(fit, case, plan.max_labels)
+        for place, one in enumerate(found[:CLIMBED]):
+            if one.score < reached - NEAR * abs(reached):
+                break
+            found[place] = climbed(fit, case, appetite, one, left, max_spend, lot)
+            reached = max(reached, found[place].score)
+        found.sort(key=lambda one: -one.score)
+    first = found[0] if found and found[0].score > best.score else alone
+    others = [one for one in found if one is not first][:SHOWN]
+    chosen = _joined(plan.outcomes, first, others)
+    weighed = _weighed([alone, *found], first, refused)
+    if first is alone:
+        return dataclasses.replace(plan, outcomes=chosen, weighed=weighed)
+    taken = [one for one in case.interventions if one.name in first.done]
+    bare = evaluation_notes(fit, case)
+    certificate = dataclasses.replace(plan.certificate, objective=first.score, bound=np.inf, method="best of several")
+    return dataclasses.replace(
+        plan,
+        labels=first.labels(),
+        outcomes=chosen,
+        certificate=certificate,
+        rules=rules_of(fit, case, chosen),
+        interventions=first.done,
+        weighed=weighed,
+        evaluation=evaluation_bought(fit, case, taken),
+        notes=(*(note for note in plan.notes if note not in bare), *evaluation_notes(fit, case, taken)),
+    )
+
+
+def _weighed(every: list[Mixture], first: Mixture, refused: list[tuple[str, ...]]) -> pd.DataFrame:
+    """What was weighed, the best first: labels alone and every set of interventions beside its best labels."""
+    rows: list[tuple[object, ...]] = []
+    taken = first.net()
+    for one in sorted(every, key=lambda one: -one.score):
+        cost = float(one.outcomes[names.COST].sel({names.PLAN: one.name}).mean())
+        less = taken - one.net()
+        error = standard_error(less)
+        figures = (cost, float(one.net().mean()), float(less.mean()), error)
+        tie = f"is as good within Monte Carlo error (± {readable(SURE * error, 2)})"
+        why = "" if one is first else tie if abs(float(less.mean())) <= SURE * error else LESS
+        rows.append((_title(one.done), sum(one.labels().values()), *figures, one is first, why))
+    rows += [(_title(done), 0, *[np.nan] * 4, False, "breaks a rule of the case, with any labels") for done in refused]
+    columns = ["option", names.LABELS, names.COST, names.NET_BENEFIT, "less", names.MCSE, "chosen", "why"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _title(done: tuple[str, ...]) -> str:
+    return " + ".join(done) or LABELS_ONLY
+
+
+def _scaled(labels: Mapping[str, int], share: float, lot: int) -> dict[str, int]:
+    return {name: int(n * share) // lot * lot for name, n in labels.items()}
+
+
+def _joined(plain: xr.Dataset, first: Mixture, others: list[Mixture]) -> xr.Dataset:
+    """Outcomes of the best plan, of labels alone, of other mixtures, and of what the plain plan was held against."""
+
+    def one(outcomes: xr.Dataset, name: str, title: str) -> xr.Dataset:
+        return outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [title]})
+
+    parts = []
+    if first.done:
+        parts = [one(first.outcomes, first.name, names.RECOMMENDED), one(plain, names.RECOMMENDED, LABELS_ONLY)]
+        parts.append(plain.drop_sel({names.PLAN: names.RECOMMENDED}))
+    else:
+        parts = [plain]
+    parts += [one(out, name, _title(done)) for _, out, done, name in others if done]
+    joined = xr.concat(parts, dim=names.PLAN, combine_attrs="override")
+    order = [names.NOTHING, *(str(p) for p in joined[names.PLAN].values if p != names.NOTHING)]
+    return joined.sel({names.PLAN: order})

@@ -1,0 +1,219 @@
+"""Plans that do something about the labels' quality beside buying some: their errors, costs and delays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.case import Case, chosen_of
+from labelvalue.decisions.errors import chosen_curves
+from labelvalue.decisions.spending import PRICE
+from labelvalue.forecast import Guideline, Intervention
+from labelvalue.forecast.changes import Standing, changed_error
+from labelvalue.forecast.curves import SIZE
+from labelvalue.forecast.draws import draws, slice_draws
+from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.forecast.with_interventions import changes_by, checked, standing_at
+from labelvalue.model import Fit
+
+
+def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:
+    """Return what is known of the share of wrong labels: the case's, else that of the fit's evaluation labels.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Its ``label_noise`` counts where it has one.
+
+    Returns
+    -------
+    draws : xarray.DataArray or None
+        Dims of slice, chain, draw; ``None`` where nothing says it.
+    origin : str
+        What the case says of its own (``elicited``, ``from annotations``), ``from runs`` for the fit's.
+
+    Raises
+    ------
+    InputError
+        If labels that are so wrong carry no information.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, label_noise=0.1)
+    >>> noise_known(fake_fit(seed=1), case)[1]
+    'elicited'
+    """
+    posterior, _ = chosen_curves(fit, case)
+    if case.label_noise is not None or names.EVALUATION_NOISE not in posterior:
+        return noise_draws(fit, case.label_noise, case.label_noise_origin)
+    share = posterior[names.EVALUATION_NOISE]
+    rest = {d: 0 for d in share.dims if d not in (names.CHAIN, names.DRAW, names.SLICE)}
+    return share.isel(rest).reset_coords(drop=True), names.FROM_RUNS
+
+
+def errors_done(
+    fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention], noise_factor: float = 1.0
+) -> xr.DataArray:
+    """Draw the error of each slice under plans that all do some interventions.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Learner, suite and the share of wrong labels.
+    labels : xarray.DataArray
+        Labels bought, dims plan, slice.
+    done : sequence of Intervention
+        What is done.
+    noise_factor : float
+        Factor on the share of wrong labels among those bought, ≥ 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims chain, draw, slice, plan.
+
+    Raises
+    ------
+    InputError
+        If an effect needs the share of wrong labels and the case has none, or is not in the runs.
+
+    Examples
+    --------
+    See :func:`labelvalue.decisions.plan_outcomes`.
+    """
+    as_is = noise_factor == 1.0
+    changed = [*done, *([] if as_is else [_of_new_labels(noise_factor, done)])]
+    standing = _standing(fit, case, labels, as_is)
+    changes, _ = changes_by(standing, checked(fit, changed))
+    error = changed_error(standing, changes)
+    picked = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in error.dims}
+    error = error.sel(picked).reset_coords(drop=True).rename({SIZE: names.PLAN})
+    return error.assign_coords({names.PLAN: labels[names.PLAN].values})
+
+
+def effect_origin(fit: Fit, case: Case, one: Intervention) -> str:
+    """Say where the size of an intervention's effect comes from.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Gives the share of wrong labels, and where it comes from.
+    one : Intervention
+        Of the case.
+
+    Returns
+    -------
+    str
+        ``from runs``, ``from annotations`` or ``elicited``.
+
+    Raises
+    ------
+    InputError
+        As for :func:`errors_done`.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import Consensus
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, label_noise=0.1,
+    ...             label_noise_origin="from annotations")
+    >>> effect_origin(fake_fit(seed=1), case, Consensus(3))
+    'from annotations'
+    """
+    none = xr.DataArray(np.zeros((1, fit.slices.size)), dims=(names.PLAN, names.SLICE))
+    labels = none.assign_coords({names.PLAN: [names.NOTHING], names.SLICE: fit.slices})
+    return changes_by(_standing(fit, case, labels, True), checked(fit, one))[1][0]
+
+
+def _standing(fit: Fit, case: Case, labels: xr.DataArray, as_is: bool) -> Standing:
+    """Where plans stand: by the case's own share of wrong labels where nothing is changed about it."""
+    noise, origin = noise_known(fit, case)
+    if as_is and case.label_noise is None:
+        noise, origin = None, names.ELICITED
+    bought = labels.rename({names.PLAN: SIZE}).drop_vars(SIZE).transpose(names.SLICE, SIZE)
+    position = fit.position
+    other = position[names.OTHER_LABELS_NOW] + bought.sum(names.SLICE) - bought
+    position = position.assign({names.OTHER_LABELS_NOW: other})
+    return standing_at(fit, fit.posterior, position, bought, noise, origin)
+
+
+def _of_new_labels(factor: float, done: Sequence[Intervention]) -> Guideline:
+    """A change of nothing but the share of wrong labels among new ones, under a name of its own."""
+    name, taken = "quality of new labels", {one.name for one in done}
+    while name in taken:
+        name += "'"
+    return Guideline(factor, name=name)
+
+
+def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:
+    """Draw what interventions cost beside plans' labels: once, and for each of their units.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Gives the price of a label, where units have no price of their own.
+    labels : xarray.DataArray
+        Labels bought, dims plan, slice.
+    done : sequence of Intervention
+        What is done.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dim plan, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    See :func:`labelvalue.decisions.plan_outcomes`.
+    """
+    now = fit.position[names.LABELS_NOW]
+    now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)
+    total: Any = labels.sum(names.SLICE) * 0.0
+    for one in done:
+        units = one.units(now, labels)
+        each = slice_draws(fit, PRICE, case.costs.price_per_label)
+        if one.unit_cost is not None:
+            each = draws(fit, f"{one.name}.unit_cost", one.unit_cost)
+        total = total + (units * each * one.done_for(units)).sum(names.SLICE) + one.fixed_money(fit)
+    return total
+
+
+def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
+    """Draw the days by which interventions put off the gain, one after the other.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    done : sequence of Intervention
+        What is done.
+
+    Returns
+    -------
+    float or DataArray
+        Days.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import Guideline
+    >>> from labelvalue.testing import fake_fit
+    >>> float(delay_done(fake_fit(seed=1), [Guideline(0.5, delay=14)]))
+    14.0
+    """
+    days: Any = 0.0
+    for one in done:
+        days = days + one.days(fit)
+    return days

@@ -1,0 +1,199 @@
+"""Risk: what may be lost against doing nothing, and the money to hold back for it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+
+
+def value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
+    """Loss that is exceeded with probability 1 − level.
+
+    Parameters
+    ----------
+    loss : xarray.DataArray
+        Draws of the loss against doing nothing, positive = loss; dims chain, draw and any others.
+    level : float
+        Level α, 0 < α < 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``value_at_risk`` and its Monte Carlo standard error ``mcse``; the other dims.
+
+    Raises
+    ------
+    InputError
+        If the level is no level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = xr.DataArray(np.random.default_rng(1).normal(size=(4, 5000)), dims=("chain", "draw"))
+    >>> round(float(value_at_risk(loss, 0.9)["value_at_risk"]), 1)
+    1.3
+    """
+    import arviz_stats as azs
+
+    _check_level(level)
+    made = {
+        names.VALUE_AT_RISK: loss.quantile(level, names.SAMPLE).drop_vars("quantile"),
+        names.MCSE: azs.mcse(loss, method="quantile", prob=level),
+    }
+    return xr.Dataset(made, attrs={names.LEVEL: level})
+
+
+def conditional_value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
+    """Mean of the worst 1 − level share of losses.
+
+    Parameters
+    ----------
+    loss : xarray.DataArray
+        Draws of the loss against doing nothing, positive = loss; dims chain, draw and any others.
+    level : float
+        Level α, 0 < α < 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``conditional_value_at_risk`` and its Monte Carlo standard error ``mcse``; the other dims.
+
+    Raises
+    ------
+    InputError
+        If the level is no level.
+
+    References
+    ----------
+    Rockafellar and Uryasev (2000), "Optimization of conditional value-at-risk", Journal of Risk 2, for the form
+    VaR + E(loss − VaR)⁺ / (1 − α), whose mean is flat in VaR, so that its own error does not count to first order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> loss = xr.DataArray(np.random.default_rng(1).normal(size=(4, 5000)), dims=("chain", "draw"))
+    >>> round(float(conditional_value_at_risk(loss, 0.9)["conditional_value_at_risk"]), 1)
+    1.7
+    """
+    import arviz_stats as azs
+
+    _check_level(level)
+    threshold = loss.quantile(level, names.SAMPLE).drop_vars("quantile")
+    tail = threshold + (loss - threshold).clip(min=0.0) / (1.0 - level)
+    made = {names.CONDITIONAL_VALUE_AT_RISK: tail.mean(names.SAMPLE), names.MCSE: azs.mcse(tail, method="mean")}
+    return xr.Dataset(made, attrs={names.LEVEL: level})
+
+
+def loss_against_nothing(outcomes: xr.Dataset) -> xr.DataArray:
+    """Draw what each plan loses against doing nothing.
+
+    Parameters
+    ----------
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decisions.plan_outcomes`.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``loss``, dims chain, draw, plan; positive = loss, exactly 0 for doing nothing.
+
+    Examples
+    --------
+    >>> net = xr.DataArray([[[0.0, 5.0]]], dims=("chain", "draw", "plan"), coords={"plan": ["do nothing", "buy"]})
+    >>> loss_against_nothing(xr.Dataset({"net_benefit": net})).sel(plan="buy").item()
+    -5.0
+    """
+    net = outcomes[names.NET_BENEFIT]
+    return (net.sel({names.PLAN: names.NOTHING}, drop=True) - net).transpose(*net.dims).rename(names.LOSS)
+
+
+def _check_level(level: float) -> None:
+    checks = Checks()
+    checks.share("level", level)
+    checks.finish()
+
+
+@dataclasses.dataclass(frozen=True)
+class Reserve:
+    """Money held back so that a plan's cost is rarely more than what is set aside.
+
+    Parameters
+    ----------
+    plan : str
+        The plan.
+    expected : float
+        Its expected cost.
+    reserve : float
+        Money to hold back beside it, ≥ 0.
+    p_overrun : float
+        Probability that the cost is more than both together.
+    mcse : float
+        Monte Carlo standard error of the reserve.
+
+    Examples
+    --------
+    >>> Reserve("west", expected=1000.0, reserve=250.0, p_overrun=0.1, mcse=3.0).share
+    0.2
+    """
+
+    plan: str
+    expected: float
+    reserve: float
+    p_overrun: float
+    mcse: float
+
+    @property
+    def share(self) -> float:
+        """Reserve as a share of all the money set aside; 0 where none is."""
+        total = self.expected + self.reserve
+        return self.reserve / total if total > 0 else 0.0
+
+
+def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> Reserve:
+    """Size the reserve for rework, cleaning and audits by the probability of an overrun.
+
+    Parameters
+    ----------
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decisions.plan_outcomes`.
+    plan : str
+        The plan.
+    p_overrun : float
+        Probability with which the cost may be more than what is set aside, 0 < p < 1.
+
+    Returns
+    -------
+    Reserve
+        The smallest that keeps to it in the draws.
+
+    Raises
+    ------
+    InputError
+        If there is no such plan, or the probability is none.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": {"low": 0.1, "high": 0.4}}, value={"per_error_point": 400})
+    >>> outcomes = plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}})
+    >>> size_reserve(outcomes, "west", p_overrun=0.05).p_overrun
+    0.05
+    """
+    import arviz_stats as azs
+
+    checks = Checks()
+    checks.share("p_overrun", p_overrun)
+    checks.text(names.PLAN, plan, outcomes[names.PLAN].values.astype(str).tolist())
+    checks.finish()
+    cost = outcomes[names.COST].sel({names.PLAN: plan}, drop=True)
+    expected = float(cost.mean())
+    needed = float(np.quantile(cost.values, 1.0 - p_overrun, method="inverted_cdf"))
+    reserve = max(needed - expected, 0.0)
+    overrun = float((cost > expected + reserve).mean())
+    return Reserve(plan, expected, reserve, overrun, float(azs.mcse(cost, method="quantile", prob=1.0 - p_overrun)))

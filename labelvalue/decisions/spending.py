@@ -1,0 +1,256 @@
+"""What labels cost, drawn: orders, batches, retraining, and days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue.decisions.costs import Costs
+from labelvalue.forecast.draws import draws, slice_draws
+from labelvalue.model import Fit
+from labelvalue.quantities import UNIT_INTERVAL, of_slice
+
+PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
+
+
+def charged(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Labels of an order as they are charged: minimum order and tiers counted, rework not.
+
+    Parameters
+    ----------
+    costs : Costs
+        Tiers and minimum order.
+    labels : xarray.DataArray
+        Labels of each order, ≥ 0.
+
+    Returns
+    -------
+    xarray.DataArray
+        Labels at full price that cost the same; 0 for none.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions.costs import Tier
+    >>> costs = Costs(price_per_label=1.0, minimum_order=50, tiers=(Tier(above=100, factor=0.5),))
+    >>> charged(costs, xr.DataArray([0.0, 10.0, 300.0])).values.tolist()
+    [0.0, 50.0, 200.0]
+    """
+    order = labels.clip(min=costs.minimum_order)
+    total, factor = order, 1.0
+    for tier in costs.tiers:
+        total = total + (tier.factor - factor) * (order - tier.above).clip(min=0.0)
+        factor = tier.factor
+    return total.where(labels > 0, 0.0)
+
+
+def of_slices(fit: Fit, key: str, value: Any) -> xr.DataArray:
+    """Draw a quantity of slices, with a dim for them only where they differ: two hundred equal prices are one.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    key : str
+        Place in the case.
+    value : quantity or mapping
+        For all slices, or by slice.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims slice where slices differ, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> of_slices(fit, "price", 1.0).dims, of_slices(fit, "price", {"default": 1.0, "west": 2.0}).dims
+    ((), ('slice',))
+    """
+    return slice_draws(fit, key, value) if isinstance(value, Mapping) else draws(fit, key, value)
+
+
+def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Draw what the labels of each slice cost: price, rework, hours, and the days that delivering them takes.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Costs.
+    labels : xarray.DataArray
+        Labels bought, with dim slice.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dims of ``labels``, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fit = fake_fit(seed=1)
+    >>> labels = xr.DataArray([0, 0, 0, 100], dims="slice", coords={"slice": fit.slices})
+    >>> round(float(label_cost(fit, Costs(price_per_label=0.5, rework=0.1), labels).sum()), 6)
+    55.0
+    """
+    paid = charged(costs, labels) * (1.0 + draws(fit, "costs.rework", costs.rework))
+    money = paid * of_slices(fit, PRICE, costs.price_per_label)
+    hour = draws(fit, "costs.opportunity_per_hour", costs.opportunity_per_hour)
+    if bool((hour > 0).any()):
+        money = money + labels * of_slices(fit, HOURS, costs.hours_per_label) * hour
+    return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
+
+
+def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1) -> xr.DataArray:
+    """Draw what a plan costs beside its labels: set-up of its batches, retraining, and the days until it starts.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Costs.
+    batches : int or DataArray of int
+        Batches of each plan.
+
+    Returns
+    -------
+    xarray.DataArray
+        Money; dims of ``batches``, and chain and draw where anything is uncertain. 0 for no batch.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> float(fixed_cost(fake_fit(seed=1), Costs(price_per_label=1.0, setup_per_batch=30, retraining=100), 2))
+    160.0
+    """
+    batches = xr.DataArray(batches)
+    once = draws(fit, "costs.retraining", costs.retraining)
+    once = once + draws(fit, "costs.start_delay", costs.start_delay) * _per_day(fit, costs)
+    return batches * draws(fit, "costs.setup_per_batch", costs.setup_per_batch) + (batches > 0) * once
+
+
+def batch_count(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Count the batches that labels come in, all slices together.
+
+    Parameters
+    ----------
+    costs : Costs
+        Gives the batch size.
+    labels : xarray.DataArray
+        Labels of each plan.
+
+    Returns
+    -------
+    xarray.DataArray
+        Whole numbers; 0 for no labels.
+
+    Examples
+    --------
+    >>> batch_count(Costs(price_per_label=1.0, batch_size=400), xr.DataArray([0, 1, 400, 401])).values.tolist()
+    [0.0, 1.0, 1.0, 2.0]
+    """
+    if costs.batch_size is None:
+        return (labels > 0).astype(float)
+    return xr.apply_ufunc(np.ceil, labels / costs.batch_size)
+
+
+def days_until(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    """Draw the days until the last label of each plan is there; 0 for no labels.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        Throughput and start delay.
+    labels : xarray.DataArray
+        Labels of each plan, all slices together.
+
+    Returns
+    -------
+    xarray.DataArray
+        Days; dims of ``labels``, and chain and draw where anything is uncertain.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> costs = Costs(price_per_label=1.0, labels_per_day=200, start_delay=5)
+    >>> days_until(fake_fit(seed=1), costs, xr.DataArray([0, 1000])).values.tolist()
+    [0.0, 10.0]
+    """
+    start = draws(fit, "costs.start_delay", costs.start_delay)
+    return _delivery_days(fit, costs, labels) + (labels > 0) * start
+
+
+def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
+    """Draw whether retraining works: 1, or 0 where it brings nothing; the same for all plans.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives draws and seed.
+    costs : Costs
+        ``retraining_fails``.
+
+    Returns
+    -------
+    xarray.DataArray
+        0 or 1; dims chain, draw where it may fail.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> works = retraining_works(fake_fit(seed=1), Costs(price_per_label=1.0, retraining_fails=0.3))
+    >>> bool(0.6 < works.mean() < 0.8)
+    True
+    """
+    if costs.retraining_fails == 0.0:
+        return xr.DataArray(1.0)
+    share = draws(fit, "costs.retraining_fails", costs.retraining_fails)
+    luck = draws(fit, "costs.retraining_fails/luck", UNIT_INTERVAL)
+    return (luck >= share).astype(float)
+
+
+def notes_of(fit: Fit, costs: Costs) -> tuple[str, ...]:
+    """Say what in the costs a reader may take for a slip: labels that cost nothing.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives the slices.
+    costs : Costs
+        Costs.
+
+    Returns
+    -------
+    tuple of str
+        Sentences.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> notes_of(fake_fit(seed=1), Costs(price_per_label={"default": 1.0, "west": 0}))
+    ('labels of west cost nothing, by the case',)
+    """
+    free = [name for name in map(str, fit.slices) if of_slice(costs.price_per_label, name)[1] == 0]
+    if not free:
+        return ()
+    whose = "" if len(free) == fit.slices.size else f" of {', '.join(free)}"
+    return (f"labels{whose} cost nothing, by the case",)
+
+
+def _delivery_days(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+    if costs.labels_per_day is None:
+        return labels * 0.0
+    return labels / draws(fit, "costs.labels_per_day", costs.labels_per_day)
+
+
+def _per_day(fit: Fit, costs: Costs) -> xr.DataArray:
+    delay = draws(fit, "costs.delay_per_day", costs.delay_per_day)
+    return delay + draws(fit, "costs.opportunity_per_day", costs.opportunity_per_day)

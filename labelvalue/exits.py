@@ -1,0 +1,33 @@
+"""How commands end: one code for each kind of end, the same on every surface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labelvalue import names
+
+DONE, BAD_INPUT, NOT_PUBLISHED, STOPPED, BUSY, STORAGE, UNDECIDED = 0, 1, 2, 3, 4, 5, 6
+INTERRUPTED = 130
+"""What a shell shows for a command that Ctrl-C ended."""
+STATES = {names.PASS: DONE, names.STOP: STOPPED, names.INCONCLUSIVE: UNDECIDED}
+"""How a command ends by how the rules stand."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the code of several commands together: the highest; that rules are undecided only where all else is done.
+
+    Parameters
+    ----------
+    codes : iterable of int
+        Exit codes.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> worst([0, 6, 2]), worst([0, 6])
+    (2, 6)
+    """
+    return max(codes, key=lambda code: (code % UNDECIDED, code))

@@ -1,0 +1,308 @@
+"""Verdicts, pilots, ties, sensitivity, stability, milestones."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from labelvalue import InputError, names
+from labelvalue.decisions import (
+    Case,
+    decide,
+    decision_stability,
+    detection,
+    plan_milestones,
+    plan_outcomes,
+    plan_sensitivity,
+    price_measurements,
+    target_slices,
+)
+from labelvalue.forecast import predict_gain
+from labelvalue.model.result import POSITION
+from labelvalue.testing import fake_fit
+
+SAMPLE = (names.CHAIN, names.DRAW)
+
+
+def case_of(price=0.1, value=400, **more) -> Case:
+    costs = {"price_per_label": price} | more.pop("costs", {})
+    return Case(costs=costs, value={"per_error_point": value} | more.pop("value", {}), **more)
+
+
+def unsure(fit, spread: float = 1.2, slices: tuple[str, ...] = ("west",)):
+    """The same fit, with elasticities of some slices that are hardly known."""
+    tree = fit.tree.copy()
+    posterior = tree["posterior"].to_dataset().copy()
+    rng = np.random.default_rng(9)
+    own = posterior[names.CURVE_ELASTICITY]
+    wild = np.exp(spread * rng.standard_normal(own.shape))
+    at = xr.DataArray(np.isin(own[names.SLICE].values.astype(str), slices), dims=names.SLICE)
+    posterior[names.CURVE_ELASTICITY] = own.where(~at, 0.15 * own.dims.index(names.SLICE) ** 0 * wild)
+    posterior[names.FLOOR_SHARE] = posterior[names.FLOOR_SHARE].where(~at, 0.05)
+    tree["posterior"] = xr.DataTree(posterior)
+    return dataclasses.replace(fit, tree=tree)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fake_fit(seed=1, draws=150)
+
+
+@pytest.fixture(scope="module")
+def plan(fit):
+    return decide(fit, case_of(), max_labels=1200, measure=False)
+
+
+# --- verdicts -------------------------------------------------------------------------------------
+
+
+def test_cheap_labels_are_bought_and_dear_ones_waited_for(fit):
+    cheap, dear = case_of(0.02), case_of(50.0)
+    assert decide(fit, cheap, max_labels=1000).verdict.advice == "buy"
+    waited = decide(fit, dear, max_labels=1000)
+    assert waited.verdict.advice == "wait"
+    assert waited.total == 0
+
+
+def test_where_much_hangs_on_an_unknown_curve_a_pilot_comes_first():
+    """The learning curve of west may be flat or steep, and labels cost about what they bring: measure."""
+    fit = unsure(fake_fit(seed=1, draws=500, slices=("east", "west")))
+    gain = predict_gain(fit, [16_000]).sel(slice="west", budget=16_000)
+    price = float(gain.mean()) * 100 * 400 / 16_000
+    case = case_of({"default": 100.0, "west": price}, slices={"east": {"maximum": 0}})
+    plan = decide(fit, case, max_labels=16_000)
+    assert plan.verdict.advice == "measure first"
+    pilot = plan.verdict.pilot
+    assert pilot["slice"] == "west"
+    assert pilot["kind"] == "pilot batch"
+    assert 0 < pilot["size"] < 16_000
+    assert 0 < pilot["lower"] <= pilot[names.ENBS] <= pilot["upper"]
+    assert "west first, then decide" in plan.verdict.reasons[0]
+    # No measurement can be worth more than the truth itself.
+    assert pilot[names.EVSI] <= plan.measurements.attrs[names.EVPI] + 4 * plan.measurements[names.MCSE].max()
+
+
+def test_known_curves_need_no_pilot(fit, plan):
+    table = price_measurements(fit, case_of(), plan)
+    assert (table[names.ENBS] <= 2 * table[names.MCSE] + 1e-9).all()
+    assert np.allclose(table[names.ENBS], table[names.EVSI] - table[names.COST])
+
+
+def test_dear_fixed_costs_take_the_worth_of_two_steps():
+    fit = unsure(fake_fit(seed=1, draws=300, slices=("east", "west")))
+    worth = {}
+    for fixed in (0, 40):
+        case = case_of(0.3, costs={"retraining": fixed}, slices={"east": {"maximum": 0}})
+        plan = decide(fit, case, max_labels=8_000, measure=False)
+        worth[fixed] = price_measurements(fit, case, plan, slices=["west"], sizes=[800])[names.ENBS].max()
+    assert worth[40] < worth[0]
+
+
+def test_a_guardrail_on_the_gain_stays_wait(fit):
+    rule = {"minimum_gain": {"limit": 0.5, "probability": 0.8}}
+    case = case_of(guardrails=rule)
+    assert decide(fit, case, max_labels=500).verdict.advice == "wait"
+
+
+# --- which slice ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alike():
+    """Slices with one and the same curve."""
+    fit = fake_fit(seed=4, draws=500)
+    tree = fit.tree.copy()
+    posterior = tree["posterior"].to_dataset().copy()
+    for name in (names.ERROR_REFERENCE, names.CURVE_ELASTICITY, names.FLOOR_SHARE, names.TRANSFER):
+        rng = np.random.default_rng(len(name))
+        posterior[name] = posterior[name].mean() * np.exp(0.2 * xr.DataArray(
+            rng.standard_normal(posterior[name].shape), dims=posterior[name].dims))  # fmt: skip
+    tree["posterior"] = xr.DataTree(posterior)
+    position = tree[POSITION].to_dataset().copy()
+    for name in ("labels_now", "other_labels_now", "reference_labels", "reference_other_labels"):
+        position[name] = position[name] * 0 + float(position[name].mean())
+    tree[POSITION] = xr.DataTree(position)
+    return dataclasses.replace(fit, tree=tree)
+
+
+def test_d20_ties_are_called_ties_and_the_cheap_ones_bought(alike):
+    """Slices with one and the same curve: which of them gets labels does not matter, so the cheap one comes first."""
+    table = target_slices(alike, case_of({"default": 0.02, "north": 0.019}), 300)
+    assert table.attrs["tie"]
+    assert "hardly matters" in table.attrs["sentence"]
+    assert "buy the cheap ones, north first" in table.attrs["sentence"]
+    dear = target_slices(alike, case_of({"default": 0.02, "north": 0.3}), 300)  # north now brings less for its money
+    assert dear.attrs["tie"]
+    assert "is not known" in dear.attrs["sentence"]
+    assert "cheap" not in dear.attrs["sentence"]
+
+
+def test_d20_a_tie_and_a_plan_for_one_slice_agree_in_words(alike):
+    """Beside a tie, a plan with nearly all in one slice says why, and one that spreads says so."""
+    prices = {"default": 0.02, "north": 0.019}
+    others = {name: {"maximum": 10} for name in ("east", "west", "south")}
+    for limits, words in ((others, "still puts 9"), ({}, "The plan spreads over 4 slices")):
+        case = case_of(prices, slices=limits)
+        plan = decide(alike, case, max_labels=2000)
+        said = plan.target.attrs["sentence"]
+        assert plan.target.attrs["tie"]
+        assert words in said
+        assert plan.verdict.reasons[-1] == said
+        if limits:
+            assert "hardly matters" not in said
+            more = float((plan.advantage() - plan.advantage(names.EQUAL_SPLIT)).mean())
+            assert f"worth {more:,.3g} utility more than an equal split" in said
+
+
+def test_a_clear_winner_is_named(fit):
+    case = case_of({"default": 30.0, "south": 0.01})
+    table = target_slices(fit, case, 500)
+    assert not table.attrs["tie"]
+    assert table[names.SLICE].iloc[0] == "south"
+    assert "south is worth most (P(best) 1.00" in table.attrs["sentence"]
+    assert table[names.P_BEST].sum() == pytest.approx(1.0)
+
+
+# --- what it hangs on -----------------------------------------------------------------------------
+
+
+def test_tornado_finds_the_price_that_varies_most(fit):
+    case = case_of({"low": 0.01, "high": 1.5}, costs={"rework": {"low": 0.01, "high": 0.02}})
+    plan = decide(fit, case, max_labels=1200, measure=False)
+    table = plan_sensitivity(fit, case, plan, refit=False)
+    inputs = table[table["kind"] == "input"].set_index("what")
+    assert inputs.index[0] == "costs.price_per_label"
+    assert inputs.loc["costs.price_per_label", "first_order"] > 0.8
+    assert inputs.loc["costs.rework", "first_order"] < 0.05
+    assert inputs["first_order"].sum() + table.attrs["unexplained"] <= 1.2
+    settings = table[table["kind"] == "setting"]["what"].tolist()
+    for start in ("budget", "costs.price_per_label", "value.per_error_point", "volume of", "wrong labels"):
+        assert any(what.startswith(start) for what in settings), start
+
+
+def test_settings_of_the_tornado_are_computed_again(fit, plan):
+    table = plan_sensitivity(fit, case_of(), plan, refit=False).set_index("what")
+    row = table.loc["costs.price_per_label ÷ 2, × 2"]
+    enb = float(plan.advantage().mean())
+    assert row["low"] - enb == pytest.approx(0.05 * plan.total)
+    assert row["high"] - enb == pytest.approx(-0.1 * plan.total)
+    noise = table.loc["wrong labels among new ones"]
+    assert noise["low"] < noise["high"] == pytest.approx(enb)
+    with pytest.raises(ValueError, match="swing"):
+        plan_sensitivity(fit, case_of(), plan, swing=1.0)
+
+
+def test_first_order_shares_of_a_sum_are_its_variances(fit):
+    """Net benefit is a sum of independent parts here: shares are those of their variances."""
+    case = case_of(0.0, costs={"retraining": {"low": 10, "high": 400}, "setup_per_batch": {"low": 10, "high": 200}})
+    plan = decide(fit, case, max_labels=1200, measure=False)
+    table = plan_sensitivity(fit, case, plan, refit=False).set_index("what")
+    out = plan_outcomes(fit, case, {"p": plan.labels})
+    total = float(out[names.NET_BENEFIT].sel(plan="p").var())
+    from labelvalue.forecast.draws import draws
+
+    for key in ("retraining", "setup_per_batch"):
+        own = float(draws(fit, f"costs.{key}", getattr(case.costs, key)).var())
+        assert table.loc[f"costs.{key}", "first_order"] == pytest.approx(own / total, abs=0.08), key
+
+
+# --- would the advice be another ------------------------------------------------------------------
+
+
+def test_a_plan_far_from_break_even_is_stable(fit, plan):
+    table = decision_stability(fit, case_of(), plan, refit=False)
+    assert {"priors", "noise", "without slice", "without replicate"} <= set(table["change"])
+    assert table.attrs["reliable"][1] == len(table)
+    trusted = table[table["advice"] == ""]
+    assert len(trusted) >= 3
+    assert (trusted[names.PARETO_K] <= 0.7).all()
+    assert (table.loc[table[names.PARETO_K] > 0.7, "advice"] == "re-fit instead").all()
+    assert table.attrs["index"] == trusted["changes"].mean()
+    assert table.attrs["index"] <= 0.2
+
+
+def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
+    monkeypatch.setattr("labelvalue.decisions.stability.FACTORS", (1.0,))
+    table = decision_stability(fit, case_of(), plan, refit=False)
+    same = table[table["change"] == "priors"]
+    assert not same["changes"].any()
+    assert np.allclose(same["enb"], float(plan.advantage().mean()))
+
+
+def test_reweighting_is_importance_weighting(fit, plan):
+    """The expected net benefit under other priors is the weighted mean, here worked out without the library."""
+    from labelvalue.forecast.reweighting import scaled_priors
+
+    table = decision_stability(fit, case_of(), plan, refit=False)
+    row = table[(table["what"] == "churn to the power 2") & (table["advice"] == "")]
+    assert len(row) == 1
+    weights = np.exp(scaled_priors(fit, "churn", 2.0).ratios.values)
+    net = plan.advantage().transpose(*SAMPLE).values
+    assert row["enb"].item() == pytest.approx((weights * net).sum() / weights.sum(), rel=0.01)
+
+
+# --- batch by batch -------------------------------------------------------------------------------
+
+
+def test_milestones_add_up_and_narrow_towards_the_plan(fit, plan):
+    table = plan_milestones(fit, case_of(), plan, steps=4)
+    assert table[names.LABELS].tolist() == [plan.total * s // 4 for s in (1, 2, 3, 4)]
+    assert table[names.ERROR].is_monotonic_decreasing
+    assert ((table["low"] < table[names.ERROR]) & (table[names.ERROR] < table["high"])).all()
+    assert table["go_if_gain"].iloc[-1] != table["go_if_gain"].iloc[-1]  # nothing to decide after the last
+    with pytest.raises(InputError, match="too few to cut"):
+        plan_milestones(fit, case_of(50.0), decide(fit, case_of(50.0), max_labels=500, measure=False))
+
+
+def test_rule_goes_on_where_that_always_pays(fit, plan):
+    table = plan_milestones(fit, case_of(), plan, steps=3).iloc[:-1]
+    assert (table["p_go"] == 1.0).all()
+    assert (table["false_stop"] == 0.0).all()
+
+
+def test_rule_is_worth_something_where_much_is_open():
+    fit = unsure(fake_fit(seed=1, draws=500, slices=("east", "west")))
+    gain = predict_gain(fit, [16_000]).sel(slice="west", budget=16_000)
+    price = float(gain.mean()) * 100 * 400 / 16_000 * 0.9
+    case = case_of({"default": 100.0, "west": price}, slices={"east": {"maximum": 0}, "west": {"minimum": 12_000}})
+    table = plan_milestones(fit, case, decide(fit, case, max_labels=16_000, measure=False), steps=4).iloc[:-1]
+    assert (table["worth"] >= 0).all()
+    assert table["worth"].max() > 0
+    stopping = table[table["p_go"] < 1]
+    assert len(stopping) > 0
+    assert (stopping["false_stop"] <= 1 - stopping["p_go"] + 1e-12).all()
+    assert (stopping["false_stop"] < 0.5).all()
+
+
+def test_bands_hold_what_a_new_run_would_show(fit, plan):
+    """The band of the last step, against errors drawn again with the same noise."""
+    table = plan_milestones(fit, case_of(), plan, steps=2, ci_prob=0.8)
+    again = plan_milestones(fit, case_of(), plan, steps=2, ci_prob=0.98)
+    assert (again["high"] - again["low"] > table["high"] - table["low"]).all()
+
+
+def test_detection_needs_larger_sets_for_smaller_gains(fit):
+    case = case_of(0.0)
+    small, large = (detection(fit, case, decide(fit, case, max_labels=n, measure=False)) for n in (400, 40_000))
+    assert (large["p_detected"] >= small["p_detected"] - 1e-9).all()
+    assert large["p_detected"].max() > 0.9
+    needed = large["trials_needed"].dropna()
+    assert len(needed) > 0
+    assert (needed >= 2000).all()
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def test_deadline_bounds_the_plan(fit):
+    costs = {"labels_per_day": {"low": 80, "high": 140}, "start_delay": 2}
+    free = decide(fit, case_of(0.01, costs=costs), max_labels=4000, measure=False)
+    rule = {"deadline": {"limit": 12, "probability": 0.9}}
+    bound = decide(fit, case_of(0.01, costs=costs, guardrails=rule), max_labels=4000, measure=False)
+    days = bound.outcomes[names.DAYS].sel(plan=names.RECOMMENDED)
+    assert float((days <= 12).mean()) >= 0.9
+    assert 400 < bound.total < free.total
+    assert bound.rules.set_index("rule").loc["deadline", "kept"]

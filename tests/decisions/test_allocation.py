@@ -1,0 +1,213 @@
+"""Plans from a fit and a case; nothing is sampled."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from labelvalue import names
+from labelvalue.decisions import Case, CVaR, ExponentialUtility, Quantile, decide, plan_outcomes
+from labelvalue.decisions.listing import list_purchases
+from labelvalue.decisions.relisting import seen_from
+from labelvalue.testing import fake_fit
+
+
+def case_of(price=0.1, value=400, **more) -> Case:
+    costs = {"price_per_label": price} | more.pop("costs", {})
+    return Case(costs=costs, value={"per_error_point": value} | more.pop("value", {}), **more)
+
+
+@pytest.fixture(scope="module")
+def two():
+    return fake_fit(seed=3, slices=("a", "b"), draws=50)
+
+
+def enb(plan, name=names.RECOMMENDED) -> float:
+    return float(plan.outcomes[names.NET_BENEFIT].sel(plan=name).mean())
+
+
+def best_of_all(fit, case, most, lot) -> float:
+    """Every purchase in lots, valued as a whole plan."""
+    every = itertools.product(range(0, most + 1, lot), repeat=2)
+    plans = {f"{a},{b}": {"a": a, "b": b} for a, b in every if a + b <= most}
+    return float(plan_outcomes(fit, case, plans)[names.NET_BENEFIT].mean(("chain", "draw")).max())
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("price", [0.05, 0.4, 2.0])
+def test_plan_is_the_best_of_all_plans_as_a_whole(seed, price):
+    """Transfer between slices counts: the search, which looks at slices one by one, ends at the joint optimum."""
+    fit = fake_fit(seed=seed, slices=("a", "b"), draws=25)
+    case = case_of(price, costs={"setup_per_batch": 20})
+    plan = decide(fit, case, max_labels=2000, measure=False)
+    best = best_of_all(fit, case, 2000, 100)
+    assert enb(plan) >= best - 0.02 * abs(best)
+
+
+def test_plan_keeps_whole_labels_within_the_budget(two):
+    plan = decide(two, case_of(), max_labels=777, measure=False)
+    assert all(isinstance(n, int) for n in plan.labels.values())
+    assert sum(plan.labels.values()) <= 777
+    assert plan.total == 777  # labels are cheap here
+    lots = decide(two, case_of(), max_labels=777, lot=50, measure=False)
+    assert all(n % 50 == 0 for n in lots.labels.values())
+    assert lots.total == 750
+
+
+@pytest.mark.parametrize("risk", [None, CVaR(0.9), Quantile(0.1), ExponentialUtility(200.0)])
+def test_never_worse_than_a_split_or_nothing(two, risk):
+    for price in (0.05, 1.0, 20.0):
+        evidence = decide(two, case_of(price), max_labels=1500, risk=risk, measure=False).certificate
+        assert evidence.objective >= max(evidence.equal, evidence.proportional, evidence.nothing)
+
+
+def test_nothing_is_bought_where_labels_cost_too_much(two):
+    plan = decide(two, case_of(price=1e5), max_labels=1000, measure=False)
+    assert plan.total == 0
+    assert plan.verdict.advice == "wait"
+    assert enb(plan) == 0.0
+
+
+def test_no_budget_is_doing_nothing(two):
+    assert decide(two, case_of(), max_labels=0, measure=False).total == 0
+
+
+@pytest.mark.parametrize("wrong", [-1, 10.5, "many", float("nan")])
+def test_budget_is_a_whole_number(two, wrong):
+    with pytest.raises(ValueError, match="must be a whole number ≥ 0"):
+        decide(two, case_of(), max_labels=wrong, measure=False)
+
+
+@pytest.mark.parametrize(("name", "value"), [("lot", 0), ("lot", True), ("max_spend", 0.0)])
+def test_other_numbers_are_checked(two, name, value):
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        decide(two, case_of(), max_labels=10, **{name: value}, measure=False)
+
+
+def test_limits_of_slices_hold_and_have_prices(two):
+    free = decide(two, case_of(), max_labels=1000, measure=False)
+    dear = max(free.labels, key=free.labels.get)
+    plan = decide(two, case_of(slices={dear: {"maximum": 200}}), max_labels=1000, measure=False)
+    assert plan.labels[dear] == 200
+    assert enb(plan) < enb(free)
+    assert f"{dear} ≤ 200" in plan.prices["limit"].tolist()
+
+
+def test_minima_above_the_budget_are_named(two):
+    case = case_of(slices={"a": {"minimum": 700}, "b": {"minimum": 500}})
+    found = decide(two, case, max_labels=1000)
+    assert (found.verdict.advice, found.total, found.state) == ("no plan", 0, names.STOP)
+    said = "needs 1200, allowed 1000; binding: a ≥ 700, b ≥ 500. Fix: raise max_labels by 200"
+    assert said in found.verdict.reasons[0]
+
+
+def test_floor_is_kept_with_its_probability(two):
+    now = two.posterior[names.ERROR_NOW]
+    free = decide(two, case_of(price=3.0), max_labels=20_000, measure=False)
+    name = min(free.labels, key=free.labels.get)
+    limit = float(now.sel(slice=name).mean()) * 0.93
+    floors = [{"slice": name, "error": limit, "probability": 0.9}]
+    plan = decide(two, case_of(price=3.0, guardrails={"floors": floors}), max_labels=20_000, measure=False)
+    error = plan.outcomes[names.ERROR].sel(plan=names.RECOMMENDED, slice=name)
+    assert float((error <= limit).mean()) >= 0.9
+    assert plan.labels[name] > free.labels[name]
+    assert plan.rules["kept"].all()
+
+
+def test_floor_out_of_reach_says_what_would_do(two):
+    floors = [{"slice": s, "error": 0.001, "probability": 0.9} for s in ("a", "b")]
+    problems = decide(two, case_of(guardrails={"floors": floors}), max_labels=100).problems
+    assert [p.column for p in problems] == ["a", "b"]
+    limit = float(str(problems[0]).split("an error of ")[1].split(",")[0])
+    freed = [{"slice": "a", "error": limit, "probability": 0.9}]
+    assert decide(two, case_of(guardrails={"floors": freed}), max_labels=100, measure=False).rules["kept"].all()
+
+
+def test_budget_rule_holds_under_uncertain_prices(two):
+    rule = {"maximum_budget": {"limit": 100, "probability": 0.9}}
+    case = case_of(price={"low": 0.05, "high": 0.2}, guardrails=rule)
+    plan = decide(two, case, max_labels=20_000, measure=False)
+    cost = plan.outcomes[names.COST].sel(plan=names.RECOMMENDED)
+    assert float((cost <= 100).mean()) >= 0.9
+    assert float(cost.quantile(0.9)) > 95  # and the money that is allowed is spent
+
+
+def test_gap_rule_holds_or_says_what_would_do(two):
+    now = two.posterior[names.ERROR_NOW]
+    gap = float(abs(now.diff("slice")).mean())
+
+    def ruled(limit):
+        return case_of(guardrails={"largest_gap": {"limit": limit, "probability": 0.8}})
+
+    plan = decide(two, ruled(0.9 * gap), max_labels=5000, measure=False)
+    error = plan.outcomes[names.ERROR].sel(plan=names.RECOMMENDED)
+    assert float((error.max("slice") - error.min("slice") <= 0.9 * gap).mean()) >= 0.8
+    assert "Fix: allow a gap of" in decide(two, ruled(0.1 * gap), max_labels=500).verdict.reasons[0]
+
+
+def test_minimum_gain_turns_the_verdict(two):
+    rule = {"minimum_gain": {"limit": 0.5, "probability": 0.8}}
+    found = decide(two, case_of(guardrails=rule), max_labels=1000)
+    assert (found.verdict.advice, found.state) == ("wait", names.STOP)
+    assert "guardrail" in found.verdict.reasons[0]
+
+
+def test_minimum_gain_makes_a_plan_smaller_until_it_holds(two):
+    """Each thousand labels bring less than the one before: what holds is bought, and allowing more never hurts."""
+
+    def made(most, limit, probability=0.8):
+        rule = {"minimum_gain": {"limit": limit, "probability": probability}}
+        return decide(two, case_of(price=0.001, guardrails=rule), most, measure=False)
+
+    free = decide(two, case_of(price=0.001), 40_000, measure=False)
+    rate = float((free.outcomes[names.GAIN].sel(plan=names.RECOMMENDED).mean("slice") / free.total * 1000).mean())
+    few, many = made(2_000, 1.5 * rate), made(40_000, 1.5 * rate)
+    assert free.total == 40_000
+    assert 2_000 == few.total < many.total < 40_000
+    assert many.rules["p_kept"].item() >= 0.8
+    assert many.verdict.advice == "buy"
+    net = [float(one.advantage().mean()) for one in (few, many, free)]
+    assert net == sorted(net)
+    unsure = made(
+        40_000, float(made(1, 1e-9).outcomes[names.GAIN].sel(plan=names.RECOMMENDED).mean("slice").median()) * 1000
+    )
+    assert (unsure.verdict.advice, unsure.state) == ("wait", names.INCONCLUSIVE)
+
+
+def test_batches_are_paid_for_each(two):
+    """A set-up that costs more than a batch brings stops the plan at a whole number of batches."""
+    case = case_of(price=0.01, costs={"setup_per_batch": 150, "batch_size": 300})
+    plan = decide(two, case, max_labels=3000, measure=False)
+    batches = -(-plan.total // 300)
+    known = {
+        n: enb(decide(two, case, max_labels=300 * n, measure=False))
+        for n in {1, batches, min(batches + 1, 10), max(batches - 1, 1)}
+    }
+    assert enb(plan) >= max(known.values()) - 1e-9
+
+
+def test_menu_seen_from_a_plan_is_exact_there(two):
+    case = case_of(costs={"retraining": 30})
+    listing = list_purchases(two, case, 1000)
+    bought = np.array([300, 400])
+    net = plan_outcomes(two, case, {"p": {"a": 300, "b": 400}})[names.NET_BENEFIT]
+    advantage = net.sel(plan="p").values.ravel()
+    view = seen_from(two, case, listing, bought, advantage, 1).menu
+    assert np.allclose(view.outcome(bought), advantage)
+    # One label more of either slice is worth what the whole plans say.
+    for place, name in enumerate("ab"):
+        more = bought + 50 * (np.arange(2) == place)
+        plan = {"a": int(more[0]), "b": int(more[1])}
+        exact = plan_outcomes(two, case, {"p": plan})[names.NET_BENEFIT].sel(plan="p").mean() - advantage.mean()
+        assert view.outcome(more).mean() - advantage.mean() == pytest.approx(float(exact), rel=0.1), name
+
+
+def test_table_says_what_is_bought(two):
+    plan = decide(two, case_of(), max_labels=500, measure=False)
+    table = plan.table()
+    assert table[names.LABELS].sum() == plan.total
+    assert ((table["low"] <= table[names.GAIN]) & (table[names.GAIN] <= table["high"])).all()
+    with pytest.raises(ValueError, match="ci_prob"):
+        plan.table(ci_prob=1.5)

@@ -1,0 +1,195 @@
+"""Several learners in money, waiting for what users will need, and evidence weighed otherwise."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from labelvalue import InputError, names
+from labelvalue.decisions import (
+    Case,
+    benefit_over_learners,
+    decide,
+    gain_under_mix,
+    plan_outcomes,
+    plan_sensitivity,
+    value_of_waiting,
+)
+from labelvalue.testing import fake_fit
+
+SAMPLE = (names.CHAIN, names.DRAW)
+LEARNERS = ("line", "tree")
+
+
+def case_of(price=0.1, point=400, costs=None, value=None, **more) -> Case:
+    costs, value = {"price_per_label": price} | (costs or {}), {"per_error_point": point} | (value or {})
+    return Case(costs=costs, value=value, **more)
+
+
+# --- several learners -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def both():
+    return fake_fit(seed=1, learners=LEARNERS, draws=50)
+
+
+@pytest.fixture(scope="module")
+def learners(both):
+    case = case_of(learner="line", costs={"retraining": 30})
+    plan = decide(both, case, max_labels=900, measure=False)
+    return case, plan, benefit_over_learners(both, case, plan)
+
+
+def test_f27_mean_spread_and_best_are_those_of_the_learners_cases(both, learners):
+    case, plan, found = learners
+    for name in LEARNERS:
+        own = plan_outcomes(both, dataclasses.replace(case, learner=name), {"p": plan.labels})[names.NET_BENEFIT]
+        drawn = own.sel(plan="p") - own.sel(plan=names.NOTHING)
+        assert np.allclose(found[names.NET_BENEFIT].sel(learner=name), drawn)
+    net = found[names.NET_BENEFIT]
+    assert np.allclose(found["mean"], net.mean("learner"))
+    assert np.allclose(found["spread"], abs(net.diff("learner").squeeze()) / 2)
+    assert np.allclose(found["best"], net.max("learner"))
+    assert found.attrs["best_learner"] in found.attrs["sentence"]
+
+
+def test_f27_a_learner_far_above_the_average_is_flagged(both):
+    """One learner gains, the other has a flat curve: the best is twice the average."""
+    tree = both.tree.copy()
+    posterior = tree["posterior"].to_dataset().copy()
+    flat = xr.where(posterior["learner"] == "line", 1e-6, 1.0)
+    for name in (names.CURVE_ELASTICITY, names.DISCREPANCY):
+        posterior[name] = (posterior[name] * flat).transpose(*posterior[name].dims)
+    tree["posterior"] = xr.DataTree(posterior)
+    uneven = dataclasses.replace(both, tree=tree)
+    case = case_of(learner="tree")
+    plan = decide(uneven, case, max_labels=900, measure=False)
+    found = benefit_over_learners(uneven, case, plan)
+    assert bool(found["hidden"])
+    assert float(found["p_hidden"]) > 0.8
+    assert found.attrs["best_learner"] == "tree"
+    assert "which hides tree" in found.attrs["sentence"]
+    even = benefit_over_learners(both, case, plan)
+    assert float(even["p_hidden"]) == float((even["value"].max("learner") > 1.5 * even["value"].mean("learner")).mean())
+
+
+def test_f28_labels_are_paid_once_and_every_training_for_itself(both, learners):
+    """Portfolio and synergy by hand, from the errors of the single learners."""
+    case, plan, found = learners
+    out = [plan_outcomes(both, dataclasses.replace(case, learner=n), {"p": plan.labels}) for n in LEARNERS]
+    error = xr.concat([o[names.ERROR].reset_coords(drop=True) for o in out], dim="learner")
+    start = error.sel(plan=names.NOTHING).min("learner")
+    value = (start - error.sel(plan="p").min("learner")).sum("slice") * 100 * 400
+    labels = 0.1 * plan.total
+    assert np.allclose(found["portfolio"], value - labels - 2 * 30)
+    single = [(start - error.sel(plan="p").isel(learner=i)).sum("slice") * 100 * 400 - labels - 30 for i in (0, 1)]
+    best = max(single, key=lambda one: float(one.mean()))
+    assert np.allclose(found["synergy"], found["portfolio"] - best)
+    assert (found["synergy"] >= -30 - 1e-6).all()  # at worst a training for nothing
+
+
+def test_f28_a_mixture_of_one_is_that_learner(both, learners):
+    case, plan, found = learners
+    alone = benefit_over_learners(both, case, plan, mixture={"tree": 2.0})
+    assert np.allclose(alone["portfolio"], found[names.NET_BENEFIT].sel(learner="tree"))
+    assert np.allclose(alone["synergy"], 0.0)
+    half = benefit_over_learners(both, case, plan, mixture={"tree": 1.0, "line": 1.0})
+    assert np.allclose(half["portfolio"] + 30, found["value"].mean("learner") - 0.1 * plan.total - 30)
+
+
+def test_f28_what_is_missing_is_said(both, learners, fake_fit):
+    case, plan, _ = learners
+    with pytest.raises(InputError, match="unknown learner 'tre'; did you mean 'tree'"):
+        benefit_over_learners(both, case, plan, mixture={"tre": 1.0})
+    with pytest.raises(InputError, match="the fit has one learner"):
+        benefit_over_learners(fake_fit, case_of(), plan)
+    target = case_of(learner="line", value={"target": {"error": 0.1}})
+    with pytest.raises(InputError, match="a target is reached by all"):
+        benefit_over_learners(both, target, plan)
+
+
+# --- another mix, and waiting ---------------------------------------------------------------------
+
+
+def test_f12_another_mix_in_money_is_the_same_gains_at_other_volumes():
+    fit, volume = fake_fit(seed=1, draws=50), {"west": 0.7, "east": 0.1, "north": 0.1, "south": 0.1}
+    labels = {"p": {"west": 300, "south": 200}}
+    gain = gain_under_mix(plan_outcomes(fit, case_of(), labels), volume).sel(plan="p")
+    money = plan_outcomes(fit, case_of(value={"volume": volume}), labels)[names.VALUE].sel(plan="p")
+    assert np.allclose(money, gain * 100 * 400)
+
+
+@pytest.mark.parametrize(("delay", "after"), [(0.0, 30), (2.0, 30), (0.0, 90)])
+def test_d28_value_of_waiting_for_one_change_by_hand(delay, after):
+    """Labels that only pay if west comes to matter: wait, and buy if it does; by two branches and a horizon."""
+    horizon, chance, factor, most = 100, 0.3, 40.0, 200
+    fit = fake_fit(seed=1, draws=500)
+    change = {"after_days": after, "factors": {"west": factor}, "probability": chance, "reason": "a new market"}
+    costs = {"delay_per_day": delay}
+    only = {name: {"maximum": 0} for name in ("east", "north", "south")}
+    price = {"default": 1.0, "west": 1.2}
+    case = case_of(price, 10, costs=costs, value={"horizon_days": horizon, "mix_changes": [change]}, slices=only)
+    plan = decide(fit, case, max_labels=most, measure=False)
+    table = value_of_waiting(fit, case, plan)
+    gain = plan_outcomes(fit, case_of(), {"p": {"west": most}})[names.GAIN].sel(plan="p").mean(SAMPLE) * 100 * 10
+    own, spill = float(gain.sel(slice="west")), float(gain.sum() - gain.sel(slice="west"))  # worth over all the time
+    rest = 1 - after / horizon
+    came = float(table.set_index("comes").loc[f"west × {factor:g} after {after} days", names.PROBABILITY])
+    assert came == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / 2000))
+    cost = 1.2 * most
+    now = max(own * (1 + came * rest * (factor - 1)) + spill - cost, 0.0)
+    later = came * max(rest * (own * factor + spill) - cost - delay * after, 0.0)
+    later += (1 - came) * max(rest * (own + spill) - cost - delay * after, 0.0)
+    tolerance = 4 * table.attrs[names.MCSE] + 0.03 * max(now, later)
+    assert table.attrs[names.VALUE] == pytest.approx(later - now, abs=tolerance)
+    assert table.attrs["advice"] == ("wait" if later - now > 2 * table.attrs[names.MCSE] else "decide now")
+    assert table.attrs["days"] == after
+
+
+def test_d28_what_is_certain_or_unknown_is_not_waited_for():
+    fit = fake_fit(seed=1, draws=25)
+    certain = {"after_days": 30, "factors": {"west": 3.0}}
+    case = case_of(value={"horizon_days": 100, "mix_changes": [certain]})
+    plan = decide(fit, case, max_labels=300, measure=False)
+    with pytest.raises(InputError, match="nothing is learnt by waiting"):
+        value_of_waiting(fit, case, plan)
+    late = case_of(value={"horizon_days": 100, "mix_changes": [certain | {"probability": 0.5}]})
+    with pytest.raises(InputError, match="nothing is learnt by waiting"):
+        value_of_waiting(fit, late, plan, days=29)
+    with pytest.raises(InputError, match="days"):
+        value_of_waiting(fit, late, plan, days=0)
+
+
+# --- evidence -------------------------------------------------------------------------------------
+
+
+def test_d18_priors_and_old_runs_stand_in_the_tornado():
+    """Rows of evidence are weighted means; with the runs of one batch there is nothing old to discount."""
+    fit = fake_fit(seed=1, draws=150)
+    case = case_of()
+    plan = decide(fit, case, max_labels=900, measure=False)
+    table = plan_sensitivity(fit, case, plan, refit=False)
+    rows = table[table["kind"] == "evidence"]
+    assert rows["what"].str.startswith("priors of").sum() == 3
+    assert not rows["what"].str.startswith("runs of earlier").any()
+    enb = float(plan.advantage().mean())
+    assert ((rows["low"] - enb).abs() < 3 * float(plan.advantage().std())).all()
+    batch = np.where(fit.runs[names.LABELS].values <= np.median(fit.runs[names.LABELS].values), "first", "second")
+    order = np.argsort(batch, kind="stable")
+    runs = fit.runs.assign({names.BATCH: (names.RUN, batch.astype(object))}).isel({names.RUN: order})
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(runs)
+    later = dataclasses.replace(fit, tree=tree)
+    row = plan_sensitivity(later, case, plan, refit=False).set_index("what").loc["runs of earlier batches × 0.5, × 1"]
+    assert row["high"] == pytest.approx(enb)
+    from labelvalue.forecast.reweighting import importance_weights
+    from labelvalue.model.pointwise import pointwise_loglikelihood
+
+    pointwise = pointwise_loglikelihood(later)["log_likelihood"].to_dataset()["log_error"]
+    small = pointwise["labels"].values <= np.median(fit.runs[names.LABELS].values)
+    weights = np.exp(importance_weights(-0.5 * pointwise.isel(cell=small).sum("cell").reset_coords(drop=True)).values)
+    assert row["low"] == pytest.approx(float((weights * plan.advantage().values).sum() / weights.sum()), rel=1e-6)

@@ -1,0 +1,73 @@
+"""Decisions at other budgets, prices and values: exact where they are looked up, and never better than they are."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+import labelvalue as lv
+from labelvalue import names, testing
+from labelvalue.decisions.tornado import scaled
+
+
+@pytest.fixture(scope="module")
+def made():
+    fit = testing.fake_fit(seed=1, draws=100)
+    case = lv.Case(
+        costs={"price_per_label": {"low": 0.05, "high": 0.2}, "retraining": 50, "rework": {"low": 0.02, "high": 0.1}},
+        value={"per_error_point": {"low": 100, "high": 300}},
+        guardrails={"maximum_budget": {"limit": 700, "probability": 0.8}},
+        currency="USD",
+    )
+    plan = lv.decide(fit, case, max_labels=3000, measure=False)
+    return fit, case, plan, lv.what_if(fit, case, plan)
+
+
+def changed(case, price, value):
+    costs = dataclasses.replace(case.costs, price_per_label=scaled(case.costs.price_per_label, price))
+    worth = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, value))
+    return dataclasses.replace(case, costs=costs, value=worth)
+
+
+def test_nothing_changed_is_the_plan(made):
+    _, _, plan, grid = made
+    at = grid.sel(budget=3000, price=1.0, value=1.0)
+    assert at["verdict"] == plan.verdict.advice
+    assert grid["labels"].isel(candidate=int(at["chosen"])).values.tolist() == list(plan.labels.values())
+    assert float(at["net_benefit"]) == pytest.approx(float(plan.advantage().mean()))
+
+
+@pytest.mark.parametrize(
+    ("price", "value", "budget"), [(2.0, 1.0, 3000), (0.5, 2.0, 6000), (1.4, 0.7, 1500), (2.0, 0.5, 300)]
+)
+def test_a_point_is_what_the_changed_case_gives(made, price, value, budget):
+    fit, case, _, grid = made
+    other, at = changed(case, price, value), grid.sel(budget=budget, price=price, value=value)
+    labels = grid["labels"].isel(candidate=int(at["chosen"]))
+    bought = {str(name): int(n) for name, n in zip(grid["slice"].values, labels.values, strict=True)}
+    outcomes = lv.plan_outcomes(fit, other, {"it": bought})
+    net = outcomes["net_benefit"].sel(plan="it") - outcomes["net_benefit"].sel(plan=names.NOTHING)
+    assert float(at["net_benefit"]) == pytest.approx(float(net.mean()), abs=1e-6)
+    assert float(at["p_positive"]) == float((net > 0).mean())
+    assert float(at["cost"]) == pytest.approx(float(outcomes["cost"].sel(plan="it").mean()))
+    assert sum(bought.values()) <= budget
+    assert float((outcomes["cost"].sel(plan="it") <= 700).mean()) >= 0.8
+    best = lv.decide(fit, other, max_labels=budget, measure=False)
+    assert float(best.advantage().mean()) >= float(net.mean()) - 2.0 * float(net.std()) / net.size**0.5
+    assert (str(at["verdict"].item()) == "wait") == (best.verdict.advice == "wait")
+
+
+def test_money_is_lost_by_no_point(made):
+    grid = made[3]
+    assert float(grid["net_benefit"].min()) >= 0
+    assert bool((grid["net_benefit"].diff("value") >= -1e-9).all())
+    assert bool((grid["net_benefit"].diff("price") <= 1e-9).all())
+
+
+def test_factors_are_checked(made):
+    fit, case, plan, _ = made
+    with pytest.raises(ValueError, match="prices must be > 0 with 1 among them"):
+        lv.what_if(fit, case, plan, prices=(0.5, 2.0))
+    with pytest.raises(ValueError, match="labels alone"):
+        lv.what_if(fit, case, dataclasses.replace(plan, interventions=("relabel",)))

@@ -1,0 +1,241 @@
+"""One fit, one case, one answer: Python, notebook, command line, project and page say the same of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import re
+
+import numpy as np
+import pytest
+
+import labelvalue as lv
+from labelvalue import cli, exits, names, testing
+from labelvalue.decisions.case_file import parse_case
+from labelvalue.operate import Project
+from labelvalue.operate.places import FITS, REPORTS
+from labelvalue.operate.refit import POSTERIOR_FILE
+from labelvalue.report.plans import plan_numbers
+from labelvalue.report.verdicts import VERDICTS
+from tests.operate.conftest import configure
+
+MOST = 2_000
+SETTINGS = 'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n[report]\npage = true\n'
+COSTS = "[costs]\nprice_per_label = 0.1\nretraining = 20\n"
+VALUE = "[value]\nper_error_point = 400\n"
+NOISE = "label_noise = 0.2\n"
+PLAIN = f"{COSTS}{VALUE}"
+CASES = {
+    "buy": (f'name = "four regions"\n{PLAIN}', "buy", exits.DONE),
+    "wait": (f"{COSTS}[value]\nper_error_point = 0.01\n", "wait", exits.DONE),
+    "measure first": (f"[costs]\nprice_per_label = 1.6\nretraining = 1\n{VALUE}", "measure first", exits.DONE),
+    "quality": (f'{NOISE}{PLAIN}[[interventions]]\nkind = "guideline"\nfactor = 0.1\nredone = 1.0\n', None, None),
+    "weighed": (f'{NOISE}{PLAIN}[[interventions]]\nkind = "relabel"\nshare = 0.5\ncaught = 0.9\nunit_cost = 9.0\n', "buy", 0),
+    "uncertain prices": (
+        f"[costs]\nprice_per_label = {{ low = 0.05, high = 0.4 }}\n{VALUE}[guardrails]\n"
+        "maximum_budget = { limit = 150, probability = 0.8 }\n",
+        "buy",
+        exits.DONE,
+    ),
+    "floor out of reach": (
+        f'{PLAIN}[[guardrails.floors]]\nslice = "west"\nerror = 0.0001\n',
+        "no plan",
+        exits.STOPPED,
+    ),
+    "minima above all": (f"{PLAIN}[slices]\nwest = {{ minimum = 5000 }}\n", "no plan", exits.STOPPED),
+    "gain too small": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = 0.9 }}\n", "wait", exits.STOPPED),
+    "gain undecided": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = LIMIT }}\n", "wait", exits.UNDECIDED),
+    "deadline": (
+        f"[costs]\nprice_per_label = 0.1\nlabels_per_day = {{ low = 80, high = 140 }}\n{VALUE}[guardrails]\n"
+        "deadline = { limit = 8 }\n",
+        "buy",
+        exits.DONE,
+    ),
+    "gap": (f"{PLAIN}[guardrails]\nlargest_gap = {{ limit = 0.9 }}\n", "buy", exits.DONE),
+}
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """A project with one real fit, and that fit."""
+    project = Project.create(tmp_path_factory.mktemp("one-answer") / "project")
+    (project.folder / "case.toml").write_text(CASES["buy"][0])
+    configure(project, SETTINGS)
+    runs = testing.fake_runs(seed=1, sizes=(500, 1000, 2000, 4000, 8000), replicates=2)
+    made = project.add(runs, batch="a").refit(progress=False)
+    return project, project.folder / FITS / made.fit / POSTERIOR_FILE
+
+
+@pytest.mark.parametrize("which", CASES)
+def test_every_surface_gives_the_same_answer(answered, which, capsys):
+    project, file = answered
+    text, advice, code = CASES[which]
+    fit = lv.load_fit(file)
+    if "LIMIT" in text:  # what the first label brings is as likely above as below
+        one = lv.decide(fit, parse_case(PLAIN), 1, measure=False)
+        gain = one.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SLICE)
+        text = text.replace("LIMIT", f"{1000 * float(gain.median()):.6g}")
+    path = project.folder / "case.toml"
+    path.write_text(text)
+
+    made = lv.decide(fit, lv.read_case(path), MOST)
+    answer = {
+        "advice": made.verdict.advice,
+        "labels": dict(made.labels),
+        "code": exits.STATES[made.state],
+        "worth": float(made.advantage().mean()),
+        "reasons": list(made.verdict.reasons),
+    }
+    assert (advice, code) in ((None, None), (answer["advice"], answer["code"]))
+    assert html.escape(made.verdict.advice) in made._repr_html_()
+
+    ended = cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert answer == {
+        "advice": said["verdict"],
+        "labels": said["plan"]["labels"],
+        "code": ended,
+        "worth": pytest.approx(said["net_benefit"]["mean"]),
+        "reasons": said["reasons"],
+    }
+
+    scheduled = Project.open(project.folder).refit(progress=False)
+    told = scheduled.advice
+    assert answer == {
+        "advice": told["advice"],
+        "labels": dict(told["plan"]),
+        "code": scheduled.exit_code,
+        "worth": pytest.approx(told["net_benefit"]["mean"]),
+        "reasons": list(told["reasons"]),
+    }
+    assert {rule["promise"]: rule["state"] for rule in told["guardrails"]} == {
+        rule["words"]: rule["state"] for rule in said["rules"]
+    }
+
+    page = (project.folder / REPORTS / f"{scheduled.fit}.html").read_text(encoding="utf-8")
+    shown = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page)))
+    assert VERDICTS[answer["advice"]] in shown
+    assert not [other for other in VERDICTS.values() if other != VERDICTS[answer["advice"]] and other in shown]
+    if made.total and answer["advice"] in ("buy", "measure first"):
+        assert f"{made.total:,} labels for" in shown
+    if which == "buy":
+        assert "four regions" in shown
+    if which == "weighed":
+        assert "weighed and left: relabel brings less" in " ".join(answer["reasons"])
+
+
+# --- allowing more never hurts --------------------------------------------------------------------
+
+RULED = {"minimum_gain": {"limit": 0.002, "probability": 0.6}}
+
+
+@pytest.mark.parametrize("rules", [{}, RULED, {"maximum_budget": {"limit": 120}}])
+def test_allowing_more_never_lowers_the_expected_net_benefit(rules):
+    """Labels, money and interventions: what may be done with less may be done with more."""
+    fit = testing.fake_fit(seed=1)
+    case = lv.Case(costs={"price_per_label": 0.05}, value={"per_error_point": 300}, guardrails=rules, label_noise=0.2)
+    offers = (lv.Relabel(0.5, caught=0.9, unit_cost=0.01), lv.Guideline(0.5, cost=20))
+    rows = [
+        [lv.decide(fit, case, most, measure=False) for most in (500, 2_000, 16_000)],
+        [lv.decide(fit, case, 16_000, max_spend=money, measure=False) for money in (20, 100, np.inf)],
+        [
+            lv.decide(fit, dataclasses.replace(case, interventions=offers[:n]), 2_000, measure=False)
+            for n in range(len(offers) + 1)
+        ],
+    ]
+    for row in rows:
+        net = [one.advantage() if one.verdict.advice != "wait" else 0.0 * one.advantage() for one in row]
+        for less, more in zip(net, net[1:], strict=False):
+            gained = more - less
+            error = float(gained.std() / np.sqrt(gained.size))
+            assert float(gained.mean()) >= -2 * error - 0.01 * abs(float(less.mean()))
+
+
+# --- every setting means something ----------------------------------------------------------------
+
+BASE = {
+    "currency": "USD",
+    "costs": {
+        "price_per_label": 0.1,
+        "labels_per_day": 200,
+        "hours_per_label": 0.01,
+        "opportunity_per_hour": 1.0,
+        "setup_per_batch": 5,
+        "batch_size": 800,
+    },
+    "value": {"per_error_point": 400, "horizon_days": 300, "target": {"error": 0.05, "worth": 10.0}},
+    "guardrails": {"maximum_budget": {"limit": 900}},
+    "label_noise": 0.1,
+    "interventions": [{"kind": "relabel", "share": 0.3, "caught": 0.5, "unit_cost": 0.02}],
+}
+OTHER = {
+    "name": "spring",
+    "currency": "EUR",
+    "costs.price_per_label": 0.2,
+    "costs.tiers": [{"above": 100, "factor": 0.5}],
+    "costs.minimum_order": 900,
+    "costs.rework": 0.2,
+    "costs.setup_per_batch": 50,
+    "costs.batch_size": 400,
+    "costs.retraining": 30,
+    "costs.retraining_fails": 0.2,
+    "costs.labels_per_day": 20,
+    "costs.start_delay": 9,
+    "costs.delay_per_day": 3,
+    "costs.hours_per_label": 0.5,
+    "costs.opportunity_per_hour": 3,
+    "costs.opportunity_per_day": 3,
+    "value.per_error_point": 40,
+    "value.volume": {"west": 3.0},
+    "value.stakes": {"west": 3.0},
+    "value.target": {"error": 0.09, "worth": 900},
+    "value.horizon_days": 30,
+    "value.drift": 0.01,
+    "value.mix_changes": [{"after_days": 3, "factors": {"west": 9.0}}],
+    "guardrails.minimum_gain": {"limit": 0.001},
+    "guardrails.maximum_budget": {"limit": 50},
+    "guardrails.largest_gap": {"limit": 0.5},
+    "guardrails.deadline": {"limit": 5},
+    "guardrails.floors": [{"slice": "west", "error": 0.5}],
+    "approvals": [{"approver": "board", "above": 1}],
+    "slices": {"west": {"minimum": 300, "minimum_evaluation": 2_100, "reason": "law"}},
+    "risk": {"appetite": "cvar", "level": 0.9},
+    "score": {"weight": 9.0},
+    "label_errors": 0.3,
+    "label_noise": 0.3,
+    "label_noise_origin": "from annotations",
+    "interventions": [],
+    "learner": "other",
+    "suite": "other",
+}
+
+
+def test_every_setting_of_a_case_changes_something():
+    known = {field.name for field in dataclasses.fields(lv.Case) if field.init}
+    for part in ("costs", "value", "guardrails"):
+        kind = {"costs": lv.Costs, "value": lv.Value, "guardrails": lv.Guardrails}[part]
+        known |= {f"{part}.{field.name}" for field in dataclasses.fields(kind)} - {f"{part}.currency"}
+    assert known - {"costs", "value", "guardrails"} == set(OTHER)
+    fit = testing.fake_fit(seed=1, draws=50)
+    before = _said(fit, BASE)
+    silent = []
+    for key, value in OTHER.items():
+        given = json.loads(json.dumps(BASE))
+        table, _, last = key.rpartition(".")
+        (given[table] if table else given)[last] = value
+        if _said(fit, given) == before:
+            silent.append(key)
+    assert silent == []
+
+
+def _said(fit, given):
+    """Everything that is said of a case, or the words with which it is refused."""
+    try:
+        case = lv.Case(**given)
+        made = lv.decide(fit, case, 1_500, measure=False)
+    except lv.InputError as error:
+        return str(error)
+    worst = lv.stress_label_errors(fit, case, {"p": dict(made.labels)})[names.NET_BENEFIT].mean().item()
+    offers = lv.report.votes.offer_numbers(fit, case, made)
+    return json.dumps([plan_numbers(case, made), offers, worst], default=str)
