@@ -23,6 +23,8 @@ TABLES: tuple[tuple[str, str, type[Any]], ...] = (
     ("`[guardrails]`", "[guardrails]", decisions.Guardrails),
     ("A rule", "", decisions.Rule),
     ("`guardrails.floors`", "[[guardrails.floors]]", decisions.Floor),
+    ("`classes.NAME`", "[classes.high]", decisions.SliceClass),
+    ("`scenarios`", "[[scenarios]]", decisions.Scenario),
     ("`approvals`", "[[approvals]]", decisions.Approval),
     ("`[slices.NAME]`", "[slices.NAME]", decisions.SliceLimit),
     *((f'`[risk]` with `appetite = "{name}"`', "[risk]", kind) for name, kind in APPETITES.items()),

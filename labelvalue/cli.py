@@ -27,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, "
-    "3 a guardrail says stop or an approval is missing, 4 busy, 5 storage.",
+    "3 a rule says stop or an approval is missing, 4 busy, 5 storage, 6 a rule is undecided.",
 )
 
 

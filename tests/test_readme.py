@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 import labelvalue
-from labelvalue import cli, console
+from labelvalue import cli, exits
 from tests.browsing import move, overflow, shot
 
 
@@ -154,8 +154,8 @@ def test_commands_and_options_exist(readme, capsys):
 def test_exit_codes_agree(readme):
     """Those that a command of ours ends with; the shell's own for Ctrl-C is none of them."""
     said = [int(code) for code in re.findall(r"(?:Exit codes:|·)\s*(\d) ", readme)]
-    codes = {value for name, value in vars(console).items() if name.isupper() and isinstance(value, int)}
-    assert said == sorted(codes - {console.INTERRUPTED})
+    codes = {value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)}
+    assert said == sorted(codes - {exits.INTERRUPTED})
 
 
 def test_the_command_is_on_the_path_before_it_is_used(readme, root):
@@ -175,7 +175,7 @@ def test_a_project_begins_as_it_stands_there(readme, root, tmp_path, monkeypatch
     (tmp_path / "data").symlink_to(root / "data")
     *first, last = [line.split("#")[0].split()[1:] for line in block.splitlines()]
     for command in first:
-        assert cli.main(command) == console.DONE, capsys.readouterr()
+        assert cli.main(command) == exits.DONE, capsys.readouterr()
     assert last == ["refit", first[0][1]]
     assert (tmp_path / last[1] / "labelvalue.toml").is_file()
     assert "batch" in labelvalue.Project.open(tmp_path / last[1]).history()["kind"].tolist()

@@ -3,6 +3,7 @@ from .audits import price_audits as price_audits
 from .benefit import plan_outcomes as plan_outcomes, slice_outcomes as slice_outcomes
 from .case import Case as Case, Score as Score
 from .case_file import example_case as example_case, read_case as read_case
+from .cheapest import cheapest_plan as cheapest_plan
 from .compare import (
     compare_pairs as compare_pairs,
     compare_plans as compare_plans,
@@ -17,6 +18,8 @@ from .guardrails import (
     Floor as Floor,
     Guardrails as Guardrails,
     Rule as Rule,
+    Scenario as Scenario,
+    SliceClass as SliceClass,
     SliceLimit as SliceLimit,
 )
 from .marginal import marginal_benefit as marginal_benefit

@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -21,7 +22,8 @@ from labelvalue.decisions.listing import Listing, list_purchases
 from labelvalue.decisions.menu import Menu
 from labelvalue.decisions.optimise import Certificate, best_purchase, shadow_prices
 from labelvalue.decisions.relisting import adds_up, seen_from
-from labelvalue.decisions.rules import HOLDS, KEPT, MINIMUM_GAIN, REQUIRED, RULE, WORDS, rules_of
+from labelvalue.decisions.risk import money_needed
+from labelvalue.decisions.rules import HOLDS, KEPT, MAXIMUM_BUDGET, MINIMUM_GAIN, REQUIRED, RULE, WORDS, rules_of
 from labelvalue.decisions.spending import batch_count, notes_of
 from labelvalue.decisions.thinning import for_search
 from labelvalue.decisions.tightening import TIGHTEN, tightened
@@ -60,7 +62,7 @@ def find_plan(
     appetite : Mean, Quantile, CVaR or ExponentialUtility
         How net benefits are weighed.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
     lot : int
         Labels are bought in multiples of it.
 
@@ -81,7 +83,7 @@ def find_plan(
         raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     few = for_search(fit)
     listing = list_purchases(few, case, max(left, 1), max_spend, lot)
-    plan, bought = _kept(fit, few, case, appetite, listing.at_most(left // lot), most)
+    plan, bought = _kept(fit, few, case, appetite, listing.at_most(left // lot), most, max_spend)
     least, large = int(listing.menu.low.sum()), int(bought.sum())
     if _gains(plan):
         return plan
@@ -91,7 +93,7 @@ def find_plan(
         if middle >= large:
             break
         try:
-            smaller, taken = _kept(fit, few, case, appetite, listing.at_most(middle), most)
+            smaller, taken = _kept(fit, few, case, appetite, listing.at_most(middle), most, max_spend)
         except NoPlanError:  # what other rules ask for takes more
             least = middle
             continue
@@ -108,16 +110,18 @@ def _gains(plan: Decision) -> bool:
 
 
 def _kept(
-    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
+    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int, max_spend: float
 ) -> tuple[Decision, np.ndarray]:
     """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
     for _ in range(ROUNDS):
         plan, menu, bought = _plan(fit, few, case, appetite, listing, most)
         broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
-        if broken.empty:
-            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought)), bought
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
-        listing = tightened(listing, broken, bought, own)
+        if broken.empty and money_needed(own[names.COST], case.costs.overrun) <= max_spend * (1 + 1e-9):
+            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought)), bought
+        if broken.empty:
+            broken = pd.DataFrame([_overspent(own[names.COST], case.costs.overrun, max_spend)])
+        listing = tightened(listing, case, broken, bought, own)
     raise NoPlanError(
         Problem(
             column=row[RULE],
@@ -127,6 +131,13 @@ def _kept(
         )
         for row in broken.to_dict("records")
     )
+
+
+def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, object]:
+    """The row of a rule that the cost with its reserve is within the money there is."""
+    words = f"cost and reserve ≤ {most:,.10g}"
+    held = float((cost <= most).mean())
+    return {RULE: MAXIMUM_BUDGET, WORDS: words, "limit": most, REQUIRED: 1.0 - overrun, HOLDS: held}
 
 
 def _plan(

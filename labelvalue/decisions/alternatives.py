@@ -50,7 +50,7 @@ def alternatives(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
     weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
         least = {other: case.limits(other)[0] for other in slices}
-        room = total - sum(least.values()) + least[name]
+        room = max(total - sum(least.values()), 0) + least[name]
         found[f"all for {name}"] = least | {name: int(min(room, case.limits(name)[1]))}
     return _distinct(found)
 

@@ -120,7 +120,8 @@ def plan_outcomes(
         ENB); with dim slice as well: ``gain`` (drop in error from now; drift makes it negative where nothing is bought)
         and ``error`` (then). By plan and slice: ``labels``, and ``evaluation_labels`` that come with the plan, by a
         rule of the case or an intervention; coordinate ``doublings``, how far that lies beyond the data.
-        Positive is good, but for cost.
+        Positive is good, but for cost. ``retraining_works``, 0 in draws in which retraining brings nothing; with a
+        target ``target_reached``, by plan, 1 where it is.
 
     Raises
     ------
@@ -225,10 +226,13 @@ def outcomes_of(
         again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
         cost = cost + acts * (cost_done(fit, case, labels, done) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
+    if target is not None:
+        made[names.TARGET_REACHED] = reached
     outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN))
     by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE))
     counts = {names.LABELS: labels, names.EVALUATION_LABELS: evaluated.transpose(*labels.dims)}
     outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
+    outcomes[names.RETRAINING_WORKS] = works
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
 
 

@@ -13,7 +13,7 @@ from labelvalue.checks import Checks, put
 from labelvalue.decisions.appetites import Appetite, Mean, appetite
 from labelvalue.decisions.case_text import as_text
 from labelvalue.decisions.costs import Costs
-from labelvalue.decisions.guardrails import Approval, Guardrails, SliceLimit
+from labelvalue.decisions.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
 from labelvalue.decisions.intervention_table import interventions_of
 from labelvalue.decisions.spending import fixed_cost
 from labelvalue.decisions.value import Value
@@ -74,6 +74,10 @@ class Case:
         Who must agree before a plan above a sum is carried out; a project's re-fit ends with exit code 3 until then.
     slices : mapping of str to SliceLimit
         Limits on the labels bought for single slices.
+    classes : mapping of str to SliceClass
+        Slices of like stakes by the name of their class, each slice in one at most.
+    scenarios : tuple of Scenario
+        Plans of one's own that every decision is held against, and takes where one is worth more.
     risk : Mean, Quantile, CVaR or ExponentialUtility
         Risk appetite.
     score : Score
@@ -119,6 +123,8 @@ class Case:
     guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
     approvals: tuple[Approval, ...] = ()
     slices: Mapping[str, SliceLimit] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, SliceClass] = dataclasses.field(default_factory=dict)
+    scenarios: tuple[Scenario, ...] = ()
     risk: Appetite = dataclasses.field(default_factory=Mean)
     score: Score = dataclasses.field(default_factory=Score)
     label_errors: Quantity | Mapping[str, Quantity] = 0.0
@@ -139,6 +145,8 @@ class Case:
         put(self, approvals=checks.sections("approvals", Approval, self.approvals))
         limits = checks.by_name("slices", self.slices)
         put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
+        put(self, scenarios=checks.sections("scenarios", Scenario, self.scenarios))
+        self._put_classes(checks)
         put(self, risk=appetite(checks, "risk", self.risk))
         put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
         if self.label_noise is not None:
@@ -149,10 +157,37 @@ class Case:
                 names.LABEL_NOISE_ORIGIN, "the case states no label_noise", "state it, or leave its origin out"
             )
         put(self, interventions=interventions_of(checks, "interventions", self.interventions))
+        self._check_scenarios(checks)
         for key in ("currency", "learner", "suite", "name"):
             checks.text(key, getattr(self, key))
         self._check_currency(checks)
         checks.finish()
+
+    def _check_scenarios(self, checks: Checks) -> None:
+        if checks.problems:
+            return
+        known, seen = [one.name for one in self.interventions], [one.name for one in self.scenarios]
+        for place, one in enumerate(self.scenarios):
+            if seen.count(one.name) > 1:
+                checks.wrong(f"scenarios[{place}].name", f"{one.name!r} is given twice", "give each a name of its own")
+            for name in one.interventions:
+                if name not in known:
+                    why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
+                    fix = f"one of {', '.join(known) or 'those of the case, which has none'}"
+                    checks.wrong(f"scenarios[{place}].interventions", why, fix)
+
+    def _put_classes(self, checks: Checks) -> None:
+        """Read the classes, and give their stakes to slices that have none of their own."""
+        given = checks.by_name("classes", self.classes)
+        put(self, classes={k: checks.section(f"classes.{k}", SliceClass, v) for k, v in given.items()})
+        if checks.problems:
+            return
+        named = [name for one in self.classes.values() for name in one.slices]
+        for name in sorted({name for name in named if named.count(name) > 1}):
+            checks.wrong("classes", f"slice {name!r} is in two of them", "leave it in one")
+        stakes = {name: one.stakes for one in self.classes.values() for name in one.slices if one.stakes != 1}
+        if stakes:
+            put(self, value=dataclasses.replace(self.value, stakes={**stakes, **self.value.stakes}))
 
     def _check_currency(self, checks: Checks) -> None:
         given = {
@@ -252,11 +287,8 @@ class Case:
         >>> from labelvalue.testing import fake_fit
         >>> Case(costs={"price_per_label": 1}, value={"per_error_point": 1}).check(fake_fit(seed=1))
         """
-        learners, suites = (
-            fit.position[dim].values.astype(str).tolist() if dim in fit.position.dims else []
-            for dim in (names.LEARNER, names.SUITE)
-        )
-        problems = misfits(self, [str(name) for name in fit.slices], learners, suites)
+        slices = [str(name) for name in fit.slices]
+        problems = misfits(self, slices, fit.settings["learners"], fit.settings["suites"])
         if problems:
             raise InputError(dataclasses.replace(problem, file=self.source) for problem in problems)
 
@@ -314,8 +346,9 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
             if of_slice(given, name)[1] is None:
                 checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
     for dim, there in ((names.LEARNER, learners), (names.SUITE, suites)):
-        chosen = case.learner if dim == names.LEARNER else case.suite or HOLDOUT
-        if len(there) > 1 and chosen not in there:
+        stated = case.learner if dim == names.LEARNER else case.suite
+        chosen = stated or (HOLDOUT if dim == names.SUITE else "")
+        if (stated or len(there) > 1) and chosen not in there:
             unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
             why = unknown if chosen else f"the fit has several {dim}s"
             checks.wrong(dim, why, f"name one of {', '.join(there)}")
@@ -369,6 +402,9 @@ def _slices_named(case: Case) -> list[tuple[str, str]]:
     for place, change in enumerate(case.value.mix_changes):
         maps[f"value.mix_changes[{place}].factors"] = change.factors
     named += [(f"{k}.{name}", name) for k, v in maps.items() for name in v]
+    named += [(f"classes.{key}.slices", name) for key, one in case.classes.items() for name in one.slices]
+    for place, stated in enumerate(case.scenarios):
+        named += [(f"scenarios[{place}].labels.{name}", name) for name in stated.labels]
     for place, one in enumerate(case.interventions):
         named += [(f"interventions[{place}].slices", name) for name in one.slices]
     floors = case.guardrails.floors

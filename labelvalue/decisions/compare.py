@@ -35,7 +35,8 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
         One row a plan: ``plan``, ``labels``; ``enb``, the expected net benefit, with Monte Carlo error ``mcse`` and the
         interval ``lower`` to ``upper`` of the net benefit; ``p_positive``, P(net benefit > 0); ``p_better``, P(better
         than doing nothing); ``p_best``, P(no plan is better), ties shared; ``regret``, what the plan falls short of the
-        best plan on average over draws; expected ``value``, ``cost`` and ``days``.
+        best plan on average over draws; expected ``value``, ``cost`` and ``days``; with a target ``p_target``, the
+        probability that it is reached.
 
     Raises
     ------
@@ -69,6 +70,8 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
         REGRET: (best - net).mean(names.SAMPLE),
         **{name: outcomes[name].mean(names.SAMPLE) for name in (names.VALUE, names.COST, names.DAYS)},
     }
+    if names.TARGET_REACHED in outcomes:
+        columns["p_target"] = outcomes[names.TARGET_REACHED].mean(names.SAMPLE)
     table = _table(columns).sort_values(ENB, ascending=False, kind="stable", ignore_index=True)
     table.attrs = dict(outcomes.attrs) | {names.CI_KIND: "eti", names.CI_PROB: ci_prob}
     return table

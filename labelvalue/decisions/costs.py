@@ -77,6 +77,9 @@ class Costs:
         What such an hour would be worth elsewhere.
     opportunity_per_day : quantity
         What a day of the project would be worth elsewhere.
+    overrun : float
+        Probability that a plan may cost more than its expected cost and the reserve held back for rework, cleaning and
+        audits, 0 < overrun < 1; a limit on all money counts the reserve.
     currency : str
         Currency of all money here.
 
@@ -105,6 +108,7 @@ class Costs:
     hours_per_label: Quantity | Mapping[str, Quantity] = 0.0
     opportunity_per_hour: Quantity = 0.0
     opportunity_per_day: Quantity = 0.0
+    overrun: float = 0.1
     currency: str = ""
 
     def __post_init__(self) -> None:
@@ -124,6 +128,7 @@ class Costs:
         if self.batch_size is not None:
             checks.whole("batch_size", self.batch_size, least=1)
         checks.whole("minimum_order", self.minimum_order)
+        checks.share("overrun", self.overrun)
         checks.text("currency", self.currency)
         tiers = checks.sections("tiers", Tier, self.tiers)
         put(self, tiers=tuple(sorted(tiers, key=lambda tier: tier.above)))

@@ -20,6 +20,7 @@ from labelvalue.decisions.pilots import price_measurements
 from labelvalue.decisions.spending import notes_of
 from labelvalue.decisions.targeting import beside_plan, target_slices
 from labelvalue.decisions.verdicts import measured_verdict, verdict_of
+from labelvalue.decisions.waiting import price_waiting
 from labelvalue.forecast.gains import whole_numbers
 from labelvalue.model import Fit
 from labelvalue.numerals import MAX_COUNT
@@ -55,7 +56,7 @@ def decide(
     risk : Mean, Quantile, CVaR or ExponentialUtility, optional
         Risk appetite; that of the case by default.
     max_spend : float
-        Most expected money, > 0.
+        Most money, > 0: expected cost and reserve (``costs.overrun``) together.
     lot : int
         Labels are bought in multiples of it, ≥ 1.
     measure : bool
@@ -98,7 +99,7 @@ def decide(
         notes = (*notes_of(fit, case.costs), *evaluation_notes(fit, case))
         made = no_plan(fit, case, most, error.problems, notes)
         return dataclasses.replace(made, verdict=verdict_of(made))
-    if case.interventions:
+    if case.interventions or case.scenarios:
         made = weigh_interventions(fit, case, made, appetite, max_spend, lot)
     made = dataclasses.replace(made, verdict=verdict_of(made))
     return _measured(fit, case, made) if measure else made
@@ -121,7 +122,7 @@ def _measured(fit: Fit, case: Case, made: Decision) -> Decision:
     labels = max(1, made.total // max(1, fit.slices.size)) if made.total else max(1, made.max_labels // 10)
     target = target_slices(fit, case, labels)
     target.attrs["sentence"] = beside_plan(target, made)
-    made = dataclasses.replace(made, measurements=found, target=target)
+    made = dataclasses.replace(made, measurements=found, target=target, waiting=price_waiting(fit, case, made))
     verdict = measured_verdict(made)
     return dataclasses.replace(
         made, verdict=dataclasses.replace(verdict, reasons=(*verdict.reasons, target.attrs["sentence"]))

@@ -84,6 +84,9 @@ class Decision:
         What could be measured first; empty where that was not asked.
     target : pandas.DataFrame
         Which slice the next labels are worth most in; empty as well.
+    waiting : mapping of str to float
+        What putting the plan off is worth: ``days``, ``value`` (negative: it costs so much) with ``mcse``, and
+        ``learnt``, whether dated changes are known by then; empty where days cost nothing or that was not asked.
     problems : tuple of Problem
         Why no plan keeps every limit, with the smallest change that frees it; empty where one does.
 
@@ -110,6 +113,7 @@ class Decision:
     notes: tuple[str, ...] = ()
     measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    waiting: Mapping[str, float] = dataclasses.field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -156,7 +160,8 @@ class Decision:
         Returns
         -------
         pandas.DataFrame
-            One row a slice: ``slice``, ``labels``, mean ``gain`` with ``low`` and ``high``, ``p_gain``, ``error``
+            One row a slice: ``slice``, ``labels``, mean ``gain`` with ``low`` and ``high``, ``p_gain`` (of the curve,
+            retraining taken to work), ``error``
             after the plan, ``doublings`` beyond the data and ``flags``, ``beyond validated distance`` among them.
             Attributes: ``ci_kind``, ``ci_prob``, ``unit``.
 
@@ -177,7 +182,7 @@ class Decision:
             names.GAIN: gain.mean(names.SAMPLE).values,
             "low": tails[0],
             "high": tails[1],
-            names.P_GAIN: (gain > 0).mean(names.SAMPLE).values,
+            names.P_GAIN: chance_of_gain(gain, self.outcomes[names.RETRAINING_WORKS]).values,
             names.ERROR: own[names.ERROR].mean(names.SAMPLE).values,
             names.DOUBLINGS: own[names.DOUBLINGS].values,
         }
@@ -187,6 +192,30 @@ class Decision:
         table[names.FLAGS] = ["; ".join(filter(None, both)) for both in flags]
         table.attrs = {names.CI_KIND: "eti", names.CI_PROB: ci_prob, names.UNIT: "error"}
         return table
+
+
+def chance_of_gain(gain: xr.DataArray, works: xr.DataArray) -> xr.DataArray:
+    """P(gain > 0) of the curves: over the draws in which retraining works, whose own chance is another number.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        Dims chain, draw and any others.
+    works : xarray.DataArray
+        ``retraining_works`` of outcomes: dims chain, draw, or none where it is sure.
+
+    Returns
+    -------
+    xarray.DataArray
+        The other dims, 0 to 1.
+
+    Examples
+    --------
+    >>> gain, works = (xr.DataArray([row], dims=("chain", "draw")) for row in ([0.1, 0.0, -0.1], [1.0, 0.0, 1.0]))
+    >>> float(chance_of_gain(gain, works))
+    0.5
+    """
+    return (gain > 0).where(works > 0).mean(names.SAMPLE)
 
 
 def standard_error(draws: xr.DataArray) -> float:

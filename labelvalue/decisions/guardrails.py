@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
+from labelvalue import names
 from labelvalue.checks import Checks, put
+
+TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
+"""Plans of every decision."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -124,6 +129,96 @@ class Guardrails:
             if getattr(self, key) is not None:
                 put(self, **{key: checks.section(key, Rule, getattr(self, key))})
         put(self, floors=checks.sections("floors", Floor, self.floors))
+        checks.finish()
+
+
+def _names(checks: Checks, key: str, given: object) -> tuple[str, ...]:
+    """A list of names; empty where it is none."""
+    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    checks.wrong(key, f"expected a list of names, got {given!r}", 'write a list such as ["west"]')
+    return ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SliceClass:
+    """Slices of like stakes, such as those of high ones.
+
+    Parameters
+    ----------
+    slices : tuple of str
+        Its slices.
+    stakes : float
+        What an error costs in them, as a multiple of one elsewhere, ≥ 0; ``value.stakes`` of a slice goes first.
+    minimum : int
+        Labels that must be bought for all of them together.
+    reason : str
+        Why.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> SliceClass(slices=("nurses", "pilots"), stakes=3.0, minimum=500).stakes
+    3.0
+    """
+
+    slices: tuple[str, ...]
+    stakes: float = 1.0
+    minimum: int = 0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        put(self, slices=_names(checks, "slices", self.slices))
+        if not self.slices:
+            checks.wrong("slices", "names none", 'give a list such as ["west"]')
+        checks.number("stakes", self.stakes)
+        checks.whole("minimum", self.minimum)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A plan that is held against the others by its name.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    labels : mapping of str to int
+        Labels by slice; slices not named get none.
+    interventions : tuple of str
+        What of the case's interventions it does.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Scenario(name="label uncertain regions", labels={"west": 800}).interventions
+    ()
+    """
+
+    name: str
+    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    interventions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("name", self.name)
+        if isinstance(self.name, str) and (not self.name.strip() or self.name in TAKEN):
+            checks.wrong("name", f"{self.name!r} is taken or empty", "give it a name of its own")
+        put(self, labels=checks.by_name("labels", self.labels))
+        for name, count in self.labels.items():
+            checks.whole(f"labels.{name}", count)
+        put(self, interventions=_names(checks, "interventions", self.interventions))
         checks.finish()
 
 

@@ -15,7 +15,8 @@ from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import SURE, Decision, standard_error
 from labelvalue.decisions.evaluating import evaluation_bought, evaluation_notes, labels_left
-from labelvalue.decisions.mixtures import Mixture, climbed, first_allowed, subsets
+from labelvalue.decisions.guardrails import Scenario
+from labelvalue.decisions.mixtures import Mixture, allowed, climbed, first_allowed, scores_of, subsets
 from labelvalue.decisions.rules import KEPT, rules_of
 from labelvalue.model import Fit
 from labelvalue.numerals import readable
@@ -30,8 +31,8 @@ MOST_SLICES = 50
 """Slices up to which they are."""
 SHOWN = 3
 """Other mixtures that a plan shows beside itself."""
-LABELS_ONLY = "labels only"
 LESS = "brings less"
+TAILS = (0.05, 0.95)
 
 
 def weigh_interventions(
@@ -72,12 +73,12 @@ def weigh_interventions(
     alone = Mixture(appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
     best = alone if keeps else alone._replace(score=0.0)  # a plan that breaks a rule is not bought
     found: list[Mixture] = []
-    refused: list[tuple[str, ...]] = []
+    refused: list[str] = []
     for done in subsets(case.interventions):
         candidates = {f"{share:g}": _scaled(plan.labels, share, lot) for share in PARTS if plan.total or share == 0.0}
         outcomes = plan_outcomes(fit, case, candidates, interventions=done)
         one = first_allowed(fit, case, appetite, outcomes, done, max_spend)
-        found.append(one) if one else refused.append(done)
+        found.append(one) if one else refused.append(" + ".join(done))
     found.sort(key=lambda one: -one.score)
     if len(plan.labels) <= MOST_SLICES:
         reached, left = best.score, labels_left(fit, case, plan.max_labels)
@@ -87,10 +88,17 @@ def weigh_interventions(
             found[place] = climbed(fit, case, appetite, one, left, max_spend, lot)
             reached = max(reached, found[place].score)
         found.sort(key=lambda one: -one.score)
-    first = found[0] if found and found[0].score > best.score else alone
+    stated = [_stated(fit, case, appetite, one) for one in case.scenarios]
+    kept = [
+        one
+        for one in stated
+        if sum(one.labels().values()) <= plan.max_labels and allowed(fit, case, one.outcomes, one.name, max_spend)
+    ]
+    first = max([*found, *kept], key=lambda one: one.score, default=alone)
+    first = first if first.score > best.score else alone
     others = [one for one in found if one is not first][:SHOWN]
-    chosen = _joined(plan.outcomes, first, others)
-    weighed = _weighed([alone, *found], first, refused)
+    chosen = _joined(plan.outcomes, first, [*others, *(one for one in stated if one is not first)])
+    weighed = _weighed([alone, *found, *kept], first, [*refused, *(one.title for one in stated if one not in kept)])
     if first is alone:
         return dataclasses.replace(plan, outcomes=chosen, weighed=weighed)
     taken = [one for one in case.interventions if one.name in first.done]
@@ -109,25 +117,28 @@ def weigh_interventions(
     )
 
 
-def _weighed(every: list[Mixture], first: Mixture, refused: list[tuple[str, ...]]) -> pd.DataFrame:
-    """What was weighed, the best first: labels alone and every set of interventions beside its best labels."""
+def _stated(fit: Fit, case: Case, appetite: Appetite, one: Scenario) -> Mixture:
+    """A plan that the case names, valued."""
+    outcomes = plan_outcomes(fit, case, {one.name: one.labels}, interventions=one.interventions)
+    return Mixture(float(scores_of(appetite, outcomes)[one.name]), outcomes, one.interventions, one.name, one.name)
+
+
+def _weighed(every: list[Mixture], first: Mixture, refused: list[str]) -> pd.DataFrame:
+    """What was weighed, the best first: labels alone, sets of interventions beside their best labels, stated plans."""
     rows: list[tuple[object, ...]] = []
     taken = first.net()
     for one in sorted(every, key=lambda one: -one.score):
         cost = float(one.outcomes[names.COST].sel({names.PLAN: one.name}).mean())
         less = taken - one.net()
         error = standard_error(less)
-        figures = (cost, float(one.net().mean()), float(less.mean()), error)
+        figures = (cost, float(one.net().mean()), float(less.mean()), error, *np.quantile(less, TAILS))
         tie = f"is as good within Monte Carlo error (± {readable(SURE * error, 2)})"
         why = "" if one is first else tie if abs(float(less.mean())) <= SURE * error else LESS
-        rows.append((_title(one.done), sum(one.labels().values()), *figures, one is first, why))
-    rows += [(_title(done), 0, *[np.nan] * 4, False, "breaks a rule of the case, with any labels") for done in refused]
-    columns = ["option", names.LABELS, names.COST, names.NET_BENEFIT, "less", names.MCSE, "chosen", "why"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _title(done: tuple[str, ...]) -> str:
-    return " + ".join(done) or LABELS_ONLY
+        chance = float((less > 0).mean())
+        rows.append((one.called(), sum(one.labels().values()), *figures, chance, one is first, why))
+    rows += [(title, 0, *[np.nan] * 7, False, "breaks a rule of the case") for title in refused]
+    columns = ["option", names.LABELS, names.COST, names.NET_BENEFIT, "less", names.MCSE, "lower", "upper"]
+    return pd.DataFrame(rows, columns=[*columns, "p_less", "chosen", "why"])
 
 
 def _scaled(labels: Mapping[str, int], share: float, lot: int) -> dict[str, int]:
@@ -141,12 +152,14 @@ def _joined(plain: xr.Dataset, first: Mixture, others: list[Mixture]) -> xr.Data
         return outcomes.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [title]})
 
     parts = []
-    if first.done:
-        parts = [one(first.outcomes, first.name, names.RECOMMENDED), one(plain, names.RECOMMENDED, LABELS_ONLY)]
+    if first.name != names.RECOMMENDED:
+        parts = [one(first.outcomes, first.name, names.RECOMMENDED), one(plain, names.RECOMMENDED, names.LABELS_ONLY)]
         parts.append(plain.drop_sel({names.PLAN: names.RECOMMENDED}))
     else:
         parts = [plain]
-    parts += [one(out, name, _title(done)) for _, out, done, name in others if done]
-    joined = xr.concat(parts, dim=names.PLAN, combine_attrs="override")
+    parts += [one(other.outcomes, other.name, other.called()) for other in others if other.done or other.title]
+    joined = xr.concat(
+        parts, names.PLAN, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
+    )
     order = [names.NOTHING, *(str(p) for p in joined[names.PLAN].values if p != names.NOTHING)]
     return joined.sel({names.PLAN: order})

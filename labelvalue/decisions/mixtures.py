@@ -16,6 +16,7 @@ from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.climbing import climb
 from labelvalue.decisions.guardrails import Guardrails
+from labelvalue.decisions.risk import money_needed
 from labelvalue.decisions.rules import KEPT, rules_of
 from labelvalue.decisions.thinning import thinned
 from labelvalue.forecast import Consensus, Intervention
@@ -40,6 +41,8 @@ class Mixture(NamedTuple):
         Names of its interventions.
     name : str
         The plan's among the outcomes.
+    title : str
+        What it is called where it is one that the case states; else it goes by its interventions.
 
     Examples
     --------
@@ -50,6 +53,11 @@ class Mixture(NamedTuple):
     outcomes: xr.Dataset
     done: tuple[str, ...]
     name: str
+    title: str = ""
+
+    def called(self) -> str:
+        """What a table calls it."""
+        return self.title or " + ".join(self.done) or names.LABELS_ONLY
 
     def net(self) -> xr.DataArray:
         """Net benefit over doing nothing, by draw."""
@@ -192,10 +200,11 @@ def climbed(
     --------
     See :func:`weigh_interventions`.
     """
-    score, outcomes, done, name = one
+    score, outcomes, done, name, _ = one
     few, slices = thinned(fit, SEARCHED), [str(s) for s in outcomes[names.SLICE].values]
     limits = [case.limits(s) for s in slices]
-    free = np.isinf(max_spend) and case.guardrails == Guardrails()  # then limits are all there is to keep
+    # Without sum, rules and classes, limits are all there is to keep.
+    free = np.isinf(max_spend) and case.guardrails == Guardrails() and not case.classes
 
     def drawn(which: Fit, plans: np.ndarray) -> xr.Dataset:
         named = {f"{i}": dict(zip(slices, map(int, row), strict=True)) for i, row in enumerate(plans)}
@@ -248,4 +257,5 @@ def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: fl
     False
     """
     kept = bool(rules_of(fit, case, outcomes, name)[KEPT].all())
-    return kept and float(outcomes[names.COST].sel({names.PLAN: name}).mean()) <= max_spend * (1 + 1e-9)
+    money = money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.costs.overrun)
+    return kept and money <= max_spend * (1 + 1e-9)

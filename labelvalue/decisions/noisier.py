@@ -172,7 +172,7 @@ class _Search:
         tried = [first_allowed(few, case, case.risk, self.valued(few, plans, done), done, spend) for done in every]
         found = sorted((one for one in tried if one), key=lambda one: -one.score)
         reached = []
-        for _, _, done, name in found[:CLIMBED]:
+        for _, _, done, name, _ in found[:CLIMBED]:
             outcomes = self.valued(self.fit, {name: plans[name]}, done)
             one = Mixture(float(scores_of(case.risk, outcomes)[name]), outcomes, done, name)
             if len(self.plan.labels) <= MOST_SLICES:

@@ -154,6 +154,11 @@ class Reserve:
         return self.reserve / total if total > 0 else 0.0
 
 
+def money_needed(cost: xr.DataArray, p_overrun: float) -> float:
+    """Return the least money, at least the expected cost, that a cost exceeds with a given probability at most."""
+    return max(float(cost.mean()), float(np.quantile(cost.values, 1.0 - p_overrun, method="inverted_cdf")))
+
+
 def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> Reserve:
     """Size the reserve for rework, cleaning and audits by the probability of an overrun.
 
@@ -192,8 +197,7 @@ def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> 
     checks.text(names.PLAN, plan, outcomes[names.PLAN].values.astype(str).tolist())
     checks.finish()
     cost = outcomes[names.COST].sel({names.PLAN: plan}, drop=True)
-    expected = float(cost.mean())
-    needed = float(np.quantile(cost.values, 1.0 - p_overrun, method="inverted_cdf"))
+    expected, needed = float(cost.mean()), money_needed(cost, p_overrun)
     reserve = max(needed - expected, 0.0)
     overrun = float((cost > expected + reserve).mean())
     return Reserve(plan, expected, reserve, overrun, float(azs.mcse(cost, method="quantile", prob=1.0 - p_overrun)))

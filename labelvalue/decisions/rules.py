@@ -22,6 +22,7 @@ FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maxi
 DEADLINE = "deadline"
 MINIMUM_EVALUATION = "minimum evaluation labels"
 MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
+MINIMUM_CLASS = "minimum labels of a class"
 RULE, WORDS, KEPT, HOLDS, SLACK, REACHED = "rule", "words", "kept", "p_kept", "slack", "reached"
 REQUIRED, STATE, REASON = "required", "state", "reason"
 EDGE = 1e-9
@@ -104,6 +105,14 @@ def _fewest(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
             yield Held(amount=amount, limit=limit.minimum, words=words, reason=limit.reason, slice=name, sign=-1.0)
 
 
+def _of_class(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    for name, one in case.classes.items():
+        if one.minimum:
+            amount = outcomes[names.LABELS].sel({names.SLICE: list(one.slices)}).sum(names.SLICE)
+            words = f"labels of class {name} ≥ {one.minimum:,}"
+            yield Held(amount=amount, limit=one.minimum, words=words, reason=one.reason, slice=name, sign=-1.0)
+
+
 def _most(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
     for name, limit in case.slices.items():
         if math.isfinite(limit.most):
@@ -125,6 +134,7 @@ RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
     MINIMUM_EVALUATION: _evaluation,
     MINIMUM_LABELS: _fewest,
     MAXIMUM_LABELS: _most,
+    MINIMUM_CLASS: _of_class,
 }
 """Every kind of rule: from a case and outcomes of plans to what it holds against its limit."""
 
@@ -169,12 +179,12 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        One row a plan and rule: ``plan``, ``rule``, ``slice`` (empty where all are meant), ``words``, ``limit``;
-        ``p_kept``, the probability that the plan keeps it, with Monte Carlo error ``mcse``, and ``required``;
-        ``reached``, the level that the plan does keep with the required probability, and ``slack``, how far it lies on
-        the right side of the limit (negative: on the wrong one); ``kept``, whether ``p_kept`` is at least ``required``,
-        and ``state`` (``PASS``, ``STOP``, ``INCONCLUSIVE``); ``reason``. The gain a thousand labels is that of the
-        error averaged over slices by volume, and no rule for plans without labels.
+        One row a plan and rule: ``plan``, ``rule``, ``slice`` (empty where all are meant, a class where one is),
+        ``words``, ``limit``; ``p_kept``, the probability that the plan keeps it, with Monte Carlo error ``mcse``, and
+        ``required``; ``reached``, the level that the plan does keep with the required probability, and ``slack``, how
+        far it lies on the right side of the limit (negative: on the wrong one); ``kept``, whether ``p_kept`` is at
+        least ``required``, and ``state`` (``PASS``, ``STOP``, ``INCONCLUSIVE``); ``reason``. The gain a thousand labels
+        is that of the error averaged over slices by volume, and no rule for plans without labels.
 
     Examples
     --------

@@ -238,11 +238,15 @@ def notes_of(fit: Fit, costs: Costs) -> tuple[str, ...]:
     >>> notes_of(fake_fit(seed=1), Costs(price_per_label={"default": 1.0, "west": 0}))
     ('labels of west cost nothing, by the case',)
     """
+    said = []
     free = [name for name in map(str, fit.slices) if of_slice(costs.price_per_label, name)[1] == 0]
-    if not free:
-        return ()
-    whose = "" if len(free) == fit.slices.size else f" of {', '.join(free)}"
-    return (f"labels{whose} cost nothing, by the case",)
+    if free:
+        whose = "" if len(free) == fit.slices.size else f" of {', '.join(free)}"
+        said.append(f"labels{whose} cost nothing, by the case")
+    fails = float(1.0 - retraining_works(fit, costs).mean())
+    if fails > 0:
+        said.append(f"retraining brings nothing with probability {fails:.2g}: in gains and worth, not in P(gain > 0)")
+    return tuple(said)
 
 
 def _delivery_days(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.audits import MEASURED
 from labelvalue.decisions.decision import BUY, MEASURE, NO_PLAN, QUALITY, SURE, WAIT, Decision, Verdict, standard_error
-from labelvalue.decisions.mixed import LABELS_ONLY, LESS
+from labelvalue.decisions.mixed import LESS
 from labelvalue.decisions.rules import HOLDS, KEPT, REQUIRED, STATE, WORDS
 from labelvalue.numerals import estimated, readable
 
@@ -46,7 +47,7 @@ def verdict_of(decision: Decision) -> Verdict:
 
 
 def _of_quality(decision: Decision) -> tuple[str, ...]:
-    net, alone = decision.advantage(), decision.advantage(LABELS_ONLY)
+    net, alone = decision.advantage(), decision.advantage(names.LABELS_ONLY)
     unit = decision.outcomes.attrs[names.UNIT]
     what = " + ".join(decision.interventions)
     beside = f" with {decision.total:,} labels" if decision.total else " and no labels"
@@ -69,17 +70,34 @@ def _rejected(decision: Decision) -> tuple[str, ...]:
     said = []
     for row in decision.weighed.to_dict("records"):
         done = row["option"].split(" + ")
-        if row["option"] == LABELS_ONLY or len(done) > 1 or row["chosen"] or done[0] in decision.interventions:
+        if row["option"] == names.LABELS_ONLY or len(done) > 1 or row["chosen"] or done[0] in decision.interventions:
             continue
         less = f" by {readable(row['less'], 3)} {unit}" if row["why"] == LESS else ""
         said.append(f"{row['option']} {row['why']}{less}")
     return (f"weighed and left: {'; '.join(said)}",) if said else ()
 
 
+def _waited(decision: Decision) -> Verdict:
+    """The verdict with what waiting is worth; ``wait`` where that is more than deciding now."""
+    found, verdict = decision.waiting, decision.verdict
+    if not found:
+        return verdict
+    unit, worth = decision.outcomes.attrs[names.UNIT], max(float(decision.advantage().mean()), 0.0)
+    value = f"{estimated(abs(found[names.VALUE]), found[names.MCSE])} {unit}"
+    days = f"{found['days']:,.0f} days"
+    if not found["learnt"]:
+        return dataclasses.replace(verdict, reasons=(*verdict.reasons, f"waiting {days} costs {value}"))
+    known = f"waiting {days}, until it is known whether users' needs change,"
+    if found[names.VALUE] > max(SURE * found[names.MCSE], TRIFLE * worth):
+        return Verdict(WAIT, (f"{known} is worth {value} more than deciding now", *verdict.reasons))
+    said = "costs" if found[names.VALUE] < 0 else "is worth no more than"
+    return dataclasses.replace(verdict, reasons=(*verdict.reasons, f"{known} {said} {value}"))
+
+
 def measured_verdict(decision: Decision) -> Verdict:
     """Turn the verdict on a plan into ``measure first`` where the best measurement is worth more than its trouble."""
-    found, verdict = decision.measurements, decision.verdict
-    if found.empty or decision.state == names.STOP:
+    found, verdict = decision.measurements, _waited(decision)
+    if found.empty or decision.state == names.STOP or verdict.advice != decision.verdict.advice:
         return verdict
     best: Any = found.iloc[0]
     worth = max(float(decision.advantage().mean()), 0.0)

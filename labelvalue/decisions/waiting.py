@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,11 +13,12 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
+from labelvalue.decisions.allocation import find_plan
 from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.benefit import outcomes_of
 from labelvalue.decisions.case import Case
-from labelvalue.decisions.deciding import decide
-from labelvalue.decisions.decision import Decision
+from labelvalue.decisions.decision import Decision, standard_error
+from labelvalue.decisions.feasible import NoPlanError
 from labelvalue.decisions.orders import plan_table
 from labelvalue.decisions.value import MixChange
 from labelvalue.decisions.voi import TAIL
@@ -26,6 +28,8 @@ from labelvalue.quantities import UNIT_INTERVAL
 
 MOST = 4
 """Uncertain changes of which every combination is looked at."""
+MONTH = 30.0
+"""Days by which a plan is put off where nothing says how long."""
 
 
 def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None = None) -> pd.DataFrame:
@@ -73,9 +77,9 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
     combinations = list(itertools.product((False, True), repeat=len(known)))
     plans = alternatives(case, plan)
     for place, comes in enumerate(combinations):
-        made = decide(fit, _told(case, known, comes), plan.max_labels, measure=False)
-        if made.total:
-            plans[f"best for {place}"] = dict(made.labels)
+        with contextlib.suppress(NoPlanError):
+            made = find_plan(fit, _told(case, known, comes), plan.max_labels, appetite=case.risk)
+            plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans)
     now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)
     today = now.sel({names.PLAN: names.RECOMMENDED}, drop=True) if plan.total else now.isel({names.PLAN: 0}) * 0.0
@@ -108,6 +112,44 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
         names.UNIT: plan.outcomes.attrs[names.UNIT],
     }
     return found
+
+
+def price_waiting(fit: Fit, case: Case, plan: Decision) -> dict[str, float]:
+    """Price putting a plan off: until dated changes are known where the case has some, else by a month.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plan : Decision
+        What would be done now.
+
+    Returns
+    -------
+    dict of str to float
+        ``days``, ``value`` and its ``mcse`` (money), and whether anything is ``learnt``; empty where days cost nothing.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1, "delay_per_day": 2}, value={"per_error_point": 400})
+    >>> fit = fake_fit(seed=1)
+    >>> price_waiting(fit, case, decide(fit, case, 500, measure=False))["value"]
+    -60.0
+    """
+    uncertain = [change for change in case.value.mix_changes if change.probability < 1]
+    if 0 < len(uncertain) <= MOST:
+        told = value_of_waiting(fit, case, plan).attrs
+        return {"days": told["days"], names.VALUE: told[names.VALUE], names.MCSE: told[names.MCSE], "learnt": 1.0}
+    if plan.total == 0 or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
+        return {}
+    table = plan_table(fit, case, {names.RECOMMENDED: plan.labels})
+    now, later = (_advantages(fit, case, table, days).sel({names.PLAN: names.RECOMMENDED}) for days in (0.0, MONTH))
+    lost = later - now
+    return {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
 
 
 def _checked(case: Case, days: float | None) -> tuple[float, list[int]]:

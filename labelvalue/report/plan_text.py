@@ -92,6 +92,12 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Reserve      {significant(cost['reserve'])} {unit} more keeps P(overrun) at {cost['p_overrun']:g}"
         )
+    mean, worst = (numbers["trade_off"][key] for key in ("mean", "worst"))
+    other = "" if worst["slice_now"] == worst["slice_then"] else f" ({worst['slice_then']})"
+    lines.append(
+        f"Error        mean of slices {mean['now']:.4f} → {mean['then']:.4f}, worst ({worst['slice_now']}) "
+        f"{worst['now']:.4f} → {worst['then']:.4f}{other}"
+    )
     if days["upper"] > 0:
         lines.append(f"Last label   in {significant(days['mean'])} days{within(days)}")
     return lines

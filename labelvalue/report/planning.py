@@ -22,6 +22,7 @@ from labelvalue.decisions import (
     value_of_partial_information,
 )
 from labelvalue.decisions.alternatives import alternatives
+from labelvalue.decisions.decision import chance_of_gain
 from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
 from labelvalue.decisions.uncertain import uncertain_inputs
@@ -87,7 +88,7 @@ def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
     gain = (own[names.GAIN] * weights).sum(names.SLICE)
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
     return plan_numbers(case, plan, ci_prob=ci_prob) | {
-        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float((gain > 0).mean())},
+        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
         "mean_error": {
             "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
             "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),

@@ -22,8 +22,6 @@ from labelvalue.decisions import (
 )
 from labelvalue.decisions.decision import BUY, QUALITY, standard_error
 
-OVERRUN = 0.1
-
 
 def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect what is said of a plan.
@@ -58,7 +56,7 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net, level = plan.advantage(), case.score.level
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=OVERRUN)
+    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.costs.overrun)
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
     buys = plan.verdict.advice in (BUY, QUALITY)
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
@@ -76,7 +74,7 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
         },
         names.GAIN: records(plan.table(ci_prob)),
         names.COST: spread(own[names.COST], ci_prob)
-        | {"reserve": reserve.reserve, "p_overrun": OVERRUN, "reserve_mcse": reserve.mcse},
+        | {"reserve": reserve.reserve, "p_overrun": case.costs.overrun, "reserve_mcse": reserve.mcse},
         names.DAYS: spread(own[names.DAYS], ci_prob),
         names.NET_BENEFIT: spread(net, ci_prob)
         | {names.MCSE: standard_error(net), "p_positive": float((net > 0).mean())},
@@ -92,6 +90,8 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
         "state": plan.state,
         "rules": records(plan.rules),
         "weighed": records(plan.weighed),
+        "waiting": dict(plan.waiting),
+        "trade_off": trade_off(plan),
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),
@@ -101,6 +101,35 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
     }
+
+
+def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
+    """Return the errors of all slices on average, and of the worst, now and with the plan.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+
+    Returns
+    -------
+    dict
+        ``mean`` with ``now`` and ``then`` (slices alike), and ``worst`` with the slice of the highest expected error at
+        each, ``slice_now`` and ``slice_then``.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> found = trade_off(decide(fake_fit(seed=1), case, 900, measure=False))
+    >>> found["worst"]["then"] <= found["worst"]["now"]
+    True
+    """
+    error = plan.outcomes[names.ERROR].mean(names.SAMPLE).drop_vars(names.FLAGS, errors="ignore")
+    now, then = (error.sel({names.PLAN: name}).to_series() for name in (names.NOTHING, names.RECOMMENDED))
+    worst = {"now": float(now.max()), "then": float(then.max()), "slice_now": now.idxmax(), "slice_then": then.idxmax()}
+    return {"mean": {"now": float(now.mean()), "then": float(then.mean())}, "worst": worst}
 
 
 def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelvalue import cli
+from labelvalue import cli, exits
 from labelvalue.operate import Project, apart
 from labelvalue.operate.lock import writing
 from tests.operate.conftest import CASE, QUIET, configure, put_case
@@ -220,9 +220,7 @@ def test_python_documents_are_python(pages, name):
 
 
 def test_the_codes_are_those_of_the_command(root):
-    from labelvalue import console
-
     listed = (root / "docs" / "schedulers" / "README.md").read_text()
     codes = {int(code) for code in re.findall(r"^\| (\d) \|", listed, re.MULTILINE)}
-    assert codes == {console.DONE, console.BAD_INPUT, console.NOT_PUBLISHED, console.STOPPED, console.BUSY,
-                     console.STORAGE}  # fmt: skip
+    assert codes == {exits.DONE, exits.BAD_INPUT, exits.NOT_PUBLISHED, exits.STOPPED, exits.BUSY, exits.STORAGE,
+                     exits.UNDECIDED}  # fmt: skip
