@@ -118,11 +118,6 @@ def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
         (("--ci-prob", 1.5), CASE, "0 < … < 1"),
         ((), CASE.replace("price_per_label", "price"), "did you mean 'price_per_label'?"),
         ((), CASE + "[slices]\nwets = { minimum = 3 }\n", "unknown slice 'wets'; did you mean 'west'?"),
-        (
-            ("--max-labels", 1000),
-            CASE + "[slices]\nwest = { minimum = 700 }\neast = { minimum = 500 }\n",
-            "needs 1200, allowed 1000; binding: west ≥ 700, east ≥ 500",
-        ),
     ],
 )
 def test_faults_end_with_1_and_say_where(run, arguments, case, pattern):

@@ -165,7 +165,7 @@ def test_costs_that_are_no_money(project, first, cost):
     assert kinds(project) == ["project"]
 
 
-@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "INCONCLUSIVE", 0)])
+@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "INCONCLUSIVE", 6)])
 def test_a_cap_on_money(project, first, cost, state, code):
     configure(project, QUIET + "[guardrails]\nmaximum_spend = 500\n")
     result = project.add(first, batch="a", cost=cost).refit(progress=False)
