@@ -11,7 +11,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decide.case import Case
 from labelvalue.decide.evaluating import labels_left
-from labelvalue.decide.pilots import EVALUATION, PILOT, Limits, check_places, measurement_table
+from labelvalue.decide.open_plans import OpenPlans
+from labelvalue.decide.pilots import EVALUATION, PILOT, check_places, measurement_table, told
 from labelvalue.decide.plan import Plan
 from labelvalue.decide.spending import PRICE
 from labelvalue.decide.voi import value_of_perfect_information
@@ -88,18 +89,18 @@ def price_audits(
     rows: list[tuple[object, ...]] = []
     evpi = 0.0
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
-        limits = _limits(fit, case, plan, max_spend)
+        plans = _plans(fit, case, plan, max_spend)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
         for name in slices if slices is not None else _least_known(noise):
             at = {names.SLICE: name}
             for size in sizes or SIZES:
                 seen = _seen(fit, noise.sel(at, drop=True), name, size)
-                rows += [(AUDIT, name, int(size), *found) for found in limits.told(seen, price.sel(at) * size)]
-        evpi = float(value_of_perfect_information(limits.today[names.NET_BENEFIT])[names.EVPI])
+                rows += [(AUDIT, name, int(size), *found) for found in told(plans, seen, price.sel(at) * size)]
+        evpi = float(value_of_perfect_information(plans.today[names.NET_BENEFIT])[names.EVPI])
     return measurement_table(rows, evpi, plan)
 
 
-def _limits(fit: Fit, case: Case, plan: Plan, max_spend: float) -> Limits:
+def _plans(fit: Fit, case: Case, plan: Plan, max_spend: float) -> OpenPlans:
     """The plans of ``plan.outcomes``, with what each does beside buying labels."""
     plans, done = {}, {}
     for title in map(str, plan.outcomes[names.PLAN].values[1:]):
@@ -108,7 +109,7 @@ def _limits(fit: Fit, case: Case, plan: Plan, max_spend: float) -> Limits:
         parts = tuple(title.split(" + "))
         done[title] = parts if {*parts} <= {one.name for one in case.interventions} else ()
     done[names.RECOMMENDED] = tuple(plan.interventions)
-    return Limits(fit, case, plans, labels_left(fit, case, plan.max_labels), max_spend, done)
+    return OpenPlans(fit, case, plans, labels_left(fit, case, plan.max_labels), max_spend, done)
 
 
 def _least_known(noise: xr.DataArray) -> list[str]:

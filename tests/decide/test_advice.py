@@ -24,7 +24,8 @@ from labelvalue.decide import (
 )
 from labelvalue.decide.alternatives import alternatives
 from labelvalue.decide.constraints import check_guardrails
-from labelvalue.decide.pilots import PILOT, Limits, _in_two
+from labelvalue.decide.open_plans import OpenPlans, in_two
+from labelvalue.decide.pilots import PILOT
 from labelvalue.forecast import predict_gain
 from labelvalue.model.result import POSITION
 from labelvalue.testing import fake_fit
@@ -122,9 +123,9 @@ def test_whatever_follows_a_pilot_keeps_every_rule(fit, rule):
     case = case_of({"low": 0.08, "high": 0.12}, 400, costs=costs, **RULES[rule])
     max_spend = 110.0 if rule == "sum" else np.inf
     plan = allocate(fit, case, max_labels=1200, max_spend=max_spend)
-    limits = Limits(fit, case, alternatives(case, plan), 1200, max_spend)
-    first = limits.least | {"west": 200}
-    (later,) = limits.after([first], functools.partial(_in_two, fit, case))
+    plans = OpenPlans(fit, case, alternatives(case, plan), 1200, max_spend)
+    first = plans.least | {"west": 200}
+    (later,) = plans.after([first], functools.partial(in_two, fit, case))
     assert names.RECOMMENDED in later[names.PLAN].values
     assert check_guardrails(fit, case, later)["kept"].all()
     assert float(later[names.COST].mean(SAMPLE).max()) <= max_spend * (1 + 1e-9)
@@ -157,7 +158,7 @@ def test_what_is_ordered_later_is_worth_less(fit):
     bought = {"east": 100, "west": 900, "north": 0, "south": 0}
     first = {"east": 0, "west": 200, "north": 0, "south": 0}
     out = plan_outcomes(fit, once, {"all": bought}).sel({names.PLAN: ["all"]})
-    made = _in_two(fit, once, out, out[names.LABELS].copy(data=[[first[str(s)] for s in fit.slices]]))
+    made = in_two(fit, once, out, out[names.LABELS].copy(data=[[first[str(s)] for s in fit.slices]]))
     late = plan_outcomes(fit, twice, {"all": bought}).sel({names.PLAN: ["all"]})
     for what in (names.VALUE, names.DAYS):
         assert np.allclose(made[what], late[what].transpose(*made[what].dims))
