@@ -94,12 +94,12 @@ def demo() -> lv.Case:
 
 PROBLEMS = {
     "demo": Problem(adult, demo, 10_000),
-    "demo, 3,000 labels": Problem(adult, demo, 3_000),
+    "demo with 3000 labels": Problem(adult, demo, 3_000),
     "four known curves": Problem(
         stand_in, lambda: lv.Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400}), 1_200
     ),
-    "an unknown curve, fair price": Problem(unsure, lambda: west_only(0.23), 16_000),
-    "an unknown curve, a close call": Problem(unsure, lambda: west_only(0.1, retraining=300), 16_000),
+    "an unknown curve at a fair price": Problem(unsure, lambda: west_only(0.23), 16_000),
+    "an unknown curve close to even": Problem(unsure, lambda: west_only(0.1, retraining=300), 16_000),
 }
 
 

@@ -87,7 +87,7 @@ def price_audits(
     check_places(fit, slices, sizes)
     noise, _ = noise_draws(fit, case.label_noise)
     rows: list[tuple[object, ...]] = []
-    evpi = 0.0
+    net = plan.outcomes[names.NET_BENEFIT]
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
         plans = _plans(fit, case, plan, max_spend)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
@@ -95,9 +95,8 @@ def price_audits(
             at = {names.SLICE: name}
             for size in sizes or SIZES:
                 seen = _seen(fit, noise.sel(at, drop=True), name, size)
-                rows += [(AUDIT, name, int(size), *found) for found in told(plans, seen, price.sel(at) * size)]
-        evpi = float(value_of_perfect_information(plans.today[names.NET_BENEFIT])[names.EVPI])
-    return measurement_table(rows, evpi, plan)
+                rows += [(AUDIT, name, int(size), *found) for found in told(plans, net, seen, price.sel(at) * size)]
+    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
 
 
 def _plans(fit: Fit, case: Case, plan: Plan, max_spend: float) -> OpenPlans:

@@ -77,9 +77,10 @@ def price_measurements(
     -------
     pandas.DataFrame
         One row a measurement, the most worth first: ``kind`` (``pilot batch``, ``evaluation labels``), ``slice``,
-        ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring; ``enbs``, what is left, with Monte
-        Carlo error ``mcse`` and 90 % interval ``lower`` to ``upper``; ``changes``, the probability that another plan
-        than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
+        ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring, what plans fall short by included
+        (the mere price where evaluation labels are not even worth that); ``enbs``, what is left, with Monte Carlo error
+        ``mcse``, that of the regression included, and 90 % interval ``lower`` to ``upper``; ``changes``, the
+        probability that another plan than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
 
     Raises
     ------
@@ -177,13 +178,15 @@ def figures(
     return tuple(float(found[key]) for key in FIGURES)
 
 
-def told(plans: OpenPlans, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
+def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
     """Weigh a measurement that takes nothing but money.
 
     Parameters
     ----------
     plans : OpenPlans
         What there is to choose from.
+    net : xarray.DataArray
+        Net benefit of plans today, some of which may break rules.
     seen : xarray.DataArray
         What it would show, draw by draw.
     money : xarray.DataArray
@@ -198,7 +201,6 @@ def told(plans: OpenPlans, seen: xr.DataArray, money: xr.DataArray) -> list[tupl
     --------
     See :func:`labelvalue.decide.price_audits`.
     """
-    net = plans.today[names.NET_BENEFIT]
     found = figures(net, seen, cost=float(money.mean()))
     if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
         return [found]
@@ -208,7 +210,7 @@ def told(plans: OpenPlans, seen: xr.DataArray, money: xr.DataArray) -> list[tupl
         return outcomes.assign({names.COST: cost, names.NET_BENEFIT: left})
 
     later = plans.after([plans.least], dearer)[0][names.NET_BENEFIT]
-    return [figures(net, seen, later)] if later[names.PLAN].size else []
+    return [figures(plans.today[names.NET_BENEFIT], seen, later)] if later[names.PLAN].size else []
 
 
 def measurement_table(rows: Sequence[tuple[object, ...]], evpi: float, plan: Plan) -> pd.DataFrame:
@@ -274,4 +276,4 @@ def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY])
     seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
     money = slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}, drop=True) * size
-    return [(EVALUATION, name, size, *found) for found in told(plans, seen, money)]
+    return [(EVALUATION, name, size, *found) for found in told(plans, plans.today[names.NET_BENEFIT], seen, money)]
