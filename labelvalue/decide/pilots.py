@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 
@@ -17,7 +18,7 @@ from labelvalue.decide.errors import chosen_curves
 from labelvalue.decide.evaluating import labels_left
 from labelvalue.decide.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
 from labelvalue.decide.plan import Plan
-from labelvalue.decide.spending import PRICE
+from labelvalue.decide.spending import PRICE, fixed_cost
 from labelvalue.decide.thinning import thinned
 from labelvalue.decide.voi import (
     value_of_partial_information,
@@ -31,10 +32,15 @@ from labelvalue.model import Fit
 from labelvalue.problems import did_you_mean
 
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
-OF_PLAN, OF_LARGEST = 0.3, 0.1
-"""Sizes of a pilot, as shares of the labels that the plan buys, and of the most that any plan buys."""
+SHARES = (0.02, 0.07, 0.25)
+"""Sizes of a pilot, as shares of the most labels that any plan buys; the same whatever the plan turns out to buy."""
 SLICES = 3
 """Slices for which pilots are priced: those whose gain is most worth knowing."""
+SMALLER = (0.25, 0.06)
+"""Shares of an equal split, and of all for one slice, that may be bought too: what a measurement advises is not today's
+plan, which may be nothing, and its worth must not jump where today's plan does."""
+TRIFLE = 0.01
+"""Share of what deciding now is worth below which a measurement is not worth the trouble."""
 DRAWN, LEAST_DRAWS, MOST_DRAWS = 200_000, 1000, 4000
 """Slices times draws with which measurements are priced, and draws at least and at most."""
 ENTROPY = 13
@@ -69,7 +75,7 @@ def price_measurements(
     slices : sequence of str, optional
         Slices to measure; by default the three whose gain is most worth knowing.
     sizes : sequence of int, optional
-        Labels of a pilot; by default three tenths of the plan, and a tenth of the largest plan that may be made.
+        Labels of a pilot; by default 2, 7 and 25 % of the largest plan that may be made.
     max_spend : float
         Most expected money, measuring included.
 
@@ -78,7 +84,8 @@ def price_measurements(
     pandas.DataFrame
         One row a measurement, the most worth first: ``kind`` (``pilot batch``, ``evaluation labels``), ``slice``,
         ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring, what plans fall short by included
-        (the mere price where evaluation labels are not even worth that); ``enbs``, what is left, with Monte Carlo error
+        (the mere price of evaluation labels that are not even worth that, and of the second order where all that a
+        pilot could tell is surely a trifle); ``enbs``, what is left, with Monte Carlo error
         ``mcse``, that of the regression included, and 90 % interval ``lower`` to ``upper``; ``changes``, the
         probability that another plan than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
 
@@ -103,27 +110,54 @@ def price_measurements(
     """
     check_places(fit, slices, sizes)
     fit = thinned(fit, min(MOST_DRAWS, max(LEAST_DRAWS, DRAWN // fit.slices.size)))
-    plans = OpenPlans(fit, case, alternatives(case, plan), labels_left(fit, case, plan.max_labels), max_spend)
-    least, today = plans.least, plans.today
+    plans = OpenPlans(fit, case, _choices(case, plan), labels_left(fit, case, plan.max_labels), max_spend)
+    today = plans.today
     net = today[names.NET_BENEFIT]
     if not net[names.PLAN].size:
         return measurement_table([], 0.0, plan)
     chosen = _most_worth_knowing(today) if slices is None else [str(name) for name in slices]
     largest = max(plan.total, int(today[names.LABELS].sum(names.SLICE).max()))
-    usual = {max(1, round(OF_PLAN * (plan.total or largest))), max(1, round(OF_LARGEST * largest))}
-    pilots = sorted(usual) if sizes is None else sizes
-    tried = [(name, int(n)) for name in chosen for n in pilots if n <= min(case.limits(name)[1], plans.most)]
-    begun = [least | {name: max(least[name], size)} for name, size in tried]
-    rows: list[tuple[object, ...]] = []
-    if tried:
-        seen = _observed(fit, case, pilots)
-        for (name, size), later in zip(tried, plans.after(begun, partial(in_two, fit, case)), strict=True):
-            if LEAST in later[names.PLAN].values:
-                at = seen.sel({names.SLICE: name, names.BUDGET: size}, drop=True)
-                rows.append((PILOT, name, size, *figures(_with_pilot(net, later), at, later[names.NET_BENEFIT])))
+    pilots = sizes if sizes is not None else sorted({max(1, round(share * largest)) for share in SHARES})
+    rows = _pilots(plans, [(name, int(n)) for name in chosen for n in pilots if n <= case.limits(name)[1]])
     for name in chosen:
         rows += _evaluations(plans, name)
     return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+
+
+def _choices(case: Case, plan: Plan) -> dict[str, dict[str, int]]:
+    """The plans that a plan is held against, and smaller ones that do not hang on it."""
+    found = alternatives(case, plan)
+    shares = {title: SMALLER[:1] for title in found if title.startswith("all for ")} | {names.EQUAL_SPLIT: SMALLER}
+    return found | {
+        f"{share:g} of {title}": {name: max(int(share * n), case.limits(name)[0]) for name, n in found[title].items()}
+        for title, every in shares.items()
+        for share in every
+        if title in found
+    }
+
+
+def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[object, ...]]:
+    """Pilots that keep every rule; priced in full where what they tell of today's plans may be more than a trifle."""
+    fit, case, net, rows = plans.fit, plans.case, plans.today[names.NET_BENEFIT], list[tuple[object, ...]]()
+    begun = [plans.least | {name: max(plans.least[name], size)} for name, size in tried]
+    twice, alone = partial(in_two, fit, case), dataclasses.replace(plans, plans={})
+    kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
+    if not any(kept):
+        return []
+    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(fixed_cost(fit, case.costs).mean())
+    seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
+    matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
+    for place in (i for i, fine in enumerate(kept) if fine):
+        found = figures(net, seen[place], cost=again)
+        if found[FIGURES.index("upper")] + again > matters:
+            telling.append(place)
+        else:
+            rows.append((PILOT, *tried[place], *found))
+    if telling:
+        for place, later in zip(telling, plans.after([begun[place] for place in telling], twice), strict=True):
+            found = figures(_with_pilot(net, later), seen[place], later[names.NET_BENEFIT])
+            rows.append((PILOT, *tried[place], *found))
+    return rows
 
 
 def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | None) -> None:
