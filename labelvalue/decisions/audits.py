@@ -9,16 +9,16 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
-from labelvalue.decisions.pilots import EVALUATION, PILOT
+from labelvalue.decisions.evaluating import labels_left
+from labelvalue.decisions.open_plans import OpenPlans
+from labelvalue.decisions.pilots import EVALUATION, PILOT, check_places, measurement_table, told
 from labelvalue.decisions.spending import PRICE
-from labelvalue.decisions.voi import TAIL, value_of_perfect_information, value_of_sample_information
+from labelvalue.decisions.voi import value_of_perfect_information
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.forecast.known_noise import noise_draws
 from labelvalue.model import Fit
-from labelvalue.problems import did_you_mean
 
 AUDIT = "audit"
 MEASURED = {PILOT: "labels", EVALUATION: EVALUATION, AUDIT: "labels judged anew"}
@@ -28,17 +28,22 @@ SIZES = (50, 200)
 SLICES = 3
 """Slices that are looked at where none are given: those whose share of wrong labels varies most."""
 ENTROPY = 23
-COLUMNS = ("kind", names.SLICE, "size", names.EVSI, names.COST, names.ENBS, names.MCSE, "lower", "upper", "changes")
 
 
 def price_audits(
-    fit: Fit, case: Case, plan: Decision, *, slices: Sequence[str] | None = None, sizes: Sequence[int] | None = None
+    fit: Fit,
+    case: Case,
+    plan: Decision,
+    *,
+    slices: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+    max_spend: float = np.inf,
 ) -> pd.DataFrame:
     """Price audits: some labels of a slice are judged anew by somebody who is right, at the price of a label each.
 
     An audit shows how many of them are wrong, and so what cleaning, guidelines or votes would bring. The choice is
     between the plans of ``plan.outcomes``, with and without interventions, whose net benefits hang on the same draws of
-    the share of wrong labels.
+    the share of wrong labels; what the audit costs is left to none of them, and each keeps every rule.
 
     Parameters
     ----------
@@ -52,6 +57,8 @@ def price_audits(
         Slices to audit; by default the three whose share of wrong labels varies most.
     sizes : sequence of int, optional
         Labels that are judged anew, ≥ 1; 50 and 200 by default.
+    max_spend : float
+        Most expected money, the audit included.
 
     Returns
     -------
@@ -77,33 +84,31 @@ def price_audits(
     >>> table["kind"].tolist(), bool(table["evsi"][0] <= table.attrs["evpi"])
     (['audit'], True)
     """
-    net = plan.outcomes[names.NET_BENEFIT]
-    checks, known = Checks(), [str(name) for name in fit.slices]
-    for place, name in enumerate(slices or ()):
-        if name not in known:
-            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
-            checks.wrong(f"slices[{place}]", why, f"one of {', '.join(known)}")
-    for place, size in enumerate(sizes or ()):
-        checks.whole(f"sizes[{place}]", size, least=1)
-    checks.finish()
+    check_places(fit, slices, sizes)
     noise, _ = noise_draws(fit, case.label_noise)
-    rows = []
+    rows: list[tuple[object, ...]] = []
+    net = plan.outcomes[names.NET_BENEFIT]
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
+        plans = _plans(fit, case, plan, max_spend)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
         for name in slices if slices is not None else _least_known(noise):
             at = {names.SLICE: name}
             for size in sizes or SIZES:
-                cost = float(price.sel(at).mean()) * size
-                found = value_of_sample_information(net, _seen(fit, noise.sel(at, drop=True), name, size), cost)
-                error, enbs = float(found[names.MCSE]), float(found[names.ENBS])
-                width = TAIL * error
-                figures = (float(found[names.EVSI]), cost, enbs, error, enbs - width, enbs + width)
-                rows.append((AUDIT, name, int(size), *figures, float(found["changes"])))
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
-    table = table.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
-    evpi = float(value_of_perfect_information(net)[names.EVPI])
-    table.attrs = {names.EVPI: evpi, names.UNIT: plan.outcomes.attrs[names.UNIT]}
-    return table
+                seen = _seen(fit, noise.sel(at, drop=True), name, size)
+                rows += [(AUDIT, name, int(size), *found) for found in told(plans, net, seen, price.sel(at) * size)]
+    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+
+
+def _plans(fit: Fit, case: Case, plan: Decision, max_spend: float) -> OpenPlans:
+    """The plans of ``plan.outcomes``, with what each does beside buying labels."""
+    plans, done = {}, {}
+    for title in map(str, plan.outcomes[names.PLAN].values[1:]):
+        bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
+        plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        parts = tuple(title.split(" + "))
+        done[title] = parts if {*parts} <= {one.name for one in case.interventions} else ()
+    done[names.RECOMMENDED] = tuple(plan.interventions)
+    return OpenPlans(fit, case, plans, labels_left(fit, case, plan.max_labels), max_spend, done)
 
 
 def _least_known(noise: xr.DataArray) -> list[str]:

@@ -102,7 +102,7 @@ def decide(
     if case.interventions or case.scenarios:
         made = weigh_interventions(fit, case, made, appetite, max_spend, lot)
     made = dataclasses.replace(made, verdict=verdict_of(made))
-    return _measured(fit, case, made) if measure else made
+    return _measured(fit, case, made, max_spend) if measure else made
 
 
 def labels_today(fit: Fit) -> int:
@@ -111,11 +111,11 @@ def labels_today(fit: Fit) -> int:
     return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
 
 
-def _measured(fit: Fit, case: Case, made: Decision) -> Decision:
+def _measured(fit: Fit, case: Case, made: Decision, max_spend: float) -> Decision:
     """Price what could be measured first, and rank the slices that the next labels are worth most in."""
-    found = price_audits(fit, case, made)
+    found = price_audits(fit, case, made, max_spend=max_spend)
     if made.verdict.advice != QUALITY:  # a pilot does not tell what quality brings, an audit does
-        priced = price_measurements(fit, case, made)
+        priced = price_measurements(fit, case, made, max_spend=max_spend)
         both = pd.concat([priced, found]) if len(found) else priced
         found = both.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
         found.attrs = priced.attrs

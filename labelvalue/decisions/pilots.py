@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.alternatives import alternatives, best_of
-from labelvalue.decisions.benefit import plan_outcomes
+from labelvalue.checks import Checks
+from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.case import Case, chosen_of
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.errors import chosen_curves
+from labelvalue.decisions.evaluating import labels_left
+from labelvalue.decisions.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
 from labelvalue.decisions.spending import PRICE, fixed_cost
-from labelvalue.decisions.voi import TAIL, as_columns, conditional_mean, value_of_perfect_information
+from labelvalue.decisions.thinning import thinned
+from labelvalue.decisions.voi import (
+    value_of_partial_information,
+    value_of_perfect_information,
+    value_of_sample_information,
+)
 from labelvalue.forecast import predict_observed_gain
 from labelvalue.forecast.curves import curve_dims
 from labelvalue.forecast.draws import slice_draws
 from labelvalue.model import Fit
+from labelvalue.problems import did_you_mean
 
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
-SHARES = (0.1, 0.3)
-"""Sizes of a pilot, as shares of the labels that the plan, or the equal split, buys."""
+SHARES = (0.02, 0.07, 0.25)
+"""Sizes of a pilot, as shares of the most labels that any plan buys; the same whatever the plan turns out to buy."""
 SLICES = 3
 """Slices for which pilots are priced: those whose gain is most worth knowing."""
+SMALLER = (0.25, 0.06)
+"""Shares of an equal split, and of all for one slice, that may be bought too: what a measurement advises is not today's
+plan, which may be nothing, and its worth must not jump where today's plan does."""
+TRIFLE = 0.01
+"""Share of what deciding now is worth below which a measurement is not worth the trouble."""
+DRAWN, LEAST_DRAWS, MOST_DRAWS = 200_000, 1000, 4000
+"""Slices times draws with which measurements are priced, and draws at least and at most."""
 ENTROPY = 13
+FIGURES = (names.EVSI, names.COST, names.ENBS, names.MCSE, "lower", "upper", "changes")
 
 
 def price_measurements(
-    fit: Fit, case: Case, plan: Decision, *, slices: Sequence[str] | None = None, sizes: Sequence[int] | None = None
+    fit: Fit,
+    case: Case,
+    plan: Decision,
+    *,
+    slices: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+    max_spend: float = np.inf,
 ) -> pd.DataFrame:
     """Price what could be measured before deciding: a pilot batch for one slice, or more evaluation labels for it.
 
     A pilot's labels stay; after it the plan is completed, or another is, or nothing more is bought. What it costs is
-    that a plan in two steps pays its fixed costs twice and may hold labels that turn out not to be wanted. The choice
-    is between plans of highest expected net benefit.
+    that a plan in two steps pays its fixed costs twice, comes later, and may hold labels that turn out not to be
+    wanted. What must be bought is bought with the pilot. The choice is between plans of highest expected net benefit,
+    today and after measuring; each keeps every rule of the case, what measuring costs included, and is shrunk until it
+    does. A pilot that breaks a rule by itself is not priced.
 
     Parameters
     ----------
@@ -49,15 +75,19 @@ def price_measurements(
     slices : sequence of str, optional
         Slices to measure; by default the three whose gain is most worth knowing.
     sizes : sequence of int, optional
-        Labels of a pilot; by default a tenth and three tenths of the plan.
+        Labels of a pilot; by default 2, 7 and 25 % of the largest plan that may be made.
+    max_spend : float
+        Most expected money, measuring included.
 
     Returns
     -------
     pandas.DataFrame
         One row a measurement, the most worth first: ``kind`` (``pilot batch``, ``evaluation labels``), ``slice``,
-        ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring; ``enbs``, what is left, with Monte
-        Carlo error ``mcse`` and 90 % interval ``lower`` to ``upper``; ``changes``, the probability that another plan
-        than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
+        ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring, what plans fall short by included
+        (the mere price of evaluation labels that are not even worth that, and of the second order where all that a
+        pilot could tell is surely a trifle); ``enbs``, what is left, with Monte Carlo error
+        ``mcse``, that of the regression included, and 90 % interval ``lower`` to ``upper``; ``changes``, the
+        probability that another plan than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
 
     Raises
     ------
@@ -79,98 +109,197 @@ def price_measurements(
     >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
     (True, ['west'])
     """
-    plans = alternatives(case, plan)
-    outcomes = plan_outcomes(fit, case, plans)
-    net = outcomes[names.NET_BENEFIT]
-    evpi = float(value_of_perfect_information(net)[names.EVPI])
-    chosen = [str(s) for s in slices] if slices is not None else _most_worth_knowing(outcomes, evpi)
-    most = max(plan.total, int(outcomes[names.LABELS].sum(names.SLICE).max()))
-    pilots = (
-        sizes if sizes is not None else sorted({max(1, round(share * most)) for share in SHARES} if most else set())
-    )
-    rows: list[tuple[object, ...]] = []
+    check_places(fit, slices, sizes)
+    fit = thinned(fit, min(MOST_DRAWS, max(LEAST_DRAWS, DRAWN // fit.slices.size)))
+    plans = OpenPlans(fit, case, _choices(case, plan), labels_left(fit, case, plan.max_labels), max_spend)
+    today = plans.today
+    net = today[names.NET_BENEFIT]
+    if not net[names.PLAN].size:
+        return measurement_table([], 0.0, plan)
+    chosen = _most_worth_knowing(today) if slices is None else [str(name) for name in slices]
+    largest = max(plan.total, int(today[names.LABELS].sum(names.SLICE).max()))
+    pilots = sizes if sizes is not None else sorted({max(1, round(share * largest)) for share in SHARES})
+    rows = _pilots(plans, [(name, int(n)) for name in chosen for n in pilots if n <= case.limits(name)[1]])
     for name in chosen:
-        for size in pilots:
-            if size <= min(case.limits(name)[1], plan.max_labels):
-                rows.append((PILOT, name, int(size), *_two_steps(fit, case, plan, plans, net, name, int(size))))
-        rows += _evaluations(fit, case, net, name)
-    columns = ["kind", names.SLICE, "size", names.EVSI, names.COST, names.ENBS, names.MCSE, "changes"]
-    table = pd.DataFrame(rows, columns=columns)
-    table.insert(7, "lower", table[names.ENBS] - TAIL * table[names.MCSE])
-    table.insert(8, "upper", table[names.ENBS] + TAIL * table[names.MCSE])
+        rows += _evaluations(plans, name)
+    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+
+
+def _choices(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
+    """The plans that a plan is held against, and smaller ones that do not hang on it."""
+    found = alternatives(case, plan)
+    shares = {title: SMALLER[:1] for title in found if title.startswith("all for ")} | {names.EQUAL_SPLIT: SMALLER}
+    return found | {
+        f"{share:g} of {title}": {name: max(int(share * n), case.limits(name)[0]) for name, n in found[title].items()}
+        for title, every in shares.items()
+        for share in every
+        if title in found
+    }
+
+
+def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[object, ...]]:
+    """Pilots that keep every rule; priced in full where what they tell of today's plans may be more than a trifle."""
+    fit, case, net, rows = plans.fit, plans.case, plans.today[names.NET_BENEFIT], list[tuple[object, ...]]()
+    begun = [plans.least | {name: max(plans.least[name], size)} for name, size in tried]
+    twice, alone = partial(in_two, fit, case), dataclasses.replace(plans, plans={})
+    kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
+    if not any(kept):
+        return []
+    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(fixed_cost(fit, case.costs).mean())
+    seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
+    matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
+    for place in (i for i, fine in enumerate(kept) if fine):
+        found = figures(net, seen[place], cost=again)
+        if found[FIGURES.index("upper")] + again > matters:
+            telling.append(place)
+        else:
+            rows.append((PILOT, *tried[place], *found))
+    if telling:
+        for place, later in zip(telling, plans.after([begun[place] for place in telling], twice), strict=True):
+            found = figures(_with_pilot(net, later), seen[place], later[names.NET_BENEFIT])
+            rows.append((PILOT, *tried[place], *found))
+    return rows
+
+
+def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | None) -> None:
+    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1.
+
+    Parameters
+    ----------
+    fit : Fit
+        Gives the slices.
+    slices, sizes : sequence, optional
+        As for :func:`price_measurements`.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong.
+
+    Examples
+    --------
+    See :func:`price_measurements`.
+    """
+    checks, known = Checks(), [str(name) for name in fit.slices]
+    for place, name in enumerate(slices or ()):
+        if name not in known:
+            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
+            checks.wrong(f"slices[{place}]", why, f"one of {', '.join(known)}")
+    for place, size in enumerate(sizes or ()):
+        checks.whole(f"sizes[{place}]", size, least=1)
+    checks.finish()
+
+
+def figures(
+    net: xr.DataArray, seen: xr.DataArray, later: xr.DataArray | None = None, cost: float = 0.0
+) -> tuple[float, ...]:
+    """Return what a measurement is worth, as :func:`price_measurements` has it.
+
+    Parameters
+    ----------
+    net, seen, later, cost
+        As for :func:`labelvalue.decisions.value_of_sample_information`.
+
+    Returns
+    -------
+    tuple of float
+        From ``evsi`` to ``changes``.
+
+    Examples
+    --------
+    See :func:`price_measurements`.
+    """
+    found = value_of_sample_information(net, seen, cost, later=later)
+    return tuple(float(found[key]) for key in FIGURES)
+
+
+def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
+    """Weigh a measurement that takes nothing but money.
+
+    Parameters
+    ----------
+    plans : OpenPlans
+        What there is to choose from.
+    net : xarray.DataArray
+        Net benefit of plans today, some of which may break rules.
+    seen : xarray.DataArray
+        What it would show, draw by draw.
+    money : xarray.DataArray
+        Its price, or draws of it.
+
+    Returns
+    -------
+    list of tuple of float
+        Its :func:`figures`; empty where it leaves no plan that keeps every rule.
+
+    Examples
+    --------
+    See :func:`labelvalue.decisions.price_audits`.
+    """
+    found = figures(net, seen, cost=float(money.mean()))
+    if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
+        return [found]
+
+    def dearer(outcomes: xr.Dataset, _: xr.DataArray) -> xr.Dataset:
+        cost, left = outcomes[names.COST] + money, outcomes[names.NET_BENEFIT] - money
+        return outcomes.assign({names.COST: cost, names.NET_BENEFIT: left})
+
+    later = plans.after([plans.least], dearer)[0][names.NET_BENEFIT]
+    return [figures(plans.today[names.NET_BENEFIT], seen, later)] if later[names.PLAN].size else []
+
+
+def measurement_table(rows: Sequence[tuple[object, ...]], evpi: float, plan: Decision) -> pd.DataFrame:
+    """Return measurements as a table, the most worth first.
+
+    Parameters
+    ----------
+    rows : sequence of tuple
+        Kind, slice, size, and :func:`figures`.
+    evpi : float
+        What knowing everything would be worth.
+    plan : Decision
+        Gives the unit.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Examples
+    --------
+    See :func:`price_measurements`.
+    """
+    table = pd.DataFrame(rows, columns=["kind", names.SLICE, "size", *FIGURES])
     table = table.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
-    table.attrs = {names.EVPI: evpi, names.UNIT: outcomes.attrs[names.UNIT]}
+    table.attrs = {names.EVPI: evpi, names.UNIT: plan.outcomes.attrs[names.UNIT]}
     return table
 
 
-def _most_worth_knowing(outcomes: xr.Dataset, evpi: float) -> list[str]:
-    """Slices by what knowing their gain under the plan would be worth."""
-    every = [str(name) for name in outcomes[names.SLICE].values]
-    if evpi <= 0 or names.RECOMMENDED not in outcomes[names.PLAN].values:
-        bought = outcomes[names.LABELS].max(names.PLAN)
-        return sorted(every, key=lambda one: -float(bought.sel({names.SLICE: one})))[:SLICES]
-    net = as_columns(outcomes[names.NET_BENEFIT].transpose(*names.SAMPLE, names.PLAN))
-    gain = outcomes[names.GAIN].max(names.PLAN)
-
-    def worth(name: str) -> float:
-        expected = conditional_mean(net, as_columns(gain.sel({names.SLICE: name}, drop=True)))
-        return float(expected.max(axis=1).mean() - expected.mean(axis=0).max())
-
-    return sorted(every, key=worth, reverse=True)[:SLICES]
+def _most_worth_knowing(today: xr.Dataset) -> list[str]:
+    """Slices by what knowing their gain under the plan would be worth, then by the labels that plans buy there."""
+    bought = today[names.LABELS].max(names.PLAN)
+    every = sorted((str(name) for name in bought[names.SLICE].values), key=lambda one: -float(bought.sel(slice=one)))
+    gain = today[names.GAIN].max(names.PLAN)
+    inputs = {name: gain.sel({names.SLICE: name}, drop=True) for name in every}
+    return value_of_partial_information(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
 
 
-def _two_steps(
-    fit: Fit, case: Case, plan: Decision, plans: dict[str, dict[str, int]], net: xr.DataArray, name: str, size: int
-) -> tuple[float, float, float, float, float]:
-    """EVSI, cost, ENBS, its Monte Carlo error, and the probability of another plan."""
-    completed = {"stop after it": {name: size}}
-    completed |= {title: _with_pilot(case, labels, name, size, plan.max_labels) for title, labels in plans.items()}
-    after = plan_outcomes(fit, case, completed)
-    later = after[names.NET_BENEFIT].sel({names.PLAN: list(completed)})
-    again = fixed_cost(fit, case.costs)
-    total = after[names.LABELS].sum(names.SLICE).sel({names.PLAN: list(completed)})
-    later = (later - again * (total > size)).transpose(*names.SAMPLE, names.PLAN)
-    seen = _observed(fit, case, name, size)
-    today = as_columns(net.sel({names.PLAN: [best_of(net)]}).transpose(*names.SAMPLE, names.PLAN))
-    flat = as_columns(later)
-    expected = conditional_mean(np.hstack([flat, today]), as_columns(seen))
-    choice, now = expected[:, :-1], expected[:, -1]
-    advantage = choice.max(axis=1) - now
-    evsi = max(float(choice.max(axis=1).mean() - flat.mean(axis=0).max()), 0.0)
-    # Two steps are never cheaper than one: what looks so is a plan beyond the limits that bind the first.
-    enbs = min(float(advantage.mean()), evsi)
-    titles = list(completed)
-    favourite = best_of(net)
-    expects = titles.index(favourite) if favourite in titles else 0
-    changes = float((choice.argmax(axis=1) != expects).mean())
-    error = float(advantage.std(ddof=1) / np.sqrt(advantage.size))
-    return evsi, evsi - enbs, enbs, error, changes
+def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:
+    """Net benefit of the plans today, those among them that hold the pilot's labels without waiting for it."""
+    whole = later[AT_ONCE]
+    whole = whole.assign_coords({names.PLAN: [f"{title} with it" for title in whole[names.PLAN].values]})
+    return xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")
 
 
-def _with_pilot(case: Case, labels: dict[str, int], name: str, size: int, most: int) -> dict[str, int]:
-    """A plan that holds the pilot's labels too, others giving way where there would be too many."""
-    made = dict(labels)
-    made[name] = max(made.get(name, 0), size)
-    excess = sum(made.values()) - most
-    for other in sorted(made, key=lambda one: -made[one]):
-        if excess <= 0:
-            break
-        spare = made[other] - (size if other == name else case.limits(other)[0])
-        given = min(max(spare, 0), excess)
-        made[other] -= given
-        excess -= given
-    return made
-
-
-def _observed(fit: Fit, case: Case, name: str, size: int) -> xr.DataArray:
-    """What one training and evaluation after the pilot would show."""
-    gain = predict_observed_gain(fit, [size]).sel({names.SLICE: name, names.BUDGET: size}, drop=True)
+def _observed(fit: Fit, case: Case, sizes: Sequence[int]) -> xr.DataArray:
+    """What one training and evaluation after a pilot would show, by slice and size."""
+    gain = predict_observed_gain(fit, sizes)
     picked = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE and d in gain.dims}
     return gain.sel(picked, drop=True).reset_coords(drop=True)
 
 
-def _evaluations(fit: Fit, case: Case, net: xr.DataArray, name: str) -> list[tuple[object, ...]]:
+def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
     """As many evaluation labels again as the slice's runs were evaluated on."""
+    fit, case = plans.fit, plans.case
     if names.TRIALS not in fit.runs:
         return []
     own = fit.runs[names.SLICE].values.astype(str) == name
@@ -181,12 +310,5 @@ def _evaluations(fit: Fit, case: Case, net: xr.DataArray, name: str) -> list[tup
     error = error.isel(dict.fromkeys([d for d in error.dims if d not in names.SAMPLE], 0), drop=True)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY])
     seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
-    price = float(slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}).mean())
-    flat = as_columns(net.transpose(*names.SAMPLE, names.PLAN))
-    today = int(flat.mean(axis=0).argmax())
-    expected = conditional_mean(flat, as_columns(seen))
-    gained = expected.max(axis=1) - expected[:, today]
-    evsi, cost = max(float(gained.mean()), 0.0), price * size
-    error_of = float(gained.std(ddof=1) / np.sqrt(gained.size))
-    changes = float((expected.argmax(axis=1) != today).mean())
-    return [(EVALUATION, name, size, evsi, cost, evsi - cost, error_of, changes)]
+    money = slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}, drop=True) * size
+    return [(EVALUATION, name, size, *found) for found in told(plans, plans.today[names.NET_BENEFIT], seen, money)]

@@ -9,13 +9,12 @@ from labelvalue import names
 from labelvalue.decisions.audits import MEASURED
 from labelvalue.decisions.decision import BUY, MEASURE, NO_PLAN, QUALITY, SURE, WAIT, Decision, Verdict, standard_error
 from labelvalue.decisions.mixed import LESS
+from labelvalue.decisions.pilots import TRIFLE
 from labelvalue.decisions.rules import HOLDS, KEPT, REQUIRED, STATE, WORDS
 from labelvalue.numerals import estimated, readable
 
 NOTHING = 1e-9
 """Share of a plan's worth below which a difference is one of rounding."""
-TRIFLE = 0.01
-"""Share of the expected net benefit of deciding now below which a measurement is not worth the trouble."""
 STANDS = {names.STOP: "is broken", names.INCONCLUSIVE: "is neither kept nor broken"}
 
 
@@ -106,8 +105,12 @@ def measured_verdict(decision: Decision) -> Verdict:
     if best[names.ENBS] <= max(SURE * best[names.MCSE], TRIFLE * worth):
         enbs = 0.0 if abs(best[names.ENBS]) < NOTHING * max(worth, 1.0) else float(best[names.ENBS])
         left = f"worth {estimated(enbs, best[names.MCSE], readable(enbs, 3))} {unit} after it is paid"
+        reach = best[names.ENBS] + SURE * best[names.MCSE]
+        if best[names.ENBS] > -SURE * best[names.MCSE] and reach > TRIFLE * worth:
+            said = f"a tie within Monte Carlo error: {what} first, or to {verdict.advice} at once ({left})"
+            return dataclasses.replace(verdict, reasons=(*verdict.reasons, said))
         said = f"no measurement is worth more than it costs (best: {what}, {left})"
-        return Verdict(verdict.advice, (*verdict.reasons, said))
+        return dataclasses.replace(verdict, reasons=(*verdict.reasons, said))
     said = (
         f"{what} first, then decide: worth {readable(best[names.ENBS], 3)} {unit} more than deciding now "
         f"(90 % {readable(best['lower'], 3)} to {readable(best['upper'], 3)}); "

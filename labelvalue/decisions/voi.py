@@ -1,7 +1,9 @@
 """Value of information: what knowing more, before deciding, is worth.
 
 Everything is read off the draws that there are: the net benefit of every option under every draw. What a piece of
-information would tell is the regression of those net benefits on it; nothing is sampled inside a sample.
+information would tell is the regression of those net benefits on it; nothing is sampled inside a sample. Options are
+chosen by a regression on other draws than those that value the choice, so that no luck is counted as information, and
+the Monte Carlo error is that of the regression too.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from labelvalue import names
 KNOTS = 4
 """Inner knots of a spline, at even quantiles of the draws."""
 DEGREE = 3
+FOLDS = 5
+"""Parts of the draws; what is chosen in one rests on the others."""
 TAIL = 1.645
 """Standard errors on either side of a 90 % interval."""
 PENALTIES = np.logspace(-4.0, 4.0, 9)
@@ -86,27 +90,30 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
     if not inputs:
         raise ValueError("no input given. Fix: give draws of at least one uncertain input.")
     flat = _flat(net)
-    today = int(flat.mean(axis=0).argmax())
     perfect = value_of_perfect_information(net)
     evpi = float(perfect[names.EVPI])
     rows = []
     for name, draws in inputs.items():
-        expected = conditional_mean(flat, as_columns(draws))
-        gained = _summary(names.EVPPI, expected.max(axis=1) - expected[:, today])
-        best = expected.argmax(axis=1)
+        gained, best, today = _gained(flat, as_columns(draws))
         others = best[best != today]
         instead = str(net[names.PLAN].values[np.bincount(others).argmax()]) if others.size else ""
-        found = min(float(gained[names.EVPPI]), evpi)
+        made = _summary(names.EVPPI, gained)
+        found = min(float(made[names.EVPPI]), evpi)
         share = found / evpi if evpi > 0 else 0.0
-        rows.append((name, found, float(gained[names.MCSE]), share, others.size / best.size, instead))
+        rows.append((name, found, float(made[names.MCSE]), share, others.size / best.size, instead))
     table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes", "instead"])
     table = table.sort_values(names.EVPPI, ascending=False, kind="stable", ignore_index=True)
     table.attrs = {names.EVPI: evpi, names.MCSE: float(perfect[names.MCSE])}
     return table
 
 
-def value_of_sample_information(net: xr.DataArray, seen: xr.DataArray, cost: float = 0.0) -> xr.Dataset:
+def value_of_sample_information(
+    net: xr.DataArray, seen: xr.DataArray, cost: float = 0.0, *, later: xr.DataArray | None = None
+) -> xr.Dataset:
     """Expected gain from deciding after a measurement, over deciding now (EVSI), and what is left of it (ENBS).
+
+    The draws are cut into five parts. In each, the option is chosen that a regression on the other parts expects most
+    of, and valued with the part's own draws: luck in the regression lowers the value and never raises it.
 
     Parameters
     ----------
@@ -117,12 +124,15 @@ def value_of_sample_information(net: xr.DataArray, seen: xr.DataArray, cost: flo
         it shows several numbers.
     cost : float
         Money that the measurement costs.
+    later : xarray.DataArray, optional
+        Net benefit of the plans that there are after it, where it changes them, such as a pilot whose labels stay; what
+        the best of them is expected to fall short of the best one today is part of the cost.
 
     Returns
     -------
     xarray.Dataset
-        ``evsi`` ≥ 0 with Monte Carlo error ``mcse`` and the 90 % interval ``lower`` to ``upper`` that follows;
-        ``enbs`` = evsi − cost; ``changes``, the probability that another plan than today's will look best.
+        ``evsi`` ≥ 0; ``cost``; ``enbs`` = evsi − cost with Monte Carlo error ``mcse`` and the 90 % interval ``lower``
+        to ``upper`` that follows; ``changes``, the probability that another plan than today's will look best.
 
     References
     ----------
@@ -138,21 +148,28 @@ def value_of_sample_information(net: xr.DataArray, seen: xr.DataArray, cost: flo
     >>> bool(value_of_sample_information(net, seen)["evsi"] < value_of_perfect_information(net)["evpi"])
     True
     """
-    flat = _flat(net)
-    expected = conditional_mean(flat, as_columns(seen))
-    today = int(flat.mean(axis=0).argmax())
-    made = _summary(names.EVSI, expected.max(axis=1) - expected[:, today])
-    worth, error = float(made[names.EVSI]), float(made[names.MCSE])
-    more = {
-        names.ENBS: worth - cost,
-        "lower": max(worth - TAIL * error, 0.0),
-        "upper": worth + TAIL * error,
-        "changes": float((expected.argmax(axis=1) != today).mean()),
-    }
-    return made.assign(more)
+    now, after = _flat(net), _flat(net if later is None else later)
+    gained, best, expected = _gained(after, as_columns(seen))
+    today = int(now.mean(axis=0).argmax())
+    if later is not None:  # the same plan, where it is still there
+        at = np.flatnonzero(later[names.PLAN].values == net[names.PLAN].values[today])
+        expected = int(at[0]) if at.size else expected
+    paid = now[:, today] - after[:, after.mean(axis=0).argmax()] + cost
+    made = _summary(names.EVSI, gained)
+    error = float((gained - paid).std(ddof=1) / np.sqrt(gained.size))
+    enbs = float(made[names.EVSI]) - float(paid.mean())
+    more = {names.COST: float(paid.mean()), names.ENBS: enbs, names.MCSE: error}
+    more |= {"lower": enbs - TAIL * error, "upper": enbs + TAIL * error}
+    return made.assign(more | {"changes": float((best != expected).mean())})
 
 
-def conditional_mean(values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+def _gained(net: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """What deciding on what is seen gains, draw by draw; the option chosen in each; the one chosen without."""
+    best, today = conditional_mean(net, seen, FOLDS).argmax(axis=1), int(net.mean(axis=0).argmax())
+    return net[np.arange(len(net)), best] - net[:, today], best, today
+
+
+def conditional_mean(values: np.ndarray, inputs: np.ndarray, folds: int = 1) -> np.ndarray:
     """Expected values given inputs, by regression on draws: splines of every input, products of pairs.
 
     Parameters
@@ -161,11 +178,14 @@ def conditional_mean(values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
         Draws of what is expected.
     inputs : array of float, shape (sample, input)
         Draws of what is known.
+    folds : int
+        Parts into which the draws are cut, in their order, each predicted by the regression on all others; 1 to
+        predict the draws that the regression was made from.
 
     Returns
     -------
     array of float, shape (sample, option)
-        Fitted values; their means are those of ``values``.
+        Fitted values; their means are those of ``values`` where ``folds`` is 1.
 
     Examples
     --------
@@ -174,34 +194,39 @@ def conditional_mean(values: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     >>> float(abs(fitted - x**2).mean()) < 0.01
     True
     """
-    from sklearn.linear_model import RidgeCV
-
     moving = np.ptp(inputs, axis=0) > 0
-    center = values.mean(axis=0)
-    spread = values.std(axis=0)
-    fitted = np.broadcast_to(center, values.shape).copy()
-    varying = spread > 1e-12 * np.maximum(np.abs(center), 1e-12)
-    if not moving.any() or not varying.any():
-        return fitted
-    basis = _basis(inputs[:, moving])
-    scaled = (values[:, varying] - center[varying]) / spread[varying]
-    model = RidgeCV(alphas=PENALTIES, fit_intercept=True, alpha_per_target=True).fit(basis, scaled)
-    found = model.predict(basis).reshape(scaled.shape)
-    fitted[:, varying] += found * spread[varying]
+    basis = _basis(inputs[:, moving]) if moving.any() else np.zeros((len(values), 0))
+    fitted = np.empty(values.shape)
+    for part in np.array_split(np.arange(len(values)), folds):
+        rest = np.ones(len(values), dtype=bool)
+        rest[part] = folds == 1
+        center, middle = values[rest].mean(axis=0), basis[rest].mean(axis=0)
+        fitted[part] = center + (basis[part] - middle) @ _ridge(basis[rest] - middle, values[rest] - center)
     return fitted
+
+
+def _ridge(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of a ridge regression, each option with the penalty that generalised cross-validation picks."""
+    strength, axes = np.linalg.eigh(basis.T @ basis)
+    along = axes.T @ (basis.T @ values)
+    shrunk = 1.0 / (strength.clip(min=0.0) + PENALTIES[:, None])  # penalty, axis
+    left = (values**2).sum(axis=0) - np.einsum("ap,pk->ak", shrunk * (2.0 - strength * shrunk), along**2)
+    free = len(basis) - 1.0 - (strength * shrunk).sum(axis=1)
+    chosen = (left / free[:, None] ** 2).argmin(axis=0)
+    return np.asarray(axes @ (shrunk[chosen].T * along))
 
 
 def _basis(inputs: np.ndarray) -> np.ndarray:
     """Columns of unit variance: B-splines of each input, and products of pairs of inputs."""
-    from sklearn.preprocessing import StandardScaler
-
-    scaled = StandardScaler().fit_transform(inputs)
+    scaled = _standardised(inputs)
     columns = [_splines(column) for column in scaled.T]
-    count = scaled.shape[1]
-    pairs = [scaled[:, i] * scaled[:, j] for i in range(count) for j in range(i)]
-    if pairs:
-        columns.append(np.column_stack(pairs))
-    return StandardScaler().fit_transform(np.hstack(columns))
+    pairs = [scaled[:, i] * scaled[:, j] for i in range(scaled.shape[1]) for j in range(i)]
+    return _standardised(np.column_stack([*columns, *pairs]))
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    spread = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
 
 
 def _splines(column: np.ndarray) -> np.ndarray:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
 import xarray as xr
+from labelvalue.decisions.constraints import check_guardrails
 
 from labelvalue import InputError, names
 from labelvalue.decisions import (
@@ -20,6 +22,9 @@ from labelvalue.decisions import (
     price_measurements,
     target_slices,
 )
+from labelvalue.decisions.alternatives import alternatives
+from labelvalue.decisions.open_plans import OpenPlans, in_two
+from labelvalue.decisions.pilots import PILOT
 from labelvalue.forecast import predict_gain
 from labelvalue.model.result import POSITION
 from labelvalue.testing import fake_fit
@@ -99,6 +104,63 @@ def test_dear_fixed_costs_take_the_worth_of_two_steps():
         plan = decide(fit, case, max_labels=8_000, measure=False)
         worth[fixed] = price_measurements(fit, case, plan, slices=["west"], sizes=[800])[names.ENBS].max()
     assert worth[40] < worth[0]
+
+
+RULES = {
+    "sum": {},
+    "money": {"guardrails": {"maximum_budget": {"limit": 130, "probability": 0.9}}},
+    "time": {"guardrails": {"deadline": {"limit": 18, "probability": 0.9}}},
+    "floor": {"guardrails": {"floors": [{"slice": "west", "error": 0.2, "probability": 0.7}]}},
+    "minima": {"slices": {"east": {"minimum": 300}, "west": {"available": 500}}},
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_whatever_follows_a_pilot_keeps_every_rule(fit, rule):
+    """Pilot, second order, second set-up and training together; and a pilot after which nothing may follow is none."""
+    costs = {"setup_per_batch": 5, "retraining": 10, "start_delay": 2, "labels_per_day": {"low": 60, "high": 90}}
+    case = case_of({"low": 0.08, "high": 0.12}, 400, costs=costs, **RULES[rule])
+    max_spend = 110.0 if rule == "sum" else np.inf
+    plan = decide(fit, case, max_labels=1200, max_spend=max_spend, measure=False)
+    plans = OpenPlans(fit, case, alternatives(case, plan), 1200, max_spend)
+    first = plans.least | {"west": 200}
+    (later,) = plans.after([first], functools.partial(in_two, fit, case))
+    assert names.RECOMMENDED in later[names.PLAN].values
+    assert check_guardrails(fit, case, later)["kept"].all()
+    assert float(later[names.COST].mean(SAMPLE).max()) <= max_spend * (1 + 1e-9)
+    assert int(later[names.LABELS].sum(names.SLICE).max()) <= 1200
+    twice = later.sel({names.PLAN: names.RECOMMENDED})
+    lot = {str(s): int(n) for s, n in zip(twice[names.SLICE].values, twice[names.LABELS].values, strict=True)}
+    rest = {name: n - first[name] for name, n in lot.items()}
+    apart = plan_outcomes(fit, case, {"first": first, "rest": rest})
+    assert np.allclose(twice[names.COST], apart[names.COST].sel(plan=["first", "rest"]).sum(names.PLAN))
+    table = price_measurements(fit, case, plan, max_spend=max_spend)
+    assert (table[names.COST] >= -1e-9).all()
+    assert (table[names.EVSI] <= table.attrs[names.EVPI] + 4 * table[names.MCSE] + 1e-9).all()
+
+
+def test_a_pilot_beyond_the_money_is_no_candidate(fit):
+    case = case_of(0.1, guardrails={"maximum_budget": {"limit": 30}})
+    plan = decide(fit, case, max_labels=1200, measure=False)
+    table = price_measurements(fit, case, plan, slices=["west"], sizes=[100, 299, 301])
+    assert set(table[table["kind"] == PILOT]["size"]) == {100, 299}
+    for wrong in ({"slices": ["wets"]}, {"sizes": [0]}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            price_measurements(fit, case, plan, **wrong)
+
+
+def test_what_is_ordered_later_is_worth_less(fit):
+    """With ten days until the first label of either order, the second one comes after twenty."""
+    value = {"per_error_point": 400, "horizon_days": 100, "target": {"error": 0.1, "worth": 50}}
+    costs = {"price_per_label": 0.1}
+    once, twice = (Case(costs=costs | {"start_delay": days}, value=value) for days in (10, 20))
+    bought = {"east": 100, "west": 900, "north": 0, "south": 0}
+    first = {"east": 0, "west": 200, "north": 0, "south": 0}
+    out = plan_outcomes(fit, once, {"all": bought}).sel({names.PLAN: ["all"]})
+    made = in_two(fit, once, out, out[names.LABELS].copy(data=[[first[str(s)] for s in fit.slices]]))
+    late = plan_outcomes(fit, twice, {"all": bought}).sel({names.PLAN: ["all"]})
+    for what in (names.VALUE, names.DAYS):
+        assert np.allclose(made[what], late[what].transpose(*made[what].dims))
 
 
 def test_a_guardrail_on_the_gain_stays_wait(fit):

@@ -80,6 +80,20 @@ def test_d14_larger_audits_tell_more_and_none_more_than_the_truth(fit, repair):
     assert np.allclose(table[names.ENBS], table[names.EVSI] - table[names.COST])
 
 
+def test_d14_money_for_an_audit_is_missing_for_what_it_recommends(fit, repair):
+    """An audit of 20 labels costs 2, one of 50 costs 5: with 3 to spare beside the repair, the larger one ends it."""
+    case, plan = repair
+    (work,) = case.interventions
+    audits = {
+        spare: price_audits(fit, case, plan, slices=["west"], sizes=[20, 50], max_spend=work.cost + spare)
+        for spare in (3, np.inf)
+    }
+    enbs = {spare: table.set_index("size")[names.ENBS] for spare, table in audits.items()}
+    assert enbs[3][20] == pytest.approx(enbs[np.inf][20])
+    assert enbs[3][20] > 0
+    assert enbs[3][50] < 0 < enbs[np.inf][50]
+
+
 def test_d14_where_an_audit_decides_it_comes_first(fit, repair):
     case, _ = repair
     advised = decide(fit, case, max_labels=10)
