@@ -33,7 +33,14 @@ PLAIN = f"{COSTS}{VALUE}"
 CASES = {
     "buy": (f'name = "four regions"\n{PLAIN}', "buy", exits.DONE),
     "wait": (f"{COSTS}[value]\nper_error_point = 0.01\n", "wait", exits.DONE),
-    "measure first": (f"[costs]\nprice_per_label = 1.6\nretraining = 1\n{VALUE}", "measure first", exits.DONE),
+    "measure first": (
+        "label_noise = [{ value = 0.01, probability = 0.5 }, { value = 0.35, probability = 0.5 }]\n"
+        f"[costs]\nprice_per_label = 0.1\n{VALUE}[slices]\n"
+        + "".join(f"{name} = {{ maximum = 0 }}\n" for name in ("east", "north", "south", "west"))
+        + '[[interventions]]\nkind = "guideline"\nfactor = 0.9\nredone = 1.0\nunit_cost = 0.0\ncost = COST\n',
+        "measure first",
+        exits.DONE,
+    ),
     "quality": (f'{NOISE}{PLAIN}[[interventions]]\nkind = "guideline"\nfactor = 0.1\nredone = 1.0\n', None, None),
     "weighed": (
         f'{NOISE}{PLAIN}[[interventions]]\nkind = "relabel"\nshare = 0.5\ncaught = 0.9\nunit_cost = 9.0\n',
@@ -84,6 +91,9 @@ def test_every_surface_gives_the_same_answer(answered, which, capsys):
         first = {str(name): {str(name): 50} for name in fit.slices}
         gain = lv.plan_outcomes(fit, parse_case(PLAIN), first)[names.GAIN].mean(names.SLICE)
         text = text.replace("LIMIT", f"{1000 / 50 * float(gain.median(names.SAMPLE).max()):.6g}")
+    if "COST" in text:  # guidelines that pay if many labels are wrong, and do not if few are
+        free = lv.decide(fit, parse_case(text.replace("COST", "0.0")), 10, measure=False)
+        text = text.replace("COST", f"{1.05 * float(free.advantage().mean()):.6g}")
     path = project.folder / "case.toml"
     path.write_text(text)
 

@@ -49,7 +49,7 @@ def find_plan(
     valued as a whole beside doing nothing, an equal and a proportional split; the best of these is the plan, so it is
     never worse than they are. Limits are tightened until it keeps the rules. Labels are worth the less the more there
     are of them, so that a plan too large for the rule on the gain is made smaller until it keeps it; where none does,
-    the largest is returned with that rule broken.
+    the one most likely to is returned with that rule broken.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def find_plan(
     least, large = int(listing.menu.low.sum()), int(bought.sum())
     if _gains(plan):
         return plan
-    found = None
+    found, tried = None, [plan]
     while large > max(least, 1) and large > CLOSE * least and large - least > 1:
         middle = max(round(math.sqrt(max(least, 1) * large)), least + 1)
         if middle >= large:
@@ -97,11 +97,17 @@ def find_plan(
         except NoPlanError:  # what other rules ask for takes more
             least = middle
             continue
+        tried += [smaller] if taken.any() else []
         if taken.any() and _gains(smaller):
             found, least = smaller, max(int(taken.sum()), middle)
         else:
             large = middle
-    return plan if found is None else found
+    return max(tried, key=_chance_of_gain) if found is None else found
+
+
+def _chance_of_gain(plan: Decision) -> float:
+    """Probability with which a plan keeps the rule on the gain."""
+    return float(plan.rules.loc[plan.rules[RULE] == MINIMUM_GAIN, HOLDS].min())
 
 
 def _gains(plan: Decision) -> bool:

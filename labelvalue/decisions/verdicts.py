@@ -35,8 +35,8 @@ def verdict_of(decision: Decision) -> Verdict:
     broken = decision.rules[~decision.rules[KEPT]]
     if len(broken):
         why = (
-            f"guardrail: P({row[WORDS]}) is {row[HOLDS]:.2f}, asked for {row[REQUIRED]:g}: it {STANDS[row[STATE]]}, "
-            "with fewer labels too"
+            f"guardrail: P({row[WORDS]}) is {row[HOLDS]:.2f}, asked for {row[REQUIRED]:g}: it {STANDS[row[STATE]]} "
+            "by any number of labels"
             for row in broken.to_dict("records")
         )
         return Verdict(WAIT, (*why, said, *_rejected(decision)))

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
     "names",
+    "exits",
     "printing",
     "numerals",
     "problems",
