@@ -79,7 +79,7 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 
 
 def _details(fit: Fit, case: Case, plan: Decision) -> tuple[dict, str]:
-    from labelvalue.decisions import decision_stability, detection, plan_milestones, plan_sensitivity
+    from labelvalue.decisions import cheapest_plan, decision_stability, detection, plan_milestones, plan_sensitivity
     from labelvalue.report.plan_details import details_text
     from labelvalue.report.plans import finite, records
 
@@ -93,4 +93,7 @@ def _details(fit: Fit, case: Case, plan: Decision) -> tuple[dict, str]:
         "milestones": [] if steps is None else records(steps),
         "detection": records(shown),
     }
+    if case.value.target is not None:
+        near = cheapest_plan(fit, case)
+        more["cheapest"] = {**{str(k): finite(v) for k, v in near.attrs.items()}, "rows": records(near)}
     return more, details_text(more, plan.outcomes.attrs[names.UNIT])

@@ -20,7 +20,8 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     Parameters
     ----------
     details : mapping
-        ``sensitivity``, ``stability``, ``milestones`` and ``detection`` as lists of rows.
+        ``sensitivity``, ``stability``, ``milestones`` and ``detection`` as lists of rows; ``cheapest``, what
+        :func:`labelvalue.cheapest_plan` finds, where the case has a target.
     unit : str
         Currency.
 
@@ -42,6 +43,8 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
         share = "" if row["first_order"] is None else f"{100 * row['first_order']:.0f} %"
         table.add_row(row["what"], significant(row["low"]), significant(row["high"]), share)
     sheet.lay(table)
+    if (every := len(details["sensitivity"])) > SHOWN:
+        sheet.write(f"{SHOWN} of {every} inputs; --json has all.")
     stability = details["stability"]
     rows = stability["rows"]
     trusted = [row for row in rows if row["advice"] != REFIT]
@@ -71,4 +74,12 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
             items = "" if row[names.TRIALS] is None else f"{row[names.TRIALS]:,.0f}"
             table.add_row(row[names.SLICE], f"{row['p_detected']:.2f}", items, needed)
         sheet.lay(table)
+    if "cheapest" in details:
+        found = details["cheapest"]
+        labels = ", ".join(
+            f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in found["rows"] if row[names.LABELS]
+        )
+        reached = f"P(target) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
+        lead = "The cheapest plan for the target" if found["found"] else "No plan reaches the target; the nearest"
+        sheet.write("", f"{lead}: {labels or 'nothing'}, {significant(found[names.COST])} {unit}, {reached}.")
     return sheet.text()
