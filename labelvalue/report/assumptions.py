@@ -268,16 +268,20 @@ def quantity_text(value: Any) -> str:
     >>> quantity_text({"low": 0.05, "high": 0.2}), quantity_text(2000)
     ('0.05 to 0.2 (90 %)', '2,000')
     """
-    if isinstance(value, dict):
+    if isinstance(value, dict) and "low" in value:
         kind = f", {value['distribution']}" if "distribution" in value else ""
         return f"{value['low']:,g} to {value['high']:,g} ({percent(value.get('probability', 0.9))}{kind})"
     if isinstance(value, list):
         return "; ".join(map(_said_one, value))
+    if isinstance(value, dict):
+        return _said_one(value)
     return f"{value:,g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _said_one(part: Any) -> str:
-    return ", ".join(f"{k} {v}" for k, v in part.items()) if isinstance(part, dict) else str(part)
+    if isinstance(part, dict):
+        return ", ".join(f"{k} {_said_one(v)}" for k, v in part.items())
+    return ", ".join(map(_said_one, part)) if isinstance(part, list) else str(part)
 
 
 def leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any, str]]:
