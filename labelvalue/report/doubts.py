@@ -53,7 +53,7 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(broken)} of {len(plan['rules'])} guardrails are not met with the probability asked for."
     bought = plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
     if bought and net[P_POSITIVE] < SURE:
-        yield f"The money may be lost: P(net benefit > 0) is {probability(net[P_POSITIVE])}."
+        yield f"The money may be lost: P(net benefit > 0) {probability(net[P_POSITIVE])}."
     stress = plan["scenarios"][0]
     if bought and stress[names.NET_BENEFIT] < 0:
         yield (
