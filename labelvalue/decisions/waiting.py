@@ -65,6 +65,7 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
 
     Examples
     --------
+    >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> value = {"per_error_point": 4, "horizon_days": 700}
     >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]
