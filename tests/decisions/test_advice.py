@@ -8,7 +8,6 @@ import functools
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.decisions.constraints import check_guardrails
 
 from labelvalue import InputError, names
 from labelvalue.decisions import (
@@ -25,6 +24,7 @@ from labelvalue.decisions import (
 from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.open_plans import OpenPlans, in_two
 from labelvalue.decisions.pilots import PILOT
+from labelvalue.decisions.rules import check_guardrails
 from labelvalue.forecast import predict_gain
 from labelvalue.model.result import POSITION
 from labelvalue.testing import fake_fit
