@@ -99,6 +99,13 @@ def test_what_lies_far_below_is_left_out_unless_there_is_little_else(table):
     assert used(at_the_edge)["labels"].min() == 8000 / 2**MEMORY
 
 
+def test_a_run_with_few_labels_of_its_slice_by_chance_is_as_near_as_its_whole_set(table):
+    shares = {250: (7, 90), 500: (9, 99), 1000: (30, 400), 2000: (40, 500), 4000: (60, 1500), 8000: (50, 3000)}
+    rows = [("a", own, 9, 99, {"other_labels": every - own}) for every, some in shares.items() for own in some]
+    assert 7 not in used(observe(table(rows)))["labels"].values, "beyond five sizes of the whole set"
+    assert sorted(used(observe(table(rows)))["labels"])[:4] == [9, 30, 40, 50]
+
+
 def test_the_reference_is_each_curves_largest_size_and_what_went_with_it(table):
     rows = [("a", 100, 9, 99, {"other_labels": 900}), ("a", 400, 9, 99, {"other_labels": 100})]
     rows += [("a", 400, 9, 99, {"other_labels": 300}), ("b", 50, 9, 99, {"other_labels": 7})]
