@@ -20,7 +20,7 @@ KNOTS_PER_DOUBLING = 2
 MEMORY = 2.0
 """Doublings below the reference, of the slice's own or of all labels, that inform a fit; farther back says little about
 what comes."""
-KEPT_SIZES = 5
+KEPT_SIZES = 4
 """Sizes that are kept whatever their distance."""
 LEAST_SIZES = 3
 """Sizes that a slice needs to stand on its own."""
@@ -102,7 +102,7 @@ def used_runs(runs: xr.Dataset) -> np.ndarray:
     >>> from labelvalue.testing import fake_runs
     >>> used = used_runs(fake_runs(seed=1))
     >>> int(used.sum()), used.size
-    (80, 112)
+    (64, 112)
     """
     place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
     kept = without_synthetic(runs.assign(place=place))

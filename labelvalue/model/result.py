@@ -20,7 +20,7 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
-from labelvalue.model.walk import Walks
+from labelvalue.model.walk import BETWEEN_LEARNERS, BETWEEN_SLICES, Walks
 from labelvalue.model.walk_below import Below
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
@@ -114,7 +114,8 @@ class Fit:
         settings = self.settings
         learners = settings["learners"]
         alone = learners[0] if len(learners) == 1 else ""
-        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]))
+        flattening = BETWEEN_SLICES if alone and self.slices.size > 1 else BETWEEN_LEARNERS
+        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), flattening)
 
     def __repr__(self) -> str:
         count = self.slices.size

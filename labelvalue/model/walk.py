@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.model.curves import SLIGHT_ELASTICITY
 from labelvalue.model.noise import integrated_walk
 
 KNOTS_PER_DOUBLING = 2
@@ -22,11 +24,67 @@ NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32
 """Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
-FLATTENING = 0.24
-"""Mean of a walk in its standard deviations: real curves keep less of their slope than any family says. Learned on
-development problems (``python -m benchmarks.learn_flattening``)."""
+TYPICAL_SCATTER = 0.05
+"""Standard deviation of log error between trainings at which flattening is stated."""
+TYPICAL_ELASTICITY = 0.067
+"""Elasticity at which it is stated."""
+FARTHEST = 2.0
+"""Logs that scatter and elasticity count off these, at most."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Flattening:
+    """Mean of walks beyond the data, in their standard deviations: by how much curves flatten beyond their family.
+
+    A learner whose trainings still scatter has more left to learn, and flattens less; so do learners that learn fast.
+
+    Parameters
+    ----------
+    typical : float
+        Of a curve of typical scatter between trainings, and of typical elasticity.
+    by_scatter, by_elasticity : float
+        What one log more of either adds.
+
+    Examples
+    --------
+    >>> round(float(Flattening(0.24, -0.35).of({"training_sd": 0.05 * np.e, "curve_elasticity": 0.2})), 2)
+    -0.11
+    """
+
+    typical: float = 0.0
+    by_scatter: float = 0.0
+    by_elasticity: float = 0.0
+
+    def of(self, parameters: Mapping[Any, Any]) -> Any:
+        """Say by how much curves flatten.
+
+        Parameters
+        ----------
+        parameters : mapping of str to float, array or DataArray
+            ``training_sd`` and ``curve_elasticity``.
+
+        Returns
+        -------
+        same kind
+            In standard deviations of the walk.
+
+        Examples
+        --------
+        See above.
+        """
+        scatter = np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER)
+        steepness = np.log((abs(parameters[names.CURVE_ELASTICITY]) + SLIGHT_ELASTICITY) / TYPICAL_ELASTICITY)
+        more = ((self.by_scatter, scatter), (self.by_elasticity, steepness))
+        return self.typical + sum(by * np.clip(log, -FARTHEST, FARTHEST) for by, log in more)
+
+
+BETWEEN_SLICES = Flattening(0.24, by_scatter=-0.35)
+"""Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
+benchmarks.learn_flattening``)."""
+BETWEEN_LEARNERS = Flattening(0.2, by_elasticity=-0.33)
+"""Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +102,8 @@ class Walks:
         :meth:`labelvalue.model.walk_below.Below.strays`; where there is none, curves keep to their family there.
     upper : float
         Upper bound of the error, or infinite.
+    flattening : Flattening
+        Their mean.
 
     Examples
     --------
@@ -55,6 +115,7 @@ class Walks:
     learner: str = ""
     below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
+    flattening: Flattening = BETWEEN_SLICES
 
 
 def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
@@ -93,29 +154,29 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
         if (distance > NEAR).any():
             whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
             level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
-            out[place] = (walk_at(level, slope, distance) + flattening(distance)).reshape(out[place].shape)
+            out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
     return doublings.copy(data=out)
 
 
-def flattening(doublings: np.ndarray) -> np.ndarray:
-    """How much more curves flatten on average than their family says, in units of the discrepancy.
+def level_sd(doublings: Any) -> Any:
+    """Return the standard deviation of what a standard walk adds beyond the reference size.
 
     Parameters
     ----------
-    doublings : array
+    doublings : array or DataArray
         Distance beyond the reference size in doublings of effective labels.
 
     Returns
     -------
-    array
-        Mean of what a walk adds, ``FLATTENING`` of its standard deviation; 0 before the reference size.
+    same kind
+        0 before the reference size.
 
     Examples
     --------
-    >>> flattening(np.array([-1.0, 0.0, 3.0])) / FLATTENING
+    >>> level_sd(np.array([-1.0, 0.0, 3.0]))
     array([0., 0., 3.])
     """
-    return FLATTENING * np.sqrt(np.maximum(doublings, 0.0) ** 3 / 3.0)
+    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
