@@ -176,7 +176,7 @@ def draw_prior_curves(
     log_ratio = np.log(np.maximum(sizes, HALF_LABEL) / reference_labels)[None, :]
     doublings = log_ratio / np.log(2.0)
     sides = (walk_at(*paths(samples, random_seed, side), way * doublings) for side, way in _SIDES)
-    mean = BETWEEN_SLICES.of(curve) * level_sd(doublings)
+    mean = BETWEEN_SLICES.mean(curve) * level_sd(doublings)
     astray = np.log(2.0) * curve[names.DISCREPANCY] * (sum(sides) + mean)
     error = curve[names.ERROR_REFERENCE] * np.exp(chosen.curve(log_ratio, curve) + astray)
     return xr.DataArray(

@@ -146,7 +146,7 @@ def log_error_at(
     True
     """
     log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
-    mean = walks.flattening.of(parameters) * level_sd(log_ratio / np.log(2.0))
+    mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
     astray = np.log(2.0) * parameters[names.DISCREPANCY] * (strays(walks, log_ratio) + mean)
     reference = xr.apply_ufunc(np.log, parameters[names.ERROR_REFERENCE])
     log_error = reference + model.curve(log_ratio, parameters) + astray

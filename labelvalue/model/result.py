@@ -114,8 +114,8 @@ class Fit:
         settings = self.settings
         learners = settings["learners"]
         alone = learners[0] if len(learners) == 1 else ""
-        flattening = BETWEEN_SLICES if alone and self.slices.size > 1 else BETWEEN_LEARNERS
-        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), flattening)
+        beyond = BETWEEN_SLICES if alone and self.slices.size > 1 else BETWEEN_LEARNERS
+        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond)
 
     def __repr__(self) -> str:
         count = self.slices.size

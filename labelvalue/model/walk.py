@@ -28,6 +28,8 @@ TYPICAL_SCATTER = 0.05
 """Standard deviation of log error between trainings at which flattening is stated."""
 TYPICAL_ELASTICITY = 0.067
 """Elasticity at which it is stated."""
+WILD = 4.0
+"""How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
 FARTHEST = 2.0
 """Logs that scatter and elasticity count off these, at most."""
 HORIZON = 24
@@ -35,30 +37,35 @@ HORIZON = 24
 
 
 @dataclasses.dataclass(frozen=True)
-class Flattening:
-    """Mean of walks beyond the data, in their standard deviations: by how much curves flatten beyond their family.
+class Beyond:
+    """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
 
-    A learner whose trainings still scatter has more left to learn, and flattens less; so do learners that learn fast.
+    Real curves keep less of their slope than any family says. A learner whose trainings still scatter has more left to
+    learn, and flattens less; so do learners that learn fast.
 
     Parameters
     ----------
     typical : float
-        Of a curve of typical scatter between trainings, and of typical elasticity.
+        Mean for a curve of typical scatter between trainings, and of typical elasticity.
     by_scatter, by_elasticity : float
         What one log more of either adds.
+    wild : float
+        Share of curves that stray ``WILD`` times as far.
 
     Examples
     --------
-    >>> round(float(Flattening(0.24, -0.35).of({"training_sd": 0.05 * np.e, "curve_elasticity": 0.2})), 2)
+    >>> beyond = Beyond(0.24, by_scatter=-0.35)
+    >>> round(float(beyond.mean({"training_sd": 0.05 * np.e, "curve_elasticity": 0.2})), 2)
     -0.11
     """
 
     typical: float = 0.0
     by_scatter: float = 0.0
     by_elasticity: float = 0.0
+    wild: float = 0.0
 
-    def of(self, parameters: Mapping[Any, Any]) -> Any:
-        """Say by how much curves flatten.
+    def mean(self, parameters: Mapping[Any, Any]) -> Any:
+        """Say by how much curves flatten beyond their family.
 
         Parameters
         ----------
@@ -80,10 +87,10 @@ class Flattening:
         return self.typical + sum(by * np.clip(log, -FARTHEST, FARTHEST) for by, log in more)
 
 
-BETWEEN_SLICES = Flattening(0.24, by_scatter=-0.35)
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.35)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
-BETWEEN_LEARNERS = Flattening(0.2, by_elasticity=-0.33)
+BETWEEN_LEARNERS = Beyond(0.2, by_elasticity=-0.33, wild=0.1)
 """Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
 
 
@@ -102,8 +109,8 @@ class Walks:
         :meth:`labelvalue.model.walk_below.Below.strays`; where there is none, curves keep to their family there.
     upper : float
         Upper bound of the error, or infinite.
-    flattening : Flattening
-        Their mean.
+    beyond : Beyond
+        What they are like there.
 
     Examples
     --------
@@ -115,7 +122,7 @@ class Walks:
     learner: str = ""
     below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
-    flattening: Flattening = BETWEEN_SLICES
+    beyond: Beyond = BETWEEN_SLICES
 
 
 def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
@@ -154,7 +161,8 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
         if (distance > NEAR).any():
             whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
             level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
-            out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
+            far = farther(walks.beyond.wild, samples, walks.random_seed, *whose)
+            out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
     return doublings.copy(data=out)
 
 
@@ -177,6 +185,36 @@ def level_sd(doublings: Any) -> Any:
     array([0., 0., 3.])
     """
     return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0)
+
+
+def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:
+    """Draw how many times as far a curve strays as others do, one a posterior draw.
+
+    Parameters
+    ----------
+    wild : float
+        Share of curves that stray ``WILD`` times as far.
+    samples : int
+        Number of posterior draws.
+    random_seed : int
+        Seed of the fit.
+    *labels : str
+        Slice and learner.
+
+    Returns
+    -------
+    array, shape (samples,)
+        1 or ``WILD``.
+
+    Examples
+    --------
+    >>> farther(0.0, 2, 1, "fr"), round(float(farther(0.1, 10_000, 1, "fr").mean()), 1)
+    (array([1., 1.]), 1.3)
+    """
+    if wild == 0.0:
+        return np.ones(samples)
+    drawn = np.random.default_rng(entropy_of(random_seed, "how far", *labels)).random(samples)
+    return np.where(drawn < wild, WILD, 1.0)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

@@ -16,7 +16,9 @@ from labelvalue.model.walk import (
     BETWEEN_SLICES,
     HORIZON,
     KNOTS_PER_DOUBLING,
-    Flattening,
+    WILD,
+    Beyond,
+    farther,
     level_sd,
     paths,
     walk_at,
@@ -97,11 +99,11 @@ def test_walks_of_two_slices_are_independent():
 
 
 def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():
-    flattening = Flattening(0.2, by_scatter=-0.3, by_elasticity=0.1)
+    beyond = Beyond(0.2, by_scatter=-0.3, by_elasticity=0.1)
     scatter = np.array([0.05 / np.e, 0.05, 0.05 * np.e, 50.0])
-    found = flattening.of({"training_sd": scatter, "curve_elasticity": 0.067 - 0.004})
+    found = beyond.mean({"training_sd": scatter, "curve_elasticity": 0.067 - 0.004})
     np.testing.assert_allclose(found, [0.5, 0.2, -0.1, 0.2 - 0.3 * 2.0], atol=1e-12)
-    rises, falls = (flattening.of({"training_sd": 0.05, "curve_elasticity": way * 0.3}) for way in (-1.0, 1.0))
+    rises, falls = (beyond.mean({"training_sd": 0.05, "curve_elasticity": way * 0.3}) for way in (-1.0, 1.0))
     assert rises == falls > 0.2
 
 
@@ -114,17 +116,35 @@ def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():
     ],
 )
 def test_several_slices_of_one_learner_flatten_as_slices_do(slices, learners, expected):
-    assert testing.fake_fit(seed=1, slices=(*slices,), learners=(*learners,)).walks.flattening == expected
+    assert testing.fake_fit(seed=1, slices=(*slices,), learners=(*learners,)).walks.beyond == expected
 
 
 def test_forecasts_flatten_by_that_mean(fake_fit, monkeypatch):
     labels = xr.full_like(fake_fit.position[names.REFERENCE_LABELS], 50_000.0)
     ratio = log_ratio(fake_fit.posterior, fake_fit.position, labels, fake_fit.position[names.OTHER_LABELS_NOW])
-    expected = BETWEEN_SLICES.of(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
+    expected = BETWEEN_SLICES.mean(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
     expected = np.log(2.0) * fake_fit.posterior[names.DISCREPANCY] * expected
     shipped = np.log(lv.predict_error(fake_fit, [50_000]))
-    monkeypatch.setattr("labelvalue.model.result.BETWEEN_SLICES", Flattening())
+    monkeypatch.setattr("labelvalue.model.result.BETWEEN_SLICES", Beyond())
     without = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
     off = (shipped - without).isel(labels=0)
     kept = (shipped.isel(labels=0) < -0.01) & (without.isel(labels=0) < -0.01)
     np.testing.assert_allclose(off.where(kept, 0.0), expected.transpose(*off.dims).where(kept, 0.0), atol=1e-9)
+
+
+def test_some_curves_of_learners_stray_far_and_each_by_its_own_luck():
+    one, other = (farther(0.1, SAMPLES, 1, "all", name) for name in ("x", "y"))
+    assert set(one) == {1.0, WILD}
+    assert (one == WILD).mean() == pytest.approx(0.1, abs=5 * np.sqrt(0.09 / SAMPLES))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, farther(0.1, SAMPLES, 1, "all", "x"))
+
+
+def test_forecasts_of_learners_have_those_tails(monkeypatch):
+    fit = testing.fake_fit(seed=1, slices=("a",), learners=("x", "y"))
+    wild = farther(BETWEEN_LEARNERS.wild, 1000, fit.settings["random_seed"], "a", "x") == WILD
+    shipped = lv.predict_error(fit, [50_000]).sel(learner="x").values.ravel()
+    tame = dataclasses.replace(BETWEEN_LEARNERS, wild=0.0)
+    monkeypatch.setattr("labelvalue.model.result.BETWEEN_LEARNERS", tame)
+    without = lv.predict_error(dataclasses.replace(fit), [50_000]).sel(learner="x").values.ravel()
+    assert np.array_equal(shipped != without, wild)
