@@ -87,7 +87,7 @@ class Beyond:
         return self.typical + sum(by * np.clip(log, -FARTHEST, FARTHEST) for by, log in more)
 
 
-BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.35)
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
 BETWEEN_LEARNERS = Beyond(0.2, by_elasticity=-0.33, wild=0.1)

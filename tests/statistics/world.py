@@ -168,7 +168,7 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING, BY_SCATTER = 0.24, -0.35
+FLATTENING, BY_SCATTER = 0.24, -0.5
 """Mean of a walk beyond the reference, in its standard deviations, and what one log more of scatter adds to it."""
 
 
