@@ -1,4 +1,4 @@
-"""Learn by how much real curves flatten beyond their family: three numbers on each level, from the development half.
+"""Learn by how much real curves flatten beyond their family: two numbers on each level, from the development half.
 
     python -m benchmarks.learn_flattening    # half an hour on one core
 
@@ -27,12 +27,12 @@ from benchmarks.scores import add_truth_noise, crps
 from labelvalue.model.walk import BETWEEN_LEARNERS, BETWEEN_SLICES
 
 LEAST = 1e-6
-NUMBERS = ("typical", "by_scatter", "by_elasticity")
+NUMBERS = ("typical", "by_scatter")
 FOLDS = 5
 THINNED = 4
 PENALTY = 0.002
 """What a number's square costs, in shares of the CRPS."""
-TERMS = {"typical": (0,), "and by scatter": (0, 1), "and by elasticity": (0, 2), "and by both": (0, 1, 2)}
+TERMS = {"typical": (0,), "and by scatter": (0, 1)}
 
 
 def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
@@ -52,7 +52,7 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     """
     fit = lv.fit(lv.read_runs(problem.runs), random_seed=problem_seed(problem), progress=False)
     found = []
-    for numbers in np.concatenate([np.zeros((1, 3)), np.eye(3)]):
+    for numbers in np.concatenate([np.zeros((1, 2)), np.eye(2)]):
         mean = dict(zip(NUMBERS, numbers, strict=True))
         levels = {"BETWEEN_SLICES": BETWEEN_SLICES, "BETWEEN_LEARNERS": BETWEEN_LEARNERS}
         moved = {name: dataclasses.replace(level, **mean) for name, level in levels.items()}
@@ -102,13 +102,13 @@ def learn(
 
     Returns
     -------
-    array, shape (3,)
+    array, shape (2,)
         Numbers.
     """
-    before = [scores(*kind, np.zeros(3)).mean() for kind in kinds]
+    before = [scores(*kind, np.zeros(2)).mean() for kind in kinds]
 
     def full(free: np.ndarray) -> np.ndarray:
-        numbers = np.zeros(3)
+        numbers = np.zeros(2)
         numbers[list(terms)] = free
         return numbers
 
@@ -135,7 +135,7 @@ def main() -> None:
             bought = [
                 f"{scores(*kind, numbers).mean() / before:.3f} ({np.mean(out) / before:.3f} on data sets left out)"
                 for kind, out in zip(kinds, left_out, strict=True)
-                for before in [scores(*kind, np.zeros(3)).mean()]
+                for before in [scores(*kind, np.zeros(2)).mean()]
             ]
             print(
                 f"{level}, {called}: {numbers.round(2).tolist()}, CRPS {', '.join(bought)} of that without", flush=True

@@ -114,7 +114,10 @@ class Fit:
         settings = self.settings
         learners = settings["learners"]
         alone = learners[0] if len(learners) == 1 else ""
-        beyond = BETWEEN_SLICES if alone and self.slices.size > 1 else BETWEEN_LEARNERS
+        several = len(set(self.runs[names.SLICE].values)) > 1
+        beyond = BETWEEN_SLICES if alone and several else BETWEEN_LEARNERS
+        stretch = self.below.stretch  # of the discrepancy, which the mean of the walks does not follow
+        beyond = dataclasses.replace(beyond, typical=beyond.typical / stretch, by_scatter=beyond.by_scatter / stretch)
         return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond)
 
     def __repr__(self) -> str:

@@ -16,7 +16,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curves import SLIGHT_ELASTICITY
 from labelvalue.model.noise import integrated_walk
 
 KNOTS_PER_DOUBLING = 2
@@ -26,12 +25,10 @@ REMEMBERED = 32
 """Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
 TYPICAL_SCATTER = 0.05
 """Standard deviation of log error between trainings at which flattening is stated."""
-TYPICAL_ELASTICITY = 0.067
-"""Elasticity at which it is stated."""
 WILD = 4.0
 """How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
 FARTHEST = 2.0
-"""Logs that scatter and elasticity count off these, at most."""
+"""Logs that scatter counts off it, at most."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
 
@@ -40,28 +37,26 @@ HORIZON = 24
 class Beyond:
     """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
 
-    Real curves keep less of their slope than any family says. A learner whose trainings still scatter has more left to
-    learn, and flattens less; so do learners that learn fast.
+    Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
+    more left to learn.
 
     Parameters
     ----------
     typical : float
-        Mean for a curve of typical scatter between trainings, and of typical elasticity.
-    by_scatter, by_elasticity : float
-        What one log more of either adds.
+        Mean for a curve of typical scatter between trainings.
+    by_scatter : float
+        What one log more of it adds.
     wild : float
         Share of curves that stray ``WILD`` times as far.
 
     Examples
     --------
-    >>> beyond = Beyond(0.24, by_scatter=-0.35)
-    >>> round(float(beyond.mean({"training_sd": 0.05 * np.e, "curve_elasticity": 0.2})), 2)
-    -0.11
+    >>> round(float(Beyond(0.24, by_scatter=-0.5).mean({"training_sd": 0.05 * np.e})), 2)
+    -0.26
     """
 
     typical: float = 0.0
     by_scatter: float = 0.0
-    by_elasticity: float = 0.0
     wild: float = 0.0
 
     def mean(self, parameters: Mapping[Any, Any]) -> Any:
@@ -70,7 +65,7 @@ class Beyond:
         Parameters
         ----------
         parameters : mapping of str to float, array or DataArray
-            ``training_sd`` and ``curve_elasticity``.
+            ``training_sd``.
 
         Returns
         -------
@@ -82,15 +77,13 @@ class Beyond:
         See above.
         """
         scatter = np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER)
-        steepness = np.log((abs(parameters[names.CURVE_ELASTICITY]) + SLIGHT_ELASTICITY) / TYPICAL_ELASTICITY)
-        more = ((self.by_scatter, scatter), (self.by_elasticity, steepness))
-        return self.typical + sum(by * np.clip(log, -FARTHEST, FARTHEST) for by, log in more)
+        return self.typical + self.by_scatter * np.clip(scatter, -FARTHEST, FARTHEST)
 
 
 BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
-BETWEEN_LEARNERS = Beyond(0.2, by_elasticity=-0.33, wild=0.1)
+BETWEEN_LEARNERS = Beyond(0.1, wild=0.1)
 """Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
 
 
@@ -177,14 +170,14 @@ def level_sd(doublings: Any) -> Any:
     Returns
     -------
     same kind
-        0 before the reference size.
+        0 before the reference size, and just beyond it.
 
     Examples
     --------
     >>> level_sd(np.array([-1.0, 0.0, 3.0]))
     array([0., 0., 3.])
     """
-    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0)
+    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
 
 
 def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
+from labelvalue.forecast.recalibration import recalibrated
 from labelvalue.model.effective import log_ratio
 from labelvalue.model.walk import (
     BETWEEN_LEARNERS,
@@ -99,12 +100,9 @@ def test_walks_of_two_slices_are_independent():
 
 
 def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():
-    beyond = Beyond(0.2, by_scatter=-0.3, by_elasticity=0.1)
     scatter = np.array([0.05 / np.e, 0.05, 0.05 * np.e, 50.0])
-    found = beyond.mean({"training_sd": scatter, "curve_elasticity": 0.067 - 0.004})
+    found = Beyond(0.2, by_scatter=-0.3).mean({"training_sd": scatter})
     np.testing.assert_allclose(found, [0.5, 0.2, -0.1, 0.2 - 0.3 * 2.0], atol=1e-12)
-    rises, falls = (beyond.mean({"training_sd": 0.05, "curve_elasticity": way * 0.3}) for way in (-1.0, 1.0))
-    assert rises == falls > 0.2
 
 
 @pytest.mark.parametrize(
@@ -148,3 +146,8 @@ def test_forecasts_of_learners_have_those_tails(monkeypatch):
     monkeypatch.setattr("labelvalue.model.result.BETWEEN_LEARNERS", tame)
     without = lv.predict_error(dataclasses.replace(fit), [50_000]).sel(learner="x").values.ravel()
     assert np.array_equal(shipped != without, wild)
+
+
+def test_a_stretched_fit_flattens_as_before(fake_fit):
+    beyond = recalibrated(fake_fit, 2.0).walks.beyond
+    assert beyond == dataclasses.replace(BETWEEN_SLICES, typical=0.12, by_scatter=-0.25)
