@@ -18,8 +18,9 @@ from labelvalue.model.curves import HALF_LABEL
 
 KNOTS_PER_DOUBLING = 2
 MEMORY = 2.0
-"""Doublings below the reference that inform a fit; what lies further back says little about what comes."""
-KEPT_SIZES = 5
+"""Doublings below the reference, of the slice's own or of all labels, that inform a fit; farther back says little about
+what comes."""
+KEPT_SIZES = 4
 """Sizes that are kept whatever their distance."""
 LEAST_SIZES = 3
 """Sizes that a slice needs to stand on its own."""
@@ -73,10 +74,14 @@ def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame, memory: float = 
     """Say of cells, or of runs, how far below the reference they lie, and whether that is within memory."""
     rows = rows.join(reference.add_prefix("reference_"), on=CURVE_KEYS)
     own = rows[names.LABELS].clip(lower=HALF_LABEL)
+    every = own + rows[names.OTHER_LABELS]
     rows["distance"] = np.maximum(np.log2(rows[names.REFERENCE_LABELS] / own), 0.0)
     rows["bin"] = np.round(rows["distance"] * KNOTS_PER_DOUBLING).astype(int)
-    rank = rows.groupby(CURVE_KEYS)["bin"].rank(method="dense")
-    rows["within"] = (rows["distance"] <= memory + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
+    # Runs of one size may hold few labels of a slice by chance: they are as near as all of their labels are.
+    total = np.log2((rows[names.REFERENCE_LABELS] + rows[names.REFERENCE_OTHER_LABELS]) / every)
+    near = np.minimum(rows["distance"], np.maximum(total, 0.0))
+    rank = np.round(near * KNOTS_PER_DOUBLING).groupby([rows[key] for key in CURVE_KEYS]).rank(method="dense")
+    rows["within"] = (near <= memory + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
     return rows
 
 
@@ -97,7 +102,7 @@ def used_runs(runs: xr.Dataset) -> np.ndarray:
     >>> from labelvalue.testing import fake_runs
     >>> used = used_runs(fake_runs(seed=1))
     >>> int(used.sum()), used.size
-    (48, 112)
+    (64, 112)
     """
     place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
     kept = without_synthetic(runs.assign(place=place))

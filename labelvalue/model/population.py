@@ -17,7 +17,7 @@ from labelvalue.model.curves import HALF_LABEL
 from labelvalue.model.observations import observe
 from labelvalue.model.priors import Prior
 from labelvalue.model.specification import Model
-from labelvalue.model.walk import flattening, paths, walk_at
+from labelvalue.model.walk import BETWEEN_SLICES, level_sd, paths, walk_at
 
 POWER = "discrepancy_power"
 """The group's power of steepness with which the shape discrepancy grows."""
@@ -176,7 +176,8 @@ def draw_prior_curves(
     log_ratio = np.log(np.maximum(sizes, HALF_LABEL) / reference_labels)[None, :]
     doublings = log_ratio / np.log(2.0)
     sides = (walk_at(*paths(samples, random_seed, side), way * doublings) for side, way in _SIDES)
-    astray = np.log(2.0) * curve[names.DISCREPANCY] * (sum(sides) + flattening(doublings))
+    mean = BETWEEN_SLICES.mean(curve) * level_sd(doublings)
+    astray = np.log(2.0) * curve[names.DISCREPANCY] * (sum(sides) + mean)
     error = curve[names.ERROR_REFERENCE] * np.exp(chosen.curve(log_ratio, curve) + astray)
     return xr.DataArray(
         np.minimum(error, scale.upper),

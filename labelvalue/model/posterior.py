@@ -11,7 +11,7 @@ from labelvalue.model.curves import HALF_LABEL, own_share
 from labelvalue.model.effective import log_ratio
 from labelvalue.model.observations import CURVE
 from labelvalue.model.specification import Model
-from labelvalue.model.walk import NEAR, Walks, strays
+from labelvalue.model.walk import NEAR, Walks, level_sd, strays
 
 
 def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
@@ -146,7 +146,8 @@ def log_error_at(
     True
     """
     log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
-    astray = np.log(2.0) * parameters[names.DISCREPANCY] * strays(walks, log_ratio)
+    mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
+    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (strays(walks, log_ratio) + mean)
     reference = xr.apply_ufunc(np.log, parameters[names.ERROR_REFERENCE])
     log_error = reference + model.curve(log_ratio, parameters) + astray
     if distance is not None:

@@ -20,7 +20,7 @@ from labelvalue.model.catalogue import get_model
 from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.priors import Priors
 from labelvalue.model.specification import Model
-from labelvalue.model.walk import Walks
+from labelvalue.model.walk import BETWEEN_LEARNERS, BETWEEN_SLICES, Walks
 from labelvalue.model.walk_below import Below
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
@@ -114,7 +114,11 @@ class Fit:
         settings = self.settings
         learners = settings["learners"]
         alone = learners[0] if len(learners) == 1 else ""
-        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]))
+        several = len(set(self.runs[names.SLICE].values)) > 1
+        beyond = BETWEEN_SLICES if alone and several else BETWEEN_LEARNERS
+        stretch = self.below.stretch  # of the discrepancy, which the mean of the walks does not follow
+        beyond = dataclasses.replace(beyond, typical=beyond.typical / stretch, by_scatter=beyond.by_scatter / stretch)
+        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond)
 
     def __repr__(self) -> str:
         count = self.slices.size

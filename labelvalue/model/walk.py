@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,11 +23,68 @@ NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32
 """Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
-FLATTENING = 0.24
-"""Mean of a walk in its standard deviations: real curves keep less of their slope than any family says. Learned on
-development problems (``python -m benchmarks.learn_flattening``)."""
+TYPICAL_SCATTER = 0.05
+"""Standard deviation of log error between trainings at which flattening is stated."""
+WILD = 4.0
+"""How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
+FARTHEST = 2.0
+"""Logs that scatter counts off it, at most."""
 HORIZON = 24
 """Doublings beyond which the slope no longer walks; nobody buys that many labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Beyond:
+    """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
+
+    Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
+    more left to learn.
+
+    Parameters
+    ----------
+    typical : float
+        Mean for a curve of typical scatter between trainings.
+    by_scatter : float
+        What one log more of it adds.
+    wild : float
+        Share of curves that stray ``WILD`` times as far.
+
+    Examples
+    --------
+    >>> round(float(Beyond(0.24, by_scatter=-0.5).mean({"training_sd": 0.05 * np.e})), 2)
+    -0.26
+    """
+
+    typical: float = 0.0
+    by_scatter: float = 0.0
+    wild: float = 0.0
+
+    def mean(self, parameters: Mapping[Any, Any]) -> Any:
+        """Say by how much curves flatten beyond their family.
+
+        Parameters
+        ----------
+        parameters : mapping of str to float, array or DataArray
+            ``training_sd``.
+
+        Returns
+        -------
+        same kind
+            In standard deviations of the walk.
+
+        Examples
+        --------
+        See above.
+        """
+        scatter = np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER)
+        return self.typical + self.by_scatter * np.clip(scatter, -FARTHEST, FARTHEST)
+
+
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5)
+"""Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
+benchmarks.learn_flattening``)."""
+BETWEEN_LEARNERS = Beyond(0.1, wild=0.1)
+"""Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +102,8 @@ class Walks:
         :meth:`labelvalue.model.walk_below.Below.strays`; where there is none, curves keep to their family there.
     upper : float
         Upper bound of the error, or infinite.
+    beyond : Beyond
+        What they are like there.
 
     Examples
     --------
@@ -55,6 +115,7 @@ class Walks:
     learner: str = ""
     below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
+    beyond: Beyond = BETWEEN_SLICES
 
 
 def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
@@ -93,29 +154,60 @@ def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
         if (distance > NEAR).any():
             whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
             level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
-            out[place] = (walk_at(level, slope, distance) + flattening(distance)).reshape(out[place].shape)
+            far = farther(walks.beyond.wild, samples, walks.random_seed, *whose)
+            out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
     return doublings.copy(data=out)
 
 
-def flattening(doublings: np.ndarray) -> np.ndarray:
-    """How much more curves flatten on average than their family says, in units of the discrepancy.
+def level_sd(doublings: Any) -> Any:
+    """Return the standard deviation of what a standard walk adds beyond the reference size.
 
     Parameters
     ----------
-    doublings : array
+    doublings : array or DataArray
         Distance beyond the reference size in doublings of effective labels.
 
     Returns
     -------
-    array
-        Mean of what a walk adds, ``FLATTENING`` of its standard deviation; 0 before the reference size.
+    same kind
+        0 before the reference size, and just beyond it.
 
     Examples
     --------
-    >>> flattening(np.array([-1.0, 0.0, 3.0])) / FLATTENING
+    >>> level_sd(np.array([-1.0, 0.0, 3.0]))
     array([0., 0., 3.])
     """
-    return FLATTENING * np.sqrt(np.maximum(doublings, 0.0) ** 3 / 3.0)
+    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
+
+
+def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:
+    """Draw how many times as far a curve strays as others do, one a posterior draw.
+
+    Parameters
+    ----------
+    wild : float
+        Share of curves that stray ``WILD`` times as far.
+    samples : int
+        Number of posterior draws.
+    random_seed : int
+        Seed of the fit.
+    *labels : str
+        Slice and learner.
+
+    Returns
+    -------
+    array, shape (samples,)
+        1 or ``WILD``.
+
+    Examples
+    --------
+    >>> farther(0.0, 2, 1, "fr"), round(float(farther(0.1, 10_000, 1, "fr").mean()), 1)
+    (array([1., 1.]), 1.3)
+    """
+    if wild == 0.0:
+        return np.ones(samples)
+    drawn = np.random.default_rng(entropy_of(random_seed, "how far", *labels)).random(samples)
+    return np.where(drawn < wild, WILD, 1.0)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

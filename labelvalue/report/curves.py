@@ -120,7 +120,7 @@ def caption(fit: Fit) -> str:
     if not used.all():
         text += (
             f"{used.sum():,} of {used.size:,} runs used: grey ones are no part of the fit, mostly because they lie "
-            f"more than {MEMORY:g} doublings of labels below the largest size of their curve. "
+            f"more than {MEMORY:g} doublings below the largest size of their curve, in the slice's labels and in all. "
         )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
         text += (

@@ -55,7 +55,7 @@ def test_what_runs_plainly_show_is_read_off_them(seen):
     assert found["falls"] == pytest.approx(0.3, abs=0.03)
     assert found["rises"] == pytest.approx(-0.15, abs=0.03)
     assert found["flat"] == 0.0
-    assert seen[names.SPAN].values.tolist() == [4.0, 4.0, 4.0]
+    assert seen[names.SPAN].values.tolist() == [3.0, 3.0, 3.0]
 
 
 def test_two_sizes_show_nothing_plainly():
@@ -86,7 +86,7 @@ def test_pooled_curves_are_drawn_from_the_group_in_either_coordinates(seen, buil
         (one, _, before), (two, _, after) = built(near), built(far)
         group = stats.norm(-1.7, 0.4)
         assert after - before == pytest.approx(group.logpdf(two[curve]) - group.logpdf(one[curve]))
-    amid = where[0] + log_flattening(FLOOR, seen[names.PLAIN_ELASTICITY].values[0], 4.0 * AMID)
+    amid = where[0] + log_flattening(FLOOR, seen[names.PLAIN_ELASTICITY].values[0], 3.0 * AMID)
     assert built(where)[0][:2] == pytest.approx([amid, -1.7 + 0.4 * 0.5])
 
 
@@ -130,6 +130,6 @@ def test_curves_that_do_not_rise_are_not_said_to(sizes, replicates):
 
 
 def test_curves_that_rise_are_said_to():
-    sizes = (125, 250, 500, 1000, 2000, 4000)
-    assert np.mean(curves(np.random.default_rng(2), 100, sizes, 3, slope=0.1, scatter=0.03) < 0) > 0.95
+    sizes = (500, 1000, 2000, 4000)
+    assert np.mean(curves(np.random.default_rng(2), 100, sizes, 5, slope=0.1, scatter=0.03) < 0) > 0.95
     assert np.mean(curves(np.random.default_rng(2), 100, sizes, 1, slope=0.2, scatter=0.03) < 0) > 0.9

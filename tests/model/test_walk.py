@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+import xarray as xr
 
-from labelvalue.model.walk import HORIZON, KNOTS_PER_DOUBLING, paths, walk_at
+import labelvalue as lv
+from labelvalue import names, testing
+from labelvalue.forecast.recalibration import recalibrated
+from labelvalue.model.effective import log_ratio
+from labelvalue.model.walk import (
+    BETWEEN_LEARNERS,
+    BETWEEN_SLICES,
+    HORIZON,
+    KNOTS_PER_DOUBLING,
+    WILD,
+    Beyond,
+    farther,
+    level_sd,
+    paths,
+    walk_at,
+)
 
 SAMPLES = 20_000
 # Standard error of a variance is sqrt(2 / n) of it; five of them, over 12 comparisons, is one false alarm in 10^5.
@@ -79,3 +97,57 @@ def test_a_walk_is_its_slices_own():
 def test_walks_of_two_slices_are_independent():
     one, two = (paths(SAMPLES, 1, name, "default")[1][:, -1] for name in ("fr", "de"))
     assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(SAMPLES)
+
+
+def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():
+    scatter = np.array([0.05 / np.e, 0.05, 0.05 * np.e, 50.0])
+    found = Beyond(0.2, by_scatter=-0.3).mean({"training_sd": scatter})
+    np.testing.assert_allclose(found, [0.5, 0.2, -0.1, 0.2 - 0.3 * 2.0], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("slices", "learners", "expected"),
+    [
+        (("a", "b"), ("x",), BETWEEN_SLICES),
+        (("a", "b"), ("x", "y"), BETWEEN_LEARNERS),
+        (("a",), ("x",), BETWEEN_LEARNERS),
+    ],
+)
+def test_several_slices_of_one_learner_flatten_as_slices_do(slices, learners, expected):
+    assert testing.fake_fit(seed=1, slices=(*slices,), learners=(*learners,)).walks.beyond == expected
+
+
+def test_forecasts_flatten_by_that_mean(fake_fit, monkeypatch):
+    labels = xr.full_like(fake_fit.position[names.REFERENCE_LABELS], 50_000.0)
+    ratio = log_ratio(fake_fit.posterior, fake_fit.position, labels, fake_fit.position[names.OTHER_LABELS_NOW])
+    expected = BETWEEN_SLICES.mean(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
+    expected = np.log(2.0) * fake_fit.posterior[names.DISCREPANCY] * expected
+    shipped = np.log(lv.predict_error(fake_fit, [50_000]))
+    monkeypatch.setattr("labelvalue.model.result.BETWEEN_SLICES", Beyond())
+    without = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
+    off = (shipped - without).isel(labels=0)
+    kept = (shipped.isel(labels=0) < -0.01) & (without.isel(labels=0) < -0.01)
+    np.testing.assert_allclose(off.where(kept, 0.0), expected.transpose(*off.dims).where(kept, 0.0), atol=1e-9)
+
+
+def test_some_curves_of_learners_stray_far_and_each_by_its_own_luck():
+    one, other = (farther(0.1, SAMPLES, 1, "all", name) for name in ("x", "y"))
+    assert set(one) == {1.0, WILD}
+    assert (one == WILD).mean() == pytest.approx(0.1, abs=5 * np.sqrt(0.09 / SAMPLES))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, farther(0.1, SAMPLES, 1, "all", "x"))
+
+
+def test_forecasts_of_learners_have_those_tails(monkeypatch):
+    fit = testing.fake_fit(seed=1, slices=("a",), learners=("x", "y"))
+    wild = farther(BETWEEN_LEARNERS.wild, 1000, fit.settings["random_seed"], "a", "x") == WILD
+    shipped = lv.predict_error(fit, [50_000]).sel(learner="x").values.ravel()
+    tame = dataclasses.replace(BETWEEN_LEARNERS, wild=0.0)
+    monkeypatch.setattr("labelvalue.model.result.BETWEEN_LEARNERS", tame)
+    without = lv.predict_error(dataclasses.replace(fit), [50_000]).sel(learner="x").values.ravel()
+    assert np.array_equal(shipped != without, wild)
+
+
+def test_a_stretched_fit_flattens_as_before(fake_fit):
+    beyond = recalibrated(fake_fit, 2.0).walks.beyond
+    assert beyond == dataclasses.replace(BETWEEN_SLICES, typical=0.12, by_scatter=-0.25)

@@ -257,11 +257,12 @@ def test_the_mean_drawn_curve_is_nearer_to_a_known_truth_than_the_law_and_interv
 
 
 def test_runs_that_fit_uses_are_those_that_it_lays_out():
-    for runs in (testing.fake_runs(seed=1), testing.fake_runs(seed=2, learners=("x", "y"), sizes=(10, 5000, 9000))):
+    sizes = (10, 300, 1100, 2500, 5000, 9000)
+    for runs in (testing.fake_runs(seed=1), testing.fake_runs(seed=2, learners=("x", "y"), sizes=sizes)):
         seen, used = observe(runs), used_runs(runs)
+        assert not used.all()
         assert used.sum() == float((seen["runs"] * seen["used"]).sum())
         rows = runs[[names.SLICE, names.LEARNER, names.LABELS]].to_dataframe()
         largest = rows.groupby([names.SLICE, names.LEARNER])[names.LABELS].transform("max")
         far = np.log2(largest / rows[names.LABELS]) > MEMORY
-        assert not used.all()
         assert far[~used].all()

@@ -168,13 +168,14 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING = 0.24
-"""Mean of a walk beyond the reference, in its standard deviations."""
+FLATTENING, BY_SCATTER = 0.24, -0.5
+"""Mean of a walk beyond the reference, in its standard deviations, and what one log more of scatter adds to it."""
 
 
-def flattened(distance):
+def flattened(distance, training_sd):
     """Log error that the mean of such a walk adds beyond the reference size."""
-    return FLATTENING * np.log(2.0) * np.sqrt(distance**3 / 3.0)
+    mean = FLATTENING + BY_SCATTER * np.clip(np.log(training_sd / 0.05), -2.0, 2.0)
+    return mean * np.log(2.0) * np.sqrt(distance**3 / 3.0)
 
 
 def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law") -> World:
@@ -221,7 +222,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
                     rows.append((name, size, other, wrong, trials, replicate, ident))
         ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
         distance = np.maximum(np.log2(ratios), 0.0)
-        stray = curves["discrepancy"][i] * (astray(distance, rng) + flattened(distance))
+        stray = curves["discrepancy"][i] * (astray(distance, rng) + flattened(distance, curves["training_sd"][i]))
         ahead = relative_error(ratios, *bend) * np.exp(stray)
         start[i] = curves["error_reference"][i]
         on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
