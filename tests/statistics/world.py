@@ -18,7 +18,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import observe
 from labelvalue.model.ragged import in_a_row
-from labelvalue.model.sampling import compile_model, sample_once
+from labelvalue.model.sampling import Compiled, compile_model, sample_once
 from labelvalue.model.settings import SamplerSettings
 from labelvalue.observe import read_runs
 
@@ -177,8 +177,13 @@ def flattened(distance):
     return FLATTENING * np.log(2.0) * np.sqrt(distance**3 / 3.0)
 
 
-def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law") -> World:
-    """Draw parameters from the priors, curves from the group, and runs from the curves."""
+def simulate(
+    priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law", replicates=REPLICATES, jitter=0.0
+) -> World:
+    """Draw parameters from the priors, curves from the group, and runs from the curves.
+
+    With jitter, each run below the largest size has a size of its own, spread so much on the logarithm.
+    """
     rng = np.random.default_rng(seed)
     count = len(SLICES)
     group = {name: draw(prior, rng) for name, prior in priors.items()}
@@ -206,15 +211,19 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
         worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
         bend = elasticity, floor, family, [values[i] for values in shape.values()]
         anchor = effective(largest, beside, worth)
-        back = curves["discrepancy"][i] * astray(np.arange(SIZES.size, dtype=float), rng)[::-1]
+        ladder = SIZES
+        if jitter:
+            below = np.repeat(SIZES[:-1], replicates)
+            ladder = np.append(np.sort(np.rint(below * np.exp(jitter * rng.standard_normal(below.size)))), largest)
+        back = curves["discrepancy"][i] * astray(np.log2(largest / ladder)[::-1], rng)[::-1]
         items = np.sort(rng.random(trials)) if sharing[i] else None
-        for size, stray in zip(SIZES, back, strict=True):
+        for size, stray in zip(ladder.astype(int), back, strict=True):
             for times in OTHER:
                 other = int(times * size)
                 ratio = effective(size, other, worth) / anchor
                 expected = curves["error_reference"][i] * relative_error(ratio, *bend) * np.exp(stray)
                 shrink = ((size + other) / (largest + beside)) ** (-group["training_decay"] / 2)
-                for replicate in range(REPLICATES):
+                for replicate in range(1 if jitter and size < largest else replicates):
                     p = min(expected * np.exp(curves["training_sd"][i] * shrink * rng.standard_normal()), cap)
                     wrong = wrong_answers(p, trials, items, 1 - group["churn"], rng)
                     ident = f"set of {name}" if sharing[i] else ""
@@ -232,12 +241,15 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
 
 
 class Bench:
-    """The one compiled model, and fits of many data sets by it."""
+    """The one compiled model, and fits of many data sets by it; ``layout`` says how their runs differ from others'."""
 
-    def __init__(self, family="power_law"):
-        self.family = family
+    def __init__(self, family="power_law", *, shipped=False, plain=False, **layout):
+        self.family, self.plain, self.layout = family, plain, layout
         self.priors = {name: Prior(*numbers) for name, numbers in (NARROW | FAMILIES[family]).items()}
         model = get_model(family)
+        if shipped:
+            bank = model.priors.suited(len(SLICES), 1)
+            self.priors = {name: bank[name] for name in self.priors}
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
         alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
         alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost", "diversity"))}
@@ -245,7 +257,7 @@ class Bench:
         self._compiled = {}
 
     def simulate(self, seed, **more) -> World:
-        return simulate(self.priors, seed, family=self.family, **more)
+        return simulate(self.priors, seed, family=self.family, **self.layout | more)
 
     def observe(self, runs):
         return observe(runs)
@@ -255,10 +267,12 @@ class Bench:
         key = tuple(sorted(changes))
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
-            self._compiled[key] = compile_model(self.model.build(observations, priors))
+            made = compile_model(self.model.build(observations, priors))
+            self._compiled[key] = Compiled(made.model, "asked for by a test") if self.plain else made
         compiled = self._compiled[key]
         row = in_a_row(observations)
-        return compiled.with_data(**{name: row[name] for name in compiled.model.data})
+        fresh = compiled.with_data(**{name: row[name] for name in compiled.model.data})
+        return dataclasses.replace(fresh, whitenable=compiled.whitenable) if self.plain else fresh
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
         observations = self.observe(runs)
