@@ -58,9 +58,8 @@ def truths(world) -> dict[str, np.ndarray]:
     return {**world.group, **curves, **world.shape, **derived, "error_reference": world.on_set}
 
 
-def likelihood_of(fit, values: xr.Dataset) -> np.ndarray:
-    """Log likelihood of a fit's runs at values of its parameters, shape (chain, draw), flattened."""
-    seen = observe(fit.runs)
+def likelihood_of(fit, seen: xr.Dataset, values: xr.Dataset) -> np.ndarray:
+    """Log likelihood of what was seen at values of a fit's parameters, shape (chain, draw), flattened."""
     draws = by_curve(values, seen)
     found = residuals(fit.model, draws, seen)
     order = ("chain", "draw", "curve", "knot", "slot")
@@ -99,7 +98,8 @@ def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
             ranking.add(name, draws, truth[name])
             on = SCALE.get(name, np.log if name in CURVE else np.asarray)
             scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth[name])) / on(draws).std(axis=0))
-        ranking.add(LIKELIHOOD, likelihood_of(fit, fit.posterior), likelihood_of(fit, true_values(fit, truth)))
+        seen, true = observe(fit.runs), true_values(fit, truth)
+        ranking.add(LIKELIHOOD, likelihood_of(fit, seen, fit.posterior), likelihood_of(fit, seen, true))
         of_all = everywhere.posterior["error_now"].stack(sample=("chain", "draw")).transpose("sample", ...).values
         ranking.add("error in the population", of_all, world.start)
         largest = int(SIZES[-1])
@@ -173,10 +173,9 @@ def test_parameters_that_do_not_go_together_fail_by_the_likelihood(bench):
     for seed in range(20):
         world = bench.simulate(seed)
         fit = lv.on_items(bench.fit(world.runs, seed))
+        seen, true = observe(fit.runs), true_values(fit, truths(world))
         mixed = {n: v.isel(draw=rng.permutation(v.sizes["draw"])).drop_vars("draw") for n, v in fit.posterior.items()}
-        ranking.add(
-            LIKELIHOOD, likelihood_of(fit, xr.Dataset(mixed)), likelihood_of(fit, true_values(fit, truths(world)))
-        )
+        ranking.add(LIKELIHOOD, likelihood_of(fit, seen, xr.Dataset(mixed)), likelihood_of(fit, seen, true))
     assert LIKELIHOOD in ranking.ranks().failures()
 
 
@@ -265,8 +264,20 @@ REGIMES = {
 }
 
 
+FALL_SHORT = {"small counts": "ten wrong answers are not normal on the log: the likelihood, and errors, a little high"}
+"""Regimes that are known not to be uniform (benchmarks/README.md); one that becomes so fails too."""
+
+
 @pytest.mark.slow(reason="150 fits a regime")
-@pytest.mark.parametrize("regime", REGIMES)
+@pytest.mark.parametrize(
+    "regime",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.xfail(strict=True, reason=FALL_SHORT[name])] if name in FALL_SHORT else []
+        )
+        for name in REGIMES
+    ],
+)
 def test_ranks_are_uniform_in_other_regimes(regime):
     """False alarms: 1 in 1,000 each."""
     assert run_pass(Bench(**REGIMES[regime]), range(SIMULATIONS)).ranks.failures() == {}
