@@ -93,7 +93,8 @@ def fit_once(method: str, runs: Path, out: Path, draws: int | None, seed: int = 
     tree = {"same": fit_same, "pymc": fit_pymc, "numpyro": fit_numpyro}[method](str(runs), seed)
     figures = figures_of(tree)
     tree["posterior"].to_dataset().to_netcdf(out)
-    return {"verdict": judge(figures)[0], **figures}
+    steps = tree["sample_stats"].get("n_steps", tree["sample_stats"].get("num_steps"))
+    return {"verdict": judge(figures)[0], "steps": float(steps.mean()), **figures}
 
 
 def fit_same(path: str, seed: int) -> xr.DataTree:
@@ -155,14 +156,16 @@ def measure(method: str, runs: Path, draws: int | None = None, limit: float | No
     first = in_a_fresh_process(method, runs, draws, limit)
     if not first["ended"]:
         return first
-    again = in_a_fresh_process(method, runs, draws)
+    again = in_a_fresh_process(method, runs, draws, limit)
+    if not again["ended"]:
+        return again
     return {**again, "first_seconds": first["seconds"], "ess_per_second": again["ess_bulk"] / again["seconds"]}
 
 
-def run_once(method: str, runs: Path, draws: int | None = None) -> dict:
-    """Figures of one run, compiling and all."""
-    only = in_a_fresh_process(method, runs, draws)
-    return {**only, "ess_per_second": only["ess_bulk"] / only["seconds"]}
+def run_once(method: str, runs: Path, draws: int | None = None, limit: float | None = None) -> dict:
+    """Figures of one run, compiling and all; of one that was stopped, seconds alone."""
+    only = in_a_fresh_process(method, runs, draws, limit)
+    return only if not only["ended"] else {**only, "ess_per_second": only["ess_bulk"] / only["seconds"]}
 
 
 def repeat(methods: Sequence[str], runs: Path, seeds: int, limit: float) -> dict[str, list[dict]]:

@@ -87,7 +87,7 @@ def fit(
         Posterior draws a chain, ≥ 100. Where R-hat or effective sample size fall short, the chains go on, up to four
         times as many are kept.
     tune : int
-        Adaptation draws a chain, ≥ 100.
+        Adaptation draws a chain, ≥ 100; more are made where the chains have not found to each other.
     chains : int
         Chains, ≥ 2.
     progress : bool

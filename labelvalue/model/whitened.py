@@ -16,6 +16,7 @@ from labelvalue.model import hmc
 from labelvalue.model.arrow import Density, Layout, Place, Search, coupled, find_layout, recentred
 from labelvalue.model.chains import KeptRounds
 from labelvalue.model.compiled import CompiledModel
+from labelvalue.model.convergence import convergence
 from labelvalue.model.settings import SamplerSettings
 
 ACCEPT = ((200, 0.97), (3000, 0.95), (np.inf, 0.9))
@@ -23,6 +24,9 @@ ACCEPT = ((200, 0.97), (3000, 0.95), (np.inf, 0.9))
 steps are anyway, and the less one stiff place needs to be allowed for (measured: benchmarks/README.md)."""
 WARM_UP = (0.2, 0.3, 0.5)
 """Shares of the adaptation; after each but the last, the map is made anew from the draws of all chains."""
+AGREED, MOST_AGAIN = 1.1, 8
+"""R-hat of the group above which chains have not found to each other: the map, made from where each of them was, is
+too narrow for what lies between, so that it is made again, and the adaptation goes on, so many times at most."""
 FIRST_STEP = 0.2
 ROUND = 125
 """Draws a chain makes before all are looked at, and kept where they take long."""
@@ -153,9 +157,21 @@ def _warm_up(chains: _Chains, settings: SamplerSettings) -> None:
     for number, share in enumerate(WARM_UP):
         draws, _ = chains.go(max(round(share * settings.tune), 10), target)
         if number < len(WARM_UP) - 1:
-            later = draws[:, len(draws[0]) // 3 :]
-            chains.move(recentred(chains.problem.density, chains.problem.layout, later, rng), draws)
+            _remap(chains, draws, rng)
+    told, chains.advance = chains.advance, lambda made, what: told(0, what)  # nobody was told that there is so much
+    for _ in range(MOST_AGAIN):
+        group = draws[:, len(draws[0]) // 3 :, chains.problem.layout.group]
+        if not group.size or not convergence(group)[0].max() > AGREED:
+            break
+        _remap(chains, draws, rng)
+        draws, _ = chains.go(max(settings.tune, 10), target)
+    chains.advance = told
     chains.steps[:] = np.median(chains.steps)
+
+
+def _remap(chains: _Chains, draws: np.ndarray, rng: np.random.Generator) -> None:
+    later = draws[:, len(draws[0]) // 3 :]
+    chains.move(recentred(chains.problem.density, chains.problem.layout, later, rng), draws)
 
 
 def rounds(

@@ -109,6 +109,26 @@ def test_scale_prints_growth_and_targets(processes, tmp_path, capsys):
     assert {draws for _, draws in processes} == {speed.QUICK_DRAWS}
 
 
+def test_scale_draws_every_method_and_asks_none_that_was_stopped_for_more(monkeypatch, tmp_path, capsys):
+    def pretend(method, runs, draws, limit):
+        done = method == "labelvalue"
+        return figures() if done else {"ended": False, "seconds": limit, "processor_s": limit, "load": 1.0}
+
+    monkeypatch.setattr(speed, "in_a_fresh_process", pretend)
+    out = tmp_path / "scale.json"
+    assert scale.main(["--slices", "2", "4", "--once", "--methods", "labelvalue,same", "--out", str(out)]) == 0
+    fits = json.loads(out.read_text())["fits"]
+    assert [(f["method"], f["slices"]) for f in fits] == [("labelvalue", 2), ("same", 2), ("labelvalue", 4)]
+    printed = capsys.readouterr().out
+    rows = [line for line in printed.splitlines() if line.startswith("| ")]
+    assert {line.count("|") for line in rows} == {len(scale.COLUMNS) + 1}
+    assert "> 900" in printed
+    drawn = out.with_suffix(".png").read_bytes()
+    out.with_suffix(".png").unlink()
+    assert scale.main(["--plot", str(out)]) == 0
+    assert out.with_suffix(".png").read_bytes() == drawn
+
+
 @pytest.mark.parametrize("slices", [["4", "2"], ["0"], ["2", "2"]])
 def test_numbers_of_slices_must_rise(slices, capsys):
     with pytest.raises(SystemExit):

@@ -155,6 +155,30 @@ def test_the_same_seed_gives_the_same_draws_and_more_draws_only_add(compiled):
     assert not np.array_equal(other["posterior"]["level"], whole["level"].isel(draw=slice(100)))
 
 
+def test_adaptation_goes_on_while_chains_disagree(compiled, monkeypatch):
+    """Where they agree, not a draw longer; what is added is told, but not counted as progress."""
+    lengths, told = [], []
+    right = whitened._Chains.go
+
+    def go(chains, draws, target):
+        lengths.append((draws, target > 0.0))
+        return right(chains, draws, target)
+
+    monkeypatch.setattr(whitened._Chains, "go", go)
+
+    def adapted(*rhats):
+        lengths.clear(), told.clear()
+        found = iter([*rhats, 1.0])
+        monkeypatch.setattr(whitened, "convergence", lambda draws: (np.array([next(found)]),))
+        settings = SamplerSettings(tune=100, random_seed=2)
+        next(whitened.rounds(compiled.whitenable, settings, [100], advance=lambda made, what: told.append(made)))
+        return [draws for draws, adapts in lengths if adapts], sum(told)
+
+    assert adapted() == ([20, 30, 50], 4 * 200)
+    assert adapted(1.2, 1.2) == ([20, 30, 50, 100, 100], 4 * 200)
+    assert len(adapted(*[2.0] * 20)[0]) == 3 + whitened.MOST_AGAIN
+
+
 def test_chains_that_are_short_go_on_and_that_is_the_first_attempt(compiled, monkeypatch):
     monkeypatch.setattr(sampling, "figures_of", lambda tree: dict(
         rhat=1.0 if tree["posterior"].sizes["draw"] >= 200 else 1.5, rhat_allowed=1.01, ess_bulk=900.0, ess_tail=900.0,

@@ -11,34 +11,38 @@ import os
 
 import numpy as np
 import pytest
-from scipy import stats
+import xarray as xr
 
 import labelvalue as lv
 from labelvalue.model import Prior, get_model, sampling
+from labelvalue.model.likelihood import scatter_loglikelihood
+from labelvalue.model.noise import run_variance
 from labelvalue.model.observations import observe
+from labelvalue.model.pointwise import together
+from labelvalue.model.residuals import by_curve, residuals
 from labelvalue.model.settings import SamplerSettings
-from tests.statistics.world import AHEAD, OTHER, SHARING, SIZES, SLICES
+from tests.statistics.ranks import Ranking, Ranks
+from tests.statistics.world import AHEAD, OTHER, SHARING, SIZES, SLICES, Bench
 
 SIMULATIONS = 150
-RANKS = 100
-BINS = 5
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
 SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
 """Scales on which z is taken that are not the log: both may be negative."""
 UNCHECKED = {"elasticity_between"}
 """Group-level names that this layout does not have."""
+LIKELIHOOD = "log likelihood"
+"""That of all runs together, which sees what no single parameter does: that they do not go together as they should."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
     """What a pass of simulated fits left."""
 
-    ranks: dict[str, np.ndarray]
-    """Rank of the truth among thinned draws, 0 to 1; (simulation,) or (simulation, slice)."""
-    shuffled: np.ndarray
-    """Rank of the next slice's error among this slice's draws; (simulation, slice)."""
+    ranks: Ranks
+    mixed: Ranks
+    """Of the likelihood, at draws of each parameter that are right by themselves, put together anew."""
     z: dict[str, np.ndarray]
-    """Posterior mean less truth over posterior sd, on the log scale for curve-level quantities."""
+    """Posterior mean less truth over posterior sd, on the log scale for curve-level quantities; (simulation, ...)."""
     inside: dict[float, np.ndarray]
     """Whether intervals of the forecast error hold the truth; (simulation, slice, distance)."""
     in_population: np.ndarray
@@ -56,8 +60,33 @@ def truths(world) -> dict[str, np.ndarray]:
     return {**world.group, **curves, **world.shape, **derived, "error_reference": world.on_set}
 
 
+def likelihood_of(fit, seen: xr.Dataset, values: xr.Dataset) -> np.ndarray:
+    """Log likelihood of what was seen at values of a fit's parameters, shape (chain, draw), flattened."""
+    draws = by_curve(values, seen)
+    found = residuals(fit.model, draws, seen)
+    order = ("chain", "draw", "curve", "knot", "slot")
+    residual, noise = (part.transpose(*order).values for part in found[:2])
+    used, slope = seen["used"].values > 0, np.log(2.0) * draws["discrepancy"].transpose(*order[:3]).values
+    distance = seen["distance"].broadcast_like(seen["used"]).transpose(*order[2:]).values
+    variance = run_variance(
+        {**seen, "set_weight": seen["apart"]}, draws["churn"], draws["training_sd"], draws["training_decay"]
+    )
+    scatter = scatter_loglikelihood(seen, variance).where(seen["used"] > 0, 0.0).sum(order[2:])
+    walks = [
+        together(residual[:, :, i][..., u], noise[:, :, i][..., u], slope[:, :, i], distance[i][u])
+        for i, u in enumerate(used)
+    ]
+    return (np.sum(walks, axis=0) + scatter.transpose(*order[:2]).values).ravel()
+
+
+def true_values(fit, truth: dict[str, np.ndarray]) -> xr.Dataset:
+    """The truth as the one draw of a posterior."""
+    parts = {name: one for name, one in fit.posterior.isel(chain=[0], draw=[0]).items() if name in truth}
+    return xr.Dataset({name: one.copy(data=np.reshape(truth[name], one.shape)) for name, one in parts.items()})
+
+
 def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
-    ranks, scores, shuffled, inside, of_population = {}, {}, [], {0.9: [], 0.5: []}, []
+    ranking, mixed, scores, inside, of_population = Ranking(), Ranking(), {}, {0.9: [], 0.5: []}, []
     for seed in seeds:
         world = bench.simulate(seed)
         everywhere = bench.fit(read(world.runs), seed, changes=changes)
@@ -65,31 +94,30 @@ def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
         far = lv.predict_gain(fit, [int((AHEAD[-1] - 1) * SIZES[-1])]).isel(budget=0, drop=True)
         posterior = fit.posterior.assign(gain=far.drop_vars(["labels_now", "flags", "doublings"], errors="ignore"))
         flat = posterior.stack(sample=("chain", "draw"))
-        for name, truth in truths(world).items():
-            if name in UNCHECKED:
-                continue
+        truth = truths(world)
+        for name in sorted(truth.keys() - UNCHECKED):
             draws = flat[name].transpose("sample", ...).values
-            kept = draws[np.linspace(0, len(draws) - 1, RANKS).astype(int)]
-            ranks.setdefault(name, []).append((kept < truth).mean(axis=0))
-            if name == "error_reference":
-                shuffled.append((kept < np.roll(truth, 1)).mean(axis=0))
+            ranking.add(name, draws, truth[name])
             on = SCALE.get(name, np.log if name in CURVE else np.asarray)
-            scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth)) / on(draws).std(axis=0))
+            scores.setdefault(name, []).append((on(draws).mean(axis=0) - on(truth[name])) / on(draws).std(axis=0))
+        seen, true = observe(fit.runs), true_values(fit, truth)
+        at_truth, rng = likelihood_of(fit, seen, true), np.random.default_rng(seed)
+        ranking.add(LIKELIHOOD, likelihood_of(fit, seen, fit.posterior), at_truth)
+        anew = {n: v.isel(draw=rng.permutation(v.sizes["draw"])).drop_vars("draw") for n, v in fit.posterior.items()}
+        mixed.add(LIKELIHOOD, likelihood_of(fit, seen, xr.Dataset(anew)), at_truth)
         of_all = everywhere.posterior["error_now"].stack(sample=("chain", "draw")).transpose("sample", ...).values
-        kept = of_all[np.linspace(0, len(of_all) - 1, RANKS).astype(int)]
-        ranks.setdefault("error in the population", []).append((kept < world.start).mean(axis=0))
+        ranking.add("error in the population", of_all, world.start)
         largest = int(SIZES[-1])
         beside = int(largest * np.mean(OTHER))
         error = lv.predict_error(fit, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))
-        scale = world.on_set / world.start
-        future = world.future * scale[:, None]
+        future = world.future * (world.on_set / world.start)[:, None]
         for level, found in inside.items():
             found.append(_held(error, future, level))
         wide = lv.predict_error(everywhere, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))
         of_population.append(_held(wide, world.future, 0.9))
     return Outcome(
-        ranks={name: np.array(v) for name, v in ranks.items()},
-        shuffled=np.array(shuffled),
+        ranks=ranking.ranks(),
+        mixed=mixed.ranks(),
         z={name: np.array(v) for name, v in scores.items()},
         inside={level: np.array(v) for level, v in inside.items()},
         in_population=np.array(of_population),
@@ -102,34 +130,27 @@ def _held(error, truth: np.ndarray, level: float) -> np.ndarray:
     return (low <= truth) & (truth <= high)
 
 
-def uniformity(ranks: np.ndarray) -> float:
-    """P-value of a chi-square test that ranks are uniform; of one slice where there are several, since slices of one
-    simulation are not independent."""
-    values = ranks if ranks.ndim == 1 else ranks[np.arange(len(ranks)), np.arange(len(ranks)) % ranks.shape[1]]
-    counts = np.histogram(values, bins=np.linspace(0.0, 1.0 + 1e-9, BINS + 1))[0]
-    return float(stats.chisquare(counts).pvalue)
-
-
 @pytest.fixture(scope="module")
 def outcome(bench) -> Outcome:
     return run_pass(bench, range(SIMULATIONS))
 
 
-def rank_failures(outcome: Outcome) -> dict[str, float]:
-    """Quantities whose ranks are not uniform, at a false-alarm rate of 1 in 1,000 for all of them together."""
-    found = {name: uniformity(ranks) for name, ranks in outcome.ranks.items()}
-    return {name: p for name, p in found.items() if p < 0.001 / len(found)}
-
-
 def test_ranks_of_the_truth_are_uniform(outcome):
-    """Simulation-based calibration of every parameter (Talts et al. 2018). False alarms: 1 in 1,000."""
-    assert rank_failures(outcome) == {}
+    """Of every parameter and every slice, and of the likelihood. False alarms: 1 in 1,000."""
+    assert outcome.ranks.failures() == {}
+
+
+def test_posteriors_a_fifth_too_narrow_are_found(outcome):
+    """With a probability of .95 at least, by the same test; posteriors that are right nearly never."""
+    assert outcome.ranks.power(0.8, repeats=60) >= 0.95
+    assert outcome.ranks.power(0.8, *CURVE, repeats=60) >= 0.95
+    assert outcome.ranks.power(1.0, repeats=60) <= 0.05
 
 
 def test_a_wrong_prior_fails_the_rank_test(bench):
     """The same test sees a prior whose scale and place are wrong."""
     wrong = (("elasticity_mean", Prior("normal", -1.2, 0.1)),)
-    assert "elasticity_mean" in rank_failures(run_pass(bench, range(60), changes=wrong))
+    assert "elasticity_mean" in run_pass(bench, range(40), changes=wrong).ranks.failures()
 
 
 def test_a_wrong_likelihood_fails_the_rank_test(bench):
@@ -142,13 +163,19 @@ def test_a_wrong_likelihood_fails_the_rank_test(bench):
         }
         return runs.assign(bent)
 
-    assert rank_failures(run_pass(bench, range(40), read=read)).keys() >= {"elasticity_mean", "elasticity", "gain"}
+    assert run_pass(bench, range(40), read=read).ranks.failures().keys() >= {"elasticity_mean", "elasticity", "gain"}
 
 
 def test_shuffled_slices_fail_the_rank_test(outcome):
     """The same test sees draws that were given to the wrong slice."""
-    broken = dataclasses.replace(outcome, ranks={"error_reference": outcome.shuffled})
-    assert rank_failures(broken)
+    right = outcome.ranks.values["error_reference"]
+    wrong = np.concatenate([np.roll(right[:, :1], 1, axis=2), right[:, 1:]], axis=1)
+    assert Ranks({"error_reference": wrong}).failures()
+
+
+def test_parameters_that_do_not_go_together_fail_by_the_likelihood(outcome):
+    """Which no rank of a parameter sees."""
+    assert LIKELIHOOD in outcome.mixed.failures()
 
 
 @pytest.mark.parametrize("name", ["error_reference", "curve_elasticity", "training_sd", "elasticity", "gain"])
@@ -227,13 +254,41 @@ def test_same_seed_same_draws(bench):
     assert first.equals(second)
 
 
-@pytest.mark.slow
+REGIMES = {
+    "by NUTS in the model's own coordinates": {"plain": True},
+    "the shipped bank": {"shipped": True},
+    "sizes of their own": {"jitter": 0.1},
+    "small counts": {"trials": 100},
+    "one run a size": {"replicates": 1},
+}
+
+
+FALL_SHORT = {"small counts": "ten wrong answers are not normal on the log: the likelihood, and errors, a little high"}
+"""Regimes that are known not to be uniform (benchmarks/README.md); one that becomes so fails too."""
+
+
+@pytest.mark.slow(reason="150 fits a regime")
+@pytest.mark.parametrize(
+    "regime",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.xfail(strict=True, reason=FALL_SHORT[name])] if name in FALL_SHORT else []
+        )
+        for name in REGIMES
+    ],
+)
+def test_ranks_are_uniform_in_other_regimes(regime):
+    """False alarms: 1 in 1,000 each."""
+    assert run_pass(Bench(**REGIMES[regime]), range(SIMULATIONS)).ranks.failures() == {}
+
+
+@pytest.mark.slow(reason="300 fits")
 def test_ranks_recovery_and_coverage_at_length(bench):
     """300 simulations from seeds that rotate: LABELVALUE_SEED, else printed. False alarms: 1 in 1,000."""
     start = int(os.environ.get("LABELVALUE_SEED", np.random.SeedSequence().entropy % 10**6))
     print(f"LABELVALUE_SEED={start}")
     outcome = run_pass(bench, range(start, start + 300))
-    assert rank_failures(outcome) == {}
+    assert outcome.ranks.failures() == {}
     for level, inside in outcome.inside.items():
         assert (np.abs(inside.mean(axis=(0, 1)) - level) < 0.04).all()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.statistics.test_calibration import coverage_failures, rank_failures, run_pass
+from tests.statistics.test_calibration import coverage_failures, run_pass
 from tests.statistics.world import ABOVE_FLOOR, FAMILIES, Bench
 
 OTHERS = [name for name in FAMILIES if name != "power_law"]
@@ -30,7 +30,7 @@ def outcome(request):
 @pytest.mark.slow(reason="a hundred fits a family")
 def test_ranks_of_the_truth_are_uniform(outcome):
     """Every parameter, those of the family's own shape among them. False alarms: 1 in 1,000 a family."""
-    assert rank_failures(outcome) == {}
+    assert outcome.ranks.failures() == {}
 
 
 @pytest.mark.slow(reason="the same fits")
@@ -44,5 +44,5 @@ def test_curves_of_another_family_fail_the_rank_test():
     """Curves that fall exponentially, read as power laws."""
     bench = Bench("power_law")
     bench.family = "exponential"
-    found = rank_failures(run_pass(bench, range(40)))
+    found = run_pass(bench, range(40)).ranks.failures()
     assert {"curve_elasticity", "floor_share", "gain"} & set(found)

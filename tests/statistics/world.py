@@ -18,7 +18,7 @@ from labelvalue.model.diagnostics import Diagnostics
 from labelvalue.model.fitting import assemble
 from labelvalue.model.observations import observe
 from labelvalue.model.ragged import in_a_row
-from labelvalue.model.sampling import compile_model, sample_once
+from labelvalue.model.sampling import Compiled, compile_model, sample_once
 from labelvalue.model.settings import SamplerSettings
 from labelvalue.observe import read_runs
 
@@ -178,8 +178,22 @@ def flattened(distance, training_sd):
     return mean * np.log(2.0) * np.sqrt(distance**3 / 3.0)
 
 
-def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="power_law") -> World:
-    """Draw parameters from the priors, curves from the group, and runs from the curves."""
+def simulate(
+    priors,
+    seed,
+    *,
+    trials=1500,
+    sharing=SHARING,
+    cap=0.97,
+    family="power_law",
+    replicates=REPLICATES,
+    jitter=0.0,
+    slight=0.0,
+) -> World:
+    """Draw parameters from the priors, curves from the group, and runs from the curves.
+
+    With jitter, each run below the largest size has a size of its own, spread so much on the logarithm.
+    """
     rng = np.random.default_rng(seed)
     count = len(SLICES)
     group = {name: draw(prior, rng) for name, prior in priors.items()}
@@ -198,7 +212,7 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
     }
     own = [stem for stem in SHAPES if f"{stem}_mean" in priors]
     shape = {SHAPES[stem][0]: SHAPES[stem][1](curve_level(stem)) for stem in own}
-    steeper = np.log(curves["curve_elasticity"] / 0.05)
+    steeper = np.log(np.hypot(curves["curve_elasticity"], slight) / 0.05)
     curves["discrepancy"] = np.exp(curve_level("discrepancy") + group["discrepancy_power"] * steeper)
     largest = int(SIZES[-1])
     beside = largest * np.mean(OTHER)
@@ -207,15 +221,19 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
         worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
         bend = elasticity, floor, family, [values[i] for values in shape.values()]
         anchor = effective(largest, beside, worth)
-        back = curves["discrepancy"][i] * astray(np.arange(SIZES.size, dtype=float), rng)[::-1]
+        ladder = SIZES
+        if jitter:
+            below = np.repeat(SIZES[:-1], replicates)
+            ladder = np.append(np.unique(np.rint(below * np.exp(jitter * rng.standard_normal(below.size)))), largest)
+        back = curves["discrepancy"][i] * astray(np.log2(largest / ladder)[::-1], rng)[::-1]
         items = np.sort(rng.random(trials)) if sharing[i] else None
-        for size, stray in zip(SIZES, back, strict=True):
+        for size, stray in zip(ladder.astype(int), back, strict=True):
             for times in OTHER:
                 other = int(times * size)
                 ratio = effective(size, other, worth) / anchor
                 expected = curves["error_reference"][i] * relative_error(ratio, *bend) * np.exp(stray)
                 shrink = ((size + other) / (largest + beside)) ** (-group["training_decay"] / 2)
-                for replicate in range(REPLICATES):
+                for replicate in range(1 if jitter and size < largest else replicates):
                     p = min(expected * np.exp(curves["training_sd"][i] * shrink * rng.standard_normal()), cap)
                     wrong = wrong_answers(p, trials, items, 1 - group["churn"], rng)
                     ident = f"set of {name}" if sharing[i] else ""
@@ -232,13 +250,23 @@ def simulate(priors, seed, *, trials=1500, sharing=SHARING, cap=0.97, family="po
     return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set, shape=shape)
 
 
-class Bench:
-    """The one compiled model, and fits of many data sets by it."""
+def likely(runs):
+    """Whether counts are neither so few that their log is not normal nor at their bound, and no curve plainly rises."""
+    wrong, share = runs["errors"].values, runs["errors"].values / runs["trials"].values
+    return wrong.min() >= 30 and share.max() <= 0.8 and bool((observe(runs)["plain_elasticity"] >= 0).all())
 
-    def __init__(self, family="power_law"):
-        self.family = family
+
+class Bench:
+    """The one compiled model, and fits of many data sets by it; ``layout`` says how their runs differ from others'."""
+
+    def __init__(self, family="power_law", *, shipped=False, plain=False, **layout):
+        self.family, self.shipped, self.plain, self.layout = family, shipped, plain, layout
         self.priors = {name: Prior(*numbers) for name, numbers in (NARROW | FAMILIES[family]).items()}
         model = get_model(family)
+        if shipped:
+            bank = model.priors.suited(len(SLICES), 1)
+            self.priors = {name: bank[name] for name in self.priors}
+            self.layout |= {"slight": 0.008}
         self.model = dataclasses.replace(model, priors=model.priors.replace(self.priors))
         alien = set(self.model.priors) - set(self.priors) - {"elasticity_between"}  # for several learners
         alien = {name for name in alien if not name.startswith(("efficiency", "noise_cost", "diversity"))}
@@ -246,7 +274,15 @@ class Bench:
         self._compiled = {}
 
     def simulate(self, seed, **more) -> World:
-        return simulate(self.priors, seed, family=self.family, **more)
+        """A world; of the shipped bank, whose draws may be any curves, one whose runs are within what the model is for.
+
+        That looks at the runs alone, so the truth stays one more draw of the posterior given them.
+        """
+        for attempt in range(1000):
+            world = simulate(self.priors, seed + 10**6 * attempt, family=self.family, **self.layout | more)
+            if not self.shipped or likely(world.runs):
+                return world
+        raise RuntimeError("no world is likely")
 
     def observe(self, runs):
         return observe(runs)
@@ -256,15 +292,22 @@ class Bench:
         key = tuple(sorted(changes))
         if key not in self._compiled:
             priors = self.model.priors.replace(dict(changes))
-            self._compiled[key] = compile_model(self.model.build(observations, priors))
+            made = compile_model(self.model.build(observations, priors))
+            self._compiled[key] = Compiled(made.model, "asked for by a test") if self.plain else made
         compiled = self._compiled[key]
         row = in_a_row(observations)
-        return compiled.with_data(**{name: row[name] for name in compiled.model.data})
+        fresh = compiled.with_data(**{name: row[name] for name in compiled.model.data})
+        return dataclasses.replace(fresh, whitenable=compiled.whitenable) if self.plain else fresh
 
     def sample(self, runs, seed=0, *, changes=(), chains=2, tune=300, draws=500, target_accept=0.9):
         observations = self.observe(runs)
         settings = SamplerSettings(draws=draws, tune=tune, chains=chains, target_accept=target_accept, random_seed=seed)
-        return observations, settings, sample_once(self.compiled(observations, changes), settings)
+        compiled = self.compiled(observations, changes)
+        try:
+            tree = sample_once(compiled, settings)
+        except RuntimeError as why:  # no start for whitened chains: what a fit does then
+            tree = sample_once(Compiled(compiled.model, str(why)), settings)
+        return observations, settings, tree
 
     def fit(self, runs, seed=0, **more):
         """A Fit as ``labelvalue.fit`` makes it, from the shared compiled model, unjudged."""
