@@ -120,7 +120,7 @@ def _kept(
 ) -> tuple[Decision, np.ndarray]:
     """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
     for _ in range(ROUNDS):
-        plan, menu, bought = _plan(fit, few, case, appetite, listing, most)
+        plan, menu, bought, listing = _plan(fit, few, case, appetite, listing, most)  # as seen from that plan
         broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
         if broken.empty and money_needed(own[names.COST], case.costs.overrun) <= max_spend * (1 + 1e-9):
@@ -148,8 +148,8 @@ def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, obj
 
 def _plan(
     fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
-) -> tuple[Decision, Menu, np.ndarray]:
-    """The best plan from a listing, with the menu it came from and its lots; searched with few draws."""
+) -> tuple[Decision, Menu, np.ndarray, Listing]:
+    """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
     shares = _shares(fit, case)
     menu, bought, certificate = _best(listing, case, appetite, shares)
     chosen = _valued(few, case, appetite, menu, bought, shares)
@@ -166,12 +166,12 @@ def _plan(
         if other.score <= chosen.score:
             certificate = evidence
             break
-        menu, bought, certificate, chosen = seen, again, evidence, other
+        listing, menu, bought, certificate, chosen = view, seen, again, evidence, other
     if few is not fit:
         chosen = _valued(fit, case, appetite, menu, chosen.bought, shares)
         said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
         certificate = dataclasses.replace(certificate, status=said)
-    return _finished(fit, case, chosen, certificate, most), menu, chosen.bought
+    return _finished(fit, case, chosen, certificate, most), menu, chosen.bought, listing
 
 
 def _count(fit: Fit) -> int:

@@ -9,7 +9,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model import Fit
 
-SEARCHED = 80_000
+SEARCHED = 16_000
 """Slices times draws with which plans are looked for."""
 LEAST_DRAWS = 400
 
