@@ -20,6 +20,9 @@ from labelvalue.decisions.value import worth
 from labelvalue.forecast.curves import SIZE
 from labelvalue.model import Fit
 
+SHIFTS = 10
+"""Numbers of labels more, and fewer, at which what others' labels are worth is computed; it is smooth in between."""
+
 
 def adds_up(fit: Fit, case: Case) -> bool:
     """Say whether net benefits of single slices add up to that of a plan.
@@ -100,7 +103,8 @@ def _own(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Dat
 
 def _spill(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.DataArray) -> np.ndarray:
     """Value of each size in all other slices, each beside the plan's labels of its own."""
-    shifts = np.unique(np.concatenate([[0], sizes, -sizes[sizes <= plan.max()], -plan]))
+    ahead, back = (np.geomspace(1.0, max(most, 1), SHIFTS).round() for most in (sizes.max(), plan.max()))
+    shifts = np.unique(np.concatenate([[0.0], ahead, -back]))
     own = np.broadcast_to(plan[:, None].astype(float), (plan.size, shifts.size))
     other = np.maximum((plan.sum() - plan)[:, None] + shifts, 0.0)
     error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
