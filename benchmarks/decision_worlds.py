@@ -167,9 +167,8 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
     floors = [{"slice": name, "error": limit, "probability": PROMISED}]
     cheap = truth.worth(LITTLE).case
     case = lv.Case(**cheap, guardrails={"floors": floors})
-    try:
-        plan = lv.decide(fit, case, max_labels=MAX_LABELS, measure=False)
-    except lv.InputError:
+    plan = lv.decide(fit, case, max_labels=MAX_LABELS, measure=False)
+    if plan.problems:
         return {"feasible": False}
     bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
     free = lv.decide(fit, lv.Case(**cheap), max_labels=MAX_LABELS, measure=False).labels[name]
@@ -178,7 +177,7 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
     true = truth.errors(bought)
     return {
         "feasible": True,
-        "promised": float(plan.promises["reached"].iloc[0]),
+        "promised": float(plan.rules["p_kept"].iloc[0]),
         "held": bool(true[place] <= limit),
         "promised on the items": float((drawn.sel(slice=name) <= limit).mean()),
         "held on the items": bool(true[place] * truth.harder[place] <= limit),
@@ -331,10 +330,13 @@ def _rails_table(rails: dict) -> list[str]:
 
 
 def _gain_table(rules: dict) -> list[str]:
-    lines = ["| gain per 1,000 labels ≥ | with probability | stops | false stops | false goes |", 5 * "|---" + "|"]
+    lines = [
+        "| gain per 1,000 labels ≥ | with probability | stops | undecided | false stops | false goes |",
+        6 * "|---" + "|",
+    ]
     for limit, by_probability in rules.items():
         for probability, one in by_probability.items():
-            cells = [f"{100 * float(limit):g} points", probability, f"{one['stops']:.2f}"]
+            cells = [f"{100 * float(limit):g} points", probability, f"{one['stops']:.2f}", f"{one['undecided']:.2f}"]
             for kind in ("false_stop", "false_go"):
                 known = np.isfinite(one[kind])
                 cells.append(f"{one[kind]:.2f} ± {one[f'{kind}_error']:.2f}" if known else "no such world")

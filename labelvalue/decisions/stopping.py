@@ -11,7 +11,7 @@ from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.milestones import observed_error, part_of
-from labelvalue.decisions.rules import THOUSAND
+from labelvalue.decisions.rules import THOUSAND, state_of
 from labelvalue.decisions.value import volumes
 from labelvalue.decisions.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
@@ -19,7 +19,7 @@ from labelvalue.problems import InputError
 
 
 def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dict[str, float]:
-    """Count how often a rule "stop where P(kept) < probability" errs, over worlds whose truth is known.
+    """Count how often a rule errs that stops where its opposite is as sure as it was asked to hold, over known worlds.
 
     Parameters
     ----------
@@ -33,9 +33,10 @@ def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dic
     Returns
     -------
     dict of str to float
-        ``stops``, the share of worlds in which the rule stops; ``false_stop``, that share among worlds in which it is
-        kept in truth, and ``false_go``, the share that goes on among those in which it is not (NaN where there are no
-        such worlds), each with its standard error ``…_error``; ``worlds``.
+        ``stops``, the share of worlds in which the rule stops (P(kept) at most one minus the probability), and
+        ``undecided``, in which it neither stops nor passes; ``false_stop``, the share that stops among worlds in which
+        the rule is kept in truth, and ``false_go``, the share that passes among those in which it is not (NaN where
+        there are no such worlds), each with its standard error ``…_error``; ``worlds``.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dic
 
     Examples
     --------
-    >>> found = rule_errors(np.array([0.95, 0.6, 0.8, 0.2]), np.array([True, True, True, False]), 0.7)
-    >>> round(found["false_stop"], 3), found["false_go"]
-    (0.333, 0.0)
+    >>> found = rule_errors(np.array([0.95, 0.6, 0.2, 0.2]), np.array([True, True, True, False]), 0.7)
+    >>> found["stops"], found["undecided"], round(found["false_stop"], 3), found["false_go"]
+    (0.5, 0.25, 0.333, 0.0)
     """
     chance, kept = np.asarray(chance, dtype=float), np.asarray(kept, dtype=bool)
     checks = Checks()
@@ -55,9 +56,10 @@ def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dic
         why = f"shapes {chance.shape} and {kept.shape}"
         checks.wrong("chance", why, "give one probability and one truth for each of at least one world")
     checks.finish()
-    stops = chance < probability
-    made = {"stops": float(stops.mean()), "worlds": float(kept.size)}
-    for name, wrong, among in (("false_stop", stops, kept), ("false_go", ~stops, ~kept)):
+    states = np.array([state_of(one, probability) for one in chance])
+    stops, passes = states == names.STOP, states == names.PASS
+    made = {"stops": float(stops.mean()), "undecided": float((~stops & ~passes).mean()), "worlds": float(kept.size)}
+    for name, wrong, among in (("false_stop", stops, kept), ("false_go", passes, ~kept)):
         count = int(among.sum())
         share = float(wrong[among].mean()) if count else np.nan
         made |= {name: share, f"{name}_error": float(np.sqrt(share * (1.0 - share) / count)) if count else np.nan}
@@ -84,9 +86,9 @@ def guardrail_errors(fit: Fit, case: Case, plan: Decision, *, steps: int = 4) ->
     Returns
     -------
     pandas.DataFrame
-        One row a moment: ``step`` (0 is today) and ``labels`` bought until then; ``stops``, ``false_stop``,
-        ``false_go`` with their standard errors, and ``worlds``, as :func:`rule_errors` counts them. Attributes:
-        ``limit`` and ``probability`` of the rule, ``chance``, P(it is kept).
+        One row a moment: ``step`` (0 is today) and ``labels`` bought until then; ``stops``, ``undecided``,
+        ``false_stop``, ``false_go`` with their standard errors, and ``worlds``, as :func:`rule_errors` counts them.
+        Attributes: ``limit`` and ``probability`` of the rule, ``chance``, P(it is kept).
 
     Raises
     ------

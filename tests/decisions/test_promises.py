@@ -55,13 +55,15 @@ def test_d24_false_stop_rate_of_a_normal_gain():
     mean, sd = m + shrink * (seen - m), s * np.sqrt(1 - shrink)
     found = rule_errors(stats.norm.sf(limit, mean, sd), gain >= limit, q)
     # The rule stops where what is seen lies below this bound.
-    bound = m + (limit - m - sd * stats.norm.ppf(1 - q)) / shrink
+    bound, passed = (m + (limit - m + sign * sd * stats.norm.ppf(q)) / shrink for sign in (-1, 1))
     joint = stats.multivariate_normal([m, m], [[s**2, s**2], [s**2, s**2 + t**2]])
     stops, low = stats.norm.cdf(bound, m, np.hypot(s, t)), stats.norm.cdf(limit, m, s)
-    both = joint.cdf([limit, bound])
+    both, through = (joint.cdf([limit, at]) for at in (bound, passed))
+    goes = stats.norm.sf(passed, m, np.hypot(s, t))
     assert found["stops"] == pytest.approx(stops, abs=4 * np.sqrt(stops * (1 - stops) / gain.size))
     assert found["false_stop"] == pytest.approx((stops - both) / (1 - low), abs=4 * found["false_stop_error"])
-    assert found["false_go"] == pytest.approx(1 - both / low, abs=4 * found["false_go_error"])
+    assert found["false_go"] == pytest.approx(1 - through / low, abs=4 * found["false_go_error"])
+    assert found["undecided"] == pytest.approx(1 - stops - goes, abs=0.01)
 
 
 def test_d24_worlds_and_probabilities_are_checked():
@@ -69,8 +71,8 @@ def test_d24_worlds_and_probabilities_are_checked():
         rule_errors(np.array([0.5]), np.array([True]), 1.0)
     with pytest.raises(InputError, match="one probability and one truth"):
         rule_errors(np.array([0.5, 0.4]), np.array([True]), 0.5)
-    only = rule_errors(np.array([0.5, 0.4]), np.array([True, True]), 0.45)
-    assert only["false_stop"] == 0.5
+    only = rule_errors(np.array([0.5, 0.1]), np.array([True, True]), 0.9)
+    assert (only["false_stop"], only["undecided"]) == (0.5, 0.5)
     assert np.isnan(only["false_go"])
 
 

@@ -16,7 +16,7 @@ ROWS = {
         "test_gains::test_gain_is_the_difference_of_two_errors",
         "test_gains::test_what_else_is_asked_changes_no_draw",
         "test_drift::test_m22_doing_nothing_gets_worse_by_the_drift",
-        "../decide/test_benefit::test_doing_nothing_is_always_there_and_costs_nothing",
+        "../decisions/test_benefit::test_doing_nothing_is_always_there_and_costs_nothing",
     ],
     "F4": [
         "../house/test_public::test_f4_no_public_function_returns_a_bare_number",
@@ -52,7 +52,7 @@ ROWS = {
     "F10": [
         "test_rates::test_f10_the_point_is_where_the_rate_is_the_stated_one",
         "test_rates::test_f10_breaks_beyond_the_data_are_named_as_invisible",
-        "../decide/test_benefit::test_where_one_more_label_stops_to_pay",
+        "../decisions/test_benefit::test_where_one_more_label_stops_to_pay",
     ],
     "F11": [
         "test_gains::test_doublings_count_from_the_reference",
@@ -62,8 +62,8 @@ ROWS = {
         "../benchmarks/test_stored::test_m11_intervals_cover_real_curves_at_2_4_and_8_times_the_labels",
     ],
     "F12": [
-        "../decide/test_compare::test_other_mixes_reweight_the_same_draws",
-        "../decide/test_futures::test_f12_another_mix_in_money_is_the_same_gains_at_other_volumes",
+        "../decisions/test_compare::test_other_mixes_reweight_the_same_draws",
+        "../decisions/test_futures::test_f12_another_mix_in_money_is_the_same_gains_at_other_volumes",
     ],
     "F13": [
         "test_interventions::test_equivalent_labels_bring_the_same_gain",
@@ -97,8 +97,8 @@ ROWS = {
         "test_interventions::test_a_strategy_of_the_runs_has_the_fit_s_efficiency",
     ],
     "F20": [
-        "../decide/test_compare::test_fairness_by_hand",
-        "../decide/test_compare::test_probability_of_a_gap_is_read_off_the_draws",
+        "../decisions/test_compare::test_fairness_by_hand",
+        "../decisions/test_compare::test_probability_of_a_gap_is_read_off_the_draws",
     ],
     "F21": [
         "test_spread::test_over_suites_the_worst_and_what_persists",
@@ -134,12 +134,12 @@ ROWS = {
     "F27": [
         "test_spread::test_over_learners_the_mean_does_not_hide_the_best",
         "test_promises::test_f27_a_loss_that_is_smaller_than_the_average_loss_hides_nothing",
-        "../decide/test_futures::test_f27_a_learner_far_above_the_average_is_flagged",
+        "../decisions/test_futures::test_f27_a_learner_far_above_the_average_is_flagged",
     ],
     "F28": [
         "test_spread::test_a_portfolio_uses_the_best_learner_of_each_draw",
         "test_promises::test_f28_a_stated_mixture_is_the_weighted_error",
-        "../decide/test_futures::test_f28_labels_are_paid_once_and_every_training_for_itself",
+        "../decisions/test_futures::test_f28_labels_are_paid_once_and_every_training_for_itself",
     ],
 }
 
