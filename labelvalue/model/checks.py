@@ -180,12 +180,13 @@ def flag_curves(
 
 
 def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) -> str:
-    """Say that more slices do not fit than chance allows.
+    """Say that more curves do not fit than chance allows.
 
-    A sound slice is said not to fit with a probability of at most 0.021: a hundredth for each tail of the posterior
-    predictive check, and a thousandth for a rise. Counted are slices, not curves: learners of a slice share its data,
-    and the probability of a false alarm. Allowed is the count that, were all slices sound and independent (binomial),
-    one fit in twenty at most would exceed: none of one or two slices, one of up to seventeen, two of up to thirty-nine.
+    A sound curve is said not to fit with a probability of at most 0.021: a hundredth for each tail of the posterior
+    predictive check, and a thousandth for a rise; less where its slice is seen under several learners. Allowed is the
+    count that, were all curves sound and independent (binomial), one fit in twenty at most would exceed: none of one or
+    two curves, one of up to seventeen, two of up to thirty-nine. So one learner among twenty that follows no such curve
+    is told of itself, by its flag, and condemns no fit.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) ->
     Returns
     -------
     str
-        A reason with both numbers, empty where chance would do. Slices with fewer than three sizes are not counted.
+        A reason with both numbers, empty where chance would do. Curves with fewer than three sizes are not counted.
 
     References
     ----------
@@ -214,26 +215,26 @@ def misfit_reason(flags: Sequence[tuple[str, ...]], observations: xr.Dataset) ->
     >>> misfit_reason([(names.SHAPE_MISFIT,), (), (), ()], seen)
     ''
     """
-    slices = observations[names.SLICE].values.astype(str)
-    wrong = {name for name, found in zip(slices.tolist(), flags, strict=True) if names.SHAPE_MISFIT in found}
-    count = len(wrong | {*slices[observations[names.SIZES].values >= LEAST_SIZES].tolist()})
+    wrong = np.array([names.SHAPE_MISFIT in found for found in flags])
+    count = int((wrong | (observations[names.SIZES].values >= LEAST_SIZES)).sum())
     allowed = misfits_allowed(count)
-    if len(wrong) <= allowed:
+    if wrong.sum() <= allowed:
         return ""
+    what = "slice" if np.unique(observations[names.SLICE].values).size == len(flags) else "curve"
     does = "does" if count == 1 else "do"
     return (
-        f"{len(wrong)} of {count} slice{'s' if count != 1 else ''} {does} not follow a learning curve of this model; "
+        f"{wrong.sum()} of {count} {what}{'s' if count != 1 else ''} {does} not follow a learning curve of this model; "
         f"chance would allow {allowed or 'none'}"
     )
 
 
 def misfits_allowed(count: int) -> int:
-    """Return how many of so many sound slices may be said not to fit before it is more than chance.
+    """Return how many of so many sound curves may be said not to fit before it is more than chance.
 
     Parameters
     ----------
     count : int
-        Slices that were checked.
+        Curves that were checked.
 
     Returns
     -------

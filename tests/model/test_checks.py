@@ -244,6 +244,9 @@ def test_allowed_is_what_one_sound_fit_in_twenty_exceeds():
         assert np.mean(wrong > allowed - 1) > 0.05
 
 
-def test_learners_of_a_slice_are_one_chance_and_slices_that_cannot_misfit_are_none():
-    assert misfit_reason(*misfitting(1, 3, learners=("a", "b", "c"))) == "", "one slice, however many its curves"
+def test_one_learner_of_many_condemns_no_fit_and_slices_that_cannot_misfit_do_not_count():
+    flags, seen = misfitting(0, 1, learners=tuple("abcdefghijklmnopqrst"))
+    odd = [(names.SHAPE_MISFIT,)]
+    assert misfit_reason(odd * 2 + flags[2:], seen) == ""
+    assert misfit_reason(odd * 3 + flags[3:], seen).startswith("3 of 20 curves do not follow")
     assert misfit_reason(*misfitting(1, 3, short=1)).startswith("1 of 2 slices")
