@@ -49,7 +49,7 @@ def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> gain = predict_gain(fit, budgets=[500])
-    >>> decide(fit, gain, summarise(gain))[0]["slice"] in fit.slices
+    >>> best_slices(fit, gain, summarise(gain))[0]["slice"] in fit.slices
     True
     """
     positive = [int(b) for b in gain[names.BUDGET].values if b > 0]

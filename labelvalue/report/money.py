@@ -75,7 +75,7 @@ def ladder(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = ladder(fit, case, decide(fit, case, max_labels=900, measure=False))
     >>> table.loc[table["split"] == "as planned", "labels"].tolist()[:4]
-    [0, 89, 225, 450]
+    [0, 89, 224, 449]
     """
     total = plan.total or plan.max_labels
     even = {str(name): total / max(fit.slices.size, 1) for name in fit.slices}

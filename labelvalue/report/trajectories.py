@@ -55,7 +55,7 @@ def curve_table(
     --------
     >>> from labelvalue.testing import fake_fit
     >>> table = curve_table(fake_fit(seed=1), ["east"], np.array([500]), (0.5, 0.9))
-    >>> bool((table["lower"] < table["inner_lower"]).all())
+    >>> bool((table["lower"] <= table["inner_lower"]).all())
     True
     """
     parts = []

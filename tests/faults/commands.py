@@ -98,7 +98,7 @@ def _peak(reset: bool = False) -> int:
 def prepared(families: Iterable[str]) -> Iterator[None]:
     """Let commands stop where the long work would begin; what they load is loaded before children are forked."""
     import labelvalue as lv
-    from labelvalue import console, decisions
+    from labelvalue import console, decisions, exits
 
     def reach(*given: Any, **settings: Any) -> None:
         raise Reached(given[0])
@@ -124,6 +124,6 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
             with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):
                 put(seed)
                 ran = run(seed.command)
-            if ran.code or ran.escaped:
+            if ran.code not in (exits.DONE, exits.UNDECIDED) or ran.escaped:
                 raise RuntimeError(f"{family}: its sound input is refused: {ran.error} {ran.escaped!r}")
         yield

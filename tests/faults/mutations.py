@@ -104,7 +104,7 @@ def _outcome(case: Case, ran: Ran, before: Mapping[str, int]) -> tuple[str, str]
     text = f"{ran.out}\n{ran.error}"
     if shown := CONTROL.search(text):
         return "terminal", f"exit {ran.code}: {text[max(0, shown.start() - 60) : shown.end() + 40]!r}"
-    if ran.code in (0, 2, 3):
+    if ran.code in (0, 2, 3, 6):
         found = ORACLES[case.seed.oracle](case, ran)
         return ("silent", found) if found else ("accepted", "")
     if "Fix:" not in ran.error or len(ran.error) > 25_000:

@@ -266,7 +266,9 @@ def test_p5_money_is_as_wide_as_the_record_of_forecasts_asks_for(decided, second
     assert made["settings"]["width"] == factor > 1.5
     case = case_for(CASE, decided.published, [])
     plain = outcome(decided.published, case, **made["settings"]["plan"])
-    assert made["plan"] == plain["plan"], "all that may be bought is bought, here and there"
+    assert made["total"] == plain["total"] == 2000, "all that may be bought is bought, here and there"
+    moved = [abs(made["plan"][name] - n) for name, n in plain["plan"].items()]
+    assert max(moved) <= 100, "one lot at most goes elsewhere"
     wide, narrow = (found["net_benefit"]["high"] - found["net_benefit"]["low"] for found in (made, plain))
     assert wide == pytest.approx(factor * narrow, rel=0.15)
     forecast = decided.ledger.records("forecast")[-1].content
