@@ -83,7 +83,7 @@ def main() -> None:
                 "draws": int(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"]),
                 "posterior": moments(fit),
             }
-            for name, fit in fits.items()
+            for name, fit in ((name, lv.on_items(fit)) for name, fit in fits.items())
         },
     }
     FILE.write_text(json.dumps(content, separators=(",", ":")).replace('"},"', '"},\n"') + "\n", encoding="utf-8")
