@@ -236,6 +236,13 @@ def outcomes_of(
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
 
 
+def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put outcomes of different plans of one fit and case together; what has no plan is the same in all."""
+    return xr.concat(
+        parts, names.PLAN, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
+    )
+
+
 def _distance(fit: Fit, case: Case, labels: xr.DataArray) -> xr.DataArray:
     """How far plans reach beyond the data of each slice, in doublings; dims plan, slice."""
     position = chosen_curves(fit, case)[1]

@@ -13,6 +13,7 @@ from labelvalue.decisions.allocation import find_plan
 from labelvalue.decisions.appetites import Mean
 from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
+from labelvalue.decisions.deciding import labels_today
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.feasible import NoPlanError
 from labelvalue.decisions.guardrails import Floor, Rule
@@ -22,6 +23,8 @@ from labelvalue.problems import InputError
 
 HALVINGS = 12
 """Times that the price of an error point is bisected on the way to the cheapest plan."""
+FURTHEST = 16
+"""Labels that may be bought where nobody says how many, as a multiple of those there are."""
 LEAST, MOST = 1e-3, 1e9
 """Prices of an error point between which it is, in money."""
 
@@ -76,8 +79,7 @@ def cheapest_plan(
         raise InputError(checks.problems)
     checks.finish()
     case.check(fit)
-    now = fit.position[names.LABELS_NOW]
-    most = int(16 * now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum()) if max_labels is None else max_labels
+    most = FURTHEST * labels_today(fit) if max_labels is None else max_labels
     plans: list[Decision] = []
 
     def reached(plan: Decision) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -119,8 +119,7 @@ class Decision:
     @property
     def state(self) -> str:
         """How the case's rules stand: ``STOP``, also where no plan keeps them, ``INCONCLUSIVE`` or ``PASS``."""
-        states = {names.STOP} if self.problems else {*self.rules["state"]}
-        return next((state for state in (names.STOP, names.INCONCLUSIVE) if state in states), names.PASS)
+        return worst_state([names.STOP] if self.problems else self.rules["state"])
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the verdict, and every slice with its 90 % interval."""
@@ -192,6 +191,12 @@ class Decision:
         table[names.FLAGS] = ["; ".join(filter(None, both)) for both in flags]
         table.attrs = {names.CI_KIND: "eti", names.CI_PROB: ci_prob, names.UNIT: "error"}
         return table
+
+
+def worst_state(states: Iterable[str]) -> str:
+    """Return one state for several rules: STOP before INCONCLUSIVE before PASS; PASS where there is none."""
+    given = {*states}
+    return next((state for state in (names.STOP, names.INCONCLUSIVE) if state in given), names.PASS)
 
 
 def chance_of_gain(gain: xr.DataArray, works: xr.DataArray) -> xr.DataArray:

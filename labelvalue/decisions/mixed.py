@@ -11,7 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.appetites import Appetite
-from labelvalue.decisions.benefit import plan_outcomes
+from labelvalue.decisions.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import SURE, Decision, standard_error
 from labelvalue.decisions.evaluating import evaluation_bought, evaluation_notes, labels_left
@@ -56,7 +56,7 @@ def weigh_interventions(
     appetite : Mean, Quantile, CVaR or ExponentialUtility
         How net benefits are weighed.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
     lot : int
         Labels are bought in multiples of it.
 
@@ -158,8 +158,6 @@ def _joined(plain: xr.Dataset, first: Mixture, others: list[Mixture]) -> xr.Data
     else:
         parts = [plain]
     parts += [one(other.outcomes, other.name, other.called()) for other in others if other.done or other.title]
-    joined = xr.concat(
-        parts, names.PLAN, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
-    )
+    joined = side_by_side(parts)
     order = [names.NOTHING, *(str(p) for p in joined[names.PLAN].values if p != names.NOTHING)]
     return joined.sel({names.PLAN: order})

@@ -88,7 +88,7 @@ def first_allowed(
     done : tuple of str
         Interventions that all these plans do.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
 
     Returns
     -------
@@ -185,7 +185,7 @@ def climbed(
     most : int
         Most labels in all.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
     lot : int
         Labels are bought in multiples of it.
     noise_factor : float
@@ -242,7 +242,7 @@ def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: fl
     name : str
         The plan.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
 
     Returns
     -------

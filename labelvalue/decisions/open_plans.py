@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.benefit import TARGET_WORTH, plan_outcomes
+from labelvalue.decisions.benefit import TARGET_WORTH, plan_outcomes, side_by_side
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.rules import MINIMUM_EVALUATION, RULES
 from labelvalue.decisions.spending import batch_count, fixed_cost, label_cost
@@ -46,7 +46,7 @@ class OpenPlans:
     most : int
         Most labels in all.
     max_spend : float
-        Most expected money.
+        Most money, the reserve included.
     done : mapping of str to tuple of str
         Interventions of the plans that have any.
 
@@ -116,7 +116,7 @@ class OpenPlans:
                 break
             want |= {t: (want[t][0], _between(begun[want[t][0]], want[t][1], share)) for t, share in shares.items()}
             again = self._drawn({title: want[title] for title in shares}, begun, measured)
-            made = _together([made, again])
+            made = side_by_side([made, again])
         made = made.sel({names.PLAN: made["kept"]}).drop_vars("kept")
         found = []
         for place in range(len(begun)):
@@ -133,7 +133,7 @@ class OpenPlans:
             kinds.setdefault(self.done.get(title.rsplit(" ", 1)[0], ()), {})[title] = labels
         drawn = partial(plan_outcomes, self.fit, self.case)
         parts = [drawn(same, interventions=done).drop_sel({names.PLAN: names.NOTHING}) for done, same in kinds.items()]
-        made = _together(parts)
+        made = side_by_side(parts)
         made = made.sel({names.PLAN: list(want)})
         first = made[names.LABELS].copy(data=[list(begun[place].values()) for place, _ in want.values()])
         made = measured(made.assign({AT_ONCE: made[names.NET_BENEFIT]}), first)
@@ -172,12 +172,6 @@ class OpenPlans:
             fine = kept(middle)
             below, above = np.where(fine, middle, below), np.where(fine, above, middle)
         return {title: share for title, share in zip(broken, below.tolist(), strict=True) if share > 0}
-
-
-def _together(parts: Sequence[xr.Dataset]) -> xr.Dataset:
-    return xr.concat(
-        parts, names.PLAN, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
-    )
 
 
 def _between(first: Mapping[str, int], labels: Mapping[str, int], share: float) -> dict[str, int]:

@@ -10,6 +10,7 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.decision import worst_state
 from labelvalue.decisions.rules import state_of
 from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_error, predict_gain, predict_observed_gain
 from labelvalue.forecast.curves import curve_dims
@@ -66,10 +67,9 @@ def evaluate(fit: Fit, rules: Guardrails, spent: float | None = None) -> list[di
     return found
 
 
-def overall(states: Sequence[Mapping[str, Any]]) -> str:
-    """Return one state for all rules: STOP before INCONCLUSIVE before PASS; PASS where there is no rule."""
-    given = {rule[STATE] for rule in states}
-    return next((state for state in (STOP, INCONCLUSIVE) if state in given), PASS)
+def overall(judged: Sequence[Mapping[str, Any]]) -> str:
+    """Return one state for all that was judged."""
+    return worst_state(one[STATE] for one in judged)
 
 
 def _curves(fit: Fit) -> Iterator[dict[str, str]]:
