@@ -22,7 +22,7 @@ from labelvalue.model.effective import beside_reference, effective_ratio, transf
 from labelvalue.model.evaluation_labels import against_true_labels, evaluation_noise
 from labelvalue.model.hierarchy import model_coords, observed_data, pooled, reference_level
 from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood
-from labelvalue.model.noise import run_variance
+from labelvalue.model.noise import above_log, run_variance
 from labelvalue.model.observations import CURVE
 from labelvalue.model.priors import Priors
 from labelvalue.model.ragged import cell_names
@@ -129,7 +129,7 @@ def terms_of_cell(
     if names.TRANSFER in worths:
         worths[names.TRANSFER] = transfer_from(worths[names.TRANSFER], beside_reference(data))
     log_error = log_error_from(parameters[ERROR], upper, data["typical_error"])
-    expected = log_error + curve(effective_ratio(worths, data, classes), of_curve)
+    expected = log_error + curve(effective_ratio(worths, data, classes), of_curve) + above_log(data, parameters[CHURN])
     noise = parameters[CHURN], of_curve[names.TRAINING_SD], parameters[DECAY]
     variance = run_variance(data, *noise)
     scatter = scatter_loglikelihood(data, run_variance({**data, "set_weight": data["apart"]}, *noise))

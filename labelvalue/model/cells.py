@@ -15,7 +15,7 @@ CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
 
-TREND_COUNTS = 50.0
+TREND_COUNTS = 400.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
 LARGE = 0.5
 """Share of a curve's largest labels from which on runs count where it is asked what evaluation items they share."""

@@ -35,10 +35,43 @@ def run_variance(data: Mapping[Any, Any], churn: Any, training_sd: Any, training
     >>> float(run_variance(data, 0.5, 0.2, 1.0))
     1.02
     """
-    sampling = data["sampling_variance"] * (churn + data["set_weight"] * (1.0 - churn))
+    sampling = data["sampling_variance"] * _sampled_anew(data, churn)
     decay = training_decay * data["log_total_ratio"]
     training = training_sd**2 * namespace(decay).exp(-decay) / data["runs"]
     return sampling + training + data["rounding"]
+
+
+def above_log(data: Mapping[Any, Any], churn: Any) -> Any:
+    """How far a cell's log error lies above the log of its mean, on average.
+
+    The log of a mean lies below by half of its variance, which cells are given for answers drawn anew in every run
+    (:func:`labelvalue.model.cells.sum_runs`). Runs on one evaluation set share most of theirs.
+
+    Parameters
+    ----------
+    data : mapping of str to tensor or DataArray
+        ``sampling_variance`` and ``set_weight``, dims (curve, knot, slot).
+    churn : same kinds, scalar
+        Share of the evaluation sampling that differs between runs on one evaluation set, in (0, 1).
+
+    Returns
+    -------
+    same kinds, dims (curve, knot, slot)
+        Log error.
+
+    Examples
+    --------
+    >>> above_log(dict(sampling_variance=0.1, set_weight=1.0), 0.4)
+    0.0
+    >>> above_log(dict(sampling_variance=0.1, set_weight=0.0), 0.4)
+    0.03
+    """
+    return 0.5 * data["sampling_variance"] * (1.0 - _sampled_anew(data, churn))
+
+
+def _sampled_anew(data: Mapping[Any, Any], churn: Any) -> Any:
+    """Variance of a cell's mean from evaluation sampling, over what it is where every run has a set of its own."""
+    return churn + data["set_weight"] * (1.0 - churn)
 
 
 def integrated_walk(step: np.ndarray, turn: np.ndarray, bend: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

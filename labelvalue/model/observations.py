@@ -60,10 +60,9 @@ def _reference(cells: pd.DataFrame) -> pd.DataFrame:
     return reference
 
 
-def _place(cells: pd.DataFrame, reference: pd.DataFrame, memory: float) -> pd.DataFrame:
-    """Give every cell within memory its curve, knot and slot."""
-    cells = _with_distance(cells, reference, memory)
-    cells = cells[cells["within"]].copy()
+def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Give every cell its curve, knot and slot."""
+    cells = _with_distance(cells, reference)
     cells[KNOT] = cells.groupby(CURVE_KEYS)["bin"].rank(method="dense").astype(int) - 1
     cells[SLOT] = cells.groupby([*CURVE_KEYS, KNOT]).cumcount()
     cells[CURVE] = reference.index.get_indexer(pd.MultiIndex.from_frame(cells[CURVE_KEYS]))
@@ -85,13 +84,15 @@ def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame, memory: float = 
     return rows
 
 
-def used_runs(runs: xr.Dataset) -> np.ndarray:
+def used_runs(runs: xr.Dataset, memory: float = MEMORY) -> np.ndarray:
     """Say which runs a fit uses: those without synthetic examples, within memory of their curve's largest size.
 
     Parameters
     ----------
     runs : xarray.Dataset
         Runs table.
+    memory : float
+        Doublings below the largest size of a curve that count.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def used_runs(runs: xr.Dataset) -> np.ndarray:
     place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
     kept = without_synthetic(runs.assign(place=place))
     rows = kept[[*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, "place"]].to_dataframe().reset_index(drop=True)
-    rows = _with_distance(rows, _reference(rows))
+    rows = _with_distance(rows, _reference(rows), memory)
     return np.isin(place.values, rows["place"][rows["within"]])
 
 
@@ -153,9 +154,9 @@ def observe(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Da
     >>> observe(fake_runs(seed=1)).sizes["curve"]
     4
     """
-    cells = sum_runs(without_synthetic(runs))
+    cells = sum_runs(runs.isel({names.RUN: np.flatnonzero(used_runs(runs, memory))}))
     reference = _reference(cells)
-    cells = _place(cells, reference, memory)
+    cells = _place(cells, reference)
     shape = (len(reference), int(cells[KNOT].max()) + 1, int(cells[SLOT].max()) + 1)
     place = tuple(cells[dim].to_numpy() for dim in (CURVE, KNOT, SLOT))
 

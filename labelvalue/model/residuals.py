@@ -15,7 +15,7 @@ from labelvalue import names
 from labelvalue.model.cells import CURVE_KEYS
 from labelvalue.model.effective import observed_ratio
 from labelvalue.model.label_noise import true_labels
-from labelvalue.model.noise import run_variance
+from labelvalue.model.noise import above_log, run_variance
 from labelvalue.model.observations import CURVE
 from labelvalue.model.specification import Model
 
@@ -62,6 +62,7 @@ def residuals(model: Model, draws: xr.Dataset, observations: xr.Dataset) -> Resi
     if names.EVALUATION_NOISE in draws:
         data, log_kept = true_labels(data, draws[names.EVALUATION_NOISE], observations.attrs[names.CLASSES])
     expected = np.log(draws[names.ERROR_REFERENCE]) + model.curve(observed_ratio(draws, observations), draws)
+    expected = expected + above_log(data, draws["churn"])
     variance = run_variance(data, draws["churn"], draws[names.TRAINING_SD], draws["training_decay"])
     return Residuals(data["log_error"] - expected, variance, log_kept)
 

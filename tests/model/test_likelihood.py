@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from labelvalue.model.likelihood import scatter_loglikelihood
-from labelvalue.model.noise import run_variance
+from labelvalue.model.noise import above_log, run_variance
 
 
 @pytest.mark.parametrize("runs", [2, 5])
@@ -39,3 +39,14 @@ def test_variance_of_a_cell_is_sampling_plus_training_plus_rounding():
     training = 0.2**2 * 0.25**-0.8 / 5
     assert float(run_variance(data, 0.3, 0.2, 0.8)) == pytest.approx(0.04 + 0.001 + training)
     assert float(run_variance(data | {"set_weight": 0.0}, 0.3, 0.2, 0.8)) == pytest.approx(0.012 + 0.001 + training)
+
+
+def test_answers_to_the_same_items_put_the_log_of_their_mean_no_lower_than_they_scatter():
+    """Five runs on 100 items each; half of the variance of an answer lies between items, which all runs share."""
+    rng, runs, items, likeness = np.random.default_rng(1), 5, 100, 0.5
+    hard = stats.beta(0.1 * (1 / likeness - 1), 0.9 * (1 / likeness - 1)).ppf((np.arange(items) + 0.5) / items)
+    wrong = (rng.random((40_000, runs, items)) < hard).sum((1, 2))
+    above = np.log((wrong + 0.5) / (runs * items + 0.5)).mean() - np.log(hard.mean())
+    told = dict(sampling_variance=(1 / 0.1 - 1) / (runs * items), set_weight=0.0)
+    assert above == pytest.approx(above_log(told, 1.0 - likeness), abs=4e-4)
+    assert above_log(told | {"set_weight": 1.0}, 1.0 - likeness) == 0.0

@@ -27,7 +27,7 @@ def test_counts_are_summed_over_replicates(table):
     assert cells["runs"].tolist() == [2, 1]
     np.testing.assert_allclose(cells["log_error"], np.log([50.5 / 150.5, 10.5 / 100.5]))
     # With two sizes the trend runs through both: the variance is that of the (nearly) observed rate.
-    level = (np.array([50, 10]) + 50) / (np.array([150, 100]) + 50 / np.array([50.5 / 150.5, 10.5 / 100.5]))
+    level = (np.array([50, 10]) + 400) / (np.array([150, 100]) + 400 / np.array([50.5 / 150.5, 10.5 / 100.5]))
     wrong = np.array([150, 100]) * level + 0.5
     np.testing.assert_allclose(cells["sampling_variance"], polygamma(1, wrong) - polygamma(1, [151, 101]))
     np.testing.assert_allclose(cells["rounding"], np.array([2, 1]) / (12 * wrong**2))
@@ -127,7 +127,7 @@ def test_scatter_of_runs_on_sets_of_their_own_is_about_the_cells_mean(table):
     errors = np.array([30, 20, 25])
     cells = used(observe(table([("a", 100, e, 100) for e in errors])))
     level = 75.5 / 300.5
-    level = (75 + 50) / (300 + 50 / level)
+    level = (75 + 400) / (300 + 400 / level)
     assert cells["scatter"].item() == pytest.approx((((errors / 100 - 0.25) / level) ** 2).sum())
     assert cells["scatter_df"].item() == 2
     assert cells[["set_weight", "apart"]].values.tolist() == [[1, 1]]
@@ -139,7 +139,7 @@ def test_scatter_of_runs_on_shared_sets_is_about_the_sets_mean(table):
     rows += [("a", 200, 9, 100, {"evaluation_set": "u"}), ("a", 200, 8, 100, {"evaluation_set": "v"})]
     cells = used(observe(table(rows)))
     level = 134.5 / 400.5
-    level = (134 + 50) / (400 + 50 / level)  # the trend runs through both sizes
+    level = (134 + 400) / (400 + 400 / level)  # the trend runs through both sizes
     squares = ((np.array([0.3, 0.2]) - 0.25) ** 2).sum() + ((np.array([0.44, 0.4]) - 0.42) ** 2).sum()
     assert cells[["set_weight", "apart"]].values.tolist() == [[0, 0], [0, 0]]
     assert cells["scatter"].tolist() == pytest.approx([squares / level**2, 0.0])
