@@ -26,7 +26,7 @@ LARGEST = 64.0
 """Times the present evaluation set up to which a larger one is looked for."""
 
 
-def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def plan_milestones(plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Cut a plan into batches, with the error expected after each and the rule to go on.
 
     After a batch one training and evaluation show a mean error over slices, with their noise. The rule is to go on
@@ -36,10 +36,6 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`; it must buy something.
     steps : int
@@ -65,10 +61,11 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_milestones(fit, case, decide(fit, case, max_labels=900, measure=False), steps=3)
+    >>> table = plan_milestones(decide(fit, case, max_labels=900, measure=False), steps=3)
     >>> table["labels"].tolist()
     [300, 600, 900]
     """
+    fit, case = plan.fit, plan.case
     checks = Checks()
     checks.whole("steps", steps, least=2)
     checks.share(names.CI_PROB, ci_prob)
@@ -174,7 +171,7 @@ def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArra
     return (shown * share).sum(names.SLICE).reset_coords(drop=True)
 
 
-def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
+def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     """Say whether the evaluation sets at hand would show the gain that a plan promises, and how large they should be.
 
     A drop counts as detected where the logs of the errors measured before and after, one training and evaluation each,
@@ -182,10 +179,6 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     probability : float
@@ -208,10 +201,11 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = detection(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = detection(decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["p_detected"].between(0, 1).all())
     True
     """
+    fit = plan.fit
     checks = Checks()
     checks.share("probability", probability)
     checks.finish()
@@ -220,7 +214,7 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
     gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
 
     def chance(times: float) -> xr.DataArray:
-        sd = np.sqrt(2.0 * _noise_variance(fit, case, times))
+        sd = np.sqrt(2.0 * _noise_variance(fit, plan.case, times))
         return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
 
     present = chance(1.0)

@@ -48,13 +48,10 @@ FIGURES = (names.EVSI, names.COST, names.ENBS, names.MCSE, "lower", "upper", "ch
 
 
 def price_measurements(
-    fit: Fit,
-    case: Case,
     plan: Decision,
     *,
     slices: Sequence[str] | None = None,
     sizes: Sequence[int] | None = None,
-    max_spend: float = np.inf,
 ) -> pd.DataFrame:
     """Price what could be measured before deciding: a pilot batch for one slice, or more evaluation labels for it.
 
@@ -66,18 +63,12 @@ def price_measurements(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     slices : sequence of str, optional
         Slices to measure; by default the three whose gain is most worth knowing.
     sizes : sequence of int, optional
         Labels of a pilot; by default 2, 7 and 25 % of the largest plan that may be made.
-    max_spend : float
-        Most expected money, measuring included.
 
     Returns
     -------
@@ -105,13 +96,14 @@ def price_measurements(
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
     >>> made = decide(fit, case, max_labels=2000, measure=False)
-    >>> table = price_measurements(fit, case, made, slices=["west"], sizes=[200])
+    >>> table = price_measurements(made, slices=["west"], sizes=[200])
     >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
     (True, ['west'])
     """
+    fit, case = plan.fit, plan.case
     check_places(fit, slices, sizes)
     fit = thinned(fit, min(MOST_DRAWS, max(LEAST_DRAWS, DRAWN // fit.slices.size)))
-    plans = OpenPlans(fit, case, _choices(case, plan), labels_left(fit, case, plan.max_labels), max_spend)
+    plans = OpenPlans(fit, case, _choices(plan), labels_left(fit, case, plan.max_labels), plan.max_spend)
     today = plans.today
     net = today[names.NET_BENEFIT]
     if not net[names.PLAN].size:
@@ -125,12 +117,12 @@ def price_measurements(
     return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
 
 
-def _choices(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
+def _choices(plan: Decision) -> dict[str, dict[str, int]]:
     """The plans that a plan is held against, and smaller ones that do not hang on it."""
-    found = alternatives(case, plan)
+    found, limits = alternatives(plan), plan.case.limits
     shares = {title: SMALLER[:1] for title in found if title.startswith("all for ")} | {names.EQUAL_SPLIT: SMALLER}
     return found | {
-        f"{share:g} of {title}": {name: max(int(share * n), case.limits(name)[0]) for name, n in found[title].items()}
+        f"{share:g} of {title}": {name: max(int(share * n), limits(name)[0]) for name, n in found[title].items()}
         for title, every in shares.items()
         for share in every
         if title in found

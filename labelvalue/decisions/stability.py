@@ -11,7 +11,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.alternatives import alternatives, best_of
 from labelvalue.decisions.benefit import plan_outcomes
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision, standard_error
 from labelvalue.decisions.evidence import counted
 from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, REFIT, Change, changed_draws, prior_groups, scaled_priors
@@ -29,7 +28,7 @@ MATTERS = 0.01
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
 
 
-def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = True) -> pd.DataFrame:
+def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
     """Perturb data and priors, and see whether another plan would be best; doing nothing where the plan is worth less.
 
     Left out are each slice's runs, each replicate's and each batch's; priors are raised to the powers 0.5 and 2; noise
@@ -38,10 +37,6 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     refit : bool
@@ -71,14 +66,15 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = decision_stability(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = decision_stability(decide(fit, case, max_labels=900, measure=False))
     >>> bool(0 <= table.attrs["index"] <= 1)
     True
     """
-    plans = alternatives(case, plan)
+    fit = plan.fit
+    plans = alternatives(plan)
 
     def again(made: Fit) -> xr.DataArray:
-        return plan_outcomes(made, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
+        return plan_outcomes(made, plan.case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
 
     net = again(fit)
     bought = names.RECOMMENDED in plans and float(plan.advantage().mean()) > 0

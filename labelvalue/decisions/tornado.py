@@ -29,7 +29,7 @@ NOISE = 0.1
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
-def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
+def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
     """Show how far a plan's expected net benefit moves with what is uncertain, and with what was set.
 
     Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
@@ -41,10 +41,6 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     swing : float
@@ -76,7 +72,7 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_sensitivity(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = plan_sensitivity(decide(fit, case, max_labels=900, measure=False))
     >>> bool((table["swing"].diff().dropna() <= 0).all())
     True
     """
@@ -85,21 +81,19 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0
     net = plan.advantage()
     flat = as_columns(net)
     rows = []
-    for name, values in uncertain_inputs(
-        fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions
-    ).items():
+    for name, values in uncertain_inputs(plan).items():
         fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
         edge = max(1, round(TAIL * fitted.size))
         share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
         rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
-    for name, low, high in _settings(fit, case, plan, swing):
+    for name, low, high in _settings(plan, swing):
         rows.append((name, SETTING, low, high, np.nan, ""))
 
     def again(made: Fit) -> xr.DataArray:
         plans = {names.RECOMMENDED: dict(plan.labels)}
-        return _advantage(plan_outcomes(made, case, plans, interventions=plan.interventions))
+        return _advantage(plan_outcomes(made, plan.case, plans, interventions=plan.interventions))
 
-    evidence = weighed_otherwise(fit, net, again, refit=refit)
+    evidence = weighed_otherwise(plan.fit, net, again, refit=refit)
     rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in evidence]
     table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order", "advice"])
     table.insert(4, "swing", (table["high"] - table["low"]).abs())
@@ -114,11 +108,12 @@ def _advantage(outcomes: xr.Dataset) -> xr.DataArray:
     return net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
 
 
-def _settings(fit: Fit, case: Case, plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+    case = plan.case
     labels = dict(plan.labels)
 
     def enb(one: Case, bought: Mapping[str, int]) -> float:
-        outcomes = plan_outcomes(fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
+        outcomes = plan_outcomes(plan.fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
         return float(_advantage(outcomes).mean())
 
     fewer = {name: int(n / swing) for name, n in labels.items()}
@@ -139,7 +134,7 @@ def _settings(fit: Fit, case: Case, plan: Decision, swing: float) -> Iterator[tu
         volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
         ends.append(enb(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume)), labels))
     yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
-    noisy = _with_noise(fit, case, labels)
+    noisy = _with_noise(plan.fit, case, labels)
     if noisy is not None:
         yield "wrong labels among new ones", noisy, enb(case, labels)
 

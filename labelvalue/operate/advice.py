@@ -207,10 +207,10 @@ def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str,
     dict
         ``advice``, ``plan``, ``reasons``, ``state`` and the rest.
     """
-    return _described(case, decide(fit, case, max_labels, lot=lot), volumes(fit, case.value))
+    return _described(decide(fit, case, max_labels, lot=lot))
 
 
-def decision_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Decision, Case]:
+def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
     """Make the decision of a recorded advice again, for the page.
 
     Parameters
@@ -222,11 +222,10 @@ def decision_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Decision, Ca
 
     Returns
     -------
-    tuple of Fit, Decision and Case
-        The fit as wide as the advice took it.
+    Decision
+        From a fit as wide as the advice took it.
     """
-    wide, case = _asked(fit, content)
-    return wide, decide(wide, case, **content["settings"]["plan"]), case
+    return decide(*_asked(fit, content), **content["settings"]["plan"])
 
 
 def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
@@ -236,9 +235,9 @@ def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
     return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
 
 
-def _described(case: Case, made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+def _described(made: Decision) -> dict[str, Any]:
     own = made.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    net = made.advantage()
+    net, weights = made.advantage(), volumes(made.fit, made.case.value)
     rules = [
         {
             "rule": row[RULE],
@@ -262,7 +261,7 @@ def _described(case: Case, made: Decision, weights: xr.DataArray) -> dict[str, A
         names.COST: summary(own[names.COST]),
         names.GAIN: summary((own[names.GAIN] * weights).sum(names.SLICE)),
         names.UNIT: made.outcomes.attrs[names.UNIT],
-        "learner": case.learner,
+        "learner": made.case.learner,
         "objective": float(made.certificate.objective),
         "solver": made.certificate.status,
         "guardrails": rules,

@@ -217,8 +217,7 @@ def _page(
             from labelvalue.report import write_report
 
             path.parent.mkdir(exist_ok=True)
-            made = None if advised is None else advice.decision_of(fit, advised)
-            fit, plan, case = made or (recalibrated(fit, factor), None, None)
+            of = recalibrated(fit, factor) if advised is None else advice.decision_of(fit, advised)
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
@@ -227,14 +226,14 @@ def _page(
                 assumptions=project.assumptions(),
                 changes=changed,
                 notes=project.notes(),
-                explained=explain_at_hand(project) if changed and made else None,
+                explained=explain_at_hand(project) if changed else None,
                 carried=_carried(project, record.content["fit"]),
                 guardrails=tuple(_judged(project, record, factor)["guardrails"]),
             )
             shown = None if budgets is None else [*budgets]
             with tempfile.TemporaryDirectory() as place:
                 page = Path(place) / path.name
-                write_report(fit, plan, case, path=page, budgets=shown, header=[*filter(None, header)], context=context)
+                write_report(of, path=page, budgets=shown, header=[*filter(None, header)], context=context)
                 _keep_page(project, path, record.content["fit"], page.read_bytes())
         except StorageError:
             raise

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision, noise_sensitivity
+from labelvalue.decisions import Decision, noise_sensitivity
 from labelvalue.decisions.decision import NO_PLAN
 from labelvalue.decisions.quality import noise_known
-from labelvalue.model import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.report.plans import records
 from labelvalue.report.wording import decimals, percent
@@ -22,15 +21,11 @@ ORIGINS = {
 FACTORS = {0.5: "half as many", 1.0: "as many as now", 2.0: "twice as many"}
 
 
-def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
     """Collect what becomes of a plan, and of the advice, at other shares of wrong labels among new ones.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         Plan.
     ci_prob : float
@@ -49,13 +44,13 @@ def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> found = quality_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> found = quality_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> [row["title"] for row in found["rows"]]
     ['half as many', 'as many as now', 'twice as many']
     """
-    if noise_known(fit, case)[0] is None:
+    if noise_known(plan.fit, plan.case)[0] is None:
         return None
-    table = noise_sensitivity(fit, case, plan, factors=tuple(FACTORS), ci_prob=ci_prob)
+    table = noise_sensitivity(plan, factors=tuple(FACTORS), ci_prob=ci_prob)
     plans = table.attrs["plans"]
     digits = decimals(table["gain_upper"] - table["gain_lower"])
     rows = [

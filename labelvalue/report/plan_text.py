@@ -32,7 +32,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     >>> from labelvalue.report.plans import plan_numbers
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="USD")
-    >>> text = plan_text(plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False)))
+    >>> text = plan_text(plan_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False)))
     >>> text.splitlines()[0]
     'Verdict: BUY'
     """

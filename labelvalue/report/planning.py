@@ -11,7 +11,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions import (
-    Case,
     Decision,
     decision_stability,
     detection,
@@ -27,7 +26,6 @@ from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
 from labelvalue.decisions.uncertain import uncertain_inputs
 from labelvalue.decisions.value import volumes
-from labelvalue.model import Fit
 from labelvalue.report.label_quality import quality_numbers
 from labelvalue.report.money import cost_parts, ladder
 from labelvalue.report.plans import plan_numbers, records, spread
@@ -43,15 +41,11 @@ NOTICED = 0.3
 """Standard deviations by which an input must lie off its mean in a case to be named."""
 
 
-def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect everything that the page says of a plan.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
@@ -75,40 +69,41 @@ def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> numbers = decision_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> numbers["verdict"], [row["scenario"] for row in numbers["scenarios"]]
     ('buy', ['stress', 'base', 'best'])
     """
+    case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    weights = volumes(fit, case.value)
-    inputs = uncertain_inputs(fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions)
-    swings = plan_sensitivity(fit, case, plan, refit=False)
-    stable = decision_stability(fit, case, plan, refit=False)
-    steps = plan_milestones(fit, case, plan, STEPS, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    weights = volumes(plan.fit, case.value)
+    inputs = uncertain_inputs(plan)
+    swings = plan_sensitivity(plan, refit=False)
+    stable = decision_stability(plan, refit=False)
+    steps = plan_milestones(plan, STEPS, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
     gain = (own[names.GAIN] * weights).sum(names.SLICE)
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
-    return plan_numbers(case, plan, ci_prob=ci_prob) | {
+    return plan_numbers(plan, ci_prob=ci_prob) | {
         "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
         "mean_error": {
             "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
             "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
         },
         "planned": _planned(own, plan, ci_prob),
-        "kept_together": _together(fit, case, plan),
+        "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),
-        "ladder": records(ladder(fit, case, plan, ci_prob=ci_prob)),
-        "cost_parts": records(cost_parts(fit, case, plan, ci_prob=ci_prob)),
+        "ladder": records(ladder(plan, ci_prob=ci_prob)),
+        "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
         "sensitivity": records(swings),
         "unexplained": swings.attrs["unexplained"],
-        "information": _information(fit, case, plan, inputs),
+        "information": _information(plan, inputs),
         "stability": {"index": _known(stable.attrs["index"]), "rows": records(stable)},
         "milestones": records(steps),
-        "detection": records(detection(fit, case, plan)),
+        "detection": records(detection(plan)),
         "learner": case.learner,
-        "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
-        "offers": offer_numbers(fit, case, plan),
-        "frontiers": frontier_numbers(fit, case, plan, ci_prob=ci_prob),
-        "label_quality": quality_numbers(fit, case, plan, ci_prob=ci_prob),
+        "what_if": what_if_numbers(plan, ci_prob=ci_prob),
+        "offers": offer_numbers(plan),
+        "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
+        "label_quality": quality_numbers(plan, ci_prob=ci_prob),
     }
 
 
@@ -126,8 +121,8 @@ def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, 
     return rows
 
 
-def _together(fit: Fit, case: Case, plan: Decision) -> float | None:
-    kept = all_kept(fit, case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
+def _together(plan: Decision) -> float | None:
+    kept = all_kept(plan.fit, plan.case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
     return None if kept is None else float(kept.mean())
 
 
@@ -172,16 +167,16 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
     return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
 
 
-def _information(fit: Fit, case: Case, plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
+def _information(plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What it would be worth to know each uncertain input before deciding."""
     if not inputs:
         return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
-    outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
+    outcomes = plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
     table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
     taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
     taken |= {row["instead"] for row in rows if row["instead"]}
-    money = label_cost(fit, case.costs, outcomes[names.LABELS].astype(float))
+    money = label_cost(plan.fit, plan.case.costs, outcomes[names.LABELS].astype(float))
     money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
     plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
     return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}

@@ -11,7 +11,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions import (
-    Case,
     Decision,
     compare_plans,
     conditional_value_at_risk,
@@ -23,13 +22,11 @@ from labelvalue.decisions import (
 from labelvalue.decisions.decision import BUY, QUALITY, standard_error
 
 
-def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect what is said of a plan.
 
     Parameters
     ----------
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
@@ -49,10 +46,11 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False))
+    >>> numbers = plan_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False))
     >>> numbers["verdict"], numbers["plan"]["total"]
     ('buy', 900)
     """
+    case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net, level = plan.advantage(), case.score.level
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)

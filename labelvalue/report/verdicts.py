@@ -46,7 +46,7 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> parts = decision_parts(decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))
+    >>> parts = decision_parts(decision_numbers(decide(fit, case, max_labels=900, measure=False)))
     >>> "".join(text for text, _ in parts)[:36]
     'Buy now. 900 labels for 90.0 utility'
     """
@@ -205,7 +205,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> told(fit, decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))["sentence"][:8]
+    >>> told(fit, decision_numbers(decide(fit, case, max_labels=900, measure=False)))["sentence"][:8]
     'Buy now.'
     """
     pieces = decision_parts(plan)

@@ -24,8 +24,8 @@ def from_file(tmp_path):
 
 @pytest.fixture(scope="module")
 def numbers(fake_fit, decided):
-    case, plan = decided
-    return report_numbers(fake_fit, [500, 2000], plan=plan, case=case)
+    _, plan = decided
+    return report_numbers(plan, [500, 2000])
 
 
 def test_every_number_of_a_case_file_has_its_source(from_file):
@@ -140,8 +140,8 @@ def test_a_projects_own_words_stand_and_get_what_was_computed(fake_fit, decided,
         {"id": "case/costs.price_per_label", "text": "", "value": "", "source": "offer", "if_wrong": "not tested"},
         {"id": "case/value.per_error_point", "text": "", "value": "", "source": "B.", "if_wrong": "Ask again."},
     ]
-    case, plan = decided
-    page = report_numbers(fake_fit, [500, 2000], plan=plan, case=case, context=Context(assumptions=pd.DataFrame(told)))
+    _, plan = decided
+    page = report_numbers(plan, [500, 2000], context=Context(assumptions=pd.DataFrame(told)))
     rows, computed = page["assumptions"], {row["id"]: row for row in numbers["assumptions"]}
     assert [row["id"] for row in rows[:3]] == [row["id"] for row in told]
     assert len({row["id"] for row in rows}) == len(rows) == len(computed) + 1

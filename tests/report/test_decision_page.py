@@ -28,8 +28,8 @@ BUDGETS = [500, 2000]
 
 @pytest.fixture(scope="module")
 def numbers(fake_fit, decided):
-    case, plan = decided
-    return report_numbers(fake_fit, BUDGETS, plan=plan, case=case)
+    _, plan = decided
+    return report_numbers(plan, BUDGETS)
 
 
 @pytest.fixture(scope="module")
@@ -349,9 +349,9 @@ def test_words_are_those_of_the_design(words):
 
 
 def test_a_flagged_fit_has_no_decision(fake_fit, decided):
-    case, plan = decided
     judged = dataclasses.replace(fake_fit.diagnostics, verdict="flagged", reasons=("R-hat 1.03",))
-    numbers = report_numbers(dataclasses.replace(fake_fit, diagnostics=judged), BUDGETS, plan=plan, case=case)
+    flagged = dataclasses.replace(decided[1], fit=dataclasses.replace(fake_fit, diagnostics=judged))
+    numbers = report_numbers(flagged, BUDGETS)
     assert numbers["plan"] is None
     assert "withheld" in numbers["decision"]["status"]
 
@@ -373,11 +373,6 @@ def test_verdicts_in_words(numbers):
     assert said.startswith("Measure first, then decide. 200 labels judged anew for slice west come first")
     done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
     assert "Spend on quality. relabel, with " in "".join(t for t, _ in decision_parts(done))
-
-
-def test_a_plan_needs_its_case(fake_fit, decided, tmp_path):
-    with pytest.raises(ValueError, match="go together"):
-        write_report(fake_fit, decided[1], path=tmp_path / "report.html")
 
 
 def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):
