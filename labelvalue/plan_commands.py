@@ -80,12 +80,13 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 
 def _details(plan: Decision) -> tuple[dict, str]:
     from labelvalue.decisions import cheapest_plan, decision_stability, detection, plan_milestones, plan_sensitivity
+    from labelvalue.decisions.milestones import STEPS
     from labelvalue.report.plan_details import details_text
     from labelvalue.report.plans import finite, records
 
     swings = plan_sensitivity(plan)
     stable = decision_stability(plan)
-    steps = plan_milestones(plan) if plan.total >= 4 else None
+    steps = plan_milestones(plan) if plan.total >= STEPS else None
     shown = detection(plan)
     more = {
         "sensitivity": records(swings),

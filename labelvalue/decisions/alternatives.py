@@ -31,7 +31,7 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> list(alternatives(decide(fake_fit(seed=1), case, max_labels=900, measure=False)))[:2]

@@ -63,7 +63,7 @@ def price_audits(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.forecast import Guideline
     >>> from labelvalue.testing import fake_fit
     >>> noise, work = {"low": 0.02, "high": 0.15}, (Guideline(0.5, redone=0.5, cost=100),)

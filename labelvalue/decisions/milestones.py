@@ -18,6 +18,8 @@ from labelvalue.decisions.value import volumes
 from labelvalue.model import Fit
 
 ENTROPY = 17
+STEPS = 4
+"""Batches that a plan is cut into where nobody says how many."""
 THRESHOLDS = 99
 """Quantiles of the observed gain that are tried as thresholds."""
 DETECTED = 1.645
@@ -26,7 +28,7 @@ LARGEST = 64.0
 """Times the present evaluation set up to which a larger one is looked for."""
 
 
-def plan_milestones(plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Cut a plan into batches, with the error expected after each and the rule to go on.
 
     After a batch one training and evaluation show a mean error over slices, with their noise. The rule is to go on
@@ -49,7 +51,8 @@ def plan_milestones(plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> 
         One row a batch: ``step``, cumulative ``labels`` and expected ``cost``; observed mean ``error`` with band
         ``low`` to ``high``; ``go_if_gain``, the least drop since today with which to go on (−∞: always, ∞: never; NaN
         after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and
-        that does not pay); ``worth`` of the rule over always going on. Attributes: ``ci_prob``, ``unit``.
+        that does not pay); ``worth`` of the rule over always going on. Attributes: ``now``, the expected mean error
+        today, ``ci_prob``, ``unit``.
 
     Raises
     ------
@@ -90,7 +93,7 @@ def plan_milestones(plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> 
         rows.append((*shown, *rule))
     columns = ["step", names.LABELS, names.COST, names.ERROR, "low", "high"]
     table = pd.DataFrame(rows, columns=[*columns, "go_if_gain", "p_go", "false_stop", "false_go", "worth"])
-    table.attrs = {names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
+    table.attrs = {"now": float(now.mean()), names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
     return table
 
 

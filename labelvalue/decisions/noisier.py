@@ -78,7 +78,7 @@ def noise_sensitivity(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)

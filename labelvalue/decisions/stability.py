@@ -63,7 +63,7 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = decision_stability(decide(fit, case, max_labels=900, measure=False))

@@ -92,7 +92,7 @@ def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
     >>> case = Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)

@@ -13,9 +13,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.decisions import Case, decide
+from labelvalue.decisions import Case, decide, plan_milestones
+from labelvalue.decisions.case import chosen_of
 from labelvalue.decisions.case_file import parse_case
 from labelvalue.decisions.decision import Decision, standard_error
+from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import HOLDS, REQUIRED, RULE, WORDS
 from labelvalue.decisions.value import volumes
 from labelvalue.forecast.recalibration import recalibrated
@@ -26,7 +28,9 @@ from labelvalue.operate.identity import advice_digest, digest_of
 from labelvalue.operate.places import inside
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import parse_toml, read_text
+from labelvalue.report.plans import records
 
+MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 WIDTH = "width"
 """By which the scorecard multiplied the spread of what is uncertain about curves."""
@@ -266,6 +270,23 @@ def _described(made: Decision) -> dict[str, Any]:
         "solver": made.certificate.status,
         "guardrails": rules,
         STATE: made.state,
+        MILESTONES: _milestones(made, weights) if made.total >= STEPS else None,
+    }
+
+
+def _milestones(made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+    """The error that is promised after each part of the plan, and all that is needed to judge it once it is there."""
+    fit, table = made.fit, plan_milestones(made)
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    at = {d: chosen_of(made.case, fit, d) if d in fit.position.dims else one[0] for d, one in only.items()}
+    now = fit.position[names.LABELS_NOW]
+    now = now.sel({d: name for d, name in at.items() if d in now.dims})
+    return {
+        "now": table.attrs["now"],
+        "weights": {str(name): float(share) for name, share in weights.to_series().items()},
+        names.LABELS_NOW: {str(name): int(count) for name, count in now.to_series().items()},
+        **at,
+        "rows": records(table),
     }
 
 

@@ -21,6 +21,7 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
 from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.identity import digest_of
+from labelvalue.operate.in_words import milestone_line
 from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, REPORTS, RUNS, in_force, published
 from labelvalue.operate.preflight import case_problems
@@ -209,7 +210,8 @@ def _page(
     if fresh or not there or not _is_current(project, record.content["fit"], digest_file(path)):
         factor = float(scorecard.calibration(card)[scorecard.FACTOR])
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
-        header += [] if advised is None else [advice_line(advised)]
+        reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
+        header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
         try:

@@ -40,7 +40,7 @@ def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)

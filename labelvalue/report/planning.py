@@ -22,6 +22,7 @@ from labelvalue.decisions import (
 )
 from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.decision import chance_of_gain
+from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
 from labelvalue.decisions.uncertain import uncertain_inputs
@@ -33,8 +34,6 @@ from labelvalue.report.tables import MEAN, P_POSITIVE
 from labelvalue.report.votes import frontier_numbers, offer_numbers
 from labelvalue.report.what_ifs import what_if_numbers
 
-STEPS = 4
-"""Batches that a plan is cut into for its milestones."""
 DRIVERS = 2
 """Inputs that are named as what makes a bad or a good case."""
 NOTICED = 0.3
@@ -66,7 +65,7 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> numbers = decision_numbers(decide(fit, case, max_labels=900, measure=False))
@@ -79,7 +78,7 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     inputs = uncertain_inputs(plan)
     swings = plan_sensitivity(plan, refit=False)
     stable = decision_stability(plan, refit=False)
-    steps = plan_milestones(plan, STEPS, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
     gain = (own[names.GAIN] * weights).sum(names.SLICE)
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
     return plan_numbers(plan, ci_prob=ci_prob) | {

@@ -43,7 +43,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> numbers = plan_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False))

@@ -43,7 +43,7 @@ def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> grid = what_if_numbers(decide(fit, case, max_labels=900, measure=False))
