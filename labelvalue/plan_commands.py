@@ -81,7 +81,10 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 def _details(plan: Decision) -> tuple[dict, str]:
     from labelvalue.decisions import cheapest_plan, decision_stability, detection, plan_milestones, plan_sensitivity
     from labelvalue.decisions.milestones import STEPS
+    from labelvalue.decisions.uncertain import MOST_SLICES
+    from labelvalue.report.label_quality import stress_numbers
     from labelvalue.report.plan_details import details_text
+    from labelvalue.report.planning import stability_numbers
     from labelvalue.report.plans import finite, records
 
     swings = plan_sensitivity(plan)
@@ -90,9 +93,11 @@ def _details(plan: Decision) -> tuple[dict, str]:
     shown = detection(plan)
     more = {
         "sensitivity": records(swings),
-        "stability": {"index": finite(stable.attrs["index"]), "rows": records(stable)},
+        "stability": stability_numbers(stable),
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
         "milestones": [] if steps is None else records(steps),
         "detection": records(shown),
+        "stress": stress_numbers(plan),
     }
     if plan.case.value.target is not None:
         near = cheapest_plan(plan.fit, plan.case)

@@ -65,10 +65,6 @@ class Decision:
         Whole labels of every slice.
     max_labels : int
         Labels that were allowed.
-    max_spend : float
-        Money that was allowed, the reserve included.
-    lot : int
-        Labels are bought in multiples of it.
     outcomes : xarray.Dataset
         From :func:`labelvalue.decisions.plan_outcomes`: the plan (``recommended``), ``do nothing``, ``equal split`` and
         ``proportional split`` under the same draws.
@@ -76,6 +72,10 @@ class Decision:
         Objective of the plan beside others', and the solver's status.
     rules : pandas.DataFrame
         From :func:`labelvalue.decisions.check_guardrails`: how every rule of the case stands for the plan.
+    max_spend : float
+        Money that was allowed, the reserve included.
+    lot : int
+        Labels are bought in multiples of it.
     verdict : Verdict
         What to do.
     prices : pandas.DataFrame

@@ -98,24 +98,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
 
 
 def part_of(plan: Decision, share: float) -> dict[str, int]:
-    """Cut whole labels of a share of a plan, summing to that share of its total.
-
-    Parameters
-    ----------
-    plan : Decision
-        The plan.
-    share : float
-        Share, 0 to 1.
-
-    Returns
-    -------
-    dict of str to int
-        Labels by slice.
-
-    Examples
-    --------
-    See :func:`plan_milestones`.
-    """
+    """Cut whole labels of a share of a plan, 0 to 1, summing to that share of its total."""
     wanted = {name: n * share for name, n in plan.labels.items()}
     made = {name: int(x + 1e-9) for name, x in wanted.items()}
     short = round(plan.total * share) - sum(made.values())
@@ -143,29 +126,9 @@ def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
 
 
 def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
-    """Draw the mean error over slices that one training and evaluation would show.
+    """Draw the mean error over slices (chain, draw) that one training and evaluation would show.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Names learner and suite.
-    error : xarray.DataArray
-        Expected errors; dims chain, draw, slice.
-    share : xarray.DataArray
-        Weights of the slices.
-    step : int
-        Which measurement: each has noise of its own.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw.
-
-    Examples
-    --------
-    See :func:`plan_milestones`.
+    ``error`` has dims chain, draw, slice; ``share`` weighs the slices; each ``step`` has noise of its own.
     """
     variance = _noise_variance(fit, case).transpose(*names.SAMPLE, names.SLICE)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])

@@ -35,26 +35,13 @@ TAILS = (0.05, 0.95)
 
 
 def weigh_interventions(plan: Decision) -> Decision:
-    """Hold a plan of labels alone against plans that also, or only, do what the case offers.
+    """Hold a plan of labels alone, without a verdict yet, against plans that also, or only, do what the case offers.
 
     Every set of interventions is tried with all, three quarters, a half, a quarter and none of the plan's labels; what
     breaks a rule of the case is left out. Beside the sets that do best, labels are then moved between slices, and more
     or fewer bought, as long as that pays: labels are worth more, or less, where others are of better quality. Two
-    numbers of votes for the same items are alternatives and never tried together.
-
-    Parameters
-    ----------
-    plan : Decision
-        The best plan of labels alone, without a verdict.
-
-    Returns
-    -------
-    Decision
-        The best; its outcomes hold ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.decide`.
+    numbers of votes for the same items are alternatives and never tried together. The outcomes of the best hold
+    ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
     """
     fit, case, max_spend, lot = plan.fit, plan.case, plan.max_spend, plan.lot
     keeps = bool(plan.rules[KEPT].all())

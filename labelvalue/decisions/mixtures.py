@@ -106,24 +106,7 @@ def first_allowed(
 
 
 def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
-    """Score plans over doing nothing.
-
-    Parameters
-    ----------
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
-
-    Returns
-    -------
-    pandas.Series
-        One score a plan.
-
-    Examples
-    --------
-    See :func:`weigh_interventions`.
-    """
+    """Score plans over doing nothing by a risk appetite, one number a plan."""
     net = outcomes[names.NET_BENEFIT]
     return appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
 
@@ -167,33 +150,9 @@ def climbed(
     lot: int,
     noise_factor: float = 1.0,
 ) -> Mixture:
-    """Move a mixture's labels as long as that pays; searched with few draws, valued with all.
+    """Move a mixture's labels, at most ``most`` in all, as long as that pays; searched with few draws, valued with all.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
-    one : Mixture
-        To begin with.
-    most : int
-        Most labels in all.
-    max_spend : float
-        Most money, the reserve included.
-    lot : int
-        Labels are bought in multiples of it.
-    noise_factor : float
-        As for :func:`labelvalue.decisions.plan_outcomes`.
-
-    Returns
-    -------
-    Mixture
-        The same interventions beside other labels; the mixture itself where no step is better.
-
-    Examples
-    --------
-    See :func:`weigh_interventions`.
+    The same interventions beside other labels come back; the mixture itself where no step is better.
     """
     score, outcomes, done, name, _ = one
     few, slices = thinned(fit, SEARCHED), [str(s) for s in outcomes[names.SLICE].values]

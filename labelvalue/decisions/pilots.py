@@ -154,24 +154,7 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
 
 
 def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | None) -> None:
-    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1.
-
-    Parameters
-    ----------
-    fit : Fit
-        Gives the slices.
-    slices, sizes : sequence, optional
-        As for :func:`price_measurements`.
-
-    Raises
-    ------
-    InputError
-        For everything that is wrong.
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1, all at once."""
     checks, known = Checks(), [str(name) for name in fit.slices]
     for place, name in enumerate(slices or ()):
         if name not in known:
@@ -185,48 +168,15 @@ def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | 
 def figures(
     net: xr.DataArray, seen: xr.DataArray, later: xr.DataArray | None = None, cost: float = 0.0
 ) -> tuple[float, ...]:
-    """Return what a measurement is worth, as :func:`price_measurements` has it.
-
-    Parameters
-    ----------
-    net, seen, later, cost
-        As for :func:`labelvalue.decisions.value_of_sample_information`.
-
-    Returns
-    -------
-    tuple of float
-        From ``evsi`` to ``changes``.
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Return what a measurement is worth, from ``evsi`` to ``changes``, as :func:`price_measurements` has it."""
     found = value_of_sample_information(net, seen, cost, later=later)
     return tuple(float(found[key]) for key in FIGURES)
 
 
 def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
-    """Weigh a measurement that takes nothing but money.
+    """Weigh a measurement that takes nothing but money: its :func:`figures`; none where no plan is allowed after it.
 
-    Parameters
-    ----------
-    plans : OpenPlans
-        What there is to choose from.
-    net : xarray.DataArray
-        Net benefit of plans today, some of which may break rules.
-    seen : xarray.DataArray
-        What it would show, draw by draw.
-    money : xarray.DataArray
-        Its price, or draws of it.
-
-    Returns
-    -------
-    list of tuple of float
-        Its :func:`figures`; empty where it leaves no plan that keeps every rule.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.price_audits`.
+    ``net`` is that of plans today, some of which may break rules; ``seen`` what it would show, and ``money`` its price.
     """
     found = figures(net, seen, cost=float(money.mean()))
     if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
@@ -241,25 +191,7 @@ def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.Data
 
 
 def measurement_table(rows: Sequence[tuple[object, ...]], evpi: float, plan: Decision) -> pd.DataFrame:
-    """Return measurements as a table, the most worth first.
-
-    Parameters
-    ----------
-    rows : sequence of tuple
-        Kind, slice, size, and :func:`figures`.
-    evpi : float
-        What knowing everything would be worth.
-    plan : Decision
-        Gives the unit.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Lay out measurements (kind, slice, size, :func:`figures`) as a table, the most worth first."""
     table = pd.DataFrame(rows, columns=["kind", names.SLICE, "size", *FIGURES])
     table = table.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
     table.attrs = {names.EVPI: evpi, names.UNIT: plan.outcomes.attrs[names.UNIT]}

@@ -23,6 +23,8 @@ NOISIER = 0.5
 """Power of the likelihood under which noise counts as doubled."""
 MOST = 12
 """Slices, replicates or batches that are left out in turn, those with most runs first."""
+LEFT = (names.SLICE, names.REPLICATE, names.BATCH)
+"""What is left out in turn."""
 MATTERS = 0.01
 """Share of the expected net benefit that keeping the plan must cost for the advice to count as another."""
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
@@ -50,7 +52,8 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
         and its own ``enb``; ``pareto_k``, ``effective_draws``; ``changes``, whether that loss is more than Monte Carlo
         error and one percent; ``advice``: ``fitted again``, or ``re-fit instead`` where the row cannot be relied on and
         nothing was fitted, or that fit was refused. Attributes: ``index``, the share of reliable rows in which the
-        advice changes (NaN where there is none), ``reliable``, how many of how many rows.
+        advice changes (NaN where there is none), ``reliable``, how many of how many rows, ``left_out``, how many
+        slices, replicates and batches beyond the first twelve of each stayed in.
 
     Raises
     ------
@@ -91,9 +94,10 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
         figures = (log_weights.attrs[names.PARETO_K], log_weights.attrs[EFFECTIVE_DRAWS])
         rows.append((what, name, best, loss, own, *figures, bool(loss > matters), advice))
     table = pd.DataFrame(rows, columns=TABLE)
+    more = sum(max(np.unique(fit.runs[column].values.astype(str)).size - MOST, 0) for column in LEFT)
     trusted = table[table["advice"] != REFIT]
     index = float(trusted["changes"].mean()) if len(trusted) else float("nan")
-    table.attrs = {"index": index, "reliable": [len(trusted), len(table)]}
+    table.attrs = {"index": index, "reliable": [len(trusted), len(table)], "left_out": more}
     return table
 
 
@@ -104,7 +108,7 @@ def _perturbations(fit: Fit) -> Iterator[tuple[str, str, Change]]:
             yield "priors", f"{group} to the power {factor:g}", scaled_priors(fit, group, factor)
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
     yield "noise", "doubled", counted(fit, pointwise, np.full(fit.runs.sizes[names.RUN], NOISIER))
-    for column in (names.SLICE, names.REPLICATE, names.BATCH):
+    for column in LEFT:
         values = fit.runs[column].values.astype(str)
         found, counts = np.unique(values, return_counts=True)
         if found.size < 2:

@@ -16,16 +16,13 @@ from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.evidence import weighed_otherwise
-from labelvalue.decisions.stress import EVERYWHERE, stress_label_errors
+from labelvalue.decisions.stress import EVERYWHERE, stressed
 from labelvalue.decisions.uncertain import uncertain_inputs
 from labelvalue.decisions.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
-from labelvalue.problems import InputError
 from labelvalue.quantities import Branch, Interval
 
 TAIL = 0.1
-NOISE = 0.1
-"""Share of wrong labels among new ones in the row of label noise, where the case states none."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
@@ -36,8 +33,7 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) 
     others as they come; their share of the variance is that of a variance-based analysis. Settings are changed one at
     a time and everything is computed again: budget, price, value, class balance, label noise. Evidence is weighed
     otherwise by re-weighting the draws, or by fitting again where that cannot be relied on: each group of priors to
-    the powers 0.5 and 2, of which the three that move most are shown, and the runs of all batches but the last at half
-    their weight.
+    the powers 0.5 and 2, and the runs of all batches but the last at half their weight.
 
     Parameters
     ----------
@@ -134,20 +130,9 @@ def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]
         volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
         ends.append(enb(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume)), labels))
     yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
-    noisy = _with_noise(plan.fit, case, labels)
-    if noisy is not None:
+    if (drawn := stressed(plan)) is not None:
+        noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
         yield "wrong labels among new ones", noisy, enb(case, labels)
-
-
-def _with_noise(fit: Fit, case: Case, labels: Mapping[str, int]) -> float | None:
-    """Expected net benefit with plausibly many wrong labels; None where that is not modelled."""
-    stated = case if case.label_errors != 0.0 else dataclasses.replace(case, label_errors=NOISE)
-    try:
-        net = stress_label_errors(fit, stated, {names.RECOMMENDED: labels})[names.NET_BENEFIT]
-    except InputError:
-        return None
-    net = net.sel({names.STRESS: EVERYWHERE})
-    return float((net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})).mean())
 
 
 def scaled(value: Any, factor: float) -> Any:

@@ -166,7 +166,7 @@ def _scores(
     told = [r.content for r in records if r.kind == "advice" and r.content["fit"] == link["fit"]]
     promised = told[-1].get(MILESTONES) if told else None
     step = promised and scorecard.milestone(promised, runs)
-    judged = [("check", {"of": "milestone", **link, **step})] if step else []
+    judged: list[tuple[str, Mapping[str, Any]]] = [("check", {"of": "milestone", **link, **step})] if step else []
     if origin.future.empty:
         return judged
     cells, samples = scorecard.forecast_batch(fit, origin)

@@ -7,8 +7,11 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions import Decision, noise_sensitivity
-from labelvalue.decisions.decision import NO_PLAN
+from labelvalue.decisions.decision import NO_PLAN, worst_state
 from labelvalue.decisions.quality import noise_known
+from labelvalue.decisions.rules import STATE, rules_of
+from labelvalue.decisions.stress import stressed
+from labelvalue.decisions.value import volumes
 from labelvalue.numerals import number, significant
 from labelvalue.report.plans import records
 from labelvalue.report.wording import decimals, percent
@@ -65,6 +68,55 @@ def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
         names.UNIT: table.attrs[names.UNIT],
     }
     return found | {"sentence": _sentence(found)}
+
+
+def stress_numbers(plan: Decision) -> list[dict[str, Any]]:
+    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+
+    Returns
+    -------
+    list of dict
+        One a stress of :func:`labelvalue.decisions.stress_label_errors`: ``stress``; ``wrong_share``, the highest of a
+        slice, and the ``slice`` it is in; the mean ``error`` over slices by volume, and that of the ``worst`` slice
+        with its name ``worst_slice``; ``net_benefit`` over doing nothing; ``state`` of the case's rules. Empty where
+        nothing is bought or wrong labels are not modelled.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_errors=0.15)
+    >>> rows = stress_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False))
+    >>> rows[0]["error"] < rows[1]["error"], rows[0]["net_benefit"] > rows[2]["net_benefit"]
+    (True, True)
+    """
+    drawn = stressed(plan) if plan.total else None
+    if drawn is None:
+        return []
+    rows, weights = [], volumes(plan.fit, plan.case.value)
+    for stress in drawn[names.STRESS].values:
+        at = drawn.sel({names.STRESS: stress}, drop=True)
+        own = at.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+        error, wrong = own[names.ERROR].mean(names.SAMPLE).to_series(), own[names.WRONG_SHARE].to_series()
+        net = own[names.NET_BENEFIT] - at[names.NET_BENEFIT].sel({names.PLAN: names.NOTHING}, drop=True)
+        rows.append(
+            {
+                names.STRESS: str(stress),
+                names.WRONG_SHARE: float(wrong.max()),
+                names.SLICE: str(wrong.idxmax()) if wrong.any() else "",
+                names.ERROR: float((error * weights.to_series()).sum()),
+                "worst": float(error.max()),
+                "worst_slice": str(error.idxmax()),
+                names.NET_BENEFIT: float(net.mean()),
+                STATE: worst_state(rules_of(plan.fit, plan.case, at)[STATE]),
+            }
+        )
+    return rows
 
 
 def _sentence(found: Mapping[str, Any]) -> str:

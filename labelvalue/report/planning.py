@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,11 @@ from labelvalue.decisions.decision import chance_of_gain
 from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
-from labelvalue.decisions.uncertain import uncertain_inputs
+from labelvalue.decisions.uncertain import MOST_SLICES, uncertain_inputs
 from labelvalue.decisions.value import volumes
-from labelvalue.report.label_quality import quality_numbers
+from labelvalue.report.label_quality import quality_numbers, stress_numbers
 from labelvalue.report.money import cost_parts, ladder
-from labelvalue.report.plans import plan_numbers, records, spread
+from labelvalue.report.plans import finite, plan_numbers, records, spread
 from labelvalue.report.tables import MEAN, P_POSITIVE
 from labelvalue.report.votes import frontier_numbers, offer_numbers
 from labelvalue.report.what_ifs import what_if_numbers
@@ -58,8 +57,9 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         that all rules are kept at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
-        buy); ``stability``; ``milestones``; ``detection``;
-        ``what_if``, decisions at other budgets, prices and values; ``label_quality``, the plan and the advice at other
+        buy); ``slices_left_out`` of both, whose gains vary least; ``stability``; ``milestones``; ``detection``;
+        ``stress``, the errors under plausibly many wrong labels; ``what_if``, decisions at other budgets, prices and
+        values; ``label_quality``, the plan and the advice at other
         shares of wrong labels (``None`` where no share is known); ``frontiers``, votes against items for the plan's
         money; ``offers``, the case's interventions and where each effect comes from. Money is in ``unit``.
 
@@ -95,19 +95,22 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "sensitivity": records(swings),
         "unexplained": swings.attrs["unexplained"],
         "information": _information(plan, inputs),
-        "stability": {"index": _known(stable.attrs["index"]), "rows": records(stable)},
+        "stability": stability_numbers(stable),
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
         "milestones": records(steps),
         "detection": records(detection(plan)),
         "learner": case.learner,
         "what_if": what_if_numbers(plan, ci_prob=ci_prob),
         "offers": offer_numbers(plan),
         "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
+        "stress": stress_numbers(plan),
         "label_quality": quality_numbers(plan, ci_prob=ci_prob),
     }
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def stability_numbers(table: pd.DataFrame) -> dict[str, Any]:
+    """Return index, what stayed in, and rows of :func:`labelvalue.decisions.decision_stability`, ready for JSON."""
+    return {**{key: finite(table.attrs[key]) for key in ("index", "left_out")}, "rows": records(table)}
 
 
 def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
@@ -191,24 +194,10 @@ def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str,
 
 
 def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
-    """Say what would be bought if an input were known to lie low, or high.
+    """Say what would be bought if an input were known to lie ``low`` or ``high``: in the tenth of draws at that end.
 
-    Parameters
-    ----------
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`, doing nothing among the plans.
-    draws : xarray.DataArray, dims chain and draw
-        The input.
-
-    Returns
-    -------
-    dict or None
-        ``low`` and ``high``: in the tenth of draws where the input is lowest and highest, the plan of the highest
-        expected net benefit, its ``labels`` and its mean ``cost``; ``None`` for inputs of several numbers.
-
-    Examples
-    --------
-    See :func:`decision_numbers`.
+    For each end the plan of the highest expected net benefit, its ``labels`` and mean ``cost``; ``None`` for inputs of
+    several numbers.
     """
     sample = names.SAMPLE
     if set(draws.dims) != set(sample):

@@ -15,10 +15,12 @@ from labelvalue.decisions import (
     compare_plans,
     conditional_value_at_risk,
     loss_against_nothing,
+    rank_stability,
     score_plans,
     size_reserve,
     value_at_risk,
 )
+from labelvalue.decisions.compare import WEIGHTS
 from labelvalue.decisions.decision import BUY, QUALITY, standard_error
 
 
@@ -84,6 +86,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
             ),
         },
         "plans": records(sides),
+        "weights": _by_weight(plan),
         "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
         "state": plan.state,
         "rules": records(plan.rules),
@@ -99,6 +102,18 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
     }
+
+
+def _by_weight(plan: Decision) -> list[dict[str, Any]]:
+    """The best plan by its score at each weight of the risk, that of the case among them, and where the plan stands."""
+    own = plan.case.score.weight
+    ranked = rank_stability(plan.outcomes, plan.case.score, tuple(sorted({*WEIGHTS, own})))
+    rows = []
+    for weight, table in ranked.groupby("weight"):
+        place = table.set_index(names.PLAN)["rank"]
+        best = next(name for name in (names.RECOMMENDED, *place.index) if place[name] == 1)
+        rows.append({"weight": weight, "best": best, "rank": int(place[names.RECOMMENDED]), "own": weight == own})
+    return rows
 
 
 def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:

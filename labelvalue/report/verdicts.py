@@ -241,11 +241,17 @@ def _risk(plan: Mapping[str, Any]) -> str:
     )
 
 
+def not_perturbed(stability: Mapping[str, Any]) -> str:
+    """Say what was not left out in turn."""
+    left = stability["left_out"]
+    return f" {left:,} more slices, replicates or batches, with fewer runs, were not left out in turn." if left else ""
+
+
 def _stability(plan: Mapping[str, Any]) -> str:
     rows = plan["stability"]["rows"]
     trusted = [row for row in rows if row["advice"] != REFIT]
     changed = sum(row["changes"] for row in trusted)
     return (
         f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws can "
-        f"judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit."
+        f"judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{not_perturbed(plan['stability'])}"
     )

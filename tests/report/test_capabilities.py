@@ -69,7 +69,11 @@ ROWS = {
         "test_decision_page::test_every_technical_word_is_explained_where_it_stands_first",
         "test_decision_page::test_words_are_those_of_the_design",
     ],
-    "R12": ["test_page::test_143_slices_are_all_there", "test_decision_page::test_nothing_is_cut"],
+    "R12": [
+        "test_page::test_143_slices_are_all_there",
+        "test_decision_page::test_nothing_is_cut",
+        "test_decision_page::test_r12_slices_that_were_not_looked_at_are_counted",
+    ],
     "R13": [
         "test_analysis::test_every_plot_is_a_collection_of_arviz_with_a_reading",
         "test_analysis::test_predictive_plots_say_what_their_figures_say",
