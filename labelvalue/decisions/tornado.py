@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,17 +13,25 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import is_number
+from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
-from labelvalue.decisions.decision import Decision
+from labelvalue.decisions.decision import SURE, Decision, standard_error
 from labelvalue.decisions.evidence import weighed_otherwise
+from labelvalue.decisions.mixtures import SEARCHED, Mixture, first_allowed, scores_of
 from labelvalue.decisions.stress import EVERYWHERE, stressed
+from labelvalue.decisions.thinning import thinned
 from labelvalue.decisions.uncertain import uncertain_inputs
+from labelvalue.decisions.value import Target
 from labelvalue.decisions.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
+from labelvalue.problems import InputError
 from labelvalue.quantities import Branch, Interval
 
 TAIL = 0.1
+WHAT_IF = ("costs.price_per_label", "value.per_error_point")
+"""Numbers that :func:`labelvalue.decisions.what_if` varies, for plans that buy labels alone."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
@@ -133,6 +142,88 @@ def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]
     if (drawn := stressed(plan)) is not None:
         noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
         yield "wrong labels among new ones", noisy, enb(case, labels)
+
+
+def vary_case(plan: Decision) -> pd.DataFrame:
+    """Choose again where a number of the case is another, between the plan, those it is held against, and nothing.
+
+    Numbers are halved and doubled; tiers, changes of the mix and a target are left out; what the case does not say is
+    said; price and value of plans that buy labels alone are left to :func:`what_if`. The plan stays unless another one,
+    which keeps the case's rules, is better beyond Monte Carlo error.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a number and another value: ``key`` such as ``costs.retraining``, ``end`` in words, ``enb`` of the plan
+        as it is then, ``plan`` that is chosen with its ``labels`` by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400})
+    >>> table = vary_case(decide(fake_fit(seed=1), case, max_labels=900, measure=False)).set_index("key")
+    >>> table.loc["costs.retraining", "end"].tolist(), float(table.loc["costs.retraining", "enb"].diff().iloc[1])
+    (['÷ 2', '× 2'], -30.0)
+    """
+    fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
+    plans[names.RECOMMENDED] = dict(plan.labels)
+    none, rows, enb = dict.fromkeys(plan.labels, 0), [], float(plan.advantage().mean())
+    now = _advantage(plan_outcomes(fit, plan.case, {names.RECOMMENDED: plan.labels}, interventions=done))
+    for key, end, case in _variations(plan):
+        outcomes = plan_outcomes(fit, case, plans, interventions=done)
+        own = Mixture(float(scores_of(case.risk, outcomes)[names.RECOMMENDED]), outcomes, done, names.RECOMMENDED)
+        best = first_allowed(fit, case, outcomes, done, plan.max_spend)
+        nothing = (best is None or best.score < 0) and own.score <= -SURE * standard_error(own.net())
+        better = best is not None and best.score - own.score > SURE * standard_error(best.net() - own.net())
+        chosen = own if best is None or not better else best
+        name, labels = (names.NOTHING, none) if nothing else (chosen.name, chosen.labels())
+        rows.append((key, end, enb + float((own.net() - now).mean()), name, labels))
+    return pd.DataFrame(rows, columns=["key", "end", "enb", names.PLAN, names.LABELS])
+
+
+def _variations(plan: Decision) -> Iterator[tuple[str, str, Case]]:
+    """Cases that differ in one number, its key and how; what would be no legal case is left out."""
+    case, spent = plan.case, float(plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}).mean())
+    unsaid = {
+        "costs.rework": 0.1,
+        "costs.retraining_fails": 0.1,
+        "costs.retraining": spent / 10,
+        "costs.labels_per_day": max(plan.total, 1) / 100,
+        "costs.delay_per_day": spent / 100,
+        "value.horizon_days": 365.0,
+        "value.drift": 0.01,
+    }
+    for section in ("costs", "value"):
+        part = getattr(case, section)
+        for field in dataclasses.fields(part):
+            key, now = f"{section}.{field.name}", getattr(part, field.name)
+            if key in WHAT_IF and not plan.interventions:
+                continue
+            for end, other in _others(now, unsaid.get(key)):
+                with contextlib.suppress(InputError):
+                    changed = dataclasses.replace(part, **{field.name: other})
+                    yield key, end, dataclasses.replace(case, **{section: changed})
+
+
+def _others(now: Any, unsaid: float | None) -> Iterator[tuple[str, Any]]:
+    """What a number may be instead, in words and as a value."""
+    if now is None or (is_number(now) and now == 0):
+        if unsaid is not None:
+            yield f"were it {readable(unsaid, 3)}", unsaid
+    elif isinstance(now, Target):
+        yield "without it", None
+    elif isinstance(now, tuple) and now and not isinstance(now[0], Branch):
+        yield "without it", ()
+    elif now and not isinstance(now, str):
+        for end, factor in (("÷ 2", 0.5), ("× 2", 2.0)):
+            other = scaled(now, factor)
+            yield end, round(other) if type(now) is int and now > 1 else other
 
 
 def scaled(value: Any, factor: float) -> Any:

@@ -84,7 +84,7 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
         table = Rows(["wrong labels"], ["share", "mean error", "worst slice", "net benefit", "rules"])
         for row in details["stress"]:
             errors = [f"{row[names.ERROR]:.4f}", f"{row['worst']:.4f} {row['worst_slice']}"]
-            share = f"{100 * row['wrong_share']:.0f} %"
+            share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
             table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
         sheet.lay(table)
     if "cheapest" in details:

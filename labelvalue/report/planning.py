@@ -24,6 +24,7 @@ from labelvalue.decisions.decision import chance_of_gain
 from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
+from labelvalue.decisions.tornado import vary_case
 from labelvalue.decisions.uncertain import MOST_SLICES, uncertain_inputs
 from labelvalue.decisions.value import volumes
 from labelvalue.report.label_quality import quality_numbers, stress_numbers
@@ -56,6 +57,7 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         slices by volume, in the unit of the error) with intervals; ``kept_together``, the probability
         that all rules are kept at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
+        ``varied``, what is chosen where a number of the case is another;
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
         buy); ``slices_left_out`` of both, whose gains vary least; ``stability``; ``milestones``; ``detection``;
         ``stress``, the errors under plausibly many wrong labels; ``what_if``, decisions at other budgets, prices and
@@ -93,6 +95,7 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "ladder": records(ladder(plan, ci_prob=ci_prob)),
         "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
         "sensitivity": records(swings),
+        "varied": records(vary_case(plan)),
         "unexplained": swings.attrs["unexplained"],
         "information": _information(plan, inputs),
         "stability": stability_numbers(stable),

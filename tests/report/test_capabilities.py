@@ -44,6 +44,7 @@ ROWS = {
         "test_page::test_reservations_cannot_be_switched_off",
     ],
     "R8": [
+        "test_assumptions::test_r8_each_number_of_a_case_is_varied_or_says_why_not",
         "test_decision_page::test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence",
         "test_decision_page::test_an_assumption_without_a_source_is_a_warning",
         "test_assumptions::test_every_number_of_a_case_file_has_its_source",
