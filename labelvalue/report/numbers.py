@@ -187,7 +187,7 @@ def collect(
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)
     if isinstance(of, Decision) and fit.diagnostics.verdict == "ok":
-        numbers[names.PLAN] = said = told(fit, decision_numbers(of, ci_prob=ci_prob))
+        numbers[names.PLAN] = said = told(fit, decision_numbers(of, ci_prob=ci_prob, details=context.details))
         numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(of.case, said))
         decided = planning_limits(of.case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])

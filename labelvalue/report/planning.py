@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,9 @@ NOTICED = 0.3
 """Standard deviations by which an input must lie off its mean in a case to be named."""
 
 
-def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def decision_numbers(
+    plan: Decision, *, ci_prob: float = 0.9, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Collect everything that the page says of a plan.
 
     Parameters
@@ -49,6 +52,8 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+    details : mapping, optional
+        From :func:`detail_numbers`; without fits made again where not given.
 
     Returns
     -------
@@ -78,12 +83,10 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     weights = volumes(plan.fit, case.value)
     inputs = uncertain_inputs(plan)
-    swings = plan_sensitivity(plan, refit=False)
-    stable = decision_stability(plan, refit=False)
-    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
     gain = (own[names.GAIN] * weights).sum(names.SLICE)
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
-    return plan_numbers(plan, ci_prob=ci_prob) | {
+    details = detail_numbers(plan, ci_prob=ci_prob) if details is None else details
+    return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
         "mean_error": {
             "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
@@ -94,26 +97,32 @@ def decision_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "scenarios": _scenarios(plan, gain, inputs),
         "ladder": records(ladder(plan, ci_prob=ci_prob)),
         "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
-        "sensitivity": records(swings),
         "varied": records(vary_case(plan)),
-        "unexplained": swings.attrs["unexplained"],
         "information": _information(plan, inputs),
-        "stability": stability_numbers(stable),
-        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
-        "milestones": records(steps),
-        "detection": records(detection(plan)),
         "learner": case.learner,
         "what_if": what_if_numbers(plan, ci_prob=ci_prob),
         "offers": offer_numbers(plan),
         "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
-        "stress": stress_numbers(plan),
         "label_quality": quality_numbers(plan, ci_prob=ci_prob),
     }
 
 
-def stability_numbers(table: pd.DataFrame) -> dict[str, Any]:
-    """Return index, what stayed in, and rows of :func:`labelvalue.decisions.decision_stability`, ready for JSON."""
-    return {**{key: finite(table.attrs[key]) for key in ("index", "left_out")}, "rows": records(table)}
+def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool = False) -> dict[str, Any]:
+    """Collect what a plan hangs on and how it is carried out: sensitivity, stability, milestones, detection, stress.
+
+    With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
+    """
+    swings, stable = plan_sensitivity(plan, refit=refit), decision_stability(plan, refit=refit)
+    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    return {
+        "sensitivity": records(swings),
+        "unexplained": swings.attrs["unexplained"],
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
+        "stability": {**{key: finite(stable.attrs[key]) for key in ("index", "left_out")}, "rows": records(stable)},
+        "milestones": records(steps),
+        "detection": records(detection(plan)),
+        "stress": stress_numbers(plan),
+    }
 
 
 def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:

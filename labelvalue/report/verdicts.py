@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.audits import MEASURED
 from labelvalue.decisions.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.forecast.reweighting import REFIT
+from labelvalue.forecast.reweighting import REFIT, REFITTED
 from labelvalue.model import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.doubts import reservations
@@ -251,7 +251,9 @@ def _stability(plan: Mapping[str, Any]) -> str:
     rows = plan["stability"]["rows"]
     trusted = [row for row in rows if row["advice"] != REFIT]
     changed = sum(row["changes"] for row in trusted)
+    again = sum(row["advice"] == REFITTED for row in rows)
+    said, more = f" or {again} new fits" if again else "", not_perturbed(plan["stability"])
     return (
-        f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws can "
-        f"judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{not_perturbed(plan['stability'])}"
+        f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws{said} "
+        f"can judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{more}"
     )

@@ -83,6 +83,7 @@ ROWS = {
         "test_advice::test_a_plan_far_from_break_even_is_stable",
         "test_advice::test_reweighting_is_importance_weighting",
         "../forecast/test_fitted_again::test_stability_has_no_row_that_cannot_be_told",
+        "../test_plan_command::test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own",
     ],
     "D22": [
         "test_advice::test_detection_needs_larger_sets_for_smaller_gains",
