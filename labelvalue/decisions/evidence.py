@@ -55,7 +55,7 @@ def weighed_otherwise(
     ...     return 1e4 * fit.posterior["error_now"].mean("slice")
     >>> rows = weighed_otherwise(fit, net(fit), net, refit=False)
     >>> len(rows), rows[0][0].startswith("priors of")
-    (3, True)
+    (7, True)
     """
 
     def expected(change: Change) -> tuple[float, str]:
