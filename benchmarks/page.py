@@ -88,12 +88,11 @@ def measure(
     names = tuple(f"region {place:03d}" for place in range(slices))
     fit = testing.fake_fit(seed=2, slices=names, draws=draws)
     path = folder / f"{slices}{'-decided' if decided else ''}.html"
-    deciding, more = None, {}
+    deciding, of = None, fit
     if decided:
         case = lv.Case(**CASE)
-        plan, deciding = spent(lambda: lv.decide(fit, case, max_labels=LABELS * slices, measure=False))
-        more = {"plan": plan, "case": case}
-    _, writing = spent(lambda: write_report(fit, path=path, **more))
+        of, deciding = spent(lambda: lv.decide(fit, case, max_labels=LABELS * slices, measure=False))
+    _, writing = spent(lambda: write_report(of, path=path))
     page = path.read_text(encoding="utf-8")
     pictures = sum(map(len, re.findall(r'src="data:image/[^"]*"', page)))
     return {

@@ -57,7 +57,7 @@ def main() -> None:
             "fit": lambda: lv.fit(runs, draws=250, random_seed=1, progress=False),
             "decide, nothing measured": lambda: lv.decide(fit, case, 2_000, measure=False),
             "decide": lambda: lv.decide(fit, case, 2_000),
-            "write_report": lambda: lv.write_report(fit, decision, case, path=Path(place) / "r.html"),
+            "write_report": lambda: lv.write_report(decision, path=Path(place) / "r.html"),
             "refit": lambda: project.refit(progress=False),
         }
         print("| call | functions | files | again |\n|---|---|---|---|")

@@ -96,12 +96,11 @@ def demo(
     page = out / "report.html"
     result = {"fit": str(out / "fit.nc"), "report": str(page)}
     result |= console.show(fit, as_json, budgets=DEMO_BUDGETS) | console.show_backtest(fit, as_json)
-    case = plan = None
+    of: lv.Fit | lv.Decision = fit
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
-        case = lv.read_case(out / "case.toml")
-        plan = lv.decide(fit, case, DEMO_LABELS)
-    lv.write_report(fit, plan, case, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
+        of = lv.decide(fit, lv.read_case(out / "case.toml"), DEMO_LABELS)
+    lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
 
 
@@ -295,15 +294,12 @@ def report(
             (console.check_writable if is_file else console.check_folder)(place)
     case = None if case_file is None else lv.read_case(case_file)
     fit = lv.load_fit(fit_file)
-    plan = None
+    of: lv.Fit | lv.Decision = fit
     if case is not None:
         case.check(fit)
-        case = case if fit.diagnostics.verdict == "ok" else None  # no decision on a fit that is not
-    if case is not None:
-        plan = lv.decide(fit, case, max_labels)
-    lv.write_report(
-        fit, plan, case, path=out, numbers=numbers, tables=tables, pictures=figures, **console.given(budgets=counts)
-    )
+        if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
+            of = lv.decide(fit, case, max_labels)
+    lv.write_report(of, path=out, numbers=numbers, tables=tables, pictures=figures, **console.given(budgets=counts))
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 

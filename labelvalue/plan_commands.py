@@ -11,7 +11,7 @@ from labelvalue import console, exits, names
 from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
-    from labelvalue.decisions import Case, Decision
+    from labelvalue.decisions import Decision
     from labelvalue.model import Fit
 
 FIT, REPORTS = "fit", "reasons"
@@ -30,7 +30,7 @@ def plan_command(
     ] = None,
     lot: Annotated[int, console.whole("Labels are bought in multiples of it.", least=1)] = 1,
     details: Annotated[
-        bool, typer.Option("--details", help="Also sensitivity, stability and milestones; a few seconds more.")
+        bool, typer.Option("--details", help="Also sensitivity, stability and milestones; fits again, a minute or two.")
     ] = False,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
     ci_prob: Annotated[float, console.real("Probability of the interval, between 0 and 1.")] = 0.9,
@@ -39,7 +39,7 @@ def plan_command(
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
     from labelvalue.decisions import decide, read_case
     from labelvalue.model import load_fit
-    from labelvalue.report import write_report
+    from labelvalue.report import Context, write_report
     from labelvalue.report.plan_text import plan_text
     from labelvalue.report.plans import plan_numbers
     from labelvalue.report.terminal import verdict_text
@@ -56,16 +56,18 @@ def plan_command(
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
     plan = decide(fit, case, max_labels, lot=lot)
-    numbers = plan_numbers(case, plan, ci_prob=ci_prob) | {FIT: judged}
+    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
+    context = Context()
     if details:
-        more, told = _details(fit, case, plan)
+        more, told = _details(plan, ci_prob)
+        context = Context(details=more)
         numbers |= more
         text += f"\n\n{told}"
     if fit.diagnostics.verdict != "ok":
         numbers["verdict"] = None  # results under a banner; no decision is published
     if page is not None:
-        write_report(fit, plan, case, path=page, ci_prob=ci_prob)
+        write_report(plan, path=page, ci_prob=ci_prob, context=context)
         numbers["report"] = str(page)
         text += f"\n{page}"
     _end(fit, numbers, as_json, text)
@@ -78,22 +80,14 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
     console.finish(fit, numbers, as_json)
 
 
-def _details(fit: Fit, case: Case, plan: Decision) -> tuple[dict, str]:
-    from labelvalue.decisions import cheapest_plan, decision_stability, detection, plan_milestones, plan_sensitivity
+def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
+    from labelvalue.decisions import cheapest_plan
     from labelvalue.report.plan_details import details_text
+    from labelvalue.report.planning import detail_numbers
     from labelvalue.report.plans import finite, records
 
-    swings = plan_sensitivity(fit, case, plan)
-    stable = decision_stability(fit, case, plan)
-    steps = plan_milestones(fit, case, plan) if plan.total >= 4 else None
-    shown = detection(fit, case, plan)
-    more = {
-        "sensitivity": records(swings),
-        "stability": {"index": finite(stable.attrs["index"]), "rows": records(stable)},
-        "milestones": [] if steps is None else records(steps),
-        "detection": records(shown),
-    }
-    if case.value.target is not None:
-        near = cheapest_plan(fit, case)
+    more = detail_numbers(plan, ci_prob=ci_prob, refit=True)
+    if plan.case.value.target is not None:
+        near = cheapest_plan(plan.fit, plan.case)
         more["cheapest"] = {**{str(k): finite(v) for k, v in near.attrs.items()}, "rows": records(near)}
     return more, details_text(more, plan.outcomes.attrs[names.UNIT])

@@ -297,35 +297,6 @@ def _too_large(found: object, key: str = "") -> Iterator[str]:
         yield key
 
 
-def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a TOML file that a user gave.
-
-    Parameters
-    ----------
-    path : path
-        File.
-
-    Returns
-    -------
-    dict
-        Its tables.
-
-    Raises
-    ------
-    InputError
-        As :func:`read_text` and :func:`parse_toml`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "labelvalue.toml"
-    >>> _ = path.write_text("[fit]")
-    >>> read_toml(path)
-    {'fit': {}}
-    """
-    return parse_toml(read_text(path), file=str(path))
-
-
 def parse_json(text: str | bytes, deepest: int = DEEPEST_JSON) -> Any:
     r"""Parse JSON that somebody may have changed since we wrote it.
 

@@ -260,5 +260,5 @@ def _said(fit, given):
     worst = 0.0
     if case.label_errors:
         worst = lv.stress_label_errors(fit, case, {"p": dict(made.labels)})[names.NET_BENEFIT].mean().item()
-    offers = offer_numbers(fit, case, made)
-    return json.dumps([plan_numbers(case, made), offers, worst], default=str)
+    offers = offer_numbers(made)
+    return json.dumps([plan_numbers(made), offers, worst], default=str)

@@ -81,6 +81,25 @@ def test_details_are_printed_and_in_json(run, monkeypatch):
     assert {"sensitivity", "stability", "milestones", "detection"} <= set(found)
 
 
+def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(run, monkeypatch, tmp_path):
+    made = []
+
+    def again(fit, **changes):
+        made.append(changes)
+        return fit
+
+    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", again)
+    run("--max-labels", 800, "--details")
+    alone, page = len(made), tmp_path / "page.html"
+    assert alone > 0
+    _, out, _ = run("--max-labels", 800, "--details", "--report", str(page), "--json")
+    assert len(made) == 2 * alone
+    text = page.read_text("utf-8")
+    rows = json.loads(out)["stability"]["rows"]
+    assert text.count("<small>fitted again</small>") == sum(row["advice"] == "fitted again" for row in rows) > 0
+    assert f"; 0 of all {len(rows)} would need a new fit" in text
+
+
 def test_no_labels_is_doing_nothing(run):
     found = json.loads(run("--max-labels", 0, "--json")[1])
     assert found["verdict"] == "wait"

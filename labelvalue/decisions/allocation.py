@@ -40,9 +40,7 @@ CLOSE = 1.02
 """Ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for."""
 
 
-def find_plan(
-    fit: Fit, case: Case, most: int, *, appetite: Appetite, max_spend: float = np.inf, lot: int = 1
-) -> Decision:
+def find_plan(fit: Fit, case: Case, most: int, *, max_spend: float = np.inf, lot: int = 1) -> Decision:
     """Find the labels to buy for each slice, at most ``most`` together and within every limit and rule of the case.
 
     The plan is chosen from draws of each slice's own net benefit, seen again from where the last plan stands, and
@@ -56,11 +54,9 @@ def find_plan(
     fit : Fit
         Fit.
     case : Case
-        Belongs to it.
+        Belongs to it; its risk appetite weighs net benefits.
     most : int
         Most labels in all, evaluation labels that a rule asks for among them.
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
     max_spend : float
         Most money, the reserve included.
     lot : int
@@ -83,17 +79,17 @@ def find_plan(
         raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     few = for_search(fit)
     listing = list_purchases(few, case, max(left, 1), max_spend, lot)
-    plan, bought = _kept(fit, few, case, appetite, listing.at_most(left // lot), most, max_spend)
+    plan, bought = _kept(fit, few, case, listing.at_most(left // lot), most, max_spend)
     least, large = int(listing.menu.low.sum()), int(bought.sum())
     if _gains(plan):
-        return plan
+        return dataclasses.replace(plan, max_spend=max_spend, lot=lot)
     found, tried = None, [plan]
     while large > max(least, 1) and large > CLOSE * least and large - least > 1:
         middle = max(round(math.sqrt(max(least, 1) * large)), least + 1)
         if middle >= large:
             break
         try:
-            smaller, taken = _kept(fit, few, case, appetite, listing.at_most(middle), most, max_spend)
+            smaller, taken = _kept(fit, few, case, listing.at_most(middle), most, max_spend)
         except NoPlanError:  # what other rules ask for takes more
             least = middle
             continue
@@ -102,7 +98,8 @@ def find_plan(
             found, least = smaller, max(int(taken.sum()), middle)
         else:
             large = middle
-    return max(tried, key=_chance_of_gain) if found is None else found
+    best = max(tried, key=_chance_of_gain) if found is None else found
+    return dataclasses.replace(best, max_spend=max_spend, lot=lot)
 
 
 def _chance_of_gain(plan: Decision) -> float:
@@ -115,16 +112,14 @@ def _gains(plan: Decision) -> bool:
     return bool(plan.rules.loc[plan.rules[RULE] == MINIMUM_GAIN, KEPT].all())
 
 
-def _kept(
-    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int, max_spend: float
-) -> tuple[Decision, np.ndarray]:
+def _kept(fit: Fit, few: Fit, case: Case, listing: Listing, most: int, max_spend: float) -> tuple[Decision, np.ndarray]:
     """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
     for _ in range(ROUNDS):
-        plan, menu, bought, listing = _plan(fit, few, case, appetite, listing, most)  # as seen from that plan
+        plan, menu, bought, listing = _plan(fit, few, case, listing, most)  # as seen from that plan
         broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
         if broken.empty and money_needed(own[names.COST], case.costs.overrun) <= max_spend * (1 + 1e-9):
-            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(appetite)[0], bought)), bought
+            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(case.risk)[0], bought)), bought
         if broken.empty:
             broken = pd.DataFrame([_overspent(own[names.COST], case.costs.overrun, max_spend)])
         listing = tightened(listing, case, broken, bought, own)
@@ -146,29 +141,27 @@ def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, obj
     return {RULE: MAXIMUM_BUDGET, WORDS: words, "limit": most, REQUIRED: 1.0 - overrun, HOLDS: held}
 
 
-def _plan(
-    fit: Fit, few: Fit, case: Case, appetite: Appetite, listing: Listing, most: int
-) -> tuple[Decision, Menu, np.ndarray, Listing]:
+def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[Decision, Menu, np.ndarray, Listing]:
     """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
     shares = _shares(fit, case)
-    menu, bought, certificate = _best(listing, case, appetite, shares)
-    chosen = _valued(few, case, appetite, menu, bought, shares)
+    menu, bought, certificate = _best(listing, case, shares)
+    chosen = _valued(few, case, menu, bought, shares)
     for _ in range(VIEWS if bought.any() and not adds_up(few, case) else 0):
         net = chosen.outcomes[names.NET_BENEFIT]
         advantage = net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
         batches = int(batch_count(case.costs, xr.DataArray(float(bought.sum() * menu.lot))))
         view = seen_from(few, case, listing, bought, advantage.values.ravel(), batches)
-        seen, again, evidence = _best(view, case, appetite, shares)
-        other = _valued(few, case, appetite, seen, again, shares)
+        seen, again, evidence = _best(view, case, shares)
+        other = _valued(few, case, seen, again, shares)
         if not again.any() or other.score <= chosen.score:
             again = (bought + again) // 2
-            other = _valued(few, case, appetite, seen, again, shares)
+            other = _valued(few, case, seen, again, shares)
         if other.score <= chosen.score:
             certificate = evidence
             break
         listing, menu, bought, certificate, chosen = view, seen, again, evidence, other
     if few is not fit:
-        chosen = _valued(fit, case, appetite, menu, chosen.bought, shares)
+        chosen = _valued(fit, case, menu, chosen.bought, shares)
         said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
         certificate = dataclasses.replace(certificate, status=said)
     return _finished(fit, case, chosen, certificate, most), menu, chosen.bought, listing
@@ -193,7 +186,7 @@ class _Valued:
         return self.scores[self.winner]
 
 
-def _valued(fit: Fit, case: Case, appetite: Appetite, menu: Menu, bought: np.ndarray, shares: np.ndarray) -> _Valued:
+def _valued(fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray) -> _Valued:
     even = np.ones(len(menu.slices))
     plans = {
         names.RECOMMENDED: bought,
@@ -203,7 +196,7 @@ def _valued(fit: Fit, case: Case, appetite: Appetite, menu: Menu, bought: np.nda
     }
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
     net = outcomes[names.NET_BENEFIT]
-    given = appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+    given = case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
     scores = {name: float(given[name]) if menu.allows(lots) else np.nan for name, lots in plans.items()}
     winner = max((name for name in plans if np.isfinite(scores[name])), key=lambda name: scores[name])
     if winner != names.RECOMMENDED:
@@ -231,6 +224,8 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
     )
     labels = {str(name): int(n) * chosen.lot for name, n in zip(fit.slices, chosen.bought, strict=True)}
     return Decision(
+        fit=fit,
+        case=case,
         labels=labels,
         max_labels=most,
         outcomes=chosen.outcomes,
@@ -248,6 +243,8 @@ def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], note
     }
     outcomes = plan_outcomes(fit, case, none)
     return Decision(
+        fit=fit,
+        case=case,
         labels={str(name): 0 for name in fit.slices},
         max_labels=most,
         outcomes=outcomes,
@@ -258,9 +255,9 @@ def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], note
     )
 
 
-def _best(listing: Listing, case: Case, appetite: Appetite, shares: np.ndarray) -> tuple[Menu, np.ndarray, Certificate]:
+def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.ndarray, Certificate]:
     """The best over numbers of batches and, where the appetite has no bound, over several aims."""
-    size, aims = case.costs.batch_size, _aims(appetite)
+    size, aims = case.costs.batch_size, _aims(case.risk)
     most = 1 if size is None else max(1, math.ceil(listing.menu.max_labels * listing.menu.lot / size))
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
     found: list[tuple[float, Menu, np.ndarray, Certificate]] = []
@@ -272,7 +269,7 @@ def _best(listing: Listing, case: Case, appetite: Appetite, shares: np.ndarray) 
             except NoPlanError as error:
                 refused.append(error)
                 continue
-            found.append((_judged(appetite, aim, menu.outcome(bought)), menu, bought, certificate))
+            found.append((_judged(case.risk, aim, menu.outcome(bought)), menu, bought, certificate))
     if not found:
         raise refused[-1]
     _, menu, bought, certificate = max(found, key=lambda one: one[0])

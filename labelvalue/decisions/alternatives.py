@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
 
 FOCUSED = 4
@@ -16,13 +15,11 @@ FOCUSED = 4
 HALF = "half of it"
 
 
-def alternatives(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
+def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     """List plans that a plan is held against, none of them twice, itself first.
 
     Parameters
     ----------
-    case : Case
-        Gives the limits of the slices.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
 
@@ -34,12 +31,13 @@ def alternatives(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> list(alternatives(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False)))[:2]
+    >>> list(alternatives(decide(fake_fit(seed=1), case, max_labels=900, measure=False)))[:2]
     ['recommended', 'half of it']
     """
+    case = plan.case
     table = plan.outcomes[names.LABELS]
     slices = [str(name) for name in table[names.SLICE].values]
     total = max(plan.total, int(table.sum(names.SLICE).max()))

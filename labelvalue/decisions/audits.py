@@ -9,7 +9,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.evaluating import labels_left
 from labelvalue.decisions.open_plans import OpenPlans
@@ -31,13 +30,10 @@ ENTROPY = 23
 
 
 def price_audits(
-    fit: Fit,
-    case: Case,
     plan: Decision,
     *,
     slices: Sequence[str] | None = None,
     sizes: Sequence[int] | None = None,
-    max_spend: float = np.inf,
 ) -> pd.DataFrame:
     """Price audits: some labels of a slice are judged anew by somebody who is right, at the price of a label each.
 
@@ -47,18 +43,12 @@ def price_audits(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        With ``label_noise`` and ``interventions``.
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decisions.decide`, of a case with ``label_noise`` and ``interventions``.
     slices : sequence of str, optional
         Slices to audit; by default the three whose share of wrong labels varies most.
     sizes : sequence of int, optional
         Labels that are judged anew, ≥ 1; 50 and 200 by default.
-    max_spend : float
-        Most expected money, the audit included.
 
     Returns
     -------
@@ -73,23 +63,24 @@ def price_audits(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.forecast import Guideline
     >>> from labelvalue.testing import fake_fit
     >>> noise, work = {"low": 0.02, "high": 0.15}, (Guideline(0.5, redone=0.5, cost=100),)
     >>> costs = {"price_per_label": 0.4}
     >>> case = Case(costs=costs, value={"per_error_point": 40}, label_noise=noise, interventions=work)
     >>> fit = fake_fit(seed=1)
-    >>> table = price_audits(fit, case, decide(fit, case, max_labels=500, measure=False), slices=["west"], sizes=[20])
+    >>> table = price_audits(decide(fit, case, max_labels=500, measure=False), slices=["west"], sizes=[20])
     >>> table["kind"].tolist(), bool(table["evsi"][0] <= table.attrs["evpi"])
     (['audit'], True)
     """
+    fit, case = plan.fit, plan.case
     check_places(fit, slices, sizes)
     noise, _ = noise_draws(fit, case.label_noise)
     rows: list[tuple[object, ...]] = []
     net = plan.outcomes[names.NET_BENEFIT]
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
-        plans = _plans(fit, case, plan, max_spend)
+        plans = _plans(plan)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
         for name in slices if slices is not None else _least_known(noise):
             at = {names.SLICE: name}
@@ -99,8 +90,9 @@ def price_audits(
     return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
 
 
-def _plans(fit: Fit, case: Case, plan: Decision, max_spend: float) -> OpenPlans:
+def _plans(plan: Decision) -> OpenPlans:
     """The plans of ``plan.outcomes``, with what each does beside buying labels."""
+    case = plan.case
     plans, done = {}, {}
     for title in map(str, plan.outcomes[names.PLAN].values[1:]):
         bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
@@ -108,7 +100,7 @@ def _plans(fit: Fit, case: Case, plan: Decision, max_spend: float) -> OpenPlans:
         parts = tuple(title.split(" + "))
         done[title] = parts if {*parts} <= {one.name for one in case.interventions} else ()
     done[names.RECOMMENDED] = tuple(plan.interventions)
-    return OpenPlans(fit, case, plans, labels_left(fit, case, plan.max_labels), max_spend, done)
+    return OpenPlans(plan.fit, case, plans, labels_left(plan.fit, case, plan.max_labels), plan.max_spend, done)
 
 
 def _least_known(noise: xr.DataArray) -> list[str]:

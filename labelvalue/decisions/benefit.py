@@ -163,33 +163,10 @@ def outcomes_of(
     wait: float = 0.0,
     noise_factor: float = 1.0,
 ) -> xr.Dataset:
-    """Draw what plans bring and cost, from their table of labels.
+    """Draw what plans bring and cost, as :func:`plan_outcomes`, from their table of labels.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
-    labels : xarray.DataArray
-        From :func:`plan_table`.
-    counted : xarray.DataArray, optional
-        What those labels amount to, where some of them are wrong; the labels themselves by default.
-    done : sequence of Intervention
-        What all plans do beside, doing nothing apart.
-    wait : float
-        Days that go by before they begin; each costs ``delay_per_day``.
-    noise_factor : float
-        As for :func:`plan_outcomes`.
-
-    Returns
-    -------
-    xarray.Dataset
-        As :func:`plan_outcomes` returns it.
-
-    Examples
-    --------
-    See :func:`plan_outcomes`.
+    ``counted`` is what those labels amount to where some are wrong; ``done`` what all plans do beside, doing nothing
+    apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``.
     """
     counted = labels if counted is None else counted
     total = labels.sum(names.SLICE)

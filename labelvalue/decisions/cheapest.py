@@ -11,7 +11,6 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.allocation import find_plan
 from labelvalue.decisions.appetites import Mean
-from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.deciding import labels_today
 from labelvalue.decisions.decision import Decision
@@ -88,7 +87,7 @@ def cheapest_plan(
 
     def at(price: float) -> bool:
         try:
-            plans.append(find_plan(fit, _valued(fit, case, target, price, probability), most, appetite=Mean()))
+            plans.append(find_plan(fit, _valued(fit, case, target, price, probability), most))
         except NoPlanError:
             return False
         return reached(plans[-1]) >= probability
@@ -102,10 +101,10 @@ def cheapest_plan(
             low, high = (low, middle) if at(float(np.exp(middle))) else (middle, high)
     if not plans:  # no plan reaches it: the one of the lowest mean error says how near one comes
         nearest = _valued(fit, case, Target(error=target.error), MOST, probability)
-        plans.append(find_plan(fit, nearest, most, appetite=Mean()))
+        plans.append(find_plan(fit, nearest, most))
     enough = [plan for plan in plans if reached(plan) >= probability]
     best = min(enough, key=_cost) if enough else max(plans, key=reached)
-    return _told(fit, case, best, reached(best), probability)
+    return _told(best, reached(best), probability)
 
 
 def _cost(plan: Decision) -> float:
@@ -122,11 +121,11 @@ def _valued(fit: Fit, case: Case, target: Target, price: float, probability: flo
         floors = tuple(Floor(slice=str(name), error=target.error, probability=each) for name in fit.slices)
         rules = dataclasses.replace(rules, floors=floors)
     value = dataclasses.replace(case.value, per_error_point=price, stakes={}, target=None)
-    return dataclasses.replace(case, value=value, guardrails=rules)
+    return dataclasses.replace(case, value=value, guardrails=rules, risk=Mean())
 
 
-def _told(fit: Fit, case: Case, best: Decision, chance: float, probability: float) -> pd.DataFrame:
-    own = plan_outcomes(fit, case, {names.RECOMMENDED: best.labels}).sel({names.PLAN: names.RECOMMENDED})
+def _told(best: Decision, chance: float, probability: float) -> pd.DataFrame:
+    own = best.outcomes.sel({names.PLAN: names.RECOMMENDED})
     cost = own[names.COST]
     table = pd.DataFrame(
         {

@@ -16,6 +16,8 @@ from labelvalue.decisions.risk import conditional_value_at_risk, loss_against_no
 ENB, LOWER, UPPER = "enb", "lower", "upper"
 P_POSITIVE, P_BETTER, REGRET = "p_positive", "p_better", "regret"
 DIFFERENCE, AGAINST, FIRST, SECOND = "difference", "against", "first_order", "second_order"
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Weights of the risk under which plans are ranked."""
 CVAR, SCORE, RANK, EFFICIENT, WEIGHT = "cvar", "score", "rank", "efficient", "weight"
 
 
@@ -182,9 +184,7 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     return table.sort_values(RANK, kind="stable", ignore_index=True)
 
 
-def rank_stability(
-    outcomes: xr.Dataset, score: Score, weights: tuple[float, ...] = (0.0, 0.25, 0.5, 1, 2, 4)
-) -> pd.DataFrame:
+def rank_stability(outcomes: xr.Dataset, score: Score, weights: tuple[float, ...] = WEIGHTS) -> pd.DataFrame:
     """Show how the ranking of plans depends on the weight of the risk.
 
     Parameters

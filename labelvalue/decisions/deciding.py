@@ -9,7 +9,6 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.decisions.allocation import find_plan, no_plan
-from labelvalue.decisions.appetites import Appetite
 from labelvalue.decisions.audits import price_audits
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import QUALITY, Decision
@@ -32,7 +31,6 @@ def decide(
     case: Case,
     max_labels: int | None = None,
     *,
-    risk: Appetite | None = None,
     max_spend: float = np.inf,
     lot: int = 1,
     measure: bool = True,
@@ -50,11 +48,9 @@ def decide(
     fit : Fit
         Fit.
     case : Case
-        Costs, value, rules, limits.
+        Costs, value, rules, limits, risk appetite.
     max_labels : int, optional
         Most labels in all, ≥ 0; as many as there are today where it is not given.
-    risk : Mean, Quantile, CVaR or ExponentialUtility, optional
-        Risk appetite; that of the case by default.
     max_spend : float
         Most money, > 0: expected cost and reserve (``costs.overrun``) together.
     lot : int
@@ -92,17 +88,16 @@ def decide(
     if not max_spend > 0:
         raise ValueError(f"max_spend must be > 0, got {max_spend!r}. Fix: give the most money that may be spent.")
     case.check(fit)
-    appetite = case.risk if risk is None else risk
     try:
-        made = find_plan(fit, case, most, appetite=appetite, max_spend=max_spend, lot=lot)
+        made = find_plan(fit, case, most, max_spend=max_spend, lot=lot)
     except NoPlanError as error:
         notes = (*notes_of(fit, case.costs), *evaluation_notes(fit, case))
         made = no_plan(fit, case, most, error.problems, notes)
         return dataclasses.replace(made, verdict=verdict_of(made))
     if case.interventions or case.scenarios:
-        made = weigh_interventions(fit, case, made, appetite, max_spend, lot)
+        made = weigh_interventions(made)
     made = dataclasses.replace(made, verdict=verdict_of(made))
-    return _measured(fit, case, made, max_spend) if measure else made
+    return _measured(made) if measure else made
 
 
 def labels_today(fit: Fit) -> int:
@@ -111,18 +106,18 @@ def labels_today(fit: Fit) -> int:
     return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
 
 
-def _measured(fit: Fit, case: Case, made: Decision, max_spend: float) -> Decision:
+def _measured(made: Decision) -> Decision:
     """Price what could be measured first, and rank the slices that the next labels are worth most in."""
-    found = price_audits(fit, case, made, max_spend=max_spend)
+    found = price_audits(made)
     if made.verdict.advice != QUALITY:  # a pilot does not tell what quality brings, an audit does
-        priced = price_measurements(fit, case, made, max_spend=max_spend)
+        priced = price_measurements(made)
         both = pd.concat([priced, found]) if len(found) else priced
         found = both.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
         found.attrs = priced.attrs
-    labels = max(1, made.total // max(1, fit.slices.size)) if made.total else max(1, made.max_labels // 10)
-    target = target_slices(fit, case, labels)
+    labels = max(1, made.total // max(1, made.fit.slices.size)) if made.total else max(1, made.max_labels // 10)
+    target = target_slices(made.fit, made.case, labels)
     target.attrs["sentence"] = beside_plan(target, made)
-    made = dataclasses.replace(made, measurements=found, target=target, waiting=price_waiting(fit, case, made))
+    made = dataclasses.replace(made, measurements=found, target=target, waiting=price_waiting(made))
     verdict = measured_verdict(made)
     return dataclasses.replace(
         made, verdict=dataclasses.replace(verdict, reasons=(*verdict.reasons, target.attrs["sentence"]))

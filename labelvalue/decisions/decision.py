@@ -11,8 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.case import Case
 from labelvalue.decisions.optimise import Certificate
 from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.model import Fit
 from labelvalue.problems import Problem
 
 BUY, WAIT, MEASURE, QUALITY, NO_PLAN = "buy", "wait", "measure first", "spend on quality", "no plan"
@@ -55,6 +57,10 @@ class Decision:
 
     Parameters
     ----------
+    fit : Fit
+        Fit that it was made from.
+    case : Case
+        Case that it was made for.
     labels : mapping of str to int
         Whole labels of every slice.
     max_labels : int
@@ -66,6 +72,10 @@ class Decision:
         Objective of the plan beside others', and the solver's status.
     rules : pandas.DataFrame
         From :func:`labelvalue.decisions.check_guardrails`: how every rule of the case stands for the plan.
+    max_spend : float
+        Money that was allowed, the reserve included.
+    lot : int
+        Labels are bought in multiples of it.
     verdict : Verdict
         What to do.
     prices : pandas.DataFrame
@@ -100,11 +110,15 @@ class Decision:
     ('buy', True, 'PASS')
     """
 
+    fit: Fit = dataclasses.field(repr=False)
+    case: Case = dataclasses.field(repr=False)
     labels: Mapping[str, int]
     max_labels: int
     outcomes: xr.Dataset
     certificate: Certificate
     rules: pd.DataFrame
+    max_spend: float = np.inf
+    lot: int = 1
     verdict: Verdict = Verdict(WAIT, ())
     prices: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     interventions: tuple[str, ...] = ()

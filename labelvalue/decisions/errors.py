@@ -81,26 +81,7 @@ def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def errors_of(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
-    """Draw errors as :func:`errors_at` does, with whatever the second dim of the labels is.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Names learner and suite.
-    own, other : xarray.DataArray
-        Labels added to the slice itself and to all others; dims slice and one more.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw, slice and that dim.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.plan_outcomes`.
-    """
+    """Draw errors as :func:`errors_at`; labels added to the slice and to all others have dims slice and one more."""
     dim = next(str(d) for d in own.dims if d != names.SLICE)
     error = errors_at(fit, case, _as_size(own), _as_size(other)).rename({SIZE: dim})
     return error.assign_coords({dim: own[dim]})

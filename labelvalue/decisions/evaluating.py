@@ -89,23 +89,7 @@ def evaluation_bought(fit: Fit, case: Case, done: Sequence[Intervention] = ()) -
 def evaluation_cost(fit: Fit, case: Case, done: Sequence[Intervention] = ()) -> xr.DataArray:
     """Draw what the missing evaluation labels cost, each at the price of a label of its slice.
 
-    Parameters
-    ----------
-    fit : Fit
-        Gives draws and seed.
-    case : Case
-        Gives rules and prices.
-    done : sequence of Intervention
-        What a plan does; what ``EvaluationLabels`` bring is paid for there, and not here too.
-
-    Returns
-    -------
-    xarray.DataArray
-        Money; dims chain, draw where the price is uncertain.
-
-    Examples
-    --------
-    See :func:`evaluation_missing`.
+    What ``EvaluationLabels`` among the interventions done bring is paid for there, and not here too.
     """
     missing = {name: n for name, (_, n) in evaluation_missing(fit, case, done).items() if n}
     if not missing:

@@ -14,8 +14,6 @@ from labelvalue.model import Fit
 from labelvalue.model.pointwise import CELL, pointwise_loglikelihood
 
 FACTORS = (0.5, 2.0)
-SHOWN = 3
-"""Groups of priors that are shown: those whose weight moves the net benefit most."""
 DISCOUNT = 0.5
 """Power of the likelihood of old runs: at a half they count as half as many."""
 
@@ -57,7 +55,7 @@ def weighed_otherwise(
     ...     return 1e4 * fit.posterior["error_now"].mean("slice")
     >>> rows = weighed_otherwise(fit, net(fit), net, refit=False)
     >>> len(rows), rows[0][0].startswith("priors of")
-    (3, True)
+    (7, True)
     """
 
     def expected(change: Change) -> tuple[float, str]:
@@ -68,7 +66,6 @@ def weighed_otherwise(
     for group in prior_groups(fit):
         (low, said), (high, too) = (expected(scaled_priors(fit, group, factor)) for factor in FACTORS)
         rows.append((f"priors of {group} to the power 0.5, 2", low, high, max(said, too)))
-    rows = sorted(rows, key=lambda row: -abs(row[2] - row[1]))[:SHOWN]
     if (old := _old_runs(fit)) is not None:
         low, said = expected(old)
         rows.append((f"runs of earlier batches × {DISCOUNT:g}, × 1", low, float(net.mean()), said))

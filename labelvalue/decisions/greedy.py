@@ -11,68 +11,19 @@ from labelvalue.decisions.menu import Menu
 
 
 def fills(menu: Menu) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fewest and most labels of every segment between two sizes of the grid.
-
-    Parameters
-    ----------
-    menu : Menu
-        What can be bought.
-
-    Returns
-    -------
-    least, most : array of int, shape (slice, segment)
-        What the limits of the slices leave of each segment.
-
-    Examples
-    --------
-    See :func:`greedy`.
-    """
+    """Return the fewest and most labels that limits leave of each segment of the grid, shape (slice, segment)."""
     start, length = menu.labels[:-1], np.diff(menu.labels)
     least = np.clip(menu.low[:, None] - start, 0, length)
     return least, np.clip(menu.high[:, None] - start, 0, length)
 
 
 def slopes(menu: Menu, weights: np.ndarray) -> np.ndarray:
-    """Return the net benefit of one more label in every segment, averaged over draws under weights.
-
-    Parameters
-    ----------
-    menu : Menu
-        What can be bought.
-    weights : array of float, shape (sample,)
-        Weights of the draws.
-
-    Returns
-    -------
-    array of float, shape (slice, segment)
-        Money a label.
-
-    Examples
-    --------
-    See :func:`greedy`.
-    """
+    """Return the net benefit of one more label, shape (slice, segment), averaged over draws under weights (sample,)."""
     return np.diff(menu.net @ weights, axis=1) / np.diff(menu.labels)
 
 
 def is_concave(menu: Menu, weights: np.ndarray) -> bool:
-    """Say whether every slice's net benefit is concave in labels, where its limits let it move.
-
-    Parameters
-    ----------
-    menu : Menu
-        What can be bought.
-    weights : array of float, shape (sample,)
-        Weights of the draws.
-
-    Returns
-    -------
-    bool
-        True where each label is worth no more than the one before it.
-
-    Examples
-    --------
-    See :func:`greedy`.
-    """
+    """Say whether, where limits let them move, each label of a slice is worth no more than the one before it."""
     least, most = fills(menu)
     gain = np.where(most > least, slopes(menu, weights), np.nan)
     first_nan = np.isnan(gain).all(axis=1)
@@ -169,22 +120,7 @@ def split(menu: Menu, shares: np.ndarray) -> np.ndarray:
 
 
 def combinations(menu: Menu) -> float:
-    """Count the purchases that the limits of the single slices leave.
-
-    Parameters
-    ----------
-    menu : Menu
-        What can be bought.
-
-    Returns
-    -------
-    float
-        Their number, limits across slices left aside.
-
-    Examples
-    --------
-    See :func:`brute_force`.
-    """
+    """Count the purchases that the limits of the single slices leave, limits across slices left aside."""
     return float(np.exp(min(np.log(menu.high - menu.low + 1.0).sum(), 700.0)))
 
 

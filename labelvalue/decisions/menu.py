@@ -91,86 +91,22 @@ class Menu:
             raise ValueError("fairness needs the expected errors of the slices. Fix: give error.")
 
     def place(self, bought: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find where purchases lie on the grid.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-
-        Returns
-        -------
-        step : array of int, shape (slice,)
-            The last size not above it; the last but one at the end of the grid.
-        share : array of float, shape (slice,)
-            How far it lies on the way to the next size, 0 to 1.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Find purchases (slice,) on the grid: the last size not above each, and the share of the way to the next."""
         step = np.clip(np.searchsorted(self.labels, bought, side="right") - 1, 0, self.labels.size - 2)
         return step, (bought - self.labels[step]) / np.diff(self.labels)[step]
 
     def total(self, values: np.ndarray, bought: np.ndarray) -> np.ndarray:
-        """Sum a quantity of the grid over slices at a purchase.
-
-        Parameters
-        ----------
-        values : array of float, shape (slice, step, ...)
-            The quantity at every size.
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-
-        Returns
-        -------
-        array of float, shape (...)
-            Its sum.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Sum a quantity of the grid, shape (slice, step, ...), over slices at a purchase (slice,)."""
         step, share = self.place(bought)
         rows = np.arange(len(self.slices))
         return np.tensordot(1.0 - share, values[rows, step], 1) + np.tensordot(share, values[rows, step + 1], 1)
 
     def outcome(self, bought: np.ndarray) -> np.ndarray:
-        """Draws of the net benefit of a purchase, its fixed cost included; 0 where nothing is bought.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-
-        Returns
-        -------
-        array of float, shape (sample,)
-            Net benefit against doing nothing.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Draws (sample,) of the net benefit of a purchase (slice,) with its fixed cost; 0 where nothing is bought."""
         return self.total(self.net, bought) - self.fixed * bool(np.any(bought > 0))
 
     def errors(self, bought: np.ndarray) -> np.ndarray:
-        """Return the expected error of each slice after a purchase.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-
-        Returns
-        -------
-        array of float, shape (slice,)
-            Zeros where the menu has no errors.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Return the expected error of each slice (slice,) after a purchase; zeros where the menu has no errors."""
         if self.error is None:
             return np.zeros(len(self.slices))
         step, share = self.place(bought)
@@ -178,64 +114,15 @@ class Menu:
         return (1.0 - share) * self.error[rows, step] + share * self.error[rows, step + 1]
 
     def objective(self, bought: np.ndarray, aim: Aim) -> float:
-        """Return what an allocation maximises, for one purchase.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-        aim : Aim
-            What is maximised.
-
-        Returns
-        -------
-        float
-            Money; less ``worst_weight`` times the worst expected error.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Return what an allocation maximises, in money, less ``worst_weight`` times the worst expected error."""
         return aim.value(self.outcome(bought)) - self.worst_weight * float(self.errors(bought).max())
 
     def spent(self, bought: np.ndarray) -> float:
-        """Return the expected money that a purchase costs, fixed cost included.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-
-        Returns
-        -------
-        float
-            Money.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Return the expected money that a purchase (slice,) costs, fixed cost included."""
         return float(self.total(self.spend, bought)) + self.fixed_spend * bool(np.any(bought > 0))
 
     def allows(self, bought: np.ndarray, slack: float = 1e-9) -> bool:
-        """Say whether a purchase keeps every limit.
-
-        Parameters
-        ----------
-        bought : array of float, shape (slice,)
-            Labels of each slice.
-        slack : float
-            Relative slack for rounding.
-
-        Returns
-        -------
-        bool
-            True where all limits hold.
-
-        Examples
-        --------
-        See :class:`Menu`.
-        """
+        """Say whether a purchase (slice,) keeps every limit, but for a relative slack of rounding."""
         inside = bool(((bought >= self.low) & (bought <= self.high)).all()) and bought.sum() <= self.max_labels
         errors = self.errors(bought)
         gap = float(errors.max() - errors.min())

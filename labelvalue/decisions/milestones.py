@@ -18,6 +18,8 @@ from labelvalue.decisions.value import volumes
 from labelvalue.model import Fit
 
 ENTROPY = 17
+STEPS = 4
+"""Batches that a plan is cut into where nobody says how many."""
 THRESHOLDS = 99
 """Quantiles of the observed gain that are tried as thresholds."""
 DETECTED = 1.645
@@ -26,7 +28,7 @@ LARGEST = 64.0
 """Times the present evaluation set up to which a larger one is looked for."""
 
 
-def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Cut a plan into batches, with the error expected after each and the rule to go on.
 
     After a batch one training and evaluation show a mean error over slices, with their noise. The rule is to go on
@@ -36,10 +38,6 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`; it must buy something.
     steps : int
@@ -53,7 +51,8 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
         One row a batch: ``step``, cumulative ``labels`` and expected ``cost``; observed mean ``error`` with band
         ``low`` to ``high``; ``go_if_gain``, the least drop since today with which to go on (−∞: always, ∞: never; NaN
         after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and
-        that does not pay); ``worth`` of the rule over always going on. Attributes: ``ci_prob``, ``unit``.
+        that does not pay); ``worth`` of the rule over always going on. Attributes: ``now``, the expected mean error
+        today, ``ci_prob``, ``unit``.
 
     Raises
     ------
@@ -65,10 +64,11 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_milestones(fit, case, decide(fit, case, max_labels=900, measure=False), steps=3)
+    >>> table = plan_milestones(decide(fit, case, max_labels=900, measure=False), steps=3)
     >>> table["labels"].tolist()
     [300, 600, 900]
     """
+    fit, case = plan.fit, plan.case
     checks = Checks()
     checks.whole("steps", steps, least=2)
     checks.share(names.CI_PROB, ci_prob)
@@ -93,29 +93,12 @@ def plan_milestones(fit: Fit, case: Case, plan: Decision, steps: int = 4, *, ci_
         rows.append((*shown, *rule))
     columns = ["step", names.LABELS, names.COST, names.ERROR, "low", "high"]
     table = pd.DataFrame(rows, columns=[*columns, "go_if_gain", "p_go", "false_stop", "false_go", "worth"])
-    table.attrs = {names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
+    table.attrs = {"now": float(now.mean()), names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
     return table
 
 
 def part_of(plan: Decision, share: float) -> dict[str, int]:
-    """Cut whole labels of a share of a plan, summing to that share of its total.
-
-    Parameters
-    ----------
-    plan : Decision
-        The plan.
-    share : float
-        Share, 0 to 1.
-
-    Returns
-    -------
-    dict of str to int
-        Labels by slice.
-
-    Examples
-    --------
-    See :func:`plan_milestones`.
-    """
+    """Cut whole labels of a share of a plan, 0 to 1, summing to that share of its total."""
     wanted = {name: n * share for name, n in plan.labels.items()}
     made = {name: int(x + 1e-9) for name, x in wanted.items()}
     short = round(plan.total * share) - sum(made.values())
@@ -143,29 +126,9 @@ def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
 
 
 def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
-    """Draw the mean error over slices that one training and evaluation would show.
+    """Draw the mean error over slices (chain, draw) that one training and evaluation would show.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Names learner and suite.
-    error : xarray.DataArray
-        Expected errors; dims chain, draw, slice.
-    share : xarray.DataArray
-        Weights of the slices.
-    step : int
-        Which measurement: each has noise of its own.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw.
-
-    Examples
-    --------
-    See :func:`plan_milestones`.
+    ``error`` has dims chain, draw, slice; ``share`` weighs the slices; each ``step`` has noise of its own.
     """
     variance = _noise_variance(fit, case).transpose(*names.SAMPLE, names.SLICE)
     rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])
@@ -174,7 +137,7 @@ def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArra
     return (shown * share).sum(names.SLICE).reset_coords(drop=True)
 
 
-def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
+def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     """Say whether the evaluation sets at hand would show the gain that a plan promises, and how large they should be.
 
     A drop counts as detected where the logs of the errors measured before and after, one training and evaluation each,
@@ -182,10 +145,6 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     probability : float
@@ -208,10 +167,11 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = detection(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = detection(decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["p_detected"].between(0, 1).all())
     True
     """
+    fit = plan.fit
     checks = Checks()
     checks.share("probability", probability)
     checks.finish()
@@ -220,7 +180,7 @@ def detection(fit: Fit, case: Case, plan: Decision, *, probability: float = 0.8)
     gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
 
     def chance(times: float) -> xr.DataArray:
-        sd = np.sqrt(2.0 * _noise_variance(fit, case, times))
+        sd = np.sqrt(2.0 * _noise_variance(fit, plan.case, times))
         return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
 
     present = chance(1.0)

@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.appetites import Appetite
 from labelvalue.decisions.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import SURE, Decision, standard_error
@@ -35,49 +34,25 @@ LESS = "brings less"
 TAILS = (0.05, 0.95)
 
 
-def weigh_interventions(
-    fit: Fit, case: Case, plan: Decision, appetite: Appetite, max_spend: float = np.inf, lot: int = 1
-) -> Decision:
-    """Hold a plan of labels alone against plans that also, or only, do what the case offers.
+def weigh_interventions(plan: Decision) -> Decision:
+    """Hold a plan of labels alone, without a verdict yet, against plans that also, or only, do what the case offers.
 
     Every set of interventions is tried with all, three quarters, a half, a quarter and none of the plan's labels; what
     breaks a rule of the case is left out. Beside the sets that do best, labels are then moved between slices, and more
     or fewer bought, as long as that pays: labels are worth more, or less, where others are of better quality. Two
-    numbers of votes for the same items are alternatives and never tried together.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        With ``interventions``.
-    plan : Decision
-        The best plan of labels alone, without a verdict.
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
-    max_spend : float
-        Most money, the reserve included.
-    lot : int
-        Labels are bought in multiples of it.
-
-    Returns
-    -------
-    Decision
-        The best; its outcomes hold ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.decide`.
+    numbers of votes for the same items are alternatives and never tried together. The outcomes of the best hold
+    ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
     """
+    fit, case, max_spend, lot = plan.fit, plan.case, plan.max_spend, plan.lot
     keeps = bool(plan.rules[KEPT].all())
-    alone = Mixture(appetite.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
+    alone = Mixture(case.risk.score(plan.advantage()).item(), plan.outcomes, (), names.RECOMMENDED)
     best = alone if keeps else alone._replace(score=0.0)  # a plan that breaks a rule is not bought
     found: list[Mixture] = []
     refused: list[str] = []
     for done in subsets(case.interventions):
         candidates = {f"{share:g}": _scaled(plan.labels, share, lot) for share in PARTS if plan.total or share == 0.0}
         outcomes = plan_outcomes(fit, case, candidates, interventions=done)
-        one = first_allowed(fit, case, appetite, outcomes, done, max_spend)
+        one = first_allowed(fit, case, outcomes, done, max_spend)
         found.append(one) if one else refused.append(" + ".join(done))
     found.sort(key=lambda one: -one.score)
     if len(plan.labels) <= MOST_SLICES:
@@ -85,10 +60,10 @@ def weigh_interventions(
         for place, one in enumerate(found[:CLIMBED]):
             if one.score < reached - NEAR * abs(reached):
                 break
-            found[place] = climbed(fit, case, appetite, one, left, max_spend, lot)
+            found[place] = climbed(fit, case, one, left, max_spend, lot)
             reached = max(reached, found[place].score)
         found.sort(key=lambda one: -one.score)
-    stated = [_stated(fit, case, appetite, one) for one in case.scenarios]
+    stated = [_stated(fit, case, one) for one in case.scenarios]
     kept = [
         one
         for one in stated
@@ -117,10 +92,10 @@ def weigh_interventions(
     )
 
 
-def _stated(fit: Fit, case: Case, appetite: Appetite, one: Scenario) -> Mixture:
+def _stated(fit: Fit, case: Case, one: Scenario) -> Mixture:
     """A plan that the case names, valued."""
     outcomes = plan_outcomes(fit, case, {one.name: one.labels}, interventions=one.interventions)
-    return Mixture(float(scores_of(appetite, outcomes)[one.name]), outcomes, one.interventions, one.name, one.name)
+    return Mixture(float(scores_of(case.risk, outcomes)[one.name]), outcomes, one.interventions, one.name, one.name)
 
 
 def _weighed(every: list[Mixture], first: Mixture, refused: list[str]) -> pd.DataFrame:

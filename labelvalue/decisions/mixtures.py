@@ -71,7 +71,7 @@ class Mixture(NamedTuple):
 
 
 def first_allowed(
-    fit: Fit, case: Case, appetite: Appetite, outcomes: xr.Dataset, done: tuple[str, ...], max_spend: float
+    fit: Fit, case: Case, outcomes: xr.Dataset, done: tuple[str, ...], max_spend: float
 ) -> Mixture | None:
     """Return the plan of the highest score that keeps limits, rules and sum; ``None`` where none does.
 
@@ -81,8 +81,6 @@ def first_allowed(
         Fit.
     case : Case
         Case.
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
     outcomes : xarray.Dataset
         From :func:`labelvalue.decisions.plan_outcomes`.
     done : tuple of str
@@ -99,33 +97,16 @@ def first_allowed(
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> outcomes = plan_outcomes(fit, case, {"few": {"east": 10}, "more": {"east": 500}})
-    >>> first_allowed(fit, case, case.risk, outcomes, (), 1.5).name
+    >>> first_allowed(fit, case, outcomes, (), 1.5).name
     'few'
     """
-    scores = scores_of(appetite, outcomes).drop(names.NOTHING).sort_values(ascending=False, kind="stable")
+    scores = scores_of(case.risk, outcomes).drop(names.NOTHING).sort_values(ascending=False, kind="stable")
     kept = (str(name) for name in scores.index if allowed(fit, case, outcomes, str(name), max_spend))
     return next((Mixture(float(scores[name]), outcomes, done, name) for name in kept), None)
 
 
 def scores_of(appetite: Appetite, outcomes: xr.Dataset) -> pd.Series:
-    """Score plans over doing nothing.
-
-    Parameters
-    ----------
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
-
-    Returns
-    -------
-    pandas.Series
-        One score a plan.
-
-    Examples
-    --------
-    See :func:`weigh_interventions`.
-    """
+    """Score plans over doing nothing by a risk appetite, one number a plan."""
     net = outcomes[names.NET_BENEFIT]
     return appetite.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
 
@@ -163,42 +144,15 @@ def _exclude(one: Intervention, other: Intervention) -> bool:
 def climbed(
     fit: Fit,
     case: Case,
-    appetite: Appetite,
     one: Mixture,
     most: int,
     max_spend: float,
     lot: int,
     noise_factor: float = 1.0,
 ) -> Mixture:
-    """Move a mixture's labels as long as that pays; searched with few draws, valued with all.
+    """Move a mixture's labels, at most ``most`` in all, as long as that pays; searched with few draws, valued with all.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
-    appetite : Mean, Quantile, CVaR or ExponentialUtility
-        How net benefits are weighed.
-    one : Mixture
-        To begin with.
-    most : int
-        Most labels in all.
-    max_spend : float
-        Most money, the reserve included.
-    lot : int
-        Labels are bought in multiples of it.
-    noise_factor : float
-        As for :func:`labelvalue.decisions.plan_outcomes`.
-
-    Returns
-    -------
-    Mixture
-        The same interventions beside other labels; the mixture itself where no step is better.
-
-    Examples
-    --------
-    See :func:`weigh_interventions`.
+    The same interventions beside other labels come back; the mixture itself where no step is better.
     """
     score, outcomes, done, name, _ = one
     few, slices = thinned(fit, SEARCHED), [str(s) for s in outcomes[names.SLICE].values]
@@ -211,7 +165,7 @@ def climbed(
         return plan_outcomes(which, case, named, interventions=done, noise_factor=noise_factor)
 
     def scores(plans: np.ndarray) -> np.ndarray:
-        return np.asarray(scores_of(appetite, drawn(few, plans)).drop(names.NOTHING).to_numpy())
+        return np.asarray(scores_of(case.risk, drawn(few, plans)).drop(names.NOTHING).to_numpy())
 
     found = climb(
         outcomes[names.LABELS].sel({names.PLAN: name}).values.astype(int),
@@ -223,7 +177,7 @@ def climbed(
         lot=lot,
     )
     made = drawn(fit, found[None])
-    again = float(scores_of(appetite, made)["0"])
+    again = float(scores_of(case.risk, made)["0"])
     better = again > score and allowed(fit, case, made, "0", max_spend)
     return Mixture(again, made, done, "0") if better else one
 

@@ -13,7 +13,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.benefit import plan_outcomes
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import NO_PLAN, QUALITY, SURE, Decision, standard_error
 from labelvalue.decisions.evaluating import labels_left
 from labelvalue.decisions.mixtures import SEARCHED, Mixture, allowed, climbed, first_allowed, scores_of, subsets
@@ -35,13 +34,9 @@ MOST_SLICES = 20
 
 
 def noise_sensitivity(
-    fit: Fit,
-    case: Case,
     plan: Decision,
     *,
     factors: Sequence[float] = FACTORS,
-    max_spend: float = np.inf,
-    lot: int = 1,
     ci_prob: float = 0.9,
 ) -> pd.DataFrame:
     """Say what a plan gains, and what would be advised instead, where more or fewer of the new labels are wrong.
@@ -53,16 +48,11 @@ def noise_sensitivity(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        ``label_noise`` is the share of wrong labels now; where it has none, that of the fit's evaluation labels is.
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decisions.decide`. ``label_noise`` of its case is the share of wrong labels now; where it
+        has none, that of the fit's evaluation labels is.
     factors : sequence of float
         Factors on that share, ≥ 0.
-    max_spend, lot : see :func:`labelvalue.decisions.decide`
-        As the plan was made with.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
 
@@ -88,26 +78,27 @@ def noise_sensitivity(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> table = noise_sensitivity(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = noise_sensitivity(decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["gain"].is_monotonic_decreasing), table["same"].tolist()[1]
     (True, True)
     """
+    fit = plan.fit
     checks = Checks()
     for factor in factors:
         checks.number("factors", factor)
     checks.share(names.CI_PROB, ci_prob)
     checks.finish()
-    share, origin = noise_known(fit, case)
+    share, origin = noise_known(fit, plan.case)
     if share is None:
         fix = "give the case label_noise, such as { low = 0.02, high = 0.1 }, or fit with evaluation_noise="
         raise InputError([Problem(column=names.LABEL_NOISE, why="nothing says how many labels are wrong", fix=fix)])
     rows, plans = [], []
     for factor in factors:
-        search = _Search(fit, case, plan, float(factor), max_spend, lot)
+        search = _Search(plan, float(factor))
         row, labels = _row(search, ci_prob)
         wrong = _mean_share((share * factor).clip(max=useless_share(fit.settings[names.CLASSES])), plan)
         rows.append({names.NOISE_FACTOR: float(factor), names.WRONG_SHARE: wrong} | row)
@@ -136,62 +127,54 @@ def _mean_share(share: xr.DataArray, plan: Decision) -> float:
 class _Search:
     """A plan at one quality of new labels, and the search for a better one."""
 
-    fit: Fit
-    case: Case
     plan: Decision
     factor: float
-    max_spend: float
-    lot: int
 
     def valued(self, fit: Fit, plans: Mapping[str, Mapping[str, int]], done: tuple[str, ...]) -> xr.Dataset:
         """Outcomes of plans with some interventions."""
-        return plan_outcomes(fit, self.case, plans, interventions=done, noise_factor=self.factor)
+        return plan_outcomes(fit, self.plan.case, plans, interventions=done, noise_factor=self.factor)
 
     def own(self) -> Mixture:
         """The plan at hand; as it stands where nothing is changed."""
-        if self.factor == 1.0:
-            outcomes = self.plan.outcomes
-        else:
-            outcomes = self.valued(self.fit, {names.RECOMMENDED: self.plan.labels}, self.plan.interventions)
-        score = float(scores_of(self.case.risk, outcomes)[names.RECOMMENDED])
-        return Mixture(score, outcomes, self.plan.interventions, names.RECOMMENDED)
+        plan, outcomes = self.plan, self.plan.outcomes
+        if self.factor != 1.0:
+            outcomes = self.valued(plan.fit, {names.RECOMMENDED: plan.labels}, plan.interventions)
+        score = float(scores_of(plan.case.risk, outcomes)[names.RECOMMENDED])
+        return Mixture(score, outcomes, plan.interventions, names.RECOMMENDED)
 
     def kept(self, one: Mixture) -> bool:
         """Whether a plan keeps limits, rules and the sum."""
-        return allowed(self.fit, self.case, one.outcomes, one.name, self.max_spend)
+        return allowed(self.plan.fit, self.plan.case, one.outcomes, one.name, self.plan.max_spend)
 
     def best(self) -> Mixture | None:
         """The best plan that is allowed, valued with all draws; ``None`` where none is."""
-        few, most = thinned(self.fit, SEARCHED), max(labels_left(self.fit, self.case, self.plan.max_labels), 1)
+        fit, case, spend, lot = self.plan.fit, self.plan.case, self.plan.max_spend, self.plan.lot
+        few, most = thinned(fit, SEARCHED), max(labels_left(fit, case, self.plan.max_labels), 1)
         budgets = sorted({max(1, round(share * most)) for share in SHARES if share <= 1.0})
-        listed = candidates(self.fit, self.case, self.plan, budgets)
-        in_lots = [{name: n // self.lot * self.lot for name, n in one.items()} for one in listed]
+        in_lots = [{name: n // lot * lot for name, n in one.items()} for one in candidates(self.plan, budgets)]
         plans = {str(place): one for place, one in enumerate(in_lots)}
-        case, spend, lot = self.case, self.max_spend, self.lot
         every = [(), *subsets(case.interventions)]
-        tried = [first_allowed(few, case, case.risk, self.valued(few, plans, done), done, spend) for done in every]
+        tried = [first_allowed(few, case, self.valued(few, plans, done), done, spend) for done in every]
         found = sorted((one for one in tried if one), key=lambda one: -one.score)
         reached = []
         for _, _, done, name, _ in found[:CLIMBED]:
-            outcomes = self.valued(self.fit, {name: plans[name]}, done)
+            outcomes = self.valued(fit, {name: plans[name]}, done)
             one = Mixture(float(scores_of(case.risk, outcomes)[name]), outcomes, done, name)
             if len(self.plan.labels) <= MOST_SLICES:
-                one = climbed(self.fit, case, case.risk, one, most, spend, lot, noise_factor=self.factor)
+                one = climbed(fit, case, one, most, spend, lot, noise_factor=self.factor)
             reached.append(one)
         return max((one for one in reached if self.kept(one)), key=lambda one: one.score, default=None)
 
 
 def _row(search: _Search, ci_prob: float) -> tuple[dict[str, Any], dict[str, int]]:
-    own = search.own()
+    own, plan = search.own(), search.plan
     kept = search.kept(own)
     best: Mixture | None = own if search.factor == 1.0 else search.best()
     if kept and (best is None or not _better(best, own)):
         best = own
     net = own.net()
-    gain = (own.outcomes[names.GAIN].sel({names.PLAN: own.name}) * volumes(search.fit, search.case.value)).sum(
-        names.SLICE
-    )
-    said: dict[str, Any] = _spread(names.GAIN, "gain_lower", "gain_upper", gain, ci_prob)
+    gain = own.outcomes[names.GAIN].sel({names.PLAN: own.name}) * volumes(plan.fit, plan.case.value)
+    said: dict[str, Any] = _spread(names.GAIN, "gain_lower", "gain_upper", gain.sum(names.SLICE), ci_prob)
     said |= _spread(names.NET_BENEFIT, "lower", "upper", net, ci_prob)
     said |= {"p_positive": float((net > 0).mean()), "kept": kept}
     if best is None:
@@ -222,10 +205,8 @@ def _advice(search: _Search, best: Mixture, labels: dict[str, int]) -> str:
         return QUALITY
     outcomes = best.outcomes.sel({names.PLAN: [names.NOTHING, best.name]})
     outcomes = outcomes.assign_coords({names.PLAN: [names.NOTHING, names.RECOMMENDED]})
-    rules = rules_of(search.fit, search.case, outcomes)
-    made = dataclasses.replace(
-        search.plan, labels=labels, interventions=(), outcomes=outcomes, rules=rules, problems=()
-    )
+    plan, rules = search.plan, rules_of(search.plan.fit, search.plan.case, outcomes)
+    made = dataclasses.replace(plan, labels=labels, interventions=(), outcomes=outcomes, rules=rules, problems=())
     return verdict_of(made).advice
 
 

@@ -34,8 +34,6 @@ PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
 
 
 def what_if(
-    fit: Fit,
-    case: Case,
     plan: Decision,
     *,
     prices: Sequence[float] = FACTORS,
@@ -52,10 +50,6 @@ def what_if(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     prices, values : sequence of float
@@ -83,7 +77,7 @@ def what_if(
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> grid = what_if(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> grid = what_if(decide(fit, case, max_labels=900, measure=False))
     >>> same = grid.sel(budget=900, price=1, value=1)
     >>> str(same["verdict"].item()), int(grid["labels"].isel(candidate=int(same["chosen"])).sum())
     ('buy', 900)
@@ -94,20 +88,16 @@ def what_if(
     if plan.interventions:
         raise ValueError("what_if is for plans that buy labels alone. Fix: leave interventions out of the case.")
     budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
-    found = candidates(fit, case, plan, budgets)
-    valued = list(_valued(fit, case, plan, found, prices))
-    return _grid(case, plan, found, valued, (budgets, list(prices), list(values)), ci_prob)
+    found = candidates(plan, budgets)
+    valued = list(_valued(plan, found, prices))
+    return _grid(plan, found, valued, (budgets, list(prices), list(values)), ci_prob)
 
 
-def candidates(fit: Fit, case: Case, plan: Decision, budgets: Sequence[int]) -> list[dict[str, int]]:
+def candidates(plan: Decision, budgets: Sequence[int]) -> list[dict[str, int]]:
     """List plans that a decision may fall on where something is otherwise, none of them twice.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     budgets : sequence of int
@@ -124,19 +114,19 @@ def candidates(fit: Fit, case: Case, plan: Decision, budgets: Sequence[int]) -> 
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> [sum(one.values()) for one in candidates(fit, case, decide(fit, case, max_labels=900, measure=False), [900])]
+    >>> [sum(one.values()) for one in candidates(decide(fit, case, max_labels=900, measure=False), [900])]
     [0, 900, 899]
     """
-    order = [str(name) for name in fit.slices]
+    order = [str(name) for name in plan.fit.slices]
     none = dict.fromkeys(order, 0)
     planned = np.array([plan.labels[name] for name in order], dtype=float)
-    own = _marginal(fit, case)
+    own = _marginal(plan.fit, plan.case)
     planned = planned / planned.sum() if planned.sum() > 0 else own
     found = {tuple(none.values()): none, tuple(plan.labels[n] for n in order): {n: plan.labels[n] for n in order}}
     between = [round((a * b) ** 0.5) for a, b in itertools.pairwise(budgets)]
     for budget in sorted({*budgets, *between}):
         for lean in LEANS:
-            made = _split(case, order, lean * planned + (1.0 - lean) * own, budget)
+            made = _split(plan.case, order, lean * planned + (1.0 - lean) * own, budget)
             found.setdefault(tuple(made.values()), made)
     return list(found.values())
 
@@ -181,10 +171,9 @@ class _Valued:
         return value - self.cost - (at.price - 1.0) * self.per_price
 
 
-def _valued(
-    fit: Fit, case: Case, plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float]
-) -> Iterator[_Valued]:
+def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float]) -> Iterator[_Valued]:
     """Value and cost are straight in the factors: two points give the line."""
+    fit, case = plan.fit, plan.case
     posterior = fit.posterior
     each = fit.slices.size * posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
     step = max(1, CELLS // each)
@@ -226,7 +215,6 @@ class _Point:
 
 
 def _grid(
-    case: Case,
     plan: Decision,
     candidates: Sequence[Mapping[str, int]],
     valued: Sequence[_Valued],
@@ -243,7 +231,7 @@ def _grid(
         at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
         if (price, value) not in scores:
             net = np.stack([one.net(at) for one in valued], axis=-1)
-            scores[price, value] = _scored(case, net, sample)
+            scores[price, value] = _scored(plan.case, net, sample)
         allowed = (totals <= budget) & np.array([bool(one.rules[price][KEPT].all()) for one in valued]) | (totals == 0)
         best = own if at.unchanged else int(np.argmax(np.where(allowed, scores[price, value], -np.inf)))
         one = valued[best]

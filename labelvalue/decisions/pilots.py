@@ -48,13 +48,10 @@ FIGURES = (names.EVSI, names.COST, names.ENBS, names.MCSE, "lower", "upper", "ch
 
 
 def price_measurements(
-    fit: Fit,
-    case: Case,
     plan: Decision,
     *,
     slices: Sequence[str] | None = None,
     sizes: Sequence[int] | None = None,
-    max_spend: float = np.inf,
 ) -> pd.DataFrame:
     """Price what could be measured before deciding: a pilot batch for one slice, or more evaluation labels for it.
 
@@ -66,18 +63,12 @@ def price_measurements(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     slices : sequence of str, optional
         Slices to measure; by default the three whose gain is most worth knowing.
     sizes : sequence of int, optional
         Labels of a pilot; by default 2, 7 and 25 % of the largest plan that may be made.
-    max_spend : float
-        Most expected money, measuring included.
 
     Returns
     -------
@@ -105,13 +96,14 @@ def price_measurements(
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
     >>> made = decide(fit, case, max_labels=2000, measure=False)
-    >>> table = price_measurements(fit, case, made, slices=["west"], sizes=[200])
+    >>> table = price_measurements(made, slices=["west"], sizes=[200])
     >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
     (True, ['west'])
     """
+    fit, case = plan.fit, plan.case
     check_places(fit, slices, sizes)
     fit = thinned(fit, min(MOST_DRAWS, max(LEAST_DRAWS, DRAWN // fit.slices.size)))
-    plans = OpenPlans(fit, case, _choices(case, plan), labels_left(fit, case, plan.max_labels), max_spend)
+    plans = OpenPlans(fit, case, _choices(plan), labels_left(fit, case, plan.max_labels), plan.max_spend)
     today = plans.today
     net = today[names.NET_BENEFIT]
     if not net[names.PLAN].size:
@@ -125,12 +117,12 @@ def price_measurements(
     return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
 
 
-def _choices(case: Case, plan: Decision) -> dict[str, dict[str, int]]:
+def _choices(plan: Decision) -> dict[str, dict[str, int]]:
     """The plans that a plan is held against, and smaller ones that do not hang on it."""
-    found = alternatives(case, plan)
+    found, limits = alternatives(plan), plan.case.limits
     shares = {title: SMALLER[:1] for title in found if title.startswith("all for ")} | {names.EQUAL_SPLIT: SMALLER}
     return found | {
-        f"{share:g} of {title}": {name: max(int(share * n), case.limits(name)[0]) for name, n in found[title].items()}
+        f"{share:g} of {title}": {name: max(int(share * n), limits(name)[0]) for name, n in found[title].items()}
         for title, every in shares.items()
         for share in every
         if title in found
@@ -162,24 +154,7 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
 
 
 def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | None) -> None:
-    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1.
-
-    Parameters
-    ----------
-    fit : Fit
-        Gives the slices.
-    slices, sizes : sequence, optional
-        As for :func:`price_measurements`.
-
-    Raises
-    ------
-    InputError
-        For everything that is wrong.
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1, all at once."""
     checks, known = Checks(), [str(name) for name in fit.slices]
     for place, name in enumerate(slices or ()):
         if name not in known:
@@ -193,48 +168,15 @@ def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | 
 def figures(
     net: xr.DataArray, seen: xr.DataArray, later: xr.DataArray | None = None, cost: float = 0.0
 ) -> tuple[float, ...]:
-    """Return what a measurement is worth, as :func:`price_measurements` has it.
-
-    Parameters
-    ----------
-    net, seen, later, cost
-        As for :func:`labelvalue.decisions.value_of_sample_information`.
-
-    Returns
-    -------
-    tuple of float
-        From ``evsi`` to ``changes``.
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Return what a measurement is worth, from ``evsi`` to ``changes``, as :func:`price_measurements` has it."""
     found = value_of_sample_information(net, seen, cost, later=later)
     return tuple(float(found[key]) for key in FIGURES)
 
 
 def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
-    """Weigh a measurement that takes nothing but money.
+    """Weigh a measurement that takes nothing but money: its :func:`figures`; none where no plan is allowed after it.
 
-    Parameters
-    ----------
-    plans : OpenPlans
-        What there is to choose from.
-    net : xarray.DataArray
-        Net benefit of plans today, some of which may break rules.
-    seen : xarray.DataArray
-        What it would show, draw by draw.
-    money : xarray.DataArray
-        Its price, or draws of it.
-
-    Returns
-    -------
-    list of tuple of float
-        Its :func:`figures`; empty where it leaves no plan that keeps every rule.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.price_audits`.
+    ``net`` is that of plans today, some of which may break rules; ``seen`` what it would show, and ``money`` its price.
     """
     found = figures(net, seen, cost=float(money.mean()))
     if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
@@ -249,25 +191,7 @@ def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.Data
 
 
 def measurement_table(rows: Sequence[tuple[object, ...]], evpi: float, plan: Decision) -> pd.DataFrame:
-    """Return measurements as a table, the most worth first.
-
-    Parameters
-    ----------
-    rows : sequence of tuple
-        Kind, slice, size, and :func:`figures`.
-    evpi : float
-        What knowing everything would be worth.
-    plan : Decision
-        Gives the unit.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Examples
-    --------
-    See :func:`price_measurements`.
-    """
+    """Lay out measurements (kind, slice, size, :func:`figures`) as a table, the most worth first."""
     table = pd.DataFrame(rows, columns=["kind", names.SLICE, "size", *FIGURES])
     table = table.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
     table.attrs = {names.EVPI: evpi, names.UNIT: plan.outcomes.attrs[names.UNIT]}

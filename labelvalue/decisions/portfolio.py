@@ -16,14 +16,11 @@ from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.value import worth
 from labelvalue.forecast.draws import draws
 from labelvalue.forecast.spread import MUCH_BETTER, SURE
-from labelvalue.model import Fit
 from labelvalue.numerals import readable
 from labelvalue.problems import did_you_mean
 
 
-def benefit_over_learners(
-    fit: Fit, case: Case, plan: Decision, *, mixture: Mapping[str, float] | None = None
-) -> xr.Dataset:
+def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None = None) -> xr.Dataset:
     """Value a plan's labels under each learner, and under a portfolio of all of them, for which they are paid once.
 
     A portfolio uses in each slice and draw the learner with the lowest error, or a stated mixture of learners; every
@@ -31,12 +28,9 @@ def benefit_over_learners(
 
     Parameters
     ----------
-    fit : Fit
-        Fit with several learners.
-    case : Case
-        Case; its own ``learner`` is only that which the plan was made for.
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decisions.decide`, with a fit of several learners; the ``learner`` of its case is only
+        that which the plan was made for.
     mixture : mapping of str to float, optional
         Shares of the learners in the portfolio, > 0, scaled to sum to 1; learners not named are not kept.
 
@@ -62,19 +56,21 @@ def benefit_over_learners(
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1, learners=("line", "tree"))
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, learner="line")
-    >>> found = benefit_over_learners(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> found = benefit_over_learners(decide(fit, case, max_labels=900, measure=False))
     >>> bool((found["best"] >= found["mean"]).all()), bool((found["synergy"] >= 0).all())
     (True, True)
     """
+    fit, case = plan.fit, plan.case
     known = fit.posterior[names.LEARNER].values.astype(str).tolist() if names.LEARNER in fit.posterior.dims else []
     shares = _shares(known, case, mixture)
-    every = {name: _outcomes(fit, replace(case, learner=name), plan) for name in known}
+    bought, done = {names.RECOMMENDED: plan.labels}, plan.interventions
+    every = {n: plan_outcomes(fit, replace(case, learner=n), bought, interventions=done) for n in known}
     kept = {name: one for name, one in every.items() if shares.get(name, 0.0) > 0}
     axis = xr.DataArray(known, dims=names.LEARNER, coords={names.LEARNER: known})
-    bought = {names.PLAN: names.RECOMMENDED}
+    at = {names.PLAN: names.RECOMMENDED}
 
     def against_nothing(what: str) -> xr.DataArray:
-        parts = [one[what].sel(bought) - one[what].sel({names.PLAN: names.NOTHING}) for one in every.values()]
+        parts = [one[what].sel(at) - one[what].sel({names.PLAN: names.NOTHING}) for one in every.values()]
         return xr.concat([part.reset_coords(drop=True) for part in parts], dim=axis).transpose(
             *names.SAMPLE, names.LEARNER
         )
@@ -83,8 +79,8 @@ def benefit_over_learners(
     hidden = (value.max(names.LEARNER) > MUCH_BETTER * value.mean(names.LEARNER)).mean()
     first = next(iter(kept.values()))
     start = _together(kept, names.NOTHING, shares if mixture else None)
-    unit = worth(fit, case.value, first[names.DAYS].sel(bought, drop=True))
-    cost = first[names.COST].sel(bought, drop=True)  # labels and interventions once, one training
+    unit = worth(fit, case.value, first[names.DAYS].sel(at, drop=True))
+    cost = first[names.COST].sel(at, drop=True)  # labels and interventions once, one training
 
     def brings(later: xr.DataArray) -> xr.DataArray:
         return ((start - later) * unit).sum(names.SLICE) - cost
@@ -126,10 +122,6 @@ def _shares(known: list[str], case: Case, mixture: Mapping[str, float] | None) -
     if not mixture:
         return dict.fromkeys(known, 1.0)
     return {name: share / sum(mixture.values()) for name, share in mixture.items()}
-
-
-def _outcomes(fit: Fit, case: Case, plan: Decision) -> xr.Dataset:
-    return plan_outcomes(fit, case, {names.RECOMMENDED: plan.labels}, interventions=plan.interventions)
 
 
 def _error(outcomes: xr.Dataset, plan: str) -> xr.DataArray:

@@ -61,34 +61,10 @@ def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:
 def errors_done(
     fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention], noise_factor: float = 1.0
 ) -> xr.DataArray:
-    """Draw the error of each slice under plans that all do some interventions.
+    """Draw the error (chain, draw, slice, plan) under labels (plan, slice) of plans that all do some interventions.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Learner, suite and the share of wrong labels.
-    labels : xarray.DataArray
-        Labels bought, dims plan, slice.
-    done : sequence of Intervention
-        What is done.
-    noise_factor : float
-        Factor on the share of wrong labels among those bought, ≥ 0.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims chain, draw, slice, plan.
-
-    Raises
-    ------
-    InputError
-        If an effect needs the share of wrong labels and the case has none, or is not in the runs.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.plan_outcomes`.
+    ``noise_factor`` multiplies the share of wrong labels among those bought. :class:`InputError` where an effect needs
+    that share and the case has none, or is not in the runs.
     """
     as_is = noise_factor == 1.0
     changed = [*done, *([] if as_is else [_of_new_labels(noise_factor, done)])]
@@ -157,27 +133,9 @@ def _of_new_labels(factor: float, done: Sequence[Intervention]) -> Guideline:
 
 
 def cost_done(fit: Fit, case: Case, labels: xr.DataArray, done: Sequence[Intervention]) -> xr.DataArray:
-    """Draw what interventions cost beside plans' labels: once, and for each of their units.
+    """Draw what interventions cost beside plans' labels (plan, slice): once, and for each of their units.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Gives the price of a label, where units have no price of their own.
-    labels : xarray.DataArray
-        Labels bought, dims plan, slice.
-    done : sequence of Intervention
-        What is done.
-
-    Returns
-    -------
-    xarray.DataArray
-        Money; dim plan, and chain and draw where anything is uncertain.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.plan_outcomes`.
+    A unit without a price of its own has that of a label. Dim plan, and chain and draw where anything is uncertain.
     """
     now = fit.position[names.LABELS_NOW]
     now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).reset_coords(drop=True)

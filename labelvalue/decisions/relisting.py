@@ -51,31 +51,9 @@ def adds_up(fit: Fit, case: Case) -> bool:
 def seen_from(
     fit: Fit, case: Case, listing: Listing, bought: np.ndarray, advantage: np.ndarray, batches: int
 ) -> Listing:
-    """Return the menu as it is beside what a plan buys.
+    """Return the menu as it is beside what a plan buys, in lots (slice,): right to first order around the plan.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
-    listing : Listing
-        The menu with all slices at now.
-    bought : array of int, shape (slice,)
-        Lots of the plan.
-    advantage : array of float, shape (sample,)
-        Draws of the plan's net benefit as a whole, less that of doing nothing.
-    batches : int
-        Batches of the plan.
-
-    Returns
-    -------
-    Listing
-        Its outcome at the plan is ``advantage``, and right to first order around it.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.decide`.
+    At the plan its outcome is ``advantage`` (sample,), the plan's net benefit as a whole less that of doing nothing.
     """
     menu = listing.menu
     sizes, plan = menu.labels * menu.lot, bought * menu.lot

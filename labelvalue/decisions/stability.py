@@ -11,7 +11,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.alternatives import alternatives, best_of
 from labelvalue.decisions.benefit import plan_outcomes
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision, standard_error
 from labelvalue.decisions.evidence import counted
 from labelvalue.forecast.reweighting import EFFECTIVE_DRAWS, REFIT, Change, changed_draws, prior_groups, scaled_priors
@@ -24,12 +23,14 @@ NOISIER = 0.5
 """Power of the likelihood under which noise counts as doubled."""
 MOST = 12
 """Slices, replicates or batches that are left out in turn, those with most runs first."""
+LEFT = (names.SLICE, names.REPLICATE, names.BATCH)
+"""What is left out in turn."""
 MATTERS = 0.01
 """Share of the expected net benefit that keeping the plan must cost for the advice to count as another."""
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
 
 
-def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = True) -> pd.DataFrame:
+def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
     """Perturb data and priors, and see whether another plan would be best; doing nothing where the plan is worth less.
 
     Left out are each slice's runs, each replicate's and each batch's; priors are raised to the powers 0.5 and 2; noise
@@ -38,10 +39,6 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     refit : bool
@@ -55,7 +52,8 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
         and its own ``enb``; ``pareto_k``, ``effective_draws``; ``changes``, whether that loss is more than Monte Carlo
         error and one percent; ``advice``: ``fitted again``, or ``re-fit instead`` where the row cannot be relied on and
         nothing was fitted, or that fit was refused. Attributes: ``index``, the share of reliable rows in which the
-        advice changes (NaN where there is none), ``reliable``, how many of how many rows.
+        advice changes (NaN where there is none), ``reliable``, how many of how many rows, ``left_out``, how many
+        slices, replicates and batches beyond the first twelve of each stayed in.
 
     Raises
     ------
@@ -68,17 +66,18 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = decision_stability(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = decision_stability(decide(fit, case, max_labels=900, measure=False))
     >>> bool(0 <= table.attrs["index"] <= 1)
     True
     """
-    plans = alternatives(case, plan)
+    fit = plan.fit
+    plans = alternatives(plan)
 
     def again(made: Fit) -> xr.DataArray:
-        return plan_outcomes(made, case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
+        return plan_outcomes(made, plan.case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
 
     net = again(fit)
     bought = names.RECOMMENDED in plans and float(plan.advantage().mean()) > 0
@@ -95,9 +94,10 @@ def decision_stability(fit: Fit, case: Case, plan: Decision, *, refit: bool = Tr
         figures = (log_weights.attrs[names.PARETO_K], log_weights.attrs[EFFECTIVE_DRAWS])
         rows.append((what, name, best, loss, own, *figures, bool(loss > matters), advice))
     table = pd.DataFrame(rows, columns=TABLE)
+    more = sum(max(np.unique(fit.runs[column].values.astype(str)).size - MOST, 0) for column in LEFT)
     trusted = table[table["advice"] != REFIT]
     index = float(trusted["changes"].mean()) if len(trusted) else float("nan")
-    table.attrs = {"index": index, "reliable": [len(trusted), len(table)]}
+    table.attrs = {"index": index, "reliable": [len(trusted), len(table)], "left_out": more}
     return table
 
 
@@ -108,7 +108,7 @@ def _perturbations(fit: Fit) -> Iterator[tuple[str, str, Change]]:
             yield "priors", f"{group} to the power {factor:g}", scaled_priors(fit, group, factor)
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
     yield "noise", "doubled", counted(fit, pointwise, np.full(fit.runs.sizes[names.RUN], NOISIER))
-    for column in (names.SLICE, names.REPLICATE, names.BATCH):
+    for column in LEFT:
         values = fit.runs[column].values.astype(str)
         found, counts = np.unique(values, return_counts=True)
         if found.size < 2:

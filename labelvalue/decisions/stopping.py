@@ -8,13 +8,11 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.benefit import plan_outcomes
-from labelvalue.decisions.case import Case
 from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.milestones import observed_error, part_of
 from labelvalue.decisions.rules import THOUSAND, state_of
 from labelvalue.decisions.value import volumes
 from labelvalue.decisions.voi import as_columns, conditional_mean
-from labelvalue.model import Fit
 from labelvalue.problems import InputError
 
 
@@ -66,7 +64,7 @@ def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dic
     return made
 
 
-def guardrail_errors(fit: Fit, case: Case, plan: Decision, *, steps: int = 4) -> pd.DataFrame:
+def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
     """Say how often the rule of a minimum gain would stop in error, asked today and after each batch but the last.
 
     Each posterior draw is a world with a known gain. In it, a batch is bought and its mean error measured once, with
@@ -74,12 +72,9 @@ def guardrail_errors(fit: Fit, case: Case, plan: Decision, *, steps: int = 4) ->
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        With ``guardrails.minimum_gain``.
     plan : Decision
-        From :func:`labelvalue.decisions.decide`; it must buy something, whatever its verdict.
+        From :func:`labelvalue.decisions.decide`; it must buy something, whatever its verdict, and its case have
+        ``guardrails.minimum_gain``.
     steps : int
         Batches into which the plan is cut, ≥ 2.
 
@@ -97,14 +92,15 @@ def guardrail_errors(fit: Fit, case: Case, plan: Decision, *, steps: int = 4) ->
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
     >>> case = Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)
     >>> fit = fake_fit(seed=1)
-    >>> guardrail_errors(fit, case, decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
+    >>> guardrail_errors(decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
     [0, 1000]
     """
+    fit, case = plan.fit, plan.case
     checks = Checks()
     checks.whole("steps", steps, least=2)
     if plan.total < steps:

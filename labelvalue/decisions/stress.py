@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -11,6 +12,7 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.benefit import outcomes_of
 from labelvalue.decisions.case import Case
+from labelvalue.decisions.decision import Decision
 from labelvalue.decisions.errors import chosen_curves
 from labelvalue.decisions.orders import plan_table
 from labelvalue.forecast.draws import slice_draws
@@ -18,6 +20,8 @@ from labelvalue.model import Fit
 from labelvalue.model.label_noise import information_left, useless_share
 from labelvalue.problems import InputError, Problem
 
+PLAUSIBLE = 0.1
+"""Share of wrong labels among new ones where the case states none."""
 NONE, EVERYWHERE, WEAKEST = "none", "everywhere", "weakest slice"
 
 
@@ -80,6 +84,34 @@ def stress_label_errors(
     runs = [outcomes_of(fit, case, labels, labels * information_left(s, classes) ** cost) for s in shares.values()]
     joined = xr.concat(runs, dim=names.STRESS, data_vars="all").assign_coords({names.STRESS: list(shares)})
     return joined.assign({names.WRONG_SHARE: xr.concat(list(shares.values()), dim=names.STRESS)})
+
+
+def stressed(plan: Decision) -> xr.Dataset | None:
+    """Draw what the labels of a decision bring under :func:`stress_label_errors`, with or without a share in the case.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`; its interventions are left aside.
+
+    Returns
+    -------
+    xarray.Dataset or None
+        With the plan ``recommended``; a tenth of new labels is taken to be wrong where the case says nothing. ``None``
+        where wrong labels are not modelled: the metric is no error rate.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> stressed(decide(fake_fit(seed=1), case, 900, measure=False))["stress"].values.tolist()
+    ['none', 'everywhere', 'weakest slice']
+    """
+    if float(plan.fit.settings[names.UPPER]) != 1.0:
+        return None
+    case = plan.case if plan.case.label_errors != 0.0 else replace(plan.case, label_errors=PLAUSIBLE)
+    return stress_label_errors(plan.fit, case, {names.RECOMMENDED: plan.labels})
 
 
 def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:

@@ -105,22 +105,6 @@ def beside_plan(table: pd.DataFrame, plan: Decision) -> str:
 
     Where the best slice is named, or the plan buys nothing, nothing is added. A tie beside a plan that puts most of its
     labels into one slice needs a reason: the plan is the best in expectation, and by how much.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From :func:`target_slices`.
-    plan : Decision
-        The plan.
-
-    Returns
-    -------
-    str
-        One sentence or two.
-
-    Examples
-    --------
-    See :func:`labelvalue.decisions.decide`.
     """
     said = str(table.attrs["sentence"])
     if not table.attrs["tie"] or plan.total == 0:

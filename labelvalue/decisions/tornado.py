@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,39 +13,39 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import is_number
+from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
-from labelvalue.decisions.decision import Decision
+from labelvalue.decisions.decision import SURE, Decision, standard_error
 from labelvalue.decisions.evidence import weighed_otherwise
-from labelvalue.decisions.stress import EVERYWHERE, stress_label_errors
+from labelvalue.decisions.mixtures import SEARCHED, Mixture, first_allowed, scores_of
+from labelvalue.decisions.stress import EVERYWHERE, stressed
+from labelvalue.decisions.thinning import thinned
 from labelvalue.decisions.uncertain import uncertain_inputs
+from labelvalue.decisions.value import Target
 from labelvalue.decisions.voi import as_columns, conditional_mean
 from labelvalue.model import Fit
+from labelvalue.numerals import readable
 from labelvalue.problems import InputError
 from labelvalue.quantities import Branch, Interval
 
 TAIL = 0.1
-NOISE = 0.1
-"""Share of wrong labels among new ones in the row of label noise, where the case states none."""
+WHAT_IF = ("costs.price_per_label", "value.per_error_point")
+"""Numbers that :func:`labelvalue.decisions.what_if` varies, for plans that buy labels alone."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
-def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
+def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
     """Show how far a plan's expected net benefit moves with what is uncertain, and with what was set.
 
     Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
     others as they come; their share of the variance is that of a variance-based analysis. Settings are changed one at
     a time and everything is computed again: budget, price, value, class balance, label noise. Evidence is weighed
     otherwise by re-weighting the draws, or by fitting again where that cannot be relied on: each group of priors to
-    the powers 0.5 and 2, of which the three that move most are shown, and the runs of all batches but the last at half
-    their weight.
+    the powers 0.5 and 2, and the runs of all batches but the last at half their weight.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     swing : float
@@ -76,7 +77,7 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_sensitivity(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = plan_sensitivity(decide(fit, case, max_labels=900, measure=False))
     >>> bool((table["swing"].diff().dropna() <= 0).all())
     True
     """
@@ -85,21 +86,19 @@ def plan_sensitivity(fit: Fit, case: Case, plan: Decision, *, swing: float = 2.0
     net = plan.advantage()
     flat = as_columns(net)
     rows = []
-    for name, values in uncertain_inputs(
-        fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions
-    ).items():
+    for name, values in uncertain_inputs(plan).items():
         fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
         edge = max(1, round(TAIL * fitted.size))
         share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
         rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
-    for name, low, high in _settings(fit, case, plan, swing):
+    for name, low, high in _settings(plan, swing):
         rows.append((name, SETTING, low, high, np.nan, ""))
 
     def again(made: Fit) -> xr.DataArray:
         plans = {names.RECOMMENDED: dict(plan.labels)}
-        return _advantage(plan_outcomes(made, case, plans, interventions=plan.interventions))
+        return _advantage(plan_outcomes(made, plan.case, plans, interventions=plan.interventions))
 
-    evidence = weighed_otherwise(fit, net, again, refit=refit)
+    evidence = weighed_otherwise(plan.fit, net, again, refit=refit)
     rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in evidence]
     table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order", "advice"])
     table.insert(4, "swing", (table["high"] - table["low"]).abs())
@@ -114,11 +113,12 @@ def _advantage(outcomes: xr.Dataset) -> xr.DataArray:
     return net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
 
 
-def _settings(fit: Fit, case: Case, plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+    case = plan.case
     labels = dict(plan.labels)
 
     def enb(one: Case, bought: Mapping[str, int]) -> float:
-        outcomes = plan_outcomes(fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
+        outcomes = plan_outcomes(plan.fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
         return float(_advantage(outcomes).mean())
 
     fewer = {name: int(n / swing) for name, n in labels.items()}
@@ -139,20 +139,91 @@ def _settings(fit: Fit, case: Case, plan: Decision, swing: float) -> Iterator[tu
         volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
         ends.append(enb(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume)), labels))
     yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
-    noisy = _with_noise(fit, case, labels)
-    if noisy is not None:
+    if (drawn := stressed(plan)) is not None:
+        noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
         yield "wrong labels among new ones", noisy, enb(case, labels)
 
 
-def _with_noise(fit: Fit, case: Case, labels: Mapping[str, int]) -> float | None:
-    """Expected net benefit with plausibly many wrong labels; None where that is not modelled."""
-    stated = case if case.label_errors != 0.0 else dataclasses.replace(case, label_errors=NOISE)
-    try:
-        net = stress_label_errors(fit, stated, {names.RECOMMENDED: labels})[names.NET_BENEFIT]
-    except InputError:
-        return None
-    net = net.sel({names.STRESS: EVERYWHERE})
-    return float((net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})).mean())
+def vary_case(plan: Decision) -> pd.DataFrame:
+    """Choose again where a number of the case is another, between the plan, those it is held against, and nothing.
+
+    Numbers are halved and doubled; tiers, changes of the mix and a target are left out; what the case does not say is
+    said; price and value of plans that buy labels alone are left to :func:`what_if`. The plan stays unless another one,
+    which keeps the case's rules, is better beyond Monte Carlo error.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a number and another value: ``key`` such as ``costs.retraining``, ``end`` in words, ``enb`` of the plan
+        as it is then, ``plan`` that is chosen with its ``labels`` by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400})
+    >>> table = vary_case(decide(fake_fit(seed=1), case, max_labels=900, measure=False)).set_index("key")
+    >>> table.loc["costs.retraining", "end"].tolist(), float(table.loc["costs.retraining", "enb"].diff().iloc[1])
+    (['÷ 2', '× 2'], -30.0)
+    """
+    fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
+    plans[names.RECOMMENDED] = dict(plan.labels)
+    none, rows, enb = dict.fromkeys(plan.labels, 0), [], float(plan.advantage().mean())
+    now = _advantage(plan_outcomes(fit, plan.case, {names.RECOMMENDED: plan.labels}, interventions=done))
+    for key, end, case in _variations(plan):
+        outcomes = plan_outcomes(fit, case, plans, interventions=done)
+        own = Mixture(float(scores_of(case.risk, outcomes)[names.RECOMMENDED]), outcomes, done, names.RECOMMENDED)
+        best = first_allowed(fit, case, outcomes, done, plan.max_spend)
+        nothing = (best is None or best.score < 0) and own.score <= -SURE * standard_error(own.net())
+        better = best is not None and best.score - own.score > SURE * standard_error(best.net() - own.net())
+        chosen = own if best is None or not better else best
+        name, labels = (names.NOTHING, none) if nothing else (chosen.name, chosen.labels())
+        rows.append((key, end, enb + float((own.net() - now).mean()), name, labels))
+    return pd.DataFrame(rows, columns=["key", "end", "enb", names.PLAN, names.LABELS])
+
+
+def _variations(plan: Decision) -> Iterator[tuple[str, str, Case]]:
+    """Cases that differ in one number, its key and how; what would be no legal case is left out."""
+    case, spent = plan.case, float(plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}).mean())
+    unsaid = {
+        "costs.rework": 0.1,
+        "costs.retraining_fails": 0.1,
+        "costs.retraining": spent / 10,
+        "costs.labels_per_day": max(plan.total, 1) / 100,
+        "costs.delay_per_day": spent / 100,
+        "value.horizon_days": 365.0,
+        "value.drift": 0.01,
+    }
+    for section in ("costs", "value"):
+        part = getattr(case, section)
+        for field in dataclasses.fields(part):
+            key, now = f"{section}.{field.name}", getattr(part, field.name)
+            if key in WHAT_IF and not plan.interventions:
+                continue
+            for end, other in _others(now, unsaid.get(key)):
+                with contextlib.suppress(InputError):
+                    changed = dataclasses.replace(part, **{field.name: other})
+                    yield key, end, dataclasses.replace(case, **{section: changed})
+
+
+def _others(now: Any, unsaid: float | None) -> Iterator[tuple[str, Any]]:
+    """What a number may be instead, in words and as a value."""
+    if now is None or (is_number(now) and now == 0):
+        if unsaid is not None:
+            yield f"were it {readable(unsaid, 3)}", unsaid
+    elif isinstance(now, Target):
+        yield "without it", None
+    elif isinstance(now, tuple) and now and not isinstance(now[0], Branch):
+        yield "without it", ()
+    elif now and not isinstance(now, str):
+        for end, factor in (("÷ 2", 0.5), ("× 2", 2.0)):
+            other = scaled(now, factor)
+            yield end, round(other) if type(now) is int and now > 1 else other
 
 
 def scaled(value: Any, factor: float) -> Any:

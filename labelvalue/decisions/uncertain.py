@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.decisions.benefit import plan_outcomes
 from labelvalue.decisions.case import Case
+from labelvalue.decisions.decision import Decision
 from labelvalue.forecast.draws import draws
 from labelvalue.model import Fit
 from labelvalue.quantities import UNIT_INTERVAL
@@ -21,23 +22,13 @@ MOST_SLICES = 12
 """Slices whose gains are inputs of their own: those whose gains vary most in money's direction."""
 
 
-def uncertain_inputs(
-    fit: Fit, case: Case, outcomes: xr.Dataset, plan: str, *, interventions: Sequence[str] = ()
-) -> dict[str, xr.DataArray]:
+def uncertain_inputs(plan: Decision) -> dict[str, xr.DataArray]:
     """Collect the uncertain inputs of a plan's net benefit.
 
     Parameters
     ----------
-    fit : Fit
-        Gives draws and seed.
-    case : Case
-        Its intervals and branches.
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
-    plan : str
-        The plan.
-    interventions : sequence of str
-        What it does beside buying labels.
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
 
     Returns
     -------
@@ -47,18 +38,18 @@ def uncertain_inputs(
 
     Examples
     --------
-    >>> from labelvalue.decisions import plan_outcomes
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": {"low": 0.05, "high": 0.2}}, value={"per_error_point": 400})
     >>> fit = fake_fit(seed=1, slices=("east", "west"))
-    >>> list(uncertain_inputs(fit, case, plan_outcomes(fit, case, {"p": {"west": 500}}), "p"))
+    >>> list(uncertain_inputs(decide(fit, case, max_labels=500, measure=False)))
     ['gain of west', 'gain of east', 'costs.price_per_label']
     """
-    works = dataclasses.replace(case, costs=dataclasses.replace(case.costs, retraining_fails=0.0))
-    labels = outcomes[names.LABELS].sel({names.PLAN: plan})
-    bought = {str(name): int(n) for name, n in zip(labels[names.SLICE].values, labels.values, strict=True)}
-    gain = plan_outcomes(fit, works, {names.RECOMMENDED: bought}, interventions=interventions)[names.GAIN]
-    gain = gain.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    fit, case, outcomes = plan.fit, plan.case, plan.outcomes
+    if case.costs.retraining_fails != 0.0:
+        works = dataclasses.replace(case, costs=dataclasses.replace(case.costs, retraining_fails=0.0))
+        outcomes = plan_outcomes(fit, works, {names.RECOMMENDED: plan.labels}, interventions=plan.interventions)
+    gain = outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}, drop=True)
     spread = gain.std(names.SAMPLE).values
     found = {}
     for place in np.argsort(-spread, kind="stable")[:MOST_SLICES]:

@@ -32,7 +32,7 @@ MONTH = 30.0
 """Days by which a plan is put off where nothing says how long."""
 
 
-def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None = None) -> pd.DataFrame:
+def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFrame:
     """Compare deciding now with waiting until dated changes have come or not, and deciding then.
 
     Who waits knows which changes came by that day and takes the plan that is best then; but gains come so many days
@@ -41,12 +41,9 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        With ``value.mix_changes`` that have a probability below 1, and ``value.horizon_days``.
     plan : Decision
-        From :func:`labelvalue.decisions.decide`: what would be done now.
+        From :func:`labelvalue.decisions.decide`: what would be done now. Its case has ``value.mix_changes`` with a
+        probability below 1, and ``value.horizon_days``.
     days : float, optional
         Days to wait, > 0; until the last uncertain change by default.
 
@@ -70,16 +67,17 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
     >>> value = {"per_error_point": 4, "horizon_days": 700}
     >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
-    >>> table = value_of_waiting(fit, case, decide(fit, case, max_labels=500, measure=False))
+    >>> table = value_of_waiting(decide(fit, case, max_labels=500, measure=False))
     >>> table["comes"].tolist(), table.attrs["days"]
     (['nothing', 'west × 50 after 7 days'], 7.0)
     """
+    fit, case = plan.fit, plan.case
     waited, known = _checked(case, days)
     combinations = list(itertools.product((False, True), repeat=len(known)))
-    plans = alternatives(case, plan)
+    plans = alternatives(plan)
     for place, comes in enumerate(combinations):
         with contextlib.suppress(NoPlanError):
-            made = find_plan(fit, _told(case, known, comes), plan.max_labels, appetite=case.risk)
+            made = find_plan(fit, _told(case, known, comes), plan.max_labels)
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans)
     now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)
@@ -115,15 +113,11 @@ def value_of_waiting(fit: Fit, case: Case, plan: Decision, *, days: float | None
     return found
 
 
-def price_waiting(fit: Fit, case: Case, plan: Decision) -> dict[str, float]:
+def price_waiting(plan: Decision) -> dict[str, float]:
     """Price putting a plan off: until dated changes are known where the case has some, else by a month.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         What would be done now.
 
@@ -138,18 +132,19 @@ def price_waiting(fit: Fit, case: Case, plan: Decision) -> dict[str, float]:
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1, "delay_per_day": 2}, value={"per_error_point": 400})
     >>> fit = fake_fit(seed=1)
-    >>> price_waiting(fit, case, decide(fit, case, 500, measure=False))["value"]
+    >>> price_waiting(decide(fit, case, 500, measure=False))["value"]
     -60.0
     """
+    case = plan.case
     uncertain = [change for change in case.value.mix_changes if change.probability < 1]
     if 0 < len(uncertain) <= MOST:
-        told = value_of_waiting(fit, case, plan).attrs
+        told = value_of_waiting(plan).attrs
         return {"days": told["days"], names.VALUE: told[names.VALUE], names.MCSE: told[names.MCSE], "learnt": 1.0}
     if plan.total == 0 or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
         return {}
-    table = plan_table(fit, case, {names.RECOMMENDED: plan.labels})
-    now, later = (_advantages(fit, case, table, days).sel({names.PLAN: names.RECOMMENDED}) for days in (0.0, MONTH))
-    lost = later - now
+    table = plan_table(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    now, later = (_advantages(plan.fit, case, table, days) for days in (0.0, MONTH))
+    lost = (later - now).sel({names.PLAN: names.RECOMMENDED})
     return {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
 
 

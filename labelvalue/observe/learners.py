@@ -41,11 +41,6 @@ class Trained:
         out[:, np.searchsorted(classes, np.asarray(seen))] = given
         return out
 
-    @property
-    def has_probabilities(self) -> bool:
-        """Whether the model gives probabilities."""
-        return hasattr(self.model, "predict_proba")
-
 
 def check_learners(estimator: Any) -> dict[str, Any]:
     """Return the learners by name; raise ``TypeError`` for what is neither an estimator nor a function."""

@@ -13,9 +13,11 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.decisions import Case, decide
+from labelvalue.decisions import Case, decide, plan_milestones
+from labelvalue.decisions.case import chosen_of
 from labelvalue.decisions.case_file import parse_case
 from labelvalue.decisions.decision import Decision, standard_error
+from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import HOLDS, REQUIRED, RULE, WORDS
 from labelvalue.decisions.value import volumes
 from labelvalue.forecast.recalibration import recalibrated
@@ -26,7 +28,9 @@ from labelvalue.operate.identity import advice_digest, digest_of
 from labelvalue.operate.places import inside
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import parse_toml, read_text
+from labelvalue.report.plans import records
 
+MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 WIDTH = "width"
 """By which the scorecard multiplied the spread of what is uncertain about curves."""
@@ -207,10 +211,10 @@ def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str,
     dict
         ``advice``, ``plan``, ``reasons``, ``state`` and the rest.
     """
-    return _described(case, decide(fit, case, max_labels, lot=lot), volumes(fit, case.value))
+    return _described(decide(fit, case, max_labels, lot=lot))
 
 
-def decision_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Decision, Case]:
+def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
     """Make the decision of a recorded advice again, for the page.
 
     Parameters
@@ -222,11 +226,10 @@ def decision_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Decision, Ca
 
     Returns
     -------
-    tuple of Fit, Decision and Case
-        The fit as wide as the advice took it.
+    Decision
+        From a fit as wide as the advice took it.
     """
-    wide, case = _asked(fit, content)
-    return wide, decide(wide, case, **content["settings"]["plan"]), case
+    return decide(*_asked(fit, content), **content["settings"]["plan"])
 
 
 def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
@@ -236,9 +239,9 @@ def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
     return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
 
 
-def _described(case: Case, made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+def _described(made: Decision) -> dict[str, Any]:
     own = made.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    net = made.advantage()
+    net, weights = made.advantage(), volumes(made.fit, made.case.value)
     rules = [
         {
             "rule": row[RULE],
@@ -262,11 +265,28 @@ def _described(case: Case, made: Decision, weights: xr.DataArray) -> dict[str, A
         names.COST: summary(own[names.COST]),
         names.GAIN: summary((own[names.GAIN] * weights).sum(names.SLICE)),
         names.UNIT: made.outcomes.attrs[names.UNIT],
-        "learner": case.learner,
+        "learner": made.case.learner,
         "objective": float(made.certificate.objective),
         "solver": made.certificate.status,
         "guardrails": rules,
         STATE: made.state,
+        MILESTONES: _milestones(made, weights) if made.total >= STEPS else None,
+    }
+
+
+def _milestones(made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+    """The error that is promised after each part of the plan, and all that is needed to judge it once it is there."""
+    fit, table = made.fit, plan_milestones(made)
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    at = {d: chosen_of(made.case, fit, d) if d in fit.position.dims else one[0] for d, one in only.items()}
+    now = fit.position[names.LABELS_NOW]
+    now = now.sel({d: name for d, name in at.items() if d in now.dims})
+    return {
+        "now": table.attrs["now"],
+        "weights": {str(name): float(share) for name, share in weights.to_series().items()},
+        names.LABELS_NOW: {str(name): int(count) for name, count in now.to_series().items()},
+        **at,
+        "rows": records(table),
     }
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe import read_protocol, read_runs
 from labelvalue.operate import scorecard, triggers
+from labelvalue.operate.advice import MILESTONES
 from labelvalue.operate.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.places import FITS, RUNS, in_force, inside, published
@@ -36,7 +37,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
     chosen = _name(runs, name)
     _check_protocol(project.folder, configuration, table)
-    records = project.ledger.records("batch", "fit", "score")
+    records = project.ledger.records("batch", "fit", "score", "advice")
     batches = standing(records)
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
@@ -151,7 +152,7 @@ def _scores(
     about: Mapping[str, Any],
     factor: float,
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Freeze and score the forecast of the last published fit that saw no version of this batch."""
+    """Score the forecast and the milestones of the last published fit that saw no version of this batch."""
     versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
     fits = [r for r in records if r.kind == "fit" and r.content["published"]]
     without = [record for record in fits if not versions & {*record.content["batches"]}]
@@ -162,13 +163,17 @@ def _scores(
         return []
     origin = scorecard.origin_of(fit, runs)
     link = {"fit": without[-1].content["fit"], names.BATCH: about[names.BATCH], "content": about["content"]}
+    told = [r.content for r in records if r.kind == "advice" and r.content["fit"] == link["fit"]]
+    promised = told[-1].get(MILESTONES) if told else None
+    step = promised and scorecard.milestone(promised, runs)
+    judged: list[tuple[str, Mapping[str, Any]]] = [("check", {"of": "milestone", **link, **step})] if step else []
     if origin.future.empty:
-        return []
+        return judged
     cells, samples = scorecard.forecast_batch(fit, origin)
     made = {"of": names.BATCH, **link, scorecard.CELLS: scorecard.frozen(cells, samples)}
     now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)
-    return [("forecast", made), ("score", {**link, **scored})]
+    return [("forecast", made), ("score", {**link, **scored}), *judged]
 
 
 def _since(records: Sequence[Record]) -> list[Record]:

@@ -65,11 +65,21 @@ def _check(content: Mapping[str, Any]) -> str:
     if content["of"] == "guardrails":
         rules = ", ".join(f"{rule['rule']} {rule['state']}" for rule in content["guardrails"])
         return f"guardrails of fit {content['fit']}: {rules or 'none set'}"
+    if content["of"] == "milestone":
+        return milestone_line(content)
     if content["of"] == "learner":
         said = f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
         factor = content.get(names.CARRY_OVER)
         return said if factor is None else f"{said}, an old curve counts {factor['mean']:.2f} in its own"
     return f"fit {content['fit']} made again: draws {'the same' if content['same'] else 'differ'}"
+
+
+def milestone_line(found: Mapping[str, Any]) -> str:
+    """Say in one sentence what a batch showed of the advice before it, and whether its rule says to go on."""
+    band = f"{'within' if found['inside'] else 'outside'} the promised {found['low']:.4f} to {found['high']:.4f}"
+    go = {True: "go on", False: "stop", None: "the plan is carried out"}[found["go"]]
+    lead = f"milestone {found['step']} of {found['steps']} after batch {found[names.BATCH]!r}"
+    return f"{lead}, {found[names.LABELS]:,} labels: mean error {found[names.ERROR]:.4f}, {band}: {go}"
 
 
 def _advice(content: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from labelvalue.operate.configuration import Configuration
 from labelvalue.operate.differences import differences
 from labelvalue.operate.folders import digest_bytes, digest_file
 from labelvalue.operate.identity import digest_of
+from labelvalue.operate.in_words import milestone_line
 from labelvalue.operate.outcome import Refit
 from labelvalue.operate.places import FITS, REPORTS, RUNS, in_force, published
 from labelvalue.operate.preflight import case_problems
@@ -209,7 +210,8 @@ def _page(
     if fresh or not there or not _is_current(project, record.content["fit"], digest_file(path)):
         factor = float(scorecard.calibration(card)[scorecard.FACTOR])
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
-        header += [] if advised is None else [advice_line(advised)]
+        reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
+        header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
         try:
@@ -217,8 +219,7 @@ def _page(
             from labelvalue.report import write_report
 
             path.parent.mkdir(exist_ok=True)
-            made = None if advised is None else advice.decision_of(fit, advised)
-            fit, plan, case = made or (recalibrated(fit, factor), None, None)
+            of = recalibrated(fit, factor) if advised is None else advice.decision_of(fit, advised)
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
@@ -227,14 +228,14 @@ def _page(
                 assumptions=project.assumptions(),
                 changes=changed,
                 notes=project.notes(),
-                explained=explain_at_hand(project) if changed and made else None,
+                explained=explain_at_hand(project) if changed else None,
                 carried=_carried(project, record.content["fit"]),
                 guardrails=tuple(_judged(project, record, factor)["guardrails"]),
             )
             shown = None if budgets is None else [*budgets]
             with tempfile.TemporaryDirectory() as place:
                 page = Path(place) / path.name
-                write_report(fit, plan, case, path=page, budgets=shown, header=[*filter(None, header)], context=context)
+                write_report(of, path=page, budgets=shown, header=[*filter(None, header)], context=context)
                 _keep_page(project, path, record.content["fit"], page.read_bytes())
         except StorageError:
             raise

@@ -183,6 +183,45 @@ def scored(
     return {CELLS: rows, SURPRISE: surprise_of(samples, truth), FACTOR: factor}
 
 
+def milestone(promised: Mapping[str, Any], batch: xr.Dataset) -> dict[str, Any] | None:
+    """Hold what a batch measured against the errors that an advice promised for its parts.
+
+    Parameters
+    ----------
+    promised : mapping
+        ``milestones`` of the advice's record: nothing of the forecast is made anew.
+    batch : xarray.Dataset
+        Runs of the batch.
+
+    Returns
+    -------
+    dict or None
+        ``step`` reached, the last whose labels are there, of ``steps``; ``labels`` delivered; measured mean ``error``
+        over slices, with the promised band ``low`` to ``high`` (between two steps, on the line from one to the other)
+        and whether it is ``inside``; ``gain`` since the advice and whether the rule says to ``go`` on (``None`` after
+        the last step). ``None`` before the first step, and where a slice of the advice was not measured.
+    """
+    frame = frame_of(batch, SIZE)
+    own = (frame[names.LEARNER] == promised[names.LEARNER]) & (frame[names.SUITE] == promised[names.SUITE])
+    frame = frame[own & frame["plain"]]
+    frame = frame[(frame[names.LABELS] == frame.groupby(names.SLICE)[names.LABELS].transform("max"))]
+    seen = frame.groupby(names.SLICE)[[names.ERROR, names.LABELS]].mean()
+    weights, now = (pd.Series(promised[key], dtype=float) for key in ("weights", names.LABELS_NOW))
+    if not weights.index.isin(seen.index).all():
+        return None
+    seen, rows = seen.loc[weights.index], pd.DataFrame(promised["rows"])
+    delivered = int((seen[names.LABELS] - now).clip(lower=0).sum())
+    there = rows[rows[names.LABELS] <= delivered]
+    if there.empty:
+        return None
+    error, row = float((seen[names.ERROR] * weights).sum()), there.iloc[-1]
+    low, high = (float(np.interp(delivered, rows[names.LABELS], rows[key])) for key in ("low", "high"))
+    gain, last = promised["now"] - error, len(there) == len(rows)
+    go = None if last else bool(row["p_go"] == 1.0 or (row["p_go"] > 0.0 and gain >= row["go_if_gain"]))
+    found = {"step": int(row["step"]), "steps": len(rows), names.LABELS: delivered, names.ERROR: error, "low": low}
+    return found | {"high": high, names.GAIN: gain, "inside": low <= error <= high, "go": go}
+
+
 def _scores(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:
     every = score_rows(samples[:, None], truth[:, None], reference)
     wanted = (names.CRPS, names.INTERVAL_SCORE, names.WIDTH, names.COVERS_50, names.COVERS_90)

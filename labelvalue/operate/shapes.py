@@ -145,6 +145,19 @@ _ADVISED_BY = _table(
     latest_learners=_list(_TEXT),
     width_=_number,
 )
+_MILESTONES = _table(
+    now=_number,
+    weights=_by_name(_number),
+    labels_now=_by_name(_whole),
+    learner=_TEXT,
+    suite=_TEXT,
+    rows=_list(
+        _table(
+            step=_whole, labels=_whole, error=_number, low=_number, high=_number,
+            go_if_gain=_or_null(_number), p_go=_or_null(_number),
+        )
+    ),
+)  # fmt: skip
 _ADVICE = {
     "fit": _ID,
     "inputs": _SHA,
@@ -164,6 +177,7 @@ _ADVICE = {
     names.UNIT: _TEXT,
     "total": _whole,
     "learner": _TEXT,
+    "milestones_": _or_null(_MILESTONES),
 }
 SHAPES: Mapping[str, Test] = {
     "project": _table(folder=_TEXT),
@@ -251,6 +265,19 @@ SHAPES: Mapping[str, Test] = {
             slices=_list(_table(**{"slice": _TEXT, "with": _number, "without": _number, "share": _number})),
         ),
         reproduction=_table(fit=_ID, same=_switch),
+        milestone=_table(
+            fit=_ID,
+            batch=_TEXT,
+            step=_whole,
+            steps=_whole,
+            labels=_whole,
+            error=_number,
+            low=_number,
+            high=_number,
+            gain=_number,
+            inside=_switch,
+            go=_or_null(_switch),
+        ),
     ),
     "advice": _table(**_ADVICE),
     "decision": _table(

@@ -15,6 +15,17 @@ from labelvalue.report.wording import percent, probability, spoken
 
 NOT_TESTED = "not tested"
 """What stands where nobody computed what would be decided instead."""
+REASONS = {
+    "guardrails": "a rule only takes plans away",
+    "classes": "its stakes are varied as those of its slices, and a rule only takes plans away",
+    "slices": "a limit only takes plans away",
+    "scenarios": "a plan that is stated, and no number",
+    "interventions": "each is weighed against doing without it",
+    "score": "it orders the table of plans and decides nothing; other weights stand beside it",
+    "risk": "how much risk is borne is chosen, not estimated",
+    "costs.overrun": "it sizes the reserve and decides nothing",
+}
+"""Why a number is not varied, by the longest beginning of its key."""
 IN_PYTHON = "given in Python"
 LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
 """Keys of a case that choose, name or ask, and assume nothing."""
@@ -51,8 +62,8 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
     -------
     list of dict
         ``id``, ``text``, ``value``, ``source`` (the file of the case and the key, or that it was given in Python),
-        ``if_wrong`` (another decision, or that there is none; ``not tested`` where that was not computed); last, what
-        the case assumes by saying nothing.
+        ``if_wrong`` (another decision, or that there is none; ``not tested`` and why where that was not computed);
+        last, what the case assumes by saying nothing.
 
     Examples
     --------
@@ -142,8 +153,29 @@ def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
     >>> consequence("slices.west.minimum", case, plan)
     'It does not bind: 300 labels of west are bought, and the plan is the same up to there.'
     """
-    found = [*_again(key, plan), *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan)]
-    return " ".join([*found, *_money(key, plan)]) or NOT_TESTED
+    again = [*_again(key, plan)] or [*_varied(key, plan)]
+    found = [*again, *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan), *_noise(key, plan)]
+    why = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), "")
+    return " ".join([*found, *_money(key, plan)]) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+
+
+def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What is chosen where the number is another, and what the plan as it is would be worth."""
+    rows = [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
+    if rows:
+        whole = " (all of them)" if key != rows[0]["key"] else ""
+        ends = [(row["end"], row[names.LABELS]) for row in rows]
+        yield _two(ends, plan, f"{{}}{whole}")
+        if not any(_money(key, plan)):
+            worth = " or ".join(significant(row["enb"]) for row in rows)
+            now = f"{significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
+            yield f"Expected net benefit of the plan as it is: {worth} instead of {now}."
+
+
+def _noise(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What the section on label quality says of other shares of wrong labels."""
+    if key.partition(".")[0] == names.LABEL_NOISE and plan.get("label_quality"):
+        yield plan["label_quality"]["sentence"]
 
 
 def _again(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -178,10 +210,12 @@ def _where_it_lies(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _two(ends: Sequence[tuple[str, Mapping[str, int]]], plan: Mapping[str, Any], form: str) -> str:
-    """What is bought at two ends, against the plan."""
+    """What is bought at one end or two, against the plan."""
     own = {name: n for name, n in plan["plan"][names.LABELS].items() if n}
     said = [_bought({name: n for name, n in bought.items() if n}, own) for _, bought in ends]
     where = [form.format(end) for end, _ in ends]
+    if len(ends) == 1:
+        return f"{where[0].capitalize()}: {said[0]}."
     if said[0] == said[1]:
         return f"{where[0].capitalize()} or {where[1]}: {said[0]}."
     return f"{where[0].capitalize()}: {said[0]}; {where[1]}: {said[1]}."

@@ -139,26 +139,7 @@ def plot_changes(changes: pd.DataFrame, slice: str | None = None) -> Figure:
 
 
 def draw_changes(steps: pd.DataFrame, budget: int | None = None, slice: str | None = None) -> Figure:
-    """Draw the waterfalls of steps that were summed up.
-
-    Parameters
-    ----------
-    steps : pandas.DataFrame
-        From :func:`change_steps`.
-    budget : int, optional
-        Extra labels a slice that the gain is of.
-    slice : str, optional
-        The slice that labels and gain are of.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not known to pyplot.
-
-    Examples
-    --------
-    See :func:`plot_changes`.
-    """
+    """Draw the waterfalls of :func:`change_steps`: labels, gain at a budget and net benefit, of a slice or of all."""
     shown = [quantity for quantity in TITLES if (steps[QUANTITY] == quantity).any()]
     order = list(dict.fromkeys(steps[STEP]))
     titles = [_title(quantity, budget, slice) for quantity in shown]

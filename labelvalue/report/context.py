@@ -55,6 +55,8 @@ class Context:
         ``high`` and ``prior``, or None.
     guardrails : tuple of mapping
         The project's own guardrails, judged for this fit: ``rule``, ``state`` and what it was judged by.
+    details : mapping, optional
+        From :func:`labelvalue.report.planning.detail_numbers`, where they were made with new fits.
     kept : mapping of str to str
         Where the fit is kept and what it was made with: titles and texts for the section on provenance.
 
@@ -73,6 +75,7 @@ class Context:
     widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     carried: tuple[Mapping[str, Any], ...] = ()
     guardrails: tuple[Mapping[str, Any], ...] = ()
+    details: Mapping[str, Any] | None = None
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 

@@ -40,7 +40,7 @@ def reservations(fit: Fit, plan: Mapping[str, Any]) -> list[str]:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> reservations(fit, decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))[-1][:12]
+    >>> reservations(fit, decision_numbers(decide(fit, case, max_labels=900, measure=False)))[-1][:12]
     'What a label'
     """
     return [*_of_plan(plan), *_of_forecast(fit, plan), *_always()]
@@ -92,13 +92,11 @@ def _always() -> Iterator[str]:
     yield "What a label costs and what an error point is worth are taken from the case; no data here can confirm them."
 
 
-def planning_limits(fit: Fit, case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Generate what limits a decision, check by check.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
     case : Case
         Case.
     plan : mapping
@@ -115,8 +113,8 @@ def planning_limits(fit: Fit, case: Case, plan: Mapping[str, Any]) -> list[tuple
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> plan = decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
-    >>> planning_limits(fit, case, plan)[-1][0]
+    >>> plan = decision_numbers(decide(fit, case, max_labels=900, measure=False))
+    >>> planning_limits(case, plan)[-1][0]
     'money-as-stated'
     """
     found = []

@@ -114,25 +114,9 @@ def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[st
 
 
 def draw_frontiers(entries: Sequence[Mapping[str, Any]], buys: str, *, foot: bool = True) -> Figure:
-    """Draw frontiers that were laid out as numbers, a panel each.
+    """Draw frontiers (:func:`frontier_entries`), a panel each; a plan's ``planned`` votes and items are marked.
 
-    Parameters
-    ----------
-    entries : sequence of mapping
-        From :func:`frontier_entries`; with ``planned`` (votes and items), what a plan takes is marked.
-    buys : str
-        What the line joins.
-    foot : bool
-        Whether a caption stands below.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Not known to pyplot.
-
-    Examples
-    --------
-    See :func:`plot_frontier`.
+    ``buys`` says what the line joins, ``foot`` whether a caption stands below.
     """
     text = (
         f"Contours: expected gain (drop in error). Line: {buys}. "

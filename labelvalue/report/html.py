@@ -14,7 +14,7 @@ import jinja2
 import xarray as xr
 
 from labelvalue import names, numerals
-from labelvalue.decisions import Case, Decision
+from labelvalue.decisions import Decision
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.printing import visible
@@ -63,9 +63,7 @@ ACROSS = 4
 
 
 def write_report(
-    fit: Fit,
-    plan: Decision | None = None,
-    case: Case | None = None,
+    of: Fit | Decision,
     *,
     path: str | os.PathLike[str],
     budgets: Sequence[int] | None = None,
@@ -84,12 +82,8 @@ def write_report(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    plan : Decision, optional
-        The plan to decide on, from :func:`labelvalue.decide`; with ``case``.
-    case : Case, optional
-        The case that it was made for.
+    of : Fit or Decision
+        A fit, or a decision from :func:`labelvalue.decide` with the fit that it was made from.
     path : path-like
         File to write, customarily ``.html``; replaced where it exists.
     budgets : sequence of int, optional
@@ -115,7 +109,7 @@ def write_report(
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
+        If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
     StorageError
         If a file cannot be written; an older file of that name is left as it was.
 
@@ -127,8 +121,8 @@ def write_report(
     ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
     'report.html'
     """
-    found, gain = collect(fit, budgets, ci_prob, plan, case, context)
-    drawn = figures(fit, found, gain)
+    found, gain = collect(of, budgets, ci_prob, context)
+    drawn = figures(of, found, gain)
     page = render(found | {"header": list(header)}, drawn)
     path = Path(path)
     write_whole(path, page.encode("utf-8"))
@@ -138,19 +132,19 @@ def write_report(
     if tables is not None:
         write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
     if pictures is not None:
-        save_figures(figures(fit, found, gain, sharp=True), existing(pictures), "svg")
+        save_figures(figures(of, found, gain, sharp=True), existing(pictures), "svg")
     return path
 
 
 def figures(
-    fit: Fit, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool | None = None
+    of: Fit | Decision, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool | None = None
 ) -> dict[str, Any]:
     """Draw the pictures of the page.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
+    of : Fit or Decision
+        As for :func:`write_report`.
     numbers : mapping
         From :func:`labelvalue.report.numbers.report_numbers`.
     gain : xarray.DataArray or None
@@ -170,7 +164,7 @@ def figures(
     >>> figures(fit, *collect(fit, None, 0.9))["curves"]
     []
     """
-    fit = on_suite(fit, numbers[names.SUITE])
+    fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
     drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
     drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision, noise_sensitivity
-from labelvalue.decisions.decision import NO_PLAN
+from labelvalue.decisions import Decision, noise_sensitivity
+from labelvalue.decisions.decision import NO_PLAN, worst_state
 from labelvalue.decisions.quality import noise_known
-from labelvalue.model import Fit
+from labelvalue.decisions.rules import STATE, rules_of
+from labelvalue.decisions.stress import stressed
+from labelvalue.decisions.value import volumes
 from labelvalue.numerals import number, significant
 from labelvalue.report.plans import records
 from labelvalue.report.wording import decimals, percent
@@ -22,15 +24,11 @@ ORIGINS = {
 FACTORS = {0.5: "half as many", 1.0: "as many as now", 2.0: "twice as many"}
 
 
-def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
     """Collect what becomes of a plan, and of the advice, at other shares of wrong labels among new ones.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         Plan.
     ci_prob : float
@@ -45,17 +43,17 @@ def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> found = quality_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> found = quality_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> [row["title"] for row in found["rows"]]
     ['half as many', 'as many as now', 'twice as many']
     """
-    if noise_known(fit, case)[0] is None:
+    if noise_known(plan.fit, plan.case)[0] is None:
         return None
-    table = noise_sensitivity(fit, case, plan, factors=tuple(FACTORS), ci_prob=ci_prob)
+    table = noise_sensitivity(plan, factors=tuple(FACTORS), ci_prob=ci_prob)
     plans = table.attrs["plans"]
     digits = decimals(table["gain_upper"] - table["gain_lower"])
     rows = [
@@ -70,6 +68,55 @@ def quality_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.
         names.UNIT: table.attrs[names.UNIT],
     }
     return found | {"sentence": _sentence(found)}
+
+
+def stress_numbers(plan: Decision) -> list[dict[str, Any]]:
+    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+
+    Returns
+    -------
+    list of dict
+        One a stress of :func:`labelvalue.decisions.stress_label_errors`: ``stress``; ``wrong_share``, the highest of a
+        slice, and the ``slice`` it is in; the mean ``error`` over slices by volume, and that of the ``worst`` slice
+        with its name ``worst_slice``; ``net_benefit`` over doing nothing; ``state`` of the case's rules. Empty where
+        nothing is bought or wrong labels are not modelled.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_errors=0.15)
+    >>> rows = stress_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False))
+    >>> rows[0]["error"] < rows[1]["error"], rows[0]["net_benefit"] > rows[2]["net_benefit"]
+    (True, True)
+    """
+    drawn = stressed(plan) if plan.total else None
+    if drawn is None:
+        return []
+    rows, weights = [], volumes(plan.fit, plan.case.value)
+    for stress in drawn[names.STRESS].values:
+        at = drawn.sel({names.STRESS: stress}, drop=True)
+        own = at.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+        error, wrong = own[names.ERROR].mean(names.SAMPLE).to_series(), own[names.WRONG_SHARE].to_series()
+        net = own[names.NET_BENEFIT] - at[names.NET_BENEFIT].sel({names.PLAN: names.NOTHING}, drop=True)
+        rows.append(
+            {
+                names.STRESS: str(stress),
+                names.WRONG_SHARE: float(wrong.max()),
+                names.SLICE: str(wrong.idxmax()) if wrong.any() else "",
+                names.ERROR: float((error * weights.to_series()).sum()),
+                "worst": float(error.max()),
+                "worst_slice": str(error.idxmax()),
+                names.NET_BENEFIT: float(net.mean()),
+                STATE: worst_state(rules_of(plan.fit, plan.case, at)[STATE]),
+            }
+        )
+    return rows
 
 
 def _sentence(found: Mapping[str, Any]) -> str:

@@ -15,7 +15,6 @@ from labelvalue.decisions import Case, Decision, plan_outcomes
 from labelvalue.decisions.evaluating import evaluation_cost
 from labelvalue.decisions.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decisions.value import volumes
-from labelvalue.model import Fit
 from labelvalue.report.plans import spread
 from labelvalue.report.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 
@@ -46,15 +45,11 @@ def inner_prob(ci_prob: float) -> float:
     return INNER if ci_prob > INNER else ci_prob / 2
 
 
-def ladder(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def ladder(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Value the plan with more and fewer labels, split as it splits them and evenly, all under the same draws.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
@@ -73,10 +68,11 @@ def ladder(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.
     >>> from labelvalue.decisions import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = ladder(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> table = ladder(decide(fit, case, max_labels=900, measure=False))
     >>> table.loc[table["split"] == "as planned", "labels"].tolist()[:4]
     [0, 89, 224, 449]
     """
+    fit, case = plan.fit, plan.case
     total = plan.total or plan.max_labels
     even = {str(name): total / max(fit.slices.size, 1) for name in fit.slices}
     splits = {AS_PLANNED: dict(plan.labels) if plan.total else even, EVENLY: even}
@@ -112,15 +108,11 @@ def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, 
     return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
 
 
-def cost_parts(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
+def cost_parts(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
     """Say where the money of a plan goes.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
@@ -138,9 +130,10 @@ def cost_parts(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) ->
     >>> from labelvalue.testing import fake_fit
     >>> costs = {"price_per_label": 0.1, "rework": 0.1, "retraining": 30}
     >>> fit, case = fake_fit(seed=1), Case(costs=costs, value={"per_error_point": 400})
-    >>> cost_parts(fit, case, decide(fit, case, max_labels=900, measure=False))["part"].tolist()
+    >>> cost_parts(decide(fit, case, max_labels=900, measure=False))["part"].tolist()
     ['labels', 'retraining', 'labels paid for twice']
     """
+    fit, case = plan.fit, plan.case
     labels = plan.outcomes[names.LABELS].sel({names.PLAN: names.RECOMMENDED}, drop=True)
     batches = batch_count(case.costs, labels.sum(names.SLICE))
     nothing: dict[str, Any] = {key: 0.0 for keys in _PARTS.values() for key in keys}

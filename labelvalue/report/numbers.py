@@ -40,28 +40,22 @@ TOTALS = tuple(f"total_{name}" for name in NUMBERS)
 
 
 def report_numbers(
-    fit: Fit,
+    of: Fit | Decision,
     budgets: Sequence[int] | None = None,
     ci_prob: float = 0.9,
     *,
-    plan: Decision | None = None,
-    case: Case | None = None,
     context: Context | None = None,
 ) -> dict[str, Any]:
     """Collect every number and text of the report.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
+    of : Fit or Decision
+        A fit, or a decision from :func:`labelvalue.decide` with the fit that it was made from.
     budgets : sequence of int, optional
         Extra labels, ≥ 0; rounded numbers up to the median slice's labels where not given.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
-    plan : Decision, optional
-        The plan to decide on, from :func:`labelvalue.decide`; with ``case``.
-    case : Case, optional
-        The case that it was made for.
     context : Context, optional
         What a project knows beside them.
 
@@ -83,7 +77,7 @@ def report_numbers(
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
+        If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
 
     Examples
     --------
@@ -91,31 +85,25 @@ def report_numbers(
     >>> report_numbers(fake_fit(seed=1), budgets=[500])["decision"]["status"]
     'published'
     """
-    return collect(fit, budgets, ci_prob, plan, case, context)[0]
+    return collect(of, budgets, ci_prob, context)[0]
 
 
 def collect(
-    fit: Fit,
+    of: Fit | Decision,
     budgets: Sequence[int] | None,
     ci_prob: float,
-    plan: Decision | None = None,
-    case: Case | None = None,
     context: Context | None = None,
 ) -> tuple[dict[str, Any], xr.DataArray | None]:
     """Collect the numbers of the report, and hand out the draws of the gains behind them.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
+    of : Fit or Decision
+        As for :func:`report_numbers`, like the rest.
     budgets : sequence of int or None
-        As for :func:`report_numbers`.
+        None for rounded numbers.
     ci_prob : float
         Probability of the equal-tailed intervals, between 0 and 1.
-    plan : Decision, optional
-        As for :func:`report_numbers`, like the rest.
-    case : Case, optional
-        With ``plan``.
     context : Context, optional
         What a project knows beside them.
 
@@ -129,7 +117,7 @@ def collect(
     Raises
     ------
     ValueError
-        If a budget is not a whole number ≥ 0, ``ci_prob`` is not between 0 and 1, or there is a plan without its case.
+        If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
 
     Examples
     --------
@@ -138,8 +126,7 @@ def collect(
     'gain'
     """
     check_ci_prob(ci_prob)
-    if (plan is None) != (case is None):
-        raise ValueError("a plan and its case go together. Fix: give both, or neither.")
+    fit, case = (of.fit, of.case) if isinstance(of, Decision) else (of, None)
     context = context or Context()
     suite = suite_of(fit, case)
     whole, fit = fit, on_suite(fit, suite)
@@ -199,10 +186,10 @@ def collect(
     numbers["changes"] = list(context.changes)
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)
-    if plan is not None and case is not None and fit.diagnostics.verdict == "ok":
-        numbers[names.PLAN] = said = told(fit, decision_numbers(fit, case, plan, ci_prob=ci_prob))
-        numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(case, said))
-        decided = planning_limits(fit, case, said)
+    if isinstance(of, Decision) and fit.diagnostics.verdict == "ok":
+        numbers[names.PLAN] = said = told(fit, decision_numbers(of, ci_prob=ci_prob, details=context.details))
+        numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(of.case, said))
+        decided = planning_limits(of.case, said)
     numbers["unsourced"] = unsourced(numbers["assumptions"])
     numbers["limitations"] = limitations(
         fit,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelvalue.decisions import Case, Decision
+from labelvalue.decisions import Decision
 from labelvalue.model import Fit
 from labelvalue.report.exports import existing, save_figures
 from labelvalue.report.html import figures
@@ -16,9 +16,7 @@ KINDS = ("svg", "png")
 
 
 def write_figures(
-    fit: Fit,
-    plan: Decision | None = None,
-    case: Case | None = None,
+    of: Fit | Decision,
     *,
     folder: str | os.PathLike[str],
     kind: str = "svg",
@@ -29,12 +27,8 @@ def write_figures(
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    plan : Decision, optional
-        Plan to decide on, with ``case``; adds money and tornado.
-    case : Case, optional
-        The case that it was made for.
+    of : Fit or Decision
+        As for :func:`labelvalue.write_report`; a decision adds money and tornado.
     folder : path-like
         Where to; it must be there.
     kind : {"svg", "png"}
@@ -68,5 +62,5 @@ def write_figures(
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     place = existing(folder)
-    found, gain = collect(fit, budgets, ci_prob, plan, case)
-    return save_figures(figures(fit, found, gain, sharp=kind == "svg"), place, kind)
+    found, gain = collect(of, budgets, ci_prob)
+    return save_figures(figures(of, found, gain, sharp=kind == "svg"), place, kind)

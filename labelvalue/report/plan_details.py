@@ -8,7 +8,9 @@ from typing import Any
 from labelvalue import names
 from labelvalue.forecast.reweighting import REFIT, REFITTED
 from labelvalue.numerals import significant
+from labelvalue.report.plan_text import STANDS
 from labelvalue.report.terminal import Rows, Sheet
+from labelvalue.report.verdicts import not_perturbed
 
 SHOWN = 8
 """Rows of a sensitivity that are printed; JSON has all."""
@@ -20,8 +22,8 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     Parameters
     ----------
     details : mapping
-        ``sensitivity``, ``stability``, ``milestones`` and ``detection`` as lists of rows; ``cheapest``, what
-        :func:`labelvalue.cheapest_plan` finds, where the case has a target.
+        ``sensitivity``, ``stability``, ``milestones``, ``detection`` and ``stress`` as lists of rows;
+        ``cheapest``, what :func:`labelvalue.cheapest_plan` finds, where the case has a target.
     unit : str
         Currency.
 
@@ -32,7 +34,8 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
 
     Examples
     --------
-    >>> nothing = {"sensitivity": [], "stability": {"index": None, "rows": []}, "milestones": [], "detection": []}
+    >>> nothing = {"sensitivity": [], "stability": {"index": None, "left_out": 0, "rows": []}, "milestones": []}
+    >>> nothing |= {"detection": [], "stress": [], "slices_left_out": 0}
     >>> details_text(nothing, "USD").splitlines()[0]
     'Where to look first: expected net benefit (USD) with each low and high'
     """
@@ -45,6 +48,8 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     sheet.lay(table)
     if (every := len(details["sensitivity"])) > SHOWN:
         sheet.write(f"{SHOWN} of {every} inputs; --json has all.")
+    if details["slices_left_out"]:
+        sheet.write(f"The gains of {details['slices_left_out']:,} more slices, which vary least, are no inputs here.")
     stability = details["stability"]
     rows = stability["rows"]
     trusted = [row for row in rows if row["advice"] != REFIT]
@@ -53,7 +58,7 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     sheet.write("", f"Stability: {said}")
     again = sum(row["advice"] == REFITTED for row in rows)
     untold = f"; {len(rows) - len(trusted)} of {len(rows)} cannot be told" if len(trusted) < len(rows) else ""
-    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.")
+    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.{not_perturbed(stability)}")
     sheet.write(*(f"- changes with: {name}" for name in changed))
     if details["milestones"]:
         sheet.write("", "Batch by batch: go on if the mean error has dropped by at least that much", "")
@@ -73,6 +78,14 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
             needed = "more than trainings allow" if row["trials_needed"] is None else f"{row['trials_needed']:,.0f}"
             items = "" if row[names.TRIALS] is None else f"{row[names.TRIALS]:,.0f}"
             table.add_row(row[names.SLICE], f"{row['p_detected']:.2f}", items, needed)
+        sheet.lay(table)
+    if details["stress"]:
+        sheet.write("", "If new labels are wrong, as many as is plausible (95 %): errors and rules", "")
+        table = Rows(["wrong labels"], ["share", "mean error", "worst slice", "net benefit", "rules"])
+        for row in details["stress"]:
+            errors = [f"{row[names.ERROR]:.4f}", f"{row['worst']:.4f} {row['worst_slice']}"]
+            share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
+            table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
         sheet.lay(table)
     if "cheapest" in details:
         found = details["cheapest"]

@@ -44,7 +44,7 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> len(draw_money(decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))).axes)
+    >>> len(draw_money(decision_numbers(decide(fit, case, max_labels=900, measure=False))).axes)
     2
     """
     table, unit = pd.DataFrame(plan["ladder"]), plan[names.UNIT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
@@ -32,7 +32,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     >>> from labelvalue.report.plans import plan_numbers
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, currency="USD")
-    >>> text = plan_text(plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False)))
+    >>> text = plan_text(plan_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False)))
     >>> text.splitlines()[0]
     'Verdict: BUY'
     """
@@ -50,6 +50,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
         f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
     )
+    sheet.write(_weights(numbers["weights"]))
     for row in numbers["rules"]:
         asked = f"probability {row['p_kept']:.2f}, asked for {row['required']:g}: "
         sheet.write(f"Rule {row['words']}: {'' if row['required'] == 1 else asked}{STANDS[row['state']]}")
@@ -101,6 +102,15 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
     if days["upper"] > 0:
         lines.append(f"Last label   in {significant(days['mean'])} days{within(days)}")
     return lines
+
+
+def _weights(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which plan has the best score at which weights of the risk."""
+    best: dict[str, list[str]] = {}
+    for row in rows:
+        best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
+    said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
+    return f"Best by the score enb − λ · cvar: {said}."
 
 
 def _plans(numbers: Mapping[str, Any]) -> Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions import (
-    Case,
     Decision,
     decision_stability,
     detection,
@@ -23,39 +22,38 @@ from labelvalue.decisions import (
 )
 from labelvalue.decisions.alternatives import alternatives
 from labelvalue.decisions.decision import chance_of_gain
+from labelvalue.decisions.milestones import STEPS
 from labelvalue.decisions.rules import all_kept
 from labelvalue.decisions.spending import label_cost
-from labelvalue.decisions.uncertain import uncertain_inputs
+from labelvalue.decisions.tornado import vary_case
+from labelvalue.decisions.uncertain import MOST_SLICES, uncertain_inputs
 from labelvalue.decisions.value import volumes
-from labelvalue.model import Fit
-from labelvalue.report.label_quality import quality_numbers
+from labelvalue.report.label_quality import quality_numbers, stress_numbers
 from labelvalue.report.money import cost_parts, ladder
-from labelvalue.report.plans import plan_numbers, records, spread
+from labelvalue.report.plans import finite, plan_numbers, records, spread
 from labelvalue.report.tables import MEAN, P_POSITIVE
 from labelvalue.report.votes import frontier_numbers, offer_numbers
 from labelvalue.report.what_ifs import what_if_numbers
 
-STEPS = 4
-"""Batches that a plan is cut into for its milestones."""
 DRIVERS = 2
 """Inputs that are named as what makes a bad or a good case."""
 NOTICED = 0.3
 """Standard deviations by which an input must lie off its mean in a case to be named."""
 
 
-def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def decision_numbers(
+    plan: Decision, *, ci_prob: float = 0.9, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Collect everything that the page says of a plan.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+    details : mapping, optional
+        From :func:`detail_numbers`; without fits made again where not given.
 
     Returns
     -------
@@ -64,56 +62,67 @@ def decision_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
         slices by volume, in the unit of the error) with intervals; ``kept_together``, the probability
         that all rules are kept at once (``None`` without rules); ``scenarios``, from whole
         draws; ``ladder``, the plan and an equal split with more or fewer labels; ``cost_parts``; ``sensitivity``;
+        ``varied``, what is chosen where a number of the case is another;
         ``information`` (EVPPI, the plan that is best at each input's ends, and what these plans
-        buy); ``stability``; ``milestones``; ``detection``;
-        ``what_if``, decisions at other budgets, prices and values; ``label_quality``, the plan and the advice at other
+        buy); ``slices_left_out`` of both, whose gains vary least; ``stability``; ``milestones``; ``detection``;
+        ``stress``, the errors under plausibly many wrong labels; ``what_if``, decisions at other budgets, prices and
+        values; ``label_quality``, the plan and the advice at other
         shares of wrong labels (``None`` where no share is known); ``frontiers``, votes against items for the plan's
         money; ``offers``, the case's interventions and where each effect comes from. Money is in ``unit``.
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> numbers = decision_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> numbers["verdict"], [row["scenario"] for row in numbers["scenarios"]]
     ('buy', ['stress', 'base', 'best'])
     """
+    case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    weights = volumes(fit, case.value)
-    inputs = uncertain_inputs(fit, case, plan.outcomes, names.RECOMMENDED, interventions=plan.interventions)
-    swings = plan_sensitivity(fit, case, plan, refit=False)
-    stable = decision_stability(fit, case, plan, refit=False)
-    steps = plan_milestones(fit, case, plan, STEPS, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    weights = volumes(plan.fit, case.value)
+    inputs = uncertain_inputs(plan)
     gain = (own[names.GAIN] * weights).sum(names.SLICE)
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
-    return plan_numbers(case, plan, ci_prob=ci_prob) | {
+    details = detail_numbers(plan, ci_prob=ci_prob) if details is None else details
+    return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
         "mean_error": {
             "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
             "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
         },
         "planned": _planned(own, plan, ci_prob),
-        "kept_together": _together(fit, case, plan),
+        "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),
-        "ladder": records(ladder(fit, case, plan, ci_prob=ci_prob)),
-        "cost_parts": records(cost_parts(fit, case, plan, ci_prob=ci_prob)),
-        "sensitivity": records(swings),
-        "unexplained": swings.attrs["unexplained"],
-        "information": _information(fit, case, plan, inputs),
-        "stability": {"index": _known(stable.attrs["index"]), "rows": records(stable)},
-        "milestones": records(steps),
-        "detection": records(detection(fit, case, plan)),
+        "ladder": records(ladder(plan, ci_prob=ci_prob)),
+        "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
+        "varied": records(vary_case(plan)),
+        "information": _information(plan, inputs),
         "learner": case.learner,
-        "what_if": what_if_numbers(fit, case, plan, ci_prob=ci_prob),
-        "offers": offer_numbers(fit, case, plan),
-        "frontiers": frontier_numbers(fit, case, plan, ci_prob=ci_prob),
-        "label_quality": quality_numbers(fit, case, plan, ci_prob=ci_prob),
+        "what_if": what_if_numbers(plan, ci_prob=ci_prob),
+        "offers": offer_numbers(plan),
+        "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
+        "label_quality": quality_numbers(plan, ci_prob=ci_prob),
     }
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool = False) -> dict[str, Any]:
+    """Collect what a plan hangs on and how it is carried out: sensitivity, stability, milestones, detection, stress.
+
+    With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
+    """
+    swings, stable = plan_sensitivity(plan, refit=refit), decision_stability(plan, refit=refit)
+    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    return {
+        "sensitivity": records(swings),
+        "unexplained": swings.attrs["unexplained"],
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
+        "stability": {**{key: finite(stable.attrs[key]) for key in ("index", "left_out")}, "rows": records(stable)},
+        "milestones": records(steps),
+        "detection": records(detection(plan)),
+        "stress": stress_numbers(plan),
+    }
 
 
 def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
@@ -126,8 +135,8 @@ def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, 
     return rows
 
 
-def _together(fit: Fit, case: Case, plan: Decision) -> float | None:
-    kept = all_kept(fit, case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
+def _together(plan: Decision) -> float | None:
+    kept = all_kept(plan.fit, plan.case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
     return None if kept is None else float(kept.mean())
 
 
@@ -172,16 +181,16 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
     return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
 
 
-def _information(fit: Fit, case: Case, plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
+def _information(plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
     """What it would be worth to know each uncertain input before deciding."""
     if not inputs:
         return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
-    outcomes = plan_outcomes(fit, case, alternatives(case, plan), interventions=plan.interventions)
+    outcomes = plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
     table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
     taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
     taken |= {row["instead"] for row in rows if row["instead"]}
-    money = label_cost(fit, case.costs, outcomes[names.LABELS].astype(float))
+    money = label_cost(plan.fit, plan.case.costs, outcomes[names.LABELS].astype(float))
     money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
     plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
     return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}
@@ -197,24 +206,10 @@ def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str,
 
 
 def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
-    """Say what would be bought if an input were known to lie low, or high.
+    """Say what would be bought if an input were known to lie ``low`` or ``high``: in the tenth of draws at that end.
 
-    Parameters
-    ----------
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`, doing nothing among the plans.
-    draws : xarray.DataArray, dims chain and draw
-        The input.
-
-    Returns
-    -------
-    dict or None
-        ``low`` and ``high``: in the tenth of draws where the input is lowest and highest, the plan of the highest
-        expected net benefit, its ``labels`` and its mean ``cost``; ``None`` for inputs of several numbers.
-
-    Examples
-    --------
-    See :func:`decision_numbers`.
+    For each end the plan of the highest expected net benefit, its ``labels`` and mean ``cost``; ``None`` for inputs of
+    several numbers.
     """
     sample = names.SAMPLE
     if set(draws.dims) != set(sample):

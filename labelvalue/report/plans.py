@@ -11,25 +11,24 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions import (
-    Case,
     Decision,
     compare_plans,
     conditional_value_at_risk,
     loss_against_nothing,
+    rank_stability,
     score_plans,
     size_reserve,
     value_at_risk,
 )
+from labelvalue.decisions.compare import WEIGHTS
 from labelvalue.decisions.decision import BUY, QUALITY, standard_error
 
 
-def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect what is said of a plan.
 
     Parameters
     ----------
-    case : Case
-        Case.
     plan : Decision
         From :func:`labelvalue.decisions.decide`.
     ci_prob : float
@@ -46,13 +45,14 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> numbers = plan_numbers(case, decide(fake_fit(seed=1), case, max_labels=900, measure=False))
+    >>> numbers = plan_numbers(decide(fake_fit(seed=1), case, max_labels=900, measure=False))
     >>> numbers["verdict"], numbers["plan"]["total"]
     ('buy', 900)
     """
+    case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net, level = plan.advantage(), case.score.level
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
@@ -86,6 +86,7 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
             ),
         },
         "plans": records(sides),
+        "weights": _by_weight(plan),
         "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
         "state": plan.state,
         "rules": records(plan.rules),
@@ -101,6 +102,18 @@ def plan_numbers(case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[st
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
     }
+
+
+def _by_weight(plan: Decision) -> list[dict[str, Any]]:
+    """The best plan by its score at each weight of the risk, that of the case among them, and where the plan stands."""
+    own = plan.case.score.weight
+    ranked = rank_stability(plan.outcomes, plan.case.score, tuple(sorted({*WEIGHTS, own})))
+    rows = []
+    for weight, table in ranked.groupby("weight"):
+        place = table.set_index(names.PLAN)["rank"]
+        best = next(name for name in (names.RECOMMENDED, *place.index) if place[name] == 1)
+        rows.append({"weight": weight, "best": best, "rank": int(place[names.RECOMMENDED]), "own": weight == own})
+    return rows
 
 
 def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:

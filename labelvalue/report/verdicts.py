@@ -8,7 +8,7 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.audits import MEASURED
 from labelvalue.decisions.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.forecast.reweighting import REFIT
+from labelvalue.forecast.reweighting import REFIT, REFITTED
 from labelvalue.model import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.doubts import reservations
@@ -46,7 +46,7 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> parts = decision_parts(decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))
+    >>> parts = decision_parts(decision_numbers(decide(fit, case, max_labels=900, measure=False)))
     >>> "".join(text for text, _ in parts)[:36]
     'Buy now. 900 labels for 90.0 utility'
     """
@@ -205,7 +205,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     >>> from labelvalue.report.planning import decision_numbers
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> told(fit, decision_numbers(fit, case, decide(fit, case, max_labels=900, measure=False)))["sentence"][:8]
+    >>> told(fit, decision_numbers(decide(fit, case, max_labels=900, measure=False)))["sentence"][:8]
     'Buy now.'
     """
     pieces = decision_parts(plan)
@@ -241,11 +241,19 @@ def _risk(plan: Mapping[str, Any]) -> str:
     )
 
 
+def not_perturbed(stability: Mapping[str, Any]) -> str:
+    """Say what was not left out in turn."""
+    left = stability["left_out"]
+    return f" {left:,} more slices, replicates or batches, with fewer runs, were not left out in turn." if left else ""
+
+
 def _stability(plan: Mapping[str, Any]) -> str:
     rows = plan["stability"]["rows"]
     trusted = [row for row in rows if row["advice"] != REFIT]
     changed = sum(row["changes"] for row in trusted)
+    again = sum(row["advice"] == REFITTED for row in rows)
+    said, more = f" or {again} new fits" if again else "", not_perturbed(plan["stability"])
     return (
-        f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws can "
-        f"judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit."
+        f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws{said} "
+        f"can judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{more}"
     )

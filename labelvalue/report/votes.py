@@ -34,18 +34,14 @@ ORIGINS = {
 }
 
 
-def frontier_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+def frontier_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
     """Collect, slice by slice, what the plan's money for a slice would gain as fewer items with more votes.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Gives price, labels to be had, and the share of wrong labels; where it states none, the fit's evaluation labels
-        do.
     plan : Decision
-        Plan.
+        Its case gives price, labels to be had, and the share of wrong labels; where it states none, the fit's
+        evaluation labels do.
     ci_prob : float
         Probability of the equal-tailed intervals, 0 < ci_prob < 1.
 
@@ -63,10 +59,11 @@ def frontier_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.3)
-    >>> found = frontier_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> found = frontier_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> [row["votes"] for row in found[0]["rows"]]
     [1, 3, 5, 7]
     """
+    fit, case = plan.fit, plan.case
     share, _ = noise_known(fit, case)
     if share is None:
         return []
@@ -75,7 +72,7 @@ def frontier_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
     found = []
     for name in ranked[:SHOWN]:
         price = float((prices.sel({names.SLICE: name}) if names.SLICE in prices.dims else prices).mean())
-        planned, bought = _votes(case, plan, name), plan.labels[name]
+        planned, bought = _votes(plan, name), plan.labels[name]
         tried = sorted({planned, *(v for v in VOTES if LEAST * v <= bought * planned)})
         if len(tried) < 2 or price <= 0:
             continue
@@ -94,9 +91,9 @@ def frontier_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0
     return found
 
 
-def _votes(case: Case, plan: Decision, name: str) -> int:
+def _votes(plan: Decision, name: str) -> int:
     """Votes an item that the plan takes for a slice."""
-    done = [one for one in case.interventions if one.name in plan.interventions and isinstance(one, Consensus)]
+    done = [one for one in plan.case.interventions if one.name in plan.interventions and isinstance(one, Consensus)]
     return next((one.votes for one in done if not one.slices or name in one.slices), 1)
 
 
@@ -114,15 +111,11 @@ def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
     return dataclasses.replace(fit, tree=tree)
 
 
-def offer_numbers(fit: Fit, case: Case, plan: Decision) -> list[dict[str, Any]]:
+def offer_numbers(plan: Decision) -> list[dict[str, Any]]:
     """List the interventions of a case, whether the plan does them, and where each effect comes from.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         Plan.
 
@@ -138,18 +131,18 @@ def offer_numbers(fit: Fit, case: Case, plan: Decision) -> list[dict[str, Any]]:
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.1,
     ...             interventions=[Consensus(3)])
-    >>> offer_numbers(fit, case, decide(fit, case, max_labels=300, measure=False))[0]["origin"]
+    >>> offer_numbers(decide(fit, case, max_labels=300, measure=False))[0]["origin"]
     'from an elicited prior: as stated'
     """
-    few = thinned(fit, FEW)
+    few = thinned(plan.fit, FEW)
     rows = []
-    for one in case.interventions:
+    for one in plan.case.interventions:
         rows.append(
             {
                 "name": one.name,
                 "kind": one.kind,
                 "slices": list(one.slices),
-                "origin": ORIGINS[effect_origin(few, case, one)],
+                "origin": ORIGINS[effect_origin(few, plan.case, one)],
                 "done": one.name in plan.interventions,
             }
         )

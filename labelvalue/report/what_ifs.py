@@ -13,9 +13,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision, what_if
+from labelvalue.decisions import Decision, what_if
 from labelvalue.decisions.otherwise import CANDIDATE, CHOSEN, FACTORS, PRICE
-from labelvalue.model import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.report.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.wording import decimals, likely
@@ -25,15 +24,11 @@ SCRIPT = "what_if.js"
 TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
 
 
-def what_if_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
     """Collect the grid of :func:`labelvalue.decisions.otherwise` as rows.
 
     Parameters
     ----------
-    fit : Fit
-        Fit.
-    case : Case
-        Case.
     plan : Decision
         Plan.
     ci_prob : float
@@ -48,17 +43,17 @@ def what_if_numbers(fit: Fit, case: Case, plan: Decision, *, ci_prob: float = 0.
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.decisions import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> grid = what_if_numbers(fit, case, decide(fit, case, max_labels=900, measure=False))
+    >>> grid = what_if_numbers(decide(fit, case, max_labels=900, measure=False))
     >>> len(grid["rows"]) == len(grid["budget"]) * len(grid["price"]) * len(grid["value"])
     True
     """
     if plan.interventions:
         return None
-    values = FACTORS if case.value.per_error_point is not None else (1.0,)
-    grid = what_if(fit, case, plan, values=values, ci_prob=ci_prob)
+    values = FACTORS if plan.case.value.per_error_point is not None else (1.0,)
+    grid = what_if(plan, values=values, ci_prob=ci_prob)
     axes = [names.BUDGET, PRICE, names.VALUE]
     taken = sorted(set(grid[CHOSEN].values.ravel().tolist()))
     table = grid.drop_vars([names.LABELS, names.SLICE]).to_dataframe().reset_index()

@@ -91,7 +91,7 @@ def test_where_much_hangs_on_an_unknown_curve_a_pilot_comes_first():
 
 
 def test_known_curves_need_no_pilot(fit, plan):
-    table = price_measurements(fit, case_of(), plan)
+    table = price_measurements(plan)
     assert (table[names.ENBS] <= 2 * table[names.MCSE] + 1e-9).all()
     assert np.allclose(table[names.ENBS], table[names.EVSI] - table[names.COST])
 
@@ -102,7 +102,7 @@ def test_dear_fixed_costs_take_the_worth_of_two_steps():
     for fixed in (0, 40):
         case = case_of(0.3, costs={"retraining": fixed}, slices={"east": {"maximum": 0}})
         plan = decide(fit, case, max_labels=8_000, measure=False)
-        worth[fixed] = price_measurements(fit, case, plan, slices=["west"], sizes=[800])[names.ENBS].max()
+        worth[fixed] = price_measurements(plan, slices=["west"], sizes=[800])[names.ENBS].max()
     assert worth[40] < worth[0]
 
 
@@ -122,7 +122,7 @@ def test_whatever_follows_a_pilot_keeps_every_rule(fit, rule):
     case = case_of({"low": 0.08, "high": 0.12}, 400, costs=costs, **RULES[rule])
     max_spend = 110.0 if rule == "sum" else np.inf
     plan = decide(fit, case, max_labels=1200, max_spend=max_spend, measure=False)
-    plans = OpenPlans(fit, case, alternatives(case, plan), 1200, max_spend)
+    plans = OpenPlans(fit, case, alternatives(plan), 1200, max_spend)
     first = plans.least | {"west": 200}
     (later,) = plans.after([first], functools.partial(in_two, fit, case))
     assert names.RECOMMENDED in later[names.PLAN].values
@@ -134,7 +134,7 @@ def test_whatever_follows_a_pilot_keeps_every_rule(fit, rule):
     rest = {name: n - first[name] for name, n in lot.items()}
     apart = plan_outcomes(fit, case, {"first": first, "rest": rest})
     assert np.allclose(twice[names.COST], apart[names.COST].sel(plan=["first", "rest"]).sum(names.PLAN))
-    table = price_measurements(fit, case, plan, max_spend=max_spend)
+    table = price_measurements(plan)
     assert (table[names.COST] >= -1e-9).all()
     assert (table[names.EVSI] <= table.attrs[names.EVPI] + 4 * table[names.MCSE] + 1e-9).all()
 
@@ -142,11 +142,11 @@ def test_whatever_follows_a_pilot_keeps_every_rule(fit, rule):
 def test_a_pilot_beyond_the_money_is_no_candidate(fit):
     case = case_of(0.1, guardrails={"maximum_budget": {"limit": 30}})
     plan = decide(fit, case, max_labels=1200, measure=False)
-    table = price_measurements(fit, case, plan, slices=["west"], sizes=[100, 299, 301])
+    table = price_measurements(plan, slices=["west"], sizes=[100, 299, 301])
     assert set(table[table["kind"] == PILOT]["size"]) == {100, 299}
     for wrong in ({"slices": ["wets"]}, {"sizes": [0]}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            price_measurements(fit, case, plan, **wrong)
+            price_measurements(plan, **wrong)
 
 
 def test_what_is_ordered_later_is_worth_less(fit):
@@ -234,7 +234,7 @@ def test_a_clear_winner_is_named(fit):
 def test_tornado_finds_the_price_that_varies_most(fit):
     case = case_of({"low": 0.01, "high": 1.5}, costs={"rework": {"low": 0.01, "high": 0.02}})
     plan = decide(fit, case, max_labels=1200, measure=False)
-    table = plan_sensitivity(fit, case, plan, refit=False)
+    table = plan_sensitivity(plan, refit=False)
     inputs = table[table["kind"] == "input"].set_index("what")
     assert inputs.index[0] == "costs.price_per_label"
     assert inputs.loc["costs.price_per_label", "first_order"] > 0.8
@@ -246,7 +246,7 @@ def test_tornado_finds_the_price_that_varies_most(fit):
 
 
 def test_settings_of_the_tornado_are_computed_again(fit, plan):
-    table = plan_sensitivity(fit, case_of(), plan, refit=False).set_index("what")
+    table = plan_sensitivity(plan, refit=False).set_index("what")
     row = table.loc["costs.price_per_label ÷ 2, × 2"]
     enb = float(plan.advantage().mean())
     assert row["low"] - enb == pytest.approx(0.05 * plan.total)
@@ -254,14 +254,14 @@ def test_settings_of_the_tornado_are_computed_again(fit, plan):
     noise = table.loc["wrong labels among new ones"]
     assert noise["low"] < noise["high"] == pytest.approx(enb)
     with pytest.raises(ValueError, match="swing"):
-        plan_sensitivity(fit, case_of(), plan, swing=1.0)
+        plan_sensitivity(plan, swing=1.0)
 
 
 def test_first_order_shares_of_a_sum_are_its_variances(fit):
     """Net benefit is a sum of independent parts here: shares are those of their variances."""
     case = case_of(0.0, costs={"retraining": {"low": 10, "high": 400}, "setup_per_batch": {"low": 10, "high": 200}})
     plan = decide(fit, case, max_labels=1200, measure=False)
-    table = plan_sensitivity(fit, case, plan, refit=False).set_index("what")
+    table = plan_sensitivity(plan, refit=False).set_index("what")
     out = plan_outcomes(fit, case, {"p": plan.labels})
     total = float(out[names.NET_BENEFIT].sel(plan="p").var())
     from labelvalue.forecast.draws import draws
@@ -275,7 +275,7 @@ def test_first_order_shares_of_a_sum_are_its_variances(fit):
 
 
 def test_a_plan_far_from_break_even_is_stable(fit, plan):
-    table = decision_stability(fit, case_of(), plan, refit=False)
+    table = decision_stability(plan, refit=False)
     assert {"priors", "noise", "without slice", "without replicate"} <= set(table["change"])
     assert table.attrs["reliable"][1] == len(table)
     trusted = table[table["advice"] == ""]
@@ -288,7 +288,7 @@ def test_a_plan_far_from_break_even_is_stable(fit, plan):
 
 def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
     monkeypatch.setattr("labelvalue.decisions.stability.FACTORS", (1.0,))
-    table = decision_stability(fit, case_of(), plan, refit=False)
+    table = decision_stability(plan, refit=False)
     same = table[table["change"] == "priors"]
     assert not same["changes"].any()
     assert np.allclose(same["enb"], float(plan.advantage().mean()))
@@ -298,7 +298,7 @@ def test_reweighting_is_importance_weighting(fit, plan):
     """The expected net benefit under other priors is the weighted mean, here worked out without the library."""
     from labelvalue.forecast.reweighting import scaled_priors
 
-    table = decision_stability(fit, case_of(), plan, refit=False)
+    table = decision_stability(plan, refit=False)
     row = table[(table["what"] == "churn to the power 2") & (table["advice"] == "")]
     assert len(row) == 1
     weights = np.exp(scaled_priors(fit, "churn", 2.0).ratios.values)
@@ -310,17 +310,17 @@ def test_reweighting_is_importance_weighting(fit, plan):
 
 
 def test_milestones_add_up_and_narrow_towards_the_plan(fit, plan):
-    table = plan_milestones(fit, case_of(), plan, steps=4)
+    table = plan_milestones(plan, steps=4)
     assert table[names.LABELS].tolist() == [plan.total * s // 4 for s in (1, 2, 3, 4)]
     assert table[names.ERROR].is_monotonic_decreasing
     assert ((table["low"] < table[names.ERROR]) & (table[names.ERROR] < table["high"])).all()
     assert table["go_if_gain"].iloc[-1] != table["go_if_gain"].iloc[-1]  # nothing to decide after the last
     with pytest.raises(InputError, match="too few to cut"):
-        plan_milestones(fit, case_of(50.0), decide(fit, case_of(50.0), max_labels=500, measure=False))
+        plan_milestones(decide(fit, case_of(50.0), max_labels=500, measure=False))
 
 
 def test_rule_goes_on_where_that_always_pays(fit, plan):
-    table = plan_milestones(fit, case_of(), plan, steps=3).iloc[:-1]
+    table = plan_milestones(plan, steps=3).iloc[:-1]
     assert (table["p_go"] == 1.0).all()
     assert (table["false_stop"] == 0.0).all()
 
@@ -330,7 +330,7 @@ def test_rule_is_worth_something_where_much_is_open():
     gain = predict_gain(fit, [16_000]).sel(slice="west", budget=16_000)
     price = float(gain.mean()) * 100 * 400 / 16_000 * 0.9
     case = case_of({"default": 100.0, "west": price}, slices={"east": {"maximum": 0}, "west": {"minimum": 12_000}})
-    table = plan_milestones(fit, case, decide(fit, case, max_labels=16_000, measure=False), steps=4).iloc[:-1]
+    table = plan_milestones(decide(fit, case, max_labels=16_000, measure=False), steps=4).iloc[:-1]
     assert (table["worth"] >= 0).all()
     assert table["worth"].max() > 0
     stopping = table[table["p_go"] < 1]
@@ -341,14 +341,14 @@ def test_rule_is_worth_something_where_much_is_open():
 
 def test_bands_hold_what_a_new_run_would_show(fit, plan):
     """The band of the last step, against errors drawn again with the same noise."""
-    table = plan_milestones(fit, case_of(), plan, steps=2, ci_prob=0.8)
-    again = plan_milestones(fit, case_of(), plan, steps=2, ci_prob=0.98)
+    table = plan_milestones(plan, steps=2, ci_prob=0.8)
+    again = plan_milestones(plan, steps=2, ci_prob=0.98)
     assert (again["high"] - again["low"] > table["high"] - table["low"]).all()
 
 
 def test_detection_needs_larger_sets_for_smaller_gains(fit):
     case = case_of(0.0)
-    small, large = (detection(fit, case, decide(fit, case, max_labels=n, measure=False)) for n in (400, 40_000))
+    small, large = (detection(decide(fit, case, max_labels=n, measure=False)) for n in (400, 40_000))
     assert (large["p_detected"] >= small["p_detected"] - 1e-9).all()
     assert large["p_detected"].max() > 0.9
     needed = large["trials_needed"].dropna()

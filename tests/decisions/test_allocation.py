@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelvalue import names
-from labelvalue.decisions import Case, CVaR, ExponentialUtility, Quantile, decide, plan_outcomes
+from labelvalue.decisions import Case, CVaR, ExponentialUtility, Mean, Quantile, decide, plan_outcomes
 from labelvalue.decisions.listing import list_purchases
 from labelvalue.decisions.relisting import seen_from
 from labelvalue.testing import fake_fit
@@ -56,10 +56,10 @@ def test_plan_keeps_whole_labels_within_the_budget(two):
     assert lots.total == 750
 
 
-@pytest.mark.parametrize("risk", [None, CVaR(0.9), Quantile(0.1), ExponentialUtility(200.0)])
+@pytest.mark.parametrize("risk", [Mean(), CVaR(0.9), Quantile(0.1), ExponentialUtility(200.0)])
 def test_never_worse_than_a_split_or_nothing(two, risk):
     for price in (0.05, 1.0, 20.0):
-        evidence = decide(two, case_of(price), max_labels=1500, risk=risk, measure=False).certificate
+        evidence = decide(two, case_of(price, risk=risk), max_labels=1500, measure=False).certificate
         assert evidence.objective >= max(evidence.equal, evidence.proportional, evidence.nothing)
 
 

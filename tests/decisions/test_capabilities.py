@@ -40,6 +40,7 @@ ROWS = {
     "D12": [
         "test_benefit::test_worst_case_is_no_better_than_the_plan_and_the_number_of_wrong_labels_stays",
         "test_noise_sensitivity::test_d12_a_rule_that_worse_labels_break_is_named_and_kept_by_what_is_advised",
+        "../report/test_decision_page::test_d12_errors_under_plausibly_many_wrong_labels_are_shown",
     ],
     "D13": [
         "test_allocation::test_floor_is_kept_with_its_probability",
@@ -60,7 +61,10 @@ ROWS = {
         "test_compare::test_differences_are_of_paired_draws",
         "test_compare::test_probability_of_the_best_and_regret_of_two_gaussians",
     ],
-    "D17": ["test_compare::test_score_never_stands_without_its_parts"],
+    "D17": [
+        "test_compare::test_score_never_stands_without_its_parts",
+        "../report/test_decision_page::test_d17_the_best_plan_at_every_weight_of_the_risk_is_shown",
+    ],
     "D18": [
         "test_advice::test_settings_of_the_tornado_are_computed_again",
         "test_advice::test_first_order_shares_of_a_sum_are_its_variances",
@@ -78,6 +82,8 @@ ROWS = {
     "D21": [
         "test_advice::test_a_plan_far_from_break_even_is_stable",
         "test_advice::test_reweighting_is_importance_weighting",
+        "../forecast/test_fitted_again::test_stability_has_no_row_that_cannot_be_told",
+        "../test_plan_command::test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own",
     ],
     "D22": [
         "test_advice::test_detection_needs_larger_sets_for_smaller_gains",
@@ -114,6 +120,7 @@ ROWS = {
     "D30": [
         "test_advice::test_milestones_add_up_and_narrow_towards_the_plan",
         "test_advice::test_rule_is_worth_something_where_much_is_open",
+        "../operate/test_advice::test_d30_milestones_are_frozen_with_the_advice_and_judged_when_the_batch_arrives",
     ],
     "D31": ["test_advice::test_deadline_bounds_the_plan"],
     "D32": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import numpy as np
@@ -69,7 +70,7 @@ def repair(fit):
 
 def test_d14_larger_audits_tell_more_and_none_more_than_the_truth(fit, repair):
     case, plan = repair
-    table = price_audits(fit, case, plan, slices=["west"], sizes=[1, 5, 50]).set_index("size")
+    table = price_audits(plan, slices=["west"], sizes=[1, 5, 50]).set_index("size")
     evsi = table.loc[[1, 5, 50], names.EVSI]
     assert evsi.is_monotonic_increasing
     noise = noise_draws(fit, case.label_noise)[0].sel(slice="west", drop=True)
@@ -85,7 +86,7 @@ def test_d14_money_for_an_audit_is_missing_for_what_it_recommends(fit, repair):
     case, plan = repair
     (work,) = case.interventions
     audits = {
-        spare: price_audits(fit, case, plan, slices=["west"], sizes=[20, 50], max_spend=work.cost + spare)
+        spare: price_audits(dataclasses.replace(plan, max_spend=work.cost + spare), slices=["west"], sizes=[20, 50])
         for spare in (3, np.inf)
     }
     enbs = {spare: table.set_index("size")[names.ENBS] for spare, table in audits.items()}
@@ -105,11 +106,11 @@ def test_d14_where_an_audit_decides_it_comes_first(fit, repair):
 def test_d14_what_is_known_needs_no_audit(fit):
     case = case_of(label_noise=0.1, interventions=(Guideline(0.5, cost=10),))
     plan = decide(fit, case, max_labels=100, measure=False)
-    assert price_audits(fit, case, plan).empty
+    assert price_audits(plan).empty
     with pytest.raises(InputError, match="unknown slice 'wets'; did you mean 'west'"):
-        price_audits(fit, case, plan, slices=["wets"])
+        price_audits(plan, slices=["wets"])
     with pytest.raises(InputError, match="sizes"):
-        price_audits(fit, case, plan, sizes=[0])
+        price_audits(plan, sizes=[0])
 
 
 # --- evaluation labels that a rule asks for -------------------------------------------------------
@@ -199,5 +200,5 @@ def test_d29_cheap_evaluation_labels_are_bought_instead_of_dear_ones(fit):
 
 def test_d29_the_money_of_a_rule_is_a_part_of_its_own(fit):
     case = case_of(0.01, slices=RULE)
-    parts = cost_parts(fit, case, decide(fit, case, max_labels=1000, measure=False)).set_index("part")["mean"]
+    parts = cost_parts(decide(fit, case, max_labels=1000, measure=False)).set_index("part")["mean"]
     assert parts.to_dict() == pytest.approx({"labels": 6.0, "evaluation labels by a rule": 4.0})

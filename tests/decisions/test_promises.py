@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -84,13 +86,15 @@ def test_d24_false_stops_of_a_project_fall_as_batches_come():
     out = plan_outcomes(fit, case, {"p": plan.labels})[names.GAIN].sel(plan="p").mean(names.SLICE)
     limit = float((out / plan.total * 1000).median())
     ruled = case_of(price=0.01, guardrails={"minimum_gain": {"limit": limit, "probability": 0.5 - 1e-9}})
-    table = guardrail_errors(fit, ruled, plan, steps=4)
+    table = guardrail_errors(dataclasses.replace(plan, case=ruled), steps=4)
     assert table.attrs["chance"] == pytest.approx(0.5, abs=0.01)
     assert table[names.LABELS].tolist() == [plan.total * step // 4 for step in range(4)]
     wrong = 0.5 * (table["false_stop"] + table["false_go"])
     assert wrong.iloc[0] == 0.5
     assert wrong.iloc[-1] < wrong.iloc[0] - 3 * table["false_stop_error"].iloc[-1]
     with pytest.raises(InputError, match="no such rule"):
-        guardrail_errors(fit, case, plan)
+        guardrail_errors(plan)
     with pytest.raises(InputError, match="too few to cut"):
-        guardrail_errors(fit, ruled, decide(fit, case_of(price=1e6), max_labels=100, measure=False))
+        guardrail_errors(
+            dataclasses.replace(decide(fit, case_of(price=1e6), max_labels=100, measure=False), case=ruled)
+        )

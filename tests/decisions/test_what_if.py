@@ -21,7 +21,7 @@ def made():
         currency="USD",
     )
     plan = lv.decide(fit, case, max_labels=3000, measure=False)
-    return fit, case, plan, lv.what_if(fit, case, plan)
+    return fit, case, plan, lv.what_if(plan)
 
 
 def changed(case, price, value):
@@ -66,8 +66,8 @@ def test_money_is_lost_by_no_point(made):
 
 
 def test_factors_are_checked(made):
-    fit, case, plan, _ = made
+    plan = made[2]
     with pytest.raises(ValueError, match="prices must be > 0 with 1 among them"):
-        lv.what_if(fit, case, plan, prices=(0.5, 2.0))
+        lv.what_if(plan, prices=(0.5, 2.0))
     with pytest.raises(ValueError, match="labels alone"):
-        lv.what_if(fit, case, dataclasses.replace(plan, interventions=("relabel",)))
+        lv.what_if(dataclasses.replace(plan, interventions=("relabel",)))

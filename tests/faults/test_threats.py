@@ -297,7 +297,7 @@ def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
     (put / "pictures").mkdir(parents=True)
     (put / "tables").mkdir()
     places = {"numbers": put / "page.json", "tables": put / "tables", "pictures": put / "pictures"}
-    lv.write_report(fit, plan, case, path=put / "page.html", budgets=[500], **places)
+    lv.write_report(plan, path=put / "page.html", budgets=[500], **places)
     written = [path for path in put.rglob("*") if path.is_file()]
     assert len(written) > 10
     told = {path.name: path.read_text("utf-8") for path in written}

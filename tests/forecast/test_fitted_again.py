@@ -60,9 +60,9 @@ def test_stability_has_no_row_that_cannot_be_told(runs):
     own = lv.fit(runs, **HOW)
     case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     plan = decide(own, case, max_labels=2000, measure=False)
-    table = decision_stability(own, case, plan)
+    table = decision_stability(plan)
     assert set(table["advice"]) == {"", "fitted again"}
     assert table.attrs["reliable"] == [len(table), len(table)]
-    quick = decision_stability(own, case, plan, refit=False)
+    quick = decision_stability(plan, refit=False)
     same = (quick["advice"] == "").values
     assert table[same].equals(quick[same])

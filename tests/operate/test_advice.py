@@ -280,3 +280,33 @@ def test_p5_money_is_as_wide_as_the_record_of_forecasts_asks_for(decided, second
     assert list(dict.fromkeys(table["step"])) == ["data", "drift", "width"]
     last = table[table["quantity"] == "net_benefit"]["after"].iloc[-1]
     assert last == made["net_benefit"]["mean"]
+
+
+def test_d30_milestones_are_frozen_with_the_advice_and_judged_when_the_batch_arrives(decided):
+    """The band and the rule are read off the record of the advice: nothing is forecast once the batch is known."""
+    record = decided.ledger.records("advice")[-1]
+    promised = record.content["milestones"]
+    assert [row["labels"] for row in promised["rows"]] == [record.content["total"] * step // 4 for step in (1, 2, 3, 4)]
+    now, step = promised["labels_now"], promised["rows"][1]
+    wanted = {name: now[name] + count // 2 for name, count in record.content["plan"].items()}
+    runs = pd.concat(
+        pd.DataFrame({"slice": name, "labels": n, "replicate": range(2), "errors": errors, "trials": 10_000})
+        for name, n in wanted.items()
+        for errors in [round(1e4 * step["error"])]
+    )
+    decided.add(runs.iloc[2:], batch="three slices of four")
+    assert not [r for r in decided.ledger.records("check") if r.content["of"] == "milestone"]
+    decided.add(runs, batch="half", supersede=False)
+    (judged,) = (r.content for r in decided.ledger.records("check") if r.content["of"] == "milestone")
+    assert (judged["step"], judged["steps"], judged["labels"]) == (2, 4, sum(wanted.values()) - sum(now.values()))
+    assert judged["low"] == pytest.approx(step["low"])
+    assert judged["error"] == pytest.approx(step["error"], abs=1e-4)
+    assert judged["inside"]
+    assert judged["gain"] == pytest.approx(promised["now"] - judged["error"])
+    assert judged["go"] == (step["p_go"] == 1 or judged["gain"] >= (step["go_if_gain"] or np.inf))
+    said = decided.history()["what"].tolist()
+    assert any(
+        what.startswith("milestone 2 of 4 after batch 'half'") and "within the promised" in what for what in said
+    )
+    decided.add(runs.assign(errors=9_000), batch="half", supersede=True)
+    assert not decided.ledger.records("check")[-2].content["inside"]

@@ -108,9 +108,9 @@ def decided(fake_fit):
 @pytest.fixture(scope="session")
 def decided_file(fake_fit, decided, tmp_path_factory):
     """Its page, with the page's numbers beside it. Shared with the browser tests."""
-    case, plan = decided
+    _, plan = decided
     path = tmp_path_factory.mktemp("decided") / "report.html"
-    return write_report(fake_fit, plan, case, path=path, budgets=[500, 2000], numbers=path.with_suffix(".json"))
+    return write_report(plan, path=path, budgets=[500, 2000], numbers=path.with_suffix(".json"))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue.decisions.case_file import example_case
+from labelvalue.numerals import significant
 from labelvalue.report import Context, report_numbers
 from labelvalue.report.assumptions import case_assumptions, consequence, unsourced, with_consequences
 
@@ -24,8 +25,8 @@ def from_file(tmp_path):
 
 @pytest.fixture(scope="module")
 def numbers(fake_fit, decided):
-    case, plan = decided
-    return report_numbers(fake_fit, [500, 2000], plan=plan, case=case)
+    _, plan = decided
+    return report_numbers(plan, [500, 2000])
 
 
 def test_every_number_of_a_case_file_has_its_source(from_file):
@@ -70,13 +71,57 @@ def test_what_a_case_does_not_state_is_an_assumption_too(from_file):
 
 def test_what_was_not_tested_says_so_and_nothing_else_does(numbers):
     plan = numbers["plan"]
-    untested = {row["id"] for row in numbers["assumptions"] if row["if_wrong"] == "not tested"}
-    assert {"case/costs.setup_per_batch", "case/costs.batch_size", "case/value.stakes.west"} <= untested
+    untested = {row["id"] for row in numbers["assumptions"] if row["if_wrong"].startswith("not tested")}
+    assert untested == set(), "everything that this case says, and does not say, is varied"
     varied = {f"case/{row['input']}" for row in plan["information"]["rows"] if "gain of" not in row["input"]}
     ruled = {row["id"] for row in numbers["assumptions"] if row["id"].startswith("case/guardrails.")}
     assert ruled
     assert not untested & (varied | ruled)
     assert {row["if_wrong"] for row in case_assumptions(lv.Case(**PLAIN), {})} == {"not tested"}
+
+
+def test_r8_each_number_of_a_case_is_varied_or_says_why_not():
+    """A case that says all there is to say: every number has what would be chosen instead, or a reason."""
+    case = lv.Case(
+        costs={
+            "price_per_label": {"default": 0.1, "west": {"low": 0.1, "high": 0.3}},
+            "tiers": [{"above": 300, "factor": 0.8}],
+            "minimum_order": 10,
+            "retraining": [{"value": 20, "probability": 0.9}, {"value": 60, "probability": 0.1}],
+            "hours_per_label": 0.01,
+            "opportunity_per_hour": 3,
+        },
+        value={
+            "per_error_point": 400,
+            "volume": {"west": 2},
+            "target": {"error": 0.15, "worth": 50},
+            "horizon_days": 365,
+            "mix_changes": [{"after_days": 90, "factors": {"west": 0.5}, "probability": 0.4}],
+        },
+        classes={"high": {"slices": ["east"], "stakes": 2, "minimum": 10}},
+        slices={"north": {"maximum": 300}},
+        scenarios=[{"name": "mine", "labels": {"west": 50}}],
+        interventions=[lv.Guideline(0.5, cost=2)],
+        label_noise={"low": 0.02, "high": 0.1},
+        risk=lv.CVaR(0.5),
+    )
+    made = lv.decide(lv.testing.fake_fit(seed=1, draws=30), case, max_labels=900, measure=False)
+    rows = report_numbers(made, [500])["assumptions"]
+    assert [row["id"] for row in rows if row["if_wrong"] == "not tested"] == []
+    reasons = {row["id"].removeprefix("case/"): row["if_wrong"] for row in rows if "not tested" in row["if_wrong"]}
+    assert all(why.startswith("not tested: ") for why in reasons.values())
+    assert {key.partition(".")[0] for key in reasons} <= {"guardrails", "classes", "scenarios", "interventions", "risk"}
+    said = {row["id"].removeprefix("case/"): row["if_wrong"] for row in rows}
+    for key in ("costs.tiers", "costs.retraining", "value.target.worth", "value.mix_changes", "value.stakes.east"):
+        assert "instead of" in said[key], key
+    assert said["costs.tiers"].startswith("Without it: ")
+
+
+def test_r8_a_number_twice_as_high_is_worth_what_it_costs(numbers, decided):
+    """Retraining costs 50: at 100 the plan is worth 50 less, at 25 it is worth 25 more, by hand."""
+    said = {row["id"]: row["if_wrong"] for row in numbers["assumptions"]}["case/costs.retraining"]
+    worth = float(decided[1].advantage().mean())
+    assert f"{significant(worth + 25)} or {significant(worth - 50)} instead of {significant(worth)} USD" in said
 
 
 def test_another_price_says_what_would_be_bought(numbers):
@@ -140,8 +185,8 @@ def test_a_projects_own_words_stand_and_get_what_was_computed(fake_fit, decided,
         {"id": "case/costs.price_per_label", "text": "", "value": "", "source": "offer", "if_wrong": "not tested"},
         {"id": "case/value.per_error_point", "text": "", "value": "", "source": "B.", "if_wrong": "Ask again."},
     ]
-    case, plan = decided
-    page = report_numbers(fake_fit, [500, 2000], plan=plan, case=case, context=Context(assumptions=pd.DataFrame(told)))
+    _, plan = decided
+    page = report_numbers(plan, [500, 2000], context=Context(assumptions=pd.DataFrame(told)))
     rows, computed = page["assumptions"], {row["id"]: row for row in numbers["assumptions"]}
     assert [row["id"] for row in rows[:3]] == [row["id"] for row in told]
     assert len({row["id"] for row in rows}) == len(rows) == len(computed) + 1

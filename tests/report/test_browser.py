@@ -155,7 +155,7 @@ def test_hostile_names_stay_text_in_a_decision(visit, tmp_path):
     noted = {"number": 7, "time": "2026-11-24T09:05:00+00:00", "author": hostile[1], "of": "slice"}
     notes = pd.DataFrame([noted | {"name": hostile[0], "text": hostile[0]}])
     path = tmp_path / "hostile.html"
-    write_report(fit, plan, case, path=path, budgets=[500], context=Context(notes=notes))
+    write_report(plan, path=path, budgets=[500], context=Context(notes=notes))
     page = visit(path)
     shot(page, "hostile", full_page=True)
     assert set(page.locator("#slices tbody bdi").all_text_contents()) == {shown(name) for name in hostile}
@@ -178,7 +178,7 @@ def test_many_slices(visit, tmp_path_factory):
     fit = testing.fake_fit(seed=2, slices=slices, draws=25)
     case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 40}, currency="USD")
     plan = lv.decide(fit, case, max_labels=40_000, measure=False)
-    path = write_report(fit, plan, case, path=tmp_path_factory.mktemp("many") / "report.html", budgets=[500])
+    path = write_report(plan, path=tmp_path_factory.mktemp("many") / "report.html", budgets=[500])
     assert path.stat().st_size < 3_000_000
     page = visit(path)
     assert page.locator("#slices tbody tr").count() == 200

@@ -44,6 +44,7 @@ ROWS = {
         "test_page::test_reservations_cannot_be_switched_off",
     ],
     "R8": [
+        "test_assumptions::test_r8_each_number_of_a_case_is_varied_or_says_why_not",
         "test_decision_page::test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence",
         "test_decision_page::test_an_assumption_without_a_source_is_a_warning",
         "test_assumptions::test_every_number_of_a_case_file_has_its_source",
@@ -69,7 +70,11 @@ ROWS = {
         "test_decision_page::test_every_technical_word_is_explained_where_it_stands_first",
         "test_decision_page::test_words_are_those_of_the_design",
     ],
-    "R12": ["test_page::test_143_slices_are_all_there", "test_decision_page::test_nothing_is_cut"],
+    "R12": [
+        "test_page::test_143_slices_are_all_there",
+        "test_decision_page::test_nothing_is_cut",
+        "test_decision_page::test_r12_slices_that_were_not_looked_at_are_counted",
+    ],
     "R13": [
         "test_analysis::test_every_plot_is_a_collection_of_arviz_with_a_reading",
         "test_analysis::test_predictive_plots_say_what_their_figures_say",

@@ -89,10 +89,10 @@ def test_p6_a_table_of_fits_alone_has_one_panel_and_an_empty_one_none(table):
 
 
 def test_p6_the_page_shows_table_and_picture(fake_fit, decided, table, seen, tmp_path):
-    case, plan = decided
+    _, plan = decided
     path = tmp_path / "page.html"
     context = Context(explained=table)
-    write_report(fake_fit, plan, case, path=path, budgets=[500], context=context, numbers=path.with_suffix(".json"))
+    write_report(plan, path=path, budgets=[500], context=context, numbers=path.with_suffix(".json"))
     page, numbers = path.read_text("utf-8"), json.loads(path.with_suffix(".json").read_text("utf-8"))
     section = page[page.index('id="changed"') : page.index("Slices compared at one budget")]
     assert section.count("<img ") == 1

@@ -19,6 +19,8 @@ from labelvalue.report import Context, glossary, html, report_numbers, write_rep
 from labelvalue.report.backtests import backtest_numbers
 from labelvalue.report.context import scorecard_numbers
 from labelvalue.report.doubts import reservations
+from labelvalue.report.plan_details import details_text
+from labelvalue.report.plan_text import plan_text
 from labelvalue.report.planning import budgets_at
 from labelvalue.report.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.wording import percent
@@ -28,8 +30,8 @@ BUDGETS = [500, 2000]
 
 @pytest.fixture(scope="module")
 def numbers(fake_fit, decided):
-    case, plan = decided
-    return report_numbers(fake_fit, BUDGETS, plan=plan, case=case)
+    _, plan = decided
+    return report_numbers(plan, BUDGETS)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +163,52 @@ def test_nothing_is_cut(fake_fit, numbers, words):
         assert words.count(name) >= 4
     many = plan | {"plan": {"labels": {f"s{i}": 10 for i in range(9)}, "total": 90, "interventions": []}}
     assert "and 50 for 5 more slices (table below)" in "".join(text for text, _ in decision_parts(many))
+
+
+def test_r12_slices_that_were_not_looked_at_are_counted():
+    """Of 14 slices 12 are left out in turn, and the gains of 12 are inputs: page, terminal and tables say so."""
+    fit = lv.testing.fake_fit(seed=1, draws=30, slices=tuple(f"s{i:02d}" for i in range(14)))
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    plan = report_numbers(lv.decide(fit, case, max_labels=900, measure=False), [500])["plan"]
+    assert (plan["stability"]["left_out"], plan["slices_left_out"]) == (2, 2)
+    assert len([row for row in plan["stability"]["rows"] if row["change"] == "without slice"]) == 12
+    assert len([row for row in plan["sensitivity"] if row["what"].startswith("gain of")]) == 12
+    assert "2 more slices, replicates or batches, with fewer runs, were not left out" in plan["stability_sentence"]
+    text = " ".join(details_text(plan, "USD").split())
+    assert f"8 of {len(plan['sensitivity'])} inputs; --json has all" in text
+    assert "The gains of 2 more slices, which vary least, are no inputs here" in text
+    assert "2 more slices, replicates or batches" in text
+
+
+def test_d17_the_best_plan_at_every_weight_of_the_risk_is_shown(numbers, decided, words):
+    plan, rows = numbers["plan"], numbers["plan"]["weights"]
+    assert {0.0, 1.0, 4.0, decided[0].score.weight} <= {row["weight"] for row in rows}
+    for row in rows:
+        scores = {one["plan"]: one["enb"] - row["weight"] * one["cvar"] for one in plan["plans"]}
+        assert scores[row["best"]] == pytest.approx(max(scores.values()))
+        assert row["rank"] == 1 + sum(score > scores["recommended"] + 1e-9 for score in scores.values())
+        assert f"{row['best']} {row['rank']}" in words
+    assert [row["weight"] for row in rows if row["own"]] == [decided[0].score.weight]
+    text = " ".join(plan_text(plan).split())
+    assert f"Best by the score enb − λ · cvar: {rows[0]['best']} at λ = 0" in text
+
+
+def test_d12_errors_under_plausibly_many_wrong_labels_are_shown(numbers, decided, fake_fit, words):
+    case, plan = decided
+    case = case if case.label_errors else dataclasses.replace(case, label_errors=0.1)
+    drawn = lv.stress_label_errors(fake_fit, case, {"it": plan.labels})
+    rows = {row["stress"]: row for row in numbers["plan"]["stress"]}
+    assert list(rows) == ["none", "everywhere", "weakest slice"]
+    for stress, row in rows.items():
+        error = drawn["error"].sel(plan="it", stress=stress).mean(("chain", "draw"))
+        assert (row["worst"], row["worst_slice"]) == (pytest.approx(float(error.max())), str(error.idxmax().item()))
+        wrong = drawn["wrong_share"].sel(plan="it", stress=stress)
+        assert row["wrong_share"] == pytest.approx(float(wrong.max()))
+        assert f"{row['worst_slice']} {significant(row['net_benefit'])}" in words
+    weakest = rows["weakest slice"]
+    assert weakest["worst"] >= rows["none"]["worst"]
+    assert weakest["slice"] == str(drawn["wrong_share"].sel(plan="it", stress="weakest slice").idxmax().item())
+    assert weakest["wrong_share"] > rows["everywhere"]["wrong_share"] > rows["none"]["wrong_share"] == 0.0
 
 
 def test_limitations_have_the_id_of_their_check_and_assumptions_their_consequence(numbers, decided_page, seen):
@@ -349,9 +397,9 @@ def test_words_are_those_of_the_design(words):
 
 
 def test_a_flagged_fit_has_no_decision(fake_fit, decided):
-    case, plan = decided
     judged = dataclasses.replace(fake_fit.diagnostics, verdict="flagged", reasons=("R-hat 1.03",))
-    numbers = report_numbers(dataclasses.replace(fake_fit, diagnostics=judged), BUDGETS, plan=plan, case=case)
+    flagged = dataclasses.replace(decided[1], fit=dataclasses.replace(fake_fit, diagnostics=judged))
+    numbers = report_numbers(flagged, BUDGETS)
     assert numbers["plan"] is None
     assert "withheld" in numbers["decision"]["status"]
 
@@ -373,11 +421,6 @@ def test_verdicts_in_words(numbers):
     assert said.startswith("Measure first, then decide. 200 labels judged anew for slice west come first")
     done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
     assert "Spend on quality. relabel, with " in "".join(t for t, _ in decision_parts(done))
-
-
-def test_a_plan_needs_its_case(fake_fit, decided, tmp_path):
-    with pytest.raises(ValueError, match="go together"):
-        write_report(fake_fit, decided[1], path=tmp_path / "report.html")
 
 
 def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):

@@ -134,8 +134,8 @@ def test_what_is_guarded_is_read_back(text, spreadsheet):
 
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path, kind):
-    case, plan = decided
-    paths = write_figures(fake_fit, plan, case, folder=tmp_path, kind=kind, budgets=[500])
+    _, plan = decided
+    paths = write_figures(plan, folder=tmp_path, kind=kind, budgets=[500])
     names = ["curves-1", "gains-1", "impacts-1", "money-1", "tornado-1", "ranks-1"]
     assert [path.name for path in paths] == [f"{name}.{kind}" for name in names]
     for path in paths:

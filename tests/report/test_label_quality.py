@@ -29,16 +29,16 @@ def known():
 
 @pytest.fixture(scope="module")
 def written(known, tmp_path_factory):
-    fit, case, plan = known
+    _, _, plan = known
     path = tmp_path_factory.mktemp("quality") / "report.html"
-    write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
+    write_report(plan, path=path, budgets=[500], numbers=path.with_suffix(".json"))
     return path.read_text("utf-8"), json.loads(path.with_suffix(".json").read_text("utf-8"))
 
 
 def test_d18_the_page_and_its_numbers_say_what_was_computed(known, written, seen):
-    fit, case, plan = known
+    _, _, plan = known
     page, numbers = written
-    found, table = numbers["plan"]["label_quality"], lv.noise_sensitivity(fit, case, plan)
+    found, table = numbers["plan"]["label_quality"], lv.noise_sensitivity(plan)
     assert [row["gain"] for row in found["rows"]] == table["gain"].tolist()
     assert [row["plan"] for row in found["rows"]] == table.attrs["plans"]
     now = found["rows"][1]
@@ -61,8 +61,7 @@ def test_d18_the_page_and_its_numbers_say_what_was_computed(known, written, seen
 
 
 def test_the_sentence_says_what_changes(known):
-    fit, case, plan = known
-    found = quality_numbers(fit, case, plan)
+    found = quality_numbers(known[2])
     fewer, _, more = found["rows"]
     for row, lead in ((fewer, "With half as many, the advice would be"), (more, "With twice as many, the advice")):
         assert lead in found["sentence"]
@@ -71,7 +70,7 @@ def test_the_sentence_says_what_changes(known):
 
 
 def test_without_a_share_of_wrong_labels_there_is_no_section(known):
-    fit, case, plan = known
-    numbers = report_numbers(fit, [500], plan=plan, case=dataclasses.replace(case, label_noise=None))
+    _, case, plan = known
+    numbers = report_numbers(dataclasses.replace(plan, case=dataclasses.replace(case, label_noise=None)), [500])
     assert numbers["plan"]["label_quality"] is None
     assert "label_quality" not in report_tables(numbers)

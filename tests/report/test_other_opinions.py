@@ -104,7 +104,7 @@ def test_f21_a_fit_of_several_suites_has_a_page_about_one_of_them(suites, seen, 
     case = lv.Case(**CASE, suite="shifted")
     plan = lv.decide(suites, case, max_labels=600, measure=False)
     path = tmp_path / "page.html"
-    write_report(suites, plan, case, path=path, budgets=[0, 500], numbers=path.with_suffix(".json"))
+    write_report(plan, path=path, budgets=[0, 500], numbers=path.with_suffix(".json"))
     numbers = json.loads(path.with_suffix(".json").read_text("utf-8"))
     whole = lv.predict_gain(suites, [500]).sel(budget=500)
     for row in numbers["gain"]:

@@ -127,8 +127,8 @@ def test_the_policy_lets_the_one_script_run_and_no_other(page, hostile_page, dec
 
 
 def test_a_decision_without_the_panel_has_no_script_and_the_strict_policy(fake_fit, decided, seen):
-    case, plan = decided
-    numbers = report_numbers(fake_fit, [500], plan=plan, case=case)
+    _, plan = decided
+    numbers = report_numbers(plan, [500])
     numbers["plan"]["what_if"] = None
     drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado", "frontiers", "changes")}
     drawn |= {"ranks": None} | dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")

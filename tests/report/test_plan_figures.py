@@ -16,8 +16,8 @@ from tests.report.conftest import artists, band, line
 
 @pytest.fixture(scope="module")
 def plan(fake_fit, decided):
-    case, made = decided
-    return report_numbers(fake_fit, [500], plan=made, case=case)["plan"]
+    _, made = decided
+    return report_numbers(made, [500])["plan"]
 
 
 @pytest.fixture(scope="module")

@@ -102,8 +102,7 @@ def test_a_gain_below_its_monte_carlo_error_is_nothing_give_or_take_that(table):
 
 def test_money_below_its_monte_carlo_error_is_nothing_give_or_take_that(decided):
     """On the terminal, in the sentence of the decision and in that of what could be learnt; never a power of ten."""
-    case, plan = decided
-    numbers = plan_numbers(case, plan)
+    numbers = plan_numbers(decided[1])
     error = numbers["net_benefit"]["mcse"]
     numbers["net_benefit"]["mean"] = numbers["plans"][0]["enb"] = numbers["plans"][0]["mcse"] = 2.66e-14
     numbers["plans"][1] |= {"enb": -0.5 * error, "mcse": error}

@@ -39,7 +39,7 @@ def made():
 
 def test_d23_numbers_are_those_of_the_frontier_for_the_plans_money(made):
     fit, case, plan = made
-    found = {one["slice"]: one for one in frontier_numbers(fit, case, plan)}
+    found = {one["slice"]: one for one in frontier_numbers(plan)}
     assert list(found) == sorted(plan.labels, key=lambda name: -plan.labels[name])
     for name, one in found.items():
         assert one["planned"][1] == plan.labels[name]
@@ -60,9 +60,9 @@ def test_d23_numbers_are_those_of_the_frontier_for_the_plans_money(made):
 
 
 def test_d23_the_plan_takes_votes_where_the_frontier_does(made):
-    fit, case, plan = made
+    plan = made[2]
     assert "three <i>" in plan.interventions
-    found = {one["slice"]: one for one in frontier_numbers(fit, case, plan)}
+    found = {one["slice"]: one for one in frontier_numbers(plan)}
     assert found["east"]["planned"][0] == 1
     assert found["west <b>"]["planned"][0] == 3
     best = {name: next(row["votes"] for row in one["rows"] if row["chosen"]) for name, one in found.items()}
@@ -71,8 +71,7 @@ def test_d23_the_plan_takes_votes_where_the_frontier_does(made):
 
 
 def test_the_picture_is_the_table(made):
-    fit, case, plan = made
-    entries = frontier_numbers(fit, case, plan)
+    entries = frontier_numbers(made[2])
     figure = draw_frontiers(entries, "", foot=False)
     for ax, one in zip(figure.axes, entries, strict=True):
         lines = {line.get_gid(): line for line in ax.lines if line.get_gid()}
@@ -85,9 +84,9 @@ def test_the_picture_is_the_table(made):
 
 
 def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
-    fit, case, plan = made
+    _, _, plan = made
     path = tmp_path / "page.html"
-    write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
+    write_report(plan, path=path, budgets=[500], numbers=path.with_suffix(".json"))
     page, numbers = path.read_text("utf-8"), json.loads(path.with_suffix(".json").read_text("utf-8"))
     section = page[page.index('id="votes"') : page.index('id="risk"')]
     assert section.count("<img ") == 1
@@ -108,12 +107,12 @@ def test_origins_are_those_of_the_forecast():
     fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"), learners=("old", "new"))
     offers = (lv.NewLearner("new"), lv.Guideline(0.5, cost=10), lv.Consensus(3, slices=("a",)))
     case = case_of(label_noise=0.1, interventions=offers, learner="old")
-    rows = offer_numbers(fit, case, lv.decide(fit, case, max_labels=100, measure=False))
+    rows = offer_numbers(lv.decide(fit, case, max_labels=100, measure=False))
     assert [row["origin"] for row in rows] == [
         "from data: the runs", "from an elicited prior: as stated", "from an elicited prior: as stated"]  # fmt: skip
     assert [row["slices"] for row in rows] == [[], [], ["a"]]
     estimated = dataclasses.replace(case, label_noise_origin="from annotations")
-    rows = offer_numbers(fit, estimated, lv.decide(fit, estimated, max_labels=100, measure=False))
+    rows = offer_numbers(lv.decide(fit, estimated, max_labels=100, measure=False))
     assert [row["origin"] for row in rows] == [
         "from data: the runs", "from an elicited prior: as stated", "from data: annotations"]  # fmt: skip
 
@@ -125,7 +124,7 @@ def test_the_page_says_that_annotations_tell_the_noise(seen, tmp_path):
     case = case_of(interventions=(lv.Consensus(3),), **noise)
     path = tmp_path / "page.html"
     plan = lv.decide(fit, case, max_labels=300, measure=False)
-    write_report(fit, plan, case, path=path, budgets=[500], numbers=path.with_suffix(".json"))
+    write_report(plan, path=path, budgets=[500], numbers=path.with_suffix(".json"))
     words, numbers = seen(path.read_text("utf-8")).words, json.loads(path.with_suffix(".json").read_text("utf-8"))
     assert "from data: annotations" in words
     assert "from data: judgements of the annotations" in words
@@ -138,10 +137,10 @@ def test_where_nothing_says_how_many_labels_are_wrong_or_little_is_bought_there_
     fit = testing.fake_fit(seed=1, draws=20)
     case = case_of()
     plan = lv.decide(fit, case, max_labels=800, measure=False)
-    assert frontier_numbers(fit, case, plan) == []
+    assert frontier_numbers(plan) == []
     noisy = case_of(label_noise=0.2)
     few = lv.decide(fit, noisy, max_labels=3 * LEAST - 1, measure=False)
-    assert frontier_numbers(fit, noisy, few) == []
+    assert frontier_numbers(few) == []
     many = testing.fake_fit(seed=1, draws=20, slices=tuple(f"s{i}" for i in range(SHOWN + 2)))
     bought = lv.decide(
         many,
@@ -149,4 +148,4 @@ def test_where_nothing_says_how_many_labels_are_wrong_or_little_is_bought_there_
         max_labels=900,
         measure=False,
     )
-    assert len(frontier_numbers(many, noisy, bought)) == SHOWN
+    assert len(frontier_numbers(bought)) == SHOWN
