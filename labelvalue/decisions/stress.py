@@ -87,7 +87,7 @@ def stress_label_errors(
 
 
 def stressed(plan: Decision) -> xr.Dataset | None:
-    """Draw what the labels of a decision bring under :func:`stress_label_errors`, with or without a share in the case.
+    """Draw what the labels of a decision bring under :func:`stress_label_errors`, whatever the case says of them.
 
     Parameters
     ----------
