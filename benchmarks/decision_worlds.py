@@ -55,8 +55,8 @@ class Truth:
         self.beside = self.own * np.mean(simulator.OTHER)
         self.paths = np.stack(
             [
-                d * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS))
-                for d in world.curves["discrepancy"]
+                discrepancy * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS, scatter))
+                for discrepancy, scatter in zip(world.curves["discrepancy"], world.curves["training_sd"], strict=True)
             ]
         )
         self.value = VALUE
