@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -32,6 +32,8 @@ class State:
         Makes the runs table of the labels at hand, as ``labelvalue.simulate_runs`` does by default.
     seed : int
         Of everything random.
+    promised : dict
+        Where a rule says how far it expects mean error to fall by its purchase, and by an equal split of as many.
     """
 
     slices: list[str]
@@ -40,6 +42,7 @@ class State:
     batch: int
     runs: Callable[[], xr.Dataset]
     seed: int
+    promised: dict[str, float] = field(default_factory=dict)
 
 
 def spread(wanted: np.ndarray, available: np.ndarray, batch: int) -> np.ndarray:
@@ -104,4 +107,7 @@ def ours(state: State) -> np.ndarray:
     limits = {n: {"available": int(a)} for n, a in zip(state.slices, state.available, strict=True)}
     case = lv.Case(costs={"price_per_label": 0.0}, value={"per_error_point": 1.0}, slices=limits)
     plan = lv.decide(fit, case, max_labels=state.batch, measure=False)
+    gain = plan.outcomes["gain"].mean(("slice", "chain", "draw"))
+    for title, name in (("labelvalue", "recommended"), ("uniform", "equal split")):
+        state.promised[title] = float(gain.sel(plan=name))
     return np.array([plan.labels[name] for name in state.slices])

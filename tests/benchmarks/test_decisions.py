@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.decisions import measure, summarise_loop
+from benchmarks.decisions import measure, summarise_loop, summarise_steps
 from benchmarks.loop_rules import State, by_error, slice_tuner_like, spread, uniform, water_filling
 from labelvalue.observe import read_runs
 
@@ -53,10 +53,7 @@ def test_single_curves_go_where_the_curve_is_steep():
 
 def test_summary_pairs_ours_with_every_rule():
     def trace(*error):
-        return {
-            "trace": [{"labels": [10, 10], "error": [0.5, 0.3]}, {"labels": [20, 20], "error": error}],
-            "seconds": 1.0,
-        }
+        return {"trace": [{"labels": [10, 10], "error": [0.5, 0.3]}, {"labels": [20, 20], "error": error}]}
 
     found = [
         {"uniform": trace(0.4, 0.2), "labelvalue": trace(0.3, 0.2)},
@@ -67,3 +64,14 @@ def test_summary_pairs_ours_with_every_rule():
     assert summary["uniform"]["ours less, mean"] == pytest.approx([-0.1, 0.05])
     assert summary["labelvalue"]["ours less, worst"] == [0.0, 0.0]
     assert measure(trace(0.4, 0.1)["trace"])["gap"].tolist() == pytest.approx([0.2, 0.3])
+
+
+def test_steps_hold_what_was_promised_beside_what_came():
+    def step(ours):
+        return {"promised": {"uniform": 0.01, "labelvalue": 0.04}, "error": {"nothing": 0.2, "uniform": 0.18} | ours}
+
+    steps = [step({"labelvalue": 0.16}), step({"labelvalue": 0.18})]
+    summary = summarise_steps([{"steps": {"steps": steps[:1]}}, {"steps": {"steps": steps[1:]}}])
+    row = summary["labelvalue"]
+    assert [row[k] for k in ("promised", "came")] == pytest.approx([0.04, 0.03])
+    assert [row[k] for k in ("more, promised", "more", "more, error")] == pytest.approx([0.03, 0.01, 0.01])
