@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = {"all": list(LOOPS), "none": []}.get(options.loops) or [n for n in options.loops.split(",") if n != "none"]
     repetitions, rounds, worlds = options.repetitions, ROUNDS, options.worlds
     if options.quick:
-        names, repetitions, rounds, worlds = names[:2], 2, 2, 10
+        names, repetitions, rounds, worlds = names[1:3], 2, 2, 10
     found: dict = {"rounds": rounds, "repetitions": repetitions, "loops": {}, "steps": {}, "worlds": {}}
     for name, traces in run_loops(names, repetitions, rounds).items():
         found["loops"][name] = summarise_loop(traces)
