@@ -55,8 +55,8 @@ class Truth:
         self.beside = self.own * np.mean(simulator.OTHER)
         self.paths = np.stack(
             [
-                d * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS))
-                for d in world.curves["discrepancy"]
+                discrepancy * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS, scatter))
+                for discrepancy, scatter in zip(world.curves["discrepancy"], world.curves["training_sd"], strict=True)
             ]
         )
         self.value = VALUE
@@ -191,13 +191,12 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
 
 
 def minimum_gain(fit: lv.Fit, truth: Truth) -> dict:
-    """Probabilities that labels bring at least so much, and what they bring."""
+    """Probabilities with which the rule is kept, and what labels bring."""
     count = len(truth.slices)
-    bought = dict.fromkeys(truth.slices, RULED // count)
-    drawn = lv.plan_outcomes(fit, lv.Case(**truth.case), {"all": bought})["gain"].sel(plan="all").mean("slice")
-    per_thousand = drawn / RULED * 1000
+    cases = [lv.Case(**truth.case, guardrails={"minimum_gain": {"limit": limit}}) for limit in GAINS]
+    outcomes = lv.plan_outcomes(fit, cases[0], {"all": dict.fromkeys(truth.slices, RULED // count)})
+    chance = [float(lv.check_guardrails(fit, case, outcomes)["p_kept"].item()) for case in cases]
     true = truth.errors(np.zeros(count)) - truth.errors(np.full(count, RULED / count))
-    chance = [float((per_thousand >= limit).mean()) for limit in GAINS]
     return {"chance": chance, "true": float(true.mean() / RULED * 1000)}
 
 
@@ -240,7 +239,10 @@ def run(seeds: Iterable[int], keep: Callable[[int, Callable[[], dict]], dict]) -
     chance = np.array([row["minimum gain"]["chance"] for row in rows])
     true = np.array([row["minimum gain"]["true"] for row in rows])
     found["minimum gain"] = {
-        str(limit): {str(q): lv.rule_errors(chance[:, at], true >= limit, q) for q in (0.5, 0.8, 0.9)}
+        str(limit): {
+            str(q): lv.rule_errors(chance[:, at], true >= limit, q) | {"kept": int((true >= limit).sum())}
+            for q in (0.5, 0.8, 0.9)
+        }
         for at, limit in enumerate(GAINS)
     }
     return found
@@ -331,12 +333,13 @@ def _rails_table(rails: dict) -> list[str]:
 
 def _gain_table(rules: dict) -> list[str]:
     lines = [
-        "| gain per 1,000 labels ≥ | with probability | stops | undecided | false stops | false goes |",
-        6 * "|---" + "|",
+        "| gain per 1,000 labels ≥ | kept in | with probability | stops | undecided | false stops | false goes |",
+        7 * "|---" + "|",
     ]
     for limit, by_probability in rules.items():
         for probability, one in by_probability.items():
-            cells = [f"{100 * float(limit):g} points", probability, f"{one['stops']:.2f}", f"{one['undecided']:.2f}"]
+            cells = [f"{100 * float(limit):g} points", str(one["kept"]), probability]
+            cells += [f"{one[kind]:.2f}" for kind in ("stops", "undecided")]
             for kind in ("false_stop", "false_go"):
                 known = np.isfinite(one[kind])
                 cells.append(f"{one[kind]:.2f} ± {one[f'{kind}_error']:.2f}" if known else "no such world")

@@ -1,4 +1,4 @@
-"""Does planning save labels? A closed loop on real data, and simulated worlds whose truth is known.
+"""Is the plan better than simple rules? A closed loop on real data, and simulated worlds whose truth is known.
 
 Run from the repository's root:
 
@@ -12,9 +12,9 @@ Each repetition and each world is kept in the cache folder as it is done, so tha
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-import time
 import warnings
 import zlib
 from collections.abc import Callable, Sequence
@@ -23,26 +23,31 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
+import labelvalue as lv
 from benchmarks import decision_worlds
 from benchmarks.downloads import cache_folder
 from benchmarks.loop_data import LOOPS, LoopData
-from benchmarks.loop_rules import State, ours, proportional, slice_tuner_like, uniform, water_filling
+from benchmarks.loop_rules import State, by_error, ours, slice_tuner_like, spread, uniform, water_filling
 
-VERSION = 1
-WORLDS = 2
+VERSION = 2
+WORLDS = 3
 """Version of what is kept of a world."""
 ROUNDS = 5
 SEED = 20261124
-FRACTIONS = (1.0, 0.5, 0.25, 0.125)
-REPLICATES = 4
-JITTER = 1.0
-"""Doublings by which the share of a slice in a training set may lie below the others'."""
+NOTHING = "nothing"
+SHARES = (0.25, 0.5)
+"""Parts of the way from an equal split to ours."""
+REDRAWS = 12
+"""Drawings of all rows over which what a purchase brings is averaged."""
+LEARNER = LogisticRegression(max_iter=300)
 OURS = "labelvalue"
-SIMPLE = ("uniform", "proportional", "water-filling", "Slice-Tuner-like")
+STEPS = "steps"
+SIMPLE = ("uniform", "by error", "water-filling", "Slice-Tuner-like")
 MEASURES = {"mean": "mean error", "worst": "worst slice", "gap": "largest gap"}
-RESAMPLES = 2_000
 
 
 @cache
@@ -52,7 +57,7 @@ def load(name: str) -> LoopData:
 
 @cache
 def rules() -> dict[str, Callable[[State], np.ndarray]]:
-    simple = (uniform, proportional, water_filling, slice_tuner_like)
+    simple = (uniform, by_error, water_filling, slice_tuner_like)
     return {**dict(zip(SIMPLE, simple, strict=True)), OURS: ours}
 
 
@@ -76,46 +81,33 @@ class Repetition:
             start.append(min(int(np.exp(rng.uniform(low, high))), rows.size // 4))
         self.start = np.array(start)
 
-    def errors(self, rows: np.ndarray, at: list[np.ndarray]) -> np.ndarray | None:
-        """Wrong answers slice by slice of a model trained on rows; None where they hold one class."""
-        target = self.data.target[rows]
-        if np.unique(target).size < 2:
-            return None
+    def errors(self, counts: np.ndarray, pool: list[np.ndarray] | None = None) -> list[float]:
+        """Error of each slice on its test rows, of a model trained on the first rows of each pool."""
+        rows = self.rows(counts, pool)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a training that stops early is as good for one rule as for another
-            model = LogisticRegression(max_iter=300, C=1.0).fit(self.data.features[rows], target)
-        return np.array([(model.predict(self.data.features[a]) != self.data.target[a]).sum() for a in at])
+            model = clone(LEARNER).fit(self.data.features[rows], self.data.target[rows])
+        return [float((model.predict(self.data.features[at]) != self.data.target[at]).mean()) for at in self.test]
 
-    def rows(self, counts: np.ndarray) -> np.ndarray:
-        return np.concatenate([pool[:n] for pool, n in zip(self.pool, counts, strict=True)])
+    def rows(self, counts: np.ndarray, pool: list[np.ndarray] | None = None) -> np.ndarray:
+        return np.concatenate([rows[:n] for rows, n in zip(pool or self.pool, counts, strict=True)])
 
-    def runs(self, counts: np.ndarray, round_: int) -> pd.DataFrame:
-        """Trainings on subsets of the labels at hand, slices in shares that vary, evaluated on the validation rows."""
-        rng = np.random.default_rng([self.seed, round_])
-        table = []
-        for fraction in FRACTIONS:
-            for replicate in range(REPLICATES):
-                whole = fraction == 1.0 and replicate == 0
-                thinner = np.zeros(counts.size) if whole else JITTER * rng.random(counts.size)
-                taken = np.maximum(np.round(counts * fraction * 2.0**-thinner), 1).astype(int)
-                chosen = [rng.permutation(p[:n])[:k] for p, n, k in zip(self.pool, counts, taken, strict=True)]
-                wrong = self.errors(np.concatenate(chosen), self.validation)
-                if wrong is None:
-                    continue
-                for place, name in enumerate(self.slices):
-                    own = int(taken[place])
-                    row = (name, own, int(taken.sum()) - own, replicate, "validation")
-                    table.append((*row, int(wrong[place]), len(self.validation[place])))
-        columns = ["slice", "labels", "other_labels", "replicate", "evaluation_set", "errors", "trials"]
-        return pd.DataFrame(table, columns=columns)
+    def runs(self, counts: np.ndarray, round_: int) -> xr.Dataset:
+        """Trainings on subsets of the labels at hand, evaluated on the validation rows."""
+        labelled = self.rows(counts)
+        rows = np.concatenate([labelled, *self.validation])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return lv.simulate_runs(
+                LEARNER, self.data.features[rows], self.data.target[rows], self.data.slices[rows],
+                evaluation=np.arange(labelled.size, rows.size), random_state=self.seed + round_, progress=False,
+            )  # fmt: skip
 
     def go(self, rule: Callable[[State], np.ndarray], rounds: int) -> dict:
         """Buy in rounds; errors of every slice on the test rows, and labels, after each."""
-        counts, trace, sizes = self.start.copy(), [], np.array([len(t) for t in self.test])
-        started = time.perf_counter()
+        counts, trace = self.start.copy(), []
         for round_ in range(rounds + 1):
-            wrong = self.errors(self.rows(counts), self.test)
-            trace.append({"labels": counts.tolist(), "error": (wrong / sizes).tolist()})
+            trace.append({"labels": counts.tolist(), "error": self.errors(counts)})
             if round_ < rounds:
                 available = np.array([len(p) for p in self.pool]) - counts
                 state = State(
@@ -123,7 +115,26 @@ class Repetition:
                     self.seed + round_,
                 )  # fmt: skip
                 counts = counts + rule(state)
-        return {"trace": trace, "seconds": time.perf_counter() - started}
+                trace[-1]["promised"] = state.promised
+        return {"trace": trace}
+
+    def steps(self, trace: list[dict]) -> dict:
+        """What ours bought in each round and what else could be bought bring, on average over rows drawn anew."""
+        found = []
+        for round_, (step, after) in enumerate(itertools.pairwise(trace)):
+            if not step["promised"]:
+                continue
+            counts, batch = np.array(step["labels"]), self.loop.batch
+            bought, available = np.array(after["labels"]) - counts, np.array([len(p) for p in self.pool]) - counts
+            state = State(self.slices, counts, available, batch, lambda: None, 0)
+            even, filling = uniform(state), water_filling(state)
+            plans = {NOTHING: 0 * bought, "uniform": even, "water-filling": filling, OURS: bought}
+            plans |= {f"{100 * s:g} % ours": spread(s * bought + (1 - s) * even, available, batch) for s in SHARES}
+            rng = np.random.default_rng([self.seed, round_, REDRAWS])
+            pools = [[rng.permutation(rows) for rows in self.pool] for _ in range(REDRAWS)]
+            came = {t: float(np.mean([self.errors(counts + b, p) for p in pools])) for t, b in plans.items()}
+            found.append({"promised": step["promised"], "error": came})
+        return {"steps": found}
 
 
 def kept(path: Path, make: Callable[[], dict]) -> dict:
@@ -149,9 +160,10 @@ def run_loops(names: Sequence[str], repetitions: int, rounds: int) -> dict[str, 
             for title, rule in rules().items():
                 path = folder / f"{name}-{number}-{rounds}-{title}.json"
                 traces[title] = kept(path, lambda one=one, rule=rule: one.go(rule, rounds))
+            path = folder / f"{name}-{number}-{rounds}-steps.json"
+            traces[STEPS] = kept(path, lambda one=one, ours=traces[OURS]["trace"]: one.steps(ours))
             found[name].append(traces)
-            seconds = traces[OURS]["seconds"]
-            print(f"{name} {number + 1}/{repetitions}: ours {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(f"{name} {number + 1}/{repetitions}", file=sys.stderr, flush=True)
     return found
 
 
@@ -164,75 +176,64 @@ def measure(trace: list[dict]) -> pd.DataFrame:
     return pd.DataFrame(columns | {"gap": worst - error.min(axis=1)})
 
 
-def labels_to_reach(bought: np.ndarray, error: np.ndarray, target: float) -> float:
-    """Labels at which a curve of means first reaches a level, linear between rounds; NaN where it does not."""
-    below = np.flatnonzero(error <= target)
-    if below.size == 0:
-        return np.nan
-    first = int(below[0])
-    if first == 0:
-        return 0.0
-    share = (error[first - 1] - target) / (error[first - 1] - error[first])
-    return float(bought[first - 1] + share * (bought[first] - bought[first - 1]))
-
-
-def summarise_loop(repetitions: list[dict], rng: np.random.Generator) -> dict[str, dict]:
-    """Means over repetitions, paired differences to uniform and water-filling, and labels saved against uniform."""
-    tables = {title: [measure(one[title]["trace"]) for one in repetitions] for title in repetitions[0]}
-    picks = rng.integers(0, len(repetitions), (RESAMPLES, len(repetitions)))
+def summarise_loop(repetitions: list[dict]) -> dict[str, dict]:
+    """Means over repetitions of what every rule reaches, and ours less each, paired, with standard errors."""
+    last = {
+        t: pd.DataFrame([measure(one[t]["trace"]).iloc[-1] for one in repetitions])
+        for t in repetitions[0]
+        if t != STEPS
+    }
     out: dict[str, dict] = {}
-    for title, own in tables.items():
-        row: dict = {"seconds": float(np.mean([one[title]["seconds"] for one in repetitions]))}
-        row["bought"] = float(np.mean([table["bought"].iloc[-1] for table in own]))
-        for what in MEASURES:
-            last = np.array([table[what].iloc[-1] for table in own])
-            row[what] = float(last.mean())
-            for rival in ("uniform", "water-filling"):
-                gap = last - np.array([table[what].iloc[-1] for table in tables[rival]])
-                row[f"{what} against {rival}"] = [float(gap.mean()), *_interval(gap[picks].mean(axis=1))]
-        bought = np.stack([table["bought"] for table in own])
-        error = np.stack([table["mean"] for table in own])
-        reference = np.stack([table["mean"] for table in tables["uniform"]])
-        total = np.stack([table["bought"] for table in tables["uniform"]])[:, -1]
-        saved = [
-            1.0 - labels_to_reach(bought[p].mean(0), error[p].mean(0), reference[p, -1].mean()) / total[p].mean()
-            for p in [np.arange(len(own)), *picks]
-        ]
-        row["saved"] = [saved[0], *_interval(np.array(saved[1:]))]
-        row["reached"] = float(np.isfinite(saved[1:]).mean())
-        out[title] = row
+    for title, own in last.items():
+        less = last[OURS] - own
+        row: dict = {name: float(value) for name, value in own.mean().items()}
+        error = less.std(ddof=1) / np.sqrt(len(repetitions))
+        out[title] = row | {f"ours less, {what}": [float(less[what].mean()), float(error[what])] for what in MEASURES}
     return out
-
-
-def _interval(values: np.ndarray) -> list[float]:
-    known = np.where(np.isfinite(values), values, -np.inf)
-    return [float(x) for x in np.quantile(known, [0.05, 0.95], method="nearest")]
 
 
 def loop_table(name: str, summary: dict[str, dict], repetitions: int) -> str:
     """Markdown of one data set."""
-    lines = [
-        f"**{name}** ({repetitions} repetitions)\n",
-        "| rule | mean error | against uniform | against water-filling | worst slice | against uniform "
-        "| against water-filling | largest gap | labels saved against uniform | s |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"**{name}** ({repetitions} repetitions)\n"]
+    lines.append("| rule | " + " | ".join(f"{said} | ours less it" for said in MEASURES.values()) + " |")
+    lines.append("|---" * (2 * len(MEASURES) + 1) + "|")
     for title, row in summary.items():
         cells = [title]
-        for what in ("mean", "worst"):
-            cells.append(f"{row[what]:.4f}")
-            for other in ("uniform", "water-filling"):
-                middle, low, high = row[f"{what} against {other}"]
-                cells.append(f"{middle:+.4f} ({low:+.4f} to {high:+.4f})")
-        cells.append(f"{row['gap']:.4f}")
-        cells.append(" to ".join(_percent(x) for x in row["saved"][1:]).join((f"{_percent(row['saved'][0])} (", ")")))
-        cells.append(f"{row['seconds']:.0f}")
+        for what in MEASURES:
+            middle, error = row[f"ours less, {what}"]
+            cells += [f"{row[what]:.4f}", "" if title == OURS else f"{middle:+.4f} ± {error:.4f}"]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "never there"
+def summarise_steps(repetitions: list[dict]) -> dict[str, dict]:
+    """Means over rounds of the fall of mean error by one purchase, and how far beyond an equal split's, with errors."""
+    steps = [step for one in repetitions for step in one[STEPS]["steps"]]
+    error = pd.DataFrame([step["error"] for step in steps])
+    promised = pd.DataFrame([step["promised"] for step in steps])
+    out: dict[str, dict] = {"rounds": {"of": len(steps)}}
+    for title in error.columns.drop(NOTHING):
+        more = error["uniform"] - error[title]
+        row = {"came": float((error[NOTHING] - error[title]).mean())}
+        row |= {"more": float(more.mean()), "more, error": float(more.std(ddof=1) / np.sqrt(len(steps)))}
+        if title in promised:
+            beyond = promised[title] - promised["uniform"]
+            row |= {"promised": float(promised[title].mean()), "more, promised": float(beyond.mean())}
+        out[title] = row
+    return out
+
+
+def steps_table(summary: dict[str, dict]) -> str:
+    """Markdown of single purchases."""
+    rounds = summary["rounds"]["of"]
+    lines = [f"| one purchase, {rounds} rounds | promised | came | promised beyond uniform | came beyond uniform |"]
+    lines.append("|---" * 5 + "|")
+    for title, row in summary.items():
+        if title != "rounds":
+            said, more = (f"{row[key]:.4f}" if key in row else "" for key in ("promised", "more, promised"))
+            came = f"{row['more']:+.5f} ± {row['more, error']:.5f}"
+            lines.append(f"| {title} | {said} | {row['came']:.4f} | {more} | {came} |")
+    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -247,11 +248,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = {"all": list(LOOPS), "none": []}.get(options.loops) or [n for n in options.loops.split(",") if n != "none"]
     repetitions, rounds, worlds = options.repetitions, ROUNDS, options.worlds
     if options.quick:
-        names, repetitions, rounds, worlds = names[:1] + names[2:3], 2, 2, 10
-    found: dict = {"rounds": rounds, "repetitions": repetitions, "loops": {}, "worlds": {}}
+        names, repetitions, rounds, worlds = names[1:3], 2, 2, 10
+    found: dict = {"rounds": rounds, "repetitions": repetitions, "loops": {}, "steps": {}, "worlds": {}}
     for name, traces in run_loops(names, repetitions, rounds).items():
-        found["loops"][name] = summarise_loop(traces, np.random.default_rng(SEED))
+        found["loops"][name] = summarise_loop(traces)
         print(loop_table(name, found["loops"][name], repetitions) + "\n")
+        found["steps"][name] = summarise_steps(traces)
+        print(steps_table(found["steps"][name]) + "\n")
     if worlds:
         folder = cache_folder() / f"decisions-v{VERSION}"
         found["worlds"] = decision_worlds.run(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
+import xarray as xr
 
 import labelvalue as lv
 
@@ -29,17 +29,20 @@ class State:
     batch : int
         Labels to buy.
     runs : callable
-        Makes the runs table of the labels at hand: trainings on subsets, evaluated on the validation rows.
+        Makes the runs table of the labels at hand, as ``labelvalue.simulate_runs`` does by default.
     seed : int
         Of everything random.
+    promised : dict
+        Where a rule says how far it expects mean error to fall by its purchase, and by an equal split of as many.
     """
 
     slices: list[str]
     counts: np.ndarray
     available: np.ndarray
     batch: int
-    runs: Callable[[], pd.DataFrame]
+    runs: Callable[[], xr.Dataset]
     seed: int
+    promised: dict[str, float] = field(default_factory=dict)
 
 
 def spread(wanted: np.ndarray, available: np.ndarray, batch: int) -> np.ndarray:
@@ -56,9 +59,13 @@ def uniform(state: State) -> np.ndarray:
     return spread(np.full(len(state.slices), state.batch / len(state.slices)), state.available, state.batch)
 
 
-def proportional(state: State) -> np.ndarray:
-    """In proportion to the labels at hand."""
-    return spread(state.batch * state.counts / state.counts.sum(), state.available, state.batch)
+def by_error(state: State) -> np.ndarray:
+    """In proportion to the error of the largest trainings."""
+    runs = state.runs().to_dataframe()
+    total = runs["labels"] + runs["other_labels"]
+    found = runs[total > 0.9 * total.max()].groupby("slice")[["errors", "trials"]].sum().loc[state.slices]
+    error = ((found["errors"] + 0.5) / (found["trials"] + 1.0)).to_numpy()
+    return spread(state.batch * error / error.sum(), state.available, state.batch)
 
 
 def water_filling(state: State) -> np.ndarray:
@@ -75,7 +82,8 @@ def slice_tuner_like(state: State) -> np.ndarray:
 
     After Tae and Whang (2021), "Slice Tuner", SIGMOD: one curve a slice, no pooling, a convex allocation.
     """
-    runs = state.runs()
+    runs = state.runs().to_dataframe()
+    runs = runs[runs["labels"] > 0]
     level, steepness = np.zeros(len(state.slices)), np.zeros(len(state.slices))
     for place, name in enumerate(state.slices):
         own = runs[runs["slice"] == name]
@@ -92,11 +100,14 @@ def slice_tuner_like(state: State) -> np.ndarray:
 
 def ours(state: State) -> np.ndarray:
     """Fit all curves together, then the plan with the lowest expected mean error; evenly where a fit is refused."""
-    fit = lv.fit(lv.read_runs(state.runs()), random_seed=state.seed, progress=False)
+    fit = lv.fit(state.runs(), random_seed=state.seed, progress=False)
     if fit.diagnostics.verdict == "refused":
         print(f"refused: {', '.join(fit.diagnostics.reasons)}; labels are spread evenly", file=sys.stderr, flush=True)
         return uniform(state)
     limits = {n: {"available": int(a)} for n, a in zip(state.slices, state.available, strict=True)}
     case = lv.Case(costs={"price_per_label": 0.0}, value={"per_error_point": 1.0}, slices=limits)
     plan = lv.decide(fit, case, max_labels=state.batch, measure=False)
+    gain = plan.outcomes["gain"].mean(("slice", "chain", "draw"))
+    for title, name in (("labelvalue", "recommended"), ("uniform", "equal split")):
+        state.promised[title] = float(gain.sel(plan=name))
     return np.array([plan.labels[name] for name in state.slices])
