@@ -33,6 +33,9 @@ RANDOM = "random"
 
 MOST_OF_UPPER = 0.95
 """Share of its upper bound up to which an error is taken as measured where it turns a variance from log to logit."""
+FEW_OF_SLICE = 2.0
+"""Wrong answers on a slice's items that the typical error counts for where the variance of their luck is worked out:
+one over the variance between slices, on the log."""
 CERTAIN = 4.0
 """Standard errors by which the slope of log error on log labels must lie off 0 for a curve to fall or rise plainly."""
 SEEN = 2.0
@@ -202,6 +205,10 @@ def _items_variance(observations: xr.Dataset, alike: np.ndarray) -> np.ndarray:
     weight = runs / np.maximum(runs.sum(axis=-1, keepdims=True), 1.0)
     near = observations["log_error"].values[:, 0]
     of_log = observations["sampling_variance"].values[:, 0] * runs * shared
+    # Few wrong answers are few by chance too: the rate that the variance is of lies between them and the typical error.
+    own, typical = np.exp(near), float(observations["typical_error"])
+    counted = 1.0 / np.maximum(of_log, 1e-12)
+    of_log = of_log * own * (counted / own + FEW_OF_SLICE / typical) / (counted + FEW_OF_SLICE)
     left = -np.expm1(np.minimum(near - np.log(observations.attrs[names.UPPER]), np.log(MOST_OF_UPPER)))
     return (weight * of_log / left**2).sum(axis=-1)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue.decisions.case_file import example_case
+from labelvalue.decisions.case_file import example_case, parse_case
 from labelvalue.numerals import significant
 from labelvalue.report import Context, report_numbers
 from labelvalue.report.assumptions import case_assumptions, consequence, unsourced, with_consequences
@@ -56,7 +56,7 @@ def test_the_source_is_no_setting_of_a_case(from_file):
     with pytest.raises(TypeError, match="source"):
         lv.Case(**PLAIN, source="x")
     with pytest.raises(lv.InputError, match="unknown key 'source'"):
-        lv.decisions.case_file.parse_case("source = 'x'\n" + from_file.to_toml())
+        parse_case("source = 'x'\n" + from_file.to_toml())
 
 
 def test_what_a_case_does_not_state_is_an_assumption_too(from_file):

@@ -22,7 +22,7 @@ from labelvalue.model.pointwise import together
 from labelvalue.model.residuals import by_curve, residuals
 from labelvalue.model.settings import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
-from tests.statistics.world import AHEAD, OTHER, SHARING, SIZES, SLICES, Bench
+from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 
 SIMULATIONS = 150
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
@@ -293,3 +293,19 @@ def test_ranks_recovery_and_coverage_at_length(bench):
 def test_the_layout_mixes_shared_sets_and_sets_of_their_own():
     assert len(SLICES) == SHARING.size
     assert 0 < SHARING.sum() < SHARING.size
+
+
+@pytest.mark.slow(reason="160 fits")
+def test_slices_with_few_wrong_answers_are_not_taken_for_their_neighbours(monkeypatch):
+    """Slices far apart, 60 items each: errors are drawn towards the others as much as luck allows, and no more.
+
+    The population's error lay .16 of its sd too high where the luck of few wrong answers was taken from these alone.
+    """
+    monkeypatch.setitem(NARROW, "error_spread", ("lognormal", -0.35, 0.3))
+    monkeypatch.setitem(NARROW, "error_mean", ("normal", -2.6, 0.3))
+    wide, z = Bench(trials=60, sharing=np.ones(len(SLICES), dtype=bool)), []
+    for seed in range(7000, 7160):
+        made = wide.simulate(seed)
+        error = np.log(wide.fit(made.runs, seed).posterior["error_now"].stack(sample=("chain", "draw")))
+        z.append((error.mean("sample") - np.log(made.start)) / error.std("sample"))
+    assert abs(float(np.mean(z))) < 0.11
