@@ -31,10 +31,10 @@ from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import Problem
 from labelvalue import names
 from labelvalue.model import get_model
-from labelvalue.model.diagnostics import figures_of, judge
-from labelvalue.model.observations import observe
-from labelvalue.model.sampling import Compiled, compile_model, sample, sample_once
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.sampling.diagnostics import figures_of, judge
+from labelvalue.model.sampling.sampling import Compiled, compile_model, sample, sample_once
+from labelvalue.model.sampling.settings import SamplerSettings
 
 RESULTS = Path(__file__).parent / "results" / "agreement.json"
 SEED = 18

@@ -26,7 +26,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.model.result import POSITION
+from labelvalue.model.fitting.result import POSITION
 
 SEED = 20261124
 DRAWS = 1_000

@@ -24,11 +24,11 @@ from scipy import stats
 from benchmarks import speed
 from labelvalue import names, testing
 from labelvalue.model import get_model
-from labelvalue.model.convergence import convergence
-from labelvalue.model.diagnostics import OK, figures_of, judge
-from labelvalue.model.observations import observe
-from labelvalue.model.sampling import compile_model, sample_once
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.sampling.convergence import convergence
+from labelvalue.model.sampling.diagnostics import OK, figures_of, judge
+from labelvalue.model.sampling.sampling import compile_model, sample_once
+from labelvalue.model.sampling.settings import SamplerSettings
 
 RESULTS = Path(__file__).parent / "results" / "gate.json"
 BLOCK = 1000

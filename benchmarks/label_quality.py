@@ -32,15 +32,15 @@ import xarray as xr
 from scipy import sparse
 
 from labelvalue import names, testing
-from labelvalue.model import estimate_label_noise, hmc
-from labelvalue.model.annotators import MANY_ACCEPT, noise_from
-from labelvalue.model.confusion import DENSE_CLASSES
-from labelvalue.model.diagnostics import Diagnostics, figures_of, judge
-from labelvalue.model.judgements import count_judgements
-from labelvalue.model.label_models import get_label_model
-from labelvalue.model.sampling import compile_model, sample_once
-from labelvalue.model.settings import SamplerSettings
-from labelvalue.observe.annotation_tables import settled
+from labelvalue.model import estimate_label_noise
+from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements
+from labelvalue.model.annotators.label_noise import MANY_ACCEPT, noise_from
+from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.sampling import hmc
+from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of, judge
+from labelvalue.model.sampling.sampling import compile_model, sample_once
+from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.observe.annotations.tables import settled
 
 SLICES, ANNOTATORS, CLASSES, ITEMS, VOTES = ("one", "two"), 5, 3, 150, 3
 RESULTS = Path(__file__).parent / "results"

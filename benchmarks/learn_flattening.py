@@ -2,10 +2,10 @@
 
     python -m benchmarks.learn_flattening    # half an hour on one core
 
-Every development problem is fitted once. The numbers of `labelvalue.model.walk.Beyond` are moved until the CRPS of
-the error at 2, 4 and 8 times the labels is lowest, relative to that without flattening: of slices (later and on the
-first day together), and of learners. Printed are the numbers, what they buy, and what they buy on data sets that were
-left out in turn. A number that buys nothing there is left out of the code.
+Every development problem is fitted once. The numbers of `labelvalue.model.curve.discrepancy.Beyond` are moved until the
+CRPS of the error at 2, 4 and 8 times the labels is lowest, relative to that without flattening: of slices (later and on
+the first day together), and of learners. Printed are the numbers, what they buy, and what they buy on data sets that
+were left out in turn. A number that buys nothing there is left out of the code.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.forecast import problem_seed
 from benchmarks.methods import forecast_of
 from benchmarks.problems import Problem
 from benchmarks.scores import add_truth_noise, crps
-from labelvalue.model.walk import BETWEEN_LEARNERS, BETWEEN_SLICES
+from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES
 
 LEAST = 1e-6
 NUMBERS = ("typical", "by_scatter")
@@ -56,7 +56,7 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         mean = dict(zip(NUMBERS, numbers, strict=True))
         levels = {"BETWEEN_SLICES": BETWEEN_SLICES, "BETWEEN_LEARNERS": BETWEEN_LEARNERS}
         moved = {name: dataclasses.replace(level, **mean) for name, level in levels.items()}
-        with mock.patch.multiple("labelvalue.model.result", **moved):
+        with mock.patch.multiple("labelvalue.model.fitting.result", **moved):
             found.append(np.log(np.maximum(forecast_of(fit, problem)[..., ::THINNED], LEAST)))
     return found[0], np.stack(found[1:]) - found[0]
 
@@ -73,7 +73,7 @@ def scores(
     drawn : sequence of tuple of array
         Of each, from :func:`with_each`.
     numbers : sequence of float
-        Those of :class:`labelvalue.model.walk.Beyond`.
+        Those of :class:`labelvalue.model.curve.discrepancy.Beyond`.
 
     Returns
     -------

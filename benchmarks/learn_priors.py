@@ -29,14 +29,14 @@ import labelvalue as lv
 from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import names
-from labelvalue.model import Model, get_model, sampling
-from labelvalue.model.cell_terms import Terms
-from labelvalue.model.curve_operation import curve_loglikelihood
-from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.priors import BETWEEN_LEARNERS, Prior, Priors
-from labelvalue.model.ragged import FIRST_CELL
-from labelvalue.model.related import TO_UNBOUNDED
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model import Model, get_model
+from labelvalue.model.curve.cell_terms import Terms
+from labelvalue.model.curve.observations import CURVE, FIRST_CELL, observe
+from labelvalue.model.curve.operation import curve_loglikelihood
+from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors
+from labelvalue.model.prior.related import TO_UNBOUNDED
+from labelvalue.model.sampling import sampling
+from labelvalue.model.sampling.settings import SamplerSettings
 
 ROUNDS = 1
 """Times that all problems are fitted, from the bank that ships."""

@@ -26,7 +26,7 @@ from typing import Any
 from labelvalue import names, testing, write_runs
 from labelvalue.console import DONE, NOT_PUBLISHED
 from labelvalue.operate import Project
-from labelvalue.operate.batches import describe, packed, store
+from labelvalue.operate.store.batches import describe, packed, store
 
 RESULTS = Path(__file__).parent / "results" / "many_batches.json"
 QUIET = "[report]\npage = false\n"

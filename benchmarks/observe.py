@@ -19,8 +19,8 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.forecast.least_squares import fit_power_laws
-from labelvalue.model.label_noise import information_left
+from labelvalue.forecast.gains.bootstrap import fit_power_laws
+from labelvalue.model.curve.label_noise import information_left
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"

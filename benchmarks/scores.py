@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from labelvalue.forecast.scores import (
+from labelvalue.forecast.backtesting.scores import (
     add_truth_noise,
     central_interval,
     crps,

@@ -73,8 +73,8 @@ def write_runs(slices: int, path: Path, sizes: Sequence[int] = SIZES) -> None:
 
 def fit_once(method: str, runs: Path, out: Path, draws: int | None, seed: int = SEED) -> dict:
     """Fit in this process and save; the figures of the draws. With `draws`, labelvalue draws only so many, once."""
-    from labelvalue.model import sampling
-    from labelvalue.model.diagnostics import figures_of, judge
+    from labelvalue.model.sampling import sampling
+    from labelvalue.model.sampling.diagnostics import figures_of, judge
 
     if method == "labelvalue":
         import labelvalue as lv
@@ -103,7 +103,7 @@ def fit_same(path: str, seed: int) -> xr.DataTree:
 
     import labelvalue as lv
     from labelvalue.model import get_model
-    from labelvalue.model.observations import observe
+    from labelvalue.model.curve.observations import observe
 
     model = get_model("power_law")
     with model.build(observe(lv.read_runs(path)), model.priors):

@@ -10,8 +10,8 @@ from typing import Any
 import griffe
 
 from labelvalue import Branch, Case, Interval, decisions
-from labelvalue.decisions.appetites import APPETITES
-from labelvalue.decisions.intervention_table import CLASSES
+from labelvalue.decisions.case.case import CLASSES
+from labelvalue.decisions.case.risk import APPETITES
 
 TABLES: tuple[tuple[str, str, type[Any]], ...] = (
     ("Top level", "", Case),

@@ -17,10 +17,10 @@ from matplotlib.patches import Patch
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.forecast.curves import SIZE, error_draws
-from labelvalue.model import families
-from labelvalue.report import style
-from labelvalue.report.panels import linear_axis, log_axis, panels
+from labelvalue.forecast.gains.curves import SIZE, error_draws
+from labelvalue.model.curve import families
+from labelvalue.report.plots import style
+from labelvalue.report.plots.panels import linear_axis, log_axis, panels
 
 FOLDER = Path(__file__).with_name("statistics")
 NAMES = 0.22

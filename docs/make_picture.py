@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from labelvalue.report import style
-from labelvalue.report.plan_figures import draw_money
+from labelvalue.report.plots import style
+from labelvalue.report.plots.plan import draw_money
 
 
 def main(numbers: Path) -> Path:

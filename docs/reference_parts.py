@@ -18,8 +18,8 @@ from typer.cli import get_docs_for_click
 import labelvalue
 from labelvalue.cli import app
 from labelvalue.model import get_model
-from labelvalue.observe import schema
-from labelvalue.operate.configuration import FILE, TEMPLATE
+from labelvalue.observe.table import schema
+from labelvalue.operate.store.configuration import FILE, TEMPLATE
 
 ROOMS = ("observe", "model", "forecast", "decisions", "report", "operate")
 GROUND = "ground"

@@ -16,22 +16,7 @@ Section = TypeVar("Section")
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value is a finite number; truth values are none.
-
-    Parameters
-    ----------
-    value : object
-        Anything.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> is_number(0.5), is_number(True), is_number("8 cents")
-    (True, False, False)
-    """
+    """Say whether a value is a finite number; truth values are none."""
     if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
         return False
     try:
@@ -41,45 +26,17 @@ def is_number(value: object) -> bool:
 
 
 class Checks:
-    """Collects what is wrong with the fields of one section.
-
-    Examples
-    --------
-    >>> checks = Checks()
-    >>> checks.share("probability", 1.5)
-    >>> checks.problems[0].column
-    'probability'
-    """
+    """Collects what is wrong with the fields of one section."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def wrong(self, key: str, why: str, fix: str, value: object = None) -> None:
-        """Note a problem with a key.
-
-        Parameters
-        ----------
-        key : str
-            The key, as the user wrote it.
-        why, fix : str
-            What is wrong, and the way out.
-        value : object
-            What was found.
-        """
+        """Note a problem with a key."""
         self.problems.append(Problem(column=key, why=why, fix=fix, value=value))
 
     def number(self, key: str, value: object, *, above: bool = False) -> None:
-        """Expect a finite number ≥ 0, or > 0.
-
-        Parameters
-        ----------
-        key : str
-            Its key.
-        value : object
-            What was given.
-        above : bool
-            Whether 0 is too little.
-        """
+        """Expect a finite number ≥ 0, or > 0."""
         if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):
             self.wrong(key, "expected a number", "give a number such as 0.08, without unit or quotes", value)
         elif not is_number(value) or value < 0 or (above and value == 0):
@@ -88,49 +45,21 @@ class Checks:
             self.wrong(key, f"over the limit of {MOST:,}", "give it in a larger unit", value)
 
     def whole(self, key: str, value: object, *, least: int = 0) -> None:
-        """Expect a whole number.
-
-        Parameters
-        ----------
-        key : str
-            Its key.
-        value : object
-            What was given.
-        least : int
-            Smallest legal value.
-        """
+        """Expect a whole number."""
         if not is_number(value) or float(value) != int(value) or value < least:  # type: ignore[arg-type, operator, call-overload]
             self.wrong(key, f"must be a whole number ≥ {least}", "give a count, such as 500", value)
         elif value > MAX_COUNT:  # type: ignore[operator]
             self.wrong(key, f"over the limit of {MAX_COUNT:,}", "give a count, such as 500", value)
 
     def share(self, key: str, value: object) -> None:
-        """Expect a number strictly between 0 and 1.
-
-        Parameters
-        ----------
-        key : str
-            Its key.
-        value : object
-            What was given.
-        """
+        """Expect a number strictly between 0 and 1."""
         if not is_number(value):
             self.wrong(key, "expected a number", "give a share such as 0.9", value)
         elif not 0 < value < 1:  # type: ignore[operator]
             self.wrong(key, "must lie in 0 < … < 1", "give a share such as 0.9", value)
 
     def text(self, key: str, value: object, choices: Iterable[str] | None = None) -> None:
-        """Expect text, or one of several words.
-
-        Parameters
-        ----------
-        key : str
-            Its key.
-        value : object
-            What was given.
-        choices : iterable of str, optional
-            Legal words.
-        """
+        """Expect text, or one of several words."""
         if not isinstance(value, str):
             self.wrong(key, "expected text", "put it in quotes", value)
         elif choices is not None and value not in (known := tuple(choices)):
@@ -138,22 +67,7 @@ class Checks:
             self.wrong(key, why, f"give one of {', '.join(known)}", value)
 
     def section(self, key: str, kind: type[Section], given: object) -> Section | None:
-        """Make a part of the case from a mapping; its problems are noted under this key.
-
-        Parameters
-        ----------
-        key : str
-            Where the part stands.
-        kind : type
-            A dataclass that raises ``InputError`` for what it refuses.
-        given : object
-            A mapping, or the part itself.
-
-        Returns
-        -------
-        object or None
-            The part; ``None`` where it could not be made.
-        """
+        """Make a part of the case from a mapping; its problems are noted under this key."""
         if isinstance(given, kind):
             return given
         if not isinstance(given, Mapping):
@@ -178,22 +92,7 @@ class Checks:
             return None
 
     def sections(self, key: str, kind: type[Section], given: object) -> tuple[Section, ...]:
-        """Make several parts from a list of mappings.
-
-        Parameters
-        ----------
-        key : str
-            Where the list stands.
-        kind : type
-            A dataclass, as for ``section``.
-        given : object
-            A list or tuple of mappings or parts.
-
-        Returns
-        -------
-        tuple
-            The parts that could be made.
-        """
+        """Make several parts from a list of mappings."""
         if not isinstance(given, (list, tuple)):
             self.wrong(key, "expected a list of tables", f"write it as tables [[{key}]]", given)
             return ()
@@ -201,38 +100,14 @@ class Checks:
         return tuple(part for part in made if part is not None)
 
     def by_name(self, key: str, given: object) -> dict[str, Any]:
-        """Expect a mapping from names, of slices for example.
-
-        Parameters
-        ----------
-        key : str
-            Where it stands.
-        given : object
-            A mapping.
-
-        Returns
-        -------
-        dict
-            The mapping; empty where it is none.
-        """
+        """Expect a mapping from names, of slices for example."""
         if not isinstance(given, Mapping):
             self.wrong(key, "expected a table from slices", f"write {key} = {{ slice = … }}", given)
             return {}
         return {str(name): value for name, value in given.items()}
 
     def finish(self, file: str = "") -> None:
-        """Raise everything that was noted.
-
-        Parameters
-        ----------
-        file : str
-            Where the settings stand.
-
-        Raises
-        ------
-        InputError
-            If there is any problem.
-        """
+        """Raise everything that was noted."""
         if self.problems:
             raise InputError(dataclasses.replace(p, file=p.file or file) for p in self.problems)
 

@@ -82,7 +82,7 @@ def demo(
     from importlib.resources import as_file, files
 
     import labelvalue as lv
-    from labelvalue.forecast.attaching import with_backtest
+    from labelvalue.forecast.backtesting.trust import with_backtest
 
     console.make_folder(out)
     for name in ("fit.nc", "case.toml", "report.html", "report.json"):
@@ -131,8 +131,8 @@ def simulate(
     import json
 
     import labelvalue as lv
-    from labelvalue.observe.protocol_file import beside
-    from labelvalue.observe.tabular import read_table, tabular_classifier
+    from labelvalue.observe.protocol.protocol import beside
+    from labelvalue.observe.simulate.tabular import read_table, tabular_classifier
 
     console.check_writable(out)
     table = read_table(data, target=target, slices=slice_)
@@ -190,7 +190,7 @@ def fit_command(
     not follow the model, and where forecasts made from part of the runs did not come true on the rest.
     """
     import labelvalue as lv
-    from labelvalue.forecast.attaching import with_backtest
+    from labelvalue.forecast.backtesting.trust import with_backtest
 
     now = console.labels_now(labels_now or [])
     console.check_writable(out)
@@ -225,8 +225,8 @@ def backtest(
 ) -> None:
     """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
     import labelvalue as lv
-    from labelvalue.report.backtests import backtest_numbers
-    from labelvalue.report.terminal import backtest_text
+    from labelvalue.report.render.terminal import backtest_text
+    from labelvalue.report.words.second_opinion import backtest_numbers
     from labelvalue.spreadsheets import guard_cells
     from labelvalue.storage import write_whole
 
@@ -284,7 +284,7 @@ def report(
 ) -> None:
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
-    from labelvalue.report.exports import is_workbook
+    from labelvalue.report.numbers.exports import is_workbook
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)
@@ -309,24 +309,7 @@ plan_commands.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        What stands after ``labelvalue`` on the command line; default ``sys.argv[1:]``.
-
-    Returns
-    -------
-    int
-        0 done · 1 bad input or configuration · 2 fit flagged or refused, no decision published · 3 a guardrail says
-        stop or an approval is missing · 4 busy · 5 storage · 6 a guardrail is neither kept nor broken.
-
-    Examples
-    --------
-    >>> main(["gain", "fit.nc", "--budgets", "many"])
-    1
-    """
+    """Run one command and return its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     with console.heeding_termination() as told, console.printing_warnings():
         try:

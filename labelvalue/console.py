@@ -140,9 +140,9 @@ def given(**options: object) -> dict:
 def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
     """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
     from labelvalue.forecast import predict_gain, predict_total_gain
-    from labelvalue.model.items import items_notes
+    from labelvalue.model.fitting.result import items_notes
     from labelvalue.report import summarise
-    from labelvalue.report.terminal import gain_text, verdict_text
+    from labelvalue.report.render.terminal import gain_text, verdict_text
 
     notes = items_notes(fit)
     result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
@@ -160,7 +160,7 @@ def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: 
 
 def show_backtest(fit: Fit, wants_json: bool) -> dict:
     """Print what the backtest came to, unless the verdict has said it, or return it; nothing where none was asked."""
-    from labelvalue.forecast.attaching import backtest_said
+    from labelvalue.forecast.backtesting.trust import backtest_said
 
     said = backtest_said(fit)
     if said and not wants_json and said.removesuffix(".") not in fit.diagnostics.reasons:

@@ -14,20 +14,5 @@ STATES = {names.PASS: DONE, names.STOP: STOPPED, names.INCONCLUSIVE: UNDECIDED}
 
 
 def worst(codes: Iterable[int]) -> int:
-    """Return the code of several commands together: the highest; that rules are undecided only where all else is done.
-
-    Parameters
-    ----------
-    codes : iterable of int
-        Exit codes.
-
-    Returns
-    -------
-    int
-
-    Examples
-    --------
-    >>> worst([0, 6, 2]), worst([0, 6])
-    (2, 6)
-    """
+    """Return the highest of several codes; that rules are undecided only where all else is done."""
     return max(codes, key=lambda code: (code % UNDECIDED, code))

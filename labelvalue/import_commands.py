@@ -149,7 +149,7 @@ def _import(
         what_is_missing,
         write_annotations,
     )
-    from labelvalue.observe.annotation_tables import check_suffix
+    from labelvalue.observe.annotations.tables import check_suffix
 
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)

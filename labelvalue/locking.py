@@ -14,34 +14,7 @@ PATIENCE_S = 60.0
 
 @contextlib.contextmanager
 def alone(path: Path, patience: float | None = None) -> Iterator[None]:
-    """Let nobody else who asks so read, change and write a file meanwhile.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file; the lock, ``.<name>.lock``, lies beside it and stays there.
-    patience : float, optional
-        Seconds to wait for somebody else; a minute by default.
-
-    Raises
-    ------
-    BusyError
-        If somebody else does so for longer.
-    StorageError
-        If the folder cannot be written, or its file system does not lock.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "annotations.parquet"
-    >>> with alone(path):
-    ...     try:
-    ...         with alone(path, patience=0.0):
-    ...             pass
-    ...     except BusyError as error:
-    ...         print(str(error).partition("annotations.parquet: ")[2])
-    busy: another process is writing it. Fix: wait for it to end.
-    """
+    """Let nobody else who asks so read, change and write a file meanwhile."""
     from filelock import FileLock, Timeout
 
     place = path.with_name(f".{path.name}.lock")
@@ -62,18 +35,7 @@ def alone(path: Path, patience: float | None = None) -> Iterator[None]:
 
 
 def check_locks(place: Path) -> None:
-    """Find out whether locks lock: of one that is held, a second must not be had.
-
-    Parameters
-    ----------
-    place : pathlib.Path
-        A lock that this process holds.
-
-    Raises
-    ------
-    StorageError
-        If it can be had twice.
-    """
+    """Find out whether locks lock: of one that is held, a second must not be had."""
     from filelock import FileLock, Timeout
 
     second = FileLock(place, timeout=0)

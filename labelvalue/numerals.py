@@ -15,25 +15,7 @@ NOTHING = 1e-12
 
 
 def number(value: float | None, digits: int) -> str:
-    """Write a number with fixed decimals, thousands set off, and a true minus sign.
-
-    Parameters
-    ----------
-    value : float or None
-        Number; ``None`` and what is not finite read as not available.
-    digits : int
-        Decimals.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> number(1234.5678, 2), number(-0.004, 3), number(-0.0001, 2)
-    ('1,234.57', '−0.004', '0.00')
-    """
+    """Write a number with fixed decimals, thousands set off, and a true minus sign."""
     if value is None or not math.isfinite(value):
         return MISSING
     text = f"{value:,.{digits}f}"
@@ -44,25 +26,7 @@ def number(value: float | None, digits: int) -> str:
 
 
 def significant(value: float | None, figures: int = 3) -> str:
-    """Write a number with so many significant figures, without exponent.
-
-    Parameters
-    ----------
-    value : float or None
-        Number.
-    figures : int
-        Significant figures, ≥ 1.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> significant(0.0012345), significant(12345.6), significant(0.0)
-    ('0.00123', '12,346', '0')
-    """
+    """Write a number with so many significant figures, without exponent."""
     if value is None or not math.isfinite(value):
         return MISSING
     if abs(value) < NOTHING:
@@ -71,52 +35,14 @@ def significant(value: float | None, figures: int = 3) -> str:
 
 
 def estimated(value: float | None, error: float | None, shown: str | None = None) -> str:
-    """Write a figure that draws estimate: below its Monte Carlo error it is 0, give or take that error.
-
-    Parameters
-    ----------
-    value : float or None
-        Figure.
-    error : float or None
-        Its Monte Carlo standard error; 0, ``None`` or not finite where there is none or it is not known.
-    shown : str, optional
-        The figure as it is written where it is more than that; with three significant figures by default.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> estimated(12.3, 4.0), estimated(-2.66e-14, 0.31), estimated(0.0002, 0.0003, "0.000"), estimated(2.66e-14, 0.0)
-    ('12.3', '0 (± 0.31)', '0 (± 0.0003)', '0')
-    """
+    """Write a figure that draws estimate: below its Monte Carlo error it is 0, give or take that error."""
     if value is not None and error is not None and max(abs(value), NOTHING) < error < math.inf:
         return f"0 (± {readable(error, 2)})"
     return significant(value) if shown is None else shown
 
 
 def readable(value: float, figures: int = 4) -> str:
-    """Write a number as short as so many figures allow, thousands set off and never with a power of ten.
-
-    Parameters
-    ----------
-    value : float
-        Number.
-    figures : int
-        Figures that count, ≥ 1; whole thousands and more keep all of theirs before the point.
-
-    Returns
-    -------
-    str
-        Text.
-
-    Examples
-    --------
-    >>> readable(10891.4), readable(950.0), readable(0.0123456), readable(-1411.0, 3), readable(0.00001)
-    ('10,891', '950', '0.01235', '-1,411', '0.00001')
-    """
+    """Write a number as short as so many figures allow, thousands set off and never with a power of ten."""
     shown = f"{0.0 if abs(value) < NOTHING else value:,.{_decimals(value, figures)}f}"
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 

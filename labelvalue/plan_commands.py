@@ -40,9 +40,9 @@ def plan_command(
     from labelvalue.decisions import decide, read_case
     from labelvalue.model import load_fit
     from labelvalue.report import Context, write_report
-    from labelvalue.report.plan_text import plan_text
-    from labelvalue.report.plans import plan_numbers
-    from labelvalue.report.terminal import verdict_text
+    from labelvalue.report.numbers.plan import plan_numbers
+    from labelvalue.report.render.plan_text import plan_text
+    from labelvalue.report.render.terminal import verdict_text
 
     if not 0 < ci_prob < 1:
         why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
@@ -82,9 +82,8 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
     from labelvalue.decisions import cheapest_plan
-    from labelvalue.report.plan_details import details_text
-    from labelvalue.report.planning import detail_numbers
-    from labelvalue.report.plans import finite, records
+    from labelvalue.report.numbers.plan import details_text, finite, records
+    from labelvalue.report.numbers.planning import detail_numbers
 
     more = detail_numbers(plan, ci_prob=ci_prob, refit=True)
     if plan.case.value.target is not None:

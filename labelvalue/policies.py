@@ -228,27 +228,7 @@ def _played(world: World, name: str, policy: Policy, days: Sequence[float], most
 def oracle(world: World, days: Sequence[float], most: int, starts: Sequence[np.ndarray] = ()) -> np.ndarray:
     """Find the orders that bring most where the curves are known.
 
-    Parameters
-    ----------
-    world : World
-        The world.
-    days : sequence of float
-        Days on which labels may be ordered.
-    most : int
-        Labels in all.
-    starts : sequence of array, shape (day, slice)
-        Orders to begin with, beside none at all and an equal split on each single day.
-
-    Returns
-    -------
-    array, shape (day, slice)
-        Whole labels.
-
-    Examples
-    --------
-    >>> from labelvalue.worlds import simulate_world
-    >>> oracle(simulate_world(seed=1, price=1e6), [0.0], 8000).sum().item()
-    0.0
+    Shapes: ``starts`` (day, slice); gives (day, slice).
     """
     shape = (len(days), len(world.slices))
     every = [np.zeros(shape), *(np.asarray(start, dtype=float) for start in starts)]

@@ -19,45 +19,12 @@ _JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d]")
 
 
 def is_hidden(character: str) -> bool:
-    """Say whether a character acts on a terminal or cannot be seen: controls, direction marks, widths of zero.
-
-    Parameters
-    ----------
-    character : str
-        One.
-
-    Returns
-    -------
-    bool
-
-    Examples
-    --------
-    >>> [is_hidden(c) for c in ("a", "é", " ", chr(27), chr(0x202E), chr(0x200B))]
-    [False, False, False, True, True, True]
-    """
+    """Say whether a character acts on a terminal or cannot be seen: controls, direction marks, widths of zero."""
     return unicodedata.category(character) in _HIDDEN or character in _BLANK
 
 
 def visible(text: object, *, keep: str = "") -> str:
-    r"""Return a text whose hidden characters are written out, so that it is one line and says what it holds.
-
-    Parameters
-    ----------
-    text : object
-        Any text; given by somebody else as a rule.
-    keep : str
-        Characters that stay nevertheless, such as the line end where a text may have several.
-
-    Returns
-    -------
-    str
-        The same with escapes for control characters, direction marks and what has no width.
-
-    Examples
-    --------
-    >>> visible("a" + chr(27) + "[2J" + chr(10) + "b" + chr(0x200B))
-    'a\\x1b[2J\\nb\\u200b'
-    """
+    r"""Return a text whose hidden characters are written out, so that it is one line and says what it holds."""
     text = str(text)
     if text.isascii() and text.isprintable():
         return text
@@ -69,46 +36,14 @@ def visible(text: object, *, keep: str = "") -> str:
 
 
 def wrapped(text: str, indent: str = "  ") -> str:
-    """Break a line where a terminal would; later lines are indented.
-
-    Parameters
-    ----------
-    text : str
-        One line.
-    indent : str
-        Before its second line and those after.
-
-    Returns
-    -------
-    str
-        Lines of at most 80 characters, but for words that are longer.
-
-    Examples
-    --------
-    >>> max(map(len, wrapped("word " * 40).splitlines())) <= 80
-    True
-    """
+    """Break a line where a terminal would; later lines are indented."""
     text = visible(text)
     made = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(made) or text
 
 
 def say(*lines: object, err: bool = False) -> None:
-    r"""Print lines; each stays one, whatever it holds.
-
-    Parameters
-    ----------
-    *lines : object
-        Texts.
-    err : bool
-        On stderr.
-
-    Examples
-    --------
-    >>> say("runs of a" + chr(10) + "b", "are read")
-    runs of a\nb
-    are read
-    """
+    r"""Print lines; each stays one, whatever it holds."""
     stream = sys.stderr if err else sys.stdout
     text = "".join(f"{visible(line)}\n" for line in lines)
     encoding = getattr(stream, "encoding", None) or "utf-8"
@@ -117,29 +52,6 @@ def say(*lines: object, err: bool = False) -> None:
 
 
 def as_json(document: object, *, indent: int | None = 2) -> str:
-    r"""Write JSON in which hidden characters are escapes; numbers that JSON cannot hold are an error.
-
-    Parameters
-    ----------
-    document : object
-        What to write; what JSON does not know is written as text.
-    indent : int, optional
-        Blanks a level; ``None`` for one line.
-
-    Returns
-    -------
-    str
-        JSON.
-
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
-
-    Examples
-    --------
-    >>> as_json([chr(27) + "é" + chr(0x9B) + chr(0x1F600) + chr(0xE0001)], indent=None)
-    '["\\u001bé\\u009b😀\\udb40\\udc01"]'
-    """
+    r"""Write JSON in which hidden characters are escapes; numbers that JSON cannot hold are an error."""
     text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False, default=str)
     return "".join(json.dumps(c)[1:-1] if is_hidden(c) and c != "\n" else c for c in text)

@@ -72,7 +72,7 @@ def refit(
         _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
         return
     result = Project.open(folder).refit(again=not if_changed, backtest=not no_backtest)
-    from labelvalue.operate.wording import refit_lines
+    from labelvalue.operate.refit.outcome import refit_lines
 
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
@@ -119,7 +119,7 @@ def verify(
     first, LABELVALUE_LEDGER_KEY, set since init and unknown to them. labelvalue.toml may be edited; if so it is said.
     """
     from labelvalue.operate import Project
-    from labelvalue.operate.trail import settings_line
+    from labelvalue.operate.history.trail import settings_line
 
     project = Project.open(folder)
     digest = project.verify(head=head, reproduce=reproduce)
@@ -171,7 +171,7 @@ def explain(
     Steps: code, data, drift, learner, model, priors, settings, width (of intervals, by past forecasts), price, case.
     """
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import change_lines
+    from labelvalue.operate.refit.outcome import change_lines
 
     table = Project.open(folder).explain(budget=budget, at=at)
     _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
@@ -180,7 +180,7 @@ def explain(
 def assets(folder: Folder, as_json: Json = False) -> None:
     """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import over_time_lines, table_lines
+    from labelvalue.operate.refit.outcome import over_time_lines, table_lines
 
     table = Project.open(folder).assets()
     total = ", ".join(f"{key} {readable(value)}" for key, value in table.attrs["total"].items() if value is not None)
@@ -196,7 +196,7 @@ def assets(folder: Folder, as_json: Json = False) -> None:
 def assumptions(folder: Folder, as_json: Json = False) -> None:
     """List what the advice takes for granted: text, source, value, and what changes if it is wrong."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import table_lines
+    from labelvalue.operate.refit.outcome import table_lines
 
     table = Project.open(folder).assumptions()
     _tell({"assumptions": _rows(table)}, as_json, "\n".join(table_lines(table)))
@@ -209,7 +209,7 @@ def preview(
 ) -> None:
     """Fit with a batch, and say what it would change; nothing is recorded."""
     from labelvalue.operate import Project
-    from labelvalue.operate.wording import table_lines
+    from labelvalue.operate.refit.outcome import table_lines
 
     table = Project.open(folder).preview(runs)
     said = [f"gains are those of the next {table.attrs[names.BUDGET]:,} labels"]
@@ -219,8 +219,8 @@ def preview(
 
 def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, backtest: bool, as_json: bool) -> None:
     """Every project under a folder; ends with the highest of their exit codes."""
-    from labelvalue.operate.many import refit_all
-    from labelvalue.operate.wording import summary_lines
+    from labelvalue.operate.refit.many import refit_all
+    from labelvalue.operate.refit.outcome import summary_lines
 
     how: Any = {"backend": backend, "scheduler": scheduler, "backtest": backtest}
     table = refit_all(root, n_jobs=jobs, **how)
@@ -241,7 +241,7 @@ def register(app: typer.Typer) -> None:
 
 def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:
     """The records that a command added, and the digest with which the ledger ends."""
-    from labelvalue.operate.in_words import in_words
+    from labelvalue.operate.history.in_words import in_words
 
     head = project.ledger.last().digest
     rows = in_words(project.ledger.records(after=before))

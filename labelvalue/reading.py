@@ -90,38 +90,7 @@ class _Capped(io.RawIOBase):
 
 
 def open_regular(path: str | os.PathLike[str], most: int, *, fix: str = "", ours: bool = False) -> BinaryIO:
-    """Open a file for reading if it is regular and not too long; no pipe is waited for, no device touched.
-
-    Parameters
-    ----------
-    path : path
-        File; links are followed, and what they lead to is looked at.
-    most : int
-        Bytes that it may have, holes included; reading stops there with the same fault if it grows.
-    fix : str
-        What to do where it cannot be read, instead of the usual advice.
-    ours : bool
-        Whether it is a file of ours, not one that a user gave.
-
-    Returns
-    -------
-    file object
-        Binary, buffered, seekable.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, a folder, a pipe, a device, too long or unreadable.
-    StorageError
-        The same for a file of ours; a missing one has ``FileNotFoundError`` as its cause.
-
-    Examples
-    --------
-    >>> open_regular("/dev/zero", 100)
-    Traceback (most recent call last):
-    ...
-    labelvalue.problems.InputError: /dev/zero: cannot be read: a device. Fix: give a regular file.
-    """
+    """Open a file for reading if it is regular and not too long; no pipe is waited for, no device touched."""
     return io.BufferedReader(_open(path, most, _Place(path, fix, ours)), min(_BLOCK, most + 1))
 
 
@@ -154,29 +123,7 @@ def _kind(mode: int) -> str:
 
 
 def read_bytes(path: str | os.PathLike[str], most: int, *, fix: str = "", ours: bool = False) -> bytes:
-    """Read a file that :func:`open_regular` opens, all of it.
-
-    Parameters
-    ----------
-    path, most, fix, ours
-        As there.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    InputError, StorageError
-        As there.
-
-    Examples
-    --------
-    >>> read_bytes(__file__, 1)
-    Traceback (most recent call last):
-    ...
-    labelvalue.problems.InputError: ... bytes are over the limit of 1 bytes. Fix: give the file that was meant.
-    """
+    """Read a file that :func:`open_regular` opens, all of it."""
     with _open(path, most, _Place(path, fix, ours)) as file:
         size = os.fstat(file.fileno()).st_size
         parts = [file.read(size + 1)]  # at one stroke, unless it grows meanwhile, or is longer than the system reads
@@ -186,27 +133,7 @@ def read_bytes(path: str | os.PathLike[str], most: int, *, fix: str = "", ours: 
 
 
 def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT, *, fix: str = "", ours: bool = False) -> str:
-    r"""Read a text in UTF-8, lines ended by ``\n``.
-
-    Parameters
-    ----------
-    path, most, fix, ours
-        As for :func:`open_regular`.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    InputError, StorageError
-        As there, or if it is no UTF-8.
-
-    Examples
-    --------
-    >>> read_text(__file__).splitlines()[0].startswith('\"\"\"The one door')
-    True
-    """
+    r"""Read a text in UTF-8, lines ended by ``\n``."""
     try:
         return read_bytes(path, most, fix=fix, ours=ours).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -214,34 +141,7 @@ def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT, *, fix: str =
 
 
 def parse_toml(text: str, *, file: str = "") -> dict[str, Any]:
-    r"""Parse TOML that somebody else may have written; length, depth and numbers are looked at first.
-
-    Parameters
-    ----------
-    text : str
-        TOML.
-    file : str
-        Names its place in errors.
-
-    Returns
-    -------
-    dict
-        Its tables.
-
-    Raises
-    ------
-    InputError
-        If it is no TOML, or so long, so deeply nested or with numbers so large that no settings file is.
-
-    Examples
-    --------
-    >>> parse_toml("[fit]\ndraws = 1000")
-    {'fit': {'draws': 1000}}
-    >>> parse_toml("a." * 20_000 + "a = 1", file="case.toml")
-    Traceback (most recent call last):
-    ...
-    labelvalue.problems.InputError: case.toml:1: not TOML: nested more than 16 deep. Fix: mend the line.
-    """
+    r"""Parse TOML that somebody else may have written; length, depth and numbers are looked at first."""
     if len(text) > MOST_TEXT:
         why = f"{len(text)} characters are over the limit of {MOST_TEXT}"
         raise InputError([Problem(file=file, why=why, fix="give the file that was meant")])
@@ -298,31 +198,7 @@ def _too_large(found: object, key: str = "") -> Iterator[str]:
 
 
 def parse_json(text: str | bytes, deepest: int = DEEPEST_JSON) -> Any:
-    r"""Parse JSON that somebody may have changed since we wrote it.
-
-    Parameters
-    ----------
-    text : str or bytes
-        JSON; bytes are UTF-8.
-    deepest : int
-        Lists and objects that may lie within each other.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    ValueError
-        If it is no JSON, too deep, has a key twice, or holds half of a character.
-
-    Examples
-    --------
-    >>> parse_json('{"a": 1, "a": 2}')
-    Traceback (most recent call last):
-    ...
-    ValueError: the key 'a' stands twice
-    """
+    r"""Parse JSON that somebody may have changed since we wrote it."""
     text = text.decode("utf-8") if isinstance(text, bytes) else text
     opened = text.count("[") + text.count("{")  # no deeper than that, whatever of it is text
     if opened > deepest and _too_deep(_JSON_TEXT.sub("", text), deepest) is not None:

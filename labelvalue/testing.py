@@ -15,22 +15,21 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.backtesting import Forecast, score
-from labelvalue.forecast.baselines import SAMPLES
-from labelvalue.forecast.holdout import Origin
-from labelvalue.model.borrowing import BETWEEN
-from labelvalue.model.catalogue import get_model
-from labelvalue.model.checks import draw_prior
-from labelvalue.model.curves import log_effective_labels
-from labelvalue.model.diagnostics import Diagnostics, figures_of
-from labelvalue.model.fitting import assemble
-from labelvalue.model.items import luck_of_items
-from labelvalue.model.observations import CURVE, crossed_dims, observe
-from labelvalue.model.posterior import at_now
-from labelvalue.model.result import POSITION, Fit
-from labelvalue.model.sampling import SamplerSettings
+from labelvalue.forecast.backtesting.backtesting import Forecast, score
+from labelvalue.forecast.backtesting.forecasters import SAMPLES
+from labelvalue.forecast.backtesting.holdout import Origin
+from labelvalue.model.curve.families import log_effective_labels
+from labelvalue.model.curve.observations import CURVE, crossed_dims, observe
+from labelvalue.model.curve.posterior import at_now
+from labelvalue.model.fitting.data_checks import draw_prior
+from labelvalue.model.fitting.fitting import assemble
+from labelvalue.model.fitting.pooling import BETWEEN
+from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
+from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
+from labelvalue.model.sampling.sampling import SamplerSettings
 from labelvalue.observe import read_runs
-from labelvalue.observe.annotation_tables import settled
+from labelvalue.observe.annotations.tables import settled
 from labelvalue.observe.exports.judgements import CHOICE
 
 SLICES = ("east", "north", "south", "west")

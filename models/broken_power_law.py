@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 
 from labelvalue import names
-from labelvalue.model.anchored import ShapeParameter, anchored_model
-from labelvalue.model.curves import namespace, softplus
-from labelvalue.model.families import broken_power_law
-from labelvalue.model.priors import read_priors
+from labelvalue.model.curve.families import broken_power_law, namespace, softplus
+from labelvalue.model.hierarchy.anchored import ShapeParameter, anchored_model
+from labelvalue.model.prior.priors import read_priors
 
 
 def _early_share(level: object) -> object:

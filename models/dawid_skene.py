@@ -18,22 +18,22 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.confusion import (
+from labelvalue.model.annotators.judgements import (
     DENSE_CLASSES,
     OWN_CONFUSIONS,
+    VOTE,
     levels_of,
     log_confusion,
     log_prevalence,
     log_right,
     log_shares,
+    majority_levels,
 )
-from labelvalue.model.curves import softplus
-from labelvalue.model.hierarchy import variable
-from labelvalue.model.judgements import VOTE
-from labelvalue.model.label_models import LabelModel
-from labelvalue.model.majority import majority_levels
-from labelvalue.model.priors import Priors, read_priors
-from labelvalue.model.true_class_operation import SumOverTruth
+from labelvalue.model.annotators.true_class import SumOverTruth
+from labelvalue.model.curve.families import softplus
+from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.specification import LabelModel
+from labelvalue.model.prior.priors import Priors, read_priors
 
 MANY_VOTES = 200
 """Judgements for each level from which levels are sampled as they are, and not as deviations from the mean of all."""

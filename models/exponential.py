@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from labelvalue.model.anchored import anchored_model
-from labelvalue.model.families import exponential
-from labelvalue.model.priors import read_priors
+from labelvalue.model.curve.families import exponential
+from labelvalue.model.hierarchy.anchored import anchored_model
+from labelvalue.model.prior.priors import read_priors
 
 MODEL = anchored_model(
     name="exponential",

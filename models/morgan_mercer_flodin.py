@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.resources import files
 
 from labelvalue import names
-from labelvalue.model.anchored import ShapeParameter, anchored_model
-from labelvalue.model.curves import namespace
-from labelvalue.model.families import morgan_mercer_flodin
-from labelvalue.model.priors import read_priors
+from labelvalue.model.curve.families import morgan_mercer_flodin, namespace
+from labelvalue.model.hierarchy.anchored import ShapeParameter, anchored_model
+from labelvalue.model.prior.priors import read_priors
 
 
 def _headroom(level: object) -> object:

@@ -15,9 +15,9 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.hierarchy import variable
-from labelvalue.model.label_models import LabelModel
-from labelvalue.model.priors import Priors, read_priors
+from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.specification import LabelModel
+from labelvalue.model.prior.priors import Priors, read_priors
 
 
 def _deviations(dim: str, observations: xr.Dataset, priors: Priors) -> Any:

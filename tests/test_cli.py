@@ -65,7 +65,7 @@ def fake_sampler(monkeypatch, fake_fit):
             return judged(fake_fit if same else lv.testing.fake_fit(seed=1, slices=slices), verdict, *reasons)
 
         monkeypatch.setattr("labelvalue.fit", fit)
-        monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", lambda *_, **__: made())
+        monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", lambda *_, **__: made())
         return asked
 
     return use
@@ -112,8 +112,9 @@ def test_every_command_has_help_and_json(run, name):
 
 
 def test_help_names_every_step_and_every_kind_of_record(run):
-    from labelvalue.operate import advice, changes
-    from labelvalue.operate.records import KINDS
+    from labelvalue.operate.history import changes
+    from labelvalue.operate.refit import advice
+    from labelvalue.operate.store.records import KINDS
 
     known = {changes.CODE, changes.DATA, changes.DRIFT, changes.LEARNER, changes.MODEL, changes.PRIORS,
              changes.SETTINGS, changes.PRICE, changes.CASE, advice.WIDTH}  # fmt: skip
@@ -313,7 +314,7 @@ def fake_backtest(monkeypatch):
             return lv.testing.fake_backtest(seed=1, **made)
 
         monkeypatch.setattr("labelvalue.backtest", backtest)
-        monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", backtest)
+        monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", backtest)
         return asked
 
     return use
@@ -426,7 +427,7 @@ def test_the_backtest_is_switched_off(run, tmp_path, runs_file, fake_sampler, fa
 def test_fit_without_a_possible_backtest_is_still_saved_and_ok(run, tmp_path, fake_sampler, monkeypatch):
     backtest = lv.backtest
     fake_sampler()
-    monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", backtest)
+    monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", backtest)
     path, out = tmp_path / "runs.csv", tmp_path / "fit.nc"
     lv.write_runs(lv.testing.fake_runs(seed=1, sizes=(1000, 2000)), path)
     code, text, _ = run("fit", path, "--out", out)

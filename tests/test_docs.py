@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from labelvalue import cli, names
-from labelvalue.observe.protocol_file import parse_protocol
+from labelvalue.observe.protocol.protocol import parse_protocol
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

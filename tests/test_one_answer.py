@@ -13,13 +13,13 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, exits, names, testing
-from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.operate import Project
-from labelvalue.operate.places import FITS, REPORTS
-from labelvalue.operate.refit import POSTERIOR_FILE
-from labelvalue.report.plans import plan_numbers
-from labelvalue.report.verdicts import VERDICTS
-from labelvalue.report.votes import offer_numbers
+from labelvalue.operate.refit.refit import POSTERIOR_FILE
+from labelvalue.operate.store.folders import FITS, REPORTS
+from labelvalue.report.numbers.label_quality import offer_numbers
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.words.verdicts import VERDICTS
 from tests.operate.conftest import configure
 
 MOST = 2_000

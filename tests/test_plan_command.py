@@ -69,7 +69,7 @@ def test_json_holds_verdict_plan_gain_and_cost(run):
 
 
 def test_details_are_printed_and_in_json(run, monkeypatch):
-    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", lambda fit, **changes: fit)
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **changes: fit)
     code, out, _ = run("--max-labels", 800, "--details")
     assert code == 0
     for said in ("Where to look first", "Stability", "Batch by batch", "Would the evaluation sets"):
@@ -88,7 +88,7 @@ def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(
         made.append(changes)
         return fit
 
-    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", again)
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", again)
     run("--max-labels", 800, "--details")
     alone, page = len(made), tmp_path / "page.html"
     assert alone > 0

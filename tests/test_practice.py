@@ -12,7 +12,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
-from labelvalue.observe.protocol_file import parse_protocol, template
+from labelvalue.observe.protocol.protocol import parse_protocol, template
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
@@ -106,7 +106,7 @@ def test_x10_the_high_stakes_notebook_shows_the_whole_chain():
     notebook = nbformat.read(ROOT / "notebooks" / "03_a_plan_under_risk.ipynb", as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     case = re.search(r'"""\n(name = "a plan under risk".*?)"""', code, re.DOTALL)[1]
-    from labelvalue.decisions.case_file import parse_case
+    from labelvalue.decisions.case.case_file import parse_case
 
     read = parse_case(case, file="notebook")
     (floor,) = read.guardrails.floors

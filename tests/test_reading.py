@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue.observe.checkpoint import WHAT, Checkpoint
-from labelvalue.operate.configuration import read_configuration
+from labelvalue.observe.simulate.execution import WHAT, Checkpoint
+from labelvalue.operate.store.configuration import read_configuration
 from labelvalue.problems import InputError, StorageError
 from labelvalue.reading import MOST_TEXT, open_regular, parse_json, parse_toml, read_bytes, read_text
 from labelvalue.storage import read_sealed, write_sealed

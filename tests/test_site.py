@@ -19,7 +19,7 @@ import typer
 
 import labelvalue
 from labelvalue import Case, cli
-from labelvalue.decisions import appetites, intervention_table
+from labelvalue.decisions.case import case, risk
 
 MOST_SECONDS = 120
 """A minute on a machine that is busy with other tests too, and as much again."""
@@ -132,7 +132,7 @@ def classes_of(kind: type, found: set[type] | None = None) -> set[type]:
 
 def test_every_key_of_a_case_is_in_its_reference(site):
     text = pages(site)["reference/case.html"]
-    kinds = classes_of(Case) | set(appetites.APPETITES.values()) | set(intervention_table.CLASSES.values())
+    kinds = classes_of(Case) | set(risk.APPETITES.values()) | set(case.CLASSES.values())
     assert len(kinds) > 20
     for kind in kinds:
         if not inspect.isabstract(kind) and kind.__name__ != "Intervention":

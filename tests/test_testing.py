@@ -8,7 +8,7 @@ import xarray as xr
 
 from labelvalue import Fit, names, testing
 from labelvalue.model import get_model
-from labelvalue.model.curves import log_effective_labels
+from labelvalue.model.curve.families import log_effective_labels
 
 
 def test_the_same_seed_gives_the_same_runs_and_another_seed_others():

@@ -21,12 +21,12 @@ from labelvalue.decisions import (
     price_measurements,
     target_slices,
 )
-from labelvalue.decisions.alternatives import alternatives
-from labelvalue.decisions.open_plans import OpenPlans, in_two
-from labelvalue.decisions.pilots import PILOT
-from labelvalue.decisions.rules import check_guardrails
+from labelvalue.decisions.advice.rules import check_guardrails
+from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
+from labelvalue.decisions.measuring.pilots import PILOT
+from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.forecast import predict_gain
-from labelvalue.model.result import POSITION
+from labelvalue.model.fitting.result import POSITION
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -264,7 +264,7 @@ def test_first_order_shares_of_a_sum_are_its_variances(fit):
     table = plan_sensitivity(plan, refit=False).set_index("what")
     out = plan_outcomes(fit, case, {"p": plan.labels})
     total = float(out[names.NET_BENEFIT].sel(plan="p").var())
-    from labelvalue.forecast.draws import draws
+    from labelvalue.forecast.gains.curves import draws
 
     for key in ("retraining", "setup_per_batch"):
         own = float(draws(fit, f"costs.{key}", getattr(case.costs, key)).var())
@@ -287,7 +287,7 @@ def test_a_plan_far_from_break_even_is_stable(fit, plan):
 
 
 def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
-    monkeypatch.setattr("labelvalue.decisions.stability.FACTORS", (1.0,))
+    monkeypatch.setattr("labelvalue.decisions.sensitivity.stability.FACTORS", (1.0,))
     table = decision_stability(plan, refit=False)
     same = table[table["change"] == "priors"]
     assert not same["changes"].any()
@@ -296,7 +296,7 @@ def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
 
 def test_reweighting_is_importance_weighting(fit, plan):
     """The expected net benefit under other priors is the weighted mean, here worked out without the library."""
-    from labelvalue.forecast.reweighting import scaled_priors
+    from labelvalue.forecast.gains.prior_sensitivity import scaled_priors
 
     table = decision_stability(plan, refit=False)
     row = table[(table["what"] == "churn to the power 2") & (table["advice"] == "")]

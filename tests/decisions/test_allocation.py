@@ -9,8 +9,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.decisions import Case, CVaR, ExponentialUtility, Mean, Quantile, decide, plan_outcomes
-from labelvalue.decisions.listing import list_purchases
-from labelvalue.decisions.relisting import seen_from
+from labelvalue.decisions.search.listing import list_purchases, seen_from
 from labelvalue.testing import fake_fit
 
 

@@ -12,8 +12,8 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, names
-from labelvalue.decisions.case_file import example_case, parse_case, read_case
-from labelvalue.decisions.spending import notes_of
+from labelvalue.decisions.case.case_file import example_case, parse_case, read_case
+from labelvalue.decisions.outcomes.spending import notes_of
 from labelvalue.testing import fake_fit
 
 BASE = "[costs]\nprice_per_label = 0.08\n[value]\nper_error_point = 400\n"

@@ -7,11 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue.decisions.aim import Aim
-from labelvalue.decisions.envelope import greedy_on_envelope
-from labelvalue.decisions.greedy import greedy, is_concave
-from labelvalue.decisions.menu import Menu
-from labelvalue.decisions.optimise import best_purchase
+from labelvalue.decisions.search.greedy import greedy, greedy_on_envelope, is_concave
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.optimise import best_purchase
 
 
 def menu_of(net, labels, most, **more) -> Menu:

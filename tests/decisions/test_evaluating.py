@@ -20,10 +20,10 @@ from labelvalue.decisions import (
     value_of_partial_information,
     value_of_sample_information,
 )
-from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.forecast import EvaluationLabels, Guideline
-from labelvalue.forecast.known_noise import noise_draws
-from labelvalue.report.money import cost_parts
+from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.report.numbers.money import cost_parts
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

@@ -18,7 +18,7 @@ from labelvalue.decisions import (
     plan_sensitivity,
     value_of_waiting,
 )
-from labelvalue.forecast.reweighting import importance_weights, prior_groups
+from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)
@@ -189,7 +189,7 @@ def test_d18_priors_and_old_runs_stand_in_the_tornado():
     table = plan_sensitivity(dataclasses.replace(plan, fit=later), refit=False)
     row = table.set_index("what").loc["runs of earlier batches × 0.5, × 1"]
     assert row["high"] == pytest.approx(enb)
-    from labelvalue.model.pointwise import pointwise_loglikelihood
+    from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 
     pointwise = pointwise_loglikelihood(later)["log_likelihood"].to_dataset()["log_error"]
     small = pointwise["labels"].values <= np.median(fit.runs[names.LABELS].values)

@@ -9,7 +9,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.decisions import Case, compare_plans, decide, plan_outcomes
-from labelvalue.decisions.climbing import climb
+from labelvalue.decisions.search.greedy import climb
 from labelvalue.forecast import Consensus, Guideline, Relabel, quality_frontier
 from labelvalue.testing import fake_fit
 

@@ -10,9 +10,9 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, names
-from labelvalue.decisions.noisier import NO_PLAN
-from labelvalue.decisions.value import volumes
-from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.sensitivity.noise import NO_PLAN
+from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.testing import fake_fit
 
 SAMPLE = ("chain", "draw")

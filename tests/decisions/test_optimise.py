@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from labelvalue.decisions.aim import Aim
-from labelvalue.decisions.feasible import least_labels
-from labelvalue.decisions.greedy import brute_force, greedy, is_concave, split
-from labelvalue.decisions.menu import Menu
-from labelvalue.decisions.optimise import best_purchase, shadow_prices
-from labelvalue.decisions.programme import SolverError, programme
+from labelvalue.decisions.search.greedy import brute_force, greedy, is_concave, split
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.optimise import best_purchase, least_labels, shadow_prices
+from labelvalue.decisions.search.programme import SolverError, programme
 from labelvalue.problems import InputError
 
 

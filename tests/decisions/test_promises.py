@@ -10,7 +10,7 @@ from scipy import stats
 
 from labelvalue import InputError, names
 from labelvalue.decisions import Case, check_guardrails, decide, guardrail_errors, plan_outcomes, rule_errors
-from labelvalue.model.items import on_items
+from labelvalue.model.fitting.result import on_items
 from labelvalue.testing import fake_fit, share_items
 
 

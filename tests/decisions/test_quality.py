@@ -9,7 +9,7 @@ import pytest
 
 from labelvalue import InputError, cli, names
 from labelvalue.decisions import Case, compare_plans, decide, plan_outcomes, plan_sensitivity
-from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.forecast import (
     ActiveLearning,
     Consensus,
@@ -21,7 +21,7 @@ from labelvalue.forecast import (
     SyntheticData,
     predict_gain_with,
 )
-from labelvalue.forecast.intervention import KINDS
+from labelvalue.forecast.interventions.intervention import KINDS
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

@@ -11,7 +11,7 @@ from scipy import stats
 
 from labelvalue import names
 from labelvalue.decisions import value_of_partial_information, value_of_perfect_information
-from labelvalue.decisions.voi import conditional_mean, value_of_sample_information
+from labelvalue.decisions.measuring.information import conditional_mean, value_of_sample_information
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

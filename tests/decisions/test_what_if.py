@@ -8,7 +8,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, testing
-from labelvalue.decisions.tornado import scaled
+from labelvalue.decisions.sensitivity.tornado import scaled
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,15 @@ import threading
 import time
 from pathlib import Path
 
-import labelvalue.model
 import labelvalue.operate.apart
 import labelvalue.operate.arrival
 import labelvalue.operate.refitting
+
+import labelvalue.model
 from labelvalue import testing
-from labelvalue.operate import Project, ledger
-from labelvalue.operate.places import alone
+from labelvalue.operate import Project
+from labelvalue.operate.store import ledger
+from labelvalue.operate.store.folders import alone
 from tests.operate.conftest import QUIET, Sampler, configure, fit_here
 
 COUNTED = 10_000
@@ -165,7 +167,7 @@ def main() -> None:
     given = parser.parse_args()
     sampler = Sampler()
     labelvalue.model.fit = sampler
-    labelvalue.operate.apart.fit_apart = fit_here
+    labelvalue.operate.refit.apart.fit_apart = fit_here
     moments = random.Random(1)
     for action in ["refit"] if given.rounds else ACTIONS:
         place = given.place / action

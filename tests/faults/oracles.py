@@ -203,7 +203,7 @@ def as_before(case: Case, ran: Ran) -> str:
 def _content(ran: Ran) -> str:
     if ran.value is None:
         return str(told(_written(), "item", "label", "slice", "annotator"))
-    from labelvalue.model.result import draws_digest
+    from labelvalue.model.fitting.result import draws_digest
 
     return draws_digest(ran.value) + json.dumps(ran.value.settings, sort_keys=True)
 

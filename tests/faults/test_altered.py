@@ -13,9 +13,8 @@ import pytest
 
 from labelvalue import InputError, StorageError, cli, write_runs
 from labelvalue.operate import Project
-from labelvalue.operate.identity import canonical
-from labelvalue.operate.records import FIRST, KEY, digest_of_text
-from labelvalue.operate.shapes import misshapen
+from labelvalue.operate.store.identity import canonical
+from labelvalue.operate.store.records import FIRST, KEY, digest_of_text, misshapen
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
 
 SECRET = "a secret of thirty-two characters"

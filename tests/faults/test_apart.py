@@ -15,7 +15,8 @@ import pytest
 import xarray as xr
 
 from labelvalue import cli, load_fit, names, testing
-from labelvalue.operate import Project, apart, refit
+from labelvalue.operate import Project
+from labelvalue.operate.refit import apart, refit
 from tests.operate.conftest import QUIET, configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -191,10 +192,10 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     """
     import pytensor
 
-    from labelvalue.model.result import draws_digest
-    from labelvalue.operate.batches import Joint
-    from labelvalue.operate.refit import fit_spec, gather
-    from labelvalue.operate.standing import standing
+    from labelvalue.model.fitting.result import draws_digest
+    from labelvalue.operate.refit.refit import fit_spec, gather
+    from labelvalue.operate.store.batches import Joint
+    from labelvalue.operate.store.standing import standing
 
     cache = Path(str(pytensor.config.base_compiledir))
     cache.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from labelvalue import BusyError, InputError, StorageError, cli, names, write_runs
-from labelvalue.operate import lock as locks
-from labelvalue.operate.ledger import GUARDS
+from labelvalue.operate.store import lock as locks
+from labelvalue.operate.store.ledger import GUARDS
 from tests.operate.conftest import kinds
 
 
@@ -154,7 +154,7 @@ def test_a_pickle_is_data_nowhere(running, tmp_path):
 HOLD = """
 import sys, time
 from pathlib import Path
-from labelvalue.operate.lock import writing
+from labelvalue.operate.store.lock import writing
 with writing(Path(sys.argv[1]), "refit"):
     print("held", flush=True)
     time.sleep(60)
@@ -275,12 +275,12 @@ def test_a_folder_without_the_right_to_write_can_be_read_and_ends_with_5(running
 
 ASLEEP = """
 import sys, time
-import labelvalue.operate.apart
+import labelvalue.operate.refit.apart
 from labelvalue import cli
 def fit(*given, **settings):
     print("sampling", flush=True)
     time.sleep(60)
-labelvalue.operate.apart.fit_apart = fit
+labelvalue.operate.refit.apart.fit_apart = fit
 sys.exit(cli.main(["refit", sys.argv[1]]))
 """
 
@@ -307,7 +307,7 @@ def test_an_interrupted_add_can_be_repeated(fitted, second, sampler, monkeypatch
     def interrupted(*given):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("labelvalue.operate.scorecard.forecast_batch", interrupted)
+    monkeypatch.setattr("labelvalue.operate.history.scorecard.forecast_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fitted.add(second, batch="b")
     monkeypatch.undo()

@@ -20,9 +20,9 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, cli, import_commands, locking
-from labelvalue.observe import annotation_tables
+from labelvalue.observe.annotations import tables
 from labelvalue.observe.exports import cvat, doccano, judgements
-from labelvalue.observe.tabular import read_table
+from labelvalue.observe.simulate.tabular import read_table
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 
 # --- tables that are not what their header says ---------------------------------------------------
@@ -34,7 +34,7 @@ READERS = {
     "judgements": (
         lambda path: lv.read_annotations(path, "csv", slice="c"), ["item", "label", "c"], ["1", "spam", "FR"]
     ),
-    "annotations": (lv.load_annotations, list(annotation_tables.COLUMNS), JUDGED),
+    "annotations": (lv.load_annotations, list(tables.COLUMNS), JUDGED),
     "events": (
         lambda path: lv.read_annotations(path, "cvat"), ["scope", "timestamp", "job_id", "user_id", "payload"], EVENT
     ),
@@ -134,7 +134,7 @@ def test_decimal_commas_of_a_table_are_read_and_told(tmp_path):
 
 def many(count):
     frame = pd.DataFrame({"item": [str(i) for i in range(count)], "slice": "FR", "label": "a"})
-    return annotation_tables.settled(frame, batch="b")
+    return tables.settled(frame, batch="b")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -146,7 +146,7 @@ def test_more_judgements_than_runs_may_be_come_back(tmp_path, suffix):
 
 
 def test_the_limit_of_judgements_holds_wherever_a_table_is_made(tmp_path, monkeypatch):
-    for module in (judgements, annotation_tables):
+    for module in (judgements, tables):
         monkeypatch.setattr(module, "MAX_JUDGEMENTS", 3)
     full = lv.write_annotations(many(3), tmp_path / "full.parquet")
     assert len(lv.load_annotations(full)) == 3
@@ -258,7 +258,7 @@ SMALL = """
 import resource, sys
 import pyarrow.parquet
 import labelvalue as lv
-from labelvalue.observe.tabular import read_table
+from labelvalue.observe.simulate.tabular import read_table
 read = {"judgements": lambda p: lv.read_annotations(p, "csv"), "mlflow": lv.read_mlflow, "runs": lv.read_runs,
         "annotations": lv.load_annotations, "examples": lambda p: read_table(p, target="y", slices="c")}
 for given in sys.argv[1:]:

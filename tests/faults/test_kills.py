@@ -85,7 +85,7 @@ def test_a_new_ledger_appears_at_one_stroke(tmp_path, monkeypatch):
     """Made in place, it once left a journal that the next ``init`` did not know."""
     seen = []
     monkeypatch.setattr(
-        "labelvalue.operate.ledger.write_whole",
+        "labelvalue.operate.store.ledger.write_whole",
         lambda path, content: seen.append(sorted(p.name for p in path.parent.iterdir())),
     )
     with pytest.raises(Exception, match="no such file"):

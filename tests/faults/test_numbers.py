@@ -12,9 +12,9 @@ from typer.models import ArgumentInfo
 import labelvalue as lv
 from labelvalue import cli, import_commands, testing
 from labelvalue.checks import Checks, is_number
-from labelvalue.decisions.case_file import parse_case
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.numerals import MAX_COUNT, MOST
-from labelvalue.operate.configuration import read_configuration
+from labelvalue.operate.store.configuration import read_configuration
 from labelvalue.problems import InputError, quote
 from tests.operate.conftest import CASE
 

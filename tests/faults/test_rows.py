@@ -41,12 +41,12 @@ def test_an_orphan_is_adopted_where_it_is_whole_and_else_made_anew(running, samp
     def cut(*given, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("labelvalue.operate.refit.fit_record", cut)
+    monkeypatch.setattr("labelvalue.operate.refit.refit.fit_record", cut)
     with pytest.raises(KeyboardInterrupt):
         running.refit(progress=False)
     monkeypatch.undo()
     monkeypatch.setattr("labelvalue.model.fit", sampler)
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", _here)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", _here)
     known = {record.content["fit"] for record in running.ledger.records("fit")}
     (orphan,) = [path for path in (running.folder / "fits").iterdir() if path.name not in known]
     if not whole:
@@ -59,7 +59,7 @@ def test_an_orphan_is_adopted_where_it_is_whole_and_else_made_anew(running, samp
 
 
 def _here(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
-    from labelvalue.operate.refit import fit_spec
+    from labelvalue.operate.refit.refit import fit_spec
 
     return fit_spec(runs, spec, progress=progress)
 
@@ -124,7 +124,7 @@ def test_a_disk_that_really_is_full(tmp_path, sampler, first, second):
         filler.unlink()
         fits = len(project.ledger.records("fit"))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("labelvalue.operate.refitting.check_room", lambda *given: None)
+            patch.setattr("labelvalue.operate.refit.refitting.check_room", lambda *given: None)
             assert project.refit(progress=False).new
         assert len(project.ledger.records("fit")) == fits + 1
         project.verify(head=head)
@@ -160,13 +160,13 @@ def test_fifty_races_of_two_refits(running, monkeypatch, capfd):
         time.sleep(1.3)
         return _here(place, runs, spec, memory_gb=memory_gb, progress=progress)
 
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", slow)
-    monkeypatch.setattr("labelvalue.operate.lock.PATIENCE_S", 0.05)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", slow)
+    monkeypatch.setattr("labelvalue.operate.store.lock.PATIENCE_S", 0.05)
     seen = Counter()
     fits = len(running.ledger.records("fit"))
     for race in range(50):
         if race >= 2:  # afterwards a fit takes milliseconds: the second may come when it is done
-            monkeypatch.setattr("labelvalue.operate.apart.fit_apart", _here)
+            monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", _here)
         configure(running, QUIET + f"[fit]\nrandom_seed = {100 + race}\n")
         codes, _ = _race(running.folder)
         seen[tuple(codes)] += 1
@@ -225,11 +225,11 @@ def test_the_clock_set_back_is_a_note_and_no_more(running, monkeypatch):
 
 WRITING = """
 import sys, time
-import labelvalue.model, labelvalue.operate.apart
+import labelvalue.model, labelvalue.operate.refit.apart
 from labelvalue import cli, storage
 from tests.operate.conftest import Sampler, fit_here
 labelvalue.model.fit = Sampler()
-labelvalue.operate.apart.fit_apart = fit_here
+labelvalue.operate.refit.apart.fit_apart = fit_here
 real = storage.os.fsync
 seen = [0]
 def fsync(descriptor):
@@ -273,7 +273,7 @@ def test_a_broken_template_costs_no_fit_and_no_advice(running, monkeypatch, caps
     configure(running, "[report]\nbudgets = [100]\n")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "labelvalue.report.html.jinja2.PackageLoader",
+            "labelvalue.report.render.html.jinja2.PackageLoader",
             lambda *given: jinja2.DictLoader({"report.html.j2": "{{ n.nothing_of_that_name }}"}),
         )
         assert cli.main(["refit", str(running.folder)]) == 5

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from labelvalue import StorageError, cli
-from labelvalue.operate import Project, migration
-from labelvalue.operate.ledger import SCHEMA
+from labelvalue.operate import Project
+from labelvalue.operate.store import migration
+from labelvalue.operate.store.ledger import SCHEMA
 
 GOLDEN = Path(__file__).parent / "golden"
 OLD = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())

@@ -126,7 +126,7 @@ def test_a_configuration_leads_nowhere_outside(project, first, key, path):
 
 @pytest.mark.parametrize("name", ["../../x", "/tmp/x", "A" * 25 + "/", "..", "", "O" * 26, "a" * 26])
 def test_ids_of_fits_become_paths_only_by_their_pattern(name):
-    from labelvalue.operate.identity import PATTERN
+    from labelvalue.operate.store.identity import PATTERN
 
     assert not PATTERN.fullmatch(name)
 
@@ -280,10 +280,10 @@ def test_a_case_chooses_no_model(project, first, sampler):
 
 
 def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, first, monkeypatch):
-    from labelvalue.operate import apart
-    from labelvalue.operate.batches import Joint
-    from labelvalue.operate.refit import gather
-    from labelvalue.operate.standing import standing
+    from labelvalue.operate.refit import apart
+    from labelvalue.operate.refit.refit import gather
+    from labelvalue.operate.store.batches import Joint
+    from labelvalue.operate.store.standing import standing
 
     project.add(first, batch="a")
     monkeypatch.undo()

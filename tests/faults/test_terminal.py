@@ -13,9 +13,9 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, console, names, testing
-from labelvalue.observe.text import to_csv
+from labelvalue.observe.table.write import to_csv
 from labelvalue.operate import Project
-from labelvalue.operate.lock import writing
+from labelvalue.operate.store.lock import writing
 from labelvalue.printing import as_json, is_hidden, say
 from labelvalue.problems import InputError, Problem, StorageError
 from tests.operate.conftest import CASE, configure, put_case
@@ -189,7 +189,7 @@ def test_arguments(command, tmp_path, monkeypatch, first):
     def sampled(*_, **__):
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr("labelvalue.model.sampling.sample", sampled)
+    monkeypatch.setattr("labelvalue.model.sampling.sampling.sample", sampled)
     monkeypatch.chdir(tmp_path)
     Project.create(tmp_path / "project")
     (tmp_path / "runs.csv").write_text(to_csv(first))
@@ -305,7 +305,7 @@ def test_exports(command, tmp_path):
 
 
 def test_fits_of_others(command, forged_fit, tmp_path, monkeypatch):
-    monkeypatch.setattr("labelvalue.forecast.reweighting.fit_again", lambda fit, **changes: fit)
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **changes: fit)
     (tmp_path / "case.toml").write_text(CASE)
     report = ("report", forged_fit, "--out", tmp_path / f"{NAME}.html")
     plan = ("plan", forged_fit, "--case", tmp_path / "case.toml", "--max-labels", "100", "--details")

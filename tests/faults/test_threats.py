@@ -22,11 +22,12 @@ from hypothesis import given, settings, strategies as st
 import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names
 from labelvalue.decisions import read_case
-from labelvalue.model import LabelNoise, libraries
-from labelvalue.model.catalogue import get_model, model_source
-from labelvalue.model.judgements import count_judgements
+from labelvalue.model import LabelNoise
+from labelvalue.model.annotators.judgements import count_judgements
+from labelvalue.model.hierarchy.catalogue import get_model, model_source
+from labelvalue.model.sampling import libraries
 from labelvalue.observe import read_protocol
-from labelvalue.operate.places import inside
+from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
 from labelvalue.report import summary_text, write_figures
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
@@ -87,7 +88,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
 
 
 def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch):
-    from labelvalue.observe import parquet
+    from labelvalue.observe.table import parquet
 
     monkeypatch.setattr(parquet, "MAX_BYTES", 10_000)
     path = tmp_path / "a.parquet"

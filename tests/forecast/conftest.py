@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from labelvalue import Fit, names, testing
-from labelvalue.model.posterior import at_now
+from labelvalue.model.curve.posterior import at_now
 
 
 def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None) -> Fit:

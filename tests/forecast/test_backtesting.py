@@ -11,14 +11,12 @@ import pytest
 import xarray as xr
 
 from labelvalue import InputError, backtest, names, predict_error, testing
-from labelvalue.forecast import backtesting
-from labelvalue.forecast.backtesting import MODEL, Forecast, score
-from labelvalue.forecast.baselines import RULES, SAMPLES
-from labelvalue.forecast.forecasters import model_samples
-from labelvalue.forecast.holdout import frame_of, origins
-from labelvalue.forecast.measured import measure
+from labelvalue.forecast.backtesting import backtesting
+from labelvalue.forecast.backtesting.backtesting import MODEL, Forecast, score
+from labelvalue.forecast.backtesting.forecasters import RULES, SAMPLES, model_samples
+from labelvalue.forecast.backtesting.holdout import frame_of, measure, origins
 from labelvalue.model import Prior
-from labelvalue.model.fitting import runs_digest
+from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.observe import read_runs
 
 

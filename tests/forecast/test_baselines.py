@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.forecast.baselines import RULES, ResampledMeans, last_gain_repeats, least_squares, resample_replicates
+from labelvalue.forecast.backtesting.forecasters import (
+    RULES,
+    ResampledMeans,
+    last_gain_repeats,
+    least_squares,
+    resample_replicates,
+)
 
 SIZES = np.array([125.0, 250.0, 500.0, 1000.0, 2000.0])
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import attach_backtest, backtest_verdict, load_fit, names, predict_gain, testing
-from labelvalue.model.fitting import runs_digest
+from labelvalue.model.fitting.fitting import runs_digest
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,7 @@ from labelvalue.forecast import (
     predict_gain,
     split_budget,
 )
-from labelvalue.forecast.detection import evaluation_size
-from labelvalue.forecast.splitting import SHARES
+from labelvalue.forecast.gains.detection import SHARES, evaluation_size
 
 SAMPLE = ("chain", "draw")
 

@@ -9,7 +9,7 @@ from scipy import stats
 
 from labelvalue import diversity_efficiency, names
 from labelvalue.model import get_model
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.observations import observe
 from labelvalue.testing import fake_fit, fake_runs
 
 

@@ -11,9 +11,9 @@ import pytest
 import xarray as xr
 
 from labelvalue import drift_rate, names, predict_idle_error, read_runs, summarise, testing
-from labelvalue.forecast.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
+from labelvalue.forecast.gains.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
 from labelvalue.model import Prior
-from labelvalue.report.checks import limitations
+from labelvalue.report.words.checks import limitations
 from tests.forecast.conftest import changed
 
 SLICES = ("east", "north", "south", "west")

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import leave_one_out, names, predict_error, testing
-from labelvalue.forecast import elsewhere
+from labelvalue.forecast.gains import left_out
 from labelvalue.problems import InputError
 from tests.forecast.conftest import changed
 
@@ -41,7 +41,7 @@ def stand_in(monkeypatch, fit):
             asked.append((runs, settings | {"model": model}))
             return make(runs)
 
-        monkeypatch.setattr(elsewhere, "fit_runs", fake)
+        monkeypatch.setattr(left_out, "fit_runs", fake)
         return asked
 
     return use
@@ -134,7 +134,7 @@ def suites():
 
 
 def test_f25_every_suite_is_expected_from_the_others(suites, stand_in):
-    from labelvalue.report.suites import on_suite
+    from labelvalue.report.numbers.strategies import on_suite
 
     asked = stand_in(lambda left: on_suite(suites, str(left["suite"].values[0])))
     found = leave_one_out(suites, "suite", progress=False)
@@ -147,7 +147,7 @@ def test_f25_every_suite_is_expected_from_the_others(suites, stand_in):
 
 
 def test_f25_a_related_project_needs_no_fit(fit, monkeypatch):
-    monkeypatch.setattr(elsewhere, "fit_runs", None)
+    monkeypatch.setattr(left_out, "fit_runs", None)
     alike = grouped(testing.fake_fit(seed=5, slices=("a", "b", "c"), draws=100))
     other = grouped(testing.fake_fit(seed=5, slices=("a", "b", "c"), draws=100), elasticity=-5.0, spread=0.1)
     near, far = (leave_one_out(fit, "project", related=one) for one in (alike, other))

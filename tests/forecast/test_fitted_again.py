@@ -9,8 +9,8 @@ import labelvalue as lv
 from labelvalue import names
 from labelvalue.decisions import Case, decide, decision_stability
 from labelvalue.model import Prior
-from labelvalue.model.again import LEFT_OUT, fit_again
-from labelvalue.model.result import draws_digest
+from labelvalue.model.fitting.again import LEFT_OUT, fit_again
+from labelvalue.model.fitting.result import draws_digest
 from labelvalue.testing import fake_runs
 
 FAR = {"elasticity_mean": Prior("student", -0.5, 0.1)}

@@ -7,7 +7,7 @@ import pytest
 
 from labelvalue import InputError, names, predict_gain
 from labelvalue.forecast import consensus_error, quality_frontier, quality_sensitivity
-from labelvalue.forecast.known_noise import noise_cost
+from labelvalue.forecast.interventions.votes import noise_cost
 
 SAMPLE = ("chain", "draw")
 

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 
 from labelvalue import InputError, names, testing
-from labelvalue.forecast.holdout import batch_order, frame_of, origins, refuse
-from labelvalue.forecast.measured import measure
+from labelvalue.forecast.backtesting.holdout import batch_order, frame_of, measure, origins, refuse
 from labelvalue.observe import read_runs
 
 DOUBLING = (125, 250, 500, 1000, 2000, 4000)

@@ -25,10 +25,10 @@ from labelvalue.forecast import (
     predict_gain_with,
     synthetic_worth,
 )
-from labelvalue.forecast.curves import error_draws
-from labelvalue.forecast.known_noise import noise_cost
-from labelvalue.model.observations import observe
-from labelvalue.report.tables import P_NEVER
+from labelvalue.forecast.gains.curves import error_draws
+from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.model.curve.observations import observe
+from labelvalue.report.numbers.tables import P_NEVER
 
 SAMPLE = ("chain", "draw")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from labelvalue.forecast.least_squares import fit_power_laws
+from labelvalue.forecast.gains.bootstrap import fit_power_laws
 
 LABELS = np.rint(16 * 2 ** (np.arange(11) / 2))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import names, predict_error, predict_gain
-from labelvalue.forecast.recalibration import recalibrated
+from labelvalue.forecast.backtesting.scores import recalibrated
 
 SAMPLE = ("chain", "draw")
 LABELS = [4_000, 16_000, 64_000]

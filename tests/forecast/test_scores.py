@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm
 
 from labelvalue import names
-from labelvalue.forecast import scores
+from labelvalue.forecast.backtesting import scores
 
 
 def gaussian_crps(mean, sd, truth):

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import Prior, names, predict_gain, prior_sensitivity
-from labelvalue.forecast.reweighting import (
+from labelvalue.forecast.gains.prior_sensitivity import (
     importance_weights,
     prior_groups,
     replaced_priors,

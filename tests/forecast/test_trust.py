@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 from labelvalue import backtest_verdict, names, summarise_backtest, testing
-from labelvalue.forecast.backtesting import MODEL
-from labelvalue.forecast.trust import LEAST_CHECKS, distrust, gain_reliability
+from labelvalue.forecast.backtesting.backtesting import MODEL
+from labelvalue.forecast.backtesting.trust import LEAST_CHECKS, distrust, gain_reliability
 
 FORECASTERS = [MODEL, "last value", "least squares"]
 

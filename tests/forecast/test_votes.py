@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelvalue.forecast import consensus_error
-from labelvalue.forecast.votes import worth_of_votes
+from labelvalue.forecast.interventions.votes import worth_of_votes
 
 
 def enumerated(rates, classes, correlation):

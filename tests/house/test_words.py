@@ -10,8 +10,8 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.observe.schema import COLUMNS
-from labelvalue.report import glossary
+from labelvalue.observe.table.schema import COLUMNS
+from labelvalue.report.words import wording
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "words.md"
@@ -77,9 +77,7 @@ def test_x9_nothing_has_a_second_word(synonym):
 
 
 def test_x9_words_of_the_page_and_columns_of_tables_are_in_the_list(fake_fit):
-    explained = [
-        word for words, _ in glossary.ALWAYS + glossary.DECIDED + glossary.CHECKED for word in words.split(", ")
-    ]
+    explained = [word for words, _ in wording.ALWAYS + wording.DECIDED + wording.CHECKED for word in words.split(", ")]
     listed = {part for word in WORDS for part in word.split(", ")}
     assert {word.removeprefix("{ci} ") for word in explained} <= listed
     columns = {"slice", "labels", "other_labels", "learner", "strategy", "suite", "batch"}

@@ -13,14 +13,13 @@ import pytest
 from scipy import stats
 
 from labelvalue import Case, InputError, summarise, testing
-from labelvalue.decisions.case_file import parse_case
-from labelvalue.forecast.known_noise import noise_draws
+from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model import estimate_label_noise
-from labelvalue.model.confusion import log_confusion, log_prevalence
-from labelvalue.model.consensus import class_probabilities
-from labelvalue.model.judgements import count_judgements
-from labelvalue.model.label_models import LABEL_GROUP, get_label_model
-from labelvalue.observe.annotation_tables import settled
+from labelvalue.model.annotators.judgements import count_judgements, log_confusion, log_prevalence
+from labelvalue.model.annotators.label_noise import class_probabilities
+from labelvalue.model.hierarchy.specification import LABEL_GROUP, get_label_model
+from labelvalue.observe.annotations.tables import settled
 from tests.model import make_crowd_kit
 
 SAMPLE = ("chain", "draw")

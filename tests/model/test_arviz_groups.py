@@ -11,8 +11,14 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import testing
-from labelvalue.model.arviz_groups import arviz_tree, sensitivity_tree
-from labelvalue.model.pointwise import cells_of, given_the_others, missed_by, together
+from labelvalue.model.fitting.arviz_tree import (
+    arviz_tree,
+    cells_of,
+    given_the_others,
+    missed_by,
+    sensitivity_tree,
+    together,
+)
 
 
 @pytest.fixture(scope="module")

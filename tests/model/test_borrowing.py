@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import carry_over, names, pooling, testing
-from labelvalue.model.curves import signed_exp
+from labelvalue.model.curve.families import signed_exp
 from tests.forecast.conftest import changed
 
 WEIGHTS = {"east": 0.1, "north": 0.5, "south": 0.9, "west": 1.0}

@@ -6,7 +6,8 @@ import dataclasses
 
 import pytest
 
-from labelvalue.model import catalogue, get_model, model_names
+from labelvalue.model import get_model, model_names
+from labelvalue.model.hierarchy import catalogue
 
 
 def test_every_installed_model_can_be_loaded():

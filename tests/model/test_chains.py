@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from labelvalue import StorageError
-from labelvalue.model import chains, whitened
-from labelvalue.model.chains import ChainFolder, KeptRounds
-from labelvalue.model.sampling import Compiled, compile_model
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model.sampling import chains, whitened
+from labelvalue.model.sampling.chains import ChainFolder, KeptRounds
+from labelvalue.model.sampling.sampling import Compiled, compile_model
+from labelvalue.model.sampling.settings import SamplerSettings
 
 SETTINGS = SamplerSettings(tune=60, chains=3, random_seed=7)
 ENOUGH = [200, 300]

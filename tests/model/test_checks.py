@@ -7,8 +7,10 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, testing
-from labelvalue.model import checks, predictive
-from labelvalue.model.checks import (
+from labelvalue.model.curve.label_noise import measured_error
+from labelvalue.model.curve.observations import CURVE, observe
+from labelvalue.model.fitting import data_checks
+from labelvalue.model.fitting.data_checks import (
     MISFIT_BY_CHANCE,
     SURPRISE,
     composition_note,
@@ -16,11 +18,9 @@ from labelvalue.model.checks import (
     misfit_reason,
     misfits_allowed,
     prior_sd_of_log_elasticity,
+    shape_surprise,
 )
-from labelvalue.model.label_noise import measured_error
-from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.predictive import shape_surprise
-from labelvalue.model.priors import Prior
+from labelvalue.model.prior.priors import Prior
 
 
 def by_curve(fit):
@@ -74,7 +74,7 @@ def test_a_posterior_as_wide_as_the_prior_is_mostly_assumption(share, flagged, g
 
 
 def flag_slices(model, posterior, observations, seed):
-    return checks.by_slice(checks.flag_curves(model, posterior, observations, seed), observations)
+    return data_checks.by_slice(data_checks.flag_curves(model, posterior, observations, seed), observations)
 
 
 def test_a_curve_that_rises_does_not_fit(good, power_law):
@@ -122,7 +122,7 @@ def test_many_learners_do_not_make_a_sound_slice_look_odd(power_law, monkeypatch
     fit = testing.fake_fit(seed=1, learners=names_of, slices=("east", "north"), draws=25)
     observations, posterior = observe(fit.runs), by_curve(fit)
     rng = np.random.default_rng(3)
-    monkeypatch.setattr(checks, "shape_surprise", lambda *given: rng.uniform(size=2 * learners))
+    monkeypatch.setattr(data_checks, "shape_surprise", lambda *given: rng.uniform(size=2 * learners))
     flagged = 0
     for _ in range(250):
         found = flag_slices(power_law, posterior, observations, 1)
@@ -133,11 +133,11 @@ def test_many_learners_do_not_make_a_sound_slice_look_odd(power_law, monkeypatch
 def test_one_odd_learner_of_many_is_found(power_law, monkeypatch):
     fit = testing.fake_fit(seed=1, learners=("a", "b", "c"), slices=("east", "north"), draws=25)
     seen = np.array([0.5, 0.5, 0.5, 0.5, 0.99, 0.999])
-    monkeypatch.setattr(checks, "shape_surprise", lambda *given: seen)
+    monkeypatch.setattr(data_checks, "shape_surprise", lambda *given: seen)
     observations = observe(fit.runs)
-    found = checks.flag_curves(power_law, by_curve(fit), observations, 1)
+    found = data_checks.flag_curves(power_law, by_curve(fit), observations, 1)
     assert [names.SHAPE_MISFIT in flags for flags in found] == [False] * 5 + [True]
-    assert checks.by_slice(found, observations) == {"east": (), "north": (names.SHAPE_MISFIT,)}
+    assert data_checks.by_slice(found, observations) == {"east": (), "north": (names.SHAPE_MISFIT,)}
 
 
 def test_crossed_priors_are_wider(power_law):
@@ -207,7 +207,7 @@ def test_replicates_hold_label_errors_at_their_rates(good, power_law):
 def test_curves_checked_part_by_part_have_the_probabilities_of_all_together(good, power_law, monkeypatch):
     posterior, observations = good
     whole = shape_surprise(power_law, posterior, observations, 1)
-    monkeypatch.setattr(predictive, "CURVES_AT_ONCE", 3)
+    monkeypatch.setattr(data_checks, "CURVES_AT_ONCE", 3)
     parts = shape_surprise(power_law, posterior, observations, 1)
     assert parts.shape == whole.shape
     np.testing.assert_allclose(parts, whole, atol=0.06)  # other random numbers, of a thousand draws

@@ -10,10 +10,10 @@ import pymc as pm
 import pytest
 
 from labelvalue import names
-from labelvalue.model import compiled as compiling, hmc
-from labelvalue.model.catalogue import get_model
-from labelvalue.model.observations import observe
-from labelvalue.model.sampling import compile_model
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.sampling import compiled as compiling, hmc
+from labelvalue.model.sampling.sampling import compile_model
 from labelvalue.testing import fake_runs
 
 

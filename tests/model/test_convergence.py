@@ -6,7 +6,7 @@ import arviz_stats as azs
 import numpy as np
 import pytest
 
-from labelvalue.model.convergence import convergence
+from labelvalue.model.sampling.convergence import convergence
 
 STICKY = np.linspace(-0.9, 0.99, 9)
 

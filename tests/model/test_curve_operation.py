@@ -14,15 +14,13 @@ from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
 from labelvalue import names
 from labelvalue.model import Prior, get_model
-from labelvalue.model.building import CHURN, DECAY, ERROR, POWER, terms_of_cell
-from labelvalue.model.cell_terms import Terms, differentiate
-from labelvalue.model.curve_operation import MISMATCH, CurveLoglikelihood, curve_loglikelihood
-from labelvalue.model.discount import discounted
-from labelvalue.model.effective import of_strategy
-from labelvalue.model.label_noise import set_evaluation_noise
-from labelvalue.model.observations import observe
-from labelvalue.model.pointwise import together
-from labelvalue.model.ragged import FIRST_CELL, cell_names, in_a_row
+from labelvalue.model.curve.cell_terms import Terms, differentiate
+from labelvalue.model.curve.effective_labels import of_strategy
+from labelvalue.model.curve.label_noise import set_evaluation_noise
+from labelvalue.model.curve.observations import FIRST_CELL, cell_names, discounted, in_a_row, observe
+from labelvalue.model.curve.operation import MISMATCH, CurveLoglikelihood, curve_loglikelihood
+from labelvalue.model.fitting.arviz_tree import together
+from labelvalue.model.hierarchy.building import CHURN, DECAY, ERROR, POWER, terms_of_cell
 from labelvalue.observe import read_runs
 from labelvalue.testing import fake_runs
 

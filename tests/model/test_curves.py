@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, strategies as st
 
-from labelvalue.model.curves import (
+from labelvalue.model.curve.families import (
     HALF_LABEL,
     SLIGHT_ELASTICITY,
     log_effective_labels,

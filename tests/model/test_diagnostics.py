@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue.model.diagnostics import FLAGGED, OK, Diagnostics, figures_of, judge, misses
+from labelvalue.model.sampling.diagnostics import FLAGGED, OK, Diagnostics, figures_of, judge, misses
 
 GOOD = {
     "rhat": 1.0, "ess_bulk": 4000.0, "ess_tail": 4000.0, "divergences": 0.0, "bfmi": 1.0, "depth": 0.0,

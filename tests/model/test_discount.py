@@ -7,10 +7,9 @@ import pytest
 from scipy import integrate, stats
 
 from labelvalue import fit, names
-from labelvalue.model.discount import discounted
-from labelvalue.model.likelihood import discount_loglikelihood, scatter_loglikelihood
-from labelvalue.model.observations import observe
-from labelvalue.model.pointwise import together
+from labelvalue.model.curve.likelihood import discount_loglikelihood, scatter_loglikelihood
+from labelvalue.model.curve.observations import discounted, observe
+from labelvalue.model.fitting.arviz_tree import together
 from labelvalue.testing import fake_runs
 
 

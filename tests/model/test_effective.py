@@ -10,7 +10,7 @@ import xarray as xr
 from hypothesis import given, strategies as st
 
 from labelvalue.model import Prior, get_model
-from labelvalue.model.effective import (
+from labelvalue.model.curve.effective_labels import (
     TYPICAL_WORTH,
     beside_reference,
     effective_ratio,
@@ -18,10 +18,8 @@ from labelvalue.model.effective import (
     observed_ratio,
     transfer_from,
 )
-from labelvalue.model.hierarchy import model_coords, observed_data
-from labelvalue.model.observations import observe
-from labelvalue.model.ragged import FIRST_CELL, in_a_row
-from labelvalue.model.training_labels import worths_of_labels
+from labelvalue.model.curve.observations import FIRST_CELL, in_a_row, observe
+from labelvalue.model.hierarchy.levels import model_coords, observed_data, worths_of_labels
 from labelvalue.observe import read_runs
 
 BESIDE = st.floats(1e-6, 200.0)

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, strategies as st
 
-from labelvalue.model.families import (
+from labelvalue.model.curve.families import (
     HIGHEST,
     above_floor,
     broken_power_law,

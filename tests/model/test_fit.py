@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 
 from labelvalue import Prior, StorageError, fit, load_fit, names, predict_gain, testing
-from labelvalue.model import fitting, result
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.fitting import fitting, result
 
 ODD = ("NA", "007", "_hidden", "$x$", "<b>", "é漢", "null", "1e5", "True", " a\u00a0b".strip())
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.model.model_check import density_and_gradient
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.hierarchy.model_check import density_and_gradient
 from labelvalue.observe import read_runs
 from labelvalue.testing import fake_runs
 

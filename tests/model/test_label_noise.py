@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from labelvalue import Prior, fit, testing
-from labelvalue.model.label_noise import information_left, measured_error, set_evaluation_noise, true_labels
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.label_noise import information_left, measured_error, set_evaluation_noise, true_labels
+from labelvalue.model.curve.observations import observe
 from labelvalue.observe import read_runs
 
 

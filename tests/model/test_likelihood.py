@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue.model.likelihood import scatter_loglikelihood
-from labelvalue.model.noise import above_log, run_variance
+from labelvalue.model.curve.likelihood import above_log, run_variance, scatter_loglikelihood
 
 
 @pytest.mark.parametrize("runs", [2, 5])

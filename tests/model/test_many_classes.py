@@ -14,18 +14,15 @@ from pytensor.gradient import NullTypeGradError
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
 from labelvalue import testing
-from labelvalue.model import annotators, consensus, estimate_label_noise
-from labelvalue.model.annotators import MANY_ACCEPT, noise_from
-from labelvalue.model.confusion import DENSE_CLASSES
-from labelvalue.model.consensus import class_probabilities
-from labelvalue.model.diagnostics import Diagnostics, figures_of
-from labelvalue.model.judgements import count_judgements
-from labelvalue.model.label_models import get_label_model
-from labelvalue.model.majority import majority_levels
-from labelvalue.model.sampling import compile_model, sample_once
-from labelvalue.model.settings import SamplerSettings
-from labelvalue.model.true_class import sum_over_truth
-from labelvalue.model.true_class_operation import SumOverTruth
+from labelvalue.model import estimate_label_noise
+from labelvalue.model.annotators import label_noise
+from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements, majority_levels
+from labelvalue.model.annotators.label_noise import MANY_ACCEPT, class_probabilities, noise_from
+from labelvalue.model.annotators.true_class import SumOverTruth, sum_over_truth
+from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
+from labelvalue.model.sampling.sampling import compile_model, sample_once
+from labelvalue.model.sampling.settings import SamplerSettings
 from tests.model.test_annotators import brute
 
 SAMPLE = ("chain", "draw")
@@ -205,7 +202,7 @@ def test_at_the_boundary_both_models_say_the_same(monkeypatch):
     table = testing.fake_annotations(seed=5, truth=truth, items=600, votes=3)
     found = []
     for most in (DENSE_CLASSES, DENSE_CLASSES - 1):
-        for module in (dawid_skene, annotators, consensus):
+        for module in (dawid_skene, label_noise, label_noise):
             monkeypatch.setattr(module, "DENSE_CLASSES", most)
         found.append(estimate_label_noise(table, draws=400, tune=400, progress=False, random_seed=1))
     few, many = found

@@ -9,9 +9,10 @@ import pymc as pm
 import pytest
 
 from labelvalue import check_model, names
-from labelvalue.model import catalogue, get_model, model_names
-from labelvalue.model.anchored import anchored_model
-from labelvalue.model.families import power_law as reducible
+from labelvalue.model import get_model, model_names
+from labelvalue.model.curve.families import power_law as reducible
+from labelvalue.model.hierarchy import catalogue
+from labelvalue.model.hierarchy.anchored import anchored_model
 
 
 @pytest.mark.parametrize("name", model_names())

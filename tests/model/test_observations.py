@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 from scipy.special import polygamma
 
-from labelvalue.model.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe, shows_fall
+from labelvalue.model.curve.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe, shows_fall
 from labelvalue.observe import read_runs
 
 

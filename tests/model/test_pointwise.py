@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from labelvalue import testing
-from labelvalue.model.pointwise import given_the_others, pointwise_loglikelihood, together
-from labelvalue.model.walk_filter import ROOM, walk
+from labelvalue.model.curve.operation import ROOM, walk
+from labelvalue.model.fitting.arviz_tree import given_the_others, pointwise_loglikelihood, together
 from labelvalue.observe import read_runs
 
 DISTANCE = np.array([0.0, 0.5, 0.5, 1.5, 3.0])

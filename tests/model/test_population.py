@@ -7,7 +7,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue.model import Prior, draw_prior_curves, get_model
-from labelvalue.model.population import error_scale
+from labelvalue.model.prior.prior_curves import error_scale
 
 SURE = 1e-9
 REFERENCE = 1000

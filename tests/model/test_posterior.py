@@ -9,9 +9,9 @@ import xarray as xr
 
 from labelvalue import names, testing
 from labelvalue.forecast import predict_error
-from labelvalue.model.effective import log_ratio
-from labelvalue.model.observations import CURVE, observe
-from labelvalue.model.posterior import at_now, by_slice, doublings_below, log_error_at
+from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.observations import CURVE, observe
+from labelvalue.model.curve.posterior import at_now, by_slice, doublings_below, log_error_at
 from labelvalue.observe import read_runs
 
 

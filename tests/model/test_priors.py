@@ -12,9 +12,9 @@ from hypothesis import given, strategies as st
 from scipy import stats
 
 from labelvalue.model import Prior, Priors, fit, get_model, model_names
-from labelvalue.model.checks import draw_prior
-from labelvalue.model.priors import read_priors
-from labelvalue.model.variables import variable
+from labelvalue.model.fitting.data_checks import draw_prior
+from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.prior.priors import read_priors
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")
 FINITE = st.floats(-1e6, 1e6)

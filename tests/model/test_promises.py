@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from labelvalue import fit, gain_over_learners, impact, load_fit, names, predict_gain, summarise, testing
-from labelvalue.model import checks, sampling
-from labelvalue.model.effective import observed_ratio
-from labelvalue.model.label_noise import measured_error, true_labels
-from labelvalue.model.observations import observe
-from labelvalue.model.predictive import shape_surprise
+from labelvalue.model.curve.effective_labels import observed_ratio
+from labelvalue.model.curve.label_noise import measured_error, true_labels
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.fitting import data_checks
+from labelvalue.model.fitting.data_checks import shape_surprise
+from labelvalue.model.sampling import sampling
 
 SAMPLE = ("chain", "draw")
 PROMISED = {names.ERROR_NOW, names.ELASTICITY, names.IMPACT, names.FLOOR}
@@ -116,7 +117,7 @@ def test_m18_replicates_hold_wrong_training_labels(seen, power_law):
     ("probability", "flagged"), [(0.0099, True), (0.0101, False), (0.5, False), (0.9899, False), (0.9901, True)]
 )
 def test_m18_a_tail_under_a_hundredth_on_either_side_is_flagged(seen, power_law, monkeypatch, probability, flagged):
-    monkeypatch.setattr(checks, "shape_surprise", lambda *given: np.array([0.5, probability, 0.5, 0.5]))
-    found = checks.by_slice(checks.flag_curves(power_law, *seen, 1), seen[1])
+    monkeypatch.setattr(data_checks, "shape_surprise", lambda *given: np.array([0.5, probability, 0.5, 0.5]))
+    found = data_checks.by_slice(data_checks.flag_curves(power_law, *seen, 1), seen[1])
     assert (names.SHAPE_MISFIT in found["north"]) == flagged
     assert names.SHAPE_MISFIT not in found["east"]

@@ -12,12 +12,18 @@ from scipy import stats
 
 from labelvalue import names
 from labelvalue.model import Prior
-from labelvalue.model.curves import signed_exp
-from labelvalue.model.families import above_floor, power_law
-from labelvalue.model.hierarchy import model_coords, observed_data
-from labelvalue.model.observations import observe
-from labelvalue.model.priors import Priors
-from labelvalue.model.steepness import AMID, RISING_SPREAD, elasticity_level, log_flattening, steepness_level
+from labelvalue.model.curve.families import above_floor, power_law, signed_exp
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.hierarchy.levels import (
+    AMID,
+    RISING_SPREAD,
+    elasticity_level,
+    log_flattening,
+    model_coords,
+    observed_data,
+    steepness_level,
+)
+from labelvalue.model.prior.priors import Priors
 from labelvalue.observe import read_runs
 
 SIZES = 250 * 2 ** np.arange(5)

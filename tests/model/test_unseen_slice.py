@@ -10,8 +10,8 @@ import xarray as xr
 
 from labelvalue import load_fit, names, new_slice, predict_error, predict_gain, testing
 from labelvalue.model import get_model
-from labelvalue.model.curves import signed_log
-from labelvalue.model.result import POSITION
+from labelvalue.model.curve.families import signed_log
+from labelvalue.model.fitting.result import POSITION
 
 GROUP = {
     "error_mean": -1.8,

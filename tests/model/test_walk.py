@@ -10,9 +10,8 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
-from labelvalue.forecast.recalibration import recalibrated
-from labelvalue.model.effective import log_ratio
-from labelvalue.model.walk import (
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.model.curve.discrepancy import (
     BETWEEN_LEARNERS,
     BETWEEN_SLICES,
     HORIZON,
@@ -24,6 +23,7 @@ from labelvalue.model.walk import (
     paths,
     walk_at,
 )
+from labelvalue.model.curve.effective_labels import log_ratio
 
 SAMPLES = 20_000
 # Standard error of a variance is sqrt(2 / n) of it; five of them, over 12 comparisons, is one false alarm in 10^5.
@@ -123,7 +123,7 @@ def test_forecasts_flatten_by_that_mean(fake_fit, monkeypatch):
     expected = BETWEEN_SLICES.mean(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
     expected = np.log(2.0) * fake_fit.posterior[names.DISCREPANCY] * expected
     shipped = np.log(lv.predict_error(fake_fit, [50_000]))
-    monkeypatch.setattr("labelvalue.model.result.BETWEEN_SLICES", Beyond())
+    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", Beyond())
     without = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
     off = (shipped - without).isel(labels=0)
     kept = (shipped.isel(labels=0) < -0.01) & (without.isel(labels=0) < -0.01)
@@ -143,7 +143,7 @@ def test_forecasts_of_learners_have_those_tails(monkeypatch):
     wild = farther(BETWEEN_LEARNERS.wild, 1000, fit.settings["random_seed"], "a", "x") == WILD
     shipped = lv.predict_error(fit, [50_000]).sel(learner="x").values.ravel()
     tame = dataclasses.replace(BETWEEN_LEARNERS, wild=0.0)
-    monkeypatch.setattr("labelvalue.model.result.BETWEEN_LEARNERS", tame)
+    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_LEARNERS", tame)
     without = lv.predict_error(dataclasses.replace(fit), [50_000]).sel(learner="x").values.ravel()
     assert np.array_equal(shipped != without, wild)
 

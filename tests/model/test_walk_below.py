@@ -10,15 +10,21 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, new_slice, predict_error, predict_gain, testing
-from labelvalue.forecast.recalibration import recalibrated
-from labelvalue.model import walk_below
-from labelvalue.model.effective import log_ratio
-from labelvalue.model.observations import MEMORY, observe, used_runs
-from labelvalue.model.posterior import astray_below, at_now, doublings_below, log_error_at
-from labelvalue.model.residuals import by_curve, residuals
-from labelvalue.model.walk import KNOTS_PER_DOUBLING, level_covariance, standard_walks, walk_at
-from labelvalue.model.walk_below import walks_given
-from labelvalue.model.walk_filter import ROOM, walk
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.model.curve import discrepancy
+from labelvalue.model.curve.discrepancy import (
+    KNOTS_PER_DOUBLING,
+    by_curve,
+    level_covariance,
+    residuals,
+    standard_walks,
+    walk_at,
+    walks_given,
+)
+from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.observations import MEMORY, observe, used_runs
+from labelvalue.model.curve.operation import ROOM, walk
+from labelvalue.model.curve.posterior import astray_below, at_now, doublings_below, log_error_at
 from labelvalue.observe import read_runs
 
 SAMPLES = 40_000
@@ -67,7 +73,7 @@ def test_their_distribution_is_the_walks_given_the_cells_at_every_knot():
 
 
 def test_nothing_is_drawn_where_all_sizes_lie_beyond(fit, monkeypatch):
-    monkeypatch.setattr(walk_below.Below, "strays", None)
+    monkeypatch.setattr(discrepancy.Below, "strays", None)
     there = dataclasses.replace(fit)
     for forecast in (predict_gain(there, [0, 500, 20_000]), predict_error(there, [100_000])):
         assert np.isfinite(forecast).all()
@@ -95,7 +101,7 @@ def test_at_the_reference_the_error_is_error_reference(fit):
 def test_they_depend_on_names_and_seed_and_not_on_what_else_is_asked(fit, monkeypatch):
     both, one = predict_error(fit, [100, 400, 5000]), predict_error(dataclasses.replace(fit), [400])
     np.testing.assert_array_equal(both.sel(labels=400), one.sel(labels=400))
-    monkeypatch.setattr(walk_below, "REMEMBERED", 1)
+    monkeypatch.setattr(discrepancy, "WALKS_REMEMBERED", 1)
     np.testing.assert_array_equal(both, predict_error(dataclasses.replace(fit), [100, 400, 5000]))
     there = dataclasses.replace(fit)
     there.below.paths(slice="east")

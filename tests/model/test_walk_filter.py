@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue.model.walk_filter import ROOM, walk
+from labelvalue.model.curve.operation import ROOM, walk
 
 CELLS = 9
 

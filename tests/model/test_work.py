@@ -11,8 +11,7 @@ import xarray as xr
 
 from labelvalue import Costs, InputError, names, testing
 from labelvalue.model import estimate_work
-from labelvalue.model.throughput import throughput
-from labelvalue.model.work import Work, count_times
+from labelvalue.model.annotators.work import Work, count_times, throughput
 
 SAMPLE = ("chain", "draw")
 

@@ -7,7 +7,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import activeml_strategy
-from labelvalue.observe.strategies import Query, diversity
+from labelvalue.observe.simulate.strategies import Query, diversity
 
 pool = pytest.importorskip("skactiveml.pool")
 

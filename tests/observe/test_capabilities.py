@@ -30,8 +30,8 @@ from labelvalue.observe import (
     what_is_missing,
     write_runs,
 )
-from labelvalue.observe.metrics import CATALOGUE
-from labelvalue.observe.protocol_file import beside
+from labelvalue.observe.protocol.protocol import beside
+from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
 from labelvalue.testing import fake_annotation_truth, fake_annotations
 from tests import promises

@@ -112,7 +112,7 @@ def test_on_the_command_line(cluster, tmp_path, capsys, people):
 
 def test_a_scheduler_killed_mid_way_leaves_what_was_done(tmp_path):
     """Its jobs come to nothing and say so; the table holds the rest."""
-    from labelvalue.observe.execution import on_cluster
+    from labelvalue.observe.simulate.execution import on_cluster
 
     child = (
         "from distributed import LocalCluster; import time\n"
@@ -142,7 +142,7 @@ def test_a_scheduler_killed_mid_way_leaves_what_was_done(tmp_path):
 
 
 def test_where_no_scheduler_answers(simulate, monkeypatch):
-    from labelvalue.observe import execution
+    from labelvalue.observe.simulate import execution
 
     monkeypatch.setattr(execution, "PATIENCE", 1.0)
     with pytest.raises(InputError, match="no scheduler answers"):

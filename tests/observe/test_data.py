@@ -12,7 +12,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import read_runs, write_runs
-from labelvalue.observe.protocol_file import parse_protocol
+from labelvalue.observe.protocol.protocol import parse_protocol
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

@@ -14,9 +14,8 @@ from sklearn.pipeline import make_pipeline
 
 from labelvalue import names
 from labelvalue.observe import TimeSplit, read_runs, simulate_runs, write_runs
-from labelvalue.observe.defaults import choose_sizes, settle
-from labelvalue.observe.protocol import Protocol
-from labelvalue.observe.protocol_file import parse_protocol
+from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
+from labelvalue.observe.simulate.plan import choose_sizes, settle
 
 
 def labelled(*counts: int, classes: int = 2):

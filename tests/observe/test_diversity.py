@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import names
-from labelvalue.observe.diversity import Clusters, effective_number, find_clusters
+from labelvalue.observe.simulate.strategies import Clusters, effective_number, find_clusters
 
 KINDS, EACH = 8, 20
 

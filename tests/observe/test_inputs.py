@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelvalue import names
-from labelvalue.observe import delimited, read_runs, runs, tables
+from labelvalue.observe import read_runs
+from labelvalue.observe.table import delimited, runs, tables
 from labelvalue.problems import InputError
 
 COUNTS = "slice,labels,errors,trials\n"
@@ -422,7 +423,7 @@ def test_row_5_a_quote_that_only_one_separator_understands(write):
 
 
 def test_row_8_parquet_unpacked(tmp_path, monkeypatch):
-    from labelvalue.observe import parquet
+    from labelvalue.observe.table import parquet
 
     pd.DataFrame({"slice": "a", "labels": range(50), "errors": 1, "trials": 9}).to_parquet(tmp_path / "r.parquet")
     monkeypatch.setattr(parquet, "MAX_BYTES", 10)

@@ -8,8 +8,8 @@ from scipy import stats
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
-from labelvalue.observe.label_errors import ANNOTATORS, NOISE_KINDS, choose_wrong, draw_wrong_labels
-from labelvalue.observe.suites import WrongEvaluation
+from labelvalue.observe.annotations.label_errors import ANNOTATORS, NOISE_KINDS, choose_wrong, draw_wrong_labels
+from labelvalue.observe.simulate.suites import WrongEvaluation
 from labelvalue.problems import InputError
 
 

@@ -20,7 +20,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
 from labelvalue.cli import main
-from labelvalue.observe import FeatureNoise, execution, read_runs, simulate_runs, write_runs
+from labelvalue.observe import FeatureNoise, read_runs, simulate_runs, write_runs
+from labelvalue.observe.simulate import execution
 from labelvalue.problems import InputError, StorageError
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from labelvalue.observe import read_runs
-from labelvalue.observe.metrics import CATALOGUE
+from labelvalue.observe.table.schema import CATALOGUE
 
 
 def read(value, *, stderr=None, trials=None, **options):

@@ -9,8 +9,8 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import read_annotations, read_runs, what_is_missing
-from labelvalue.observe.missing import ANSWERS
-from labelvalue.observe.schema import COLUMNS, MEASURES, REQUIRED
+from labelvalue.observe.simulate.perturbations import ANSWERS
+from labelvalue.observe.table.schema import COLUMNS, MEASURES, REQUIRED
 from tests.observe.test_annotations import ARGILLA_FLAT, DOCCANO, EVENTS, LABEL_STUDIO
 
 BARE = pd.DataFrame({"slice": ["a", "a"], "labels": [10, 20], "errors": [5, 4], "trials": [50, 50]})

@@ -10,11 +10,10 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import Protocol, read_protocol, read_runs, write_runs
-from labelvalue.observe.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.protocol import measured_by
-from labelvalue.observe.protocol_file import parse_protocol, template
-from labelvalue.observe.suites import DomainSplit, TimeSplit
-from labelvalue.observe.text import to_csv
+from labelvalue.observe.protocol.protocol import measured_by, parse_protocol, template
+from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
+from labelvalue.observe.simulate.suites import DomainSplit, TimeSplit
+from labelvalue.observe.table.write import to_csv
 from labelvalue.problems import InputError
 
 FULL = Protocol(

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from labelvalue import names
-from labelvalue.observe import read_runs, write as write_module, write_runs
-from labelvalue.observe.cells import fold
+from labelvalue.observe import read_runs, write_runs
+from labelvalue.observe.table import write as write_module
+from labelvalue.observe.table.cells import fold
 from labelvalue.problems import InputError, StorageError
 
 HOSTILE = [

@@ -7,9 +7,9 @@ import pytest
 from sklearn import metrics as sk
 
 from labelvalue import names
-from labelvalue.observe import scores
-from labelvalue.observe.learners import Trained
-from labelvalue.observe.scores import RESAMPLES, Scorer
+from labelvalue.observe.simulate import evaluation
+from labelvalue.observe.simulate.evaluation import RESAMPLES, Scorer
+from labelvalue.observe.simulate.learners import Trained
 
 
 class Oracle:
@@ -28,7 +28,9 @@ class Oracle:
 def measure(metric, truth, labels=None, probabilities=None, classes=None, positive=1):
     classes = np.unique(truth) if classes is None else classes
     trained = Trained(Oracle(labels, probabilities, classes), classes)
-    scorer = Scorer(metric=metric, classes=classes if metric not in scores.NUMERIC else np.zeros(0), positive=positive)
+    scorer = Scorer(
+        metric=metric, classes=classes if metric not in evaluation.NUMERIC else np.zeros(0), positive=positive
+    )
     return scorer.measure(trained, np.arange(len(truth)), truth, {"all": slice(0, len(truth))})["all"]
 
 
@@ -139,7 +141,7 @@ def test_probabilities_are_put_at_their_classes():
 
 
 def test_resamples_are_shared_by_runs_of_one_size():
-    first = scores._weights(50)
+    first = evaluation._weights(50)
     assert first.shape == (RESAMPLES + 1, 50)
     assert (first.sum(axis=1) == 50).all()
-    assert first is scores._weights(50)
+    assert first is evaluation._weights(50)

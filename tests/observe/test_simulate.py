@@ -19,8 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from labelvalue import names
-from labelvalue.observe import progress, read_runs, sampling, simulate_runs, write_runs
-from labelvalue.observe.learners import seeded
+from labelvalue.observe import read_runs, simulate_runs, write_runs
+from labelvalue.observe.simulate import progress, strategies
+from labelvalue.observe.simulate.learners import seeded
 from labelvalue.problems import InputError
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
@@ -297,7 +298,7 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
 
 IN_A_CELL = """
 import time
-from labelvalue.observe.progress import Tracker
+from labelvalue.observe.simulate.progress import Tracker
 with Tracker(8, 8.0, "adapting", show=True) as tracker:
     tracker.advance(2.0, pieces=2)
     tracker.advance(6.0, pieces=6, what="sampling <b>")
@@ -426,7 +427,7 @@ def test_folds_have_evaluation_sets_of_their_own(data):
 
 
 def test_no_row_is_trained_on_and_evaluated_on(data):
-    splits = sampling.split_by_folds(data[2], np.ones(900, dtype=bool), 3, 1)
+    splits = strategies.split_by_folds(data[2], np.ones(900, dtype=bool), 3, 1)
     for split in splits:
         held = np.concatenate(list(split.evaluation.values()))
         assert sorted([*held, *split.pool]) == list(range(900))
@@ -434,7 +435,7 @@ def test_no_row_is_trained_on_and_evaluated_on(data):
 
 def test_bootstrap_draws_repeat_rows():
     slices = np.array(["a", "b"] * 500)
-    order = sampling.bootstrap_order(slices, [100, 1000], 0.0, np.random.default_rng(0))
+    order = strategies.bootstrap_order(slices, [100, 1000], 0.0, np.random.default_rng(0))
     assert order.size == 1000
     assert np.unique(order).size == pytest.approx(1000 * (1 - np.exp(-1)), rel=0.05)
 

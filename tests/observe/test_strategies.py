@@ -11,9 +11,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
-from labelvalue.observe.learners import Trained
-from labelvalue.observe.perturbations import ClassMix
-from labelvalue.observe.strategies import QUERIES, Query, fill_quotas
+from labelvalue.observe.simulate.learners import Trained
+from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.strategies import QUERIES, Query, fill_quotas
 from labelvalue.problems import InputError
 
 

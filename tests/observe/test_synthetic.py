@@ -9,7 +9,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
 from labelvalue.observe import read_runs, write_runs
-from labelvalue.observe.synthetic import NEIGHBOURS, add_synthetic, noisy_bootstrap, smote
+from labelvalue.observe.simulate.synthetic import NEIGHBOURS, add_synthetic, noisy_bootstrap, smote
 from labelvalue.problems import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.observe.tabular import LEARNERS, read_table, tabular_classifier
+from labelvalue.observe.simulate.tabular import LEARNERS, read_table, tabular_classifier
 from labelvalue.problems import InputError
 
 

@@ -12,9 +12,9 @@ import xarray as xr
 
 import labelvalue.model
 from labelvalue import names, testing
-from labelvalue.observe.text import to_csv
+from labelvalue.observe.table.write import to_csv
 from labelvalue.operate import Project
-from labelvalue.operate.refit import fit_spec
+from labelvalue.operate.refit.refit import fit_spec
 
 QUIET = "[report]\npage = false\n"
 CASE = """\
@@ -66,7 +66,7 @@ def put_in(monkeypatch):
     """Let fits be pretended ones, in this process."""
     stand_in = Sampler()
     monkeypatch.setattr(labelvalue.model, "fit", stand_in)
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit_here)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit_here)
     return stand_in
 
 

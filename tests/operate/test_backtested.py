@@ -7,7 +7,7 @@ import json
 import pytest
 
 from labelvalue import Project, backtest_verdict, cli, names, testing
-from labelvalue.operate.refit import fit_backtested
+from labelvalue.operate.refit.refit import fit_backtested
 from labelvalue.problems import InputError, Problem
 
 from .conftest import QUIET, configure
@@ -35,8 +35,8 @@ def backtests(sampler, monkeypatch):
         return fit_backtested(runs, spec, progress=progress, checkpoint=checkpoint)
 
     made = Backtests()
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit_here)
-    monkeypatch.setattr("labelvalue.forecast.attaching.backtesting.backtest", made)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit_here)
+    monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", made)
     return made
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from labelvalue import InputError, testing
 from labelvalue.operate import Project
-from labelvalue.operate.drift import as_forecast
-from labelvalue.operate.identity import code_version
+from labelvalue.operate.history.drift import as_forecast
+from labelvalue.operate.store.identity import code_version
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 SOBER = QUIET + "[triggers]\nsurprise = 1e-6\n"
@@ -28,7 +28,7 @@ def test_a_change_needs_two(fitted):
 
 
 def test_every_difference_has_its_step_and_they_add_up(decided, sampler, second, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: code_version() | {"source": "other"})
+    monkeypatch.setattr("labelvalue.operate.refit.refit.code_version", lambda: code_version() | {"source": "other"})
     prior = "[priors.churn]\ndistribution='logitnormal'\ncenter=0.1\nspread=1.0\n[fit]\nrandom_seed = 5\n"
     other = CASE.replace("price_per_label = 0.1", "price_per_label = 0.4").replace("= 400", "= 900")
     put_case(decided, other, more=prior)
@@ -86,7 +86,7 @@ def test_a_learner_is_a_step_of_its_own(project, sampler, first, monkeypatch):
         asked.append(tuple(sorted({*runs["learner"].values.tolist()})))
         return fits[asked[-1]]
 
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", fit)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit)
     configure(project, CALM)
     project.add(first, batch="a").refit(progress=False)
     project.add(testing.fake_runs(seed=1, learners=("default", "new"), sizes=(16000,), replicates=2), batch="b")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from labelvalue import InputError
-from labelvalue.operate.configuration import FILE, TEMPLATE, Configuration, read_configuration
+from labelvalue.operate.store.configuration import FILE, TEMPLATE, Configuration, read_configuration
 
 
 def read(tmp_path, text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labelvalue.numerals import significant
-from labelvalue.operate.differences import differences
+from labelvalue.operate.history.differences import differences
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labelvalue import names, predict_gain, testing
-from labelvalue.operate.learners import carried_over, counted
+from labelvalue.operate.refit.learners import carried_over, counted
 from tests.forecast.conftest import changed
 
 

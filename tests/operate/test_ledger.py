@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from labelvalue import StorageError
-from labelvalue.operate.identity import PATTERN, canonical, digest_of, id_of
-from labelvalue.operate.ledger import Ledger
-from labelvalue.operate.records import FIRST, digest_of_text
+from labelvalue.operate.store.identity import PATTERN, canonical, digest_of, id_of
+from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.records import FIRST, digest_of_text
 
 ENTRIES = [("note", {"of": "slice", "name": "FR'; DROP TABLE records; --", "text": f"v{i}", "author": ""})
            for i in range(4)]  # fmt: skip

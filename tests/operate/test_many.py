@@ -9,7 +9,7 @@ import pytest
 
 from labelvalue import InputError, cli, refit_all, testing
 from labelvalue.operate import Project
-from labelvalue.operate.many import COLUMNS, projects_in
+from labelvalue.operate.refit.many import COLUMNS, projects_in
 from tests.operate.conftest import QUIET, configure
 
 
@@ -67,7 +67,7 @@ def test_the_command_hands_on_how_many_at_a_time_and_where(tmp_path, monkeypatch
         table.attrs["exit_code"] = 4
         return table
 
-    monkeypatch.setattr("labelvalue.operate.many.refit_all", spy)
+    monkeypatch.setattr("labelvalue.operate.refit.many.refit_all", spy)
     command = ["refit", str(tmp_path), "--all", "--json"]
     assert cli.main(command) == 4
     options = ["--jobs", "3", "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786", "--no-backtest"]
@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_stops_no_other_project(root, tmp_path, monkeypa
         pytest.importorskip("distributed")
     begun = tmp_path / "begun"
     begun.mkdir()
-    monkeypatch.setattr("labelvalue.operate.many.refit_one", dying_for(("b/deep",), str(begun)))
+    monkeypatch.setattr("labelvalue.operate.refit.many.refit_one", dying_for(("b/deep",), str(begun)))
     table = refit_all(root, n_jobs=2, backend=backend, progress=False).set_index("project")
     assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 2, "broken": 0, "empty": 0}
     assert table["new"].to_dict() == {"a": True, "b/deep": False, "broken": True, "empty": True}

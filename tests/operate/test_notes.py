@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from labelvalue import InputError, StorageError, cli
-from labelvalue.operate.trail_page import render, trail_values
+from labelvalue.operate.history.trail_page import render, trail_values
 from tests.operate.conftest import configure, kinds
 
 HOSTILE = "half of it was labelled by <script>alert(1)</script> & $x$"

@@ -15,10 +15,10 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, StorageError, names, testing
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.observations import observe
 from labelvalue.operate import Project
-from labelvalue.operate.batches import content_digest
-from labelvalue.operate.identity import PATTERN, code_version
+from labelvalue.operate.store.batches import content_digest
+from labelvalue.operate.store.identity import PATTERN, code_version
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds
 
 # --- init -----------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def test_a_batch_that_arrives_finds_the_runs_of_the_others_in_the_newest_fit(
     sampler.verdict = verdict
     project.add(first, batch="a").refit(progress=False)
     unpacked = []
-    monkeypatch.setattr("labelvalue.operate.batches.table_of", lambda content, batch: unpacked.append(batch.name))
+    monkeypatch.setattr("labelvalue.operate.store.batches.table_of", lambda content, batch: unpacked.append(batch.name))
     alike = second.assign({names.SLICE: (names.RUN, [name.upper() for name in second[names.SLICE].values])})
     with pytest.raises(InputError, match=r"'c' does not go with the others: slices .* differ only in"):
         project.add(alike, batch="c")
@@ -223,7 +223,7 @@ def test_what_decides_the_draws_calls_for_a_new_fit(project, sampler, first, cha
 
 
 def test_new_code_calls_for_a_new_fit(fitted, sampler, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.refit.code_version", lambda: code_version() | {"source": "other"})
+    monkeypatch.setattr("labelvalue.operate.refit.refit.code_version", lambda: code_version() | {"source": "other"})
     assert fitted.refit(progress=False).new
 
 
@@ -339,7 +339,7 @@ def test_what_lies_in_a_project_is_what_the_page_on_formats_says(fitted, root):
 
 
 def test_a_fit_in_a_newer_layout_is_refused_by_its_number(fitted, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.refit.NEWEST", 0)
+    monkeypatch.setattr("labelvalue.operate.refit.refit.NEWEST", 0)
     with pytest.raises(StorageError, match="has layout 1, and this version knows up to 0"):
         fitted.published  # noqa: B018
 

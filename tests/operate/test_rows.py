@@ -14,19 +14,20 @@ import pytest
 
 import labelvalue.model
 from labelvalue import InputError, cli, predict_gain, read_case, read_runs, summarise, write_runs
-from labelvalue.decisions.case_file import parse_case
-from labelvalue.forecast.recalibration import recalibrated
+from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model import Prior
-from labelvalue.model.catalogue import get_model
-from labelvalue.model.result import draws_digest
+from labelvalue.model.fitting.result import draws_digest
+from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.numerals import significant
-from labelvalue.operate import Project, triggers
-from labelvalue.operate.configuration import Triggers
-from labelvalue.operate.identity import code_version
-from labelvalue.operate.standing import brought, unseen
-from labelvalue.operate.trail_page import render, trail_values
-from labelvalue.operate.wording import calibration_line
-from labelvalue.operate.worth import training_pays
+from labelvalue.operate import Project
+from labelvalue.operate.history.trail_page import render, trail_values
+from labelvalue.operate.history.worth import training_pays
+from labelvalue.operate.refit import triggers
+from labelvalue.operate.refit.outcome import calibration_line
+from labelvalue.operate.store.configuration import Triggers
+from labelvalue.operate.store.identity import code_version
+from labelvalue.operate.store.standing import brought, unseen
 from labelvalue.testing import fake_fit, fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
 

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 import pytest
 
 from labelvalue import cli, exits
-from labelvalue.operate import Project, apart
-from labelvalue.operate.lock import writing
+from labelvalue.operate import Project
+from labelvalue.operate.refit import apart
+from labelvalue.operate.store.lock import writing
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
@@ -123,8 +124,8 @@ def test_progress_goes_to_stderr_with_json_too(running, sampler, capfd, monkeypa
     """The estimate before the fit, the fit's own lines, and none of them on stdout."""
     assert night(running, capfd)[0] == 0
     assert sampler.calls[-1]["progress"] is True
-    monkeypatch.setattr("labelvalue.operate.apart.fit_apart", FIT_APART)
-    monkeypatch.setattr("labelvalue.operate.apart._run", lambda command: 7)
+    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", FIT_APART)
+    monkeypatch.setattr("labelvalue.operate.refit.apart._run", lambda command: 7)
     configure(running, QUIET + "[fit]\nrandom_seed = 7\n")
     code, found, told = night(running, capfd)
     assert (code, found["verdict"]) == (2, "refused")

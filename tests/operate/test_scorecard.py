@@ -8,14 +8,13 @@ from scipy.stats import norm
 
 from labelvalue import names
 from labelvalue.forecast import predict_error, predict_gain, predict_observed_gain
-from labelvalue.forecast.recalibration import recalibrated
-from labelvalue.operate import scorecard
-from labelvalue.operate.batches import brought_by
-from labelvalue.operate.guardrails import evaluate as judge_rules
-from labelvalue.operate.scorecard import calibration, widened, width_factor
-from labelvalue.operate.surprise import surprise_of
-from labelvalue.operate.triggers import evaluate
-from labelvalue.operate.wording import rule_line
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.operate.history import scorecard
+from labelvalue.operate.history.scorecard import calibration, widened, width_factor
+from labelvalue.operate.refit.guardrails import evaluate as judge_rules
+from labelvalue.operate.refit.outcome import rule_line
+from labelvalue.operate.refit.triggers import evaluate, surprise_of
+from labelvalue.operate.store.batches import brought_by
 from labelvalue.testing import fake_fit, fake_runs
 from tests.operate.conftest import QUIET, configure
 
@@ -76,7 +75,7 @@ def test_widening_keeps_the_median_and_stretches_the_rest():
 
 
 def test_the_factor_is_frozen_with_every_promise_and_both_widths_are_there(project, first, monkeypatch):
-    monkeypatch.setattr("labelvalue.operate.scorecard.width_factor", lambda ranks: 1.5)
+    monkeypatch.setattr("labelvalue.operate.history.scorecard.width_factor", lambda ranks: 1.5)
     project.add(first, batch="a").refit(progress=False)
     project.add(fake_runs(seed=1, sizes=(16000,), replicates=2), batch="b").refit(progress=False)
     promised = project.ledger.records("forecast")[-1].content
@@ -131,7 +130,7 @@ def test_labels_that_were_only_evaluated_on_are_new_too():
 
 @pytest.fixture(scope="module")
 def rules():
-    from labelvalue.operate.configuration import Guardrails
+    from labelvalue.operate.store.configuration import Guardrails
 
     return Guardrails
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labelvalue.operate import configuration as settings
+from labelvalue.operate.store import configuration as settings
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
 KEY, RULES, TRIGGERS, ADVICE, LIMITS, PAGE, BUDGETS, READ = [
@@ -53,7 +53,7 @@ BASE = f"[guardrails]\n{MINIMUM}"
 
 def test_every_setting_of_a_project_changes_something(project, first, second, monkeypatch):
     """Fits are pretended; what they are asked for, and everything that follows, is not."""
-    from labelvalue.operate import apart
+    from labelvalue.operate.refit import apart
 
     known = {f"{table}.{key}" for table, keys in settings._TABLES.items() for key in keys} | {*settings._TOP}
     assert set(OTHER) == known | {"fit.discount", "labels_now", "priors", "guardrails.error_limits"}

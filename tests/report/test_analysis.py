@@ -12,8 +12,8 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import testing
-from labelvalue.model.pointwise import pointwise_loglikelihood
-from labelvalue.report.analysis import READINGS
+from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
+from labelvalue.report.plots.analysis import READINGS
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_plotly_draws_every_plot_for_notebooks(fit, kind):
 
 
 def test_a_backend_that_is_not_there_is_named(fit, monkeypatch):
-    monkeypatch.setattr("labelvalue.report.analysis.find_spec", lambda _: None)
+    monkeypatch.setattr("labelvalue.report.plots.analysis.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"plotly and webcolors not installed.*pip install plotly webcolors"):
         lv.plot_diagnostics(fit, "rank", backend="plotly")
     with pytest.raises(ValueError, match="unknown backend 'ggplot'"):

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from labelvalue import attach_backtest, backtest_verdict, summarise_backtest, testing
-from labelvalue.model.fitting import runs_digest
+from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
 from labelvalue.report import report_numbers, write_report
-from labelvalue.report.backtests import COMMAND, backtest_numbers
+from labelvalue.report.words.second_opinion import COMMAND, backtest_numbers
 
 
 @pytest.fixture(scope="module")

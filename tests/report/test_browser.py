@@ -14,8 +14,8 @@ import pytest
 import labelvalue as lv
 from labelvalue import testing
 from labelvalue.report import Context, write_report
-from labelvalue.report.html import on_page as shown
-from labelvalue.report.what_ifs import panel
+from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.render.html import on_page as shown
 from tests import browsing
 from tests.browsing import SHOTS, move, overflow, shot
 

@@ -12,7 +12,7 @@ import pytest
 import labelvalue as lv
 from labelvalue.numerals import significant
 from labelvalue.report import Context, write_report
-from labelvalue.report.changes import change_steps
+from labelvalue.report.numbers.changes import change_steps
 
 STEPS = ("data", "price", "case")
 NET = (676.0, 702.0, 590.0, 610.5)

@@ -12,10 +12,10 @@ import labelvalue as lv
 from labelvalue import names
 from labelvalue.numerals import number, significant
 from labelvalue.report import report_numbers
-from labelvalue.report.budgets import default_budgets
-from labelvalue.report.decision import best_slices, p_best
-from labelvalue.report.html import _groups, moment
-from labelvalue.report.wording import comparison, decimals, percent, probability, sentence
+from labelvalue.report.numbers.tables import default_budgets
+from labelvalue.report.render.html import _groups, moment
+from labelvalue.report.words.decision import best_slices, p_best
+from labelvalue.report.words.wording import comparison, decimals, percent, probability, sentence
 
 
 def said(fit, draws, budgets=(500,), doublings=0.0):

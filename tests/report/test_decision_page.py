@@ -15,15 +15,17 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.numerals import significant
-from labelvalue.report import Context, glossary, html, report_numbers, write_report
-from labelvalue.report.backtests import backtest_numbers
-from labelvalue.report.context import scorecard_numbers
-from labelvalue.report.doubts import reservations
-from labelvalue.report.plan_details import details_text
-from labelvalue.report.plan_text import plan_text
-from labelvalue.report.planning import budgets_at
-from labelvalue.report.verdicts import decision_parts, rules_text, uncertainty_text
-from labelvalue.report.wording import percent
+from labelvalue.report import Context, report_numbers, write_report
+from labelvalue.report.numbers.plan import details_text
+from labelvalue.report.numbers.planning import budgets_at
+from labelvalue.report.render import html
+from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.words import wording
+from labelvalue.report.words.doubts import reservations
+from labelvalue.report.words.project import scorecard_numbers
+from labelvalue.report.words.second_opinion import backtest_numbers
+from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
+from labelvalue.report.words.wording import percent
 
 BUDGETS = [500, 2000]
 
@@ -325,11 +327,11 @@ def test_the_past_is_on_the_page_when_it_is_bad(fake_fit):
 
 def test_every_technical_word_is_explained_where_it_stands_first(decided_page, words):
     explained = decided_page[: decided_page.index("budget compared")]
-    for word, _ in glossary.ALWAYS + glossary.DECIDED:
+    for word, _ in wording.ALWAYS + wording.DECIDED:
         for single in word.split(", "):
             shown = single.replace("{ci}", "90 %").replace(">", "&gt;")
             assert f"<dt>{shown}" in explained or f", {shown}" in explained
-    known = " ".join(w + " " + m for w, m in glossary.ALWAYS + glossary.DECIDED)
+    known = " ".join(w + " " + m for w, m in wording.ALWAYS + wording.DECIDED)
     for abbreviation in ("ENB", "CVaR", "VaR", "EVPI", "EVPPI", "EVSI", "ENBS"):
         assert abbreviation in words
         assert abbreviation in known
@@ -426,8 +428,7 @@ def test_verdicts_in_words(numbers):
 def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):
     planned = {row["slice"]: row for row in numbers["plan"]["planned"]}
     assert set(planned) == {name for name, n in numbers["plan"]["plan"]["labels"].items() if n}
-    from labelvalue.report.curves import draw_curves
-    from labelvalue.report.trajectories import curve_table
+    from labelvalue.report.plots.curves import curve_table, draw_curves
 
     (name, row), *_ = planned.items()
     table = curve_table(fake_fit, [name], pd.Series([500]).to_numpy(), (0.5, 0.9), {name: 90_000})

@@ -13,7 +13,7 @@ import pytest
 
 from labelvalue.problems import StorageError
 from labelvalue.report import report_numbers, report_tables, summary_text, write_figures, write_report, write_tables
-from labelvalue.report.workbook import LONGEST, workbook
+from labelvalue.report.numbers.exports import LONGEST, workbook
 from labelvalue.spreadsheets import guard, unguard
 
 

@@ -7,12 +7,11 @@ import re
 import pytest
 
 from labelvalue import names, predict_error, predict_gain, write_report
-from labelvalue.operate.configuration import Guardrails
-from labelvalue.operate.guardrails import evaluate
+from labelvalue.operate.refit.guardrails import evaluate
+from labelvalue.operate.store.configuration import Guardrails
 from labelvalue.report import report_numbers
-from labelvalue.report.context import Context
-from labelvalue.report.exports import summary_text
-from labelvalue.report.guardrails import guardrail_numbers
+from labelvalue.report.numbers.exports import summary_text
+from labelvalue.report.words.project import Context, guardrail_numbers
 
 
 def told(fit, spent=None, **rules):

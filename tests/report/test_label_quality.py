@@ -11,8 +11,8 @@ import labelvalue as lv
 from labelvalue import testing
 from labelvalue.numerals import number, significant
 from labelvalue.report import report_numbers, report_tables, write_report
-from labelvalue.report.label_quality import quality_numbers
-from labelvalue.report.wording import percent
+from labelvalue.report.numbers.label_quality import quality_numbers
+from labelvalue.report.words.wording import percent
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,9 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.report import Context, report_numbers, report_tables, write_report
-from labelvalue.report.second_opinion import MOST_CURVES, second_opinion
-from labelvalue.report.strategies import NOT_WORTH, OPEN, WORTH, strategy_numbers, strategy_parts
-from labelvalue.report.suites import on_suite
-from labelvalue.report.wording import probability
+from labelvalue.report.numbers.strategies import NOT_WORTH, OPEN, WORTH, on_suite, strategy_numbers, strategy_parts
+from labelvalue.report.words.second_opinion import MOST_CURVES, second_opinion
+from labelvalue.report.words.wording import probability
 
 SAMPLE = ("chain", "draw")
 CASE = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
@@ -165,7 +164,7 @@ def test_f26_the_page_says_where_the_bootstrap_disagrees(small, seen, tmp_path):
 
 
 def test_f26_a_disagreement_is_a_limitation(small, monkeypatch):
-    from labelvalue.report import numbers
+    from labelvalue.report.numbers import numbers
 
     monkeypatch.setattr(numbers, "second_opinion", lambda fit, gain, ci_prob: second_opinion(fit, gain + 0.2))
     found = [one for one in report_numbers(small, [1000])["limitations"] if one["check"] == "second-opinion"]

@@ -16,13 +16,14 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import console, names, testing
-from labelvalue.model.observations import used_runs
-from labelvalue.model.result import draws_digest
+from labelvalue.model.curve.observations import used_runs
+from labelvalue.model.fitting.result import draws_digest
 from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
-from labelvalue.report import html, report_numbers, write_report
-from labelvalue.report.html import collect, figures, render
-from labelvalue.report.wording import decimals, percent
+from labelvalue.report import report_numbers, write_report
+from labelvalue.report.render import html
+from labelvalue.report.render.html import collect, figures, render
+from labelvalue.report.words.wording import decimals, percent
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "p", "nav", "a", "main",

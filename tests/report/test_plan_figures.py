@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from labelvalue.report import report_numbers
-from labelvalue.report.plan_figures import BARS, draw_money, draw_tornado
-from labelvalue.report.wording import spoken
+from labelvalue.report.plots.plan import BARS, draw_money, draw_tornado
+from labelvalue.report.words.wording import spoken
 from tests.report.conftest import artists, band, line
 
 

@@ -18,9 +18,10 @@ from PIL import Image
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.model.observations import used_runs
-from labelvalue.model.result import POSITION
-from labelvalue.report import images, lettering, panels, style
+from labelvalue.model.curve.observations import used_runs
+from labelvalue.model.fitting.result import POSITION
+from labelvalue.report.plots import panels, style
+from labelvalue.report.render import images
 from tests.report.conftest import artists, band, line
 
 
@@ -230,7 +231,7 @@ def test_gains_only():
 
 
 def test_hostile_names_are_shown_literally_and_nothing_is_cut(hostile_fit):
-    spelt = [lettering.literal(s).replace(" ", "") for s in sorted(hostile_fit.slices.astype(str))]
+    spelt = [style.literal(s).replace(" ", "") for s in sorted(hostile_fit.slices.astype(str))]
     curves = lv.plot_curves(hostile_fit)
     assert titles(curves) == spelt
     check_nothing_is_cut(curves)
@@ -273,14 +274,14 @@ def test_a_figure_shows_itself_in_a_notebook(fake_fit):
 
 
 def test_names_that_no_font_has_are_spelt_out():
-    assert lettering.literal("\u4e2d\U0010ffff\u202e\n$_").endswith("\\U0010ffff\\u202e\\n$_")
+    assert style.literal("\u4e2d\U0010ffff\u202e\n$_").endswith("\\U0010ffff\\u202e\\n$_")
 
 
 def test_wrap_leaves_nothing_out():
     text = "word " * 30 + "w" * 90
-    lines = lettering.wrap(text, 1.5, 9)
+    lines = style.wrap(text, 1.5, 9)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert max(lettering.text_width(t, 9) for t in lines) <= 1.5
+    assert max(style.text_width(t, 9) for t in lines) <= 1.5
 
 
 def test_axis_ticks_are_few_and_inside():

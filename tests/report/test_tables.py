@@ -10,7 +10,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.report.tables import bands
+from labelvalue.report.numbers.tables import bands
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ import pytest
 from labelvalue import backtest_verdict, names, summarise_backtest, testing
 from labelvalue.numerals import readable
 from labelvalue.printing import visible
-from labelvalue.report.backtests import backtest_numbers
-from labelvalue.report.plan_text import plan_text
-from labelvalue.report.plans import plan_numbers
-from labelvalue.report.terminal import backtest_text, gain_text
-from labelvalue.report.unknowns import information_text, uncertainty_text
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.render.terminal import backtest_text, gain_text
+from labelvalue.report.words.doubts import information_text, uncertainty_text
+from labelvalue.report.words.second_opinion import backtest_numbers
 
 
 @pytest.fixture

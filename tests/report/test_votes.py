@@ -12,9 +12,9 @@ import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.numerals import significant
 from labelvalue.report import write_report
-from labelvalue.report.frontiers import draw_frontiers
-from labelvalue.report.votes import LEAST, SHOWN, frontier_numbers, offer_numbers
-from labelvalue.report.wording import likely
+from labelvalue.report.numbers.label_quality import LEAST, SHOWN, frontier_numbers, offer_numbers
+from labelvalue.report.plots.frontier import draw_frontiers
+from labelvalue.report.words.wording import likely
 
 SAMPLE = ("chain", "draw")
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from labelvalue.model import Prior
-from labelvalue.model.label_noise import set_evaluation_noise
-from labelvalue.model.observations import observe
+from labelvalue.model.curve.label_noise import set_evaluation_noise
+from labelvalue.model.curve.observations import observe
 from labelvalue.observe import read_runs
 from tests.statistics.world import SIZES, Bench, astray, draw, relative_error, signed
 

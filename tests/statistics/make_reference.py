@@ -16,7 +16,7 @@ import arviz_stats as azs
 import numpy as np
 
 import labelvalue as lv
-from labelvalue.model.diagnostics import figures_of, judge
+from labelvalue.model.sampling.diagnostics import figures_of, judge
 from tests.statistics.world import SHARING, Bench
 
 FILE = Path(__file__).parent / "reference.json"

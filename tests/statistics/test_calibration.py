@@ -14,13 +14,13 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue.model import Prior, get_model, sampling
-from labelvalue.model.likelihood import scatter_loglikelihood
-from labelvalue.model.noise import run_variance
-from labelvalue.model.observations import observe
-from labelvalue.model.pointwise import together
-from labelvalue.model.residuals import by_curve, residuals
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model import Prior, get_model
+from labelvalue.model.curve.discrepancy import by_curve, residuals
+from labelvalue.model.curve.likelihood import run_variance, scatter_loglikelihood
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.fitting.arviz_tree import together
+from labelvalue.model.sampling import sampling
+from labelvalue.model.sampling.settings import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
 from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 

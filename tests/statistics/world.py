@@ -14,12 +14,11 @@ import pandas as pd
 from scipy import stats
 
 from labelvalue.model import Prior, get_model
-from labelvalue.model.diagnostics import Diagnostics
-from labelvalue.model.fitting import assemble
-from labelvalue.model.observations import observe
-from labelvalue.model.ragged import in_a_row
-from labelvalue.model.sampling import Compiled, compile_model, sample_once
-from labelvalue.model.settings import SamplerSettings
+from labelvalue.model.curve.observations import in_a_row, observe
+from labelvalue.model.fitting.fitting import assemble
+from labelvalue.model.sampling.diagnostics import Diagnostics
+from labelvalue.model.sampling.sampling import Compiled, compile_model, sample_once
+from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.observe import read_runs
 
 SIZES = 250 * 2 ** np.arange(5)

@@ -56,34 +56,7 @@ class _Member(io.RawIOBase):
 
 
 def open_members(stream: BinaryIO, file: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
-    """Open files of an archive one after the other, as streams, after all of it was found to be harmless.
-
-    Parameters
-    ----------
-    stream : file object
-        The archive, binary.
-    file : str
-        Its name.
-    wanted : callable
-        Which files, by their names in the archive.
-
-    Yields
-    ------
-    name : str
-        Name of the file in the archive.
-    stream : file object
-        Binary; gives no more bytes than the archive said. What is broken in it is an ``InputError`` of the read.
-
-    Raises
-    ------
-    InputError
-        ``unsafe archive member``: absolute, with ``..``, a link, encrypted, of a rare packing, packed more than a
-        hundredfold, or more than 1 GiB in all. Or if it is no archive, or a damaged one.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Open files of an archive one after the other, as streams, after all of it was found to be harmless."""
     with _told(file, "not a readable ZIP archive"):
         archive = zipfile.ZipFile(stream)
     members = archive.infolist()

@@ -16,24 +16,7 @@ SUBMITTED = "submitted"
 
 
 def read(path: Path, into: Collector) -> None:
-    """Read an export.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        JSON file.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, or broken.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an export."""
     with open_export(path) as stream:
         for place, record in json_records(stream, path.name):
             if not isinstance(record, Mapping):

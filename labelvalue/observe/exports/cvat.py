@@ -18,24 +18,7 @@ MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 
 def read(path: Path, into: Collector) -> None:
-    """Read an export.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        XML, ZIP or CSV file.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, broken, or an unsafe archive.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an export."""
     with open_export(path) as stream:
         head = beginning(stream)
         if head.startswith(SIGNATURE):

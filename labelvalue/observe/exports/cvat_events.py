@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from typing import BinaryIO
 
 from labelvalue.checks import MAX_COUNT
-from labelvalue.observe.cells import Fault, parse_count, parse_number
-from labelvalue.observe.delimited import MAX_KEPT, once, open_rows
 from labelvalue.observe.exports.judgements import (
     MAX_JUDGEMENTS,
     PATHS_SHOWN,
@@ -21,7 +19,9 @@ from labelvalue.observe.exports.judgements import (
 )
 from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.exports.streams import decode
-from labelvalue.observe.tables import Limits
+from labelvalue.observe.table.cells import Fault, parse_count, parse_number
+from labelvalue.observe.table.delimited import MAX_KEPT, once, open_rows
+from labelvalue.observe.table.tables import Limits
 from labelvalue.problems import InputError, Problem, listed
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
@@ -78,26 +78,7 @@ class _Work:
 
 
 def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
-    """Read an event log.
-
-    Parameters
-    ----------
-    stream : file object
-        CSV, binary.
-    file : str
-        Its name.
-    into : Collector
-        Takes one row an annotator and job, with the units made and the seconds they took together.
-
-    Raises
-    ------
-    InputError
-        If columns are missing or a cell is broken.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an event log."""
     with open_rows(stream, file, Limits(rows=LONGEST, cell=LARGEST_CELL, fix="download it in parts")) as rows:
         header = list(rows.header)
         _check_header(header, file)

@@ -149,26 +149,7 @@ class _Reader:
 
 
 def read_xml(stream: BinaryIO, file: str, into: Collector) -> None:
-    """Read annotations from XML.
-
-    Parameters
-    ----------
-    stream : file object
-        Binary.
-    file : str
-        Its name.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, broken, or declares entities.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read annotations from XML."""
     reader = _Reader(file, into)
     given = 0
     try:

@@ -17,24 +17,7 @@ SHARED = "all"
 
 
 def read(path: Path, into: Collector) -> None:
-    """Read an export.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        JSONL or ZIP file.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, broken, or an unsafe archive.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an export."""
     with open_export(path) as stream:
         if beginning(stream).startswith(SIGNATURE):
             for name, inside in open_members(stream, path.name, lambda name: name.endswith((".jsonl", ".json"))):

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.cells import YEARS, Fault, parse_text
-from labelvalue.observe.delimited import MAX_PROBLEMS, once
-from labelvalue.observe.schema import NOT_A_TIME
+from labelvalue.observe.table.cells import YEARS, Fault, parse_text
+from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
+from labelvalue.observe.table.schema import NOT_A_TIME
 from labelvalue.problems import InputError, Problem, listed
 
 LONGEST = 3600.0
@@ -44,91 +44,26 @@ LONG_LEFT_OUT = "durations of 0, negative or above 1 hour, labels kept"
 
 
 def as_text(value: Any) -> str | None:
-    """Return text or a number or truth value as it is written; ``None`` for anything else.
-
-    Parameters
-    ----------
-    value : object
-        From JSON.
-
-    Returns
-    -------
-    str or None
-
-    Examples
-    --------
-    >>> as_text("1.50"), as_text(True), as_text(["FR"]), as_text(None)
-    ('1.50', 'true', None, None)
-    """
+    """Return text or a number or truth value as it is written; ``None`` for anything else."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str.__str__(value) if isinstance(value, str) else None
 
 
 def all_texts(values: Iterable[Any]) -> list[str] | None:
-    """Return texts, numbers and truth values as they are written; ``None`` where anything else is among them.
-
-    Parameters
-    ----------
-    values : iterable
-        From JSON.
-
-    Returns
-    -------
-    list of str or None
-
-    Examples
-    --------
-    >>> all_texts(["a", True]), all_texts(["a", {}])
-    (['a', 'true'], None)
-    """
+    """Return texts, numbers and truth values as they are written; ``None`` where anything else is among them."""
     found = [as_text(value) for value in values]
     return None if None in found else [text for text in found if text is not None]
 
 
 def joined(labels: Iterable[str]) -> str:
-    """Return one text for the labels of a judgement: a JSON list where they are several.
-
-    Parameters
-    ----------
-    labels : iterable of str
-        Labels.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> joined(["delivery"]), joined(["b", "a"])
-    ('delivery', '["a", "b"]')
-    """
+    """Return one text for the labels of a judgement: a JSON list where they are several."""
     found = sorted(labels)
     return found[0] if len(found) == 1 else json.dumps(found, ensure_ascii=False)
 
 
 def find(record: Any, path: str) -> tuple[bool, Any]:
-    """Follow a dotted path into a record; keys may hold dots themselves.
-
-    Parameters
-    ----------
-    record : object
-        From JSON.
-    path : str
-        Such as ``data.meta.country``.
-
-    Returns
-    -------
-    found : bool
-        Whether the path exists.
-    value : object
-        What is there.
-
-    Examples
-    --------
-    >>> find({"data": {"meta.x": {"country": "FR"}}}, "data.meta.x.country")
-    (True, 'FR')
-    """
+    """Follow a dotted path into a record; keys may hold dots themselves."""
     if not isinstance(record, Mapping):
         return False, None
     if path in record:
@@ -144,26 +79,7 @@ def find(record: Any, path: str) -> tuple[bool, Any]:
 
 
 def paths_in(record: Any, prefix: str = "", depth: int = 4) -> list[str]:
-    """Return the dotted paths of a record that lead to text or a number.
-
-    Parameters
-    ----------
-    record : object
-        From JSON.
-    prefix : str
-        Path of the record.
-    depth : int
-        Levels to descend.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> paths_in({"id": "1", "data": {"country": "FR", "tags": []}})
-    ['id', 'data.country']
-    """
+    """Return the dotted paths of a record that lead to text or a number."""
     found = []
     for key, value in record.items() if isinstance(record, Mapping) else ():
         if as_text(value) is not None:
@@ -174,23 +90,7 @@ def paths_in(record: Any, prefix: str = "", depth: int = 4) -> list[str]:
 
 
 def utc(value: Any) -> datetime | None:
-    """Read a time with or without zone, as UTC in whole seconds; ``None`` where it is none.
-
-    Parameters
-    ----------
-    value : object
-        ISO 8601 text.
-
-    Returns
-    -------
-    datetime or None
-        With zone UTC; text without a zone is taken as UTC.
-
-    Examples
-    --------
-    >>> utc("2026-03-02 11:38:27.301183+03:00").isoformat()
-    '2026-03-02T08:38:27+00:00'
-    """
+    """Read a time with or without zone, as UTC in whole seconds; ``None`` where it is none."""
     try:
         time = datetime.fromisoformat(str(value).strip())
         time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -207,15 +107,7 @@ def too_many_judgements(rows: int | None = None) -> Problem:
 
 
 class Judgements:
-    """Judgements column by column, in as little room as they need.
-
-    Examples
-    --------
-    >>> kept = Judgements()
-    >>> kept.append({"item": "1", "slice": "FR"}, 2.5, None, False, 1)
-    >>> kept.frame()["seconds"].tolist()
-    [2.5]
-    """
+    """Judgements column by column, in as little room as they need."""
 
     def __init__(self) -> None:
         self.texts: dict[str, list[str]] = {name: [] for name in (*MANY, *FEW)}
@@ -259,15 +151,7 @@ class Judgements:
 
 
 class Collector:
-    """Collects the judgements of one file, with what was left out and why.
-
-    Examples
-    --------
-    >>> collector = Collector("export.json", Judgements(), slice_path="country", salt="s", keep_annotators=False)
-    >>> collector.leave_out("cancelled")
-    >>> collector.counts["cancelled"]
-    1
-    """
+    """Collects the judgements of one file, with what was left out and why."""
 
     def __init__(self, file: str, kept: Judgements, *, slice_path: str | None, salt: str, keep_annotators: bool):
         self.file, self.slice_path = file, slice_path
@@ -381,13 +265,7 @@ class Collector:
             self.wrong(why, "export labels, not documents", field=name, value=text[:MAX_CHARACTERS], **place)
 
     def finish(self) -> None:
-        """Raise what is wrong.
-
-        Raises
-        ------
-        InputError
-            For every problem; for slices that are missing; where nothing is left.
-        """
+        """Raise what is wrong."""
         problems = list(self.problems)
         if self.without_slice:
             problems.append(self._missing_slices())

@@ -27,24 +27,7 @@ CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
 
 
 def read(path: Path, into: Collector) -> None:
-    """Read an export.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        JSON file.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, or broken.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an export."""
     with open_export(path) as stream:
         head = beginning(stream)
         if head[:1] not in (b"[", b""):

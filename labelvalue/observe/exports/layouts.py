@@ -20,23 +20,7 @@ FLATTENED = (".responses", ".responses.users", ".responses.status", ".suggestion
 
 
 def closest_layout(keys: Iterable[str]) -> str:
-    """Return the name of the layout that keys fit best.
-
-    Parameters
-    ----------
-    keys : iterable of str
-        Keys of a record.
-
-    Returns
-    -------
-    str
-        ``none`` where they fit nothing.
-
-    Examples
-    --------
-    >>> closest_layout(["id", "text", "topic.responses", "topic.responses.users"])
-    'Argilla'
-    """
+    """Return the name of the layout that keys fit best."""
     found = set(keys)
     if any(key.endswith(FLATTENED) for key in found):
         return "Argilla"
@@ -46,28 +30,7 @@ def closest_layout(keys: Iterable[str]) -> str:
 
 
 def refuse(file: str, expected: str, record: Any, fix: str = "name the tool that made the export") -> None:
-    """Refuse a record of another layout.
-
-    Parameters
-    ----------
-    file : str
-        File.
-    expected : str
-        Layout that was asked for.
-    record : object
-        What was found.
-    fix : str
-        The way out.
-
-    Raises
-    ------
-    InputError
-        Always, with the keys found and the closest layout.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Refuse a record of another layout."""
     keys = list(record) if isinstance(record, Mapping) else []
     shown = listed(keys) if keys else type(record).__name__
     closest = closest_layout(keys)

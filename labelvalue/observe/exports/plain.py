@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labelvalue import names
+from labelvalue.observe.annotations.text_rows import TextRows, open_text_rows
 from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.judgements import CHOICE, Collector, utc
 from labelvalue.observe.exports.streams import open_export
-from labelvalue.observe.tables import Limits
-from labelvalue.observe.text_rows import TextRows, open_text_rows
+from labelvalue.observe.table.tables import Limits
 from labelvalue.problems import InputError, Problem, did_you_mean, listed
 
 COLUMNS = (names.ITEM, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE, names.SOURCE,
@@ -21,26 +21,7 @@ TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None:
-    """Read a table.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        CSV or Parquet file.
-    into : Collector
-        Takes the judgements.
-    columns : mapping of str to str
-        Their names of our columns, where they differ.
-
-    Raises
-    ------
-    InputError
-        If a column that is asked for is missing, or the file is broken or ambiguous; with every row that is.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read a table."""
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         why = f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], COLUMNS)}"

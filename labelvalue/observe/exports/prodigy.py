@@ -25,24 +25,7 @@ A_START = re.compile(r"(.*-)?\d{4}-\d{2}-\d{2}[ _T]\d{2}[-:]\d{2}[-:]\d{2}")
 
 
 def read(path: Path, into: Collector) -> None:
-    """Read an export.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        JSONL file.
-    into : Collector
-        Takes the judgements.
-
-    Raises
-    ------
-    InputError
-        If it is of another layout, or broken.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Read an export."""
     answers = _Answers()
     with open_export(path) as stream:
         for line, record in json_lines(stream, path.name):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from labelvalue.observe.tables import open_given
+from labelvalue.observe.table.tables import open_given
 from labelvalue.problems import InputError, Problem, quote
 
 MAX_BYTES = 4 * 1024**3
@@ -59,13 +59,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def decode(text: str, place: int = 0) -> tuple[Any, int]:
-    """Return the JSON value that begins at a place, and where it ends.
-
-    Raises
-    ------
-    ValueError
-        Where it is no JSON, too long, too deep, or holds too much.
-    """
+    """Return the JSON value that begins at a place, and where it ends."""
     if len(text) - place > 2 * CHUNK and text.count("[", place) + text.count("{", place) > MAX_INSIDE:
         raise ValueError(f"a record of more than {MAX_INSIDE} lists and objects")
     try:
@@ -86,27 +80,7 @@ def _is_deep(text: str) -> bool:
 
 
 def open_export(path: Path) -> BinaryIO:
-    """Open an export after looking at what it is.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File.
-
-    Returns
-    -------
-    file object
-        Binary, at its beginning.
-
-    Raises
-    ------
-    InputError
-        If it is missing, a folder, unreadable, empty or too large.
-
-    Examples
-    --------
-    See :func:`labelvalue.read_annotations`.
-    """
+    """Open an export after looking at what it is."""
     stream = open_given(path, MAX_BYTES, "export in parts; overlaps do no harm")
     if not stream.peek(1):  # type: ignore[attr-defined]
         stream.close()
@@ -169,33 +143,7 @@ class _Buffer:
 
 
 def json_records(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
-    """Read the records of a JSON list one after the other.
-
-    Parameters
-    ----------
-    stream : file object
-        Binary.
-    file : str
-        Its name, for errors.
-
-    Yields
-    ------
-    item : int
-        Place in the list, from 1.
-    record : object
-        The record; its numbers are text of class ``Written``.
-
-    Raises
-    ------
-    InputError
-        With line and byte, where the JSON is cut off, broken, or no list.
-
-    Examples
-    --------
-    >>> import io
-    >>> list(json_records(io.BytesIO(b'[{"id": 1.50}]'), "export.json"))
-    [(1, {'id': '1.50'})]
-    """
+    """Read the records of a JSON list one after the other."""
     buffer = _Buffer(stream, file)
     first = buffer.skip()
     if first != "[":
@@ -244,33 +192,7 @@ def _one_record(buffer: _Buffer) -> Any:
 
 
 def json_lines(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
-    r"""Read a file with one JSON record a line.
-
-    Parameters
-    ----------
-    stream : file object
-        Binary.
-    file : str
-        Its name, for errors.
-
-    Yields
-    ------
-    line : int
-        Line, from 1; empty lines are skipped.
-    record : object
-        The record; its numbers are text of class ``Written``.
-
-    Raises
-    ------
-    InputError
-        With line and byte of the first line that is no JSON.
-
-    Examples
-    --------
-    >>> import io
-    >>> list(json_lines(io.BytesIO(b'{"id": 1}\n\n{"id": 2}'), "export.jsonl"))
-    [(1, {'id': '1'}), (3, {'id': '2'})]
-    """
+    r"""Read a file with one JSON record a line."""
     byte, line = 0, 0
     while raw := stream.readline(MAX_RECORD):
         line += 1

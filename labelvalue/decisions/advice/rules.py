@@ -1,0 +1,225 @@
+"""The rules of a case, one table: what each holds against which limit, with what probability, and how it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import standard_error
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.outcomes.errors import evaluation_missing
+from labelvalue.model import Fit
+
+THOUSAND = 1000
+FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
+DEADLINE = "deadline"
+MINIMUM_EVALUATION = "minimum evaluation labels"
+MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
+MINIMUM_CLASS = "minimum labels of a class"
+RULE, WORDS, KEPT, HOLDS, SLACK, REACHED = "rule", "words", "kept", "p_kept", "slack", "reached"
+REQUIRED, STATE, REASON = "required", "state", "reason"
+EDGE = 1e-9
+"""Share of a limit by which rounding may miss it."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Held:
+    """A rule as draws: ``amount`` must be at most ``limit`` (at least, where ``sign`` is −1)."""
+
+    amount: xr.DataArray
+    limit: float
+    words: str
+    required: float = 1.0
+    reason: str = ""
+    slice: str = ""
+    sign: float = 1.0
+
+    def kept(self) -> xr.DataArray:
+        """Draws, plan by plan, in which the rule is kept."""
+        return self.sign * self.amount <= self.sign * self.limit + EDGE * abs(self.limit)
+
+
+def _floors(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    for floor in case.guardrails.floors:
+        yield Held(
+            amount=outcomes[names.ERROR].sel({names.SLICE: floor.slice}, drop=True),
+            limit=floor.error,
+            words=f"error of {floor.slice} ≤ {floor.error:g}",
+            required=floor.probability,
+            reason=floor.reason,
+            slice=floor.slice,
+        )
+
+
+def _gap(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    if (rule := case.guardrails.largest_gap) is not None:
+        error = outcomes[names.ERROR]
+        words = f"gap between slices ≤ {rule.limit:g}"
+        yield Held(amount=error.max(names.SLICE) - error.min(names.SLICE), words=words, **_stated(rule))
+
+
+def _budget(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    if (rule := case.guardrails.maximum_budget) is not None:
+        yield Held(amount=outcomes[names.COST], words=f"cost ≤ {rule.limit:,.10g}", **_stated(rule))
+
+
+def _deadline(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    if (rule := case.guardrails.deadline) is not None:
+        words = f"days until the last label ≤ {rule.limit:g}"
+        yield Held(amount=outcomes[names.DAYS], words=words, **_stated(rule))
+
+
+def _gain(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    """The gain a thousand labels, of plans that buy any."""
+    if (rule := case.guardrails.minimum_gain) is not None:
+        labels = outcomes[names.LABELS].sum(names.SLICE)
+        gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+        amount = (gain / labels.where(labels > 0) * THOUSAND).sel({names.PLAN: labels > 0})
+        yield Held(amount=amount, words=f"gain per 1,000 labels ≥ {rule.limit:g}", sign=-1.0, **_stated(rule))
+
+
+def _evaluation(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    """Evaluation labels, of plans that do anything."""
+    acts = (outcomes[names.LABELS] + outcomes[names.EVALUATION_LABELS]).sum(names.SLICE) > 0
+    for name, (have, _) in evaluation_missing(fit, case).items():
+        limit = case.slices[name]
+        amount = have + outcomes[names.EVALUATION_LABELS].sel({names.SLICE: name, names.PLAN: acts}, drop=True)
+        words = f"evaluation labels of {name} ≥ {limit.minimum_evaluation:,}"
+        yield Held(
+            amount=amount, limit=limit.minimum_evaluation, words=words, reason=limit.reason, slice=name, sign=-1.0
+        )
+
+
+def _fewest(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    for name, limit in case.slices.items():
+        if limit.minimum:
+            amount = outcomes[names.LABELS].sel({names.SLICE: name}, drop=True)
+            words = f"labels of {name} ≥ {limit.minimum:,}"
+            yield Held(amount=amount, limit=limit.minimum, words=words, reason=limit.reason, slice=name, sign=-1.0)
+
+
+def _of_class(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    for name, one in case.classes.items():
+        if one.minimum:
+            amount = outcomes[names.LABELS].sel({names.SLICE: list(one.slices)}).sum(names.SLICE)
+            words = f"labels of class {name} ≥ {one.minimum:,}"
+            yield Held(amount=amount, limit=one.minimum, words=words, reason=one.reason, slice=name, sign=-1.0)
+
+
+def _most(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    for name, limit in case.slices.items():
+        if math.isfinite(limit.most):
+            amount = outcomes[names.LABELS].sel({names.SLICE: name}, drop=True)
+            words = f"labels of {name} ≤ {limit.most:,.0f}"
+            yield Held(amount=amount, limit=limit.most, words=words, reason=limit.reason, slice=name)
+
+
+def _stated(rule: Any) -> dict[str, Any]:
+    return {"limit": rule.limit, "required": rule.probability, "reason": rule.reason}
+
+
+RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
+    FLOOR: _floors,
+    LARGEST_GAP: _gap,
+    MAXIMUM_BUDGET: _budget,
+    DEADLINE: _deadline,
+    MINIMUM_GAIN: _gain,
+    MINIMUM_EVALUATION: _evaluation,
+    MINIMUM_LABELS: _fewest,
+    MAXIMUM_LABELS: _most,
+    MINIMUM_CLASS: _of_class,
+}
+"""Every kind of rule: from a case and outcomes of plans to what it holds against its limit."""
+
+
+def state_of(probability: float, required: float) -> str:
+    """Say how a rule stands that must hold with a probability."""
+    if probability >= required - 1e-12:
+        return names.PASS
+    return names.STOP if probability <= 1.0 - required + 1e-12 or required == 1.0 else names.INCONCLUSIVE
+
+
+def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
+    """Hold plans against every rule of the case; floors and gaps by errors in the population.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Its guardrails, and its limits on labels.
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.decisions.plan_outcomes` with the same case.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a plan and rule: ``plan``, ``rule``, ``slice`` (empty where all are meant, a class where one is),
+        ``words``, ``limit``; ``p_kept``, the probability that the plan keeps it, with Monte Carlo error ``mcse``, and
+        ``required``; ``reached``, the level that the plan does keep with the required probability, and ``slack``, how
+        far it lies on the right side of the limit (negative: on the wrong one); ``kept``, whether ``p_kept`` is at
+        least ``required``, and ``state`` (``PASS``, ``STOP``, ``INCONCLUSIVE``); ``reason``. The gain a thousand labels
+        is that of the error averaged over slices by volume, and no rule for plans without labels.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400},
+    ...             guardrails={"maximum_budget": {"limit": 40}})
+    >>> fit = fake_fit(seed=1)
+    >>> check_guardrails(fit, case, plan_outcomes(fit, case, {"west": {"west": 500}}))["state"].tolist()
+    ['PASS', 'STOP']
+    """
+    rows = [row for kind, held in RULES.items() for rule in held(fit, case, outcomes) for row in _rows(kind, rule)]
+    columns = [names.PLAN, RULE, names.SLICE, WORDS, "limit", HOLDS, names.MCSE]
+    table = pd.DataFrame(rows, columns=[*columns, REQUIRED, REACHED, SLACK, KEPT, STATE, REASON])
+    table.attrs = dict(outcomes.attrs)
+    return table.astype({KEPT: bool})
+
+
+def rules_of(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str = names.RECOMMENDED) -> pd.DataFrame:
+    """Return the table of :func:`check_guardrails` for one plan, without its name."""
+    table = check_guardrails(fit, case, outcomes.sel({names.PLAN: [plan]}))
+    return table.drop(columns=names.PLAN)
+
+
+def all_kept(fit: Fit, case: Case, outcomes: xr.Dataset) -> xr.DataArray | None:
+    """Say draw by draw whether plans keep every rule of the case at once."""
+    every = None
+    for held in RULES.values():
+        for rule in held(fit, case, outcomes):
+            kept = rule.kept().reindex({names.PLAN: outcomes[names.PLAN]}, fill_value=True).reset_coords(drop=True)
+            every = kept if every is None else every & kept
+    return every
+
+
+def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
+    amount, kept = rule.sign * rule.amount, rule.kept().astype(float)
+    for plan in amount[names.PLAN].values:
+        own, holds = (each.sel({names.PLAN: plan}, drop=True) for each in (amount, kept))
+        share = float(holds.mean())
+        # The smallest level that holds with the required probability in the draws themselves, none between two draws.
+        level = float(own.quantile(rule.required, method="higher"))
+        yield {
+            names.PLAN: plan,
+            RULE: kind,
+            names.SLICE: rule.slice,
+            WORDS: rule.words,
+            "limit": rule.limit,
+            HOLDS: share,
+            names.MCSE: standard_error(holds) if set(names.SAMPLE) <= set(holds.dims) else 0.0,
+            REQUIRED: rule.required,
+            REACHED: rule.sign * level,
+            SLACK: rule.sign * rule.limit - level,
+            KEPT: share >= rule.required - 1e-12,
+            STATE: state_of(share, rule.required),
+            REASON: rule.reason,
+        }

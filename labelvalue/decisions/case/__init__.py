@@ -1,0 +1,1 @@
+"""The case: value, costs, risk, guardrails."""

@@ -1,0 +1,441 @@
+"""The case: what labels cost, what a lower error is worth, which rules hold, and how much risk is borne."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import forecast, names
+from labelvalue.checks import Checks, put
+from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
+from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
+from labelvalue.decisions.case.value import Value
+from labelvalue.decisions.outcomes.spending import fixed_cost
+from labelvalue.forecast import Intervention
+from labelvalue.forecast.interventions.intervention import KINDS
+from labelvalue.model import Fit
+from labelvalue.observe.protocol.protocol import as_toml
+from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.quantities import Quantity, by_slice, of_slice
+
+
+def as_text(case: Any) -> str:
+    """Return a case as TOML: a line for each setting that differs from its default."""
+    given = _plain(case)
+    lines = [f"{key} = {as_toml(value)}" for key, value in given.items() if not _is_table(value)]
+    for key, value in given.items():
+        if _is_table(value):
+            lines += ["", f"[{key}]", *(f"{as_key(k)} = {as_toml(v)}" for k, v in value.items())]
+    return "\n".join(lines) + "\n"
+
+
+def as_key(key: str) -> str:
+    """Return a key as TOML: bare where it may be, else in quotes."""
+    bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if bare else as_toml(key)
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and not {"low", "high"} & set(value)
+
+
+def _plain(part: Any) -> Any:
+    """A part of the case as mappings, lists, numbers and texts; what is as by default is left out."""
+    if isinstance(part, Mapping):
+        return {str(k): _plain(v) for k, v in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [_plain(v) for v in part]
+    if not dataclasses.is_dataclass(part):
+        return part.item() if isinstance(part, np.generic) else part
+    kind = {"appetite": getattr(part, "name")} if isinstance(part, tuple(APPETITES.values())) else {}  # noqa: B009
+    if isinstance(part, Intervention):
+        kind = {"kind": part.kind}
+    fields = [f for f in dataclasses.fields(part) if f.init and not _as_default(f, getattr(part, f.name))]
+    return kind | {f.name: _plain(getattr(part, f.name)) for f in fields}
+
+
+def _as_default(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.default_factory is not dataclasses.MISSING:
+        return value == field.default_factory()
+    return type(value) is type(field.default) and value == field.default
+
+
+CLASSES: dict[str, type[Any]] = {word: getattr(forecast, name) for name, word in KINDS.items()}
+"""Classes of interventions by their kinds."""
+
+
+def interventions_of(checks: Checks, key: str, given: Any) -> tuple[Intervention, ...]:
+    """Make interventions from what a case says."""
+    if not isinstance(given, (list, tuple)):
+        checks.wrong(key, "expected a list of tables", f"write it as tables [[{key}]]", given)
+        return ()
+    made: list[Intervention] = []
+    for place, one in enumerate(given):
+        at = f"{key}[{place}]"
+        if isinstance(one, Intervention):
+            made.append(one)
+        elif not isinstance(one, Mapping):
+            checks.wrong(at, "expected a table", f"write it as a table [[{key}]]", one)
+        elif not isinstance(one.get("kind"), str) or one["kind"] not in CLASSES:
+            checks.text(f"{at}.kind", one.get("kind"), CLASSES)
+        else:
+            part = checks.section(at, CLASSES[one["kind"]], {k: v for k, v in one.items() if k != "kind"})
+            made += [] if part is None else [part]
+    named = [one.name for one in made]
+    for name in sorted({name for name in named if named.count(name) > 1}):
+        checks.wrong(key, f"two are called {name!r}", "give one of them another name")
+    return tuple(made)
+
+
+HOLDOUT = "holdout"
+"""The suite that counts where a fit has several and the case names none."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """How the three pillars are made one number: expected net benefit − weight × CVaR of the loss.
+
+    Parameters
+    ----------
+    weight : float
+        Weight λ of the risk, ≥ 0.
+    level : float
+        Level α of the CVaR, 0 < α < 1.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Score(weight=0.5).level
+    0.9
+    """
+
+    weight: float = 1.0
+    level: float = 0.9
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("weight", self.weight)
+        checks.share("level", self.level)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """Everything a decision needs beside a fit; parts may be given as objects or as mappings.
+
+    Parameters
+    ----------
+    costs : Costs
+        What labels cost.
+    value : Value
+        What a lower error is worth.
+    guardrails : Guardrails
+        Rules that a plan must keep.
+    approvals : tuple of Approval
+        Who must agree before a plan above a sum is carried out; a project's re-fit ends with exit code 3 until then.
+    slices : mapping of str to SliceLimit
+        Limits on the labels bought for single slices.
+    classes : mapping of str to SliceClass
+        Slices of like stakes by the name of their class, each slice in one at most.
+    scenarios : tuple of Scenario
+        Plans of one's own that every decision is held against, and takes where one is worth more.
+    risk : Mean, Quantile, CVaR or ExponentialUtility
+        Risk appetite.
+    score : Score
+        How gain, cost and risk are made one number.
+    label_errors : quantity, or mapping of str to quantity
+        Share of wrong labels to be expected among new labels, beyond those of the labels at hand, 0 ≤ share < 1; used
+        by the stress test.
+    label_noise : quantity, mapping of str to quantity, optional
+        Share of wrong labels among plain ones, now; needed by interventions that change it.
+    label_noise_origin : {"elicited", "from annotations"}
+        Where that share comes from: somebody states it, or judgements of annotators tell it
+        (``LabelNoise.quantities()``).
+    interventions : tuple of Intervention
+        What may be done instead of buying labels, or beside it.
+    currency : str
+        Currency of all money; empty for utility.
+    learner : str
+        The learner that decides, where a fit has several.
+    suite : str
+        The suite that decides, where a fit has several; by default the holdout.
+    name : str
+        What the case is called.
+
+    Attributes
+    ----------
+    source : str
+        File that it was read from; empty where it was given in Python. Two cases that differ in it alone are equal.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with the place of its key.
+
+    Examples
+    --------
+    >>> case = Case(costs={"price_per_label": 0.08}, value={"per_error_point": 400}, currency="USD")
+    >>> case.limits("west")
+    (0, inf)
+    """
+
+    costs: Costs
+    value: Value
+    guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
+    approvals: tuple[Approval, ...] = ()
+    slices: Mapping[str, SliceLimit] = dataclasses.field(default_factory=dict)
+    classes: Mapping[str, SliceClass] = dataclasses.field(default_factory=dict)
+    scenarios: tuple[Scenario, ...] = ()
+    risk: Appetite = dataclasses.field(default_factory=Mean)
+    score: Score = dataclasses.field(default_factory=Score)
+    label_errors: Quantity | Mapping[str, Quantity] = 0.0
+    label_noise: Quantity | Mapping[str, Quantity] | None = None
+    label_noise_origin: str = names.ELICITED
+    interventions: tuple[Intervention, ...] = ()
+    currency: str = ""
+    learner: str = ""
+    suite: str = ""
+    name: str = ""
+    source: str = dataclasses.field(default="", init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        parts = {"costs": Costs, "value": Value, "guardrails": Guardrails, "score": Score}
+        for key, kind in parts.items():
+            put(self, **{key: checks.section(key, kind, getattr(self, key))})
+        put(self, approvals=checks.sections("approvals", Approval, self.approvals))
+        limits = checks.by_name("slices", self.slices)
+        put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
+        put(self, scenarios=checks.sections("scenarios", Scenario, self.scenarios))
+        self._put_classes(checks)
+        put(self, risk=appetite(checks, "risk", self.risk))
+        put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
+        if self.label_noise is not None:
+            put(self, label_noise=by_slice(checks, names.LABEL_NOISE, self.label_noise, share=True))
+        checks.text(names.LABEL_NOISE_ORIGIN, self.label_noise_origin, (names.ELICITED, names.FROM_ANNOTATIONS))
+        if self.label_noise is None and self.label_noise_origin != names.ELICITED:
+            checks.wrong(
+                names.LABEL_NOISE_ORIGIN, "the case states no label_noise", "state it, or leave its origin out"
+            )
+        put(self, interventions=interventions_of(checks, "interventions", self.interventions))
+        self._check_scenarios(checks)
+        for key in ("currency", "learner", "suite", "name"):
+            checks.text(key, getattr(self, key))
+        self._check_currency(checks)
+        checks.finish()
+
+    def _check_scenarios(self, checks: Checks) -> None:
+        if checks.problems:
+            return
+        known, seen = [one.name for one in self.interventions], [one.name for one in self.scenarios]
+        for place, one in enumerate(self.scenarios):
+            if seen.count(one.name) > 1:
+                checks.wrong(f"scenarios[{place}].name", f"{one.name!r} is given twice", "give each a name of its own")
+            for name in one.interventions:
+                if name not in known:
+                    why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
+                    fix = f"one of {', '.join(known) or 'those of the case, which has none'}"
+                    checks.wrong(f"scenarios[{place}].interventions", why, fix)
+
+    def _put_classes(self, checks: Checks) -> None:
+        """Read the classes, and give their stakes to slices that have none of their own."""
+        given = checks.by_name("classes", self.classes)
+        put(self, classes={k: checks.section(f"classes.{k}", SliceClass, v) for k, v in given.items()})
+        if checks.problems:
+            return
+        named = [name for one in self.classes.values() for name in one.slices]
+        for name in sorted({name for name in named if named.count(name) > 1}):
+            checks.wrong("classes", f"slice {name!r} is in two of them", "leave it in one")
+        stakes = {name: one.stakes for one in self.classes.values() for name in one.slices if one.stakes != 1}
+        if stakes:
+            put(self, value=dataclasses.replace(self.value, stakes={**stakes, **self.value.stakes}))
+
+    def _check_currency(self, checks: Checks) -> None:
+        given = {
+            "currency": self.currency,
+            "costs.currency": self.costs.currency if self.costs else "",
+            "value.currency": self.value.currency if self.value else "",
+        }
+        stated = {key: currency for key, currency in given.items() if currency}
+        if len(set(stated.values())) > 1:
+            said = " and ".join(f"{value!r} ({key})" for key, value in stated.items())
+            checks.wrong("currency", f"two currencies, {said}", "give all money in one; there is no conversion")
+        elif stated:
+            put(self, currency=next(iter(stated.values())))
+
+    def limits(self, slice: str) -> tuple[int, float]:
+        """Return how many labels must and may be bought for a slice.
+
+        Parameters
+        ----------
+        slice : str
+            Name of the slice.
+
+        Returns
+        -------
+        minimum : int
+            Labels that must be bought.
+        maximum : float
+            Labels that may be bought, whole or infinite.
+
+        Examples
+        --------
+        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, slices={"fr": {"maximum": 500}})
+        >>> case.limits("fr")
+        (0, 500)
+        """
+        limit = self.slices.get(slice, SliceLimit())
+        return limit.minimum, limit.most
+
+    def approvals_needed(self, cost: float) -> tuple[Approval, ...]:
+        """Return who must agree to a plan.
+
+        Parameters
+        ----------
+        cost : float
+            Its expected cost, in the currency of the case.
+
+        Returns
+        -------
+        tuple of Approval
+
+        Examples
+        --------
+        >>> approvals = [{"approver": "head of data", "above": 1000}, {"approver": "board", "above": 50_000}]
+        >>> case = Case(costs={"price_per_label": 1}, value={"per_error_point": 1}, approvals=approvals)
+        >>> [one.approver for one in case.approvals_needed(1200.0)]
+        ['head of data']
+        """
+        return tuple(one for one in self.approvals if one.is_needed(cost))
+
+    def fixed_cost(self, fit: Fit) -> xr.DataArray:
+        """Draw what a plan of one batch costs beside its labels: set-up, retraining, and the days until it starts.
+
+        Parameters
+        ----------
+        fit : Fit
+            Gives draws and seed.
+
+        Returns
+        -------
+        xarray.DataArray
+            Money; dims chain, draw where anything is uncertain.
+
+        Examples
+        --------
+        >>> from labelvalue.testing import fake_fit
+        >>> case = Case(costs={"price_per_label": 1, "retraining": 100}, value={"per_error_point": 1})
+        >>> float(case.fixed_cost(fake_fit(seed=1)))
+        100.0
+        """
+        return fixed_cost(fit, self.costs)
+
+    def check(self, fit: Fit) -> None:
+        """Refuse a case that does not belong to a fit.
+
+        Parameters
+        ----------
+        fit : Fit
+            Fit.
+
+        Raises
+        ------
+        InputError
+            If the case speaks of a slice, learner or suite that the fit lacks, or leaves out a price.
+
+        Examples
+        --------
+        >>> from labelvalue.testing import fake_fit
+        >>> Case(costs={"price_per_label": 1}, value={"per_error_point": 1}).check(fake_fit(seed=1))
+        """
+        slices = [str(name) for name in fit.slices]
+        problems = misfits(self, slices, fit.settings["learners"], fit.settings["suites"])
+        if problems:
+            raise InputError(dataclasses.replace(problem, file=self.source) for problem in problems)
+
+    def to_toml(self) -> str:
+        """Return the case as TOML that ``read_case`` reads.
+
+        Returns
+        -------
+        str
+            One line a setting that differs from its default.
+
+        Examples
+        --------
+        >>> case = Case(costs={"price_per_label": 0.08}, value={"per_error_point": 400}, currency="USD")
+        >>> print(case.to_toml())
+        currency = "USD"
+        <BLANKLINE>
+        [costs]
+        price_per_label = 0.08
+        <BLANKLINE>
+        [value]
+        per_error_point = 400
+        <BLANKLINE>
+        """
+        return as_text(self)
+
+
+def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: Sequence[str]) -> list[Problem]:
+    """Say what keeps a case from belonging to a fit of these slices, learners and suites."""
+    checks = Checks()
+    for key, name in _slices_named(case):
+        if name not in slices:
+            checks.wrong(key, f"unknown slice {name!r}{did_you_mean(name, slices)}", f"one of {', '.join(slices)}")
+    for key, given in _by_slice(case).items():
+        for name in slices:
+            if of_slice(given, name)[1] is None:
+                checks.wrong(key, f"no number for slice {name!r}", "give it one, or a default")
+    for dim, there in ((names.LEARNER, learners), (names.SUITE, suites)):
+        stated = case.learner if dim == names.LEARNER else case.suite
+        chosen = stated or (HOLDOUT if dim == names.SUITE else "")
+        if (stated or len(there) > 1) and chosen not in there:
+            unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
+            why = unknown if chosen else f"the fit has several {dim}s"
+            checks.wrong(dim, why, f"name one of {', '.join(there)}")
+    return checks.problems
+
+
+def chosen_of(case: Case, fit: Fit, dim: str) -> str:
+    """Return the learner or suite that decides, empty where none is named."""
+    if dim == names.LEARNER or case.suite or dim not in fit.position.dims:
+        return case.learner if dim == names.LEARNER else case.suite
+    return HOLDOUT
+
+
+def _by_slice(case: Case) -> dict[str, Any]:
+    return {
+        "costs.price_per_label": case.costs.price_per_label,
+        "costs.hours_per_label": case.costs.hours_per_label,
+        "value.per_error_point": 0.0 if case.value.per_error_point is None else case.value.per_error_point,
+        "value.drift": case.value.drift,
+        "label_errors": case.label_errors,
+        names.LABEL_NOISE: 0.0 if case.label_noise is None else case.label_noise,
+    }
+
+
+def _slices_named(case: Case) -> list[tuple[str, str]]:
+    """Every slice that the case speaks of, with the place of its key."""
+    maps: dict[str, Any] = {k: v for k, v in _by_slice(case).items() if isinstance(v, Mapping)}
+    named = [(f"{k}.{name}", name) for k, v in maps.items() for name in v if of_slice(v, name)[0] != "default"]
+    maps = {"value.volume": case.value.volume, "value.stakes": case.value.stakes, "slices": case.slices}
+    for place, change in enumerate(case.value.mix_changes):
+        maps[f"value.mix_changes[{place}].factors"] = change.factors
+    named += [(f"{k}.{name}", name) for k, v in maps.items() for name in v]
+    named += [(f"classes.{key}.slices", name) for key, one in case.classes.items() for name in one.slices]
+    for place, stated in enumerate(case.scenarios):
+        named += [(f"scenarios[{place}].labels.{name}", name) for name in stated.labels]
+    for place, one in enumerate(case.interventions):
+        named += [(f"interventions[{place}].slices", name) for name in one.slices]
+    floors = case.guardrails.floors
+    return named + [(f"guardrails.floors[{i}].{names.SLICE}", floor.slice) for i, floor in enumerate(floors)]

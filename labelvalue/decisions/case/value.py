@@ -1,0 +1,210 @@
+"""What a lower error is worth: money or utility an error point, slice by slice, and targets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks, put
+from labelvalue.decisions.outcomes.spending import of_slices
+from labelvalue.forecast.gains.curves import draws
+from labelvalue.model import Fit
+from labelvalue.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
+
+POINT = 0.01
+"""An error point, in the unit of the error."""
+MEAN_ERROR, WORST, GAP = "mean", "worst", "gap"
+TARGET_KINDS = (MEAN_ERROR, WORST, GAP)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """A level of error that is worth something once it is reached.
+
+    Parameters
+    ----------
+    error : float
+        The level, > 0, in the unit of the error that the fit models (of accuracy, calibration error, and so on).
+    of : {"mean", "worst", "gap"}
+        What must reach it: the error averaged over slices by volume, that of the worst slice, or the distance between
+        the worst slice and the best.
+    worth : quantity
+        Money or utility of being at or below the level.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> Target(error=0.08, of="worst", worth=5000).of
+    'worst'
+    """
+
+    error: float
+    of: str = MEAN_ERROR
+    worth: Quantity = 1.0
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("error", self.error, above=True)
+        checks.text("of", self.of, TARGET_KINDS)
+        put(self, worth=quantity(checks, "worth", self.worth))
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MixChange:
+    """A dated change of what slices are worth: users who come or go, with a probability.
+
+    Parameters
+    ----------
+    after_days : float
+        Days from now, ≥ 0.
+    factors : mapping of str to float
+        By how much the worth of a slice is multiplied from then on, ≥ 0; slices not named keep theirs.
+    probability : float
+        Probability that it happens, 0 < probability ≤ 1.
+    reason : str
+        Why it may happen.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> MixChange(after_days=90, factors={"west": 2.0}, probability=0.4).factors
+    {'west': 2.0}
+    """
+
+    after_days: float
+    factors: Mapping[str, float]
+    probability: float = 1.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.number("after_days", self.after_days)
+        if self.probability != 1:
+            checks.share("probability", self.probability)
+        put(self, factors=checks.by_name("factors", self.factors))
+        for name, factor in self.factors.items():
+            checks.number(f"factors.{name}", factor)
+        checks.text("reason", self.reason)
+        checks.finish()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Value:
+    """Value of a lower error; of each slice ``per_error_point × points removed × volume × stakes``.
+
+    Parameters
+    ----------
+    per_error_point : quantity, or mapping of str to quantity, optional
+        Money or utility of one error point (0.01) less in a slice of volume 1 and stakes 1.
+    volume : mapping of str to float
+        How much each slice is used, ≥ 0: items, or a share of them; 1 where not named. Also the weights of means over
+        slices.
+    stakes : mapping of str to float
+        What an error costs in a slice, as a multiple of one elsewhere, ≥ 0; 1 where not named.
+    target : Target, optional
+        A level that is worth something once reached.
+    horizon_days : float, optional
+        Days for which the value counts. With it, gains that come later are worth less: value is lost while waiting.
+    drift : quantity, or mapping of str to quantity
+        Rise in error of each slice, by the end, if the model is left as it is; retraining with any new labels ends it.
+    mix_changes : tuple of MixChange
+        Dated changes of what slices are worth; they need ``horizon_days``.
+    currency : str
+        Currency of all money here.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key; also if neither ``per_error_point`` nor ``target`` is given.
+
+    Examples
+    --------
+    >>> Value(per_error_point=400, stakes={"west": 3.0}).stakes
+    {'west': 3.0}
+    """
+
+    per_error_point: Quantity | Mapping[str, Quantity] | None = None
+    volume: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    stakes: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    target: Target | None = None
+    horizon_days: float | None = None
+    drift: Quantity | Mapping[str, Quantity] = 0.0
+    mix_changes: tuple[MixChange, ...] = ()
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        if self.per_error_point is not None:
+            put(self, per_error_point=by_slice(checks, "per_error_point", self.per_error_point))
+        elif self.target is None:
+            checks.wrong("per_error_point", "a decision needs 'value.per_error_point' or a target", "give one of them")
+        for key in ("volume", "stakes"):
+            put(self, **{key: checks.by_name(key, getattr(self, key))})
+            for name, weight in getattr(self, key).items():
+                checks.number(f"{key}.{name}", weight)
+        if self.target is not None:
+            put(self, target=checks.section("target", Target, self.target))
+        put(self, drift=by_slice(checks, "drift", self.drift))
+        put(self, mix_changes=checks.sections("mix_changes", MixChange, self.mix_changes))
+        if self.horizon_days is not None:
+            checks.number("horizon_days", self.horizon_days, above=True)
+        elif self.mix_changes:
+            checks.wrong("mix_changes", "a dated change needs to know for how long value counts", "give horizon_days")
+        checks.text("currency", self.currency)
+        checks.finish()
+
+
+def volumes(fit: Fit, value: Value) -> xr.DataArray:
+    """Share of each slice in means over slices."""
+    weights = _of_slices(fit, value.volume)
+    return weights / weights.sum() if bool(weights.sum() > 0) else weights + 1.0 / weights.size
+
+
+def worth(fit: Fit, value: Value, days: xr.DataArray) -> xr.DataArray:
+    """Draw the worth of a unit of error less, from the day that it is less until the horizon."""
+    if value.per_error_point is None:
+        return _of_slices(fit, {}) * 0.0
+    weight = _of_slices(fit, value.volume) * _of_slices(fit, value.stakes)
+    unit = weight * of_slices(fit, "value.per_error_point", value.per_error_point) / POINT
+    if value.horizon_days is None:
+        return unit
+    counted: Any = time_left(value, days)
+    for place, change in enumerate(value.mix_changes):
+        left = time_left(value, days.clip(min=change.after_days))
+        comes = draws(fit, f"value.mix_changes[{place}]", UNIT_INTERVAL) < change.probability
+        counted = counted + left * comes * (_of_slices(fit, change.factors) - 1.0)
+    return unit * counted
+
+
+def time_left(value: Value, days: xr.DataArray) -> xr.DataArray:
+    """Share of the horizon that is left after some days; 1 where the case has no horizon."""
+    if value.horizon_days is None:
+        return xr.ones_like(days, dtype=float)
+    return (1.0 - days / value.horizon_days).clip(min=0.0)
+
+
+def measured_by(target: Target, error: xr.DataArray, shares: xr.DataArray) -> xr.DataArray:
+    """Reduce the errors of slices to what a target is about."""
+    if target.of == MEAN_ERROR:
+        return (error * shares).sum(names.SLICE)
+    worst = error.max(names.SLICE)
+    return worst - error.min(names.SLICE) if target.of == GAP else worst
+
+
+def _of_slices(fit: Fit, weights: Mapping[str, float]) -> xr.DataArray:
+    """Numbers by slice, 1 where none is named."""
+    numbers = [float(weights.get(str(name), 1.0)) for name in fit.slices]
+    return xr.DataArray(numbers, dims=names.SLICE, coords={names.SLICE: fit.slices})

@@ -1,0 +1,239 @@
+"""Value of information: what knowing more, before deciding, is worth.
+
+Everything is read off the draws that there are: the net benefit of every option under every draw. What a piece of
+information would tell is the regression of those net benefits on it; nothing is sampled inside a sample. Options are
+chosen by a regression on other draws than those that value the choice, so that no luck is counted as information, and
+the Monte Carlo error is that of the regression too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+
+KNOTS = 4
+"""Inner knots of a spline, at even quantiles of the draws."""
+DEGREE = 3
+FOLDS = 5
+"""Parts of the draws; what is chosen in one rests on the others."""
+TAIL = 1.645
+"""Standard errors on either side of a 90 % interval."""
+PENALTIES = np.logspace(-4.0, 4.0, 9)
+"""Ridge penalties, of which generalised cross-validation picks one for each option."""
+
+
+def value_of_perfect_information(net: xr.DataArray) -> xr.Dataset:
+    """Expected gain from deciding with the truth in hand, over deciding now (EVPI).
+
+    Parameters
+    ----------
+    net : xarray.DataArray
+        Draws of net benefit, dims chain, draw, plan.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``evpi`` ≥ 0 and its Monte Carlo standard error ``mcse``, in money; of the plans at hand, so that more plans may
+        raise it.
+
+    Examples
+    --------
+    >>> net = xr.DataArray([[[0.0, 2.0], [0.0, -1.0]]], dims=("chain", "draw", "plan"), coords={"plan": ["no", "yes"]})
+    >>> float(value_of_perfect_information(net)["evpi"])
+    0.5
+    """
+    flat = _flat(net)
+    return _summary(names.EVPI, flat.max(axis=1) - flat[:, flat.mean(axis=0).argmax()])
+
+
+def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+    """Expected gain from deciding with one uncertain input known, input by input (EVPPI).
+
+    Parameters
+    ----------
+    net : xarray.DataArray
+        Draws of net benefit, dims chain, draw, plan.
+    inputs : mapping of str to DataArray
+        Draws of each input, dims chain, draw; one more dim for inputs that would be learnt together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an input, the most valuable first: ``input``, ``evppi`` ≥ 0, its Monte Carlo standard error ``mcse``,
+        ``share`` of the EVPI, ``changes``, the probability that another plan than today's would be best, and
+        ``instead``, the one that would be most often, empty where none.
+        Attributes: ``evpi`` and its ``mcse``.
+
+    Raises
+    ------
+    ValueError
+        If there is no input.
+
+    References
+    ----------
+    Strong, Oakley and Brennan (2014), "Estimating multiparameter partial expected value of perfect information from a
+    probabilistic sensitivity analysis sample: a nonparametric regression approach", Medical Decision Making 34(3).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> price, noise = (xr.DataArray(rng.normal(size=(4, 500)), dims=("chain", "draw")) for _ in range(2))
+    >>> net = xr.concat([0 * price, price], dim="plan").assign_coords(plan=["no", "yes"])
+    >>> value_of_partial_information(net, {"noise": noise, "price": price})["input"].tolist()
+    ['price', 'noise']
+    """
+    if not inputs:
+        raise ValueError("no input given. Fix: give draws of at least one uncertain input.")
+    flat = _flat(net)
+    perfect = value_of_perfect_information(net)
+    evpi = float(perfect[names.EVPI])
+    rows = []
+    for name, draws in inputs.items():
+        gained, best, today = _gained(flat, as_columns(draws))
+        others = best[best != today]
+        instead = str(net[names.PLAN].values[np.bincount(others).argmax()]) if others.size else ""
+        made = _summary(names.EVPPI, gained)
+        found = min(float(made[names.EVPPI]), evpi)
+        share = found / evpi if evpi > 0 else 0.0
+        rows.append((name, found, float(made[names.MCSE]), share, others.size / best.size, instead))
+    table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes", "instead"])
+    table = table.sort_values(names.EVPPI, ascending=False, kind="stable", ignore_index=True)
+    table.attrs = {names.EVPI: evpi, names.MCSE: float(perfect[names.MCSE])}
+    return table
+
+
+def value_of_sample_information(
+    net: xr.DataArray, seen: xr.DataArray, cost: float = 0.0, *, later: xr.DataArray | None = None
+) -> xr.Dataset:
+    """Expected gain from deciding after a measurement, over deciding now (EVSI), and what is left of it (ENBS).
+
+    The draws are cut into five parts. In each, the option is chosen that a regression on the other parts expects most
+    of, and valued with the part's own draws: luck in the regression lowers the value and never raises it.
+
+    Parameters
+    ----------
+    net : xarray.DataArray
+        Draws of net benefit, dims chain, draw, plan.
+    seen : xarray.DataArray
+        What the measurement would show, one prediction a draw with all its noise; dims chain, draw, and one more where
+        it shows several numbers.
+    cost : float
+        Money that the measurement costs.
+    later : xarray.DataArray, optional
+        Net benefit of the plans that there are after it, where it changes them, such as a pilot whose labels stay; what
+        the best of them is expected to fall short of the best one today is part of the cost.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``evsi`` ≥ 0; ``cost``; ``enbs`` = evsi − cost with Monte Carlo error ``mcse`` and the 90 % interval ``lower``
+        to ``upper`` that follows; ``changes``, the probability that another plan than today's will look best.
+
+    References
+    ----------
+    Strong, Oakley, Brennan and Breeze (2015), "Estimating the expected value of sample information using the
+    probabilistic sensitivity analysis sample", Medical Decision Making 35(5).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> worth = xr.DataArray(rng.normal(size=(4, 500)), dims=("chain", "draw"))
+    >>> net = xr.concat([0 * worth, worth], dim="plan").assign_coords(plan=["no", "yes"])
+    >>> seen = worth + rng.normal(size=(4, 500))
+    >>> bool(value_of_sample_information(net, seen)["evsi"] < value_of_perfect_information(net)["evpi"])
+    True
+    """
+    now, after = _flat(net), _flat(net if later is None else later)
+    gained, best, expected = _gained(after, as_columns(seen))
+    today = int(now.mean(axis=0).argmax())
+    if later is not None:  # the same plan, where it is still there
+        at = np.flatnonzero(later[names.PLAN].values == net[names.PLAN].values[today])
+        expected = int(at[0]) if at.size else expected
+    paid = now[:, today] - after[:, after.mean(axis=0).argmax()] + cost
+    made = _summary(names.EVSI, gained)
+    error = float((gained - paid).std(ddof=1) / np.sqrt(gained.size))
+    enbs = float(made[names.EVSI]) - float(paid.mean())
+    more = {names.COST: float(paid.mean()), names.ENBS: enbs, names.MCSE: error}
+    more |= {"lower": enbs - TAIL * error, "upper": enbs + TAIL * error}
+    return made.assign(more | {"changes": float((best != expected).mean())})
+
+
+def _gained(net: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """What deciding on what is seen gains, draw by draw; the option chosen in each; the one chosen without."""
+    best, today = conditional_mean(net, seen, FOLDS).argmax(axis=1), int(net.mean(axis=0).argmax())
+    return net[np.arange(len(net)), best] - net[:, today], best, today
+
+
+def conditional_mean(values: np.ndarray, inputs: np.ndarray, folds: int = 1) -> np.ndarray:
+    """Expected values given inputs, by regression on draws: splines of every input, products of pairs.
+
+    Shapes: ``values`` (sample, option), ``inputs`` (sample, input); gives (sample, option).
+    """
+    moving = np.ptp(inputs, axis=0) > 0
+    basis = _basis(inputs[:, moving]) if moving.any() else np.zeros((len(values), 0))
+    fitted = np.empty(values.shape)
+    for part in np.array_split(np.arange(len(values)), folds):
+        rest = np.ones(len(values), dtype=bool)
+        rest[part] = folds == 1
+        center, middle = values[rest].mean(axis=0), basis[rest].mean(axis=0)
+        fitted[part] = center + (basis[part] - middle) @ _ridge(basis[rest] - middle, values[rest] - center)
+    return fitted
+
+
+def _ridge(basis: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Coefficients of a ridge regression, each option with the penalty that generalised cross-validation picks."""
+    strength, axes = np.linalg.eigh(basis.T @ basis)
+    along = axes.T @ (basis.T @ values)
+    shrunk = 1.0 / (strength.clip(min=0.0) + PENALTIES[:, None])  # penalty, axis
+    left = (values**2).sum(axis=0) - np.einsum("ap,pk->ak", shrunk * (2.0 - strength * shrunk), along**2)
+    free = len(basis) - 1.0 - (strength * shrunk).sum(axis=1)
+    chosen = (left / free[:, None] ** 2).argmin(axis=0)
+    return np.asarray(axes @ (shrunk[chosen].T * along))
+
+
+def _basis(inputs: np.ndarray) -> np.ndarray:
+    """Columns of unit variance: B-splines of each input, and products of pairs of inputs."""
+    scaled = _standardised(inputs)
+    columns = [_splines(column) for column in scaled.T]
+    pairs = [scaled[:, i] * scaled[:, j] for i in range(scaled.shape[1]) for j in range(i)]
+    return _standardised(np.column_stack([*columns, *pairs]))
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    spread = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+
+
+def _splines(column: np.ndarray) -> np.ndarray:
+    """The column itself, and cubic B-splines with knots at its quantiles."""
+    from scipy.interpolate import BSpline
+
+    inner = np.unique(np.quantile(column, np.linspace(0.0, 1.0, KNOTS + 2)))
+    if inner.size < 2 + 1:
+        return column[:, None]
+    knots = np.concatenate([[inner[0]] * DEGREE, inner, [inner[-1]] * DEGREE])
+    return np.column_stack([column, BSpline.design_matrix(column, knots, DEGREE).toarray()])
+
+
+def as_columns(draws: xr.DataArray) -> np.ndarray:
+    """Draws as a table: one row a draw, one column an input.
+
+    Shapes: gives (sample, input).
+    """
+    values = draws.transpose(*names.SAMPLE, ...).values
+    return values.reshape(values.shape[0] * values.shape[1], -1)
+
+
+def _flat(net: xr.DataArray) -> np.ndarray:
+    return as_columns(net.transpose(*names.SAMPLE, names.PLAN))
+
+
+def _summary(name: str, gained: np.ndarray) -> xr.Dataset:
+    """Mean over draws, not below 0, with its standard error."""
+    error = float(gained.std(ddof=1) / np.sqrt(gained.size))
+    return xr.Dataset({name: max(float(gained.mean()), 0.0), names.MCSE: error})

@@ -1,0 +1,236 @@
+"""Measuring before deciding: pilot batches and evaluation labels, priced by what they would change."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.measuring.information import (
+    value_of_partial_information,
+    value_of_perfect_information,
+    value_of_sample_information,
+)
+from labelvalue.decisions.measuring.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
+from labelvalue.decisions.outcomes.errors import chosen_curves, labels_left
+from labelvalue.decisions.outcomes.spending import PRICE, fixed_cost
+from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.search.listing import thinned
+from labelvalue.forecast import predict_observed_gain
+from labelvalue.forecast.gains.curves import curve_dims, slice_draws
+from labelvalue.model import Fit
+from labelvalue.problems import did_you_mean
+
+PILOT, EVALUATION = "pilot batch", "evaluation labels"
+SHARES = (0.02, 0.07, 0.25)
+"""Sizes of a pilot, as shares of the most labels that any plan buys; the same whatever the plan turns out to buy."""
+SLICES = 3
+"""Slices for which pilots are priced: those whose gain is most worth knowing."""
+SMALLER = (0.25, 0.06)
+"""Shares of an equal split, and of all for one slice, that may be bought too: what a measurement advises is not today's
+plan, which may be nothing, and its worth must not jump where today's plan does."""
+TRIFLE = 0.01
+"""Share of what deciding now is worth below which a measurement is not worth the trouble."""
+DRAWN, LEAST_DRAWS, MOST_DRAWS = 200_000, 1000, 4000
+"""Slices times draws with which measurements are priced, and draws at least and at most."""
+ENTROPY = 13
+FIGURES = (names.EVSI, names.COST, names.ENBS, names.MCSE, "lower", "upper", "changes")
+
+
+def price_measurements(
+    plan: Decision,
+    *,
+    slices: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """Price what could be measured before deciding: a pilot batch for one slice, or more evaluation labels for it.
+
+    A pilot's labels stay; after it the plan is completed, or another is, or nothing more is bought. What it costs is
+    that a plan in two steps pays its fixed costs twice, comes later, and may hold labels that turn out not to be
+    wanted. What must be bought is bought with the pilot. The choice is between plans of highest expected net benefit,
+    today and after measuring; each keeps every rule of the case, what measuring costs included, and is shrunk until it
+    does. A pilot that breaks a rule by itself is not priced.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+    slices : sequence of str, optional
+        Slices to measure; by default the three whose gain is most worth knowing.
+    sizes : sequence of int, optional
+        Labels of a pilot; by default 2, 7 and 25 % of the largest plan that may be made.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a measurement, the most worth first: ``kind`` (``pilot batch``, ``evaluation labels``), ``slice``,
+        ``size``; ``evsi``, what deciding after it is worth; ``cost`` of measuring, what plans fall short by included
+        (the mere price of evaluation labels that are not even worth that, and of the second order where all that a
+        pilot could tell is surely a trifle); ``enbs``, what is left, with Monte Carlo error
+        ``mcse``, that of the regression included, and 90 % interval ``lower`` to ``upper``; ``changes``, the
+        probability that another plan than today's will look best. Attributes: ``evpi`` of these plans, ``unit``.
+
+    Raises
+    ------
+    InputError
+        If a slice is unknown or a size is no whole number.
+
+    References
+    ----------
+    Strong, Oakley, Brennan and Breeze (2015), "Estimating the expected value of sample information using the
+    probabilistic sensitivity analysis sample", Medical Decision Making 35(5).
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
+    >>> made = decide(fit, case, max_labels=2000, measure=False)
+    >>> table = price_measurements(made, slices=["west"], sizes=[200])
+    >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
+    (True, ['west'])
+    """
+    fit, case = plan.fit, plan.case
+    check_places(fit, slices, sizes)
+    fit = thinned(fit, min(MOST_DRAWS, max(LEAST_DRAWS, DRAWN // fit.slices.size)))
+    plans = OpenPlans(fit, case, _choices(plan), labels_left(fit, case, plan.max_labels), plan.max_spend)
+    today = plans.today
+    net = today[names.NET_BENEFIT]
+    if not net[names.PLAN].size:
+        return measurement_table([], 0.0, plan)
+    chosen = _most_worth_knowing(today) if slices is None else [str(name) for name in slices]
+    largest = max(plan.total, int(today[names.LABELS].sum(names.SLICE).max()))
+    pilots = sizes if sizes is not None else sorted({max(1, round(share * largest)) for share in SHARES})
+    rows = _pilots(plans, [(name, int(n)) for name in chosen for n in pilots if n <= case.limits(name)[1]])
+    for name in chosen:
+        rows += _evaluations(plans, name)
+    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+
+
+def _choices(plan: Decision) -> dict[str, dict[str, int]]:
+    """The plans that a plan is held against, and smaller ones that do not hang on it."""
+    found, limits = alternatives(plan), plan.case.limits
+    shares = {title: SMALLER[:1] for title in found if title.startswith("all for ")} | {names.EQUAL_SPLIT: SMALLER}
+    return found | {
+        f"{share:g} of {title}": {name: max(int(share * n), limits(name)[0]) for name, n in found[title].items()}
+        for title, every in shares.items()
+        for share in every
+        if title in found
+    }
+
+
+def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[object, ...]]:
+    """Pilots that keep every rule; priced in full where what they tell of today's plans may be more than a trifle."""
+    fit, case, net, rows = plans.fit, plans.case, plans.today[names.NET_BENEFIT], list[tuple[object, ...]]()
+    begun = [plans.least | {name: max(plans.least[name], size)} for name, size in tried]
+    twice, alone = partial(in_two, fit, case), dataclasses.replace(plans, plans={})
+    kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
+    if not any(kept):
+        return []
+    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(fixed_cost(fit, case.costs).mean())
+    seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
+    matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
+    for place in (i for i, fine in enumerate(kept) if fine):
+        found = figures(net, seen[place], cost=again)
+        if found[FIGURES.index("upper")] + again > matters:
+            telling.append(place)
+        else:
+            rows.append((PILOT, *tried[place], *found))
+    if telling:
+        for place, later in zip(telling, plans.after([begun[place] for place in telling], twice), strict=True):
+            found = figures(_with_pilot(net, later), seen[place], later[names.NET_BENEFIT])
+            rows.append((PILOT, *tried[place], *found))
+    return rows
+
+
+def check_places(fit: Fit, slices: Sequence[str] | None, sizes: Sequence[int] | None) -> None:
+    """Refuse slices that there are not, and sizes of measurements that are no whole numbers ≥ 1, all at once."""
+    checks, known = Checks(), [str(name) for name in fit.slices]
+    for place, name in enumerate(slices or ()):
+        if name not in known:
+            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
+            checks.wrong(f"slices[{place}]", why, f"one of {', '.join(known)}")
+    for place, size in enumerate(sizes or ()):
+        checks.whole(f"sizes[{place}]", size, least=1)
+    checks.finish()
+
+
+def figures(
+    net: xr.DataArray, seen: xr.DataArray, later: xr.DataArray | None = None, cost: float = 0.0
+) -> tuple[float, ...]:
+    """Return what a measurement is worth, from ``evsi`` to ``changes``, as :func:`price_measurements` has it."""
+    found = value_of_sample_information(net, seen, cost, later=later)
+    return tuple(float(found[key]) for key in FIGURES)
+
+
+def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
+    """Weigh a measurement that takes nothing but money: its :func:`figures`; none where no plan is allowed after it.
+
+    ``net`` is that of plans today, some of which may break rules; ``seen`` what it would show, and ``money`` its price.
+    """
+    found = figures(net, seen, cost=float(money.mean()))
+    if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
+        return [found]
+
+    def dearer(outcomes: xr.Dataset, _: xr.DataArray) -> xr.Dataset:
+        cost, left = outcomes[names.COST] + money, outcomes[names.NET_BENEFIT] - money
+        return outcomes.assign({names.COST: cost, names.NET_BENEFIT: left})
+
+    later = plans.after([plans.least], dearer)[0][names.NET_BENEFIT]
+    return [figures(plans.today[names.NET_BENEFIT], seen, later)] if later[names.PLAN].size else []
+
+
+def measurement_table(rows: Sequence[tuple[object, ...]], evpi: float, plan: Decision) -> pd.DataFrame:
+    """Lay out measurements (kind, slice, size, :func:`figures`) as a table, the most worth first."""
+    table = pd.DataFrame(rows, columns=["kind", names.SLICE, "size", *FIGURES])
+    table = table.sort_values(names.ENBS, ascending=False, kind="stable", ignore_index=True)
+    table.attrs = {names.EVPI: evpi, names.UNIT: plan.outcomes.attrs[names.UNIT]}
+    return table
+
+
+def _most_worth_knowing(today: xr.Dataset) -> list[str]:
+    """Slices by what knowing their gain under the plan would be worth, then by the labels that plans buy there."""
+    bought = today[names.LABELS].max(names.PLAN)
+    every = sorted((str(name) for name in bought[names.SLICE].values), key=lambda one: -float(bought.sel(slice=one)))
+    gain = today[names.GAIN].max(names.PLAN)
+    inputs = {name: gain.sel({names.SLICE: name}, drop=True) for name in every}
+    return value_of_partial_information(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
+
+
+def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:
+    """Net benefit of the plans today, those among them that hold the pilot's labels without waiting for it."""
+    whole = later[AT_ONCE]
+    whole = whole.assign_coords({names.PLAN: [f"{title} with it" for title in whole[names.PLAN].values]})
+    return xr.concat([net, whole], dim=names.PLAN, coords="minimal", compat="override")
+
+
+def _observed(fit: Fit, case: Case, sizes: Sequence[int]) -> xr.DataArray:
+    """What one training and evaluation after a pilot would show, by slice and size."""
+    gain = predict_observed_gain(fit, sizes)
+    picked = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE and d in gain.dims}
+    return gain.sel(picked, drop=True).reset_coords(drop=True)
+
+
+def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
+    """As many evaluation labels again as the slice's runs were evaluated on."""
+    fit, case = plans.fit, plans.case
+    if names.TRIALS not in fit.runs:
+        return []
+    own = fit.runs[names.SLICE].values.astype(str) == name
+    size = int(np.median(fit.runs[names.TRIALS].values[own])) if own.any() else 0
+    if size == 0:
+        return []
+    error = chosen_curves(fit, case)[0][names.ERROR_NOW].sel({names.SLICE: name}, drop=True)
+    error = error.isel(dict.fromkeys([d for d in error.dims if d not in names.SAMPLE], 0), drop=True)
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY])
+    seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
+    money = slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}, drop=True) * size
+    return [(EVALUATION, name, size, *found) for found in told(plans, plans.today[names.NET_BENEFIT], seen, money)]

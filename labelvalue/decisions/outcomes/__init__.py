@@ -1,0 +1,1 @@
+"""What plans bring and cost, draw by draw."""

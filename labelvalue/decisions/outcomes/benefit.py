@@ -1,0 +1,277 @@
+"""From gains to money: what plans bring and cost, draw by draw, all plans under the same draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import Target, measured_by, time_left, volumes, worth
+from labelvalue.decisions.outcomes.errors import (
+    chosen_curves,
+    errors_of,
+    evaluation_bought,
+    evaluation_cost,
+    plan_table,
+)
+from labelvalue.decisions.outcomes.quality import cost_done, delay_done, errors_done
+from labelvalue.decisions.outcomes.spending import (
+    batch_count,
+    days_until,
+    fixed_cost,
+    label_cost,
+    of_slices,
+    retraining_works,
+)
+from labelvalue.forecast import Intervention
+from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
+from labelvalue.forecast.gains.gains import whole_numbers
+from labelvalue.model import Fit
+from labelvalue.problems import did_you_mean
+
+TARGET_WORTH = "value.target.worth"
+
+
+def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
+    """Draw what labels bought for one slice alone bring and cost, slice by slice and budget by budget.
+
+    Each cell is the plan that buys one budget for one slice: ``value − cost − fixed_cost`` is its net benefit. What
+    several slices bring together is not their exact sum, since labels of one help the others less the more they have;
+    :func:`plan_outcomes` computes it.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    budgets : sequence of int
+        Extra labels, ≥ 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice (the one labels are bought for), budget: ``gain``, the slice's own drop in error;
+        ``value``, money over all slices that the labels help or hurt; ``cost``, without fixed costs. Draws in which
+        retraining fails gain nothing.
+
+    Raises
+    ------
+    InputError
+        If the case does not belong to the fit.
+    ValueError
+        If a budget is not a whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> slice_outcomes(fake_fit(seed=1), case, [0, 500])["cost"].isel(chain=0, draw=0, slice=0).values.tolist()
+    [0.0, 50.0]
+    """
+    numbers, _ = whole_numbers(budgets, names.BUDGET)
+    case.check(fit)
+    bought = xr.DataArray(
+        np.broadcast_to(numbers.astype(float), (fit.slices.size, numbers.size)),
+        dims=(names.SLICE, names.BUDGET),
+        coords={names.SLICE: fit.slices, names.BUDGET: numbers},
+    )
+    none = bought.isel({names.BUDGET: [0]}).drop_vars(names.BUDGET) * 0.0
+    now = errors_of(fit, case, none, none).isel({names.BUDGET: 0})
+    own = errors_of(fit, case, bought, bought * 0.0)
+    moved = names.TRANSFER in fit.posterior
+    elsewhere = errors_of(fit, case, bought * 0.0, bought) if moved else now.broadcast_like(own)
+    works = retraining_works(fit, case.costs)
+    gain = (now - own) * works
+    days = days_until(fit, case.costs, bought.isel({names.SLICE: 0}, drop=True))
+    unit = worth(fit, case.value, days)
+    spill = (now - elsewhere) * unit * works if moved else xr.zeros_like(gain)
+    value = gain * unit + spill.sum(names.SLICE) - spill
+    if case.value.target is not None:
+        reached = _target_values(fit, case, case.value.target, now, own, elsewhere)
+        value = value + reached * works * time_left(case.value, days)
+    made = {names.GAIN: gain, names.VALUE: value, names.COST: label_cost(fit, case.costs, bought)}
+    return _finished(fit, case, made, (*names.SAMPLE, names.SLICE, names.BUDGET))
+
+
+def plan_outcomes(
+    fit: Fit,
+    case: Case,
+    plans: Mapping[str, Mapping[str, int]],
+    *,
+    interventions: Sequence[str] = (),
+    noise_factor: float = 1.0,
+) -> xr.Dataset:
+    """Draw what plans bring and cost, all under the same draws, with doing nothing among them.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    case : Case
+        Case.
+    plans : mapping of str to mapping of str to int
+        Extra labels by slice, plan by plan; slices not named get none.
+    interventions : sequence of str
+        Names of the case's interventions that all these plans do, doing nothing apart.
+    noise_factor : float
+        Factor on the share of wrong labels among those bought, ≥ 0; the share is the case's ``label_noise``, else that
+        of the fit's evaluation labels.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, plan: ``value``, ``cost``, ``days`` until the last label, ``net_benefit`` (its mean is the
+        ENB); with dim slice as well: ``gain`` (drop in error from now; drift makes it negative where nothing is bought)
+        and ``error`` (then). By plan and slice: ``labels``, and ``evaluation_labels`` that come with the plan, by a
+        rule of the case or an intervention; coordinate ``doublings``, how far that lies beyond the data.
+        Positive is good, but for cost. ``retraining_works``, 0 in draws in which retraining brings nothing; with a
+        target ``target_reached``, by plan, 1 where it is.
+
+    Raises
+    ------
+    InputError
+        If the case does not belong to the fit, a plan asks for an unknown slice, for labels that are no whole number
+        ≥ 0, or for more than are available, or an intervention is unknown or lacks what it needs, such as the share of
+        wrong labels, which a factor on it needs too.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> out = plan_outcomes(fake_fit(seed=1), case, {"west only": {"west": 500}})
+    >>> out["plan"].values.tolist(), out["net_benefit"].sel(plan="do nothing").max().item()
+    (['do nothing', 'west only'], 0.0)
+    """
+    case.check(fit)
+    done = _named(case, interventions)
+    return outcomes_of(fit, case, plan_table(fit, case, plans), done=done, noise_factor=noise_factor)
+
+
+def _named(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
+    known = {one.name: one for one in case.interventions}
+    checks = Checks()
+    for name in wanted:
+        if name not in known:
+            why = f"unknown intervention {name!r}{did_you_mean(name, known)}"
+            checks.wrong("interventions", why, f"one of {', '.join(known) or 'those of the case, which has none'}")
+    checks.finish()
+    return tuple(known[name] for name in wanted)
+
+
+def outcomes_of(
+    fit: Fit,
+    case: Case,
+    labels: xr.DataArray,
+    counted: xr.DataArray | None = None,
+    done: Sequence[Intervention] = (),
+    wait: float = 0.0,
+    noise_factor: float = 1.0,
+) -> xr.Dataset:
+    """Draw what plans bring and cost, as :func:`plan_outcomes`, from their table of labels.
+
+    ``counted`` is what those labels amount to where some are wrong; ``done`` what all plans do beside, doing nothing
+    apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``.
+    """
+    counted = labels if counted is None else counted
+    total = labels.sum(names.SLICE)
+    idle = labels[names.PLAN] == names.NOTHING
+    acts = ~idle if done else total > 0
+    changed = bool(done) or noise_factor != 1.0
+    plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
+    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
+    now = error.sel({names.PLAN: names.NOTHING}, drop=True)
+    if changed:
+        error = xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
+    drift = of_slices(fit, "value.drift", case.value.drift)
+    works = retraining_works(fit, case.costs)
+    gain = (now - error) * works - drift * ~(acts & (works > 0))
+    error = now - gain
+    days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
+    value = (gain * worth(fit, case.value, days)).sum(names.SLICE)
+    if (target := case.value.target) is not None:
+        shares = volumes(fit, case.value)
+        reached = (measured_by(target, error, shares) <= target.error).astype(float)
+        before = (measured_by(target, now, shares) <= target.error).astype(float)
+        money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
+        value = value + money * (reached - before)
+    cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
+    cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    evaluated = labels * 0
+    if done or any(limit.minimum_evaluation for limit in case.slices.values()):
+        cost = cost + acts * evaluation_cost(fit, case, done)
+        more = evaluation_bought(fit, case, done)
+        evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], coords={names.SLICE: fit.slices})
+    if wait:
+        cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
+    if done:  # without labels there is no batch, but the model is trained again
+        again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
+        cost = cost + acts * (cost_done(fit, case, labels, done) + again)
+    made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
+    if target is not None:
+        made[names.TARGET_REACHED] = reached
+    outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN))
+    by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE))
+    counts = {names.LABELS: labels, names.EVALUATION_LABELS: evaluated.transpose(*labels.dims)}
+    outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
+    outcomes[names.RETRAINING_WORKS] = works
+    return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
+
+
+def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Put outcomes of different plans of one fit and case together; what has no plan is the same in all."""
+    return xr.concat(
+        parts, names.PLAN, data_vars="minimal", coords="minimal", compat="override", combine_attrs="override"
+    )
+
+
+def _distance(fit: Fit, case: Case, labels: xr.DataArray) -> xr.DataArray:
+    """How far plans reach beyond the data of each slice, in doublings; dims plan, slice."""
+    position = chosen_curves(fit, case)[1]
+    far = doublings_beyond(position, position[names.LABELS_NOW] + labels)
+    other = [d for d in far.dims if d not in labels.dims]
+    return far.isel(dict.fromkeys(other, 0), drop=True).transpose(*labels.dims)
+
+
+def _target_values(
+    fit: Fit, case: Case, target: Target, now: xr.DataArray, own: xr.DataArray, elsewhere: xr.DataArray
+) -> xr.DataArray:
+    """Worth of reaching the target by labels of one slice alone."""
+    shares = volumes(fit, case.value)
+    before = (measured_by(target, now, shares) <= target.error).astype(float)
+    money = draws(fit, TARGET_WORTH, target.worth)
+
+    def one(place: int) -> xr.DataArray:
+        bought = xr.where(own[names.SLICE] == fit.slices[place], own, elsewhere)
+        return money * ((measured_by(target, bought, shares) <= target.error) - before)
+
+    each = [one(place) for place in range(fit.slices.size)]
+    return xr.concat(each, dim=names.SLICE).assign_coords({names.SLICE: fit.slices})
+
+
+def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ...]) -> xr.Dataset:
+    """Broadcast to common dims, with what every decision carries along."""
+    posterior = fit.posterior
+    sample = xr.DataArray(
+        np.zeros((posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])),
+        dims=names.SAMPLE,
+        coords={d: posterior[d].values for d in names.SAMPLE},
+    )
+    first = next(iter(made.values()))
+    like = sample.broadcast_like(first)
+    full = {name: v.broadcast_like(like).transpose(*dims) for name, v in made.items()}
+    attrs = {
+        names.UNIT: case.currency or "utility",
+        names.METRIC: fit.settings["metric"],
+        "random_seed": fit.settings["random_seed"],
+        "verdict": fit.diagnostics.verdict,
+    }
+    outcomes = xr.Dataset(full, attrs=attrs)
+    if names.SLICE in outcomes.dims:
+        outcomes = outcomes.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
+    return outcomes

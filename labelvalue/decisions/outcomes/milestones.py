@@ -1,0 +1,315 @@
+"""A plan cut into batches: what each should show, when to go on, and how often that rule stops in error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import scipy
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.advice.rules import THOUSAND, state_of
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.measuring.information import as_columns, conditional_mean
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.errors import chosen_curves
+from labelvalue.decisions.outcomes.spending import fixed_cost
+from labelvalue.model import Fit
+from labelvalue.problems import InputError
+
+ENTROPY = 17
+STEPS = 4
+"""Batches that a plan is cut into where nobody says how many."""
+THRESHOLDS = 99
+"""Quantiles of the observed gain that are tried as thresholds."""
+DETECTED = 1.645
+"""Standard errors by which a drop must exceed 0 to count as detected."""
+LARGEST = 64.0
+"""Times the present evaluation set up to which a larger one is looked for."""
+
+
+def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Cut a plan into batches, with the error expected after each and the rule to go on.
+
+    After a batch one training and evaluation show a mean error over slices, with their noise. The rule is to go on
+    where the mean error has dropped by at least a threshold, the one that is worth most in expectation; what going on
+    costs includes the fixed costs of another batch. How often the rule stops although going on would pay, and
+    goes on although it would not, is counted in the same draws.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`; it must buy something.
+    steps : int
+        Batches, ≥ 2.
+    ci_prob : float
+        Probability of the equal-tailed band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a batch: ``step``, cumulative ``labels`` and expected ``cost``; observed mean ``error`` with band
+        ``low`` to ``high``; ``go_if_gain``, the least drop since today with which to go on (−∞: always, ∞: never; NaN
+        after the last); ``p_go``; ``false_stop`` = P(rule stops and going on pays), ``false_go`` = P(it goes on and
+        that does not pay); ``worth`` of the rule over always going on. Attributes: ``now``, the expected mean error
+        today, ``ci_prob``, ``unit``.
+
+    Raises
+    ------
+    InputError
+        If the plan buys nothing, or a number is out of range.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = plan_milestones(decide(fit, case, max_labels=900, measure=False), steps=3)
+    >>> table["labels"].tolist()
+    [300, 600, 900]
+    """
+    fit, case = plan.fit, plan.case
+    checks = Checks()
+    checks.whole("steps", steps, least=2)
+    checks.share(names.CI_PROB, ci_prob)
+    if plan.total < steps:
+        checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "milestones are for plans that buy")
+    checks.finish()
+    every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
+    outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
+    share = volumes(fit, case.value)
+    now = (outcomes[names.ERROR].sel({names.PLAN: names.NOTHING}) * share).sum(names.SLICE)
+    net, again = outcomes[names.NET_BENEFIT], fixed_cost(fit, case.costs)
+    rows = []
+    for step in range(1, steps + 1):
+        at = outcomes.sel({names.PLAN: str(step)})
+        seen = observed_error(fit, case, at[names.ERROR], share, step)
+        low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
+        shown = (step, int(at[names.LABELS].sum()), float(at[names.COST].mean()), float(seen.mean()), low, high)
+        rule = (np.nan,) * 5
+        if step < steps:
+            pays = net.sel({names.PLAN: str(steps)}) - net.sel({names.PLAN: str(step)}) - again
+            rule = _rule((now - seen).values.ravel(), (pays + 0.0 * now).transpose(*names.SAMPLE).values.ravel())
+        rows.append((*shown, *rule))
+    columns = ["step", names.LABELS, names.COST, names.ERROR, "low", "high"]
+    table = pd.DataFrame(rows, columns=[*columns, "go_if_gain", "p_go", "false_stop", "false_go", "worth"])
+    table.attrs = {"now": float(now.mean()), names.CI_PROB: ci_prob, names.UNIT: outcomes.attrs[names.UNIT]}
+    return table
+
+
+def part_of(plan: Decision, share: float) -> dict[str, int]:
+    """Cut whole labels of a share of a plan, 0 to 1, summing to that share of its total."""
+    wanted = {name: n * share for name, n in plan.labels.items()}
+    made = {name: int(x + 1e-9) for name, x in wanted.items()}
+    short = round(plan.total * share) - sum(made.values())
+    for name in sorted(wanted, key=lambda one: made[one] - wanted[one])[: max(short, 0)]:
+        made[name] += 1
+    return made
+
+
+def _rule(gain: np.ndarray, pays: np.ndarray) -> tuple[float, float, float, float, float]:
+    """Threshold, P(go), P(false stop), P(false go), and worth over always going on."""
+    tried = np.concatenate([[-np.inf], np.quantile(gain, np.linspace(0.01, 0.99, THRESHOLDS)), [np.inf]])
+    worth = np.array([(pays * (gain >= t)).mean() for t in tried])
+    best = int(worth.argmax())
+    go = gain >= tried[best]
+    wrong = float((~go & (pays > 0)).mean()), float((go & (pays <= 0)).mean())
+    return float(tried[best]), float(go.mean()), *wrong, float(worth[best] - worth[0])
+
+
+def _noise_variance(fit: Fit, case: Case, times: float = 1.0) -> xr.DataArray:
+    """Variance of the log of one measured error, with an evaluation set that many times as large."""
+    posterior, position = chosen_curves(fit, case)
+    differs = 1.0 - position[names.SHARED] * (1.0 - posterior["churn"])
+    variance = posterior[names.TRAINING_SD] ** 2 + position[names.ONE_RUN_VARIANCE] * differs / times
+    return variance.isel({d: 0 for d in variance.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
+
+
+def observed_error(fit: Fit, case: Case, error: xr.DataArray, share: xr.DataArray, step: int) -> xr.DataArray:
+    """Draw the mean error over slices (chain, draw) that one training and evaluation would show.
+
+    ``error`` has dims chain, draw, slice; ``share`` weighs the slices; each ``step`` has noise of its own.
+    """
+    variance = _noise_variance(fit, case).transpose(*names.SAMPLE, names.SLICE)
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, step])
+    scatter = np.exp(np.sqrt(variance.values) * rng.standard_normal(variance.shape) - 0.5 * variance.values)
+    shown = error.transpose(*names.SAMPLE, names.SLICE) * scatter
+    return (shown * share).sum(names.SLICE).reset_coords(drop=True)
+
+
+def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
+    """Say whether the evaluation sets at hand would show the gain that a plan promises, and how large they should be.
+
+    A drop counts as detected where the logs of the errors measured before and after, one training and evaluation each,
+    differ by more than 1.645 standard errors.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+    probability : float
+        Probability of detection that is wanted, 0 < probability < 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice: ``slice``, expected ``gain``; ``p_detected`` with the present evaluation set of ``trials``
+        items; ``trials_needed`` for the wanted probability, NaN where none of up to 64 times the size does it, since
+        trainings differ too much.
+
+    Raises
+    ------
+    InputError
+        If ``probability`` is none.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = detection(decide(fit, case, max_labels=900, measure=False))
+    >>> bool(table["p_detected"].between(0, 1).all())
+    True
+    """
+    fit = plan.fit
+    checks = Checks()
+    checks.share("probability", probability)
+    checks.finish()
+    error = plan.outcomes[names.ERROR]
+    drop = np.log(error.sel({names.PLAN: names.NOTHING}) / error.sel({names.PLAN: names.RECOMMENDED}))
+    gain = plan.outcomes[names.GAIN].sel({names.PLAN: names.RECOMMENDED}).mean(names.SAMPLE)
+
+    def chance(times: float) -> xr.DataArray:
+        sd = np.sqrt(2.0 * _noise_variance(fit, plan.case, times))
+        return xr.apply_ufunc(scipy.special.ndtr, drop / sd - DETECTED).mean(names.SAMPLE)
+
+    present = chance(1.0)
+    sizes = np.geomspace(1.0, LARGEST, 25)
+    tried = [chance(float(times)) for times in sizes]
+    rows = []
+    for name in (str(s) for s in error[names.SLICE].values):
+        own = fit.runs[names.SLICE].values.astype(str) == name
+        trials = (
+            float(np.median(fit.runs[names.TRIALS].values[own])) if names.TRIALS in fit.runs and own.any() else np.nan
+        )
+        enough = [
+            t for t, found in zip(sizes, tried, strict=True) if float(found.sel({names.SLICE: name})) >= probability
+        ]
+        needed = float(np.ceil(enough[0] * trials)) if enough else np.nan
+        at = {names.SLICE: name}
+        rows.append((name, float(gain.sel(at)), float(present.sel(at)), trials, needed))
+    return pd.DataFrame(rows, columns=[names.SLICE, names.GAIN, "p_detected", names.TRIALS, "trials_needed"])
+
+
+def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dict[str, float]:
+    """Count how often a rule errs that stops where its opposite is as sure as it was asked to hold, over known worlds.
+
+    Parameters
+    ----------
+    chance : array of float, shape (world,)
+        P(kept) as it was stated in each world, 0 to 1.
+    kept : array of bool, shape (world,)
+        Whether it was kept in truth.
+    probability : float
+        Probability that the rule asks for, 0 < probability < 1.
+
+    Returns
+    -------
+    dict of str to float
+        ``stops``, the share of worlds in which the rule stops (P(kept) at most one minus the probability), and
+        ``undecided``, in which it neither stops nor passes; ``false_stop``, the share that stops among worlds in which
+        the rule is kept in truth, and ``false_go``, the share that passes among those in which it is not (NaN where
+        there are no such worlds), each with its standard error ``…_error``; ``worlds``.
+
+    Raises
+    ------
+    InputError
+        If the probability is none, or the arrays differ in length or are empty.
+
+    Examples
+    --------
+    >>> found = rule_errors(np.array([0.95, 0.6, 0.2, 0.2]), np.array([True, True, True, False]), 0.7)
+    >>> found["stops"], found["undecided"], round(found["false_stop"], 3), found["false_go"]
+    (0.5, 0.25, 0.333, 0.0)
+    """
+    chance, kept = np.asarray(chance, dtype=float), np.asarray(kept, dtype=bool)
+    checks = Checks()
+    checks.share("probability", probability)
+    if chance.shape != kept.shape or chance.ndim != 1 or chance.size == 0:
+        why = f"shapes {chance.shape} and {kept.shape}"
+        checks.wrong("chance", why, "give one probability and one truth for each of at least one world")
+    checks.finish()
+    states = np.array([state_of(one, probability) for one in chance])
+    stops, passes = states == names.STOP, states == names.PASS
+    made = {"stops": float(stops.mean()), "undecided": float((~stops & ~passes).mean()), "worlds": float(kept.size)}
+    for name, wrong, among in (("false_stop", stops, kept), ("false_go", passes, ~kept)):
+        count = int(among.sum())
+        share = float(wrong[among].mean()) if count else np.nan
+        made |= {name: share, f"{name}_error": float(np.sqrt(share * (1.0 - share) / count)) if count else np.nan}
+    return made
+
+
+def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
+    """Say how often the rule of a minimum gain would stop in error, asked today and after each batch but the last.
+
+    Each posterior draw is a world with a known gain. In it, a batch is bought and its mean error measured once, with
+    noise; what the rule then states is the regression, over all draws, of the gain being high enough on what is seen.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`; it must buy something, whatever its verdict, and its case have
+        ``guardrails.minimum_gain``.
+    steps : int
+        Batches into which the plan is cut, ≥ 2.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a moment: ``step`` (0 is today) and ``labels`` bought until then; ``stops``, ``undecided``,
+        ``false_stop``, ``false_go`` with their standard errors, and ``worlds``, as :func:`rule_errors` counts them.
+        Attributes: ``limit`` and ``probability`` of the rule, ``chance``, P(it is kept).
+
+    Raises
+    ------
+    InputError
+        If the case has no such rule, the plan buys nothing, or ``steps`` is out of range.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue.testing import fake_fit
+    >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
+    >>> case = Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)
+    >>> fit = fake_fit(seed=1)
+    >>> guardrail_errors(decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
+    [0, 1000]
+    """
+    fit, case = plan.fit, plan.case
+    checks = Checks()
+    checks.whole("steps", steps, least=2)
+    if plan.total < steps:
+        checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "the rule is for plans that buy")
+    rule = case.guardrails.minimum_gain
+    if rule is None:
+        checks.wrong("guardrails.minimum_gain", "the case has no such rule", "state limit and probability")
+        raise InputError(checks.problems)
+    checks.finish()
+    every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
+    outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
+    shares = volumes(fit, case.value)
+    gain = (outcomes[names.GAIN].sel({names.PLAN: str(steps)}) * shares).sum(names.SLICE)
+    kept = as_columns((gain / plan.total * THOUSAND >= rule.limit).transpose(*names.SAMPLE))
+    rows = [{"step": 0, names.LABELS: 0, **rule_errors(np.full(kept.size, kept.mean()), kept[:, 0], rule.probability)}]
+    for step in range(1, steps):
+        error = outcomes[names.ERROR].sel({names.PLAN: str(step)})
+        seen = as_columns(observed_error(fit, case, error, shares, step).transpose(*names.SAMPLE))
+        chance = np.clip(conditional_mean(kept.astype(float), seen)[:, 0], 0.0, 1.0)
+        bought = sum(every[str(step)].values())
+        rows.append({"step": step, names.LABELS: bought, **rule_errors(chance, kept[:, 0], rule.probability)})
+    table = pd.DataFrame(rows)
+    table.attrs = {"limit": rule.limit, names.PROBABILITY: rule.probability, "chance": float(kept.mean())}
+    return table

@@ -1,0 +1,178 @@
+"""The value of waiting: deciding once it is known whether users' needs change, against deciding now."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions.advice.decision import Decision, standard_error
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import MixChange
+from labelvalue.decisions.measuring.information import TAIL
+from labelvalue.decisions.outcomes.benefit import outcomes_of
+from labelvalue.decisions.outcomes.errors import plan_table
+from labelvalue.decisions.search.allocation import find_plan
+from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.search.optimise import NoPlanError
+from labelvalue.forecast.gains.curves import draws
+from labelvalue.model import Fit
+from labelvalue.quantities import UNIT_INTERVAL
+
+MOST = 4
+"""Uncertain changes of which every combination is looked at."""
+MONTH = 30.0
+"""Days by which a plan is put off where nothing says how long."""
+
+
+def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFrame:
+    """Compare deciding now with waiting until dated changes have come or not, and deciding then.
+
+    Who waits knows which changes came by that day and takes the plan that is best then; but gains come so many days
+    later, and each of these days costs ``delay_per_day``. The same draws serve both. Plans that could be taken later
+    are today's, its alternatives, and the best plan for each combination of changes; deadlines are not asked again.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`: what would be done now. Its case has ``value.mix_changes`` with a
+        probability below 1, and ``value.horizon_days``.
+    days : float, optional
+        Days to wait, > 0; until the last uncertain change by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a combination of changes: ``comes`` in words, its ``probability``; expected net benefit ``now``, of
+        today's plan, and ``later``, of the plan that is best then, whose ``labels`` are the total. Attributes:
+        ``value`` of waiting (negative: decide now), its Monte Carlo error ``mcse`` and 90 % interval ``lower`` to
+        ``upper``; ``days``; ``advice`` (``wait`` or ``decide now``); ``unit``.
+
+    Raises
+    ------
+    InputError
+        If no change is uncertain and known by then, there are more than four, or ``days`` is out of range.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> value = {"per_error_point": 4, "horizon_days": 700}
+    >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
+    >>> table = value_of_waiting(decide(fit, case, max_labels=500, measure=False))
+    >>> table["comes"].tolist(), table.attrs["days"]
+    (['nothing', 'west × 50 after 7 days'], 7.0)
+    """
+    fit, case = plan.fit, plan.case
+    waited, known = _checked(case, days)
+    combinations = list(itertools.product((False, True), repeat=len(known)))
+    plans = alternatives(plan)
+    for place, comes in enumerate(combinations):
+        with contextlib.suppress(NoPlanError):
+            made = find_plan(fit, _told(case, known, comes), plan.max_labels)
+            plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
+    table = plan_table(fit, case, plans)
+    now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)
+    today = now.sel({names.PLAN: names.RECOMMENDED}, drop=True) if plan.total else now.isel({names.PLAN: 0}) * 0.0
+    later = _advantages(fit, case, table, waited)
+    total = table.sum(names.SLICE)
+    luck = [draws(fit, _key(place), UNIT_INTERVAL) < case.value.mix_changes[place].probability for place in known]
+    rows, gained = [], np.full(today.shape, np.nan)
+    for comes in combinations:
+        here = np.ones(today.shape, dtype=bool)
+        for drawn, came in zip(luck, comes, strict=True):
+            here &= drawn.transpose(*names.SAMPLE).values == came
+        share = float(here.mean())
+        if not here.any():
+            continue
+        mean = later.where(xr.DataArray(here, dims=names.SAMPLE)).mean(names.SAMPLE)
+        best = int(mean.values.argmax())
+        chosen = later.isel({names.PLAN: best}, drop=True).transpose(*names.SAMPLE).values
+        gained[here] = (chosen - today.transpose(*names.SAMPLE).values)[here]
+        figures = (float(today.values[here].mean()), float(mean[best]), int(total[best]))
+        rows.append((_words(case, known, comes), share, *figures))
+    found = pd.DataFrame(rows, columns=["comes", names.PROBABILITY, "now", "later", names.LABELS])
+    value, error = float(gained.mean()), float(gained.std(ddof=1) / np.sqrt(gained.size))
+    found.attrs = {
+        names.VALUE: value,
+        names.MCSE: error,
+        "lower": value - TAIL * error,
+        "upper": value + TAIL * error,
+        "days": waited,
+        "advice": "wait" if value > TAIL * error else "decide now",
+        names.UNIT: plan.outcomes.attrs[names.UNIT],
+    }
+    return found
+
+
+def price_waiting(plan: Decision) -> dict[str, float]:
+    """Price putting a plan off: until dated changes are known where the case has some, else by a month."""
+    case = plan.case
+    uncertain = [change for change in case.value.mix_changes if change.probability < 1]
+    if 0 < len(uncertain) <= MOST:
+        told = value_of_waiting(plan).attrs
+        return {"days": told["days"], names.VALUE: told[names.VALUE], names.MCSE: told[names.MCSE], "learnt": 1.0}
+    if plan.total == 0 or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
+        return {}
+    table = plan_table(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    now, later = (_advantages(plan.fit, case, table, days) for days in (0.0, MONTH))
+    lost = (later - now).sel({names.PLAN: names.RECOMMENDED})
+    return {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
+
+
+def _checked(case: Case, days: float | None) -> tuple[float, list[int]]:
+    """Days to wait, and the places of the changes that are known by then."""
+    checks, changes = Checks(), case.value.mix_changes
+    open_ = [place for place, change in enumerate(changes) if change.probability < 1]
+    if days is not None:
+        checks.number("days", days, above=True)
+    if checks.problems:
+        checks.finish()
+    waited = float(max((changes[place].after_days for place in open_), default=0.0) if days is None else days)
+    known = [place for place in open_ if changes[place].after_days <= waited]
+    if not known:
+        why = f"no change with a probability below 1 is known after {waited:g} days, so nothing is learnt by waiting"
+        checks.wrong("value.mix_changes", why, "state dated changes with their probabilities, or wait longer")
+    if len(known) > MOST:
+        why = f"{len(known)} uncertain changes, whose combinations are too many"
+        checks.wrong("value.mix_changes", why, f"state the {MOST} that matter most")
+    checks.finish()
+    return waited, known
+
+
+def _key(place: int) -> str:
+    """The key under which :func:`labelvalue.decisions.case.value.worth` draws whether a change comes."""
+    return f"value.mix_changes[{place}]"
+
+
+def _told(case: Case, known: Sequence[int], comes: Sequence[bool]) -> Case:
+    """The case once it is known which changes come: certain, or without effect."""
+    changes = list(case.value.mix_changes)
+    for place, came in zip(known, comes, strict=True):
+        factors = changes[place].factors if came else {}
+        changes[place] = replace(changes[place], probability=1.0, factors=factors)
+    return replace(case, value=replace(case.value, mix_changes=tuple(changes)))
+
+
+def _advantages(fit: Fit, case: Case, table: xr.DataArray, waited: float) -> xr.DataArray:
+    """Draws of net benefit against doing nothing, begun after some days."""
+    net = outcomes_of(fit, case, table, wait=waited)[names.NET_BENEFIT]
+    return net - net.sel({names.PLAN: names.NOTHING}, drop=True)
+
+
+def _words(case: Case, known: Sequence[int], comes: Sequence[bool]) -> str:
+    came = [case.value.mix_changes[place] for place, one in zip(known, comes, strict=True) if one]
+    return "; ".join(_change(one) for one in came) or "nothing"
+
+
+def _change(change: MixChange) -> str:
+    factors = ", ".join(f"{name} × {factor:g}" for name, factor in change.factors.items())
+    return f"{factors} after {change.after_days:g} days"

@@ -1,0 +1,365 @@
+"""The search for a plan: how many labels to buy for each slice, within every limit and rule of a case."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.advice.rules import (
+    DEADLINE,
+    FLOOR,
+    HOLDS,
+    KEPT,
+    LARGEST_GAP,
+    MAXIMUM_BUDGET,
+    MINIMUM_CLASS,
+    MINIMUM_GAIN,
+    REQUIRED,
+    RULE,
+    WORDS,
+    rules_of,
+)
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.risk import Appetite, CVaR, ExponentialUtility, Mean, Quantile, money_needed
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
+from labelvalue.decisions.outcomes.spending import batch_count, notes_of
+from labelvalue.decisions.search.greedy import split
+from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
+from labelvalue.model import Fit
+from labelvalue.problems import Problem
+
+TIGHTER_GAP = 0.85
+"""What the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom."""
+Row = Mapping[Any, Any]
+
+
+def tightened(listing: Listing, case: Case, broken: pd.DataFrame, bought: np.ndarray, plan: xr.Dataset) -> Listing:
+    """Tighten the limits of a listing where a plan made from it breaks rules.
+
+    Shapes: ``bought`` (slice,).
+    """
+    menu = listing.menu
+    problems = [
+        _unreached(row)
+        for row in broken.to_dict("records")
+        if row[RULE] == FLOOR and bought[place := menu.slices.index(row[names.SLICE])] >= menu.high[place]
+    ]
+    if problems:
+        raise NoPlanError(problems)
+    for row in broken.to_dict("records"):
+        if row[RULE] in TIGHTEN:
+            menu = TIGHTEN[row[RULE]](menu, case, row, bought, plan)
+    return dataclasses.replace(listing, menu=menu)
+
+
+def _unreached(row: Row) -> Problem:
+    why = f"P({row[WORDS]}) ≥ {row[REQUIRED]:g} is not reached beside the rest of the plan"
+    fix = f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or allow more labels"
+    return Problem(column=row[names.SLICE], why=why, fix=fix)
+
+
+def _more(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    place, low = menu.slices.index(row[names.SLICE]), menu.low.copy()
+    low[place] = min(max(bought[place] + 1, math.ceil(bought[place] * 1.15)), menu.high[place])
+    return dataclasses.replace(menu, low=low)
+
+
+def _closer(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    return dataclasses.replace(menu, max_gap=menu.max_gap * TIGHTER_GAP)
+
+
+def _cheaper(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    cost = plan[names.COST]
+    spent = float(cost.quantile(row[REQUIRED], method="higher"))
+    share = row["limit"] / spent if spent > 0 else 1.0
+    known = menu.max_spend if np.isfinite(menu.max_spend) else float(cost.mean())
+    return dataclasses.replace(menu, max_spend=min(known, float(cost.mean())) * min(share, 1.0) * (1 - 1e-9))
+
+
+def _sooner(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    taken = float(plan[names.DAYS].quantile(row[REQUIRED], method="higher"))
+    fewer = min(int(bought.sum() * row["limit"] / taken), int(bought.sum()) - 1)
+    return dataclasses.replace(menu, max_labels=max(fewer, 0))
+
+
+def _of_class(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    """What is missing of a class, shared evenly among its slices that have room."""
+    places = np.array([menu.slices.index(name) for name in case.classes[row[names.SLICE]].slices])
+    low = menu.low.copy()
+    low[places] = np.maximum(low[places], bought[places])
+    while (missing := math.ceil(row["limit"] / menu.lot) - int(low[places].sum())) > 0:
+        free = places[low[places] < menu.high[places]]
+        if not free.size:
+            why = f"{row[WORDS]} is more than may be bought of its slices"
+            raise NoPlanError([Problem(column=row[names.SLICE], why=why, fix="lower the minimum, or allow more")])
+        low[free] = np.minimum(low[free] + math.ceil(missing / free.size), menu.high[free])
+    return dataclasses.replace(menu, low=low)
+
+
+TIGHTEN: Mapping[str, Callable[[Menu, Case, Row, np.ndarray, xr.Dataset], Menu]] = {
+    FLOOR: _more,
+    LARGEST_GAP: _closer,
+    MAXIMUM_BUDGET: _cheaper,
+    DEADLINE: _sooner,
+    MINIMUM_CLASS: _of_class,
+}
+
+
+ROUNDS = 12
+"""Times that limits are tightened until every rule is kept."""
+VIEWS = 6
+"""Times that a plan is looked for from where the last one stands."""
+MOST_BATCHES = 12
+"""Numbers of batches that are tried."""
+CLOSE = 1.02
+"""Ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for."""
+
+
+def find_plan(fit: Fit, case: Case, most: int, *, max_spend: float = np.inf, lot: int = 1) -> Decision:
+    """Find the labels to buy for each slice, at most ``most`` together and within every limit and rule of the case.
+
+    The plan is chosen from draws of each slice's own net benefit, seen again from where the last plan stands, and
+    valued as a whole beside doing nothing, an equal and a proportional split; the best of these is the plan, so it is
+    never worse than they are. Limits are tightened until it keeps the rules. Labels are worth the less the more there
+    are of them, so that a plan too large for the rule on the gain is made smaller until it keeps it; where none does,
+    the one most likely to is returned with that rule broken.
+    """
+    left = labels_left(fit, case, most)
+    if left < 0:
+        asked = "; ".join(evaluation_notes(fit, case))
+        fix = f"raise max_labels to {most - left} or more"
+        raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
+    few = for_search(fit)
+    listing = list_purchases(few, case, max(left, 1), max_spend, lot)
+    plan, bought = _kept(fit, few, case, listing.at_most(left // lot), most, max_spend)
+    least, large = int(listing.menu.low.sum()), int(bought.sum())
+    if _gains(plan):
+        return dataclasses.replace(plan, max_spend=max_spend, lot=lot)
+    found, tried = None, [plan]
+    while large > max(least, 1) and large > CLOSE * least and large - least > 1:
+        middle = max(round(math.sqrt(max(least, 1) * large)), least + 1)
+        if middle >= large:
+            break
+        try:
+            smaller, taken = _kept(fit, few, case, listing.at_most(middle), most, max_spend)
+        except NoPlanError:  # what other rules ask for takes more
+            least = middle
+            continue
+        tried += [smaller] if taken.any() else []
+        if taken.any() and _gains(smaller):
+            found, least = smaller, max(int(taken.sum()), middle)
+        else:
+            large = middle
+    best = max(tried, key=_chance_of_gain) if found is None else found
+    return dataclasses.replace(best, max_spend=max_spend, lot=lot)
+
+
+def _chance_of_gain(plan: Decision) -> float:
+    """Probability with which a plan keeps the rule on the gain."""
+    return float(plan.rules.loc[plan.rules[RULE] == MINIMUM_GAIN, HOLDS].min())
+
+
+def _gains(plan: Decision) -> bool:
+    """Whether a plan keeps the rule on the gain."""
+    return bool(plan.rules.loc[plan.rules[RULE] == MINIMUM_GAIN, KEPT].all())
+
+
+def _kept(fit: Fit, few: Fit, case: Case, listing: Listing, most: int, max_spend: float) -> tuple[Decision, np.ndarray]:
+    """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
+    for _ in range(ROUNDS):
+        plan, menu, bought, listing = _plan(fit, few, case, listing, most)  # as seen from that plan
+        broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
+        own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
+        if broken.empty and money_needed(own[names.COST], case.costs.overrun) <= max_spend * (1 + 1e-9):
+            return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(case.risk)[0], bought)), bought
+        if broken.empty:
+            broken = pd.DataFrame([_overspent(own[names.COST], case.costs.overrun, max_spend)])
+        listing = tightened(listing, case, broken, bought, own)
+    raise NoPlanError(
+        Problem(
+            column=row[RULE],
+            value=row["limit"],
+            why=f"no plan found with P({row[WORDS]}) ≥ {row[REQUIRED]:g}; the last has {row[HOLDS]:.3g}",
+            fix=f"accept a probability of {math.floor(row[HOLDS] * 1000) / 1000:g}, or loosen the limit",
+        )
+        for row in broken.to_dict("records")
+    )
+
+
+def _overspent(cost: xr.DataArray, overrun: float, most: float) -> dict[str, object]:
+    """The row of a rule that the cost with its reserve is within the money there is."""
+    words = f"cost and reserve ≤ {most:,.10g}"
+    held = float((cost <= most).mean())
+    return {RULE: MAXIMUM_BUDGET, WORDS: words, "limit": most, REQUIRED: 1.0 - overrun, HOLDS: held}
+
+
+def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[Decision, Menu, np.ndarray, Listing]:
+    """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
+    shares = _shares(fit, case)
+    menu, bought, certificate = _best(listing, case, shares)
+    chosen = _valued(few, case, menu, bought, shares)
+    for _ in range(VIEWS if bought.any() and not adds_up(few, case) else 0):
+        net = chosen.outcomes[names.NET_BENEFIT]
+        advantage = net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
+        batches = int(batch_count(case.costs, xr.DataArray(float(bought.sum() * menu.lot))))
+        view = seen_from(few, case, listing, bought, advantage.values.ravel(), batches)
+        seen, again, evidence = _best(view, case, shares)
+        other = _valued(few, case, seen, again, shares)
+        if not again.any() or other.score <= chosen.score:
+            again = (bought + again) // 2
+            other = _valued(few, case, seen, again, shares)
+        if other.score <= chosen.score:
+            certificate = evidence
+            break
+        listing, menu, bought, certificate, chosen = view, seen, again, evidence, other
+    if few is not fit:
+        chosen = _valued(fit, case, menu, chosen.bought, shares)
+        said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
+        certificate = dataclasses.replace(certificate, status=said)
+    return _finished(fit, case, chosen, certificate, most), menu, chosen.bought, listing
+
+
+def _count(fit: Fit) -> int:
+    return fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Valued:
+    """The best of a purchase, the splits and nothing, all valued as whole plans."""
+
+    bought: np.ndarray
+    winner: str
+    scores: dict[str, float]
+    outcomes: xr.Dataset
+    lot: int
+
+    @property
+    def score(self) -> float:
+        return self.scores[self.winner]
+
+
+def _valued(fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray) -> _Valued:
+    even = np.ones(len(menu.slices))
+    plans = {
+        names.RECOMMENDED: bought,
+        names.EQUAL_SPLIT: split(menu, even),
+        names.PROPORTIONAL_SPLIT: split(menu, shares),
+        names.NOTHING: np.zeros_like(bought),
+    }
+    outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
+    net = outcomes[names.NET_BENEFIT]
+    given = case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
+    scores = {name: float(given[name]) if menu.allows(lots) else np.nan for name, lots in plans.items()}
+    winner = max((name for name in plans if np.isfinite(scores[name])), key=lambda name: scores[name])
+    if winner != names.RECOMMENDED:
+        outcomes = plan_outcomes(fit, case, _in_labels(menu, plans | {names.RECOMMENDED: plans[winner]}))
+    return _Valued(plans[winner], winner, scores, outcomes, menu.lot)
+
+
+def _in_labels(menu: Menu, plans: dict[str, np.ndarray]) -> dict[str, dict[str, int]]:
+    return {
+        name: {slice: int(n) * menu.lot for slice, n in zip(menu.slices, lots, strict=True)}
+        for name, lots in plans.items()
+    }
+
+
+def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, most: int) -> Decision:
+    said = "" if chosen.winner == names.RECOMMENDED else f"; valued as a whole, {chosen.winner} is best"
+    certificate = dataclasses.replace(
+        certificate,
+        status=certificate.status + said,
+        objective=chosen.score,
+        bound=max(certificate.bound, chosen.score),
+        nothing=chosen.scores[names.NOTHING],
+        equal=chosen.scores[names.EQUAL_SPLIT],
+        proportional=chosen.scores[names.PROPORTIONAL_SPLIT],
+    )
+    labels = {str(name): int(n) * chosen.lot for name, n in zip(fit.slices, chosen.bought, strict=True)}
+    return Decision(
+        fit=fit,
+        case=case,
+        labels=labels,
+        max_labels=most,
+        outcomes=chosen.outcomes,
+        certificate=certificate,
+        rules=rules_of(fit, case, chosen.outcomes),
+        evaluation=evaluation_bought(fit, case) if chosen.bought.any() else {},
+        notes=(*notes_of(fit, case.costs), *evaluation_notes(fit, case)),
+    )
+
+
+def no_plan(fit: Fit, case: Case, most: int, problems: tuple[Problem, ...], notes: tuple[str, ...]) -> Decision:
+    """Return the decision where no plan keeps every limit: nothing is bought."""
+    none: dict[str, dict[str, int]] = {
+        name: {} for name in (names.RECOMMENDED, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT)
+    }
+    outcomes = plan_outcomes(fit, case, none)
+    return Decision(
+        fit=fit,
+        case=case,
+        labels={str(name): 0 for name in fit.slices},
+        max_labels=most,
+        outcomes=outcomes,
+        certificate=Certificate("none", "no plan keeps every limit", 0.0, 0.0, 0.0, np.nan, np.nan),
+        rules=rules_of(fit, case, outcomes),
+        problems=problems,
+        notes=notes,
+    )
+
+
+def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.ndarray, Certificate]:
+    """The best over numbers of batches and, where the appetite has no bound, over several aims."""
+    size, aims = case.costs.batch_size, _aims(case.risk)
+    most = 1 if size is None else max(1, math.ceil(listing.menu.max_labels * listing.menu.lot / size))
+    counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
+    found: list[tuple[float, Menu, np.ndarray, Certificate]] = []
+    refused: list[NoPlanError] = []
+    for menu in (listing.of_batches(int(count), size) for count in counts):
+        for aim in aims:
+            try:
+                bought, certificate = best_purchase(menu, aim, shares)
+            except NoPlanError as error:
+                refused.append(error)
+                continue
+            found.append((_judged(case.risk, aim, menu.outcome(bought)), menu, bought, certificate))
+    if not found:
+        raise refused[-1]
+    _, menu, bought, certificate = max(found, key=lambda one: one[0])
+    if len(aims) > 1:
+        certificate = dataclasses.replace(certificate, method="best of several", bound=np.inf)
+    return menu, bought, certificate
+
+
+def _judged(appetite: Appetite, aim: Aim, net: np.ndarray) -> float:
+    return float(np.quantile(net, appetite.probability)) if isinstance(appetite, Quantile) else aim.value(net)
+
+
+def _aims(appetite: Appetite) -> list[Aim]:
+    """What is maximised for a risk appetite; a quantile, which has no bound, is approached by several."""
+    if isinstance(appetite, CVaR):
+        return [Aim(mean=0.0, tail=1.0, level=appetite.level)]
+    if isinstance(appetite, ExponentialUtility):
+        return [Aim(tolerance=appetite.tolerance)]
+    if isinstance(appetite, Quantile):
+        level = 1.0 - appetite.probability
+        return [Aim(mean=0.0, tail=1.0, level=x) for x in (level, 0.5 * level)] + [Aim()]
+    if isinstance(appetite, Mean):
+        return [Aim()]
+    raise ValueError(f"risk must be Mean, Quantile, CVaR or ExponentialUtility, got {appetite!r}")
+
+
+def _shares(fit: Fit, case: Case) -> np.ndarray:
+    now = fit.position[names.LABELS_NOW]
+    chosen = {d: 0 for d in now.dims if d != names.SLICE}
+    return np.maximum(now.isel(chosen).values.astype(float), 1.0)

@@ -1,0 +1,241 @@
+"""From a fit and a case to a menu: sizes worth looking at, draws of net benefit, limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import worth
+from labelvalue.decisions.outcomes.benefit import plan_outcomes, slice_outcomes
+from labelvalue.decisions.outcomes.errors import chosen_curves, errors_at, evaluation_cost
+from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
+from labelvalue.decisions.search.menu import Menu
+from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
+from labelvalue.forecast.gains.curves import SIZE
+from labelvalue.model import Fit
+from labelvalue.problems import Problem
+
+SIZES = 24
+"""Sizes of a menu between nothing and everything, as a geometric row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """A menu in lots, and what else of a case an allocation needs.
+
+    Parameters
+    ----------
+    menu : Menu
+        What can be bought in a plan of one batch, counted in lots.
+    batch : array of float, shape (sample,)
+        Draws of what every further batch costs.
+    errors : array of float, shape (slice, step, sample)
+        Draws of each slice's error in the population.
+    """
+
+    menu: Menu
+    batch: np.ndarray
+    errors: np.ndarray
+
+    def at_most(self, lots: int) -> Listing:
+        """Return the listing with fewer lots in all."""
+        return dataclasses.replace(self, menu=dataclasses.replace(self.menu, max_labels=lots))
+
+    def of_batches(self, count: int, size: int | None) -> Menu:
+        """Return the menu of plans of a number of batches."""
+        most = self.menu.max_labels if size is None else min(self.menu.max_labels, count * size // self.menu.lot)
+        more = (count - 1) * self.batch
+        spend = self.menu.fixed_spend + float(more.mean())
+        return dataclasses.replace(self.menu, max_labels=most, fixed=self.menu.fixed + more, fixed_spend=spend)
+
+
+def sizes_to_try(case: Case, slices: int, max_labels: int, lot: int) -> np.ndarray:
+    """Return sizes of a purchase in one slice: nothing, one lot, a geometric row, and where the price has kinks."""
+    most = max(max_labels // lot, 1)
+    row = np.geomspace(max(1.0, most / slices / 8), most, SIZES)
+    share = most // slices
+    kinks = [tier.above / lot for tier in case.costs.tiers] + [case.costs.minimum_order / lot]
+    kinks = [k for k in kinks if 0 < k < most]
+    every = [0, 1, most, share, *np.round(row), *(math.floor(k) for k in kinks), *(math.ceil(k) for k in kinks)]
+    return np.unique(np.array(every).astype(int))
+
+
+def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.inf, lot: int = 1) -> Listing:
+    """Compute what can be bought: draws of net benefit by slice and size, against doing nothing.
+
+    Each slice is valued with the others left at now; :func:`labelvalue.decisions.plan_outcomes` then values plans as a
+    whole, where labels of one slice help another the less the more that has.
+    """
+    slices = tuple(str(name) for name in fit.slices)
+    lots = sizes_to_try(case, len(slices), max_labels, lot)
+    found = slice_outcomes(fit, case, (lots * lot).tolist())
+    net = _flat(found[names.VALUE] - found[names.COST])
+    spend = found[names.COST].mean(names.SAMPLE).values
+    now = chosen_curves(fit, case)[0][names.ERROR_NOW]
+    now = now.isel(dict.fromkeys([d for d in now.dims if d not in (*names.SAMPLE, names.SLICE)], 0), drop=True)
+    errors = _flat(now - found[names.GAIN])
+    most = max_labels // lot
+    limits = [case.limits(name) for name in slices]
+    high = np.array([min(most, upper // lot) for _, upper in limits]).astype(int)
+    low = np.array([math.ceil(lower / lot) for lower, _ in limits])
+    low = np.maximum(low, _floors(case, slices, errors, lots, high, lot))
+    gap = case.guardrails.largest_gap
+    menu = Menu(
+        slices=slices,
+        labels=lots,
+        net=net - net[:, :1],
+        spend=spend,
+        low=low,
+        high=high,
+        max_labels=most,
+        max_spend=max_spend,
+        fixed=_fixed(fit, case, net, high, lots, lot),
+        fixed_spend=float(case.fixed_cost(fit).mean()) + float(evaluation_cost(fit, case).mean()),
+        error=None if gap is None else errors.mean(axis=2),
+        max_gap=np.inf if gap is None else gap.limit,
+        lot=lot,
+    )
+    batch = fixed_cost(fit, case.costs, 2) - fixed_cost(fit, case.costs, 1)
+    return Listing(menu, _sample(batch, found), errors)
+
+
+def _floors(
+    case: Case, slices: tuple[str, ...], errors: np.ndarray, lots: np.ndarray, high: np.ndarray, lot: int
+) -> np.ndarray:
+    """Lots that each slice needs for its floors."""
+    needed = np.zeros(len(slices), dtype=int)
+    problems: list[Problem] = []
+    for floor in case.guardrails.floors:
+        place = slices.index(floor.slice)
+        least = least_labels(errors[place], lots, floor.error, floor.probability)
+        if least > high[place]:
+            most = float(high[place] * lot)
+            at = (floor.slice, errors[place], lots * lot, most, floor.error, floor.probability)
+            problem = unreachable(*at)
+            said = f"{problem.why} ({floor.reason})" if floor.reason else problem.why
+            problems.append(dataclasses.replace(problem, why=said))
+        else:
+            needed[place] = max(needed[place], int(least))
+    if problems:
+        raise NoPlanError(problems)
+    return needed
+
+
+def _fixed(fit: Fit, case: Case, net: np.ndarray, high: np.ndarray, lots: np.ndarray, lot: int) -> np.ndarray:
+    """Draws of what any purchase costs at all, less what retraining alone brings: by the whole plan of one lot."""
+    if not (high > 0).any():
+        return np.zeros(net.shape[2])
+    place = int(np.argmax(high > 0))
+    name = str(fit.slices[place])
+    one = plan_outcomes(fit, case, {names.RECOMMENDED: {name: lot}})[names.NET_BENEFIT]
+    advantage = one.sel({names.PLAN: names.RECOMMENDED}) - one.sel({names.PLAN: names.NOTHING})
+    return net[place, int(np.searchsorted(lots, 1))] - advantage.values.ravel()
+
+
+def _flat(values: xr.DataArray) -> np.ndarray:
+    """Draws as slice, step, sample."""
+    ordered = values.transpose(names.SLICE, names.BUDGET, *names.SAMPLE).values
+    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
+
+
+def _sample(values: xr.DataArray, like: xr.Dataset) -> np.ndarray:
+    """Draws of a quantity that may not vary, one a sample."""
+    shape = xr.DataArray(np.zeros((like.sizes[names.CHAIN], like.sizes[names.DRAW])), dims=names.SAMPLE)
+    return (values.drop_vars(names.SAMPLE, errors="ignore") + shape).transpose(*names.SAMPLE).values.ravel()
+
+
+SHIFTS = 10
+"""Numbers of labels more, and fewer, at which what others' labels are worth is computed; it is smooth in between."""
+
+
+def adds_up(fit: Fit, case: Case) -> bool:
+    """Say whether net benefits of single slices add up to that of a plan."""
+    return names.TRANSFER not in chosen_curves(fit, case)[0] or case.value.target is not None
+
+
+def seen_from(
+    fit: Fit, case: Case, listing: Listing, bought: np.ndarray, advantage: np.ndarray, batches: int
+) -> Listing:
+    """Return the menu as it is beside what a plan buys, in lots (slice,): right to first order around the plan.
+
+    At the plan its outcome is ``advantage`` (sample,), the plan's net benefit as a whole less that of doing nothing.
+    """
+    menu = listing.menu
+    sizes, plan = menu.labels * menu.lot, bought * menu.lot
+    unit = worth(fit, case.value, days_until(fit, case.costs, xr.DataArray(float(plan.sum()))))
+    unit = unit * retraining_works(fit, case.costs)
+    value = _own(fit, case, sizes, plan, unit) + _spill(fit, case, sizes, plan, unit)
+    labels = xr.DataArray(
+        np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size)),
+        dims=(names.SLICE, SIZE),
+        coords={names.SLICE: fit.slices},
+    )
+    net = value - _flat_by_sample(fit, label_cost(fit, case.costs, labels))
+    net = net - net[:, :1]
+    fixed = menu.total(net, bought) - advantage - (batches - 1) * listing.batch
+    return dataclasses.replace(listing, menu=dataclasses.replace(menu, net=net, fixed=fixed))
+
+
+def _own(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.DataArray) -> np.ndarray:
+    """Value of each size in the slice itself, beside the plan's labels of the others."""
+    own = np.broadcast_to(sizes.astype(float), (plan.size, sizes.size))
+    other = np.broadcast_to((plan.sum() - plan)[:, None].astype(float), own.shape)
+    error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
+    return _flat_by_sample(fit, -error * unit)
+
+
+def _spill(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.DataArray) -> np.ndarray:
+    """Value of each size in all other slices, each beside the plan's labels of its own."""
+    ahead, back = (np.geomspace(1.0, max(most, 1), SHIFTS).round() for most in (sizes.max(), plan.max()))
+    shifts = np.unique(np.concatenate([[0.0], ahead, -back]))
+    own = np.broadcast_to(plan[:, None].astype(float), (plan.size, shifts.size))
+    other = np.maximum((plan.sum() - plan)[:, None] + shifts, 0.0)
+    error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
+    moved = _flat_by_sample(fit, -error * unit)
+    total = moved.sum(axis=0)
+    spill = np.empty((plan.size, sizes.size, moved.shape[2]))
+    for place in range(plan.size):
+        others = total - moved[place]
+        wanted = np.clip(sizes - plan[place], shifts[0], shifts[-1])
+        step = np.clip(np.searchsorted(shifts, wanted, side="right") - 1, 0, shifts.size - 2)
+        share = ((wanted - shifts[step]) / np.diff(shifts)[step])[:, None]
+        spill[place] = (1.0 - share) * others[step] + share * others[step + 1]
+    return spill
+
+
+def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
+    return xr.DataArray(values, dims=(names.SLICE, SIZE), coords={names.SLICE: fit.slices})
+
+
+def _flat_by_sample(fit: Fit, values: xr.DataArray) -> np.ndarray:
+    """Draws as slice, size, sample."""
+    sample = fit.posterior[names.CHAIN] * 0.0 + fit.posterior[names.DRAW] * 0.0
+    ordered = (values + sample).transpose(names.SLICE, SIZE, *names.SAMPLE).values
+    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
+
+
+SEARCHED = 16_000
+"""Slices times draws with which plans are looked for."""
+LEAST_DRAWS = 400
+
+
+def thinned(fit: Fit, most: int) -> Fit:
+    """Return a fit with every so many draws of each chain, evenly."""
+    posterior = fit.posterior
+    every = -(-posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW] // most)
+    if every <= 1:
+        return fit
+    tree = fit.tree.copy()
+    kept = tree[names.POSTERIOR].to_dataset().isel({names.DRAW: slice(None, None, every)})
+    tree[names.POSTERIOR] = xr.DataTree(kept)
+    return dataclasses.replace(fit, tree=tree)
+
+
+def for_search(fit: Fit) -> Fit:
+    """Return the fit with which plans are looked for."""
+    return thinned(fit, max(LEAST_DRAWS, SEARCHED // fit.slices.size))

@@ -1,0 +1,306 @@
+"""The best purchase from a menu: the exact method that fits, its certificate, and the price of its limits."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from labelvalue.decisions.search.greedy import (
+    brute_force,
+    combinations,
+    greedy,
+    greedy_on_envelope,
+    is_concave,
+    slopes,
+    split,
+)
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.programme import TOLERANCE, WHOLE_VARIABLES, SolverError, programme
+from labelvalue.problems import InputError, Problem
+
+
+class NoPlanError(InputError):
+    """No plan keeps every limit of a case; its problems name those that bind."""
+
+
+def least_labels(error: np.ndarray, labels: np.ndarray, limit: float, probability: float) -> float:
+    """Fewest labels with which the error of a slice is at most a limit, with a probability.
+
+    Shapes: ``error`` (step, sample), ``labels`` (step,).
+    """
+    kept = (error <= limit).mean(axis=1) >= probability
+    if not kept.any():
+        return np.inf
+    first = int(kept.argmax())
+    if first == 0:
+        return 0.0
+    low, high = int(labels[first - 1]), int(labels[first])
+    start, end = error[first - 1], error[first]
+    while high - low > 1:
+        middle = (low + high) // 2
+        share = (middle - labels[first - 1]) / (labels[first] - labels[first - 1])
+        enough = (start + share * (end - start) <= limit * (1 + 1e-12)).mean() >= probability
+        low, high = (low, middle) if enough else (middle, high)
+    return float(high)
+
+
+def unreachable(
+    name: str, error: np.ndarray, labels: np.ndarray, most: float, limit: float, probability: float
+) -> Problem:
+    """Say that a slice cannot be made good enough, and what it could be.
+
+    Shapes: ``error`` (step, sample), ``labels`` (step,).
+    """
+    step = int(np.searchsorted(labels, most, side="right")) - 1
+    at = error[step]
+    # The smallest error that the asked share of draws keeps, rounded up to be kept indeed.
+    kept = float(np.quantile(at, probability, method="inverted_cdf"))
+    shown = np.ceil(kept * 10_000 - 1e-9) / 10_000
+    return Problem(
+        column=name,
+        why=f"P(error ≤ {limit:g}) ≥ {probability:g} is not reached with {int(labels[step]):,} labels",
+        fix=f"allow an error of {shown:g}, or a probability of {np.floor((at <= limit).mean() * 1000) / 1000:g}",
+    )
+
+
+def check_feasible(menu: Menu) -> None:
+    """Refuse a menu from which nothing can be bought within its limits."""
+    problems = [
+        Problem(
+            column=name,
+            why=f"needs {low}, allowed {high}; binding: {name} ≥ {low}, {name} ≤ {high}",
+            fix=f"raise the most of {name} by {low - high}, or lower its minimum by as much",
+        )
+        for name, low, high in zip(menu.slices, *(menu.lot * np.array([menu.low, menu.high])).tolist(), strict=True)
+        if low > high
+    ]
+    needed, allowed = int(menu.low.sum()) * menu.lot, menu.max_labels * menu.lot
+    if needed > allowed:
+        problems.append(
+            Problem(
+                column="max_labels",
+                value=allowed,
+                why=f"needs {needed}, allowed {allowed}; binding: {_minima(menu)}",
+                fix=f"raise max_labels by {needed - allowed}",
+            )
+        )
+    money = menu.spent(menu.low)
+    if not problems and money > menu.max_spend * (1 + 1e-9):
+        problems.append(
+            Problem(
+                column="max_spend",
+                value=menu.max_spend,
+                why=f"needs {money:,.2f}, allowed {menu.max_spend:,.2f}; binding: {_minima(menu)}",
+                fix=f"raise max_spend by {np.ceil((money - menu.max_spend) * 100) / 100:,.2f}",
+            )
+        )
+    if problems:
+        raise NoPlanError(problems)
+
+
+def refuse_gap(menu: Menu, said: str) -> None:
+    """Refuse a gap between slices that no purchase reaches, and say which one could be."""
+    bare = dataclasses.replace(menu, net=np.zeros_like(menu.net[..., :1]), fixed=np.zeros(1), worst_weight=0.0)
+    errors = menu.errors(menu.low)
+    low, high = menu.max_gap, float(errors.max() - errors.min())
+    if not low < high:
+        return
+    while high - low > 0.001 * high:
+        middle = 0.5 * (low + high)
+        try:
+            programme(dataclasses.replace(bare, max_gap=middle), Aim(), whole=False)
+        except SolverError:
+            low = middle
+        else:
+            high = middle
+    most = menu.max_labels * menu.lot
+    why = f"no purchase of at most {most} labels brings the expected errors of all slices so close ({said})"
+    digits = 3 - int(np.floor(np.log10(high)))
+    fix = f"allow a gap of {np.ceil(high * 10.0 ** (digits - 1)) / 10.0 ** (digits - 1):g}"
+    raise NoPlanError([Problem(column="largest_gap", value=float(menu.max_gap), why=why, fix=fix)])
+
+
+def _minima(menu: Menu) -> str:
+    order = np.argsort(-menu.low, kind="stable")
+    return ", ".join(f"{menu.slices[i]} ≥ {menu.low[i] * menu.lot}" for i in order if menu.low[i] > 0)
+
+
+FEW = 2000
+"""Purchases up to which the certificate tries every one."""
+FEW_LABELS = 100
+"""Labels in all up to which whole ones are found by branching wherever rounding costs anything."""
+ROUNDING = 2e-4
+"""Share of the objective that rounding to whole labels may cost where there are more."""
+SECONDS = 5.0
+"""Time for branching over whole labels; then the best found so far stands, with its bound."""
+PER_LABELS = 1000
+"""Labels that a shadow price is stated for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """Evidence that a purchase is as good as it can be: its objective beside that of others, and the solver's status.
+
+    NaN stands for a purchase that the limits forbid. In a plan, the objectives are those of whole plans, and ``bound``
+    and ``brute_force`` are of the menu that the plan was chosen from, which agrees with them at the plan.
+
+    Parameters
+    ----------
+    method : str
+        ``greedy``, ``envelope``, ``linear programme``, ``mixed-integer programme``, or ``best of several`` for aims
+        without a bound.
+    status : str
+        The solver's words.
+    objective : float
+        What the purchase reaches.
+    bound : float
+        What no purchase exceeds.
+    nothing : float
+        Objective of buying nothing.
+    equal : float
+        Objective of an equal split of the labels.
+    proportional : float
+        Objective of a split in proportion to the labels at hand.
+    brute_force : float
+        Best of all purchases, where there are few; NaN elsewhere.
+
+    Examples
+    --------
+    >>> Certificate("greedy", "exact", 2.0, 2.0, 0.0, 1.5, 1.0, 2.0).gap
+    0.0
+    """
+
+    method: str
+    status: str
+    objective: float
+    bound: float
+    nothing: float
+    equal: float
+    proportional: float
+    brute_force: float = np.nan
+
+    @property
+    def gap(self) -> float:
+        """What another purchase could gain at most."""
+        return max(self.bound - self.objective, 0.0)
+
+
+def best_purchase(menu: Menu, aim: Aim, shares: np.ndarray | None = None) -> tuple[np.ndarray, Certificate]:
+    """Find the best whole-label purchase that keeps every limit.
+
+    Marginal greedy where net benefit is concave in labels and labels are the only limit, on concave envelopes where
+    slices are many and it nearly is; otherwise linear programming with cuts, with binary variables where segments would
+    be filled out of order; and branching over whole labels where rounding costs more than a trifle and the problem is
+    small.
+
+    Shapes: ``shares`` (slice,); gives ``bought`` (slice,).
+    """
+    check_feasible(menu)
+    found, method, status, bound = _solved(menu, aim)
+    even = np.ones(len(menu.slices))
+    others = {
+        "nothing": np.zeros(len(menu.slices), dtype=int),
+        "equal": split(menu, even),
+        "proportional": split(menu, even if shares is None else shares),
+    }
+    reached = {name: menu.objective(x, aim) if menu.allows(x) else np.nan for name, x in others.items()}
+    best, objective = found, menu.objective(found, aim) if menu.allows(found) else -np.inf
+    for name, value in reached.items():
+        # A tie goes to doing nothing; another split is only better within the tolerance of the solver.
+        if value > objective or (name == "nothing" and value >= objective):
+            best, objective = others[name], value
+    if not np.isfinite(objective):
+        raise SolverError(f"no whole-label purchase keeps every limit; the {method} ended with: {status}")
+    tried = brute_force(menu, aim)[1] if combinations(menu) <= FEW else np.nan
+    bound = max(bound, objective)
+    return best, Certificate(method, status, objective, bound, **reached, brute_force=tried)
+
+
+def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
+    """Purchase, method, status and bound, buying nothing left aside."""
+    even = aim.weights(np.zeros(menu.fixed.size))
+    simple = aim.linear and menu.error is None and not np.isfinite(menu.max_spend)
+    if menu.max_labels == 0:
+        return menu.low, "greedy", "no labels to buy", menu.objective(menu.low, aim)
+    if simple and is_concave(menu, even):
+        bought = greedy(menu, even)
+        return bought, "greedy", "exact: concave and separable", menu.objective(bought, aim)
+    if simple and menu.labels.size * len(menu.slices) > WHOLE_VARIABLES:
+        bought, bound = greedy_on_envelope(menu, even)
+        lost = max(bound - menu.objective(bought, aim), 0.0)
+        return bought, "envelope", f"within {lost:.3g} of the sum of concave envelopes", bound
+    try:
+        relaxed = programme(menu, aim, whole=False)
+    except SolverError as error:
+        refuse_gap(menu, str(error))
+        raise
+    bought = _whole(menu, aim, relaxed.bought)
+    accepted = TOLERANCE if menu.max_labels <= FEW_LABELS else ROUNDING
+    short = relaxed.bound - menu.objective(bought, aim) > accepted * max(abs(relaxed.bound), 1e-12)
+    if (short or not menu.allows(bought)) and menu.labels.size * len(menu.slices) <= WHOLE_VARIABLES:
+        try:
+            exact = programme(menu, aim, whole=True, seconds=SECONDS)
+        except SolverError:
+            return bought, "linear programme", relaxed.status, relaxed.bound
+        return exact.bought.astype(int), "mixed-integer programme", exact.status, min(exact.bound, relaxed.bound)
+    return bought, "linear programme", relaxed.status, relaxed.bound
+
+
+def _whole(menu: Menu, aim: Aim, bought: np.ndarray) -> np.ndarray:
+    """Round to whole labels: down, then up one by one where that pays."""
+    floor = np.maximum(np.floor(bought + 1e-6).astype(int), menu.low)
+    reached = menu.objective(floor, aim)
+    for place in np.argsort(floor - bought, kind="stable"):
+        if bought[place] - floor[place] < 1e-6:
+            break
+        more = floor.copy()
+        more[place] += 1
+        if menu.allows(more) and (value := menu.objective(more, aim)) > reached:
+            floor, reached = more, value
+    return floor
+
+
+def shadow_prices(menu: Menu, aim: Aim, bought: np.ndarray) -> pd.DataFrame:
+    """Price the limits that bind a purchase: what the objective would gain, were each a little looser.
+
+    Shapes: ``bought`` (slice,).
+    """
+    rows: list[tuple[str, float, str]] = []
+    after, before = _marginal(menu, aim, bought)
+    most, least = menu.high, menu.low
+    per_label = per_money = 0.0
+    each = PER_LABELS / menu.lot
+    if bought.any() and bought.sum() >= menu.max_labels:
+        free = bought < most
+        per_label = max(0.0, float(after[free].max())) if free.any() else 0.0
+        rows.append((f"all labels ≤ {menu.max_labels * menu.lot}", each * per_label, f"{PER_LABELS:,} labels"))
+    price = _spend_slopes(menu, bought)
+    if bought.any() and menu.spent(bought) + (price[bought < most].min(initial=np.inf)) > menu.max_spend:
+        free = (bought < most) & (price > 0)
+        per_money = max(0.0, float((after[free] / price[free]).max())) if free.any() else 0.0
+        per_label = 0.0 if bought.sum() < menu.max_labels else per_label
+        rows.append((f"money ≤ {round(menu.max_spend, 2):,.10g}", PER_LABELS * per_money, f"{PER_LABELS:,} of money"))
+    level = np.maximum(per_label, per_money * price)
+    for i, name in enumerate(menu.slices):
+        if 0 < least[i] == bought[i]:
+            rows.append((f"{name} ≥ {least[i] * menu.lot}", each * (level[i] - before[i]), f"{PER_LABELS:,} labels"))
+        elif bought[i] == most[i] < menu.max_labels:
+            rows.append((f"{name} ≤ {most[i] * menu.lot}", each * (after[i] - level[i]), f"{PER_LABELS:,} labels"))
+    table = pd.DataFrame([r for r in rows if r[1] > 0], columns=["limit", "price", "per"])
+    return table.sort_values("price", ascending=False, kind="stable", ignore_index=True)
+
+
+def _marginal(menu: Menu, aim: Aim, bought: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Worth of a slice's next label and of its last."""
+    slope = slopes(menu, aim.weights(menu.outcome(bought)))
+    rows = np.arange(len(menu.slices))
+    step, share = menu.place(bought)
+    last = np.where(share > 0, step, np.maximum(step - 1, 0))
+    return slope[rows, step], slope[rows, last]
+
+
+def _spend_slopes(menu: Menu, bought: np.ndarray) -> np.ndarray:
+    rows = np.arange(len(menu.slices))
+    return (np.diff(menu.spend, axis=1) / np.diff(menu.labels))[rows, menu.place(bought)[0]]

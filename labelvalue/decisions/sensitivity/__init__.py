@@ -1,0 +1,1 @@
+"""How the decision moves with what it rests on."""

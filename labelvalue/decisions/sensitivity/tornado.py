@@ -1,0 +1,216 @@
+"""Where to look first: how far the expected net benefit of a plan moves with its inputs and settings."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import is_number
+from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import Target
+from labelvalue.decisions.measuring.information import as_columns, conditional_mean
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.uncertain import uncertain_inputs, weighed_otherwise
+from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.search.listing import thinned
+from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed, scores_of
+from labelvalue.decisions.sensitivity.label_errors import EVERYWHERE, stressed
+from labelvalue.model import Fit
+from labelvalue.numerals import readable
+from labelvalue.problems import InputError
+from labelvalue.quantities import Branch, Interval
+
+TAIL = 0.1
+WHAT_IF = ("costs.price_per_label", "value.per_error_point")
+"""Numbers that :func:`labelvalue.decisions.what_if` varies, for plans that buy labels alone."""
+INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
+
+
+def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
+    """Show how far a plan's expected net benefit moves with what is uncertain, and with what was set.
+
+    Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
+    others as they come; their share of the variance is that of a variance-based analysis. Settings are changed one at
+    a time and everything is computed again: budget, price, value, class balance, label noise. Evidence is weighed
+    otherwise by re-weighting the draws, or by fitting again where that cannot be relied on: each group of priors to
+    the powers 0.5 and 2, and the runs of all batches but the last at half their weight.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+    swing : float
+        Factor by which settings are divided and multiplied, > 1.
+    refit : bool
+        Whether to fit again where re-weighting does not do, which takes seconds each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an input or setting, the widest first: ``what``, ``kind`` (``input``, ``setting``, ``evidence``),
+        ``low`` and ``high`` expected net benefit, ``swing`` between them, ``first_order`` share of the variance (NaN
+        but for inputs); ``advice``: ``fitted again`` where re-weighting cannot be relied on, ``re-fit instead`` where
+        nothing was fitted.
+        Attributes: ``enb`` of the plan, ``unexplained`` share of the variance that no single input explains, ``unit``.
+
+    Raises
+    ------
+    ValueError
+        If ``swing`` is not above 1.
+
+    References
+    ----------
+    Strong, Oakley and Brennan (2014), for the regression; Sobol (1993), "Sensitivity estimates for nonlinear
+    mathematical models", for first-order shares.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = plan_sensitivity(decide(fit, case, max_labels=900, measure=False))
+    >>> bool((table["swing"].diff().dropna() <= 0).all())
+    True
+    """
+    if not swing > 1:
+        raise ValueError(f"swing must be > 1, got {swing!r}. Fix: give a factor such as 2.")
+    net = plan.advantage()
+    flat = as_columns(net)
+    rows = []
+    for name, values in uncertain_inputs(plan).items():
+        fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
+        edge = max(1, round(TAIL * fitted.size))
+        share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
+        rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
+    for name, low, high in _settings(plan, swing):
+        rows.append((name, SETTING, low, high, np.nan, ""))
+
+    def again(made: Fit) -> xr.DataArray:
+        plans = {names.RECOMMENDED: dict(plan.labels)}
+        return _advantage(plan_outcomes(made, plan.case, plans, interventions=plan.interventions))
+
+    evidence = weighed_otherwise(plan.fit, net, again, refit=refit)
+    rows += [(name, EVIDENCE, low, high, np.nan, advice) for name, low, high, advice in evidence]
+    table = pd.DataFrame(rows, columns=["what", "kind", "low", "high", "first_order", "advice"])
+    table.insert(4, "swing", (table["high"] - table["low"]).abs())
+    table = table.sort_values("swing", ascending=False, kind="stable", ignore_index=True)
+    unexplained = max(0.0, 1.0 - float(table["first_order"].sum()))
+    table.attrs = {"enb": float(net.mean()), "unexplained": unexplained, names.UNIT: plan.outcomes.attrs[names.UNIT]}
+    return table
+
+
+def _advantage(outcomes: xr.Dataset) -> xr.DataArray:
+    net = outcomes[names.NET_BENEFIT]
+    return net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
+
+
+def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+    case = plan.case
+    labels = dict(plan.labels)
+
+    def enb(one: Case, bought: Mapping[str, int]) -> float:
+        outcomes = plan_outcomes(plan.fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
+        return float(_advantage(outcomes).mean())
+
+    fewer = {name: int(n / swing) for name, n in labels.items()}
+    more = {name: int(min(n * swing, case.limits(name)[1])) for name, n in labels.items()}
+    yield f"budget ÷ {swing:g}, × {swing:g}", enb(case, fewer), enb(case, more)
+    for section, key in (("costs", "price_per_label"), ("value", "per_error_point")):
+        part = getattr(case, section)
+        if getattr(part, key) is None:
+            continue
+        ends = []
+        for factor in (1 / swing, swing):
+            changed = dataclasses.replace(part, **{key: scaled(getattr(part, key), factor)})
+            ends.append(enb(dataclasses.replace(case, **{section: changed}), labels))
+        yield f"{section}.{key} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
+    name = max(labels, key=lambda one: labels[one])
+    ends = []
+    for factor in (1 / swing, swing):
+        volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
+        ends.append(enb(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume)), labels))
+    yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
+    if (drawn := stressed(plan)) is not None:
+        noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
+        yield "wrong labels among new ones", noisy, enb(case, labels)
+
+
+def vary_case(plan: Decision) -> pd.DataFrame:
+    """Choose again where a number of the case is another, between the plan, those it is held against, and nothing.
+
+    Numbers are halved and doubled; tiers, changes of the mix and a target are left out; what the case does not say is
+    said; price and value of plans that buy labels alone are left to :func:`what_if`. The plan stays unless another one,
+    which keeps the case's rules, is better beyond Monte Carlo error.
+    """
+    fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
+    plans[names.RECOMMENDED] = dict(plan.labels)
+    none, rows, enb = dict.fromkeys(plan.labels, 0), [], float(plan.advantage().mean())
+    now = _advantage(plan_outcomes(fit, plan.case, {names.RECOMMENDED: plan.labels}, interventions=done))
+    for key, end, case in _variations(plan):
+        outcomes = plan_outcomes(fit, case, plans, interventions=done)
+        own = Mixture(float(scores_of(case.risk, outcomes)[names.RECOMMENDED]), outcomes, done, names.RECOMMENDED)
+        best = first_allowed(fit, case, outcomes, done, plan.max_spend)
+        nothing = (best is None or best.score < 0) and own.score <= -SURE * standard_error(own.net())
+        better = best is not None and best.score - own.score > SURE * standard_error(best.net() - own.net())
+        chosen = own if best is None or not better else best
+        name, labels = (names.NOTHING, none) if nothing else (chosen.name, chosen.labels())
+        rows.append((key, end, enb + float((own.net() - now).mean()), name, labels))
+    return pd.DataFrame(rows, columns=["key", "end", "enb", names.PLAN, names.LABELS])
+
+
+def _variations(plan: Decision) -> Iterator[tuple[str, str, Case]]:
+    """Cases that differ in one number, its key and how; what would be no legal case is left out."""
+    case, spent = plan.case, float(plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}).mean())
+    unsaid = {
+        "costs.rework": 0.1,
+        "costs.retraining_fails": 0.1,
+        "costs.retraining": spent / 10,
+        "costs.labels_per_day": max(plan.total, 1) / 100,
+        "costs.delay_per_day": spent / 100,
+        "value.horizon_days": 365.0,
+        "value.drift": 0.01,
+    }
+    for section in ("costs", "value"):
+        part = getattr(case, section)
+        for field in dataclasses.fields(part):
+            key, now = f"{section}.{field.name}", getattr(part, field.name)
+            if key in WHAT_IF and not plan.interventions:
+                continue
+            for end, other in _others(now, unsaid.get(key)):
+                with contextlib.suppress(InputError):
+                    changed = dataclasses.replace(part, **{field.name: other})
+                    yield key, end, dataclasses.replace(case, **{section: changed})
+
+
+def _others(now: Any, unsaid: float | None) -> Iterator[tuple[str, Any]]:
+    """What a number may be instead, in words and as a value."""
+    if now is None or (is_number(now) and now == 0):
+        if unsaid is not None:
+            yield f"were it {readable(unsaid, 3)}", unsaid
+    elif isinstance(now, Target):
+        yield "without it", None
+    elif isinstance(now, tuple) and now and not isinstance(now[0], Branch):
+        yield "without it", ()
+    elif now and not isinstance(now, str):
+        for end, factor in (("÷ 2", 0.5), ("× 2", 2.0)):
+            other = scaled(now, factor)
+            yield end, round(other) if type(now) is int and now > 1 else other
+
+
+def scaled(value: Any, factor: float) -> Any:
+    """Multiply a quantity, or each of a mapping."""
+    if isinstance(value, Mapping):
+        return {name: scaled(one, factor) for name, one in value.items()}
+    if isinstance(value, Interval):
+        return dataclasses.replace(value, low=value.low * factor, high=value.high * factor)
+    if is_number(value):
+        return value * factor
+    return tuple(Branch(scaled(b.value, factor), b.probability, b.name) for b in value)

@@ -1,0 +1,247 @@
+"""What would be decided at other budgets, prices and values: a grid, computed once, to look things up in."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.advice.rules import KEPT, rules_of
+from labelvalue.decisions.advice.verdicts import verdict_of
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.outcomes import spending
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.sensitivity.tornado import scaled
+from labelvalue.forecast.gains.curves import slice_draws
+from labelvalue.model import Fit
+
+FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
+"""Factors on the price of a label, and on the value of an error point."""
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Labels allowed in all, as shares of those the plan was allowed."""
+LEANS = (0.33, 1.0)
+"""Between the plan's split of labels (1) and one by what a label brings where each slice stands (0)."""
+CELLS = 4_000_000
+"""Slices times draws times plans that are valued at once."""
+PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
+
+
+def what_if(
+    plan: Decision,
+    *,
+    prices: Sequence[float] = FACTORS,
+    values: Sequence[float] = FACTORS,
+    shares: Sequence[float] = SHARES,
+    ci_prob: float = 0.9,
+) -> xr.Dataset:
+    """Decide again at other budgets, prices of a label and values of an error point.
+
+    Some dozens of plans are valued as wholes, all under the same draws as the plan at hand; at every point of the grid
+    the best of those that are within the budget and keep the case's rules is taken, and judged as any plan is. Where
+    nothing is changed it is the plan at hand. A search for that very point could find a better plan, so the grid errs
+    to the careful side.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decisions.decide`.
+    prices, values : sequence of float
+        Factors on ``costs.price_per_label`` and ``value.per_error_point``, > 0, 1 among them.
+    shares : sequence of float
+        Labels allowed in all, as shares of the plan's ``max_labels``, > 0, 1 among them.
+    ci_prob : float
+        Probability of the equal-tailed intervals, 0 < ci_prob < 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims budget (labels allowed in all), price, value: ``chosen``, the candidate taken; ``verdict`` (``buy``,
+        ``wait``; where nothing is changed that of the plan, which may be ``measure first``);
+        ``net_benefit`` over doing nothing with ``lower`` and ``upper``, ``p_positive``; ``cost``; ``gain``, the mean
+        over slices by volume, with ``gain_lower`` and ``gain_upper``. Dims candidate, slice: ``labels``.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not above 0, 1 is not among them, or the plan does more than buy labels.
+
+    Examples
+    --------
+    >>> from labelvalue.decisions import decide
+    >>> from labelvalue.testing import fake_fit
+    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> grid = what_if(decide(fit, case, max_labels=900, measure=False))
+    >>> same = grid.sel(budget=900, price=1, value=1)
+    >>> str(same["verdict"].item()), int(grid["labels"].isel(candidate=int(same["chosen"])).sum())
+    ('buy', 900)
+    """
+    for title, factors in (("prices", prices), ("values", values), ("shares", shares)):
+        if not all(f > 0 for f in factors) or 1.0 not in factors:
+            raise ValueError(f"{title} must be > 0 with 1 among them, got {factors!r}. Fix: give such as {FACTORS}.")
+    if plan.interventions:
+        raise ValueError("what_if is for plans that buy labels alone. Fix: leave interventions out of the case.")
+    budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
+    found = candidates(plan, budgets)
+    valued = list(_valued(plan, found, prices))
+    return _grid(plan, found, valued, (budgets, list(prices), list(values)), ci_prob)
+
+
+def candidates(plan: Decision, budgets: Sequence[int]) -> list[dict[str, int]]:
+    """List plans that a decision may fall on where something is otherwise, none of them twice."""
+    order = [str(name) for name in plan.fit.slices]
+    none = dict.fromkeys(order, 0)
+    planned = np.array([plan.labels[name] for name in order], dtype=float)
+    own = _marginal(plan.fit, plan.case)
+    planned = planned / planned.sum() if planned.sum() > 0 else own
+    found = {tuple(none.values()): none, tuple(plan.labels[n] for n in order): {n: plan.labels[n] for n in order}}
+    between = [round((a * b) ** 0.5) for a, b in itertools.pairwise(budgets)]
+    for budget in sorted({*budgets, *between}):
+        for lean in LEANS:
+            made = _split(plan.case, order, lean * planned + (1.0 - lean) * own, budget)
+            found.setdefault(tuple(made.values()), made)
+    return list(found.values())
+
+
+def _marginal(fit: Fit, case: Case) -> np.ndarray:
+    """Shares of slices by what the first labels bring for their money."""
+    impact = fit.posterior[names.IMPACT]
+    worth = impact.mean([d for d in impact.dims if d != names.SLICE])
+    price = slice_draws(fit, spending.PRICE, case.costs.price_per_label)
+    price = price.mean([d for d in price.dims if d != names.SLICE])
+    stakes = np.array([case.value.stakes.get(str(name), 1.0) for name in fit.slices])
+    share = np.maximum(worth.values * volumes(fit, case.value).values * stakes, 0.0) / np.maximum(price.values, 1e-12)
+    return share / share.sum() if share.sum() > 0 else np.full(share.size, 1.0 / share.size)
+
+
+def _split(case: Case, slices: Sequence[str], shares: np.ndarray, budget: int) -> dict[str, int]:
+    """Whole labels of a budget by shares, within the limits of every slice."""
+    low = np.array([case.limits(name)[0] for name in slices], dtype=float)
+    high = np.array([case.limits(name)[1] for name in slices], dtype=float)
+    made = np.clip(np.floor(shares * budget + 1e-9), low, high)
+    excess = made.sum() - budget
+    if excess > 0:  # least labels took more than their share: the others give way
+        spare = made - low
+        made -= np.ceil(spare * min(excess / max(spare.sum(), 1.0), 1.0))
+    return {name: int(n) for name, n in zip(slices, np.maximum(made, low), strict=True)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Valued:
+    """Draws of one plan: what of its value and cost goes with the factors, and what does not."""
+
+    rules: dict[float, pd.DataFrame]
+    value: np.ndarray
+    per_value: np.ndarray
+    cost: np.ndarray
+    per_price: np.ndarray
+    gain: np.ndarray
+
+    def net(self, at: _Point) -> np.ndarray:
+        """Draws of net benefit over doing nothing."""
+        value = self.value + (at.value - 1.0) * self.per_value
+        return value - self.cost - (at.price - 1.0) * self.per_price
+
+
+def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float]) -> Iterator[_Valued]:
+    """Value and cost are straight in the factors: two points give the line."""
+    fit, case = plan.fit, plan.case
+    posterior = fit.posterior
+    each = fit.slices.size * posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
+    step = max(1, CELLS // each)
+    costs = dataclasses.replace(case.costs, price_per_label=scaled(case.costs.price_per_label, 2.0))
+    other = dataclasses.replace(case, costs=costs)
+    if case.value.per_error_point is not None:
+        dearer = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
+        other = dataclasses.replace(other, value=dearer)
+    weights = volumes(fit, case.value)
+    for start in range(0, len(candidates), step):
+        plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
+        first = plan_outcomes(fit, case, plans)
+        second = plan_outcomes(fit, other, plans)
+        value, cost = (first[n] - first[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST))
+        more = [second[n] - second[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST)]
+        gain = (first[names.GAIN] * weights).sum(names.SLICE)
+        for name in plans:
+            at = {names.PLAN: name}
+            parts = (value, more[0] - value, cost, more[1] - cost, gain)
+            drawn = [part.sel(at).values.ravel() for part in parts]
+            own = first.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
+            away = (second[names.COST] - first[names.COST]).sel({names.PLAN: [name]}).values
+            kept = dict.fromkeys(prices, rules_of(fit, case, own))
+            if case.guardrails.maximum_budget is not None:
+                for price in prices:
+                    priced = own.assign({names.COST: own[names.COST] + (price - 1.0) * away})
+                    kept[price] = rules_of(fit, case, priced)
+            yield _Valued(kept, *drawn)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Point:
+    """A point of the grid: labels allowed, factors, and whether nothing is changed there."""
+
+    budget: int
+    price: float
+    value: float
+    unchanged: bool
+
+
+def _grid(
+    plan: Decision,
+    candidates: Sequence[Mapping[str, int]],
+    valued: Sequence[_Valued],
+    axes: tuple[Sequence[int], Sequence[float], Sequence[float]],
+    ci_prob: float,
+) -> xr.Dataset:
+    totals = np.array([sum(one.values()) for one in candidates])
+    own = next(i for i, one in enumerate(candidates) if dict(one) == dict(plan.labels))
+    tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
+    sample = plan.outcomes[names.NET_BENEFIT].isel({names.PLAN: 0}, drop=True)
+    rows: list[tuple[object, ...]] = []
+    scores: dict[tuple[float, float], np.ndarray] = {}
+    for budget, price, value in itertools.product(*axes):
+        at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
+        if (price, value) not in scores:
+            net = np.stack([one.net(at) for one in valued], axis=-1)
+            scores[price, value] = _scored(plan.case, net, sample)
+        allowed = (totals <= budget) & np.array([bool(one.rules[price][KEPT].all()) for one in valued]) | (totals == 0)
+        best = own if at.unchanged else int(np.argmax(np.where(allowed, scores[price, value], -np.inf)))
+        one = valued[best]
+        net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
+        advice = plan.verdict.advice if at.unchanged else _judged(plan, candidates[best], one, at, sample)
+        rows.append(
+            (
+                *(budget, price, value, best, advice, float(net.mean()), *np.quantile(net, tails)),
+                *(float((net > 0).mean()), float(cost.mean()), float(one.gain.mean()), *np.quantile(one.gain, tails)),
+            )
+        )
+    index = [names.BUDGET, PRICE, names.VALUE]
+    columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
+    table = pd.DataFrame(rows, columns=[*columns, "gain_lower", "gain_upper"]).set_index(index)
+    grid = table.to_xarray().assign_coords({names.SLICE: list(candidates[0])})
+    grid[names.LABELS] = ((CANDIDATE, names.SLICE), np.array([list(one.values()) for one in candidates]))
+    grid.attrs = {names.UNIT: plan.outcomes.attrs[names.UNIT], names.CI_PROB: ci_prob, names.CI_KIND: "eti"}
+    return grid
+
+
+def _scored(case: Case, net: np.ndarray, sample: xr.DataArray) -> np.ndarray:
+    """The case's own judgement of each plan, over doing nothing."""
+    shaped = net.reshape(*sample.shape, -1)
+    return case.risk.score(xr.DataArray(shaped, dims=(*sample.dims, names.PLAN))).values
+
+
+def _judged(plan: Decision, labels: Mapping[str, int], one: _Valued, at: _Point, sample: xr.DataArray) -> str:
+    """What :func:`labelvalue.decisions.decide` would say of a plan."""
+    net = sample.copy(data=one.net(at).reshape(sample.shape))
+    both = net.expand_dims({names.PLAN: [names.NOTHING, names.RECOMMENDED]}) * xr.DataArray([0.0, 1.0], dims=names.PLAN)
+    outcomes = xr.Dataset({names.NET_BENEFIT: both}, attrs=plan.outcomes.attrs)
+    made = dataclasses.replace(
+        plan, labels=dict(labels), max_labels=at.budget, outcomes=outcomes, rules=one.rules[at.price]
+    )
+    return verdict_of(made).advice

@@ -1,0 +1,1 @@
+"""Forecasts scored on runs held out."""

@@ -1,0 +1,262 @@
+"""Backtests: forecasts from part of one's own runs, scored on the rest, next to simple rules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.backtesting import forecasters, holdout as split
+from labelvalue.forecast.backtesting.forecasters import measured_now, model_samples, rule_samples
+from labelvalue.forecast.backtesting.holdout import measure
+from labelvalue.forecast.backtesting.scores import add_truth_noise, score_rows
+from labelvalue.forecast.gains.gains import whole_numbers
+from labelvalue.model import Model, Prior, fit, get_model
+from labelvalue.model.fitting.fitting import runs_digest
+from labelvalue.model.fitting.result import kind_of_fit
+from labelvalue.printing import say
+
+MODEL = "labelvalue"
+"""Name of the model among the forecasters; all others are simple rules."""
+KEYS = [*split.CURVE, names.DISTANCE]
+DIMS = [names.FORECASTER, names.ORIGIN, *KEYS]
+SHARED = (names.TRUTH, names.TRUTH_STDERR, names.LABELS, names.RUN_COUNT, names.GAIN, names.GAINED)
+"""Variables that are the same for all forecasters."""
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """A forecast of everything that an origin holds out.
+
+    Parameters
+    ----------
+    samples : numpy.ndarray
+        Mean errors, shape (cell, sample), in the order of :func:`labelvalue.forecast.backtesting.holdout.measure`; NaN
+        where there is no forecast.
+    verdict : str
+        Of the fit it comes from.
+    reasons : tuple of str
+        Why, unless the verdict is ``ok``.
+    """
+
+    samples: np.ndarray
+    verdict: str = "ok"
+    reasons: tuple[str, ...] = ()
+
+
+Forecaster = Callable[[split.Origin, pd.DataFrame], Forecast]
+"""``forecaster(origin, cells)``; ``cells`` from :func:`labelvalue.forecast.backtesting.holdout.measure`."""
+
+
+def backtest(
+    runs: xr.Dataset,
+    model: str | Model = "power_law",
+    *,
+    by: Literal["size", "batch"] = "size",
+    holdout: Sequence[int] = (1, 2, 3),
+    priors: Mapping[str, Prior] | None = None,
+    classes: int = 2,
+    evaluation_noise: float | Prior | Mapping[str, float | Prior] | None = None,
+    discount: Mapping[str, float] | None = None,
+    random_seed: int = 0,
+    draws: int = 1000,
+    tune: int = 300,
+    chains: int = 4,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Forecast what the runs already show from part of them, and score it next to simple rules.
+
+    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts the
+    mean error of the runs held out, with the labels and other labels those runs had. A curve is scored where it
+    keeps three sizes. Sizes are compared by the whole training set where slices grow together, else by the
+    slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit, compilation included.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        Runs table with dim ``run``.
+    model : str or Model
+        As for :func:`labelvalue.fit`.
+    by : {"size", "batch"}
+        Hold out the largest sizes, or the last batches: those of column ``batch``, in the order of ``measured_at``
+        where all have one, else of their largest training sets. Of a later batch only its largest size is scored.
+    holdout : sequence of int
+        Doublings, or batches, to hold out, ≥ 1; each is one origin.
+    priors : mapping of str to Prior, optional
+        As for :func:`labelvalue.fit`, and so are the next three: those of the fit that the backtest is to speak of.
+    classes : int
+        Number of classes.
+    evaluation_noise : float, Prior, mapping of str to either, optional
+        Share of wrong evaluation labels; what is forecast and scored is the error that these show.
+    discount : mapping of str to float, optional
+        Share of their likelihood that batches count for.
+    random_seed : int
+        Seed of everything random.
+    draws, tune, chains : int
+        As for :func:`labelvalue.fit`.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims forecaster (``labelvalue`` first, then the simple rules), origin (steps held out), slice (and learner,
+        suite) and distance (steps ahead); NaN where nothing could be scored. By forecaster: ``crps``,
+        ``interval_score``, ``width``, ``absolute_error``, ``bias``, ``point``, ``forecast_gain`` (unit of the error),
+        ``covers_50``, ``covers_90`` (0 or 1), ``p_gain``. For all alike: ``truth`` and its ``truth_stderr``, ``gain``,
+        ``gained``, ``labels`` (mean, of the slice), ``run_count``. The truth's own noise is added to all
+        samples alike.
+        Attributes: ``by``, ``metric``, ``settings`` (JSON: model, digest of its priors, classes, seed, verdict of each
+        re-fit, digest of the runs).
+
+    Raises
+    ------
+    InputError
+        If no slice has enough sizes or batches; says which lacks what.
+    ValueError
+        If ``by`` or ``holdout`` is none of these, or :func:`labelvalue.fit` refuses the runs.
+    TypeError
+        If ``runs`` is not a runs table.
+
+    References
+    ----------
+    Tashman (2000), "Out-of-sample tests of forecasting accuracy", International Journal of Forecasting 16;
+    Gneiting and Raftery (2007), "Strictly proper scoring rules, prediction, and estimation", JASA 102.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> result = lv.backtest(lv.testing.fake_runs(seed=1))  # doctest: +SKIP
+    >>> lv.backtest_verdict(result)  # doctest: +SKIP
+    'Trust forecasts up to 8x the labels: ...'
+    """
+    chosen = get_model(model)
+    chosen = replace(chosen, priors=chosen.priors.replace(priors or {}))
+    settings = {"model": chosen.name, "draws": draws, "tune": tune, "chains": chains, **kind_of_fit(chosen, classes)}
+
+    def forecaster(origin: split.Origin, cells: pd.DataFrame) -> Forecast:
+        unit = "doubling" if by == split.SIZE else "batch"
+        _say(progress, f"backtest, {origin.steps} {unit}{_plural(origin.steps, unit)} held out")
+        past = runs.isel({names.RUN: origin.past.index.to_numpy()})
+        made = fit(
+            past,
+            chosen,
+            classes=classes,
+            evaluation_noise=_known(evaluation_noise, past[names.SLICE]),
+            discount=_known(discount, past[names.BATCH]),
+            random_seed=random_seed,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            progress=progress,
+        )
+        verdict, reasons = made.diagnostics.verdict, tuple(made.diagnostics.reasons)
+        if verdict == "refused":
+            return Forecast(np.full((len(cells), forecasters.SAMPLES), np.nan), verdict, reasons)
+        return Forecast(model_samples(made, origin, cells), verdict, reasons)
+
+    return score(runs, forecaster, by=by, holdout=holdout, random_seed=random_seed, settings=settings)
+
+
+def _known(given: Any, column: xr.DataArray) -> Any:
+    """Leave out what is said of slices or batches that are held out."""
+    if not isinstance(given, Mapping):
+        return given
+    there = {str(value) for value in column.values}
+    return {name: value for name, value in given.items() if name in there}
+
+
+def _plural(count: int, word: str) -> str:
+    return "" if count == 1 else "es" if word.endswith("ch") else "s"
+
+
+def _say(progress: bool, text: str) -> None:
+    if progress:
+        say(f"labelvalue: {text}", err=True)
+
+
+def score(
+    runs: xr.Dataset,
+    forecaster: Forecaster,
+    *,
+    by: str,
+    holdout: Sequence[int],
+    random_seed: int,
+    settings: Mapping[str, object],
+) -> xr.Dataset:
+    """Score any forecaster on what each origin holds out, next to the simple rules."""
+    steps = _check(runs, by, holdout)
+    frame = split.frame_of(runs, by)
+    upper = float(runs.attrs[names.UPPER])
+    tables, refits = [], []
+    for origin in split.origins(frame, by, steps):
+        cells = measure(origin)
+        made = forecaster(origin, cells)
+        refits.append({names.ORIGIN: origin.steps, "verdict": made.verdict, "reasons": list(made.reasons)})
+        samples = {MODEL: made.samples} | rule_samples(origin, cells, random_seed)
+        tables += [_scored(who, s.clip(0.0, upper), origin, cells, random_seed) for who, s in samples.items()]
+    if not tables:
+        raise split.refuse(frame, by, str(runs.attrs.get(names.SOURCE, "")))
+    result = _as_dataset(pd.concat(tables), frame)
+    result.attrs = {
+        names.BY: by,
+        names.METRIC: str(runs.attrs.get(names.METRIC, "")),
+        names.UNIT: "error",
+        "settings": json.dumps(
+            {
+                **settings,
+                "random_seed": random_seed,
+                "holdout": steps,
+                "refits": refits,
+                "runs_sha256": runs_digest(runs),
+            }
+        ),
+    }
+    return result
+
+
+def _check(runs: xr.Dataset, by: str, holdout: Sequence[int]) -> list[int]:
+    if not isinstance(runs, xr.Dataset) or names.RUN not in runs.dims:
+        raise TypeError(f"runs must be a runs table (xarray.Dataset with dim 'run'), got {type(runs).__name__}")
+    if by not in (split.SIZE, split.BATCHES):
+        raise ValueError(f"by must be 'size' or 'batch', got {by!r}")
+    steps, _ = whole_numbers(holdout, "holdout")
+    if steps.min() < 1:
+        raise ValueError(f"holdout must hold whole numbers ≥ 1, got {list(holdout)!r}. Fix: give (1, 2, 3).")
+    return sorted(steps.tolist())
+
+
+def _scored(
+    forecaster: str, samples: np.ndarray, origin: split.Origin, cells: pd.DataFrame, random_seed: int
+) -> pd.DataFrame:
+    """Scores of one forecaster at one origin, one row a cell."""
+    truth, truth_se = cells[names.TRUTH].to_numpy(), cells[names.TRUTH_STDERR].to_numpy()
+    measured = add_truth_noise(samples, truth_se, random_seed + origin.steps)
+    now = measured_now(origin).reindex(pd.MultiIndex.from_frame(cells.reset_index()[split.CURVE])).to_numpy()
+    scores = {name: values[:, 0] for name, values in score_rows(measured[:, None], truth[:, None], now).items()}
+    table = cells.assign(**scores).reset_index()
+    point = samples.mean(axis=1)
+    table[names.FORECASTER] = forecaster
+    table[names.ORIGIN] = origin.steps
+    table[names.POINT], table[names.BIAS] = point, point - truth
+    missing = ~np.isfinite(point)
+    table.loc[missing, [name for name in scores if name not in SHARED]] = np.nan
+    return table
+
+
+def _as_dataset(table: pd.DataFrame, frame: pd.DataFrame) -> xr.Dataset:
+    """Dims instead of rows; slices that were never scored stay, as NaN."""
+    every_one = list(dict.fromkeys(table[names.FORECASTER]))
+    result = table.set_index(DIMS).to_xarray()
+    every = {names.FORECASTER: every_one} | {d: sorted(set(frame[d])) for d in split.CURVE}
+    result = result.reindex({d: np.array(values, dtype=object) for d, values in every.items()})
+    alone = {d: 0 for d in split.CURVE[1:] if result.sizes[d] == 1}
+    result = result.isel(alone, drop=True)
+    shared = result[list(SHARED)].max(names.FORECASTER)
+    return result.drop_vars(SHARED).merge(shared)

@@ -1,0 +1,1 @@
+"""Curves, gains and what follows from them."""

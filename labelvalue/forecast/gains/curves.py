@@ -1,0 +1,135 @@
+"""Posterior draws of the learning curve at any size: the one kernel behind every forecast."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import is_number
+from labelvalue.model import Fit
+from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.posterior import doublings_below, log_error_at
+from labelvalue.quantities import Interval, of_slice
+
+VALIDATED_DOUBLINGS = 3.0
+"""Distance up to which coverage was measured on real curves (8 times the largest observed size)."""
+
+BLOCK_BYTES = 48_000_000
+SIZE = "size"
+"""Dim of sizes while a forecast is being computed."""
+
+
+def curve_dims(fit: Fit) -> tuple[str, ...]:
+    """Return the dims of one curve: slice, and learner and suite where the fit has several."""
+    return tuple(str(d) for d in fit.position[names.LABELS_NOW].dims)
+
+
+def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+    """Expected error of every posterior draw at given sizes, shape discrepancy included.
+
+    Beyond the reference size the discrepancy is one that may come; below it, the one that the runs show.
+    """
+    curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
+    position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
+    ratio = log_ratio(posterior, position, labels, other)
+    below = doublings_below(position, labels)
+    log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
+    error = xr.apply_ufunc(np.exp, log_error).clip(max=float(fit.settings["upper"]))
+    return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
+
+
+def in_blocks(
+    fit: Fit, sizes: int, compute: Callable[[xr.Dataset, xr.Dataset], xr.DataArray], name: str, dim: str, at: Any
+) -> xr.DataArray:
+    """Fill a forecast slice block by slice block, so that memory holds the result and little more."""
+    posterior, position = fit.posterior, fit.position
+    curve = curve_dims(fit)
+    dims = (names.CHAIN, names.DRAW, *curve, dim)
+    shape = (*(posterior.sizes[d] for d in dims[:-1]), len(at))
+    out = np.empty(shape)
+    for block in _blocks(posterior, sizes, curve):
+        part = {names.SLICE: block}
+        out[:, :, block] = compute(posterior.isel(part), position.isel(part)).values
+    coords: dict[Any, Any] = {d: posterior[d].values for d in dims[:-1]}
+    coords |= {dim: at, names.FLAGS: (names.SLICE, flag_texts(fit))}
+    coords[names.LABELS_NOW] = position[names.LABELS_NOW].variable
+    attrs = {
+        names.UNIT: "error",
+        names.METRIC: fit.settings["metric"],
+        "random_seed": fit.settings["random_seed"],
+        "verdict": fit.diagnostics.verdict,
+    }
+    return xr.DataArray(out, dims=dims, coords=coords, name=name, attrs=attrs)
+
+
+def flag_texts(fit: Fit) -> list[str]:
+    """Return the data flags of every slice, joined by ``; ``."""
+    return ["; ".join(fit.diagnostics.flags.get(str(name), ())) for name in fit.slices]
+
+
+def _blocks(posterior: xr.Dataset, sizes: int, curve: tuple[str, ...]) -> Iterator[slice]:
+    count = posterior.sizes[names.SLICE]
+    others = int(np.prod([posterior.sizes[d] for d in curve[1:]], initial=1))
+    one = posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW] * sizes * others * 8
+    step = max(1, BLOCK_BYTES // max(one * 6, 1))
+    for start in range(0, count, step):
+        yield slice(start, min(start + step, count))
+
+
+def doublings_beyond(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+    """Extrapolation distance of sizes, in doublings of the slice's own labels beyond its largest observed size."""
+    ratio = (labels / position[names.REFERENCE_LABELS]).clip(min=1.0)
+    return xr.apply_ufunc(np.log2, ratio)
+
+
+def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.DataArray:
+    """Say of every cell of a forecast how far it lies beyond the data."""
+    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), forecast.dims[-1])
+    return forecast.assign_coords({names.DOUBLINGS: distance.variable})
+
+
+ENTROPY = 11
+"""Keeps the draws of a case apart from all others that come from the fit's seed."""
+
+
+def without(fit: Fit, value: Any) -> list[str]:
+    """Name the slices that a mapping gives no quantity for."""
+    return [str(name) for name in fit.slices if of_slice(value, str(name))[1] is None]
+
+
+def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
+    """Draw a quantity once a posterior draw, with the fit's seed.
+
+    What is drawn depends on the seed and the key alone, so that all plans see the same prices.
+    """
+    if is_number(value):
+        return xr.DataArray(float(value))
+    posterior = fit.posterior
+    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
+    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(key.encode())])
+    coords = {d: posterior[d].values for d in names.SAMPLE}
+    return xr.DataArray(_sample(value, rng, shape), dims=names.SAMPLE, coords=coords)
+
+
+def _sample(value: Any, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    if isinstance(value, Interval):
+        return value.quantile(rng.uniform(size=shape))
+    if is_number(value):
+        return np.full(shape, float(value))
+    ends = np.cumsum([branch.probability for branch in value])
+    which = np.searchsorted(ends / ends[-1], rng.uniform(size=shape), side="right")
+    return np.choose(which, [_sample(branch.value, rng, shape) for branch in value])
+
+
+def slice_draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
+    """Draw a quantity for every slice; slices that share a key share its draws."""
+    laws = [of_slice(value, str(name)) for name in fit.slices]
+    made = {own: draws(fit, f"{key}.{own}" if own else key, chosen) for own, chosen in dict(laws).items()}
+    place = {own: i for i, own in enumerate(made)}
+    apart = xr.concat(xr.broadcast(*made.values()), dim=names.SLICE)
+    return apart.isel({names.SLICE: [place[own] for own, _ in laws]}).assign_coords({names.SLICE: fit.slices})

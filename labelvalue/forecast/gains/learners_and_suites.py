@@ -1,0 +1,303 @@
+"""Gains over several learners and over several suites: what an average would hide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.backtesting.holdout import CURVE, frame_of
+from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
+from labelvalue.model import Fit
+from labelvalue.problems import InputError, Problem
+
+
+def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
+    """Summarise a gain, or an impact, over learners, per draw: mean, spread, best, and whether a mean hides the best.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        From ``predict_gain`` or ``impact`` of a fit with several learners.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice and, of a gain, budget: ``mean``, ``spread`` (standard deviation over learners),
+        ``best``; and without draws ``p_hidden``, the probability that the best learner gains, and more than 1.5 times
+        the mean, and ``hidden``, whether that probability is above 0.8.
+
+    Raises
+    ------
+    ValueError
+        If the gain has no dim of learners.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue.testing import fake_fit
+    >>> gain = predict_gain(fake_fit(seed=1, learners=("line", "tree")), [500])
+    >>> bool((gain_over_learners(gain)["best"] >= gain_over_learners(gain)["mean"]).all())
+    True
+    """
+    _need(gain, names.LEARNER, "learners")
+    mean, best = gain.mean(names.LEARNER), gain.max(names.LEARNER)
+    hidden = ((best > MUCH_BETTER * mean) & (best > 0)).mean(names.SAMPLE)
+    return xr.Dataset(
+        {"mean": mean, "spread": gain.std(names.LEARNER), "best": best, "p_hidden": hidden, "hidden": hidden > SURE}
+    )
+
+
+MUCH_BETTER = 1.5
+SURE = 0.8
+
+
+def portfolio_gain(error: xr.DataArray, mixture: Mapping[str, float] | None = None) -> xr.Dataset:
+    """Gain of keeping several learners and using, in each slice, the one with the lowest error, or a stated mixture.
+
+    The labels are paid once and serve all learners. Per draw, the portfolio's error is the least over learners, or the
+    mean by the mixture's shares, now and later; its synergy is its gain less the best single learner's of those that it
+    keeps, where one learner is chosen for all sizes, both from the portfolio's error now.
+
+    Parameters
+    ----------
+    error : xarray.DataArray
+        From ``predict_error`` of a fit with several learners; the first of ``labels`` is where the gain counts from.
+    mixture : mapping of str to float, optional
+        Share of the cases that each learner answers, > 0, scaled to sum to 1; learners not named are not kept.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice, labels (without the first): ``gain`` of the portfolio, ``synergy``.
+
+    Raises
+    ------
+    ValueError
+        If the error has no dim of learners, or fewer than two sizes; or a share is not > 0, or of an unknown learner.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_error
+    >>> from labelvalue.testing import fake_fit
+    >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
+    >>> portfolio_gain(error)["synergy"].dims
+    ('chain', 'draw', 'slice', 'labels')
+    """
+    _need(error, names.LEARNER, "learners")
+    if error.sizes[names.LABELS] < 2:
+        raise ValueError("a portfolio's gain needs two sizes or more: predict_error(fit, labels=[now, later])")
+    if mixture is not None:
+        error = error.sel({names.LEARNER: _kept(error, mixture)})
+    together = error.min(names.LEARNER) if mixture is None else (error * _shares(mixture)).sum(names.LEARNER)
+    start, later = together.isel({names.LABELS: 0}, drop=True), error.isel({names.LABELS: slice(1, None)})
+    gain = start - together.isel({names.LABELS: slice(1, None)})
+    # The single learner is the one that is best on average later; its error counts, now and then, draw by draw.
+    chosen = later.mean(names.SAMPLE).argmin(names.LEARNER)
+    single = start - later.isel({names.LEARNER: chosen})
+    dims = (names.CHAIN, names.DRAW, names.SLICE, names.LABELS)
+    return xr.Dataset({names.GAIN: gain, "synergy": gain - single}).transpose(*dims)
+
+
+def _kept(error: xr.DataArray, mixture: Mapping[str, float]) -> list[str]:
+    known = error[names.LEARNER].values.astype(str).tolist()
+    unknown = [name for name in mixture if name not in known]
+    if unknown or not mixture:
+        raise ValueError(f"mixture: no learner {unknown[0] if unknown else ''!r} among {', '.join(known)}")
+    if not all(isinstance(share, (int, float)) and 0 < share < np.inf for share in mixture.values()):
+        raise ValueError(f"mixture: shares must be numbers > 0, got {dict(mixture)!r}")
+    return list(mixture)
+
+
+def _shares(mixture: Mapping[str, float]) -> xr.DataArray:
+    shares = np.array(list(mixture.values()), dtype=float)
+    return xr.DataArray(shares / shares.sum(), dims=names.LEARNER, coords={names.LEARNER: list(mixture)})
+
+
+def gain_over_suites(gain: xr.DataArray, baseline: str = "holdout") -> xr.Dataset:
+    """Summarise a gain over suites, per draw: the worst suite, and how much of the baseline's gain persists on each.
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        From ``predict_gain`` of a fit with several suites.
+    baseline : str
+        Suite that the others are measured by.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice (and learner), budget: ``worst``, the least gain over suites; and with dim suite
+        ``persistence``, the gain on a suite over that on the baseline (NaN where the latter is 0).
+
+    Raises
+    ------
+    ValueError
+        If the gain has no dim of suites, or not that baseline.
+
+    Examples
+    --------
+    >>> gain_over_suites(gain)["persistence"].median(("chain", "draw"))  # doctest: +SKIP
+    """
+    _need(gain, names.SUITE, "suites")
+    found = [str(name) for name in gain[names.SUITE].values]
+    if baseline not in found:
+        raise ValueError(
+            f"no suite {baseline!r} among {', '.join(found)}. Fix: gain_over_suites(gain, baseline={found[0]!r})"
+        )
+    base = gain.sel({names.SUITE: baseline}, drop=True)
+    return xr.Dataset({"worst": gain.min(names.SUITE), "persistence": gain / base.where(np.abs(base) > 0)})
+
+
+def step_value(error: xr.DataArray, step: str, without: str) -> xr.Dataset:
+    """Say what a step (a feature set, a calibration) takes off the error, and whether that grows with labels.
+
+    The two learners are trained on the same subsets, one with the step and one without it.
+
+    Parameters
+    ----------
+    error : xarray.DataArray
+        From ``predict_error`` of a fit with several learners, at two sizes or more.
+    step, without : str
+        Names of the learner with the step and of the one without it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, slice, labels: ``value``, error without the step less error with it (positive is good); dims
+        chain, draw, slice: ``interaction``, its value at the last size less that at the first; dim slice: ``p_useful``,
+        the probability that it helps at the last size, and ``p_grows``, that it gains as labels grow.
+
+    Raises
+    ------
+    ValueError
+        If the error has no dim of learners, not these learners, or one size only.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_error
+    >>> from labelvalue.testing import fake_fit
+    >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
+    >>> step_value(error, "tree", "line")["interaction"].dims
+    ('chain', 'draw', 'slice')
+    """
+    _need(error, names.LEARNER, "learners")
+    known = [str(name) for name in error[names.LEARNER].values]
+    unknown = [name for name in (step, without) if name not in known]
+    if unknown:
+        raise ValueError(f"no learner {unknown[0]!r} among {', '.join(known)}")
+    if error.sizes[names.LABELS] < 2:
+        raise ValueError("an interaction with labels needs two sizes or more: predict_error(fit, labels=[now, later])")
+    value = error.sel({names.LEARNER: without}, drop=True) - error.sel({names.LEARNER: step}, drop=True)
+    first, last = (value.isel({names.LABELS: i}, drop=True) for i in (0, -1))
+    sample = names.SAMPLE
+    found = {
+        names.VALUE: value,
+        "interaction": last - first,
+        "p_useful": (last > 0).mean(sample),
+        "p_grows": (last > first).mean(sample),
+    }
+    return xr.Dataset({name: part.reset_coords(drop=True) for name, part in found.items()})
+
+
+def _need(values: xr.DataArray, dim: str, what: str) -> None:
+    if dim not in values.dims:
+        raise ValueError(f"the fit holds no several {what}: its forecasts have dims {', '.join(map(str, values.dims))}")
+
+
+REALISED, FORECAST, PERSISTENCE = "realised", "forecast", "persistence"
+
+
+def forecast_persistence(fit: Fit, runs: xr.Dataset, baseline: str = "holdout") -> xr.Dataset:
+    """Set the gain forecast on one suite against the gains that came on every suite.
+
+    The fit is of small training sets on the baseline; the runs go on to larger ones, on several suites. Forecast is the
+    gain from the largest training set of the fit to the largest of the runs, at the labels that slices had there.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit of runs on the baseline alone, up to some size.
+    runs : xarray.Dataset
+        Runs of that size and of larger ones, on the baseline and on other suites.
+    baseline : str
+        Suite of the fit.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``forecast``, dims chain, draw, slice (and learner); ``realised`` and its standard error ``stderr``, dims suite,
+        slice (and learner), NaN where nothing was measured; and ``persistence``, dims chain, draw, suite (and learner):
+        the gain that came, averaged over slices, over the gain forecast; 1 where all of it came. Its draws carry the
+        noise of both.
+
+    Raises
+    ------
+    InputError
+        If the runs reach no farther than the fit, or measured nothing at its size.
+    ValueError
+        If the fit holds several suites.
+
+    Examples
+    --------
+    >>> small = fit(runs.isel(run=(total <= 2000) & (runs.suite == "holdout")))  # doctest: +SKIP
+    >>> forecast_persistence(small, runs)["persistence"].quantile([0.05, 0.5, 0.95])  # doctest: +SKIP
+    """
+    curve = curve_dims(fit)
+    if names.SUITE in curve:
+        raise ValueError(f"the fit holds several suites. Fix: fit the runs on {baseline!r} alone")
+    frame = frame_of(runs, SIZE)
+    frame = frame[frame["plain"]].assign(total=frame[names.LABELS] + frame[names.OTHER_LABELS])
+    start = int((fit.runs[names.LABELS] + fit.runs[names.OTHER_LABELS]).max())
+    end = int(frame["total"].max())
+    at = {place: frame[frame["total"] == size] for place, size in ((0, start), (1, end))}
+    if end <= start or at[0].empty:
+        why = f"runs reach {end} labels, the fit {start}" if end <= start else f"no runs at the fit's size {start}"
+        raise InputError([Problem(column=names.LABELS, why=why, fix="give runs of that size and of larger ones")])
+    forecast = _forecast(fit, [part[part[names.SUITE] == baseline] for part in at.values()])
+    realised, stderr = _realised(fit, at[0], at[1])
+    rng = np.random.default_rng([fit.settings["random_seed"], 13])
+    known = np.isfinite(realised) & np.isfinite(forecast.isel(chain=0, draw=0, drop=True))
+    noise = xr.DataArray(
+        rng.standard_normal((*forecast.shape[:2], *realised.shape)), dims=[*forecast.dims[:2], *realised.dims]
+    )
+    came = (realised + stderr.fillna(0.0) * noise).where(known).mean(names.SLICE)
+    persistence = came / forecast.where(known).mean(names.SLICE)
+    dims = [names.CHAIN, names.DRAW, names.SUITE, *(d for d in curve if d != names.SLICE)]
+    return xr.Dataset(
+        {FORECAST: forecast, REALISED: realised, names.STDERR: stderr, PERSISTENCE: persistence.transpose(*dims)}
+    ).assign_attrs({names.UNIT: "error", "verdict": fit.diagnostics.verdict})
+
+
+def _forecast(fit: Fit, parts: list[pd.DataFrame]) -> xr.DataArray:
+    """Gain from the one to the other at the mean labels that each slice had in each; NaN where it had no runs."""
+    curve = curve_dims(fit)
+    keys = [c for c in CURVE if c in curve]
+    means = [part.groupby(keys)[[names.LABELS, names.OTHER_LABELS]].mean() for part in parts]
+    like = fit.position[names.LABELS_NOW]
+
+    def sizes(column: str) -> xr.DataArray:
+        found = [xr.DataArray.from_series(m[column]).reindex_like(like) for m in means]
+        return xr.concat(found, dim=SIZE).transpose(*curve, SIZE)
+
+    labels, other = sizes(names.LABELS), sizes(names.OTHER_LABELS)
+    drawn = fit.posterior.drop_vars(names.LUCK, errors="ignore")  # both are measured on the same items
+    error = error_draws(drawn, fit, labels.fillna(1.0), other.fillna(0.0))
+    gain = error.isel({SIZE: 0}) - error.isel({SIZE: 1})
+    return gain.where((labels > 0).all(SIZE)).transpose(names.CHAIN, names.DRAW, *curve)
+
+
+def _realised(fit: Fit, first: pd.DataFrame, last: pd.DataFrame) -> tuple[xr.DataArray, xr.DataArray]:
+    """Mean over replicates of the drop that each of them shows, and its standard error."""
+    keys = [c for c in CURVE if c in (*curve_dims(fit), names.SUITE)]
+    both = [part.groupby([*keys, names.REPLICATE])[names.ERROR].mean() for part in (first, last)]
+    drop = (both[0] - both[1]).dropna().groupby(level=keys)
+    like = fit.position[names.LABELS_NOW]
+    found = []
+    for values in (drop.mean(), drop.std() / np.sqrt(drop.size())):
+        array = xr.DataArray.from_series(values)
+        found.append(array.reindex({d: like[d] for d in like.dims}).transpose(names.SUITE, *like.dims))
+    return found[0], found[1]

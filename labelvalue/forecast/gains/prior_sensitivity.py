@@ -1,0 +1,277 @@
+"""How far gains hang on the priors, scaled or replaced: by re-weighting, or by fitting again where that fails."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import scipy
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.gains.curves import curve_dims
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model import Fit, Prior
+from labelvalue.model.fitting.again import fit_again
+from labelvalue.model.prior.density import group_level, log_prior
+
+WORST_K = 0.7
+"""Pareto k above which importance weights are not to be relied on, however many draws there are."""
+EFFECTIVE_DRAWS = "effective_draws"
+REFIT = "re-fit instead"
+"""Said where re-weighting cannot be relied on, and nothing was fitted again."""
+REFITTED = "fitted again"
+DRAWS_AGAIN = 500
+"""Draws a chain of such a fit to begin with: what is asked of it is a mean."""
+SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
+"""Ends of the names of priors that belong to one quantity."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
+
+    Parameters
+    ----------
+    ratios : xarray.DataArray, dims chain and draw
+        Log of its density over that of the fit, up to a constant.
+    counts : array, shape (run,), optional
+        Share of its likelihood that each run counts for.
+    priors : mapping of str to Prior, optional
+        Those that replace the fit's.
+    """
+
+    ratios: xr.DataArray
+    counts: np.ndarray | None = None
+    priors: Mapping[str, Prior] | None = None
+
+
+def prior_groups(fit: Fit) -> dict[str, tuple[str, ...]]:
+    """Sort the priors that a fit used by the quantity that they are about."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for name in fit.model.priors:
+        if group_level(fit.posterior, name):
+            quantity = next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
+            groups[quantity] = (*groups.get(quantity, ()), name)
+    return groups
+
+
+def scaled_priors(fit: Fit, group: str, factor: float) -> Change:
+    """Raise the priors of a quantity to a power; a Student t, which stays none, is fitted as much wider or narrower.
+
+    A normal prior to the power 0.5 is one 1.41 times as wide, to the power 2 one 0.71 times as wide; its centre stays.
+
+    References
+    ----------
+    Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing prior and likelihood sensitivity with
+    power-scaling", Statistics and Computing 34.
+    """
+    own = {name: fit.model.priors[name] for name in prior_groups(fit)[group]}
+    parts = [log_prior(fit.posterior, name, prior, unbounded=True) for name, prior in own.items()]
+    scaled = {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
+    return Change((factor - 1.0) * sum(parts[1:], parts[0]), priors=scaled)
+
+
+def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
+    """Put other priors in the place of the fit's."""
+    new, posterior = fit.model.priors.replace(priors), fit.posterior
+    unused = [name for name in priors if not group_level(posterior, name)]
+    if unused or not priors:
+        raise ValueError(
+            f"the fit does not depend on {', '.join(unused) or 'any prior, since none was given'}. "
+            f"Fix: replace some of {', '.join(n for names_ in prior_groups(fit).values() for n in names_)}"
+        )
+    parts = [log_prior(posterior, n, new[n]) - log_prior(posterior, n, fit.model.priors[n]) for n in priors]
+    return Change(sum(parts[1:], parts[0]), priors=priors)
+
+
+def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
+    """Smooth importance ratios, and say how far they can be relied on.
+
+    Parameters
+    ----------
+    log_ratios : xarray.DataArray, dims chain and draw
+        Log of the density wanted over that of the draws, up to a constant.
+
+    Returns
+    -------
+    xarray.DataArray, dims chain and draw
+        Logs of weights that sum to 1. Attributes: ``pareto_k``; ``reliable``, whether it is at most
+        min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``, the draws that the weights are worth.
+
+    References
+    ----------
+    Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
+
+    Examples
+    --------
+    >>> even = importance_weights(xr.DataArray(np.zeros((4, 100)), dims=("chain", "draw")))
+    >>> even.attrs["reliable"], round(even.attrs["effective_draws"])
+    (True, 400)
+    """
+    from arviz_stats.base import array_stats
+
+    ordered = log_ratios.transpose(*names.SAMPLE)
+    flat = ordered.values.ravel()
+    if np.ptp(flat) > 0.0:
+        smooth, k = array_stats.psislw(-flat)
+        smooth, k = smooth - scipy.special.logsumexp(smooth), float(k)
+    else:
+        smooth, k = np.full(flat.size, -np.log(flat.size)), -np.inf
+    attrs = {
+        names.PARETO_K: k,
+        "reliable": bool(k <= min(WORST_K, 1.0 - 1.0 / np.log10(flat.size))),
+        EFFECTIVE_DRAWS: float(np.exp(-scipy.special.logsumexp(2.0 * smooth))),
+    }
+    return xr.DataArray(smooth.reshape(ordered.shape), dims=names.SAMPLE, coords=ordered.coords, attrs=attrs)
+
+
+def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.DataArray) -> Draws:
+    """Turn weighted draws into draws that count alike, by repeating some and dropping others.
+
+    Every function of draws can then be used as it is. All that is re-weighted by the same weights keeps the same
+    draws, so that plans can still be compared draw by draw.
+
+    Parameters
+    ----------
+    draws : xarray.DataArray or Dataset
+        With dims chain and draw: a gain, or a whole posterior.
+    log_weights : xarray.DataArray, dims chain and draw
+        From :func:`importance_weights`.
+
+    Returns
+    -------
+    same kind
+        Of the same shape and order; how often a draw is repeated differs from what its weight is worth by less than
+        one.
+
+    Examples
+    --------
+    >>> gain = xr.DataArray([[0.0, 1.0]], dims=("chain", "draw"))
+    >>> reweight(gain, np.log(xr.DataArray([[0.01, 0.99]], dims=("chain", "draw")))).values.tolist()
+    [[1.0, 1.0]]
+    """
+    weights = np.exp(log_weights.transpose(*names.SAMPLE).values.ravel())
+    share = np.cumsum(weights) / weights.sum()
+    picked = np.searchsorted(share, (np.arange(weights.size) + 0.5) / weights.size)
+    shape = log_weights.sizes[names.CHAIN], log_weights.sizes[names.DRAW]
+    chain, draw = (xr.DataArray(i.reshape(shape), dims=names.SAMPLE) for i in np.unravel_index(picked, shape))
+    taken = draws.drop_vars(names.SAMPLE, errors="ignore").isel({names.CHAIN: chain, names.DRAW: draw})
+    return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})
+
+
+def changed_draws(
+    fit: Fit, change: Change, draws: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool
+) -> tuple[xr.DataArray, xr.DataArray, str]:
+    """Return draws of a quantity after a change, and their weights.
+
+    Shapes: gives ``log_weights`` (chain and draw).
+    """
+    weights = importance_weights(change.ratios)
+    kept = draws.isel({names.DRAW: draws[names.DRAW].isin(change.ratios[names.DRAW])})
+    if weights.attrs["reliable"] or not refit:
+        return kept, weights, "" if weights.attrs["reliable"] else REFIT
+    made = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
+    if made.diagnostics.verdict == "refused":
+        return kept, weights, REFIT
+    found = again(made)
+    even = xr.zeros_like(found.isel({d: 0 for d in found.dims if d not in names.SAMPLE}, drop=True), dtype=float)
+    return found, even.assign_attrs(weights.attrs), REFITTED
+
+
+def prior_sensitivity(
+    fit: Fit,
+    budget: int,
+    *,
+    factors: Sequence[float] = (0.5, 2.0),
+    priors: Mapping[str, Prior] | None = None,
+    refit: bool = True,
+) -> pd.DataFrame:
+    """Say how far each slice's gain would move, were the priors weaker, stronger or others.
+
+    The priors about each quantity are raised to powers on their unbounded scale (0.5 makes a normal prior 1.41 times as
+    wide, 2 makes it 0.71 times as wide), or replaced, and the posterior draws are re-weighted; where the weights cannot
+    be relied on (k above 0.7, or above 1 − 1/log₁₀ draws), the runs are fitted again.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    budget : int
+        Extra labels, ≥ 0.
+    factors : sequence of float
+        Powers, > 0.
+    priors : mapping of str to Prior, optional
+        Priors to put in the place of the fit's, all at once: a row a slice more.
+    refit : bool
+        Whether to fit again where weights do not do, which takes seconds each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a group of priors, change and slice (and learner, suite): ``priors``; ``change``; ``mean`` gain and
+        probability of a gain ``p_gain`` of the fit; ``changed_mean`` and ``changed_p_gain``; ``shift``, the difference
+        of means in posterior standard deviations; ``pareto_k``; ``effective_draws``, what the weights are worth; and
+        ``advice``: ``fitted again`` where the weights do not do, ``re-fit instead`` where nothing was fitted, or that
+        fit was refused. Attributes: ``budget``, ``unit``, ``verdict``.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not a positive number, a name is unknown or the budget is not a whole number ≥ 0.
+
+    References
+    ----------
+    Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing prior and likelihood sensitivity with
+    power-scaling", Statistics and Computing 34.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> table = prior_sensitivity(fake_fit(seed=1), budget=500)
+    >>> sorted(set(table["change"]))
+    ['to the power 0.5', 'to the power 2']
+    """
+    if any(isinstance(f, bool) or not isinstance(f, (int, float, np.number)) or not 0 < f < np.inf for f in factors):
+        raise ValueError(f"factors must be positive numbers, got {factors!r}. Fix: give such as (0.5, 2).")
+
+    def again(made: Fit) -> xr.DataArray:
+        return predict_gain(made, [budget]).isel({names.BUDGET: 0}, drop=True)
+
+    gain, rows = again(fit), []
+    for what, how, change in _changes(fit, factors, priors):
+        changed, log_weights, advice = changed_draws(fit, change, gain, again, refit=refit)
+        rows.append(_rows(gain, changed, log_weights).assign(priors=what, change=how, advice=advice))
+    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    table.attrs = {names.BUDGET: int(budget), names.UNIT: "error", "verdict": fit.diagnostics.verdict}
+    order = ["priors", "change", *curve_dims(fit)]
+    return table[[*order, *(c for c in table.columns if c not in order)]]
+
+
+def _changes(
+    fit: Fit, factors: Sequence[float], priors: Mapping[str, Prior] | None
+) -> Iterator[tuple[str, str, Change]]:
+    """What is changed, how, and the posterior that follows."""
+    for group, members in prior_groups(fit).items():
+        for factor in factors:
+            yield ", ".join(members), f"to the power {factor:g}", scaled_priors(fit, group, factor)
+    if priors:
+        yield ", ".join(priors), "replaced", replaced_priors(fit, priors)
+
+
+def _rows(gain: xr.DataArray, changed: xr.DataArray, log_weights: xr.DataArray) -> pd.DataFrame:
+    weights = log_weights.copy(data=np.exp(log_weights.values))
+    sample = names.SAMPLE
+    mean, sd, after = gain.mean(sample), gain.std(sample), changed.weighted(weights).mean(sample)
+    columns = {
+        "mean": mean,
+        "changed_mean": after,
+        "shift": (after - mean) / sd.where(sd > 0),
+        names.P_GAIN: (gain > 0).mean(sample),
+        "changed_p_gain": (changed > 0).astype(float).weighted(weights).mean(sample),
+    }
+    table = xr.Dataset(columns).drop_vars([names.LABELS_NOW, names.DOUBLINGS, names.FLAGS], errors="ignore")
+    figures = {name: log_weights.attrs[name] for name in (names.PARETO_K, EFFECTIVE_DRAWS)}
+    return table.to_dataframe().reset_index().assign(**figures)

@@ -1,0 +1,1 @@
+"""What better labels, learners and evaluation bring."""

@@ -1,0 +1,359 @@
+"""What all interventions have: a name, a cost, a delay, and an effect on the curves."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks, put
+from labelvalue.forecast.gains.curves import draws, error_draws
+from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.model import Fit
+from labelvalue.model.curve.families import HALF_LABEL
+from labelvalue.model.curve.label_noise import information_left
+from labelvalue.problems import InputError, Problem
+from labelvalue.quantities import Quantity, quantity
+
+
+@dataclasses.dataclass(frozen=True)
+class Changes:
+    """What is changed about a forecast; every field is a number or draws, and the defaults change nothing.
+
+    Parameters
+    ----------
+    worth : float or DataArray
+        Plain labels that one newly bought label counts for.
+    added : float or DataArray
+        Effective labels added at once.
+    old_noise, new_noise : float or DataArray
+        Share of wrong labels among those there now, and among those bought.
+    excess : float or DataArray
+        Factor on the part of the error above the floor, at the reference size.
+    elasticity : float or DataArray
+        Factor on how fast that part falls.
+    floor : float or DataArray
+        Factor on the floor.
+    learner : str
+        Learner whose curve holds from then on; empty for the same.
+    """
+
+    worth: Any = 1.0
+    added: Any = 0.0
+    old_noise: Any = 0.0
+    new_noise: Any = 0.0
+    excess: Any = 1.0
+    elasticity: Any = 1.0
+    floor: Any = 1.0
+    learner: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """Where a forecast stands before anything is changed.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    posterior, position : xarray.Dataset
+        Of the slices in question.
+    bought : xarray.DataArray
+        Labels bought, dim ``size`` (and slice, chain, draw).
+    noise : xarray.DataArray or None
+        Share of wrong plain labels, dims of slice, chain and draw; ``None`` where it is not known.
+    noise_origin : str
+        Where that share comes from.
+    """
+
+    fit: Fit
+    posterior: xr.Dataset
+    position: xr.Dataset
+    bought: xr.DataArray
+    noise: xr.DataArray | None
+    noise_origin: str
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that labels tell apart."""
+        return int(self.fit.settings[names.CLASSES])
+
+    def need_noise(self, name: str) -> xr.DataArray:
+        """Return the share of wrong plain labels."""
+        if self.noise is None:
+            why = f"what {name!r} brings depends on the share of wrong labels, which is not known"
+            fix = "give noise=0.1 or an interval, or the posterior of label_noise from annotations"
+            raise InputError([Problem(column="noise", why=why, fix=fix)])
+        return self.noise
+
+    def draw(self, key: str, value: Any) -> xr.DataArray:
+        """Draw a quantity once a posterior draw."""
+        return draws(self.fit, key, value)
+
+
+def changed_error(standing: Standing, changes: Changes) -> xr.DataArray:
+    """Draw the expected error after labels were bought under changes.
+
+    Own labels are those there now and those bought, each for its worth, and those added; all count for the share of
+    information that their noise leaves, relative to plain labels. Labels of other slices stay as they are.
+    """
+    position = standing.position
+    now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]
+    count = now + changes.worth * standing.bought + changes.added
+    if standing.noise is not None:
+        count = count * _cleaner(standing, changes)
+    other = other + 0.0 * standing.bought
+    if changes.learner:
+        return _by_another_learner(standing, changes, count, other)
+    return error_draws(_changed_curves(standing, standing.posterior, changes), standing.fit, count, other)
+
+
+def _cleaner(standing: Standing, changes: Changes) -> Any:
+    """Factor on effective labels: information left in the mixture of old and new labels over that in plain ones."""
+    now, bought = np.maximum(standing.position[names.LABELS_NOW], HALF_LABEL), standing.bought
+    mixed = (now * changes.old_noise + bought * changes.new_noise) / (now + bought)
+    left = information_left(mixed, standing.classes) / information_left(standing.noise, standing.classes)
+    return left ** noise_cost(standing.fit)[0]
+
+
+def _changed_curves(standing: Standing, posterior: xr.Dataset, changes: Changes) -> xr.Dataset:
+    """The posterior's curves with another level, steepness and floor."""
+    if all(isinstance(f, float) and f == 1.0 for f in (changes.excess, changes.elasticity, changes.floor)):
+        return posterior
+    share = standing.fit.model.floor_share(posterior)
+    level = posterior[names.ERROR_REFERENCE]
+    floor, excess = level * share * changes.floor, level * (1.0 - share) * changes.excess
+    rate = posterior[names.CURVE_ELASTICITY] / (1.0 - share) * changes.elasticity
+    after = floor / (floor + excess)
+    changed = {
+        names.ERROR_REFERENCE: floor + excess,
+        names.FLOOR_SHARE: after,
+        names.CURVE_ELASTICITY: rate * (1.0 - after),
+    }
+    return posterior.assign({name: value.transpose(*level.dims) for name, value in changed.items()})
+
+
+def _by_another_learner(standing: Standing, changes: Changes, count: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
+    """Error on the curve of one learner, from where each learner stands now."""
+    one = {names.LEARNER: [changes.learner]}
+    curves = _changed_curves(standing, standing.posterior.sel(one), changes)
+    found = []
+    for name in standing.posterior[names.LEARNER].values:
+        at = {names.LEARNER: [name]}
+        labels, others = (v.sel(at).assign_coords(one) if names.LEARNER in v.dims else v for v in (count, other))
+        error = error_draws(curves, standing.fit, labels, others)
+        found.append(error.assign_coords(at))
+    return xr.concat(found, dim=names.LEARNER).transpose(*found[0].dims)
+
+
+KINDS = {
+    "Guideline": "guideline",
+    "Relabel": "relabel",
+    "Consensus": "consensus",
+    "ActiveLearning": "active learning",
+    "SyntheticData": "synthetic data",
+    "Pretraining": "pre-training",
+    "NewLearner": "new learner",
+    "EvaluationLabels": "evaluation labels",
+}
+"""Kinds, in the order in which they act: guidelines come before votes, whatever order they are given in."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Intervention:
+    """Something that is bought instead of plain labels, or beside them: what all of them have.
+
+    Parameters
+    ----------
+    name : str
+        What it is called; two of one kind need two names.
+    cost : quantity
+        Money, once.
+    unit_cost : quantity, optional
+        Money for each of its units (an extra vote, a redone label, a synthetic example …); the price of a plain label
+        where none is given.
+    delay : quantity
+        Days by which it puts off the gain.
+    slices : tuple of str
+        Slices that it is done for; all where none is named.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import Consensus
+    >>> Consensus(3, cost=500).delay
+    0.0
+    """
+
+    name: str = dataclasses.field(default="", kw_only=True)
+    cost: Quantity = dataclasses.field(default=0.0, kw_only=True)
+    unit_cost: Quantity | None = dataclasses.field(default=None, kw_only=True)
+    delay: Quantity = dataclasses.field(default=0.0, kw_only=True)
+    slices: tuple[str, ...] = dataclasses.field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        checks = Checks()
+        checks.text("name", self.name)
+        put(self, name=self.name or self.kind)
+        for key in ("cost", "delay"):
+            put(self, **{key: quantity(checks, key, getattr(self, key))})
+        if self.unit_cost is not None:
+            put(self, unit_cost=quantity(checks, "unit_cost", self.unit_cost))
+        given: Any = self.slices
+        if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+            checks.wrong("slices", "expected a list of slices", "write ['fr', 'de']", given)
+        else:
+            put(self, slices=tuple(given))
+        self._check(checks)
+        checks.finish()
+
+    def _check(self, checks: Checks) -> None:
+        """Note what is wrong with the fields that a kind adds."""
+
+    @property
+    def kind(self) -> str:
+        """What kind of intervention it is, in words."""
+        return KINDS.get(type(self).__name__, type(self).__name__)
+
+    @property
+    def acts_on_new(self) -> bool:
+        """Whether it acts through the labels bought, and brings nothing without any."""
+        return False
+
+    def change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
+        """Return what it changes, on top of what others have changed, and where its effect comes from.
+
+        Parameters
+        ----------
+        standing : Standing
+            Where the forecast stands.
+        changes : Changes
+            Changes by what comes before it.
+
+        Returns
+        -------
+        changes : Changes
+            All changes.
+        origin : str
+            ``from runs``, ``from annotations`` or ``elicited``.
+        """
+        return self._change(standing, changes)
+
+    def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
+        return changes, names.ELICITED
+
+    def units(self, now: Any, bought: Any) -> Any:
+        """Return how many units are paid for.
+
+        Parameters
+        ----------
+        now : float or DataArray
+            Labels there are.
+        bought : float or DataArray
+            Labels bought beside it.
+
+        Returns
+        -------
+        same kind
+            0 for what is paid once only.
+        """
+        return self._units(now, bought)
+
+    def _units(self, now: Any, bought: Any) -> Any:
+        return 0.0 * (now + bought)
+
+    def money(self, fit: Fit, bought: Any, price: Quantity = 0.0) -> xr.DataArray:
+        """Draw what its units cost, slice by slice; ``fixed_money`` comes on top, once.
+
+        Parameters
+        ----------
+        fit : Fit
+            Gives labels now, draws and seed.
+        bought : float or DataArray
+            Plain labels bought beside it, by slice.
+        price : quantity
+            Price of a plain label, where units have none of their own.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims of slice and of what was bought, chain and draw.
+
+        Examples
+        --------
+        >>> from labelvalue.forecast import Consensus
+        >>> from labelvalue.testing import fake_fit
+        >>> Consensus(3).money(fake_fit(seed=1), 500, price=0.1).values.tolist()
+        [100.0, 100.0, 100.0, 100.0]
+        """
+        each = price if self.unit_cost is None else self.unit_cost
+        key = "costs.price_per_label" if self.unit_cost is None else f"{self.name}.unit_cost"
+        units = self.units(fit.position[names.LABELS_NOW].reset_coords(drop=True), bought)
+        return units * draws(fit, key, each) * self.done_for(units)
+
+    def fixed_money(self, fit: Fit) -> xr.DataArray:
+        """Draw what it costs once.
+
+        Parameters
+        ----------
+        fit : Fit
+            Gives draws and seed.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims chain and draw where it is uncertain.
+
+        Examples
+        --------
+        >>> from labelvalue.forecast import Guideline
+        >>> from labelvalue.testing import fake_fit
+        >>> float(Guideline(0.5, cost=800).fixed_money(fake_fit(seed=1)))
+        800.0
+        """
+        return draws(fit, f"{self.name}.cost", self.cost)
+
+    def days(self, fit: Fit) -> xr.DataArray:
+        """Draw the days by which it puts off the gain.
+
+        Parameters
+        ----------
+        fit : Fit
+            Gives draws and seed.
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims chain and draw where it is uncertain.
+
+        Examples
+        --------
+        >>> from labelvalue.forecast import Guideline
+        >>> from labelvalue.testing import fake_fit
+        >>> float(Guideline(0.5, delay=14).days(fake_fit(seed=1)))
+        14.0
+        """
+        return draws(fit, f"{self.name}.delay", self.delay)
+
+    def done_for(self, values: xr.DataArray) -> xr.DataArray:
+        """Return 1 for slices it is done for, else 0.
+
+        Parameters
+        ----------
+        values : DataArray
+            Has dim slice.
+
+        Returns
+        -------
+        xarray.DataArray, dim slice
+        """
+        there = values[names.SLICE]
+        chosen = [not self.slices or str(name) in self.slices for name in there.values]
+        return xr.DataArray([float(c) for c in chosen], dims=names.SLICE, coords={names.SLICE: there.values})

@@ -1,0 +1,1 @@
+"""Models of annotators: label noise, consensus, seconds a label."""

@@ -1,0 +1,320 @@
+"""Label noise as a posterior: wrong judgements by slice and annotator, and consensus labels."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.annotators.judgements import (
+    DENSE_CLASSES,
+    Audits,
+    count_judgements,
+    levels_of,
+    log_confusion,
+    log_prevalence,
+    log_right,
+    log_shares,
+)
+from labelvalue.model.annotators.work import share_as_stated
+from labelvalue.model.curve.families import softplus
+from labelvalue.model.curve.label_noise import useless_share
+from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.prior.priors import Prior
+from labelvalue.model.sampling import sampling
+from labelvalue.model.sampling.diagnostics import Diagnostics
+from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.printing import say
+
+DRAWS = 100
+"""Posterior draws over which probabilities are averaged."""
+LEVEL_NAMES = ("ability", "of_slice", "of_class", "leaning", "confusing", "own_confusing", "class_level",
+               "class_of_slice")  # fmt: skip
+BLOCK = 20_000_000
+"""Numbers held at once."""
+
+
+def thinned(posterior: xr.Dataset, most: int = DRAWS) -> list[dict[str, np.ndarray]]:
+    """Return the levels of some draws of a posterior, evenly spread over chains and draws."""
+    kept = posterior[[name for name in LEVEL_NAMES if name in posterior]]
+    stacked = {str(n): v.values.reshape(-1, *v.shape[2:]) for n, v in kept.data_vars.items()}
+    total = next(iter(stacked.values())).shape[0]
+    which = np.linspace(0, total - 1, min(most, total)).round().astype(int)
+    return [{name: values[i] for name, values in stacked.items()} for i in which]
+
+
+def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.ndarray:
+    """Return the probability of every class for every pattern, averaged over draws.
+
+    Shapes: gives (pattern, class).
+    """
+    classes = judgements.sizes[names.TRUE_CLASS]
+    patterns = judgements["count"].size
+    total = np.zeros((patterns, classes))
+    if patterns == 0:
+        return total
+    draws = thinned(posterior)
+    step = max(1, BLOCK // (classes * max(judgements["group_code"].shape[1], 1)))
+    for levels in draws:
+        tables = _tables(levels, judgements, classes)
+        for start in range(0, patterns, step):
+            part = slice(start, start + step)
+            total[part] += _weighed(levels, judgements, tables, part)
+    total /= len(draws)
+    truth = judgements["truth"].values
+    known = np.flatnonzero(truth >= 0)
+    total[known] = 0.0
+    total[known, truth[known]] = 1.0
+    return total
+
+
+def _tables(levels: dict[str, np.ndarray], judgements: xr.Dataset, classes: int) -> tuple[np.ndarray, ...]:
+    """Log probability of each label given each class, by group: whole, or in the parts that many classes have."""
+    groups = judgements["group_slice"].values, judgements["group_annotator"].values
+    if classes <= DENSE_CLASSES:
+        return (log_confusion(levels_of(levels), *groups, classes),)
+    logit = log_right({k: v for k, v in levels.items() if k in ("ability", "of_slice", "of_class")}, *groups)
+    return -softplus(-logit), -softplus(logit), log_shares(levels, None, classes)[0].T
+
+
+def _weighed(
+    levels: dict[str, np.ndarray], judgements: xr.Dataset, tables: tuple[np.ndarray, ...], part: slice
+) -> np.ndarray:
+    group, label = judgements["group_code"].values[part], judgements["label_code"].values[part]
+    prevalence = log_prevalence(levels)
+    of_slice = judgements["slice_code"].values[part] if prevalence.shape[0] > 1 else np.zeros(len(group), dtype=int)
+    log_share = prevalence[of_slice].copy()
+    for vote in range(group.shape[1]):
+        given = np.flatnonzero(group[:, vote] >= 0)
+        who, said = group[given, vote], label[given, vote]
+        if len(tables) == 1:
+            log_share[given] += tables[0][who, :, said]
+        else:
+            right, wrong, shares = tables
+            told = wrong[who] + shares[said]
+            told[np.arange(given.size), said] = right[who, said]
+            log_share[given] += told
+    weight = np.exp(log_share - log_share.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def consensus_labels(items: pd.DataFrame, probabilities: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    """Return the likeliest label of every item, with its probability."""
+    mine = probabilities[items["pattern"].to_numpy()] if len(items) else np.zeros((0, len(classes)))
+    best = mine.argmax(axis=1) if len(items) else np.zeros(0, dtype=int)
+    table = items.drop(columns="pattern").assign(
+        **{names.LABEL: np.array(classes, dtype=object)[best], names.PROBABILITY: mine.max(axis=1, initial=0.0)}
+    )
+    shares = pd.DataFrame(mine, columns=[f"p({name})" for name in classes], index=table.index)
+    return pd.concat([table, shares], axis=1)
+
+
+MANY_ACCEPT = 0.8
+"""Acceptance aimed at beyond ten classes: of thousands of parameters, nearly Gaussian, 22 gradients a draw, not 31."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelNoise:
+    """What judgements tell about wrong labels.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Dims chain, draw: ``label_noise`` (slice), share of single judgements that are wrong; ``annotator_noise``
+        (annotator); ``prevalence`` (slice, true_class); up to ten classes ``confusion`` (annotator, true_class,
+        given_class).
+    consensus : pandas.DataFrame
+        One row an item: its likeliest ``label``, the ``probability`` of it, and one of every class.
+    diagnostics : Diagnostics
+        Convergence verdict.
+    levels : xarray.Dataset
+        Draws of the model's own variables.
+    judgements : xarray.Dataset
+        What they were drawn from.
+
+    Examples
+    --------
+    >>> estimate_label_noise(annotations).label_noise  # doctest: +SKIP
+    """
+
+    posterior: xr.Dataset
+    consensus: pd.DataFrame
+    diagnostics: Diagnostics
+    levels: xr.Dataset
+    judgements: xr.Dataset
+
+    @property
+    def label_noise(self) -> xr.DataArray:
+        """Share of wrong judgements, dims chain, draw, slice: what ``noise=`` of forecasts takes."""
+        return self.posterior[names.LABEL_NOISE]
+
+    @property
+    def annotator_noise(self) -> xr.DataArray:
+        """Share of each annotator's judgements that are wrong, dims chain, draw, annotator."""
+        return self.posterior[names.ANNOTATOR_NOISE]
+
+    def quantities(self) -> dict[str, Any]:
+        """Return what ``Case`` takes: the share of wrong labels by slice, and that annotations tell it.
+
+        Returns
+        -------
+        dict
+            ``label_noise`` by slice, as 90 % intervals, or as branches where a slice's draws come near what labels at
+            random would be; ``label_noise_origin``.
+
+        Examples
+        --------
+        >>> Case(costs=costs, value=value, **estimate_label_noise(annotations).quantities())  # doctest: +SKIP
+        """
+        most, drawn = useless_share(len(self.classes)), self.label_noise
+        shares = {
+            str(name): share_as_stated(drawn.sel({names.SLICE: name}).values, most)
+            for name in drawn[names.SLICE].values
+        }
+        return {names.LABEL_NOISE: shares, names.LABEL_NOISE_ORIGIN: names.FROM_ANNOTATIONS}
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return [str(name) for name in self.judgements[names.TRUE_CLASS].values]
+
+
+def estimate_label_noise(
+    annotations: pd.DataFrame | None = None,
+    *,
+    classes: Sequence[str] | None = None,
+    audits: Audits | None = None,
+    priors: Mapping[str, Prior] | None = None,
+    random_seed: int = 0,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    progress: bool = True,
+) -> LabelNoise:
+    """Estimate the share of wrong labels from repeated judgements, from references, from audits, or from all of them.
+
+    A Bayesian Dawid-Skene model: every annotator has a confusion matrix, drawn from a group; slices and classes
+    may be harder or easier; the true classes are summed over. Given the true class, annotators err independently: where
+    items are hard for all of them alike, noise is estimated too low, and only references or audits mend that.
+
+    Up to ten classes, annotators differ in which classes they miss, and up to 2,000 entries in all also in what they
+    take them for. From eleven to fifty classes, where a matrix each would have more entries than there are judgements,
+    they differ in how often they are wrong; which classes are missed more often than others, and what they are then
+    taken for, is assumed to be the same for all. Each annotator's noise stays their own.
+
+    Parameters
+    ----------
+    annotations : pandas.DataFrame, optional
+        Annotations table, as :func:`labelvalue.read_annotations` returns it. Rows with ``reference`` are taken for the
+        truth about their items.
+    classes : sequence of str, optional
+        All classes (2 to 50), where not every one was given.
+    audits : mapping of str to (int, int), optional
+        By slice: wrong labels among single labels that were checked.
+    priors : mapping of str to Prior, optional
+        Priors that replace the model's, by name.
+    random_seed : int
+        Seed of everything random.
+    draws, tune, chains : int
+        As for :func:`labelvalue.fit`.
+    progress : bool
+        Whether to say on stderr what is being done.
+
+    Returns
+    -------
+    LabelNoise
+        Noise by slice and annotator, consensus labels with probabilities, verdict.
+
+    Raises
+    ------
+    InputError
+        If nothing tells errors, or there are more than 50 classes.
+
+    References
+    ----------
+    Dawid and Skene (1979), "Maximum likelihood estimation of observer error-rates using the EM algorithm", Applied
+    Statistics 28; Paun et al. (2018), "Comparing Bayesian models of annotation", TACL 6, for the hierarchy.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_annotations
+    >>> estimate_label_noise(fake_annotations(seed=1)).label_noise.mean(("chain", "draw"))  # doctest: +SKIP
+    """
+    judgements, items = count_judgements(annotations, classes=classes, audits=audits)
+    model = get_label_model("dawid_skene")
+    built = model.build(judgements, model.priors.replace(priors or {}))
+    if progress:
+        counted = int(judgements["judged"].sum())
+        say(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", err=True)
+    accept = None if judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES else MANY_ACCEPT
+    settings = SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
+    tree, diagnostics = sampling.sample(sampling.compile_model(built), settings, progress=progress)
+    return noise_from(tree["posterior"].to_dataset(), diagnostics, judgements, items)
+
+
+def noise_from(
+    posterior: xr.Dataset, diagnostics: Diagnostics, judgements: xr.Dataset, items: pd.DataFrame
+) -> LabelNoise:
+    """Turn draws of a model's variables into what is promised."""
+    levels = posterior[[name for name in LEVEL_NAMES if name in posterior]]
+    promised = _promised(levels, judgements).assign_attrs(verdict=diagnostics.verdict)
+    for name in (names.LABEL_NOISE, names.ANNOTATOR_NOISE):
+        promised[name].attrs = {names.UNIT: "share of judgements", "verdict": diagnostics.verdict, names.NOTES: "[]"}
+    classes = [str(name) for name in judgements[names.TRUE_CLASS].values]
+    consensus = consensus_labels(items, class_probabilities(levels, judgements), classes)
+    consensus.attrs = {names.NOTES: json.dumps([])}
+    return LabelNoise(promised, consensus, diagnostics, levels, judgements)
+
+
+def _promised(levels: xr.Dataset, judgements: xr.Dataset) -> xr.Dataset:
+    """Noise by slice and annotator, prevalence and confusion, draw by draw."""
+    slices, annotators = judgements[names.SLICE].values, judgements[names.ANNOTATOR].values
+    classes = judgements[names.TRUE_CLASS].values
+    chains, draws = levels.sizes[names.CHAIN], levels.sizes[names.DRAW]
+    weight = np.zeros((slices.size, annotators.size))
+    weight[judgements["group_slice"].values, judgements["group_annotator"].values] = judgements["judged"].values
+    of_slice = np.where(weight.sum(1, keepdims=True) > 0, weight, 1.0)
+    of_annotator = np.where(weight.sum(0, keepdims=True) > 0, weight, 1.0)
+    of_slice, of_annotator = of_slice / of_slice.sum(1, keepdims=True), of_annotator / of_annotator.sum(0)
+    everyone = [part.ravel() for part in np.indices(weight.shape)]
+    dense = classes.size <= DENSE_CLASSES and "of_class" in levels
+    out = {
+        names.LABEL_NOISE: np.empty((chains * draws, slices.size)),
+        names.ANNOTATOR_NOISE: np.empty((chains * draws, annotators.size)),
+        names.PREVALENCE: np.empty((chains * draws, slices.size, classes.size)),
+    }
+    if dense:
+        out[names.CONFUSION] = np.empty((chains * draws, annotators.size, classes.size, classes.size))
+    flat = {str(n): v.values.reshape(-1, *v.shape[2:]) for n, v in levels.data_vars.items()}
+    for i in range(chains * draws):
+        one = {name: values[i] for name, values in flat.items()}
+        prevalence = np.broadcast_to(np.exp(log_prevalence(one)), (slices.size, classes.size))
+        logit = log_right({k: v for k, v in levels_of(one).items() if "confusing" not in k}, *everyone)
+        wrong = 1.0 / (1.0 + np.exp(logit)).reshape(*weight.shape, -1)
+        by_pair = (wrong * prevalence[:, None, :]).sum(-1) if wrong.shape[-1] > 1 else wrong[..., 0]
+        out[names.PREVALENCE][i] = prevalence
+        out[names.LABEL_NOISE][i] = (by_pair * of_slice).sum(1)
+        out[names.ANNOTATOR_NOISE][i] = (by_pair * of_annotator).sum(0)
+        if dense:
+            average = {k: v for k, v in levels_of(one).items() if k != "of_slice"}
+            who = np.arange(annotators.size)
+            out[names.CONFUSION][i] = np.exp(log_confusion(average, np.zeros_like(who), who, classes.size))
+    dims = {
+        names.LABEL_NOISE: (names.SLICE,),
+        names.ANNOTATOR_NOISE: (names.ANNOTATOR,),
+        names.PREVALENCE: (names.SLICE, names.TRUE_CLASS),
+        names.CONFUSION: (names.ANNOTATOR, names.TRUE_CLASS, names.GIVEN_CLASS),
+    }
+    coords = {names.SLICE: slices, names.ANNOTATOR: annotators, names.TRUE_CLASS: classes}
+    coords |= {names.GIVEN_CLASS: classes} if dense else {}
+    coords |= {d: levels[d].values for d in names.SAMPLE}
+    return xr.Dataset(
+        {name: ((*names.SAMPLE, *dims[name]), v.reshape(chains, draws, *v.shape[1:])) for name, v in out.items()},
+        coords=coords,
+    )

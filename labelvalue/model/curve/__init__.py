@@ -1,0 +1,1 @@
+"""A learning curve: law, labels, noise, discrepancy, and its log-likelihood."""

@@ -1,0 +1,378 @@
+"""The shape discrepancy, carried forward: how far a real curve strays from its family beyond the data.
+
+The slope walks at random in doublings of labels, from 0 at the reference size; log error strays by the integral.
+Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy` draws it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.curve.effective_labels import observed_ratio
+from labelvalue.model.curve.families import HALF_LABEL
+from labelvalue.model.curve.label_noise import true_labels
+from labelvalue.model.curve.likelihood import above_log, integrated_walk, run_variance
+from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, KNOT, SLOT, observe
+from labelvalue.model.hierarchy.specification import Model
+
+KNOTS_PER_DOUBLING = 2
+NEAR = 1e-3
+"""Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
+REMEMBERED = 32
+"""Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
+TYPICAL_SCATTER = 0.05
+"""Standard deviation of log error between trainings at which flattening is stated."""
+WILD = 4.0
+"""How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
+FARTHEST = 2.0
+"""Logs that scatter counts off it, at most."""
+HORIZON = 24
+"""Doublings beyond which the slope no longer walks; nobody buys that many labels."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Beyond:
+    """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
+
+    Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
+    more left to learn.
+
+    Parameters
+    ----------
+    typical : float
+        Mean for a curve of typical scatter between trainings.
+    by_scatter : float
+        What one log more of it adds.
+    wild : float
+        Share of curves that stray ``WILD`` times as far.
+    """
+
+    typical: float = 0.0
+    by_scatter: float = 0.0
+    wild: float = 0.0
+
+    def mean(self, parameters: Mapping[Any, Any]) -> Any:
+        """Say by how much curves flatten beyond their family."""
+        scatter = np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER)
+        return self.typical + self.by_scatter * np.clip(scatter, -FARTHEST, FARTHEST)
+
+
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5)
+"""Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
+benchmarks.learn_flattening``)."""
+BETWEEN_LEARNERS = Beyond(0.1, wild=0.1)
+"""Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Walks:
+    """Whose walks are drawn.
+
+    Parameters
+    ----------
+    random_seed : int
+        Seed of the fit.
+    learner : str
+        The learner, where there is one and curves have no dim for it.
+    below : callable, optional
+        From doublings of own labels below the reference size to the standard walk there, given the runs, as
+        :meth:`labelvalue.model.curve.discrepancy.Below.strays`; where there is none, curves keep to their family there.
+    upper : float
+        Upper bound of the error, or infinite.
+    beyond : Beyond
+        What they are like there.
+    """
+
+    random_seed: int
+    learner: str = ""
+    below: Callable[[xr.DataArray], xr.DataArray] | None = None
+    upper: float = np.inf
+    beyond: Beyond = BETWEEN_SLICES
+
+
+def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
+    """Each curve's own standard walk about its mean, read at the effective distance of each draw.
+
+    Suites share the walk of their slice and learner.
+    """
+    sample = names.SAMPLE
+    owners = [d for d in (names.SLICE, names.LEARNER) if d in log_ratio.dims]
+    rest = [d for d in log_ratio.dims if d not in (*sample, *owners)]
+    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *owners, *rest)
+    out = np.zeros(doublings.shape)
+    samples = doublings.sizes[names.CHAIN] * doublings.sizes[names.DRAW]
+    for index in np.ndindex(*(doublings.sizes[d] for d in owners)):
+        place = (slice(None), slice(None), *index)
+        distance = doublings.values[place].reshape(samples, -1)
+        if (distance > NEAR).any():
+            whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
+            level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
+            far = farther(walks.beyond.wild, samples, walks.random_seed, *whose)
+            out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
+    return doublings.copy(data=out)
+
+
+def level_sd(doublings: Any) -> Any:
+    """Return the standard deviation of what a standard walk adds beyond the reference size."""
+    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
+
+
+def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:
+    """Draw how many times as far a curve strays as others do, one a posterior draw.
+
+    Shapes: gives (samples,).
+    """
+    if wild == 0.0:
+        return np.ones(samples)
+    drawn = np.random.default_rng(entropy_of(random_seed, "how far", *labels)).random(samples)
+    return np.where(drawn < wild, WILD, 1.0)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.ndarray]:
+    """Draw standard walks of the slope, one a posterior draw, and their integrals.
+
+    The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
+    for, so that every forecast from a fit sees the same futures. Those asked for last are remembered.
+
+    Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
+    """
+    level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
+    level.flags.writeable = slope.flags.writeable = False
+    return level, slope
+
+
+def entropy_of(random_seed: int, *labels: str) -> list[int]:
+    """Say what the random numbers of a curve start from: the fit's seed and the curve's names."""
+    return [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
+
+
+def standard_walks(rng: np.random.Generator, samples: int, doublings: float = HORIZON) -> tuple[np.ndarray, np.ndarray]:
+    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals.
+
+    Shapes: gives ``level, slope`` (samples, knots).
+    """
+    knots = int(np.ceil(KNOTS_PER_DOUBLING * doublings))
+    turns, bends = rng.standard_normal((2, samples, knots))
+    level, slope = np.zeros((2, samples, knots + 1))
+    level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
+    return level, slope
+
+
+def level_covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Covariance of what a standard walk adds at some distances with what it adds at others.
+
+    Shapes: gives (n, m).
+    """
+    near, far = np.minimum.outer(one, other), np.maximum.outer(one, other)
+    return near**2 * (3.0 * far - near) / 6.0
+
+
+def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.ndarray:
+    """Read integrated walks at distances: cubic between knots, 0 before the reference size.
+
+    Shapes: ``level``, ``slope`` (samples, knots), ``doublings`` (samples, sizes); gives (samples, sizes).
+    """
+    position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
+    below = np.minimum(position.astype(int), level.shape[1] - 2)
+    t = position - below
+    below = np.broadcast_to(below, np.broadcast_shapes(below.shape, (level.shape[0], doublings.shape[1])))
+
+    def take(values: np.ndarray, shift: int) -> np.ndarray:
+        return np.take_along_axis(values, below + shift, axis=1)
+
+    # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
+    rest = 1.0 - t
+    bend = rest * take(slope, 0) - t * take(slope, 1)
+    ends = (1.0 + 2.0 * t) * rest**2 * take(level, 0) + t**2 * (3.0 - 2.0 * t) * take(level, 1)
+    return ends + t * rest * bend / KNOTS_PER_DOUBLING
+
+
+class Residuals(NamedTuple):
+    """Of every cell and draw, on the scale of errors against true labels."""
+
+    residual: xr.DataArray
+    """Observed log error minus that of the family's law; the shape discrepancy is in it."""
+    variance: xr.DataArray
+    """Variance of its noise, before any discount."""
+    log_kept: xr.DataArray | float
+    """Log of the share of the measured error that is true; 0 where evaluation labels are right."""
+
+
+def residuals(model: Model, draws: xr.Dataset, observations: xr.Dataset) -> Residuals:
+    """Compare what was measured with what the law of each draw expects."""
+    data = {str(name): values for name, values in observations.data_vars.items()}
+    log_kept: xr.DataArray | float = 0.0
+    if names.EVALUATION_NOISE in draws:
+        data, log_kept = true_labels(data, draws[names.EVALUATION_NOISE], observations.attrs[names.CLASSES])
+    expected = np.log(draws[names.ERROR_REFERENCE]) + model.curve(observed_ratio(draws, observations), draws)
+    expected = expected + above_log(data, draws["churn"])
+    variance = run_variance(data, draws["churn"], draws[names.TRAINING_SD], draws["training_decay"])
+    return Residuals(data["log_error"] - expected, variance, log_kept)
+
+
+def by_curve(posterior: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
+    """Give variables of curves the dim ``curve`` again, in the order of the observations."""
+    dims = set(posterior[names.ERROR_REFERENCE].dims) & set(CURVE_KEYS)
+    kept = {
+        name: v for name, v in posterior.data_vars.items() if not set(v.dims) & set(CURVE_KEYS) or dims <= set(v.dims)
+    }
+    at = {dim: xr.DataArray(observations[dim].values, dims=CURVE) for dim in dims}
+    picked = {
+        name: v.sel(at).drop_vars(CURVE_KEYS, errors="ignore") if dims <= set(v.dims) else v for name, v in kept.items()
+    }
+    return xr.Dataset(picked)
+
+
+WALKS_REMEMBERED = 16
+"""Curves whose walks are kept, a few megabytes each: a plot asks for so many at a time, and more than once."""
+SIDE = "below the reference"
+"""Keeps these random numbers apart from those of the walks beyond."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Below:
+    """Walks of the curves of a fit below their reference sizes, given its runs.
+
+    Parameters
+    ----------
+    model : Model
+        Gives the curve.
+    posterior : xarray.Dataset
+        The fit's draws.
+    runs : xarray.Dataset
+        Its runs.
+    classes : int
+        Number of classes.
+    random_seed : int
+        Its seed.
+    stretch : float
+        How much farther than fitted the draws of the parameters were spread about their medians
+        (:func:`labelvalue.forecast.backtesting.scores.recalibrated`); the sum of curve and walk then spreads as much.
+    """
+
+    model: Model
+    posterior: xr.Dataset
+    runs: xr.Dataset
+    classes: int
+    random_seed: int
+    stretch: float = 1.0
+    _drawn: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = dataclasses.field(default_factory=dict, repr=False)
+
+    @functools.cached_property
+    def observations(self) -> xr.Dataset:
+        """The runs as the fit saw them."""
+        return observe(self.runs, self.classes)
+
+    def strays(self, distance: xr.DataArray) -> xr.DataArray:
+        """Read each curve's standard walk below its reference size."""
+        sample = names.SAMPLE
+        owners = [d for d in CURVE_KEYS if d in distance.dims]
+        alone = {d: str(distance[d].item()) for d in CURVE_KEYS if d in distance.coords and d not in owners}
+        rest = [d for d in distance.dims if d not in (*sample, *owners)]
+        coords = {d: self.posterior[d] for d in sample if d in self.posterior.coords}
+        if sample[0] not in distance.dims:
+            distance = distance.expand_dims(dict.fromkeys(sample, 1))
+        distance = distance.transpose(*sample, *owners, *rest)
+        out = np.zeros((*(self.posterior.sizes[d] for d in sample), *distance.shape[2:]))
+        for index in np.ndindex(*(distance.sizes[d] for d in owners)):
+            place = (slice(None), slice(None), *index)
+            at = distance.values[place]
+            if (at > NEAR).any():
+                whose = alone | {d: str(distance[d].values[i]) for d, i in zip(owners, index, strict=True)}
+                out[place] = walk_at(*self.paths(**whose), at.reshape(at.shape[0] * at.shape[1], -1)).reshape(
+                    out[place].shape
+                )
+        kept = {name: c for name, c in distance.coords.items() if not set(c.dims) & set(sample)}
+        return xr.DataArray(out, dims=distance.dims, coords=kept | coords)
+
+    def paths(self, **whose: str) -> tuple[np.ndarray, np.ndarray]:
+        """Draw a curve's standard walks, one a posterior draw.
+
+        They depend on the draws and runs of the fit, on its seed and on the curve's names alone.
+
+        Shapes: gives ``level, slope`` (samples, knots).
+        """
+        key = tuple(whose.get(part, "") for part in CURVE_KEYS)
+        found = self._drawn.pop(key, None) or self._draw(whose)
+        while len(self._drawn) >= WALKS_REMEMBERED:
+            self._drawn.pop(next(iter(self._drawn)))
+        self._drawn[key] = found
+        return found
+
+    def _draw(self, whose: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        samples = int(np.prod([self.posterior.sizes[d] for d in names.SAMPLE]))
+        seen = self.observations
+        same = [seen[part].values.astype(str) == name for part, name in whose.items()]
+        curves = np.flatnonzero(np.logical_and.reduce(same))
+        called = {part: str(seen[part].values[curves[0]]) for part in CURVE_KEYS} if curves.size == 1 else whose
+        rng = np.random.default_rng(entropy_of(self.random_seed, SIDE, *called.values()))
+        if curves.size != 1:
+            return standard_walks(rng, samples)
+        own = seen.isel({CURVE: curves})
+        to_half_a_label = np.log2(own[names.REFERENCE_LABELS].item() / HALF_LABEL)
+        level, slope = standard_walks(rng, samples, min(max(to_half_a_label, 1.0), HORIZON))
+        cells = self._cells(own)
+        return walks_given(level, slope, *cells, rng.standard_normal(cells[0].shape))
+
+    def _cells(self, observations: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals, variances, standard deviation of the slope, and distances of one curve; cells at a knot as one."""
+        draws = by_curve(self.posterior, observations)
+        found = residuals(self.model, draws, observations)
+        variance = found.variance * self.stretch**2
+        if names.WEIGHT in observations:
+            variance = variance / observations[names.WEIGHT]
+        precision = observations["used"] / variance
+        sums = precision.sum(SLOT), (precision * found.residual).sum(SLOT)
+        distance = observations["distance"].transpose(CURVE, KNOT).values[0]
+        some = (observations["used"] > 0).any(SLOT).transpose(CURVE, KNOT).values[0] & (distance > 0.0)
+        like, order = draws[names.DISCREPANCY], (*names.SAMPLE, CURVE, KNOT)
+        total, weighted = (
+            part.broadcast_like(like).transpose(*order).values[:, :, 0][..., some].reshape(like.size, -1)
+            for part in sums
+        )
+        slope_sd = np.log(2.0) * like.transpose(*order[:3]).values.ravel()
+        return weighted / total, 1.0 / total, slope_sd, np.minimum(distance[some], HORIZON)
+
+
+def walks_given(
+    level: np.ndarray,
+    slope: np.ndarray,
+    residual: np.ndarray,
+    variance: np.ndarray,
+    slope_sd: np.ndarray,
+    distance: np.ndarray,
+    noise: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turn walks drawn without any runs into walks drawn given what was measured along them.
+
+    A walk and measurements of it are drawn, and moved by what regression says of the difference to what was measured
+    (Matheron's rule); the outcome has exactly the distribution of the walk given the measurements.
+
+    Shapes: ``level``, ``slope`` (samples, knots), ``residual``, ``variance`` (samples, cells), ``slope_sd`` (samples,),
+    ``distance`` (cells,), ``noise`` (samples, cells); gives ``level, slope`` (samples, knots).
+
+    References
+    ----------
+    Wilson, Borovitskiy, Terenin, Mostowsky and Deisenroth (2021), "Pathwise conditioning of Gaussian processes", JMLR
+    22. Durbin and Koopman (2002), "A simple and efficient simulation smoother for state space time series analysis",
+    Biometrika 89, for the same rule along a state.
+    """
+    knots = np.arange(level.shape[1]) / KNOTS_PER_DOUBLING
+    to_level = level_covariance(knots, distance)
+    near = np.minimum.outer(knots, distance)
+    to_slope = near * (distance - 0.5 * near)
+    at = np.round(distance * KNOTS_PER_DOUBLING).astype(int)
+    sd = slope_sd[:, None]
+    joint = (sd**2)[..., None] * to_level[at] + variance[..., None] * np.eye(distance.size)
+    miss = residual - sd * level[:, at] - np.sqrt(variance) * noise
+    moved = sd * np.linalg.solve(joint, miss[..., None])[..., 0]
+    return level + moved @ to_level.T, slope + moved @ to_slope.T

@@ -1,0 +1,1 @@
+"""The public fit, and what is asked of one."""

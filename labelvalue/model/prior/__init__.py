@@ -1,0 +1,1 @@
+"""Priors: the bank, elicited ones, those of related projects, and the curves they imply."""

@@ -1,0 +1,283 @@
+"""From plain questions to priors: those under which the group's typical curve has the quantiles asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import optimize, stats
+
+from labelvalue import names
+from labelvalue.model.annotators.answers import (
+    BEST_ERROR,
+    ERROR_AT_DOUBLE,
+    ERROR_OF_SLICES,
+    GAIN_OF_NEXT,
+    Answer,
+    read_answers,
+)
+from labelvalue.model.hierarchy.anchored import FLOOR, log_error_from
+from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.prior.prior_curves import ErrorScale, error_scale, population_curve
+from labelvalue.model.prior.priors import Prior
+
+POINTS = 4096
+"""Quasi-random points by which implied quantiles are computed: the same for every try, so that they are smooth."""
+TOLERANCE = 0.1
+"""Distance of implied from asked quantiles, over the width of the answer, up to which an answer is matched."""
+PULL = 0.03
+"""Weight of the bank in directions on which the answers say nothing."""
+STARTS, SEARCH = 8, 2.0
+"""Most searches beside that from the bank, and how far from it they start, in standard deviations."""
+LOG_SPREADS = (-4.0, 2.0)
+"""Logs of the narrowest and the widest spread of a prior that are tried."""
+
+ERROR_MEAN, ERROR_SPREAD = "error_mean", "error_spread"
+ELASTICITY_MEAN, FLOOR_MEAN = f"{names.ELASTICITY}_mean", f"{FLOOR.stem}_mean"
+BEARS_ON = {
+    ERROR_MEAN: (names.ERROR_NOW,),
+    ELASTICITY_MEAN: (ERROR_AT_DOUBLE, GAIN_OF_NEXT),
+    FLOOR_MEAN: (BEST_ERROR,),
+}
+"""Priors that are elicited, and the questions that bear on each."""
+
+Numbers = Mapping[str, tuple[float, float]]
+"""Centre and spread of priors, by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Elicited:
+    """Priors made from answers, and how well they meet them.
+
+    Parameters
+    ----------
+    priors : mapping of str to Prior
+        For ``fit(priors=...)``; the others stay the model's.
+    table : pandas.DataFrame
+        One row a quantile: ``question``, ``quantile`` (its probability), ``asked``, ``implied``, ``matched``.
+
+    Examples
+    --------
+    >>> sorted(elicit_priors(1000, error_now=(0.10, 0.14)).priors)
+    ['error_mean']
+    """
+
+    priors: Mapping[str, Prior]
+    table: pd.DataFrame
+
+    @property
+    def matched(self) -> bool:
+        """Whether every answer is met within tolerance."""
+        return bool(self.table["matched"].all())
+
+
+def elicit_priors(
+    labels: int,
+    *,
+    error_now: Sequence[float],
+    error_at_double: Sequence[float] | None = None,
+    best_error: Sequence[float] | None = None,
+    gain_of_next: Sequence[float] | None = None,
+    next_labels: int = 1000,
+    error_of_slices: Sequence[float] | None = None,
+    probability: float = 0.8,
+    model: str | Model = "power_law",
+    runs: xr.Dataset | None = None,
+) -> Elicited:
+    """Turn answers to plain questions into priors.
+
+    Every answer is (low, high) or (low, median, high): the quantity lies between low and high with the stated
+    probability. All but ``error_of_slices`` are about the typical slice. The priors of the group's mean error, mean
+    elasticity and mean floor are chosen by least squares so that the model's own curve implies the quantiles
+    asked for; where the answers say nothing, they stay near the model's. Spreads between slices stay the model's,
+    unless ``error_of_slices`` is answered.
+
+    Parameters
+    ----------
+    labels : int
+        Labels of the typical slice now, ≥ 1.
+    error_now : sequence of float
+        Its error now.
+    error_at_double : sequence of float, optional
+        Its error with twice the labels.
+    best_error : sequence of float, optional
+        The best error ever to be hoped for from labels of this kind.
+    gain_of_next : sequence of float, optional
+        Drop in its error from the next ``next_labels`` labels; may be negative.
+    next_labels : int
+        How many those are, ≥ 1.
+    error_of_slices : sequence of float, optional
+        Between which errors now a slice picked at random would lie.
+    probability : float
+        That each quantity lies between its low and high, between 0 and 1.
+    model : str or Model
+        Name of an installed model, or the object.
+    runs : xarray.Dataset, optional
+        Runs table that says on what scale errors are; without it they lie between 0 and 1.
+
+    Returns
+    -------
+    Elicited
+        ``priors`` by name, and a ``table`` of asked against implied quantiles; answers that could not be met within
+        a tenth of their width are not ``matched``, and the priors' source says so.
+
+    Raises
+    ------
+    InputError
+        If an answer is malformed or answers contradict each other.
+    ValueError
+        If a number is out of range or the model is unknown.
+
+    References
+    ----------
+    O'Hagan et al. (2006), "Uncertain judgements: eliciting experts' probabilities", Wiley, chapter 6, for fitting to
+    quantiles; Mikkola et al. (2024), "Prior knowledge elicitation: the past, present, and future", Bayesian Analysis
+    19, for asking about what can be observed instead of parameters.
+
+    Examples
+    --------
+    >>> found = elicit_priors(1000, error_now=(0.10, 0.14), error_at_double=(0.08, 0.12), best_error=(0.02, 0.06))
+    >>> found.matched, sorted(found.priors)
+    (True, ['elasticity_mean', 'error_mean', 'floor_mean'])
+    """
+    for what, number in (("labels", labels), ("next_labels", next_labels)):
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+            raise ValueError(f"{what} must be a whole number ≥ 1, got {number!r}")
+    scale = ErrorScale() if runs is None else error_scale(runs)
+    given = {
+        names.ERROR_NOW: error_now,
+        ERROR_AT_DOUBLE: error_at_double,
+        BEST_ERROR: best_error,
+        GAIN_OF_NEXT: gain_of_next,
+        ERROR_OF_SLICES: error_of_slices,
+    }
+    answers = read_answers(given, probability, scale.upper)
+    chosen = get_model(model)
+    typical = _TypicalCurve(chosen, scale, float(np.log1p(next_labels / labels)))
+    found = _match(typical, _free(chosen, answers), answers)
+    if ERROR_OF_SLICES in answers:
+        found[ERROR_SPREAD] = _spread_of(answers[ERROR_OF_SLICES], chosen.priors[ERROR_SPREAD], scale)
+    table = _table(answers, typical.implied(found))
+    source = f"elicited: {_in_words(answers, probability)}; {labels:,} labels now, {next_labels:,} next{_missed(table)}"
+    priors = {
+        name: dataclasses.replace(chosen.priors[name], center=center, spread=spread, source=source)
+        for name, (center, spread) in found.items()
+    }
+    return Elicited(priors, table)
+
+
+class _TypicalCurve:
+    """The curve of a group's typical slice, at quasi-random points of the priors of its means."""
+
+    def __init__(self, model: Model, scale: ErrorScale, log_growth: float):
+        self.model, self.scale, self.log_growth = model, scale, log_growth
+        self.means = [f"{stem}_mean" for stem in ("error", *model.stems)]
+        sobol = stats.qmc.Sobol(len(self.means) + 1, rng=0).random(POINTS)
+        *means, between = stats.norm.ppf(sobol.T)
+        self.points = dict(zip(self.means, means, strict=True))
+        self.between = between
+
+    def implied(self, numbers: Numbers) -> dict[str, np.ndarray]:
+        """What every question asks about, at all points."""
+        group: dict[str, np.ndarray | float] = {name: prior.center for name, prior in self.model.priors.items()}
+        for name in self.means:
+            prior = self.model.priors[name]
+            center, spread = numbers.get(name, (prior.center, prior.spread))
+            group[name] = center + spread * self.points[name]
+        curve = population_curve(self.model, group, lambda _: 0.0, self.scale)
+        now = curve[names.ERROR_REFERENCE]
+        log_spread = numbers.get(ERROR_SPREAD, (self.model.priors[ERROR_SPREAD].center, 0.0))[0]
+        of_slices = numbers[ERROR_MEAN][0] + np.exp(log_spread) * self.between
+        return {
+            names.ERROR_NOW: now,
+            ERROR_AT_DOUBLE: now * np.exp(self.model.curve(np.log(2.0), curve)),
+            BEST_ERROR: now * self.model.floor_share(curve),
+            GAIN_OF_NEXT: -now * np.expm1(self.model.curve(self.log_growth, curve)),
+            ERROR_OF_SLICES: np.exp(log_error_from(of_slices, self.scale.upper, self.scale.typical)),
+        }
+
+
+def _free(model: Model, answers: Mapping[str, Answer]) -> list[str]:
+    """Priors on which the answers bear."""
+    free = [name for name, questions in BEARS_ON.items() if any(q in answers for q in questions)]
+    odd = [name for name in free if name not in model.priors or model.priors[name].distribution != "normal"]
+    if odd:
+        raise ValueError(
+            f"model {model.name!r} has no normal prior {', '.join(odd)}. "
+            "Fix: give its priors by name, in fit(priors=...)"
+        )
+    return free
+
+
+def _match(typical: _TypicalCurve, free: list[str], answers: Mapping[str, Answer]) -> dict[str, tuple[float, float]]:
+    """Centre and spread of each free prior, by least squares on the quantiles in units of the answers' widths."""
+    bank = np.array([[typical.model.priors[name].center, typical.model.priors[name].spread] for name in free])
+    start = np.concatenate([bank[:, 0], np.log(bank[:, 1])])
+    unit = np.concatenate([bank[:, 1], np.ones(len(free))])
+    about_typical = [answer for answer in answers.values() if answer.question != ERROR_OF_SLICES]
+
+    def numbers(x: np.ndarray) -> dict[str, tuple[float, float]]:
+        spreads = np.exp(np.clip(x[len(free) :], *LOG_SPREADS))
+        return {name: (float(c), float(s)) for name, c, s in zip(free, x[: len(free)], spreads, strict=True)}
+
+    def misfit(x: np.ndarray) -> np.ndarray:
+        implied = typical.implied(numbers(x))
+        missed = [_distance(answer, implied) for answer in about_typical]
+        return np.concatenate([*missed, PULL * (x - start) / unit])
+
+    ends = []
+    for away in _starts(start.size):
+        ends.append(optimize.least_squares(misfit, start + unit * away, x_scale=unit))
+        if np.abs(ends[-1].fun[: -start.size]).max() <= TOLERANCE:
+            break
+    return numbers(min(ends, key=lambda end: end.cost).x)
+
+
+def _starts(dims: int) -> np.ndarray:
+    """Where to search from: the bank, then points about it, since a search may end where no step helps."""
+    away = stats.qmc.Sobol(dims, rng=0).random(STARTS)
+    return np.vstack([np.zeros(dims), SEARCH * (2.0 * away - 1.0)])
+
+
+def _distance(answer: Answer, implied: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How far implied quantiles lie above those asked for, in widths of the answer."""
+    found = np.quantile(implied[answer.question], answer.probabilities)
+    return (found - answer.values) / answer.width
+
+
+def _spread_of(answer: Answer, prior: Prior, scale: ErrorScale) -> tuple[float, float]:
+    """Centre of the prior of the spread between slices, from the ends between which most slices lie."""
+    ends = np.array([answer.values[0], answer.values[-1]])
+    level = np.log(ends / scale.typical) if np.isinf(scale.upper) else np.log(ends / (scale.upper - ends))
+    spread = np.diff(level)[0] / np.diff(stats.norm.ppf([answer.probabilities[0], answer.probabilities[-1]]))[0]
+    return float(np.log(spread)), prior.spread
+
+
+def _table(answers: Mapping[str, Answer], implied: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    parts = [
+        pd.DataFrame(
+            {
+                "question": question,
+                "quantile": answer.probabilities,
+                "asked": answer.values,
+                "implied": np.quantile(implied[question], answer.probabilities),
+                "matched": np.abs(_distance(answer, implied)) <= TOLERANCE,
+            }
+        )
+        for question, answer in answers.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _in_words(answers: Mapping[str, Answer], probability: float) -> str:
+    said = ", ".join(f"{question} {'–'.join(f'{v:g}' for v in a.values)}" for question, a in answers.items())
+    return f"{said} with {100 * probability:g} % probability"
+
+
+def _missed(table: pd.DataFrame) -> str:
+    missed = list(dict.fromkeys(table.loc[~table["matched"], "question"]))
+    return f"; not met within {100 * TOLERANCE:g} % of its width: {', '.join(missed)}" if missed else ""

@@ -1,0 +1,194 @@
+"""Priors by name: frozen numbers with meaning and provenance, and how they become random variables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from importlib.resources.abc import Traversable
+from typing import Any, Literal, get_args
+
+from labelvalue.problems import did_you_mean
+from labelvalue.reading import parse_toml
+
+BETWEEN_LEARNERS = "between_learners"
+"""Table of a bank inside that of a prior: its centre and spread where curves are of several learners."""
+Distribution = Literal["normal", "lognormal", "student", "logitnormal"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Prior:
+    """A prior distribution of one scalar, with what it means and where its numbers come from.
+
+    Parameters
+    ----------
+    distribution : {"normal", "lognormal", "student", "logitnormal"}
+        ``lognormal`` is normal on the logarithm, ``logitnormal`` normal on the logit, ``student`` a
+        Student t with 4 degrees of freedom.
+    center : float
+        Location: mean of the (transformed) normal.
+    spread : float
+        Scale, > 0: standard deviation of the (transformed) normal.
+    meaning : str
+        In words.
+    source : str
+        Where the numbers come from.
+
+    Raises
+    ------
+    ValueError
+        If the distribution is unknown or the spread is not a positive finite number.
+
+    Examples
+    --------
+    >>> Prior("lognormal", -1.2, 0.5, meaning="typical elasticity", source="my team").distribution
+    'lognormal'
+    """
+
+    distribution: Distribution
+    center: float
+    spread: float
+    meaning: str = ""
+    source: str = "given by the user"
+
+    def __post_init__(self) -> None:
+        if self.distribution not in get_args(Distribution):
+            raise ValueError(f"unknown distribution {self.distribution!r}; one of {', '.join(get_args(Distribution))}")
+        if not (0 < self.spread < float("inf")) or not abs(self.center) < float("inf"):
+            raise ValueError(f"a prior needs a finite center and a spread > 0, got {self.center} and {self.spread}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Priors(Mapping[str, Prior]):
+    """The priors of a model, by name; immutable.
+
+    Parameters
+    ----------
+    by_name : mapping of str to Prior
+        All of them, for slices of one learner.
+    between_learners : mapping of str to Prior
+        Those that are others where learners are several, or the curve is one: its spreads are wider.
+
+    Examples
+    --------
+    >>> p = Priors({"churn": Prior("logitnormal", 0.0, 1.0)})
+    >>> p.replace({"churn": Prior("logitnormal", 1.0, 0.5)})["churn"].center
+    1.0
+    """
+
+    by_name: Mapping[str, Prior]
+    between_learners: Mapping[str, Prior] = dataclasses.field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Prior:
+        return self.by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_name)
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def replace(self, changes: Mapping[str, Prior]) -> Priors:
+        """Return the priors with some of them replaced by name.
+
+        Parameters
+        ----------
+        changes : mapping of str to Prior
+            New priors for names that exist.
+
+        Returns
+        -------
+        Priors
+            A new object.
+
+        Raises
+        ------
+        ValueError
+            If a name does not exist.
+
+        Examples
+        --------
+        >>> p = Priors({"churn": Prior("logitnormal", 0.0, 1.0)})
+        >>> p.replace({"chrun": Prior("logitnormal", 1.0, 0.5)})
+        Traceback (most recent call last):
+        ...
+        ValueError: unknown prior 'chrun'; did you mean 'churn'? Priors of this model: churn
+        """
+        for name in changes:
+            if name not in self.by_name:
+                known = ", ".join(self.by_name)
+                raise ValueError(
+                    f"unknown prior {name!r}{did_you_mean(name, self.by_name)} Priors of this model: {known}"
+                )
+        wide = {name: prior for name, prior in self.between_learners.items() if name not in changes}
+        return Priors({**self.by_name, **changes}, wide)
+
+    def suited(self, slices: int, learners: int) -> Priors:
+        """Return the priors for runs of so many slices and learners.
+
+        Slices of one learner resemble each other more than learners do; but their common mean is as unknown as one
+        curve's. A single curve, and several learners, have the priors between learners.
+
+        Parameters
+        ----------
+        slices, learners : int
+            How many there are.
+
+        Returns
+        -------
+        Priors
+            Of one level.
+
+        Examples
+        --------
+        >>> narrow, wide = Prior("lognormal", -1.2, 0.5), Prior("lognormal", -0.2, 0.3)
+        >>> bank = Priors({"elasticity_spread": narrow}, {"elasticity_spread": wide})
+        >>> [bank.suited(5, learners)["elasticity_spread"].center for learners in (1, 3)]
+        [-1.2, -0.2]
+        """
+        return Priors({**self.by_name, **(self.between_learners if slices == 1 or learners > 1 else {})})
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Return plain numbers and texts, for JSON and for :meth:`from_dict`.
+
+        Returns
+        -------
+        dict
+            Name to fields of :class:`Prior`.
+
+        Examples
+        --------
+        >>> Priors({"churn": Prior("logitnormal", 0.0, 1.0)}).as_dict()["churn"]["spread"]
+        1.0
+        """
+        return {name: dataclasses.asdict(prior) for name, prior in self.by_name.items()}
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Mapping[str, Any]]) -> Priors:
+        """Make priors from what :meth:`as_dict` returned.
+
+        Parameters
+        ----------
+        numbers : mapping
+            Name to fields of :class:`Prior`.
+
+        Returns
+        -------
+        Priors
+            The same priors.
+
+        Examples
+        --------
+        >>> p = Priors({"churn": Prior("logitnormal", 0.0, 1.0)})
+        >>> Priors.from_dict(p.as_dict()) == p
+        True
+        """
+        return cls({name: Prior(**fields) for name, fields in numbers.items()})
+
+
+def read_priors(file: Traversable) -> Priors:
+    """Read a prior bank: a TOML file with one table a prior and a ``provenance`` text."""
+    content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
+    provenance = content.pop("provenance")
+    wide = {name: fields.pop(BETWEEN_LEARNERS) for name, fields in content.items() if BETWEEN_LEARNERS in fields}
+    priors = {name: Prior(**{"source": provenance, **fields}) for name, fields in content.items()}
+    return Priors(priors, {name: dataclasses.replace(priors[name], **fields) for name, fields in wide.items()})

@@ -1,0 +1,1 @@
+"""Sampling: compiled densities, whitened coordinates, chains, the convergence gate."""

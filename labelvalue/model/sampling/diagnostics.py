@@ -1,0 +1,280 @@
+"""Whether a fit may be trusted: one function, used by the API, the command line and the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.reading import parse_json
+
+Verdict = Literal["ok", "flagged", "refused"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gate:
+    """Thresholds of one verdict.
+
+    Parameters
+    ----------
+    rhat : float
+        Largest rank-normalised split R-hat allowed.
+    ess : float
+        Smallest bulk and tail effective sample size allowed (draws).
+    divergences : float
+        Largest share of divergent draws allowed.
+    bfmi : float
+        Smallest energy fraction of missing information allowed in any chain.
+    depth : float
+        Largest share of draws that may end at the tree depth limit.
+    """
+
+    rhat: float
+    ess: float
+    divergences: float
+    bfmi: float
+    depth: float
+
+
+FALSE_ALARM = 0.05
+"""Share of sound fits that a rule may hold back: the gate's for R-hat, and that for slices that do not fit."""
+OK = Gate(rhat=1.01, ess=400, divergences=0.001, bfmi=0.3, depth=0.01)
+FLAGGED = Gate(rhat=1.05, ess=200, divergences=0.005, bfmi=0.2, depth=0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class Diagnostics:
+    """Verdict on a fit, with reasons, the figures behind it and flags of single slices.
+
+    It speaks of convergence (the figures, and a verdict of ``refused``), of fit (more slices than chance allows do
+    not follow the model, or every slice carries the same flag), and of a backtest, where one is attached.
+
+    Parameters
+    ----------
+    verdict : {"ok", "flagged", "refused"}
+        ``ok``: decisions may be published. ``flagged``: results under a banner. ``refused``: diagnostics only.
+    reasons : tuple of str
+        Why it is not ``ok``; empty where it is.
+    figures : mapping of str to float
+        ``rhat`` (farthest above its allowance, ``rhat_allowed``, of all variables), ``ess_bulk``, ``ess_tail`` (worst
+        over all variables), ``divergences`` and ``depth`` (shares of
+        draws), ``bfmi`` (worst chain), ``draws`` (all chains).
+    attempts : tuple of mapping
+        What was tried, in order: settings and verdict of each; the last is the fit that was kept.
+    flags : mapping of str to tuple of str
+        Data flags by slice.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> fake_fit(seed=1).diagnostics.verdict
+    'ok'
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float]
+    attempts: tuple[Mapping[str, Any], ...] = ()
+    flags: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
+        lines = [f"verdict: {self.verdict}", *(f"  because {reason}" for reason in self.reasons), f"  {shown}"]
+        lines += [f"  {name}: {'; '.join(flags)}" for name, flags in self.flags.items() if flags]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def to_json(self) -> str:
+        """Return the diagnostics as JSON text.
+
+        Returns
+        -------
+        str
+            What :meth:`from_json` reads.
+
+        Examples
+        --------
+        >>> d = Diagnostics("ok", (), {"rhat": 1.0})
+        >>> Diagnostics.from_json(d.to_json()) == d
+        True
+        """
+        return json.dumps(dataclasses.asdict(self))
+
+    def flagged(self, reason: str) -> Diagnostics:
+        """Add a reason that keeps a fit from being published.
+
+        Parameters
+        ----------
+        reason : str
+            In words.
+
+        Returns
+        -------
+        Diagnostics
+            ``flagged``, or ``refused`` where it was; the same where the reason is there already.
+
+        Examples
+        --------
+        >>> Diagnostics("ok", (), {}).flagged("it does not fit").verdict
+        'flagged'
+        """
+        if reason in self.reasons:
+            return self
+        verdict = "flagged" if self.verdict == "ok" else self.verdict
+        return dataclasses.replace(self, verdict=verdict, reasons=(*self.reasons, reason))
+
+    def without(self, reason: str) -> Diagnostics:
+        """Take back a reason that :meth:`flagged` added.
+
+        Parameters
+        ----------
+        reason : str
+            As it was added.
+
+        Returns
+        -------
+        Diagnostics
+            ``ok`` where it was the only one; the same where it is not there.
+
+        Examples
+        --------
+        >>> Diagnostics("ok", (), {}).flagged("it does not fit").without("it does not fit").verdict
+        'ok'
+        """
+        if reason not in self.reasons:
+            return self
+        left = tuple(one for one in self.reasons if one != reason)
+        verdict = self.verdict if left or self.verdict == "refused" else "ok"
+        return dataclasses.replace(self, verdict=verdict, reasons=left)
+
+    @classmethod
+    def from_json(cls, text: str) -> Diagnostics:
+        """Read what :meth:`to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            JSON.
+
+        Returns
+        -------
+        Diagnostics
+            The same diagnostics.
+
+        Examples
+        --------
+        >>> Diagnostics.from_json('{"verdict": "ok", "reasons": [], "figures": {}}').verdict
+        'ok'
+        """
+        content = parse_json(text)
+        flags = {name: tuple(values) for name, values in content.get("flags", {}).items()}
+        return cls(
+            verdict=content["verdict"],
+            reasons=tuple(content["reasons"]),
+            figures=content["figures"],
+            attempts=tuple(content.get("attempts", ())),
+            flags=flags,
+        )
+
+
+def figures_of(tree: xr.DataTree) -> dict[str, float]:
+    """Compute the figures that the gate looks at."""
+    from labelvalue.model.sampling.convergence import convergence  # only a fit needs it
+
+    posterior = tree["posterior"].to_dataset()
+    stats = tree["sample_stats"].to_dataset()
+    finite = all(bool(np.isfinite(v).all()) for v in posterior.data_vars.values())
+    shown = [n for n in posterior.data_vars if not str(n).endswith(names.INNER)]
+    moving = posterior[[n for n in shown if not bool((posterior[n] == posterior[n][0, 0]).all())]]
+    worst: dict[str, float] = {"rhat": np.inf, "rhat_allowed": OK.rhat, "ess_bulk": 0.0, "ess_tail": 0.0}
+    if finite and moving.data_vars and posterior.sizes["draw"] >= 4:
+        sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+        every = [v.transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for v in moving.data_vars.values()]
+        rhat, ess, tail = convergence(np.concatenate(every, axis=2))
+        allowed = rhat_allowed(ess, 2 * posterior.sizes["chain"])
+        rhat = np.where(np.isnan(rhat), np.inf, rhat)  # of one chain there is none
+        farthest = int(np.argmax((rhat - 1.0) / (allowed - 1.0)))
+        worst["rhat"], worst["rhat_allowed"] = float(rhat[farthest]), float(allowed[farthest])
+        worst["ess_bulk"] = float(np.nanmin(ess))
+        worst["ess_tail"] = float(np.nanmin(tail))
+    energy = stats["energy"].values
+    spread = energy.var(axis=1)
+    bfmi = np.divide(
+        np.square(np.diff(energy, axis=1)).mean(axis=1), spread, out=np.zeros_like(spread), where=spread > 0
+    )
+    depth = stats["maxdepth_reached"].mean() if "maxdepth_reached" in stats else 0.0
+    return {
+        **worst,
+        "divergences": float(stats["diverging"].mean()),
+        "bfmi": float(bfmi.min()),
+        "depth": float(depth),
+        "chains": float(posterior.sizes["chain"]),
+        "draws": float(posterior.sizes["draw"] * posterior.sizes["chain"]),
+        "finite": float(finite),
+        "stuck": float((spread == 0).any()),
+    }
+
+
+def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:
+    """How large R-hat may be for the worst of many scalars.
+
+    That of one scalar is 1.01. Even in chains that have converged, means of half-chains differ by chance: R-hat² is
+    about 1 + F · halves / ESS, with (halves - 1) · F chi-squared, and the worst of hundreds of scalars is far out in
+    its tail. Allowed is what the worst of them, each with two R-hats (of ranks, and folded), exceeds in one fit of
+    twenty that has converged; never less than 1.01.
+
+    Shapes: ``ess`` (scalar); gives (scalar).
+
+    References
+    ----------
+    Vehtari, Gelman, Simpson, Carpenter and Bürkner (2021), "Rank-normalization, folding, and localization: an improved
+    R-hat", Bayesian Analysis 16; Šidák (1967) for the number of scalars.
+    """
+    from scipy import special
+
+    each = -np.expm1(np.log1p(-FALSE_ALARM) / (2 * ess.size))
+    by_chance = special.chdtri(halves - 1, each) / (halves - 1)
+    return np.maximum(OK.rhat, np.sqrt(1.0 + by_chance * halves / np.maximum(ess, 1.0)))
+
+
+def misses(figures: Mapping[str, float], gate: Gate) -> tuple[str, ...]:
+    """List where the figures miss a gate."""
+    found = []
+    allowed = max(gate.rhat, figures.get("rhat_allowed", gate.rhat)) if gate is OK else gate.rhat
+    if not figures["rhat"] <= allowed:
+        found.append(f"R-hat {figures['rhat']:.3f} is above {allowed:.4g}")
+    for kind in ("bulk", "tail"):
+        ess = figures[f"ess_{kind}"]
+        if not ess >= gate.ess:
+            found.append(f"{kind} effective sample size {ess:.0f} is below {gate.ess:.0f}")
+    if figures["divergences"] > gate.divergences:
+        found.append(f"{100 * figures['divergences']:.2f} % of draws diverged, {100 * gate.divergences:.1f} % allowed")
+    if figures["bfmi"] < gate.bfmi:
+        found.append(f"E-BFMI {figures['bfmi']:.2f} is below {gate.bfmi}")
+    if figures["depth"] >= gate.depth:
+        found.append(f"{100 * figures['depth']:.1f} % of draws hit the tree depth limit")
+    return tuple(found)
+
+
+def judge(figures: Mapping[str, float]) -> tuple[Verdict, tuple[str, ...]]:
+    """Give the verdict on a set of figures."""
+    broken = []
+    if not figures["finite"]:
+        broken.append("a draw is not finite")
+    if figures["stuck"]:
+        broken.append("a chain did not move")
+    if figures["chains"] < 2:
+        broken.append("fewer than two chains finished")
+    reasons = (*broken, *misses(figures, OK))
+    if not reasons:
+        return "ok", ()
+    return ("refused" if broken or misses(figures, FLAGGED) else "flagged"), reasons

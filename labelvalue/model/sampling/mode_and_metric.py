@@ -1,0 +1,358 @@
+"""Coordinates in which a hierarchy over curves mixes: whitened within each curve, and between curves and the group.
+
+Curves are independent given the group, so the Hessian of the log density is an arrow: one small block a curve, and the
+group's rows and columns. However many curves there are, two gradients for each of a curve's few variables give all
+blocks at once. What is sampled are coordinates u of the group and e of each curve, with
+
+    group = straight⁻¹(base + spread · u),    curve = centre + lean · u + own · e,
+
+where ``straight`` takes the skewness out of each of the group's coordinates. The map is fixed and smooth, and its
+derivative known, so that the posterior stays what it is for any model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from scipy import optimize, special
+
+from labelvalue.model.sampling import hmc
+
+CURVE = "curve"
+MOST_IN_GROUP = 250
+"""Variables of the group up to which its dense block is worth its price."""
+STEP, WIDE_STEP = 1e-4, 1e-2
+"""Steps of first and second differences of gradients, in coordinates of the model and in standard deviations."""
+LEAST_CURVATURE = 0.03
+"""Least eigenvalue of a curve's scaled Hessian; what is flat, or bends the wrong way, is held to bend so much."""
+SETTLED, NEAR = 1e-2, 0.5
+"""Newton decrements, in standard deviations, at which curves given the group, and the group, count as at their mode."""
+MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 100, 6, 8, 3.0
+SHRINK = 0.4
+LOOKS = 16
+"""Draws over which curvature is averaged."""
+TAIL = 0.05
+"""Share of draws beyond each of the quantiles by which a coordinate is straightened."""
+LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
+"""Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where the variables of the group and of each curve lie among a model's unconstrained coordinates.
+
+    Parameters
+    ----------
+    group : array of int, shape (group)
+        Coordinates of the group.
+    curve : array of int, shape (curve, variable)
+        Coordinates of each curve.
+    """
+
+    group: np.ndarray
+    curve: np.ndarray
+
+
+def find_layout(
+    names: Sequence[str], places: Sequence[tuple[int, int]], shapes: Sequence[tuple], dims: Mapping
+) -> Layout | None:
+    """Find curves by their dim; ``None`` where there are none, or a group too large for a dense block."""
+    group, curve = [], []
+    for name, place, shape in zip(names, places, shapes, strict=True):
+        at = np.arange(*place)
+        if dims.get(name, ())[:1] == (CURVE,) and len(shape) == len(dims[name]):
+            curve.append(at.reshape(shape[0], -1))
+        else:
+            group.append(at)
+    if not curve or len({len(at) for at in curve}) > 1:
+        return None
+    where = np.concatenate(group) if group else np.empty(0, dtype=np.int64)
+    return Layout(where, np.concatenate(curve, axis=1)) if where.size <= MOST_IN_GROUP else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Density:
+    """A compiled log density with its gradient, at many places at once.
+
+    Parameters
+    ----------
+    function : numba.core.ccallback.CFunc
+        Of type :data:`labelvalue.model.sampling.hmc.DENSITY`.
+    data : array of uint64
+        What it is handed.
+    threads : ThreadPoolExecutor
+        That share the work.
+    """
+
+    function: Any
+    data: np.ndarray
+    threads: ThreadPoolExecutor
+
+    def __call__(self, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log densities and gradients at the rows of ``at``."""
+        at, slopes = np.ascontiguousarray(at), np.empty(at.shape)
+        parts = np.array_split(np.arange(len(at)), min(len(at), self.threads._max_workers))
+        spans = [slice(part[0], part[-1] + 1) for part in parts]
+        found = self.threads.map(lambda s: hmc.gradients(self.function, self.data, at[s], slopes[s]), spans)
+        return np.concatenate(list(found)), slopes
+
+    def differences(
+        self, at: np.ndarray, along: Sequence[np.ndarray] | np.ndarray, step: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First and second differences of the gradient along directions, shape (direction, coordinate) each."""
+        moved = np.concatenate([at[None], *[[at + step * way, at - step * way] for way in along]])
+        _, slopes = self(moved)
+        ahead, behind = slopes[1::2], slopes[2::2]
+        return (ahead - behind) / (2.0 * step), (ahead + behind - 2.0 * slopes[0]) / step**2
+
+
+def coupled(density: Density, layout: Layout, at: np.ndarray) -> bool:
+    """Whether any two curves are coupled given the group.
+
+    Curves whose number has a bit set are moved, for each bit: whatever two curves there are, one is moved while the
+    other stays, and the gradient of the one that stays must not change.
+    """
+    number = np.arange(len(layout.curve))
+    _, still = density(at[None])
+    for bit in range(int(len(number) - 1).bit_length()):
+        for side in (0, 1):
+            moved, stays = (number >> bit) % 2 == side, (number >> bit) % 2 != side
+            there = at.copy()
+            there[layout.curve[moved]] += 0.1
+            _, slopes = density(there[None])
+            first, second = still[0][layout.curve[stays]], slopes[0][layout.curve[stays]]
+            if not np.allclose(first, second, rtol=1e-6, atol=1e-6 * max(1.0, float(np.abs(first).max(initial=0.0)))):
+                return True
+    return False
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """The map from whitened coordinates.
+
+    Parameters
+    ----------
+    base : array, shape (group)
+        The group's middle, straightened.
+    spread : array, shape (group, group)
+        Its straightened coordinates by u.
+    skew : array, shape (group, 3)
+        Location, scale and skewness of the sinh-arcsinh distribution that each is straightened by.
+    centre : array, shape (curve, variable)
+        Middle of each curve.
+    lean : array, shape (curve, variable, group)
+        How it moves with u.
+    own : array, shape (curve, variable, variable)
+        How it moves with its own e.
+    """
+
+    base: np.ndarray
+    spread: np.ndarray
+    skew: np.ndarray
+    centre: np.ndarray
+    lean: np.ndarray
+    own: np.ndarray
+
+    def whitened(self, layout: Layout, at: np.ndarray) -> np.ndarray:
+        """Whitened coordinates of a place in the model's own."""
+        away = straightened(at[layout.group], self.skew)[0] - self.base
+        u = np.linalg.solve(self.spread, away) if away.size else away
+        e = np.linalg.solve(self.own, (at[layout.curve] - self.centre - self.lean @ u)[..., None])
+        return np.concatenate([u, e.ravel()])
+
+    def room(self, layout: Layout) -> tuple[np.ndarray, ...]:
+        """Return what :mod:`labelvalue.model.sampling.hmc` calls a place: the map, and room to work in."""
+        size = layout.group.size + layout.curve.size
+        arrays = (getattr(self, f.name) for f in dataclasses.fields(self))
+        where = (layout.group.astype(np.int64), layout.curve.astype(np.int64))
+        more = np.empty(size), np.empty(size), np.empty((layout.group.size, 2))
+        return (*map(np.ascontiguousarray, (*arrays, *where)), *more)
+
+
+def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Straighten coordinates of the group, shape (..., group); how fast they move with their straightened ones."""
+    middle, scale, by = skew.T
+    straight = np.sinh(np.arcsinh((group - middle) / scale) - by)
+    return straight, scale * (np.cosh(by) + straight / np.sqrt(1.0 + straight**2) * np.sinh(by))
+
+
+def skewness(draws: np.ndarray) -> np.ndarray:
+    """Sinh-arcsinh distributions with the quantiles of draws, shape (draw, group): location, scale, skewness of each.
+
+    References
+    ----------
+    Jones and Pewsey (2009), "Sinh-arcsinh distributions", Biometrika 96.
+    """
+    far = special.ndtri(1.0 - TAIL)
+    low, middle, high = np.quantile(draws, [TAIL, 0.5, 1.0 - TAIL], axis=0)
+    half = np.maximum(0.5 * (high - low), 1e-12)
+    lopsided = (0.5 * (low + high) - middle) / (np.sqrt(1.0 + far**2) - 1.0) * far / half
+    lopsided = np.clip(lopsided, -MOST_LOPSIDED, MOST_LOPSIDED) * (np.abs(lopsided) > LEAST_LOPSIDED)
+    by = np.arctanh(lopsided)
+    scale = half / (far * np.cosh(by))
+    return np.stack([middle - scale * np.sinh(by), scale, by], axis=1)
+
+
+def factor(bending: np.ndarray) -> tuple[np.ndarray, float]:
+    """Factors F with F·Fᵀ the inverse of each matrix, made positive, and the log determinant of all; (curve, d, d)."""
+    scale = np.sqrt(np.maximum(np.abs(np.einsum("nkk->nk", bending)), 1e-6))
+    values, vectors = np.linalg.eigh(bending / scale[:, :, None] / scale[:, None, :])
+    values = np.maximum(np.abs(values), LEAST_CURVATURE)
+    found = vectors / np.sqrt(values)[:, None, :] / scale[:, :, None]
+    return found, 2.0 * float(np.log(scale).sum()) + float(np.log(values).sum())
+
+
+class Search:
+    """The mode of the group's marginal density, its curves integrated out by Laplace's approximation.
+
+    What is known of a place is found by :meth:`look`; the best so far is ``best``.
+
+    References
+    ----------
+    Tierney and Kadane (1986), "Accurate approximations for posterior moments and marginal densities", JASA 81; Rue,
+    Martino and Chopin (2009), "Approximate Bayesian inference for latent Gaussian models", JRSS B 71.
+    """
+
+    def __init__(self, density: Density, layout: Layout, start: np.ndarray):
+        self.density, self.layout = density, layout
+        self.unit_curves = [np.bincount(w, minlength=start.size) * 1.0 for w in layout.curve.T]
+        self.unit_group = np.zeros((layout.group.size, start.size))
+        self.unit_group[np.arange(layout.group.size), layout.group] = 1.0
+        self.start = start
+        self.inverse: np.ndarray | None = None
+        self.best: dict[str, Any] | None = None
+
+    def at(self, group: np.ndarray, curves: np.ndarray) -> np.ndarray:
+        """Coordinates of the model."""
+        found = self.start.copy()
+        found[self.layout.group], found[self.layout.curve] = group, curves
+        return found
+
+    def bending(self, at: np.ndarray) -> np.ndarray:
+        """Minus the Hessian of each curve, shape (curve, variable, variable)."""
+        first, _ = self.density.differences(at, self.unit_curves, STEP)
+        found = -np.moveaxis(first[:, self.layout.curve], 0, -1)
+        return 0.5 * (found + found.transpose(0, 2, 1))
+
+    def crossing(self, at: np.ndarray) -> np.ndarray:
+        """Derivative of the gradient by the group, shape (group, coordinate)."""
+        return (
+            self.density.differences(at, self.unit_group, STEP)[0] if len(self.unit_group) else np.empty((0, at.size))
+        )
+
+    def curves_given(self, group: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, float]:
+        """Modes of the curves given the group, by Newton's method on all at once; how far from them it ended."""
+        curves, before, fresh = curves.copy(), np.inf, False
+        for _ in range(MOST_NEWTON):
+            at = self.at(group, curves)
+            own = self.inverse
+            if own is None or not fresh:
+                own, fresh = factor(self.bending(at))[0], True
+                self.inverse = own
+            slopes = self.density(at[None])[1][0][self.layout.curve]
+            ahead = np.einsum("nkm,nk->nm", own, slopes)
+            far = np.sqrt((ahead**2).sum(1))
+            farthest = float(far.max())
+            if not farthest > SETTLED:
+                break
+            fresh, before = farthest < SHRINK * before, farthest
+            step = np.einsum("nkm,nm->nk", own, ahead) * (2.0 / np.maximum(far, 2.0))[:, None]
+            for _ in range(5):  # until no curve has overshot
+                there = self.density(self.at(group, curves + step)[None])[1][0][self.layout.curve]
+                over = ~((there * step).sum(1) > -0.5 * (slopes * step).sum(1))
+                if not over.any():
+                    break
+                step[over] *= SHRINK
+            curves += step
+        return curves, farthest
+
+    def look(self, group: np.ndarray) -> tuple[float, np.ndarray]:
+        """Log marginal density of the group at a place, and its gradient."""
+        near = self.best
+        curves = (
+            self.start[self.layout.curve] if near is None else near["curves"] + near["lean"] @ (group - near["group"])
+        )
+        try:
+            curves, far = self.curves_given(group, curves)
+            at = self.at(group, curves)
+            own, log_det = factor(self.bending(at))
+        except np.linalg.LinAlgError:
+            far = np.inf
+        if not far < 1.0:
+            self.inverse = None
+            return -np.inf, np.zeros_like(group)
+        self.inverse = own
+        values, slopes = self.density(at[None])
+        by_group = self.crossing(at)
+        lean = np.einsum("nkm,nlm,pnl->nkp", own, own, by_group[:, self.layout.curve])
+        # the log determinant's slope: third derivatives along each curve's own directions, of all curves at once
+        ways = np.zeros((own.shape[2], at.size))
+        ways[:, self.layout.curve] = np.moveaxis(own, 2, 0)
+        third = self.density.differences(at, ways, WIDE_STEP)[1].sum(0)
+        total = slopes[0] + 0.5 * third
+        gradient = total[self.layout.group] + np.einsum("nkp,nk->p", lean, total[self.layout.curve])
+        inner = by_group[:, self.layout.group]
+        bending = -0.5 * (inner + inner.T) - np.einsum("nkp,qnk->pq", lean, by_group[:, self.layout.curve])
+        value = float(values[0]) - 0.5 * log_det
+        if self.best is None or value > self.best["value"]:
+            eigenvalues, ways_out = np.linalg.eigh(bending)
+            out = ways_out / np.sqrt(np.maximum(np.abs(eigenvalues), 1.0))
+            self.best = {"value": value, "group": group.copy(), "curves": curves, "lean": lean, "own": own,
+                         "out": out, "far": float(np.linalg.norm(out.T @ gradient))}  # fmt: skip
+        return value, gradient
+
+    def run(self) -> Place:
+        """Climb from the start; the map at the best place found."""
+        self.look(self.start[self.layout.group])
+        if self.best is None:
+            raise RuntimeError("no start has a finite density")
+        for _ in range(MOST_STAGES if self.layout.group.size else 0):
+            middle, out = self.best["group"], self.best["out"]
+
+            def down(u: np.ndarray, middle: np.ndarray = middle, out: np.ndarray = out) -> tuple[float, np.ndarray]:
+                value, gradient = self.look(middle + out @ u)
+                return -max(value, -1e12), -(out.T @ gradient)
+
+            def enough(intermediate_result: Any) -> None:
+                if self.best is not None and self.best["far"] < NEAR:
+                    raise StopIteration
+
+            optimize.minimize(
+                down, np.zeros(middle.size), jac=True, method="L-BFGS-B", bounds=[(-FARTHEST, FARTHEST)] * middle.size,
+                callback=enough, options={"maxiter": STAGE_STEPS, "maxls": STAGE_STEPS},
+            )  # fmt: skip
+            if self.best["far"] < NEAR:
+                break
+        best = self.best
+        straight = np.tile([0.0, 1.0, 0.0], (best["group"].size, 1))
+        return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], best["own"])
+
+
+def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.random.Generator) -> Place:
+    """Make the map anew from draws, shape (chain, draw, coordinate): their means, and the curvature they meet."""
+    search = Search(density, layout, draws[0, 0])
+    every = draws.reshape(-1, draws.shape[-1])
+    count, size = len(every), layout.group.size
+    skew = skewness(every[:, layout.group])
+    straight, _ = straightened(every[:, layout.group], skew)
+    spread = np.empty((0, 0))
+    if size:
+        scatter = np.atleast_2d(np.cov(straight.T))
+        shrunk = (scatter * count + np.diag(np.diag(scatter)) * size) / (count + size)
+        spread = np.linalg.cholesky(shrunk + 1e-12 * np.eye(size) * np.diag(shrunk).max())
+    places = every[rng.integers(0, count, LOOKS)]
+    places = places[np.isfinite(density(places)[0])]
+    if not len(places):
+        raise RuntimeError("the density is finite nowhere near the start")
+    bending = np.mean([search.bending(at) for at in places], axis=0)
+    _, rates = straightened(places[:, layout.group], skew)
+    crossings = [
+        search.crossing(at)[:, layout.curve] * rate[:, None, None] for at, rate in zip(places, rates, strict=True)
+    ]
+    own, _ = factor(bending)
+    lean = np.einsum("nkm,nlm,pnl->nkp", own, own, np.mean(crossings, axis=0))
+    return Place(straight.mean(0), spread, skew, every[:, layout.curve].mean(0), lean @ spread, own)

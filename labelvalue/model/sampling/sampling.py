@@ -1,0 +1,216 @@
+"""Sampling until the convergence gate is passed: short chains go on, divergent ones begin anew with smaller steps."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.sampling import with_nutpie
+from labelvalue.model.sampling.chains import ChainFolder
+from labelvalue.model.sampling.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
+from labelvalue.model.sampling.libraries import check_libraries, own_caches
+from labelvalue.model.sampling.settings import SamplerSettings
+from labelvalue.observe.simulate.progress import Tracker
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+    from labelvalue.model.sampling.compiled import CompiledModel
+    from labelvalue.model.sampling.whitened import Whitenable
+
+LONGER = (1, 2, 4)
+"""How many times the draws asked for chains are judged after, until they pass."""
+MUCH_LONGER = 8
+"""The same, of whitened chains of few coordinates: cheaper than NUTS. Every second draw of them is kept."""
+SMALLER_STEPS = 0.98
+"""Acceptance aimed at after an attempt with divergences."""
+FEW_COORDINATES = 1000
+"""Up to how many chains go on for longest, and NUTS in the model's own coordinates is tried last: it would take hours
+where there are more."""
+WHITENED, PLAIN = "whitened by curve", "the model's own"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A model that is compiled, and how it is sampled.
+
+    Parameters
+    ----------
+    model : CompiledModel
+        Density, variables of a draw, starts, data.
+    whitenable : Whitenable or str
+        Its curves; or why it cannot be whitened by them.
+    """
+
+    model: CompiledModel
+    whitenable: Whitenable | str
+
+    def with_data(self, **data: np.ndarray) -> Compiled:
+        """Return the same model of other data of the same shapes."""
+        return _compiled(self.model.with_data(**data))
+
+
+def compile_model(model: pm.Model) -> Compiled:
+    """Compile a PyMC model; chains start where the model says, and jittered where it says nothing.
+
+    What is compiled depends on the shapes of the data and not on their values, and is kept on disk: the same model of
+    other data, here or in another process, finds it there.
+
+    Sums are kept in the order in which they are written: with numba's ``fastmath``, a seed gave other draws in the
+    process that compiled the model than in those that found it compiled.
+    """
+    check_libraries()
+    import pytensor
+
+    from labelvalue.model.sampling.compiled import compile_pymc_model
+
+    own_caches(Path(str(pytensor.config.base_compiledir)))
+    with pytensor.config.change_flags(numba__fastmath=False):
+        return _compiled(compile_pymc_model(model))
+
+
+def _compiled(made: CompiledModel) -> Compiled:
+    from labelvalue.model.sampling.whitened import whitenable  # numba takes a second to import, which only a fit needs
+
+    return Compiled(made, whitenable(made))
+
+
+NO_DRAWS = {
+    "rhat": float("inf"),
+    "rhat_allowed": OK.rhat,
+    "ess_bulk": 0.0,
+    "ess_tail": 0.0,
+    "divergences": 0.0,
+    "bfmi": 0.0,
+    "depth": 0.0,
+    "chains": 0.0,
+    "draws": 0.0,
+    "finite": 0.0,
+    "stuck": 1.0,
+}
+"""Figures of a sampler that stopped before it returned a draw."""
+
+
+def no_draws(compiled: CompiledModel) -> xr.DataTree:
+    """Make what stands for the draws of a sampler that stopped: one of NaN, so that the refused fit is complete."""
+    one = names.SAMPLE
+    shapes = dict(zip(compiled.layout.names, compiled.layout.shapes, strict=True))
+    posterior = {}
+    for name, shape in shapes.items():
+        dims = compiled.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
+        if not name.endswith("__"):
+            posterior[name] = ((*one, *dims), np.full((1, 1, *shape), np.nan))
+    stats = {"diverging": (one, np.zeros((1, 1), dtype=bool)), "energy": (one, np.full((1, 1), np.nan))}
+    coords = {names.CHAIN: [0], names.DRAW: [0]}
+    return xr.DataTree.from_dict(
+        {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, coords)}
+    )
+
+
+def wants_smaller_steps(figures: Mapping[str, float]) -> bool:
+    """Whether more draws would not help: divergences, low E-BFMI, or a sampler that stopped."""
+    return figures["divergences"] > OK.divergences or figures["bfmi"] < OK.bfmi or figures["chains"] == 0
+
+
+def sample(
+    compiled: Compiled, settings: SamplerSettings, *, progress: bool = False, checkpoint: ChainFolder | None = None
+) -> tuple[xr.DataTree, Diagnostics]:
+    """Sample a model until the convergence gate is passed or the budget of draws is spent.
+
+    Where R-hat or effective sample size fall short, the chains go on without adapting again, up to four times the draws
+    asked for (eight times where there are few coordinates, of which every second draw is kept): that is still the first
+    attempt. Divergences or low E-BFMI lead to another one with smaller steps;
+    where chains in whitened coordinates do not pass, NUTS in the model's own comes last, unless these are too many.
+    """
+    attempts: list[dict[str, Any]] = []
+    figures: Mapping[str, float] = {}
+    careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
+    whitened = not isinstance(compiled.whitenable, str)
+    plainly = (
+        dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass") if whitened else compiled
+    )
+    few = compiled.model.layout.inputs <= FEW_COORDINATES
+    remedies: tuple[tuple[str, Compiled, SamplerSettings, Callable[[], bool]], ...] = (
+        ("first attempt", compiled, settings, lambda: True),
+        ("smaller steps", compiled, careful, lambda: wants_smaller_steps(figures)),
+        (f"{PLAIN} coordinates", plainly, careful, lambda: whitened and few),
+    )
+    for remedy, way, asked, called_for in remedies:
+        if not called_for():
+            continue
+        try:
+            tree, figures = _attempt(way, asked, progress, checkpoint)
+        except RuntimeError as error:  # a chain that died, or no start with a finite density
+            tree, figures = no_draws(compiled.model), dict(NO_DRAWS)
+            cause = str(error).partition("\n")[0]
+            verdict: Verdict = "refused"
+            reasons: tuple[str, ...] = (f"the sampler stopped: {cause}",)
+        else:
+            verdict, reasons = judge(figures)
+        why = {"because": way.whitenable} if isinstance(way.whitenable, str) else {}
+        attempts.append(
+            {"remedy": remedy, **dataclasses.asdict(asked), "made": int(figures["draws"] / max(figures["chains"], 1.0)),
+             "coordinates": PLAIN if why else WHITENED, **why, "verdict": verdict, "reasons": list(reasons)}
+        )  # fmt: skip
+        if verdict == "ok":
+            break
+    return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
+
+
+def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
+    """Make the draws that are asked for, and judge nothing."""
+    return next(_rounds(compiled, settings, [settings.draws], lambda made, what: None, None))
+
+
+def _attempt(
+    compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
+) -> tuple[xr.DataTree, dict[str, float]]:
+    """Let chains go on until they pass, want smaller steps, or have made the most draws."""
+    costly = isinstance(compiled.whitenable, str) or compiled.model.layout.inputs > FEW_COORDINATES
+    enough = [times * settings.draws for times in (LONGER if costly else (*LONGER, MUCH_LONGER))]
+    draws = settings.chains * (settings.tune + settings.draws)
+    with Tracker(draws, draws, "sampling", show=progress) as tracker:
+
+        def advance(made: int, what: str) -> None:
+            tracker.advance(made, pieces=made, what=what)
+
+        rounds = _rounds(compiled, settings, enough, advance, checkpoint)
+        for tree, more in zip(rounds, [*np.diff(enough), 0], strict=False):
+            figures = figures_of(tree)
+            if judge(figures)[0] == "ok" or wants_smaller_steps(figures):
+                break
+            tracker.grow(settings.chains * more, settings.chains * more)
+    return _thinned(tree, LONGER[-1] * settings.draws), figures
+
+
+def _thinned(tree: xr.DataTree, most: int) -> xr.DataTree:
+    """Every second draw, where there are more than are kept; they are judged before."""
+    made = tree["posterior"].sizes[names.DRAW]
+    if made <= most:
+        return tree
+    kept = {name: group.to_dataset().isel({names.DRAW: slice(1, None, 2)}) for name, group in tree.children.items()}
+    number = {names.DRAW: np.arange(made // 2)}
+    return xr.DataTree.from_dict({name: group.assign_coords(number) for name, group in kept.items()})
+
+
+def _rounds(
+    compiled: Compiled,
+    settings: SamplerSettings,
+    enough: list[int],
+    advance: Callable[[int, str], object],
+    checkpoint: ChainFolder | None,
+) -> Iterator[xr.DataTree]:
+    if isinstance(compiled.whitenable, str):
+        return with_nutpie.rounds(compiled.model, settings, enough, advance=advance)
+    from labelvalue.model.sampling import whitened
+
+    kept = None
+    if checkpoint is not None:
+        kept = checkpoint.rounds(whitened.signature(compiled.whitenable), dataclasses.asdict(settings))
+    return whitened.rounds(compiled.whitenable, settings, enough, kept=kept, advance=advance)

@@ -1,0 +1,279 @@
+"""Chains in whitened coordinates: adapted together, and gone on with until whoever asks is content."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.model.sampling import hmc
+from labelvalue.model.sampling.chains import KeptRounds
+from labelvalue.model.sampling.compiled import CompiledModel
+from labelvalue.model.sampling.convergence import convergence
+from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
+from labelvalue.model.sampling.settings import SamplerSettings
+
+ACCEPT = ((200, 0.97), (3000, 0.95), (np.inf, 0.9))
+"""Mean acceptance that the adaptation of steps aims at, up to so many coordinates: the more there are, the smaller the
+steps are anyway, and the less one stiff place needs to be allowed for (measured: benchmarks/README.md)."""
+WARM_UP = (0.2, 0.3, 0.5)
+"""Shares of the adaptation; after each but the last, the map is made anew from the draws of all chains."""
+AGREED, MOST_AGAIN = 1.1, 8
+"""R-hat of the group above which chains have not found to each other: the map, made from where each of them was, is
+too narrow for what lies between, so that it is made again, and the adaptation goes on, so many times at most."""
+FIRST_STEP = 0.2
+ROUND = 125
+"""Draws a chain makes before all are looked at, and kept where they take long."""
+LONG_S = 1.0
+"""Seconds of sampling from which on what is finished is kept."""
+LOOK_S = 0.2
+ADAPTING, SAMPLING = "adapting", "sampling"
+POINTS = 8
+"""Starts of the model about whose mean the search begins."""
+HALVINGS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Whitenable:
+    """A compiled model whose curves are independent given its group.
+
+    Parameters
+    ----------
+    compiled : CompiledModel
+        Density, variables, starts; it holds the data.
+    layout : Layout
+        Where its curves are.
+    density : Density
+        Its density, at many places at once.
+    start : array, shape (coordinate)
+        Where the search for its mode begins.
+    """
+
+    compiled: CompiledModel
+    layout: Layout
+    density: Density
+    start: np.ndarray
+
+
+def whitenable(compiled: CompiledModel) -> Whitenable | str:
+    """Find the curves of a compiled model; a text that says why not, where it cannot be whitened by them."""
+    made = compiled.layout
+    free = sum(place[1] <= made.inputs for place in made.places)
+    layout = find_layout(made.names[:free], made.places[:free], made.shapes[:free], compiled.dims)
+    if layout is None:
+        return "the model has no curves, or too much that they share"
+    threads = ThreadPoolExecutor(os.cpu_count() or 1)
+    density = Density(compiled.density, compiled.pointers(), threads)
+    start = np.mean([compiled.start(seed) for seed in range(POINTS)], axis=0)
+    if not np.isfinite(density(start[None])[0][0]):
+        return "the density is not finite at the mean of the starts"
+    if coupled(density, layout, start):
+        return "the curves are not independent given what they share"
+    return Whitenable(compiled, layout, density, start)
+
+
+def signature(problem: Whitenable) -> dict[str, np.ndarray]:
+    """Return what tells one density from another: a few places, and the log density and its gradient there."""
+    places = problem.start + np.random.default_rng(0).normal(0.0, 0.1, (3, problem.start.size))
+    values, slopes = problem.density(places)
+    return {"places": places, "values": values, "slopes": slopes}
+
+
+@dataclasses.dataclass
+class _Chains:
+    """All chains: where they are, their random numbers and steps, and the map that they share."""
+
+    problem: Whitenable
+    place: Place
+    at: np.ndarray
+    rngs: list[np.random.Generator]
+    steps: np.ndarray
+    advance: Callable[[int, str], object]
+
+    def go(self, draws: int, target: float) -> tuple[np.ndarray, np.ndarray]:
+        """Let every chain make draws, side by side; places, shape (chain, draw, coordinate), and statistics."""
+        count, size = self.at.shape
+        draws_made, stats = np.empty((count, draws, size)), np.empty((count, draws, len(hmc.STATISTICS)))
+        done = np.zeros((count, 1), dtype=np.int64)
+        density, layout = self.problem.density, self.problem.layout
+
+        def one(k: int) -> float:
+            room = self.place.room(layout)
+            return hmc.run(
+                density.function, density.data, room, self.rngs[k], self.at[k], draws_made[k], stats[k],
+                self.steps[k], target, done[k],
+            )  # fmt: skip
+
+        what = ADAPTING if target else SAMPLING
+        working, told = [density.threads.submit(one, k) for k in range(count)], 0
+        try:
+            while wait(working, timeout=LOOK_S).not_done:
+                told += self._tell(int(done.sum()) - told, what)
+        except BaseException:
+            done[:] = np.iinfo(np.int64).min  # each chain ends with the draw it is at
+            wait(working)
+            raise
+        self._tell(count * draws - told, what)
+        self.steps = np.array([work.result() for work in working])
+        return draws_made, stats
+
+    def _tell(self, fresh: int, what: str) -> int:
+        if fresh > 0:
+            self.advance(fresh, what)
+        return max(fresh, 0)
+
+    def move(self, place: Place, draws: np.ndarray) -> None:
+        """Take another map; the chains stay where they are."""
+        self.place = place
+        self.at = np.array([place.whitened(self.problem.layout, chain[-1]) for chain in draws])
+
+
+def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[int, str], object]) -> _Chains:
+    """Chains at draws from Laplace's approximation, nearer to its middle where the density is not finite there."""
+    advance(0, "finding the mode")
+    place = Search(problem.density, problem.layout, problem.start).run()
+    seeds = np.random.SeedSequence(settings.random_seed).spawn(settings.chains)
+    rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+    at = np.array([rng.standard_normal(problem.start.size) for rng in rngs])
+    slopes, room = np.empty(problem.start.size), place.room(problem.layout)
+    for k in range(settings.chains):
+        for _ in range(HALVINGS):
+            if np.isfinite(hmc.evaluate(problem.density.function, problem.density.data, room, at[k], slopes)):
+                break
+            at[k] *= 0.5
+    return _Chains(problem, place, at, rngs, np.full(settings.chains, FIRST_STEP), advance)
+
+
+def _warm_up(chains: _Chains, settings: SamplerSettings) -> None:
+    """Adapt map and steps; the chains share the median of their steps."""
+    rng = np.random.default_rng([settings.random_seed, 1])
+    target = settings.target_accept or next(share for most, share in ACCEPT if chains.at.shape[1] <= most)
+    for number, share in enumerate(WARM_UP):
+        draws, _ = chains.go(max(round(share * settings.tune), 10), target)
+        if number < len(WARM_UP) - 1:
+            _remap(chains, draws, rng)
+    told, chains.advance = chains.advance, lambda made, what: told(0, what)  # nobody was told that there is so much
+    for _ in range(MOST_AGAIN):
+        group = draws[:, len(draws[0]) // 3 :, chains.problem.layout.group]
+        if not group.size or not convergence(group)[0].max() > AGREED:
+            break
+        _remap(chains, draws, rng)
+        draws, _ = chains.go(max(settings.tune, 10), target)
+    chains.advance = told
+    chains.steps[:] = np.median(chains.steps)
+
+
+def _remap(chains: _Chains, draws: np.ndarray, rng: np.random.Generator) -> None:
+    later = draws[:, len(draws[0]) // 3 :]
+    chains.move(recentred(chains.problem.density, chains.problem.layout, later, rng), draws)
+
+
+def rounds(
+    problem: Whitenable,
+    settings: SamplerSettings,
+    enough: Sequence[int],
+    *,
+    kept: KeptRounds | None = None,
+    advance: Callable[[int, str], object] = lambda count, what: None,
+) -> Iterator[xr.DataTree]:
+    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says."""
+    began, writing = time.monotonic(), []
+    trace = _Trace(problem.compiled, settings.chains, enough[-1])
+    state = kept.find(0) if kept else None
+    if state is None:
+        chains = _begin(problem, settings, advance)
+        _warm_up(chains, settings)
+        writing.append((0, {**_map(chains), **_state(chains)}))
+    else:
+        chains = _restored(problem, settings, state, advance)
+        advance(settings.chains * settings.tune, ADAPTING)
+    number = 0
+    for most in enough:
+        while trace.draws < most:
+            number, count = number + 1, min(ROUND, most - trace.draws)
+            state = kept.find(number) if kept else None
+            if state is not None and state["draws"].shape[1] == count:
+                chains = _restored(problem, settings, {**_map(chains), **state}, advance)
+                advance(settings.chains * count, SAMPLING)
+                draws, stats = state["draws"], state["stats"]
+            else:
+                draws, stats = chains.go(count, 0.0)
+                writing.append((number, _state(chains) | {"draws": draws, "stats": stats}))
+            trace.add(draws, stats)
+            if kept and time.monotonic() - began > LONG_S:
+                while writing:
+                    kept.keep(*writing.pop(0))
+        yield trace.tree()
+
+
+def _map(chains: _Chains) -> dict[str, np.ndarray]:
+    return {f.name: getattr(chains.place, f.name) for f in dataclasses.fields(Place)}
+
+
+def _state(chains: _Chains) -> dict[str, np.ndarray]:
+    """Everything that going on hangs on, but the map."""
+    numbers = [rng.bit_generator.state["state"] for rng in chains.rngs]
+    words = [[number[key] >> 64, number[key] & (2**64 - 1)] for number in numbers for key in ("state", "inc")]
+    return {"at": chains.at.copy(), "steps": chains.steps.copy(), "rngs": np.array(words, dtype=np.uint64)}
+
+
+def _restored(
+    problem: Whitenable, settings: SamplerSettings, state: dict[str, np.ndarray], advance: Callable[[int, str], object]
+) -> _Chains:
+    rngs = []
+    for k in range(settings.chains):
+        high = [(int(word[0]) << 64) + int(word[1]) for word in state["rngs"][2 * k : 2 * k + 2]]
+        generator = np.random.PCG64(0)
+        generator.state = {**generator.state, "state": {"state": high[0], "inc": high[1]}}
+        rngs.append(np.random.Generator(generator))
+    place = Place(**{f.name: state[f.name] for f in dataclasses.fields(Place)})
+    return _Chains(problem, place, state["at"].copy(), rngs, state["steps"].copy(), advance)
+
+
+class _Trace:
+    """The variables of all draws so far, in arrays that are as long as they may become."""
+
+    def __init__(self, compiled: CompiledModel, chains: int, most: int):
+        self.compiled, self.draws = compiled, 0
+        made = compiled.layout
+        every = zip(made.names, made.places, made.shapes, strict=True)
+        self.parts = {name: (slice(*place), shape) for name, place, shape in every if not name.endswith("__")}
+        self.values = {name: np.empty((chains, most, *shape)) for name, (_, shape) in self.parts.items()}
+        self.stats = np.empty((chains, most, len(hmc.STATISTICS)))
+
+    def add(self, draws: np.ndarray, stats: np.ndarray) -> None:
+        """Compute the variables at the places of one more round."""
+        span = slice(self.draws, self.draws + draws.shape[1])
+        data = self.compiled.pointers()
+        for k, chain in enumerate(draws):
+            out = np.empty((len(chain), self.compiled.layout.outputs))
+            if hmc.expand(self.compiled.variables, data, np.ascontiguousarray(chain), out) != 0:
+                raise RuntimeError("the variables of a draw cannot be computed")
+            for name, (place, shape) in self.parts.items():
+                self.values[name][k, span] = out[:, place].reshape(len(chain), *shape)
+        self.stats[:, span] = stats
+        self.draws = span.stop
+
+    def tree(self) -> xr.DataTree:
+        """Groups ``posterior`` and ``sample_stats``."""
+        one, known = names.SAMPLE, self.compiled
+        coords = {names.CHAIN: np.arange(self.stats.shape[0]), names.DRAW: np.arange(self.draws)}
+        posterior, used = {}, set()
+        for name, (_, shape) in self.parts.items():
+            dims = known.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
+            posterior[name] = ((*one, *dims), self.values[name][:, : self.draws])
+            used |= {*dims}
+        coords |= {str(dim): known.coords[dim].to_numpy() for dim in used if dim in known.coords}
+        stats: dict[str, tuple] = {
+            name: (one, self.stats[:, : self.draws, place].astype(kind))
+            for place, (name, kind) in enumerate(hmc.STATISTICS.items())
+        }
+        sample = {dim: coords[dim] for dim in one}
+        groups = {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, sample)}
+        return xr.DataTree.from_dict(groups)

@@ -1,0 +1,1 @@
+"""Annotations: read from tools' exports, checked, summed."""

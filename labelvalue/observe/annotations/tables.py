@@ -1,0 +1,307 @@
+"""Annotations tables put in order, put together, written and read again."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.observe.exports.judgements import MAX_CHARACTERS, MAX_JUDGEMENTS, too_many_judgements
+from labelvalue.observe.table.cells import Fault, Parser, Time, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.schema import NOT_A_TIME, repeated
+from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table, read_table
+from labelvalue.problems import InputError, Problem
+from labelvalue.spreadsheets import guard
+from labelvalue.storage import write_whole
+
+COLUMNS = (
+    *(names.ITEM, names.SLICE, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.BATCH, names.REFERENCE),
+    *(names.SOURCE, names.SOURCE_ID, names.KIND, names.QUESTION, names.UNITS, names.SECONDS_FROM),
+)
+"""Columns of an annotations table, in order."""
+KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]
+"""What makes a judgement the same one in two exports."""
+TEXTS = [c for c in COLUMNS if c not in (names.SECONDS, names.TIME, names.REFERENCE, names.UNITS)]
+CONTENT = [c for c in COLUMNS if c != names.BATCH]
+PARQUET, CSV = (".parquet", ".pq"), (".csv",)
+AT_ONCE = 65_536
+"""Rows that are written at once."""
+LINES_AT_ONCE = 8_192
+"""The same of CSV, whose text is there twice until it is bytes."""
+
+
+def settled(table: pd.DataFrame, batch: str | None = None, date: datetime | None = None) -> pd.DataFrame:
+    """Give a table its columns, each of its own kind."""
+    nothing = pd.Series(None, index=table.index, dtype=object)
+    found = {name: table.get(name, nothing) for name in COLUMNS}
+    if batch is not None:
+        found[names.BATCH] = pd.Series(batch, index=table.index, dtype=object)
+    for name in TEXTS:
+        found[name] = _texts(found[name])
+    found[names.SECONDS] = pd.to_numeric(found[names.SECONDS]).astype(float)
+    found[names.TIME] = pd.to_datetime(found[names.TIME], utc=True).astype("datetime64[us, UTC]")
+    if date is not None:
+        found[names.TIME] = found[names.TIME].fillna(pd.Timestamp(date))
+    if found[names.REFERENCE].dtype != bool:
+        found[names.REFERENCE] = found[names.REFERENCE].map(lambda value: str(value).lower() == "true").astype(bool)
+    found[names.UNITS] = pd.to_numeric(found[names.UNITS]).fillna(1).astype(int)
+    return pd.DataFrame(found, copy=False)
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return a column of Python text, empty where there is nothing."""
+    if column.dtype == object and all(type(cell) is str for cell in column):
+        return column
+    return column.astype(object).where(column.notna(), "").map(str).astype(object)
+
+
+def without_repeats(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Keep one row a judgement: the latest by time, of those without time the last read."""
+    if not table.duplicated(KEY).any():
+        return table.reset_index(drop=True), 0
+    kept = _latest(_judgement(table), table)
+    return table.iloc[kept].reset_index(drop=True), len(table) - len(kept)
+
+
+def _judgement(table: pd.DataFrame) -> np.ndarray:
+    """Number the judgements of a table: the same number for all versions of one, in the order of the first."""
+    return table.groupby(KEY, sort=False).ngroup().to_numpy()
+
+
+def _latest(judgement: np.ndarray, table: pd.DataFrame) -> np.ndarray:
+    """Positions of the rows that stay, in the order in which their judgements occur first."""
+    order = np.lexsort((table[names.TIME].astype("int64").to_numpy(), judgement))  # no time is the smallest number
+    return order[np.flatnonzero(np.diff(judgement[order], append=-1))]
+
+
+def add_annotations(old: pd.DataFrame, new: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Add judgements to a table; those it holds already stay, or give way to a later version.
+
+    Parameters
+    ----------
+    old, new : pandas.DataFrame
+        Annotations tables; annotators hashed with the same salt.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        Both together.
+    counts : dict of str to int
+        ``added``, ``replaced`` and ``unchanged`` judgements of the new table; ``repeated`` of the old one, where a
+        judgement stood in it more than once, of which the latest stays.
+
+    Raises
+    ------
+    InputError
+        If they are more than a table may hold.
+
+    Examples
+    --------
+    >>> one = settled(pd.DataFrame({"item": ["1"], "source_id": ["7"], "label": ["a"]}), batch="x")
+    >>> add_annotations(one, one)[1]
+    {'added': 0, 'replaced': 0, 'unchanged': 1}
+    """
+    both, first = pd.concat([settled(old), settled(new)], ignore_index=True), len(old)
+    judgement = _judgement(both)
+    kept = _latest(judgement, both)
+    if len(kept) > MAX_JUDGEMENTS:
+        raise InputError([too_many_judgements(len(kept))])
+    version = np.full(len(kept), -1)
+    version[judgement[:first]] = np.arange(first)
+    newer = kept[kept >= first]
+    before = version[judgement[newer]]
+    fresh = int((before < 0).sum())
+    again = before >= 0
+    changed = int(_differ(both.iloc[before[again]], both.iloc[newer[again]]).sum())
+    unchanged = len(np.unique(judgement[first:])) - fresh - changed
+    together = both.iloc[kept].reset_index(drop=True)
+    counts = {"added": fresh, "replaced": changed, "unchanged": unchanged}
+    repeated = first - len(np.unique(judgement[:first]))
+    return together, counts | ({"repeated": repeated} if repeated else {})
+
+
+def _differ(one: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
+    """Tell row by row whether two tables differ in anything but the batch."""
+    differ = np.zeros(len(one), dtype=bool)
+    for name in CONTENT:
+        a, b = one[name].reset_index(drop=True), other[name].reset_index(drop=True)
+        differ |= ((a != b) & ~(a.isna() & b.isna())).to_numpy(dtype=bool)
+    return differ
+
+
+def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spreadsheet: bool = True) -> Path:
+    """Write an annotations table as Parquet or CSV, whole or not at all.
+
+    What is written can be read again: a table over the limits of ``load_annotations`` is refused here.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Annotations table.
+    path : path
+        Ends in ``.parquet`` or ``.csv``.
+    spreadsheet : bool
+        CSV only: put an apostrophe before text that a spreadsheet would run as a formula, which ``load_annotations``
+        removes. Without it the texts are exactly what they are, for other readers.
+
+    Returns
+    -------
+    pathlib.Path
+        ``path``.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, or the table is larger than what is read.
+    StorageError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> one = settled(pd.DataFrame({"item": ["007"], "slice": ["NA"]}), batch="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_annotations(write_annotations(one, Path(folder) / "a.csv"))["slice"].tolist()
+    ['NA']
+    """
+    path = Path(path)
+    check_suffix(path)
+    table = settled(table)
+    if len(table) > MAX_JUDGEMENTS:
+        raise InputError([dataclasses.replace(too_many_judgements(len(table)), file=path.name)])
+    long = [name for name in TEXTS if max(map(len, table[name]), default=0) > MAX_CHARACTERS]
+    if long:
+        why = f"holds a text over the limit of {MAX_CHARACTERS} characters"
+        raise InputError([Problem(file=path.name, column=name, why=why, fix="shorten it") for name in long])
+    buffer = io.BytesIO()
+    if path.suffix.lower() in PARQUET:
+        size = _to_parquet(table, buffer)
+    else:
+        size = _to_csv(table, buffer, partial(guard, spreadsheet=spreadsheet))
+    if size > MAX_BYTES:
+        why = f"{size} bytes are over the limit of {MAX_BYTES} bytes that a table may have"
+        raise InputError([Problem(file=path.name, why=why, fix="keep the judgements in several tables")])
+    write_whole(path, buffer.getbuffer())
+    return path
+
+
+def _to_csv(table: pd.DataFrame, buffer: io.BytesIO, guarded: Callable[[str], str]) -> int:
+    """Write part by part; return the bytes of all of it."""
+    for start in range(0, max(len(table), 1), LINES_AT_ONCE):
+        part = table.iloc[start : start + LINES_AT_ONCE]
+        part = part.assign(**{name: part[name].map(guarded).astype(object) for name in TEXTS})
+        buffer.write(part.to_csv(index=False, header=not start, lineterminator="\n").encode())
+    return buffer.tell()
+
+
+def _to_parquet(table: pd.DataFrame, buffer: io.BytesIO) -> int:
+    """Write part by part; return the bytes of all cells."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {names.SECONDS: pa.float64(), names.TIME: pa.timestamp("us", "UTC"), names.REFERENCE: pa.bool_(),
+             names.UNITS: pa.int64()}  # fmt: skip
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    size = 0
+    with pq.ParquetWriter(buffer, schema) as writer:
+        for start in range(0, max(len(table), 1), AT_ONCE):
+            part = pa.Table.from_pandas(table.iloc[start : start + AT_ONCE], schema=schema, preserve_index=False)
+            size += part.nbytes
+            writer.write_table(part.replace_schema_metadata(None))
+    return size
+
+
+def load_annotations(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read an annotations table that ``write_annotations`` wrote.
+
+    Parameters
+    ----------
+    path : path
+        Parquet or CSV file, of at most a million judgements.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Annotations table.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is another kind of table; with every cell that is wrong.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> one = settled(pd.DataFrame({"item": ["007"], "slice": ["FR"]}), batch="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     load_annotations(write_annotations(one, Path(folder) / "a.parquet"))["item"].tolist()
+    ['007']
+    """
+    path = Path(path)
+    limits = Limits(rows=MAX_JUDGEMENTS, fix="keep the judgements in several tables")
+    table = read_table(path, wanted=lambda header: [name for name in COLUMNS if name in header], limits=limits)
+    check_suffix(path)
+    problems = [*repeated(table.header, table.file, table.header_line), *table.problems]
+    missing = [name for name in COLUMNS if name not in table.header]
+    if missing:
+        why = f"not an annotations table: no column {', '.join(missing)}"
+        problems = [Problem(file=path.name, why=why, fix="give what 'labelvalue import' wrote")]
+    if problems:
+        raise InputError(problems)
+    return settled(pd.DataFrame(_values(table)))
+
+
+def _values(table: Table) -> dict[str, pd.Series]:
+    """Return the columns of a table that was read, each of its own kind; raise every cell that is none."""
+    kinds: Mapping[str, Parser] = {
+        names.SECONDS: parse_number, names.TIME: parse_time, names.REFERENCE: _parse_truth, names.UNITS: parse_count,
+    }  # fmt: skip
+    found: dict[str, pd.Series] = {}
+    problems: list[Problem] = []
+    for name, parse in kinds.items():
+        values = list(map(lru_cache(maxsize=10_000, typed=True)(parse), table.cells[name]))
+        for row, value in enumerate(values):
+            if isinstance(value, Fault):
+                cell, line = table.cells[name][row], table.lines[row]
+                problems.append(
+                    Problem(file=table.file, line=line, column=name, value=cell, why=value.why, fix=value.fix)
+                )
+                values[row] = None
+        if name == names.TIME:
+            times = [NOT_A_TIME if value is None else _microseconds(value) for value in values]
+            found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
+        else:
+            found[name] = pd.Series(values, dtype=object)
+    if problems:
+        raise InputError(problems)
+    return {
+        name: found[name] if name in found else pd.Series(list(table.cells[name]), dtype=object) for name in COLUMNS
+    }
+
+
+def _microseconds(time: object) -> int:
+    return cast("int", to_utc(cast("Time", time), None)) // 1000
+
+
+def _parse_truth(cell: object) -> object:
+    text = str(cell or "").lower()
+    return text == "true" if text in ("true", "false", "") else Fault("not true or false", "write true or false")
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file of whose kind no annotations table is."""
+    if path.suffix.lower() not in (*PARQUET, *CSV):
+        raise InputError([_foreign(path)])
+
+
+def _foreign(path: Path) -> Problem:
+    return Problem(file=path.name, why="not a supported format; csv, parquet", fix="name a .parquet or .csv file")

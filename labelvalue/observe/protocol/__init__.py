@@ -1,0 +1,1 @@
+"""The protocol of runs, and settings of what is simulated."""

@@ -1,0 +1,1 @@
+"""Runs made by training on subsets of a user's data."""

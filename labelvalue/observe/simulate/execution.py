@@ -1,0 +1,334 @@
+"""Where jobs run: in this process, side by side with joblib, or on a Dask cluster; and what if a worker dies.
+
+An engine yields ``(number, outcome)`` in the order in which they come. ``None`` stands for a job whose worker died,
+and died again when the job was repeated by itself, and for those that a cluster's scheduler was lost with. No engine
+begins a job after ``until`` (seconds since the epoch).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import itertools
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.observe.simulate.training import Key, Outcome, Task
+from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.reading import parse_json, read_text
+from labelvalue.storage import write_whole
+
+WHAT = "simulation.json"
+"""What the folder is a checkpoint of."""
+MOST_KEPT = 256 * 1024**2
+"""Largest file in it, in bytes."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A folder of finished trainings.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where they are.
+    """
+
+    folder: Path
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of the simulation that the folder holds, ``None`` where it holds none yet."""
+        return self._what().get("random_state")
+
+    def claim(self, what: Mapping[str, Any]) -> None:
+        """Write down what is simulated, or refuse a folder that holds something else."""
+        known = self._what()
+        changed = [name for name in what if name in known and known[name] != what[name]]
+        if changed:
+            why = f"holds another simulation: {', '.join(changed)} differ"
+            fix = "give another folder, or remove it to begin anew"
+            raise InputError([Problem(column="checkpoint", value=str(self.folder), why=why, fix=fix)])
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.folder}: {error.strerror}. Fix: give another folder.") from error
+        if not known:
+            write_whole(self.folder / WHAT, json.dumps(dict(what), indent=1).encode())
+
+    def _what(self) -> dict[str, Any]:
+        path = self.folder / WHAT
+        if not os.path.lexists(path):
+            return {}
+        text = read_text(path, MOST_KEPT, fix="remove the folder", ours=True)
+        try:
+            return dict(parse_json(text))
+        except ValueError as error:
+            raise StorageError(f"{path}: cannot be read ({error}). Fix: remove the folder.") from error
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write a training down; what failed is not kept, and is tried again."""
+        if outcome.failed or not self.folder.is_dir():  # a worker elsewhere does not see the folder
+            return
+        task = outcome.task
+        content = {
+            "key": list(task.key),
+            "measures": [[*place, measure] for place, measure in outcome.measures.items()],
+            "synthetic": dict(outcome.synthetic),
+            "skipped": outcome.skipped,
+            "seconds": outcome.seconds,
+            names.MEASURED_AT: None if outcome.measured_at is None else outcome.measured_at.isoformat(),
+            "rows": task.rows.tolist() if outcome.ends else None,
+            "ends": list(outcome.ends),
+            "wrong": None if task.wrong is None or not outcome.ends else np.flatnonzero(task.wrong).tolist(),
+        }
+        write_whole(self._path(task.key), json.dumps(content).encode())
+
+    def find(self, task: Task) -> Outcome | None:
+        """Return what a training gave; rows that a strategy chose are those that it chose then."""
+        try:
+            content = parse_json(read_text(self._path(task.key), MOST_KEPT, ours=True))
+        except (StorageError, ValueError):  # not there, or spoilt by something else: it is trained again
+            return None
+        if content["rows"] is not None:
+            rows = np.array(content["rows"], dtype=np.int64)
+            wrong = None
+            if content["wrong"] is not None:
+                wrong = np.zeros(rows.size, dtype=bool)
+                wrong[content["wrong"]] = True
+            task = dataclasses.replace(task, rows=rows, wrong=wrong)
+        moment = content[names.MEASURED_AT]
+        return Outcome(
+            task=task,
+            measures={(suite, name): measure for suite, name, measure in content["measures"]},
+            synthetic=content["synthetic"],
+            skipped=content["skipped"],
+            seconds=content["seconds"],
+            measured_at=None if moment is None else dt.datetime.fromisoformat(moment),
+            ends=tuple(content["ends"]),
+        )
+
+    def _path(self, key: Key) -> Path:
+        return self.folder / f"{hashlib.sha256(json.dumps(key).encode()).hexdigest()[:24]}.json"
+
+
+def digest(*tables: Any) -> str:
+    """Return a digest of the content of tables, arrays and sparse matrices."""
+    total = hashlib.sha256()
+    for table in tables:
+        if table is None:
+            continue
+        if isinstance(table, pd.DataFrame | pd.Series):
+            columns = list(table.columns) if isinstance(table, pd.DataFrame) else []
+            total.update(repr(columns).encode())
+            total.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+        elif hasattr(table, "tocsr"):
+            sparse = table.tocsr()
+            for part in (sparse.data, sparse.indices, sparse.indptr):
+                total.update(np.ascontiguousarray(part).tobytes())
+        else:
+            array = np.asarray(table)
+            flat = pd.Series(array.ravel()) if array.dtype.kind == "O" else None
+            total.update(f"{array.shape} {array.dtype}".encode())
+            total.update(
+                np.ascontiguousarray(array).tobytes()
+                if flat is None
+                else pd.util.hash_pandas_object(flat.astype(str), index=False).to_numpy().tobytes()
+            )
+    return total.hexdigest()
+
+
+def describe_learner(learner: Any) -> str:
+    """Return a text that tells a learner from others: its settings, or the name of a function."""
+    if hasattr(learner, "get_params"):
+        text = learner.__repr__(N_CHAR_MAX=10**6) if hasattr(learner, "_repr_mimebundle_") else repr(learner)
+    else:
+        text = getattr(learner, "__qualname__", type(learner).__qualname__)
+    return _ADDRESS.sub("", text)
+
+
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function and its arguments."""
+Answer = tuple[int, Any]
+
+AHEAD = 2
+"""Jobs that wait on a cluster for each of its threads."""
+AT_ONCE = 4
+"""Jobs for each worker that a backend of joblib gets at once where it answers only when all of them are done."""
+PATIENCE = 30.0
+"""Seconds to wait for a cluster's scheduler."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How a simulation is run: none of it changes what comes out.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Trainings run at once.
+    progress : bool
+        Whether to show progress on stderr.
+    checkpoint : Checkpoint, optional
+        Where finished trainings are kept.
+    minutes : float, optional
+        After how long no training is begun.
+    dask : str, optional
+        Address of a cluster's scheduler.
+    """
+
+    n_jobs: int = 1
+    progress: bool = True
+    checkpoint: Checkpoint | None = None
+    minutes: float | None = None
+    dask: str | None = None
+
+
+def is_over(until: float | None) -> bool:
+    """Tell whether the time is up."""
+    return until is not None and time.time() >= until
+
+
+def one_by_one(make: Callable[[int], Call], count: int, until: float | None) -> Iterator[Answer]:
+    """Run job after job in this process."""
+    for number in range(count):
+        if is_over(until):
+            return
+        function, arguments = make(number)
+        yield number, function(*arguments)
+
+
+def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n_jobs: int) -> Iterator[Answer]:
+    """Run jobs on joblib's backend; where a worker dies, repeat what was under way, one by one, then go on."""
+    from joblib import delayed
+
+    left = list(range(count))
+    while left:
+        started: list[int] = []
+        done: set[int] = set()
+
+        def calls(left: list[int] = left, started: list[int] = started) -> Iterator[Any]:
+            for number in left:
+                if is_over(until):
+                    return
+                started.append(number)
+                yield delayed(_numbered)(number, *make(number))
+
+        try:
+            for number, outcome in _in_parallel(calls(), n_jobs):
+                done.add(number)
+                yield number, outcome
+            return
+        except BrokenExecutor:
+            begun = set(started)
+        yield from _apart(make, sorted(begun - done))
+        left = [number for number in left if number not in begun]
+
+
+def _in_parallel(calls: Iterator[Any], n_jobs: int) -> Iterator[Answer]:
+    """Yield what calls return as they finish, or a few at a time where the backend can answer only for many at once.
+
+    Of joblib's backends ``multiprocessing`` is such, and so is Ray's, which is made from it.
+    """
+    from joblib import Parallel, effective_n_jobs
+
+    try:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered")
+    except ValueError:  # so joblib says that the backend has no generators
+        with Parallel(n_jobs=n_jobs) as pool:
+            while answers := pool(itertools.islice(calls, AT_ONCE * effective_n_jobs(n_jobs))):
+                yield from answers
+        return
+    yield from parallel(calls)
+
+
+def _numbered(number: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
+    return number, function(*arguments)
+
+
+def _apart(make: Callable[[int], Call], numbers: Sequence[int]) -> Iterator[Answer]:
+    """Run jobs one after the other in a process of their own, another one after each death."""
+    from joblib.externals.loky import ProcessPoolExecutor
+
+    executor = ProcessPoolExecutor(max_workers=1)
+    try:
+        for number in numbers:
+            function, arguments = make(number)
+            try:
+                yield number, executor.submit(function, *arguments).result()
+            except BrokenExecutor:
+                executor.shutdown()
+                executor = ProcessPoolExecutor(max_workers=1)
+                yield number, None
+    finally:
+        executor.shutdown()
+
+
+def on_cluster(make: Callable[[int], Call], count: int, until: float | None, address: str) -> Iterator[Answer]:
+    """Run jobs on a Dask cluster, a few for each thread at a time; its scheduler repeats those of workers that die."""
+    try:
+        from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        fix = "install labelvalue with the extra 'distributed', on this machine and on the workers"
+        raise InputError([Problem(column="dask", value=address, why="Dask is not installed", fix=fix)]) from None
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        why = f"no scheduler answers: {error}"
+        raise InputError([Problem(column="dask", value=address, why=why, fix="give tcp://host:port")]) from None
+    with client:
+        waiting = iter(range(count))
+        open_jobs = {*range(count)}
+        numbers: dict[str, int] = {}
+
+        def submit(number: int) -> Any:
+            function, arguments = make(number)
+            future = client.submit(function, *arguments, pure=False)
+            numbers[future.key] = number
+            return future
+
+        threads = sum(client.nthreads().values()) or 1
+        under_way = as_completed([submit(n) for n in itertools.islice(waiting, AHEAD * threads)], loop=client.loop)
+        for future in under_way:
+            try:
+                answer = future.result()
+            except KilledWorker:
+                answer = None
+            except CancelledError:  # nobody cancels a job here: the scheduler is gone, and all that waits for it
+                yield from ((number, None) for number in sorted(open_jobs))
+                return
+            open_jobs.remove(numbers[future.key])
+            yield numbers[future.key], answer
+            if not is_over(until):
+                for number in itertools.islice(waiting, 1):
+                    under_way.add(submit(number))
+
+
+def choose_engine(
+    make: Callable[[int], Call], count: int, until: float | None, n_jobs: int, dask: str | None
+) -> Iterator[Answer]:
+    """Return the jobs' outcomes from the engine that the settings ask for."""
+    if not count:
+        return iter(())
+    if dask is not None:
+        return on_cluster(make, count, until, dask)
+    return one_by_one(make, count, until) if n_jobs == 1 else side_by_side(make, count, until, n_jobs)
+
+
+def name_jobs(names: Sequence[str], limit: int = 5) -> str:
+    """Return what jobs are called, at most ``limit`` of them."""
+    more = f"; and {len(names) - limit} more" if len(names) > limit else ""
+    return "; ".join(names[:limit]) + more

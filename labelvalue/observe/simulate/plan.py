@@ -1,0 +1,275 @@
+"""From a protocol to the trainings that it asks for, in a fixed order."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from labelvalue.observe.annotations.label_errors import WrongLabels, choose_wrong, draw_wrong_labels
+from labelvalue.observe.protocol.protocol import Protocol
+from labelvalue.observe.protocol.settings import ORDERED
+from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.strategies import (
+    CHOICE,
+    NOISE,
+    ORDER,
+    Split,
+    bootstrap_order,
+    fill_quotas,
+    nested_order,
+    stream,
+    training_seed,
+)
+from labelvalue.observe.simulate.training import RANDOM, Loop, Task
+from labelvalue.problems import quote
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every training of a simulation.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        With sizes and seed that are settled.
+    learners : sequence of str
+        Names of the training recipes.
+    slices : numpy.ndarray
+        Slice of each row.
+    codes : numpy.ndarray
+        Class of each row as an index, empty for numbers.
+    classes : numpy.ndarray
+        All classes, ascending.
+    splits : sequence of Split
+        One per replicate.
+    entropy : int
+        Seed of everything.
+    labels_now : mapping of str to int
+        Labels that the user has of each slice, those evaluated on included unless the user named them.
+    """
+
+    protocol: Protocol
+    learners: Sequence[str]
+    slices: np.ndarray
+    codes: np.ndarray
+    classes: np.ndarray
+    splits: Sequence[Split]
+    entropy: int
+    labels_now: Mapping[str, int]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Training-set sizes, ascending."""
+        return list(self.protocol.sizes or ())
+
+    @functools.cached_property
+    def slice_names(self) -> np.ndarray:
+        """All slices, ascending."""
+        return np.unique(self.slices)
+
+    @functools.cached_property
+    def slice_codes(self) -> np.ndarray:
+        """Slice of each row, as an index into ``slice_names``."""
+        return np.searchsorted(self.slice_names, self.slices)
+
+    def labels_by_slice(self, rows: np.ndarray) -> dict[str, int]:
+        """Count the rows of each slice, those with none included."""
+        counts = np.bincount(self.slice_codes[rows], minlength=self.slice_names.size)
+        return dict(zip(self.slice_names.tolist(), counts.tolist(), strict=True))
+
+    def wrong_labels(self, replicate: int) -> WrongLabels | None:
+        """Return the wrong labels of a replicate, ``None`` where none are asked for; the same whatever the share."""
+        if not self.protocol.label_noise:
+            return None
+        process, rows = stream(self.entropy, NOISE), stream(self.entropy, NOISE, replicate)
+        return draw_wrong_labels(self.codes, self.classes.size, self.protocol.noise_kind, process, rows)
+
+    def jobs(self) -> Iterator[Task | Loop]:
+        """Yield the trainings of fixed orders one by one, and those of strategies as loops; learners share subsets."""
+        for replicate, split in enumerate(self.splits):
+            rng = stream(self.entropy, ORDER, replicate)
+            draw = bootstrap_order if self.protocol.resampling == "bootstrap" else nested_order
+            start = draw(self.slice_codes[split.pool], self.sizes, self.protocol.jitter, rng)
+            wrong = self.wrong_labels(replicate)
+            for number, strategy in enumerate(self.protocol.strategies):
+                rng = stream(self.entropy, CHOICE, number, replicate)
+                if strategy == RANDOM:
+                    yield from self._tasks(RANDOM, replicate, split.pool[start], self.sizes, wrong)
+                elif isinstance(strategy, ClassMix):
+                    order = split.pool[self._mixed(strategy, split.pool, rng)]
+                    sizes = [size for size in self.sizes if size <= order.size]
+                    yield from self._tasks(strategy.name, replicate, order, sizes, wrong)
+                else:
+                    first = start[: self.sizes[0]]
+                    if RANDOM not in self.protocol.strategies and number == 0:
+                        yield from self._tasks(RANDOM, replicate, split.pool[first], self.sizes[:1], wrong)
+                    if strategy in ORDERED:
+                        order = split.pool[self._even(strategy, split.pool, first, rng)]
+                        yield from self._tasks(strategy, replicate, order, self.sizes[1:], wrong)
+                    else:
+                        yield from self._loops(strategy, replicate, split.pool, first)
+
+    def count(self, jobs: Sequence[Task | Loop]) -> int:
+        """Return the number of evaluated trainings among jobs."""
+        return sum(1 if isinstance(job, Task) else len(job.sizes) for job in jobs)
+
+    def _tasks(
+        self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int], drawn: WrongLabels | None
+    ) -> Iterator[Task]:
+        shares: Sequence[float | None] = self.protocol.label_noise or (None,)
+        for size in sizes:
+            for number, learner in enumerate(self.learners):
+                for share in shares:
+                    wrong = None
+                    if share is not None and drawn is not None:
+                        wrong = choose_wrong(drawn.order[order], sizes, share)[:size]
+                    for ratio in self.protocol.synthetic or (0.0,):
+                        yield Task(
+                            learner=learner,
+                            replicate=replicate,
+                            size=size,
+                            rows=order[:size],
+                            seed=training_seed(self.entropy, number, replicate, size),
+                            strategy=strategy,
+                            wrong=wrong,
+                            synthetic=ratio,
+                            share=share,
+                        )
+
+    def _loops(self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray) -> Iterator[Loop]:
+        for number, learner in enumerate(self.learners):
+            for share in self.protocol.label_noise or (None,):
+                for ratio in self.protocol.synthetic or (0.0,):
+                    yield Loop(
+                        learner=learner,
+                        strategy=strategy,
+                        number=number,
+                        replicate=replicate,
+                        pool=pool,
+                        start=start,
+                        sizes=self.sizes[1:],
+                        batch_size=self.protocol.batch_size,
+                        share=share,
+                        synthetic=ratio,
+                        entropy=self.entropy,
+                    )
+
+    def _even(self, strategy: str, pool: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Order the pool so that slices keep their shares (stratified) or classes come to equal ones (balanced)."""
+        groups = (self.slice_codes if strategy == "stratified" else self.codes)[pool]
+        groups = np.unique(groups, return_inverse=True)[1]
+        counts = np.bincount(groups)
+        shares = counts / counts.sum() if strategy == "stratified" else (counts > 0) / np.count_nonzero(counts)
+        return fill_quotas(groups, shares, start, self.sizes, rng)
+
+    def _mixed(self, mix: ClassMix, pool: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Order rows of the pool so that every size has the mix; the order ends where a class runs out."""
+        texts = self.classes.astype(str).tolist()
+        group_of = np.full(len(texts), -1)
+        for group, name in enumerate(mix.shares):
+            group_of[texts.index(name)] = group
+        groups = group_of[self.codes[pool]]
+        shares = np.array(list(mix.shares.values()))
+        there = np.bincount(groups[groups >= 0], minlength=shares.size)
+        most = int(np.min(there / shares) + 1e-9)
+        sizes = [size for size in self.sizes if size <= most]
+        return fill_quotas(groups, shares, np.zeros(0, dtype=int), sizes, rng)
+
+
+REPLICATES = 5
+TEST_SIZE = 0.25
+ENOUGH_ITEMS = 200
+"""Evaluation rows of a slice from which on one split is enough: an error of 0.2 is then known to about ±0.03."""
+LEAST_TRAINED_ON = 0.8
+"""Share of the rows that folds leave to train on, at least."""
+MOST_FOLDS = 10
+BELOW_ALL = 0.85
+"""Share of the rows left to train on that the largest training set takes where all of them would always be the same."""
+PER_CLASS, PER_SLICE = 5, 10
+"""Labels that the smallest training set is to hold, in expectation, of every class and slice that is not rare."""
+RARE = 0.25
+"""Of an even share: a class or slice with less is rare, and does not make the smallest training set larger."""
+FEWEST_SIZES, MOST_SIZES, A_DOUBLING = 6, 10, 2
+"""How many sizes there are, and how many to a doubling between these limits."""
+SPAN = 8
+"""By how much the largest training set is larger than the smallest, at least; less tells little of how errors fall."""
+
+
+def settle(
+    protocol: Protocol, rows: Mapping[str, int], *, evaluation_given: bool = False
+) -> tuple[Protocol, list[str]]:
+    """Choose where replicates come from, and how many there are, where the protocol leaves it open."""
+    resampling, said = protocol.resampling, []
+    if resampling is None:
+        resampling, why = _choose(protocol, rows, evaluation_given)
+        said = [why] if why else []
+    replicates = protocol.replicates or (_folds(rows) if resampling == "folds" else REPLICATES)
+    test_size = TEST_SIZE if protocol.test_size is None else protocol.test_size
+    chosen = dataclasses.replace(protocol, resampling=resampling, replicates=replicates, test_size=test_size)
+    return chosen, said
+
+
+def _choose(protocol: Protocol, rows: Mapping[str, int], evaluation_given: bool) -> tuple[str, str]:
+    """Return subsets of one split or folds, and why; no reason where what was asked for decides."""
+    if evaluation_given or protocol.test_size is not None:
+        return "subsets", ""
+    name, least = min(rows.items(), key=lambda item: item[1])
+    items = max(1, round(TEST_SIZE * least))
+    if items >= ENOUGH_ITEMS:
+        return "subsets", f"one split, because it leaves every slice {ENOUGH_ITEMS} rows or more to evaluate on"
+    folds = protocol.replicates or _folds(rows)
+    if folds < REPLICATES:
+        return "subsets", f"one split, because folds that train on most rows take {REPLICATES} replicates, not {folds}"
+    if least < folds:
+        return "subsets", f"one split, because slice {quote(name)} has {least} rows, too few for {folds} folds"
+    if protocol.sizes is not None and max(protocol.sizes) > _left(rows, folds):
+        return "subsets", f"one split, because {folds} folds leave less than {max(protocol.sizes)} rows to train on"
+    return "folds", f"{folds} folds, because one split would leave slice {quote(name)} {items} rows to evaluate on"
+
+
+def _folds(rows: Mapping[str, int]) -> int:
+    """Return the fewest folds that leave enough to train on, or those that leave most; every slice is in each fold."""
+    total = sum(rows.values())
+    possible = range(REPLICATES, max(REPLICATES, min(MOST_FOLDS, *rows.values())) + 1)
+    enough = [folds for folds in possible if _left(rows, folds) >= LEAST_TRAINED_ON * total]
+    return enough[0] if enough else max(possible, key=lambda folds: (_left(rows, folds), -folds))
+
+
+def _left(rows: Mapping[str, int], folds: int) -> int:
+    """Return how many rows the largest fold leaves to train on."""
+    return sum(count - math.ceil(count / folds) for count in rows.values())
+
+
+def choose_sizes(
+    pool: int, protocol: Protocol, slices: np.ndarray, classes: np.ndarray | None = None
+) -> tuple[list[int], str]:
+    """Choose training-set sizes: from a few labels of every class and slice up to what can be trained on.
+
+    They are half a doubling apart, or so far that there are six to ten. The largest takes all rows that are left to
+    train on where its replicates differ nevertheless, as folds and bootstrap draws do; else a part of them, since there
+    is only one training set of all.
+    """
+    whole = protocol.resampling != "subsets" or protocol.replicates == 1
+    whole = whole and all(s == "random" or isinstance(s, ClassMix) for s in protocol.strategies)
+    largest = pool if whole else max(2, math.floor(BELOW_ALL * pool))
+    groups = (
+        [(slices, PER_SLICE)] if classes is None or not classes.size else [(slices, PER_SLICE), (classes, PER_CLASS)]
+    )
+    smallest = max(2, min(max(_needed(of, least) for of, least in groups), largest // SPAN))
+    steps = round(A_DOUBLING * math.log2(largest / smallest)) + 1
+    spaced = np.geomspace(smallest, largest, min(max(steps, FEWEST_SIZES), MOST_SIZES)).round().astype(int)
+    sizes = np.unique(spaced).tolist()
+    left = "folds leave to train on" if protocol.resampling == "folds" else "is left to train on"
+    end = f"all that {left}" if whole else f"{100 * BELOW_ALL:.0f} % of what {left}, because all is one training set"
+    return sizes, f"sizes {sizes[0]} to {sizes[-1]} in {len(sizes)} steps, {end}"
+
+
+def _needed(groups: np.ndarray, least: int) -> int:
+    """Return how many labels hold so many of each group, in expectation, the rare ones left aside."""
+    counts = np.unique(groups, return_counts=True)[1]
+    shares = counts / counts.sum()
+    return math.ceil(least / shares[shares >= RARE / counts.size].min())

@@ -1,0 +1,323 @@
+"""A simulation, checked and ready to run: from settings and data to the table of runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue.observe.annotations.label_errors import WrongLabels
+from labelvalue.observe.protocol.protocol import Protocol
+from labelvalue.observe.protocol.settings import (
+    STRATEGIES,
+    check_classes,
+    check_data,
+    check_generator,
+    check_sizes,
+    check_strategies,
+    choose_metric,
+    make_scorer,
+)
+from labelvalue.observe.simulate.evaluation import (
+    EvaluationSet,
+    Scorer,
+    make_evaluations,
+    make_splits,
+    positions,
+    rows_held,
+)
+from labelvalue.observe.simulate.execution import (
+    Call,
+    Checkpoint,
+    Execution,
+    choose_engine,
+    describe_learner,
+    digest,
+    is_over,
+)
+from labelvalue.observe.simulate.gathering import Gathering
+from labelvalue.observe.simulate.learners import take
+from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.plan import Plan, choose_sizes, settle
+from labelvalue.observe.simulate.progress import Tracker
+from labelvalue.observe.simulate.strategies import QUERIES, Clusters, Strategy, find_clusters, fresh_seed
+from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
+from labelvalue.observe.simulate.tabular import comparable
+from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
+from labelvalue.problems import InputError, Problem
+
+
+def prepare(
+    protocol: Protocol,
+    learners: Mapping[str, Any],
+    own: Mapping[str, Strategy],
+    X: Any,
+    y: Any,
+    slices: Any,
+    evaluation: Sequence[int] | np.ndarray | None,
+    metadata: pd.DataFrame | None,
+    generator: str | Synthesise | None,
+    diversity: bool | None = None,
+    seed: int | None = None,
+) -> Simulation:
+    """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets.
+
+    ``seed`` takes the place of a fresh one where the protocol has none.
+    """
+    X, y, texts = check_data(X, y, slices)
+    y = np.asarray(y)
+    if metadata is not None and len(metadata) != y.size:
+        why = f"lengths differ: y has {y.size}, metadata has {len(metadata)}"
+        raise InputError([Problem(why=why, fix="give one row of metadata per row")])
+    metric = choose_metric(protocol, learners)
+    scorer = make_scorer(metric, protocol.positive, y)
+    problems = [*check_classes(protocol, scorer), *check_strategies(protocol, own, learners)]
+    if evaluation is not None and protocol.resampling == "folds":
+        problems.append(Problem(column="evaluation", why="folds make their own", fix="leave it out"))
+    if problems:
+        raise InputError(problems)
+    entropy = next(s for s in (protocol.random_state, seed, fresh_seed()) if s is not None)
+    held = rows_held(protocol.suites, X, metadata)
+    free = ~np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
+    if not free.any():
+        raise InputError([Problem(why="the suites leave no rows to train on", fix="hold fewer rows out")])
+    tested = None if evaluation is None else positions(evaluation, y.size)
+    codes = np.searchsorted(scorer.classes, y) if scorer.classes.size else np.zeros(0, dtype=int)
+    protocol, said = settle(protocol, _counts(texts[free]), evaluation_given=tested is not None)
+    splits = make_splits(texts, protocol, tested, free, entropy)
+    pool = min(split.pool.size for split in splits)
+    if protocol.sizes is None:
+        sizes, chosen = choose_sizes(pool, protocol, texts[free], codes[free] if codes.size else None)
+        said = [chosen, *said]
+    else:
+        sizes = check_sizes(protocol.sizes, pool)
+    check_generator(protocol.generator if generator is None else generator)
+    made = functools.partial(
+        make_evaluations, suites=protocol.suites, held=held, x=X, y=y, slices=texts, entropy=entropy
+    )
+    evaluations = {id(split): made(split) for split in splits}
+    plan = Plan(
+        protocol=dataclasses.replace(protocol, metric=metric, sizes=tuple(sizes), random_state=entropy),
+        learners=list(learners),
+        slices=texts,
+        codes=codes,
+        classes=scorer.classes,
+        splits=splits,
+        entropy=entropy,
+        labels_now=_counts(texts if tested is None else np.delete(texts, tested)),
+    )
+    distances = _measures_distances(protocol)
+    features = _as_numbers(X, distances, diversity, protocol)
+    return Simulation(
+        plan=plan,
+        learners=learners,
+        queries=QUERIES | dict(own),
+        x=X,
+        y=y,
+        features=features if distances else None,
+        clusters=None if features is None or not _compares(protocol, diversity) else _clusters(features, plan),
+        metadata=metadata,
+        scorer=scorer,
+        evaluations=[evaluations[id(split)] for split in splits],
+        synthesise=find_generator(generator or protocol.generator, numeric_target=not scorer.classes.size),
+        said=said,
+    )
+
+
+def _counts(slices: np.ndarray) -> dict[str, int]:
+    found, counts = np.unique(slices, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _measures_distances(protocol: Protocol) -> bool:
+    built_in = {name for name in STRATEGIES if name != "diversity"}
+    return any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
+
+
+def _compares(protocol: Protocol, diversity: bool | None) -> bool:
+    """Whether diversity is to be scored: where several strategies may differ in it, unless the user says otherwise."""
+    return len(protocol.strategies) > 1 if diversity is None else diversity
+
+
+def _as_numbers(x: Any, distances: bool, diversity: bool | None, protocol: Protocol) -> Any:
+    """Return features as numbers where something asks for them; ``None`` where nobody insists and they are none."""
+    if not (distances or _compares(protocol, diversity)):
+        return None
+    try:
+        return comparable(x)
+    except (TypeError, ValueError):
+        if distances or diversity:
+            raise
+        return None
+
+
+def _clusters(features: Any, plan: Plan) -> Clusters:
+    pool = np.unique(np.concatenate([split.pool for split in plan.splits]))
+    return find_clusters(features, plan.slices, pool, plan.entropy)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Simulation:
+    """Everything that is needed to train.
+
+    Parameters
+    ----------
+    plan : Plan
+        The trainings.
+    learners : mapping of str to object
+        Estimators and functions by name.
+    queries : mapping of str to Strategy
+        Strategies that ask a model, by name.
+    x, y : table and numpy.ndarray
+        Features and target of all rows.
+    features : array, optional
+        Features as numbers, where a strategy asks for them.
+    clusters : Clusters, optional
+        What the diversity of labels is measured by, where it is.
+    metadata : DataFrame, optional
+        Columns that suites name.
+    scorer : Scorer
+        How predictions are measured.
+    evaluations : sequence of sequence of EvaluationSet
+        Per replicate: the holdout and the suites.
+    synthesise : callable
+        Maker of synthetic examples.
+    said : sequence of str
+        What was chosen where nobody said otherwise, and why.
+    """
+
+    plan: Plan
+    learners: Mapping[str, Any]
+    queries: Mapping[str, Strategy]
+    x: Any
+    y: np.ndarray
+    features: Any
+    clusters: Clusters | None
+    metadata: pd.DataFrame | None
+    scorer: Scorer
+    evaluations: Sequence[Sequence[EvaluationSet]]
+    synthesise: Synthesise
+    said: Sequence[str] = ()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells the simulation from others, for a checkpoint."""
+        ids = [e.ids for split in self.evaluations for e in split]
+        return {
+            "random_state": self.plan.protocol.random_state,
+            "protocol": self.plan.protocol.to_toml(),
+            "learners": {name: describe_learner(learner) for name, learner in self.learners.items()},
+            "data": digest(self.x, self.y, self.plan.slices, self.metadata),
+            "evaluation": hashlib.sha256(repr(ids).encode()).hexdigest(),
+        }
+
+    def run(self, how: Execution) -> xr.Dataset:
+        """Train everything that is not done yet and return the runs."""
+        protocol = self.plan.protocol
+        jobs = list(self.plan.jobs())
+        total = self.plan.count(jobs)
+        gathering = Gathering(plan=self.plan, evaluations=self.evaluations, clusters=self.clusters)
+        notes = [f"simulated with random_state {protocol.random_state}, jitter {protocol.jitter:g}"]
+        if self.said:
+            notes.append("; ".join(self.said))
+        until = None if how.minutes is None else time.time() + 60.0 * how.minutes
+        checkpoint = how.checkpoint
+        if checkpoint is not None:
+            checkpoint.claim(self.identity)
+        left = self._kept(jobs, checkpoint, gathering.outcomes)
+        if gathering.outcomes:
+            notes.append(f"{len(gathering.outcomes)} of {total} trainings taken from the checkpoint")
+        fixed = sum(self.plan.sizes) / len(self.plan.sizes)  # a training's time goes half with its size
+        work = sum(task.size + fixed for _, tasks, _ in left for task in tasks)
+        try:
+            with Tracker(total - len(gathering.outcomes), work, "training", show=how.progress) as tracker:
+                make = functools.partial(self._call, left, until, None if how.dask else checkpoint)
+                for number, outcomes in choose_engine(make, len(left), until, how.n_jobs, how.dask):
+                    tasks = left[number][1]
+                    if outcomes is None:
+                        gathering.dead += tasks
+                        continue
+                    for outcome in outcomes:
+                        gathering.outcomes.append(outcome)
+                        if checkpoint is not None:
+                            checkpoint.keep(outcome)
+                        tracker.advance(outcome.task.size + fixed)
+        except KeyboardInterrupt:
+            if not gathering.outcomes:
+                raise
+            notes.append(f"interrupted after {len(gathering.outcomes)} of {total} trainings")
+        else:
+            lost = total - len(gathering.outcomes) - len(gathering.dead)
+            if lost and is_over(until):
+                notes.append(f"stopped after {how.minutes:g} minutes: {total - lost} of {total} trainings done")
+        return gathering.runs(notes, jobs, self.scorer.classes.size)
+
+    def _kept(
+        self, jobs: list[Task | Loop], checkpoint: Checkpoint | None, outcomes: list[Outcome]
+    ) -> list[tuple[Task | Loop, list[Task], Outcome | None]]:
+        """Return the jobs that are left, each with its trainings and the last one of a loop that is done."""
+        left: list[tuple[Task | Loop, list[Task], Outcome | None]] = []
+        for job in jobs:
+            tasks = [job] if isinstance(job, Task) else [job.task(size) for size in job.sizes]
+            last: Outcome | None = None
+            while checkpoint is not None and tasks:
+                found = checkpoint.find(tasks[0])
+                if found is None:
+                    break
+                last, tasks = found, tasks[1:]
+                outcomes.append(found)
+            if tasks:
+                left.append((job, tasks, last))
+        return left
+
+    def _call(
+        self,
+        left: list[tuple[Task | Loop, list[Task], Outcome | None]],
+        until: float | None,
+        checkpoint: Checkpoint | None,
+        number: int,
+    ) -> Call:
+        """Return what a job calls, with the rows it needs and no others."""
+        job, _, last = left[number]
+        bench = Bench(
+            scorer=self.scorer,
+            evaluations=self.evaluations[job.replicate],
+            synthesise=self.synthesise,
+            until=until,
+            keep=None if checkpoint is None else checkpoint.keep,
+        )
+        learner, drawn = self.learners[job.learner], self._wrong_labels(job.replicate)
+        if isinstance(job, Task):
+            slices = self.plan.slices[job.rows]
+            return _one, (job, learner, take(self.x, job.rows), self._given(job, drawn), slices, bench)
+        return run_loop, (job, self.queries[job.strategy], learner, self._pool(job, drawn), bench, last)
+
+    @functools.cached_property
+    def _wrong_labels(self) -> Callable[[int], WrongLabels | None]:
+        return functools.lru_cache(maxsize=1)(self.plan.wrong_labels)
+
+    def _given(self, task: Task, drawn: WrongLabels | None) -> np.ndarray:
+        """Return the labels of a training set, wrong ones included."""
+        right = self.y[task.rows]
+        if task.wrong is None or drawn is None:
+            return right
+        return np.where(task.wrong, self.scorer.classes[drawn.codes[task.rows]], right)
+
+    def _pool(self, loop: Loop, drawn: WrongLabels | None) -> Pool:
+        rows, wrong = loop.pool, None
+        if drawn is not None:
+            here = WrongLabels(codes=drawn.codes[rows], order=drawn.order[rows])
+            wrong = here, self.scorer.classes[here.codes]
+        features = None if self.features is None else take(self.features, rows)
+        return Pool(x=take(self.x, rows), y=self.y[rows], slices=self.plan.slices[rows], features=features, wrong=wrong)
+
+
+def _one(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> list[Outcome]:
+    return [train(task, learner, x, y, slices, bench)]

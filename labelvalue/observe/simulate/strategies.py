@@ -1,0 +1,396 @@
+"""Strategies: which rows of the pool to label next, given a model trained on those labelled so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from labelvalue.observe.simulate.learners import Trained, take
+
+COMMITTEE = 5
+"""Members of a committee, each trained on a bootstrap draw of the labels."""
+ROUNDS = 16
+"""Rounds in which a batch is spread over the features; within a round rows do not know of each other."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Query:
+    """What a strategy may look at when it chooses.
+
+    Parameters
+    ----------
+    trained : Trained or None
+        Model trained on the labels so far; ``None`` where they are of one class.
+    train : callable
+        ``(rows, labels, seed) -> Trained``, for strategies that need models of their own.
+    x : table
+        Features of the whole pool, as the learner takes them.
+    features : numpy.ndarray or sparse matrix
+        The same as numbers of comparable scale.
+    labelled, candidates : numpy.ndarray
+        Rows of the pool that are labelled, and those that may be chosen.
+    labels : numpy.ndarray
+        Labels of the labelled rows, as they were given.
+    classes : numpy.ndarray
+        All classes, ascending; empty for numbers.
+    count : int
+        Rows to choose, at most as many as there are candidates.
+    seed : int
+        Seed of whatever is drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> empty = np.zeros(0, dtype=int)
+    >>> Query(trained=None, train=None, x=np.eye(3), features=np.eye(3), labelled=empty, candidates=np.arange(3),
+    ...       labels=empty, classes=empty, count=1, seed=0).count
+    1
+    """
+
+    trained: Trained | None
+    train: Callable[[np.ndarray, np.ndarray, int], Trained]
+    x: Any
+    features: Any
+    labelled: np.ndarray
+    candidates: np.ndarray
+    labels: np.ndarray
+    classes: np.ndarray
+    count: int
+    seed: int
+
+
+Strategy = Callable[[Query], np.ndarray]
+"""From a query to ``count`` of its candidates."""
+
+
+class StrategyError(RuntimeError):
+    """A strategy that does not return what strategies must return."""
+
+
+def choose_checked(strategy: Strategy, query: Query, name: str) -> np.ndarray:
+    """Return the rows that the strategy chooses; at random where there is no model to ask."""
+    rng = np.random.default_rng(query.seed)
+    if query.trained is None:
+        return rng.choice(query.candidates, query.count, replace=False)
+    chosen = np.asarray(strategy(query))
+    legal = chosen.shape == (query.count,) and np.unique(chosen).size == query.count
+    if not legal or not np.isin(chosen, query.candidates).all():
+        raise StrategyError(f"strategy {name!r} must return {query.count} different rows of query.candidates")
+    return chosen
+
+
+def _probabilities(query: Query) -> np.ndarray:
+    if query.trained is None:
+        raise RuntimeError("no model to ask")
+    return query.trained.probabilities(take(query.x, query.candidates), query.classes)
+
+
+def _highest(query: Query, score: np.ndarray) -> np.ndarray:
+    """Return the candidates of highest score; equal scores are put in a random order."""
+    rng = np.random.default_rng(query.seed)
+    return query.candidates[np.lexsort((rng.random(score.size), -score))[: query.count]]
+
+
+def uncertainty(query: Query) -> np.ndarray:
+    """Choose where the likeliest class is least likely (Lewis and Gale 1994)."""
+    return _highest(query, -_probabilities(query).max(axis=1))
+
+
+def margin(query: Query) -> np.ndarray:
+    """Choose where the two likeliest classes are closest (Scheffer et al. 2001)."""
+    ordered = np.sort(_probabilities(query), axis=1)
+    return _highest(query, ordered[:, -2] - ordered[:, -1])
+
+
+def entropy(query: Query) -> np.ndarray:
+    """Choose where the entropy of the classes is highest."""
+    p = _probabilities(query)
+    return _highest(query, -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+
+
+def committee(query: Query) -> np.ndarray:
+    """Choose where five models, each of a bootstrap draw of the labels, disagree most (vote entropy)."""
+    rng = np.random.default_rng(query.seed)
+    votes = np.zeros((query.candidates.size, query.classes.size))
+    x = take(query.x, query.candidates)
+    for _ in range(COMMITTEE):
+        drawn = rng.integers(query.labelled.size, size=query.labelled.size)
+        if np.unique(query.labels[drawn]).size < 2:
+            continue
+        member = query.train(query.labelled[drawn], query.labels[drawn], int(rng.integers(2**32)))
+        votes += member.predict(x)[:, None] == query.classes
+    share = votes / COMMITTEE
+    return _highest(query, -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+
+
+def diversity(query: Query) -> np.ndarray:
+    """Choose rows far from those labelled, and from each other: k-means++ in rounds (Bahmani et al. 2012)."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
+    rng = np.random.default_rng(query.seed)
+    rest = take(query.features, query.candidates)
+    _, distance = pairwise_distances_argmin_min(rest, take(query.features, query.labelled))
+    chosen = np.zeros(0, dtype=int)
+    step = math.ceil(query.count / ROUNDS)
+    while chosen.size < query.count:
+        weight = distance**2
+        weight[chosen] = 0.0
+        count = min(step, query.count - chosen.size)
+        far = np.flatnonzero(weight > 0)
+        if far.size < count:  # what is left lies on rows that are labelled already
+            free = np.setdiff1d(np.arange(weight.size), chosen)
+            new = rng.choice(free, count, replace=False)
+        else:
+            new = rng.choice(weight.size, count, replace=False, p=weight / weight.sum())
+        distance = np.minimum(distance, pairwise_distances_argmin_min(rest, take(rest, new))[1])
+        chosen = np.concatenate([chosen, new])
+    return query.candidates[chosen]
+
+
+QUERIES: dict[str, Strategy] = {
+    "uncertainty": uncertainty,
+    "margin": margin,
+    "entropy": entropy,
+    "committee": committee,
+    "diversity": diversity,
+}
+"""Strategies by name that ask a model, or look at features."""
+
+ASK_PROBABILITIES = ("uncertainty", "margin", "entropy")
+ASK_CLASSES = (*ASK_PROBABILITIES, "committee")
+
+
+def fill_quotas(
+    groups: np.ndarray, shares: np.ndarray, start: np.ndarray, sizes: list[int], rng: np.random.Generator
+) -> np.ndarray:
+    """Return an order of rows that begins with ``start`` and brings each group near its share."""
+    free = np.setdiff1d(np.arange(groups.size), start)
+    queues = [rng.permutation(free[groups[free] == g]) for g in range(shares.size)]
+    order = [start]
+    have = np.bincount(groups[start], minlength=shares.size) if start.size else np.zeros(shares.size, dtype=int)
+    for size in sizes:
+        while have.sum() < size and any(q.size for q in queues):
+            left = np.array([q.size for q in queues])
+            lack = np.where(left > 0, np.maximum(shares * size - have, 0.0), 0.0)
+            lack = lack if lack.sum() > 0 else left.astype(float)
+            need = size - int(have.sum())
+            exact = np.minimum(lack * need / lack.sum(), left)
+            counts = np.floor(exact + 1e-9).astype(int)
+            if not counts.any():
+                counts[np.argmax(exact)] = 1
+            order += [q[:n] for q, n in zip(queues, counts, strict=True)]
+            queues = [q[n:] for q, n in zip(queues, counts, strict=True)]
+            have = have + counts
+    return np.concatenate(order).astype(int)
+
+
+SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS, DIVERSITY = range(8)
+"""Branches of the seed: what a random stream is used for."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Rows for training and for evaluation.
+
+    Parameters
+    ----------
+    pool : numpy.ndarray
+        Positions of the rows that may be trained on, ascending.
+    evaluation : mapping of str to numpy.ndarray
+        Positions of each slice's evaluation rows, ascending.
+    """
+
+    pool: np.ndarray
+    evaluation: dict[str, np.ndarray]
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody chose."""
+    return int(np.random.SeedSequence().generate_state(1)[0])
+
+
+def stream(entropy: int, *branch: int) -> np.random.Generator:
+    """Return the random stream of one branch of the seed."""
+    return np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=branch))
+
+
+def seed_of(entropy: int, *branch: int) -> int:
+    """Return 32 bits of one branch of the seed."""
+    return int(np.random.SeedSequence(entropy, spawn_key=branch).generate_state(1)[0])
+
+
+def training_seed(entropy: int, learner: int, replicate: int, size: int) -> int:
+    """Return the ``random_state`` (32 bits) of one training."""
+    return seed_of(entropy, TRAINING, learner, replicate, size)
+
+
+def split_by_share(slices: np.ndarray, free: np.ndarray, test_size: float, entropy: int) -> Split:
+    """Set aside a share of each slice's free rows, at least one, drawn without replacement."""
+    rng = stream(entropy, SPLIT)
+    evaluation = {}
+    for name in np.unique(slices[free]):
+        rows = np.flatnonzero((slices == name) & free)
+        count = max(1, round(test_size * rows.size))
+        evaluation[str(name)] = np.sort(rng.permutation(rows)[:count])
+    return _split(free, evaluation)
+
+
+def split_by_rows(slices: np.ndarray, free: np.ndarray, rows: np.ndarray) -> Split:
+    """Set aside the rows that the user named."""
+    held = np.unique(rows)
+    held = held[free[held]]
+    return _split(free, {str(name): held[slices[held] == name] for name in np.unique(slices[free])})
+
+
+def split_by_folds(slices: np.ndarray, free: np.ndarray, folds: int, entropy: int) -> list[Split]:
+    """Deal each slice's free rows to folds; split k sets fold k aside and trains on the others."""
+    rng = stream(entropy, SPLIT)
+    evaluation: list[dict[str, np.ndarray]] = [{} for _ in range(folds)]
+    for name in np.unique(slices[free]):
+        rows = rng.permutation(np.flatnonzero((slices == name) & free))
+        for fold, held in enumerate(evaluation):
+            held[str(name)] = np.sort(rows[fold::folds])
+    return [_split(free, held) for held in evaluation]
+
+
+def _split(free: np.ndarray, evaluation: dict[str, np.ndarray]) -> Split:
+    left = free.copy()
+    for rows in evaluation.values():
+        left[rows] = False
+    return Split(pool=np.flatnonzero(left), evaluation=evaluation)
+
+
+def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
+    """Return a short id of an evaluation set: a digest of its row positions, and of what was done to a copy."""
+    kind = "copy" if copy else "rows"
+    return f"{kind}-" + hashlib.sha256(rows.astype("<i8").tobytes() + copy.encode()).hexdigest()[:12]
+
+
+def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Return an order of rows whose first n, for each size n, are one training set.
+
+    Rows are drawn without replacement. Each slice has a weight for the replicate and another for
+    every step from one size to the next, both log-normal, so that the slices' shares differ between
+    replicates and along the sizes, and a slice's labels say little about the labels of the others.
+    """
+    _, codes = np.unique(slices, return_inverse=True)
+    count = codes.max() + 1
+    lasting = rng.normal(0.0, jitter, count)
+    left = np.arange(slices.size)
+    chosen, done = [], 0
+    for size in sizes:
+        passing = rng.normal(0.0, jitter, count)
+        log_weight = (lasting + passing)[codes[left]]
+        # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
+        keys = np.log(rng.standard_exponential(left.size)) - log_weight
+        step = _smallest(keys, size - done)
+        chosen.append(left[step])
+        left = np.delete(left, step)
+        done = size
+    return np.concatenate(chosen)
+
+
+def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the ``count`` smallest keys, ascending."""
+    low = np.argpartition(keys, count - 1)[:count] if count else np.zeros(0, dtype=int)
+    return low[np.argsort(keys[low])]
+
+
+def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Return draws with replacement whose first n, for each size n, are one training set.
+
+    The slices' weights vary between replicates and sizes as those of :func:`nested_order` do.
+    """
+    _, codes = np.unique(slices, return_inverse=True)
+    count = codes.max() + 1
+    lasting = rng.normal(0.0, jitter, count)
+    drawn, done = [], 0
+    for size in sizes:
+        weight = np.exp(lasting + rng.normal(0.0, jitter, count))[codes]
+        drawn.append(rng.choice(slices.size, size - done, p=weight / weight.sum()))
+        done = size
+    return np.concatenate(drawn)
+
+
+CLUSTERS = 32
+"""Clusters of a slice, at most."""
+ROWS_PER_CLUSTER = 10
+"""Rows of a slice for each of its clusters, at least."""
+LOOKED_AT = 3_000
+"""Rows of a slice that the clusters are made from, at most."""
+DRAWS = 64
+"""Random draws that a training set is compared with."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters of the rows of each slice.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray
+        Cluster of each row, numbered within its slice.
+    sizes : mapping of str to numpy.ndarray
+        Rows of each cluster, slice by slice.
+    entropy : int
+        Seed of the random draws.
+    """
+
+    codes: np.ndarray
+    sizes: Mapping[str, np.ndarray]
+    entropy: int
+    _expected: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict, repr=False)
+
+    def score(self, name: str, rows: np.ndarray) -> float:
+        """Effective number of clusters among a slice's rows, over that of as many rows drawn at random.
+
+        The effective number is the exponential of the entropy of the clusters' shares: the Vendi score (Friedman and
+        Dieng 2023) of a kernel that is 1 within a cluster and 0 between clusters.
+        """
+        if not rows.size:
+            return float("nan")
+        counts = np.bincount(self.codes[rows], minlength=self.sizes[name].size)
+        at = (name, int(rows.size))
+        if at not in self._expected:
+            self._expected[at] = self._at_random(name, rows.size)
+        return float(effective_number(counts[None])[0] / self._expected[at])
+
+    def _at_random(self, name: str, count: int) -> float:
+        sizes = self.sizes[name]
+        rng = stream(self.entropy, DIVERSITY, count)
+        if count <= sizes.sum():
+            drawn = rng.multivariate_hypergeometric(sizes, count, size=DRAWS)
+        else:  # a bootstrap may draw more rows than there are
+            drawn = rng.multinomial(count, sizes / sizes.sum(), size=DRAWS)
+        return float(effective_number(drawn).mean())
+
+
+def effective_number(counts: np.ndarray) -> np.ndarray:
+    """Exponential of the entropy of the shares in each row of counts."""
+    share = counts / counts.sum(axis=1, keepdims=True)
+    return np.exp(-(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+
+
+def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: int) -> Clusters:
+    """Cluster the rows of each slice by their features (k-means on at most a few thousand of them)."""
+    from sklearn.cluster import MiniBatchKMeans
+    from threadpoolctl import threadpool_limits
+
+    codes = np.zeros(slices.size, dtype=np.int64)
+    sizes = {}
+    for number, name in enumerate(np.unique(slices)):
+        rows = pool[slices[pool] == name]
+        count = min(CLUSTERS, max(1, rows.size // ROWS_PER_CLUSTER))
+        if count > 1:
+            seed = seed_of(entropy, DIVERSITY, number)
+            seen = np.random.default_rng(seed).permutation(rows)[:LOOKED_AT]
+            with threadpool_limits(1):  # threads that wait for each other cost more than such a small job
+                made = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=1024).fit(take(features, seen))
+                codes[rows] = made.predict(take(features, rows))
+        sizes[str(name)] = np.bincount(codes[rows], minlength=max(count, 1))
+    return Clusters(codes, sizes, entropy)

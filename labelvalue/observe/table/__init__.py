@@ -1,0 +1,1 @@
+"""The runs table: read, checked, written."""

@@ -1,0 +1,254 @@
+"""From one cell to a checked value: numbers, counts, times and text.
+
+A parser takes a cell (text from a file, or a Python object from a DataFrame) and returns its value,
+``None`` for a missing one, or a :class:`Fault`. It knows nothing of files, lines or columns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import math
+import numbers
+import re
+import unicodedata
+import zoneinfo
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import pandas as pd
+
+from labelvalue.numerals import MAX_COUNT
+from labelvalue.observe.table.schema import MAX_TEXT
+from labelvalue.printing import is_hidden
+
+_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:[,.'_\s][0-9]{3})+")
+_THOUSANDS = re.compile(r"(\d+(?:[.,]\d+)?)\s?([kM])", re.ASCII)
+_TIME = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)"
+    r"([T ](?P<clock>\d\d:\d\d(:\d\d)?)(\.(?P<fraction>\d{1,9}))?)?"
+    r" ?(?P<zone>Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+_OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
+MAX_DIGITS = 50
+"""Characters of a number of which another spelling is proposed."""
+YEARS = range(1678, 2262)
+"""Years that 64-bit nanoseconds hold."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with a cell, and what to do."""
+
+    why: str
+    fix: str
+
+
+Parser = Callable[[object], object]
+
+
+def parse_cells(cells: Sequence[object], parse: Parser) -> list[object]:
+    """Return ``parse(cell)`` for every cell; equal cells are parsed once."""
+    known: dict[tuple[type, object], object] = {}
+    parsed = []
+    for cell in cells:
+        key = (type(cell), cell)
+        try:
+            if key not in known:
+                known[key] = parse(cell)
+            parsed.append(known[key])
+        except TypeError:  # a list or another cell that has no hash
+            parsed.append(parse(cell))
+    return parsed
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def parse_text(cell: object) -> object:
+    """Return the cell as text, unchanged; ``None`` where it is empty."""
+    if cell is None:
+        return None
+    if not isinstance(cell, str):
+        if not isinstance(cell, bool | numbers.Real | Decimal):
+            return Fault("not text or number", "give text")
+        try:
+            cell = str(cell)
+        except ValueError:  # a whole number of thousands of digits
+            return Fault(f"longer than {MAX_TEXT} characters", "shorten it")
+    if not cell:
+        return None
+    if len(cell) > MAX_TEXT:
+        return Fault(f"longer than {MAX_TEXT} characters", "shorten it")
+    bad = next((c for c in cell if unicodedata.category(c) in ("Cc", "Cs") or c in _OVERRIDES), "")
+    return Fault(f"contains U+{ord(bad):04X}", "remove that character") if bad else cell
+
+
+def parse_slice(cell: object) -> object:
+    """Return a slice's name as text, unchanged; a blank one is a fault."""
+    text = parse_text(cell)
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return Fault("slice is empty", "name the slice of every row")
+    return text
+
+
+def fold(text: str) -> str:
+    """Return what slices that look alike have in common: nothing unseen, no outer blanks, no case, one Unicode form."""
+    seen = "".join(c for c in text if not is_hidden(c))
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", seen).casefold()).strip()
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def parse_number(cell: object, *, decimal: str = ".") -> object:
+    """Return a finite float, ``None`` where the cell is missing, or a fault."""
+    if cell is None:
+        return None
+    if isinstance(cell, bool):
+        return Fault("not a number", "write a number such as 0.25")
+    if isinstance(cell, numbers.Real | Decimal):
+        try:
+            number = float(cell)
+        except OverflowError:  # a whole number beyond all floats
+            number = math.inf
+        if math.isnan(number):
+            return None
+    elif isinstance(cell, str):
+        text = cell.strip()
+        if text.lower() in _MISSING:
+            return None
+        if decimal != ".":
+            text = text.replace(decimal, ".")
+        if _NUMBER.fullmatch(text):
+            number = float(text)
+        elif _INFINITE.fullmatch(text):
+            number = math.inf
+        else:
+            return Fault("not a number", "write digits and a decimal point, such as 0.25")
+    else:
+        return Fault("not a number", "write a number such as 0.25")
+    return number if math.isfinite(number) else Fault("not finite", "give a finite number")
+
+
+def parse_count(cell: object, *, decimal: str = ".", mean: bool = False) -> object:
+    """Return a whole number, ``None`` where the cell is missing, or a fault.
+
+    ``mean`` says that a fraction here is probably a mean, for the wording of the fault.
+    """
+    if isinstance(cell, str):
+        written = _grouped(cell.strip(), decimal)
+        if written is not None:
+            return Fault(f"not a whole number; write {written}", f"write {written}, digits only")
+    number = parse_number(cell, decimal=decimal)
+    if isinstance(number, Fault) and number.why == "not a number":
+        return Fault("not a whole number", "give a count, such as 10")
+    if not isinstance(number, float):
+        return number
+    if not number.is_integer():
+        if mean:
+            why = "not a whole number; for a mean use 'value' and 'stderr'"
+            return Fault(why, "give the count of wrong answers, or the other form")
+        low = math.floor(number)
+        return Fault("not a whole number", f"give a count, such as {low} or {low + 1}")
+    if number < 0:
+        return Fault("must be ≥ 0", "give a count, such as 10")
+    if number > MAX_COUNT:
+        return Fault(f"over the limit of {MAX_COUNT}", "check the unit of this column")
+    return int(number)
+
+
+def _grouped(text: str, decimal: str) -> str | None:
+    """Return the digits behind ``1,000``, ``1 000``, ``1_000`` or ``1k``; else ``None``."""
+    if len(text) > MAX_DIGITS:
+        return None
+    if _GROUPED.fullmatch(text):
+        if decimal == "." and _NUMBER.fullmatch(text):
+            return None  # 1.000 with a decimal point is the whole number 1
+        return re.sub(r"[^0-9+-]", "", text)
+    thousands = _THOUSANDS.fullmatch(text)
+    if thousands is None:
+        return None
+    factor = 1_000 if thousands[2] == "k" else 1_000_000
+    number = Decimal(thousands[1].replace(",", ".")) * factor
+    return str(int(number)) if number == int(number) else None
+
+
+def find_decimal(columns: Sequence[Sequence[object]]) -> str:
+    """Return ``","`` if numbers carry decimal commas and none carries a point, else ``"."``."""
+    comma = False
+    for cells in columns:
+        for cell in cells:
+            if isinstance(cell, str):
+                if "." in cell:
+                    return "."
+                comma = comma or "," in cell
+    return "," if comma else "."
+
+
+# --- times ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+    """Nanoseconds since 1970 on the clock that was written; ``zoned`` if that clock is UTC."""
+
+    nanoseconds: int
+    zoned: bool
+
+
+def parse_time(cell: object) -> object:
+    """Return a :class:`Time`, ``None`` where the cell is missing, or a fault."""
+    fault = Fault("not a time", "write ISO 8601, such as 2026-11-23T14:05:00+01:00")
+    if cell is None or cell is pd.NaT:
+        return None
+    if isinstance(cell, str):
+        text = cell.strip()
+        if text.lower() in _MISSING:
+            return None
+        match = _TIME.fullmatch(text)
+        if match is None or (match["zone"] and not match["clock"]):
+            return fault
+        zone = (match["zone"] or "").replace("Z", "+00:00")
+        whole = f"{match['day']}T{match['clock'] or '00:00'}{zone}"
+        try:
+            moment = dt.datetime.fromisoformat(whole)
+        except ValueError:
+            return fault
+        extra = int((match["fraction"] or "").ljust(9, "0"))
+    elif isinstance(cell, pd.Timestamp):
+        extra = cell.microsecond * 1000 + cell.nanosecond
+        moment = cell.to_pydatetime(warn=False).replace(microsecond=0)
+    elif isinstance(cell, dt.datetime):
+        extra = cell.microsecond * 1000
+        moment = cell.replace(microsecond=0)
+    elif isinstance(cell, dt.date):
+        moment, extra = dt.datetime.combine(cell, dt.time()), 0
+    else:
+        return fault
+    if moment.year not in YEARS:
+        return Fault("not a time that can be stored", "give a year from 1678 to 2261")
+    zoned = moment.utcoffset() is not None
+    utc = moment.astimezone(dt.UTC) if zoned else moment.replace(tzinfo=dt.UTC)
+    seconds = int((utc - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds())
+    return Time(seconds * 1_000_000_000 + extra, zoned)
+
+
+def to_utc(time: Time, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
+    """Return nanoseconds in UTC; a zone-less time is read in ``zone``, or as UTC without one."""
+    if time.zoned or zone is None:
+        return time.nanoseconds
+    seconds, rest = divmod(time.nanoseconds, 1_000_000_000)
+    clock = dt.datetime(1970, 1, 1) + dt.timedelta(seconds=seconds)
+    first, second = (clock.replace(tzinfo=zone, fold=fold).astimezone(dt.UTC).replace(tzinfo=None) for fold in (0, 1))
+    epoch = dt.datetime(1970, 1, 1)
+    if first != second:
+        back = first.replace(tzinfo=dt.UTC).astimezone(zone).replace(tzinfo=None)
+        if back != clock:
+            return Fault(f"does not exist in {zone.key}", "write the time with its offset")
+        return Fault(f"ambiguous in {zone.key}", "write the time with its offset")
+    return int((first - epoch).total_seconds()) * 1_000_000_000 + rest

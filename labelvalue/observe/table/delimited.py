@@ -1,0 +1,315 @@
+"""CSV in all its dialects, parsed by the csv module so that every cell stays text: the one reader of separated text.
+
+A file is walked as bytes first, to decide limits and encoding without holding it, then as text: for its separator, and
+for its rows. A cell loses the apostrophe that exports for spreadsheets put before what they would take for a formula.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import itertools
+from collections.abc import Iterator
+from typing import IO, BinaryIO
+
+from labelvalue.observe.table.cells import find_decimal
+from labelvalue.observe.table.schema import COLUMNS, repeated
+from labelvalue.observe.table.tables import Limits, Table, Wanted
+from labelvalue.problems import InputError, Problem
+from labelvalue.spreadsheets import unguard
+
+MAX_LINE = 16 * 1024**2
+"""Bytes of a line, and characters of a row."""
+MAX_COLUMNS = 20_000
+MAX_PROBLEMS = 10_000
+"""Faults after which a file is read no further."""
+AT_ONCE = 1_000
+"""Rows that are taken apart into columns at once."""
+MAX_KEPT = 50_000
+"""Texts of a column of which one copy is kept for all cells that hold it."""
+_SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
+_CHUNK = 1024**2
+
+
+class Rows:
+    """Rows of separated text, walked once; those of the wrong length become problems."""
+
+    def __init__(self, text: IO[str], file: str, scan: _Scan, separator: str, limits: Limits):
+        self.file, self.scan, self.separator, self.limits = file, scan, separator, limits
+        self.problems: list[Problem] = []
+        self._rows = _rows(text, separator, file, limits.cell)
+        self.header_line, first = next(self._rows, (1, []))
+        self.header = tuple(cell.strip() for cell in first)
+        if not self.header:
+            raise InputError([no_rows(file)])
+        if len(self.header) > MAX_COLUMNS:
+            why = f"{len(self.header)} columns are over the limit of {MAX_COLUMNS}"
+            raise InputError([Problem(file=file, line=self.header_line, why=why, fix="leave columns out")])
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        """Line and cells of every row, the line being the one on which the row begins."""
+        count = 0
+        for line, row in self._rows:
+            if (count := count + 1) > self.limits.rows:
+                raise InputError([self.limits.too_many(self.file)])
+            if len(row) == len(self.header):
+                yield line, row
+                continue
+            why = f"{len(row)} cells, header has {len(self.header)}"
+            fix = "mend the row; quote cells that hold the separator"
+            self.problems.append(Problem(file=self.file, line=line, why=why, fix=fix))
+            if len(self.problems) >= MAX_PROBLEMS:
+                raise InputError(self.problems)
+
+    def need_distinct(self) -> None:
+        """Refuse a header that names a column twice."""
+        if problems := repeated(self.header, self.file, self.header_line):
+            raise InputError(problems)
+
+
+@contextlib.contextmanager
+def open_rows(stream: BinaryIO, file: str, limits: Limits, encoding: str | None = None) -> Iterator[Rows]:
+    """Walk separated text row by row; ``encoding`` is what the user named, ``None`` where no one may."""
+    scan = _scan(stream, file, encoding)
+    text = io.TextIOWrapper(stream, encoding=scan.encoding, newline="")
+    before = csv.field_size_limit(limits.cell)
+    try:
+        separator = _choose_separator(text, file, limits.cell)
+        text.seek(0)
+        yield Rows(text, file, scan, separator, limits)
+    finally:
+        csv.field_size_limit(before)  # the limit is the whole process's
+        text.detach()
+
+
+def read_delimited(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits, encoding: str | None) -> Table:
+    """Read the wanted columns of separated text; rows of the wrong length become problems, the others cells."""
+    with open_rows(stream, file, limits, encoding) as rows:
+        places = {name: rows.header.index(name) for name in wanted(rows.header)}
+        cells: dict[str, list[object]] = {name: [] for name in places}
+        known: dict[str, dict[str, str]] = {name: {} for name in places}
+        lines: list[int] = []
+        for some in itertools.batched(rows, AT_ONCE):
+            lines += [line for line, _ in some]
+            for name, i in places.items():
+                cells[name] += once([unguard(row[i]) for _, row in some], known[name])
+    decimal = "."
+    if rows.separator != ",":
+        numeric = [cells[name] for name in cells if name in COLUMNS and COLUMNS[name].kind in ("count", "number")]
+        decimal = find_decimal(numeric)
+    return Table(
+        file=file,
+        header=rows.header,
+        cells=cells,
+        lines=lines,
+        header_line=rows.header_line,
+        decimal=decimal,
+        sha256=rows.scan.sha256,
+        notes=notes(rows.scan.encoding, rows.separator, decimal),
+        problems=tuple(rows.problems),
+    )
+
+
+def once(texts: list[str], known: dict[str, str]) -> list[str]:
+    """Return texts, with one copy of all that are equal, so that a column of few texts takes little room."""
+    if len(known) < MAX_KEPT:
+        return [known.setdefault(text, text) for text in texts]
+    return [known.get(text, text) for text in texts]
+
+
+def notes(encoding: str, separator: str, decimal: str) -> tuple[str, ...]:
+    """Return how a table was read, where that is not the usual way."""
+    told = []
+    if encoding not in ("utf-8", "utf-8-sig"):
+        told.append(f"decoded as {encoding}")
+    if separator != "," or decimal != ".":
+        mark = {".": "point", ",": "comma"}[decimal]
+        told.append(f"separator is {_SEPARATORS[separator]}, decimal {mark}")
+    return tuple(told)
+
+
+def no_rows(file: str) -> Problem:
+    """Return the problem of a table without rows."""
+    return Problem(file=file, why="0 data rows", fix="add a header and rows")
+
+
+# --- bytes ----------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scan:
+    encoding: str
+    sha256: str
+
+
+def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
+    """Hash the file and check its encoding and its longest line, a chunk at a time."""
+    digest = hashlib.sha256()
+    start, run, lines = 0, 0, 1
+    stream.seek(0)
+    named = _marked(stream.read(3)) or _named(encoding or "utf-8", file)
+    decoder = codecs.getincrementaldecoder(named)()
+    stream.seek(0)
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+        first, *rest = chunk.replace(b"\r", b"\n").split(b"\n")
+        longest = max([run + len(first), *map(len, rest)])
+        if longest > MAX_LINE:
+            why = f"a line of more than {MAX_LINE} bytes is over the limit of {MAX_LINE} bytes"
+            raise InputError([Problem(file=file, why=why, fix="check the line ends")])
+        run = len(rest[-1]) if rest else run + len(first)
+        _decode(decoder, chunk, start, lines, file, named, encoding)
+        start += len(chunk)
+        lines += chunk.count(b"\n")
+    _decode(decoder, b"", start, lines, file, named, encoding, final=True)
+    stream.seek(0)
+    if not start:
+        raise InputError([no_rows(file)])
+    return _Scan(named, digest.hexdigest())
+
+
+def _marked(head: bytes) -> str | None:
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
+
+
+def _named(encoding: str, file: str) -> str:
+    try:
+        b"".decode(encoding)
+        return codecs.lookup(encoding).name
+    except (LookupError, ValueError):
+        why = f"unknown encoding {encoding!r}"
+        fix = "give a name such as utf-8, latin-1 or cp1252"
+        raise InputError([Problem(file=file, why=why, fix=fix)]) from None
+
+
+def _decode(
+    decoder: codecs.IncrementalDecoder,
+    chunk: bytes,
+    start: int,
+    lines: int,
+    file: str,
+    encoding: str,
+    named: str | None,
+    *,
+    final: bool = False,
+) -> None:
+    pending = decoder.getstate()[0]
+    try:
+        decoder.decode(chunk, final)
+    except UnicodeDecodeError as error:
+        inside = error.start - len(pending)
+        name = "UTF-8" if encoding.startswith("utf-8") else encoding
+        why = f"not {name} at byte {start + inside}"
+        line = lines + chunk[: max(inside, 0)].count(b"\n")
+        fix = "save it as UTF-8" + ("" if named is None else ", or name its encoding: --encoding latin-1")
+        raise InputError([Problem(file=file, line=line, why=why, fix=fix)]) from None
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def _rows(stream: IO[str], separator: str, file: str, most: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line and the cells of every record that is not blank."""
+    length = 0
+
+    def measured() -> Iterator[str]:
+        nonlocal length
+        for text in stream:
+            length += len(text)
+            if length > MAX_LINE:
+                why = f"a row is over the limit of {MAX_LINE} characters"
+                raise InputError([Problem(file=file, line=line, why=why, fix="close its quotes, or shorten it")])
+            yield text
+
+    reader = csv.reader(measured(), delimiter=separator, strict=True)
+    while True:
+        line, length = reader.line_num + 1, 0
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            last = reader.line_num
+            stream.seek(0)
+            raise InputError([_broken(stream, line, last, separator, file, str(error), most)]) from None
+        if row:
+            yield line, row
+
+
+def _broken(stream: IO[str], first: int, last: int, separator: str, file: str, error: str, most: int) -> Problem:
+    """Say which quote a record on lines ``first`` to ``last`` fails to close."""
+    opened = _last_quote(stream, first, last, separator)
+    if "field larger" in error and opened in (None, last):
+        why = f"a cell is over the limit of {most} characters"
+        return Problem(file=file, line=last, why=why, fix="shorten the cell")
+    why = f"quote opened on line {opened} is never closed"
+    if "field larger" in error:
+        why = f"quote opened on line {opened} is not closed within {most} characters"
+    if "expected after" in error:
+        why += f" before a separator: text follows a quote on line {last}"
+    fix = 'close the quote, and write a quote inside a quoted cell as ""'
+    return Problem(file=file, line=opened, why=why, fix=fix)
+
+
+def _last_quote(stream: IO[str], first: int, last: int, separator: str) -> int | None:
+    """Return the line on which the last quoted cell begins, up to text that follows a quote."""
+    opened = None
+    state = "start"  # of a cell; then "plain", "quoted", or "closing" after a quote in quotes
+    for number, text in enumerate(stream, start=1):
+        if number > last:
+            break
+        if number < first:
+            continue
+        for c in text:
+            if state == "quoted":
+                state = "closing" if c == '"' else state
+            elif c == '"' and state in ("start", "closing"):
+                opened = number if state == "start" else opened
+                state = "quoted"
+            elif c == separator or c in "\r\n":
+                state = "start"
+            elif state == "closing":
+                return opened
+            else:
+                state = "plain"
+    return opened
+
+
+def _choose_separator(stream: IO[str], file: str, most: int) -> str:
+    """Return the separator under which every row is as long as the header."""
+    widths = {}
+    for separator in _SEPARATORS:
+        stream.seek(0)
+        try:
+            _, header = next(_rows(stream, separator, file, most), (1, []))
+        except InputError:
+            continue
+        if len(header) > 1:
+            widths[separator] = len(header)
+    if len(widths) < 2:
+        return next(iter(widths), ",")
+    consistent = [s for s, width in widths.items() if _is_consistent(stream, s, width, file, most)]
+    if len(consistent) > 1:
+        found = " and ".join(_SEPARATORS[s] for s in consistent)
+        why = f"separator is ambiguous: {found} both fit every row"
+        fix = "quote the cells that hold the other one, or keep one separator"
+        raise InputError([Problem(file=file, why=why, fix=fix)])
+    return consistent[0] if consistent else max(widths, key=lambda s: widths[s])
+
+
+def _is_consistent(stream: IO[str], separator: str, width: int, file: str, most: int) -> bool:
+    """Tell whether every row has ``width`` cells and no quoted text is cut through."""
+    stream.seek(0)
+    try:
+        return all(
+            len(row) == width and not any(cell.count('"') % 2 for cell in row)
+            for _, row in _rows(stream, separator, file, most)
+        )
+    except InputError:
+        return False

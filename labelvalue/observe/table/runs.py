@@ -1,0 +1,220 @@
+"""The front door: a runs table in, a validated dataset out."""
+
+from __future__ import annotations
+
+import os
+import zoneinfo
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.observe.simulate.synthetic import check_protocols, protocol_beside
+from labelvalue.observe.table.assemble import (
+    assemble,
+    check_evaluation_sets,
+    check_keys,
+    check_noise,
+    check_slices,
+    check_values,
+    drop_repeated,
+    note_future,
+)
+from labelvalue.observe.table.columns import Columns, check_classes, parse_columns
+from labelvalue.observe.table.schema import COLUMNS, Form, Metric, choose_metric, read_header
+from labelvalue.observe.table.tables import read_table
+from labelvalue.problems import InputError, Problem
+
+
+def read_runs(
+    source: str | os.PathLike[str] | pd.DataFrame,
+    *,
+    metric: str | None = None,
+    direction: str | None = None,
+    bounds: tuple[float, float] | None = None,
+    encoding: str = "utf-8",
+    timezone: str | None = None,
+    drop_missing: bool = False,
+    merge_similar_slices: bool = False,
+    classes: int | None = None,
+) -> xr.Dataset:
+    """Read a runs table and check all of it.
+
+    Text stays text: slices ``NA``, ``007`` and ``1e5`` are what they are. Rows are sorted, so that
+    their order in the source changes nothing. Runs of several protocols are noted, and refused where
+    the protocols measure different things.
+
+    Parameters
+    ----------
+    source : path or pandas.DataFrame
+        A CSV file (comma, semicolon or tab; decimal comma where the separator is none), a Parquet
+        file, or a DataFrame. At most 1 GiB, 200 000 rows and 5 000 slices.
+    metric : str, optional
+        What ``value`` measures: ``accuracy``, ``balanced_accuracy``, ``f1``, ``auc``, ``precision``,
+        ``recall``, ``error_rate``, ``brier``, ``ece``, ``log_loss``, ``rmse``, ``mae``, or any other
+        name together with ``direction`` and ``bounds``. Tables of counts need none
+        (``error_rate``), nor do runs whose ``protocol`` names it.
+    direction : {"lower", "higher"}, optional
+        Which way is better, for a metric that is not known by name.
+    bounds : tuple of float, optional
+        (lowest, highest) legal value of such a metric; finite on its better side.
+    encoding : str
+        Encoding of a CSV file without a byte-order mark.
+    timezone : str, optional
+        Where zone-less times of ``measured_at`` were written, such as ``Europe/Paris``; without it
+        they are read as UTC.
+    drop_missing : bool
+        Leave out rows in which a required number is missing, and say so in the notes.
+    merge_similar_slices : bool
+        Merge slices that differ only in outer blanks, case or Unicode form into the most frequent
+        spelling, and say so in the notes.
+    classes : int, optional
+        Number of classes (≥ 2); refuses a ``label_noise`` at which labels carry no information.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dim ``run``. Always ``slice``, ``learner``, ``strategy``, ``suite``, ``batch``,
+        ``evaluation_set``, ``protocol`` (text), ``labels``, ``other_labels``, ``synthetic_labels``,
+        ``other_synthetic_labels``, ``replicate`` (int64),
+        ``label_noise`` (share), ``seconds`` (float64, NaN where unknown), ``measured_at``
+        (UTC, NaT where unknown); ``errors`` and ``trials`` (int64), or ``value`` and ``stderr``
+        (float64, the metric's unit) and ``trials`` (int64, 0 where not given, absent where no row
+        has it); ``error`` and ``error_stderr`` (float64, ≥ 0; the standard error is NaN for counts
+        and comes from ``stderr``, or else from ``trials`` as the largest that a mean of answers can
+        have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source`` (file name),
+        ``sha256`` (of the file, or of a DataFrame's canonical CSV), ``notes`` (JSON list of text); ``protocol`` (TOML)
+        where ``write_runs`` left the protocol of all these runs beside the file, in ``<file>.protocol.toml``. One that
+        is not theirs is left aside with a note.
+
+    Raises
+    ------
+    InputError
+        With every problem of the table and its place; a ``ValueError``.
+    TypeError
+        If an argument is of the wrong type.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"slice": ["FR", "FR"], "labels": [100, 200],
+    ...                       "errors": [30, 22], "trials": [100, 100]})
+    >>> read_runs(table)["error"].values.tolist()
+    [0.3, 0.22]
+    """
+    _check_types(source, metric, direction, encoding, timezone)
+    _check_flags(drop_missing, merge_similar_slices, classes, bounds)
+    zone = _zone(timezone)
+    table = read_table(source, encoding=encoding)
+    header = read_header(table.header, table.file, table.header_line)
+    columns = parse_columns(table, header.form, zone=zone, drop_missing=drop_missing)
+    columns.problems[:0] = header.problems
+    columns.notes[:0] = header.notes
+    if not len(columns) and not table.problems:
+        why, fix = "0 data rows", "add rows"
+        columns.problems.append(Problem(file=table.file, why=why, fix=fix))
+    metric = check_protocols(columns, metric) or metric
+    chosen = _choose(columns, header.form, metric, direction, bounds)
+    check_classes(columns, classes)
+    _fill(columns)
+    if names.SLICE in table.cells:
+        check_slices(columns, merge_similar=merge_similar_slices)
+    if isinstance(chosen, Metric) and header.form == "value" and names.VALUE in columns.values:
+        check_values(columns, chosen)
+        check_noise(columns, chosen)
+    if not header.problems:
+        drop_repeated(columns)
+        check_keys(columns)
+        check_evaluation_sets(columns)
+        note_future(columns)
+    if columns.problems or chosen is None or header.form is None:
+        raise InputError(_in_order(columns.problems, table.header))
+    protocol = None if isinstance(source, pd.DataFrame) else protocol_beside(columns, Path(source))
+    runs = assemble(columns, chosen, header.form, source=table.file, sha256=table.sha256)
+    if protocol is not None:
+        runs.attrs[names.PROTOCOL] = protocol
+    return runs
+
+
+def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]:
+    """Return problems of the whole table first, then line by line, cell by cell."""
+
+    def place(problem: Problem) -> tuple[int, int]:
+        line = -1 if problem.line is None else problem.line
+        column = header.index(problem.column) if problem.column in header else -1
+        return line, column
+
+    return sorted(problems, key=place)
+
+
+def _choose(
+    columns: Columns,
+    form: Form | None,
+    metric: str | None,
+    direction: str | None,
+    bounds: tuple[float, float] | None,
+) -> Metric | None:
+    if form is None:
+        return None
+    counts = form == "counts"
+    chosen = choose_metric(metric, direction, bounds, counts=counts, file=columns.file)
+    if isinstance(chosen, Metric):
+        return chosen
+    columns.problems += chosen
+    return None
+
+
+def _fill(columns: Columns) -> None:
+    """Put defaults where cells of optional columns are empty, and add the columns that are absent."""
+    for name, column in COLUMNS.items():
+        if column.default is None:
+            continue
+        if name not in columns.values or (not column.added and all(v is None for v in columns.values[name])):
+            columns.values.pop(name, None)
+            if column.added:
+                columns.values[name] = [column.default] * len(columns)
+        else:
+            cells = columns.values[name]
+            columns.values[name] = [column.default if v is None else v for v in cells]
+
+
+def _zone(name: str | None) -> zoneinfo.ZoneInfo | None:
+    if name is None:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        why = f"unknown time zone {name!r}"
+        raise InputError([Problem(why=why, fix="give a name such as Europe/Paris")]) from None
+
+
+def _check_types(source: object, metric: object, direction: object, encoding: object, timezone: object) -> None:
+    if not isinstance(source, str | os.PathLike | pd.DataFrame):
+        got = type(source).__name__
+        raise TypeError(f"source must be a path or a pandas DataFrame, not {got}")
+    texts = {"metric": metric, "direction": direction, "timezone": timezone}
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise TypeError(f"{name} must be text, not {type(value).__name__}")
+    if not isinstance(encoding, str):
+        raise TypeError(f"encoding must be text, not {type(encoding).__name__}")
+
+
+def _check_flags(drop_missing: object, merge_similar_slices: object, classes: object, bounds: object) -> None:
+    flags = {"drop_missing": drop_missing, "merge_similar_slices": merge_similar_slices}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    if classes is not None and (not isinstance(classes, int) or isinstance(classes, bool)):
+        raise TypeError(f"classes must be a whole number, not {type(classes).__name__}")
+    if isinstance(classes, int) and classes < 2:
+        raise InputError([Problem(why=f"{classes} classes", fix="give a number ≥ 2")])
+    if bounds is not None and not _is_pair(bounds):
+        raise TypeError("bounds must be two numbers, (lowest, highest)")
+
+
+def _is_pair(bounds: object) -> bool:
+    if not isinstance(bounds, tuple | list) or len(bounds) != 2:
+        return False
+    return all(isinstance(b, int | float) and not isinstance(b, bool) for b in bounds)

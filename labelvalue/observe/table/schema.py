@@ -1,0 +1,310 @@
+"""The columns of the runs table: kind, default, and which of them make a run's key."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal, cast
+
+import numpy as np
+
+from labelvalue import names
+from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote
+
+Kind = Literal["text", "count", "number", "time"]
+Form = Literal["counts", "value"]
+
+MAX_ROWS = 200_000
+MAX_SLICES = 5_000
+MAX_TEXT = 200
+
+NOT_A_TIME = int(np.iinfo(np.int64).min)
+"""The integer behind ``NaT``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Column:
+    """One column of the runs table; ``default`` is ``None`` where a cell must be filled.
+
+    The reader adds a column that a table lacks, with its default, unless ``added`` is false.
+    """
+
+    name: str
+    kind: Kind
+    default: object = None
+    added: bool = True
+
+
+COLUMNS: dict[str, Column] = {
+    c.name: c
+    for c in (
+        Column(name=names.SLICE, kind="text"),
+        Column(name=names.LEARNER, kind="text", default="default"),
+        Column(name=names.STRATEGY, kind="text", default="random"),
+        Column(name=names.SUITE, kind="text", default="holdout"),
+        Column(name=names.BATCH, kind="text", default=""),
+        Column(name=names.EVALUATION_SET, kind="text", default=""),
+        Column(name=names.LABELS, kind="count"),
+        Column(name=names.OTHER_LABELS, kind="count", default=0),
+        Column(name=names.LABEL_NOISE, kind="number", default=float("nan")),
+        Column(name=names.SYNTHETIC_LABELS, kind="count", default=0),
+        Column(name=names.OTHER_SYNTHETIC_LABELS, kind="count", default=0),
+        Column(name=names.REPLICATE, kind="count", default=0),
+        Column(name=names.PROTOCOL, kind="text", default=""),
+        Column(name=names.ERRORS, kind="count"),
+        Column(name=names.TRIALS, kind="count"),
+        Column(name=names.VALUE, kind="number"),
+        Column(name=names.STDERR, kind="number"),
+        Column(name=names.DIVERSITY, kind="number", default=float("nan"), added=False),
+        Column(name=names.LABELS_NOW, kind="count", default=0, added=False),
+        Column(name=names.SECONDS, kind="number", default=float("nan")),
+        Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
+        Column(name=names.SOURCE_ID, kind="text", default="", added=False),
+    )
+}
+"""Every column, in the order in which rows are sorted: the key first, then the results."""
+
+MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)
+"""Columns of the two forms of measurement."""
+
+KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])
+"""Columns that tell two runs apart."""
+
+DERIVED = (names.ERROR, names.ERROR_STDERR)
+"""Columns that the reader computes itself, and ignores where a table brings them."""
+
+REQUIRED = (names.SLICE, names.LABELS)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a header says: the form of measurement (``None`` if unclear), problems and notes."""
+
+    form: Form | None
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
+    """Judge the column names of a table (inputs rows 11 to 15 and 18)."""
+    present = set(header)
+    problems = [*repeated(header, file, line)]
+    missing = [name for name in REQUIRED if name not in present]
+    for name in missing:
+        problems.append(_missing(name, header, file, line))
+    form, form_problems = _form(present, file, line)
+    problems += form_problems
+    ignored = []
+    for name in dict.fromkeys(header):
+        if name in COLUMNS:
+            continue
+        near = _one_edit_away(name)
+        if near is None or (name in DERIVED and near in present):
+            ignored.append(name)
+        elif near not in missing:
+            why = f"unknown column {name!r}; did you mean {near!r}?"
+            fix = f"rename it to {near!r}, or to something else if it is to be ignored"
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+    shown = ", ".join(quote(name, LONGEST_NAME) for name in ignored[:20])
+    more = f" and {len(ignored) - 20} more" if len(ignored) > 20 else ""
+    notes = (f"ignored columns: {shown}{more}",) if ignored else ()
+    return Header(form=form, problems=tuple(problems), notes=notes)
+
+
+def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem]:
+    """Return a problem for every name that stands over several columns."""
+    places: dict[str, list[int]] = {}
+    for i, name in enumerate(header, start=1):
+        places.setdefault(name, []).append(i)
+    problems = []
+    for name, positions in places.items():
+        if name and len(positions) > 1:
+            where = " and ".join([", ".join(map(str, positions[:-1])), str(positions[-1])])
+            why = f"column {quote(name)} appears at positions {where}"
+            fix = "keep one of them"
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+    return problems
+
+
+def _missing(name: str, header: Sequence[str], file: str, line: int | None) -> Problem:
+    unknown = [h for h in header if h not in COLUMNS]
+    found = ", ".join(quote(h, LONGEST_NAME) for h in header[:20]) + (", …" if len(header) > 20 else "")
+    hint = did_you_mean(name, unknown)
+    why = f"required column {name!r} is missing; found {found or 'none'}{hint}"
+    return Problem(file=file, line=line, why=why, fix=f"add a column {name!r} or rename one")
+
+
+def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, list[Problem]]:
+    has = {name: name in present for name in MEASURES}
+    if has[names.ERRORS] and (has[names.VALUE] or has[names.STDERR]):
+        why = "'errors' and 'trials' are one form, 'value' and 'stderr' the other; both are here"
+        fix = "keep one form per table"
+        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+    if has[names.ERRORS] and has[names.TRIALS]:
+        return "counts", []
+    if not has[names.VALUE]:
+        why = "needs 'errors' and 'trials', or 'value' with 'stderr' or 'trials'"
+        fix = "add the columns that are missing"
+        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+    if not (has[names.STDERR] or has[names.TRIALS]):
+        why = "noise is unknown; add 'trials' or 'stderr'"
+        fix = "add the size of the evaluation set as 'trials', or the standard error as 'stderr'"
+        return "value", [Problem(file=file, line=line, column=names.VALUE, why=why, fix=fix)]
+    return "value", []
+
+
+def _one_edit_away(name: str) -> str | None:
+    """Return the known column that one insertion, deletion, change or swap makes of ``name``."""
+    return next((known for known in COLUMNS if _within_one_edit(name, known)), None)
+
+
+def _within_one_edit(a: str, b: str) -> bool:
+    if abs(len(a) - len(b)) > 1:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    if start is None:
+        return True
+    i = start
+    swapped = a[i : i + 2] == b[i : i + 2][::-1] and len(a) == len(b) and a[i + 2 :] == b[i + 2 :]
+    return swapped or a[i + 1 :] == b[i + 1 :] or a[i + 1 :] == b[i:] or a[i:] == b[i + 1 :]
+
+
+Direction = Literal["lower", "higher"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric: its name, which way is better, and what values are legal.
+
+    Parameters
+    ----------
+    name : str
+        Name that the user writes.
+    direction : {"lower", "higher"}
+        Which way is better.
+    lower, upper : float
+        Legal range in the metric's own unit; ``upper`` may be infinite.
+    """
+
+    name: str
+    direction: Direction
+    lower: float = 0.0
+    upper: float = math.inf
+
+    @property
+    def error_upper(self) -> float:
+        """Largest possible error, ``inf`` where there is none."""
+        return self.upper - self.lower
+
+    @property
+    def range(self) -> str:
+        """The legal range as text, such as ``[0, 1]`` or ``[0, inf)``."""
+        left = f"[{self.lower:g}" if math.isfinite(self.lower) else "(-inf"
+        right = f"{self.upper:g}]" if math.isfinite(self.upper) else "inf)"
+        return f"{left}, {right}"
+
+    def error(self, value: np.ndarray) -> np.ndarray:
+        """Return the distance of ``value`` from the best legal value (same shape, ≥ 0)."""
+        return self.upper - value if self.direction == "higher" else value - self.lower
+
+    def stderr_from_trials(self, error: np.ndarray, trials: np.ndarray) -> np.ndarray:
+        """Return the standard error of a mean of ``trials`` answers, each between the bounds.
+
+        For errors in [0, 1] this is the binomial sqrt(p (1 − p) / trials), which no mean of answers
+        in [0, 1] exceeds. p is kept half a trial away from both ends, so that no run is noiseless.
+        For metrics that are not means of answers (F1, AUC, precision, recall) it is an approximation.
+        """
+        half = 0.5 / trials
+        p = np.clip(error / self.error_upper, half, 1 - half)
+        return self.error_upper * np.sqrt(p * (1 - p) / trials)
+
+
+CATALOGUE = {
+    m.name: m
+    for m in (
+        Metric(name="accuracy", direction="higher", upper=1.0),
+        Metric(name="balanced_accuracy", direction="higher", upper=1.0),
+        Metric(name="f1", direction="higher", upper=1.0),
+        Metric(name="auc", direction="higher", upper=1.0),
+        Metric(name="precision", direction="higher", upper=1.0),
+        Metric(name="recall", direction="higher", upper=1.0),
+        Metric(name="error_rate", direction="lower", upper=1.0),
+        Metric(name="brier", direction="lower", upper=1.0),
+        Metric(name="ece", direction="lower", upper=1.0),
+        Metric(name="log_loss", direction="lower"),
+        Metric(name="rmse", direction="lower"),
+        Metric(name="mae", direction="lower"),
+    )
+}
+"""The metrics known by name; any other takes a direction and bounds."""
+
+COUNTS = CATALOGUE["error_rate"]
+"""The metric of a table of counts, unless the user names another share."""
+
+
+def choose_metric(
+    name: str | None,
+    direction: str | None,
+    bounds: tuple[float, float] | None,
+    *,
+    counts: bool,
+    file: str,
+) -> Metric | list[Problem]:
+    """Return the metric of a table, or everything that is wrong with what the user said of it."""
+    if name is None:
+        if counts:
+            return COUNTS
+        known = ", ".join(CATALOGUE)
+        return [Problem(file=file, why=f"metric is not named; one of {known}", fix="give metric='…'")]
+    if name in CATALOGUE:
+        metric = CATALOGUE[name]
+        problems = _contradictions(metric, direction, bounds, file)
+    elif direction is None or bounds is None:
+        return [_unknown(name, file)]
+    else:
+        problems = _custom_problems(name, direction, bounds, file)
+        if problems:
+            return problems
+        metric = Metric(
+            name=name,
+            direction=cast("Direction", direction),
+            lower=float(bounds[0]),
+            upper=float(bounds[1]),
+        )
+    if counts and not problems and metric.error_upper != 1.0:
+        why = f"'errors' and 'trials' make a share, and {name!r} is none"
+        problems = [Problem(file=file, why=why, fix="give 'value' and 'stderr', or another metric")]
+    return problems or metric
+
+
+def _unknown(name: str, file: str) -> Problem:
+    starts = [m for m in CATALOGUE if m.startswith(name)] if name else []
+    hint = f"; did you mean {starts[0]!r}?" if starts else did_you_mean(name, CATALOGUE)
+    known = ", ".join(CATALOGUE)
+    fix = f"name one of {known}, or give direction and bounds"
+    return Problem(file=file, why=f"unknown metric {quote(name)}{hint}", fix=fix)
+
+
+def _contradictions(
+    metric: Metric, direction: str | None, bounds: tuple[float, float] | None, file: str
+) -> list[Problem]:
+    same_direction = direction in (None, metric.direction)
+    if same_direction and bounds in (None, (metric.lower, metric.upper)):
+        return []
+    why = f"{metric.name!r} is known: {metric.direction} is better, {metric.range}"
+    return [Problem(file=file, why=why, fix="leave direction and bounds out, or take another name")]
+
+
+def _custom_problems(name: str, direction: str, bounds: tuple[float, float], file: str) -> list[Problem]:
+    problems = []
+    if direction not in ("lower", "higher"):
+        why = f"direction {quote(direction)} is not known"
+        problems.append(Problem(file=file, why=why, fix="give 'lower' or 'higher', what is better"))
+    lower, upper = bounds
+    best = upper if direction == "higher" else lower
+    if not lower < upper or not math.isfinite(best):
+        why = f"bounds {bounds!r} of {name!r} are not a range with a finite best value"
+        fix = "give (lowest, highest), finite on the better side"
+        problems.append(Problem(file=file, why=why, fix=fix))
+    return problems

@@ -1,0 +1,1 @@
+"""A project over time: scorecard, changes, trail."""

@@ -1,0 +1,265 @@
+"""Why the advice changed between two re-fits: each difference put in by itself, and everything computed again."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions import Case
+from labelvalue.forecast import predict_gain
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.forecast.gains.curves import curve_dims
+from labelvalue.model import Fit
+from labelvalue.operate.history.drift import Ratios, as_forecast, surprises
+from labelvalue.operate.history.questions import Questions
+from labelvalue.operate.refit import advice, apart, refit as fits
+from labelvalue.operate.refit.learners import runs_of
+from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
+from labelvalue.operate.store.folders import FITS, RUNS
+from labelvalue.operate.store.records import Record
+from labelvalue.operate.store.standing import Batch
+from labelvalue.problems import InputError, Problem
+from labelvalue.report.numbers.changes import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
+from labelvalue.report.numbers.tables import default_budgets
+
+CODE, DATA, DRIFT, LEARNER = "code", "data", "drift", "learner"
+MODEL, PRIORS, SETTINGS = "model", "priors", "settings"
+PRICE, CASE = "price", "case"
+"""The step of the scorecard's factor is named as its key in the settings of an advice."""
+
+Values = dict[tuple[str, str], tuple[float, float]]
+"""Mean and Monte Carlo error by quantity and slice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """What numbers are made from: a fit, and where there is one, a case with the rest of what advice needs."""
+
+    fit: Fit
+    case: str | None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def explain_at_hand(project: Questions) -> pd.DataFrame | None:
+    """Explain the last change of advice where that needs no fit in between."""
+    records = project.ledger.records()
+    if sum(record.kind == "advice" for record in records) < 2:
+        return None
+    (first, _), (last, _) = _ends(records)
+    if len(list(_specs(project, first, last))) > 1:
+        return None
+    try:
+        return explain(project, budget=None, at=None, progress=False)
+    except InputError:  # a step on the way has a case that does not belong to its fit
+        return None
+
+
+def explain(project: Questions, *, budget: int | None, at: int | None, progress: bool) -> pd.DataFrame:
+    """Walk from the last advice but one to the last, one difference at a time; changes add up."""
+    records = [record for record in project.ledger.records() if at is None or record.number <= at]
+    (first, told), (last, tells) = _ends(records)
+    old, new = (_asked(project, fit, given) for fit, given in ((first, told), (last, tells)))
+    labels = budget or max(default_budgets(new.fit))
+    before = _values(old, labels)
+    if told is not None:
+        before |= _recorded(told.content)
+    rows: list[dict[str, Any]] = []
+    for step, asked in _steps(project, (first, told), (last, tells), old, new, progress):
+        after = _values(asked, labels)
+        rows += _rows(step, before, after)
+        before = after
+    made = pd.DataFrame(rows, columns=[STEP, QUANTITY, names.SLICE, BEFORE, AFTER, CHANGE, MCSE])
+    made.attrs = {names.BUDGET: labels, "fits": [first.content["fit"], last.content["fit"]]}
+    return made
+
+
+def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tuple[Record, Record | None]]:
+    """The last two pieces of advice with their fits, or, where there are not two, the last two published fits."""
+    passed = [record for record in records if record.kind == "fit" and record.content["published"]]
+    advised = [record for record in records if record.kind == "advice"]
+    if len(advised) >= 2:
+        by_id = {record.content["fit"]: record for record in passed}
+        first, last = ((by_id[record.content["fit"]], record) for record in advised[-2:])
+        return first, last
+    if len(passed) < 2:
+        why = f"{len(passed)} fit{'' if len(passed) == 1 else 's'} published; a change needs two"
+        raise InputError([Problem(why=why, fix="add a batch and run 'labelvalue refit DIR'")])
+    return (passed[-2], None), (passed[-1], None)
+
+
+def _asked(project: Questions, record: Record, given: Record | None) -> Asked:
+    fit = fits.load(project.folder / FITS, record)
+    if given is None:
+        return Asked(fit, None)
+    return Asked(fit, given.content[advice.CASE_TEXT], given.content["settings"])
+
+
+def _steps(
+    project: Questions,
+    first: tuple[Record, Record | None],
+    last: tuple[Record, Record | None],
+    old: Asked,
+    new: Asked,
+    progress: bool,
+) -> Iterator[tuple[str, Asked]]:
+    """Name each difference, with what numbers are made from once it and those before it are put in.
+
+    Fits in between run on today's code.
+    """
+    here = old
+    specs = list(_specs(project, first[0], last[0]))
+    told, tells = first[1], last[1]
+    if CODE not in [step for step, *_ in specs] and told and tells and told.content["code"] != tells.content["code"]:
+        yield CODE, here
+    for place, (step, spec, runs) in enumerate(specs):
+        ends = place == len(specs) - 1
+        fit = new.fit if ends else _fitted(project, spec, runs, progress)
+        here = dataclasses.replace(here, fit=fit)
+        yield step, here
+    if here.case is None or new.case is None:
+        return
+    factor = new.settings.get(advice.WIDTH, 1.0)
+    if here.settings.get(advice.WIDTH, 1.0) != factor:
+        here = Asked(here.fit, old.case, {**here.settings, advice.WIDTH: factor})
+        yield advice.WIDTH, here
+    if (here.case, here.settings) == (new.case, new.settings):
+        return
+    mixed = _with_prices(str(old.case), new.case)
+    if mixed is not None:
+        here = dataclasses.replace(here, case=mixed)
+        yield PRICE, here
+    if mixed is None or mixed != _plain(new.case) or here.settings != new.settings:
+        yield CASE, new
+
+
+def _specs(project: Questions, earlier: Record, later: Record) -> Iterator[tuple[str, dict[str, Any], xr.Dataset]]:
+    """Each specification on the way, with its runs."""
+    old, new = (_spec(project, record) for record in (earlier, later))
+    here = copy.deepcopy(old)
+    if old["code"] != new["code"]:
+        here["code"] = new["code"]
+        yield CODE, copy.deepcopy(here), _runs(project, old, {})
+    if any(old[part] != new[part] for part in ("runs", names.LABELS_NOW)):
+        for part in ("runs", "batches", names.LABELS_NOW):
+            here[part] = new[part]
+        for step, runs in _arrivals(project, old, new, earlier.content["learners"], later.content["learners"]):
+            yield step, copy.deepcopy(here), runs
+    if old["model"] != new["model"]:
+        here["model"], here["fit"]["model"] = new["model"], new["fit"]["model"]
+        step = PRIORS if old["model"]["name"] == new["model"]["name"] else MODEL
+        yield step, copy.deepcopy(here), _runs(project, new, {})
+    if here["fit"] != new["fit"]:
+        here["fit"] = new["fit"]
+        yield SETTINGS, copy.deepcopy(here), _runs(project, new, {})
+
+
+def _arrivals(
+    project: Questions,
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    known: Sequence[str],
+    learners: Sequence[str],
+) -> Iterator[tuple[str, xr.Dataset]]:
+    """From the old runs to the new ones.
+
+    What had come as a surprise and no longer stands is first put where it was forecast; then come the new batches, each
+    where it was forecast if it is a surprise; then these as they were measured; then runs of new learners.
+    """
+    strange = surprises(project.ledger.records())
+    there, here = ({batch["content"] for batch in spec["batches"]} for spec in (old, new))
+    gone, came = ({c: r for c, r in strange.items() if c in only} for only in (there - here, here - there))
+    if gone:
+        yield DRIFT, _runs(project, old, gone)
+    added = bool({*learners} - {*known})
+    steps = [(DATA, came), (DRIFT, {})] if came else [(DATA, came)]
+    for step, ratios in steps:
+        runs = _runs(project, new, ratios)
+        runs = runs_of(runs, known) if added else runs
+        if runs.sizes[names.RUN] and (not added or content_digest(runs) != old["runs"]):
+            yield step, runs
+    if added:
+        yield LEARNER, _runs(project, new, {})
+
+
+def _spec(project: Questions, record: Record) -> dict[str, Any]:
+    return fits.read_spec(project.folder / FITS, record)
+
+
+def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
+    """The runs of a specification, some batches of which lie where they had been forecast."""
+    batches = [Batch(**batch) for batch in spec["batches"]]
+    tables = read_tables(project.folder / RUNS, batches)
+    for place, batch in enumerate(batches):
+        if batch.content in strange:
+            moved = as_forecast(frame_of(tables[place]), batch.metric, strange[batch.content])
+            tables[place] = pa.Table.from_pandas(moved, preserve_index=False)
+    return joined(tables, batches)
+
+
+def _fitted(project: Questions, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
+    most = dataclasses.asdict(project.configuration.limits)
+    with tempfile.TemporaryDirectory() as place:
+        return apart.fit_apart(Path(place), runs, fits.without_backtest(spec), **most, progress=progress)
+
+
+def _plain(text: str) -> str:
+    return advice.with_key(text, "name", "").to_toml()
+
+
+def _with_prices(old: str, new: str) -> str | None:
+    """The old case with the new one's costs; ``None`` where costs are the same."""
+    before, after = advice.with_key(old, "name", ""), advice.with_key(new, "name", "")
+    if before.costs == after.costs:
+        return None
+    mixed: Case = dataclasses.replace(before, costs=after.costs, currency=after.currency)
+    return mixed.to_toml()
+
+
+def _values(asked: Asked, labels: int) -> Values:
+    """Expected gain of each slice, over learners and suites where there are several; plan and worth with a case."""
+    wide = recalibrated(asked.fit, asked.settings.get(advice.WIDTH, 1.0))
+    gain = predict_gain(wide, [labels]).isel({names.BUDGET: 0})
+    gain = gain.mean([d for d in curve_dims(asked.fit) if d != names.SLICE])
+    found: Values = {
+        (names.GAIN, str(name)): _mean(gain.sel({names.SLICE: name}).transpose(names.CHAIN, names.DRAW).values)
+        for name in gain[names.SLICE].values
+    }
+    if asked.case is not None:
+        content = {advice.CASE_TEXT: asked.case, "settings": asked.settings}
+        found |= _recorded(advice.again(asked.fit, content))
+    return found
+
+
+def _recorded(content: Mapping[str, Any]) -> Values:
+    net = content.get(names.NET_BENEFIT, {"mean": 0.0, "mcse": 0.0})
+    plan = {(names.LABELS, name): (float(count), 0.0) for name, count in content[advice.PLAN].items()}
+    return plan | {(names.NET_BENEFIT, ""): (net["mean"], net["mcse"])}
+
+
+def _mean(draws: np.ndarray) -> tuple[float, float]:
+    """Mean and Monte Carlo error, from the spread of the chains' means where there are several."""
+    chains = draws.mean(axis=1)
+    spread = chains.std(ddof=1) / np.sqrt(chains.size) if chains.size > 1 else draws.std() / np.sqrt(draws.size)
+    return float(draws.mean()), float(max(spread, draws.std() / np.sqrt(draws.size)))
+
+
+def _rows(step: str, before: Values, after: Values) -> list[dict[str, Any]]:
+    """What a step changed; a slice that was not there before, or is no longer, counts as 0."""
+    rows = []
+    for quantity, name in sorted({*before, *after}, key=lambda key: (key[0], key[1])):
+        (old, old_error), (new, new_error) = (side.get((quantity, name), (0.0, 0.0)) for side in (before, after))
+        error = 0.0 if quantity == names.LABELS else float(np.hypot(old_error, new_error))
+        rows.append(
+            {STEP: step, QUANTITY: quantity, names.SLICE: name, BEFORE: old, AFTER: new, CHANGE: new - old, MCSE: error}
+        )
+    return rows

@@ -1,0 +1,123 @@
+"""Records of the ledger in a few words each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from labelvalue import names
+from labelvalue.numerals import estimated, readable
+from labelvalue.operate.store.records import Record
+
+
+def in_words(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Return of each record its number, time, kind, by whom, and what in a few words."""
+    new = _new_batches(records)
+    words = {r.number: _WORDS[r.kind](r.content) + new.get(r.number, "") for r in records}
+    return [
+        {"number": r.number, "time": r.time, "kind": r.kind, "by": r.content.get("by", ""), "what": words[r.number]}
+        for r in records
+    ]
+
+
+def _new_batches(records: Sequence[Record]) -> dict[int, str]:
+    """Name what each fit was made from that the one before it was not."""
+    called = {r.number: r.content[names.BATCH] for r in records if r.kind == "batch"}
+    known: set[int] = set()
+    found = {}
+    for record in records:
+        if record.kind == "fit":
+            new = [repr(called[number]) for number in record.content["batches"] if number not in known]
+            known = {*record.content["batches"]}
+            found[record.number] = f"; new in it: {', '.join(new) or 'nothing'}"
+    return found
+
+
+def _batch(content: Mapping[str, Any]) -> str:
+    instead = f" instead of record {content['supersedes']}" if content["supersedes"] else ""
+    return f"batch {content[names.BATCH]!r}, {content['rows']} runs{instead}"
+
+
+def _fit(content: Mapping[str, Any]) -> str:
+    state = "published" if content["published"] else "not published: " + "; ".join(content["reasons"])
+    said = content.get("backtest", "").removesuffix(".")
+    state += f"; {said}" if said and said not in content["reasons"] else ""
+    less = "".join(f", batch {name!r} counts for {share:g}" for name, share in content.get("discount", {}).items())
+    return f"fit {content['fit']} of {len(content['batches'])} batches{less}, {content['verdict']}, {state}"
+
+
+def _forecast(content: Mapping[str, Any]) -> str:
+    what = f"batch {content[names.BATCH]!r}" if content["of"] == names.BATCH else "budgets"
+    return f"forecast of {what} by fit {content['fit']}, {len(content['cells'])} cells"
+
+
+def _score(content: Mapping[str, Any]) -> str:
+    cells = content["cells"]
+    held = int(sum(cell[names.COVERS_90] for cell in cells))
+    inside = f"{held} of {len(cells)} in their 90 % interval"
+    return f"batch {content[names.BATCH]!r}: {inside}, surprise {content['surprise']:.3g}"
+
+
+def _check(content: Mapping[str, Any]) -> str:
+    if content["of"] == "triggers":
+        fired = [found["trigger"] for found in content["triggers"] if found["fired"]]
+        return f"triggers after batch {content[names.BATCH]!r}: {', '.join(fired) or 'none'}"
+    if content["of"] == "guardrails":
+        rules = ", ".join(f"{rule['rule']} {rule['state']}" for rule in content["guardrails"])
+        return f"guardrails of fit {content['fit']}: {rules or 'none set'}"
+    if content["of"] == "milestone":
+        return milestone_line(content)
+    if content["of"] == "learner":
+        said = f"learner {content['learner']!r} is new; old runs give {_share(content)} of what is known of it"
+        factor = content.get(names.CARRY_OVER)
+        return said if factor is None else f"{said}, an old curve counts {factor['mean']:.2f} in its own"
+    return f"fit {content['fit']} made again: draws {'the same' if content['same'] else 'differ'}"
+
+
+def milestone_line(found: Mapping[str, Any]) -> str:
+    """Say in one sentence what a batch showed of the advice before it, and whether its rule says to go on."""
+    band = f"{'within' if found['inside'] else 'outside'} the promised {found['low']:.4f} to {found['high']:.4f}"
+    go = {True: "go on", False: "stop", None: "the plan is carried out"}[found["go"]]
+    lead = f"milestone {found['step']} of {found['steps']} after batch {found[names.BATCH]!r}"
+    return f"{lead}, {found[names.LABELS]:,} labels: mean error {found[names.ERROR]:.4f}, {band}: {go}"
+
+
+def _advice(content: Mapping[str, Any]) -> str:
+    bought = ", ".join(f"{count:,} of {name!r}" for name, count in content["plan"].items() if count)
+    said = f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
+    from labelvalue.operate.history.scorecard import per_money  # takes half a second to import, and advice is rare
+
+    rate = per_money(content)
+    if rate is None:
+        return said
+    net = content[names.NET_BENEFIT]
+    worth = estimated(net["mean"], net.get(names.MCSE), readable(net["mean"]))
+    return f"{said}, expected net benefit {worth}, {readable(rate, 3)} per unit of money"
+
+
+def _share(content: Mapping[str, Any]) -> str:
+    shares = [row["share"] for row in content["slices"]]
+    return f"{100 * sum(shares) / len(shares):.0f} %" if shares else "an unknown part"
+
+
+def _decision(content: Mapping[str, Any]) -> str:
+    why = f": {content['comment']}" if content["comment"] else ""
+    on = f"advice {content['advice_record']}" if content.get("advice_record") else f"fit {content['fit']}"
+    return f"{content['verdict']} on {on}, approved by {content['approver']}{why}"
+
+
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "project": lambda content: f"project {content['folder']!r} made",
+    "batch": _batch,
+    "fit": _fit,
+    "forecast": _forecast,
+    "score": _score,
+    "check": _check,
+    "advice": _advice,
+    "decision": _decision,
+    "note": lambda content: f"note on {content['of']} {content['name']!r}: {content['text']}",
+    "failure": lambda content: str(content["why"]),
+    "migration": lambda content: f"schema {content['to']}",
+    "settings": lambda content: f"labelvalue.toml as it is from here on, {len(content['text'].splitlines())} lines",
+    "page": lambda content: f"page of fit {content['fit']}, SHA-256 {content['sha256'][:16]}…",
+}

@@ -1,0 +1,291 @@
+"""Forecasts against what their batch then delivered, and what that says of the next ones' width."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.forecast.backtesting.forecasters import measured_now, model_samples
+from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
+from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
+from labelvalue.model import Fit
+from labelvalue.operate.refit.advice import CASE_TEXT
+from labelvalue.operate.refit.triggers import surprise_of
+from labelvalue.operate.store.records import Record
+from labelvalue.reading import parse_toml
+
+LEAST = 8
+"""Scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote."""
+KEPT_DRAWS = 200
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+CELLS = "cells"
+SURPRISE = "surprise"
+RANK = "rank"
+"""Share of the forecast below what was measured (uniform where forecasts are calibrated)."""
+PROMISED, DELIVERED = "promised", "delivered"
+"""Gain of a batch as forecast, and as measured."""
+BIAS_MONEY = "bias_money"
+"""Bias of a forecast at what its case says a unit of error is worth."""
+FACTOR = "factor"
+"""By which the record multiplies the width of intervals on log error; 1 while it is too short."""
+
+
+def origin_of(fit: Fit, batch: xr.Dataset) -> Origin:
+    """Set a batch against a fit that has not seen it.
+
+    Of each curve the batch's largest size is forecast, where it is more than the fit has seen.
+    """
+    seen = fit.runs
+    common = [str(name) for name in seen.data_vars if name in batch]
+    both = xr.concat([seen[common], batch[common]], dim=names.RUN, coords="minimal", compat="override", join="override")
+    frame = frame_of(both, SIZE)
+    first_new = seen.sizes[names.RUN]
+    past, new = frame[frame.index < first_new], frame[frame.index >= first_new]
+    now = past.groupby(CURVE)["size"].max().rename("now")
+    new = new[new["plain"]].join(now, on=CURVE, how="inner")
+    largest = new.groupby(CURVE)["size"].transform("max")
+    grown = new[(rungs(new["size"], largest) == 0) & (largest > new["now"])]
+    ahead = np.log2(grown["size"] / grown["now"])
+    future = grown.assign(ahead=ahead, distance=1, previous=grown["now"] / 2.0)
+    return Origin(1, past, future)
+
+
+def forecast_batch(fit: Fit, origin: Origin) -> tuple[pd.DataFrame, np.ndarray]:
+    """Forecast what a batch measures, at the labels it has, from a fit that has not seen it.
+
+    Shapes: gives ``samples`` (cell, sample).
+    """
+    cells = measure(origin)
+    samples = model_samples(fit, origin, cells).clip(0.0, float(fit.settings["upper"]))
+    noise = cells[names.TRUTH_STDERR].to_numpy()
+    return cells, add_truth_noise(samples, noise, fit.settings["random_seed"])
+
+
+def expected_now(fit: Fit) -> pd.Series:
+    """Return the expected error of each curve at its labels now."""
+    mean = fit.posterior[names.ERROR_NOW].mean(names.SAMPLE)
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    mean = mean.expand_dims({dim: found for dim, found in only.items() if dim not in mean.dims})
+    return mean.transpose(*CURVE).to_series()
+
+
+def frozen(cells: pd.DataFrame, samples: np.ndarray) -> list[dict[str, Any]]:
+    """Return a forecast as plain values: quantiles and thinned draws of each cell, without what was measured."""
+    keep = np.linspace(0, samples.shape[1] - 1, min(KEPT_DRAWS, samples.shape[1])).astype(int)
+    kept = []
+    for row, drawn in zip(_rows(cells), samples, strict=True):
+        quantiles = dict(zip(map(str, QUANTILES), np.quantile(drawn, QUANTILES).tolist(), strict=True))
+        kept.append({**row, "quantiles": quantiles, "draws": drawn[keep].tolist()})
+    return kept
+
+
+def scored(
+    origin: Origin,
+    cells: pd.DataFrame,
+    samples: np.ndarray,
+    factor: float,
+    now: pd.Series | None = None,
+    worth: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Score a forecast, as it was made and as the record so far would have widened it.
+
+    Shapes: ``samples`` (cell, sample).
+    """
+    truth = cells[names.TRUTH].to_numpy()
+    curves = pd.MultiIndex.from_frame(cells.reset_index()[CURVE])
+    reference = measured_now(origin).reindex(curves).to_numpy()
+    plain = _scores(samples, truth, reference)
+    wide = _scores(widened(samples, factor), truth, reference)
+    rank = ((samples < truth[:, None]).sum(axis=1) + 0.5 * (samples == truth[:, None]).sum(axis=1) + 0.5) / (
+        samples.shape[1] + 1.0
+    )
+    before = reference if now is None else now.reindex(curves).to_numpy()
+    rows = []
+    for i, row in enumerate(_rows(cells)):
+        measured = {name: float(cells[name].iloc[i]) for name in (names.TRUTH, names.TRUTH_STDERR)}
+        own = {name: float(values[i]) for name, values in plain.items()}
+        own |= {PROMISED: float(before[i] - samples[i].mean()), DELIVERED: float(reference[i] - truth[i])}
+        if worth is not None:
+            own[BIAS_MONEY] = own[names.BIAS] * worth[row[names.SLICE]]
+        rows.append(
+            {**row, **measured, **own, RANK: float(rank[i]), "widened": {n: float(v[i]) for n, v in wide.items()}}
+        )
+    return {CELLS: rows, SURPRISE: surprise_of(samples, truth), FACTOR: factor}
+
+
+def milestone(promised: Mapping[str, Any], batch: xr.Dataset) -> dict[str, Any] | None:
+    """Hold what a batch measured against the errors that an advice promised for its parts."""
+    frame = frame_of(batch, SIZE)
+    own = (frame[names.LEARNER] == promised[names.LEARNER]) & (frame[names.SUITE] == promised[names.SUITE])
+    frame = frame[own & frame["plain"]]
+    frame = frame[(frame[names.LABELS] == frame.groupby(names.SLICE)[names.LABELS].transform("max"))]
+    seen = frame.groupby(names.SLICE)[[names.ERROR, names.LABELS]].mean()
+    weights, now = (pd.Series(promised[key], dtype=float) for key in ("weights", names.LABELS_NOW))
+    if not weights.index.isin(seen.index).all():
+        return None
+    seen, rows = seen.loc[weights.index], pd.DataFrame(promised["rows"])
+    delivered = int((seen[names.LABELS] - now).clip(lower=0).sum())
+    there = rows[rows[names.LABELS] <= delivered]
+    if there.empty:
+        return None
+    error, row = float((seen[names.ERROR] * weights).sum()), there.iloc[-1]
+    low, high = (float(np.interp(delivered, rows[names.LABELS], rows[key])) for key in ("low", "high"))
+    gain, last = promised["now"] - error, len(there) == len(rows)
+    go = None if last else bool(row["p_go"] == 1.0 or (row["p_go"] > 0.0 and gain >= row["go_if_gain"]))
+    found = {"step": int(row["step"]), "steps": len(rows), names.LABELS: delivered, names.ERROR: error, "low": low}
+    return found | {"high": high, names.GAIN: gain, "inside": low <= error <= high, "go": go}
+
+
+def _scores(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) -> dict[str, np.ndarray]:
+    every = score_rows(samples[:, None], truth[:, None], reference)
+    wanted = (names.CRPS, names.INTERVAL_SCORE, names.WIDTH, names.COVERS_50, names.COVERS_90)
+    low, high = central_interval(samples, 0.9)
+    scores = {name: every[name][:, 0] for name in wanted}
+    return scores | {names.BIAS: samples.mean(axis=1) - truth, "low": low, "high": high}
+
+
+def _rows(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """Which curve, at how many labels, from how many runs."""
+    table = cells.reset_index()
+    return [
+        {name: str(row[name]) for name in CURVE}
+        | {names.LABELS: float(row[names.LABELS]), names.RUN_COUNT: int(row[names.RUN_COUNT])}
+        for row in table.to_dict("records")
+    ]
+
+
+def widened(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Stretch samples about their median on log error.
+
+    Shapes: ``samples`` (..., sample); gives (..., sample).
+    """
+    positive = np.maximum(samples, np.finfo(float).tiny)
+    center = np.median(positive, axis=-1, keepdims=True)
+    return center * (positive / center) ** factor if factor != 1.0 else samples
+
+
+def scorecard(records: Sequence[Record], standing: Sequence[str]) -> pd.DataFrame:
+    """Lay out every scored forecast of the batches that stand, one row a curve and batch."""
+    rows, counted = [], {*standing}
+    for record in records:
+        if record.kind == "score" and record.content["content"] in counted:
+            known = record.content
+            about = {names.BATCH: known[names.BATCH], "fit": known["fit"], FACTOR: known[FACTOR]}
+            rows += [{**about, **{k: v for k, v in cell.items() if k != "widened"}} for cell in known[CELLS]]
+    return pd.DataFrame(rows)
+
+
+def width_factor(ranks: Sequence[float]) -> float:
+    """Say by how much intervals should have been wider, from the ranks of what was measured in its forecasts.
+
+    Root mean square of the normal scores, shrunk to 1 as by eight calibrated forecasts more. Forecasts of one batch
+    err together, so that the record says less than their number.
+    """
+    if len(ranks) < LEAST:
+        return 1.0
+    squares = np.array([NormalDist().inv_cdf(rank) for rank in ranks]) ** 2
+    return float(np.sqrt((LEAST + squares.sum()) / (LEAST + squares.size)))
+
+
+def calibration(card: pd.DataFrame) -> Mapping[str, Any]:
+    """Sum up a scorecard: how often intervals held, mean CRPS and bias, and the factor that follows."""
+    if card.empty:
+        return {names.FORECASTS: 0, FACTOR: 1.0}
+    means = {n: float(card[n].mean()) for n in (names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS)}
+    if BIAS_MONEY in card and card[BIAS_MONEY].notna().any():
+        means[BIAS_MONEY] = float(card[BIAS_MONEY].mean())
+    return {names.FORECASTS: len(card), **means, FACTOR: width_factor(card[RANK].tolist())}
+
+
+RECENT = 3
+"""Batches or pieces of advice in a row that must fall short before that is called stagnation."""
+TOTALS = (names.LABELS, names.COST, PROMISED, DELIVERED)
+PRICES = "costs"
+"""Part of a case that says what things cost; all other parts say what is wanted."""
+PER_MONEY = "per_money"
+"""Expected net benefit of an advice over its expected cost."""
+
+
+def batches_over_time(table: pd.DataFrame, records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Sum up money, labels and gains batch by batch, and all up to each."""
+    arrived: dict[str, str] = {}
+    for record in records:
+        if record.kind == "batch":
+            arrived[record.content[names.BATCH]] = record.time
+    sums = table.groupby(names.BATCH, sort=False)[list(TOTALS)].sum(min_count=1)
+    so_far = sums.fillna(0.0).cumsum().where(sums.notna().cummax())
+    made = []
+    for name, own, all_of_them in zip(sums.index, sums.to_dict("records"), so_far.to_dict("records"), strict=True):
+        totals = {key: _known(own[key]) for key in TOTALS}
+        totals |= {f"{key}_so_far": _known(all_of_them[key]) for key in TOTALS}
+        made.append({names.BATCH: str(name), "time": arrived.get(str(name), ""), **totals})
+    return made
+
+
+def _known(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def advice_over_time(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Lay out what each advice was expected to bring for its money."""
+    made = []
+    for record in records:
+        content = record.content
+        if record.kind != "advice" or names.COST not in content:
+            continue
+        cost, net = content[names.COST]["mean"], content[names.NET_BENEFIT]["mean"]
+        about = {"number": record.number, "time": record.time, "advice": content["advice"]}
+        money = {names.COST: cost, names.NET_BENEFIT: net, names.UNIT: content[names.UNIT]}
+        made.append({**about, names.LABELS: content["total"], **money, PER_MONEY: per_money(content)})
+    return made
+
+
+def per_money(content: Mapping[str, Any]) -> float | None:
+    """Return the expected net benefit per unit of money of an advice."""
+    cost = content.get(names.COST, {}).get("mean", 0.0)
+    return content[names.NET_BENEFIT]["mean"] / cost if cost > 0 else None
+
+
+def less_for_money(records: Sequence[Record]) -> list[str]:
+    """Say so where the net benefit per unit of money has fallen at each of the last pieces of advice."""
+    rates = [row[PER_MONEY] for row in advice_over_time(records) if row[PER_MONEY] is not None][-RECENT - 1 :]
+    if len(rates) <= RECENT or not all(a > b for a, b in pairwise(rates)):
+        return []
+    said = ", ".join(f"{rate:.3g}" for rate in rates)
+    return [f"stagnation: expected net benefit per unit of money fell {RECENT} times in a row: {said}"]
+
+
+def goal_drift(records: Sequence[Record]) -> list[str]:
+    """Say so where the case wants something else than it did for the advice before the last."""
+    made = [record for record in records if record.kind == "advice"]
+    if len(made) < 2:
+        return []
+    old, new = (parse_toml(record.content[CASE_TEXT]) for record in made[-2:])
+    changed = sorted(key for key in {*old, *new} - {PRICES, "name", "approvals"} if old.get(key) != new.get(key))
+    if not changed:
+        return []
+    return [f"goal drift: the case wants something else than at record {made[-2].number}: {', '.join(changed)}"]
+
+
+def both_widths(records: Sequence[Record], name: str) -> pd.DataFrame:
+    """Lay out the gains that a fit promised with both of their intervals: the model's, and as the record widens it."""
+    made = [r.content for r in records if r.kind == "forecast" and r.content["of"] == names.GAIN]
+    made = [content for content in made if content["fit"] == name and content[FACTOR] != 1.0]
+    if not made:
+        return pd.DataFrame()
+    low, high = (str(q) for q in (QUANTILES[0], QUANTILES[-1]))
+    rows = []
+    for cell in made[-1][CELLS]:
+        where = {key: cell[key] for key in (names.SLICE, names.LEARNER, names.SUITE, names.BUDGET) if key in cell}
+        plain, wide = cell["quantiles"], cell["widened"]
+        rows.append(where | {"low": plain[low], "high": plain[high], "wide_low": wide[low], "wide_high": wide[high]})
+    table = pd.DataFrame(rows)
+    table.attrs = {FACTOR: made[-1][FACTOR]}
+    return table

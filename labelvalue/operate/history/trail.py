@@ -1,0 +1,156 @@
+"""The trail: the ledger in words, checked from end to end, and as one document."""
+
+from __future__ import annotations
+
+import collections
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.operate.history.in_words import in_words
+from labelvalue.operate.history.notes import notes
+from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration
+from labelvalue.operate.refit import advice
+from labelvalue.operate.refit.guardrails import STATE
+from labelvalue.operate.refit.refit import gain_forecast, load
+from labelvalue.operate.store.batches import check_files
+from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
+from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
+from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.records import SHA, Record
+from labelvalue.operate.store.standing import Batch, standing
+from labelvalue.problems import InputError, Problem, StorageError
+
+if TYPE_CHECKING:
+    from labelvalue.operate.history.questions import Questions
+
+
+def history(records: Sequence[Record]) -> pd.DataFrame:
+    """Lay records out as a table: number, time, kind, who, and what in a few words."""
+    return pd.DataFrame(in_words(records), columns=["number", "time", "kind", "by", "what"])
+
+
+def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -> None:
+    """Record a decision on the published fit."""
+    empty = [name for name, text in (("verdict", verdict), ("approver", approver)) if not text.strip()]
+    if empty:
+        raise InputError([Problem(column=name, why="empty", fix="say it") for name in empty])
+    records = ledger.records("fit", "advice")
+    record = published(records)
+    if record is None:
+        raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
+    about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
+    advised = [r for r in records if r.kind == "advice" and r.content["fit"] == record.content["fit"]]
+    if advised:
+        last = advised[-1]
+        about |= {"advice_record": last.number, "advice": last.content["advice"], "plan": last.content["plan"]}
+        about[STATE] = last.content[STATE]
+    given = {"verdict": verdict, "approver": approver, "comment": comment}
+    ledger.append([("decision", about | given)])
+
+
+def verify(project: Questions, head: str | None, reproduce: bool = False) -> str:
+    """Check chain, runs, fits and pages, and on request one decision; return the digest of the last record."""
+    if head is not None and not SHA.fullmatch(head):
+        why = "no digest: 64 characters of 0 to 9 and a to f"
+        raise InputError([Problem(column="head", value=head, why=why, fix="give the whole digest that was printed")])
+    records = project.ledger.check()
+    digests = [record.digest for record in records]
+    if head is not None and head not in digests:
+        raise StorageError(
+            f"{project.ledger.path}: no record has the digest {head}: records were cut off or written anew. "
+            "Fix: restore the ledger from a backup."
+        )
+    collections.deque(
+        check_files(project.folder / RUNS, [Batch.of(record) for record in records if record.kind == "batch"]), maxlen=0
+    )
+    for record in records:
+        if record.kind == "fit":
+            folder = project.folder / FITS / record.content["fit"]
+            check_folder(folder)
+            if manifest_digest(folder) != record.content["manifest"]:
+                raise StorageError(f"{folder}: is not the folder that record {record.number} names. Fix: restore it.")
+    _check_pages(project.folder / REPORTS, records)
+    if reproduce:
+        reproduced(project, records)
+    return digests[-1]
+
+
+def _check_pages(folder: Path, records: Sequence[Record]) -> None:
+    """Raise for a page that is none of those recorded; one that is gone can be made again by the next re-fit."""
+    made: dict[str, set[str]] = {}
+    for record in records:
+        if record.kind == "page":
+            made.setdefault(record.content["fit"], set()).add(record.content["sha256"])
+    for path in sorted(folder.glob("*.html")):
+        if ID.fullmatch(path.stem) and (path.is_symlink() or digest_file(path) not in made.get(path.stem, ())):
+            why = "is no page that the ledger knows: it was altered, or put there"
+            raise StorageError(f"{path}: {why}. Fix: remove it; 'labelvalue refit DIR' makes it again.")
+
+
+def settings_line(project: Questions) -> str:
+    """Say whether ``labelvalue.toml`` is what the last records were made under; only the ledger may not be edited."""
+    known = project.ledger.records("settings")
+    if not known:
+        return "no record holds labelvalue.toml yet"
+    same = project.configuration.text == known[-1].content["text"]
+    return f"labelvalue.toml {'is as' if same else 'was edited since'} record {known[-1].number} holds it"
+
+
+def reproduced(project: Questions, records: Sequence[Record]) -> Record:
+    """Make the last advice, or without one the last gain forecast, again from its inputs."""
+    made = [r for r in records if r.kind == "advice"] or [
+        r for r in records if r.kind == "forecast" and r.content["of"] == names.GAIN
+    ]
+    if not made:
+        raise InputError([Problem(why="no advice and no forecast to make again", fix="run 'labelvalue refit DIR'")])
+    record, content = made[-1], made[-1].content
+    of = next(r for r in records if r.kind == "fit" and r.content["fit"] == content["fit"])
+    fit = load(project.folder / FITS, of)
+    if record.kind == "advice":
+        now = advice.again(fit, content)
+        old = {key: content.get(key) for key in now}
+        other = [key for key in changed(old, now) if not _alike(old.get(key), now.get(key))]
+        code = "" if content["code"] == advice_digest() else "; it was made by other code"
+    else:
+        budgets = sorted({cell[names.BUDGET] for cell in content[CELLS]})
+        other = [] if _alike(gain_forecast(fit, budgets, content[FACTOR])[CELLS], content[CELLS]) else [CELLS]
+        code = ""
+    if other:
+        raise StorageError(
+            f"{project.ledger.path}: record {record.number} ({record.kind}) cannot be made again: "
+            f"{', '.join(other)} differ{code}. Fix: compare versions with those in the fit's manifest."
+        )
+    return record
+
+
+def _alike(one: object, other: object) -> bool:
+    """Whether plain values are the same but for the last digits of numbers, which another processor may round."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return one == other
+
+
+def export(project: Questions) -> dict[str, Any]:
+    """Return the whole trail as plain values, after verifying it."""
+    head = project.verify()
+    records = project.ledger.records()
+    card = project.scorecard()
+    return {
+        "head": head,
+        "records": [record.as_dict() for record in records],
+        "configuration": project.configuration.text,
+        "standing": [batch.name for batch in standing(records)],
+        "calibration": dict(calibration(card)),
+        "assumptions": project.assumptions().to_dict(orient="records"),
+        "notes": notes(records).to_dict(orient="records"),
+        "assets": {k: v for k, v in project.assets().attrs.items()},
+    }

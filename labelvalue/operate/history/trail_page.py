@@ -1,0 +1,84 @@
+"""The trail as one page: decisions, scores, assets, assumptions and every record, for whoever audits the project."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.numerals import readable
+from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration
+from labelvalue.operate.refit.advice import CASE_TEXT
+from labelvalue.operate.refit.outcome import calibration_line
+from labelvalue.report.render.html import on_page
+from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    from labelvalue.operate.history.questions import Questions
+
+SCORES = (names.BATCH, names.SLICE, names.LABELS, names.TRUTH, "low", "high", names.CRPS, names.BIAS, RANK)
+"""Columns of the scorecard that the page shows; gains and money follow where they are there."""
+
+
+def write_trail(project: Questions, path: Path) -> Path:
+    """Write the page, after verifying the trail."""
+    write_whole(path, render(trail_values(project)).encode("utf-8"))
+    return path
+
+
+def trail_values(project: Questions) -> dict[str, Any]:
+    """Collect what the page shows."""
+    trail = project.export()
+    history, card, assets = _rows(project.history()), project.scorecard(), project.assets()
+    advised = [record for record in trail["records"] if record["kind"] == "advice"]
+    columns = [name for name in (*SCORES, PROMISED, DELIVERED, BIAS_MONEY) if name in card]
+    return {
+        "project": project.folder.resolve().name,
+        "head": trail["head"],
+        "records": trail["records"],
+        "configuration": trail["configuration"],
+        "assumptions": trail["assumptions"],
+        "case": advised[-1]["content"][CASE_TEXT] if advised else None,
+        "history": history,
+        "decisions": [row for row in history if row["kind"] in ("advice", "decision")],
+        "calibrated": calibration_line(calibration(card)),
+        "scores": _rows(card),
+        "score_columns": columns or list(SCORES),
+        "assets": _rows(assets),
+        "over_time": assets.attrs["over_time"],
+        "advice": assets.attrs["advice"],
+        "warnings": list(assets.attrs["warnings"]),
+    }
+
+
+def render(values: dict[str, Any]) -> str:
+    """Fill the template; every text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("labelvalue.operate", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"visible": on_page, "short": short}
+    return environment.get_template("trail.html.j2").render(t=values)
+
+
+def short(value: float) -> str:
+    """Write a number in a table: whole ones in full, others to four figures."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,.0f}" if float(value).is_integer() else readable(value)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values; what is not there is ``None``."""
+    return [
+        {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,1 @@
+"""Batches arrive, fits are made again, verdicts recorded."""

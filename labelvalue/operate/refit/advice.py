@@ -1,0 +1,200 @@
+"""From a published fit and the project's case to advice: a plan, its worth, its guardrails, and what it hangs on."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.checks import Checks
+from labelvalue.decisions import Case, decide, plan_milestones
+from labelvalue.decisions.advice.decision import Decision, standard_error
+from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, WORDS
+from labelvalue.decisions.case.case import chosen_of
+from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.outcomes.milestones import STEPS
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.model import Fit
+from labelvalue.operate.refit.guardrails import STATE
+from labelvalue.operate.store.configuration import Configuration
+from labelvalue.operate.store.folders import inside
+from labelvalue.operate.store.identity import advice_digest, digest_of
+from labelvalue.problems import InputError, Problem
+from labelvalue.reading import parse_toml, read_text
+from labelvalue.report.numbers.plan import records
+
+MILESTONES = "milestones"
+PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
+WIDTH = "width"
+"""By which the scorecard multiplied the spread of what is uncertain about curves."""
+INTERVAL = (0.05, 0.95)
+
+
+def case_digest(text: str) -> str:
+    """Return the SHA-256 of a case, by which records name it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def case_text(folder: Path, configuration: Configuration) -> str | None:
+    """Return the case of a project as text; ``None`` where the project names none."""
+    return None if configuration.case is None else read_text(inside(folder, configuration.case))
+
+
+def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
+    """Read a case, and check it against a fit; where it names no learner, the latest decides."""
+    case = parse_case(text, file="case")
+    if not case.learner and names.LEARNER in fit.position.dims:
+        there = [name for name in latest if name in fit.position[names.LEARNER].values]
+        case = dataclasses.replace(case, learner=there[-1] if there else "")
+    case.check(fit)
+    return case
+
+
+def settings_of(configuration: Configuration, latest: Sequence[str], factor: float) -> dict[str, Any]:
+    """Return what decides an advice beside fit, case and code, as plain values."""
+    tested = [dict(item) for item in configuration.assumptions if "key" in item]
+    plan = dataclasses.asdict(configuration.plan)
+    return {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor}
+
+
+def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:
+    """Return the digest of everything that decides an advice."""
+    return digest_of([fit_id, text, settings, advice_digest()])
+
+
+def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the plan that a case asks for, as the content of a record."""
+    wide = recalibrated(fit, settings[WIDTH])
+    case = case_for(text, fit, settings["latest_learners"])
+    found = {
+        "fit": fit_id,
+        INPUTS: inputs_digest(fit_id, text, settings),
+        CASE_TEXT: text,
+        CASE_SHA: case_digest(text),
+        "settings": settings,
+        "code": advice_digest(),
+        **outcome(wide, case, **settings["plan"]),
+    }
+    return found | {"assumptions": [_other(item, wide, text, settings, found) for item in settings["assumptions"]]}
+
+
+def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a recorded advice again from its inputs."""
+    return outcome(*_asked(fit, content), **content["settings"]["plan"])
+
+
+def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str, Any]:
+    """Decide, and say what it brings in plain values."""
+    return _described(decide(fit, case, max_labels, lot=lot))
+
+
+def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
+    """Make the decision of a recorded advice again, for the page."""
+    return decide(*_asked(fit, content), **content["settings"]["plan"])
+
+
+def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
+    """The fit as wide as a recorded advice took it, and its case."""
+    settings = content["settings"]
+    wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
+    return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
+
+
+def _described(made: Decision) -> dict[str, Any]:
+    own = made.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    net, weights = made.advantage(), volumes(made.fit, made.case.value)
+    rules = [
+        {
+            "rule": row[RULE],
+            names.SLICE: row[names.SLICE],
+            "promise": row[WORDS],
+            "limit": float(row["limit"]),
+            "probability": float(row[HOLDS]),
+            "needed_probability": float(row[REQUIRED]),
+            STATE: row[STATE],
+        }
+        for row in made.rules.to_dict("records")
+    ]
+    return {
+        "advice": made.verdict.advice,
+        "pilot": dict(made.verdict.pilot),
+        PLAN: {name: int(count) for name, count in made.labels.items()},
+        "interventions": list(made.interventions),
+        "total": made.total,
+        "reasons": list(made.verdict.reasons),
+        names.NET_BENEFIT: summary(net) | {"p_positive": float((net > 0).mean())},
+        names.COST: summary(own[names.COST]),
+        names.GAIN: summary((own[names.GAIN] * weights).sum(names.SLICE)),
+        names.UNIT: made.outcomes.attrs[names.UNIT],
+        "learner": made.case.learner,
+        "objective": float(made.certificate.objective),
+        "solver": made.certificate.status,
+        "guardrails": rules,
+        STATE: made.state,
+        MILESTONES: _milestones(made, weights) if made.total >= STEPS else None,
+    }
+
+
+def _milestones(made: Decision, weights: xr.DataArray) -> dict[str, Any]:
+    """The error that is promised after each part of the plan, and all that is needed to judge it once it is there."""
+    fit, table = made.fit, plan_milestones(made)
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    at = {d: chosen_of(made.case, fit, d) if d in fit.position.dims else one[0] for d, one in only.items()}
+    now = fit.position[names.LABELS_NOW]
+    now = now.sel({d: name for d, name in at.items() if d in now.dims})
+    return {
+        "now": table.attrs["now"],
+        "weights": {str(name): float(share) for name, share in weights.to_series().items()},
+        names.LABELS_NOW: {str(name): int(count) for name, count in now.to_series().items()},
+        **at,
+        "rows": records(table),
+    }
+
+
+def summary(draws: xr.DataArray) -> dict[str, float]:
+    """Return mean, Monte Carlo error and 90 % interval of draws."""
+    low, high = np.quantile(draws.values, INTERVAL).tolist()
+    return {"mean": float(draws.mean()), "mcse": standard_error(draws), "low": low, "high": high}
+
+
+def with_key(text: str, key: str, value: object) -> Case:
+    r"""Return a case with one of its keys set to another value."""
+    given = parse_toml(text)
+    table: Any = given
+    *path, last = key.split(".")
+    for part in path:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise InputError([Problem(column=key, why=f"{part!r} is no table", fix="name a key of the case")])
+    table[last] = value
+    checks = Checks()
+    case = checks.section("", Case, given)
+    if case is None or checks.problems:
+        raise InputError(checks.problems)
+    return case
+
+
+def _other(
+    item: Mapping[str, Any], fit: Fit, text: str, settings: Mapping[str, Any], found: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What becomes of the advice if an assumption is wrong."""
+    case = with_key(text, item["key"], item["alternative"])
+    if not case.learner and found.get("learner"):
+        case = dataclasses.replace(case, learner=found["learner"])
+    other = outcome(fit, case, **settings["plan"])
+    return {
+        "id": item["id"],
+        "key": item["key"],
+        "alternative": item["alternative"],
+        "advice": other["advice"],
+        PLAN: other[PLAN],
+        names.NET_BENEFIT: other.get(names.NET_BENEFIT, {}).get("mean"),
+        "changes": (other["advice"], other[PLAN]) != (found["advice"], found[PLAN]),
+    }

@@ -1,0 +1,247 @@
+"""After a fit: guardrails, advice and page, each made where it is not there already."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.decisions import Case
+from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue.model import Fit
+from labelvalue.operate.history import scorecard
+from labelvalue.operate.history.differences import differences
+from labelvalue.operate.history.in_words import milestone_line
+from labelvalue.operate.history.scorecard import both_widths
+from labelvalue.operate.history.worth import case_of, digest_of_case
+from labelvalue.operate.refit import advice, guardrails, refit as fits
+from labelvalue.operate.refit.approvals import approvals
+from labelvalue.operate.refit.outcome import Refit, advice_line, calibration_line, last_batch_line
+from labelvalue.operate.refit.preflight import case_problems
+from labelvalue.operate.store.assets import assets, spent, warnings
+from labelvalue.operate.store.configuration import Configuration
+from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
+from labelvalue.operate.store.identity import digest_of
+from labelvalue.operate.store.project import Project
+from labelvalue.operate.store.records import Record
+from labelvalue.problems import InputError, StorageError
+from labelvalue.report.words.project import Context
+from labelvalue.storage import write_whole
+
+ASKED = ("batch", "score", "advice")
+"""Kinds of records that assets and warnings are made from."""
+
+
+def _rules_digest(project: Project, configuration: Configuration, factor: float) -> str:
+    """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
+    named = digest_of_case(project.folder, configuration)
+    costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
+    return digest_of([dataclasses.asdict(configuration.guardrails), named, factor, costs])
+
+
+def check(
+    project: Project, name: str, fit: Fit, configuration: Configuration, factor: float
+) -> tuple[str, dict[str, Any]]:
+    """Judge a fit by the guardrails, as a record."""
+    paid = None
+    if configuration.guardrails.maximum_spend is not None:
+        records = project.ledger.records(*ASKED)
+        paid = spent(assets(project.folder / RUNS, records, fit, _case(project, configuration, fit)))
+    states = guardrails.evaluate(recalibrated(fit, factor), configuration.guardrails, paid)
+    rules = _rules_digest(project, configuration, factor)
+    found = {"of": "guardrails", "fit": name, "rules": rules, "guardrails": states}
+    return "check", found | {guardrails.STATE: guardrails.overall(states)}
+
+
+def _case(project: Project, configuration: Configuration, fit: Fit) -> Case | None:
+    return case_of(project.folder, configuration, fit)
+
+
+def _advised(project: Project, record: Record, factor: float) -> Mapping[str, Any] | None:
+    """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
+    configuration = project.configuration
+    text = advice.case_text(project.folder, configuration)
+    if text is None:
+        return None
+    batches = project.ledger.records("batch")
+    latest = batches[-1].content.get("learners", []) if batches else []
+    name = record.content["fit"]
+    settings = advice.settings_of(configuration, latest, factor)
+    wanted = advice.inputs_digest(name, text, settings)
+    told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
+    old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
+    if old is not None:
+        return {**old.content, "record": old.number}
+    fit = fits.load(project.folder / FITS, record)
+    there = [str(name) for name in fit.slices], fit.settings["learners"], fit.settings["suites"]
+    problems = case_problems(project.folder, configuration, *there, latest)
+    if problems:
+        raise InputError(problems)
+    made = advice.advise(name, fit, text, settings)
+    new = project.ledger.append(in_force(project.ledger, configuration, [("advice", made)]))[-1]
+    return {**new.content, "record": new.number}
+
+
+def _judged(project: Project, record: Record, factor: float) -> Mapping[str, Any]:
+    """Return the guardrails of a published fit, judged anew where rules or case have changed."""
+    configuration = project.configuration
+    wanted = (record.content["fit"], _rules_digest(project, configuration, factor))
+    for old in reversed(project.ledger.records("check")):
+        if old.content["of"] == "guardrails" and (old.content["fit"], old.content["rules"]) == wanted:
+            return old.content
+    fit = fits.load(project.folder / FITS, record)
+    made = [check(project, record.content["fit"], fit, configuration, factor)]
+    return project.ledger.append(in_force(project.ledger, configuration, made))[-1].content
+
+
+def report(
+    project: Project,
+    record: Record,
+    card: pd.DataFrame,
+    *,
+    new: bool,
+    reproduced: bool | None,
+    fired: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+) -> Refit:
+    """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
+    count = project.ledger.last().number
+    current = published(project.ledger.records("fit"))
+    content = record.content
+    passed, factor = content["published"], float(scorecard.calibration(card)[scorecard.FACTOR])
+    judged: Mapping[str, Any] = _judged(project, record, factor) if passed else {}
+    advised = _advised(project, record, factor) if passed else None
+    states = [judged, *([] if advised is None else [advised])]
+    fresh = project.ledger.last().number > count
+    page = _page(project, current, advised, card, fresh) if current is not None else None
+    return Refit(
+        fit=content["fit"],
+        new=new,
+        verdict=content["verdict"],
+        reasons=tuple(content["reasons"]),
+        backtest=content.get(names.BACKTEST, ""),
+        published=None if current is None else current.content["fit"],
+        state=guardrails.overall(states) if passed else None,
+        guardrails=tuple(judged.get("guardrails", ())),
+        triggers=tuple(fired),
+        calibration=scorecard.calibration(card),
+        reproduced=reproduced,
+        page=page,
+        notes=(*notes, *_warnings(project, current)),
+        advice=advised,
+        approvals=() if advised is None else tuple(_approvals(project, advised)),
+        head=project.ledger.last().digest,
+    )
+
+
+def _approvals(project: Project, advised: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return approvals(advised, advised["record"], project.ledger.records("decision"))
+
+
+def _warnings(project: Project, current: Record | None) -> list[str]:
+    """Stagnation, and a case that wants something else."""
+    configuration = project.configuration
+    if current is None or (configuration.case is None and configuration.guardrails.minimum_gain_per_1000 is None):
+        return []
+    records = project.ledger.records(*ASKED)
+    table = assets(project.folder / RUNS, records, None, None)
+    return warnings(table, records, configuration.guardrails)
+
+
+def _changed(project: Project, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """What differs from the advice before this one; nothing where there is none."""
+    if advised is None:
+        return ()
+    told = [record for record in project.ledger.records("advice") if record.number < advised["record"]]
+    return differences(told[-1].content, advised) if told else ()
+
+
+def _carried(project: Project, name: str) -> tuple[Mapping[str, Any], ...]:
+    """What runs of old learners still say of those that this fit was the first to know."""
+    found = (record.content for record in project.ledger.records("check"))
+    return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
+
+
+def _kept(project: Project, record: Record) -> dict[str, str]:
+    """Where the fit of a page is kept, and the code that made it."""
+    content = record.content
+    source = fits.read_spec(project.folder / FITS, record)["code"]
+    return {
+        "Fit": f"{content['fit']} of project {project.folder.resolve().name}",
+        "Record in the ledger": f"{record.number}, digest {record.digest}; 'labelvalue verify' recomputes every digest",
+        "Draws as recorded": f"SHA-256 {content['draws_sha256']}",
+        "Code that made it": f"SHA-256 of its source {source.get('source', 'not recorded')}",
+    }
+
+
+def _is_current(project: Project, name: str, digest: str) -> bool:
+    """Whether a page is the last that was recorded of its fit, and no note came after it."""
+    made = [r for r in project.ledger.records("page") if r.content["fit"] == name]
+    return (
+        bool(made)
+        and made[-1].content["sha256"] == digest
+        and not project.ledger.records("note", after=made[-1].number)
+    )
+
+
+def _keep_page(project: Project, path: Path, name: str, content: bytes) -> None:
+    """Record the digest of a page, then put it in its place: a page that lies there is one that is recorded."""
+    digest = digest_bytes(content)
+    if not _is_current(project, name, digest):
+        project.ledger.append([("page", {"fit": name, "sha256": digest})])
+    write_whole(path, content)
+
+
+def _page(
+    project: Project, record: Record, advised: Mapping[str, Any] | None, card: pd.DataFrame, fresh: bool
+) -> str | None:
+    """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
+    configuration = project.configuration
+    if not configuration.report.page:
+        return None
+    path = project.folder / REPORTS / f"{record.content['fit']}.html"
+    there = path.is_file() and not path.is_symlink()
+    if fresh or not there or not _is_current(project, record.content["fit"], digest_file(path)):
+        factor = float(scorecard.calibration(card)[scorecard.FACTOR])
+        header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
+        reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
+        header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
+        fit = fits.load(project.folder / FITS, record)
+        budgets = configuration.report.budgets
+        try:
+            from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
+            from labelvalue.report import write_report
+
+            path.parent.mkdir(exist_ok=True)
+            of = recalibrated(fit, factor) if advised is None else advice.decision_of(fit, advised)
+            changed = _changed(project, advised)
+            context = Context(
+                scorecard=card,
+                kept=_kept(project, record),
+                widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
+                assumptions=project.assumptions(),
+                changes=changed,
+                notes=project.notes(),
+                explained=explain_at_hand(project) if changed else None,
+                carried=_carried(project, record.content["fit"]),
+                guardrails=tuple(_judged(project, record, factor)["guardrails"]),
+            )
+            shown = None if budgets is None else [*budgets]
+            with tempfile.TemporaryDirectory() as place:
+                page = Path(place) / path.name
+                write_report(of, path=page, budgets=shown, header=[*filter(None, header)], context=context)
+                _keep_page(project, path, record.content["fit"], page.read_bytes())
+        except StorageError:
+            raise
+        except Exception as error:  # whatever it is, fit and advice are recorded, and the page can be asked for again
+            why = f"{type(error).__name__}: {error}"
+            raise StorageError(
+                f"{path}: the page could not be made ({why}); fit and advice are recorded. "
+                "Fix: run 'labelvalue refit DIR' again once that is mended."
+            ) from error
+    return str(path)

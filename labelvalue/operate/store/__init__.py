@@ -1,0 +1,1 @@
+"""What a project keeps: ledger, records, files, settings."""

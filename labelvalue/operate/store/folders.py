@@ -1,0 +1,215 @@
+"""Folders that appear whole or not at all, each with a manifest of what it holds."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelvalue.operate.store.configuration import FILE as CONFIGURATION, TEMPLATE, Configuration, read_configuration
+from labelvalue.operate.store.identity import PATTERN, canonical
+from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.lock import HOLDER, LOCK, writing
+from labelvalue.operate.store.migration import migrate
+from labelvalue.operate.store.records import Record
+from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.reading import open_regular, parse_json, read_text
+from labelvalue.storage import write_whole
+
+MANIFEST = "manifest.json"
+MAKING = ".tmp-"
+"""How the name of a folder begins that is being made."""
+CHAINS = ".chains-"
+"""And of one that holds the finished draws of a fit which is not there yet; its id follows."""
+MOST_BYTES = 2**40
+"""Largest file of ours: what a fit could hold that no memory does."""
+AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
+
+
+@contextlib.contextmanager
+def new_folder(final: Path, facts: Mapping[str, Any]) -> Iterator[Path]:
+    """Give a folder to fill; when it is full, write its manifest, sync, and rename it into place."""
+    making = final.with_name(MAKING + final.name)
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        yield making
+        files = {path.name: _described(path) for path in sorted(making.iterdir())}
+        write_whole(making / MANIFEST, canonical({**facts, "files": files}).encode())
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(making, final)
+        _sync(final.parent)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{final}: cannot be written ({error.strerror or error}). Fix: free space.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Compare a folder with its manifest."""
+    if folder.is_symlink():
+        raise StorageError(f"{folder}: is a link. {AGAIN}.")
+    try:
+        manifest = parse_json(read_text(folder / MANIFEST, ours=True))
+        files = dict(manifest["files"])
+    except (StorageError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{folder / MANIFEST}: cannot be read. {AGAIN}.") from error
+    there = {path.name for path in folder.iterdir()} - {MANIFEST}
+    for name in sorted({*files, *there}):
+        path = folder / name
+        if name not in files:
+            raise StorageError(f"{path}: is not in the manifest. {AGAIN}.")
+        if path.is_symlink() or not path.is_file():
+            raise StorageError(f"{path}: missing. {AGAIN}.")
+        if _described(path) != files[name]:
+            raise StorageError(f"{path}: checksum differs: the file was altered or cut off. {AGAIN}.")
+    return manifest
+
+
+def manifest_digest(folder: Path) -> str:
+    """Return the SHA-256 of a folder's manifest, by which a record holds on to every file in it."""
+    return digest_file(folder / MANIFEST)
+
+
+def digest_bytes(content: bytes) -> str:
+    """Return the SHA-256 of what a file holds, or will."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file; one that is not there, or no file, is a :class:`StorageError`."""
+    with open_regular(path, MOST_BYTES, fix="restore it from a backup", ours=True) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def sweep(parent: Path) -> None:
+    """Remove what processes that died have left: folders in the making, and files."""
+    if not parent.is_dir():
+        return
+    for path in filter(is_leftover, parent.iterdir()):
+        _remove(path)
+
+
+def sweep_chains(parent: Path, but: Path | None = None) -> None:
+    """Remove finished draws that no fit will go on from."""
+    for path in parent.glob(f"{CHAINS}*"):
+        if path != but or path.is_symlink():
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a name is one under which we write what is renamed when it is whole."""
+    return path.name.startswith(MAKING) or (path.name.startswith(".") and path.suffix == ".tmp")
+
+
+def orphans(parent: Path, known: set[str]) -> list[str]:
+    """Return the ids of whole folders that no record names."""
+    return sorted(path.name for path in parent.iterdir() if PATTERN.fullmatch(path.name) and path.name not in known)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": digest_file(path)}
+
+
+def _sync(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+LEDGER = "ledger.sqlite"
+RUNS, FITS, REPORTS = "runs", "fits", "reports"
+OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER}
+"""What an interrupted ``init`` may have left."""
+
+
+def found(path: Path) -> None:
+    """Make a project in an empty folder; the ledger comes last, and with it the folder is a project."""
+    if (path / LEDGER).exists():
+        raise wrong(path, "is a project already", "add runs with 'labelvalue add DIR RUNS', or name another folder")
+    if path.exists() and (not path.is_dir() or not all(map(_is_ours, path.iterdir()))):
+        raise wrong(path, "folder is not empty", "name another folder")
+    check_links(path)
+    try:
+        for name in (RUNS, FITS, REPORTS):
+            (path / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: {error.strerror}. Fix: name another folder, or free permissions.") from error
+    with writing(path, "init"):
+        sweep(path)
+        if not (path / CONFIGURATION).is_file():
+            write_whole(path / CONFIGURATION, TEMPLATE.encode())
+        read_configuration(path)
+        Ledger.create(path / LEDGER, [("project", {"folder": path.name})])
+
+
+def _is_ours(item: Path) -> bool:
+    return item.name in OURS or is_leftover(item)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold a project's lock, and tidy up after a holder that died."""
+    check_links(folder)
+    with writing(folder, what) as dead:
+        for place in (folder, *(folder / name for name in (RUNS, FITS, REPORTS))):
+            sweep(place)
+        migrate(Ledger(folder / LEDGER))
+        if dead is not None:
+            why = "abandoned: the process died, or could not write"
+            Ledger(folder / LEDGER).append([("failure", {"why": why, "holder": dict(dead)})])
+        yield
+
+
+def check_links(folder: Path) -> None:
+    """Raise :class:`StorageError` where a part of a project is a link: what lies elsewhere is none of its own."""
+    for name in (LEDGER, RUNS, FITS, REPORTS, LOCK, HOLDER):
+        if (folder / name).is_symlink():
+            raise StorageError(f"{folder / name}: is a link. Fix: put what it leads to in its place.")
+
+
+def in_force(
+    ledger: Ledger, configuration: Configuration, entries: Sequence[tuple[str, Mapping[str, Any]]]
+) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Return records to be added, after one of the settings that they were made under where these are new."""
+    known = ledger.records("settings")
+    if known and known[-1].content["text"] == configuration.text:
+        return entries
+    return [("settings", {"text": configuration.text}), *entries]
+
+
+def published(records: Sequence[Record]) -> Record | None:
+    """Return the record of the published fit: the last that passed the gate."""
+    passed = [record for record in records if record.kind == "fit" and record.content["published"]]
+    return passed[-1] if passed else None
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return a file that a configuration names, which must lie in the project's folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        why = "lies outside the project's folder"
+        raise InputError([Problem(file=CONFIGURATION, value=name, why=why, fix="copy it into the folder")])
+    return path
+
+
+def wrong(path: Path, why: str, fix: str) -> InputError:
+    """Return the error that a folder is not what it should be."""
+    return InputError([Problem(file=str(path), why=why, fix=fix)])

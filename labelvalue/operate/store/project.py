@@ -1,0 +1,223 @@
+"""A project: a folder with a ledger, in which batches arrive, fits are made again, and nothing is forgotten."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labelvalue.operate.history.questions import Questions
+from labelvalue.operate.store.folders import LEDGER, alone, check_links, found, wrong
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from labelvalue.operate.refit.outcome import Refit
+
+
+@dataclasses.dataclass(frozen=True)
+class Project(Questions):
+    """A project folder: add batches, fit again, and ask what happened.
+
+    Everything is read from the folder when it is asked for; the object itself remembers nothing.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        From :meth:`create` or :meth:`open`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.testing import fake_runs
+    >>> project = Project.create(tempfile.mkdtemp()).add(fake_runs(seed=1), batch="first")
+    >>> project.history()["kind"].tolist()
+    ['project', 'settings', 'batch', 'check']
+    """
+
+    @classmethod
+    def create(cls, folder: str | os.PathLike[str]) -> Project:
+        """Make a project in an empty folder.
+
+        Parameters
+        ----------
+        folder : path
+            Made where it is missing. A ``labelvalue.toml`` that lies there is kept.
+
+        Returns
+        -------
+        Project
+            With an empty ledger.
+
+        Raises
+        ------
+        InputError
+            If the folder is not empty.
+        StorageError
+            If it cannot be written.
+        """
+        path = Path(folder)
+        found(path)
+        return cls(path)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Project:
+        """Open a project.
+
+        Parameters
+        ----------
+        folder : path
+            One that :meth:`create` made.
+
+        Returns
+        -------
+        Project
+            The project.
+
+        Raises
+        ------
+        InputError
+            If the folder is no project.
+        StorageError
+            If a part of it is a link.
+        """
+        path = Path(folder)
+        check_links(path)
+        if not (path / LEDGER).is_file():
+            raise wrong(path, "not a labelvalue project", "make one with 'labelvalue init DIR'")
+        return cls(path)
+
+    def add(
+        self,
+        runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset,
+        *,
+        batch: str | None = None,
+        supersede: bool = False,
+        cost: float | None = None,
+    ) -> Project:
+        """Add a batch of runs; score what the published fit forecasts for it.
+
+        Adding the same content again changes nothing.
+
+        Parameters
+        ----------
+        runs : path, DataFrame or Dataset
+            Runs table.
+        batch : str, optional
+            Its id; the name of the file without its suffix by default.
+        supersede : bool
+            Whether it may take the place of a batch of the same id and other content, which stays in the ledger.
+        cost : float, optional
+            Money that the batch cost; where nobody says it, the prices of the case count.
+
+        Returns
+        -------
+        Project
+            The project.
+
+        Raises
+        ------
+        InputError
+            If the runs are no runs table, do not go with the others, or the id is taken.
+        BusyError
+            If another process is writing.
+        StorageError
+            If something cannot be written; the batch is then not in.
+        """
+        with alone(self.folder, "add"):
+            from labelvalue.operate.refit.arrival import add_batch
+
+            add_batch(self, runs, batch, supersede, cost)
+        return self
+
+    def refit(self, *, again: bool = False, progress: bool = True, backtest: bool = True) -> Refit:
+        """Fit all batches that stand, unless that very fit is there already, and publish it if it passes the gate.
+
+        Parameters
+        ----------
+        again : bool
+            Whether to fit even so, and say whether the draws are the same.
+        progress : bool
+            Whether to say on stderr what is being done.
+        backtest : bool
+            Whether to check forecasts from part of the runs, where ``labelvalue.toml`` does not say ``backtest =
+            false``: two quick fits more, made where runs, model or code are new and kept where they are not.
+
+        Returns
+        -------
+        Refit
+            What was fitted, published and decided; its ``exit_code`` is that of the command.
+
+        Raises
+        ------
+        InputError
+            If there is no batch, or the configuration is wrong.
+        BusyError
+            If another process is writing.
+        StorageError
+            If something cannot be written or must not be trusted; what was published stays so.
+        """
+        with alone(self.folder, "refit"):
+            from labelvalue.operate.refit.refitting import refit
+
+            return refit(self, again=again, progress=progress, backtest=backtest)
+
+    def note(self, text: str, *, slice: str | None = None, batch: str | None = None, author: str = "") -> Project:
+        """Put down what someone who knows the domain says of a slice or a batch; ledger and page show it.
+
+        Parameters
+        ----------
+        text : str
+            What is to be known, 1 to 2,000 characters.
+        slice, batch : str, optional
+            What it is about: one of the two.
+        author : str
+            Who says it; who runs this, where it is empty.
+
+        Returns
+        -------
+        Project
+            The project.
+
+        Raises
+        ------
+        InputError
+            If the text is empty or too long, neither or both are given, or there is no such slice or batch.
+        BusyError
+            If another process is writing.
+        """
+        with alone(self.folder, "note"):
+            from labelvalue.operate.history.notes import record_note
+
+            record_note(self, text, slice, batch, author)
+        return self
+
+    def decide(self, verdict: str, *, approver: str, comment: str = "") -> Project:
+        """Record a decision on the published fit, and on the advice that was given on it.
+
+        Parameters
+        ----------
+        verdict : str
+            Such as ``buy``, ``wait`` or ``measure first``.
+        approver : str
+            Who answers for it.
+        comment : str
+            Why.
+
+        Returns
+        -------
+        Project
+            The project.
+
+        Raises
+        ------
+        InputError
+            If nothing is published, or verdict or approver is empty.
+        """
+        with alone(self.folder, "decide"):
+            from labelvalue.operate.history.trail import record_decision
+
+            record_decision(self.ledger, verdict, approver, comment)
+        return self

@@ -1,0 +1,65 @@
+"""Which batches of runs stand, and what their records say of them: no file is opened where a record says it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from labelvalue import names
+from labelvalue.operate.store.records import Record
+
+CONTENT = "content"
+"""SHA-256 of a batch's runs as canonical text: what makes two batches the same."""
+FILE = "file"
+SUPERSEDES = "supersedes"
+"""Number of the record that a batch replaces; null where it replaces none."""
+COUNTS = "counts"
+"""Whether runs are counts, which need no metric to be read."""
+KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A batch in the ledger: its record's number, its id, its content and the file that holds it."""
+
+    number: int
+    name: str
+    content: str
+    file: str
+    metric: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, record: Record) -> Batch:
+        """Read a batch off its record."""
+        known = record.content
+        metric = {key: known[key] for key in KNOWN_METRICS}
+        return cls(record.number, known[names.BATCH], known[CONTENT], known[FILE], metric)
+
+
+def standing(records: Sequence[Record]) -> list[Batch]:
+    """Return the batches that count, in their order: those that no later one replaces, at their first place."""
+    place: dict[str, Batch] = {}
+    for record in records:
+        if record.kind == "batch":
+            batch = Batch.of(record)
+            place[batch.name] = batch  # a dict keeps the place of the first
+    return list(place.values())
+
+
+def brought(folder: Path, record: Record) -> Mapping[str, Any]:
+    """Return the same of a batch by its record; of one of an older layout, by its file."""
+    if names.LABELS in record.content and "learners" in record.content:
+        return record.content
+    from labelvalue.operate.store.batches import brought_by, read_stored  # tables take half a second to import
+
+    batch = Batch.of(record)
+    return brought_by(read_stored(folder / batch.file, batch.metric))
+
+
+def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
+    """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
+    known = set() if fit is None else {*fit.content["batches"]}
+    numbers = {batch.number for batch in standing(records)} - known
+    return [record for record in records if record.number in numbers]

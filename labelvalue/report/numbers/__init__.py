@@ -1,0 +1,1 @@
+"""Numbers of tables and pages."""

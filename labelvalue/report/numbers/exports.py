@@ -1,0 +1,246 @@
+"""What leaves the page: tables that no spreadsheet runs, pictures, and a few lines for chat or e-mail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.numerals import readable
+from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.report.words.wording import likely, percent
+from labelvalue.spreadsheets import guard_cells
+from labelvalue.storage import write_whole
+
+LONGEST = 32_767
+"""Characters that a cell can hold."""
+MADE = datetime(1980, 1, 1)
+"""Time that every workbook is said to be made at, so that the same tables give the same bytes."""
+WIDEST = 60
+"""Characters that a column shows at most; longer texts are broken into lines."""
+
+
+def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    """Make a workbook of tables."""
+    try:
+        import xlsxwriter
+    except ImportError:
+        fix = "pip install 'labelvalue[excel]', or write csv or parquet"
+        raise InputError([Problem(why="XlsxWriter is not installed", fix=fix)]) from None
+    content = io.BytesIO()
+    with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
+        book.set_properties({"created": MADE})
+        head = book.add_format({"bold": True, "bottom": 1})
+        plain = book.add_format({"text_wrap": True, "valign": "top"})
+        for name, table in tables.items():
+            sheet = book.add_worksheet(name)
+            sheet.freeze_panes(1, 0)
+            for place, column in enumerate(table.columns):
+                sheet.write_string(0, place, str(column), head)
+                for line, value in enumerate(table[column].tolist(), 1):
+                    _write(sheet, line, place, value, plain)
+                wide = max([len(str(column)), *(len(_text(v)) for v in table[column].tolist())])
+                sheet.set_column(place, place, min(wide, WIDEST) + 2)
+            sheet.autofilter(0, 0, len(table), max(len(table.columns) - 1, 0))
+    return content.getvalue()
+
+
+def _write(sheet: Any, line: int, place: int, value: Any, plain: Any) -> None:
+    if isinstance(value, bool):
+        sheet.write_boolean(line, place, value, plain)
+    elif isinstance(value, int | float) and math.isfinite(value):
+        sheet.write_number(line, place, value, plain)
+    elif _text(value):
+        text = _text(value)
+        if len(text) > LONGEST:
+            missing = f" … and {len(text) - LONGEST + 60:,} characters more"
+            text = text[: LONGEST - 60] + missing
+        sheet.write_string(line, place, text, plain)
+
+
+def _text(value: Any) -> str:
+    nothing = value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    return "" if nothing else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+KINDS = ("csv", "parquet", "xlsx")
+DRAWN = ("changes", "curves", "gains", "impacts", "money", "frontiers", "tornado", "ranks")
+"""What a page draws, in its order."""
+
+
+def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Lay the numbers of a page out as tables.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.report_numbers`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``,
+        ``carried``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``,
+        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``stress``, ``weights``, ``label_quality``,
+        ``what_if``, ``assumptions``. Those without rows are left out.
+
+    Examples
+    --------
+    >>> from labelvalue.report import report_numbers
+    >>> from labelvalue.testing import fake_fit
+    >>> tables = report_tables(report_numbers(fake_fit(seed=1), budgets=[500]))
+    >>> list(tables), len(tables["gains"])
+    (['gains', 'limitations', 'second_opinion'], 4)
+    """
+    found: dict[str, Any] = {"gains": numbers.get(names.GAIN, []), "limitations": numbers["limitations"]}
+    opinion, suites = numbers["second_opinion"], numbers["suites"]
+    found |= {"strategies": numbers["strategies"], "second_opinion": [] if opinion is None else opinion["rows"]}
+    found |= {} if suites is None else {"suites": suites["modelled"], "persistence": suites["measured"]}
+    found["changes"] = [] if numbers["explained"] is None else numbers["explained"]["by_slice"]
+    found["carried"] = [{names.LEARNER: o[names.LEARNER], **row} for o in numbers["carried"] for row in o["slices"]]
+    plan = numbers.get(names.PLAN)
+    if plan is not None:
+        found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
+        found |= {key: plan[key] for key in ("scenarios", "ladder", "cost_parts", "plans", "rules", "sensitivity")}
+        found["frontiers"] = [{names.SLICE: one[names.SLICE]} | row for one in plan["frontiers"] for row in one["rows"]]
+        found |= {key: plan[key] for key in ("offers", "stress", "weights")}
+        found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
+        found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
+    found["assumptions"] = numbers["assumptions"]
+    return {name: pd.json_normalize(rows, sep="_") for name, rows in found.items() if rows}
+
+
+def write_tables(numbers: Mapping[str, Any], folder: str | os.PathLike[str], *, kind: str = "csv") -> list[Path]:
+    """Write the tables of a page, a file each, or a sheet each of one workbook.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.report_numbers`.
+    folder : path-like
+        Where to; it must be there.
+    kind : {"csv", "parquet", "xlsx"}
+        Format. In CSV, texts that a spreadsheet would take for a formula begin with an apostrophe; Parquet and the
+        workbook, ``tables.xlsx``, hold them as they are, and as texts. The last needs ``labelvalue[excel]``.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format, or XlsxWriter is not installed.
+    StorageError
+        If the folder is not there or a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.report import report_numbers
+    >>> from labelvalue.testing import fake_fit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_tables(report_numbers(fake_fit(seed=1), budgets=[500]), folder)]
+    ['gains.csv', 'limitations.csv', 'second_opinion.csv']
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    place = existing(folder)
+    if kind == "xlsx":
+        return [write_workbook(numbers, place / "tables.xlsx")]
+    tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
+    written = []
+    for name, text in tables.items():
+        path = place / f"{name}.{kind}"
+        if kind == "csv":
+            write_whole(path, guard_cells(text).to_csv(index=False, lineterminator="\n").encode())
+        else:
+            write_whole(path, text.to_parquet(index=False))
+        written.append(path)
+    return written
+
+
+def write_workbook(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write the tables of a page as the sheets of one workbook."""
+    tables = {name: table.map(_cell) for name, table in report_tables(numbers).items()}
+    write_whole(Path(path), workbook(tables))
+    return Path(path)
+
+
+def save_figures(drawn: Mapping[str, Any], folder: Path, kind: str) -> list[Path]:
+    """Write pictures that are drawn already."""
+    written = []
+    for what in DRAWN:
+        pictures = drawn.get(what) or []
+        for place, picture in enumerate(pictures if isinstance(pictures, list) else [pictures], 1):
+            path = folder / f"{what}-{place}.{kind}"
+            write_whole(path, base64.b64decode(picture["src"].partition(",")[2]))
+            written.append(path)
+    return written
+
+
+def is_workbook(path: str | os.PathLike[str]) -> bool:
+    """Whether a path for tables is that of a workbook; it is that of a folder otherwise."""
+    return Path(path).suffix.lower() == ".xlsx"
+
+
+def existing(folder: str | os.PathLike[str]) -> Path:
+    """Check that a folder is there."""
+    place = Path(folder)
+    if not place.is_dir():
+        raise StorageError(f"{place}: no such folder. Fix: make it, or give another.")
+    return place
+
+
+def _cell(value: Any) -> Any:
+    """Lists and mappings as text."""
+    return str(value) if isinstance(value, list | dict) else value
+
+
+def summary_text(numbers: Mapping[str, Any]) -> str:
+    """Say what a page says in a few plain lines, for chat or e-mail.
+
+    Parameters
+    ----------
+    numbers : mapping
+        From :func:`labelvalue.report.report_numbers`.
+
+    Returns
+    -------
+    str
+        Lines: how the project's guardrails stand, the decision, its rules, its stress case, the strongest reservation,
+        how far forecasts were checked.
+
+    Examples
+    --------
+    >>> from labelvalue.report import report_numbers
+    >>> from labelvalue.testing import fake_fit
+    >>> summary_text(report_numbers(fake_fit(seed=1), budgets=[500])).splitlines()[-1]
+    'Not backtested: how far such forecasts came true on these runs is not known.'
+    """
+    plan, guardrails = numbers.get(names.PLAN), numbers["guardrails"]
+    lines = [numbers["decision"]["sentence"]]
+    if plan is not None:
+        stress = plan["scenarios"][0]
+        lines = [
+            f"{plan['verdict'].upper()}: {plan['sentence']}",
+            *([] if guardrails and not plan["rules"] else [plan["rules_sentence"]]),
+            f"Stress case ({percent(stress[names.PROBABILITY])} of draws): net benefit "
+            f"{readable(stress[names.NET_BENEFIT])} {plan[names.UNIT]}.",
+            f"Strongest reservation: {plan['reservations'][0]}",
+            f"P(net benefit > 0): {likely(plan[names.NET_BENEFIT]['p_positive'])}.",
+        ]
+    if guardrails:
+        lines.insert(0, guardrails["sentence"])
+    checked = numbers[names.BACKTEST]
+    missing = "Not backtested: how far such forecasts came true on these runs is not known."
+    return "\n".join([*lines, checked["sentence"] if checked else missing])

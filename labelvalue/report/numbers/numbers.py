@@ -1,0 +1,276 @@
+"""The numbers of the report, once: for the page, for JSON, and for whoever checks one against the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions import Case, Decision
+from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
+from labelvalue.forecast.gains.gains import whole_numbers
+from labelvalue.model import Fit, pooling
+from labelvalue.model.curve.observations import used_runs
+from labelvalue.model.fitting.result import draws_digest, few_items, items_notes
+from labelvalue.report.numbers.changes import change_numbers
+from labelvalue.report.numbers.planning import decision_numbers
+from labelvalue.report.numbers.strategies import on_suite, strategy_numbers, suite_numbers, suite_of
+from labelvalue.report.numbers.tables import (
+    CI_KIND,
+    LOWER,
+    MEAN,
+    UPPER,
+    beyond,
+    check_ci_prob,
+    default_budgets,
+    plain,
+    summarise,
+)
+from labelvalue.report.plots.impact import PER
+from labelvalue.report.words.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
+from labelvalue.report.words.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
+from labelvalue.report.words.decision import best_slices
+from labelvalue.report.words.doubts import planning_limits
+from labelvalue.report.words.project import (
+    Context,
+    carried_numbers,
+    guardrail_numbers,
+    note_numbers,
+    scorecard_numbers,
+    width_numbers,
+)
+from labelvalue.report.words.second_opinion import backtest_numbers, disagreement_limits, second_opinion
+from labelvalue.report.words.verdicts import told
+from labelvalue.report.words.wording import comparison, sentence
+
+NUMBERS = (MEAN, LOWER, UPPER)
+TOTALS = tuple(f"total_{name}" for name in NUMBERS)
+"""The same of what a purchase for one slice brings to all."""
+
+
+def report_numbers(
+    of: Fit | Decision,
+    budgets: Sequence[int] | None = None,
+    ci_prob: float = 0.9,
+    *,
+    context: Context | None = None,
+) -> dict[str, Any]:
+    """Collect every number and text of the report.
+
+    Parameters
+    ----------
+    of : Fit or Decision
+        A fit, or a decision from :func:`labelvalue.decide` with the fit that it was made from.
+    budgets : sequence of int, optional
+        Extra labels, ≥ 0; rounded numbers up to the median slice's labels where not given.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
+    context : Context, optional
+        What a project knows beside them.
+
+    Returns
+    -------
+    dict
+        Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
+        ``metric``, ``slice_notes`` (on errors now and gains), ``suite`` (that all but ``suites`` is of; empty for a
+        fit of one), ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None``
+        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``,
+        ``assumptions``, ``changes``, ``explained``,
+        ``guardrails`` (the project's own; ``None`` without),
+        ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
+        verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
+        labels bring to all slices together). ``strategies``, ``suites`` and
+        ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
+        labels) are in the unit of the metric's error.
+
+    Raises
+    ------
+    ValueError
+        If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> report_numbers(fake_fit(seed=1), budgets=[500])["decision"]["status"]
+    'published'
+    """
+    return collect(of, budgets, ci_prob, context)[0]
+
+
+def collect(
+    of: Fit | Decision,
+    budgets: Sequence[int] | None,
+    ci_prob: float,
+    context: Context | None = None,
+) -> tuple[dict[str, Any], xr.DataArray | None]:
+    """Collect the numbers of the report, and hand out the draws of the gains behind them."""
+    check_ci_prob(ci_prob)
+    fit, case = (of.fit, of.case) if isinstance(of, Decision) else (of, None)
+    context = context or Context()
+    suite = suite_of(fit, case)
+    whole, fit = fit, on_suite(fit, suite)
+    given, notes = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")
+    numbers: dict[str, Any] = {
+        "verdict": fit.diagnostics.verdict,
+        "reasons": list(fit.diagnostics.reasons),
+        names.METRIC: fit.settings["metric"],
+        names.CI_KIND: CI_KIND,
+        names.CI_PROB: float(ci_prob),
+        "runs": int(whole.runs.sizes[names.RUN]),
+        "runs_used": int(used_runs(whole.runs).sum()),
+        names.SUITE: suite,
+        "slice_count": len(fit.slices),
+        "learners": list(fit.settings["learners"]),
+    }
+    far: list[tuple[str, int, float]] = []
+    numbers["slice_notes"] = items_notes(fit)
+    gain: xr.DataArray | None = None
+    if fit.diagnostics.verdict == "refused":
+        numbers["decision"] = _withheld(fit)
+        numbers["slices"] = _positions(fit)
+    else:
+        gain = predict_gain(fit, given.tolist())
+        total = predict_total_gain(fit, given.tolist(), _weights(fit, case))
+        table = summarise(gain, ci_prob=ci_prob, total=total)
+        by_learner = best_slices(fit, gain, table)
+        numbers["budgets"] = given.tolist()
+        numbers["decision"] = _published(by_learner, ci_prob) if fit.diagnostics.verdict == "ok" else _withheld(fit)
+        numbers["slices"] = _slices(fit, table, by_learner, ci_prob)
+        numbers[names.GAIN] = _records(table)
+        numbers["slice_notes"] += table.attrs[names.NOTES]
+        rows = table[table[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
+        far = [(str(r[names.SLICE]), int(r[names.BUDGET]), float(r[names.DOUBLINGS])) for _, r in rows.iterrows()]
+    numbers["diagnostics"] = {
+        "meaning": VERDICT_MEANINGS[fit.diagnostics.verdict],
+        "checks": checks(fit),
+        "draws": fit.diagnostics.figures.get("draws"),
+        "chains": fit.diagnostics.figures.get("chains"),
+        "attempts": [dict(a) for a in fit.diagnostics.attempts],
+        names.FLAGS: flagged_slices(fit),
+    }
+    numbers["strategies"] = [] if gain is None else strategy_numbers(fit, case, ci_prob=ci_prob)
+    numbers["second_opinion"] = opinion = None if gain is None else second_opinion(fit, gain, ci_prob=ci_prob)
+    compared = numbers["decision"]["by_learner"]
+    budget = compared[0][names.BUDGET] if compared else max(given.tolist(), default=0) or None
+    numbers["suites"] = (
+        None if gain is None else suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)
+    )
+    numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
+    numbers[names.PLAN] = decided = None
+    numbers["assumptions"] = context.assumptions.to_dict("records")
+    numbers["scorecard"] = scorecard_numbers(context.scorecard)
+    numbers["widths"] = width_numbers(context.widths)
+    numbers["carried"] = carried_numbers(context.carried)
+    numbers["guardrails"] = guardrail_numbers(context.guardrails)
+    numbers["changes"] = list(context.changes)
+    numbers["explained"] = change_numbers(context.explained)
+    numbers["remarks"] = note_numbers(context.notes)
+    if isinstance(of, Decision) and fit.diagnostics.verdict == "ok":
+        numbers[names.PLAN] = said = told(fit, decision_numbers(of, ci_prob=ci_prob, details=context.details))
+        numbers["assumptions"] = with_consequences(numbers["assumptions"], case_assumptions(of.case, said))
+        decided = planning_limits(of.case, said)
+    numbers["unsourced"] = unsourced(numbers["assumptions"])
+    numbers["limitations"] = limitations(
+        fit,
+        far,
+        decided,
+        [
+            *(("slices", "what an error or a gain rests on", f"{note}.") for note in numbers["slice_notes"]),
+            *disagreement_limits(opinion),
+            *unsourced_limits(numbers["assumptions"]),
+        ],
+        ci_prob=ci_prob,
+    )
+    numbers[names.NOTES] = notes
+    numbers["provenance"] = {k: v for k, v in fit.settings.items() if k != names.NOTES} | {
+        "model": fit.model.name,
+        "model_description": fit.model.description,
+        "draws_sha256": draws_digest(whole),
+        "kept": dict(context.kept),
+    }
+    numbers["priors"] = [{"name": name, **prior} for name, prior in fit.model.priors.as_dict().items()]
+    return plain(numbers), gain
+
+
+def _weights(fit: Fit, case: Case | None) -> dict[str, float] | None:
+    """Shares of slices in means over them, as the case has them."""
+    if case is None or not case.value.volume:
+        return None
+    return {str(name): float(case.value.volume.get(str(name), 1.0)) for name in fit.slices}
+
+
+def _withheld(fit: Fit) -> dict[str, Any]:
+    status = "withheld" if fit.diagnostics.verdict == "flagged" else "refused"
+    why = "; ".join(fit.diagnostics.reasons)
+    text = f"No decision is published: the fit is {fit.diagnostics.verdict}" + (f" ({why})." if why else ".")
+    return {"status": status, "sentence": text, "by_learner": []}
+
+
+def _published(by_learner: list[dict[str, Any]], ci_prob: float) -> dict[str, Any]:
+    said = [
+        one | {"sentence": _text(sentence(one, ci_prob)), "comparison": _text(comparison(one))} for one in by_learner
+    ]
+    text = " ".join(s["sentence"] for s in said) or "No budget above 0 was asked for, so there is nothing to compare."
+    return {"status": "published", "sentence": text, "by_learner": said}
+
+
+def _text(parts: list[tuple[str, bool]]) -> str:
+    return "".join(f"“{text}”" if is_name else text for text, is_name in parts)
+
+
+def _keys(fit: Fit) -> list[dict[str, Any]]:
+    """Slice and learner of every curve, sorted."""
+    position = fit.position[names.LABELS_NOW]
+    learners = sorted(position[names.LEARNER].values.astype(str)) if names.LEARNER in position.dims else [None]
+    return [
+        {names.SLICE: str(name)} | ({} if learner is None else {names.LEARNER: str(learner)})
+        for name in sorted(fit.slices.astype(str))
+        for learner in learners
+    ]
+
+
+def _positions(fit: Fit) -> list[dict[str, Any]]:
+    """Where each curve stands, without a number from the posterior."""
+    now = fit.position[names.LABELS_NOW]
+    flags = fit.diagnostics.flags
+    return [
+        key | {names.LABELS_NOW: int(now.sel(key)), names.FLAGS: list(flags.get(key[names.SLICE], ()))}
+        for key in _keys(fit)
+    ]
+
+
+def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_prob: float) -> list[dict[str, Any]]:
+    """Rows of the page's table, largest gain at the compared budget first."""
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
+    rate = summarise(impact(fit, per=PER), ci_prob=ci_prob).set_index(keys)
+    shares, items = pooling(fit), few_items(fit)
+    groups = {k if isinstance(k, tuple) else (k,): part for k, part in table.groupby(keys, sort=False)}
+    rows = []
+    for row in _positions(fit):
+        key = tuple(row[k] for k in keys)
+        part = groups[key]
+        where = key if len(key) > 1 else key[0]
+        row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
+        row[names.EVALUATION_LABELS] = float(items.sel({k: row[k] for k in keys}))
+        row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
+        row[names.POOLING] = float(shares.sel({k: row[k] for k in keys}))
+        columns = (names.BUDGET, *NUMBERS, *TOTALS, "p_positive", "mcse", names.DOUBLINGS)
+        row["gains"] = [
+            {c: r[c] for c in columns} | {names.FLAGS: beyond(r[names.DOUBLINGS])} for _, r in part.iterrows()
+        ]
+        rows.append(row)
+    budget = by_learner[0][names.BUDGET] if by_learner else None
+
+    def rank(row: dict[str, Any]) -> float:
+        return max((g[MEAN] for g in row["gains"] if g[names.BUDGET] == budget), default=0.0)
+
+    best = {name: max(rank(r) for r in rows if r[names.SLICE] == name) for name in {r[names.SLICE] for r in rows}}
+    return sorted(rows, key=lambda r: (-best[r[names.SLICE]], r[names.SLICE]))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]

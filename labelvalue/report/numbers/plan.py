@@ -1,0 +1,186 @@
+"""A plan in numbers, once, for the command line and the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions import (
+    Decision,
+    compare_plans,
+    conditional_value_at_risk,
+    loss_against_nothing,
+    rank_stability,
+    score_plans,
+    size_reserve,
+    value_at_risk,
+)
+from labelvalue.decisions.advice.decision import BUY, QUALITY, standard_error
+from labelvalue.decisions.outcomes.compare import WEIGHTS
+from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
+from labelvalue.numerals import significant
+from labelvalue.report.render.plan_text import STANDS
+from labelvalue.report.render.terminal import Rows, Sheet
+from labelvalue.report.words.verdicts import not_perturbed
+
+
+def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
+    """Collect what is said of a plan."""
+    case = plan.case
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    net, level = plan.advantage(), case.score.level
+    loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.costs.overrun)
+    sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
+    buys = plan.verdict.advice in (BUY, QUALITY)
+    scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
+    sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
+    return {
+        "case": case.name,
+        "verdict": plan.verdict.advice,
+        "reasons": list(plan.verdict.reasons),
+        "pilot": dict(plan.verdict.pilot),
+        "plan": {
+            names.LABELS: dict(plan.labels),
+            "total": plan.total,
+            "max_labels": plan.max_labels,
+            names.INTERVENTIONS: list(plan.interventions),
+        },
+        names.GAIN: records(plan.table(ci_prob)),
+        names.COST: spread(own[names.COST], ci_prob)
+        | {"reserve": reserve.reserve, "p_overrun": case.costs.overrun, "reserve_mcse": reserve.mcse},
+        names.DAYS: spread(own[names.DAYS], ci_prob),
+        names.NET_BENEFIT: spread(net, ci_prob)
+        | {names.MCSE: standard_error(net), "p_positive": float((net > 0).mean())},
+        "risk": {
+            names.LEVEL: level,
+            names.VALUE_AT_RISK: float(value_at_risk(loss, level)[names.VALUE_AT_RISK]),
+            names.CONDITIONAL_VALUE_AT_RISK: float(
+                conditional_value_at_risk(loss, level)[names.CONDITIONAL_VALUE_AT_RISK]
+            ),
+        },
+        "plans": records(sides),
+        "weights": _by_weight(plan),
+        "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
+        "state": plan.state,
+        "rules": records(plan.rules),
+        "weighed": records(plan.weighed),
+        "waiting": dict(plan.waiting),
+        "trade_off": trade_off(plan),
+        "prices": records(plan.prices),
+        "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
+        "measurements": records(plan.measurements),
+        names.TARGET: records(plan.target),
+        "notes": list(plan.notes),
+        names.UNIT: plan.outcomes.attrs[names.UNIT],
+        names.CI_PROB: ci_prob,
+        names.CI_KIND: "eti",
+    }
+
+
+def _by_weight(plan: Decision) -> list[dict[str, Any]]:
+    """The best plan by its score at each weight of the risk, that of the case among them, and where the plan stands."""
+    own = plan.case.score.weight
+    ranked = rank_stability(plan.outcomes, plan.case.score, tuple(sorted({*WEIGHTS, own})))
+    rows = []
+    for weight, table in ranked.groupby("weight"):
+        place = table.set_index(names.PLAN)["rank"]
+        best = next(name for name in (names.RECOMMENDED, *place.index) if place[name] == 1)
+        rows.append({"weight": weight, "best": best, "rank": int(place[names.RECOMMENDED]), "own": weight == own})
+    return rows
+
+
+def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
+    """Return the errors of all slices on average, and of the worst, now and with the plan."""
+    error = plan.outcomes[names.ERROR].mean(names.SAMPLE).drop_vars(names.FLAGS, errors="ignore")
+    now, then = (error.sel({names.PLAN: name}).to_series() for name in (names.NOTHING, names.RECOMMENDED))
+    worst = {"now": float(now.max()), "then": float(then.max()), "slice_now": now.idxmax(), "slice_then": then.idxmax()}
+    return {"mean": {"now": float(now.mean()), "then": float(then.mean())}, "worst": worst}
+
+
+def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Return mean and equal-tailed interval of draws."""
+    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
+    return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
+
+
+def finite(value: Any) -> Any:
+    """Return a value as JSON can hold it: a number that is none becomes ``None``."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON can hold them."""
+    return [{str(k): finite(v) for k, v in row.items()} for row in table.to_dict("records")]
+
+
+SHOWN = 8
+"""Rows of a sensitivity that are printed; JSON has all."""
+
+
+def details_text(details: Mapping[str, Any], unit: str) -> str:
+    """Lay sensitivity, stability, milestones and detection out in 80 columns."""
+    sheet = Sheet()
+    sheet.write(f"Where to look first: expected net benefit ({unit}) with each low and high", "")
+    table = Rows(["what"], ["low", "high", "share of variance"])
+    for row in details["sensitivity"][:SHOWN]:
+        share = "" if row["first_order"] is None else f"{100 * row['first_order']:.0f} %"
+        table.add_row(row["what"], significant(row["low"]), significant(row["high"]), share)
+    sheet.lay(table)
+    if (every := len(details["sensitivity"])) > SHOWN:
+        sheet.write(f"{SHOWN} of {every} inputs; --json has all.")
+    if details["slices_left_out"]:
+        sheet.write(f"The gains of {details['slices_left_out']:,} more slices, which vary least, are no inputs here.")
+    stability = details["stability"]
+    rows = stability["rows"]
+    trusted = [row for row in rows if row["advice"] != REFIT]
+    changed = [f"{row['change']} {row['what']}" for row in trusted if row["changes"]]
+    said = f"the advice changes in {len(changed)} of {len(trusted)} perturbations of data and priors;"
+    sheet.write("", f"Stability: {said}")
+    again = sum(row["advice"] == REFITTED for row in rows)
+    untold = f"; {len(rows) - len(trusted)} of {len(rows)} cannot be told" if len(trusted) < len(rows) else ""
+    sheet.write(f"{again} of {len(rows)} were fitted again, the others re-weighted{untold}.{not_perturbed(stability)}")
+    sheet.write(*(f"- changes with: {name}" for name in changed))
+    if details["milestones"]:
+        sheet.write("", "Batch by batch: go on if the mean error has dropped by at least that much", "")
+        table = Rows([], ["step", names.LABELS, names.COST, "error", "low", "high", "go if", "P(go)", "P(false stop)"])
+        for row in details["milestones"]:
+            error = [f"{row[key]:.4f}" for key in (names.ERROR, "low", "high")]
+            rule = ["", "", ""]
+            if row["p_go"] is not None:
+                go = "always" if row["p_go"] == 1 else "never" if row["p_go"] == 0 else f"{row['go_if_gain']:.4f}"
+                rule = [go, f"{row['p_go']:.2f}", f"{row['false_stop']:.2f}"]
+            table.add_row(str(row["step"]), f"{row[names.LABELS]:,}", significant(row[names.COST]), *error, *rule)
+        sheet.lay(table)
+    if details["detection"]:
+        sheet.write("", "Would the evaluation sets at hand show the gain? Items needed for 80 %", "")
+        table = Rows([names.SLICE], ["P(detected)", "items", "needed"])
+        for row in details["detection"]:
+            needed = "more than trainings allow" if row["trials_needed"] is None else f"{row['trials_needed']:,.0f}"
+            items = "" if row[names.TRIALS] is None else f"{row[names.TRIALS]:,.0f}"
+            table.add_row(row[names.SLICE], f"{row['p_detected']:.2f}", items, needed)
+        sheet.lay(table)
+    if details["stress"]:
+        sheet.write("", "If new labels are wrong, as many as is plausible (95 %): errors and rules", "")
+        table = Rows(["wrong labels"], ["share", "mean error", "worst slice", "net benefit", "rules"])
+        for row in details["stress"]:
+            errors = [f"{row[names.ERROR]:.4f}", f"{row['worst']:.4f} {row['worst_slice']}"]
+            share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
+            table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
+        sheet.lay(table)
+    if "cheapest" in details:
+        found = details["cheapest"]
+        labels = ", ".join(
+            f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in found["rows"] if row[names.LABELS]
+        )
+        reached = f"P(target) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
+        lead = "The cheapest plan for the target" if found["found"] else "No plan reaches the target; the nearest"
+        sheet.write("", f"{lead}: {labels or 'nothing'}, {significant(found[names.COST])} {unit}, {reached}.")
+    return sheet.text()

@@ -1,0 +1,197 @@
+"""A decision in numbers, once: what a plan brings, costs and risks, what it hangs on, and what to doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions import (
+    Decision,
+    decision_stability,
+    detection,
+    plan_milestones,
+    plan_outcomes,
+    plan_sensitivity,
+    scenario_sets,
+    value_of_partial_information,
+)
+from labelvalue.decisions.advice.decision import chance_of_gain
+from labelvalue.decisions.advice.rules import all_kept
+from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.outcomes.milestones import STEPS
+from labelvalue.decisions.outcomes.spending import label_cost
+from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
+from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.sensitivity.tornado import vary_case
+from labelvalue.report.numbers.label_quality import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
+from labelvalue.report.numbers.money import cost_parts, ladder
+from labelvalue.report.numbers.plan import finite, plan_numbers, records, spread
+from labelvalue.report.numbers.tables import MEAN, P_POSITIVE
+from labelvalue.report.numbers.what_if import what_if_numbers
+
+DRIVERS = 2
+"""Inputs that are named as what makes a bad or a good case."""
+NOTICED = 0.3
+"""Standard deviations by which an input must lie off its mean in a case to be named."""
+
+
+def decision_numbers(
+    plan: Decision, *, ci_prob: float = 0.9, details: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Collect everything that the page says of a plan."""
+    case = plan.case
+    own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    weights = volumes(plan.fit, case.value)
+    inputs = uncertain_inputs(plan)
+    gain = (own[names.GAIN] * weights).sum(names.SLICE)
+    error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
+    details = detail_numbers(plan, ci_prob=ci_prob) if details is None else details
+    return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
+        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
+        "mean_error": {
+            "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
+            "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
+        },
+        "planned": _planned(own, plan, ci_prob),
+        "kept_together": _together(plan),
+        "scenarios": _scenarios(plan, gain, inputs),
+        "ladder": records(ladder(plan, ci_prob=ci_prob)),
+        "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
+        "varied": records(vary_case(plan)),
+        "information": _information(plan, inputs),
+        "learner": case.learner,
+        "what_if": what_if_numbers(plan, ci_prob=ci_prob),
+        "offers": offer_numbers(plan),
+        "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
+        "label_quality": quality_numbers(plan, ci_prob=ci_prob),
+    }
+
+
+def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool = False) -> dict[str, Any]:
+    """Collect what a plan hangs on and how it is carried out: sensitivity, stability, milestones, detection, stress.
+
+    With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
+    """
+    swings, stable = plan_sensitivity(plan, refit=refit), decision_stability(plan, refit=refit)
+    steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
+    return {
+        "sensitivity": records(swings),
+        "unexplained": swings.attrs["unexplained"],
+        "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
+        "stability": {**{key: finite(stable.attrs[key]) for key in ("index", "left_out")}, "rows": records(stable)},
+        "milestones": records(steps),
+        "detection": records(detection(plan)),
+        "stress": stress_numbers(plan),
+    }
+
+
+def _planned(own: xr.Dataset, plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
+    """The error of each slice after the plan, where it buys any labels."""
+    rows = []
+    for name, labels in plan.labels.items():
+        if labels:
+            error = own[names.ERROR].sel({names.SLICE: name})
+            rows.append({names.SLICE: name, names.LABELS: labels} | spread(error, ci_prob))
+    return rows
+
+
+def _together(plan: Decision) -> float | None:
+    kept = all_kept(plan.fit, plan.case, plan.outcomes.sel({names.PLAN: [names.RECOMMENDED]}))
+    return None if kept is None else float(kept.mean())
+
+
+def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Means over whole draws of the worst tenth, the middle and the best tenth, and what sets them apart."""
+    net = plan.outcomes[names.NET_BENEFIT]
+    against = plan.outcomes.assign(
+        {
+            names.NET_BENEFIT: net - net.sel({names.PLAN: names.NOTHING}, drop=True),
+            "mean_gain": gain.reset_coords(drop=True),
+            **{f"input/{name}": draws for name, draws in inputs.items()},
+        }
+    )
+    sets = scenario_sets(against, names.RECOMMENDED)
+    rows = []
+    for scenario in sets[names.SCENARIO].values:
+        at = sets.sel({names.SCENARIO: scenario})
+        own = at.sel({names.PLAN: names.RECOMMENDED})
+        rows.append(
+            {
+                names.SCENARIO: str(scenario),
+                names.PROBABILITY: float(at[names.PROBABILITY]),
+                names.NET_BENEFIT: float(own[names.NET_BENEFIT]),
+                names.VALUE: float(own[names.VALUE]),
+                names.COST: float(own[names.COST]),
+                names.DAYS: float(own[names.DAYS]),
+                "mean_gain": float(at["mean_gain"]),
+                names.P_BEST: float(own[names.P_BEST]),
+                "drivers": _drivers(at, inputs),
+            }
+        )
+    return rows
+
+
+def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:
+    """Inputs that lie farthest off their means in a set of draws."""
+    found: list[dict[str, Any]] = []
+    for name, draws in inputs.items():
+        off = float((at[f"input/{name}"] - draws.mean()) / draws.std())
+        if abs(off) >= NOTICED:
+            found.append({"what": name, "off": off, MEAN: float(at[f"input/{name}"]), "usual": float(draws.mean())})
+    return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
+
+
+def _information(plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
+    """What it would be worth to know each uncertain input before deciding."""
+    if not inputs:
+        return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
+    outcomes = plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
+    table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
+    rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
+    taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
+    taken |= {row["instead"] for row in rows if row["instead"]}
+    money = label_cost(plan.fit, plan.case.costs, outcomes[names.LABELS].astype(float))
+    money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
+    plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
+    return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}
+
+
+def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str, dict[str, float]]:
+    """What a plan buys of each slice, and what these labels are expected to cost, where it buys any."""
+    own, cost = labels.sel({names.PLAN: plan}), money.sel({names.PLAN: plan})
+    return {
+        str(name): {names.LABELS: int(own.sel({names.SLICE: name})), names.COST: float(cost.sel({names.SLICE: name}))}
+        for name in own[names.SLICE].values[own.values > 0]
+    }
+
+
+def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
+    """Say what would be bought if an input were known to lie ``low`` or ``high``: in the tenth of draws at that end.
+
+    For each end the plan of the highest expected net benefit, its ``labels`` and mean ``cost``; ``None`` for inputs of
+    several numbers.
+    """
+    sample = names.SAMPLE
+    if set(draws.dims) != set(sample):
+        return None
+    order = np.argsort(draws.transpose(*sample).values.ravel(), kind="stable")
+    tenth = max(order.size // 10, 1)
+    net, cost = (
+        outcomes[name].transpose(*sample, names.PLAN).values.reshape(order.size, -1)
+        for name in (names.NET_BENEFIT, names.COST)
+    )
+    labels = outcomes[names.LABELS].sum(names.SLICE).values
+    found: dict[str, Any] = {}
+    for end, picked in (("low", order[:tenth]), ("high", order[-tenth:])):
+        best = int(net[picked].mean(axis=0).argmax())
+        found[end] = {
+            names.PLAN: str(outcomes[names.PLAN].values[best]),
+            names.LABELS: int(labels[best]),
+            names.COST: float(cost[picked, best].mean()),
+        }
+    return found

@@ -1,0 +1,203 @@
+"""Whether a strategy of choosing labels is worth it here: per label, and for its money."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from labelvalue import names
+from labelvalue.decisions import Case
+from labelvalue.decisions.case.case import HOLDOUT
+from labelvalue.decisions.outcomes.spending import PRICE
+from labelvalue.forecast import ActiveLearning, gain_over_suites, predict_gain, strategy_efficiency
+from labelvalue.forecast.gains.curves import draws, slice_draws
+from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE
+from labelvalue.model import Fit
+from labelvalue.report.numbers.plan import spread
+from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
+from labelvalue.report.words.wording import Part, percent, probability
+
+SURE = 0.9
+"""P(better than random) from which a strategy is called worth it; as far from it on the other side, not."""
+WORTH, NOT_WORTH, OPEN = "worth it here", "not worth it here", "not decided by these runs"
+
+
+def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Collect what the labels of every strategy are worth against random ones, now, as a mean over slices."""
+    if names.EFFICIENCY not in fit.posterior:
+        return []
+    worth = strategy_efficiency(fit).reset_coords(drop=True)
+    worth = worth.mean([d for d in worth.dims if d in (names.SLICE, names.SUITE)])
+    learners = worth[names.LEARNER].values.tolist() if names.LEARNER in worth.dims else [None]
+    rows = []
+    for strategy in worth[names.STRATEGY].values.astype(str).tolist():
+        ratio, priced = _dearer(fit, case, strategy)
+        for learner in learners:
+            own = worth.sel({names.STRATEGY: strategy} | ({} if learner is None else {names.LEARNER: learner}))
+            own = own.transpose(names.CHAIN, names.DRAW)
+            rows.append(
+                {
+                    names.STRATEGY: strategy,
+                    names.LEARNER: learner,
+                    "random": str(fit.settings[names.STRATEGIES][0]),
+                    "label": _judged(own, ci_prob),
+                    "money": _judged(own / ratio, ci_prob),
+                    "price_ratio": float(np.mean(ratio)),
+                    "priced": priced,
+                }
+            )
+    return rows
+
+
+def _dearer(fit: Fit, case: Case | None, strategy: str) -> tuple[Any, bool]:
+    """Price of a strategy's label over that of a random one, draw by draw, as the case has it."""
+    offered = [
+        one for one in (() if case is None else case.interventions)
+        if isinstance(one, ActiveLearning) and one.strategy == strategy
+    ]  # fmt: skip
+    if case is None or not offered:
+        return 1.0, False
+    price = slice_draws(fit, PRICE, case.costs.price_per_label)
+    price = price.mean(names.SLICE) if names.SLICE in price.dims else price
+    more = draws(fit, f"{offered[0].name}.unit_cost", offered[0].unit_cost)
+    return (price + more) / price, True
+
+
+def _judged(worth: xr.DataArray, ci_prob: float) -> dict[str, Any]:
+    chance = float((worth > 1).mean())
+    verdict = WORTH if chance >= SURE else NOT_WORTH if chance <= 1 - SURE else OPEN
+    return spread(worth, ci_prob) | {P_BETTER: chance, "verdict": verdict}
+
+
+def strategy_parts(row: Mapping[str, Any], ci_prob: float) -> list[Part]:
+    """Put what a strategy is worth into sentences."""
+    label, money = row["label"], row["money"]
+    parts: list[Part] = [("A label of ", False), (row[names.STRATEGY], True)]
+    if row[names.LEARNER] is not None:
+        parts += [(" is, for learner ", False), (row[names.LEARNER], True), (",", False)]
+    else:
+        parts.append((" is", False))
+    parts += [
+        (f" worth {label[MEAN]:.2f} labels of ", False),
+        (row["random"], True),
+        (
+            f" ({percent(ci_prob)} credible interval {label[LOWER]:.2f} to {label[UPPER]:.2f}; P(better than random) "
+            f"{probability(label[P_BETTER])}): {label['verdict']}.",
+            False,
+        ),
+    ]
+    if row["priced"]:
+        said = (
+            f" It costs {row['price_ratio']:.2f} times as much by the case; for the same money its labels are worth "
+            f"{money[MEAN]:.2f} times those of random choice ({money[LOWER]:.2f} to {money[UPPER]:.2f}; P(better than "
+            f"random) {probability(money[P_BETTER])}): {money['verdict']}."
+        )
+    else:
+        said = (
+            f" For its money it breaks even where its label costs {label[MEAN]:.2f} times as much "
+            f"({label[LOWER]:.2f} to {label[UPPER]:.2f}); no other price is stated."
+        )
+    return [*parts, (said, False)]
+
+
+MODELLED, MEASURED = "modelled", "measured"
+
+
+def suite_of(fit: Fit, case: Case | None = None) -> str:
+    """Return the suite that a page is about: that of the case, else the holdout, else the first."""
+    if names.SUITE not in fit.position.dims:
+        return ""
+    known = fit.position[names.SUITE].values.astype(str).tolist()
+    wanted = HOLDOUT if case is None or not case.suite else case.suite
+    return wanted if wanted in known else known[0]
+
+
+def on_suite(fit: Fit, suite: str) -> Fit:
+    """Return a fit of one of its suites alone: the same draws of these curves, and the runs behind them."""
+    if not suite:
+        return fit
+    tree = fit.tree.copy()
+    for group in list(tree.children):
+        inside = tree[group].to_dataset()
+        if names.SUITE in inside.dims and group != names.BACKTEST:
+            tree[group] = xr.DataTree(inside.sel({names.SUITE: suite}, drop=True))
+    runs = fit.runs
+    tree[names.RUNS] = xr.DataTree(runs.isel({names.RUN: runs[names.SUITE].values.astype(str) == suite}))
+    return dataclasses.replace(fit, tree=tree)
+
+
+def suite_numbers(
+    fit: Fit, suite: str, budget: int | None, measured: xr.Dataset | None = None, *, ci_prob: float = 0.9
+) -> dict[str, Any] | None:
+    """Collect how much of a gain on one suite persists on the others."""
+    rows = _modelled(fit, suite, budget, ci_prob) if suite and budget else []
+    came = [] if measured is None else _measured(measured, ci_prob)
+    if not rows and not came:
+        return None
+    found: dict[str, Any] = {names.SUITE: suite or HOLDOUT, names.BUDGET: budget, MODELLED: rows, MEASURED: came}
+    return found | {"sentence": _sentence(found, ci_prob)}
+
+
+def _learners(values: xr.DataArray) -> list[Any]:
+    return values[names.LEARNER].values.tolist() if names.LEARNER in values.dims else [None]
+
+
+def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[dict[str, Any]]:
+    gain = predict_gain(fit, [int(budget or 0)]).isel({names.BUDGET: 0}, drop=True).reset_coords(drop=True)
+    gain = gain.mean(names.SLICE)
+    kept, worst = gain_over_suites(gain, suite)[PERSISTENCE], gain.min(names.SUITE)
+    rows = []
+    for name in gain[names.SUITE].values.astype(str).tolist():
+        for learner in _learners(gain):
+            at = {} if learner is None else {names.LEARNER: learner}
+            own, share = (values.sel({names.SUITE: name} | at) for values in (gain, kept))
+            rows.append(
+                {
+                    names.SUITE: name,
+                    names.LEARNER: learner,
+                    names.GAIN: spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())},
+                    "kept": _middle(share, ci_prob),
+                    "p_worst": float((own <= worst.sel(at)).mean()),
+                }
+            )
+    return rows
+
+
+def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
+    share = measured[PERSISTENCE]
+    rows = []
+    for name in share[names.SUITE].values.astype(str).tolist():
+        for learner in _learners(share):
+            own = share.sel({names.SUITE: name} | ({} if learner is None else {names.LEARNER: learner}))
+            rows.append({names.SUITE: name, names.LEARNER: learner, "kept": _middle(own, ci_prob)})
+    return rows
+
+
+def _middle(share: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Median and interval: a ratio of two gains has no mean to speak of."""
+    low, middle, high = share.quantile([0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2], names.SAMPLE, skipna=False).values
+    return {"median": float(middle), LOWER: float(low), UPPER: float(high)}
+
+
+def _sentence(found: dict[str, Any], ci_prob: float) -> str:
+    """Which suite keeps least of the gain, as modelled and as measured."""
+    said = []
+    for which, lead in ((MODELLED, "By the posterior"), (MEASURED, "Of the gain that had been forecast")):
+        others = [row for row in found[which] if row[names.SUITE] != found[names.SUITE]]
+        rows = [row for row in others if np.isfinite(row["kept"]["median"])]
+        if not rows:
+            continue
+        least = min(rows, key=lambda row: row["kept"]["median"])
+        kept, share = least["kept"], percent(ci_prob)
+        text = f"{lead}, suite {least[names.SUITE]} keeps least of the gain on {found[names.SUITE]}"
+        if which == MEASURED:
+            text = f"{lead} on {found[names.SUITE]}, least came on suite {least[names.SUITE]}"
+        text += f": {percent(kept['median'])} ({share} interval {percent(kept[LOWER])} to {percent(kept[UPPER])})"
+        if which == MODELLED:
+            text += f"; P(gain > 0) there {probability(least[names.GAIN][P_POSITIVE])}"
+        said.append(text + ".")
+    return " ".join(said)

@@ -1,0 +1,313 @@
+"""Learning curves with bands and the observed runs, one small panel a slice (and learner)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.curves import SIZE, curve_dims, doublings_beyond, error_draws
+from labelvalue.forecast.gains.gains import whole_numbers
+from labelvalue.model import Fit
+from labelvalue.model.curve.observations import MEMORY, used_runs
+from labelvalue.problems import did_you_mean
+from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands, default_budgets
+from labelvalue.report.plots import style
+from labelvalue.report.plots.panels import log_axis, panels
+
+LEFT, RIGHT = 24, 16
+"""Points of a curve on either side of now."""
+REACH = 4
+"""Curves go on to at least this many times the labels now, to show how they flatten."""
+BLOCK = 16
+"""Slices computed at a time, so that memory holds a few curves of draws and not all."""
+
+
+def curve_table(
+    fit: Fit,
+    slices: Sequence[str],
+    budgets: np.ndarray,
+    ci_probs: tuple[float, float],
+    planned: Mapping[str, int] | None = None,
+) -> pd.DataFrame:
+    """Compute the curves to plot, through :func:`labelvalue.report.numbers.tables.bands`."""
+    parts = []
+    for start in range(0, len(slices), BLOCK):
+        draws, own = _draws(fit, slices[start : start + BLOCK], budgets, planned or {})
+        part = bands(draws, ci_probs)
+        order = [d for d in draws.dims if d not in names.SAMPLE]
+        own = own.sortby([d for d in order if d != SIZE]).transpose(*order)
+        extra = (own - fit.position[names.LABELS_NOW].sel({names.SLICE: own[names.SLICE]})).transpose(*order)
+        part = part.drop(columns=[SIZE, names.FLAGS]).assign(
+            **{names.LABELS: own.values.ravel()},
+            marked=np.isin(extra.values.ravel(), budgets[budgets > 0]),
+        )
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+    rank = {name: i for i, name in enumerate(slices)}
+    table = table.sort_values(names.SLICE, key=lambda s: s.map(rank), kind="stable", ignore_index=True)
+    table.attrs = {"ci_probs": ci_probs}
+    return table
+
+
+def _draws(
+    fit: Fit, slices: Sequence[str], budgets: np.ndarray, planned: Mapping[str, int]
+) -> tuple[xr.DataArray, xr.DataArray]:
+    """Draws of the error along each slice's own sizes, and those sizes."""
+    part = {names.SLICE: list(slices)}
+    position = fit.position.sel(part)
+    dims = curve_dims(fit)
+    now = position[names.LABELS_NOW].transpose(*dims)
+    low = np.maximum(np.minimum(_smallest(fit, slices, dims), np.maximum(now.values, 0.5)), 0.5)
+    start = np.maximum(now.values, 0.5)
+    reference = position[names.REFERENCE_LABELS].transpose(*dims).values
+    most = np.array([max(int(budgets.max()), planned.get(str(name), 0)) for name in now[names.SLICE].values])
+    most = most.reshape([-1 if d == names.SLICE else 1 for d in dims])
+    end = np.maximum.reduce([start + most, REACH * np.maximum(start, 1.0), reference])
+    left = np.moveaxis(np.geomspace(low, start, LEFT), 0, -1)
+    left[..., -1] = now.values
+    right = np.moveaxis(np.geomspace(start, end, RIGHT), 0, -1)[..., 1:]
+    marked = now.values[..., None] + budgets
+    own = xr.DataArray(
+        np.sort(np.concatenate([left, right, marked], axis=-1), axis=-1),
+        dims=(*dims, SIZE),
+        coords=now.coords,
+    )
+    other_now = position[names.OTHER_LABELS_NOW]
+    other = xr.where(own < now, other_now * own / np.maximum(now, 1.0), other_now).transpose(*dims, SIZE)
+    draws = error_draws(fit.posterior.sel(part), fit, own, other).rename(names.ERROR)
+    draws = draws.assign_coords({SIZE: np.arange(own.sizes[SIZE])})
+    distance = doublings_beyond(position, own).transpose(*dims, SIZE)
+    return draws.assign_coords({names.DOUBLINGS: distance.variable}), own
+
+
+def _smallest(fit: Fit, slices: Sequence[str], dims: tuple[str, ...]) -> np.ndarray:
+    """Smallest number of labels observed for each curve, its labels now where there is none."""
+    runs = fit.runs
+    keys = [runs[d].values.astype(str) for d in dims]
+    seen = pd.Series(runs[names.LABELS].values.astype(float)).groupby([pd.Series(k) for k in keys]).min()
+    wanted: list[Any] = [list(slices)]
+    if len(dims) > 1:
+        wanted.append([str(v) for v in fit.position[dims[1]].values])
+    index = pd.MultiIndex.from_product(wanted) if len(dims) > 1 else pd.Index(wanted[0])
+    shape = tuple(len(w) for w in wanted)
+    return np.nan_to_num(seen.reindex(index).to_numpy().reshape(shape), nan=np.inf)
+
+
+def plot_curves(
+    fit: Fit,
+    *,
+    slices: Sequence[str] | None = None,
+    ci_probs: tuple[float, float] = (0.5, 0.9),
+    budgets: Sequence[int] | None = None,
+) -> Figure:
+    """Plot each slice's learning curve with bands, the observed runs, now, and what lies beyond the data.
+
+    Up to now, the labels of the other slices grow in proportion with the slice's own, as they did in the
+    runs; beyond now they stay as they are, as in :func:`labelvalue.predict_gain`, so that the drop from now
+    to a marked budget is the gain that the tables show. Both axes are logarithmic, and each panel has its
+    own.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    slices : sequence of str, optional
+        Slices to show, in this order; all where not given. A panel each, however many.
+    ci_probs : tuple of two floats
+        Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
+    budgets : sequence of int, optional
+        Extra labels to mark on each curve, ≥ 0; rounded numbers up to the median slice's labels where not
+        given.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot; errors in the unit of the metric's error against labels of the slice.
+
+    Raises
+    ------
+    ValueError
+        If a slice is unknown, a probability is not between 0 and 1, or a budget is not a whole number ≥ 0.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> len(plot_curves(fake_fit(seed=1), slices=["east", "north"]).axes)
+    2
+    """
+    inner, outer = sorted(ci_probs)
+    chosen = _chosen(fit, slices)
+    numbers = whole_numbers(default_budgets(fit) if budgets is None else budgets, "budget")[0]
+    return draw_curves(fit, curve_table(fit, chosen, numbers, (inner, outer)), foot=caption(fit))
+
+
+def _chosen(fit: Fit, slices: Sequence[str] | None) -> list[str]:
+    known = [str(s) for s in fit.slices]
+    if slices is None:
+        return sorted(known)
+    wanted = [slices] if isinstance(slices, str) else [str(s) for s in slices]
+    unknown = [s for s in wanted if s not in known]
+    if unknown or not wanted:
+        hint = did_you_mean(unknown[0], known) if unknown else ""
+        what = f"unknown slice {', '.join(map(repr, unknown))}{hint}" if unknown else "no slice given"
+        raise ValueError(f"{what} Fix: give names out of fit.slices.")
+    return list(dict.fromkeys(wanted))
+
+
+def caption(fit: Fit) -> str:
+    """Say what the panels of the learning curves show."""
+    text = (
+        "Axes are logarithmic and differ between panels. "
+        "Bands are equal-tailed credible intervals of the expected error. "
+    )
+    if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
+        text += (
+            "Up to now, labels of the other slices grow in proportion with the slice's own "
+            "(other_labels='proportional'), roughly as in the runs; beyond now they stay as they are, so "
+            "the drop from now to a marked budget is the gain in the tables. "
+        )
+    used = used_runs(fit.runs)
+    if not used.all():
+        text += (
+            f"{used.sum():,} of {used.size:,} runs used: grey ones are no part of the fit, mostly because they lie "
+            f"more than {MEMORY:g} doublings below the largest size of their curve, in the slice's labels and in all. "
+        )
+    if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
+        text += (
+            "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
+        )
+    return text.strip()
+
+
+def draw_curves(
+    fit: Fit,
+    table: pd.DataFrame,
+    *,
+    foot: str,
+    planned: Mapping[str, Mapping[str, Any]] | None = None,
+    learner: str | None = None,
+) -> Figure:
+    """Draw a table of curves, one panel a slice and learner."""
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    used = used_runs(fit.runs)
+    groups = list(table.groupby(keys, sort=False))
+    with style.look():
+        titles = [" · ".join(map(str, key)) for key, _ in groups]
+        figure, axes = panels(
+            titles,
+            foot=foot,
+            x_label="labels of the slice",
+            y_label="error (lower is better)",
+            handles=_legend(table, bool(planned), bool(used.all())),
+            together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
+        )
+        for ax, (key, part) in zip(axes, groups, strict=True):
+            where = dict(zip(keys, key, strict=True))
+            position = fit.position.sel(where)
+            then = (planned or {}).get(str(where[names.SLICE]))
+            then = then if where.get(names.LEARNER, learner) == learner else None
+            _panel(ax, part, position, _runs_of(fit.runs, used, where), then)
+            if then is not None:
+                _mark(ax, float(position[names.LABELS_NOW]) + then[names.LABELS], then)
+    return figure
+
+
+def _runs_of(runs: xr.Dataset, used: np.ndarray, where: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels and error of a panel's runs, and whether the fit used them."""
+    keep = np.logical_and.reduce([runs[k].values.astype(str) == str(v) for k, v in where.items()])
+    labels, errors = (runs[name].values[keep].astype(float) for name in (names.LABELS, names.ERROR))
+    return labels, errors, used[keep]
+
+
+def _panel(
+    ax: Axes,
+    part: pd.DataFrame,
+    position: xr.Dataset,
+    runs: tuple[np.ndarray, np.ndarray, np.ndarray],
+    then: Mapping[str, Any] | None,
+) -> None:
+    x = np.maximum(part[names.LABELS].to_numpy(), 0.5)
+    now, reference = float(position[names.LABELS_NOW]), float(position[names.REFERENCE_LABELS])
+    labels, errors, used = runs
+    low, high = (
+        min(x.min(), labels.min(initial=np.inf) or 0.5) / 1.15,
+        max(x.max(), labels.max(initial=0)) * 1.08,
+    )
+    planned = [] if then is None else [then[LOWER], then[UPPER]]  # other labels of the plan help: it may lie below
+    seen = np.concatenate([errors[errors > 0], part[LOWER], part[UPPER], planned])
+    bottom, top = seen.min() / 1.08, seen.max() * 1.08
+    log_axis(ax, "x", low, high, ticks=4, labels=True)
+    log_axis(ax, "y", bottom, top, ticks=4, labels=False)
+    deep = reference * 2.0**VALIDATED_DOUBLINGS
+    if reference < high:
+        ax.axvspan(reference, min(deep, high), facecolor=style.FAR_LIGHT, lw=0, zorder=0, gid="beyond")
+    if deep < high:
+        hatched: dict[str, Any] = {"facecolor": style.FAR_DEEP, "edgecolor": style.HATCH, "hatch": "///"}
+        ax.axvspan(deep, high, lw=0, zorder=0, gid="unvalidated", **hatched)
+    ax.fill_between(x, part[LOWER], part[UPPER], color=style.OUTER, lw=0, zorder=1, gid="outer")
+    ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], color=style.INNER, lw=0, zorder=2, gid="inner")
+    ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
+    inside = (errors > 0) & (labels >= 1)
+    for mine, colour, alpha, gid in ((used, style.INK, 0.75, "runs"), (~used, style.PALE, 1.0, "left out")):
+        seen_well, at_edge = mine & inside, mine & ~inside
+        if seen_well.any():
+            ax.plot(labels[seen_well], errors[seen_well], mec=colour, alpha=alpha, zorder=3, gid=gid, **_RUN)
+        if at_edge.any():
+            at = np.maximum(labels[at_edge], low), np.where(errors[at_edge] > 0, errors[at_edge], bottom)
+            ax.plot(*at, ls="", marker="v", ms=4, color=colour, clip_on=False, zorder=3)
+    ax.axvline(max(now, 0.5), color=style.INK, lw=0.9, ls=(0, (4, 2)), zorder=3, gid="now")
+    marked = part[part["marked"]]
+    ax.plot(
+        marked[names.LABELS],
+        marked[MEAN],
+        ls="",
+        marker="D",
+        ms=3,
+        mfc="white",
+        mec=style.LINE,
+        mew=0.9,
+        zorder=5,
+        gid="marked",
+    )
+
+
+def _mark(ax: Axes, labels: float, then: Mapping[str, Any]) -> None:
+    """Where a plan takes a slice, with the interval of its error."""
+    away = [[then[MEAN] - then[LOWER]], [then[UPPER] - then[MEAN]]]
+    ax.errorbar(labels, then[MEAN], yerr=away, fmt="none", ecolor=style.INK, elinewidth=1.0, capsize=2.5, zorder=6)
+    ax.plot(labels, then[MEAN], gid="planned", **_PLANNED)
+
+
+_RUN: dict[str, Any] = {"ls": "", "marker": "o", "ms": 2.6, "mfc": "none", "mew": 0.6}
+_PLANNED: dict[str, Any] = {"ls": "", "marker": "*", "ms": 8, "mfc": style.INK, "mec": "white", "mew": 0.6, "zorder": 7}
+
+
+def _legend(table: pd.DataFrame, planned: bool, all_used: bool) -> list[Any]:
+    inner, outer = table.attrs["ci_probs"]
+    rim: dict[str, Any] = {"edgecolor": style.HATCH, "lw": 0.5}
+    entries: list[Any] = [
+        Line2D([], [], color=style.LINE, lw=1.4, label="mean of the expected error"),
+        Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
+        Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
+        Line2D([], [], ls="", marker="o", ms=3, mfc="none", mec=style.INK, label="an observed run"),
+        Line2D([], [], color=style.INK, lw=0.9, ls=(0, (4, 2)), label="now"),
+        Line2D([], [], ls="", marker="D", ms=4, mfc="white", mec=style.LINE, label="now + a budget"),
+        Patch(facecolor=style.FAR_LIGHT, **rim, label="beyond the data"),
+    ]
+    if not all_used:
+        entries.insert(4, Line2D([], [], label="a run that the fit leaves out", mec=style.PALE, **_RUN))
+    if planned:
+        entries.insert(-1, Line2D([], [], label="the plan, with all it buys", **_PLANNED))
+    if (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
+        entries.append(Patch(facecolor=style.FAR_DEEP, hatch="///", **rim, label=names.BEYOND_VALIDATED))
+    return entries

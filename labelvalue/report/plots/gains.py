@@ -1,0 +1,145 @@
+"""Gain against budget, one small panel a slice (and learner), all on one scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.report.numbers.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
+from labelvalue.report.plots import style
+from labelvalue.report.plots.impact import draw_forest
+from labelvalue.report.plots.panels import count, linear_axis, panels
+
+CAPTION = (
+    "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line "
+    "would mean that the labels made things worse."
+)
+
+
+def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figure:
+    """Plot gain against budget with bands and the zero line, a panel for each slice (and learner).
+
+    Parameters
+    ----------
+    gain : xarray.DataArray
+        Draws, dims chain, draw, slice (and learner), budget, as ``predict_gain`` or ``predict_observed_gain``
+        returns them; unit of the error.
+    ci_probs : tuple of two floats
+        Probabilities of the inner and the outer equal-tailed band, between 0 and 1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot. Budgets beyond the validated distance have hollow markers; a single budget makes
+        a forest plot, largest gain first.
+
+    Raises
+    ------
+    ValueError
+        If ``gain`` holds no gains by budget, or a probability is not between 0 and 1.
+    TypeError
+        If it is no DataArray.
+
+    Examples
+    --------
+    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue.testing import fake_fit
+    >>> len(plot_gain(predict_gain(fake_fit(seed=1), budgets=[500, 2000])).axes)
+    4
+    """
+    inner, outer = sorted(ci_probs)
+    return draw_gains(gain_table(gain, (inner, outer)), foot=CAPTION)
+
+
+def gain_table(gain: xr.DataArray, ci_probs: tuple[float, float]) -> pd.DataFrame:
+    """Compute the gains to plot, through :func:`labelvalue.report.numbers.tables.bands`."""
+    table = bands(gain, ci_probs)
+    if gain.name not in GAIN_LIKE or names.BUDGET not in gain.dims or names.SLICE not in gain.dims:
+        raise ValueError(
+            f"gain must hold gains by slice and budget, got {gain.name!r} with dims {gain.dims}. "
+            "Fix: pass what labelvalue.predict_gain returned."
+        )
+    return table
+
+
+def draw_gains(table: pd.DataFrame, *, foot: str) -> Figure:
+    """Draw a table of gains."""
+    name = "observed gain" if table.attrs["name"] == names.OBSERVED_GAIN else "gain"
+    if len(set(table[names.BUDGET])) == 1:
+        table = table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
+        label = f"{name} (drop in error) from {table[names.BUDGET].iloc[0]:,} extra labels"
+        return draw_forest(table, foot=foot, x_label=label, scale=table.attrs.get("scale"))
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    groups = list(table.groupby(keys, sort=False))
+    span = table.attrs.get("scale") or (table[LOWER].min(), table[UPPER].max())
+    with style.look():
+        figure, axes = panels(
+            [" · ".join(map(str, key)) for key, _ in groups],
+            foot=foot,
+            x_label="budget: extra labels for the slice",
+            y_label=f"{name} (drop in error)",
+            handles=_legend(table, name),
+            together=table[names.LEARNER].nunique() if names.LEARNER in table else 1,
+        )
+        for ax, (_, part) in zip(axes, groups, strict=True):
+            _panel(ax, part, span)
+    return figure
+
+
+def _panel(ax: Axes, part: pd.DataFrame, span: tuple[float, float]) -> None:
+    part = part.sort_values(names.BUDGET, kind="stable")
+    x = part[names.BUDGET].to_numpy(dtype=float)
+    ax.fill_between(x, part[LOWER], part[UPPER], lw=0, color=style.OUTER, zorder=1, gid="outer")
+    ax.fill_between(x, part[INNER_LOWER], part[INNER_UPPER], lw=0, color=style.INNER, zorder=2, gid="inner")
+    ax.plot(x, part[MEAN], color=style.LINE, lw=1.4, zorder=4, gid="mean")
+    far = (part[names.DOUBLINGS] > VALIDATED_DOUBLINGS).to_numpy() if names.DOUBLINGS in part else x < 0
+    dots: dict[str, Any] = {"ls": "", "marker": "D", "ms": 3.8, "mec": style.LINE, "mew": 1, "zorder": 5}
+    ax.plot(x[~far], part[MEAN][~far], mfc=style.LINE, **dots)
+    ax.plot(x[far], part[MEAN][far], mfc="white", **dots)
+    ax.axhline(0, color=style.INK, lw=0.9, zorder=3)
+    _budget_axis(ax, x)
+    low, high = min(span[0], 0.0), max(span[1], 0.0)
+    margin = 0.06 * ((high - low) or 1.0)
+    ax.set_ylim(low - margin, high + margin)
+    linear_axis(ax, "y", ticks=4)
+    ax.grid(axis="y", color=style.GRID, lw=0.6)
+
+
+def _budget_axis(ax: Axes, x: np.ndarray) -> None:
+    """Budgets as ticks, as many as there is room for; logarithmic where they span more than a decade."""
+    wide = bool(x.min() > 0) and x.max() > 12 * x.min()
+    if wide:
+        ax.set_xscale("log")
+        ax.set_xlim(x.min() / 1.3, x.max() * 1.3)
+        ax.xaxis.set_minor_locator(NullLocator())
+    scale = np.log if wide else np.asarray
+    ends = scale(np.asarray(ax.get_xlim()))
+    kept: list[float] = []
+    for value in x[::-1]:
+        if not kept or scale(kept[-1]) - scale(value) > 0.17 * (ends[1] - ends[0]):
+            kept.append(float(value))
+    ax.xaxis.set_major_locator(FixedLocator(kept))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: "+" + count(v)))
+
+
+def _legend(table: pd.DataFrame, name: str) -> list[Any]:
+    inner, outer = table.attrs["ci_probs"]
+    entries: list[Any] = [
+        Line2D([], [], color=style.LINE, lw=1.4, marker="D", ms=4, label=f"mean {name} at a budget"),
+        Patch(color=style.INNER, label=f"{100 * inner:g} % credible interval"),
+        Patch(color=style.OUTER, label=f"{100 * outer:g} % credible interval"),
+    ]
+    if names.DOUBLINGS in table and (table[names.DOUBLINGS] > VALIDATED_DOUBLINGS).any():
+        hollow: dict[str, Any] = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
+        entries.append(Line2D([], [], **hollow, label=names.BEYOND_VALIDATED))
+    return entries

@@ -1,0 +1,140 @@
+"""Pictures of a decision: net benefit against labels, gain against money, and what the worth hangs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter
+
+from labelvalue import names
+from labelvalue.decisions.sensitivity.tornado import EVIDENCE, INPUT, SETTING
+from labelvalue.numerals import significant
+from labelvalue.report.numbers.money import AS_PLANNED, EVENLY, inner_prob
+from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
+from labelvalue.report.plots import style
+from labelvalue.report.plots.panels import count, linear_axis, panels
+from labelvalue.report.words.wording import spoken
+
+BARS = 14
+"""Bars of a tornado; the table beside it has all."""
+
+
+def draw_money(plan: Mapping[str, Any]) -> Figure:
+    """Draw net benefit against labels, and gain against money, for the plan's split and an even one."""
+    table, unit = pd.DataFrame(plan["ladder"]), plan[names.UNIT]
+    planned, even = (table[table["split"] == split] for split in (AS_PLANNED, EVENLY))
+    share = 100 * plan[names.CI_PROB]
+    inner = 100 * inner_prob(plan[names.CI_PROB])
+    handles = [
+        Line2D([], [], color=style.LINE, lw=1.4, marker="o", ms=3, label="split as planned, mean"),
+        Line2D([], [], color=style.ACCENTS[1], lw=1.2, ls=(0, (4, 2)), marker="s", ms=3, label="split evenly, mean"),
+        Patch(color=style.INNER, label=f"{inner:g} % credible interval"),
+        Patch(color=style.OUTER, label=f"{share:g} % credible interval"),
+        Line2D([], [], ls="", marker="D", ms=6, mfc=style.INK, mec="white", label="the plan"),
+    ]
+    with style.look():
+        figure, (worth, frontier) = panels(
+            [f"Net benefit ({unit}) against labels bought", "Gain in mean error against cost"],
+            foot="", x_label="", y_label="", handles=handles, height=2.6,
+        )  # fmt: skip
+        labels = planned[names.LABELS]
+        worth.fill_between(labels, planned[LOWER], planned[UPPER], color=style.OUTER, lw=0, gid="outer")
+        worth.fill_between(labels, planned[INNER_LOWER], planned[INNER_UPPER], color=style.INNER, lw=0, gid="inner")
+        _line(worth, labels, planned[MEAN])
+        _line(worth, even[names.LABELS], even[MEAN], even=True)
+        worth.axhline(0, color=style.INK, lw=0.9)
+        worth.plot(plan["plan"]["total"], plan[names.NET_BENEFIT][MEAN], **_PLAN)
+        frontier.fill_between(
+            planned[names.COST], planned["gain_lower"], planned["gain_upper"], color=style.OUTER, lw=0, gid="outer"
+        )
+        _line(frontier, planned[names.COST], planned[names.GAIN])
+        _line(frontier, even[names.COST], even[names.GAIN], even=True)
+        frontier.plot(plan[names.COST][MEAN], plan["mean_gain"][MEAN], **_PLAN)
+        for ax in (worth, frontier):
+            linear_axis(ax, "x", ticks=6)
+            linear_axis(ax, "y", ticks=6)
+            ax.set_xlim(left=0)
+            ax.grid(color=style.GRID, lw=0.5)
+            ax.xaxis.set_major_formatter(FuncFormatter(count))
+        worth.set_xlabel("labels bought", size=style.TEXT)
+        frontier.set_xlabel(f"expected cost, {style.literal(unit)}", size=style.TEXT)
+        worth.yaxis.set_major_formatter(FuncFormatter(_money))
+    return figure
+
+
+_KINDS = {INPUT: (style.LINE, 4.2), SETTING: (style.ACCENTS[1], 2.2), EVIDENCE: (style.ACCENTS[2], 1.0)}
+_TITLES = {INPUT: "uncertain input", SETTING: "setting of the case", EVIDENCE: "evidence weighed otherwise"}
+_PLAN: dict[str, Any] = {
+    "ls": "", "marker": "D", "ms": 7, "mfc": style.INK, "mec": "white", "zorder": 6, "gid": "plan",
+}  # fmt: skip
+
+
+def _line(ax: Axes, x: Any, y: Any, *, even: bool = False) -> None:
+    if even:
+        ax.plot(x, y, color=style.ACCENTS[1], lw=1.2, ls=(0, (4, 2)), marker="s", ms=3, zorder=4, gid="even")
+    else:
+        ax.plot(x, y, color=style.LINE, lw=1.4, marker="o", ms=3, zorder=5, gid="planned")
+
+
+def _money(value: float, _position: object = None) -> str:
+    return ("\N{MINUS SIGN}" if value < 0 else "") + count(abs(value))
+
+
+def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Figure:
+    """Draw how far the expected net benefit moves with each input and setting."""
+    shown = list(rows[:BARS])
+    width, right, widest = 9.4, 0.9, 3.3
+    labels = [style.wrap(spoken(row["what"]), widest - 0.3, style.TEXT) for row in shown]
+    left = 0.3 + max((style.text_width(line, style.TEXT) for lines in labels for line in lines), default=1.0)
+    heights = [max(0.27, style.lines_high(len(lines), style.TEXT) + 0.08) for lines in labels]
+    body, legend, bottom = sum(heights) + 0.1, 0.36, 0.55
+    total = legend + body + bottom
+    with style.look():
+        figure = style.Picture(figsize=(width, total))
+        ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
+        edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
+        at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
+        for y, row in zip(at, shown, strict=True):
+            colour, weight = _KINDS[row["kind"]]
+            ax.plot(
+                [row["low"], row["high"]],
+                [y, y],
+                color=colour,
+                lw=weight,
+                solid_capstyle="butt",
+                gid="bar",
+            )
+            ax.plot(row["low"], y, marker="o", ms=6.5, mfc="white", mec=colour, mew=1.4, gid="low")
+            ax.plot(row["high"], y, marker="o", ms=6.5, mfc=colour, mec=colour, mew=1.4, gid="high")
+        ax.axvline(enb, color=style.INK, lw=0.9, ls=(0, (4, 2)), gid="plan")
+        ends = [row[key] for row in shown for key in ("low", "high")] + [enb]
+        if min(ends) <= 0:
+            ax.axvline(0, color=style.INK, lw=0.9)
+        margin = 0.04 * ((max(ends) - min(ends)) or 1.0)
+        ax.set_xlim(min(ends) - margin, max(ends) + margin)
+        linear_axis(ax, "x", ticks=7)
+        ax.xaxis.set_major_formatter(FuncFormatter(_money))
+        ax.set_ylim(body, 0)
+        ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.grid(axis="x", color=style.GRID, lw=0.6)
+        ax.set_xlabel(f"expected net benefit, {style.literal(unit)} (dashed: the plan, {significant(enb)})")
+        handles = [
+            *(
+                Line2D([], [], color=colour, lw=weight, label=_TITLES[kind])
+                for kind, (colour, weight) in _KINDS.items()
+                if any(row["kind"] == kind for row in shown)
+            ),
+            Line2D([], [], ls="", marker="o", ms=6, mfc="white", mec=style.INK, label="worst tenth, or ÷"),
+            Line2D([], [], ls="", marker="o", ms=6, color=style.INK, label="best tenth, or ×"),
+        ]
+        figure.legend(handles=handles, ncols=5, frameon=False, fontsize=style.TEXT, loc="upper left",
+                      bbox_to_anchor=(0.2 / width, 1.0), borderaxespad=0.3)  # fmt: skip
+    return figure

@@ -1,0 +1,1 @@
+"""Page, terminal and images."""

@@ -1,0 +1,288 @@
+"""The report: one HTML file that needs no network and no script."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import xarray as xr
+
+from labelvalue import names, numerals
+from labelvalue.decisions import Decision
+from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.model import Fit
+from labelvalue.printing import visible
+from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
+from labelvalue.report.numbers.money import inner_prob
+from labelvalue.report.numbers.numbers import collect
+from labelvalue.report.numbers.strategies import on_suite, strategy_parts
+from labelvalue.report.numbers.tables import LOWER, UPPER
+from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.plots.curves import caption
+from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
+from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
+from labelvalue.report.plots.plan import BARS
+from labelvalue.report.render.images import (
+    SHARP,
+    change_image,
+    curve_images,
+    frontier_image,
+    gain_images,
+    impact_images,
+    money_image,
+    rank_image,
+    tornado_image,
+)
+from labelvalue.report.words import wording
+from labelvalue.report.words.checks import FLAG_MEANINGS
+from labelvalue.report.words.project import Context
+from labelvalue.report.words.second_opinion import COMMAND
+from labelvalue.report.words.wording import words
+from labelvalue.storage import write_whole
+
+on_page = functools.partial(visible, keep="\n")
+"""Text on a page: hidden characters are written out, lines stay."""
+ROOM = 84
+"""Characters of intervals that fit side by side in a row of the table."""
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+READERS = (
+    ("Whoever pays", ("decision", "money", "what-if")),
+    ("Whoever owns the product", ("slices", "gains", "quality", "limits")),
+    ("Whoever checks the model", ("curves", "risk", "diagnostics", "provenance")),
+)
+"""Who finds what in which section; each section is somebody's."""
+ACROSS = 4
+"""Budgets side by side in one table; more go into a further one."""
+
+
+def write_report(
+    of: Fit | Decision,
+    *,
+    path: str | os.PathLike[str],
+    budgets: Sequence[int] | None = None,
+    ci_prob: float = 0.9,
+    header: Sequence[str] = (),
+    context: Context | None = None,
+    numbers: str | os.PathLike[str] | None = None,
+    tables: str | os.PathLike[str] | None = None,
+    pictures: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Write the report: the decision on a plan, where labels are worth most, curves, money, risk, trust, limits.
+
+    One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit and plan give
+    the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without
+    results.
+
+    Parameters
+    ----------
+    of : Fit or Decision
+        A fit, or a decision from :func:`labelvalue.decide` with the fit that it was made from.
+    path : path-like
+        File to write, customarily ``.html``; replaced where it exists.
+    budgets : sequence of int, optional
+        Extra labels to consider, ≥ 0; rounded numbers up to the median slice's labels where not given.
+    ci_prob : float
+        Probability of the equal-tailed intervals, between 0 and 1.
+    header : sequence of str
+        Sentences for the head of the page, such as how a project's last forecasts did and what it advises.
+    context : Context, optional
+        Scorecard, assumptions and changes of a project.
+    numbers : path-like, optional
+        File to write the page's numbers to as well, as JSON.
+    tables : path-like, optional
+        Where to write them as tables as well: a file ``.xlsx``, or a folder for one CSV a table.
+    pictures : path-like, optional
+        Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.write_figures` knows PNG too.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    ValueError
+        If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
+    StorageError
+        If a file cannot be written; an older file of that name is left as it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from labelvalue.testing import fake_fit
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
+    'report.html'
+    """
+    found, gain = collect(of, budgets, ci_prob, context)
+    drawn = figures(of, found, gain)
+    page = render(found | {"header": list(header)}, drawn)
+    path = Path(path)
+    write_whole(path, page.encode("utf-8"))
+    if numbers is not None:
+        text = json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False)
+        write_whole(Path(numbers), text.encode("utf-8"))
+    if tables is not None:
+        write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
+    if pictures is not None:
+        save_figures(figures(of, found, gain, sharp=True), existing(pictures), "svg")
+    return path
+
+
+def figures(
+    of: Fit | Decision, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool | None = None
+) -> dict[str, Any]:
+    """Draw the pictures of the page."""
+    fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
+    drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
+    drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
+    drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
+    of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
+    if gain is not None:
+        probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
+        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
+        drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
+        drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
+    if numbers[names.PLAN] is not None:
+        drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
+        if numbers["explained"] is not None:
+            drawn["changes"] = [change_image(numbers["explained"], sharp=sharp is not False)]
+        if numbers[names.PLAN]["frontiers"]:
+            drawn["frontiers"] = [frontier_image(numbers[names.PLAN], sharp=sharp is not False)]
+        drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
+    return drawn
+
+
+def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
+    """Fill the page's template; every text is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("labelvalue.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "fixed": numerals.number,
+        "significant": numerals.significant,
+        "estimated": numerals.estimated,
+        "probability": wording.probability,
+        "likely": wording.likely,
+        "moment": moment,
+        "percent": wording.percent,
+        "visible": on_page,
+        "spoken": wording.spoken,
+    }
+    digits = _digits(numbers)
+    sections = _sections(numbers)
+    number_of = {id: place for place, (id, _) in enumerate(sections, 1)}
+    return environment.get_template("report.html.j2").render(
+        n=numbers,
+        figures=drawn,
+        digits=digits,
+        sentence=wording.sentence,
+        comparison=wording.comparison,
+        strategy_parts=strategy_parts,
+        tight=_is_tight(numbers, digits),
+        flag_meanings=FLAG_MEANINGS,
+        validated=VALIDATED_DOUBLINGS,
+        backtest_command=COMMAND,
+        readers=_readers(sections),
+        number_of=number_of,
+        words=words(numbers, number_of["limits"]),
+        bars=BARS,
+        what_if=None if numbers[names.PLAN] is None else panel(numbers[names.PLAN]),
+        budget_groups=_groups(numbers.get("budgets", [])),
+    )
+
+
+def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sections of a page in their order: anchor and title."""
+    drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
+    every = [
+        ("decision", "Decision", True),
+        ("slices", "Slices", True),
+        ("curves", "Learning curves", drawn),
+        ("gains", "Gain and impact", drawn),
+        ("money", "Money", decided),
+        ("what-if", "What if?", decided and numbers[names.PLAN]["what_if"] is not None),
+        ("quality", "Label quality", decided and numbers[names.PLAN]["label_quality"] is not None),
+        ("risk", "Risk", decided),
+        ("diagnostics", "Trust", True),
+        ("limits", "Assumptions and limits", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(anchor, title) for anchor, title, there in every if there]
+
+
+def _readers(sections: list[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections that are there, by who looks for them."""
+    titles = dict(sections)
+    return [(who, [(id, titles[id]) for id in ids if id in titles]) for who, ids in READERS]
+
+
+def _groups(budgets: list[int]) -> list[list[int]]:
+    """Budgets of each table: as even as can be, none left out."""
+    tables = max(-(-len(budgets) // ACROSS), 1)
+    size = -(-len(budgets) // tables)
+    return [budgets[i : i + size] for i in range(0, len(budgets), size or 1)]
+
+
+def moment(text: str) -> str:
+    """Write a time as people do."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = f" {when:%Z}" if when.tzinfo else ""
+    return f"{when.day} {MONTHS[when.month - 1]} {when.year}, {when:%H:%M}{zone}"
+
+
+def _digits(numbers: Mapping[str, Any]) -> dict[str, int]:
+    """Decimals of the columns, the same down a column."""
+    rows = [row for row in numbers["slices"] if "gains" in row]
+    now = [row[names.ERROR_NOW] for row in rows]
+    wanted = [
+        wording.decimals(_width(gain) for row in rows for gain in row["gains"] if gain[names.BUDGET] == budget)
+        for budget in numbers.get("budgets", [])
+        if budget > 0
+    ]
+    # Small budgets need more decimals than large ones; one more than the coarsest keeps the table narrow.
+    digits = min(max(wanted), min(wanted) + 1) if wanted else 3
+    scores = numbers[names.BACKTEST]["scores"] if numbers[names.BACKTEST] else []
+    finest = min((row[names.CRPS] for row in scores), default=0.01)
+    plan = numbers[names.PLAN]
+    bought = [] if plan is None else [row["high"] - row["low"] for row in plan[names.GAIN] if row[names.LABELS]]
+    return {
+        "mean_gain": 3 if plan is None else wording.decimals([_width(plan["mean_gain"])]),
+        "plan_gain": wording.decimals(bought),
+        "error": wording.decimals(map(_width, now)),
+        names.GAIN: digits,
+        names.CRPS: max(wording.decimals([finest]), 1),
+    }
+
+
+def _is_tight(numbers: Mapping[str, Any], digits: Mapping[str, int]) -> bool:
+    """Whether intervals are so long that they must break to fit the table on a page."""
+    rows = [row for row in numbers["slices"] if "gains" in row]
+    lengths = [
+        len(wording.interval(row[names.ERROR_NOW], digits["error"]))
+        + sum(len(wording.interval(g, digits[names.GAIN])) for g in row["gains"][:ACROSS])
+        + (12 if names.LEARNER in row else 0)
+        for row in rows
+    ]
+    return max(lengths, default=0) > ROOM
+
+
+def _width(row: Mapping[str, Any]) -> float | None:
+    return None if row[LOWER] is None or row[UPPER] is None else row[UPPER] - row[LOWER]

@@ -1,0 +1,167 @@
+"""Verdict and gains as plain text that fits a terminal."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from labelvalue import names
+from labelvalue.model import Diagnostics
+from labelvalue.numerals import estimated
+from labelvalue.printing import visible
+
+WIDTH = 80
+INTERVALS = {"eti": "equal-tailed"}
+NUMBERS = ("mean", "lower", "upper")
+TOTAL = "total_mean"
+BACKTEST_MEANING = (
+    "at: {at}. n counts forecasts. CRPS and interval score (IS, of 90 % intervals) are lower for better forecasts; "
+    "ratio is CRPS over that of the best simple rule. 50 % and 90 %: how many intervals held what was then measured. "
+    "bias is forecast minus measured error. Brier scores the probability of a gain. Numbers in names of rules: "
+    "doublings looked back on."
+)
+SAID = {
+    "ok": "The fit converged, and the model fits the runs.",
+    "flagged": "FLAGGED: read these results with care; no decision is published.",
+    "refused": "REFUSED: the fit did not converge; only its diagnostics are shown.",
+}
+
+
+class Rows(Table):
+    """A table of texts, which give way and go on below, and of numbers, which do not; cells hide nothing."""
+
+    def __init__(self, texts: Sequence[str], numbers: Sequence[str]):
+        super().__init__(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+        for title in texts:
+            self.add_column(title, overflow="fold")
+        for title in numbers:
+            self.add_column(title, justify="right", no_wrap=True)
+
+    def add_row(self, *cells: Any, **how: Any) -> None:
+        """Add a row of texts."""
+        super().add_row(*(Text(visible(cell)) for cell in cells), **how)
+
+
+class Sheet:
+    """Text in 80 columns; what is written on it is lines, whatever they hold."""
+
+    def __init__(self) -> None:
+        self._lines = io.StringIO()
+        self._console = Console(file=self._lines, width=WIDTH, highlight=False, markup=False, emoji=False)
+
+    def write(self, *lines: str) -> None:
+        """Write lines, broken where they are longer."""
+        for line in lines:
+            self._console.print(Text(visible(line)))
+
+    def lay(self, table: Rows) -> None:
+        """Lay a table down."""
+        self._console.print(table)
+
+    def text(self) -> str:
+        """Return all of it."""
+        return "\n".join(line.rstrip() for line in self._lines.getvalue().split("\n")).rstrip("\n")
+
+
+def verdict_text(diagnostics: Diagnostics, notes: Sequence[str] = ()) -> str:
+    """Say in words whether a fit may be used, and why not."""
+    sheet = Sheet()
+    sheet.write(*(f"Note: {note}" for note in notes))
+    said = [SAID[diagnostics.verdict], *(f"  {visible(reason)}" for reason in diagnostics.reasons)]
+    return "\n".join([*said, *([sheet.text()] if notes else [])])
+
+
+def gain_text(table: pd.DataFrame) -> str:
+    """Lay gains out in 80 columns, and say below what the interval and the marks mean."""
+    marks = {
+        flag: f"[{n}]" for n, flag in enumerate(dict.fromkeys(f for t in table[names.FLAGS] for f in _split(t)), 1)
+    }
+    texts = [names.SLICE]
+    if names.LEARNER in table and len(set(table[names.LEARNER])) > 1:
+        texts.append(names.LEARNER)
+    total = TOTAL in table
+    shown = Rows(texts, ["labels", names.GAIN, "lower", "upper", "P(gain>0)", *(["in all"] if total else [])])
+    shown.add_column("", no_wrap=True)
+    decimals = _decimals(table)
+    for row in table.to_dict(orient="records"):
+        mean, *ends = (f"{row[column]:z.{decimals}f}" for column in NUMBERS)
+        shown.add_row(
+            *(str(row[column]) for column in texts),
+            f"+{int(row[names.BUDGET]):,}",
+            estimated(row["mean"], row.get(names.MCSE), mean),
+            *ends,
+            f"{row['p_positive']:.2f}",
+            *([f"{row[TOTAL]:z.{decimals}f}"] if total else []),
+            "".join(marks[f] for f in _split(row[names.FLAGS])),
+        )
+    sheet = Sheet()
+    sheet.lay(shown)
+    sheet.write("", _meaning(table))
+    sheet.write(*(f"{mark} {flag}" for flag, mark in marks.items()))
+    sheet.write(*(f"Note: {note}" for note in table.attrs.get(names.NOTES, [])))
+    return sheet.text()
+
+
+def backtest_text(numbers: Mapping[str, Any]) -> str:
+    """Lay a backtest out in 80 columns: the verdict, the scores, and below what they mean."""
+    in_batches = numbers[names.BY] == names.BATCH
+    shown = Rows(["at", names.FORECASTER], ["n", "CRPS", "ratio", "IS", "50 %", "90 %", names.BIAS, "Brier"])
+    decimals = max(_places(min((row[names.CRPS] for row in numbers["scores"]), default=1.0)) - 1, 1)
+    before = None
+    for row in numbers["scores"]:
+        if before not in (None, row["ahead"]):
+            shown.add_section()
+        shown.add_row(
+            "" if row["ahead"] == before else f"+{row[names.DISTANCE]}" if in_batches else row["ahead"].split()[0],
+            row[names.FORECASTER],
+            f"{row[names.FORECASTS]}",
+            f"{row[names.CRPS]:.{decimals}f}",
+            f"{row[names.CRPS_RATIO]:.2f}",
+            f"{row[names.INTERVAL_SCORE]:.{decimals - 1}f}",
+            *(f"{100 * row[name]:.0f}" for name in (names.COVERS_50, names.COVERS_90)),
+            f"{row[names.BIAS]:+.{decimals}f}",
+            f"{row[names.BRIER]:.2f}",
+        )
+        before = row["ahead"]
+    sheet = Sheet()
+    sheet.write(numbers["sentence"], "")
+    sheet.lay(shown)
+    sheet.write("", BACKTEST_MEANING.format(at="batches ahead" if in_batches else "times the labels seen"))
+    if numbers["not_scored"]:
+        sheet.write(f"Not scored, for want of sizes: {', '.join(numbers['not_scored'])}")
+    return sheet.text()
+
+
+def _split(flags: str) -> list[str]:
+    return [flag for flag in flags.split("; ") if flag]
+
+
+def _decimals(table: pd.DataFrame) -> int:
+    """Decimals that give the largest number three digits."""
+    return _places(float(table[list(NUMBERS)].abs().to_numpy().max()))
+
+
+def _places(largest: float) -> int:
+    if not 0 < largest < math.inf:
+        return 2
+    return min(max(3 - math.ceil(math.log10(largest)), 0), 8)
+
+
+def _meaning(table: pd.DataFrame) -> str:
+    share = f"{100 * float(table.attrs[names.CI_PROB]):g}"
+    kind = INTERVALS.get(table.attrs[names.CI_KIND], table.attrs[names.CI_KIND])
+    metric = table.attrs.get(names.METRIC, "")
+    of_metric = f" ({metric})" if metric else ""
+    return (
+        f"gain is the drop in expected error{of_metric} from buying that many labels for the slice; "
+        f"lower and upper are the ends of its {share} % {kind} credible interval"
+        + ("; in all: the mean drop over all slices that the same labels bring." if TOTAL in table else ".")
+    )

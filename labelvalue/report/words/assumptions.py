@@ -1,0 +1,270 @@
+"""What a case takes for granted: every number of it with its source, and what would be decided if it were wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decisions import Case
+from labelvalue.decisions.case.case import as_text
+from labelvalue.numerals import significant
+from labelvalue.report.numbers.tables import MEAN
+from labelvalue.report.words.wording import percent, probability, spoken
+
+NOT_TESTED = "not tested"
+"""What stands where nobody computed what would be decided instead."""
+REASONS = {
+    "guardrails": "a rule only takes plans away",
+    "classes": "its stakes are varied as those of its slices, and a rule only takes plans away",
+    "slices": "a limit only takes plans away",
+    "scenarios": "a plan that is stated, and no number",
+    "interventions": "each is weighed against doing without it",
+    "score": "it orders the table of plans and decides nothing; other weights stand beside it",
+    "risk": "how much risk is borne is chosen, not estimated",
+    "costs.overrun": "it sizes the reserve and decides nothing",
+}
+"""Why a number is not varied, by the longest beginning of its key."""
+IN_PYTHON = "given in Python"
+LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
+"""Keys of a case that choose, name or ask, and assume nothing."""
+SILENT = {
+    "costs.labels_per_day": ("labels are there at once", "no rate"),
+    "costs.delay_per_day": ("a day of waiting costs nothing", "0"),
+    "costs.rework": ("no label is paid for twice", "0"),
+    "costs.retraining": ("retraining costs nothing", "0"),
+    "costs.retraining_fails": ("retraining always works", "0"),
+    "value.horizon_days": ("a gain is worth the same whenever it comes", "no horizon"),
+    "value.drift": ("errors do not rise where nothing is bought", "0"),
+    "label_errors": ("new labels are as right as those of the runs", "0"),
+    "guardrails": ("no guardrail limits the plan", "none"),
+}
+"""What a case assumes where it says nothing: in words, and as a value."""
+TESTED_AS = {"label_errors": "wrong labels among new ones"}
+"""Rows of the sensitivity analysis that have a name of their own."""
+VOLUME = "value.volume."
+RULE = "guardrails."
+SLICE_LIMIT = "slices."
+
+
+def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List every number of a case as an assumption, with what follows if it is wrong as far as that was computed."""
+    table = tomllib.loads(as_text(case))
+    source = f"the case, {case.source or IN_PYTHON}"
+    rows = [
+        {
+            "id": f"case/{key}",
+            "text": spoken(key),
+            "value": quantity_text(value),
+            "source": source + (f"; reason: {reason}" if reason else "") + _origin(key, case),
+            "if_wrong": consequence(key, case, plan),
+        }
+        for key, value, reason in leaves(table)
+        if key not in LABELS_OF
+    ]
+    for key, (text, value) in SILENT.items():
+        if not _given(table, key):
+            row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
+            rows.append(row | {"if_wrong": consequence(key, case, plan)})
+    return rows
+
+
+def _origin(key: str, case: Case) -> str:
+    """Where a number that was estimated comes from."""
+    of_noise = key.partition(".")[0] == names.LABEL_NOISE
+    return f"; {names.FROM_ANNOTATIONS}" if of_noise and case.label_noise_origin == names.FROM_ANNOTATIONS else ""
+
+
+def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put a project's assumptions and those of its case together, none twice."""
+    known = {row["id"]: row for row in computed}
+    rows = [
+        {**row, "if_wrong": known[row["id"]]["if_wrong"]}
+        if row["if_wrong"] == NOT_TESTED and row["id"] in known
+        else dict(row)
+        for row in told
+    ]
+    there = {row["id"] for row in rows}
+    return rows + [dict(row) for row in computed if row["id"] not in there]
+
+
+def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
+    """Say what would be decided if a number of the case were another, as far as that was computed."""
+    again = [*_again(key, plan)] or [*_varied(key, plan)]
+    found = [*again, *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan), *_noise(key, plan)]
+    why = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), "")
+    return " ".join([*found, *_money(key, plan)]) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+
+
+def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What is chosen where the number is another, and what the plan as it is would be worth."""
+    rows = [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
+    if rows:
+        whole = " (all of them)" if key != rows[0]["key"] else ""
+        ends = [(row["end"], row[names.LABELS]) for row in rows]
+        yield _two(ends, plan, f"{{}}{whole}")
+        if not any(_money(key, plan)):
+            worth = " or ".join(significant(row["enb"]) for row in rows)
+            now = f"{significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
+            yield f"Expected net benefit of the plan as it is: {worth} instead of {now}."
+
+
+def _noise(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What the section on label quality says of other shares of wrong labels."""
+    if key.partition(".")[0] == names.LABEL_NOISE and plan.get("label_quality"):
+        yield plan["label_quality"]["sentence"]
+
+
+def _again(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What is decided at half and twice the price or the worth of an error point, from the grid of other decisions."""
+    grid = plan.get("what_if")
+    axes = {"costs.price_per_label": "price", "value.per_error_point": names.VALUE}
+    axis = next((axis for own, axis in axes.items() if key == own or key.startswith(f"{own}.")), None)
+    if grid is None or axis is None or len(grid[axis]) < 2:
+        return
+    order = [names.BUDGET, "price", names.VALUE]
+    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
+    points = {tuple(row[name] for name in order): row for row in grid["rows"]}
+    ends = []
+    for factor, word in ((min(grid[axis]), "÷"), (max(grid[axis]), "×")):
+        row = points[tuple((at | {axis: factor})[name] for name in order)]
+        bought = dict(zip(grid["slices"], grid["plans"][row["plan"]], strict=True))
+        ends.append((f"{word} {max(factor, 1 / factor):g}", bought))
+    whole = " (of all slices)" if key.count(".") > 1 else ""
+    yield _two(ends, plan, f"{{}}{whole}")
+
+
+def _where_it_lies(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Which of the plans compared is best where an uncertain number lies low, and where it lies high."""
+    information = plan.get("information", {"rows": []})
+    for row in information["rows"]:
+        if row["input"].partition("/")[0] == key and row["moves"] is not None:
+            ends = []
+            for end in ("low", "high"):
+                taken = information["plans"][row["moves"][end][names.PLAN]]
+                ends.append((f"where it is {end}est", {name: one[names.LABELS] for name, one in taken.items()}))
+            yield _two(ends, plan, "{}")
+
+
+def _two(ends: Sequence[tuple[str, Mapping[str, int]]], plan: Mapping[str, Any], form: str) -> str:
+    """What is bought at one end or two, against the plan."""
+    own = {name: n for name, n in plan["plan"][names.LABELS].items() if n}
+    said = [_bought({name: n for name, n in bought.items() if n}, own) for _, bought in ends]
+    where = [form.format(end) for end, _ in ends]
+    if len(ends) == 1:
+        return f"{where[0].capitalize()}: {said[0]}."
+    if said[0] == said[1]:
+        return f"{where[0].capitalize()} or {where[1]}: {said[0]}."
+    return f"{where[0].capitalize()}: {said[0]}; {where[1]}: {said[1]}."
+
+
+def _bought(bought: Mapping[str, int], own: Mapping[str, int]) -> str:
+    if bought == own:
+        return "the same plan"
+    total, now = sum(bought.values()), sum(own.values())
+    if not total:
+        return "nothing is bought"
+    if total == now:
+        return f"{total:,} labels, split otherwise"
+    return f"{total:,} labels instead of {now:,}"
+
+
+def _rule(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """How far a guardrail could be tightened before the plan breaks it."""
+    if not key.startswith(RULE):
+        return
+    kind, _, field = key.removeprefix(RULE).partition(".")
+    kind = {"floors": "floor"}.get(kind, kind.replace("_", " "))
+    rows = [row for row in plan.get("rules", []) if row["rule"] == kind]
+    for row in rows:
+        of = f" in {row[names.SLICE]}" if len(rows) > 1 else ""
+        if not row["kept"]:
+            yield f"The plan breaks it{of}: P(kept) {probability(row['p_kept'])}."
+        elif field == names.PROBABILITY:
+            yield f"The plan keeps it with a probability of up to {row['p_kept']:.2f}."
+        else:
+            least = significant(row["reached"])
+            yield f"The plan would keep a limit{of} as tight as {least}; a tighter one asks for another."
+
+
+def _limit(key: str, case: Case, plan: Mapping[str, Any]) -> Iterator[str]:
+    """Whether a limit on the labels of a slice binds."""
+    labels = plan.get("plan", {}).get(names.LABELS, {})
+    name, _, field = key.removeprefix(SLICE_LIMIT).rpartition(".")
+    if not key.startswith(SLICE_LIMIT) or name not in labels or field not in ("minimum", "maximum", "available"):
+        return
+    limit, bought, low = case.slices[name], labels[name], field == "minimum"
+    usable = limit.most if limit.maximum is None or limit.most < limit.maximum else float("inf")
+    ends = {"minimum": limit.minimum, "maximum": limit.maximum, "available": usable}
+    if bought == ends[field]:
+        yield f"It binds: with a {'lower' if low else 'higher'} one, another plan may be better."
+    else:
+        same = "up to there" if low else "down to there"
+        yield f"It does not bind: {bought:,} labels of {name} are bought, and the plan is the same {same}."
+
+
+def _money(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What the sensitivity analysis says of the plan as it is: its expected net benefit at a number's low and high."""
+    wanted = TESTED_AS.get(key, key)
+    for row in plan.get("sensitivity", []):
+        name = row["what"].partition(" ÷ ")[0].partition("/")[0]
+        if name.startswith("volume of "):
+            name = VOLUME + name.removeprefix("volume of ")
+        if name == wanted or (row["kind"] == "setting" and wanted.startswith(f"{name}.")):
+            now = f"instead of {significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
+            if name == TESTED_AS.get(key):
+                yield f"Expected net benefit of the plan with as many as are likely: {significant(row['low'])} {now}."
+            else:
+                how = row["what"].partition(" ÷ ")[2]
+                ends = f" (÷ {how})" if how else ""
+                both = f"{significant(row['low'])} or {significant(row['high'])}"
+                yield f"Expected net benefit of the plan as it is{ends}: {both} {now}."
+            return
+
+
+def quantity_text(value: Any) -> str:
+    """Write a quantity of a case as people read it."""
+    if isinstance(value, dict) and "low" in value:
+        kind = f", {value['distribution']}" if "distribution" in value else ""
+        return f"{value['low']:,g} to {value['high']:,g} ({percent(value.get('probability', 0.9))}{kind})"
+    if isinstance(value, list):
+        return "; ".join(map(_said_one, value))
+    if isinstance(value, dict):
+        return _said_one(value)
+    return f"{value:,g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+
+
+def _said_one(part: Any) -> str:
+    if isinstance(part, dict):
+        return ", ".join(f"{k} {_said_one(v)}" for k, v in part.items())
+    return ", ".join(map(_said_one, part)) if isinstance(part, list) else str(part)
+
+
+def leaves(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Go through the numbers of a case."""
+    reason = str(table.get("reason", "")) if before else ""
+    for key, value in table.items():
+        if isinstance(value, dict) and not {"low", "high"} & set(value):
+            yield from leaves(value, f"{before}{key}.")
+        elif key != "reason" or not before or not isinstance(value, str):
+            yield before + key, value, reason
+
+
+def _given(table: Mapping[str, Any], key: str) -> bool:
+    section, _, own = key.partition(".")
+    return own in table.get(section, {}) if own else section in table
+
+
+def unsourced(rows: list[dict[str, Any]]) -> list[str]:
+    """Name the assumptions that give no source."""
+    return [row["id"] for row in rows if not str(row.get("source", "")).strip()]
+
+
+def unsourced_limits(rows: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Warn of assumptions that name no source."""
+    missing = unsourced(rows)
+    if not missing:
+        return []
+    text = f"{len(missing)} of {len(rows)} assumptions name no source: {', '.join(missing)}. Nobody can check them."
+    return [("assumptions", "assumptions without a source", text)]

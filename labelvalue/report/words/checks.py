@@ -1,0 +1,207 @@
+"""What the checks found, in plain words: convergence, flags, assumptions and limitations."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from labelvalue import names
+from labelvalue.forecast import VALIDATED_DOUBLINGS, drift_rate
+from labelvalue.model import Fit
+from labelvalue.model.sampling.diagnostics import FLAGGED, OK
+from labelvalue.report.words.second_opinion import COMMAND
+from labelvalue.report.words.wording import percent
+
+FLAG_MEANINGS = {
+    names.BORROWED: (
+        "Fewer than three sizes were measured in this slice. Its curve is inferred mostly from the other "
+        "slices. Measuring two or three more sizes would mend that."
+    ),
+    names.MOSTLY_ASSUMPTION: (
+        "The data hardly narrow the impact of labels in this slice: the answer is about as wide as what was "
+        "assumed before seeing any data. Treat its gains as a guess."
+    ),
+    names.SHAPE_MISFIT: (
+        "The observed errors do not fall as a learning curve of this model would, for instance because they "
+        "rise with labels. Look for a fault in the data or the training before buying labels here."
+    ),
+    names.BEYOND_VALIDATED: (
+        f"The size lies more than {VALIDATED_DOUBLINGS:g} doublings (a factor of "
+        f"{2**VALIDATED_DOUBLINGS:g}) beyond the largest size observed in the slice. Intervals were checked "
+        "on real curves up to that distance only."
+    ),
+}
+
+VERDICT_MEANINGS = {
+    "ok": "The sampler passed every check, and the model fits the runs. Results may be used.",
+    "flagged": "A check was missed: of convergence, of whether the model fits the runs, or of whether forecasts came "
+    "true. The reasons say which. Results are shown to be looked at; no decision is published from them.",
+    "refused": "The sampler failed its checks. Its numbers mean nothing, so only the diagnostics are shown.",
+}
+
+# figure, title, sign of the comparison with a threshold, format, meaning
+_CHECKS = (
+    ("rhat", "R-hat, worst", "≤", "{:.3f}", "Do the chains (runs of the sampler) agree? 1 is perfect."),
+    ("ess_bulk", "Bulk ESS, worst", "≥", "{:.0f}", "Effective sample size: independent draws, centre."),
+    ("ess_tail", "Tail ESS, worst", "≥", "{:.0f}", "The same for the ends of the intervals."),
+    ("divergences", "Divergent draws", "≤", "{:.2f} %", "Draws where the sampler lost its way; they bias."),
+    ("bfmi", "E-BFMI, worst chain", "≥", "{:.2f}", "Does it reach likely and unlikely regions alike?"),
+    ("depth", "Draws at depth limit", "≤", "{:.2f} %", "Draws cut off before they had gone far enough."),
+)
+
+
+def checks(fit: Fit) -> list[dict[str, Any]]:
+    """List the convergence figures against their thresholds."""
+    found = []
+    for name, title, sign, digits, meaning in _CHECKS:
+        value = float(fit.diagnostics.figures.get(name, math.nan))
+        gate = "ess" if name.startswith("ess") else name
+        strict, loose = float(getattr(OK, gate)), float(getattr(FLAGGED, gate))
+
+        def holds(limit: float, value: float = value, sign: str = sign) -> bool:
+            return value <= limit if sign == "≤" else value >= limit
+
+        passed = "ok" if holds(strict) else "flagged" if holds(loose) else "refused"
+        found.append(
+            {
+                "name": name,
+                "title": title,
+                "meaning": meaning,
+                "value": value,
+                "sign": sign,
+                "ok": strict,
+                "flagged": loose,
+                "passed": passed,
+                "shown": [_shown(v, digits) for v in (value, strict, loose)],
+            }
+        )
+    return found
+
+
+def _shown(value: float, digits: str) -> str:
+    if not math.isfinite(value):
+        return "not available"
+    return digits.format(100 * value if "%" in digits else value)
+
+
+def flagged_slices(fit: Fit) -> dict[str, list[str]]:
+    """Group flags with the slices that carry them."""
+    found: dict[str, list[str]] = {}
+    for name, flags in sorted(fit.diagnostics.flags.items()):
+        for flag in flags:
+            found.setdefault(flag, []).append(str(name))
+    return found
+
+
+def limitations(
+    fit: Fit,
+    far: list[tuple[str, int, float]],
+    decided: list[tuple[str, str, str]] | None = None,
+    assumed: Sequence[tuple[str, str, str]] = (),
+    *,
+    ci_prob: float = 0.9,
+) -> list[dict[str, Any]]:
+    """Generate the assumptions and limitations that hold for this fit."""
+    found: list[tuple[str, str, str]] = []
+    if fit.diagnostics.verdict != "ok":
+        why = "; ".join(fit.diagnostics.reasons)
+        text = f"{VERDICT_MEANINGS[fit.diagnostics.verdict]} Reasons: {why}."
+        found.append(("verdict", f"fit {fit.diagnostics.verdict}", text))
+    for flag, slices in flagged_slices(fit).items():
+        meaning = FLAG_MEANINGS.get(flag, "A check of this slice found something unusual.")
+        found.append((f"flag/{flag}", flag, f"{meaning} Slices ({len(slices)}): {', '.join(slices)}."))
+    if far:
+        worst = max(far, key=lambda f: f[2])
+        text = (
+            f"{FLAG_MEANINGS[names.BEYOND_VALIDATED]} This holds for {len(far)} of the forecasts here; "
+            f"the farthest is slice {worst[0]} at +{worst[1]:,} labels, {worst[2]:.1f} doublings."
+        )
+        found.append(("distance", names.BEYOND_VALIDATED, text))
+    found += _discounted(fit)
+    notes = fit.settings.get(names.NOTES, [])
+    found += [("note", "note from the data or the fit", str(note)) for note in notes]
+    if fit.backtest is None:
+        text = (
+            "Whether forecasts made from part of these runs come true on the rest was not checked. "
+            f"To check it: {COMMAND}."
+        )
+        found.append((names.BACKTEST, "not backtested", text))
+    standing = _standing(fit, ci_prob)
+    if decided is None:
+        text = "Nothing here knows how often a slice occurs, what an error costs in it, or what a label costs."
+        standing.append(("weights", "slices weigh the same", text))
+    return [
+        {"check": c, "topic": topic, "text": text} for c, topic, text in [*found, *assumed, *(decided or []), *standing]
+    ]
+
+
+def _discounted(fit: Fit) -> list[tuple[str, str, str]]:
+    """Which batches the fit was told to give less weight."""
+    if names.WEIGHT not in fit.runs:
+        return []
+    weight = fit.runs[names.WEIGHT].values
+    batches = fit.runs[names.BATCH].values.astype(str)
+    shares = {name: float(weight[batches == name].min()) for name in sorted({*batches[weight < 1.0].tolist()})}
+    said = ", ".join(f"{name} ({share:g})" for name, share in shares.items())
+    text = f"Runs of these batches count for only a share of their likelihood, as was asked for: {said}."
+    return [("discount", "old runs count for less", text)]
+
+
+def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
+    """Assumptions that hold for every fit of this kind."""
+    other = bool((fit.position[names.OTHER_LABELS_NOW] > 0).any())
+    sizes = int(np.min(fit.position[names.SIZES].values))
+    standing = [
+        (
+            "curve",
+            "learning curve",
+            f"Errors are taken to follow the model '{fit.model.name}' "
+            f"({fit.model.description.rstrip('.')}), give or take a shape discrepancy that grows with the "
+            "distance from the data.",
+        ),
+        (
+            "data-distribution",
+            "more of the same",
+            "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, "
+            "and the slice itself unchanged.",
+        ),
+        (
+            "evaluation",
+            "the same evaluation",
+            "Gains are drops in expected error on the kind of evaluation set that the runs used. They say "
+            "nothing of other uses. What a single new training would show scatters more (observed gain).",
+        ),
+        (
+            "pooling",
+            "borrowing strength",
+            "Slices inform each other through group-level priors. Slices with few runs are pulled towards "
+            f"the rest. The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
+        ),
+    ]
+    if fit.diagnostics.verdict != "refused":
+        standing.append(("drift", "doing nothing", _drift(fit, ci_prob)))
+    if other:
+        standing.append(
+            (
+                "one-at-a-time",
+                "one slice at a time",
+                "A gain counts labels bought for one slice while the others keep what they have. Labels "
+                "bought for several slices at once may help each other; those gains do not simply add up.",
+            )
+        )
+    return standing
+
+
+def _drift(fit: Fit, ci_prob: float) -> str:
+    """What is taken of errors that move with time, and where that comes from."""
+    rate = drift_rate(fit)
+    ends = np.quantile(rate.mean(names.SLICE), [(1.0 - ci_prob) / 2.0, (1.0 + ci_prob) / 2.0])
+    low, high = (percent(float(np.expm1(end))) for end in ends)
+    return (
+        f"Gains are counted from today's error. Left as it is, a model's error would move by {low} to {high} in a year "
+        f"({percent(ci_prob)} interval, mean over slices): {json.loads(rate.attrs[names.NOTES])[0]}."
+    )

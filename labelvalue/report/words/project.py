@@ -1,0 +1,203 @@
+"""What a project knows beside a fit and a plan, for its page."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.numerals import significant
+from labelvalue.report.words.wording import likely, percent
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MONEY = "bias_money"
+MORE = ("rank", "promised", "delivered", MONEY)
+"""Columns of a scorecard that a page shows where they are known."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a page says of the past and of what is taken for granted.
+
+    Parameters
+    ----------
+    scorecard : pandas.DataFrame
+        Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
+        ``covers_90``, ``crps``, ``bias``, and where they are known ``rank``, ``promised`` and ``delivered`` gain and
+        ``bias_money``; empty where there are none.
+    assumptions : pandas.DataFrame
+        ``id``, ``text``, ``value``, ``source``, ``if_wrong``; the page adds those of the case that are not among
+        them, and what follows where they say ``not tested`` and it was computed.
+    changes : tuple of str
+        What differs from the decision before.
+    notes : pandas.DataFrame
+        What people noted on slices and batches: ``number``, ``time``, ``author``, ``of`` (``slice`` or ``batch``),
+        ``name``, ``text``.
+    explained : pandas.DataFrame, optional
+        Why it differs, from :meth:`labelvalue.Project.explain`.
+    persistence : xarray.Dataset, optional
+        From :func:`labelvalue.forecast_persistence`: whether gains forecast on one suite came on the others.
+    widths : pandas.DataFrame
+        Gains with their interval as the model gives it and as the scorecard widens it: ``slice`` (and ``learner``,
+        ``suite`` where there are several), ``budget``, ``low``, ``high``, ``wide_low``, ``wide_high``; attribute
+        ``factor``. Empty where the record changes no width.
+    carried : tuple of mapping
+        How much the runs of old learners still say of each new one: ``learner``, ``before`` (the old ones), ``labels``
+        (of the gain that is compared) and ``slices``, each with ``slice``, the standard deviation of the gain ``with``
+        the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
+        said, ``why``; ``carry_over``, for how much an old curve counts in the new learner's, with ``mean``, ``low``,
+        ``high`` and ``prior``, or None.
+    guardrails : tuple of mapping
+        The project's own guardrails, judged for this fit: ``rule``, ``state`` and what it was judged by.
+    details : mapping, optional
+        From :func:`labelvalue.report.numbers.planning.detail_numbers`, where they were made with new fits.
+    kept : mapping of str to str
+        Where the fit is kept and what it was made with: titles and texts for the section on provenance.
+
+    Examples
+    --------
+    >>> Context(changes=("price from 0.08 to 0.1",)).scorecard.empty
+    True
+    """
+
+    scorecard: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    assumptions: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    changes: tuple[str, ...] = ()
+    notes: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    explained: pd.DataFrame | None = None
+    persistence: xr.Dataset | None = None
+    widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    carried: tuple[Mapping[str, Any], ...] = ()
+    guardrails: tuple[Mapping[str, Any], ...] = ()
+    details: Mapping[str, Any] | None = None
+    kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def note_numbers(notes: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Sort notes by what they are about."""
+    rows = [{str(key): value for key, value in row.items()} for row in notes.to_dict("records")]
+    return {of: [row for row in rows if row["of"] == of] for of in (names.SLICE, names.BATCH)}
+
+
+def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
+    """Sum a scorecard up: a sentence, and a row a batch."""
+    if card.empty:
+        return None
+    known = [name for name in MORE if name in card and card[name].notna().any()]
+    columns = [names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS, *known]
+    batches = card.groupby(names.BATCH, sort=False)[columns].mean().assign(forecasts=card.groupby(names.BATCH).size())
+    means = card[columns].mean()
+    money = f", {significant(means[MONEY])} in money" if MONEY in known else ""
+    return {
+        "sentence": (
+            f"Of {len(card):,} forecasts, 90 % intervals held {percent(means[names.COVERS_90])} and 50 % intervals "
+            f"{percent(means[names.COVERS_50])}; mean bias {significant(means[names.BIAS])}{money} (forecast minus "
+            "measured)."
+        ),
+        "columns": known,
+        "batches": batches.reset_index().to_dict("records"),
+    }
+
+
+def width_numbers(widths: pd.DataFrame) -> dict[str, Any] | None:
+    """Lay out gains with both of their intervals."""
+    if widths.empty:
+        return None
+    largest = int(widths[names.BUDGET].max())
+    rows = widths[widths[names.BUDGET] == largest].drop(columns=names.BUDGET)
+    for name in (names.LEARNER, names.SUITE):
+        if name in rows and len({*rows[name]}) == 1:
+            rows = rows.drop(columns=name)
+    return {"factor": float(widths.attrs["factor"]), names.BUDGET: largest, "rows": rows.to_dict("records")}
+
+
+def carried_numbers(carried: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say how much the runs of old learners still inform a new one."""
+    return [{**one, "sentence": _carried(one)} for one in carried]
+
+
+def _carried(one: Mapping[str, Any]) -> str:
+    rows, old = one["slices"], ", ".join(map(str, one["before"]))
+    if not rows:
+        return f"Learner {one['learner']}: how much runs of {old} still say of it is not known ({one.get('why', '')})."
+    share, narrow, wide = (sum(row[key] for row in rows) / len(rows) for key in ("share", "with", "without"))
+    gain = "the gain" if one.get(names.LABELS) is None else f"the gain of {one[names.LABELS]:,} labels"
+    return (
+        f"Learner {one['learner']}: {percent(share)} of what is known of its gains stems from runs of {old}. "
+        f"With them, {gain} is known to {significant(narrow)} (standard deviation, mean over slices), without them to "
+        f"{significant(wide)}.{_counted(one.get(names.CARRY_OVER))}"
+    )
+
+
+def _counted(factor: Mapping[str, float] | None) -> str:
+    """For how much an old curve counts, where it is known."""
+    if factor is None:
+        return ""
+    mean, low, high, prior = (percent(factor[key]) for key in ("mean", "low", "high", "prior"))
+    return (
+        f" Of what makes a slice's curve steeper or flatter than the group's, {mean} goes for the next learner too "
+        f"(90 % interval: {low} to {high}; assumed before any runs: {prior}): so much an old learner's curve counts."
+    )
+
+
+def guardrail_numbers(rules: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Say how the guardrails of a project stand."""
+    if not rules:
+        return None
+    rows = [{"state": rule["state"], "words": _words(rule)} for rule in rules]
+    for state, lead in ((names.STOP, "say stop"), (names.INCONCLUSIVE, "are undecided")):
+        found = [row["words"] for row in rows if row["state"] == state]
+        if found:
+            return {"state": state, "sentence": f"The project's guardrails {lead}: {'; '.join(found)}.", "rows": rows}
+    count = f"All {len(rows)} guardrails of the project are" if len(rows) > 1 else "The project's guardrail is"
+    return {"state": names.PASS, "sentence": f"{count} kept.", "rows": rows}
+
+
+def _words(rule: Mapping[str, Any]) -> str:
+    """One rule, what it was judged by, and where it is undecided what would decide it."""
+    said = WORDS[rule["rule"]](rule)
+    if rule["state"] != names.INCONCLUSIVE or rule["rule"] == "maximum_spend":
+        return said
+    needed = rule["labels_to_decide"]
+    more = "no number of labels in reach would decide it" if needed is None else f"{needed:,} labels would decide it"
+    return f"{said} ({more})"
+
+
+def _least_gain(rule: Mapping[str, Any]) -> str:
+    best = max(rule["curves"], key=lambda curve: curve["probability"])
+    return (
+        f"the next {rule['batch_labels']:,} labels of some slice must bring {significant(rule['limit'])} per 1,000 "
+        f"with probability {rule['needed_probability']:g}, and those of {best[names.SLICE]!r}, the likeliest, do with "
+        f"probability {likely(best['probability'])}"
+    )
+
+
+def _error_limit(rule: Mapping[str, Any]) -> str:
+    return (
+        f"after {rule['batch_labels']:,} more labels the error of {rule[names.SLICE]!r} must be at most "
+        f"{significant(rule['limit'])} with probability {rule['needed_probability']:g}, and is with probability "
+        f"{likely(rule['probability'])}"
+    )
+
+
+def _most_labels(rule: Mapping[str, Any]) -> str:
+    return f"all slices together may have {rule['limit']:,} labels, and have {rule[names.LABELS]:,}"
+
+
+def _most_money(rule: Mapping[str, Any]) -> str:
+    spent = "what was spent is not known" if rule["spent"] is None else f"{significant(rule['spent'])} is spent"
+    return f"batches may cost {significant(rule['limit'])} in all, and {spent}"
+
+
+WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "minimum_gain_per_1000": _least_gain,
+    "maximum_labels": _most_labels,
+    "maximum_spend": _most_money,
+    "error_limit": _error_limit,
+}
+"""What is said of each rule that a project can have."""

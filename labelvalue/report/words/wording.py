@@ -1,0 +1,194 @@
+"""Numbers and sentences as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labelvalue import names
+from labelvalue.numerals import MINUS, MISSING, estimated, number
+from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
+
+SHOWN = 0.05
+"""P(best) from which a rival is named."""
+SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
+"""Sections of a case, whose keys are written as words."""
+CLEAR = 0.95
+"""Probability of being ahead of the runner-up from which the best slice is clearly ahead."""
+
+
+def decimals(widths: Iterable[float | None]) -> int:
+    """Choose decimals that show two digits of a typical interval's width."""
+    good = sorted(w for w in widths if w is not None and math.isfinite(w) and w > 0)
+    if not good:
+        return 3
+    typical = good[len(good) // 2]
+    return min(max(1 - math.floor(math.log10(typical)), 0), 8)
+
+
+def probability(value: float | None) -> str:
+    """Write a probability with two digits, never rounded to certainty."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value > 0.994:
+        return "> 0.99"
+    if value < 0.006:
+        return "< 0.01"
+    return f"= {value:.2f}"
+
+
+def likely(value: float | None) -> str:
+    """Write a probability that stands for itself."""
+    return probability(value).removeprefix("= ")
+
+
+def percent(value: float) -> str:
+    """Write a probability or share as a percentage."""
+    return f"{float(f'{100 * value:.2g}'):g} %".replace("-", MINUS)
+
+
+def interval(row: Mapping[str, Any], digits: int) -> str:
+    """Write the ends of an interval."""
+    return f"{number(row[LOWER], digits)} to {number(row[UPPER], digits)}"
+
+
+def spoken(key: str) -> str:
+    """Write a key of a case as words; names of slices and what stands behind them stay as they are."""
+    section, dot, rest = key.partition(".")
+    if section not in SECTIONS or not dot:
+        return key
+    own, dot, name = rest.partition(".")
+    return f"{section}: {own.replace('_', ' ')}" + (f", {name}" if dot else "")
+
+
+Part = tuple[str, bool]
+"""A piece of a sentence, and whether it is a name given by the user."""
+
+
+def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
+    """Put the decision of one learner into a sentence."""
+    digits = decimals([said[UPPER] - said[LOWER]])
+    gain = estimated(said[MEAN], said.get(names.MCSE), number(said[MEAN], digits))
+    start: list[Part] = []
+    if said[names.LEARNER] is not None:
+        start = [("With learner ", False), (said[names.LEARNER], True), (", ", False)]
+    after = said[names.ERROR_NOW] - said[MEAN]
+    verb = "lower" if said[MEAN] >= 0 else "change"
+    labels = f"next {said[names.BUDGET]:,} labels"
+    where = f"the {labels} are worth most in slice "
+    if said["tie"]:
+        where = f"it is a tie where the {labels} are worth most. A little ahead is slice "
+    if not start:
+        where = where[0].upper() + where[1:]
+    return [
+        *start,
+        (where, False),
+        (said[names.SLICE], True),
+        (
+            f": {'there ' if said['tie'] else ''}they are expected to {verb} the error from "
+            f"{number(said[names.ERROR_NOW], digits)} to {number(after, digits)}, a gain of "
+            f"{gain} ({percent(ci_prob)} credible interval {interval(said, digits)}; "
+            f"P(gain > 0) {probability(said[P_POSITIVE])}), about {percent(said['share_of_error'])} of the "
+            "error there now.",
+            False,
+        ),
+    ]
+
+
+def comparison(said: Mapping[str, Any]) -> list[Part]:
+    """Say how surely the best slice is told from the others."""
+    runner = said["runner_up"]
+    if runner is None:
+        return [("There is only one slice, so there is nothing to compare it with.", False)]
+    best, next_best = (said[names.SLICE], True), (runner[names.SLICE], True)
+    chance = f"P(best) {probability(said[names.P_BEST])}"
+    ahead = f"its gain is the larger of the two with probability {likely(runner['p_ahead'])}"
+    if said["tie"]:
+        others = [r for r in said["rivals"] if r[names.P_BEST] >= SHOWN][:3]
+        listed: list[Part] = []
+        for i, rival in enumerate(others):
+            listed += [(", " if i else "; P(best) of others: ", False), (rival[names.SLICE], True)]
+            listed.append((f" {rival[names.P_BEST]:.2f}", False))
+        return [
+            best,
+            (f" has only {chance} and cannot be told apart from the runner-up ", False),
+            next_best,
+            (f": {ahead}", False),
+            *listed,
+            (".", False),
+        ]
+    lead = "clearly ahead of" if runner["p_ahead"] >= CLEAR else "probably, not surely, ahead of"
+    return [best, (f" is {lead} the runner-up ", False), next_best, (f": {chance}, and {ahead}.", False)]
+
+
+ALWAYS = (
+    ("slice, error", "A slice is a part of the data. Its error falls as labels are added, along its learning curve."),
+    ("gain", "The drop in a slice's expected error when so many labels are bought for it alone."),
+    ("impact", "Expected drop in error from one more label, at today's rate."),
+    (
+        "{ci} credible interval",
+        "Holds the true value with probability {ci}, given the data and the assumptions of section {limits}. It is "
+        "equal-tailed: the value is as likely to lie above it as below.",
+    ),
+    ("P(gain > 0)", "Probability that the labels help at all."),
+    (
+        "P(best), tie",
+        "P(best) is the probability that a slice's gain, or a plan's net benefit, is the largest of all. If that of "
+        "the first slice is below 0.7, it is called a tie.",
+    ),
+    ("draw", "One set of values for everything that is uncertain, as likely as any other; all figures are over draws."),
+    (
+        "doubling, validated distance",
+        "How often the labels of the largest size observed must be doubled to get to a size; and the distance up to "
+        "which such forecasts were checked on real curves.",
+    ),
+)
+DECIDED = (
+    ("verdict", "What to do: buy, wait, measure first, or spend on quality."),
+    (
+        "net benefit, ENB",
+        "What the gain is worth by the case, less labels, waiting and retraining; ENB is its expectation. Both are "
+        "against doing nothing.",
+    ),
+    (
+        "guardrail",
+        "A rule of the case that a plan must keep with a stated probability, or one of the project that says stop.",
+    ),
+    ("case", "What the project says of prices, of the worth of a lower error, and of its rules."),
+    (
+        "VaR, CVaR",
+        "Of the loss against doing nothing: VaR is exceeded only in the worst tail of the draws, CVaR is the mean of "
+        "that tail. A negative one is money gained even then.",
+    ),
+    (
+        "EVPI, EVPPI",
+        "What it would be worth to know everything, or one input, exactly before deciding: the most that any "
+        "measurement of it may cost.",
+    ),
+    (
+        "EVSI, ENBS",
+        "What deciding after a measurement is worth (EVSI), and what is left of that when it is paid (ENBS).",
+    ),
+    ("frontier", "The gains that money can buy, the best split for each sum."),
+    ("Monte Carlo error", "How far a figure would scatter if as many draws were made anew."),
+)
+
+
+CHECKED = (
+    (
+        "CRPS, interval score",
+        "How far a whole forecast, or its interval, lay from what was then measured, in the unit of the error; lower "
+        "is better.",
+    ),
+    ("bias", "Mean of what was forecast less what was measured."),
+)
+"""Words of a backtest and of the scorecard."""
+
+
+def words(numbers: Mapping[str, Any], limits: int) -> list[tuple[str, str]]:
+    """List the words that a page uses, with their meanings."""
+    checked = numbers.get(names.BACKTEST) or numbers.get("scorecard")
+    every = ALWAYS + (DECIDED if numbers.get("plan") else ()) + (CHECKED if checked else ())
+    said = {"ci": percent(numbers[names.CI_PROB]), "limits": limits}
+    return [(word.format(**said), meaning.format(**said)) for word, meaning in every]
