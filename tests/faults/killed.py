@@ -18,9 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-import labelvalue.operate.apart
-import labelvalue.operate.arrival
-import labelvalue.operate.refitting
+import labelvalue.operate.refit.apart
+import labelvalue.operate.refit.arrival
+import labelvalue.operate.refit.refitting
 
 import labelvalue.model
 from labelvalue import testing
