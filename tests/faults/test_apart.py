@@ -108,7 +108,7 @@ def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
 WAITING = """
 import sys, threading, time
 from pathlib import Path
-from labelvalue.operate import apart
+from labelvalue.operate.refit import apart
 import os
 def wait(path):
     threading.Thread(target=apart._end_with_parent, daemon=True).start()
@@ -119,7 +119,7 @@ wait(sys.argv[1])
 PARENT = """
 import sys
 from labelvalue import cli
-from labelvalue.operate import apart
+from labelvalue.operate.refit import apart
 real = apart._run
 apart._run = lambda command: real([sys.executable, "-c", sys.argv[2], command[-1]])
 sys.exit(cli.main(["refit", sys.argv[1]]))
