@@ -18,11 +18,10 @@ import threading
 import time
 from pathlib import Path
 
+import labelvalue.model
 import labelvalue.operate.refit.apart
 import labelvalue.operate.refit.arrival
 import labelvalue.operate.refit.refitting
-
-import labelvalue.model
 from labelvalue import testing
 from labelvalue.operate import Project
 from labelvalue.operate.store import ledger
