@@ -263,7 +263,9 @@ def _valued(fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.nda
     scores = {name: float(given[name]) if menu.allows(lots) else np.nan for name, lots in plans.items()}
     winner = max((name for name in plans if np.isfinite(scores[name])), key=lambda name: scores[name])
     if winner != names.RECOMMENDED:
-        outcomes = plan_outcomes(fit, case, _in_labels(menu, plans | {names.RECOMMENDED: plans[winner]}))
+        every = outcomes[names.PLAN]
+        outcomes = outcomes.sel({names.PLAN: xr.where(every == names.RECOMMENDED, winner, every)})
+        outcomes = outcomes.assign_coords({names.PLAN: every})
     return _Valued(plans[winner], winner, scores, outcomes, menu.lot)
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of elasticities and of effective labels, written once.
+"""Curve families, and the arithmetic of elasticities and of effective labels that they share, written once.
 
 Every function here runs on floats, on NumPy arrays, on :class:`xarray.DataArray` posteriors and on
 PyTensor variables, so that the model that is fitted and the forecast made from it cannot disagree.
