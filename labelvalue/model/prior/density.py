@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 import xarray as xr
-from scipy import special, stats
 
 from labelvalue import names
 from labelvalue.model.prior.priors import Prior
@@ -17,7 +17,7 @@ def log_density(prior: Prior, values: np.ndarray, *, unbounded: bool = False) ->
     """Log density of a prior."""
     raw, log_slope = _unbounded(prior, np.asarray(values, dtype=float))
     z = (raw - prior.center) / prior.spread
-    standard = stats.t(4) if prior.distribution == "student" else stats.norm
+    standard = scipy.stats.t(4) if prior.distribution == "student" else scipy.stats.norm
     density = standard.logpdf(z) - np.log(prior.spread)
     return density if unbounded else density + log_slope
 
@@ -29,7 +29,7 @@ def _unbounded(prior: Prior, values: np.ndarray) -> tuple[np.ndarray, np.ndarray
             return np.log(values), -np.log(values)
         case "logitnormal":
             share = np.clip(values, EDGE, 1.0 - EDGE)
-            return special.logit(share), -np.log(share) - np.log1p(-share)
+            return scipy.special.logit(share), -np.log(share) - np.log1p(-share)
         case _:
             return values, np.zeros_like(values)
 
