@@ -203,19 +203,23 @@ def _place(cells: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame, memory: float = MEMORY) -> pd.DataFrame:
-    """Say of cells, or of runs, how far below the reference they lie, and whether that is within memory."""
+def _with_distance(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Say of cells, or of runs, how far below the reference they lie in doublings of the slice's own labels."""
     rows = rows.join(reference.add_prefix("reference_"), on=CURVE_KEYS)
     own = rows[names.LABELS].clip(lower=HALF_LABEL)
-    every = own + rows[names.OTHER_LABELS]
     rows["distance"] = np.maximum(np.log2(rows[names.REFERENCE_LABELS] / own), 0.0)
     rows["bin"] = np.round(rows["distance"] * KNOTS_PER_DOUBLING).astype(int)
+    return rows
+
+
+def _within(rows: pd.DataFrame, memory: float) -> pd.Series:
+    """Whether runs, with their distance, are within memory or of the sizes that are kept whatever their distance."""
+    every = rows[names.LABELS].clip(lower=HALF_LABEL) + rows[names.OTHER_LABELS]
     # Runs of one size may hold few labels of a slice by chance: they are as near as all of their labels are.
     total = np.log2((rows[names.REFERENCE_LABELS] + rows[names.REFERENCE_OTHER_LABELS]) / every)
     near = np.minimum(rows["distance"], np.maximum(total, 0.0))
     rank = np.round(near * KNOTS_PER_DOUBLING).groupby([rows[key] for key in CURVE_KEYS]).rank(method="dense")
-    rows["within"] = (near <= memory + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
-    return rows
+    return (near <= memory + 0.5 / KNOTS_PER_DOUBLING) | (rank <= KEPT_SIZES)
 
 
 def used_runs(runs: xr.Dataset, memory: float = MEMORY) -> np.ndarray:
@@ -226,8 +230,8 @@ def used_runs(runs: xr.Dataset, memory: float = MEMORY) -> np.ndarray:
     place = xr.DataArray(np.arange(runs.sizes[names.RUN]), dims=names.RUN)
     kept = without_synthetic(runs.assign(place=place))
     rows = kept[[*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, "place"]].to_dataframe().reset_index(drop=True)
-    rows = _with_distance(rows, _reference(rows), memory)
-    return np.isin(place.values, rows["place"][rows["within"]])
+    rows = _with_distance(rows, _reference(rows))
+    return np.isin(place.values, rows["place"][_within(rows, memory)])
 
 
 EMPTY = {names.LABELS: 1.0, "sampling_variance": 1.0, "runs": 1.0}
