@@ -96,7 +96,7 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
         reached = _target_values(fit, case, case.value.target, now, own, elsewhere)
         value = value + reached * works * time_left(case.value, days)
     made = {names.GAIN: gain, names.VALUE: value, names.COST: label_cost(fit, case.costs, bought)}
-    return _finished(fit, case, made, (*names.SAMPLE, names.SLICE, names.BUDGET))
+    return _finished(fit, case, made, (*names.SAMPLE, names.SLICE, names.BUDGET), bought)
 
 
 def plan_outcomes(
@@ -179,48 +179,55 @@ def outcomes_of(
     apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``.
     """
     counted = labels if counted is None else counted
-    total = labels.sum(names.SLICE)
-    idle = labels[names.PLAN] == names.NOTHING
-    acts = ~idle if done else total > 0
     changed = bool(done) or noise_factor != 1.0
     plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
     error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
-    now = error.sel({names.PLAN: names.NOTHING}, drop=True)
-    if changed:
-        error = xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
-    drift = of_slices(fit, "value.drift", case.value.drift)
+    now = _bare(error.sel({names.PLAN: names.NOTHING}))
+    idle = _bare(labels[names.PLAN] == names.NOTHING)
+    error = xr.where(idle, now, _bare(errors_done(fit, case, labels, done, noise_factor))) if changed else _bare(error)
+    ordered = _bare(labels)
+    total = ordered.sum(names.SLICE)
+    acts = ~idle if done else total > 0
+    drift = _bare(of_slices(fit, "value.drift", case.value.drift))
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
     days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
-    value = (gain * worth(fit, case.value, days)).sum(names.SLICE)
+    value = (gain * _bare(worth(fit, case.value, days))).sum(names.SLICE)
     if (target := case.value.target) is not None:
-        shares = volumes(fit, case.value)
+        shares = _bare(volumes(fit, case.value))
         reached = (measured_by(target, error, shares) <= target.error).astype(float)
         before = (measured_by(target, now, shares) <= target.error).astype(float)
         money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
         value = value + money * (reached - before)
-    cost = label_cost(fit, case.costs, labels).sum(names.SLICE)
+    cost = _bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
     evaluated = labels * 0
     if done or any(limit.minimum_evaluation for limit in case.slices.values()):
-        cost = cost + acts * evaluation_cost(fit, case, done)
+        cost = cost + acts * _bare(evaluation_cost(fit, case, done))
         more = evaluation_bought(fit, case, done)
-        evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], coords={names.SLICE: fit.slices})
+        evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], dims=names.SLICE) + evaluated
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
         again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
-        cost = cost + acts * (cost_done(fit, case, labels, done) + again)
+        cost = cost + acts * (_bare(cost_done(fit, case, labels, done)) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     if target is not None:
         made[names.TARGET_REACHED] = reached
-    outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN))
-    by_slice = _finished(fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE))
+    outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN), labels)
+    by_slice = _finished(
+        fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE), labels
+    )
     counts = {names.LABELS: labels, names.EVALUATION_LABELS: evaluated.transpose(*labels.dims)}
     outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
     outcomes[names.RETRAINING_WORKS] = works
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
+
+
+def _bare(values: xr.DataArray) -> xr.DataArray:
+    """Drop coordinates, which xarray compares at each sum: all that belongs to one fit and table is in one order."""
+    return values.drop_vars(values.coords)
 
 
 def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -254,24 +261,18 @@ def _target_values(
     return xr.concat(each, dim=names.SLICE).assign_coords({names.SLICE: fit.slices})
 
 
-def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ...]) -> xr.Dataset:
-    """Broadcast to common dims, with what every decision carries along."""
-    posterior = fit.posterior
-    sample = xr.DataArray(
-        np.zeros((posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])),
-        dims=names.SAMPLE,
-        coords={d: posterior[d].values for d in names.SAMPLE},
-    )
-    first = next(iter(made.values()))
-    like = sample.broadcast_like(first)
-    full = {name: v.broadcast_like(like).transpose(*dims) for name, v in made.items()}
+def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ...], asked: xr.DataArray) -> xr.Dataset:
+    """Broadcast to common dims, those of the fit and of what was asked for, with what every decision carries along."""
+    coords = {d: (fit.posterior if d in fit.posterior.dims else asked).coords[d] for d in dims}
+    sizes = {d: found.size for d, found in coords.items()}
+    full = {name: v.variable.set_dims(sizes).transpose(*dims).copy() for name, v in made.items()}
     attrs = {
         names.UNIT: case.currency or "utility",
         names.METRIC: fit.settings["metric"],
         "random_seed": fit.settings["random_seed"],
         "verdict": fit.diagnostics.verdict,
     }
-    outcomes = xr.Dataset(full, attrs=attrs)
+    outcomes = xr.Dataset(full, coords, attrs)
     if names.SLICE in outcomes.dims:
         outcomes = outcomes.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     return outcomes

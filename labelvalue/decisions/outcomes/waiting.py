@@ -21,6 +21,7 @@ from labelvalue.decisions.outcomes.benefit import outcomes_of
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.search.listing import for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model import Fit
@@ -77,7 +78,9 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     plans = alternatives(plan)
     for place, comes in enumerate(combinations):
         with contextlib.suppress(NoPlanError):
-            made = find_plan(fit, _told(case, known, comes), plan.max_labels)
+            told = _told(case, known, comes)  # found with few draws, and valued with all of them
+            few, money = for_search(fit), plan.max_spend
+            made = find_plan(few, told, plan.max_labels, max_spend=money, lot=plan.lot, near=plan.labels)
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans)
     now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)

@@ -120,20 +120,30 @@ ROUNDS = 12
 """Times that limits are tightened until every rule is kept."""
 VIEWS = 6
 """Times that a plan is looked for from where the last one stands."""
+TRIFLE = 0.25
+"""Monte Carlo errors of its net benefit by which a plan must be better than the last."""
 MOST_BATCHES = 12
 """Numbers of batches that are tried."""
 CLOSE = 1.02
 """Ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for."""
 
 
-def find_plan(fit: Fit, case: Case, most: int, *, max_spend: float = np.inf, lot: int = 1) -> Decision:
+def find_plan(
+    fit: Fit,
+    case: Case,
+    most: int,
+    *,
+    max_spend: float = np.inf,
+    lot: int = 1,
+    near: Mapping[str, int] | None = None,
+) -> Decision:
     """Find the labels to buy for each slice, at most ``most`` together and within every limit and rule of the case.
 
     The plan is chosen from draws of each slice's own net benefit, seen again from where the last plan stands, and
     valued as a whole beside doing nothing, an equal and a proportional split; the best of these is the plan, so it is
     never worse than they are. Limits are tightened until it keeps the rules. Labels are worth the less the more there
     are of them, so that a plan too large for the rule on the gain is made smaller until it keeps it; where none does,
-    the one most likely to is returned with that rule broken.
+    the one most likely to is returned with that rule broken. The search begins where a plan ``near`` stands.
     """
     left = labels_left(fit, case, most)
     if left < 0:
@@ -142,6 +152,10 @@ def find_plan(fit: Fit, case: Case, most: int, *, max_spend: float = np.inf, lot
         raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     few = for_search(fit)
     listing = list_purchases(few, case, max(left, 1), max_spend, lot)
+    start = np.array([(near or {}).get(name, 0) // lot for name in listing.menu.slices])
+    if start.any() and listing.menu.allows(start) and not adds_up(few, case):
+        valued = _valued(few, case, listing.menu, start, _shares(fit, case))
+        listing = _seen(few, case, listing, valued)
     plan, bought = _kept(fit, few, case, listing.at_most(left // lot), most, max_spend)
     least, large = int(listing.menu.low.sum()), int(bought.sum())
     if _gains(plan):
@@ -208,26 +222,37 @@ def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[
     """The best plan from a listing, its menu and lots, and the listing as it was seen last; searched with few draws."""
     shares = _shares(fit, case)
     menu, bought, certificate = _best(listing, case, shares)
-    chosen = _valued(few, case, menu, bought, shares)
+    chosen = first = _valued(few, case, menu, bought, shares)
+    bought = first.bought
     for _ in range(VIEWS if bought.any() and not adds_up(few, case) else 0):
-        net = chosen.outcomes[names.NET_BENEFIT]
-        advantage = net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
-        batches = int(batch_count(case.costs, xr.DataArray(float(bought.sum() * menu.lot))))
-        view = seen_from(few, case, listing, bought, advantage.values.ravel(), batches)
+        view = _seen(few, case, listing, chosen)
         seen, again, evidence = _best(view, case, shares)
-        other = _valued(few, case, seen, again, shares)
-        if not again.any() or other.score <= chosen.score:
-            again = (bought + again) // 2
-            other = _valued(few, case, seen, again, shares)
-        if other.score <= chosen.score:
+        ways = [
+            way for way in (again, (bought + again) // 2) if way.any() and (way != bought).any() and seen.allows(way)
+        ]
+        better = (_valued(few, case, seen, way, shares, chosen) for way in ways)
+        other = next((one for one in better if one.score > chosen.score + _trifle(chosen)), None)
+        if other is None:
             certificate = evidence
             break
-        listing, menu, bought, certificate, chosen = view, seen, again, evidence, other
-    if few is not fit:
+        listing, menu, bought, certificate, chosen = view, seen, other.bought, evidence, other
+    if few is not fit or chosen is not first:
         chosen = _valued(fit, case, menu, chosen.bought, shares)
+    if few is not fit:
         said = f"{certificate.status}; searched with {_count(few):,} of {_count(fit):,} draws"
         certificate = dataclasses.replace(certificate, status=said)
     return _finished(fit, case, chosen, certificate, most), menu, chosen.bought, listing
+
+
+def _seen(few: Fit, case: Case, listing: Listing, valued: _Valued) -> Listing:
+    """See a listing from where a purchase, which was valued as a whole, stands."""
+    batches = int(batch_count(case.costs, xr.DataArray(float(valued.bought.sum() * valued.lot))))
+    return seen_from(few, case, listing, valued.bought, valued.advantage, batches)
+
+
+def _trifle(valued: _Valued) -> float:
+    """By how much a plan must be better for the search to go on: a part of the Monte Carlo error of its worth."""
+    return TRIFLE * float(valued.advantage.std()) / math.sqrt(valued.advantage.size)
 
 
 def _count(fit: Fit) -> int:
@@ -248,15 +273,21 @@ class _Valued:
     def score(self) -> float:
         return self.scores[self.winner]
 
+    @property
+    def advantage(self) -> np.ndarray:
+        """Draws (sample,) of net benefit against doing nothing."""
+        net = self.outcomes[names.NET_BENEFIT]
+        return (net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})).values.ravel()
 
-def _valued(fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray) -> _Valued:
-    even = np.ones(len(menu.slices))
-    plans = {
-        names.RECOMMENDED: bought,
-        names.EQUAL_SPLIT: split(menu, even),
-        names.PROPORTIONAL_SPLIT: split(menu, shares),
-        names.NOTHING: np.zeros_like(bought),
-    }
+
+def _valued(
+    fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.ndarray, before: _Valued | None = None
+) -> _Valued:
+    """Value a purchase as a whole; the splits with it, but where ``before`` did that already."""
+    plans = {names.RECOMMENDED: bought, names.NOTHING: np.zeros_like(bought)}
+    if before is None:
+        even = np.ones(len(menu.slices))
+        plans |= {names.EQUAL_SPLIT: split(menu, even), names.PROPORTIONAL_SPLIT: split(menu, shares)}
     outcomes = plan_outcomes(fit, case, _in_labels(menu, plans))
     net = outcomes[names.NET_BENEFIT]
     given = case.risk.score(net - net.sel({names.PLAN: names.NOTHING}, drop=True)).to_series()
@@ -266,6 +297,7 @@ def _valued(fit: Fit, case: Case, menu: Menu, bought: np.ndarray, shares: np.nda
         every = outcomes[names.PLAN]
         outcomes = outcomes.sel({names.PLAN: xr.where(every == names.RECOMMENDED, winner, every)})
         outcomes = outcomes.assign_coords({names.PLAN: every})
+    scores = scores if before is None else before.scores | scores
     return _Valued(plans[winner], winner, scores, outcomes, menu.lot)
 
 

@@ -71,7 +71,7 @@ def split(menu: Menu, shares: np.ndarray) -> np.ndarray:
     low, high = 0.0, float(menu.max_labels + 1) / float(shares.min())
     if fits(high):
         return at(high)
-    for _ in range(80):
+    while (at(high) - at(low)).sum() > 1 and high - low > 1e-9 * high:
         middle = 0.5 * (low + high)
         low, high = (middle, high) if fits(middle) else (low, middle)
     bought = at(low)

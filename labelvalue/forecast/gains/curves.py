@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,8 +40,9 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     ratio = log_ratio(posterior, position, labels, other)
     below = doublings_below(position, labels)
     log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
-    error = xr.apply_ufunc(np.exp, log_error).clip(max=float(fit.settings["upper"]))
-    return error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
+    ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
+    error = np.minimum(np.exp(ordered.variable), float(fit.settings["upper"]))
+    return xr.DataArray(error, coords=log_error.coords)
 
 
 def in_blocks(
@@ -103,17 +105,25 @@ def without(fit: Fit, value: Any) -> list[str]:
 
 
 def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
-    """Draw a quantity once a posterior draw, with the fit's seed.
+    """Draw a quantity once a posterior draw, with the fit's seed; without coordinates.
 
     What is drawn depends on the seed and the key alone, so that all plans see the same prices.
     """
     if is_number(value):
         return xr.DataArray(float(value))
-    posterior = fit.posterior
-    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW])
-    rng = np.random.default_rng([fit.settings["random_seed"], ENTROPY, zlib.crc32(key.encode())])
-    coords = {d: posterior[d].values for d in names.SAMPLE}
-    return xr.DataArray(_sample(value, rng, shape), dims=names.SAMPLE, coords=coords)
+    shape = (fit.posterior.sizes[names.CHAIN], fit.posterior.sizes[names.DRAW])
+    return xr.DataArray(_drawn(fit.settings["random_seed"], key, value, shape), dims=names.SAMPLE)
+
+
+@functools.lru_cache(maxsize=256)
+def _drawn(seed: int, key: str, value: Any, shape: tuple[int, int]) -> np.ndarray:
+    """Draws of a quantity, kept: a search asks for the same prices hundreds of times.
+
+    Shapes: gives (chain, draw).
+    """
+    made = _sample(value, np.random.default_rng([seed, ENTROPY, zlib.crc32(key.encode())]), shape)
+    made.flags.writeable = False
+    return made
 
 
 def _sample(value: Any, rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -131,5 +141,8 @@ def slice_draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
     laws = [of_slice(value, str(name)) for name in fit.slices]
     made = {own: draws(fit, f"{key}.{own}" if own else key, chosen) for own, chosen in dict(laws).items()}
     place = {own: i for i, own in enumerate(made)}
-    apart = xr.concat(xr.broadcast(*made.values()), dim=names.SLICE)
-    return apart.isel({names.SLICE: [place[own] for own, _ in laws]}).assign_coords({names.SLICE: fit.slices})
+    sample = max((one.dims for one in made.values()), key=len)
+    each = np.stack(np.broadcast_arrays(*(one.values for one in made.values())), axis=-1)
+    return xr.DataArray(
+        each[..., [place[own] for own, _ in laws]], dims=(*sample, names.SLICE), coords={names.SLICE: fit.slices}
+    )

@@ -149,7 +149,8 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
 
 def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
     """Say which gains are likely only because the model's curves fall, though no run of theirs shows it."""
-    likely = ((gain > 0).mean(names.SAMPLE) > LIKELY).any(names.BUDGET)
+    each = [np.mean(gain.values[:, :, place] > 0, axis=(0, 1)) for place in range(gain.shape[2])]
+    likely = (gain[0, 0].copy(data=np.stack(each)) > LIKELY).any(names.BUDGET)
     seen = observe(fit.runs, int(fit.settings[names.CLASSES]), memory=FALLING)
     shown = by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
     if set(shown.dims) != set(likely.dims):

@@ -98,26 +98,25 @@ class Walks:
     beyond: Beyond = BETWEEN_SLICES
 
 
-def strays(walks: Walks, log_ratio: xr.DataArray) -> xr.DataArray:
+def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]) -> xr.Variable:
     """Each curve's own standard walk about its mean, read at the effective distance of each draw.
 
-    Suites share the walk of their slice and learner.
+    Suites share the walk of their slice and learner, which ``whose`` names along their dims.
     """
     sample = names.SAMPLE
-    owners = [d for d in (names.SLICE, names.LEARNER) if d in log_ratio.dims]
-    rest = [d for d in log_ratio.dims if d not in (*sample, *owners)]
-    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *owners, *rest)
+    rest = [d for d in log_ratio.dims if d not in (*sample, *whose)]
+    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *whose, *rest)
     out = np.zeros(doublings.shape)
     samples = doublings.sizes[names.CHAIN] * doublings.sizes[names.DRAW]
-    for index in np.ndindex(*(doublings.sizes[d] for d in owners)):
+    for index in np.ndindex(*(len(found) for found in whose.values())):
         place = (slice(None), slice(None), *index)
         distance = doublings.values[place].reshape(samples, -1)
         if (distance > NEAR).any():
-            whose = [str(doublings[d].values[i]) for d, i in zip(owners, index, strict=True)]
-            level, slope = paths(samples, walks.random_seed, *whose, *([walks.learner] if len(whose) == 1 else []))
-            far = farther(walks.beyond.wild, samples, walks.random_seed, *whose)
+            who = [str(found[i]) for found, i in zip(whose.values(), index, strict=True)]
+            level, slope = paths(samples, walks.random_seed, *who, *([walks.learner] if len(who) == 1 else []))
+            far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
             out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
-    return doublings.copy(data=out)
+    return xr.Variable(doublings.dims, out)
 
 
 def level_sd(doublings: Any) -> Any:
@@ -184,10 +183,10 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
     position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
     below = np.minimum(position.astype(int), level.shape[1] - 2)
     t = position - below
-    below = np.broadcast_to(below, np.broadcast_shapes(below.shape, (level.shape[0], doublings.shape[1])))
+    at = np.arange(level.shape[0])[:, None] * level.shape[1] + below
 
     def take(values: np.ndarray, shift: int) -> np.ndarray:
-        return np.take_along_axis(values, below + shift, axis=1)
+        return values.ravel().take(at + shift)
 
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
     rest = 1.0 - t

@@ -6,10 +6,11 @@ more than labels that are alike; and wrong labels take away from all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -55,11 +56,43 @@ def transfer_from(level: Any, beside: Any) -> Any:
     return (xp.expm1(positive) + (boost - positive)) / beside + higher
 
 
+def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArray:
+    """Compute on variables that know their dims alone, and give the result the coordinates of what went in.
+
+    A forecast is some fifty sums of small arrays, and comparing their coordinates takes longer than adding them: they
+    are compared once here. What is given are arrays, datasets, of which ``compute`` gets a mapping, or anything else.
+    """
+    labelled = [one for one in given if isinstance(one, xr.DataArray | xr.Dataset)]
+    coords: dict[Any, Any] = {}
+    for one in labelled:
+        for name, index in one.indexes.items():
+            if not coords.setdefault(name, index).equals(index):
+                aligned = iter(xr.align(*labelled, join="inner", copy=False))
+                every = (next(aligned) if isinstance(one, xr.DataArray | xr.Dataset) else one for one in given)
+                return without_coordinates(compute, *every)
+    for one in labelled:
+        coords |= {name: found for name, found in one.coords.items() if name not in coords}
+    made = compute(*(_bare(one) for one in given))
+    dims = set(made.dims)
+    kept = {name: c for name, c in coords.items() if (name in dims if isinstance(c, pd.Index) else dims >= set(c.dims))}
+    return xr.DataArray(made, coords=kept)
+
+
+def _bare(given: Any) -> Any:
+    if isinstance(given, xr.Dataset):
+        return {name: values.variable for name, values in given.data_vars.items()}
+    return given.variable if isinstance(given, xr.DataArray) else given
+
+
 def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Log effective labels at a size over those at the reference, of posterior draws; random and clean labels."""
     worth = parameters.get(names.TRANSFER, 0.0)
     reference = position[names.REFERENCE_LABELS], position[names.REFERENCE_OTHER_LABELS]
-    return log_effective_labels(labels, other, worth) - log_effective_labels(*reference, worth)
+    return without_coordinates(_log_ratio, labels, other, worth, *reference)
+
+
+def _log_ratio(labels: Any, other: Any, worth: Any, own_reference: Any, other_reference: Any) -> Any:
+    return log_effective_labels(labels, other, worth) - log_effective_labels(own_reference, other_reference, worth)
 
 
 def beside_reference(data: Mapping[Any, Any]) -> Any:

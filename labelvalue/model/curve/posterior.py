@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import NEAR, Walks, level_sd, strays
-from labelvalue.model.curve.effective_labels import log_ratio
+from labelvalue.model.curve.effective_labels import log_ratio, without_coordinates
 from labelvalue.model.curve.families import HALF_LABEL, own_share
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
 from labelvalue.model.hierarchy.specification import Model
@@ -35,13 +39,16 @@ def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
 
 def doublings_below(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
     """Distance of sizes below the reference, in doublings of the slice's own labels, as the fit lays its cells out."""
-    ratio = position[names.REFERENCE_LABELS] / labels.clip(min=HALF_LABEL)
-    return xr.apply_ufunc(np.log2, ratio.clip(min=1.0))
+
+    def compute(reference: Any, sizes: Any) -> Any:
+        return np.log2(np.maximum(reference / np.maximum(sizes, HALF_LABEL), 1.0))
+
+    return without_coordinates(compute, position[names.REFERENCE_LABELS], labels)
 
 
 def astray_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -> xr.DataArray | float:
     """What the shape discrepancy adds to log error below the reference size, given the runs."""
-    if walks.below is None or not bool((distance > NEAR).any()):
+    if walks.below is None or not bool((distance.variable > NEAR).any()):
         return 0.0
     return np.log(2.0) * parameters[names.DISCREPANCY] * walks.below(distance)
 
@@ -54,19 +61,37 @@ def log_error_at(
     distance: xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
-    log_ratio = log_ratio.broadcast_like(parameters[names.ERROR_REFERENCE])
+    below = 0.0 if distance is None else astray_below(parameters, walks, distance)
+    whose = {
+        str(d): parameters[names.ERROR_REFERENCE][d].values
+        for d in (names.SLICE, names.LEARNER)
+        if d in parameters[names.ERROR_REFERENCE].dims
+    }
+    compute = partial(_log_error, model=model, walks=walks, whose=whose)
+    return without_coordinates(compute, log_ratio, parameters, below)
+
+
+def _log_error(
+    log_ratio: xr.Variable,
+    parameters: Mapping[Any, xr.Variable],
+    below: xr.Variable | float,
+    *,
+    model: Model,
+    walks: Walks,
+    whose: Mapping[str, np.ndarray],
+) -> xr.Variable:
+    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims."""
+    reference: Any = np.log(parameters[names.ERROR_REFERENCE])
+    log_ratio = log_ratio + 0.0 * reference
     mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
-    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (strays(walks, log_ratio) + mean)
-    reference = xr.apply_ufunc(np.log, parameters[names.ERROR_REFERENCE])
-    log_error = reference + model.curve(log_ratio, parameters) + astray
-    if distance is not None:
-        log_error = log_error + astray_below(parameters, walks, distance)
+    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (strays(walks, log_ratio, whose) + mean)
+    log_error = reference + model.curve(log_ratio, parameters) + astray + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
     return log_error.clip(-HIGHEST_LOG, HIGHEST_LOG)
 
 
-def _odds(log_error: xr.DataArray, walks: Walks) -> xr.DataArray | float:
+def _odds(log_error: xr.Variable, walks: Walks) -> xr.Variable | float:
     """Odds against an error; 1 where it has no bound."""
     return np.expm1(np.maximum(np.log(walks.upper) - log_error, LEAST_ODDS)) if np.isfinite(walks.upper) else 1.0
 
