@@ -6,8 +6,8 @@ import json
 import stat
 
 import pytest
+from labelvalue.label_quality import load_annotations
 
-from labelvalue import load_annotations
 from labelvalue.cli import main
 
 RECORD = {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from labelvalue.plans import Verdict
+
 import labelvalue as lv
 from labelvalue import testing
-from labelvalue.decisions import Verdict
 
 
 def test_a_plan_shows_its_verdict_and_every_slice_literally():

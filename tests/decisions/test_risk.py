@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from scipy import stats
-
-from labelvalue import InputError, names
-from labelvalue.decisions import (
+from labelvalue.risk import (
     CVaR,
     ExponentialUtility,
     Mean,
@@ -17,6 +14,9 @@ from labelvalue.decisions import (
     loss_against_nothing,
     value_at_risk,
 )
+from scipy import stats
+
+from labelvalue import InputError, names
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

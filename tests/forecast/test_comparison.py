@@ -8,8 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from labelvalue.diagnostics import attach_backtest, blend, compare_models
 
-from labelvalue import attach_backtest, blend, compare_models, names, predict_gain, testing
+from labelvalue import names, predict_gain, testing
 
 
 @pytest.fixture(scope="module")

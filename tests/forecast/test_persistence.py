@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from labelvalue.interventions import step_value
+from labelvalue.suites import forecast_persistence
 
-from labelvalue import forecast_persistence, names, predict_error, read_runs, step_value
+from labelvalue import names, predict_error, read_runs
 from labelvalue.problems import InputError
 from labelvalue.testing import fake_fit
 

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
+from labelvalue.priors import prior_sensitivity
 
-from labelvalue import Prior, names, predict_gain, prior_sensitivity
+from labelvalue import Prior, names, predict_gain
 from labelvalue.forecast.gains.prior_sensitivity import (
     importance_weights,
     prior_groups,

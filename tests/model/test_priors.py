@@ -9,10 +9,12 @@ import numpy as np
 import pymc as pm
 import pytest
 from hypothesis import given, strategies as st
+from labelvalue.priors import Priors
 from scipy import stats
 
-from labelvalue.model import Prior, Priors, fit, get_model, model_names
+from labelvalue import Prior, fit, get_model
 from labelvalue.model.fitting.data_checks import draw_prior
+from labelvalue.model.hierarchy.catalogue import model_names
 from labelvalue.model.hierarchy.levels import variable
 from labelvalue.model.prior.priors import read_priors
 

@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib._parallel_backends import MultiprocessingBackend
+from labelvalue.suites import FeatureNoise
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import names
+from labelvalue import names, read_runs, simulate_runs, write_runs
 from labelvalue.cli import main
-from labelvalue.observe import FeatureNoise, read_runs, simulate_runs, write_runs
 from labelvalue.observe.simulate import execution
 from labelvalue.problems import InputError, StorageError
 
