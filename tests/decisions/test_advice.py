@@ -8,9 +8,6 @@ import functools
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
-from labelvalue.rules import plan_milestones
-from labelvalue.voi import detection, price_measurements
 
 from labelvalue import Case, InputError, decide, names, predict_gain
 from labelvalue.decisions.advice.rules import check_guardrails
@@ -18,7 +15,10 @@ from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.model.fitting.result import POSITION
+from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
+from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
+from labelvalue.voi import detection, price_measurements
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
+
+from labelvalue import Case, InputError, names
 from labelvalue.plans import (
     compare_pairs,
     compare_plans,
@@ -16,9 +19,6 @@ from labelvalue.plans import (
     score_plans,
 )
 from labelvalue.risk import Score
-from scipy import stats
-
-from labelvalue import Case, InputError, names
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

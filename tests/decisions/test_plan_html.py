@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from labelvalue.plans import Verdict
-
 import labelvalue as lv
 from labelvalue import testing
+from labelvalue.plans import Verdict
 
 
 def test_a_plan_shows_its_verdict_and_every_slice_literally():

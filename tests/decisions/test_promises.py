@@ -6,12 +6,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from labelvalue.plans import plan_outcomes
-from labelvalue.rules import check_guardrails, guardrail_errors, rule_errors
 from scipy import stats
 
 from labelvalue import Case, InputError, decide, names
 from labelvalue.model.fitting.result import on_items
+from labelvalue.plans import plan_outcomes
+from labelvalue.rules import check_guardrails, guardrail_errors, rule_errors
 from labelvalue.testing import fake_fit, share_items
 
 

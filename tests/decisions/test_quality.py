@@ -6,6 +6,10 @@ import json
 
 import numpy as np
 import pytest
+
+from labelvalue import Case, InputError, cli, decide, names, predict_gain_with
+from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.forecast.interventions.intervention import KINDS
 from labelvalue.interventions import (
     ActiveLearning,
     Consensus,
@@ -17,10 +21,6 @@ from labelvalue.interventions import (
     SyntheticData,
 )
 from labelvalue.plans import compare_plans, plan_outcomes, plan_sensitivity
-
-from labelvalue import Case, InputError, cli, decide, names, predict_gain_with
-from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.forecast.interventions.intervention import KINDS
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

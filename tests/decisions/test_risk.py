@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
+
+from labelvalue import InputError, names
 from labelvalue.risk import (
     CVaR,
     ExponentialUtility,
@@ -14,9 +17,6 @@ from labelvalue.risk import (
     loss_against_nothing,
     value_at_risk,
 )
-from scipy import stats
-
-from labelvalue import InputError, names
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.voi import evpi, evppi
 from scipy import stats
 
 from labelvalue import names
 from labelvalue.decisions.measuring.information import conditional_mean, evsi
+from labelvalue.voi import evpi, evppi
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

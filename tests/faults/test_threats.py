@@ -18,10 +18,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings, strategies as st
-from labelvalue.label_quality import LabelNoise
 
 import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names, read_case, read_protocol
+from labelvalue.label_quality import LabelNoise
 from labelvalue.model.annotators.judgements import count_judgements
 from labelvalue.model.hierarchy.catalogue import get_model, model_source
 from labelvalue.model.sampling import libraries

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from labelvalue.diagnostics import bootstrap_gain, gain_disagreement
 
 from labelvalue import names, predict_gain, read_runs
+from labelvalue.diagnostics import bootstrap_gain, gain_disagreement
 from labelvalue.problems import InputError
 from labelvalue.testing import fake_fit
 

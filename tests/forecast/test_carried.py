@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.diagnostics import attach_backtest, backtest_verdict
 
 from labelvalue import load_fit, names, predict_gain, testing
+from labelvalue.diagnostics import attach_backtest, backtest_verdict
 from labelvalue.model.fitting.fitting import runs_digest
 
 

@@ -8,9 +8,9 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from labelvalue.diagnostics import attach_backtest, blend, compare_models
 
 from labelvalue import names, predict_gain, testing
+from labelvalue.diagnostics import attach_backtest, blend, compare_models
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.interventions import EvaluationLabels, Pretraining, Relabel
-from labelvalue.voi import detection_power, evaluation_needed, split_budget
 
 from labelvalue import InputError, names, predict_gain
 from labelvalue.forecast.gains.detection import SHARES, evaluation_size
+from labelvalue.interventions import EvaluationLabels, Pretraining, Relabel
+from labelvalue.voi import detection_power, evaluation_needed, split_budget
 
 SAMPLE = ("chain", "draw")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.interventions import diversity_efficiency
 from scipy import stats
 
 from labelvalue import get_model, names
+from labelvalue.interventions import diversity_efficiency
 from labelvalue.model.curve.observations import observe
 from labelvalue.testing import fake_fit, fake_runs
 

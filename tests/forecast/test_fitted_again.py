@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvalue.plans import decision_stability
 
 import labelvalue as lv
 from labelvalue import Case, Prior, decide, names
 from labelvalue.model.fitting.again import LEFT_OUT, fit_again
 from labelvalue.model.fitting.result import draws_digest
+from labelvalue.plans import decision_stability
 from labelvalue.testing import fake_runs
 
 FAR = {"elasticity_mean": Prior("student", -0.5, 0.1)}

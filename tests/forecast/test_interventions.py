@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
+from labelvalue.forecast.gains.curves import error_draws
+from labelvalue.forecast.interventions.votes import noise_cost
 from labelvalue.interventions import (
     ActiveLearning,
     Consensus,
@@ -22,10 +26,6 @@ from labelvalue.interventions import (
     synthetic_worth,
 )
 from labelvalue.label_quality import break_even_noise
-
-from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
-from labelvalue.forecast.gains.curves import error_draws
-from labelvalue.forecast.interventions.votes import noise_cost
 from labelvalue.model.curve.observations import observe
 from labelvalue.report.numbers.tables import P_NEVER
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from labelvalue.interventions import step_value
-from labelvalue.suites import forecast_persistence
 
 from labelvalue import names, predict_error, read_runs
+from labelvalue.interventions import step_value
 from labelvalue.problems import InputError
+from labelvalue.suites import forecast_persistence
 from labelvalue.testing import fake_fit
 
 KEPT = {"holdout": 1.0, "shifted": 0.5, "reversed": -1.0}

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.interventions import gain_over_learners, portfolio_gain, strategy_efficiency
-from labelvalue.suites import gain_over_suites
 
 from labelvalue import names, predict_error, predict_gain, predict_total_gain, summarise, testing
+from labelvalue.interventions import gain_over_learners, portfolio_gain, strategy_efficiency
+from labelvalue.suites import gain_over_suites
 
 
 @pytest.fixture(scope="module")

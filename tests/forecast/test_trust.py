@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 
 from labelvalue import names, testing
+from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 from labelvalue.forecast.backtesting.backtesting import MODEL
 from labelvalue.forecast.backtesting.trust import LEAST_CHECKS, distrust, gain_reliability
 

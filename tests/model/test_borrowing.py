@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.diagnostics import carry_over, pooling
 
 from labelvalue import names, testing
+from labelvalue.diagnostics import carry_over, pooling
 from labelvalue.model.curve.families import signed_exp
 from tests.forecast.conftest import changed
 

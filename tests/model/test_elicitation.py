@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvalue.priors import elicit
 from scipy import stats
 
 from labelvalue import InputError, get_model, names
 from labelvalue.model.hierarchy.catalogue import model_names
+from labelvalue.priors import elicit
 
 Z = stats.norm.ppf(0.9)
 SENSIBLE = {"error_now": (0.10, 0.14), "error_at_double": (0.08, 0.12), "best_error": (0.02, 0.06)}

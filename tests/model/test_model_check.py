@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pymc as pm
 import pytest
-from labelvalue.diagnostics import check_model
 
 from labelvalue import get_model, names
+from labelvalue.diagnostics import check_model
 from labelvalue.model.curve.families import power_law as reducible
 from labelvalue.model.hierarchy import catalogue
 from labelvalue.model.hierarchy.anchored import anchored_model

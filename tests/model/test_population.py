@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvalue.priors import draw_curves
 
-import labelvalue as lv
 from labelvalue import Prior, get_model
+from labelvalue.model.hierarchy.catalogue import model_names
 from labelvalue.model.prior.prior_curves import error_scale
+from labelvalue.priors import draw_curves
 
 SURE = 1e-9
 REFERENCE = 1000
@@ -61,7 +61,7 @@ def test_draws_hang_on_the_seed_alone():
     assert not np.array_equal(many, draw_curves(labels=[250, 1000, 4000], **ask, random_seed=1))
 
 
-@pytest.mark.parametrize("name", lv.model.model_names())
+@pytest.mark.parametrize("name", model_names())
 def test_every_model_draws_errors_in_bounds(name):
     error = draw_curves(name, labels=[0, 10, 1000, 1e6], reference_labels=REFERENCE, samples=500)
     assert bool(((error > 0) & (error <= 1)).all())

@@ -9,7 +9,6 @@ import numpy as np
 import pymc as pm
 import pytest
 from hypothesis import given, strategies as st
-from labelvalue.priors import Priors
 from scipy import stats
 
 from labelvalue import Prior, fit, get_model
@@ -17,6 +16,7 @@ from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.hierarchy.catalogue import model_names
 from labelvalue.model.hierarchy.levels import variable
 from labelvalue.model.prior.priors import read_priors
+from labelvalue.priors import Priors
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")
 FINITE = st.floats(-1e6, 1e6)

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
-from labelvalue.priors import draw_curves, from_related, prior_sensitivity
 
 from labelvalue import names, new_slice, predict_error, testing
+from labelvalue.priors import draw_curves, from_related, prior_sensitivity
 from tests.forecast.conftest import changed
 
 MEAN, SD = -1.2, 0.3

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from labelvalue.label_quality import estimate_work
 
 from labelvalue import Costs, InputError, names, testing
+from labelvalue.label_quality import estimate_work
 from labelvalue.model.annotators.work import Work, count_times, throughput
 
 SAMPLE = ("chain", "draw")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvalue.interventions import activeml_strategy
 
 from labelvalue import names
+from labelvalue.interventions import activeml_strategy
 from labelvalue.observe.simulate.strategies import Query, diversity
 
 pool = pytest.importorskip("skactiveml.pool")

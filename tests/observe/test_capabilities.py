@@ -7,9 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from labelvalue.diagnostics import what_is_missing
-from labelvalue.label_quality import read_annotations
-from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
@@ -19,9 +16,12 @@ from sklearn.pipeline import make_pipeline
 import labelvalue as lv
 from labelvalue import names, read_protocol, read_runs, simulate_runs, write_runs
 from labelvalue.cli import main
+from labelvalue.diagnostics import what_is_missing
+from labelvalue.label_quality import read_annotations
 from labelvalue.observe.protocol.protocol import beside
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
+from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation
 from labelvalue.testing import fake_annotation_truth, fake_annotations
 from tests import promises
 from tests.observe.test_annotations import ARGILLA_FLAT

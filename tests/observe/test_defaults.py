@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from labelvalue.suites import TimeSplit
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
@@ -16,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from labelvalue import names, read_runs, simulate_runs, write_runs
 from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
 from labelvalue.observe.simulate.plan import choose_sizes, settle
+from labelvalue.suites import TimeSplit
 
 
 def labelled(*counts: int, classes: int = 2):

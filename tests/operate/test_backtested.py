@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from labelvalue.diagnostics import backtest_verdict
 
 from labelvalue import Project, cli, names, testing
+from labelvalue.diagnostics import backtest_verdict
 from labelvalue.operate.refit.refit import fit_backtested
 from labelvalue.problems import InputError, Problem
 

@@ -6,9 +6,9 @@ import dataclasses
 import json
 
 import pytest
-from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_backtest
 
 from labelvalue import testing, write_report
+from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
 from labelvalue.report import report_numbers

@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from labelvalue.label_quality import quality_frontier
 
+from labelvalue.label_quality import quality_frontier
 from labelvalue.report import plot_frontier
 
 

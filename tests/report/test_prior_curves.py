@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from labelvalue.priors import draw_curves
 
 from labelvalue import Prior
+from labelvalue.priors import draw_curves
 from labelvalue.report import plot_prior
 
 ASK = {"reference_labels": 1000, "samples": 400}

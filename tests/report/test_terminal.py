@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 
 from labelvalue import names, testing
+from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 from labelvalue.numerals import readable
 from labelvalue.printing import visible
 from labelvalue.report.numbers.plan import plan_numbers
