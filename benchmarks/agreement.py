@@ -29,8 +29,7 @@ import xarray as xr
 import labelvalue as lv
 from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import Problem
-from labelvalue import names
-from labelvalue.model import get_model
+from labelvalue import get_model, names
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.sampling.diagnostics import figures_of, judge
 from labelvalue.model.sampling.sampling import Compiled, compile_model, sample, sample_once

@@ -50,7 +50,7 @@ def many_slices(count: int) -> lv.Fit:
     return dataclasses.replace(fit, tree=tree)
 
 
-def measure(fit: lv.Fit, risk: lv.Mean | lv.CVaR) -> dict:
+def measure(fit: lv.Fit, risk: lv.risk.Mean | lv.risk.CVaR) -> dict:
     """Time one allocation of a hundred labels a slice, half of what is worth buying."""
     case = lv.Case(costs={"price_per_label": 0.01}, value={"per_error_point": 1.0}, risk=risk)
     wall, processor = time.perf_counter(), time.process_time()
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("| " + " | ".join(COLUMNS) + " |\n" + "|---" * len(COLUMNS) + "|")
     for count in map(int, options.slices.split(",")):
         fit = many_slices(count)
-        for risk in [lv.Mean(), lv.CVaR(0.9)] if options.cvar else [lv.Mean()]:
+        for risk in [lv.risk.Mean(), lv.risk.CVaR(0.9)] if options.cvar else [lv.risk.Mean()]:
             row = measure(fit, risk)
             rows.append(row)
             shown = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()]

@@ -173,7 +173,9 @@ def guardrail(fit: lv.Fit, truth: Truth) -> dict:
     bought = np.array([plan.labels[s] for s in truth.slices], dtype=float)
     free = lv.decide(fit, lv.Case(**cheap), max_labels=MAX_LABELS, measure=False).labels[name]
     wide = plan.outcomes["error"].sel(plan="recommended")
-    drawn = lv.plan_outcomes(lv.on_items(fit), case, {"recommended": plan.labels})["error"].sel(plan="recommended")
+    drawn = lv.plans.plan_outcomes(lv.on_items(fit), case, {"recommended": plan.labels})["error"].sel(
+        plan="recommended"
+    )
     true = truth.errors(bought)
     return {
         "feasible": True,
@@ -194,8 +196,8 @@ def minimum_gain(fit: lv.Fit, truth: Truth) -> dict:
     """Probabilities with which the rule is kept, and what labels bring."""
     count = len(truth.slices)
     cases = [lv.Case(**truth.case, guardrails={"minimum_gain": {"limit": limit}}) for limit in GAINS]
-    outcomes = lv.plan_outcomes(fit, cases[0], {"all": dict.fromkeys(truth.slices, RULED // count)})
-    chance = [float(lv.check_guardrails(fit, case, outcomes)["p_kept"].item()) for case in cases]
+    outcomes = lv.plans.plan_outcomes(fit, cases[0], {"all": dict.fromkeys(truth.slices, RULED // count)})
+    chance = [float(lv.rules.check_guardrails(fit, case, outcomes)["p_kept"].item()) for case in cases]
     true = truth.errors(np.zeros(count)) - truth.errors(np.full(count, RULED / count))
     return {"chance": chance, "true": float(true.mean() / RULED * 1000)}
 
@@ -240,7 +242,7 @@ def run(seeds: Iterable[int], keep: Callable[[int, Callable[[], dict]], dict]) -
     true = np.array([row["minimum gain"]["true"] for row in rows])
     found["minimum gain"] = {
         str(limit): {
-            str(q): lv.rule_errors(chance[:, at], true >= limit, q) | {"kept": int((true >= limit).sum())}
+            str(q): lv.rules.rule_errors(chance[:, at], true >= limit, q) | {"kept": int((true >= limit).sum())}
             for q in (0.5, 0.8, 0.9)
         }
         for at, limit in enumerate(GAINS)

@@ -22,8 +22,7 @@ import xarray as xr
 from scipy import stats
 
 from benchmarks import speed
-from labelvalue import names, testing
-from labelvalue.model import get_model
+from labelvalue import get_model, names, testing
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.sampling.convergence import convergence
 from labelvalue.model.sampling.diagnostics import OK, figures_of, judge

@@ -32,7 +32,7 @@ import xarray as xr
 from scipy import sparse
 
 from labelvalue import names, testing
-from labelvalue.model import estimate_label_noise
+from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, noise_from
 from labelvalue.model.hierarchy.specification import get_label_model

@@ -28,8 +28,7 @@ import xarray as xr
 import labelvalue as lv
 from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import DOUBLINGS, Problem
-from labelvalue import names
-from labelvalue.model import Model, get_model
+from labelvalue import Model, get_model, names
 from labelvalue.model.curve.cell_terms import Terms
 from labelvalue.model.curve.observations import CURVE, FIRST_CELL, observe
 from labelvalue.model.curve.operation import curve_loglikelihood

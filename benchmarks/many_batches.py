@@ -23,9 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labelvalue import names, testing, write_runs
-from labelvalue.console import DONE, NOT_PUBLISHED
-from labelvalue.operate import Project
+from labelvalue import Project, names, testing, write_runs
+from labelvalue.commands.console import DONE, NOT_PUBLISHED
 from labelvalue.operate.store.batches import describe, packed, store
 
 RESULTS = Path(__file__).parent / "results" / "many_batches.json"

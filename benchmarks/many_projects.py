@@ -18,8 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from labelvalue import refit_all, testing
-from labelvalue.operate import Project
+from labelvalue import Project, refit_all, testing
 
 RESULTS = Path(__file__).parent / "results" / "many_projects.json"
 SLICES = ("east", "north", "west")

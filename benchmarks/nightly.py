@@ -24,8 +24,7 @@ from typing import Any
 
 import pandas as pd
 
-from labelvalue import names
-from labelvalue.operate import Project
+from labelvalue import Project, names
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "data" / "adult_runs.csv"

@@ -58,10 +58,10 @@ def measure_choices(name: str, runs: xr.Dataset, draws: int, chains: int) -> dic
     runs = runs.isel(run=runs[names.SUITE].values == "holdout")
     fit, told = fitted(name, runs, draws, chains)
     learners = [str(x) for x in fit.posterior[names.LEARNER].values]
-    worth = lv.strategy_efficiency(fit).sel(strategy="uncertainty")
+    worth = lv.interventions.strategy_efficiency(fit).sel(strategy="uncertainty")
     transfer = fit.posterior[names.TRANSFER]
     left = 1000 * information_left(NOISE, DATA[name]) ** fit.posterior[names.NOISE_COST]
-    diversity = lv.diversity_efficiency(fit)
+    diversity = lv.interventions.diversity_efficiency(fit)
     means = {learner: over_slices(worth.sel(learner=learner)) for learner in learners}
     return told | {
         "strategy": {learner: [*interval(mean), float((mean > 1).mean())] for learner, mean in means.items()},
@@ -79,7 +79,7 @@ def measure_suites(name: str, runs: xr.Dataset, draws: int, chains: int) -> dict
     plain = (runs[names.STRATEGY] == "random") & (runs[names.LABEL_NOISE] == 0)
     fit, told = fitted(name, runs.isel(run=plain.values).drop_vars(names.DIVERSITY), draws, chains)
     gain = lv.predict_gain(fit, [int(fit.position[names.LABELS_NOW].median())]).isel(budget=0)
-    kept = lv.gain_over_suites(gain.mean(names.SLICE).expand_dims(slice=["all"]))["persistence"].sel(slice="all")
+    kept = lv.suites.gain_over_suites(gain.mean(names.SLICE).expand_dims(slice=["all"]))["persistence"].sel(slice="all")
     suites = [str(x) for x in fit.posterior[names.SUITE].values if str(x) != "holdout"]
     learners = [str(x) for x in fit.posterior[names.LEARNER].values]
     persistence = {s: {n: interval(kept.sel(suite=s, learner=n)) for n in learners} for s in suites}

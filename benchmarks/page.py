@@ -25,8 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import labelvalue as lv
-from labelvalue import testing
-from labelvalue.report import write_report
+from labelvalue import testing, write_report
 
 TARGET_MB = 3.0
 """The most that a page should weigh."""

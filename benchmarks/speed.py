@@ -102,7 +102,7 @@ def fit_same(path: str, seed: int) -> xr.DataTree:
     import pymc as pm
 
     import labelvalue as lv
-    from labelvalue.model import get_model
+    from labelvalue import get_model
     from labelvalue.model.curve.observations import observe
 
     model = get_model("power_law")

@@ -25,8 +25,7 @@ import pandas as pd
 
 import labelvalue as lv
 from benchmarks.nightly import SLICES, shipped, timings
-from labelvalue import names
-from labelvalue.operate import Project
+from labelvalue import Project, names
 from labelvalue.operate.refit.outcome import calibration_line, change_lines
 from labelvalue.operate.store.assets import yields
 

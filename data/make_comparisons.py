@@ -56,7 +56,7 @@ def adult() -> dict[str, Any]:
         "y": rows["income"],
         "slices": "occupation",
         "sizes": (250, 500, 1_000, 2_000, 4_000, 8_000),
-        "suites": (lv.FeatureNoise(0.5), lv.MissingValues(0.2)),
+        "suites": (lv.suites.FeatureNoise(0.5), lv.suites.MissingValues(0.2)),
     }
 
 
@@ -74,7 +74,7 @@ def mnist() -> dict[str, Any]:
         "y": digit,
         "slices": digit.astype(str),
         "sizes": (100, 200, 400, 800, 1_600, 3_200),
-        "suites": (lv.FeatureNoise(1.0),),
+        "suites": (lv.suites.FeatureNoise(1.0),),
     }
 
 
@@ -96,7 +96,7 @@ def flights() -> dict[str, Any]:
         "y": np.where(rows["arr_delay"] > LATE_MINUTES, "late", "in time"),
         "slices": "carrier",
         "sizes": (250, 500, 1_000, 2_000, 4_000, 8_000),
-        "suites": (lv.TimeSplit("day", 0.2),),
+        "suites": (lv.suites.TimeSplit("day", 0.2),),
         "metadata": pd.DataFrame({"day": day}),
     }
 

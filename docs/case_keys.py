@@ -9,29 +9,29 @@ from typing import Any
 
 import griffe
 
-from labelvalue import Branch, Case, Interval, decisions
+import labelvalue as lv
 from labelvalue.decisions.case.case import CLASSES
 from labelvalue.decisions.case.risk import APPETITES
 
 TABLES: tuple[tuple[str, str, type[Any]], ...] = (
-    ("Top level", "", Case),
-    ("`[costs]`", "[costs]", decisions.Costs),
-    ("`costs.tiers`", "[[costs.tiers]]", decisions.Tier),
-    ("`[value]`", "[value]", decisions.Value),
-    ("`value.target`", "[value.target]", decisions.Target),
-    ("`value.mix_changes`", "[[value.mix_changes]]", decisions.MixChange),
-    ("`[guardrails]`", "[guardrails]", decisions.Guardrails),
-    ("A rule", "", decisions.Rule),
-    ("`guardrails.floors`", "[[guardrails.floors]]", decisions.Floor),
-    ("`classes.NAME`", "[classes.high]", decisions.SliceClass),
-    ("`scenarios`", "[[scenarios]]", decisions.Scenario),
-    ("`approvals`", "[[approvals]]", decisions.Approval),
-    ("`[slices.NAME]`", "[slices.NAME]", decisions.SliceLimit),
+    ("Top level", "", lv.Case),
+    ("`[costs]`", "[costs]", lv.Costs),
+    ("`costs.tiers`", "[[costs.tiers]]", lv.Tier),
+    ("`[value]`", "[value]", lv.Value),
+    ("`value.target`", "[value.target]", lv.Target),
+    ("`value.mix_changes`", "[[value.mix_changes]]", lv.MixChange),
+    ("`[guardrails]`", "[guardrails]", lv.rules.Guardrails),
+    ("A rule", "", lv.rules.Rule),
+    ("`guardrails.floors`", "[[guardrails.floors]]", lv.rules.Floor),
+    ("`classes.NAME`", "[classes.high]", lv.rules.SliceClass),
+    ("`scenarios`", "[[scenarios]]", lv.rules.Scenario),
+    ("`approvals`", "[[approvals]]", lv.rules.Approval),
+    ("`[slices.NAME]`", "[slices.NAME]", lv.rules.SliceLimit),
     *((f'`[risk]` with `appetite = "{name}"`', "[risk]", kind) for name, kind in APPETITES.items()),
-    ("`[score]`", "[score]", decisions.Score),
+    ("`[score]`", "[score]", lv.risk.Score),
     *((f'`[[interventions]]` with `kind = "{word}"`', "[[interventions]]", kind) for word, kind in CLASSES.items()),
-    ("An interval", "", Interval),
-    ("A branch", "", Branch),
+    ("An interval", "", lv.Interval),
+    ("A branch", "", lv.Branch),
 )
 """Every table of the file: its heading, how TOML writes it, the class that reads it."""
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages that do not lie under ``docs``, and the files that any page shows or links to.
+    """Add the pages that do not lie under ``docs``, those made from the code, and the files that a page shows.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def on_files(files: Any, config: Any) -> Any:
     -------
     mkdocs.structure.files.Files
     """
-    for uri, text in repository_pages.pages(ROOT).items():
+    for uri, text in {**repository_pages.pages(ROOT), **reference_parts.pages()}.items():
         files.append(File.generated(config, uri, content=text))
     for uri, path in repository_pages.shown(ROOT).items():
         files.append(File.generated(config, uri, abs_src_path=str(path)))

@@ -102,7 +102,7 @@ def priors(fit: lv.Fit) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    return lv.plot_prior("power_law", reference_labels=1000)
+    return lv.report.plot_prior("power_law", reference_labels=1000)
 
 
 def discrepancy(fit: lv.Fit) -> Figure:

@@ -1,9 +1,8 @@
-"""What pages of the reference take from the code: public names by room, commands, keys, columns, templates."""
+"""What pages of the reference take from the code: public names by namespace, commands, keys, columns, templates."""
 
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
 import re
 from collections.abc import Callable
@@ -16,14 +15,25 @@ import typer
 from typer.cli import get_docs_for_click
 
 import labelvalue
+from labelvalue import get_model
 from labelvalue.cli import app
-from labelvalue.model import get_model
 from labelvalue.observe.table import schema
 from labelvalue.operate.store.configuration import FILE, TEMPLATE
 
-ROOMS = ("observe", "model", "forecast", "decisions", "report", "operate")
-GROUND = "ground"
+DOOR = "front door"
+GROUND = ("testing", "names")
+"""Modules at the front door that are no namespaces of functions."""
 MARK = re.compile(r"^<!-- made from the code: (.+) -->$", re.MULTILINE)
+
+
+def namespaces() -> list[str]:
+    """Return the namespaces at the front door.
+
+    Returns
+    -------
+    list of str
+    """
+    return [n for n in labelvalue.__all__ if inspect.ismodule(getattr(labelvalue, n)) and n not in GROUND]
 
 
 @functools.cache
@@ -33,18 +43,24 @@ def places() -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Places are those where the name is imported from by a room, or else where it is defined.
+        In the order of the front door's docstring, then namespace by namespace.
     """
-    found = {}
-    for name in labelvalue.__all__:
-        thing = getattr(labelvalue, name)
-        if not inspect.ismodule(thing):
-            found[name] = f"{thing.__module__}.{name}"
-    for room in ROOMS:
-        for name in importlib.import_module(f"labelvalue.{room}").__all__:
-            if callable(getattr(importlib.import_module(f"labelvalue.{room}"), name)):
-                found[name] = f"labelvalue.{room}.{name}"
+    told = re.findall(r"``(\w+)``", inspect.getdoc(labelvalue) or "")
+    found = {n: f"labelvalue.{n}" for n in told if not inspect.ismodule(getattr(labelvalue, n, labelvalue))}
+    for space in namespaces():
+        found |= {name: f"labelvalue.{space}.{name}" for name in getattr(labelvalue, space).__all__}
     return found
+
+
+def pages() -> dict[str, str]:
+    """Return a page for each namespace: what its docstring says, and its members in their order.
+
+    Returns
+    -------
+    dict of str to str
+        Markdown, by place on the site.
+    """
+    return {f"reference/{space}.md": _namespace(space) for space in namespaces()}
 
 
 def filled(markdown: str, root: Path) -> str:
@@ -82,7 +98,7 @@ def parts(root: Path) -> dict[str, Callable[[], str]]:
     dict of str to callable
         Each returns Markdown.
     """
-    made: dict[str, Callable[[], str]] = {room: functools.partial(_room, room) for room in (*ROOMS, GROUND)}
+    made: dict[str, Callable[[], str]] = {DOOR: _door, "namespaces": _listed}
     for name in ("adult_case.toml", "protocol.toml"):
         made[name] = functools.partial(_toml, (root / "data" / name).read_text(encoding="utf-8"))
     return made | {
@@ -95,17 +111,27 @@ def parts(root: Path) -> dict[str, Callable[[], str]]:
     }
 
 
-def _room(room: str) -> str:
-    """The public names of one room, for mkdocstrings."""
-    rest = room == GROUND
-    blocks = []
-    for name, place in sorted(places().items(), key=lambda pair: pair[0].lower()):
-        home = place.split(".")[1]
-        if home == room or (rest and home not in ROOMS):
-            blocks.append(_block(place, f"lv.{name}" if name in labelvalue.__all__ else place, name))
-    if rest:
-        blocks += [_block(f"labelvalue.{name}", f"lv.{name}", name) for name in ("testing", "names")]
-    return "\n".join(blocks)
+def _door() -> str:
+    """What is at the front door itself, for mkdocstrings."""
+    told = {n: place for n, place in places().items() if place == f"labelvalue.{n}"}
+    return "\n".join(
+        _block(place, f"lv.{n}", n) for n, place in (told | {n: f"labelvalue.{n}" for n in GROUND}).items()
+    )
+
+
+def _listed() -> str:
+    """The namespaces, each with the first line of its docstring."""
+    about = {n: (inspect.getdoc(getattr(labelvalue, n)) or "").partition("\n")[0] for n in namespaces()}
+    return "\n".join(f"- [`lv.{n}`]({n}.md): {said.partition(': ')[2]}" for n, said in about.items())
+
+
+def _namespace(space: str) -> str:
+    """A namespace and its members, for mkdocstrings."""
+    told = (
+        f"# lv.{space}\n\n::: labelvalue.{space}\n    options:\n      show_root_heading: false\n      members: false\n"
+    )
+    members = [n for n, place in places().items() if place == f"labelvalue.{space}.{n}"]
+    return "\n".join([told, *(_block(places()[n], f"lv.{space}.{n}", n) for n in members)])
 
 
 def _block(place: str, heading: str, entry: str) -> str:

@@ -1,175 +1,58 @@
-from . import names as names, testing as testing
-from .decisions import (
-    Approval as Approval,
-    Case as Case,
-    Certificate as Certificate,
-    Costs as Costs,
-    CVaR as CVaR,
-    Decision as Decision,
-    ExponentialUtility as ExponentialUtility,
-    Floor as Floor,
-    Guardrails as Guardrails,
-    Mean as Mean,
-    MixChange as MixChange,
-    Quantile as Quantile,
-    Reserve as Reserve,
-    Rule as Rule,
-    Scenario as Scenario,
-    Score as Score,
-    SliceClass as SliceClass,
-    SliceLimit as SliceLimit,
-    Target as Target,
-    Tier as Tier,
-    Value as Value,
-    Verdict as Verdict,
-    benefit_over_learners as benefit_over_learners,
-    cheapest_plan as cheapest_plan,
-    check_guardrails as check_guardrails,
-    compare_pairs as compare_pairs,
-    compare_plans as compare_plans,
-    conditional_value_at_risk as conditional_value_at_risk,
-    decide as decide,
-    decision_stability as decision_stability,
-    detection as detection,
-    example_case as example_case,
-    fairness as fairness,
-    gain_under_mix as gain_under_mix,
-    guardrail_errors as guardrail_errors,
-    loss_against_nothing as loss_against_nothing,
-    marginal_benefit as marginal_benefit,
-    noise_sensitivity as noise_sensitivity,
-    plan_milestones as plan_milestones,
-    plan_outcomes as plan_outcomes,
-    plan_sensitivity as plan_sensitivity,
-    price_audits as price_audits,
-    price_measurements as price_measurements,
-    rank_stability as rank_stability,
-    read_case as read_case,
-    rule_errors as rule_errors,
-    scenario_sets as scenario_sets,
-    score_plans as score_plans,
-    size_reserve as size_reserve,
-    slice_outcomes as slice_outcomes,
-    stress_label_errors as stress_label_errors,
-    target_slices as target_slices,
-    value_at_risk as value_at_risk,
-    value_of_partial_information as value_of_partial_information,
-    value_of_perfect_information as value_of_perfect_information,
-    value_of_sample_information as value_of_sample_information,
-    value_of_waiting as value_of_waiting,
-    what_if as what_if,
+from . import (
+    diagnostics as diagnostics,
+    interventions as interventions,
+    label_quality as label_quality,
+    names as names,
+    plans as plans,
+    policies as policies,
+    priors as priors,
+    report as report,
+    risk as risk,
+    rules as rules,
+    suites as suites,
+    testing as testing,
+    voi as voi,
 )
-from .forecast import (
-    ActiveLearning as ActiveLearning,
-    Consensus as Consensus,
-    EvaluationLabels as EvaluationLabels,
-    Guideline as Guideline,
-    NewLearner as NewLearner,
-    Pretraining as Pretraining,
-    Relabel as Relabel,
-    SyntheticData as SyntheticData,
-    attach_backtest as attach_backtest,
-    backtest as backtest,
-    backtest_verdict as backtest_verdict,
-    blend as blend,
-    bootstrap_gain as bootstrap_gain,
-    break_even_noise as break_even_noise,
-    compare_models as compare_models,
-    detection_power as detection_power,
-    diminishing_returns as diminishing_returns,
-    diversity_efficiency as diversity_efficiency,
-    drift_rate as drift_rate,
-    evaluation_needed as evaluation_needed,
-    exchange_rate as exchange_rate,
-    forecast_persistence as forecast_persistence,
-    gain_disagreement as gain_disagreement,
-    gain_over_learners as gain_over_learners,
-    gain_over_suites as gain_over_suites,
+from .decisions.advice.deciding import decide as decide
+from .decisions.advice.decision import Decision as Decision
+from .decisions.case.case import Case as Case
+from .decisions.case.case_file import example_case as example_case, read_case as read_case
+from .decisions.case.costs import Costs as Costs, Tier as Tier
+from .decisions.case.value import MixChange as MixChange, Target as Target, Value as Value
+from .decisions.sensitivity.what_if import what_if as what_if
+from .forecast.backtesting.backtesting import backtest as backtest
+from .forecast.gains.drift import drift_rate as drift_rate, predict_idle_error as predict_idle_error
+from .forecast.gains.gains import (
     impact as impact,
-    labels_at_rate as labels_at_rate,
     labels_needed as labels_needed,
-    leave_one_out as leave_one_out,
-    portfolio_gain as portfolio_gain,
     predict_error as predict_error,
     predict_gain as predict_gain,
-    predict_gain_with as predict_gain_with,
-    predict_idle_error as predict_idle_error,
     predict_observed_gain as predict_observed_gain,
+)
+from .forecast.gains.rates import (
+    diminishing_returns as diminishing_returns,
+    labels_at_rate as labels_at_rate,
     predict_total_gain as predict_total_gain,
-    prior_sensitivity as prior_sensitivity,
-    quality_frontier as quality_frontier,
-    quality_sensitivity as quality_sensitivity,
-    split_budget as split_budget,
-    step_value as step_value,
-    strategy_efficiency as strategy_efficiency,
-    summarise_backtest as summarise_backtest,
 )
-from .model import (
-    Fit as Fit,
-    LabelNoise as LabelNoise,
-    Model as Model,
-    Prior as Prior,
-    Work as Work,
-    arviz_tree as arviz_tree,
-    carry_over as carry_over,
-    check_model as check_model,
-    draw_prior_curves as draw_prior_curves,
-    elicit_priors as elicit_priors,
-    estimate_label_noise as estimate_label_noise,
-    estimate_work as estimate_work,
-    fit as fit,
-    load_fit as load_fit,
-    new_slice as new_slice,
-    noise_from_probabilities as noise_from_probabilities,
-    on_items as on_items,
-    pooling as pooling,
-    related_priors as related_priors,
-)
-from .observe import (
-    ClassMix as ClassMix,
-    DomainSplit as DomainSplit,
-    FeatureNoise as FeatureNoise,
-    MissingValues as MissingValues,
-    Protocol as Protocol,
-    Query as Query,
-    TimeSplit as TimeSplit,
-    WrongEvaluation as WrongEvaluation,
-    activeml_strategy as activeml_strategy,
-    add_annotations as add_annotations,
-    load_annotations as load_annotations,
-    read_annotations as read_annotations,
-    read_mlflow as read_mlflow,
-    read_protocol as read_protocol,
-    read_runs as read_runs,
-    read_wandb as read_wandb,
-    runs_from_learning_curve as runs_from_learning_curve,
-    simulate_runs as simulate_runs,
-    what_is_missing as what_is_missing,
-    write_annotations as write_annotations,
-    write_runs as write_runs,
-)
-from .operate import Project as Project, refit_all as refit_all
-from .policies import (
-    Offer as Offer,
-    buy_nothing as buy_nothing,
-    follow_advice as follow_advice,
-    policy_regret as policy_regret,
-    split_equally as split_equally,
-)
+from .forecast.interventions.gains import predict_gain_with as predict_gain_with
+from .model.fitting.fitting import fit as fit
+from .model.fitting.new_slice import new_slice as new_slice
+from .model.fitting.result import Fit as Fit, load_fit as load_fit, on_items as on_items
+from .model.hierarchy.catalogue import get_model as get_model
+from .model.hierarchy.specification import Model as Model
+from .model.prior.priors import Prior as Prior
+from .observe.protocol.protocol import Protocol as Protocol, read_protocol as read_protocol
+from .observe.simulate.simulate_runs import simulate_runs as simulate_runs
+from .observe.table.runs import read_runs as read_runs
+from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_learning_curve
+from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
+from .observe.table.write import write_runs as write_runs
+from .operate.refit.many import refit_all as refit_all
+from .operate.store.project import Project as Project
 from .problems import BusyError as BusyError, InputError as InputError, StorageError as StorageError
 from .quantities import Branch as Branch, Interval as Interval
-from .report import (
-    diagnostics_table as diagnostics_table,
-    plot_changes as plot_changes,
-    plot_curves as plot_curves,
-    plot_diagnostics as plot_diagnostics,
-    plot_frontier as plot_frontier,
-    plot_gain as plot_gain,
-    plot_impact as plot_impact,
-    plot_prior as plot_prior,
-    read_diagnostics as read_diagnostics,
-    summarise as summarise,
-    write_figures as write_figures,
-    write_report as write_report,
-)
-from .worlds import World as World, simulate_world as simulate_world
+from .report.numbers.tables import summarise as summarise
+from .report.plots.curves import plot_curves as plot_curves
+from .report.plots.gains import plot_gain as plot_gain
+from .report.plots.impact import plot_impact as plot_impact
+from .report.render.html import write_report as write_report

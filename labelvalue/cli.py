@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from labelvalue import console, exits, import_commands, names, plan_commands, project_commands
+from labelvalue import exits, names
+from labelvalue.commands import console, import_commands, plan_commands, project_commands
 from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
 from labelvalue.reading import WHOLE_LIMIT
@@ -225,9 +226,9 @@ def backtest(
 ) -> None:
     """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
     import labelvalue as lv
+    from labelvalue.observe.table.spreadsheets import guard_cells
     from labelvalue.report.render.terminal import backtest_text
     from labelvalue.report.words.second_opinion import backtest_numbers
-    from labelvalue.spreadsheets import guard_cells
     from labelvalue.storage import write_whole
 
     steps = console.counts(holdout, "--holdout")

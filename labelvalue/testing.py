@@ -28,9 +28,9 @@ from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
-from labelvalue.observe import read_runs
 from labelvalue.observe.annotations.tables import settled
 from labelvalue.observe.exports.judgements import CHOICE
+from labelvalue.observe.table.runs import read_runs
 
 SLICES = ("east", "north", "south", "west")
 COUNTS = (names.ERRORS, names.TRIALS)

@@ -346,9 +346,9 @@ def test_backtest_as_json_and_as_a_table_of_forecasts(run, tmp_path, runs_file, 
     assert document["by"] == "batch"
     assert document["out"] == str(path)
     result = lv.testing.fake_backtest(seed=1, by="batch")
-    assert document["sentence"] == lv.backtest_verdict(result)
+    assert document["sentence"] == lv.diagnostics.backtest_verdict(result)
     assert [row["crps"] for row in document["scores"] if row["distance"] == 1] == pytest.approx(
-        lv.summarise_backtest(result).query("distance == 1")["crps"].tolist()
+        lv.diagnostics.summarise_backtest(result).query("distance == 1")["crps"].tolist()
     )
     rows = pd.read_csv(path)
     assert len(rows) == int(result[names.CRPS].count())
@@ -399,13 +399,13 @@ def test_fit_is_backtested_and_carries_it_good_or_bad(
     out = tmp_path / "fit.nc"
     code, text, _ = run("fit", runs_file, "--out", out, "--draws", "300", "--random-seed", "7")
     assert code == ends_with
-    sentence = lv.backtest_verdict(lv.testing.fake_backtest(seed=1, shift=shift))
+    sentence = lv.diagnostics.backtest_verdict(lv.testing.fake_backtest(seed=1, shift=shift))
     assert text.count(sentence.removesuffix(".")) == 1, "said once: as a reason, or by itself"
     assert {name: asked[name] for name in ("holdout", "draws", "tune", "random_seed")} == {
         "holdout": (1, 2), "draws": 300, "tune": 200, "random_seed": 7
     }  # fmt: skip
     fit = lv.load_fit(out)
-    assert lv.backtest_verdict(fit.backtest) == sentence
+    assert lv.diagnostics.backtest_verdict(fit.backtest) == sentence
     assert fit.diagnostics.verdict == ("flagged" if shift else "ok")
     page = tmp_path / "report.html"
     assert run("report", out, "--out", page)[0] == ends_with

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from labelvalue import load_annotations
 from labelvalue.cli import main
+from labelvalue.label_quality import load_annotations
 
 RECORD = {
     "id": "r1", "text": "late", "country": "FR", "topic.responses": ["delivery", "billing"],

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import labelvalue as lv
-from labelvalue import cli, exits, names, testing
+from labelvalue import Project, cli, exits, names, testing
 from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.operate import Project
 from labelvalue.operate.refit.refit import POSTERIOR_FILE
 from labelvalue.operate.store.folders import FITS, REPORTS
 from labelvalue.report.numbers.label_quality import offer_numbers
@@ -89,7 +88,7 @@ def test_every_surface_gives_the_same_answer(answered, which, capsys):
     fit = lv.load_fit(file)
     if "LIMIT" in text:  # what the first labels of the best slice bring is as likely above as below
         first = {str(name): {str(name): 50} for name in fit.slices}
-        gain = lv.plan_outcomes(fit, parse_case(PLAIN), first)[names.GAIN].mean(names.SLICE)
+        gain = lv.plans.plan_outcomes(fit, parse_case(PLAIN), first)[names.GAIN].mean(names.SLICE)
         text = text.replace("LIMIT", f"{1000 / 50 * float(gain.median(names.SAMPLE).max()):.6g}")
     if "COST" in text:  # guidelines that pay if many labels are wrong, and do not if few are
         free = lv.decide(fit, parse_case(text.replace("COST", "0.0")), 10, measure=False)
@@ -153,7 +152,7 @@ def test_allowing_more_never_lowers_the_expected_net_benefit(rules):
     """Labels, money and interventions: what may be done with less may be done with more."""
     fit = testing.fake_fit(seed=1)
     case = lv.Case(costs={"price_per_label": 0.05}, value={"per_error_point": 300}, guardrails=rules, label_noise=0.2)
-    offers = (lv.Relabel(0.5, caught=0.9, unit_cost=0.01), lv.Guideline(0.5, cost=20))
+    offers = (lv.interventions.Relabel(0.5, caught=0.9, unit_cost=0.01), lv.interventions.Guideline(0.5, cost=20))
     rows = [
         [lv.decide(fit, case, most, measure=False) for most in (500, 2_000, 16_000)],
         [lv.decide(fit, case, 16_000, max_spend=money, measure=False) for money in (20, 100, np.inf)],
@@ -235,7 +234,7 @@ OTHER = {
 def test_every_setting_of_a_case_changes_something():
     known = {field.name for field in dataclasses.fields(lv.Case) if field.init}
     for part in ("costs", "value", "guardrails"):
-        kind = {"costs": lv.Costs, "value": lv.Value, "guardrails": lv.Guardrails}[part]
+        kind = {"costs": lv.Costs, "value": lv.Value, "guardrails": lv.rules.Guardrails}[part]
         known |= {f"{part}.{field.name}" for field in dataclasses.fields(kind)} - {f"{part}.currency"}
     assert known - {"costs", "value", "guardrails"} == set(OTHER)
     fit = testing.fake_fit(seed=1, draws=50)
@@ -259,6 +258,8 @@ def _said(fit, given):
         return str(error)
     worst = 0.0
     if case.label_errors:
-        worst = lv.stress_label_errors(fit, case, {"p": dict(made.labels)})[names.NET_BENEFIT].mean().item()
+        worst = (
+            lv.label_quality.stress_label_errors(fit, case, {"p": dict(made.labels)})[names.NET_BENEFIT].mean().item()
+        )
     offers = offer_numbers(made)
     return json.dumps([plan_numbers(made), offers, worst], default=str)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Fit, names, testing
-from labelvalue.model import get_model
+from labelvalue import Fit, get_model, names, testing
 from labelvalue.model.curve.families import log_effective_labels
 
 

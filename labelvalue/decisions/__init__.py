@@ -1,5 +1,1 @@
 """From gains to money, risk and a plan."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

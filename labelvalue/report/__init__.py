@@ -1,4 +1,31 @@
-"""What people read: summary tables, plots and the HTML report, all from the same numbers."""
+"""Report: what people read beside the page that ``write_report`` writes, as pictures, tables and texts.
+
+Pictures and what they say:
+
+- ``plot_changes``: why the advice changed, as waterfalls.
+- ``plot_frontier``: the expected gain over items and votes.
+- ``plot_prior``: the learning curves that priors imply.
+- ``plot_diagnostics``: one of ArviZ's plots of a fit.
+- ``read_diagnostics``: in plain words what that plot shows.
+- ``diagnostics_table``: every parameter with its convergence figures.
+- ``write_figures``: every picture of the report, a file each.
+
+The numbers of a page:
+
+- ``report_numbers``: every number and text of the report.
+- ``report_tables``: these as tables.
+- ``write_tables``: these as files, or sheets of one workbook.
+- ``summary_text``: a few plain lines for chat or e-mail.
+- ``Context``: what a page says of the past and of what is taken for granted.
+
+Examples
+--------
+>>> import labelvalue as lv
+>>> fit = lv.testing.fake_fit(seed=1)
+>>> numbers = lv.report.report_numbers(fit, [500])
+>>> sorted(lv.report.report_tables(numbers))
+['gains', 'limitations', 'second_opinion']
+"""
 
 import lazy_loader
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.decisions import measure, summarise_loop, summarise_steps
 from benchmarks.loop_rules import State, by_error, slice_tuner_like, spread, uniform, water_filling
-from labelvalue.observe import read_runs
+from labelvalue import read_runs
 
 
 def state(counts, available, batch, runs=None) -> State:

@@ -9,25 +9,16 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, names
-from labelvalue.decisions import (
-    Case,
-    decide,
-    decision_stability,
-    detection,
-    plan_milestones,
-    plan_outcomes,
-    plan_sensitivity,
-    price_measurements,
-    target_slices,
-)
+from labelvalue import Case, InputError, decide, names, predict_gain
 from labelvalue.decisions.advice.rules import check_guardrails
 from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.forecast import predict_gain
 from labelvalue.model.fitting.result import POSITION
+from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
+from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
+from labelvalue.voi import detection, price_measurements
 
 SAMPLE = (names.CHAIN, names.DRAW)
 

@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue import names
-from labelvalue.decisions import Case, CVaR, ExponentialUtility, Mean, Quantile, decide, plan_outcomes
+from labelvalue import Case, decide, names
 from labelvalue.decisions.search.listing import list_purchases, seen_from
+from labelvalue.plans import plan_outcomes
+from labelvalue.risk import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.testing import fake_fit
 
 

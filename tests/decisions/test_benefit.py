@@ -6,17 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue import InputError, names
-from labelvalue.decisions import (
-    Case,
-    check_guardrails,
-    marginal_benefit,
-    plan_outcomes,
-    size_reserve,
-    slice_outcomes,
-    stress_label_errors,
-)
-from labelvalue.forecast import predict_gain, predict_total_gain
+from labelvalue import Case, InputError, names, predict_gain, predict_total_gain
+from labelvalue.label_quality import stress_label_errors
+from labelvalue.plans import marginal_benefit, plan_outcomes, slice_outcomes
+from labelvalue.risk import size_reserve
+from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

@@ -145,7 +145,7 @@ def test_price_of_nothing_is_accepted_and_said(fit):
 def test_more_than_is_available_cannot_be_asked_for(fit):
     case = parse_case(BASE + "[slices]\nwest = { available = 300 }\n")
     with pytest.raises(InputError, match=r"slice 'west' has 300 labels to buy, the plan wants 500"):
-        lv.plan_outcomes(fit, case, {"too much": {"west": 500}})
+        lv.plans.plan_outcomes(fit, case, {"too much": {"west": 500}})
     assert lv.decide(fit, case, max_labels=5000, measure=False).labels["west"] <= 300
 
 
@@ -155,7 +155,7 @@ def test_more_than_is_available_cannot_be_asked_for(fit):
 )
 def test_plans_are_checked(fit, labels, pattern):
     with pytest.raises(InputError, match=pattern):
-        lv.plan_outcomes(fit, parse_case(BASE), {"a plan": labels})
+        lv.plans.plan_outcomes(fit, parse_case(BASE), {"a plan": labels})
 
 
 def test_far_plans_say_so(fit):
@@ -209,7 +209,7 @@ def test_shipped_example_belongs_to_the_shipped_runs():
     runs = lv.read_runs(Path(__file__).parents[2] / "data" / "adult_runs.csv")
     fit = fake_fit(seed=1, slices=tuple(sorted({str(name) for name in runs["slice"].values})), draws=50)
     case.check(fit)
-    loose = dataclasses.replace(case, guardrails=lv.Guardrails(maximum_budget=case.guardrails.maximum_budget))
+    loose = dataclasses.replace(case, guardrails=lv.rules.Guardrails(maximum_budget=case.guardrails.maximum_budget))
     plan = lv.decide(fit, loose, max_labels=10_000, measure=False)
     assert plan.labels["Machine-op-inspct"] >= 200
     assert plan.rules["kept"].all()
@@ -236,7 +236,7 @@ def test_interval_holds_what_it_says():
 def test_draws_of_prices_are_paired_between_plans_and_cases(fit):
     """The same case twice, or in another place: the same prices; that is what makes differences exact."""
     case = parse_case(priced("{ low = 0.05, high = 0.2 }"))
-    first = lv.plan_outcomes(fit, case, {"a": {"west": 100}})[names.COST].sel(plan="a")
-    second = lv.plan_outcomes(fit, case, {"b": {"east": 300}, "a": {"west": 200}})[names.COST].sel(plan="a")
+    first = lv.plans.plan_outcomes(fit, case, {"a": {"west": 100}})[names.COST].sel(plan="a")
+    second = lv.plans.plan_outcomes(fit, case, {"b": {"east": 300}, "a": {"west": 200}})[names.COST].sel(plan="a")
     assert np.allclose(second, 2 * first)
     assert float(first.std()) > 0

@@ -7,10 +7,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import InputError, names
-from labelvalue.decisions import (
-    Case,
-    Score,
+from labelvalue import Case, InputError, names
+from labelvalue.plans import (
     compare_pairs,
     compare_plans,
     fairness,
@@ -20,6 +18,7 @@ from labelvalue.decisions import (
     scenario_sets,
     score_plans,
 )
+from labelvalue.risk import Score
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

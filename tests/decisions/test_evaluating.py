@@ -10,21 +10,15 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import Branch, InputError, names
-from labelvalue.decisions import (
-    Case,
-    check_guardrails,
-    decide,
-    plan_outcomes,
-    price_audits,
-    value_of_partial_information,
-    value_of_sample_information,
-)
+from labelvalue import Branch, Case, InputError, decide, names
 from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.forecast import EvaluationLabels, Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
+from labelvalue.interventions import EvaluationLabels, Guideline
+from labelvalue.plans import plan_outcomes
 from labelvalue.report.numbers.money import cost_parts
+from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
+from labelvalue.voi import evppi, evsi, price_audits
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
@@ -48,7 +42,7 @@ def test_d14_audit_of_a_beta_share_is_that_of_the_closed_form():
     share = xr.DataArray(rng.uniform(size=(4, 5000)), dims=SAMPLE)
     net = xr.concat([0 * share, a * share - c], dim=names.PLAN).assign_coords({names.PLAN: ["no", "repair"]})
     seen = share.copy(data=rng.binomial(m, share.values) / m)
-    found = value_of_sample_information(net, seen)
+    found = evsi(net, seen)
     counts = np.arange(m + 1)
     after = np.maximum(a * (counts + 1) / (m + 2) - c, 0.0)
     exact = float((stats.betabinom.pmf(counts, m, 1, 1) * after).sum()) - max(a / 2 - c, 0.0)
@@ -74,7 +68,7 @@ def test_d14_larger_audits_tell_more_and_none_more_than_the_truth(fit, repair):
     evsi = table.loc[[1, 5, 50], names.EVSI]
     assert evsi.is_monotonic_increasing
     noise = noise_draws(fit, case.label_noise)[0].sel(slice="west", drop=True)
-    known = value_of_partial_information(plan.outcomes[names.NET_BENEFIT], {"noise": noise})[names.EVPPI][0]
+    known = evppi(plan.outcomes[names.NET_BENEFIT], {"noise": noise})[names.EVPPI][0]
     assert 0 < evsi[1] < evsi[50] <= known + 4 * table[names.MCSE].max()
     assert evsi[50] == pytest.approx(known, rel=0.05)  # 50 labels tell 1 % from 35 % nearly surely
     assert np.allclose(table[names.COST], 0.1 * table.index)

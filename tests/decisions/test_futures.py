@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, names
-from labelvalue.decisions import (
-    Case,
-    benefit_over_learners,
-    decide,
-    gain_under_mix,
-    plan_outcomes,
-    plan_sensitivity,
-    value_of_waiting,
-)
+from labelvalue import Case, InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
+from labelvalue.interventions import benefit_over_learners
+from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
+from labelvalue.voi import value_of_waiting
 
 SAMPLE = (names.CHAIN, names.DRAW)
 LEARNERS = ("line", "tree")

@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue import names
-from labelvalue.decisions import Case, compare_plans, decide, plan_outcomes
+from labelvalue import Case, decide, names
 from labelvalue.decisions.search.greedy import climb
-from labelvalue.forecast import Consensus, Guideline, Relabel, quality_frontier
+from labelvalue.interventions import Consensus, Guideline, Relabel
+from labelvalue.label_quality import quality_frontier
+from labelvalue.plans import compare_plans, plan_outcomes
 from labelvalue.testing import fake_fit
 
 

@@ -27,7 +27,7 @@ def case_of(noise=0.15, price=0.1, **more) -> lv.Case:
 def made():
     fit, case = fake_fit(seed=1, slices=("a", "b", "c"), draws=50), case_of({"low": 0.1, "high": 0.2})
     plan = lv.decide(fit, case, max_labels=1200, measure=False)
-    return fit, case, plan, lv.noise_sensitivity(plan, factors=(0.0, 0.5, 1.0, 2.0, 3.0))
+    return fit, case, plan, lv.label_quality.noise_sensitivity(plan, factors=(0.0, 0.5, 1.0, 2.0, 3.0))
 
 
 def test_d18_as_is_it_is_the_plan_to_the_last_digit(made):
@@ -59,8 +59,8 @@ def test_d18_gain_and_worth_fall_as_noise_rises(made):
 
 def test_d18_a_factor_acts_by_the_same_arithmetic_as_in_the_forecast():
     fit, case = fake_fit(seed=2, draws=50), case_of(0.2)
-    found = [lv.plan_outcomes(fit, case, {"it": {"west": 900}}, noise_factor=f) for f in (0.5, 2.0)]
-    told = lv.quality_sensitivity(fit, [900], noise=0.2, factors=(0.5, 2.0)).sel(slice="west", budget=900)
+    found = [lv.plans.plan_outcomes(fit, case, {"it": {"west": 900}}, noise_factor=f) for f in (0.5, 2.0)]
+    told = lv.label_quality.quality_sensitivity(fit, [900], noise=0.2, factors=(0.5, 2.0)).sel(slice="west", budget=900)
     for outcomes, expected in zip(found, told, strict=True):
         gain = outcomes[names.GAIN].sel(plan="it", slice="west").transpose(*SAMPLE)
         np.testing.assert_allclose(gain, expected.transpose(*SAMPLE), atol=1e-12)
@@ -69,11 +69,11 @@ def test_d18_a_factor_acts_by_the_same_arithmetic_as_in_the_forecast():
 
 def test_d18_what_buys_nothing_neither_gains_nor_pays():
     fit, case = fake_fit(seed=2, draws=20), case_of(0.2, costs={"retraining": 70})
-    outcomes = lv.plan_outcomes(fit, case, {"none": {}}, noise_factor=2.0)
+    outcomes = lv.plans.plan_outcomes(fit, case, {"none": {}}, noise_factor=2.0)
     assert not outcomes[names.COST].any()
     np.testing.assert_allclose(outcomes[names.GAIN], 0.0, atol=1e-12)
-    plain = lv.plan_outcomes(fit, case, {"it": {"west": 500}})
-    assert plain.identical(lv.plan_outcomes(fit, case, {"it": {"west": 500}}, noise_factor=1.0))
+    plain = lv.plans.plan_outcomes(fit, case, {"it": {"west": 500}})
+    assert plain.identical(lv.plans.plan_outcomes(fit, case, {"it": {"west": 500}}, noise_factor=1.0))
 
 
 def test_d18_the_other_plan_is_as_good_as_any_on_a_grid():
@@ -81,13 +81,13 @@ def test_d18_the_other_plan_is_as_good_as_any_on_a_grid():
     fit = fake_fit(seed=3, slices=("a", "b"), draws=50)
     case = case_of({"a": 0.01, "b": 0.2})
     plan = lv.decide(fit, case, max_labels=2000, measure=False)
-    table = lv.noise_sensitivity(plan, factors=(2.0,))
+    table = lv.label_quality.noise_sensitivity(plan, factors=(2.0,))
     row, labels = table.iloc[0], table.attrs["plans"][0]
     assert plan.labels == {"a": 0, "b": 2000}
     assert labels["a"] > 1000
     assert not row["same"]
     every = {f"{a},{b}": {"a": a, "b": b} for a, b in itertools.product(range(0, 2001, 100), repeat=2) if a + b <= 2000}
-    net = lv.plan_outcomes(fit, case, every, noise_factor=2.0)[names.NET_BENEFIT].mean(SAMPLE)
+    net = lv.plans.plan_outcomes(fit, case, every, noise_factor=2.0)[names.NET_BENEFIT].mean(SAMPLE)
     assert row["best"] >= 0.995 * float(net.max())
     assert row["best"] > 1.02 * row["net_benefit"]
 
@@ -96,7 +96,7 @@ def test_d18_labels_that_say_nothing_are_not_bought():
     fit = fake_fit(seed=1, draws=50)
     case = case_of(0.3)
     plan = lv.decide(fit, case, max_labels=800, measure=False)
-    row = lv.noise_sensitivity(plan, factors=(2.0,)).iloc[0]
+    row = lv.label_quality.noise_sensitivity(plan, factors=(2.0,)).iloc[0]
     assert plan.verdict.advice == "buy"
     assert (row["advice"], row["labels"], row["best"]) == ("wait", 0, 0.0)
     assert row["net_benefit"] < 0
@@ -105,10 +105,10 @@ def test_d18_labels_that_say_nothing_are_not_bought():
 
 def test_d18_quality_is_advised_where_it_comes_to_pay():
     fit = fake_fit(seed=1, draws=50)
-    offered = lv.Guideline(0.4, cost=800, name="quality of new labels")
+    offered = lv.interventions.Guideline(0.4, cost=800, name="quality of new labels")
     case = case_of(0.08, interventions=(offered,))
     plan = lv.decide(fit, case, max_labels=1500, measure=False)
-    table = lv.noise_sensitivity(plan, factors=(1.0, 4.0)).set_index("noise_factor")
+    table = lv.label_quality.noise_sensitivity(plan, factors=(1.0, 4.0)).set_index("noise_factor")
     assert plan.interventions == ()
     assert table["advice"].to_dict() == {1.0: "buy", 4.0: "spend on quality"}
     assert table.loc[4.0, "interventions"] == offered.name
@@ -116,16 +116,16 @@ def test_d18_quality_is_advised_where_it_comes_to_pay():
 
 def test_d12_a_rule_that_worse_labels_break_is_named_and_kept_by_what_is_advised():
     fit = fake_fit(seed=1, slices=("a", "b"), draws=50)
-    then = lv.plan_outcomes(fit, case_of(0.2), {"it": {"a": 1500}})[names.ERROR].sel(plan="it", slice="a")
+    then = lv.plans.plan_outcomes(fit, case_of(0.2), {"it": {"a": 1500}})[names.ERROR].sel(plan="it", slice="a")
     rules = {"floors": [{"slice": "a", "error": float(then.quantile(0.9)), "probability": 0.7}]}
     case = case_of(0.2, price=0.3, guardrails=rules)
     plan = lv.decide(fit, case, max_labels=4000, measure=False)
-    table = lv.noise_sensitivity(plan, factors=(1.0, 1.4, 2.4))
+    table = lv.label_quality.noise_sensitivity(plan, factors=(1.0, 1.4, 2.4))
     rows = table.to_dict("records")
     assert [row["kept"] for row in rows] == [True, False, False]
     assert not rows[1]["same"]
-    outcomes = lv.plan_outcomes(fit, case, {"it": table.attrs["plans"][1]}, noise_factor=1.4)
-    kept = lv.check_guardrails(fit, case, outcomes).set_index("plan")["kept"]
+    outcomes = lv.plans.plan_outcomes(fit, case, {"it": table.attrs["plans"][1]}, noise_factor=1.4)
+    kept = lv.rules.check_guardrails(fit, case, outcomes).set_index("plan")["kept"]
     assert kept["it"]
     assert table.attrs["plans"][1]["a"] > plan.labels["a"]
     assert (rows[2]["advice"], rows[2]["labels"]) == (NO_PLAN, 0)
@@ -137,14 +137,15 @@ def test_d18_the_fits_own_noise_counts_where_the_case_has_none():
     case = case_of(None)
     plan = lv.decide(fit, case, max_labels=800, measure=False)
     with pytest.raises(InputError, match="nothing says how many labels are wrong"):
-        lv.noise_sensitivity(plan)
+        lv.label_quality.noise_sensitivity(plan)
     tree = fit.tree.copy()
     share = 0.12 + 0.0 * fit.posterior[names.ERROR_NOW]
     tree[names.POSTERIOR] = type(tree)(fit.posterior.assign({names.EVALUATION_NOISE: share}))
     noisy = type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
     both = ((noisy, case), (fit, case_of(0.12)))
     table, stated = (
-        lv.noise_sensitivity(dataclasses.replace(plan, fit=f, case=c), factors=(1.0, 2.0)) for f, c in both
+        lv.label_quality.noise_sensitivity(dataclasses.replace(plan, fit=f, case=c), factors=(1.0, 2.0))
+        for f, c in both
     )
     assert table.attrs["origin"] == "from runs"
     # Twice the noise leaves less than the labels now: below them, the runs' own noise moves the walk that they show.
@@ -156,4 +157,4 @@ def test_d18_the_fits_own_noise_counts_where_the_case_has_none():
 def test_factors_that_are_none_are_refused(made, factors):
     plan = made[2]
     with pytest.raises(InputError, match="factors"):
-        lv.noise_sensitivity(plan, factors=factors)
+        lv.label_quality.noise_sensitivity(plan, factors=factors)

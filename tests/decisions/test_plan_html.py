@@ -6,7 +6,7 @@ import dataclasses
 
 import labelvalue as lv
 from labelvalue import testing
-from labelvalue.decisions import Verdict
+from labelvalue.plans import Verdict
 
 
 def test_a_plan_shows_its_verdict_and_every_slice_literally():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue import InputError, names
-from labelvalue.decisions import Case, check_guardrails, decide, guardrail_errors, plan_outcomes, rule_errors
+from labelvalue import Case, InputError, decide, names
 from labelvalue.model.fitting.result import on_items
+from labelvalue.plans import plan_outcomes
+from labelvalue.rules import check_guardrails, guardrail_errors, rule_errors
 from labelvalue.testing import fake_fit, share_items
 
 

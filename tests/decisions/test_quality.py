@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from labelvalue import InputError, cli, names
-from labelvalue.decisions import Case, compare_plans, decide, plan_outcomes, plan_sensitivity
+from labelvalue import Case, InputError, cli, decide, names, predict_gain_with
 from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.forecast import (
+from labelvalue.forecast.interventions.intervention import KINDS
+from labelvalue.interventions import (
     ActiveLearning,
     Consensus,
     EvaluationLabels,
@@ -19,9 +19,8 @@ from labelvalue.forecast import (
     Pretraining,
     Relabel,
     SyntheticData,
-    predict_gain_with,
 )
-from labelvalue.forecast.interventions.intervention import KINDS
+from labelvalue.plans import compare_plans, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
 
 SAMPLE = (names.CHAIN, names.DRAW)

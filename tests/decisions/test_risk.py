@@ -8,7 +8,7 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import InputError, names
-from labelvalue.decisions import (
+from labelvalue.risk import (
     CVaR,
     ExponentialUtility,
     Mean,

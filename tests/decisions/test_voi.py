@@ -10,8 +10,8 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import names
-from labelvalue.decisions import value_of_partial_information, value_of_perfect_information
-from labelvalue.decisions.measuring.information import conditional_mean, value_of_sample_information
+from labelvalue.decisions.measuring.information import conditional_mean, evsi
+from labelvalue.voi import evpi, evppi
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
@@ -34,7 +34,7 @@ def unit_loss(mean: float, sd: float) -> float:
 @pytest.mark.parametrize("mean", [0.0, -0.7, 1.5])
 def test_normal_perfect_information(mean):
     x = np.random.default_rng(1).normal(mean, 2.0, 20_000)
-    found = value_of_perfect_information(plans(np.zeros_like(x), x))
+    found = evpi(plans(np.zeros_like(x), x))
     assert float(found[names.EVPI]) == pytest.approx(unit_loss(mean, 2.0), abs=4 * float(found[names.MCSE]))
 
 
@@ -44,7 +44,7 @@ def test_normal_partial_information(mean):
     rng = np.random.default_rng(2)
     a, b = rng.normal(mean, 1.5, 16_000), rng.normal(0.0, 0.7, 16_000)
     net = plans(np.zeros_like(a), a + b)
-    table = value_of_partial_information(net, {"a": draws_of(a), "b": draws_of(b)}).set_index("input")
+    table = evppi(net, {"a": draws_of(a), "b": draws_of(b)}).set_index("input")
     for name, sd in (("a", 1.5), ("b", 0.7)):
         error = 4 * table.loc[name, names.MCSE] + 0.01
         assert table.loc[name, names.EVPPI] == pytest.approx(unit_loss(mean, sd), abs=error), name
@@ -65,7 +65,7 @@ def test_noise_is_worth_nothing_and_truth_everything():
     rng = np.random.default_rng(4)
     x, noise = rng.normal(size=(2, 8000))
     net = plans(np.zeros_like(x), x)
-    table = value_of_partial_information(net, {"noise": draws_of(noise), "all": draws_of(x)}).set_index("input")
+    table = evppi(net, {"noise": draws_of(noise), "all": draws_of(x)}).set_index("input")
     evpi = table.attrs[names.EVPI]
     assert table.loc["noise", names.EVPPI] < 0.02 * evpi
     assert table.loc["all", names.EVPPI] == pytest.approx(evpi, rel=0.01)
@@ -75,7 +75,7 @@ def test_noise_is_worth_nothing_and_truth_everything():
 def test_the_plan_that_knowing_brings_most_often_is_named():
     x = np.random.default_rng(4).normal(size=8000)
     net = plans(np.full_like(x, 0.1), x, x - 5.0, np.full_like(x, -9.0))
-    table = value_of_partial_information(net, {"x": draws_of(x), "flat": draws_of(np.round(x * 0))}).set_index("input")
+    table = evppi(net, {"x": draws_of(x), "flat": draws_of(np.round(x * 0))}).set_index("input")
     today, instead = str(net["plan"].values[0]), str(net["plan"].values[1])
     assert today != instead
     assert table["instead"].to_dict() == {"x": instead, "flat": ""}
@@ -90,7 +90,7 @@ def test_conjugate_normal_sample_information(observations, mean):
     theta = rng.normal(mean, 1.0, 20_000)
     seen = theta + rng.normal(0.0, 3.0 / np.sqrt(observations), theta.size)
     net = plans(np.zeros_like(theta), theta)
-    found = value_of_sample_information(net, draws_of(seen), cost=0.05)
+    found = evsi(net, draws_of(seen), cost=0.05)
     spread = np.sqrt(1.0 / (1.0 + 9.0 / observations))
     exact = unit_loss(mean, spread)
     error = 4 * float(found[names.MCSE])
@@ -107,7 +107,7 @@ def repeated(mean: float, spread: float, options: int) -> tuple[float, dict[str,
         theta = rng.normal(mean, 1.0, 1000)
         seen = theta + rng.normal(0.0, spread, theta.size)
         net = plans(np.zeros_like(theta), *(theta + 0.3 * rng.normal(size=theta.size) for _ in range(options)))
-        made = value_of_sample_information(net, draws_of(seen))
+        made = evsi(net, draws_of(seen))
         found.append({key: float(made[key]) for key in (names.EVSI, names.MCSE, "lower", "upper")})
     return unit_loss(mean, np.sqrt(1.0 / (1.0 + spread**2))), {k: np.array([one[k] for one in found]) for k in found[0]}
 
@@ -131,10 +131,9 @@ def test_a_sample_is_worth_no_more_than_what_it_is_about():
     rng = np.random.default_rng(6)
     theta, other = rng.normal(0.2, 1.0, (2, 10_000))
     net = plans(np.zeros_like(theta), theta + other)
-    partial = value_of_partial_information(net, {"theta": draws_of(theta)})
+    partial = evppi(net, {"theta": draws_of(theta)})
     worth = [
-        float(value_of_sample_information(net, draws_of(theta + rng.normal(0.0, sd, theta.size)))[names.EVSI])
-        for sd in (3.0, 1.0, 0.3, 0.0)
+        float(evsi(net, draws_of(theta + rng.normal(0.0, sd, theta.size)))[names.EVSI]) for sd in (3.0, 1.0, 0.3, 0.0)
     ]
     slack = 4 * float(partial[names.MCSE].iloc[0])
     assert all(a <= b + slack for a, b in itertools.pairwise(worth))
@@ -143,9 +142,9 @@ def test_a_sample_is_worth_no_more_than_what_it_is_about():
 
 
 def test_one_plan_leaves_nothing_to_know():
-    assert float(value_of_perfect_information(plans(np.random.default_rng(1).normal(size=400)))[names.EVPI]) == 0.0
+    assert float(evpi(plans(np.random.default_rng(1).normal(size=400)))[names.EVPI]) == 0.0
 
 
 def test_inputs_are_needed():
     with pytest.raises(ValueError, match="no input"):
-        value_of_partial_information(plans(np.zeros(40)), {})
+        evppi(plans(np.zeros(40)), {})

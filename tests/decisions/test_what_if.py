@@ -46,7 +46,7 @@ def test_a_point_is_what_the_changed_case_gives(made, price, value, budget):
     other, at = changed(case, price, value), grid.sel(budget=budget, price=price, value=value)
     labels = grid["labels"].isel(candidate=int(at["chosen"]))
     bought = {str(name): int(n) for name, n in zip(grid["slice"].values, labels.values, strict=True)}
-    outcomes = lv.plan_outcomes(fit, other, {"it": bought})
+    outcomes = lv.plans.plan_outcomes(fit, other, {"it": bought})
     net = outcomes["net_benefit"].sel(plan="it") - outcomes["net_benefit"].sel(plan=names.NOTHING)
     assert float(at["net_benefit"]) == pytest.approx(float(net.mean()), abs=1e-6)
     assert float(at["p_positive"]) == float((net > 0).mean())

@@ -98,7 +98,10 @@ def _peak(reset: bool = False) -> int:
 def prepared(families: Iterable[str]) -> Iterator[None]:
     """Let commands stop where the long work would begin; what they load is loaded before children are forked."""
     import labelvalue as lv
-    from labelvalue import console, decisions, exits
+    from labelvalue import exits
+    from labelvalue.commands import console
+    from labelvalue.decisions.advice import deciding
+    from labelvalue.decisions.case import case_file
 
     def reach(*given: Any, **settings: Any) -> None:
         raise Reached(given[0])
@@ -110,15 +113,15 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
         kept[:] = [read_case(path)]
         return kept[0]
 
-    read_case, kept = decisions.read_case, []
+    read_case, kept = case_file.read_case, []
     with pretended() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and nothing here is killed
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         patch.setattr(lv, "fit", reach)
         patch.setattr(lv, "simulate_runs", simulate)
         patch.setattr(console, "show", reach)
-        patch.setattr(decisions, "read_case", keep)
-        patch.setattr(decisions, "decide", lambda *given, **settings: reach(*kept))
+        patch.setattr(case_file, "read_case", keep)
+        patch.setattr(deciding, "decide", lambda *given, **settings: reach(*kept))
         for family in families:
             seed = FAMILIES[family](random.Random(0))
             with tempfile.TemporaryDirectory() as place, contextlib.chdir(place):

@@ -397,8 +397,7 @@ def pretended() -> Iterator[pytest.MonkeyPatch]:
 @functools.cache
 def project_files() -> Mapping[str, bytes]:
     """A project with two batches, a published fit and advice; its sampler is a stand-in."""
-    from labelvalue import testing, write_runs
-    from labelvalue.operate import Project
+    from labelvalue import Project, testing, write_runs
     from tests.operate.conftest import CASE as OTHER, WITH_CASE
 
     with tempfile.TemporaryDirectory() as place, pretended():

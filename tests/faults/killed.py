@@ -18,12 +18,11 @@ import threading
 import time
 from pathlib import Path
 
-import labelvalue.model
+import labelvalue.model.fitting.fitting
 import labelvalue.operate.refit.apart
 import labelvalue.operate.refit.arrival
 import labelvalue.operate.refit.refitting
-from labelvalue import testing
-from labelvalue.operate import Project
+from labelvalue import Project, testing
 from labelvalue.operate.store import ledger
 from labelvalue.operate.store.folders import alone
 from tests.operate.conftest import QUIET, Sampler, configure, fit_here
@@ -165,7 +164,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0)
     given = parser.parse_args()
     sampler = Sampler()
-    labelvalue.model.fit = sampler
+    labelvalue.model.fitting.fitting.fit = sampler
     labelvalue.operate.refit.apart.fit_apart = fit_here
     moments = random.Random(1)
     for action in ["refit"] if given.rounds else ACTIONS:

@@ -11,8 +11,7 @@ import sqlite3
 
 import pytest
 
-from labelvalue import InputError, StorageError, cli, write_runs
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, StorageError, cli, write_runs
 from labelvalue.operate.store.identity import canonical
 from labelvalue.operate.store.records import FIRST, KEY, digest_of_text, misshapen
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case

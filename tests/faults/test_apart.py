@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from labelvalue import cli, load_fit, names, testing
-from labelvalue.operate import Project
+from labelvalue import Project, cli, load_fit, names, testing
 from labelvalue.operate.refit import apart, refit
 from tests.operate.conftest import QUIET, configure
 

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import labelvalue as lv
-from labelvalue import InputError, cli, import_commands, locking
+from labelvalue import InputError, cli, locking
+from labelvalue.commands import import_commands
 from labelvalue.observe.annotations import tables
 from labelvalue.observe.exports import cvat, doccano, judgements
 from labelvalue.observe.simulate.tabular import read_table
@@ -32,11 +33,13 @@ JUDGED = ["1", "FR", "", "spam", "", "", "b", "False", "s", "1", "choice", "", "
 READERS = {
     "runs": (lv.read_runs, ["slice", "labels", "errors", "trials"], ["FR", "100", "30", "100"]),
     "judgements": (
-        lambda path: lv.read_annotations(path, "csv", slice="c"), ["item", "label", "c"], ["1", "spam", "FR"]
+        lambda path: lv.label_quality.read_annotations(path, "csv", slice="c"), ["item", "label", "c"],
+        ["1", "spam", "FR"],
     ),
-    "annotations": (lv.load_annotations, list(tables.COLUMNS), JUDGED),
+    "annotations": (lv.label_quality.load_annotations, list(tables.COLUMNS), JUDGED),
     "events": (
-        lambda path: lv.read_annotations(path, "cvat"), ["scope", "timestamp", "job_id", "user_id", "payload"], EVENT
+        lambda path: lv.label_quality.read_annotations(path, "cvat"),
+        ["scope", "timestamp", "job_id", "user_id", "payload"], EVENT,
     ),
     "mlflow": (
         lv.read_mlflow, ["run_id", "status", "params.slice", "params.labels", "metrics.errors", "metrics.trials"],
@@ -119,12 +122,12 @@ def test_the_columns_of_a_table_are_not_shifted(tmp_path, capsys):
 def test_a_slice_that_is_empty_is_no_slice(tmp_path):
     (tmp_path / "own.csv").write_text("item,label,c\n1,spam,FR\n2,ham, \n")
     with pytest.raises(InputError, match="no value at 'c' in items 2"):
-        lv.read_annotations(tmp_path / "own.csv", "csv", slice="c")
+        lv.label_quality.read_annotations(tmp_path / "own.csv", "csv", slice="c")
 
 
 def test_decimal_commas_of_a_table_are_read_and_told(tmp_path):
     (tmp_path / "own.csv").write_text("item;label;seconds\n1;spam;2,5\n")
-    table = lv.read_annotations(tmp_path / "own.csv", "csv")
+    table = lv.label_quality.read_annotations(tmp_path / "own.csv", "csv")
     assert table["seconds"].tolist() == [2.5]
     assert "separator is ';', decimal comma" in table.attrs["notes"]
 
@@ -141,37 +144,37 @@ def many(count):
 def test_more_judgements_than_runs_may_be_come_back(tmp_path, suffix):
     """They were written, and could not be read: the limit was that of runs."""
     table = many(200_001)
-    again = lv.load_annotations(lv.write_annotations(table, tmp_path / f"a{suffix}"))
+    again = lv.label_quality.load_annotations(lv.label_quality.write_annotations(table, tmp_path / f"a{suffix}"))
     pd.testing.assert_frame_equal(again, table)
 
 
 def test_the_limit_of_judgements_holds_wherever_a_table_is_made(tmp_path, monkeypatch):
     for module in (judgements, tables):
         monkeypatch.setattr(module, "MAX_JUDGEMENTS", 3)
-    full = lv.write_annotations(many(3), tmp_path / "full.parquet")
-    assert len(lv.load_annotations(full)) == 3
+    full = lv.label_quality.write_annotations(many(3), tmp_path / "full.parquet")
+    assert len(lv.label_quality.load_annotations(full)) == 3
     with pytest.raises(InputError, match="4 judgements than a table may hold, over the limit of 3"):
-        lv.write_annotations(many(4), tmp_path / "more.csv")
+        lv.label_quality.write_annotations(many(4), tmp_path / "more.csv")
     assert not (tmp_path / "more.csv").exists()
     with pytest.raises(InputError, match="over the limit of 3"):
-        lv.add_annotations(many(3), many(4))
+        lv.label_quality.add_annotations(many(3), many(4))
     (tmp_path / "own.csv").write_text("item,label\n" + "".join(f"{i},a\n" for i in range(4)))
     with pytest.raises(InputError, match="over the limit of 3"):
-        lv.read_annotations(tmp_path / "own.csv", "csv")
+        lv.label_quality.read_annotations(tmp_path / "own.csv", "csv")
     many(4).to_parquet(tmp_path / "more.parquet")
     many(4).to_csv(tmp_path / "more.csv", index=False)
     for name in ("more.parquet", "more.csv"):
         with pytest.raises(InputError, match="over the limit of 3 rows"):
-            lv.load_annotations(tmp_path / name)
+            lv.label_quality.load_annotations(tmp_path / name)
     with pytest.raises(InputError, match="over the limit of 131072 characters"):
-        lv.write_annotations(many(1).assign(label="x" * 131_073), tmp_path / "long.csv")
+        lv.label_quality.write_annotations(many(1).assign(label="x" * 131_073), tmp_path / "long.csv")
 
 
 def test_faults_are_found_up_to_a_number(tmp_path, monkeypatch):
     (tmp_path / "own.csv").write_text("item,label\n" + ",a\n" * 50)
     monkeypatch.setattr(judgements, "MAX_PROBLEMS", 30)
     with pytest.raises(InputError) as caught:
-        lv.read_annotations(tmp_path / "own.csv", "csv")
+        lv.label_quality.read_annotations(tmp_path / "own.csv", "csv")
     assert len(caught.value.problems) == 30
 
 
@@ -181,7 +184,7 @@ def test_cells_of_an_annotations_table_are_checked(tmp_path):
     table["time"] = ["yesterday", "9999-01-01", ""]
     table.to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(InputError) as caught:
-        lv.load_annotations(tmp_path / "a.csv")
+        lv.label_quality.load_annotations(tmp_path / "a.csv")
     places = {(p.line, p.column) for p in caught.value.problems}
     assert places == {
         (2, "seconds"),
@@ -214,7 +217,7 @@ def test_nesting_and_elements_without_a_bottom_are_bad_input(tmp_path, name):
     tool, content, said = BOTTOMLESS[name]
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
-        lv.read_annotations(tmp_path / name, tool)
+        lv.label_quality.read_annotations(tmp_path / name, tool)
 
 
 def test_a_record_of_its_limit_is_read_and_one_over_it_refused(tmp_path):
@@ -223,10 +226,10 @@ def test_a_record_of_its_limit_is_read_and_one_over_it_refused(tmp_path):
         task["data"]["text"] = "x" * (size * 1024**2)
         (tmp_path / "e.json").write_text(json.dumps([task]))
         if fits:
-            assert len(lv.read_annotations(tmp_path / "e.json", "label-studio")) == 2
+            assert len(lv.label_quality.read_annotations(tmp_path / "e.json", "label-studio")) == 2
         else:
             with pytest.raises(InputError, match="a record over the limit of 16777216 bytes"):
-                lv.read_annotations(tmp_path / "e.json", "label-studio")
+                lv.label_quality.read_annotations(tmp_path / "e.json", "label-studio")
 
 
 @pytest.mark.parametrize("reader", ["judgements", "runs", "events", "annotations", "mlflow", "examples"])
@@ -259,8 +262,9 @@ import resource, sys
 import pyarrow.parquet
 import labelvalue as lv
 from labelvalue.observe.simulate.tabular import read_table
-read = {"judgements": lambda p: lv.read_annotations(p, "csv"), "mlflow": lv.read_mlflow, "runs": lv.read_runs,
-        "annotations": lv.load_annotations, "examples": lambda p: read_table(p, target="y", slices="c")}
+read = {"judgements": lambda p: lv.label_quality.read_annotations(p, "csv"), "mlflow": lv.read_mlflow,
+        "runs": lv.read_runs, "annotations": lv.label_quality.load_annotations, "examples":
+        lambda p: read_table(p, target="y", slices="c")}
 for given in sys.argv[1:]:
     reader = given.rpartition("/")[2].partition(".")[0]
     with open("/proc/self/statm") as file:
@@ -306,10 +310,10 @@ def test_a_parquet_that_holds_no_cells_is_refused_by_column(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"item": pa.array([["1"], ["2"]]), "label": ["a", "b"]}), path)
     with pytest.raises(InputError, match=r"column 'item': the column holds list<.*>, not text, numbers or times"):
-        lv.read_annotations(path, "csv")
+        lv.label_quality.read_annotations(path, "csv")
     frame = pd.DataFrame({"item": [1.0, 2.0], "label": [True, None], "seconds": [1.5, None], "c": ["x", "x"]})
     frame.to_parquet(path)
-    table = lv.read_annotations(path, "csv", slice="c")
+    table = lv.label_quality.read_annotations(path, "csv", slice="c")
     assert table["item"].tolist() == ["1"]
     assert table["label"].tolist() == ["True"]
 
@@ -441,25 +445,25 @@ def test_odd_numbers_and_encodings_are_read_or_refused_by_place(tmp_path, capsys
 )
 def test_labels_that_are_no_texts_are_not_made_into_texts(tmp_path, tool, name, content):
     (tmp_path / name).write_text(content)
-    table = lv.read_annotations(tmp_path / name, tool)
+    table = lv.label_quality.read_annotations(tmp_path / name, tool)
     assert "other" in set(table["kind"])
     assert not table["label"].str.contains("{", regex=False).any()
 
 
 def test_truth_values_are_labels_as_they_are_written(tmp_path):
     (tmp_path / "d.jsonl").write_text(DOCCANO.replace('["delivery"]', "[true]"))
-    assert lv.read_annotations(tmp_path / "d.jsonl", "doccano")["label"].tolist()[0] == "true"
+    assert lv.label_quality.read_annotations(tmp_path / "d.jsonl", "doccano")["label"].tolist()[0] == "true"
 
 
 def test_half_a_character_in_a_text_that_is_not_kept_does_no_harm(tmp_path):
     (tmp_path / "d.jsonl").write_text(DOCCANO.replace("hello", "\\ud83d"))
-    assert len(lv.read_annotations(tmp_path / "d.jsonl", "doccano")) == 2
+    assert len(lv.label_quality.read_annotations(tmp_path / "d.jsonl", "doccano")) == 2
 
 
 @pytest.mark.parametrize("member", ["ana.jsonl", "all.jsonl"])
 def test_a_byte_order_mark_in_an_archive_is_no_part_of_it(tmp_path, member):
     (tmp_path / "e.zip").write_bytes(archive({member: b"\xef\xbb\xbf" + ANA.encode()}))
-    assert len(lv.read_annotations(tmp_path / "e.zip", "doccano")) == 2
+    assert len(lv.label_quality.read_annotations(tmp_path / "e.zip", "doccano")) == 2
 
 
 def test_reasons_and_scopes_that_stand_in_a_file_are_counted_together_where_they_are_many(tmp_path):
@@ -469,7 +473,7 @@ def test_reasons_and_scopes_that_stand_in_a_file_are_counted_together_where_they
     ]
     records.append(records[0] | {"q.responses.status": ["submitted"]})
     (tmp_path / "r.json").write_text(json.dumps(records))
-    counts = lv.read_annotations(tmp_path / "r.json", "argilla").attrs["counts"]
+    counts = lv.label_quality.read_annotations(tmp_path / "r.json", "argilla").attrs["counts"]
     assert len(counts) <= judgements.REASONS + 1
     assert sum(counts.values()) == 200
     assert max(map(len, counts)) <= 100
@@ -501,7 +505,7 @@ def test_imports_at_once_into_one_table_lose_nothing(tmp_path, kind):
             os._exit(code)
         children.append(child)
     assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 4
-    table = lv.load_annotations(out)
+    table = lv.label_quality.load_annotations(out)
     assert sorted(table["item"], key=int) == [str(i) for i in range(200)]
     assert len(set(table["annotator"])) == 1, "all of them hash with the salt that the first one made"
 
@@ -522,7 +526,7 @@ def test_a_link_leads_to_the_table_and_stays_a_link(tmp_path):
     for items in ([1], [2]):
         assert cli.main(["import", "csv", labels(tmp_path / "o.csv", items), "--out", str(out)]) == 0
     assert out.is_symlink()
-    assert sorted(lv.load_annotations(real)["item"]) == ["1", "2"]
+    assert sorted(lv.label_quality.load_annotations(real)["item"]) == ["1", "2"]
     assert (tmp_path / "far" / ".real.salt").is_file()
 
 
@@ -536,7 +540,7 @@ def test_a_salt_that_hides_nobody_is_refused(tmp_path, capsys, content):
     assert not out.exists()
     assert salt.read_bytes() == content
     with pytest.raises(InputError, match="column 'salt'"):
-        lv.read_annotations(tmp_path / "o.csv", "csv", salt=" ")
+        lv.label_quality.read_annotations(tmp_path / "o.csv", "csv", salt=" ")
 
 
 def test_a_salt_is_kept_when_it_was_of_use_and_is_its_owner_s_alone(tmp_path):
@@ -574,12 +578,12 @@ def test_formulas_in_tables_are_guarded_and_come_back(tmp_path):
     cells = [cell for row in csv.reader(io.StringIO(out.read_text())) for cell in row]
     assert [cell for cell in cells if cell[:1] in "=+@\t" and cell] == []
     assert {cell for cell in cells if cell.startswith("-")} == {"-102", "-1.5"}, "numbers are left as they are"
-    table = lv.load_annotations(out)
+    table = lv.label_quality.load_annotations(out)
     assert table["item"].tolist() == FORMULAS
     assert table["label"].tolist() == FORMULAS
-    exact = lv.write_annotations(table, tmp_path / "exact.csv", spreadsheet=False)
+    exact = lv.label_quality.write_annotations(table, tmp_path / "exact.csv", spreadsheet=False)
     assert "\n=cmd|" in exact.read_text()
-    assert lv.load_annotations(exact)["item"].tolist() == FORMULAS
+    assert lv.label_quality.load_annotations(exact)["item"].tolist() == FORMULAS
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from labelvalue.operate import Project
+from labelvalue import Project
 
 OLD = {"project": True, "runs": 12, "batch": 1, "score": 0, "fit": 1}
 ENDS = {

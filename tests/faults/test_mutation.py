@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
-from labelvalue import InputError, observe
+from labelvalue import InputError
+from labelvalue.observe.annotations import annotations
 from labelvalue.problems import Problem
 from tests.faults import mutations
 from tests.faults.commands import prepared
@@ -61,7 +62,7 @@ def leaves(*given, **settings):
     raise InputError([Problem(file="in.csv", why="it is wrong", fix="mend it")])
 
 
-REAL = lv.read_annotations
+REAL = lv.label_quality.read_annotations
 BROKEN = [
     (REAL, "accepted"),
     (slips, "silent"),
@@ -81,7 +82,7 @@ def test_the_attack_sees_what_a_broken_reader_does(monkeypatch, reader, outcome)
     monkeypatch.setattr(mutations, "mutated", lambda seed, rng: seed)
     monkeypatch.setattr(mutations, "SECONDS", 3.0 if outcome == "hang" else 60.0)
     with prepared(["plain_csv"]):
-        monkeypatch.setattr(observe, "read_annotations", reader)
+        monkeypatch.setattr(annotations, "read_annotations", reader)
         (found,) = attack("plain_csv", [1000])
     assert found.outcome == outcome, found
 
@@ -104,7 +105,7 @@ def test_cells_of_any_text_arrive_or_are_refused_by_name(tmp_path_factory, rows,
     numbered = [[f"i{n}", *row] for n, row in enumerate(rows)]
     path.write_bytes(separated([["item", "label", "c", "question"], *numbered], quoting=quoting))
     try:
-        found = lv.read_annotations(path, "csv", slice="c", batch="b")
+        found = lv.label_quality.read_annotations(path, "csv", slice="c", batch="b")
     except InputError as error:
         told = str(error)
     else:

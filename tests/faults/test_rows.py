@@ -13,8 +13,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from labelvalue import StorageError, cli, storage
-from labelvalue.operate import Project
+from labelvalue import Project, StorageError, cli, storage
 from tests.faults.test_kills import kills
 from tests.operate.conftest import QUIET, configure, kinds
 
@@ -45,7 +44,7 @@ def test_an_orphan_is_adopted_where_it_is_whole_and_else_made_anew(running, samp
     with pytest.raises(KeyboardInterrupt):
         running.refit(progress=False)
     monkeypatch.undo()
-    monkeypatch.setattr("labelvalue.model.fit", sampler)
+    monkeypatch.setattr("labelvalue.model.fitting.fitting.fit", sampler)
     monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", _here)
     known = {record.content["fit"] for record in running.ledger.records("fit")}
     (orphan,) = [path for path in (running.folder / "fits").iterdir() if path.name not in known]
@@ -225,10 +224,10 @@ def test_the_clock_set_back_is_a_note_and_no_more(running, monkeypatch):
 
 WRITING = """
 import sys, time
-import labelvalue.model, labelvalue.operate.refit.apart
+import labelvalue.model.fitting.fitting, labelvalue.operate.refit.apart
 from labelvalue import cli, storage
 from tests.operate.conftest import Sampler, fit_here
-labelvalue.model.fit = Sampler()
+labelvalue.model.fitting.fitting.fit = Sampler()
 labelvalue.operate.refit.apart.fit_apart = fit_here
 real = storage.os.fsync
 seen = [0]

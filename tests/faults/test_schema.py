@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labelvalue import StorageError, cli
-from labelvalue.operate import Project
+from labelvalue import Project, StorageError, cli
 from labelvalue.operate.store import migration
 from labelvalue.operate.store.ledger import SCHEMA
 

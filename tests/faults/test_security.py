@@ -14,11 +14,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from labelvalue import InputError, StorageError, cli, names, read_annotations
-from labelvalue.decisions import read_case
-from labelvalue.import_commands import importing
-from labelvalue.observe import read_protocol
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, StorageError, cli, names, read_case, read_protocol
+from labelvalue.commands.import_commands import importing
+from labelvalue.label_quality import read_annotations
 from tests.observe.test_annotations import ARGILLA_FLAT, CVAT, DOCCANO, LABEL_STUDIO, PRODIGY
 from tests.observe.test_trackers import DUMP, MAP, WANDB
 from tests.operate.conftest import CASE, QUIET, configure, put_case
@@ -349,7 +347,8 @@ def test_a_cvat_export_without_a_bottom_is_refused_at_once(tmp_path):
 
 SMALL = """
 import resource, sys
-from labelvalue import InputError, read_annotations, read_runs
+from labelvalue import InputError, read_runs
+from labelvalue.label_quality import read_annotations
 import pyarrow.parquet
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[5]) * resource.getpagesize()

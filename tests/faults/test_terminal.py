@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import cli, console, names, testing
+from labelvalue import Project, cli, names, testing
+from labelvalue.commands import console
 from labelvalue.observe.table.write import to_csv
-from labelvalue.operate import Project
 from labelvalue.operate.store.lock import writing
 from labelvalue.printing import as_json, is_hidden, say
 from labelvalue.problems import InputError, Problem, StorageError

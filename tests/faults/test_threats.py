@@ -20,13 +20,11 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
-from labelvalue import InputError, StorageError, cli, names
-from labelvalue.decisions import read_case
-from labelvalue.model import LabelNoise
+from labelvalue import InputError, StorageError, cli, names, read_case, read_protocol
+from labelvalue.label_quality import LabelNoise
 from labelvalue.model.annotators.judgements import count_judgements
 from labelvalue.model.hierarchy.catalogue import get_model, model_source
 from labelvalue.model.sampling import libraries
-from labelvalue.observe import read_protocol
 from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
 from labelvalue.report import summary_text, write_figures
@@ -47,8 +45,8 @@ READERS = {
     "fit.nc": lv.load_fit,
     "case.toml": read_case,
     "protocol.toml": read_protocol,
-    "annotations.parquet": lv.load_annotations,
-    "annotations.csv": lv.load_annotations,
+    "annotations.parquet": lv.label_quality.load_annotations,
+    "annotations.csv": lv.label_quality.load_annotations,
     "dump.csv": lv.read_mlflow,
     "dump.parquet": lv.read_mlflow,
     "wandb_export.csv": lv.read_wandb,
@@ -66,7 +64,7 @@ def test_no_reader_loads_a_pickle(tmp_path, name, protocol):
 
         write_sealed(path, path.read_bytes())
     with pytest.raises((InputError, StorageError, ValueError, OSError)):
-        lv.read_annotations(path, read) if isinstance(read, str) else read(path)
+        lv.label_quality.read_annotations(path, read) if isinstance(read, str) else read(path)
     assert not mark.exists()
 
 
@@ -84,7 +82,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(packed)
     with pytest.raises(InputError, match="not a supported format"):
-        lv.read_annotations(path, "csv")
+        lv.label_quality.read_annotations(path, "csv")
 
 
 def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch):
@@ -93,7 +91,12 @@ def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch
     monkeypatch.setattr(parquet, "MAX_BYTES", 10_000)
     path = tmp_path / "a.parquet"
     pd.DataFrame({"item": [str(i) for i in range(5000)], "label": "x"}).to_parquet(path)
-    for read in (lv.load_annotations, lambda p: lv.read_annotations(p, "csv"), lv.read_mlflow, lv.read_runs):
+    for read in (
+        lv.label_quality.load_annotations,
+        lambda p: lv.label_quality.read_annotations(p, "csv"),
+        lv.read_mlflow,
+        lv.read_runs,
+    ):
         with pytest.raises(InputError, match="unpacked are over the limit"):
             read(path)
 
@@ -264,7 +267,7 @@ def campaign(tmp_path):
     rows = [f"{item},{who},{'yes' if item % 3 else 'no'},{cell}"
             for cell in ("east", "west") for item in range(30) for who in people]  # fmt: skip
     (tmp_path / "own.csv").write_text("\n".join(["item,annotator,label,country", *rows]))
-    annotations = lv.read_annotations(tmp_path / "own.csv", "csv", slice="country")
+    annotations = lv.label_quality.read_annotations(tmp_path / "own.csv", "csv", slice="country")
     judgements, items = count_judgements(annotations)
     fit = lv.testing.fake_fit(seed=1, slices=("east", "west"))
     wrong = 0.0 * fit.posterior[names.CURVE_ELASTICITY]
@@ -291,7 +294,7 @@ def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
         value={"per_error_point": 400},
         currency="USD",
         label_noise={name: Interval(low=0.1, high=0.2) for name in ("east", "west")},
-        interventions=(lv.Consensus(3, name="three"),),
+        interventions=(lv.interventions.Consensus(3, name="three"),),
     )
     plan = lv.decide(fit, case, max_labels=1000)
     put = tmp_path / "told"

@@ -10,14 +10,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, backtest, names, predict_error, testing
+from labelvalue import InputError, Prior, backtest, names, predict_error, read_runs, testing
 from labelvalue.forecast.backtesting import backtesting
 from labelvalue.forecast.backtesting.backtesting import MODEL, Forecast, score
 from labelvalue.forecast.backtesting.forecasters import RULES, SAMPLES, model_samples
 from labelvalue.forecast.backtesting.holdout import frame_of, measure, origins
-from labelvalue.model import Prior
 from labelvalue.model.fitting.fitting import runs_digest
-from labelvalue.observe import read_runs
 
 
 @pytest.fixture(scope="module")

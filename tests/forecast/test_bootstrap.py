@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import bootstrap_gain, gain_disagreement, names, predict_gain, read_runs
+from labelvalue import names, predict_gain, read_runs
+from labelvalue.diagnostics import bootstrap_gain, gain_disagreement
 from labelvalue.problems import InputError
 from labelvalue.testing import fake_fit
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import attach_backtest, backtest_verdict, load_fit, names, predict_gain, testing
+from labelvalue import load_fit, names, predict_gain, testing
+from labelvalue.diagnostics import attach_backtest, backtest_verdict
 from labelvalue.model.fitting.fitting import runs_digest
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import attach_backtest, blend, compare_models, names, predict_gain, testing
+from labelvalue import names, predict_gain, testing
+from labelvalue.diagnostics import attach_backtest, blend, compare_models
 
 
 @pytest.fixture(scope="module")

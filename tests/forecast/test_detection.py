@@ -8,17 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, names
-from labelvalue.forecast import (
-    EvaluationLabels,
-    Pretraining,
-    Relabel,
-    detection_power,
-    evaluation_needed,
-    predict_gain,
-    split_budget,
-)
+from labelvalue import InputError, names, predict_gain
 from labelvalue.forecast.gains.detection import SHARES, evaluation_size
+from labelvalue.interventions import EvaluationLabels, Pretraining, Relabel
+from labelvalue.voi import detection_power, evaluation_needed, split_budget
 
 SAMPLE = ("chain", "draw")
 

@@ -7,8 +7,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import diversity_efficiency, names
-from labelvalue.model import get_model
+from labelvalue import get_model, names
+from labelvalue.interventions import diversity_efficiency
 from labelvalue.model.curve.observations import observe
 from labelvalue.testing import fake_fit, fake_runs
 

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import drift_rate, names, predict_idle_error, read_runs, summarise, testing
+from labelvalue import Prior, drift_rate, names, predict_idle_error, read_runs, summarise, testing
 from labelvalue.forecast.gains.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
-from labelvalue.model import Prior
 from labelvalue.report.words.checks import limitations
 from tests.forecast.conftest import changed
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import leave_one_out, names, predict_error, testing
+from labelvalue import names, predict_error, testing
+from labelvalue.diagnostics import leave_one_out
 from labelvalue.forecast.gains import left_out
 from labelvalue.problems import InputError
 from tests.forecast.conftest import changed

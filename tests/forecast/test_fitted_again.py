@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 import labelvalue as lv
-from labelvalue import names
-from labelvalue.decisions import Case, decide, decision_stability
-from labelvalue.model import Prior
+from labelvalue import Case, Prior, decide, names
 from labelvalue.model.fitting.again import LEFT_OUT, fit_again
 from labelvalue.model.fitting.result import draws_digest
+from labelvalue.plans import decision_stability
 from labelvalue.testing import fake_runs
 
 FAR = {"elasticity_mean": Prior("student", -0.5, 0.1)}
@@ -38,7 +37,7 @@ def test_the_same_is_asked_for_again(fit):
 
 def test_far_priors_are_answered_by_the_fit_under_them(runs):
     own = lv.fit(runs, **HOW)
-    table = lv.prior_sensitivity(own, 1000, factors=(), priors=FAR)
+    table = lv.priors.prior_sensitivity(own, 1000, factors=(), priors=FAR)
     assert (table["advice"] == "fitted again").all()
     assert (table[names.PARETO_K] > 0.7).all()
     there = lv.predict_gain(lv.fit(runs, priors=FAR, **HOW), [1000]).isel(budget=0)

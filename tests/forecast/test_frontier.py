@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from labelvalue import InputError, names, predict_gain
-from labelvalue.forecast import consensus_error, quality_frontier, quality_sensitivity
 from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.interventions import consensus_error
+from labelvalue.label_quality import quality_frontier, quality_sensitivity
 
 SAMPLE = ("chain", "draw")
 

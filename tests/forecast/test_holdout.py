@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, names, testing
+from labelvalue import InputError, names, read_runs, testing
 from labelvalue.forecast.backtesting.holdout import batch_order, frame_of, measure, origins, refuse
-from labelvalue.observe import read_runs
 
 DOUBLING = (125, 250, 500, 1000, 2000, 4000)
 

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import InputError, names, predict_error, predict_gain, read_runs, summarise, testing
-from labelvalue.forecast import (
+from labelvalue import InputError, names, predict_error, predict_gain, predict_gain_with, read_runs, summarise, testing
+from labelvalue.forecast.gains.curves import error_draws
+from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.interventions import (
     ActiveLearning,
     Consensus,
     EvaluationLabels,
@@ -19,14 +21,11 @@ from labelvalue.forecast import (
     Pretraining,
     Relabel,
     SyntheticData,
-    break_even_noise,
     consensus_error,
     exchange_rate,
-    predict_gain_with,
     synthetic_worth,
 )
-from labelvalue.forecast.gains.curves import error_draws
-from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.label_quality import break_even_noise
 from labelvalue.model.curve.observations import observe
 from labelvalue.report.numbers.tables import P_NEVER
 

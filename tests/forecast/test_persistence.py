@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import forecast_persistence, names, predict_error, read_runs, step_value
+from labelvalue import names, predict_error, read_runs
+from labelvalue.interventions import step_value
 from labelvalue.problems import InputError
+from labelvalue.suites import forecast_persistence
 from labelvalue.testing import fake_fit
 
 KEPT = {"holdout": 1.0, "shifted": 0.5, "reversed": -1.0}

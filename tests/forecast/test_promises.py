@@ -22,12 +22,14 @@ def small():
 def forecasts(small):
     drift = lv.drift_rate(small)
     rates = lv.diminishing_returns(small, [0, 500])
-    synthetic = lv.exchange_rate(small, lv.SyntheticData(1000, worth={"low": 0.1, "high": 0.4}), price=0.1)
+    synthetic = lv.interventions.exchange_rate(
+        small, lv.interventions.SyntheticData(1000, worth={"low": 0.1, "high": 0.4}), price=0.1
+    )
     return {
         "gain": lv.predict_gain(small, [500]),
         "observed gain": lv.predict_observed_gain(small, [500]),
         "total gain": lv.predict_total_gain(small, [500]),
-        "gain with": lv.predict_gain_with(small, lv.SyntheticData(100, worth=0.1), [500]),
+        "gain with": lv.predict_gain_with(small, lv.interventions.SyntheticData(100, worth=0.1), [500]),
         "error": lv.predict_error(small, [4000]),
         "doing nothing": lv.predict_idle_error(small, [30], drift),
         "impact": lv.impact(small, per=1000),
@@ -38,7 +40,7 @@ def forecasts(small):
         "equivalent labels": synthetic["equivalent_labels"],
         "break-even": synthetic["break_even"],
         "drift": drift,
-        "sensitivity": lv.quality_sensitivity(small, [500], noise=0.1).sel(noise_factor=2.0, drop=True),
+        "sensitivity": lv.label_quality.quality_sensitivity(small, [500], noise=0.1).sel(noise_factor=2.0, drop=True),
     }
 
 
@@ -58,8 +60,8 @@ def test_f4_every_forecast_keeps_draws_and_its_summary_says_interval_and_error(f
 
 
 def test_f14_synthetic_examples_have_an_interval_and_a_break_even_price(small):
-    made = lv.SyntheticData(1000, worth={"low": 0.1, "high": 0.4})
-    found = lv.exchange_rate(small, made, price=0.1)
+    made = lv.interventions.SyntheticData(1000, worth={"low": 0.1, "high": 0.4})
+    found = lv.interventions.exchange_rate(small, made, price=0.1)
     table = lv.summarise(found["break_even"]).set_index("slice")
     for name in small.slices:
         low, high = table.loc[name, ["lower", "upper"]]
@@ -70,26 +72,28 @@ def test_f14_synthetic_examples_have_an_interval_and_a_break_even_price(small):
 
 
 def test_f15_a_pretrained_learner_of_the_runs_is_measured_and_a_stated_one_elicited(two_learners):
-    measured = lv.predict_gain_with(two_learners, lv.Pretraining(learner="b"), [0, 500])
-    np.testing.assert_allclose(measured, lv.predict_gain_with(two_learners, lv.NewLearner("b"), [0, 500]))
-    stated = lv.predict_gain_with(two_learners, lv.Pretraining(excess=0.8, floor=0.9), [0])
+    measured = lv.predict_gain_with(two_learners, lv.interventions.Pretraining(learner="b"), [0, 500])
+    np.testing.assert_allclose(measured, lv.predict_gain_with(two_learners, lv.interventions.NewLearner("b"), [0, 500]))
+    stated = lv.predict_gain_with(two_learners, lv.interventions.Pretraining(excess=0.8, floor=0.9), [0])
     kinds = [json.loads(gain.attrs[names.INTERVENTIONS])[0]["effect"] for gain in (measured, stated)]
     assert kinds == ["from runs", "elicited"]
-    worth = lv.exchange_rate(two_learners, lv.Pretraining(excess=0.8))["equivalent_labels"]
+    worth = lv.interventions.exchange_rate(two_learners, lv.interventions.Pretraining(excess=0.8))["equivalent_labels"]
     assert worth.attrs[names.UNIT] == names.LABELS
     assert float((worth > 0).mean()) > 0.95
 
 
 def test_f18_a_corrected_label_has_a_price_up_to_which_it_pays(small):
     """Half of the labels redone, among them four in five of the wrong ones: money per label that is then right."""
-    done, noise, price = lv.Relabel(0.5, caught=0.8, unit_cost=0.05), 0.1, 0.1
-    found = lv.exchange_rate(small, done, noise=noise, price=price)["break_even"]
+    done, noise, price = lv.interventions.Relabel(0.5, caught=0.8, unit_cost=0.05), 0.1, 0.1
+    found = lv.interventions.exchange_rate(small, done, noise=noise, price=price)["break_even"]
     gain = lv.predict_gain_with(small, done, [0], noise=noise).sel(budget=0)
     assert float((gain > 0).mean()) > 0.99
     corrected = 0.8 * noise * small.position[names.LABELS_NOW]
     per_label = (found / corrected).median(("chain", "draw"))
     assert (per_label > price).all(), "a wrong label that is put right is worth more than one more label"
-    more = lv.exchange_rate(small, lv.Relabel(0.5, caught=0.8), noise=0.2, price=price)["break_even"]
+    more = lv.interventions.exchange_rate(small, lv.interventions.Relabel(0.5, caught=0.8), noise=0.2, price=price)[
+        "break_even"
+    ]
     assert float((more > found).mean()) > 0.95, "where more of them are wrong, more can be put right"
 
 
@@ -99,20 +103,20 @@ def test_f27_a_loss_that_is_smaller_than_the_average_loss_hides_nothing():
         coords = {"learner": list("abc")[: len(values)], "slice": ["s"], "budget": [500]}
         return xr.DataArray(data, dims=("chain", "draw", "learner", "slice", "budget"), coords=coords)
 
-    assert not lv.gain_over_learners(gains(-0.2, -0.1))["hidden"].any()
-    assert lv.gain_over_learners(gains(-0.01, 0.05))["hidden"].all()
-    assert lv.gain_over_learners(gains(0.01, 0.05, 0.01))["hidden"].all()
-    assert not lv.gain_over_learners(gains(0.04, 0.05))["hidden"].any()
+    assert not lv.interventions.gain_over_learners(gains(-0.2, -0.1))["hidden"].any()
+    assert lv.interventions.gain_over_learners(gains(-0.01, 0.05))["hidden"].all()
+    assert lv.interventions.gain_over_learners(gains(0.01, 0.05, 0.01))["hidden"].all()
+    assert not lv.interventions.gain_over_learners(gains(0.04, 0.05))["hidden"].any()
 
 
 def test_f28_a_stated_mixture_is_the_weighted_error(two_learners):
     error = lv.predict_error(two_learners, [500, 8000])
-    found = lv.portfolio_gain(error, {"a": 3, "b": 1})
+    found = lv.interventions.portfolio_gain(error, {"a": 3, "b": 1})
     mixed = 0.75 * error.sel(learner="a") + 0.25 * error.sel(learner="b")
     by_hand = mixed.isel(labels=0) - mixed.isel(labels=1)
     np.testing.assert_allclose(found["gain"].squeeze("labels"), by_hand)
     assert (found["synergy"].mean(("chain", "draw")) <= 1e-12).all(), "a mixture is no better than its best"
-    one = lv.portfolio_gain(error, {"b": 2.0})
+    one = lv.interventions.portfolio_gain(error, {"b": 2.0})
     np.testing.assert_allclose(one["synergy"], 0.0, atol=1e-15)
     np.testing.assert_allclose(
         one["gain"].squeeze("labels"), (error.isel(labels=0) - error.isel(labels=1)).sel(learner="b")
@@ -120,6 +124,6 @@ def test_f28_a_stated_mixture_is_the_weighted_error(two_learners):
     table = pd.DataFrame(lv.summarise(found["synergy"].rename("gain")))
     assert {"lower", "upper"} <= set(table)
     with pytest.raises(ValueError, match="no learner 'c' among a, b"):
-        lv.portfolio_gain(error, {"c": 1.0})
+        lv.interventions.portfolio_gain(error, {"c": 1.0})
     with pytest.raises(ValueError, match="numbers > 0"):
-        lv.portfolio_gain(error, {"a": 0.0})
+        lv.interventions.portfolio_gain(error, {"a": 0.0})

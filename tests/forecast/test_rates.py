@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from labelvalue import diminishing_returns, impact, labels_at_rate, marginal_benefit, names, predict_error, summarise
-from labelvalue.decisions import Case
+from labelvalue import Case, diminishing_returns, impact, labels_at_rate, names, predict_error, summarise
+from labelvalue.plans import marginal_benefit
 
 BUDGETS = [0, 500, 4000, 30_000]
 

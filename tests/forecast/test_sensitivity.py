@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Prior, names, predict_gain, prior_sensitivity
+from labelvalue import Prior, names, predict_gain
 from labelvalue.forecast.gains.prior_sensitivity import (
     importance_weights,
     prior_groups,
@@ -16,6 +16,7 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     reweight,
     scaled_priors,
 )
+from labelvalue.priors import prior_sensitivity
 
 SAMPLE = (names.CHAIN, names.DRAW)
 SHAPE = (4, 2500)

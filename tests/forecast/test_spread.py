@@ -8,18 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import (
-    gain_over_learners,
-    gain_over_suites,
-    names,
-    portfolio_gain,
-    predict_error,
-    predict_gain,
-    predict_total_gain,
-    strategy_efficiency,
-    summarise,
-    testing,
-)
+from labelvalue import names, predict_error, predict_gain, predict_total_gain, summarise, testing
+from labelvalue.interventions import gain_over_learners, portfolio_gain, strategy_efficiency
+from labelvalue.suites import gain_over_suites
 
 
 @pytest.fixture(scope="module")

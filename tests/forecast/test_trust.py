@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import backtest_verdict, names, summarise_backtest, testing
+from labelvalue import names, testing
+from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 from labelvalue.forecast.backtesting.backtesting import MODEL
 from labelvalue.forecast.backtesting.trust import LEAST_CHECKS, distrust, gain_reliability
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue.forecast import consensus_error
 from labelvalue.forecast.interventions.votes import worth_of_votes
+from labelvalue.interventions import consensus_error
 
 
 def enumerated(rates, classes, correlation):

@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import re
 import textwrap
 import warnings
 from pathlib import Path
@@ -15,13 +16,14 @@ import pytest
 import labelvalue
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = sorted(p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.py"))
+NAMESPACES = [n for n in labelvalue.__all__ if hasattr(getattr(labelvalue, n), "__all__")]
+MOST_NAMES = 65
 
 
 def public() -> dict[str, object]:
-    """Every function and class that the package or one of its rooms offers by name."""
+    """Every function and class that the package or one of its namespaces offers by name."""
     found = {f"labelvalue.{name}": getattr(labelvalue, name) for name in labelvalue.__all__}
-    for name in [*ROOMS, "names", "problems", "storage", "quantities", "testing"]:
+    for name in [*NAMESPACES, "names", "problems", "storage", "quantities", "testing"]:
         module = importlib.import_module(f"labelvalue.{name}")
         offered = getattr(module, "__all__", None) or [
             n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__
@@ -75,10 +77,46 @@ def test_every_public_name_is_there():
         labelvalue.oracle  # noqa: B018
 
 
-def test_type_checkers_see_the_same_names():
-    tree = ast.parse((ROOT / "labelvalue/__init__.pyi").read_text())
-    seen = {alias.asname for n in tree.body for alias in n.names}
-    assert seen == set(labelvalue.__all__)
+@pytest.mark.parametrize("stub", sorted((ROOT / "labelvalue").rglob("*.pyi")), ids=lambda p: p.parent.name)
+def test_type_checkers_see_the_same_names(stub):
+    seen = {alias.asname for n in ast.parse(stub.read_text()).body for alias in n.names}
+    assert seen == {*importlib.import_module(".".join(stub.parent.relative_to(ROOT).parts)).__all__}
+
+
+def test_the_door_is_small_and_lists_what_it_offers():
+    assert len(labelvalue.__all__) <= MOST_NAMES
+    told = re.findall(r"``(\w+)``", inspect.getdoc(labelvalue))
+    assert sorted(told) == sorted(labelvalue.__all__)
+
+
+@pytest.mark.parametrize("space", NAMESPACES)
+def test_a_namespace_is_a_module_that_lists_its_members(space):
+    module = importlib.import_module(f"labelvalue.{space}")
+    assert module is getattr(labelvalue, space)
+    told = [n for names in re.findall(r"^- ((?:``\w+``(?:, )?)+): \S", inspect.getdoc(module), re.M)
+            for n in re.findall(r"\w+", names)]  # fmt: skip
+    assert sorted(told) == sorted(module.__all__)
+    assert [n for n in module.__all__ if not inspect.getdoc(getattr(module, n))] == []
+    assert parsed(module)["Examples"]
+
+
+def test_nothing_public_has_two_places():
+    places = [(n, getattr(labelvalue, n)) for n in labelvalue.__all__]
+    for space in NAMESPACES:
+        module = getattr(labelvalue, space)
+        places += [(f"{space}.{n}", getattr(module, n)) for n in module.__all__]
+    made_here = [n for n, v in vars(labelvalue.testing).items() if getattr(v, "__module__", "") == "labelvalue.testing"]
+    places += [(f"testing.{n}", getattr(labelvalue.testing, n)) for n in made_here]
+    by_thing = {}
+    for name, thing in places:
+        by_thing.setdefault(id(thing), []).append(name)
+    assert [names for names in by_thing.values() if len(names) > 1] == []
+    last = [name.rpartition(".")[2] for name, _ in places]
+    assert sorted({name for name in last if last.count(name) > 1}) == []
+    folders = {p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.py")} - {*NAMESPACES}
+    assert len(folders) > 4
+    doors = [f for f in folders if {"__all__", "__getattr__"} & {*vars(importlib.import_module(f"labelvalue.{f}"))}]
+    assert doors == [], "a room offers nothing beside the front door"
 
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, *METHODS])
@@ -100,9 +138,9 @@ def test_signature_and_docstring(name):
 
 def test_f4_no_public_function_returns_a_bare_number():
     """Draws, tables, texts and files; of the kind of its arguments is only what is exact arithmetic."""
-    rooms = {f"labelvalue.{room}" for room in ROOMS} | {"labelvalue"}
+    doors = {f"labelvalue.{space}" for space in NAMESPACES} | {"labelvalue"}
     found = {
-        n: str(inspect.signature(f).return_annotation) for n, f in FUNCTIONS.items() if n.rpartition(".")[0] in rooms
+        n: str(inspect.signature(f).return_annotation) for n, f in FUNCTIONS.items() if n.rpartition(".")[0] in doors
     }
     assert len(found) > 80
     bare = {"float", "int", "bool", "complex", "np.ndarray", "numpy.ndarray"}

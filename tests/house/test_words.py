@@ -84,8 +84,8 @@ def test_x9_words_of_the_page_and_columns_of_tables_are_in_the_list(fake_fit):
     assert columns <= {*COLUMNS} & {code for code, _ in WORDS.values()}
     case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     gain = lv.summarise(lv.predict_gain(fake_fit, [500]))
-    outcomes = lv.plan_outcomes(fake_fit, case, {"west": {"west": 500}})
-    shown = {*gain.columns, *map(str, outcomes), *map(str, outcomes.dims), *lv.compare_plans(outcomes).columns}
+    outcomes = lv.plans.plan_outcomes(fake_fit, case, {"west": {"west": 500}})
+    shown = {*gain.columns, *map(str, outcomes), *map(str, outcomes.dims), *lv.plans.compare_plans(outcomes).columns}
     codes = {code for code, _ in WORDS.values()}
     assert {"slice", "budget", "p_positive", "doublings", "plan", "gain", "error", "cost", "net_benefit", "labels",
             "p_best", "mcse"} <= shown & codes  # fmt: skip

@@ -8,8 +8,7 @@ import pytest
 import xarray as xr
 from hypothesis import settings
 
-from labelvalue.model import get_model
-from labelvalue.observe import read_runs
+from labelvalue import get_model, read_runs
 
 settings.register_profile("a busy machine", deadline=None, derandomize=True)
 settings.load_profile("a busy machine")

@@ -94,4 +94,4 @@ def test_a_real_fit_is_calibrated_given_the_others():
     import labelvalue as lv
 
     fit = lv.fit(testing.fake_runs(seed=1), random_seed=1)
-    assert "even (p" in lv.read_diagnostics(fit, "loo_pit").replace("uneven", "crooked")
+    assert "even (p" in lv.report.read_diagnostics(fit, "loo_pit").replace("uneven", "crooked")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import carry_over, names, pooling, testing
+from labelvalue import names, testing
+from labelvalue.diagnostics import carry_over, pooling
 from labelvalue.model.curve.families import signed_exp
 from tests.forecast.conftest import changed
 

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from labelvalue.model import get_model, model_names
+from labelvalue import get_model
 from labelvalue.model.hierarchy import catalogue
+from labelvalue.model.hierarchy.catalogue import model_names
 
 
 def test_every_installed_model_can_be_loaded():

@@ -12,8 +12,7 @@ import pytest
 from pytensor.gradient import NullTypeGradError
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
-from labelvalue import names
-from labelvalue.model import Prior, get_model
+from labelvalue import Prior, get_model, names, read_runs
 from labelvalue.model.curve.cell_terms import Terms, differentiate
 from labelvalue.model.curve.effective_labels import of_strategy
 from labelvalue.model.curve.label_noise import set_evaluation_noise
@@ -21,7 +20,6 @@ from labelvalue.model.curve.observations import FIRST_CELL, cell_names, discount
 from labelvalue.model.curve.operation import MISMATCH, CurveLoglikelihood, curve_loglikelihood
 from labelvalue.model.fitting.arviz_tree import together
 from labelvalue.model.hierarchy.building import CHURN, DECAY, ERROR, POWER, terms_of_cell
-from labelvalue.observe import read_runs
 from labelvalue.testing import fake_runs
 
 SIZES = (500, 1000, 4000)

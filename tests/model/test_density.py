@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from labelvalue.model import Prior
+from labelvalue import Prior
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.prior.density import group_level, log_density, log_prior
 

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, strategies as st
 
-from labelvalue.model import Prior, get_model
+from labelvalue import Prior, get_model, read_runs
 from labelvalue.model.curve.effective_labels import (
     TYPICAL_WORTH,
     beside_reference,
@@ -20,7 +20,6 @@ from labelvalue.model.curve.effective_labels import (
 )
 from labelvalue.model.curve.observations import FIRST_CELL, in_a_row, observe
 from labelvalue.model.hierarchy.levels import model_coords, observed_data, worths_of_labels
-from labelvalue.observe import read_runs
 
 BESIDE = st.floats(1e-6, 200.0)
 

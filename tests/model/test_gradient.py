@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from labelvalue import read_runs
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.hierarchy.model_check import density_and_gradient
-from labelvalue.observe import read_runs
 from labelvalue.testing import fake_runs
 
 SIZES = (1000, 2000, 4000)

@@ -9,8 +9,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import names, predict_error
-from labelvalue.forecast import predict_gain, predict_observed_gain
+from labelvalue import names, predict_error, predict_gain, predict_observed_gain
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.result import few_items, items_notes, luck_of_items, on_items
 from labelvalue.testing import fake_fit, share_items

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import Prior, fit, testing
+from labelvalue import Prior, fit, read_runs, testing
 from labelvalue.model.curve.label_noise import information_left, measured_error, set_evaluation_noise, true_labels
 from labelvalue.model.curve.observations import observe
-from labelvalue.observe import read_runs
 
 
 def confusion(error, noise, classes):

@@ -14,7 +14,7 @@ from pytensor.gradient import NullTypeGradError
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
 from labelvalue import testing
-from labelvalue.model import estimate_label_noise
+from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators import label_noise
 from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements, majority_levels
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, class_probabilities, noise_from

@@ -8,11 +8,12 @@ import numpy as np
 import pymc as pm
 import pytest
 
-from labelvalue import check_model, names
-from labelvalue.model import get_model, model_names
+from labelvalue import get_model, names
+from labelvalue.diagnostics import check_model
 from labelvalue.model.curve.families import power_law as reducible
 from labelvalue.model.hierarchy import catalogue
 from labelvalue.model.hierarchy.anchored import anchored_model
+from labelvalue.model.hierarchy.catalogue import model_names
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from labelvalue import InputError, noise_from_probabilities
+from labelvalue import InputError
+from labelvalue.label_quality import noise_from_probabilities
 
 
 def labelled(seed=1, items=2000):

@@ -9,8 +9,8 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 from scipy.special import polygamma
 
+from labelvalue import read_runs
 from labelvalue.model.curve.observations import CURVE, KNOTS_PER_DOUBLING, LEAST_SIZES, MEMORY, observe, shows_fall
-from labelvalue.observe import read_runs
 
 
 def used(seen: xr.Dataset) -> pd.DataFrame:

@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from labelvalue import testing
+from labelvalue import read_runs, testing
 from labelvalue.model.curve.operation import ROOM, walk
 from labelvalue.model.fitting.arviz_tree import given_the_others, pointwise_loglikelihood, together
-from labelvalue.observe import read_runs
 
 DISTANCE = np.array([0.0, 0.5, 0.5, 1.5, 3.0])
 NOISE = np.array([0.01, 0.02, 0.015, 0.03, 0.05])

@@ -7,12 +7,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import names, testing
-from labelvalue.forecast import predict_error
+from labelvalue import names, predict_error, read_runs, testing
 from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.observations import CURVE, observe
 from labelvalue.model.curve.posterior import at_now, by_slice, doublings_below, log_error_at
-from labelvalue.observe import read_runs
 
 
 @pytest.fixture(scope="module")

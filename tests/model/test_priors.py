@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from labelvalue.model import Prior, Priors, fit, get_model, model_names
+from labelvalue import Prior, fit, get_model
 from labelvalue.model.fitting.data_checks import draw_prior
+from labelvalue.model.hierarchy.catalogue import model_names
 from labelvalue.model.hierarchy.levels import variable
 from labelvalue.model.prior.priors import read_priors
+from labelvalue.priors import Priors
 
 KINDS = ("normal", "lognormal", "student", "logitnormal")
 FINITE = st.floats(-1e6, 1e6)

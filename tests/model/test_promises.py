@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from labelvalue import fit, gain_over_learners, impact, load_fit, names, predict_gain, summarise, testing
+from labelvalue import fit, impact, load_fit, names, predict_gain, summarise, testing
+from labelvalue.interventions import gain_over_learners
 from labelvalue.model.curve.effective_labels import observed_ratio
 from labelvalue.model.curve.label_noise import measured_error, true_labels
 from labelvalue.model.curve.observations import observe

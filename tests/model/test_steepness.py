@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from scipy import stats
 
-from labelvalue import names
-from labelvalue.model import Prior
+from labelvalue import Prior, names, read_runs
 from labelvalue.model.curve.families import above_floor, power_law, signed_exp
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.hierarchy.levels import (
@@ -24,7 +23,6 @@ from labelvalue.model.hierarchy.levels import (
     steepness_level,
 )
 from labelvalue.model.prior.priors import Priors
-from labelvalue.observe import read_runs
 
 SIZES = 250 * 2 ** np.arange(5)
 SLOPES = {"falls": -0.3, "flat": 0.0, "rises": 0.15}

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import load_fit, names, new_slice, predict_error, predict_gain, testing
-from labelvalue.model import get_model
+from labelvalue import get_model, load_fit, names, new_slice, predict_error, predict_gain, testing
 from labelvalue.model.curve.families import signed_log
 from labelvalue.model.fitting.result import POSITION
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import names, new_slice, predict_error, predict_gain, testing
+from labelvalue import names, new_slice, predict_error, predict_gain, read_runs, testing
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.curve import discrepancy
 from labelvalue.model.curve.discrepancy import (
@@ -25,7 +25,6 @@ from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.observations import MEMORY, observe, used_runs
 from labelvalue.model.curve.operation import ROOM, walk
 from labelvalue.model.curve.posterior import astray_below, at_now, doublings_below, log_error_at
-from labelvalue.observe import read_runs
 
 SAMPLES = 40_000
 DISTANCE = np.array([0.5, 1.0, 2.5, 4.0])

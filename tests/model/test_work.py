@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import Costs, InputError, names, testing
-from labelvalue.model import estimate_work
+from labelvalue.label_quality import estimate_work
 from labelvalue.model.annotators.work import Work, count_times, throughput
 
 SAMPLE = ("chain", "draw")

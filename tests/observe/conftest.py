@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue.observe import simulate_runs
+from labelvalue import simulate_runs
 
 
 @pytest.fixture(scope="package")

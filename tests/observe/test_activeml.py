@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import names
-from labelvalue.observe import activeml_strategy
+from labelvalue.interventions import activeml_strategy
 from labelvalue.observe.simulate.strategies import Query, diversity
 
 pool = pytest.importorskip("skactiveml.pool")

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, add_annotations, load_annotations, read_annotations, write_annotations
+from labelvalue import InputError
+from labelvalue.label_quality import add_annotations, load_annotations, read_annotations, write_annotations
 from labelvalue.observe.exports import streams
 
 LABEL_STUDIO = """[

@@ -14,25 +14,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 import labelvalue as lv
-from labelvalue import names
+from labelvalue import names, read_protocol, read_runs, simulate_runs, write_runs
 from labelvalue.cli import main
-from labelvalue.observe import (
-    ClassMix,
-    DomainSplit,
-    FeatureNoise,
-    MissingValues,
-    TimeSplit,
-    WrongEvaluation,
-    read_annotations,
-    read_protocol,
-    read_runs,
-    simulate_runs,
-    what_is_missing,
-    write_runs,
-)
+from labelvalue.diagnostics import what_is_missing
+from labelvalue.label_quality import read_annotations
 from labelvalue.observe.protocol.protocol import beside
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
+from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation
 from labelvalue.testing import fake_annotation_truth, fake_annotations
 from tests import promises
 from tests.observe.test_annotations import ARGILLA_FLAT
@@ -307,10 +296,10 @@ def test_o13_an_export_becomes_posteriors_of_seconds_labels_a_day_and_noise(tmp_
     export, out = tmp_path / "export.json", tmp_path / "annotations.parquet"
     export.write_text(json.dumps(as_label_studio(campaign)))
     assert main(["import", "label-studio", str(export), "--slice", "data.country", "--out", str(out)]) == 0
-    table = lv.load_annotations(out)
+    table = lv.label_quality.load_annotations(out)
     assert len(table) == len(campaign)
     quick = {"draws": 200, "tune": 200, "chains": 2, "random_seed": 1, "progress": False}
-    noise, work = lv.estimate_label_noise(table, **quick), lv.estimate_work(table, **quick)
+    noise, work = lv.label_quality.estimate_label_noise(table, **quick), lv.label_quality.estimate_work(table, **quick)
     right = campaign[names.ITEM].map(campaign.attrs[names.TRUTH])
     by_slice = campaign.assign(wrong=campaign[names.LABEL] != right).groupby(names.SLICE)
     for found, measured in (

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import names
+from labelvalue import names, read_runs
 from labelvalue.cli import main
-from labelvalue.observe import read_runs
 from labelvalue.problems import InputError
 
 pytest.importorskip("distributed")

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import names
-from labelvalue.observe import read_runs, write_runs
+from labelvalue import names, read_runs, write_runs
 from labelvalue.observe.protocol.protocol import parse_protocol
 
 DATA = Path(__file__).resolve().parents[2] / "data"

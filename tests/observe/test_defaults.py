@@ -12,10 +12,10 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from labelvalue import names
-from labelvalue.observe import TimeSplit, read_runs, simulate_runs, write_runs
+from labelvalue import names, read_runs, simulate_runs, write_runs
 from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
 from labelvalue.observe.simulate.plan import choose_sizes, settle
+from labelvalue.suites import TimeSplit
 
 
 def labelled(*counts: int, classes: int = 2):

@@ -17,8 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from labelvalue import names
-from labelvalue.observe import read_runs
+from labelvalue import names, read_runs
 from labelvalue.observe.table import delimited, runs, tables
 from labelvalue.problems import InputError
 

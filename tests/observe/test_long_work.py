@@ -18,11 +18,11 @@ import pytest
 from joblib._parallel_backends import MultiprocessingBackend
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import names
+from labelvalue import names, read_runs, simulate_runs, write_runs
 from labelvalue.cli import main
-from labelvalue.observe import FeatureNoise, read_runs, simulate_runs, write_runs
 from labelvalue.observe.simulate import execution
 from labelvalue.problems import InputError, StorageError
+from labelvalue.suites import FeatureNoise
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
 SCRIPT = Path(__file__).with_name("interrupted.py")

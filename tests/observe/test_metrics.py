@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.observe import read_runs
+from labelvalue import read_runs
 from labelvalue.observe.table.schema import CATALOGUE
 
 

@@ -8,8 +8,7 @@ import json
 import pandas as pd
 import pytest
 
-from labelvalue import names
-from labelvalue.observe import Protocol, read_protocol, read_runs, write_runs
+from labelvalue import Protocol, names, read_protocol, read_runs, write_runs
 from labelvalue.observe.protocol.protocol import measured_by, parse_protocol, template
 from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
 from labelvalue.observe.simulate.suites import DomainSplit, TimeSplit

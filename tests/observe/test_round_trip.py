@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from labelvalue import names
-from labelvalue.observe import read_runs, write_runs
+from labelvalue import names, read_runs, write_runs
 from labelvalue.observe.table import write as write_module
 from labelvalue.observe.table.cells import fold
 from labelvalue.problems import InputError, StorageError

@@ -18,8 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from labelvalue import names
-from labelvalue.observe import read_runs, simulate_runs, write_runs
+from labelvalue import names, read_runs, simulate_runs, write_runs
 from labelvalue.observe.simulate import progress, strategies
 from labelvalue.observe.simulate.learners import seeded
 from labelvalue.problems import InputError

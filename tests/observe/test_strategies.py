@@ -171,7 +171,7 @@ def test_wrong_labels_in_a_loop_are_as_many_as_stated(simulate):
 
 def test_choosing_pays_where_it_should():
     """A rare class that decides the error: uncertain rows lie at its border."""
-    from labelvalue.observe import simulate_runs
+    from labelvalue import simulate_runs
 
     rng = np.random.default_rng(4)
     x = rng.normal(size=(4000, 2))

@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import names
-from labelvalue.observe import read_runs, write_runs
+from labelvalue import names, read_runs, write_runs
 from labelvalue.observe.simulate.synthetic import NEIGHBOURS, add_synthetic, noisy_bootstrap, smote
 from labelvalue.problems import InputError
 

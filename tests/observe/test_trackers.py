@@ -10,9 +10,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import learning_curve
 
-from labelvalue import names
+from labelvalue import names, read_mlflow, read_runs, read_wandb, runs_from_learning_curve, write_runs
 from labelvalue.cli import main
-from labelvalue.observe import read_mlflow, read_runs, read_wandb, runs_from_learning_curve, write_runs
 from labelvalue.problems import InputError
 
 DUMP = """\

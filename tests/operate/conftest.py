@@ -10,10 +10,9 @@ import zlib
 import pytest
 import xarray as xr
 
-import labelvalue.model
-from labelvalue import names, testing
+import labelvalue.model.fitting.fitting
+from labelvalue import Project, names, testing
 from labelvalue.observe.table.write import to_csv
-from labelvalue.operate import Project
 from labelvalue.operate.refit.refit import fit_spec
 
 QUIET = "[report]\npage = false\n"
@@ -34,7 +33,7 @@ def pretended(seed, verdict):
 
 
 class Sampler:
-    """Stands where ``labelvalue.model.fit`` stood, and keeps what it was asked."""
+    """Stands where ``labelvalue.fit`` stood, and keeps what it was asked."""
 
     def __init__(self):
         self.calls = []
@@ -65,7 +64,7 @@ def fit_here(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint
 def put_in(monkeypatch):
     """Let fits be pretended ones, in this process."""
     stand_in = Sampler()
-    monkeypatch.setattr(labelvalue.model, "fit", stand_in)
+    monkeypatch.setattr(labelvalue.model.fitting.fitting, "fit", stand_in)
     monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit_here)
     return stand_in
 

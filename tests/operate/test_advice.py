@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, StorageError, cli, names
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, StorageError, cli, names
 from labelvalue.operate.refit.advice import case_for, outcome
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
 
@@ -221,7 +220,8 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     assert "old runs give" in project.history()["what"].str.cat()
     shown = {}  # what the page is given; that it shows it is tested where pages are
     monkeypatch.setattr(
-        "labelvalue.report.write_report", lambda *made, path, **how: [shown.update(how), path.write_text("")]
+        "labelvalue.report.render.html.write_report",
+        lambda *made, path, **how: [shown.update(how), path.write_text("")],
     )
     configure(project, WITH_CASE)
     project.refit(progress=False)

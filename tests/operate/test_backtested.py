@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from labelvalue import Project, backtest_verdict, cli, names, testing
+from labelvalue import Project, cli, names, testing
+from labelvalue.diagnostics import backtest_verdict
 from labelvalue.operate.refit.refit import fit_backtested
 from labelvalue.problems import InputError, Problem
 

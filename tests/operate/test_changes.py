@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, testing
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, testing
 from labelvalue.operate.history.drift import as_forecast
 from labelvalue.operate.store.identity import code_version
 from tests.operate.conftest import CASE, QUIET, configure, put_case

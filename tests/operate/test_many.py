@@ -7,8 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, cli, refit_all, testing
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, cli, refit_all, testing
 from labelvalue.operate.refit.many import COLUMNS, projects_in
 from tests.operate.conftest import QUIET, configure
 

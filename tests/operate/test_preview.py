@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelvalue import InputError, cli, names, read_runs, testing, write_runs
-from labelvalue.forecast import predict_gain
-from labelvalue.operate import Project
+from labelvalue import InputError, Project, cli, names, predict_gain, read_runs, testing, write_runs
 from tests.operate.conftest import QUIET, configure
 
 

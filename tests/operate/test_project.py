@@ -14,9 +14,8 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import InputError, StorageError, names, testing
+from labelvalue import InputError, Project, StorageError, names, testing
 from labelvalue.model.curve.observations import observe
-from labelvalue.operate import Project
 from labelvalue.operate.store.batches import content_digest
 from labelvalue.operate.store.identity import PATTERN, code_version
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds
@@ -291,7 +290,7 @@ def test_a_page_that_cannot_be_written_costs_no_fit(project, sampler, first, mon
     def broken(*args, **settings):
         raise StorageError("reports: gone. Fix: make it again.")
 
-    monkeypatch.setattr("labelvalue.report.write_report", broken)
+    monkeypatch.setattr("labelvalue.report.render.html.write_report", broken)
     project.add(first, batch="a")
     with pytest.raises(StorageError, match="gone"):
         project.refit(progress=False)

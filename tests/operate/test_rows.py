@@ -12,15 +12,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import labelvalue.model
-from labelvalue import InputError, cli, predict_gain, read_case, read_runs, summarise, write_runs
+from labelvalue import InputError, Prior, Project, cli, fit, predict_gain, read_case, read_runs, summarise, write_runs
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.forecast.backtesting.scores import recalibrated
-from labelvalue.model import Prior
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.numerals import significant
-from labelvalue.operate import Project
 from labelvalue.operate.history.trail_page import render, trail_values
 from labelvalue.operate.history.worth import training_pays
 from labelvalue.operate.refit import triggers
@@ -80,7 +77,7 @@ def test_p2_a_refit_after_each_batch_is_a_fresh_fit_of_all_of_them(project, firs
     assert made[0] != made[1]
     priors = {name: Prior(**given) for name, given in get_model("power_law").priors.as_dict().items()}
     whole = pd.concat([columns(first).assign(batch="a"), columns(second).assign(batch="b")])
-    fresh = labelvalue.model.fit(read_runs(whole), random_seed=7, priors=priors)
+    fresh = fit(read_runs(whole), random_seed=7, priors=priors)
     assert draws_digest(fresh) == made[1], "no posterior became a prior on the way"
 
 

@@ -13,8 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from labelvalue import cli, exits
-from labelvalue.operate import Project
+from labelvalue import Project, cli, exits
 from labelvalue.operate.refit import apart
 from labelvalue.operate.store.lock import writing
 from tests.operate.conftest import CASE, QUIET, configure, put_case

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from labelvalue import names
-from labelvalue.forecast import predict_error, predict_gain, predict_observed_gain
+from labelvalue import names, predict_error, predict_gain, predict_observed_gain
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.scorecard import calibration, widened, width_factor

@@ -9,8 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from labelvalue import testing
-from labelvalue.report import write_report
+from labelvalue import testing, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -25,24 +25,24 @@ def fit():
 def test_every_plot_is_a_collection_of_arviz_with_a_reading(fit, kind):
     import arviz_plots as azp
 
-    drawn = lv.plot_diagnostics(fit, kind, backend="none")
+    drawn = lv.report.plot_diagnostics(fit, kind, backend="none")
     assert isinstance(drawn, azp.PlotCollection | azp.PlotMatrix)
-    said = lv.read_diagnostics(fit, kind)
+    said = lv.report.read_diagnostics(fit, kind)
     assert said.startswith(READINGS[kind])
     assert "Here: " in said
     assert " nan" not in said
 
 
 def test_predictive_plots_say_what_their_figures_say(fit):
-    tree = lv.arviz_tree(fit)
+    tree = lv.diagnostics.arviz_tree(fit)
     drawn, seen = (tree[g].to_dataset()["log_error"] for g in ("posterior_predictive", "observed_data"))
     above = (drawn.std("cell") >= seen.std()).mean().item()
-    assert f"{100 * above:.0f} % of draws have a standard deviation above" in lv.read_diagnostics(fit, "ppc")
-    assert f"of {seen.size} cells lie in their 90 % interval" in lv.read_diagnostics(fit, "loo_pit")
+    assert f"{100 * above:.0f} % of draws have a standard deviation above" in lv.report.read_diagnostics(fit, "ppc")
+    assert f"of {seen.size} cells lie in their 90 % interval" in lv.report.read_diagnostics(fit, "loo_pit")
     prior, posterior = tree["prior"].to_dataset(), tree["posterior"].to_dataset()
     left = {n: float(posterior[n].std() / prior[n].std()) for n in prior}
-    assert f"whose spread is {max(left.values()):.2f} times" in lv.read_diagnostics(fit, "prior")
-    assert "floor at most" in lv.read_diagnostics(fit, "psense")
+    assert f"whose spread is {max(left.values()):.2f} times" in lv.report.read_diagnostics(fit, "prior")
+    assert "floor at most" in lv.report.read_diagnostics(fit, "psense")
 
 
 def test_a_narrower_posterior_is_read_as_learned(fit):
@@ -51,8 +51,8 @@ def test_a_narrower_posterior_is_read_as_learned(fit):
     tree = fit.tree.copy()
     tree["posterior"] = xr.DataTree(posterior.assign(error_mean=centre + 0.1 * (posterior["error_mean"] - centre)))
     learned = dataclasses.replace(fit, tree=tree)
-    assert "made 0 at least twice as certain" in lv.read_diagnostics(fit, "prior")
-    assert "made 1 at least twice as certain" in lv.read_diagnostics(learned, "prior")
+    assert "made 0 at least twice as certain" in lv.report.read_diagnostics(fit, "prior")
+    assert "made 1 at least twice as certain" in lv.report.read_diagnostics(learned, "prior")
 
 
 def test_intervals_far_too_narrow_are_read_as_uneven(fit):
@@ -60,7 +60,7 @@ def test_intervals_far_too_narrow_are_read_as_uneven(fit):
     tree = fit.tree.copy()
     tree["posterior"] = xr.DataTree(posterior.assign({n: 0.2 * posterior[n] for n in ("training_sd", "discrepancy")}))
     narrow = dataclasses.replace(fit, tree=tree)
-    assert "uneven, intervals do not hold" in lv.read_diagnostics(narrow, "loo_pit")
+    assert "uneven, intervals do not hold" in lv.report.read_diagnostics(narrow, "loo_pit")
 
 
 ON_THE_SAVED_TREE = ("rank", "trace", "dist", "forest", "ridge", "autocorr", "ess", "mcse", "parallel", "rank_dist")
@@ -71,7 +71,7 @@ ON_THE_WHOLE_TREE = ("energy", "ppc_dist", "ppc_pit", "ppc_interval", "loo_pit",
 def test_functions_of_arviz_take_the_trees(fit, name):
     import arviz_plots as azp
 
-    tree = fit.tree if name in ON_THE_SAVED_TREE else lv.arviz_tree(fit)
+    tree = fit.tree if name in ON_THE_SAVED_TREE else lv.diagnostics.arviz_tree(fit)
     variables = {"var_names": ["elasticity", "floor"]} if name in ON_THE_SAVED_TREE else {}
     if name == "prior_posterior":
         variables = {"var_names": ["error_mean", "churn"]}
@@ -84,7 +84,7 @@ def test_functions_of_arviz_take_the_trees(fit, name):
 def test_figures_of_arviz_take_the_trees(fit):
     assert azs.summary(fit.tree, var_names=["elasticity"]).shape[0] == 2
     assert azs.ess(fit.tree, var_names=["elasticity"])["elasticity"].sizes == {"slice": 2}
-    tree = lv.arviz_tree(fit)
+    tree = lv.diagnostics.arviz_tree(fit)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Estimated shape parameter")
         assert azs.loo(tree).elpd == azs.loo(pointwise_loglikelihood(fit)).elpd
@@ -92,41 +92,41 @@ def test_figures_of_arviz_take_the_trees(fit):
 
 @pytest.mark.parametrize("kind", sorted(READINGS))
 def test_plotly_draws_every_plot_for_notebooks(fit, kind):
-    figure = lv.plot_diagnostics(fit, kind, backend="plotly").viz["figure"].item()
+    figure = lv.report.plot_diagnostics(fit, kind, backend="plotly").viz["figure"].item()
     assert type(figure).__module__.startswith("plotly.")
 
 
 def test_a_backend_that_is_not_there_is_named(fit, monkeypatch):
     monkeypatch.setattr("labelvalue.report.plots.analysis.find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"plotly and webcolors not installed.*pip install plotly webcolors"):
-        lv.plot_diagnostics(fit, "rank", backend="plotly")
+        lv.report.plot_diagnostics(fit, "rank", backend="plotly")
     with pytest.raises(ValueError, match="unknown backend 'ggplot'"):
-        lv.plot_diagnostics(fit, "rank", backend="ggplot")
+        lv.report.plot_diagnostics(fit, "rank", backend="ggplot")
 
 
 @pytest.mark.parametrize("kind", ["forest", "psense"])
 def test_names_of_slices_are_drawn_as_they_are(kind, tmp_path):
     odd = testing.fake_fit(seed=1, slices=("$\\frac{", "_x <b>"), draws=60)
-    drawn = lv.plot_diagnostics(odd, kind)
+    drawn = lv.report.plot_diagnostics(odd, kind)
     drawn.savefig(tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 1000
 
 
 def test_what_has_no_prior_of_its_own_is_named(fit):
     with pytest.raises(ValueError, match=r"'elasticity' has no prior of its own.*error_mean"):
-        lv.plot_diagnostics(fit, "prior", var_names=["elasticity"])
+        lv.report.plot_diagnostics(fit, "prior", var_names=["elasticity"])
 
 
 def test_readings_hold_the_figures_of_the_fit(fit):
     figures = dict(fit.diagnostics.figures) | {"rhat": 1.234, "divergences": 0.021}
     judged = dataclasses.replace(fit.diagnostics, figures=figures)
     bad = dataclasses.replace(fit, diagnostics=judged)
-    assert "worst R-hat 1.234, needed ≤ 1.01" in lv.read_diagnostics(bad, "rank")
-    assert "divergent draws 2.10 %, needed ≤ 0.1 %" in lv.read_diagnostics(bad, "trace")
+    assert "worst R-hat 1.234, needed ≤ 1.01" in lv.report.read_diagnostics(bad, "rank")
+    assert "divergent draws 2.10 %, needed ≤ 0.1 %" in lv.report.read_diagnostics(bad, "trace")
 
 
 def test_the_table_has_every_parameter_with_figures_of_arviz(fit):
-    table = lv.diagnostics_table(fit).set_index("parameter")
+    table = lv.report.diagnostics_table(fit).set_index("parameter")
     draws = fit.posterior["elasticity"].sel(slice="west").values
     row = table.loc["elasticity[west]"]
     assert row["rhat"] == azs.rhat(draws)
@@ -143,15 +143,15 @@ def test_a_chain_that_stands_apart_is_refused_and_comes_first(fit):
     shift[0] = 100.0
     tree = fit.tree.copy()
     tree["posterior"] = xr.DataTree(posterior.assign(error_mean=posterior["error_mean"] + shift))
-    table = lv.diagnostics_table(dataclasses.replace(fit, tree=tree))
+    table = lv.report.diagnostics_table(dataclasses.replace(fit, tree=tree))
     assert table["parameter"][0] == "error_mean"
     assert table["passed"][0] == "refused"
 
 
 def test_what_is_unknown_is_named(fit):
     with pytest.raises(ValueError, match=r"unknown kind 'ranks'.*rank"):
-        lv.plot_diagnostics(fit, "ranks")
+        lv.report.plot_diagnostics(fit, "ranks")
     with pytest.raises(ValueError, match="no variable 'slope'"):
-        lv.plot_diagnostics(fit, var_names=["slope"])
+        lv.report.plot_diagnostics(fit, var_names=["slope"])
     with pytest.raises(ValueError, match="unknown kind"):
-        lv.read_diagnostics(fit, "ranks")
+        lv.report.read_diagnostics(fit, "ranks")

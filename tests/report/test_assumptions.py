@@ -101,9 +101,9 @@ def test_r8_each_number_of_a_case_is_varied_or_says_why_not():
         classes={"high": {"slices": ["east"], "stakes": 2, "minimum": 10}},
         slices={"north": {"maximum": 300}},
         scenarios=[{"name": "mine", "labels": {"west": 50}}],
-        interventions=[lv.Guideline(0.5, cost=2)],
+        interventions=[lv.interventions.Guideline(0.5, cost=2)],
         label_noise={"low": 0.02, "high": 0.1},
-        risk=lv.CVaR(0.5),
+        risk=lv.risk.CVaR(0.5),
     )
     made = lv.decide(lv.testing.fake_fit(seed=1, draws=30), case, max_labels=900, measure=False)
     rows = report_numbers(made, [500])["assumptions"]

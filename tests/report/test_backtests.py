@@ -7,10 +7,11 @@ import json
 
 import pytest
 
-from labelvalue import attach_backtest, backtest_verdict, summarise_backtest, testing
+from labelvalue import testing, write_report
+from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
-from labelvalue.report import report_numbers, write_report
+from labelvalue.report import report_numbers
 from labelvalue.report.words.second_opinion import COMMAND, backtest_numbers
 
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import testing
-from labelvalue.report import Context, write_report
+from labelvalue import testing, write_report
+from labelvalue.report import Context
 from labelvalue.report.numbers.what_if import panel
 from labelvalue.report.render.html import on_page as shown
 from tests import browsing

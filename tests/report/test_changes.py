@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
+from labelvalue import write_report
 from labelvalue.numerals import significant
-from labelvalue.report import Context, write_report
+from labelvalue.report import Context
 from labelvalue.report.numbers.changes import change_steps
 
 STEPS = ("data", "price", "case")
@@ -60,7 +61,7 @@ def test_p6_steps_add_up_over_slices_and_to_the_whole(table):
 
 @pytest.mark.parametrize("slice", [None, "east <i>"])
 def test_p6_bars_are_the_tables_numbers(table, slice):
-    figure = lv.plot_changes(table, slice)
+    figure = lv.report.plot_changes(table, slice)
     steps = change_steps(table, slice)
     assert len(figure.axes) == 3
     for ax, (_, own) in zip(figure.axes, steps.groupby("quantity", sort=False), strict=True):
@@ -80,12 +81,12 @@ def test_p6_bars_are_the_tables_numbers(table, slice):
 
 
 def test_p6_a_table_of_fits_alone_has_one_panel_and_an_empty_one_none(table):
-    figure = lv.plot_changes(table[table["quantity"] == "gain"])
+    figure = lv.report.plot_changes(table[table["quantity"] == "gain"])
     assert len(figure.axes) == 1
     with pytest.raises(ValueError, match="nothing changed"):
-        lv.plot_changes(table.iloc[:0])
+        lv.report.plot_changes(table.iloc[:0])
     with pytest.raises(ValueError, match=r"no slice 'north'.*east <i>, west"):
-        lv.plot_changes(table, "north")
+        lv.report.plot_changes(table, "north")
 
 
 def test_p6_the_page_shows_table_and_picture(fake_fit, decided, table, seen, tmp_path):

@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue import names
+from labelvalue import names, write_report
 from labelvalue.numerals import significant
-from labelvalue.report import Context, report_numbers, write_report
+from labelvalue.report import Context, report_numbers
 from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.numbers.planning import budgets_at
 from labelvalue.report.render import html
@@ -99,8 +99,8 @@ def test_the_risk_in_words_is_that_of_the_draws(numbers, words, decided):
     _, plan = decided
     loss = -plan.advantage()
     value, mean = (
-        float(lv.value_at_risk(loss, 0.9)["value_at_risk"]),
-        float(lv.conditional_value_at_risk(loss, 0.9)["conditional_value_at_risk"]),
+        float(lv.risk.value_at_risk(loss, 0.9)["value_at_risk"]),
+        float(lv.risk.conditional_value_at_risk(loss, 0.9)["conditional_value_at_risk"]),
     )
     own = np.sort(loss.values.ravel())
     worst = own[round(0.9 * own.size) :]
@@ -142,7 +142,7 @@ def test_all_rules_at_once_hold_at_most_as_often_as_each(numbers, fake_fit, deci
     each = [row["p_kept"] for row in plan["rules"]]
     assert 1 - sum(1 - p for p in each) - 1e-9 <= plan["kept_together"] <= min(each) + 1e-9
     case, made = decided
-    table = lv.check_guardrails(fake_fit, case, made.outcomes)
+    table = lv.rules.check_guardrails(fake_fit, case, made.outcomes)
     assert sorted(each) == sorted(table.loc[table["plan"] == names.RECOMMENDED, "p_kept"])
 
 
@@ -198,7 +198,7 @@ def test_d17_the_best_plan_at_every_weight_of_the_risk_is_shown(numbers, decided
 def test_d12_errors_under_plausibly_many_wrong_labels_are_shown(numbers, decided, fake_fit, words):
     case, plan = decided
     case = case if case.label_errors else dataclasses.replace(case, label_errors=0.1)
-    drawn = lv.stress_label_errors(fake_fit, case, {"it": plan.labels})
+    drawn = lv.label_quality.stress_label_errors(fake_fit, case, {"it": plan.labels})
     rows = {row["stress"]: row for row in numbers["plan"]["stress"]}
     assert list(rows) == ["none", "everywhere", "weakest slice"]
     for stress, row in rows.items():

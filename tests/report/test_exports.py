@@ -11,10 +11,11 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from labelvalue import write_report
+from labelvalue.observe.table.spreadsheets import guard, unguard
 from labelvalue.problems import StorageError
-from labelvalue.report import report_numbers, report_tables, summary_text, write_figures, write_report, write_tables
+from labelvalue.report import report_numbers, report_tables, summary_text, write_figures, write_tables
 from labelvalue.report.numbers.exports import LONGEST, workbook
-from labelvalue.spreadsheets import guard, unguard
 
 
 @pytest.fixture(scope="module")

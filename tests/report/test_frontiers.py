@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from labelvalue.forecast import quality_frontier
+from labelvalue.label_quality import quality_frontier
 from labelvalue.report import plot_frontier
 
 

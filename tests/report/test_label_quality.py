@@ -8,9 +8,9 @@ import json
 import pytest
 
 import labelvalue as lv
-from labelvalue import testing
+from labelvalue import testing, write_report
 from labelvalue.numerals import number, significant
-from labelvalue.report import report_numbers, report_tables, write_report
+from labelvalue.report import report_numbers, report_tables
 from labelvalue.report.numbers.label_quality import quality_numbers
 from labelvalue.report.words.wording import percent
 
@@ -38,7 +38,7 @@ def written(known, tmp_path_factory):
 def test_d18_the_page_and_its_numbers_say_what_was_computed(known, written, seen):
     _, _, plan = known
     page, numbers = written
-    found, table = numbers["plan"]["label_quality"], lv.noise_sensitivity(plan)
+    found, table = numbers["plan"]["label_quality"], lv.label_quality.noise_sensitivity(plan)
     assert [row["gain"] for row in found["rows"]] == table["gain"].tolist()
     assert [row["plan"] for row in found["rows"]] == table.attrs["plans"]
     now = found["rows"][1]

@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue import names, testing
-from labelvalue.report import Context, report_numbers, report_tables, write_report
+from labelvalue import names, testing, write_report
+from labelvalue.report import Context, report_numbers, report_tables
 from labelvalue.report.numbers.strategies import NOT_WORTH, OPEN, WORTH, on_suite, strategy_numbers, strategy_parts
 from labelvalue.report.words.second_opinion import MOST_CURVES, second_opinion
 from labelvalue.report.words.wording import probability
@@ -46,10 +46,10 @@ def active(small):
 
 
 def test_m8_a_strategy_is_judged_per_label_and_for_its_money(active):
-    offered = lv.ActiveLearning("margin", unit_cost=0.1)
+    offered = lv.interventions.ActiveLearning("margin", unit_cost=0.1)
     plain = strategy_numbers(active)
     assert [row["label"]["verdict"] for row in plain] == [WORTH, NOT_WORTH, OPEN]
-    worth = lv.strategy_efficiency(active).mean("slice")
+    worth = lv.interventions.strategy_efficiency(active).mean("slice")
     for row in plain:
         own = worth.sel(strategy=row["strategy"])
         assert row["label"]["mean"] == pytest.approx(float(own.mean()))
@@ -57,8 +57,8 @@ def test_m8_a_strategy_is_judged_per_label_and_for_its_money(active):
         assert row["money"] == row["label"]
         assert not row["priced"]
     dear = strategy_numbers(active, lv.Case(**CASE, interventions=(offered,)))[0]
-    priced = lv.strategy_efficiency(active, prices=dict(zip(("random", "margin", "<i>entropy</i>", "luck"),
-                                                            (0.1, 0.2, 0.1, 0.1), strict=True)))  # fmt: skip
+    prices = {"random": 0.1, "margin": 0.2, "<i>entropy</i>": 0.1, "luck": 0.1}
+    priced = lv.interventions.strategy_efficiency(active, prices=prices)
     assert dear["money"]["mean"] == pytest.approx(float(priced.sel(strategy="margin").mean()))
     assert (dear["label"]["verdict"], dear["money"]["verdict"]) == (WORTH, NOT_WORTH)
     assert dear["price_ratio"] == pytest.approx(2.0)
@@ -153,7 +153,7 @@ def test_f26_the_page_says_where_the_bootstrap_disagrees(small, seen, tmp_path):
     write_report(small, path=path, budgets=[0, 1000], numbers=path.with_suffix(".json"))
     numbers = json.loads(path.with_suffix(".json").read_text("utf-8"))
     gain = lv.predict_gain(small, [1000])
-    table = lv.gain_disagreement(gain, lv.bootstrap_gain(small, [1000], draws=400))
+    table = lv.diagnostics.gain_disagreement(gain, lv.diagnostics.bootstrap_gain(small, [1000], draws=400))
     said = numbers["second_opinion"]
     assert said["sentence"] == table.attrs["sentence"]
     assert [row["second_median"] for row in said["rows"]] == pytest.approx(table["second_median"].tolist())
@@ -186,8 +186,8 @@ def test_f26_what_was_not_computed_says_so(small):
 
 def test_f26_gains_that_cannot_be_compared_do_not_count_as_agreement(small):
     gain = lv.predict_gain(small, [500])
-    second = lv.bootstrap_gain(small, [500], draws=100)
-    table = lv.gain_disagreement(gain, second.where(second["slice"] != "west"))
+    second = lv.diagnostics.bootstrap_gain(small, [500], draws=100)
+    table = lv.diagnostics.gain_disagreement(gain, second.where(second["slice"] != "west"))
     assert "of 2 gains there were too few runs" in table.attrs["sentence"]
     assert "all 2" not in table.attrs["sentence"]
 

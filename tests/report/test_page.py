@@ -15,12 +15,13 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue import console, names, testing
+from labelvalue import names, testing, write_report
+from labelvalue.commands import console
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
-from labelvalue.report import report_numbers, write_report
+from labelvalue.report import report_numbers
 from labelvalue.report.render import html
 from labelvalue.report.render.html import collect, figures, render
 from labelvalue.report.words.wording import decimals, percent
@@ -201,7 +202,7 @@ def test_every_table_of_results_says_interval_and_probability(fake_fit, tmp_path
 
 
 def test_m2_the_page_says_slice_by_slice_how_far_it_is_the_groups(fake_fit, page, seen):
-    shares = lv.pooling(fake_fit)
+    shares = lv.diagnostics.pooling(fake_fit)
     words = seen(page).words
     rows = {row["slice"]: row["pooling"] for row in report_numbers(fake_fit, [500])["slices"]}
     assert rows == {str(name): float(shares.sel(slice=name)) for name in fake_fit.slices}

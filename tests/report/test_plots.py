@@ -17,7 +17,7 @@ from PIL import Image
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.result import POSITION
 from labelvalue.report.plots import panels, style

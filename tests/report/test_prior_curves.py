@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from labelvalue import Prior, draw_prior_curves, plot_prior
+from labelvalue import Prior
+from labelvalue.priors import draw_curves
+from labelvalue.report import plot_prior
 
 ASK = {"reference_labels": 1000, "samples": 400}
 
@@ -18,7 +20,7 @@ def test_bands_are_the_quantiles_of_the_draws():
     (ax,) = plot_prior(**ASK, labels=[250, 4000], curves=5).axes
     (median,), singles = artists(ax, "median"), artists(ax, "curve")
     sizes = median.get_xdata()
-    draws = draw_prior_curves(**ASK, labels=sizes)
+    draws = draw_curves(**ASK, labels=sizes)
     assert sizes[[0, -1]] == pytest.approx([250, 4000])
     assert median.get_ydata() == pytest.approx(draws.median("draw").values)
     assert np.array([s.get_ydata() for s in singles]) == pytest.approx(draws.values[:5])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from labelvalue import backtest_verdict, names, summarise_backtest, testing
+from labelvalue import names, testing
+from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 from labelvalue.numerals import readable
 from labelvalue.printing import visible
 from labelvalue.report.numbers.plan import plan_numbers

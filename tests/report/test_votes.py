@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import labelvalue as lv
-from labelvalue import names, testing
+from labelvalue import names, testing, write_report
 from labelvalue.numerals import significant
-from labelvalue.report import write_report
 from labelvalue.report.numbers.label_quality import LEAST, SHOWN, frontier_numbers, offer_numbers
 from labelvalue.report.plots.frontier import draw_frontiers
 from labelvalue.report.words.wording import likely
@@ -31,7 +30,10 @@ def case_of(**more) -> lv.Case:
 @pytest.fixture(scope="module")
 def made():
     fit = testing.fake_fit(seed=1, draws=50, slices=("east", "west <b>"))
-    offers = (lv.Consensus(3, name="three <i>", slices=("west <b>",)), lv.Pretraining(excess=0.999, cost=5))
+    offers = (
+        lv.interventions.Consensus(3, name="three <i>", slices=("west <b>",)),
+        lv.interventions.Pretraining(excess=0.999, cost=5),
+    )
     limits = {"west <b>": {"available": 150}}
     case = case_of(label_noise={"default": 0.03, "west <b>": 0.4}, interventions=offers, slices=limits)
     return fit, case, lv.decide(fit, case, max_labels=1500, measure=False)
@@ -46,7 +48,7 @@ def test_d23_numbers_are_those_of_the_frontier_for_the_plans_money(made):
         planned = next(row for row in one["rows"] if row["votes"] == one["planned"][0])
         assert planned["labels"] == plan.labels[name]
         known = {"available": 150} if name == "west <b>" else {}
-        told = lv.quality_frontier(fit, one["money"], price=one["price"], noise=case.label_noise,
+        told = lv.label_quality.quality_frontier(fit, one["money"], price=one["price"], noise=case.label_noise,
                                    votes=[row["votes"] for row in one["rows"]], **known)  # fmt: skip
         own = told.sel(slice=name)
         np.testing.assert_allclose([row["gain"] for row in one["rows"]], own[names.GAIN].mean(SAMPLE))
@@ -105,7 +107,11 @@ def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
 def test_origins_are_those_of_the_forecast():
     """What the runs tell is from data, what the case states is not."""
     fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"), learners=("old", "new"))
-    offers = (lv.NewLearner("new"), lv.Guideline(0.5, cost=10), lv.Consensus(3, slices=("a",)))
+    offers = (
+        lv.interventions.NewLearner("new"),
+        lv.interventions.Guideline(0.5, cost=10),
+        lv.interventions.Consensus(3, slices=("a",)),
+    )
     case = case_of(label_noise=0.1, interventions=offers, learner="old")
     rows = offer_numbers(lv.decide(fit, case, max_labels=100, measure=False))
     assert [row["origin"] for row in rows] == [
@@ -121,7 +127,7 @@ def test_the_page_says_that_annotations_tell_the_noise(seen, tmp_path):
     """In offers, in label quality and in the list of assumptions."""
     fit = testing.fake_fit(seed=1, draws=30, slices=("a", "b"))
     noise = {"label_noise": {"low": 0.05, "high": 0.2}, "label_noise_origin": "from annotations"}
-    case = case_of(interventions=(lv.Consensus(3),), **noise)
+    case = case_of(interventions=(lv.interventions.Consensus(3),), **noise)
     path = tmp_path / "page.html"
     plan = lv.decide(fit, case, max_labels=300, measure=False)
     write_report(plan, path=path, budgets=[500], numbers=path.with_suffix(".json"))

@@ -11,10 +11,9 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from labelvalue.model import Prior
+from labelvalue import Prior, read_runs
 from labelvalue.model.curve.label_noise import set_evaluation_noise
 from labelvalue.model.curve.observations import observe
-from labelvalue.observe import read_runs
 from tests.statistics.world import SIZES, Bench, astray, draw, relative_error, signed
 
 SLICES, LEARNERS = ("east", "north", "south"), ("line", "tree")

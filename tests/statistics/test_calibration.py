@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue.model import Prior, get_model
+from labelvalue import Prior, get_model
 from labelvalue.model.curve.discrepancy import by_curve, residuals
 from labelvalue.model.curve.likelihood import run_variance, scatter_loglikelihood
 from labelvalue.model.curve.observations import observe

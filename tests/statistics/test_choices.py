@@ -45,7 +45,7 @@ def near(draws, truth):
 
 
 def test_strategies_get_their_efficiency(noisy):
-    worth = lv.strategy_efficiency(noisy)
+    worth = lv.interventions.strategy_efficiency(noisy)
     assert near(worth, EFFICIENCY)
     assert bool(((worth > 1).mean((names.CHAIN, names.DRAW)) > 0.99).all())
 
@@ -98,7 +98,7 @@ def test_it_does_not_pull_the_others_down(rising):
 
 
 def test_m2_runs_that_tell_are_little_pooled_and_a_rising_curve_not_at_all(rising):
-    found = lv.pooling(rising)
+    found = lv.diagnostics.pooling(rising)
     assert np.isnan(found.sel(slice="rises"))
     for name in ("falls", "falls too"):
         assert 0.0 < float(found.sel(slice=name)) < 0.7
@@ -126,7 +126,7 @@ def varied():
 
 def test_diverse_labels_get_their_worth(varied):
     """M9: P(it matters) is reported."""
-    worth = lv.diversity_efficiency(varied, [0.5, 1.0, 2.0])
+    worth = lv.interventions.diversity_efficiency(varied, [0.5, 1.0, 2.0])
     assert near(worth.sel(diversity=2.0), 2.0**DIVERSITY_POWER)
     assert float(abs(worth.sel(diversity=1.0) - 1.0).max()) == 0.0
     assert worth.attrs["p_matters"] > 0.95

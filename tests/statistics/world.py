@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from labelvalue.model import Prior, get_model
+from labelvalue import Prior, get_model, read_runs
 from labelvalue.model.curve.observations import in_a_row, observe
 from labelvalue.model.fitting.fitting import assemble
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.sampling import Compiled, compile_model, sample_once
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.observe import read_runs
 
 SIZES = 250 * 2 ** np.arange(5)
 OTHER = (0, 4)

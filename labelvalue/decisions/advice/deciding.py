@@ -21,7 +21,7 @@ from labelvalue.decisions.search.allocation import find_plan, no_plan
 from labelvalue.decisions.search.mixtures import weigh_interventions
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 
@@ -74,7 +74,7 @@ def decide(
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case
+    >>> from labelvalue import Case
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, slices={"west": {"minimum": 100}})
     >>> decision = decide(fake_fit(seed=1), case, max_labels=2000)

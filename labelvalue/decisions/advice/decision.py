@@ -13,8 +13,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.search.optimise import Certificate
-from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
 BUY, WAIT, MEASURE, QUALITY, NO_PLAN = "buy", "wait", "measure first", "spend on quality", "no plan"
@@ -66,12 +66,12 @@ class Decision:
     max_labels : int
         Labels that were allowed.
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`: the plan (``recommended``), ``do nothing``, ``equal split`` and
+        From :func:`labelvalue.plans.plan_outcomes`: the plan (``recommended``), ``do nothing``, ``equal split`` and
         ``proportional split`` under the same draws.
     certificate : Certificate
         Objective of the plan beside others', and the solver's status.
     rules : pandas.DataFrame
-        From :func:`labelvalue.decisions.check_guardrails`: how every rule of the case stands for the plan.
+        From :func:`labelvalue.rules.check_guardrails`: how every rule of the case stands for the plan.
     max_spend : float
         Money that was allowed, the reserve included.
     lot : int
@@ -102,7 +102,7 @@ class Decision:
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> decision = decide(fake_fit(seed=1), case, max_labels=2000, measure=False)

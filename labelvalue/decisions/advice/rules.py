@@ -15,7 +15,7 @@ from labelvalue.decisions.advice.decision import standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.errors import evaluation_missing
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 THOUSAND = 1000
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
@@ -156,7 +156,7 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
     case : Case
         Its guardrails, and its limits on labels.
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes` with the same case.
+        From :func:`labelvalue.plans.plan_outcomes` with the same case.
 
     Returns
     -------
@@ -170,7 +170,8 @@ def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400},
     ...             guardrails={"maximum_budget": {"limit": 40}})

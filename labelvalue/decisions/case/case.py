@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from labelvalue import forecast, names
+from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
 from labelvalue.decisions.case.value import Value
 from labelvalue.decisions.outcomes.spending import fixed_cost
-from labelvalue.forecast import Intervention
-from labelvalue.forecast.interventions.intervention import KINDS
-from labelvalue.model import Fit
+from labelvalue.forecast.interventions.alternatives import (
+    ActiveLearning,
+    EvaluationLabels,
+    NewLearner,
+    Pretraining,
+    SyntheticData,
+)
+from labelvalue.forecast.interventions.intervention import KINDS, Intervention
+from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel
+from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.protocol.protocol import as_toml
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
@@ -65,7 +72,12 @@ def _as_default(field: dataclasses.Field[Any], value: Any) -> bool:
     return type(value) is type(field.default) and value == field.default
 
 
-CLASSES: dict[str, type[Any]] = {word: getattr(forecast, name) for name, word in KINDS.items()}
+CLASSES: dict[str, type[Any]] = {
+    KINDS[each.__name__]: each
+    for each in (
+        Guideline, Relabel, Consensus, ActiveLearning, SyntheticData, Pretraining, NewLearner, EvaluationLabels,
+    )
+}  # fmt: skip
 """Classes of interventions by their kinds."""
 
 

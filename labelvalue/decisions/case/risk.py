@@ -97,7 +97,7 @@ def loss_against_nothing(outcomes: xr.Dataset) -> xr.DataArray:
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> 
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     plan : str
         The plan.
     p_overrun : float
@@ -185,7 +185,8 @@ def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> 
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": {"low": 0.1, "high": 0.4}}, value={"per_error_point": 400})
     >>> outcomes = plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}})

@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
 
 POINT = 0.01

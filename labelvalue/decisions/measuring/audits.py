@@ -10,14 +10,14 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.measuring.information import value_of_perfect_information
+from labelvalue.decisions.measuring.information import evpi
 from labelvalue.decisions.measuring.open_plans import OpenPlans
 from labelvalue.decisions.measuring.pilots import EVALUATION, PILOT, check_places, measurement_table, told
 from labelvalue.decisions.outcomes.errors import labels_left
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.forecast.interventions.votes import noise_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 AUDIT = "audit"
 MEASURED = {PILOT: "labels", EVALUATION: EVALUATION, AUDIT: "labels judged anew"}
@@ -44,7 +44,7 @@ def price_audits(
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`, of a case with ``label_noise`` and ``interventions``.
+        From :func:`labelvalue.decide`, of a case with ``label_noise`` and ``interventions``.
     slices : sequence of str, optional
         Slices to audit; by default the three whose share of wrong labels varies most.
     sizes : sequence of int, optional
@@ -53,7 +53,7 @@ def price_audits(
     Returns
     -------
     pandas.DataFrame
-        One row an audit, as :func:`labelvalue.decisions.price_measurements` has them, of kind ``audit``; empty where
+        One row an audit, as :func:`labelvalue.voi.price_measurements` has them, of kind ``audit``; empty where
         the share of wrong labels is known exactly or plays no part. Attributes: ``evpi`` of these plans, ``unit``.
 
     Raises
@@ -63,8 +63,8 @@ def price_audits(
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, decide
-    >>> from labelvalue.forecast import Guideline
+    >>> from labelvalue import Case, decide
+    >>> from labelvalue.interventions import Guideline
     >>> from labelvalue.testing import fake_fit
     >>> noise, work = {"low": 0.02, "high": 0.15}, (Guideline(0.5, redone=0.5, cost=100),)
     >>> costs = {"price_per_label": 0.4}
@@ -87,7 +87,7 @@ def price_audits(
             for size in sizes or SIZES:
                 seen = _seen(fit, noise.sel(at, drop=True), name, size)
                 rows += [(AUDIT, name, int(size), *found) for found in told(plans, net, seen, price.sel(at) * size)]
-    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+    return measurement_table(rows, float(evpi(net)[names.EVPI]), plan)
 
 
 def _plans(plan: Decision) -> OpenPlans:

@@ -27,7 +27,7 @@ PENALTIES = np.logspace(-4.0, 4.0, 9)
 """Ridge penalties, of which generalised cross-validation picks one for each option."""
 
 
-def value_of_perfect_information(net: xr.DataArray) -> xr.Dataset:
+def evpi(net: xr.DataArray) -> xr.Dataset:
     """Expected gain from deciding with the truth in hand, over deciding now (EVPI).
 
     Parameters
@@ -44,14 +44,14 @@ def value_of_perfect_information(net: xr.DataArray) -> xr.Dataset:
     Examples
     --------
     >>> net = xr.DataArray([[[0.0, 2.0], [0.0, -1.0]]], dims=("chain", "draw", "plan"), coords={"plan": ["no", "yes"]})
-    >>> float(value_of_perfect_information(net)["evpi"])
+    >>> float(evpi(net)["evpi"])
     0.5
     """
     flat = _flat(net)
     return _summary(names.EVPI, flat.max(axis=1) - flat[:, flat.mean(axis=0).argmax()])
 
 
-def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+def evppi(net: xr.DataArray, inputs: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     """Expected gain from deciding with one uncertain input known, input by input (EVPPI).
 
     Parameters
@@ -84,32 +84,30 @@ def value_of_partial_information(net: xr.DataArray, inputs: Mapping[str, xr.Data
     >>> rng = np.random.default_rng(1)
     >>> price, noise = (xr.DataArray(rng.normal(size=(4, 500)), dims=("chain", "draw")) for _ in range(2))
     >>> net = xr.concat([0 * price, price], dim="plan").assign_coords(plan=["no", "yes"])
-    >>> value_of_partial_information(net, {"noise": noise, "price": price})["input"].tolist()
+    >>> evppi(net, {"noise": noise, "price": price})["input"].tolist()
     ['price', 'noise']
     """
     if not inputs:
         raise ValueError("no input given. Fix: give draws of at least one uncertain input.")
     flat = _flat(net)
-    perfect = value_of_perfect_information(net)
-    evpi = float(perfect[names.EVPI])
+    perfect = evpi(net)
+    most = float(perfect[names.EVPI])
     rows = []
     for name, draws in inputs.items():
         gained, best, today = _gained(flat, as_columns(draws))
         others = best[best != today]
         instead = str(net[names.PLAN].values[np.bincount(others).argmax()]) if others.size else ""
         made = _summary(names.EVPPI, gained)
-        found = min(float(made[names.EVPPI]), evpi)
-        share = found / evpi if evpi > 0 else 0.0
+        found = min(float(made[names.EVPPI]), most)
+        share = found / most if most > 0 else 0.0
         rows.append((name, found, float(made[names.MCSE]), share, others.size / best.size, instead))
     table = pd.DataFrame(rows, columns=["input", names.EVPPI, names.MCSE, "share", "changes", "instead"])
     table = table.sort_values(names.EVPPI, ascending=False, kind="stable", ignore_index=True)
-    table.attrs = {names.EVPI: evpi, names.MCSE: float(perfect[names.MCSE])}
+    table.attrs = {names.EVPI: most, names.MCSE: float(perfect[names.MCSE])}
     return table
 
 
-def value_of_sample_information(
-    net: xr.DataArray, seen: xr.DataArray, cost: float = 0.0, *, later: xr.DataArray | None = None
-) -> xr.Dataset:
+def evsi(net: xr.DataArray, seen: xr.DataArray, cost: float = 0.0, *, later: xr.DataArray | None = None) -> xr.Dataset:
     """Expected gain from deciding after a measurement, over deciding now (EVSI), and what is left of it (ENBS).
 
     The draws are cut into five parts. In each, the option is chosen that a regression on the other parts expects most
@@ -145,7 +143,7 @@ def value_of_sample_information(
     >>> worth = xr.DataArray(rng.normal(size=(4, 500)), dims=("chain", "draw"))
     >>> net = xr.concat([0 * worth, worth], dim="plan").assign_coords(plan=["no", "yes"])
     >>> seen = worth + rng.normal(size=(4, 500))
-    >>> bool(value_of_sample_information(net, seen)["evsi"] < value_of_perfect_information(net)["evpi"])
+    >>> bool(evsi(net, seen)["evsi"] < evpi(net)["evpi"])
     True
     """
     now, after = _flat(net), _flat(net if later is None else later)

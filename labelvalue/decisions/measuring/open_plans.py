@@ -16,7 +16,7 @@ from labelvalue.decisions.case.value import measured_by, time_left, volumes, wor
 from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, label_cost
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 SHRUNK = (0.9, 0.75, 0.5, 0.25)
 """Shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all."""

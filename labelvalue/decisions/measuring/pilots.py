@@ -14,19 +14,15 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.measuring.information import (
-    value_of_partial_information,
-    value_of_perfect_information,
-    value_of_sample_information,
-)
+from labelvalue.decisions.measuring.information import evpi, evppi, evsi
 from labelvalue.decisions.measuring.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
 from labelvalue.decisions.outcomes.errors import chosen_curves, labels_left
 from labelvalue.decisions.outcomes.spending import PRICE, fixed_cost
 from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.decisions.search.listing import thinned
-from labelvalue.forecast import predict_observed_gain
 from labelvalue.forecast.gains.curves import curve_dims, slice_draws
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.gains import predict_observed_gain
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
@@ -62,7 +58,7 @@ def price_measurements(
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decide`.
     slices : sequence of str, optional
         Slices to measure; by default the three whose gain is most worth knowing.
     sizes : sequence of int, optional
@@ -90,7 +86,7 @@ def price_measurements(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
     >>> made = decide(fit, case, max_labels=2000, measure=False)
@@ -112,7 +108,7 @@ def price_measurements(
     rows = _pilots(plans, [(name, int(n)) for name in chosen for n in pilots if n <= case.limits(name)[1]])
     for name in chosen:
         rows += _evaluations(plans, name)
-    return measurement_table(rows, float(value_of_perfect_information(net)[names.EVPI]), plan)
+    return measurement_table(rows, float(evpi(net)[names.EVPI]), plan)
 
 
 def _choices(plan: Decision) -> dict[str, dict[str, int]]:
@@ -167,7 +163,7 @@ def figures(
     net: xr.DataArray, seen: xr.DataArray, later: xr.DataArray | None = None, cost: float = 0.0
 ) -> tuple[float, ...]:
     """Return what a measurement is worth, from ``evsi`` to ``changes``, as :func:`price_measurements` has it."""
-    found = value_of_sample_information(net, seen, cost, later=later)
+    found = evsi(net, seen, cost, later=later)
     return tuple(float(found[key]) for key in FIGURES)
 
 
@@ -202,7 +198,7 @@ def _most_worth_knowing(today: xr.Dataset) -> list[str]:
     every = sorted((str(name) for name in bought[names.SLICE].values), key=lambda one: -float(bought.sel(slice=one)))
     gain = today[names.GAIN].max(names.PLAN)
     inputs = {name: gain.sel({names.SLICE: name}, drop=True) for name in every}
-    return value_of_partial_information(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
+    return evppi(today[names.NET_BENEFIT], inputs)["input"].tolist()[:SLICES]
 
 
 def _with_pilot(net: xr.DataArray, later: xr.Dataset) -> xr.DataArray:

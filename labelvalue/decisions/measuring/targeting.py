@@ -11,7 +11,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import slice_outcomes
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.forecast.gains.curves import slice_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 
 SURE = 0.7

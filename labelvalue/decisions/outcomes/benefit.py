@@ -28,10 +28,10 @@ from labelvalue.decisions.outcomes.spending import (
     of_slices,
     retraining_works,
 )
-from labelvalue.forecast import Intervention
 from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit
+from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 
 TARGET_WORTH = "value.target.worth"

@@ -27,7 +27,7 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     ci_prob : float
         Probability of the equal-tailed interval, between 0 and 1.
 
@@ -47,7 +47,8 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = compare_plans(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}, "all": {"east": 900}}))
@@ -85,7 +86,7 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     ci_prob : float
         Probability of the equal-tailed interval, between 0 and 1.
 
@@ -108,7 +109,8 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> compare_pairs(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}))["difference"].sum().item()
@@ -148,7 +150,7 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     score : Score
         Weight of the risk and level of the CVaR.
 
@@ -161,7 +163,8 @@ def score_plans(outcomes: xr.Dataset, score: Score) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> score_plans(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}), case.score)["rank"].tolist()
@@ -190,7 +193,7 @@ def rank_stability(outcomes: xr.Dataset, score: Score, weights: tuple[float, ...
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     score : Score
         Gives the level of the CVaR.
     weights : tuple of float
@@ -208,7 +211,8 @@ def rank_stability(outcomes: xr.Dataset, score: Score, weights: tuple[float, ...
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> rank_stability(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}), case.score, (0.0, 9.0)).shape
@@ -267,7 +271,7 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     plan : str
         The plan that says which draws are bad and good.
     tail : float
@@ -287,7 +291,8 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> sets = scenario_sets(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}), "west")

@@ -12,10 +12,10 @@ from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast import Intervention
 from labelvalue.forecast.gains.curves import BLOCK_BYTES, SIZE, curve_dims, error_draws, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
-from labelvalue.model import Fit
+from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 
 

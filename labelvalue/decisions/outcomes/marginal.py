@@ -13,7 +13,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import slice_outcomes
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 

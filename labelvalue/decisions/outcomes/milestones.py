@@ -17,7 +17,7 @@ from labelvalue.decisions.measuring.information import as_columns, conditional_m
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.decisions.outcomes.spending import fixed_cost
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError
 
 ENTROPY = 17
@@ -42,7 +42,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`; it must buy something.
+        From :func:`labelvalue.decide`; it must buy something.
     steps : int
         Batches, ≥ 2.
     ci_prob : float
@@ -64,7 +64,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = plan_milestones(decide(fit, case, max_labels=900, measure=False), steps=3)
@@ -149,7 +149,7 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decide`.
     probability : float
         Probability of detection that is wanted, 0 < probability < 1.
 
@@ -167,7 +167,7 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = detection(decide(fit, case, max_labels=900, measure=False))
@@ -261,7 +261,7 @@ def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`; it must buy something, whatever its verdict, and its case have
+        From :func:`labelvalue.decide`; it must buy something, whatever its verdict, and its case have
         ``guardrails.minimum_gain``.
     steps : int
         Batches into which the plan is cut, ≥ 2.
@@ -280,7 +280,7 @@ def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
     >>> case = Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)

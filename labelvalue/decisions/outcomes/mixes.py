@@ -17,7 +17,7 @@ def fairness(outcomes: xr.Dataset) -> xr.Dataset:
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
 
     Returns
     -------
@@ -31,7 +31,8 @@ def fairness(outcomes: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> drawn = fairness(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}))
@@ -54,7 +55,7 @@ def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.Data
     Parameters
     ----------
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     shares : mapping of str to float
         Share of each slice, ≥ 0; scaled to sum to 1, 0 where not named.
 
@@ -70,7 +71,8 @@ def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.Data
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, plan_outcomes
+    >>> from labelvalue import Case
+    >>> from labelvalue.plans import plan_outcomes
     >>> from labelvalue.testing import fake_fit
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> outcomes = plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}})

@@ -29,7 +29,7 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`, with a fit of several learners; the ``learner`` of its case is only
+        From :func:`labelvalue.decide`, with a fit of several learners; the ``learner`` of its case is only
         that which the plan was made for.
     mixture : mapping of str to float, optional
         Shares of the learners in the portfolio, > 0, scaled to sum to 1; learners not named are not kept.
@@ -52,7 +52,7 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1, learners=("line", "tree"))
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, learner="line")

@@ -12,12 +12,12 @@ from labelvalue import names
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast import Guideline, Intervention
 from labelvalue.forecast.gains.curves import SIZE, draws, slice_draws
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
-from labelvalue.forecast.interventions.intervention import Standing, changed_error
+from labelvalue.forecast.interventions.intervention import Intervention, Standing, changed_error
+from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 
 def noise_known(fit: Fit, case: Case) -> tuple[xr.DataArray | None, str]:

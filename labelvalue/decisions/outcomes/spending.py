@@ -10,7 +10,7 @@ import xarray as xr
 
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.forecast.gains.curves import draws, slice_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, of_slice
 
 PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"

@@ -17,8 +17,8 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.forecast.gains.prior_sensitivity import Change, changed_draws, prior_groups, scaled_priors
-from labelvalue.model import Fit
 from labelvalue.model.fitting.arviz_tree import CELL, pointwise_loglikelihood
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 
 MOST_SLICES = 12

@@ -24,7 +24,7 @@ from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.decisions.search.listing import for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 
 MOST = 4
@@ -43,7 +43,7 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`: what would be done now. Its case has ``value.mix_changes`` with a
+        From :func:`labelvalue.decide`: what would be done now. Its case has ``value.mix_changes`` with a
         probability below 1, and ``value.horizon_days``.
     days : float, optional
         Days to wait, > 0; until the last uncertain change by default.
@@ -63,7 +63,7 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> value = {"per_error_point": 4, "horizon_days": 700}
     >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]

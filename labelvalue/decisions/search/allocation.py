@@ -36,7 +36,7 @@ from labelvalue.decisions.search.greedy import split
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
 TIGHTER_GAP = 0.85

@@ -17,7 +17,7 @@ from labelvalue.decisions.case.risk import Mean
 from labelvalue.decisions.case.value import GAP, MEAN_ERROR, Target, measured_by, volumes
 from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.optimise import NoPlanError
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError
 
 HALVINGS = 12

@@ -17,7 +17,7 @@ from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label
 from labelvalue.decisions.search.menu import Menu
 from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
 from labelvalue.forecast.gains.curves import SIZE
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
 SIZES = 24
@@ -68,7 +68,7 @@ def sizes_to_try(case: Case, slices: int, max_labels: int, lot: int) -> np.ndarr
 def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.inf, lot: int = 1) -> Listing:
     """Compute what can be bought: draws of net benefit by slice and size, against doing nothing.
 
-    Each slice is valued with the others left at now; :func:`labelvalue.decisions.plan_outcomes` then values plans as a
+    Each slice is valued with the others left at now; :func:`labelvalue.plans.plan_outcomes` then values plans as a
     whole, where labels of one slice help another the less the more that has.
     """
     slices = tuple(str(name) for name in fit.slices)

@@ -21,8 +21,9 @@ from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
 from labelvalue.decisions.search.greedy import climb
 from labelvalue.decisions.search.listing import thinned
-from labelvalue.forecast import Consensus, Intervention
-from labelvalue.model import Fit
+from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.forecast.interventions.label_quality import Consensus
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 
 MOST = 5
@@ -39,7 +40,7 @@ class Mixture(NamedTuple):
     score : float
         Of its net benefit over doing nothing.
     outcomes : xarray.Dataset
-        From :func:`labelvalue.decisions.plan_outcomes`.
+        From :func:`labelvalue.plans.plan_outcomes`.
     done : tuple of str
         Names of its interventions.
     name : str

@@ -15,8 +15,8 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import outcomes_of
 from labelvalue.decisions.outcomes.errors import chosen_curves, plan_table
 from labelvalue.forecast.gains.curves import slice_draws
-from labelvalue.model import Fit
 from labelvalue.model.curve.label_noise import information_left, useless_share
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 PLAUSIBLE = 0.1
@@ -39,14 +39,14 @@ def stress_label_errors(
     case : Case
         ``label_errors`` gives the share of wrong labels; where it is 0, the fit's evaluation noise does, if it has any.
     plans : mapping of str to mapping of str to int
-        As for :func:`labelvalue.decisions.plan_outcomes`.
+        As for :func:`labelvalue.plans.plan_outcomes`.
     probability : float
         The share is taken at this quantile of its distribution, 0 < probability < 1.
 
     Returns
     -------
     xarray.Dataset
-        As :func:`labelvalue.decisions.plan_outcomes` returns it, with dim stress: ``none``, no further label errors;
+        As :func:`labelvalue.plans.plan_outcomes` returns it, with dim stress: ``none``, no further label errors;
         ``everywhere``, the share in every slice; ``weakest slice``, as many wrong labels, but all of them among those
         bought for the slice of the highest error (of those the plan buys labels for, up to labels that say nothing).
         ``wrong_share``, dims stress, plan, slice.

@@ -22,8 +22,8 @@ from labelvalue.decisions.outcomes.quality import noise_known
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, allowed, climbed, first_allowed, scores_of, subsets
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
-from labelvalue.model import Fit
 from labelvalue.model.curve.label_noise import useless_share
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 FACTORS = (0.5, 1.0, 2.0)
@@ -49,7 +49,7 @@ def noise_sensitivity(
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`. ``label_noise`` of its case is the share of wrong labels now; where it
+        From :func:`labelvalue.decide`. ``label_noise`` of its case is the share of wrong labels now; where it
         has none, that of the fit's evaluation labels is.
     factors : sequence of float
         Factors on that share, ≥ 0.
@@ -78,7 +78,7 @@ def noise_sensitivity(
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)

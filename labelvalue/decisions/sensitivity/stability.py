@@ -21,9 +21,9 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     prior_groups,
     scaled_priors,
 )
-from labelvalue.model import Fit
 from labelvalue.model.fitting.again import LEFT_OUT
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
+from labelvalue.model.fitting.result import Fit
 
 FACTORS = (0.5, 2.0)
 NOISIER = 0.5
@@ -47,7 +47,7 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decide`.
     refit : bool
         Whether to fit again where re-weighting cannot be relied on, which takes seconds each.
 
@@ -73,7 +73,7 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue.decisions import Case, decide
+    >>> from labelvalue import Case, decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = decision_stability(decide(fit, case, max_labels=900, measure=False))

@@ -23,14 +23,14 @@ from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed, scores_of
 from labelvalue.decisions.sensitivity.label_errors import EVERYWHERE, stressed
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 from labelvalue.problems import InputError
 from labelvalue.quantities import Branch, Interval
 
 TAIL = 0.1
 WHAT_IF = ("costs.price_per_label", "value.per_error_point")
-"""Numbers that :func:`labelvalue.decisions.what_if` varies, for plans that buy labels alone."""
+"""Numbers that :func:`labelvalue.what_if` varies, for plans that buy labels alone."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
@@ -46,7 +46,7 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) 
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decide`.
     swing : float
         Factor by which settings are divided and multiplied, > 1.
     refit : bool
@@ -73,7 +73,7 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) 
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> table = plan_sensitivity(decide(fit, case, max_labels=900, measure=False))

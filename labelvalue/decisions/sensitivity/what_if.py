@@ -20,7 +20,7 @@ from labelvalue.decisions.outcomes import spending
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.sensitivity.tornado import scaled
 from labelvalue.forecast.gains.curves import slice_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
 """Factors on the price of a label, and on the value of an error point."""
@@ -51,7 +51,7 @@ def what_if(
     Parameters
     ----------
     plan : Decision
-        From :func:`labelvalue.decisions.decide`.
+        From :func:`labelvalue.decide`.
     prices, values : sequence of float
         Factors on ``costs.price_per_label`` and ``value.per_error_point``, > 0, 1 among them.
     shares : sequence of float
@@ -74,7 +74,7 @@ def what_if(
 
     Examples
     --------
-    >>> from labelvalue.decisions import decide
+    >>> from labelvalue import decide
     >>> from labelvalue.testing import fake_fit
     >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> grid = what_if(decide(fit, case, max_labels=900, measure=False))
@@ -237,7 +237,7 @@ def _scored(case: Case, net: np.ndarray, sample: xr.DataArray) -> np.ndarray:
 
 
 def _judged(plan: Decision, labels: Mapping[str, int], one: _Valued, at: _Point, sample: xr.DataArray) -> str:
-    """What :func:`labelvalue.decisions.decide` would say of a plan."""
+    """What :func:`labelvalue.decide` would say of a plan."""
     net = sample.copy(data=one.net(at).reshape(sample.shape))
     both = net.expand_dims({names.PLAN: [names.NOTHING, names.RECOMMENDED]}) * xr.DataArray([0.0, 1.0], dims=names.PLAN)
     outcomes = xr.Dataset({names.NET_BENEFIT: both}, attrs=plan.outcomes.attrs)

@@ -17,9 +17,11 @@ from labelvalue.forecast.backtesting.forecasters import measured_now, model_samp
 from labelvalue.forecast.backtesting.holdout import measure
 from labelvalue.forecast.backtesting.scores import add_truth_noise, score_rows
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Model, Prior, fit, get_model
-from labelvalue.model.fitting.fitting import runs_digest
+from labelvalue.model.fitting.fitting import fit, runs_digest
 from labelvalue.model.fitting.result import kind_of_fit
+from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.prior.priors import Prior
 from labelvalue.printing import say
 
 MODEL = "labelvalue"
@@ -133,7 +135,7 @@ def backtest(
     --------
     >>> import labelvalue as lv
     >>> result = lv.backtest(lv.testing.fake_runs(seed=1))  # doctest: +SKIP
-    >>> lv.backtest_verdict(result)  # doctest: +SKIP
+    >>> lv.diagnostics.backtest_verdict(result)  # doctest: +SKIP
     'Trust forecasts up to 8x the labels: ...'
     """
     chosen = get_model(model)

@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Fit
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
+from labelvalue.model.fitting.result import Fit
 
 RELIABLE_K = 0.7
 """Pareto k above which leave-one-out of a cell is not to be relied on."""
@@ -131,7 +131,7 @@ def blend(forecasts: Mapping[str, xr.DataArray], weights: Mapping[str, float] | 
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> gain = predict_gain(fake_fit(seed=1), [500])
     >>> float(blend({"a": gain, "b": gain}, {"a": 0.3, "b": 0.7}).mean() - gain.mean())

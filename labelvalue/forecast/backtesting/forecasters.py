@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin, as_measured, rungs
 from labelvalue.forecast.gains.bootstrap import fit_power_laws
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 SAMPLES = 1000
 """Bootstrap samples of a forecast."""

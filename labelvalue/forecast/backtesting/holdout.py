@@ -14,8 +14,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Fit
 from labelvalue.model.curve.label_noise import information_left, measured_error
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 SIZE, BATCHES = "size", "batch"

@@ -20,9 +20,8 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Fit
 from labelvalue.model.curve.posterior import at_now
-from labelvalue.model.fitting.result import STRETCH
+from labelvalue.model.fitting.result import STRETCH, Fit
 
 PROBABILITY_BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
 """Edges of the bins in which forecast P(gain > 0) is compared with how often the gain was positive."""

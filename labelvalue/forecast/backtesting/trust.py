@@ -17,9 +17,9 @@ from labelvalue.forecast.backtesting import backtesting
 from labelvalue.forecast.backtesting.backtesting import MODEL
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE
 from labelvalue.forecast.backtesting.scores import TOLERANCE, reliability
-from labelvalue.model import Fit, Model
 from labelvalue.model.fitting.fitting import runs_digest
-from labelvalue.model.fitting.result import kind_of_fit
+from labelvalue.model.fitting.result import Fit, kind_of_fit
+from labelvalue.model.hierarchy.specification import Model
 from labelvalue.problems import InputError
 
 UNLIKELY = 0.05

@@ -16,8 +16,8 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import frame_of
 from labelvalue.forecast.gains.curves import curve_dims, doublings_beyond, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit
 from labelvalue.model.curve.families import log_effective_labels
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])
@@ -246,7 +246,7 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> table = gain_disagreement(predict_gain(fit, [500]), bootstrap_gain(fit, [500], draws=200))

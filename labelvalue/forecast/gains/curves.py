@@ -12,9 +12,9 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import is_number
-from labelvalue.model import Fit
 from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Interval, of_slice
 
 VALIDATED_DOUBLINGS = 3.0

@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.interventions.alternatives import EvaluationLabels
 from labelvalue.forecast.interventions.gains import checked, predict_gain_with
 from labelvalue.forecast.interventions.intervention import Intervention
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 
 MOST = 2.0**14
 """Times today's evaluation set up to which a larger one is looked for."""

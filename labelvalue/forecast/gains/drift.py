@@ -15,7 +15,8 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import SIZE, frame_of
 from labelvalue.forecast.gains.curves import ENTROPY, curve_dims, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit, Prior
+from labelvalue.model.fitting.result import Fit
+from labelvalue.model.prior.priors import Prior
 from labelvalue.observe.table.schema import COLUMNS
 
 YEAR_DAYS = 365.25

@@ -14,10 +14,9 @@ from labelvalue import names
 from labelvalue.checks import is_number
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
-from labelvalue.model import Fit
 from labelvalue.model.curve.observations import observe, shows_fall
 from labelvalue.model.curve.posterior import by_slice
-from labelvalue.model.fitting.result import name_of_curve
+from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 

@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import CURVE, frame_of
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 
@@ -37,7 +37,7 @@ def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> gain = predict_gain(fake_fit(seed=1, learners=("line", "tree")), [500])
     >>> bool((gain_over_learners(gain)["best"] >= gain_over_learners(gain)["mean"]).all())
@@ -81,7 +81,7 @@ def portfolio_gain(error: xr.DataArray, mixture: Mapping[str, float] | None = No
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_error
+    >>> from labelvalue import predict_error
     >>> from labelvalue.testing import fake_fit
     >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
     >>> portfolio_gain(error)["synergy"].dims
@@ -178,7 +178,7 @@ def step_value(error: xr.DataArray, step: str, without: str) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_error
+    >>> from labelvalue import predict_error
     >>> from labelvalue.testing import fake_fit
     >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
     >>> step_value(error, "tree", "line")["interaction"].dims

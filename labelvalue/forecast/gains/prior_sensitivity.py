@@ -13,9 +13,10 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
-from labelvalue.model import Fit, Prior
 from labelvalue.model.fitting.again import fit_again
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.density import group_level, log_prior
+from labelvalue.model.prior.priors import Prior
 
 WORST_K = 0.7
 """Pareto k above which importance weights are not to be relied on, however many draws there are."""

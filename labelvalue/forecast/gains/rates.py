@@ -11,8 +11,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_distance
 from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead, whole_numbers
-from labelvalue.model import Fit
 from labelvalue.model.curve.posterior import at_now
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 
 PER_LABELS = 1_000
@@ -89,7 +89,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
     """Draw the labels at which further ones bring less than a stated rate: the inflection point, tied to its use.
 
     A curve of this kind has no inflection of its own; what bends is whether labels are still worth it. In money the
-    same question is :func:`labelvalue.marginal_benefit`'s.
+    same question is :func:`labelvalue.plans.marginal_benefit`'s.
 
     Parameters
     ----------

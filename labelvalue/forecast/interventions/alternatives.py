@@ -216,8 +216,8 @@ class Pretraining(NewLearner):
 class EvaluationLabels(Intervention):
     """More evaluation labels, for each slice: they remove no error, but let a gain be seen. Its units are those labels.
 
-    :func:`labelvalue.detection_power` adds them to the evaluation sets. In a plan they earn nothing by themselves, and
-    take the place of those that ``minimum_evaluation`` of a slice asks for.
+    :func:`labelvalue.voi.detection_power` adds them to the evaluation sets. In a plan they earn nothing by themselves,
+    and take the place of those that ``minimum_evaluation`` of a slice asks for.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ from labelvalue.forecast.interventions.gains import changes_by, checked, describ
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing, changed_error
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Quantity, quantity
 
 PER_LABELS = 1_000
@@ -68,7 +68,7 @@ def exchange_rate(
 
     Examples
     --------
-    >>> from labelvalue.forecast import SyntheticData
+    >>> from labelvalue.interventions import SyntheticData
     >>> from labelvalue.testing import fake_fit
     >>> rate = exchange_rate(fake_fit(seed=1), SyntheticData(1000, worth=0.25), price=0.1)
     >>> rate["equivalent_labels"].median(("chain", "draw")).round().values.tolist()

@@ -15,8 +15,8 @@ from labelvalue.forecast.gains.curves import flag_texts
 from labelvalue.forecast.interventions.gains import predict_gain_with
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
-from labelvalue.model import Fit
 from labelvalue.model.curve.label_noise import information_left
+from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Quantity
 
 GRID = 24

@@ -15,7 +15,7 @@ from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import KINDS, Changes, Intervention, Standing, changed_error
 from labelvalue.forecast.interventions.votes import noise_draws
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 
 
@@ -65,7 +65,8 @@ def predict_gain_with(
 
     Examples
     --------
-    >>> from labelvalue.forecast import Consensus, predict_gain
+    >>> from labelvalue import predict_gain
+    >>> from labelvalue.interventions import Consensus
     >>> from labelvalue.testing import fake_fit
     >>> fit = fake_fit(seed=1)
     >>> voted = predict_gain_with(fit, Consensus(3), [500], noise=0.2)

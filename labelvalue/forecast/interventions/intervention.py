@@ -12,9 +12,9 @@ from labelvalue import names
 from labelvalue.checks import Checks, put
 from labelvalue.forecast.gains.curves import draws, error_draws
 from labelvalue.forecast.interventions.votes import noise_cost
-from labelvalue.model import Fit
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.label_noise import information_left
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import Quantity, quantity
 
@@ -187,7 +187,7 @@ class Intervention:
 
     Examples
     --------
-    >>> from labelvalue.forecast import Consensus
+    >>> from labelvalue.interventions import Consensus
     >>> Consensus(3, cost=500).delay
     0.0
     """
@@ -288,7 +288,7 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.forecast import Consensus
+        >>> from labelvalue.interventions import Consensus
         >>> from labelvalue.testing import fake_fit
         >>> Consensus(3).money(fake_fit(seed=1), 500, price=0.1).values.tolist()
         [100.0, 100.0, 100.0, 100.0]
@@ -313,7 +313,7 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.forecast import Guideline
+        >>> from labelvalue.interventions import Guideline
         >>> from labelvalue.testing import fake_fit
         >>> float(Guideline(0.5, cost=800).fixed_money(fake_fit(seed=1)))
         800.0
@@ -335,7 +335,7 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.forecast import Guideline
+        >>> from labelvalue.interventions import Guideline
         >>> from labelvalue.testing import fake_fit
         >>> float(Guideline(0.5, delay=14).days(fake_fit(seed=1)))
         14.0

@@ -11,8 +11,9 @@ from scipy.stats import gaussian_kde
 from labelvalue import names
 from labelvalue.forecast.gains.curves import flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit, Prior
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.density import log_density
+from labelvalue.model.prior.priors import Prior
 
 
 def strategy_efficiency(

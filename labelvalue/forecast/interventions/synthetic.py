@@ -8,10 +8,10 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY
-from labelvalue.model import Fit
 from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.observations import CELL_KEYS
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))

@@ -15,9 +15,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
-from labelvalue.model import Fit
 from labelvalue.model.curve.label_noise import information_left, useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import by_slice
 

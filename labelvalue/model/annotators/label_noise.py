@@ -211,8 +211,8 @@ def estimate_label_noise(
     Parameters
     ----------
     annotations : pandas.DataFrame, optional
-        Annotations table, as :func:`labelvalue.read_annotations` returns it. Rows with ``reference`` are taken for the
-        truth about their items.
+        Annotations table, as :func:`labelvalue.label_quality.read_annotations` returns it. Rows with
+        ``reference`` are taken for the truth about their items.
     classes : sequence of str, optional
         All classes (2 to 50), where not every one was given.
     audits : mapping of str to (int, int), optional

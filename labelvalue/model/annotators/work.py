@@ -257,7 +257,7 @@ def estimate_work(
     Parameters
     ----------
     annotations : pandas.DataFrame
-        Annotations table, as :func:`labelvalue.read_annotations` returns it; references are left out.
+        Annotations table, as :func:`labelvalue.label_quality.read_annotations` returns it; references are left out.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
     random_seed : int

@@ -303,7 +303,7 @@ def _items_variance(observations: xr.Dataset, alike: np.ndarray) -> np.ndarray:
 def without_synthetic(runs: xr.Dataset) -> xr.Dataset:
     """Return the runs that curves are fitted to: those without synthetic examples, which are no labels.
 
-    What the others tell is the worth of such an example (:func:`labelvalue.forecast.synthetic_worth`).
+    What the others tell is the worth of such an example (:func:`labelvalue.interventions.synthetic_worth`).
     """
     if names.SYNTHETIC_LABELS not in runs:
         return runs

@@ -102,7 +102,7 @@ def fit(
     Fit
         With verdict ``ok``, ``flagged`` or ``refused`` in ``.diagnostics``: by convergence, and by whether the model
         fits. Whether forecasts come true is not looked at; :func:`labelvalue.backtest` and
-        :func:`labelvalue.attach_backtest` do that, and may flag the fit.
+        :func:`labelvalue.diagnostics.attach_backtest` do that, and may flag the fit.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import ErrorScale, population_curve
-from labelvalue.observe import read_runs
+from labelvalue.observe.table.runs import read_runs
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -44,7 +44,7 @@ def check_model(model: str | Model) -> Model:
     Returns
     -------
     Model
-        The model, as :func:`labelvalue.model.get_model` returns it.
+        The model, as :func:`labelvalue.get_model` returns it.
 
     Raises
     ------

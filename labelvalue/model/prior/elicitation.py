@@ -62,7 +62,7 @@ class Elicited:
 
     Examples
     --------
-    >>> sorted(elicit_priors(1000, error_now=(0.10, 0.14)).priors)
+    >>> sorted(elicit(1000, error_now=(0.10, 0.14)).priors)
     ['error_mean']
     """
 
@@ -75,7 +75,7 @@ class Elicited:
         return bool(self.table["matched"].all())
 
 
-def elicit_priors(
+def elicit(
     labels: int,
     *,
     error_now: Sequence[float],
@@ -140,7 +140,7 @@ def elicit_priors(
 
     Examples
     --------
-    >>> found = elicit_priors(1000, error_now=(0.10, 0.14), error_at_double=(0.08, 0.12), best_error=(0.02, 0.06))
+    >>> found = elicit(1000, error_now=(0.10, 0.14), error_at_double=(0.08, 0.12), best_error=(0.02, 0.06))
     >>> found.matched, sorted(found.priors)
     (True, ['elasticity_mean', 'error_mean', 'floor_mean'])
     """

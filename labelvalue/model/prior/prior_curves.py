@@ -65,7 +65,7 @@ def population_curve(
     return {names.ERROR_REFERENCE: np.exp(log_error), **model.parameters(levels, group[POWER])}
 
 
-def draw_prior_curves(
+def draw_curves(
     model: str | Model = "power_law",
     priors: Mapping[str, Prior] | None = None,
     *,
@@ -113,7 +113,7 @@ def draw_prior_curves(
 
     Examples
     --------
-    >>> curves = draw_prior_curves(labels=[500, 1000, 2000], reference_labels=1000, samples=200)
+    >>> curves = draw_curves(labels=[500, 1000, 2000], reference_labels=1000, samples=200)
     >>> curves.dims
     ('draw', 'labels')
     """

@@ -17,7 +17,7 @@ WEIGHT = 0.5
 TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 
 
-def related_priors(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
+def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
     """Turn what a related project has taught of its group of slices into priors for a new project.
 
     The group level above the slices is what projects share: how steep curves are, where they bend, how much slices
@@ -52,7 +52,7 @@ def related_priors(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
     --------
     >>> from labelvalue.testing import fake_fit
     >>> bank = fake_fit(seed=1).model.priors
-    >>> found = related_priors(fake_fit(seed=1), weight=0.0)
+    >>> found = from_related(fake_fit(seed=1), weight=0.0)
     >>> found["elasticity_mean"].center == bank["elasticity_mean"].center
     True
     """

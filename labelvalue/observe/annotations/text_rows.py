@@ -8,9 +8,9 @@ from pathlib import Path
 
 from labelvalue.observe.table.delimited import Rows, notes, open_rows
 from labelvalue.observe.table.schema import repeated
+from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.observe.table.tables import Limits, is_parquet, open_checked
 from labelvalue.problems import InputError, Problem
-from labelvalue.spreadsheets import unguard
 
 
 class TextRows:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
+from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
-from labelvalue.spreadsheets import unguard
 
 if TYPE_CHECKING:
     import pandas as pd

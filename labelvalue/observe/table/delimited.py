@@ -18,9 +18,9 @@ from typing import IO, BinaryIO
 
 from labelvalue.observe.table.cells import find_decimal
 from labelvalue.observe.table.schema import COLUMNS, repeated
+from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.observe.table.tables import Limits, Table, Wanted
 from labelvalue.problems import InputError, Problem
-from labelvalue.spreadsheets import unguard
 
 MAX_LINE = 16 * 1024**2
 """Bytes of a line, and characters of a row."""

@@ -15,11 +15,11 @@ import pyarrow as pa
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case
-from labelvalue.forecast import predict_gain
+from labelvalue.decisions.case.case import Case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.gains.curves import curve_dims
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history.drift import Ratios, as_forecast, surprises
 from labelvalue.operate.history.questions import Questions
 from labelvalue.operate.refit import advice, apart, refit as fits

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from labelvalue.model import Fit
+    from labelvalue.model.fitting.result import Fit
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.forecasters import measured_now, model_samples
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.triggers import surprise_of
 from labelvalue.operate.store.records import Record

@@ -10,11 +10,14 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, Costs, Guardrails, plan_outcomes
+from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import worth
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.forecast.backtesting.scores import recalibrated
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.refit.advice import case_digest, case_for, case_text
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.refit.triggers import new_labels

@@ -13,15 +13,15 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks
-from labelvalue.decisions import Case, decide, plan_milestones
+from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, WORDS
-from labelvalue.decisions.case.case import chosen_of
+from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.milestones import STEPS
+from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones
 from labelvalue.forecast.backtesting.scores import recalibrated
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import inside

@@ -22,9 +22,8 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Fit, load_fit
-from labelvalue.model.fitting.result import BASE_BYTES, WORKING_COPIES, fit_bytes
-from labelvalue.observe import write_runs
+from labelvalue.model.fitting.result import BASE_BYTES, WORKING_COPIES, Fit, fit_bytes, load_fit
+from labelvalue.observe.table.write import write_runs
 from labelvalue.operate.store.batches import describe, read_stored
 from labelvalue.operate.store.folders import MAKING
 from labelvalue.printing import say

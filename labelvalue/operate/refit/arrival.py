@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe import read_protocol, read_runs
+from labelvalue.observe.protocol.protocol import read_protocol
+from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.worth import digest_of_case, training_pays, unit_worth
 from labelvalue.operate.refit import triggers
@@ -26,7 +27,7 @@ from labelvalue.operate.store.standing import Batch, brought, standing, unseen
 from labelvalue.problems import InputError, Problem, StorageError, quote
 
 if TYPE_CHECKING:
-    from labelvalue.model import Fit
+    from labelvalue.model.fitting.result import Fit
     from labelvalue.operate.history.questions import Questions
 
     Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset

@@ -12,9 +12,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import worst_state
 from labelvalue.decisions.advice.rules import state_of
-from labelvalue.forecast import VALIDATED_DOUBLINGS, predict_error, predict_gain, predict_observed_gain
-from labelvalue.forecast.gains.curves import curve_dims
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
+from labelvalue.forecast.gains.gains import predict_error, predict_gain, predict_observed_gain
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.store.configuration import Guardrails
 from labelvalue.problems import InputError, Problem, did_you_mean
 

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decisions import Case
+from labelvalue.decisions.case.case import Case
 from labelvalue.forecast.backtesting.scores import recalibrated
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.differences import differences
 from labelvalue.operate.history.in_words import milestone_line
@@ -215,7 +215,7 @@ def _page(
         budgets = configuration.report.budgets
         try:
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
-            from labelvalue.report import write_report
+            from labelvalue.report.render.html import write_report
 
             path.parent.mkdir(exist_ok=True)
             of = recalibrated(fit, factor) if advised is None else advice.decision_of(fit, advised)

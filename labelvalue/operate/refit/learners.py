@@ -9,9 +9,10 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import predict_gain
 from labelvalue.forecast.gains.curves import SIZE, error_draws
-from labelvalue.model import Fit, carry_over
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model.fitting.pooling import carry_over
+from labelvalue.model.fitting.result import Fit
 
 
 def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:

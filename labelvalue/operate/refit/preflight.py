@@ -10,11 +10,10 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Prior
 from labelvalue.model.hierarchy.catalogue import get_model, model_names
 from labelvalue.model.hierarchy.specification import Model
-from labelvalue.model.prior.priors import Priors
-from labelvalue.observe import read_protocol
+from labelvalue.model.prior.priors import Prior, Priors
+from labelvalue.observe.protocol.protocol import read_protocol
 from labelvalue.operate.store.configuration import FILE, Configuration
 from labelvalue.operate.store.folders import inside
 from labelvalue.problems import InputError, Problem, did_you_mean

@@ -9,10 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import predict_gain
 from labelvalue.forecast.backtesting.holdout import CURVE
-from labelvalue.model import Fit
-from labelvalue.observe import read_runs
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model.fitting.result import Fit
+from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.refit.arrival import together
 from labelvalue.operate.refit.refit import fit_spec, gather
 from labelvalue.operate.store.batches import Joint, content_digest

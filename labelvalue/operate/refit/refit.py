@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from labelvalue import model as models, names
-from labelvalue.forecast import predict_gain
+from labelvalue import names
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.backtesting.trust import backtest_said, with_backtest
 from labelvalue.forecast.gains.curves import curve_dims
-from labelvalue.model import Fit, Prior, load_fit
-from labelvalue.model.fitting.result import draws_digest
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.model.fitting import fitting
+from labelvalue.model.fitting.result import Fit, draws_digest, load_fit
 from labelvalue.model.hierarchy.catalogue import model_source
+from labelvalue.model.prior.priors import Prior
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit.preflight import model_of
 from labelvalue.operate.store.batches import Joint
@@ -104,7 +105,7 @@ def fit_spec(runs: xr.Dataset, spec: Mapping[str, Any], *, progress: bool, check
     settings = dict(spec["fit"])
     name = settings.pop("model")
     priors = {key: Prior(**given) for key, given in spec["model"]["priors"].items()}
-    return models.fit(
+    return fitting.fit(
         runs,
         model=name,
         priors=priors,

@@ -12,9 +12,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import attach_backtest
-from labelvalue.model import Fit
-from labelvalue.model.fitting.result import draws_digest
+from labelvalue.forecast.backtesting.trust import attach_backtest
+from labelvalue.model.fitting.result import Fit, draws_digest
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.worth import digest_of_case, training_pays
 from labelvalue.operate.refit import apart, refit as fits, triggers

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decisions import Case
-from labelvalue.model import Fit
+from labelvalue.decisions.case.case import Case
+from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history.scorecard import (
     CELLS,
     DELIVERED,

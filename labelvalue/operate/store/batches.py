@@ -18,11 +18,11 @@ import pyarrow as pa
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe import read_runs, write_runs
 from labelvalue.observe.table.parquet import ParquetRows
+from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS
 from labelvalue.observe.table.tables import MAX_BYTES, MAX_ROWS, Limits
-from labelvalue.observe.table.write import to_csv
+from labelvalue.observe.table.write import to_csv, write_runs
 from labelvalue.operate.store.folders import digest_bytes, digest_file
 from labelvalue.operate.store.standing import CONTENT, COUNTS, FILE, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, quote
@@ -30,7 +30,7 @@ from labelvalue.reading import read_bytes
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
-    from labelvalue.model import Fit
+    from labelvalue.model.fitting.result import Fit
 
 _ROWS = re.compile(r" ?\(?rows? (\d+(?:, \d+)*)(?: and \d+ more)?\)?")
 

@@ -10,18 +10,19 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision, noise_sensitivity
-from labelvalue.decisions.advice.decision import NO_PLAN, worst_state
+from labelvalue.decisions.advice.decision import NO_PLAN, Decision, worst_state
 from labelvalue.decisions.advice.rules import STATE, rules_of
-from labelvalue.decisions.case.case import chosen_of
+from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.quality import effect_origin, noise_known
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.sensitivity.label_errors import stressed
-from labelvalue.forecast import Consensus, quality_frontier
+from labelvalue.decisions.sensitivity.noise import noise_sensitivity
 from labelvalue.forecast.gains.curves import slice_draws
-from labelvalue.model import Fit
+from labelvalue.forecast.interventions.frontier import quality_frontier
+from labelvalue.forecast.interventions.label_quality import Consensus
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.quantities import of_slice
 from labelvalue.report.numbers.plan import records

@@ -11,8 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision, plan_outcomes
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_cost
 from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, label_cost
 from labelvalue.report.numbers.plan import spread

@@ -9,12 +9,14 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, Decision
-from labelvalue.forecast import VALIDATED_DOUBLINGS, impact, predict_gain, predict_total_gain
-from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit, pooling
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.case.case import Case
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.gains import impact, predict_gain, whole_numbers
+from labelvalue.forecast.gains.rates import predict_total_gain
 from labelvalue.model.curve.observations import used_runs
-from labelvalue.model.fitting.result import draws_digest, few_items, items_notes
+from labelvalue.model.fitting.pooling import pooling
+from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_notes
 from labelvalue.report.numbers.changes import change_numbers
 from labelvalue.report.numbers.planning import decision_numbers
 from labelvalue.report.numbers.strategies import on_suite, strategy_numbers, suite_numbers, suite_of

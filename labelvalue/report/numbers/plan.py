@@ -11,18 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import (
-    Decision,
-    compare_plans,
-    conditional_value_at_risk,
-    loss_against_nothing,
-    rank_stability,
-    score_plans,
-    size_reserve,
-    value_at_risk,
-)
-from labelvalue.decisions.advice.decision import BUY, QUALITY, standard_error
-from labelvalue.decisions.outcomes.compare import WEIGHTS
+from labelvalue.decisions.advice.decision import BUY, QUALITY, Decision, standard_error
+from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
+from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import significant
 from labelvalue.report.render.plan_text import STANDS

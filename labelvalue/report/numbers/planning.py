@@ -10,24 +10,18 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import (
-    Decision,
-    decision_stability,
-    detection,
-    plan_milestones,
-    plan_outcomes,
-    plan_sensitivity,
-    scenario_sets,
-    value_of_partial_information,
-)
-from labelvalue.decisions.advice.decision import chance_of_gain
+from labelvalue.decisions.advice.decision import Decision, chance_of_gain
 from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.milestones import STEPS
+from labelvalue.decisions.measuring.information import evppi
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.compare import scenario_sets
+from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
 from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.decisions.sensitivity.tornado import vary_case
+from labelvalue.decisions.sensitivity.stability import decision_stability
+from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
 from labelvalue.report.numbers.label_quality import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
 from labelvalue.report.numbers.money import cost_parts, ladder
 from labelvalue.report.numbers.plan import finite, plan_numbers, records, spread
@@ -151,7 +145,7 @@ def _information(plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, A
     if not inputs:
         return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
     outcomes = plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
-    table = value_of_partial_information(outcomes[names.NET_BENEFIT], inputs)
+    table = evppi(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
     taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
     taken |= {row["instead"] for row in rows if row["instead"]}

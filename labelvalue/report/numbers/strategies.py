@@ -10,13 +10,14 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case
-from labelvalue.decisions.case.case import HOLDOUT
+from labelvalue.decisions.case.case import HOLDOUT, Case
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast import ActiveLearning, gain_over_suites, predict_gain, strategy_efficiency
 from labelvalue.forecast.gains.curves import draws, slice_draws
-from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.gains import predict_gain
+from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
+from labelvalue.forecast.interventions.alternatives import ActiveLearning
+from labelvalue.forecast.interventions.strategies import strategy_efficiency
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.plan import spread
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
 from labelvalue.report.words.wording import Part, percent, probability

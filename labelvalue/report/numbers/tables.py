@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.model.fitting.result import Fit
 
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
 INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"
@@ -74,7 +74,7 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9, total: xr.DataArray 
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> table = summarise(predict_gain(fake_fit(seed=1), budgets=[500, 2000]))
     >>> table.columns[:3].tolist(), table.attrs["ci_prob"]

@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Decision, what_if
-from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
 from labelvalue.numerals import number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.words.wording import decimals, likely

@@ -16,8 +16,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.prior_sensitivity import WORST_K
-from labelvalue.model import Fit
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
 from labelvalue.problems import did_you_mean
 from labelvalue.report.numbers.tables import CI_KIND, LOWER, MEAN, UPPER, check_ci_prob

@@ -14,11 +14,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.forecast.gains.curves import SIZE, curve_dims, doublings_beyond, error_draws
+from labelvalue.forecast.gains.curves import SIZE, VALIDATED_DOUBLINGS, curve_dims, doublings_beyond, error_draws
 from labelvalue.forecast.gains.gains import whole_numbers
-from labelvalue.model import Fit
 from labelvalue.model.curve.observations import MEMORY, used_runs
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands, default_budgets
 from labelvalue.report.plots import style

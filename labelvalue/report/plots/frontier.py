@@ -26,7 +26,8 @@ def plot_frontier(frontier: xr.Dataset) -> Figure:
     Parameters
     ----------
     frontier : xarray.Dataset
-        From :func:`labelvalue.quality_frontier`, of a fit with one learner and one suite, two numbers of votes or more.
+        From :func:`labelvalue.label_quality.quality_frontier`, of a fit with one learner and one suite, two numbers of
+        votes or more.
 
     Returns
     -------
@@ -41,7 +42,7 @@ def plot_frontier(frontier: xr.Dataset) -> Figure:
 
     Examples
     --------
-    >>> from labelvalue.forecast import quality_frontier
+    >>> from labelvalue.label_quality import quality_frontier
     >>> from labelvalue.testing import fake_fit
     >>> len(plot_frontier(quality_frontier(fake_fit(seed=1), 500, price=0.1, noise=0.2)).axes)
     4

@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.report.numbers.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
 from labelvalue.report.plots import style
 from labelvalue.report.plots.impact import draw_forest
@@ -52,7 +52,7 @@ def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9))
 
     Examples
     --------
-    >>> from labelvalue.forecast import predict_gain
+    >>> from labelvalue import predict_gain
     >>> from labelvalue.testing import fake_fit
     >>> len(plot_gain(predict_gain(fake_fit(seed=1), budgets=[500, 2000])).axes)
     4

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from labelvalue import names
-from labelvalue.forecast import impact
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.gains import impact
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import linear_axis, log_axis

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from labelvalue.decisions import Decision
-from labelvalue.model import Fit
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.exports import existing, save_figures
 from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.render.html import figures

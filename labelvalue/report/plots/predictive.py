@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model import Fit
 from labelvalue.model.fitting.arviz_tree import LOG_ERROR, arviz_tree, sensitivity_tree
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.plots import style
 
 KINDS = ("ppc", "loo_pit", "prior", "psense")

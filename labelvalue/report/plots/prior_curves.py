@@ -13,7 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from labelvalue import names
-from labelvalue.model import Model, Prior, draw_prior_curves
+from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.prior.prior_curves import draw_curves
+from labelvalue.model.prior.priors import Prior
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import log_axis, panels
 
@@ -44,7 +46,7 @@ def plot_prior(
     model : str or Model
         Name of an installed model, or the object.
     priors : mapping of str to Prior, optional
-        Priors that replace the model's, by name: those of :func:`labelvalue.elicit_priors`, for instance.
+        Priors that replace the model's, by name: those of :func:`labelvalue.priors.elicit`, for instance.
     reference_labels : float
         Labels, > 0, at which the priors are stated: the largest size of a fit.
     labels : sequence of float, optional
@@ -87,7 +89,7 @@ def plot_prior(
     sizes = np.geomspace(ends.min(), ends.max(), SIZES)
     asked = {OWN: None, YOURS: priors} if priors else {OWN: None}
     drawn = {
-        title: draw_prior_curves(
+        title: draw_curves(
             model,
             changed,
             labels=sizes.tolist(),

@@ -14,9 +14,9 @@ import jinja2
 import xarray as xr
 
 from labelvalue import names, numerals
-from labelvalue.decisions import Decision
-from labelvalue.forecast import VALIDATED_DOUBLINGS
-from labelvalue.model import Fit
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
 from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
 from labelvalue.report.numbers.money import inner_prob
@@ -101,7 +101,7 @@ def write_report(
     tables : path-like, optional
         Where to write them as tables as well: a file ``.xlsx``, or a folder for one CSV a table.
     pictures : path-like, optional
-        Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.write_figures` knows PNG too.
+        Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.report.write_figures` knows PNG too.
 
     Returns
     -------

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from labelvalue import names
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.changes import draw_changes
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots import style

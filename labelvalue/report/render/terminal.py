@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from labelvalue import names
-from labelvalue.model import Diagnostics
+from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.numerals import estimated
 from labelvalue.printing import visible
 

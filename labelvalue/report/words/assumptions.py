@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decisions import Case
-from labelvalue.decisions.case.case import as_text
+from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
 from labelvalue.report.numbers.tables import MEAN
 from labelvalue.report.words.wording import percent, probability, spoken

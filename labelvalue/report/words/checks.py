@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS, drift_rate
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.drift import drift_rate
+from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
 from labelvalue.report.words.second_opinion import COMMAND
 from labelvalue.report.words.wording import percent

@@ -8,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.forecast.backtesting.trust import trusted_distance
-from labelvalue.model import Fit
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
 
 TIE = 0.7

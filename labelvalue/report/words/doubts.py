@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.decisions import Case
-from labelvalue.forecast import VALIDATED_DOUBLINGS
+from labelvalue.decisions.case.case import Case
 from labelvalue.forecast.backtesting.trust import trusted_distance
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.prior_sensitivity import REFIT
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.tables import P_POSITIVE
 from labelvalue.report.words.wording import percent, probability, spoken

@@ -41,7 +41,7 @@ class Context:
     explained : pandas.DataFrame, optional
         Why it differs, from :meth:`labelvalue.Project.explain`.
     persistence : xarray.Dataset, optional
-        From :func:`labelvalue.forecast_persistence`: whether gains forecast on one suite came on the others.
+        From :func:`labelvalue.suites.forecast_persistence`: whether gains forecast on one suite came on the others.
     widths : pandas.DataFrame
         Gains with their interval as the model gives it and as the scorecard widens it: ``slice`` (and ``learner``,
         ``suite`` where there are several), ``budget``, ``low``, ``high``, ``wide_low``, ``wide_high``; attribute

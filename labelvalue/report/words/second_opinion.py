@@ -8,10 +8,16 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast import backtest_verdict, bootstrap_gain, gain_disagreement, summarise_backtest
-from labelvalue.forecast.backtesting.trust import far, gain_reliability, trusted_distance
+from labelvalue.forecast.backtesting.trust import (
+    backtest_verdict,
+    far,
+    gain_reliability,
+    summarise_backtest,
+    trusted_distance,
+)
+from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.gains.curves import curve_dims
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError
 from labelvalue.report.numbers.plan import records
 from labelvalue.report.numbers.tables import plain

@@ -9,7 +9,7 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.measuring.audits import MEASURED
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
-from labelvalue.model import Fit
+from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text

@@ -24,7 +24,7 @@ from labelvalue.problems import InputError, Problem, StorageError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelvalue.model import Fit
+    from labelvalue.model.fitting.result import Fit
 
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -139,9 +139,10 @@ def given(**options: object) -> dict:
 
 def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
     """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
-    from labelvalue.forecast import predict_gain, predict_total_gain
+    from labelvalue.forecast.gains.gains import predict_gain
+    from labelvalue.forecast.gains.rates import predict_total_gain
     from labelvalue.model.fitting.result import items_notes
-    from labelvalue.report import summarise
+    from labelvalue.report.numbers.tables import summarise
     from labelvalue.report.render.terminal import gain_text, verdict_text
 
     notes = items_notes(fit)

@@ -11,9 +11,11 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case, decide
-from labelvalue.model import Fit, fit as fit_runs
-from labelvalue.worlds import World
+from labelvalue.decisions.advice.deciding import decide
+from labelvalue.decisions.case.case import Case
+from labelvalue.model.fitting.fitting import fit as fit_runs
+from labelvalue.model.fitting.result import Fit
+from labelvalue.policies.worlds import World
 
 ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
 STEPS = (4, 16, 80)
@@ -41,7 +43,7 @@ class Offer:
 
     Examples
     --------
-    >>> from labelvalue.worlds import simulate_world
+    >>> from labelvalue.policies import simulate_world
     >>> world = simulate_world(seed=1)
     >>> known = {"runs": world.runs(np.zeros(4)), "case": world.case(), "slices": world.slices, "seed": 1}
     >>> split_equally(Offer(**known, left=800, rounds_left=2))
@@ -74,8 +76,8 @@ def buy_nothing(offer: Offer) -> dict[str, int]:
 
     Examples
     --------
-    >>> from labelvalue.worlds import simulate_world
-    >>> policy_regret([simulate_world(seed=1)], {"none": buy_nothing}, max_labels=800)["net_benefit"].tolist()
+    >>> from labelvalue.policies import simulate_world
+    >>> regret([simulate_world(seed=1)], {"none": buy_nothing}, max_labels=800)["net_benefit"].tolist()
     [0.0]
     """
     return dict.fromkeys(offer.slices, 0)
@@ -96,8 +98,8 @@ def split_equally(offer: Offer) -> dict[str, int]:
 
     Examples
     --------
-    >>> from labelvalue.worlds import simulate_world
-    >>> policy_regret([simulate_world(seed=1)], {"split": split_equally}, max_labels=800)["labels"].tolist()
+    >>> from labelvalue.policies import simulate_world
+    >>> regret([simulate_world(seed=1)], {"split": split_equally}, max_labels=800)["labels"].tolist()
     [800]
     """
     return dict.fromkeys(offer.slices, offer.left // offer.rounds_left // len(offer.slices))
@@ -121,9 +123,9 @@ def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: i
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> from labelvalue.worlds import simulate_world
+    >>> from labelvalue.policies import simulate_world
     >>> knowing = follow_advice(lambda runs, seed: fake_fit(seed=1, draws=25))
-    >>> table = policy_regret([simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
+    >>> table = regret([simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
     >>> bool((table["regret"] < 0.2 * table["oracle"]).all())
     True
     """
@@ -142,7 +144,7 @@ def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: i
     return policy
 
 
-def policy_regret(
+def regret(
     worlds: Sequence[World],
     policies: Mapping[str, Policy],
     *,
@@ -158,7 +160,7 @@ def policy_regret(
     Parameters
     ----------
     worlds : sequence of World
-        From :func:`labelvalue.simulate_world`.
+        From :func:`labelvalue.policies.simulate_world`.
     policies : mapping of str to callable
         From an :class:`Offer` to labels by slice.
     rounds : int
@@ -182,8 +184,8 @@ def policy_regret(
 
     Examples
     --------
-    >>> from labelvalue.worlds import simulate_world
-    >>> table = policy_regret([simulate_world(seed=1)], {"split": split_equally, "none": buy_nothing}, max_labels=4000)
+    >>> from labelvalue.policies import simulate_world
+    >>> table = regret([simulate_world(seed=1)], {"split": split_equally, "none": buy_nothing}, max_labels=4000)
     >>> bool((table["regret"] >= 0).all()), table["policy"].tolist()
     (True, ['split', 'none'])
     """

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelvalue import console, exits, names
+from labelvalue import exits, names
+from labelvalue.commands import console
 from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
-    from labelvalue.decisions import Decision
-    from labelvalue.model import Fit
+    from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.model.fitting.result import Fit
 
 FIT, REPORTS = "fit", "reasons"
 
@@ -37,12 +38,14 @@ def plan_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
-    from labelvalue.decisions import decide, read_case
-    from labelvalue.model import load_fit
-    from labelvalue.report import Context, write_report
+    from labelvalue.decisions.advice.deciding import decide
+    from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.model.fitting.result import load_fit
     from labelvalue.report.numbers.plan import plan_numbers
+    from labelvalue.report.render.html import write_report
     from labelvalue.report.render.plan_text import plan_text
     from labelvalue.report.render.terminal import verdict_text
+    from labelvalue.report.words.project import Context
 
     if not 0 < ci_prob < 1:
         why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
@@ -81,7 +84,7 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
 
 
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
-    from labelvalue.decisions import cheapest_plan
+    from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.report.numbers.plan import details_text, finite, records
     from labelvalue.report.numbers.planning import detail_numbers
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelvalue import console, names
+from labelvalue import names
+from labelvalue.commands import console
 from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -96,12 +97,12 @@ def _tracker(name: str, reader: str, tool: str) -> None:
     ) -> None:
         import json
 
-        from labelvalue import observe
+        from labelvalue.observe.table import trackers, write
 
         console.check_writable(out)
         pairs = dict(_pair(text) for text in map_ or [])
-        runs = getattr(observe, reader)(file, columns=pairs, metric=metric, timezone=timezone)
-        observe.write_runs(runs, out)
+        runs = getattr(trackers, reader)(file, columns=pairs, metric=metric, timezone=timezone)
+        write.write_runs(runs, out)
         result = {
             "runs": str(out),
             "rows": int(runs.sizes[names.RUN]),
@@ -142,14 +143,9 @@ def _import(
 ) -> None:
     """Read exports and add them to the table at ``out``."""
     from labelvalue.locking import alone
-    from labelvalue.observe import (
-        add_annotations,
-        load_annotations,
-        read_annotations,
-        what_is_missing,
-        write_annotations,
-    )
-    from labelvalue.observe.annotations.tables import check_suffix
+    from labelvalue.observe.annotations.annotations import read_annotations
+    from labelvalue.observe.annotations.tables import add_annotations, check_suffix, load_annotations, write_annotations
+    from labelvalue.observe.simulate.perturbations import what_is_missing
 
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)

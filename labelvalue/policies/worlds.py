@@ -12,11 +12,11 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions import Case
+from labelvalue.decisions.case.case import Case
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.hierarchy.catalogue import get_model
-from labelvalue.observe import read_runs
+from labelvalue.observe.table.runs import read_runs
 from labelvalue.testing import SLICES, fake_truth
 
 CLASSES = 2

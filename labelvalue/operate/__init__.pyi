@@ -1,2 +1,0 @@
-from .refit.many import refit_all as refit_all
-from .store.project import Project as Project
