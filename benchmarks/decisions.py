@@ -100,7 +100,8 @@ class Repetition:
             warnings.simplefilter("ignore")
             return lv.simulate_runs(
                 LEARNER, self.data.features[rows], self.data.target[rows], self.data.slices[rows],
-                evaluation=np.arange(labelled.size, rows.size), random_state=self.seed + round_, progress=False,
+                evaluation=np.arange(labelled.size, rows.size), random_state=self.seed + round_,
+                execution=lv.Execution(progress=False),
             )  # fmt: skip
 
     def go(self, rule: Callable[[State], np.ndarray], rounds: int) -> dict:

@@ -57,8 +57,8 @@ def scikit_learn(estimator, x, y, slices) -> None:
 
 
 def ours(estimator, x, y, slices, **more) -> None:
-    options = {"sizes": SIZES, "replicates": REPLICATES, "random_state": 1, "progress": False} | more
-    lv.simulate_runs(estimator, x, y, slices, **options)
+    how = lv.Execution(progress=False, **more)
+    lv.simulate_runs(estimator, x, y, slices, sizes=SIZES, replicates=REPLICATES, random_state=1, execution=how)
 
 
 def ours_kept(estimator, x, y, slices) -> None:

@@ -137,10 +137,9 @@ def compute_runs(data: LabelledData, key: Key) -> pd.DataFrame:
         slices,
         sizes=training_sizes(slices, key.first_day),
         replicates=REPLICATES,
-        test_size=TEST_SHARE,
-        jitter=0,
         random_state=zlib.crc32(f"{key.data}.{key.slicing}".encode()),
-        progress=False,
+        protocol=lv.Protocol(test_size=TEST_SHARE, jitter=0),
+        execution=lv.Execution(progress=False),
     )
     return runs.to_dataframe()[COLUMNS].reset_index(drop=True)
 

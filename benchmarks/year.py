@@ -127,8 +127,9 @@ def other_learner(quick: bool) -> pd.DataFrame:
     )
     learner = make_pipeline(encoded, LogisticRegression(max_iter=500))
     sizes = (500, 2000) if quick else (500, 2000, 8000)
-    how = {"sizes": sizes, "replicates": 2, "test_size": 0.3, "random_state": data.RANDOM_STATE}
-    runs = lv.simulate_runs(learner, features, income, "occupation", progress=False, **how)
+    how = lv.Protocol(sizes=sizes, replicates=2, test_size=0.3, random_state=data.RANDOM_STATE)
+    quiet = lv.Execution(progress=False)
+    runs = lv.simulate_runs(learner, features, income, "occupation", protocol=how, execution=quiet)
     left = (names.SECONDS, names.MEASURED_AT, names.PROTOCOL, names.LABELS_NOW)  # the year counts what was trained on
     kept = [n for n in runs.data_vars if n not in left]
     made = runs[kept].to_dataframe().assign(**{names.LEARNER: "logistic"})

@@ -57,9 +57,9 @@ def make(sizes: tuple[int, ...] = SIZES, replicates: int = REPLICATES, n_jobs: i
         "occupation",
         sizes=sizes,
         replicates=replicates,
-        test_size=0.3,
         random_state=RANDOM_STATE,
-        n_jobs=n_jobs,
+        protocol=lv.Protocol(test_size=0.3),
+        execution=lv.Execution(n_jobs=n_jobs),
     )
     return runs.drop_vars([names.SECONDS, names.MEASURED_AT, names.PROTOCOL, names.LABELS_NOW])
 

@@ -114,10 +114,9 @@ def make(name: str, changes: Mapping[str, Any] | None = None) -> xr.Dataset:
     settings = {"adult": adult, "mnist": mnist, "flights": flights}[name]() | dict(changes or {})
     common = {
         "replicates": 4,
-        "test_size": 0.3,
         "strategies": ("random", "uncertainty"),
-        "label_noise": (0.0, 0.1),
         "random_state": RANDOM_STATE,
+        "protocol": lv.Protocol(test_size=0.3, label_noise=(0.0, 0.1)),
     }
     runs = lv.simulate_runs(**(common | settings))
     return runs.drop_vars([names.SECONDS, names.MEASURED_AT, names.LABELS_NOW])
@@ -130,5 +129,6 @@ if __name__ == "__main__":
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--checkpoint", type=Path, help="folder from which an interrupted computation goes on")
     arguments = parser.parse_args()
-    made = make(arguments.name, {"n_jobs": arguments.jobs, "checkpoint": arguments.checkpoint})
+    how = lv.Execution(n_jobs=arguments.jobs, checkpoint=arguments.checkpoint)
+    made = make(arguments.name, {"execution": how})
     print(lv.write_runs(made, arguments.out or HERE / f"{arguments.name}_comparisons.parquet"))

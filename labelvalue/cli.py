@@ -129,6 +129,7 @@ def simulate(
     as_json: Json = False,
 ) -> None:
     """Train a model on subsets of your data, test it per slice, and write a runs table with its protocol beside it."""
+    import dataclasses
     import json
 
     import labelvalue as lv
@@ -139,23 +140,20 @@ def simulate(
     table = read_table(data, target=target, slices=slice_)
     features = table.drop(columns=target)
     learners = {n: tabular_classifier(features, learner=n, random_state=random_seed) for n in learner.split(",")}
+    settings = console.given(
+        sizes=None if sizes is None else console.counts(sizes, "--sizes"),
+        replicates=replicates,
+        strategies=None if strategies is None else strategies.split(","),
+        label_noise=None if label_noise is None else console.shares(label_noise, "--label-noise"),
+        random_state=random_seed,
+    )
     runs = lv.simulate_runs(
         learners if len(learners) > 1 else learners[learner],
         features,
         table[target],
         table[slice_],
-        **console.given(
-            protocol=None if protocol is None else lv.read_protocol(protocol),
-            sizes=None if sizes is None else console.counts(sizes, "--sizes"),
-            replicates=replicates,
-            strategies=None if strategies is None else strategies.split(","),
-            label_noise=None if label_noise is None else console.shares(label_noise, "--label-noise"),
-            random_state=random_seed,
-            n_jobs=jobs,
-            checkpoint=checkpoint,
-            minutes=minutes,
-            dask=dask,
-        ),
+        protocol=dataclasses.replace(lv.Protocol() if protocol is None else lv.read_protocol(protocol), **settings),
+        execution=lv.Execution(**console.given(n_jobs=jobs, checkpoint=checkpoint, minutes=minutes, dask=dask)),
     )
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])

@@ -107,7 +107,7 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
         raise Reached(given[0])
 
     def simulate(learners: Any, features: Any, target: Any, slices: Any, protocol: Any = None, **settings: Any) -> None:
-        raise Reached(protocol if protocol is not None else (features, target, slices))
+        raise Reached(protocol if os.path.lexists("in.toml") else (features, target, slices))
 
     def keep(path: Path) -> Any:
         kept[:] = [read_case(path)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import simulate_runs
+from tests.observe.asked import simulated
 
 
 @pytest.fixture(scope="package")
@@ -27,6 +27,6 @@ def simulate(people):
     def call(estimator=None, data=None, **options):
         x, y, slices = people if data is None else data
         options = {"random_state": 1, "progress": False, "sizes": [40, 80, 160], "replicates": 2} | options
-        return simulate_runs(GaussianNB() if estimator is None else estimator, x, y, slices, **options)
+        return simulated(GaussianNB() if estimator is None else estimator, x, y, slices, **options)
 
     return call

@@ -36,11 +36,12 @@ def make_learner(log: Path, pause: float):
     return learner
 
 
-def simulate(folder: Path, pause: float = 0.0, **options):
+def simulate(folder: Path, pause: float = 0.0, **how):
     x, y, slices = data()
     learner = make_learner(folder.with_suffix(".log"), pause)
-    options = {"sizes": SIZES, "replicates": 3, "strategies": ("random", "diversity"), "random_state": 1} | options
-    return lv.simulate_runs(learner, x, y, slices, checkpoint=folder, progress=False, **options)
+    execution = lv.Execution(checkpoint=folder, progress=False, **how)
+    protocol = lv.Protocol(sizes=SIZES, replicates=3, strategies=("random", "diversity"), random_state=1)
+    return lv.simulate_runs(learner, x, y, slices, protocol=protocol, execution=execution)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 import labelvalue as lv
-from labelvalue import names, read_protocol, read_runs, simulate_runs, write_runs
+from labelvalue import names, read_protocol, read_runs, write_runs
 from labelvalue.cli import main
 from labelvalue.diagnostics import what_is_missing
 from labelvalue.label_quality import read_annotations
@@ -24,6 +24,7 @@ from labelvalue.problems import InputError
 from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation
 from labelvalue.testing import fake_annotation_truth, fake_annotations
 from tests import promises
+from tests.observe.asked import simulated
 from tests.observe.test_annotations import ARGILLA_FLAT
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
@@ -129,7 +130,7 @@ def frame_of(runs) -> pd.DataFrame:
 
 
 def test_o1_a_baseline_and_log_spaced_counts_in_a_table_that_is_read_without_change(people, tmp_path):
-    runs = simulate_runs(GaussianNB(), *people, random_state=1, progress=False)
+    runs = simulated(GaussianNB(), *people, random_state=1, progress=False)
     frame = frame_of(runs)
     sizes = np.sort(frame["total"].unique())
     assert len(sizes) >= 5
@@ -212,7 +213,7 @@ def test_o7_regression_and_metrics_of_ones_own():
     from sklearn.linear_model import Ridge
 
     for metric in ("mae", "rmse"):
-        runs = simulate_runs(
+        runs = simulated(
             Ridge(), x, y, ["a"] * 300, metric=metric, sizes=[20, 200], replicates=2, random_state=1, progress=False
         )
         assert CATALOGUE[metric].direction == "lower"

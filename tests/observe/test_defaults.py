@@ -12,10 +12,11 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
-from labelvalue import names, read_runs, simulate_runs, write_runs
+from labelvalue import names, read_runs, write_runs
 from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
 from labelvalue.observe.simulate.plan import choose_sizes, settle
 from labelvalue.suites import TimeSplit
+from tests.observe.asked import simulated
 
 
 def labelled(*counts: int, classes: int = 2):
@@ -27,7 +28,7 @@ def labelled(*counts: int, classes: int = 2):
 
 
 def simulate(data, estimator=None, **options):
-    return simulate_runs(estimator or GaussianNB(), *data, **({"random_state": 1, "progress": False} | options))
+    return simulated(estimator or GaussianNB(), *data, **({"random_state": 1, "progress": False} | options))
 
 
 class Watching:

@@ -18,11 +18,12 @@ import pytest
 from joblib._parallel_backends import MultiprocessingBackend
 from sklearn.naive_bayes import GaussianNB
 
-from labelvalue import names, read_runs, simulate_runs, write_runs
+from labelvalue import names, read_runs, write_runs
 from labelvalue.cli import main
 from labelvalue.observe.simulate import execution
 from labelvalue.problems import InputError, StorageError
 from labelvalue.suites import FeatureNoise
+from tests.observe.asked import simulated
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
 SCRIPT = Path(__file__).with_name("interrupted.py")
@@ -95,20 +96,20 @@ def test_a_loop_goes_on_from_its_last_size(people, tmp_path):
         **{"sizes": [40, 80, 160, 320], "replicates": 1, "random_state": 1, "progress": False},
         **{"strategies": ("random", "uncertainty"), "batch_size": 15, "label_noise": (0.0, 0.2), "synthetic": (0.5,)},
     }
-    whole = simulate_runs(GaussianNB(), x, y, slices, **options, checkpoint=tmp_path / "parts")
+    whole = simulated(GaussianNB(), x, y, slices, **options, checkpoint=tmp_path / "parts")
     files = sorted((tmp_path / "parts").glob("[0-9a-f]*.json"))
     contents = [json.loads(file.read_text()) for file in files]
     late = [f for f, c in zip(files, contents, strict=True) if c["rows"] is not None and len(c["rows"]) > 80]
     assert len(late) == 4
     for file in late:
         file.unlink()
-    again = simulate_runs(GaussianNB(), x, y, slices, **options, checkpoint=tmp_path / "parts")
+    again = simulated(GaussianNB(), x, y, slices, **options, checkpoint=tmp_path / "parts")
     assert same(again, whole)
 
 
 def test_the_seed_of_the_checkpoint_is_taken_up(people, tmp_path):
     options = {"sizes": [40, 80], "replicates": 1, "progress": False, "checkpoint": tmp_path / "parts"}
-    one, two = (simulate_runs(GaussianNB(), *people, **options) for _ in range(2))
+    one, two = (simulated(GaussianNB(), *people, **options) for _ in range(2))
     assert same(one, two)
 
 
@@ -128,7 +129,7 @@ def test_the_folder_of_another_simulation_is_refused(change, what, people, tmp_p
     def call(estimator=None, x_more=0.0, **options):
         options = {"sizes": [40, 80], "random_state": 1} | options
         learner = estimator or GaussianNB()
-        return simulate_runs(
+        return simulated(
             learner, x + x_more, y, slices, replicates=1, progress=False, checkpoint=tmp_path / "p", **options
         )
 
@@ -140,13 +141,13 @@ def test_the_folder_of_another_simulation_is_refused(change, what, people, tmp_p
 
 def test_a_file_that_is_spoilt_is_trained_again(people, tmp_path):
     options = {"sizes": [40, 80], "replicates": 1, "random_state": 1, "progress": False, "checkpoint": tmp_path / "p"}
-    one = simulate_runs(GaussianNB(), *people, **options)
+    one = simulated(GaussianNB(), *people, **options)
     next((tmp_path / "p").glob("[0-9a-f]*.json")).write_text('{"key": [')
-    again = simulate_runs(GaussianNB(), *people, **options)
+    again = simulated(GaussianNB(), *people, **options)
     assert same(one, again)
     (tmp_path / "p" / "simulation.json").write_text("no")
     with pytest.raises(StorageError, match=r"simulation\.json: cannot be read"):
-        simulate_runs(GaussianNB(), *people, **options)
+        simulated(GaussianNB(), *people, **options)
 
 
 # --- failures -------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ FULL = Protocol(
         WrongEvaluation(0.1, "class_conditional"),
         ClassMix({"no": 0.5, "yes": 0.5}),
     ),
+    diversity=True,
     random_state=7,
 )
 

@@ -18,10 +18,11 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from labelvalue import names, read_runs, simulate_runs, write_runs
+from labelvalue import Protocol, names, read_runs, simulate_runs, write_runs
 from labelvalue.observe.simulate import progress, strategies
 from labelvalue.observe.simulate.learners import seeded
 from labelvalue.problems import InputError
+from tests.observe.asked import simulated
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
 
@@ -40,7 +41,7 @@ def simulate(data, estimator=None, **options):
     x, y, slices = data
     options = {"random_state": 1, "progress": False, "sizes": [40, 80, 160], "replicates": 3} | options
     estimator = GaussianNB() if estimator is None else estimator
-    return simulate_runs(estimator, x, y, slices, **options)
+    return simulated(estimator, x, y, slices, **options)
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +119,13 @@ def test_frames_columns_series_and_sparse(data, runs):
     frame = pd.DataFrame(x, columns=["a", "b", "c"], index=np.arange(900)[::-1])
     series = pd.Series(slices, dtype="category")
     options = {"sizes": [40, 80, 160], "replicates": 3, "random_state": 1, "progress": False}
-    from_frame = simulate_runs(GaussianNB(), frame, pd.Series(y), series, **options)
+    from_frame = simulated(GaussianNB(), frame, pd.Series(y), series, **options)
     assert from_frame.drop_vars(CLOCK).drop_attrs().identical(runs.drop_vars(CLOCK).drop_attrs())
     pipe = make_pipeline(Numeric(), GaussianNB())
-    by_name = simulate_runs(pipe, frame.assign(region=slices), y, "region", **options)
+    by_name = simulated(pipe, frame.assign(region=slices), y, "region", **options)
     other = [*CLOCK, names.PROTOCOL]  # which names the column
     assert by_name.drop_vars(other).drop_attrs().identical(runs.drop_vars(other).drop_attrs())
-    sparse = simulate_runs(LogisticRegression(), csr_array(x), y, slices, **options)
+    sparse = simulated(LogisticRegression(), csr_array(x), y, slices, **options)
     assert sparse.sizes["run"] == 27
 
 
@@ -160,7 +161,7 @@ def test_regressors_give_mean_absolute_errors(data):
     x, _, slices = data
     y = x[:, 0] + np.random.default_rng(0).normal(size=900)
     options = {"sizes": [20, 400], "replicates": 1, "random_state": 1, "progress": False}
-    runs = simulate_runs(LinearRegression(), x, y, slices, **options)
+    runs = simulated(LinearRegression(), x, y, slices, **options)
     assert runs.attrs[names.METRIC] == "mae"
     assert np.allclose(runs.error, np.sqrt(2 / np.pi), atol=0.35)
     assert ((runs.error_stderr > 0.02) & (runs.error_stderr < 0.25)).all()
@@ -169,13 +170,13 @@ def test_regressors_give_mean_absolute_errors(data):
 def test_regressors_without_noise_are_skipped():
     x, y = np.zeros((40, 1)), np.zeros(40)
     with pytest.raises(InputError, match="no slice shows the metric with its noise"):
-        simulate_runs(LinearRegression(), x, y, ["a"] * 40, sizes=[5], replicates=1, progress=False)
+        simulated(LinearRegression(), x, y, ["a"] * 40, sizes=[5], replicates=1, progress=False)
 
 
 def test_a_training_set_of_one_class_is_skipped_and_counted(data):
     x, _, slices = data
     rare = np.where(x[:, 0] > 1.5, 1, 0)
-    runs = simulate_runs(
+    runs = simulated(
         LogisticRegression(), x, rare, slices, sizes=[5, 300], replicates=4, random_state=1, progress=False
     )
     (note,) = [n for n in json.loads(runs.attrs[names.NOTES]) if "skipped" in n]
@@ -220,10 +221,9 @@ def test_a_failing_training_is_named(data):
     [
         ({"sizes": [1, 5000]}, "not between 2 and the .*\n.*not between 2 and"),
         ({"sizes": []}, "no size given"),
-        (
-            {"replicates": 0, "test_size": 1.5, "jitter": -1, "n_jobs": 0},
-            "(?s)replicates.*test_size.*jitter.*n_jobs",
-        ),
+        ({"replicates": 0, "random_state": -1, "sizes": []}, "(?s)replicates.*random_state.*no size given"),
+        ({"test_size": 1.5, "jitter": -1, "batch_size": 0}, "(?s)test_size.*jitter.*batch_size"),
+        ({"n_jobs": 0, "minutes": -1}, "(?s)n_jobs.*minutes"),
         ({"random_state": -1}, "random_state"),
         ({"evaluation": [0, 900]}, "outside 0 … 899"),
         ({"evaluation": [0]}, "no rows to evaluate on"),
@@ -237,7 +237,7 @@ def test_settings_that_cannot_be(options, pattern, data):
     x, y, slices = data
     estimator = options.pop("estimator", GaussianNB())
     with pytest.raises(InputError, match=pattern):
-        simulate_runs(estimator, x, y, slices, progress=False, **options)
+        simulated(estimator, x, y, slices, progress=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -259,21 +259,32 @@ def test_settings_of_the_wrong_type(options, data):
     x, y, slices = data
     estimator = options.pop("estimator", GaussianNB())
     with pytest.raises(TypeError):
-        simulate_runs(estimator, x, y, slices, progress=False, **options)
+        simulated(estimator, x, y, slices, progress=False, **options)
+
+
+def test_protocol_and_execution_are_objects(data):
+    with pytest.raises(TypeError, match="execution must be an Execution, not dict"):
+        simulate_runs(GaussianNB(), *data, execution={"n_jobs": 2})
+    with pytest.raises(TypeError, match="protocol must be a Protocol, not dict"):
+        simulate_runs(GaussianNB(), *data, protocol={"sizes": [40]})
+    with pytest.raises(TypeError, match="generator must be a name or a function, not int"):
+        Protocol(generator=3)
+    with pytest.raises(TypeError, match="diversity must be true or false, not int"):
+        Protocol(diversity=1)
 
 
 def test_data_that_cannot_be(data):
     x, y, slices = data
     with pytest.raises(InputError, match="lengths differ: X has 900, y has 899, slices has 900"):
-        simulate_runs(GaussianNB(), x, y[1:], slices, progress=False)
+        simulated(GaussianNB(), x, y[1:], slices, progress=False)
     with pytest.raises(InputError, match=r"unknown slice column 'regoin'; did you mean 'region'\?"):
-        simulate_runs(GaussianNB(), pd.DataFrame(x).assign(region=slices), y, "regoin", progress=False)
+        simulated(GaussianNB(), pd.DataFrame(x).assign(region=slices), y, "regoin", progress=False)
     gaps = pd.Series(slices, dtype=object).where(np.arange(900) > 1)
     holes = pd.Series(y, dtype=object).where(np.arange(900) != 7)
     with pytest.raises(InputError, match=r"(?s)row 0.*slice is empty.*row 1.*row 7, column 'y': 1 missing"):
-        simulate_runs(GaussianNB(), x, holes, gaps, progress=False)
+        simulated(GaussianNB(), x, holes, gaps, progress=False)
     with pytest.raises(InputError, match="differ only in"):
-        simulate_runs(GaussianNB(), x, y, np.where(slices == "west", "North", slices), progress=False)
+        simulated(GaussianNB(), x, y, np.where(slices == "west", "North", slices), progress=False)
 
 
 # --- progress --------------------------------------------------------------------------------------

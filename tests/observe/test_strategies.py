@@ -15,6 +15,7 @@ from labelvalue.observe.simulate.learners import Trained
 from labelvalue.observe.simulate.perturbations import ClassMix
 from labelvalue.observe.simulate.strategies import QUERIES, Query, fill_quotas
 from labelvalue.problems import InputError
+from tests.observe.asked import simulated
 
 
 class Scores:
@@ -171,12 +172,10 @@ def test_wrong_labels_in_a_loop_are_as_many_as_stated(simulate):
 
 def test_choosing_pays_where_it_should():
     """A rare class that decides the error: uncertain rows lie at its border."""
-    from labelvalue import simulate_runs
-
     rng = np.random.default_rng(4)
     x = rng.normal(size=(4000, 2))
     y = x[:, 0] > 1.6
-    runs = simulate_runs(
+    runs = simulated(
         LogisticRegression(C=100.0),
         x,
         y,

@@ -75,7 +75,7 @@ def _cells(fit: Fit) -> pd.DataFrame:
     frame = frame[(frame[KEPT[0]] > 0) & (frame[names.STRATEGY] == fit.settings[names.STRATEGIES][0])]
     frame = frame[~(frame[names.LABEL_NOISE] > 0)]
     if frame.empty:
-        fix = "simulate_runs(..., synthetic=...), or state its worth: SyntheticData(5000, worth=0.1)"
+        fix = "simulate_runs(..., protocol=Protocol(synthetic=...)), or state its worth: SyntheticData(5000, worth=0.1)"
         why = "no run holds synthetic examples, so what one is worth is not known"
         raise InputError([Problem(column=names.SYNTHETIC_LABELS, why=why, fix=fix)])
     if counted:

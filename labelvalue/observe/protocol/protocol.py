@@ -9,9 +9,10 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,11 +82,15 @@ class Protocol:
         Who errs.
     synthetic : tuple of float
         Synthetic examples per label, ≥ 0; empty adds none.
-    generator : str
-        ``smote``, ``bootstrap``, or the name of a generator of the user's own.
+    generator : str or function
+        ``smote``, ``bootstrap``, or a function ``(X, y, n, seed)`` that gets the labelled rows of a slice and returns
+        ``n`` new ones; in TOML stands its name.
     suites : tuple
         What is evaluated on beside the holdout: ``TimeSplit``, ``DomainSplit``, ``FeatureNoise``, ``MissingValues``,
         ``WrongEvaluation``, ``ClassMix``.
+    diversity : bool, optional
+        Whether to score how diverse the labels of each slice are (column ``diversity``): effective clusters of features
+        that they cover, over those of as many drawn at random. By default where there are several strategies.
     random_state : int, optional
         Seed ≥ 0 of everything.
 
@@ -108,8 +113,9 @@ class Protocol:
     label_noise: tuple[float, ...] = ()
     noise_kind: str = "uniform"
     synthetic: tuple[float, ...] = ()
-    generator: str = "smote"
+    generator: str | Callable[..., Any] = "smote"
     suites: tuple[Suite, ...] = ()
+    diversity: bool | None = None
     random_state: int | None = None
 
     def __post_init__(self) -> None:
@@ -152,6 +158,8 @@ class Protocol:
             value = getattr(self, field.name)
             if field.name == "strategies":
                 value = [{"shares": s.shares} if isinstance(s, ClassMix) else s for s in value]
+            if field.name == "generator" and callable(value):
+                value = getattr(value, "__name__", type(value).__name__)
             if value is not None and field.name != "suites":
                 lines.append(f"{field.name} = {as_toml(value)}")
         kinds = {kind: name for name, kind in SUITES.items()}
@@ -176,9 +184,13 @@ def _check_types(protocol: Protocol) -> None:
         _retype(protocol, name, int, "a whole number")
     for name in ("test_size", "jitter"):
         _retype(protocol, name, float, "a number")
-    for name in ("metric", "positive", "slices", "resampling", "noise_kind", "generator"):
+    for name in ("metric", "positive", "slices", "resampling", "noise_kind"):
         if not isinstance(getattr(protocol, name), str | None):
             raise TypeError(f"{name} must be text, not {type(getattr(protocol, name)).__name__}")
+    if not (isinstance(protocol.generator, str) or callable(protocol.generator)):
+        raise TypeError(f"generator must be a name or a function, not {type(protocol.generator).__name__}")
+    if not isinstance(protocol.diversity, bool | None):
+        raise TypeError(f"diversity must be true or false, not {type(protocol.diversity).__name__}")
     _retype_each(protocol, "sizes", int, "whole numbers")
     _retype_each(protocol, names.LABEL_NOISE, float, "numbers")
     _retype_each(protocol, "synthetic", float, "numbers")

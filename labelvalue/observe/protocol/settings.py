@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,34 +24,12 @@ ORDERED = ("stratified", "balanced")
 STRATEGIES = ("random", *ORDERED, *QUERIES)
 
 
-def choose_protocol(protocol: Protocol | None, given: Mapping[str, object], n_jobs: object) -> Protocol:
+def choose_protocol(protocol: Protocol | None, given: Mapping[str, object]) -> Protocol:
     """Return the protocol with the settings that were given by name in the place of its own."""
-    if not isinstance(n_jobs, int | np.integer) or isinstance(n_jobs, bool):
-        raise TypeError(f"n_jobs must be a whole number, not {type(n_jobs).__name__}")
     if protocol is not None and not isinstance(protocol, Protocol):
         raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
-    problems = (
-        [] if n_jobs else [Problem(column="n_jobs", value=n_jobs, why="must not be 0", fix="give another n_jobs")]
-    )
-    base = protocol or Protocol()
-    try:
-        base = dataclasses.replace(base, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-    except InputError as error:
-        problems[:0] = error.problems
-    if problems:
-        raise InputError(problems)
-    return base
-
-
-def check_minutes(minutes: object) -> None:
-    """Refuse a budget of minutes that is none."""
-    if minutes is None:
-        return
-    if not isinstance(minutes, int | float | np.number) or isinstance(minutes, bool):
-        raise TypeError(f"minutes must be a number, not {type(minutes).__name__}")
-    if not 0 < minutes < np.inf:
-        fix = "give minutes, or leave them out"
-        raise InputError([Problem(column="minutes", value=minutes, why="must be a finite number > 0", fix=fix)])
+    named = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(protocol or Protocol(), **named)  # type: ignore[arg-type]
 
 
 def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
@@ -175,14 +153,9 @@ def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: 
     return problems
 
 
-def check_generator(generator: object) -> str:
-    """Return the generator's name; a function is known by its own."""
-    if isinstance(generator, str):
-        if generator not in GENERATORS:
-            why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
-            fix = f"give one of {', '.join(GENERATORS)}, or a function"
-            raise InputError([Problem(column="generator", why=why, fix=fix)])
-        return generator
-    if not callable(generator):
-        raise TypeError(f"generator must be a name or a function, not {type(generator).__name__}")
-    return getattr(generator, "__name__", type(generator).__name__)
+def check_generator(generator: str | Callable[..., Any]) -> None:
+    """Refuse the name of a generator that there is not."""
+    if isinstance(generator, str) and generator not in GENERATORS:
+        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
+        fix = f"give one of {', '.join(GENERATORS)}, or a function"
+        raise InputError([Problem(column="generator", why=why, fix=fix)])

@@ -178,22 +178,54 @@ class Execution:
     Parameters
     ----------
     n_jobs : int
-        Trainings run at once.
+        Trainings run at once, as in joblib, whose other backends serve too. Where a worker dies, what was under way is
+        repeated once, by itself; what kills its worker again is left out and listed in the notes.
     progress : bool
         Whether to show progress on stderr.
-    checkpoint : Checkpoint, optional
-        Where finished trainings are kept.
+    checkpoint : path, optional
+        Folder in which every finished training is kept, made if need be. The same call goes on from there, however
+        the one before it ended.
     minutes : float, optional
-        After how long no training is begun.
+        After how many minutes no further training is begun, > 0; what is done is returned.
     dask : str, optional
-        Address of a cluster's scheduler.
+        Address of the scheduler of a Dask cluster to train on, such as ``tcp://host:8786`` (extra ``distributed``).
+
+    Raises
+    ------
+    InputError
+        If there are no jobs or no minutes to run in.
+
+    Examples
+    --------
+    >>> Execution(n_jobs=-1, minutes=30).progress
+    True
     """
 
     n_jobs: int = 1
     progress: bool = True
-    checkpoint: Checkpoint | None = None
+    checkpoint: str | os.PathLike[str] | None = None
     minutes: float | None = None
     dask: str | None = None
+
+    def __post_init__(self) -> None:
+        legal = {"n_jobs": (int | np.integer, "a whole number"), "minutes": (int | float | np.number, "a number")}
+        for name, (kind, what) in legal.items():
+            value = getattr(self, name)
+            if (name != "minutes" or value is not None) and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
+        problems = []
+        if not self.n_jobs:
+            problems.append(Problem(column="n_jobs", value=self.n_jobs, why="must not be 0", fix="give another n_jobs"))
+        if self.minutes is not None and not 0 < self.minutes < np.inf:
+            why, fix = "must be a finite number > 0", "give minutes, or leave them out"
+            problems.append(Problem(column="minutes", value=self.minutes, why=why, fix=fix))
+        if problems:
+            raise InputError(problems)
+
+    @property
+    def kept(self) -> Checkpoint | None:
+        """Where finished trainings are kept."""
+        return None if self.checkpoint is None else Checkpoint(Path(self.checkpoint))
 
 
 def is_over(until: float | None) -> bool:

@@ -63,8 +63,6 @@ def prepare(
     slices: Any,
     evaluation: Sequence[int] | np.ndarray | None,
     metadata: pd.DataFrame | None,
-    generator: str | Synthesise | None,
-    diversity: bool | None = None,
     seed: int | None = None,
 ) -> Simulation:
     """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets.
@@ -98,7 +96,7 @@ def prepare(
         said = [chosen, *said]
     else:
         sizes = check_sizes(protocol.sizes, pool)
-    check_generator(protocol.generator if generator is None else generator)
+    check_generator(protocol.generator)
     made = functools.partial(
         make_evaluations, suites=protocol.suites, held=held, x=X, y=y, slices=texts, entropy=entropy
     )
@@ -114,7 +112,7 @@ def prepare(
         labels_now=_counts(texts if tested is None else np.delete(texts, tested)),
     )
     distances = _measures_distances(protocol)
-    features = _as_numbers(X, distances, diversity, protocol)
+    features = _as_numbers(X, distances, protocol)
     return Simulation(
         plan=plan,
         learners=learners,
@@ -122,11 +120,11 @@ def prepare(
         x=X,
         y=y,
         features=features if distances else None,
-        clusters=None if features is None or not _compares(protocol, diversity) else _clusters(features, plan),
+        clusters=None if features is None or not _compares(protocol) else _clusters(features, plan),
         metadata=metadata,
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
-        synthesise=find_generator(generator or protocol.generator, numeric_target=not scorer.classes.size),
+        synthesise=find_generator(protocol.generator, numeric_target=not scorer.classes.size),
         said=said,
     )
 
@@ -141,19 +139,19 @@ def _measures_distances(protocol: Protocol) -> bool:
     return any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
 
 
-def _compares(protocol: Protocol, diversity: bool | None) -> bool:
+def _compares(protocol: Protocol) -> bool:
     """Whether diversity is to be scored: where several strategies may differ in it, unless the user says otherwise."""
-    return len(protocol.strategies) > 1 if diversity is None else diversity
+    return len(protocol.strategies) > 1 if protocol.diversity is None else protocol.diversity
 
 
-def _as_numbers(x: Any, distances: bool, diversity: bool | None, protocol: Protocol) -> Any:
+def _as_numbers(x: Any, distances: bool, protocol: Protocol) -> Any:
     """Return features as numbers where something asks for them; ``None`` where nobody insists and they are none."""
-    if not (distances or _compares(protocol, diversity)):
+    if not (distances or _compares(protocol)):
         return None
     try:
         return comparable(x)
     except (TypeError, ValueError):
-        if distances or diversity:
+        if distances or protocol.diversity:
             raise
         return None
 
@@ -228,7 +226,7 @@ class Simulation:
         if self.said:
             notes.append("; ".join(self.said))
         until = None if how.minutes is None else time.time() + 60.0 * how.minutes
-        checkpoint = how.checkpoint
+        checkpoint = how.kept
         if checkpoint is not None:
             checkpoint.claim(self.identity)
         left = self._kept(jobs, checkpoint, gathering.outcomes)
