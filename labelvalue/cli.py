@@ -107,13 +107,18 @@ def demo(
 
 @app.command()
 def simulate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled data: .csv or .parquet.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled data: .csv, .parquet, .jsonl or .json.")],
     target: Annotated[str, typer.Option(help="Column that the model learns to predict.")],
     slice_: Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")],
     out: Annotated[Path, typer.Option(help="Runs table to write: .csv or .parquet.")],
+    text: Annotated[str | None, typer.Option(help="Column of free text that the model learns from alone.")] = None,
     learner: Annotated[
-        str, typer.Option(help="hist_gradient_boosting, logistic_regression or random_forest, or several, by commas.")
-    ] = "hist_gradient_boosting",
+        str | None,
+        typer.Option(
+            help="hist_gradient_boosting (default), logistic_regression (default of texts), random_forest, your own "
+            "as package.module:name; or several, by commas."
+        ),
+    ] = None,
     protocol: Annotated[Path | None, typer.Option(help="Protocol to follow: .toml.")] = None,
     sizes: Annotated[str | None, typer.Option(help="Sizes of the training sets, by commas.")] = None,
     replicates: Annotated[int | None, console.whole("Training sets drawn at each size.")] = None,
@@ -128,18 +133,22 @@ def simulate(
     dask: Annotated[str | None, typer.Option(help="Train on a Dask cluster: tcp://host:port of its scheduler.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model on subsets of your data, test it per slice, and write a runs table with its protocol beside it."""
+    """Train a model on subsets of your data, test it per slice, and write a runs table with its protocol beside it.
+
+    Texts are learnt by --text: from a table, or from JSON whose columns may stand inside, such as data.country or
+    annotations.0.result.0.value.choices.0 in an export of Label Studio.
+    """
     import dataclasses
     import json
 
     import labelvalue as lv
     from labelvalue.observe.protocol.protocol import beside
-    from labelvalue.observe.simulate.tabular import read_table, tabular_classifier
+    from labelvalue.observe.simulate.tabular import learners_of, read_table
 
     console.check_writable(out)
-    table = read_table(data, target=target, slices=slice_)
-    features = table.drop(columns=target)
-    learners = {n: tabular_classifier(features, learner=n, random_state=random_seed) for n in learner.split(",")}
+    table = read_table(data, target=target, slices=slice_, texts=text)
+    features = table.drop(columns=target) if text is None else table[text]
+    learners = learners_of(features, None if learner is None else learner.split(","), random_seed)
     settings = console.given(
         sizes=None if sizes is None else console.counts(sizes, "--sizes"),
         replicates=replicates,
@@ -148,7 +157,7 @@ def simulate(
         random_state=random_seed,
     )
     runs = lv.simulate_runs(
-        learners if len(learners) > 1 else learners[learner],
+        learners if len(learners) > 1 else next(iter(learners.values())),
         features,
         table[target],
         table[slice_],

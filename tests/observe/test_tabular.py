@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.observe.simulate.tabular import LEARNERS, read_table, tabular_classifier
+import labelvalue as lv
+from labelvalue.observe.simulate.tabular import LEARNERS, learners_of, read_table, tabular_classifier, text_classifier
 from labelvalue.problems import InputError
 
 
@@ -77,3 +80,85 @@ def test_all_missing_columns_at_once(tmp_path):
     with pytest.raises(InputError) as caught:
         read_table(path, target="y", slices="code")
     assert [p.column for p in caught.value.problems] == ["y", "code"]
+
+
+@pytest.fixture(scope="module")
+def mails():
+    """Texts whose class a few words tell, of two slices."""
+    rng = np.random.default_rng(3)
+    usual = [f"word{i}" for i in range(60)]
+    rows = []
+    for _ in range(300):
+        kind = rng.choice(["spam", "ham"])
+        words = [*rng.choice(usual, 9), *rng.choice({"spam": ["prize", "win"], "ham": ["meeting", "minutes"]}[kind], 2)]
+        rows.append({"text": " ".join(rng.permutation(words)), "kind": kind, "team": str(rng.choice(["a", "b"]))})
+    return pd.DataFrame(rows)
+
+
+def written(mails, path):
+    """The same texts as a table, as JSON lines, and as an export of Label Studio; with the names of their columns."""
+    if path.suffix == ".csv":
+        mails.to_csv(path, index=False)
+        return {"target": "kind", "slices": "team", "texts": "text"}
+    if path.suffix == ".jsonl":  # as doccano and Prodigy write
+        rows = [{"text": m.text, "label": [m.kind], "meta": {"team": m.team}} for m in mails.itertuples()]
+        path.write_text("\n".join(map(json.dumps, rows)))
+        return {"target": "label", "slices": "meta.team", "texts": "text"}
+    tasks = [
+        {"data": {"text": m.text, "team": m.team}, "annotations": [{"result": [{"value": {"choices": [m.kind]}}]}]}
+        for m in mails.itertuples()
+    ]
+    path.write_text(json.dumps(tasks))
+    return {"target": "annotations.0.result.0.value.choices", "slices": "data.team", "texts": "data.text"}
+
+
+@pytest.mark.parametrize("name", ["mails.csv", "mails.jsonl", "mails.json"])
+def test_texts_are_learnt_from_a_table_and_from_exports(mails, tmp_path, name):
+    columns = written(mails, tmp_path / name)
+    table = read_table(tmp_path / name, **columns)
+    assert table[columns["target"]].tolist() == mails["kind"].tolist()
+    assert table[columns["slices"]].tolist() == mails["team"].tolist()
+    texts = table[columns["texts"]]
+    runs = lv.simulate_runs(
+        learners_of(texts, None, 1)["logistic_regression"],
+        texts,
+        table[columns["target"]],
+        table[columns["slices"]],
+        protocol=lv.Protocol(
+            sizes=[40, 200], replicates=1, test_size=0.3, strategies=["random", "margin", "diversity"], random_state=1
+        ),
+        execution=lv.Execution(progress=False),
+    ).to_dataframe()
+    assert set(runs["strategy"]) == {"random", "margin", "diversity"}
+    error = runs.assign(size=runs["labels"] + runs["other_labels"]).groupby("size")["error"].mean()
+    assert error.iloc[-1] < 0.05 < error.iloc[0], "words are learnt, and more of them from more labels"
+
+
+def test_free_text_is_refused_by_a_learner_of_tables(mails):
+    with pytest.raises(InputError, match=r"free text.*--text text"):
+        tabular_classifier(mails[["text", "team"]])
+    with pytest.raises(InputError, match="unknown learner of texts 'random_forest'"):
+        text_classifier(learner="random_forest")
+
+
+def test_a_learner_of_ones_own_is_imported_by_name(mails):
+    made = learners_of(mails["text"], ["sklearn.dummy:DummyClassifier"], None)
+    assert made["sklearn.dummy:DummyClassifier"].fit(mails["text"], mails["kind"]).predict(["x"]).size == 1
+    with pytest.raises(InputError, match="No module named 'nothing'"):
+        learners_of(mails["text"], ["nothing:here"], None)
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        ({"text": "a b", "label": ["x", "y"], "team": "a"}, "a list of 2 here"),
+        ({"text": "a b", "team": "a"}, "no value here"),
+        ({"text": {"de": "a"}, "label": "x", "team": "a"}, "an object with de here"),
+    ],
+)
+def test_what_is_wrong_in_json_is_said(tmp_path, record, said):
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps({"text": "c d", "label": "x", "team": "b"}) + "\n" + json.dumps(record))
+    with pytest.raises(InputError, match=said) as caught:
+        read_table(path, target="label", slices="team", texts="text")
+    assert caught.value.problems[0].line == 2

@@ -1,9 +1,10 @@
-"""A classifier for a table as it comes: numbers, categories and gaps, ready for ``simulate_runs``."""
+"""A classifier for a table as it comes, or for texts: numbers, categories and gaps, ready for ``simulate_runs``."""
 
 from __future__ import annotations
 
+import importlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -21,19 +22,28 @@ if TYPE_CHECKING:
 
 LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
 """Training recipes known by name."""
+OF_TEXTS = ("logistic_regression",)
+"""Those that take texts, as TF-IDF of words and pairs of words."""
 MAX_ROWS, MAX_CELL = 20_000_000, 1024**2
 """Examples, and characters of a cell."""
+SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
+MANY_WORDS = 4
+"""Words of the median cell from which a column whose cells mostly differ is free text."""
 
 
-def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
-    r"""Read labelled data, keeping the slices as the text they are."""
+def read_table(path: str | Path, *, target: str, slices: str, texts: str | None = None) -> pd.DataFrame:
+    r"""Read labelled data, keeping the slices as the text they are, and texts where there are some.
+
+    In JSON, and JSON lines, a column may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
+    """
     path = Path(path)
-    if path.suffix not in (".csv", ".parquet"):
+    if path.suffix not in SUFFIXES:
         why = f"ending {path.suffix!r} is not known"
-        raise InputError([Problem(file=path.name, why=why, fix="give a .csv or .parquet file")])
-    table, lines = _load(path, slices)
+        raise InputError([Problem(file=path.name, why=why, fix=f"give a {', '.join(SUFFIXES[:-1])} or .json file")])
+    wanted = tuple(dict.fromkeys(name for name in (target, slices, texts) if name is not None))
+    table, lines = _load(path, slices) if path.suffix in SUFFIXES[:2] else _load_json(path, wanted)
     problems = []
-    for column in dict.fromkeys((target, slices)):
+    for column in wanted:
         if column not in table.columns:
             hint = did_you_mean(column, map(str, table.columns))
             why, fix = f"no such column{hint}", f"give one of {listed(table.columns, 20)}"
@@ -53,7 +63,8 @@ def read_table(path: str | Path, *, target: str, slices: str) -> pd.DataFrame:
         problems.append(Problem(file=path.name, why="0 data rows", fix="give a table with rows"))
     if problems:
         raise InputError(problems)
-    return table.assign(**{slices: table[slices].astype(str)})
+    as_text = [name for name in (slices, texts) if name is not None]
+    return table.assign(**{name: table[name].astype(str) for name in as_text})
 
 
 def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
@@ -80,6 +91,54 @@ def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
                 raise InputError(rows.problems)
         stream.seek(0)
         return _typed(stream, path, rows, slices, texts), lines
+
+
+def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return records of JSON as a table of what is wanted and of every plain value, and the place of every record."""
+    from labelvalue.observe.exports.streams import beginning, json_lines, json_records, open_export
+
+    rows: list[dict[str, Any]] = []
+    places = array("q")
+    with open_export(path) as stream:
+        reader = json_records if beginning(stream)[:1] == b"[" else json_lines
+        for place, record in reader(stream, path.name):
+            if not isinstance(record, Mapping):
+                why, fix = f"record {place} is no object", "write one object with its columns for each example"
+                raise InputError([Problem(file=path.name, line=place, why=why, fix=fix)])
+            plain = {str(key): value for key, value in record.items() if not isinstance(value, list | Mapping)}
+            row = plain | {name: _inside(record, name) for name in wanted}
+            rows.append({name: _plain(value, path, place, name) for name, value in row.items()})
+            places.append(place)
+    return pd.DataFrame(rows).infer_objects(), places
+
+
+def _inside(record: Any, path: str) -> Any:
+    """Follow a path of keys, and places in lists, into a record; ``None`` where it ends before."""
+    if isinstance(record, Mapping) and path in record:
+        return record[path]
+    for key in path.split("."):
+        if isinstance(record, Mapping):
+            record = record.get(key)
+        elif isinstance(record, list) and key.isdigit() and int(key) < len(record):
+            record = record[int(key)]
+        else:
+            return None
+    return record
+
+
+def _plain(value: Any, path: Path, place: int, column: str) -> Any:
+    """One value of a cell: a list of one is that one, a number as written a number."""
+    from labelvalue.observe.exports.streams import Written
+
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list | Mapping):
+        what = f"a list of {len(value)}" if isinstance(value, list) else f"an object with {listed(list(value), 5)}"
+        why, fix = f"record {place} holds {what} here", f"name what is inside, such as {column}.0, or leave it out"
+        raise InputError([Problem(file=path.name, line=place, column=column, why=why, fix=fix)])
+    if isinstance(value, Written):
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    return value
 
 
 def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
@@ -111,12 +170,81 @@ def tabular_classifier(
     Numbers have their gaps filled with the median and are scaled. Everything else is taken for a category:
     at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one.
     """
-    if learner not in LEARNERS:
-        why = f"unknown learner {quote(learner)}{did_you_mean(learner, LEARNERS)}"
-        raise InputError([Problem(column="learner", why=why, fix=f"give one of {', '.join(LEARNERS)}")])
+    _known(learner, LEARNERS)
     from sklearn.pipeline import make_pipeline
 
+    free = [str(name) for name in features.columns if is_free_text(features[name])]
+    if free:
+        raise InputError(
+            Problem(
+                column=name,
+                value=_shortened(str(features[name].iloc[0])),
+                why="free text, which a learner of tables takes for as many categories as there are texts",
+                fix=f"learn from it (--text {name}; in Python text_classifier), or leave the column out",
+            )
+            for name in free
+        )
     return make_pipeline(preparation(features), _classifier(learner, random_state))
+
+
+def text_classifier(*, learner: str = OF_TEXTS[0], random_state: int | None = None) -> Pipeline:
+    """Return an untrained scikit-learn pipeline that takes texts: TF-IDF of words and pairs, and a linear model."""
+    _known(learner, OF_TEXTS)
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(_text_numbers(), _classifier(learner, random_state))
+
+
+def learners_of(
+    features: pd.DataFrame | pd.Series, wanted: Sequence[str] | None, random_state: int | None
+) -> dict[str, Any]:
+    """Return learners by name for a table, or for texts; the first that is known where none is asked for."""
+
+    def known(name: str) -> Pipeline:
+        if isinstance(features, pd.Series):
+            return text_classifier(learner=name, random_state=random_state)
+        return tabular_classifier(features, learner=name, random_state=random_state)
+
+    default = OF_TEXTS if isinstance(features, pd.Series) else LEARNERS
+    return {name: named_learner(name) if ":" in name else known(name) for name in wanted or default[:1]}
+
+
+def named_learner(name: str) -> Any:
+    """Import a learner that is the user's own: ``package.module:name`` of an estimator, or a function of X, y, seed."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        fix = "give package.module:name of what can be imported here (PYTHONPATH=. for a file beside you)"
+        raise InputError([Problem(column="learner", value=name, why=f"not found: {error}", fix=fix)]) from error
+    return found() if isinstance(found, type) else found
+
+
+def is_free_text(column: pd.Series) -> bool:
+    """Tell sentences from categories: most cells differ, and the median one has several words."""
+    if column.dtype.kind in "biufcmM" or isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    cells = column.dropna().astype(str)
+    if cells.empty or cells.nunique() <= 0.5 * len(cells):
+        return False
+    return bool(cells.str.count(r"\s+\S").median() + 1 >= MANY_WORDS)
+
+
+def _known(learner: str, known: Sequence[str]) -> None:
+    if learner not in known:
+        of = " of texts" if tuple(known) == OF_TEXTS else ""
+        why = f"unknown learner{of} {quote(learner)}{did_you_mean(learner, known)}"
+        raise InputError([Problem(column="learner", why=why, fix=f"give one of {', '.join(known)}")])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _text_numbers() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=100_000)
 
 
 def preparation(features: pd.DataFrame) -> ColumnTransformer:
@@ -156,11 +284,13 @@ def _classifier(learner: str, random_state: int | None) -> object:
 
 
 def comparable(x: Any) -> Any:
-    """Return one row of numbers per row of a DataFrame, array or sparse matrix; gaps are filled, columns scaled."""
+    """Return one row of numbers per row of a table, or per text of a Series; gaps are filled, columns scaled."""
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
+    if isinstance(x, pd.Series):
+        return _text_numbers().fit_transform(x)
     if isinstance(x, pd.DataFrame):
         return preparation(x).fit_transform(x)
     if hasattr(x, "tocsr"):
