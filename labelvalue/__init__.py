@@ -13,6 +13,7 @@ The public names, in the order in which an analyst meets them. All are looked up
   what is not known for sure is an ``Interval`` or a ``Branch``.
 - The decision: ``decide``, ``Decision``, ``what_if``.
 - The report: ``write_report``.
+- The items to label: ``queue``, ``write_queue``.
 - A project over time: ``Project``, ``refit_all``.
 - What is raised: ``InputError``, ``StorageError``, ``BusyError``.
 

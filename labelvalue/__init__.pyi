@@ -48,6 +48,8 @@ from .observe.table.runs import read_runs as read_runs
 from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_learning_curve
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
 from .observe.table.write import write_runs as write_runs
+from .operate.items.choosing import queue as queue
+from .operate.items.tasks import write_queue as write_queue
 from .operate.refit.many import refit_all as refit_all
 from .operate.store.project import Project as Project
 from .problems import BusyError as BusyError, InputError as InputError, StorageError as StorageError

@@ -9,7 +9,7 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.commands import console
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, listed
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
@@ -21,6 +21,7 @@ FIT, REPORTS = "fit", "reasons"
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
     app.command(name=names.PLAN)(plan_command)
+    app.command(name="queue")(queue_command)
 
 
 def plan_command(
@@ -75,6 +76,63 @@ def plan_command(
         text += f"\n{page}"
     _end(fit, numbers, as_json, text)
     raise typer.Exit(exits.STATES[plan.state])
+
+
+def queue_command(
+    fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
+    case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
+    target: Annotated[str, typer.Option(help="Column of the labels; empty where an item has none yet.")],
+    slice_: Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")],
+    out: Annotated[Path, typer.Option(help="File to write for the annotation tool.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="label-studio, argilla, doccano, prodigy or csv.")
+    ] = "label-studio",
+    text: Annotated[str | None, typer.Option(help="Column of free text that the model learns from alone.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column that names the items; their rows by default.")] = None,
+    learner: Annotated[
+        str | None, typer.Option(help="As for 'labelvalue simulate', or your own as package.module:name.")
+    ] = None,
+    max_labels: Annotated[
+        int | None, console.whole("Most labels in all; as many as there are today by default.")
+    ] = None,
+    random_seed: Annotated[int | None, console.whole("Seed of what is drawn; that of the fit by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+) -> None:
+    """Choose the very items to label next, as many of each slice as the plan says, and write them for the tool."""
+    from labelvalue.decisions.advice.deciding import decide
+    from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.model.fitting.result import load_fit
+    from labelvalue.observe.simulate.tabular import learners_of, read_table
+    from labelvalue.operate.items.choosing import queue
+    from labelvalue.operate.items.tasks import write_queue
+    from labelvalue.printing import say
+
+    console.check_writable(out)
+    case, fit = read_case(case_file), load_fit(fit_file)
+    table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
+    features = table.drop(columns=[target, *([item] if item in table else [])]) if text is None else table[text]
+    if item is not None and item not in table:
+        why, fix = "no such column", f"give one of {listed(table.columns, 20)}"
+        raise InputError([Problem(file=data.name, column=item, why=why, fix=fix)])
+    model = next(iter(learners_of(features, None if learner is None else [learner], random_seed).values()))
+    items = None if item is None else table[item]
+    made = decide(fit, case, max_labels)
+    found = queue(made, model, features, table[target], table[slice_], items=items, random_state=random_seed)
+    write_queue(found, out, format_)
+    counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
+    numbers = {
+        "verdict": made.verdict.advice,
+        "items": counts,
+        "queue": str(out),
+        names.NOTES: found.attrs[names.NOTES],
+    }
+    if as_json:
+        console.print_json(numbers)
+    else:
+        every = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+        say(f"{len(found):,} items to label: {every}", *found.attrs[names.NOTES], out)
+    raise typer.Exit(exits.STATES[made.state])
 
 
 def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:

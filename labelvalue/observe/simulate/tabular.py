@@ -31,10 +31,13 @@ MANY_WORDS = 4
 """Words of the median cell from which a column whose cells mostly differ is free text."""
 
 
-def read_table(path: str | Path, *, target: str, slices: str, texts: str | None = None) -> pd.DataFrame:
+def read_table(
+    path: str | Path, *, target: str, slices: str, texts: str | None = None, unlabelled: bool = False
+) -> pd.DataFrame:
     r"""Read labelled data, keeping the slices as the text they are, and texts where there are some.
 
-    In JSON, and JSON lines, a column may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
+    Examples without a label are refused, unless ``unlabelled`` ones are asked for. In JSON, and JSON lines, a column
+    may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
@@ -48,7 +51,7 @@ def read_table(path: str | Path, *, target: str, slices: str, texts: str | None 
             hint = did_you_mean(column, map(str, table.columns))
             why, fix = f"no such column{hint}", f"give one of {listed(table.columns, 20)}"
             problems.append(Problem(file=path.name, column=column, why=why, fix=fix))
-        elif table[column].isna().any():
+        elif table[column].isna().any() and not (unlabelled and column == target):
             gap = int(table[column].isna().to_numpy().argmax())
             problems.append(
                 Problem(

@@ -1,0 +1,261 @@
+"""The very items to label next: as many of each slice as a decision says, by the strategy that pays there."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import WAIT, Decision
+from labelvalue.decisions.case.case import chosen_of
+from labelvalue.decisions.measuring.pilots import PILOT
+from labelvalue.forecast.gains.curves import curve_dims
+from labelvalue.forecast.interventions.strategies import strategy_efficiency
+from labelvalue.observe.protocol.settings import check_data
+from labelvalue.observe.simulate.learners import find_regressors, fit_learner, lacking_probabilities, take
+from labelvalue.observe.simulate.strategies import (
+    ASK_CLASSES,
+    ASK_PROBABILITIES,
+    QUERIES,
+    Query,
+    Strategy,
+    choose_checked,
+    seed_of,
+)
+from labelvalue.observe.simulate.tabular import comparable
+from labelvalue.problems import InputError, Problem, did_you_mean, listed
+
+PAYS = 0.9
+"""Probability that a strategy beats random labels from which it is followed."""
+RANDOM = "random"
+RANK = "rank"
+ENTROPY = 19
+
+
+def queue(
+    decision: Decision,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    slices: Any,
+    *,
+    items: Any = None,
+    allowed: Any = None,
+    strategies: Mapping[str, Strategy] | None = None,
+    wanted: Mapping[str, int] | None = None,
+    random_state: int | None = None,
+) -> pd.DataFrame:
+    """Choose the items to label next, slice by slice, as the decision says how many and the posterior says how.
+
+    In a slice where a strategy that the runs tried is worth more than random labels with probability 0.9, at the labels
+    that the decision ends with, the strategy of highest expected efficiency chooses, from a model trained on all labels
+    so far; elsewhere items are drawn at random. Items are ranked, so that a queue may be cut short.
+
+    Parameters
+    ----------
+    decision : Decision
+        Its plan, or, where it says to measure first with a pilot batch, that batch.
+    estimator : scikit-learn estimator or function
+        What is trained on the labels so far, as in ``simulate_runs``.
+    X : DataFrame, Series of texts, array or sparse matrix
+        Features of all items, labelled or not, (rows, features).
+    y : Series or array
+        Labels, (rows,); missing (``None`` or NaN) where an item has none: those are what can be queued.
+    slices : str, Series or array
+        Slice of each row, or the name of a column of ``X``.
+    items : Series or array, optional
+        Names of the rows, all different; the index of a DataFrame or Series, or positions, by default.
+    allowed : Series or array of bool, optional
+        Which items may be labelled (consent, quality, cost); all by default.
+    strategies : mapping of str to function, optional
+        Strategies of your own that the runs name, each from a ``Query`` to the rows to label.
+    wanted : mapping of str to int, optional
+        Items of each slice, in place of the decision's.
+    random_state : int, optional
+        Seed ≥ 0 of what is drawn; that of the fit by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an item, the first to label first in its slice: ``item``, ``slice``, ``rank`` (from 1, within the
+        slice), ``strategy``; then the columns of ``X`` where it has some. Attribute ``notes``: slices with fewer items
+        than wanted, and why a strategy chose or did not.
+
+    Raises
+    ------
+    InputError
+        If nothing is to be labelled by the decision, a slice or strategy is unknown, no item is labelled, or names of
+        items are missing or not different.
+
+    References
+    ----------
+    Settles (2009), "Active learning literature survey"; Mittal, Tatarchenko, Çiçek and Brox (2019), "Parting with
+    illusions about deep active learning", for how often random labels are as good.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from labelvalue import Case, decide
+    >>> from labelvalue.testing import fake_fit
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = decide(fake_fit(seed=1), case, max_labels=200, measure=False)
+    >>> rng = np.random.default_rng(1)
+    >>> y = np.where(np.arange(2000) < 100, rng.choice(["no", "yes"], 2000), None)
+    >>> X, slices = rng.normal(size=(2000, 3)), rng.choice(decision.fit.slices, 2000)
+    >>> found = queue(decision, LogisticRegression(), X, y, slices)
+    >>> found["slice"].value_counts().to_dict() == {name: n for name, n in decision.labels.items() if n}
+    True
+    """
+    missing = pd.isna(np.asarray(y, dtype=object))
+    X, _, texts = check_data(X, np.zeros(missing.size), slices)
+    called = _names_of(X, items, missing.size)
+    free = missing if allowed is None else missing & np.asarray(allowed, dtype=bool)
+    counts = _wanted(decision, wanted)
+    labelled = np.flatnonzero(~missing)
+    if not labelled.size:
+        why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
+        raise InputError([Problem(column="y", why=why, fix=fix)])
+    ways, notes = _ways(decision, counts, strategies or {}, estimator)
+    seed = decision.fit.settings["random_seed"] if random_state is None else random_state
+    asked = _Asked(estimator, X, np.asarray(y, dtype=object)[labelled], labelled, seed)
+    parts = []
+    for place, (name, count) in enumerate(counts.items()):
+        candidates = np.flatnonzero(free & (texts == name))
+        if candidates.size < count:
+            notes.append(f"{name}: {candidates.size:,} items can be labelled, {count:,} are wanted")
+        rows = asked.choose(ways.get(name), candidates, min(count, candidates.size), seed_of(seed, ENTROPY, place))
+        way = ways[name][0] if name in ways else RANDOM
+        row = {names.SLICE: name, RANK: np.arange(1, rows.size + 1), names.STRATEGY: way}
+        parts.append(pd.DataFrame({"item": called[rows], **row, "row": rows}))
+    found = pd.concat(parts, ignore_index=True)
+    rows = found.pop("row").to_numpy()
+    if isinstance(X, pd.DataFrame | pd.Series):
+        shown = (X.to_frame(X.name or "text") if isinstance(X, pd.Series) else X).iloc[rows].reset_index(drop=True)
+        found = found.join(shown[[c for c in shown.columns if c not in found.columns]])
+    found.attrs = {names.NOTES: notes}
+    return found
+
+
+class _Asked:
+    """What strategies ask: a model of all labels so far and features as numbers, made when first asked for."""
+
+    def __init__(self, estimator: Any, X: Any, y: np.ndarray, labelled: np.ndarray, seed: int):
+        self.estimator, self.X, self.y, self.labelled, self.seed = estimator, X, y, labelled, seed
+        kinds = find_regressors({"": estimator})
+        self.classes = np.zeros(0) if kinds else np.unique(y.astype(type(y[0])))
+
+    @functools.cached_property
+    def features(self) -> Any:
+        return comparable(self.X)
+
+    @functools.cached_property
+    def trained(self) -> Any:
+        return self.train(self.labelled, self.y, self.seed) if self.classes.size != 1 else None
+
+    def train(self, rows: np.ndarray, labels: np.ndarray, seed: int) -> Any:
+        return fit_learner(self.estimator, take(self.X, rows), np.asarray(labels.tolist()), seed)
+
+    def choose(self, way: tuple[str, Strategy] | None, candidates: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Rows of the candidates, the first to label first."""
+        if way is None or count == 0:
+            return np.random.default_rng(seed).choice(candidates, count, replace=False)
+        query = Query(
+            trained=self.trained,
+            train=self.train,
+            x=self.X,
+            features=self.features if way[0] not in ASK_CLASSES else None,
+            labelled=self.labelled,
+            candidates=candidates,
+            labels=np.asarray(self.y.tolist()),
+            classes=self.classes,
+            count=count,
+            seed=seed,
+        )
+        return choose_checked(way[1], query, way[0])
+
+
+def _names_of(X: Any, items: Any, count: int) -> np.ndarray:
+    """Names of the rows, checked."""
+    own = X.index if isinstance(X, pd.DataFrame | pd.Series) else np.arange(count)
+    called = np.asarray(own if items is None else items, dtype=object)
+    if called.size != count:
+        why, fix = f"{called.size:,} names for {count:,} rows", "give one name per row"
+        raise InputError([Problem(column="items", why=why, fix=fix)])
+    twice = pd.Series(called).duplicated(keep=False) | pd.isna(pd.Series(called))
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        why, fix = "a name that is missing or stands twice", "give every row a name of its own"
+        raise InputError([Problem(line=row, column="items", value=called[row], why=why, fix=fix)])
+    return called
+
+
+def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, int]:
+    """Items of each slice: those asked for, the pilot's, or the plan's."""
+    known = [str(name) for name in decision.fit.slices]
+    pilot = decision.verdict.pilot
+    if wanted is not None:
+        unknown = [
+            Problem(
+                column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
+            )
+            for name in wanted
+            if name not in known
+        ]
+        if unknown:
+            raise InputError(unknown)
+        counts = dict(wanted)
+    elif pilot:
+        size, name = pilot["size"], str(pilot["slice"])
+        counts = {name: int(str(size))} if pilot["kind"] == PILOT else {}
+    else:
+        counts = {} if decision.verdict.advice == WAIT else dict(decision.labels)
+    counts = {name: n for name, n in counts.items() if n}
+    if not counts:
+        why = f"the decision is to {decision.verdict.advice}: no training labels are bought"
+        raise InputError(
+            [Problem(column="decision", why=why, fix="say wanted={slice: items} to queue some all the same")]
+        )
+    return counts
+
+
+def _ways(
+    decision: Decision, counts: Mapping[str, int], own: Mapping[str, Strategy], estimator: Any
+) -> tuple[dict[str, tuple[str, Strategy]], list[str]]:
+    """The strategy of each slice where one pays, and what is to be said of it."""
+    fit, case = decision.fit, decision.case
+    if names.EFFICIENCY not in fit.posterior:
+        return {}, ["items are drawn at random: the runs tried no other strategy"]
+    here = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
+    known = QUERIES | dict(own)
+    ways, notes = {}, []
+    for name, count in counts.items():
+        at = here | {names.SLICE: name}
+        size = int(fit.position[names.LABELS_NOW].sel(at)) + count
+        worth = strategy_efficiency(fit, [size]).squeeze(names.LABELS)
+        worth = worth.sel({d: v for d, v in at.items() if d in worth.dims})
+        mean, pays = worth.mean(names.SAMPLE), (worth > 1).mean(names.SAMPLE)
+        tried = [str(s) for s in worth[names.STRATEGY].values if str(s) in known and _can(str(s), estimator, own)]
+        best = max(tried, key=lambda s: float(mean.sel({names.STRATEGY: s})), default=None)
+        if best is None:
+            notes.append(f"{name}: at random, since no strategy of the runs can choose from a pool")
+            continue
+        chance = float(pays.sel({names.STRATEGY: best}))
+        told = f"a label of {best} is worth {float(mean.sel({names.STRATEGY: best})):.2f} random ones"
+        notes.append(
+            f"{name}: {best if chance >= PAYS else 'at random'}; {told}, more than 1 with probability {chance:.2f}"
+        )
+        if chance >= PAYS:
+            ways[name] = (best, known[best])
+    return ways, notes
+
+
+def _can(strategy: str, estimator: Any, own: Mapping[str, Strategy]) -> bool:
+    """Whether an estimator can be asked what a strategy asks."""
+    if strategy in own:
+        return True
+    return not (strategy in ASK_PROBABILITIES and lacking_probabilities({"": estimator}))

@@ -1,0 +1,149 @@
+"""The very items to label next: as many as the plan says, by the strategy that pays, in files that tools import."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sklearn.linear_model import LogisticRegression
+
+import labelvalue as lv
+from labelvalue import names
+from labelvalue.label_quality import read_annotations
+
+ROWS, LABELLED = 1200, 120
+
+
+@pytest.fixture(scope="module")
+def decision():
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, slices={"west": {"minimum": 20}})
+    return lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=120, measure=False)
+
+
+@pytest.fixture(scope="module")
+def pool(decision):
+    """Items of two classes that a line parts; the first are labelled."""
+    rng = np.random.default_rng(5)
+    X = pd.DataFrame(rng.normal(size=(ROWS, 2)), columns=["a", "b"], index=[f"id{i}" for i in range(ROWS)])
+    y = np.where(np.arange(ROWS) < LABELLED, np.where(X["a"] > 0, "yes", "no"), None)
+    return X, y, rng.choice([str(name) for name in decision.fit.slices], ROWS)
+
+
+def with_efficiency(decision, level):
+    """The decision with a fit in which margin is worth so many random labels in the first slice, and half elsewhere."""
+    fit = decision.fit
+    like = xr.ones_like(fit.posterior[names.ERROR_REFERENCE]).expand_dims({names.STRATEGY: ["margin"]}, axis=-1)
+    first = xr.where(fit.posterior[names.SLICE] == str(fit.slices[0]), level, 0.5)
+    posterior = fit.posterior.assign({names.EFFICIENCY: like * first, names.EFFICIENCY_TREND: 0.0 * like})
+    tree = fit.tree.copy()
+    tree[names.POSTERIOR] = xr.DataTree(posterior)
+    return dataclasses.replace(decision, fit=dataclasses.replace(fit, tree=tree))
+
+
+def test_as_many_as_the_plan_says_none_labelled_none_twice(decision, pool):
+    X, y, slices = pool
+    found = lv.queue(decision, LogisticRegression(), X, y, slices)
+    assert found["slice"].value_counts().to_dict() == {name: n for name, n in decision.labels.items() if n}
+    assert found["item"].is_unique
+    assert not set(found["item"]) & set(X.index[:LABELLED])
+    here = pd.Series(slices, X.index)[found["item"]].to_numpy()
+    assert (here == found["slice"]).all()
+    assert (found.groupby("slice")["rank"].apply(list).map(lambda r: r == list(range(1, len(r) + 1)))).all()
+    np.testing.assert_array_equal(found["a"], X.loc[found["item"], "a"])
+
+
+def test_the_strategy_that_pays_chooses_where_it_pays_and_luck_elsewhere(decision, pool):
+    X, y, slices = pool
+    wanted = {str(name): 30 for name in decision.fit.slices}
+    first = next(iter(wanted))
+    found = lv.queue(with_efficiency(decision, 1.5), LogisticRegression(), X, y, slices, wanted=wanted)
+    ways = found.groupby("slice")["strategy"].first().to_dict()
+    assert ways == {name: "margin" if name == first else "random" for name in wanted}
+    distance = found["a"].abs().groupby(found["slice"]).mean()
+    assert distance[first] < 0.4 * distance.drop(first).min(), "margin asks for items near the line"
+    assert any(note.startswith(f"{first}: margin; a label of margin is worth 1.50") for note in found.attrs["notes"])
+    again = lv.queue(with_efficiency(decision, 0.9), LogisticRegression(), X, y, slices, wanted=wanted)
+    assert set(again["strategy"]) == {"random"}
+
+
+def test_what_may_not_be_labelled_is_not_queued_and_a_short_pool_is_said(decision, pool):
+    X, y, slices = pool
+    allowed = np.arange(ROWS) < LABELLED + 20
+    found = lv.queue(decision, LogisticRegression(), X, y, slices, allowed=allowed, wanted={"west": 50})
+    assert set(found["item"]) <= set(X.index[LABELLED : LABELLED + 20])
+    assert any("items can be labelled, 50 are wanted" in note for note in found.attrs["notes"])
+
+
+def test_a_pilot_is_queued_where_it_comes_first_and_nothing_where_to_wait(decision, pool):
+    X, y, slices = pool
+    pilot = {"kind": "pilot batch", "slice": "west", "size": 7, "enbs": 1.0}
+    first = (
+        dataclasses.replace(decision, verdict=lv.plans.Verdict("measure first", ("…",), pilot))
+        if hasattr(lv.plans, "Verdict")
+        else None
+    )
+    first = first or dataclasses.replace(decision, verdict=dataclasses.replace(decision.verdict, pilot=pilot))
+    assert lv.queue(first, LogisticRegression(), X, y, slices)["slice"].tolist() == ["west"] * 7
+    wait = dataclasses.replace(decision, verdict=dataclasses.replace(decision.verdict, advice="wait"))
+    with pytest.raises(lv.InputError, match="the decision is to wait"):
+        lv.queue(wait, LogisticRegression(), X, y, slices)
+
+
+def test_what_is_wrong_is_said(decision, pool):
+    X, y, slices = pool
+    with pytest.raises(lv.InputError, match="unknown slice 'wets'; did you mean 'west'"):
+        lv.queue(decision, LogisticRegression(), X, y, slices, wanted={"wets": 3})
+    with pytest.raises(lv.InputError, match="no item is labelled"):
+        lv.queue(decision, LogisticRegression(), X, np.full(ROWS, None), slices)
+    with pytest.raises(lv.InputError, match="stands twice"):
+        lv.queue(decision, LogisticRegression(), X, y, slices, items=["a"] * ROWS)
+    with pytest.raises(lv.InputError, match="unknown format 'labelstudio'"):
+        lv.write_queue(pd.DataFrame(), "x", "labelstudio")
+
+
+def annotated(format, path):
+    """What the tool's export looks like once somebody answered every task."""
+    if format == "csv":
+        pd.read_csv(path).assign(label="yes").to_csv(path, index=False)
+        return "slice", {}
+    if format == "label-studio":
+        tasks = json.loads(path.read_text())
+        result = [{"type": "choices", "value": {"choices": ["yes"]}}]
+        done = [
+            {"id": i, **t, "annotations": [{"id": i, "completed_by": 1, "result": result}]} for i, t in enumerate(tasks)
+        ]
+        path.write_text(json.dumps(done))
+        return "data.slice", {}
+    if format == "argilla":
+        answer = {"label": [{"value": "yes", "user_id": "u", "status": "submitted"}]}
+        path.write_text(json.dumps([r | {"responses": answer} for r in json.loads(path.read_text())]))
+        return "metadata.slice", {}
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    if format == "doccano":
+        path.write_text("\n".join(json.dumps({"id": i, **r, "label": ["yes"]}) for i, r in enumerate(rows)))
+        return "slice", {}
+    told = {
+        "answer": "accept",
+        "accept": ["yes"],
+        "options": [{"id": "yes"}],
+        "_view_id": "choice",
+        "_timestamp": 1760000000,
+    }
+    path.write_text("\n".join(json.dumps({**r, "_input_hash": i, "_task_hash": i, **told}) for i, r in enumerate(rows)))
+    return "meta.slice", {}
+
+
+@pytest.mark.parametrize("format", ["label-studio", "argilla", "doccano", "prodigy", "csv"])
+def test_a_queue_goes_through_the_tool_and_comes_back_slice_by_slice(decision, pool, tmp_path, format):
+    X, y, slices = pool
+    found = lv.queue(decision, LogisticRegression(), X, y, slices)
+    path = tmp_path / ("queue.csv" if format == "csv" else "queue.json")
+    lv.write_queue(found, path, format)
+    where, more = annotated(format, path)
+    back = read_annotations(path, format, slice=where, batch_date="2026-03-02", keep_annotators=True, **more)
+    assert back.attrs["labels"] == found["slice"].value_counts().to_dict()
+    assert set(back["label"]) == {"yes"}
