@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pymc as pm
 import pytest
+from labelvalue_models.power_law import power_law as reducible
 
 from labelvalue import check_model, names
 from labelvalue.model import get_model, model_names
-from labelvalue.model.curve.families import power_law as reducible
 from labelvalue.model.hierarchy import catalogue
 from labelvalue.model.hierarchy.anchored import anchored_model
 
