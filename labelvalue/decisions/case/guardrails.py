@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import Any
+
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.checks import Checks, put
@@ -89,20 +93,42 @@ class Floor:
         checks.finish()
 
 
+THOUSAND = 1000
+
+
+def _gain_per_thousand(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:
+    """Drop in the weighted error that a thousand labels bring, of plans that buy any."""
+    labels = outcomes[names.LABELS].sum(names.SLICE)
+    gain = (outcomes[names.GAIN] * weights).sum(names.SLICE)
+    return (gain / labels.where(labels > 0) * THOUSAND).sel({names.PLAN: labels > 0})
+
+
+def _gap(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:
+    return outcomes[names.ERROR].max(names.SLICE) - outcomes[names.ERROR].min(names.SLICE)
+
+
+def _row(amount: str | Callable[[xr.Dataset, xr.DataArray], xr.DataArray], words: str) -> dict[str, Any]:
+    """Say what a rule holds, draw by draw, and in words; ``≥`` in them makes its limit a lower one.
+
+    ``amount`` is a variable of the outcomes of plans, or a function of them and the slices' shares in the error.
+    """
+    return {"amount": amount, "words": words, "sign": -1.0 if "≥" in words else 1.0}
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Guardrails:
-    """Rules that a plan must keep.
+    """Rules that a plan must keep: each row with a limit is one, judged by search, verdict and page alike.
 
     Parameters
     ----------
-    minimum_gain : Rule, optional
-        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
-    maximum_budget : Rule, optional
-        Money that a plan costs at most.
     largest_gap : Rule, optional
         Distance between the errors of the worst slice and the best, at most.
+    maximum_budget : Rule, optional
+        Money that a plan costs at most.
     deadline : Rule, optional
         Days until the last label is there, at most.
+    minimum_gain : Rule, optional
+        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
     floors : tuple of Floor
         Qualities that single slices must have.
 
@@ -117,19 +143,23 @@ class Guardrails:
     0.95
     """
 
-    minimum_gain: Rule | None = None
-    maximum_budget: Rule | None = None
-    largest_gap: Rule | None = None
-    deadline: Rule | None = None
+    largest_gap: Rule | None = field(default=None, metadata=_row(_gap, "gap between slices ≤ {:g}"))
+    maximum_budget: Rule | None = field(default=None, metadata=_row(names.COST, "cost ≤ {:,.10g}"))
+    deadline: Rule | None = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
+    minimum_gain: Rule | None = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
     floors: tuple[Floor, ...] = ()
 
     def __post_init__(self) -> None:
         checks = Checks()
-        for key in ("minimum_gain", "maximum_budget", "largest_gap", "deadline"):
+        for key in (row.name for row in ROWS.values()):
             if getattr(self, key) is not None:
                 put(self, **{key: checks.section(key, Rule, getattr(self, key))})
         put(self, floors=checks.sections("floors", Floor, self.floors))
         checks.finish()
+
+
+ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}
+"""The rows of the table of rules by what they are called."""
 
 
 def _names(checks: Checks, key: str, given: object) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import THOUSAND, state_of
+from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.guardrails import THOUSAND
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import plan_outcomes

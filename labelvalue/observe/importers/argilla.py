@@ -10,22 +10,10 @@ from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collecto
 from labelvalue.observe.exports.streams import json_records, open_export
 
 EXPORT = "Argilla JSON export"
+ENDS = (".responses", ".responses.users", ".responses.status", ".suggestion")
+"""Of keys of flattened records."""
 LAYOUTS = {
-    "Argilla": frozenset(
-        {
-            "id",
-            "fields",
-            "metadata",
-            "responses",
-            "suggestions",
-            "vectors",
-            "_server_id",
-            ".responses",
-            ".responses.users",
-            ".responses.status",
-            ".suggestion",
-        }
-    ),
+    "Argilla": frozenset({"id", "fields", "metadata", "responses", "suggestions", "vectors", "_server_id", *ENDS})
 }
 RESPONSES, USERS, STATUS = ".responses", ".responses.users", ".responses.status"
 SUBMITTED = "submitted"
