@@ -24,7 +24,7 @@ ORDER = [
     "storage",
     "locking",
     "spreadsheets",
-    "checks",
+    "settings",
     "quantities",
     "observe",
     "model",

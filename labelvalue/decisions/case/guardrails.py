@@ -6,19 +6,20 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import field
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
+from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
 TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
 """Plans of every decision."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Settings):
     """A limit that must be kept with a probability.
 
     Parameters
@@ -41,20 +42,13 @@ class Rule:
     2500
     """
 
-    limit: float
-    probability: float = 0.9
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("limit", self.limit)
-        checks.share("probability", self.probability)
-        checks.text("reason", self.reason)
-        checks.finish()
+    limit: Amount
+    probability: Share = 0.9
+    reason: Text = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Floor:
+class Floor(Settings):
     """A quality that a slice must have: P(error of slice ≤ error) ≥ probability.
 
     Parameters
@@ -79,18 +73,10 @@ class Floor:
     0.9
     """
 
-    slice: str
-    error: float
-    probability: float = 0.9
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("slice", self.slice)
-        checks.number("error", self.error, above=True)
-        checks.share("probability", self.probability)
-        checks.text("reason", self.reason)
-        checks.finish()
+    slice: Text
+    error: Positive
+    probability: Share = 0.9
+    reason: Text = ""
 
 
 THOUSAND = 1000
@@ -115,8 +101,11 @@ def _row(amount: str | Callable[[xr.Dataset, xr.DataArray], xr.DataArray], words
     return {"amount": amount, "words": words, "sign": -1.0 if "≥" in words else 1.0}
 
 
+Limit = Annotated[Rule | None, table(Rule)]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Guardrails:
+class Guardrails(Settings):
     """Rules that a plan must keep: each row with a limit is one, judged by search, verdict and page alike.
 
     Parameters
@@ -143,35 +132,26 @@ class Guardrails:
     0.95
     """
 
-    largest_gap: Rule | None = field(default=None, metadata=_row(_gap, "gap between slices ≤ {:g}"))
-    maximum_budget: Rule | None = field(default=None, metadata=_row(names.COST, "cost ≤ {:,.10g}"))
-    deadline: Rule | None = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
-    minimum_gain: Rule | None = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
-    floors: tuple[Floor, ...] = ()
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        for key in (row.name for row in ROWS.values()):
-            if getattr(self, key) is not None:
-                put(self, **{key: checks.section(key, Rule, getattr(self, key))})
-        put(self, floors=checks.sections("floors", Floor, self.floors))
-        checks.finish()
+    largest_gap: Limit = field(default=None, metadata=_row(_gap, "gap between slices ≤ {:g}"))
+    maximum_budget: Limit = field(default=None, metadata=_row(names.COST, "cost ≤ {:,.10g}"))
+    deadline: Limit = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
+    minimum_gain: Limit = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
+    floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
 
 
 ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}
 """The rows of the table of rules by what they are called."""
 
 
-def _names(checks: Checks, key: str, given: object) -> tuple[str, ...]:
-    """A list of names; empty where it is none."""
-    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
-        return tuple(given)
-    checks.wrong(key, f"expected a list of names, got {given!r}", 'write a list such as ["west"]')
-    return ()
+def _own_name(checks: Checks, key: str, given: Any) -> Any:
+    """A name that no plan of every decision has."""
+    if isinstance(checks.text(key, given), str) and (not given.strip() or given in TAKEN):
+        checks.wrong(key, f"{given!r} is taken or empty", "give it a name of its own")
+    return given
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SliceClass:
+class SliceClass(Settings):
     """Slices of like stakes, such as those of high ones.
 
     Parameters
@@ -196,24 +176,14 @@ class SliceClass:
     3.0
     """
 
-    slices: tuple[str, ...]
-    stakes: float = 1.0
-    minimum: int = 0
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        put(self, slices=_names(checks, "slices", self.slices))
-        if not self.slices:
-            checks.wrong("slices", "names none", 'give a list such as ["west"]')
-        checks.number("stakes", self.stakes)
-        checks.whole("minimum", self.minimum)
-        checks.text("reason", self.reason)
-        checks.finish()
+    slices: Annotated[tuple[str, ...], listed(Checks.text, some=True)]
+    stakes: Amount = 1.0
+    minimum: Count = 0
+    reason: Text = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Scenario:
+class Scenario(Settings):
     """A plan that is held against the others by its name.
 
     Parameters
@@ -236,24 +206,13 @@ class Scenario:
     ()
     """
 
-    name: str
-    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    interventions: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("name", self.name)
-        if isinstance(self.name, str) and (not self.name.strip() or self.name in TAKEN):
-            checks.wrong("name", f"{self.name!r} is taken or empty", "give it a name of its own")
-        put(self, labels=checks.by_name("labels", self.labels))
-        for name, count in self.labels.items():
-            checks.whole(f"labels.{name}", count)
-        put(self, interventions=_names(checks, "interventions", self.interventions))
-        checks.finish()
+    name: Annotated[str, _own_name]
+    labels: Annotated[Mapping[str, int], named(Checks.whole)] = dataclasses.field(default_factory=dict)
+    interventions: Annotated[tuple[str, ...], listed(Checks.text)] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Approval:
+class Approval(Settings):
     """Somebody who must agree before a plan above a sum is carried out.
 
     Parameters
@@ -276,18 +235,9 @@ class Approval:
     True
     """
 
-    approver: str
-    above: float = 0.0
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("approver", self.approver)
-        if isinstance(self.approver, str) and not self.approver.strip():
-            checks.wrong("approver", "is empty", "say who must agree")
-        checks.number("above", self.above)
-        checks.text("reason", self.reason)
-        checks.finish()
+    approver: Annotated[str, partial(Checks.text, said=True)]
+    above: Amount = 0.0
+    reason: Text = ""
 
     def is_needed(self, cost: float) -> bool:
         """Say whether a plan needs this approval.
@@ -305,7 +255,7 @@ class Approval:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SliceLimit:
+class SliceLimit(Settings):
     """Limits on the labels that are bought for a slice.
 
     Parameters
@@ -334,27 +284,17 @@ class SliceLimit:
     800
     """
 
-    minimum: int = 0
-    maximum: int | None = None
-    available: int | None = None
-    usable: float = 1.0
-    minimum_evaluation: int = 0
-    reason: str = ""
+    minimum: Count = 0
+    maximum: Annotated[int | None, Checks.whole] = None
+    available: Annotated[int | None, Checks.whole] = None
+    usable: Annotated[float, partial(Checks.share, one=True)] = 1.0
+    minimum_evaluation: Count = 0
+    reason: Text = ""
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.whole("minimum", self.minimum)
-        checks.whole("minimum_evaluation", self.minimum_evaluation)
-        for key in ("maximum", "available"):
-            if getattr(self, key) is not None:
-                checks.whole(key, getattr(self, key))
-        if self.usable != 1:
-            checks.share("usable", self.usable)
-        checks.text("reason", self.reason)
+    def _together(self, checks: Checks) -> None:
         if not checks.problems and self.minimum > self.most:
             why = f"minimum {self.minimum} is more than may be bought, {self.most:g}"
             checks.wrong("minimum", why, "lower it, or raise maximum or available")
-        checks.finish()
 
     @property
     def most(self) -> float:

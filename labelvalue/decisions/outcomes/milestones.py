@@ -8,7 +8,6 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
@@ -20,6 +19,7 @@ from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.model import Fit
 from labelvalue.problems import InputError
+from labelvalue.settings import Checks
 
 ENTROPY = 17
 STEPS = 4

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from labelvalue.checks import MAX_COUNT
 from labelvalue.observe.exports.judgements import (
     MAX_JUDGEMENTS,
     PATHS_SHOWN,
@@ -23,6 +22,7 @@ from labelvalue.observe.table.cells import Fault, parse_count, parse_number
 from labelvalue.observe.table.delimited import MAX_KEPT, once, open_rows
 from labelvalue.observe.table.tables import Limits
 from labelvalue.problems import InputError, Problem, listed
+from labelvalue.settings import MAX_COUNT
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
 ANNOTATORS = ("user_id", "user_name", "user_email")
