@@ -153,48 +153,15 @@ def learn(model: Model, problems: Sequence[Problem], fixed: Mapping[str, Prior])
     return priors
 
 
-MEANING = {
-    "error_mean": "typical error of a slice at its reference size, as logit(error) for bounded errors",
-    "error_spread": "how much slices and learners differ in error",
-    "elasticity_mean": "log of the typical elasticity at the reference size",
-    "elasticity_spread": "how much curves differ in log elasticity",
-    "elasticity_between": "how much whole slices, and whole learners, differ in log elasticity",
-    "floor_mean": "typical bending towards the floor: softplus of it is floor share over its complement",
-    "floor_spread": "how much curves differ in that bending",
-    "headroom_mean": "log of how far a typical curve's plateau lies above the error at its reference size",
-    "headroom_spread": "how much curves differ in that log",
-    "break_mean": "typical distance of a curve's break below its reference size: softplus of it, in doublings",
-    "break_spread": "how much curves differ in that distance (before the softplus)",
-    "early_mean": "log of the typical elasticity before the break over that after it",
-    "early_spread": "how much curves differ in that log",
-    "transfer_mean": "typical worth of another slice's label, in labels of the slice itself",
-    "transfer_spread": "how much slices differ in that worth",
-    "efficiency_mean": "log of the typical worth of a label that a strategy chose, in labels chosen at random",
-    "efficiency_spread": "how much curves differ in that log worth",
-    "efficiency_trend": "power of labels by which that worth changes away from the reference size",
-    "noise_cost": "power of the information left in noisy labels by which effective labels shrink",
-    "diversity_power": "power of diversity by which effective labels grow",
-    "training_mean": "log of the standard deviation of log error between training runs at the reference size",
-    "training_spread": "how much curves differ in that standard deviation (on its log)",
-    "training_decay": "power of training-set size by which that variance shrinks",
-    "churn": "share of evaluation sampling noise that differs between runs on one evaluation set",
-    "discrepancy_mean": "log of the typical departure of a curve's elasticity from its family's over one doubling, "
-    "at an elasticity of 0.05",
-    "discrepancy_spread": "how much curves differ in that departure (on its log)",
-    "discrepancy_power": "power of elasticity with which that departure grows",
-}
-ASSUMED = {
-    "elasticity_between": Prior(
-        "lognormal", -1.0, 0.5, source="assumed: no development problem crosses learners and slices"
-    ),
-    "efficiency_mean": Prior("normal", 0.0, 0.35, source="assumed: a strategy may help or hurt by a third"),
-    "efficiency_spread": Prior("lognormal", -1.6, 0.5, source="assumed: no development problem has strategies"),
-    "efficiency_trend": Prior("normal", 0.0, 0.1, source="assumed: no change unless the runs show it"),
-    "noise_cost": Prior(
-        "lognormal", 0.69, 0.3, source="2 in theory (Natarajan et al. 2013); how far learners differ is assumed"
-    ),
-    "diversity_power": Prior("student", 0.0, 0.5, source="assumed: none, or a little either way"),
-}
+ASSUMED = (
+    "elasticity_between",
+    "efficiency_mean",
+    "efficiency_spread",
+    "efficiency_trend",
+    "noise_cost",
+    "diversity_power",
+)
+"""What no development problem says anything of: no problem crosses learners and slices, or has strategies."""
 OF_SLICES = ("transfer_mean", "transfer_spread")
 """What LCDB, which has one slice a data set, says nothing of."""
 
@@ -217,13 +184,12 @@ def as_toml(model: Model, slices: Priors, learners: Priors, provenance: str) -> 
         A table for each prior, and in it another where learners have other numbers.
     """
     lines = [f'provenance = "{provenance}"']
-    for name, meaning in MEANING.items():
-        if name not in slices:
-            continue
+    for name, shipped in model.priors.items():
         prior, wide = slices[name], learners[name]
-        lines += ["", f"[{name}]", f'distribution = "{prior.distribution}"', *_numbers(prior), f'meaning = "{meaning}"']
+        lines += ["", f"[{name}]", f'distribution = "{prior.distribution}"', *_numbers(prior)]
+        lines.append(f'meaning = "{shipped.meaning}"')
         if name in ASSUMED:
-            lines.append(f'source = "{ASSUMED[name].source}"')
+            lines.append(f'source = "{shipped.source}"')
         elif _numbers(wide) != _numbers(prior) and name not in OF_SLICES:
             lines += ["", f"[{name}.{BETWEEN_LEARNERS}]", *_numbers(wide)]
     return "\n".join(lines) + "\n"
@@ -236,7 +202,7 @@ def _numbers(prior: Prior) -> list[str]:
 def main() -> None:
     """Learn, and print TOML on stdout."""
     model = get_model(sys.argv[1] if len(sys.argv) > 1 else "power_law")
-    assumed = {name: prior for name, prior in ASSUMED.items() if name in model.priors}
+    assumed = {name: model.priors[name] for name in ASSUMED}
     sliced = [slice_data.load_problems("development", first_day=first) for first in (False, True)]
     by_kind = {"slices": [*sliced[0], *sliced[1]], "learners": lcdb_data.load_problems("development")}
     counted = {kind: f"{sum(len(p.curves) for p in some)} curves of {len(some)}" for kind, some in by_kind.items()}

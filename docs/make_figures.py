@@ -11,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from labelvalue_models.broken_power_law import broken_power_law
+from labelvalue_models.exponential import exponential
+from labelvalue_models.morgan_mercer_flodin import morgan_mercer_flodin
+from labelvalue_models.power_law import power_law
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -60,10 +64,10 @@ def shapes(fit: lv.Fit) -> Figure:
     rate = elasticity / (1 - floor)
     log_ratio = np.log(ratio)
     parts = {
-        "power law": families.power_law(log_ratio, rate),
-        "exponential": families.exponential(log_ratio, rate),
-        "Morgan-Mercer-Flodin": families.morgan_mercer_flodin(log_ratio, rate, 0.8),
-        "broken power law": families.broken_power_law(log_ratio, rate, 2.0, 0.2),
+        "power law": power_law(log_ratio, rate),
+        "exponential": exponential(log_ratio, rate),
+        "Morgan-Mercer-Flodin": morgan_mercer_flodin(log_ratio, rate, 0.8),
+        "broken power law": broken_power_law(log_ratio, rate, 2.0, 0.2),
     }
     lines = [(name, error * np.exp(families.above_floor(part, floor))) for name, part in parts.items()]
     dashes = ("-", "--", "-.", ":")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 import scipy
 
-from labelvalue.checks import Checks, is_number, put
+from labelvalue.settings import Checks, is_number, put
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
 TOLERANCE = 1e-9
@@ -254,3 +255,9 @@ def of_slice(value: Any, name: str) -> tuple[str, Any]:
         return "", value
     key = name if name in value else "default"
     return key, value.get(key)
+
+
+Given = Annotated[Quantity, quantity]
+ShareOf = Annotated[Quantity, partial(quantity, share=True)]
+BySlice = Annotated[Quantity | Mapping[str, Quantity], by_slice]
+"""Settings that are quantities: one, one below 1, and one for all slices or by slice."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from typing import Any
 
-from labelvalue.model.curve.families import exponential
+from labelvalue_models import learned_of_learners
+
+from labelvalue.model.curve.families import namespace
 from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.prior.priors import read_priors
+
+
+def exponential(log_ratio: Any, rate: Any) -> Any:
+    r"""Log of an exponential's part above the floor, relative to the reference: :math:`-E (r - 1)`.
+
+    References
+    ----------
+    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI, table 1 (EXP3).
+    """
+    xp = namespace(log_ratio, rate)
+    return -rate * xp.expm1(log_ratio)
+
 
 MODEL = anchored_model(
     name="exponential",
     description="Exponential with a floor: most of what labels can do is done soon.",
-    priors=read_priors(files("labelvalue_models") / "priors" / "exponential.toml"),
+    priors=learned_of_learners("exponential"),
     reducible=exponential,
 )

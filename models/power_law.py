@@ -6,15 +6,27 @@ the per-label impact, is a random variable with a group-level prior over slices 
 
 from __future__ import annotations
 
-from importlib.resources import files
+from typing import Any
 
-from labelvalue.model.curve.families import power_law
+from labelvalue_models import SHARED
+
 from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.prior.priors import read_priors
+
+
+def power_law(log_ratio: Any, rate: Any) -> Any:
+    r"""Log of a power law's part above the floor, relative to the reference: :math:`-E \log r`.
+
+    References
+    ----------
+    Cortes, Jackel, Solla, Vapnik and Denker (1993), "Learning curves: asymptotic values and rate of
+    convergence", NeurIPS 6.
+    """
+    return -rate * log_ratio
+
 
 MODEL = anchored_model(
     name="power_law",
     description="Power law with a floor, anchored at the largest observed size; hierarchical over slices and learners.",
-    priors=read_priors(files("labelvalue_models") / "priors" / "power_law.toml"),
+    priors=SHARED,
     reducible=power_law,
 )

@@ -11,6 +11,7 @@ import typer
 
 from labelvalue import names
 from labelvalue.commands import console
+from labelvalue.observe.importers import formats
 from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem, StorageError
 
@@ -47,16 +48,10 @@ def _command(format: str, tool: str) -> None:
     ) -> None:
         _import(format, files, out, slice_, batch, batch_date, keep_annotators, salt, None, as_json)
 
-    importing.command(name=format, help=f"Import an export of {tool} into an annotations table.")(run)
+    importing.command(name=format, help=tool)(run)
 
 
-for _format, _tool in (
-    ("label-studio", "Label Studio (JSON)"),
-    ("argilla", "Argilla (records as JSON, flattened or nested)"),
-    ("doccano", "doccano (JSONL, or ZIP with a file for each member)"),
-    ("prodigy", "Prodigy (JSONL)"),
-    ("cvat", "CVAT (XML 1.1, its ZIP, or the event log as CSV)"),
-):
+for _format, _tool in formats().items():
     _command(_format, _tool)
 
 

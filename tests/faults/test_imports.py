@@ -22,7 +22,8 @@ import labelvalue as lv
 from labelvalue import InputError, cli, locking
 from labelvalue.commands import import_commands
 from labelvalue.observe.annotations import tables
-from labelvalue.observe.exports import cvat, doccano, judgements
+from labelvalue.observe.exports import judgements
+from labelvalue.observe.importers import cvat, doccano
 from labelvalue.observe.simulate.tabular import read_table
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 

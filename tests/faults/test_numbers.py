@@ -11,12 +11,12 @@ from typer.models import ArgumentInfo
 
 import labelvalue as lv
 from labelvalue import cli, testing
-from labelvalue.checks import Checks, is_number
 from labelvalue.commands import import_commands
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.numerals import MAX_COUNT, MOST
 from labelvalue.operate.store.configuration import read_configuration
 from labelvalue.problems import InputError, quote
+from labelvalue.settings import Checks, is_number
 from tests.operate.conftest import CASE
 
 HUGE = (

@@ -22,7 +22,7 @@ ORDER = [
     "reading",
     "storage",
     "locking",
-    "checks",
+    "settings",
     "quantities",
     "observe",
     "model",

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from labelvalue.model.hierarchy import catalogue
+from labelvalue.model.hierarchy.catalogue import get_label_model, get_model
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -35,22 +38,29 @@ def committed() -> list[Path]:
 def test_packages_are_folders():
     settings = PROJECT["tool"]["setuptools"]
     moved = settings["package-dir"]
-    folders = {moved.get(name, name.replace(".", "/")) for name in settings["packages"]}
+    roots = {name: moved.get(name.partition(".")[0], name.partition(".")[0]) for name in settings["packages"]}
+    folders = {"/".join([root, *name.split(".")[1:]]) for name, root in roots.items()}
     here = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "labelvalue").rglob("__init__.py")}
-    assert folders == here | set(moved.values())
+    models = {str(p.parent.relative_to(ROOT)) for p in (ROOT / "models").rglob("__init__.py")}
+    assert folders == here | models | set(moved.values())
     assert [f for f in folders if not (ROOT / f / "__init__.py").is_file()] == []
     assert [p for p in modules() if not (p.parent / "__init__.py").is_file()] == []
 
 
-def test_models_are_entry_points():
-    groups = PROJECT["project"]["entry-points"]
-    points = {**groups["labelvalue.models"], **groups["labelvalue.label_models"]}
-    assert len(points) == sum(map(len, groups.values())), "a file of models/ is of one kind"
-    files = {p.stem for p in (ROOT / "models").glob("*.py")} - {"__init__"}
-    assert set(points) == files
-    assert {name: target.split(":")[0] for name, target in points.items()} == {
-        name: f"labelvalue_models.{name}" for name in files
+def test_models_are_found_by_their_folder():
+    """Every file in models/ is a curve family, every one in models/annotators/ a model of annotators."""
+    kinds = {
+        "models": (names_of(catalogue.GROUP), get_model),
+        "models/annotators": (names_of(catalogue.LABEL_GROUP), get_label_model),
     }
+    for folder, (found, get) in kinds.items():
+        files = sorted(p.stem for p in (ROOT / folder).glob("*.py") if p.stem != "__init__")
+        assert found == files
+        assert [get(name).name for name in files] == files
+
+
+def names_of(group: str) -> list[str]:
+    return sorted(point.name for point, _ in catalogue._points(group))
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

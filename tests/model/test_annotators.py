@@ -18,7 +18,7 @@ from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import count_judgements, log_confusion, log_prevalence
 from labelvalue.model.annotators.label_noise import class_probabilities
-from labelvalue.model.hierarchy.specification import LABEL_GROUP, get_label_model
+from labelvalue.model.hierarchy.catalogue import LABEL_GROUP, get_label_model
 from labelvalue.observe.annotations.tables import settled
 from tests.model import make_crowd_kit
 
@@ -159,7 +159,7 @@ def test_the_likelihood_is_that_of_enumeration(classes):
     if classes == 2:
         made = {name: value for name, value in made.items() if "confusing" not in name}
     expected, chances = brute(made, judgements, classes)
-    module = importlib.import_module("labelvalue_models.dawid_skene")
+    module = importlib.import_module("labelvalue_models.annotators.dawid_skene")
     tensors = {name: pt.as_tensor(value) for name, value in made.items()}
     assert float(
         module._dense(judgements, tensors, judgements["count"].values).eval(mode="FAST_COMPILE")
@@ -292,7 +292,7 @@ def test_gold_items_alone_tell_noise(campaign):
 
 def test_many_judgements_change_the_coordinates_and_nothing_else(monkeypatch):
     """Levels are mean + spread × deviation: the densities differ by the logarithms of the spreads alone."""
-    module = importlib.import_module("labelvalue_models.dawid_skene")
+    module = importlib.import_module("labelvalue_models.annotators.dawid_skene")
     truth = testing.fake_annotation_truth(1, classes=3, annotators=4)
     judgements, _ = count_judgements(settled(testing.fake_annotations(1, truth=truth, items=20, votes=2)))
     model = get_label_model("dawid_skene")

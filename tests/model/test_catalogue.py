@@ -40,7 +40,7 @@ def test_what_is_no_name_is_refused():
 
 def test_an_entry_point_that_names_no_model_is_refused(monkeypatch):
     class Point:
-        name = "odd"
+        name, value, dist = "odd", "odd:MODEL", None
 
         def load(self):
             return 3

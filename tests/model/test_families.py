@@ -7,15 +7,12 @@ import pytensor.tensor as pt
 import pytest
 import xarray as xr
 from hypothesis import given, strategies as st
+from labelvalue_models.broken_power_law import broken_power_law
+from labelvalue_models.exponential import exponential
+from labelvalue_models.morgan_mercer_flodin import morgan_mercer_flodin
+from labelvalue_models.power_law import power_law
 
-from labelvalue.model.curve.families import (
-    HIGHEST,
-    above_floor,
-    broken_power_law,
-    exponential,
-    morgan_mercer_flodin,
-    power_law,
-)
+from labelvalue.model.curve.families import HIGHEST, above_floor
 
 RATE = st.floats(-0.5, 3.0)
 FLOOR = st.floats(1e-3, 0.95)

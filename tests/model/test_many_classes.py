@@ -19,7 +19,7 @@ from labelvalue.model.annotators import label_noise
 from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements, majority_levels
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, class_probabilities, noise_from
 from labelvalue.model.annotators.true_class import SumOverTruth, sum_over_truth
-from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.hierarchy.catalogue import get_label_model
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import compile_model, sample_once
 from labelvalue.model.sampling.settings import SamplerSettings
@@ -27,7 +27,7 @@ from tests.model.test_annotators import brute
 
 SAMPLE = ("chain", "draw")
 CLASSES = DENSE_CLASSES + 2
-dawid_skene = importlib.import_module("labelvalue_models.dawid_skene")
+dawid_skene = importlib.import_module("labelvalue_models.annotators.dawid_skene")
 
 
 def counted(votes, classes=CLASSES, references=4, items=15):

@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pymc as pm
 import pytest
+from labelvalue_models.power_law import power_law as reducible
 
 from labelvalue import get_model, names
 from labelvalue.diagnostics import check_model
-from labelvalue.model.curve.families import power_law as reducible
 from labelvalue.model.hierarchy import catalogue
 from labelvalue.model.hierarchy.anchored import anchored_model
 from labelvalue.model.hierarchy.catalogue import model_names

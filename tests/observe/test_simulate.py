@@ -219,10 +219,14 @@ def test_a_failing_training_is_named(data):
 @pytest.mark.parametrize(
     ("options", "pattern"),
     [
+        ({"sizes": [10.5]}, r"'sizes\[0\]', value 10.5: must be a whole number"),
+        ({"replicates": 2.5}, "'replicates', value 2.5: must be a whole number"),
+        ({"random_state": "1"}, "'random_state', value '1': must be a whole number"),
+        ({"test_size": "a"}, "'test_size', value 'a': expected a number"),
+        ({"jitter": True}, "'jitter', value True: expected a number"),
         ({"sizes": [1, 5000]}, "not between 2 and the .*\n.*not between 2 and"),
-        ({"sizes": []}, "no size given"),
-        ({"replicates": 0, "random_state": -1, "sizes": []}, "(?s)replicates.*random_state.*no size given"),
-        ({"test_size": 1.5, "jitter": -1, "batch_size": 0}, "(?s)test_size.*jitter.*batch_size"),
+        ({"sizes": []}, "names none"),
+        ({"replicates": 0, "test_size": 1.5, "jitter": -1}, "(?s)replicates.*test_size.*jitter"),
         ({"n_jobs": 0, "minutes": -1}, "(?s)n_jobs.*minutes"),
         ({"random_state": -1}, "random_state"),
         ({"evaluation": [0, 900]}, "outside 0 … 899"),
@@ -243,12 +247,7 @@ def test_settings_that_cannot_be(options, pattern, data):
 @pytest.mark.parametrize(
     "options",
     [
-        {"sizes": [10.5]},
-        {"replicates": 2.0},
         {"n_jobs": None},
-        {"random_state": "1"},
-        {"test_size": "a"},
-        {"jitter": True},
         {"evaluation": ["a"]},
         {"estimator": 3},
         {"estimator": GaussianNB},
@@ -460,7 +459,7 @@ def test_bootstrap_replicates_share_the_evaluation_set(data):
 @pytest.mark.parametrize(
     ("options", "pattern"),
     [
-        ({"metric": "f11"}, "unknown metric 'f11'; did you mean 'f1'"),
+        ({"metric": "f11"}, "'metric', value 'f11': unknown metric; did you mean 'f1'"),
         ({"metric": "mae"}, "classifiers do not give it"),
         ({"resampling": "fold"}, "did you mean 'folds'"),
         ({"resampling": "folds", "replicates": 1}, "must be ≥ 2"),

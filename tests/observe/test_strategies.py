@@ -233,7 +233,7 @@ class Silent(GaussianNB):
     ("options", "pattern"),
     [
         ({"strategies": ["magrin"]}, "did you mean 'margin'"),
-        ({"strategies": []}, "no strategy given"),
+        ({"strategies": []}, "'strategies': names none"),
         ({"strategies": ["margin"], "estimator": Silent()}, "margin need probabilities, which 'default'"),
         ({"strategies": {"margin": lambda q: q}}, "the name of a built-in strategy"),
         ({"strategies": ["margin"], "resampling": "bootstrap"}, "bootstrap draws with it"),

@@ -175,8 +175,8 @@ def test_the_name_says_every_setting():
     [
         (lambda: FeatureNoise(0), "must be a finite number > 0"),
         (lambda: FeatureNoise(float("nan")), "must be a finite number > 0"),
-        (lambda: MissingValues(1), "not a share"),
-        (lambda: TimeSplit("day", 0.0), "not a share"),
+        (lambda: MissingValues(1), "'share', value .*must lie in 0 < … < 1"),
+        (lambda: TimeSplit("day", 0.0), "'share', value .*must lie in 0 < … < 1"),
         (lambda: WrongEvaluation(0.1, "unifrom"), "did you mean 'uniform'"),
         (lambda: ClassMix({"a": 0.5, "b": 0.4}), "with sum 1"),
     ],
@@ -187,11 +187,16 @@ def test_suites_that_cannot_be(make, pattern):
 
 
 @pytest.mark.parametrize(
-    "make",
-    [lambda: FeatureNoise("1"), lambda: TimeSplit(3), lambda: DomainSplit("site", "Oslo"), lambda: MissingValues(True)],
+    ("make", "pattern"),
+    [
+        (lambda: FeatureNoise("1"), "'scale', value '1': expected a number"),
+        (lambda: TimeSplit(3), "'column', value 3: expected text"),
+        (lambda: DomainSplit("site", "Oslo"), "'domains', value 'Oslo': expected a list"),
+        (lambda: MissingValues(True), "'share', value True: expected a number"),
+    ],
 )
-def test_suites_of_the_wrong_type(make):
-    with pytest.raises(TypeError):
+def test_suites_of_the_wrong_type(make, pattern):
+    with pytest.raises(InputError, match=pattern):
         make()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+
 import pytest
 
-from labelvalue.operate.store import configuration as settings
+from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
 KEY, RULES, TRIGGERS, ADVICE, LIMITS, PAGE, BUDGETS, READ = [
@@ -55,8 +57,14 @@ def test_every_setting_of_a_project_changes_something(project, first, second, mo
     """Fits are pretended; what they are asked for, and everything that follows, is not."""
     from labelvalue.operate.refit import apart
 
-    known = {f"{table}.{key}" for table, keys in settings._TABLES.items() for key in keys} | {*settings._TOP}
-    assert set(OTHER) == known | {"fit.discount", "labels_now", "priors", "guardrails.error_limits"}
+    empty = Configuration()
+    tables = {one.name: getattr(empty, one.name) for one in fields(empty)}
+    known = {
+        f"{name}.{key.name}" if is_dataclass(table) else name
+        for name, table in tables.items()
+        for key in (fields(table) if is_dataclass(table) else [None])
+    }
+    assert {*OTHER, "assumptions", "text"} == known
     limits, here = [], apart.fit_apart
 
     def fit_apart(*given, **more):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,11 +14,11 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import standard_error
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.guardrails import ROWS
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.errors import evaluation_missing
 from labelvalue.model.fitting.result import Fit
 
-THOUSAND = 1000
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
 DEADLINE = "deadline"
 MINIMUM_EVALUATION = "minimum evaluation labels"
@@ -58,31 +59,17 @@ def _floors(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
         )
 
 
-def _gap(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    if (rule := case.guardrails.largest_gap) is not None:
-        error = outcomes[names.ERROR]
-        words = f"gap between slices ≤ {rule.limit:g}"
-        yield Held(amount=error.max(names.SLICE) - error.min(names.SLICE), words=words, **_stated(rule))
-
-
-def _budget(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    if (rule := case.guardrails.maximum_budget) is not None:
-        yield Held(amount=outcomes[names.COST], words=f"cost ≤ {rule.limit:,.10g}", **_stated(rule))
-
-
-def _deadline(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    if (rule := case.guardrails.deadline) is not None:
-        words = f"days until the last label ≤ {rule.limit:g}"
-        yield Held(amount=outcomes[names.DAYS], words=words, **_stated(rule))
-
-
-def _gain(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    """The gain a thousand labels, of plans that buy any."""
-    if (rule := case.guardrails.minimum_gain) is not None:
-        labels = outcomes[names.LABELS].sum(names.SLICE)
-        gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
-        amount = (gain / labels.where(labels > 0) * THOUSAND).sel({names.PLAN: labels > 0})
-        yield Held(amount=amount, words=f"gain per 1,000 labels ≥ {rule.limit:g}", sign=-1.0, **_stated(rule))
+def _limit(row: dataclasses.Field, fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    if (rule := getattr(case.guardrails, row.name)) is not None:
+        amount = row.metadata["amount"]
+        yield Held(
+            amount=outcomes[amount] if isinstance(amount, str) else amount(outcomes, volumes(fit, case.value)),
+            limit=rule.limit,
+            words=row.metadata["words"].format(rule.limit),
+            required=rule.probability,
+            reason=rule.reason,
+            sign=row.metadata["sign"],
+        )
 
 
 def _evaluation(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
@@ -121,16 +108,9 @@ def _most(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
             yield Held(amount=amount, limit=limit.most, words=words, reason=limit.reason, slice=name)
 
 
-def _stated(rule: Any) -> dict[str, Any]:
-    return {"limit": rule.limit, "required": rule.probability, "reason": rule.reason}
-
-
 RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
     FLOOR: _floors,
-    LARGEST_GAP: _gap,
-    MAXIMUM_BUDGET: _budget,
-    DEADLINE: _deadline,
-    MINIMUM_GAIN: _gain,
+    **{kind: partial(_limit, row) for kind, row in ROWS.items()},
     MINIMUM_EVALUATION: _evaluation,
     MINIMUM_LABELS: _fewest,
     MAXIMUM_LABELS: _most,

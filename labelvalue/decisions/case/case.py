@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.guardrails import Approval, Guardrails, Scenario, SliceClass, SliceLimit
 from labelvalue.decisions.case.risk import APPETITES, Appetite, Mean, appetite
@@ -29,6 +29,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.protocol.protocol import as_toml
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
+from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, put, table, tables, word
 
 
 def as_text(case: Any) -> str:
@@ -83,33 +84,24 @@ CLASSES: dict[str, type[Any]] = {
 
 def interventions_of(checks: Checks, key: str, given: Any) -> tuple[Intervention, ...]:
     """Make interventions from what a case says."""
-    if not isinstance(given, (list, tuple)):
-        checks.wrong(key, "expected a list of tables", f"write it as tables [[{key}]]", given)
-        return ()
-    made: list[Intervention] = []
-    for place, one in enumerate(given):
-        at = f"{key}[{place}]"
-        if isinstance(one, Intervention):
-            made.append(one)
-        elif not isinstance(one, Mapping):
-            checks.wrong(at, "expected a table", f"write it as a table [[{key}]]", one)
-        elif not isinstance(one.get("kind"), str) or one["kind"] not in CLASSES:
-            checks.text(f"{at}.kind", one.get("kind"), CLASSES)
-        else:
-            part = checks.section(at, CLASSES[one["kind"]], {k: v for k, v in one.items() if k != "kind"})
-            made += [] if part is None else [part]
-    named = [one.name for one in made]
-    for name in sorted({name for name in named if named.count(name) > 1}):
+
+    def one(checks: Checks, at: str, given: Any) -> Any:
+        return given if isinstance(given, Intervention) else checks.one_of(at, CLASSES, given, by="kind")
+
+    made = [part for part in checks.several(key, given, one, f"tables [[{key}]]") if part is not None]
+    called = [part.name for part in made]
+    for name in sorted({name for name in called if called.count(name) > 1}):
         checks.wrong(key, f"two are called {name!r}", "give one of them another name")
     return tuple(made)
 
 
+shares_by_slice = partial(by_slice, share=True)
 HOLDOUT = "holdout"
 """The suite that counts where a fit has several and the case names none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(Settings):
     """How the three pillars are made one number: expected net benefit − weight × CVaR of the loss.
 
     Parameters
@@ -130,18 +122,12 @@ class Score:
     0.9
     """
 
-    weight: float = 1.0
-    level: float = 0.9
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("weight", self.weight)
-        checks.share("level", self.level)
-        checks.finish()
+    weight: Amount = 1.0
+    level: Share = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(Settings):
     """Everything a decision needs beside a fit; parts may be given as objects or as mappings.
 
     Parameters
@@ -200,50 +186,33 @@ class Case:
     (0, inf)
     """
 
-    costs: Costs
-    value: Value
-    guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
-    approvals: tuple[Approval, ...] = ()
-    slices: Mapping[str, SliceLimit] = dataclasses.field(default_factory=dict)
-    classes: Mapping[str, SliceClass] = dataclasses.field(default_factory=dict)
-    scenarios: tuple[Scenario, ...] = ()
-    risk: Appetite = dataclasses.field(default_factory=Mean)
-    score: Score = dataclasses.field(default_factory=Score)
-    label_errors: Quantity | Mapping[str, Quantity] = 0.0
-    label_noise: Quantity | Mapping[str, Quantity] | None = None
-    label_noise_origin: str = names.ELICITED
-    interventions: tuple[Intervention, ...] = ()
-    currency: str = ""
-    learner: str = ""
-    suite: str = ""
-    name: str = ""
+    costs: Annotated[Costs, table(Costs)]
+    value: Annotated[Value, table(Value)]
+    guardrails: Annotated[Guardrails, table(Guardrails)] = dataclasses.field(default_factory=Guardrails)
+    approvals: Annotated[tuple[Approval, ...], tables(Approval)] = ()
+    slices: Annotated[Mapping[str, SliceLimit], named(table(SliceLimit))] = dataclasses.field(default_factory=dict)
+    classes: Annotated[Mapping[str, SliceClass], named(table(SliceClass))] = dataclasses.field(default_factory=dict)
+    scenarios: Annotated[tuple[Scenario, ...], tables(Scenario)] = ()
+    risk: Annotated[Appetite, appetite] = dataclasses.field(default_factory=Mean)
+    score: Annotated[Score, table(Score)] = dataclasses.field(default_factory=Score)
+    label_errors: Annotated[Quantity | Mapping[str, Quantity], shares_by_slice] = 0.0
+    label_noise: Annotated[Quantity | Mapping[str, Quantity] | None, shares_by_slice] = None
+    label_noise_origin: Annotated[str, word((names.ELICITED, names.FROM_ANNOTATIONS))] = names.ELICITED
+    interventions: Annotated[tuple[Intervention, ...], interventions_of] = ()
+    currency: Text = ""
+    learner: Text = ""
+    suite: Text = ""
+    name: Text = ""
     source: str = dataclasses.field(default="", init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        parts = {"costs": Costs, "value": Value, "guardrails": Guardrails, "score": Score}
-        for key, kind in parts.items():
-            put(self, **{key: checks.section(key, kind, getattr(self, key))})
-        put(self, approvals=checks.sections("approvals", Approval, self.approvals))
-        limits = checks.by_name("slices", self.slices)
-        put(self, slices={k: checks.section(f"slices.{k}", SliceLimit, v) for k, v in limits.items()})
-        put(self, scenarios=checks.sections("scenarios", Scenario, self.scenarios))
-        self._put_classes(checks)
-        put(self, risk=appetite(checks, "risk", self.risk))
-        put(self, label_errors=by_slice(checks, "label_errors", self.label_errors, share=True))
-        if self.label_noise is not None:
-            put(self, label_noise=by_slice(checks, names.LABEL_NOISE, self.label_noise, share=True))
-        checks.text(names.LABEL_NOISE_ORIGIN, self.label_noise_origin, (names.ELICITED, names.FROM_ANNOTATIONS))
+    def _together(self, checks: Checks) -> None:
         if self.label_noise is None and self.label_noise_origin != names.ELICITED:
             checks.wrong(
                 names.LABEL_NOISE_ORIGIN, "the case states no label_noise", "state it, or leave its origin out"
             )
-        put(self, interventions=interventions_of(checks, "interventions", self.interventions))
+        self._settle_classes(checks)
         self._check_scenarios(checks)
-        for key in ("currency", "learner", "suite", "name"):
-            checks.text(key, getattr(self, key))
         self._check_currency(checks)
-        checks.finish()
 
     def _check_scenarios(self, checks: Checks) -> None:
         if checks.problems:
@@ -258,10 +227,8 @@ class Case:
                     fix = f"one of {', '.join(known) or 'those of the case, which has none'}"
                     checks.wrong(f"scenarios[{place}].interventions", why, fix)
 
-    def _put_classes(self, checks: Checks) -> None:
-        """Read the classes, and give their stakes to slices that have none of their own."""
-        given = checks.by_name("classes", self.classes)
-        put(self, classes={k: checks.section(f"classes.{k}", SliceClass, v) for k, v in given.items()})
+    def _settle_classes(self, checks: Checks) -> None:
+        """Give the stakes of classes to slices that have none of their own."""
         if checks.problems:
             return
         named = [name for one in self.classes.values() for name in one.slices]

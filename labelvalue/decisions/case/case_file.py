@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
 
-from labelvalue.checks import Checks, put
 from labelvalue.decisions.case.case import Case
 from labelvalue.reading import parse_toml, read_text
+from labelvalue.settings import put, read_table
 
 EXAMPLE = "adult_case.toml"
 """The documented example that ships with the data."""
@@ -65,8 +64,6 @@ def read_case(path: str | os.PathLike[str]) -> Case:
 def parse_case(text: str, *, file: str = "") -> Case:
     r"""Return the case that TOML text describes."""
     given = parse_toml(text, file=file)
-    checks = Checks()
-    case = cast(Case, checks.section("", Case, {"value": {}} | given))  # none only where there are problems
-    checks.finish(file)
+    case = read_table(Case, {"value": {}} | given, file)
     put(case, source=file)
     return case

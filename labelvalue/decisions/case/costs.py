@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any
 
-from labelvalue.checks import Checks, put
-from labelvalue.quantities import Quantity, by_slice, quantity
+from labelvalue.quantities import BySlice, Given, Quantity, ShareOf, quantity
+from labelvalue.settings import Amount, Checks, Count, Settings, Share, Text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tier:
+class Tier(Settings):
     """A volume discount: labels of an order from this one on cost a share of the price.
 
     Parameters
@@ -31,18 +32,22 @@ class Tier:
     0.8
     """
 
-    above: int
-    factor: float
+    above: Count
+    factor: Amount
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.whole("above", self.above)
-        checks.number("factor", self.factor)
-        checks.finish()
+
+def _ascending(checks: Checks, key: str, given: Any) -> tuple[Tier, ...]:
+    return tuple(sorted(checks.sections(key, Tier, given), key=lambda tier: tier.above))
+
+
+def _pace(checks: Checks, key: str, given: Any) -> Any:
+    if given == 0:
+        checks.wrong(key, "must be > 0", "leave it out where labels take no time", 0)
+    return quantity(checks, key, given)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Costs:
+class Costs(Settings):
     """Costs of labels; money is in the currency of the case, and every quantity may be an interval or branches.
 
     The labels that a plan buys for one slice are one *order*: tiers and the minimum order go by it.
@@ -94,42 +99,19 @@ class Costs:
     0
     """
 
-    price_per_label: Quantity | Mapping[str, Quantity]
-    tiers: tuple[Tier, ...] = ()
-    minimum_order: int = 0
-    rework: Quantity = 0.0
-    setup_per_batch: Quantity = 0.0
-    batch_size: int | None = None
-    retraining: Quantity = 0.0
-    retraining_fails: Quantity = 0.0
-    labels_per_day: Quantity | None = None
-    start_delay: Quantity = 0.0
-    delay_per_day: Quantity = 0.0
-    hours_per_label: Quantity | Mapping[str, Quantity] = 0.0
-    opportunity_per_hour: Quantity = 0.0
-    opportunity_per_day: Quantity = 0.0
-    overrun: float = 0.1
-    currency: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        for key in ("price_per_label", "hours_per_label"):
-            put(self, **{key: by_slice(checks, key, getattr(self, key))})
-        for key in ("setup_per_batch", "retraining", "start_delay", "delay_per_day"):
-            put(self, **{key: quantity(checks, key, getattr(self, key))})
-        for key in ("opportunity_per_hour", "opportunity_per_day"):
-            put(self, **{key: quantity(checks, key, getattr(self, key))})
-        for key in ("rework", "retraining_fails"):
-            put(self, **{key: quantity(checks, key, getattr(self, key), share=True)})
-        if self.labels_per_day is not None:
-            put(self, labels_per_day=quantity(checks, "labels_per_day", self.labels_per_day))
-            if self.labels_per_day == 0:
-                checks.wrong("labels_per_day", "must be > 0", "leave it out where labels take no time", 0)
-        if self.batch_size is not None:
-            checks.whole("batch_size", self.batch_size, least=1)
-        checks.whole("minimum_order", self.minimum_order)
-        checks.share("overrun", self.overrun)
-        checks.text("currency", self.currency)
-        tiers = checks.sections("tiers", Tier, self.tiers)
-        put(self, tiers=tuple(sorted(tiers, key=lambda tier: tier.above)))
-        checks.finish()
+    price_per_label: BySlice
+    tiers: Annotated[tuple[Tier, ...], _ascending] = ()
+    minimum_order: Count = 0
+    rework: ShareOf = 0.0
+    setup_per_batch: Given = 0.0
+    batch_size: Annotated[int | None, partial(Checks.whole, least=1)] = None
+    retraining: Given = 0.0
+    retraining_fails: ShareOf = 0.0
+    labels_per_day: Annotated[Quantity | None, _pace] = None
+    start_delay: Given = 0.0
+    delay_per_day: Given = 0.0
+    hours_per_label: BySlice = 0.0
+    opportunity_per_hour: Given = 0.0
+    opportunity_per_day: Given = 0.0
+    overrun: Share = 0.1
+    currency: Text = ""

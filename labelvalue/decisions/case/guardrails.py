@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from functools import partial
+from typing import Annotated, Any
+
+import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
+from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
 TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
 """Plans of every decision."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(Settings):
     """A limit that must be kept with a probability.
 
     Parameters
@@ -37,20 +42,13 @@ class Rule:
     2500
     """
 
-    limit: float
-    probability: float = 0.9
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("limit", self.limit)
-        checks.share("probability", self.probability)
-        checks.text("reason", self.reason)
-        checks.finish()
+    limit: Amount
+    probability: Share = 0.9
+    reason: Text = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Floor:
+class Floor(Settings):
     """A quality that a slice must have: P(error of slice ≤ error) ≥ probability.
 
     Parameters
@@ -75,34 +73,51 @@ class Floor:
     0.9
     """
 
-    slice: str
-    error: float
-    probability: float = 0.9
-    reason: str = ""
+    slice: Text
+    error: Positive
+    probability: Share = 0.9
+    reason: Text = ""
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("slice", self.slice)
-        checks.number("error", self.error, above=True)
-        checks.share("probability", self.probability)
-        checks.text("reason", self.reason)
-        checks.finish()
+
+THOUSAND = 1000
+
+
+def _gain_per_thousand(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:
+    """Drop in the weighted error that a thousand labels bring, of plans that buy any."""
+    labels = outcomes[names.LABELS].sum(names.SLICE)
+    gain = (outcomes[names.GAIN] * weights).sum(names.SLICE)
+    return (gain / labels.where(labels > 0) * THOUSAND).sel({names.PLAN: labels > 0})
+
+
+def _gap(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:
+    return outcomes[names.ERROR].max(names.SLICE) - outcomes[names.ERROR].min(names.SLICE)
+
+
+def _row(amount: str | Callable[[xr.Dataset, xr.DataArray], xr.DataArray], words: str) -> dict[str, Any]:
+    """Say what a rule holds, draw by draw, and in words; ``≥`` in them makes its limit a lower one.
+
+    ``amount`` is a variable of the outcomes of plans, or a function of them and the slices' shares in the error.
+    """
+    return {"amount": amount, "words": words, "sign": -1.0 if "≥" in words else 1.0}
+
+
+Limit = Annotated[Rule | None, table(Rule)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Guardrails:
-    """Rules that a plan must keep.
+class Guardrails(Settings):
+    """Rules that a plan must keep: each row with a limit is one, judged by search, verdict and page alike.
 
     Parameters
     ----------
-    minimum_gain : Rule, optional
-        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
-    maximum_budget : Rule, optional
-        Money that a plan costs at most.
     largest_gap : Rule, optional
         Distance between the errors of the worst slice and the best, at most.
+    maximum_budget : Rule, optional
+        Money that a plan costs at most.
     deadline : Rule, optional
         Days until the last label is there, at most.
+    minimum_gain : Rule, optional
+        Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
     floors : tuple of Floor
         Qualities that single slices must have.
 
@@ -117,31 +132,26 @@ class Guardrails:
     0.95
     """
 
-    minimum_gain: Rule | None = None
-    maximum_budget: Rule | None = None
-    largest_gap: Rule | None = None
-    deadline: Rule | None = None
-    floors: tuple[Floor, ...] = ()
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        for key in ("minimum_gain", "maximum_budget", "largest_gap", "deadline"):
-            if getattr(self, key) is not None:
-                put(self, **{key: checks.section(key, Rule, getattr(self, key))})
-        put(self, floors=checks.sections("floors", Floor, self.floors))
-        checks.finish()
+    largest_gap: Limit = field(default=None, metadata=_row(_gap, "gap between slices ≤ {:g}"))
+    maximum_budget: Limit = field(default=None, metadata=_row(names.COST, "cost ≤ {:,.10g}"))
+    deadline: Limit = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
+    minimum_gain: Limit = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
+    floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
 
 
-def _names(checks: Checks, key: str, given: object) -> tuple[str, ...]:
-    """A list of names; empty where it is none."""
-    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
-        return tuple(given)
-    checks.wrong(key, f"expected a list of names, got {given!r}", 'write a list such as ["west"]')
-    return ()
+ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}
+"""The rows of the table of rules by what they are called."""
+
+
+def _own_name(checks: Checks, key: str, given: Any) -> Any:
+    """A name that no plan of every decision has."""
+    if isinstance(checks.text(key, given), str) and (not given.strip() or given in TAKEN):
+        checks.wrong(key, f"{given!r} is taken or empty", "give it a name of its own")
+    return given
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SliceClass:
+class SliceClass(Settings):
     """Slices of like stakes, such as those of high ones.
 
     Parameters
@@ -166,24 +176,14 @@ class SliceClass:
     3.0
     """
 
-    slices: tuple[str, ...]
-    stakes: float = 1.0
-    minimum: int = 0
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        put(self, slices=_names(checks, "slices", self.slices))
-        if not self.slices:
-            checks.wrong("slices", "names none", 'give a list such as ["west"]')
-        checks.number("stakes", self.stakes)
-        checks.whole("minimum", self.minimum)
-        checks.text("reason", self.reason)
-        checks.finish()
+    slices: Annotated[tuple[str, ...], listed(Checks.text, some=True)]
+    stakes: Amount = 1.0
+    minimum: Count = 0
+    reason: Text = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Scenario:
+class Scenario(Settings):
     """A plan that is held against the others by its name.
 
     Parameters
@@ -206,24 +206,13 @@ class Scenario:
     ()
     """
 
-    name: str
-    labels: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    interventions: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("name", self.name)
-        if isinstance(self.name, str) and (not self.name.strip() or self.name in TAKEN):
-            checks.wrong("name", f"{self.name!r} is taken or empty", "give it a name of its own")
-        put(self, labels=checks.by_name("labels", self.labels))
-        for name, count in self.labels.items():
-            checks.whole(f"labels.{name}", count)
-        put(self, interventions=_names(checks, "interventions", self.interventions))
-        checks.finish()
+    name: Annotated[str, _own_name]
+    labels: Annotated[Mapping[str, int], named(Checks.whole)] = dataclasses.field(default_factory=dict)
+    interventions: Annotated[tuple[str, ...], listed(Checks.text)] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Approval:
+class Approval(Settings):
     """Somebody who must agree before a plan above a sum is carried out.
 
     Parameters
@@ -246,18 +235,9 @@ class Approval:
     True
     """
 
-    approver: str
-    above: float = 0.0
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.text("approver", self.approver)
-        if isinstance(self.approver, str) and not self.approver.strip():
-            checks.wrong("approver", "is empty", "say who must agree")
-        checks.number("above", self.above)
-        checks.text("reason", self.reason)
-        checks.finish()
+    approver: Annotated[str, partial(Checks.text, said=True)]
+    above: Amount = 0.0
+    reason: Text = ""
 
     def is_needed(self, cost: float) -> bool:
         """Say whether a plan needs this approval.
@@ -275,7 +255,7 @@ class Approval:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SliceLimit:
+class SliceLimit(Settings):
     """Limits on the labels that are bought for a slice.
 
     Parameters
@@ -304,27 +284,17 @@ class SliceLimit:
     800
     """
 
-    minimum: int = 0
-    maximum: int | None = None
-    available: int | None = None
-    usable: float = 1.0
-    minimum_evaluation: int = 0
-    reason: str = ""
+    minimum: Count = 0
+    maximum: Annotated[int | None, Checks.whole] = None
+    available: Annotated[int | None, Checks.whole] = None
+    usable: Annotated[float, partial(Checks.share, one=True)] = 1.0
+    minimum_evaluation: Count = 0
+    reason: Text = ""
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.whole("minimum", self.minimum)
-        checks.whole("minimum_evaluation", self.minimum_evaluation)
-        for key in ("maximum", "available"):
-            if getattr(self, key) is not None:
-                checks.whole(key, getattr(self, key))
-        if self.usable != 1:
-            checks.share("usable", self.usable)
-        checks.text("reason", self.reason)
+    def _together(self, checks: Checks) -> None:
         if not checks.problems and self.minimum > self.most:
             why = f"minimum {self.minimum} is more than may be bought, {self.most:g}"
             checks.wrong("minimum", why, "lower it, or raise maximum or available")
-        checks.finish()
 
     @property
     def most(self) -> float:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
+from labelvalue.settings import Checks, Positive, Settings, Share
 
 
 def value_at_risk(loss: xr.DataArray, level: float = 0.9) -> xr.Dataset:
@@ -245,7 +244,7 @@ class Mean:
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantile:
+class Quantile(Settings):
     """What is reached at least, but for a stated probability.
 
     Parameters
@@ -264,13 +263,8 @@ class Quantile:
     2.0
     """
 
-    probability: float = 0.1
+    probability: Share = 0.1
     name: ClassVar[str] = "quantile"
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.share("probability", self.probability)
-        checks.finish()
 
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
         """Return the quantile.
@@ -289,7 +283,7 @@ class Quantile:
 
 
 @dataclasses.dataclass(frozen=True)
-class CVaR:
+class CVaR(Settings):
     """The mean of the worst outcomes: minus the conditional value at risk of the loss.
 
     Parameters
@@ -308,13 +302,8 @@ class CVaR:
     1.5
     """
 
-    level: float = 0.9
+    level: Share = 0.9
     name: ClassVar[str] = "cvar"
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.share("level", self.level)
-        checks.finish()
 
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
         """Return the mean of the worst draws.
@@ -333,7 +322,7 @@ class CVaR:
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialUtility:
+class ExponentialUtility(Settings):
     """The sure amount that is worth as much, under constant aversion to risk.
 
     Parameters
@@ -357,13 +346,8 @@ class ExponentialUtility:
     2.0
     """
 
-    tolerance: float
+    tolerance: Positive
     name: ClassVar[str] = "exponential"
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("tolerance", self.tolerance, above=True)
-        checks.finish()
 
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
         """Return the certainty equivalent.
@@ -388,13 +372,4 @@ APPETITES: dict[str, type[Any]] = {kind.name: kind for kind in (Mean, Quantile, 
 
 def appetite(checks: Checks, key: str, given: Any) -> Any:
     """Make a risk appetite from what a case file says."""
-    if isinstance(given, tuple(APPETITES.values())):
-        return given
-    if not isinstance(given, Mapping):
-        checks.wrong(key, "expected a table", f"write it as a table [{key}]", given)
-        return None
-    kind = given.get("appetite", Mean.name)
-    checks.text(f"{key}.appetite", kind, APPETITES)
-    if not isinstance(kind, str) or kind not in APPETITES:
-        return None
-    return checks.section(key, APPETITES[kind], {k: v for k, v in given.items() if k != "appetite"})
+    return checks.one_of(key, APPETITES, given, by="appetite", default=Mean.name)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Annotated, Any
 
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.quantities import UNIT_INTERVAL, Quantity, by_slice, quantity
+from labelvalue.quantities import UNIT_INTERVAL, BySlice, Given, Quantity, by_slice
+from labelvalue.settings import Amount, Checks, Positive, Settings, Text, named, table, tables, word
 
 POINT = 0.01
 """An error point, in the unit of the error."""
@@ -22,7 +23,7 @@ TARGET_KINDS = (MEAN_ERROR, WORST, GAP)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(Settings):
     """A level of error that is worth something once it is reached.
 
     Parameters
@@ -46,20 +47,13 @@ class Target:
     'worst'
     """
 
-    error: float
-    of: str = MEAN_ERROR
-    worth: Quantity = 1.0
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("error", self.error, above=True)
-        checks.text("of", self.of, TARGET_KINDS)
-        put(self, worth=quantity(checks, "worth", self.worth))
-        checks.finish()
+    error: Positive
+    of: Annotated[str, word(TARGET_KINDS)] = MEAN_ERROR
+    worth: Given = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MixChange:
+class MixChange(Settings):
     """A dated change of what slices are worth: users who come or go, with a probability.
 
     Parameters
@@ -84,25 +78,14 @@ class MixChange:
     {'west': 2.0}
     """
 
-    after_days: float
-    factors: Mapping[str, float]
-    probability: float = 1.0
-    reason: str = ""
-
-    def __post_init__(self) -> None:
-        checks = Checks()
-        checks.number("after_days", self.after_days)
-        if self.probability != 1:
-            checks.share("probability", self.probability)
-        put(self, factors=checks.by_name("factors", self.factors))
-        for name, factor in self.factors.items():
-            checks.number(f"factors.{name}", factor)
-        checks.text("reason", self.reason)
-        checks.finish()
+    after_days: Amount
+    factors: Annotated[Mapping[str, float], named(Checks.number)]
+    probability: Annotated[float, partial(Checks.share, one=True)] = 1.0
+    reason: Text = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Value:
+class Value(Settings):
     """Value of a lower error; of each slice ``per_error_point × points removed × volume × stakes``.
 
     Parameters
@@ -136,35 +119,21 @@ class Value:
     {'west': 3.0}
     """
 
-    per_error_point: Quantity | Mapping[str, Quantity] | None = None
-    volume: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    stakes: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    target: Target | None = None
-    horizon_days: float | None = None
-    drift: Quantity | Mapping[str, Quantity] = 0.0
-    mix_changes: tuple[MixChange, ...] = ()
-    currency: str = ""
+    per_error_point: Annotated[Quantity | Mapping[str, Quantity] | None, by_slice] = None
+    volume: Annotated[Mapping[str, float], named(Checks.number)] = dataclasses.field(default_factory=dict)
+    stakes: Annotated[Mapping[str, float], named(Checks.number)] = dataclasses.field(default_factory=dict)
+    target: Annotated[Target | None, table(Target)] = None
+    horizon_days: Annotated[float | None, partial(Checks.number, above=True)] = None
+    drift: BySlice = 0.0
+    mix_changes: Annotated[tuple[MixChange, ...], tables(MixChange)] = ()
+    currency: Text = ""
 
-    def __post_init__(self) -> None:
-        checks = Checks()
-        if self.per_error_point is not None:
-            put(self, per_error_point=by_slice(checks, "per_error_point", self.per_error_point))
-        elif self.target is None:
+    def _together(self, checks: Checks) -> None:
+        aimed = self.target is not None or any(p.column.startswith("target") for p in checks.problems)
+        if self.per_error_point is None and not aimed:
             checks.wrong("per_error_point", "a decision needs 'value.per_error_point' or a target", "give one of them")
-        for key in ("volume", "stakes"):
-            put(self, **{key: checks.by_name(key, getattr(self, key))})
-            for name, weight in getattr(self, key).items():
-                checks.number(f"{key}.{name}", weight)
-        if self.target is not None:
-            put(self, target=checks.section("target", Target, self.target))
-        put(self, drift=by_slice(checks, "drift", self.drift))
-        put(self, mix_changes=checks.sections("mix_changes", MixChange, self.mix_changes))
-        if self.horizon_days is not None:
-            checks.number("horizon_days", self.horizon_days, above=True)
-        elif self.mix_changes:
+        if self.horizon_days is None and self.mix_changes:
             checks.wrong("mix_changes", "a dated change needs to know for how long value counts", "give horizon_days")
-        checks.text("currency", self.currency)
-        checks.finish()
 
 
 def volumes(fit: Fit, value: Value) -> xr.DataArray:

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
@@ -24,6 +23,7 @@ from labelvalue.forecast.gains.curves import curve_dims, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
 SHARES = (0.02, 0.07, 0.25)

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target, measured_by, time_left, volumes, worth
 from labelvalue.decisions.outcomes.errors import (
@@ -33,6 +32,7 @@ from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 TARGET_WORTH = "value.target.worth"
 

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
+from labelvalue.settings import Checks
 
 ENB, LOWER, UPPER = "enb", "lower", "upper"
 P_POSITIVE, P_BETTER, REGRET = "p_positive", "p_better", "regret"

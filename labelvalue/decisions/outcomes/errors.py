@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.forecast.gains.curves import BLOCK_BYTES, SIZE, curve_dims, error_draws, slice_draws
@@ -17,6 +16,7 @@ from labelvalue.forecast.gains.detection import evaluation_added, evaluation_siz
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:

@@ -8,10 +8,10 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import THOUSAND, state_of
+from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.guardrails import THOUSAND
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
@@ -19,6 +19,7 @@ from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError
+from labelvalue.settings import Checks
 
 ENTROPY = 17
 STEPS = 4

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 
 def fairness(outcomes: xr.Dataset) -> xr.Dataset:

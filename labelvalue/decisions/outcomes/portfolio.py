@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import worth
@@ -18,6 +17,7 @@ from labelvalue.forecast.gains.curves import draws
 from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, SURE
 from labelvalue.numerals import readable
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 
 def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None = None) -> xr.Dataset:

@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import is_number
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
@@ -20,6 +19,7 @@ from labelvalue.forecast.gains.prior_sensitivity import Change, changed_draws, p
 from labelvalue.model.fitting.arviz_tree import CELL, pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
+from labelvalue.settings import is_number
 
 MOST_SLICES = 12
 """Slices whose gains are inputs of their own: those whose gains vary most in money's direction."""

@@ -12,7 +12,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import MixChange
@@ -26,6 +25,7 @@ from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
+from labelvalue.settings import Checks
 
 MOST = 4
 """Uncertain changes of which every combination is looked at."""

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.deciding import labels_today
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
@@ -19,6 +18,7 @@ from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError
+from labelvalue.settings import Checks
 
 HALVINGS = 12
 """Times that the price of an error point is bisected on the way to the cheapest plan."""

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import outcomes_of
@@ -18,6 +17,7 @@ from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.model.curve.label_noise import information_left, useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
+from labelvalue.settings import Checks
 
 PLAUSIBLE = 0.1
 """Share of wrong labels among new ones where the case states none."""

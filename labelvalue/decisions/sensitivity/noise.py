@@ -11,7 +11,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.decision import NO_PLAN, QUALITY, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
 from labelvalue.decisions.advice.verdicts import verdict_of
@@ -25,6 +24,7 @@ from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
 from labelvalue.model.curve.label_noise import useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
+from labelvalue.settings import Checks
 
 FACTORS = (0.5, 1.0, 2.0)
 CLIMBED = 2

@@ -12,7 +12,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import is_number
 from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target
@@ -27,6 +26,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 from labelvalue.problems import InputError
 from labelvalue.quantities import Branch, Interval
+from labelvalue.settings import is_number
 
 TAIL = 0.1
 WHAT_IF = ("costs.price_per_label", "value.per_error_point")

@@ -11,11 +11,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import is_number
 from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Interval, of_slice
+from labelvalue.settings import is_number
 
 VALIDATED_DOUBLINGS = 3.0
 """Distance up to which coverage was measured on real curves (8 times the largest observed size)."""

@@ -10,7 +10,6 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
 from labelvalue.forecast.gains.curves import curve_dims, flag_texts
 from labelvalue.forecast.gains.gains import predict_gain
@@ -18,6 +17,7 @@ from labelvalue.forecast.interventions.alternatives import EvaluationLabels
 from labelvalue.forecast.interventions.gains import checked, predict_gain_with
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.fitting.result import Fit
+from labelvalue.settings import Checks
 
 MOST = 2.0**14
 """Times today's evaluation set up to which a larger one is looked for."""

@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import is_number
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
 from labelvalue.model.curve.observations import observe, shows_fall
@@ -19,6 +18,7 @@ from labelvalue.model.curve.posterior import by_slice
 from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
+from labelvalue.settings import is_number
 
 FALLING = 4.0
 """Doublings below the largest size over which runs may show that their curve falls; a fit sees fewer."""

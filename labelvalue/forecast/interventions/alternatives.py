@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.forecast.interventions.synthetic import synthetic_worth
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, quantity
+from labelvalue.settings import Checks, put
 
 
 @dataclasses.dataclass(frozen=True)

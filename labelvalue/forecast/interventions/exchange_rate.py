@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.forecast.gains.curves import SIZE, draws, error_draws, in_blocks
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.gains import changes_by, checked, described, standing_at
@@ -18,6 +17,7 @@ from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Quantity, quantity
+from labelvalue.settings import Checks
 
 PER_LABELS = 1_000
 """Labels bought beside an intervention that brings nothing without any, where none are named."""

@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.forecast.gains.curves import flag_texts
 from labelvalue.forecast.interventions.gains import predict_gain_with
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
@@ -18,6 +17,7 @@ from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
 from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Quantity
+from labelvalue.settings import Checks
 
 GRID = 24
 """Numbers of items at which the surface is computed."""

@@ -10,13 +10,13 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_distance
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import KINDS, Changes, Intervention, Standing, changed_error
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import Checks
 
 
 def predict_gain_with(

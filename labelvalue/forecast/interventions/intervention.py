@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
 from labelvalue.forecast.gains.curves import draws, error_draws
 from labelvalue.forecast.interventions.votes import noise_cost
 from labelvalue.model.curve.families import HALF_LABEL
@@ -17,6 +16,7 @@ from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import Quantity, quantity
+from labelvalue.settings import Checks, put
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 from labelvalue import names
-from labelvalue.checks import Checks, put
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.forecast.interventions.votes import consensus_error
 from labelvalue.quantities import Quantity, quantity
+from labelvalue.settings import Checks, put
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,13 +13,13 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
 from labelvalue.model.curve.label_noise import information_left, useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 from labelvalue.quantities import by_slice
+from labelvalue.settings import Checks
 
 
 def consensus_error(rates: Any, votes: int, classes: int = 2, correlation: Any = 0.0) -> Any:

@@ -25,7 +25,7 @@ from labelvalue.model.annotators.judgements import (
 from labelvalue.model.annotators.work import share_as_stated
 from labelvalue.model.curve.families import softplus
 from labelvalue.model.curve.label_noise import useless_share
-from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.hierarchy.catalogue import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics

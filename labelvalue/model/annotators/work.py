@@ -12,8 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
-from labelvalue.model.hierarchy.specification import get_label_model
+from labelvalue.model.hierarchy.catalogue import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics
@@ -21,6 +20,7 @@ from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Branch, Interval, Quantity
+from labelvalue.settings import Checks
 
 FEWEST_DAYS = 3
 """Calendar days from which on throughput can be estimated."""

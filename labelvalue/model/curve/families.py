@@ -1,4 +1,4 @@
-"""Curve families, and the arithmetic of elasticities and of effective labels that they share, written once.
+"""What all curve families share, written once: the floor, elasticities and effective labels.
 
 Every function here runs on floats, on NumPy arrays, on :class:`xarray.DataArray` posteriors and on
 PyTensor variables, so that the model that is fitted and the forecast made from it cannot disagree.
@@ -53,6 +53,11 @@ def log_steepness(level: Any) -> Any:
     return np.log(SLIGHT_ELASTICITY) + above + xp.log1p(xp.exp(-2.0 * above))
 
 
+def exp(x: Any) -> Any:
+    """Exponential of whatever kind of value."""
+    return namespace(x).exp(x)
+
+
 def softplus(x: Any) -> Any:
     """Smooth ``max(0, x)``: ``log(1 + exp(x))`` without overflow."""
     xp = namespace(x)
@@ -87,8 +92,6 @@ def own_share(labels: Any, other_labels: Any, transfer: Any) -> Any:
 
 HIGHEST = 50.0
 """Log error ratio beyond which curves are cut off: e^50 times the error at the reference size."""
-BREAK_WIDTH = 0.5
-"""Doublings over which a broken power law turns from one slope to the other."""
 
 
 def above_floor(log_reducible: Any, floor_share: Any) -> Any:
@@ -100,58 +103,3 @@ def above_floor(log_reducible: Any, floor_share: Any) -> Any:
     # Far above the reference error nothing is told apart any more; the exponential must not overflow there.
     bounded = 0.5 * (log_reducible + HIGHEST - abs(log_reducible - HIGHEST))
     return xp.log1p((1.0 - floor_share) * xp.expm1(bounded))
-
-
-def power_law(log_ratio: Any, rate: Any) -> Any:
-    r"""Log of a power law's part above the floor, relative to the reference: :math:`-E \log r`.
-
-    References
-    ----------
-    Cortes, Jackel, Solla, Vapnik and Denker (1993), "Learning curves: asymptotic values and rate of
-    convergence", NeurIPS 6.
-    """
-    return -rate * log_ratio
-
-
-def exponential(log_ratio: Any, rate: Any) -> Any:
-    r"""Log of an exponential's part above the floor, relative to the reference: :math:`-E (r - 1)`.
-
-    References
-    ----------
-    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI, table 1 (EXP3).
-    """
-    xp = namespace(log_ratio, rate)
-    return -rate * xp.expm1(log_ratio)
-
-
-def morgan_mercer_flodin(log_ratio: Any, rate: Any, headroom: Any) -> Any:
-    r"""Log of a Morgan-Mercer-Flodin curve's part above the floor, relative to the reference.
-
-    A plateau where labels are few, then a power law: :math:`(1+h) / (1 + h\,r^{d})` with
-    :math:`d = E (1+h)/h`, so that the slope at the reference is -E whatever the headroom h.
-
-    References
-    ----------
-    Morgan, Mercer and Flodin (1975), "General model for nutritional responses of higher organisms", PNAS 72;
-    Gu, Hu and Liu (2001), "Modelling classification performance for large data sets", WAIM.
-    """
-    xp = namespace(log_ratio, rate, headroom)
-    log_headroom = xp.log(headroom)
-    power = rate * (1.0 + headroom) / headroom
-    return softplus(log_headroom) - softplus(log_headroom + power * log_ratio)
-
-
-def broken_power_law(log_ratio: Any, rate: Any, break_distance: Any, early_share: Any) -> Any:
-    r"""Log of a broken power law's part above the floor, relative to the reference.
-
-    Two power laws with a smooth turn between them, below the reference: a break beyond the data is invisible.
-
-    References
-    ----------
-    Caballero, Gupta, Rish and Krueger (2023), "Broken neural scaling laws", ICLR; here with one break.
-    """
-    xp = namespace(log_ratio, rate, break_distance, early_share)
-    width = BREAK_WIDTH * np.log(2.0)
-    turn = break_distance / BREAK_WIDTH
-    change = rate * (1.0 - early_share) * (1.0 + xp.exp(-turn))
-    return -rate * early_share * log_ratio - width * change * (softplus(log_ratio / width + turn) - softplus(turn))

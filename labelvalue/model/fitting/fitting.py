@@ -18,7 +18,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import is_number
 from labelvalue.model.curve.label_noise import set_evaluation_noise, useless_share
 from labelvalue.model.curve.observations import CURVE, discounted, observe
 from labelvalue.model.curve.posterior import at_now, by_slice
@@ -35,6 +34,7 @@ from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import say
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
+from labelvalue.settings import is_number
 
 ASKED = "asked"
 """In a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from labelvalue.model.prior.priors import Priors
-from labelvalue.problems import did_you_mean
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -22,7 +20,7 @@ class Model:
     Parameters
     ----------
     name : str
-        The name of its entry point in the group ``labelvalue.models``.
+        The name of its file, or of its entry point in the group ``labelvalue.models``.
     description : str
         One sentence for people.
     priors : Priors
@@ -58,10 +56,6 @@ class Model:
     stems: tuple[str, ...]
 
 
-LABEL_GROUP = "labelvalue.label_models"
-"""Entry points of models of annotators; a model of learning curves has a curve, which these have not."""
-
-
 @dataclasses.dataclass(frozen=True)
 class LabelModel:
     """A model of what annotators do: which label they give, how long they take.
@@ -69,7 +63,7 @@ class LabelModel:
     Parameters
     ----------
     name : str
-        Name of its entry point in the group ``labelvalue.label_models``.
+        The name of its file, or of its entry point in the group ``labelvalue.label_models``.
     description : str
         One sentence for people.
     priors : Priors
@@ -85,14 +79,3 @@ class LabelModel:
     description: str
     priors: Priors
     build: Callable[[xr.Dataset, Priors], pm.Model]
-
-
-def get_label_model(name: str) -> LabelModel:
-    """Return a model of annotators by the name of its entry point."""
-    points = {point.name: point for point in entry_points(group=LABEL_GROUP)}
-    if name not in points:
-        raise ValueError(f"unknown label model {name!r}{did_you_mean(name, points)}")
-    found = points[name].load()
-    if not isinstance(found, LabelModel):
-        raise TypeError(f"entry point {name!r} of {LABEL_GROUP} names a {type(found).__name__}, not a LabelModel")
-    return found

@@ -119,8 +119,12 @@ class Priors(Mapping[str, Prior]):
                 raise ValueError(
                     f"unknown prior {name!r}{did_you_mean(name, self.by_name)} Priors of this model: {known}"
                 )
-        wide = {name: prior for name, prior in self.between_learners.items() if name not in changes}
-        return Priors({**self.by_name, **changes}, wide)
+        return self | changes
+
+    def __or__(self, more: Mapping[str, Prior]) -> Priors:
+        """Return these priors and others, which go first where both have a name."""
+        wide = {name: prior for name, prior in self.between_learners.items() if name not in more}
+        return Priors({**self, **more}, {**wide, **getattr(more, "between_learners", {})})
 
     def suited(self, slices: int, learners: int) -> Priors:
         """Return the priors for runs of so many slices and learners.
@@ -185,10 +189,22 @@ class Priors(Mapping[str, Prior]):
         return cls({name: Prior(**fields) for name, fields in numbers.items()})
 
 
-def read_priors(file: Traversable) -> Priors:
-    """Read a prior bank: a TOML file with one table a prior and a ``provenance`` text."""
+def read_priors(file: Traversable, *bases: Priors) -> Priors:
+    """Read a prior bank: a TOML file with one table a prior and a ``provenance`` text.
+
+    What it leaves out stands in the bases, the last first: whole priors, or how one is distributed and what it means.
+    """
     content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     provenance = content.pop("provenance")
-    wide = {name: fields.pop(BETWEEN_LEARNERS) for name, fields in content.items() if BETWEEN_LEARNERS in fields}
-    priors = {name: Prior(**{"source": provenance, **fields}) for name, fields in content.items()}
-    return Priors(priors, {name: dataclasses.replace(priors[name], **fields) for name, fields in wide.items()})
+    bank = Priors({})
+    for base in bases:
+        bank = bank | base
+    priors, wide = {}, {}
+    for name, fields in content.items():
+        between = fields.pop(BETWEEN_LEARNERS, None)
+        known = bank.get(name)
+        same = {} if known is None else {"distribution": known.distribution, "meaning": known.meaning}
+        priors[name] = Prior(**{**same, "source": provenance, **fields})
+        if between is not None:
+            wide[name] = dataclasses.replace(priors[name], **between)
+    return bank | Priors(priors, wide)

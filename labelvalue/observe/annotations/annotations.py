@@ -14,19 +14,13 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.annotations.tables import settled, without_repeats
-from labelvalue.observe.exports import argilla, cvat, doccano, label_studio, plain, prodigy
+from labelvalue.observe.exports import plain
 from labelvalue.observe.exports.judgements import CHOICE, TEXT, WORK, Collector, Judgements, utc
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.observe.importers import importer, layouts
+from labelvalue.problems import InputError, Problem
 
-FORMATS: Mapping[str, Callable[[Path, Collector], None]] = {
-    "label-studio": label_studio.read,
-    "argilla": argilla.read,
-    "doccano": doccano.read,
-    "prodigy": prodigy.read,
-    "cvat": cvat.read,
-}
-"""Formats by the name they have on the command line; ``csv`` is read by ``plain``."""
 TABLE = "csv"
+"""Format of tables of judgements; all others are files of ``observe/importers``."""
 MOST_CLASSES = 50
 """Distinct labels of a question from which on most answers being distinct means free text."""
 REPLACED = "replaced by a later version"
@@ -106,7 +100,7 @@ def read_annotations(
     problems: list[Problem] = []
     digests: dict[str, str] = {}
     for path in paths:
-        into = Collector(path.name, kept, slice_path=slice, salt=salt, keep_annotators=keep_annotators)
+        into = Collector(path.name, kept, slice_path=slice, salt=salt, keep_annotators=keep_annotators, layouts=layouts)
         try:
             reader(path, into)
             into.finish()
@@ -137,11 +131,7 @@ def read_annotations(
 def _reader(format: str, columns: Mapping[str, str] | None) -> Callable[[Path, Collector], None]:
     if format == TABLE:
         return partial(plain.read_mapped, columns=dict(columns or {}))
-    if format not in FORMATS:
-        known = [*FORMATS, TABLE]
-        why = f"unknown format {format!r}{did_you_mean(format, known)}"
-        raise InputError([Problem(column="format", why=why, fix=f"one of {', '.join(known)}")])
-    return FORMATS[format]
+    return importer(format).read
 
 
 def _date(text: str | None) -> datetime | None:

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import BinaryIO
 
-from labelvalue.checks import MAX_COUNT
 from labelvalue.observe.exports.judgements import (
     MAX_JUDGEMENTS,
     PATHS_SHOWN,
@@ -23,6 +22,7 @@ from labelvalue.observe.table.cells import Fault, parse_count, parse_number
 from labelvalue.observe.table.delimited import MAX_KEPT, once, open_rows
 from labelvalue.observe.table.tables import Limits
 from labelvalue.problems import InputError, Problem, listed
+from labelvalue.settings import MAX_COUNT
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
 ANNOTATORS = ("user_id", "user_name", "user_email")
@@ -81,7 +81,7 @@ def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
     """Read an event log."""
     with open_rows(stream, file, Limits(rows=LONGEST, cell=LARGEST_CELL, fix="download it in parts")) as rows:
         header = list(rows.header)
-        _check_header(header, file)
+        _check_header(header, file, into)
         rows.need_distinct()
         work = _Work()
         homeless: Counter[str] = Counter()
@@ -94,14 +94,14 @@ def read_events(stream: BinaryIO, file: str, into: Collector) -> None:
         _keep(who, job, work, place, into)
 
 
-def _check_header(header: list[str], file: str) -> None:
+def _check_header(header: list[str], file: str, into: Collector) -> None:
     missing = [name for name in NEEDED if name not in header]
     if not set(ANNOTATORS) & set(header):
         missing.append("user_id")
     if missing:
         why = (
             f"not a CVAT event log: no column {', '.join(missing)}; found {listed(header)}; "
-            f"closest: {closest_layout(header)}"
+            f"closest: {closest_layout(header, into.layouts())}"
         )
         raise InputError(
             [Problem(file=file, line=1, why=why, fix="download the event log again, with all its columns")]

@@ -9,14 +9,15 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.table.cells import YEARS, Fault, parse_text
 from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.table.schema import NOT_A_TIME
@@ -153,8 +154,9 @@ class Judgements:
 class Collector:
     """Collects the judgements of one file, with what was left out and why."""
 
-    def __init__(self, file: str, kept: Judgements, *, slice_path: str | None, salt: str, keep_annotators: bool):
-        self.file, self.slice_path = file, slice_path
+    def __init__(self, file: str, kept: Judgements, *, slice_path: str | None, salt: str, keep_annotators: bool,
+                 layouts: Callable[[], Mapping[str, frozenset[str]]] = dict):  # fmt: skip
+        self.file, self.slice_path, self.layouts = file, slice_path, layouts
         self.salt, self.keep_annotators = salt, keep_annotators
         self.kept, self.first = kept, len(kept)
         self.counts: Counter[str] = Counter()
@@ -181,6 +183,16 @@ class Collector:
         self.problems.append(Problem(file=self.file, why=why, fix=fix, **place))  # type: ignore[arg-type]
         if len(self.problems) >= MAX_PROBLEMS:
             raise InputError(self.problems)
+
+    def refuse(self, expected: str, record: Any, fix: str = "name the tool that made the export") -> NoReturn:
+        """Refuse a record of another layout."""
+        keys = list(record) if isinstance(record, Mapping) else []
+        closest = closest_layout(keys, self.layouts())
+        if closest.startswith("Label Studio ("):
+            fix = "these exports lose what several annotators did: export as JSON"
+        article = "an" if expected[0] in "AEIOU" else "a"
+        why = f"not {article} {expected}; found keys {listed(keys) if keys else type(record).__name__}"
+        raise InputError([Problem(file=self.file, why=f"{why}; closest: {closest}", fix=fix)])
 
     def who(self, name: Any) -> str:
         """Return the salted hash of an annotator's name, or the name where names are kept."""

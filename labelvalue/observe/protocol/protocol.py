@@ -6,23 +6,21 @@ import dataclasses
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import numpy as np
-
-from labelvalue import names
 from labelvalue.observe.annotations.label_errors import NOISE_KINDS
 from labelvalue.observe.simulate.perturbations import ClassMix
 from labelvalue.observe.simulate.suites import SUITES, Suite
 from labelvalue.observe.table.schema import CATALOGUE
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
-from labelvalue.reading import parse_toml, read_text
+from labelvalue.problems import InputError
+from labelvalue.reading import WHOLE_LIMIT, parse_toml, read_text
+from labelvalue.settings import Check, Checks, Settings, is_number, listed, read_table, word
 
 
 def as_toml(value: object) -> str:
@@ -40,14 +38,43 @@ def as_toml(value: object) -> str:
 
 RESAMPLING = ("subsets", "folds", "bootstrap")
 
-OPEN = ("replicates", "test_size", "batch_size", "random_state")
-"""Numbers that a protocol may leave open."""
-
 _ID = re.compile(r"(?P<measured>[a-z_0-9]+(\(.*\))?)-[0-9a-f]{12}", re.DOTALL)
 
 
+TextOrNone = Annotated[str | None, Checks.text]
+
+
+def _ascending(checks: Checks, key: str, given: Any) -> tuple[int, ...]:
+    sizes = listed(Checks.whole, some=True)(checks, key, given)
+    return sizes if checks.problems else tuple(sorted({*sizes}))
+
+
+def _float(check: Check) -> Check:
+    """A number that is kept as one with decimals, so that 1 and 1.0 are one protocol."""
+
+    def checked(checks: Checks, key: str, given: Any) -> Any:
+        kept = check(checks, key, given)
+        return float(kept) if is_number(kept) else kept
+
+    return checked
+
+
+def _strategy(checks: Checks, key: str, given: Any) -> Any:
+    if isinstance(given, Mapping | ClassMix):
+        return checks.section(key, ClassMix, given)
+    return checks.text(key, given)
+
+
+def _generator(checks: Checks, key: str, given: Any) -> Any:
+    return given if callable(given) else checks.text(key, given)
+
+
+def _suite(checks: Checks, key: str, given: Any) -> Any:
+    return checks.one_of(key, SUITES, given, by="kind")
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(Settings):
     """What a simulation does: everything that decides what its runs mean, and nothing else.
 
     Parameters
@@ -100,37 +127,31 @@ class Protocol:
     0.7
     """
 
-    metric: str | None = None
-    positive: str | None = None
-    slices: str | None = None
-    sizes: tuple[int, ...] | None = None
-    replicates: int | None = None
-    resampling: str | None = None
-    test_size: float | None = None
-    jitter: float = 0.7
-    strategies: tuple[str | ClassMix, ...] = ("random",)
-    batch_size: int | None = None
-    label_noise: tuple[float, ...] = ()
-    noise_kind: str = "uniform"
-    synthetic: tuple[float, ...] = ()
-    generator: str | Callable[..., Any] = "smote"
-    suites: tuple[Suite, ...] = ()
-    diversity: bool | None = None
-    random_state: int | None = None
+    metric: Annotated[str | None, word(CATALOGUE)] = None
+    positive: TextOrNone = None
+    slices: TextOrNone = None
+    sizes: Annotated[tuple[int, ...] | None, _ascending] = None
+    replicates: Annotated[int | None, partial(Checks.whole, least=1)] = None
+    resampling: Annotated[str | None, word(RESAMPLING)] = None
+    test_size: Annotated[float | None, _float(Checks.share)] = None
+    jitter: Annotated[float, _float(Checks.number)] = 0.7
+    strategies: Annotated[tuple[str | ClassMix, ...], listed(_strategy, some=True)] = ("random",)
+    batch_size: Annotated[int | None, partial(Checks.whole, least=1)] = None
+    label_noise: Annotated[tuple[float, ...], listed(_float(partial(Checks.share, none=True)))] = ()
+    noise_kind: Annotated[str, word(NOISE_KINDS)] = "uniform"
+    synthetic: Annotated[tuple[float, ...], listed(_float(Checks.number))] = ()
+    generator: Annotated[str | Callable[..., Any], _generator] = "smote"
+    suites: Annotated[tuple[Suite, ...], listed(_suite)] = ()
+    diversity: Annotated[bool | None, Checks.switch] = None
+    random_state: Annotated[int | None, partial(Checks.whole, most=WHOLE_LIMIT - 1)] = None
 
-    def __post_init__(self) -> None:
-        for name in ("strategies", names.LABEL_NOISE, "synthetic", "suites", "sizes"):
-            value = getattr(self, name)
-            if isinstance(value, str) or not (value is None or np.iterable(value)):
-                raise TypeError(f"{name} must be a sequence, not {type(value).__name__}")
-            if value is not None:
-                object.__setattr__(self, name, tuple(value))
-        _check_types(self)
-        problems = _problems(self)
-        if problems:
-            raise InputError(problems)
-        if self.sizes is not None:
-            object.__setattr__(self, "sizes", tuple(sorted({int(size) for size in self.sizes})))
+    def _together(self, checks: Checks) -> None:
+        if checks.problems:
+            return
+        if self.resampling == "folds" and self.replicates == 1:
+            checks.wrong("replicates", "must be ≥ 2, the number of folds", "give another replicates", 1)
+        if len({suite.name for suite in self.suites}) < len(self.suites):
+            checks.wrong("suites", "a suite is given twice", "name each once")
 
     @functools.cached_property
     def id(self) -> str:
@@ -173,92 +194,6 @@ def measured_by(identity: str) -> str | None:
     """Return metric and positive class of a protocol's id, ``None`` where the id is none of ours."""
     match = _ID.fullmatch(identity)
     return match["measured"] if match else None
-
-
-# --- checks ---------------------------------------------------------------------------------------
-
-
-def _check_types(protocol: Protocol) -> None:
-    """Raise ``TypeError`` for what is no number or text; NumPy's numbers become Python's."""
-    for name in ("replicates", "batch_size", "random_state"):
-        _retype(protocol, name, int, "a whole number")
-    for name in ("test_size", "jitter"):
-        _retype(protocol, name, float, "a number")
-    for name in ("metric", "positive", "slices", "resampling", "noise_kind"):
-        if not isinstance(getattr(protocol, name), str | None):
-            raise TypeError(f"{name} must be text, not {type(getattr(protocol, name)).__name__}")
-    if not (isinstance(protocol.generator, str) or callable(protocol.generator)):
-        raise TypeError(f"generator must be a name or a function, not {type(protocol.generator).__name__}")
-    if not isinstance(protocol.diversity, bool | None):
-        raise TypeError(f"diversity must be true or false, not {type(protocol.diversity).__name__}")
-    _retype_each(protocol, "sizes", int, "whole numbers")
-    _retype_each(protocol, names.LABEL_NOISE, float, "numbers")
-    _retype_each(protocol, "synthetic", float, "numbers")
-    kinds = {
-        "suites": (tuple(SUITES.values()), "suites such as FeatureNoise(0.5)"),
-        "strategies": ((str, ClassMix), "names or a ClassMix"),
-    }
-    for name, (legal, what) in kinds.items():
-        for value in getattr(protocol, name):
-            if not isinstance(value, legal):
-                raise TypeError(f"{name} must hold {what}, not {type(value).__name__}")
-
-
-def _retype_each(protocol: Protocol, name: str, kind: type, what: str) -> None:
-    values = getattr(protocol, name)
-    for value in values or ():
-        if not _is(value, kind):
-            raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
-    if values is not None:
-        object.__setattr__(protocol, name, tuple(kind(value) for value in values))
-
-
-def _is(value: object, kind: type) -> bool:
-    legal = (int, np.integer) if kind is int else (int, float, np.number)
-    return isinstance(value, legal) and not isinstance(value, bool)
-
-
-def _retype(protocol: Protocol, name: str, kind: type, what: str) -> None:
-    value = getattr(protocol, name)
-    if value is None and name in OPEN:
-        return
-    if not _is(value, kind):
-        raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
-    object.__setattr__(protocol, name, kind(value))
-
-
-def _problems(protocol: Protocol) -> list[Problem]:
-    p = protocol
-    least = 2 if p.resampling == "folds" else 1
-    rules = {
-        "replicates": (p.replicates is None or p.replicates >= least, f"must be ≥ {least}"),
-        "test_size": (p.test_size is None or 0 < p.test_size < 1, "not a share, 0 < share < 1"),
-        "jitter": (0 <= p.jitter < math.inf, "must be a finite number ≥ 0"),
-        "random_state": (p.random_state is None or p.random_state >= 0, "must be ≥ 0"),
-        "batch_size": (p.batch_size is None or p.batch_size >= 1, "must be ≥ 1"),
-        names.LABEL_NOISE: (all(0 <= share < 1 for share in p.label_noise), "not shares, 0 ≤ share < 1"),
-        "synthetic": (all(0 <= ratio < math.inf for ratio in p.synthetic), "must be finite numbers ≥ 0"),
-        "strategies": (bool(p.strategies), "no strategy given"),
-        "sizes": (p.sizes is None or bool(p.sizes), "no size given"),
-    }
-    problems = [
-        Problem(column=name, value=getattr(p, name), why=why, fix=f"give another {name}")
-        for name, (legal, why) in rules.items()
-        if not legal
-    ]
-    choices = {
-        "metric": (p.metric, CATALOGUE),
-        "resampling": (p.resampling, RESAMPLING),
-        "noise_kind": (p.noise_kind, NOISE_KINDS),
-    }
-    for name, (value, legal_values) in choices.items():
-        if value is not None and value not in legal_values:
-            why = f"unknown {name} {quote(value)}{did_you_mean(value, legal_values)}"
-            problems.append(Problem(column=name, why=why, fix=f"give one of {', '.join(legal_values)}"))
-    repeated = len({suite.name for suite in p.suites}) < len(p.suites)
-    if repeated:
-        problems.append(Problem(column="suites", why="a suite is given twice", fix="name each once"))
-    return problems
 
 
 TEMPLATE = "protocol.toml"
@@ -317,36 +252,4 @@ def is_of(text: str, ids: Iterable[str]) -> bool:
 
 def parse_protocol(text: str, *, file: str = "") -> Protocol:
     """Return the protocol that TOML text describes; ``file`` names its place in errors."""
-    given = parse_toml(text, file=file)
-    known = [f.name for f in dataclasses.fields(Protocol)]
-    problems = _unknown(given, known, file)
-    suites = given.get("suites", [])
-    if not isinstance(suites, list) or not all(isinstance(table, dict) for table in suites):
-        raise InputError([Problem(file=file, column="suites", why="suites must be tables", fix="write [[suites]]")])
-    for number, table in enumerate(suites):
-        kind = table.get("kind")
-        if not isinstance(kind, str) or kind not in SUITES:
-            why = f"suite {number}: unknown kind {quote(kind)}{did_you_mean(str(kind), SUITES)}"
-            problems.append(Problem(file=file, column="kind", why=why, fix=f"give one of {', '.join(SUITES)}"))
-        else:
-            fields = [f.name for f in dataclasses.fields(SUITES[kind])]
-            problems += _unknown(table, [*fields, "kind"], file)
-    if problems:
-        raise InputError(problems)
-    try:
-        made = [SUITES[table["kind"]](**{k: v for k, v in table.items() if k != "kind"}) for table in suites]
-        if isinstance(given.get("strategies"), list):
-            given["strategies"] = [ClassMix(**s) if isinstance(s, dict) else s for s in given["strategies"]]
-        return Protocol(**(given | {"suites": made}))
-    except InputError as error:
-        raise InputError([dataclasses.replace(p, file=file) for p in error.problems]) from None
-    except TypeError as error:
-        raise InputError([Problem(file=file, why=str(error), fix="see the template of a protocol")]) from None
-
-
-def _unknown(given: Mapping[str, object], known: list[str], file: str) -> list[Problem]:
-    return [
-        Problem(file=file, column=key, why=f"unknown key{did_you_mean(key, known)}", fix=f"one of {', '.join(known)}")
-        for key in given
-        if key not in known
-    ]
+    return read_table(Protocol, parse_toml(text, file=file), file)

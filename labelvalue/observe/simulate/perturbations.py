@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from labelvalue.observe.annotations.tables import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.simulate.learners import take
 from labelvalue.observe.table.schema import COLUMNS
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import InputError, Problem, quote
+from labelvalue.settings import Positive, Settings, Share, word
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Copy:
 
 
 @dataclasses.dataclass(frozen=True)
-class FeatureNoise:
+class FeatureNoise(Settings):
     """The holdout with Gaussian noise on every numeric feature.
 
     Parameters
@@ -43,10 +44,7 @@ class FeatureNoise:
     'noise 0.5'
     """
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        check_number(self, "scale", self.scale, float("inf"), "must be a finite number > 0")
+    scale: Positive
 
     @property
     def name(self) -> str:
@@ -77,7 +75,7 @@ class FeatureNoise:
 
 
 @dataclasses.dataclass(frozen=True)
-class MissingValues:
+class MissingValues(Settings):
     """The holdout with cells emptied at random; the learner must take gaps.
 
     Parameters
@@ -91,10 +89,7 @@ class MissingValues:
     'missing 0.1'
     """
 
-    share: float
-
-    def __post_init__(self) -> None:
-        check_share(self, "share", self.share)
+    share: Share
 
     @property
     def name(self) -> str:
@@ -132,7 +127,7 @@ class MissingValues:
 
 
 @dataclasses.dataclass(frozen=True)
-class WrongEvaluation:
+class WrongEvaluation(Settings):
     """The holdout with wrong labels: what an evaluation looks like whose labels err.
 
     Parameters
@@ -148,14 +143,8 @@ class WrongEvaluation:
     'wrong labels 0.1 uniform'
     """
 
-    share: float
-    noise_kind: str = "uniform"
-
-    def __post_init__(self) -> None:
-        check_share(self, "share", self.share)
-        if self.noise_kind not in NOISE_KINDS:
-            why = f"unknown noise_kind {quote(self.noise_kind)}{did_you_mean(str(self.noise_kind), NOISE_KINDS)}"
-            raise InputError([Problem(column="noise_kind", why=why, fix=f"give one of {', '.join(NOISE_KINDS)}")])
+    share: Share
+    noise_kind: Annotated[str, word(NOISE_KINDS)] = "uniform"
 
     @property
     def name(self) -> str:
@@ -271,27 +260,8 @@ def _change_columns(x: Any, change: Callable[[np.ndarray], np.ndarray], *, numer
     return out if isinstance(x, pd.DataFrame) else out.to_numpy()
 
 
-def check_text(owner: object, name: str, value: object) -> None:
-    """Raise ``TypeError`` for what is no text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} of {type(owner).__name__} must be text, not {type(value).__name__}")
-
-
-def check_share(owner: object, name: str, value: object) -> None:
-    """Raise what is wrong with a share."""
-    check_number(owner, name, value, 1.0, "not a share, 0 < share < 1")
-
-
 def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
-
-
-def check_number(owner: object, name: str, value: object, below: float, rule: str) -> None:
-    """Raise what is wrong with a number that must lie above 0 and below a limit."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} of {type(owner).__name__} must be a number, not {type(value).__name__}")
-    if not 0 < value < below:
-        raise InputError([Problem(column=name, value=value, why=rule, fix=f"give another {name}")])
 
 
 ANSWERS = {

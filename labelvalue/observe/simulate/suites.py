@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -18,16 +19,19 @@ from labelvalue.observe.simulate.perturbations import (
     FeatureNoise,
     MissingValues,
     WrongEvaluation,
-    check_share,
-    check_text,
 )
 from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.settings import Checks, Settings, Share, Text, listed
 
 HOLDOUT = "holdout"
 
 
+def _domain(checks: Checks, key: str, given: Any) -> str:
+    return str(given)
+
+
 @dataclasses.dataclass(frozen=True)
-class TimeSplit:
+class TimeSplit(Settings):
     """The latest rows, kept from training, to see whether the model holds tomorrow.
 
     Parameters
@@ -43,12 +47,8 @@ class TimeSplit:
     'time day 0.2'
     """
 
-    column: str
-    share: float = 0.2
-
-    def __post_init__(self) -> None:
-        check_text(self, "column", self.column)
-        check_share(self, "share", self.share)
+    column: Text
+    share: Share = 0.2
 
     @property
     def name(self) -> str:
@@ -74,7 +74,7 @@ class TimeSplit:
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainSplit:
+class DomainSplit(Settings):
     """All rows of some domains, kept from training, to see whether the model holds elsewhere.
 
     Parameters
@@ -90,14 +90,8 @@ class DomainSplit:
     'domain site=Lyon'
     """
 
-    column: str
-    domains: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        check_text(self, "column", self.column)
-        if isinstance(self.domains, str):  # type: ignore[unreachable]
-            raise TypeError("domains must be a tuple of str, not str")
-        object.__setattr__(self, "domains", tuple(map(str, self.domains)))
+    column: Text
+    domains: Annotated[tuple[str, ...], listed(_domain)]
 
     @property
     def name(self) -> str:

@@ -12,7 +12,6 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.checks import Checks
 from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, WORDS
@@ -29,6 +28,7 @@ from labelvalue.operate.store.identity import advice_digest, digest_of
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.report.numbers.plan import records
+from labelvalue.settings import Checks
 
 MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
     """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
     configuration = project.configuration
-    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
+    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     chosen = _name(runs, name)
     _check_protocol(project.folder, configuration, table)
     records = project.ledger.records("batch", "fit", "score", "advice")

@@ -38,7 +38,7 @@ def preview(
     before = project.published if published(records) is not None else None
     if before is None:
         raise InputError([Problem(why="no fit is published to start from", fix="run 'labelvalue refit DIR'")])
-    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.metric)
+    table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     batches = standing(records)
     if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
         why = f"these runs are in already, as batch {quote(same)}"

@@ -72,16 +72,17 @@ class Inputs:
         return digest_of(told | ({names.BACKTEST: True} if backtested else {}))
 
 
-def gather(joint: Joint, configuration: Configuration) -> Inputs:
+def gather(joint: Joint, configuration: Configuration, *, backtest: bool = True) -> Inputs:
     """Put together what a fit is made from."""
     chosen, priors = model_of(configuration)
+    asked = dataclasses.asdict(configuration.fit)
     spec = {
         "runs": joint.digest,
         "batches": [{**vars(batch), "metric": dict(batch.metric)} for batch in joint.batches],
         "model": {"name": chosen.name, "priors": priors.as_dict()},
-        "fit": dataclasses.asdict(configuration.fit),
+        "fit": asked,
         names.LABELS_NOW: dict(configuration.labels_now),
-        names.BACKTEST: configuration.backtest,
+        names.BACKTEST: asked.pop("backtest") and backtest,
         "code": {**code_version(), "model": model_source(chosen)},
         "assumptions": [dict(item) for item in configuration.assumptions],
     }

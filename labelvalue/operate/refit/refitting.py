@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ TRIGGERED_BY = "trigger_inputs"
 def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
-    configuration = dataclasses.replace(configuration, backtest=configuration.backtest and backtest)
     notes = ledger.clock_notes()
     before = ledger.last().number
     records = ledger.records("batch", "fit", "score", "advice", "decision", "page")  # what they name is looked at
@@ -50,7 +48,7 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
     recorded = fits.recorded_digest(project.folder / FITS, records, batches)
     joint, latest = Joint(project.folder / RUNS, batches, recorded), _latest(project, records)
     try:
-        inputs = fits.gather(joint, configuration)
+        inputs = fits.gather(joint, configuration, backtest=backtest)
     except InputError:  # told with everything else that is wrong
         check_settings(project.folder, configuration, joint.runs, latest)
         raise

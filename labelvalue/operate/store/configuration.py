@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from labelvalue import names
-from labelvalue.checks import is_number
-from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.reading import WHOLE_LIMIT, parse_toml, read_text
+from labelvalue.settings import (
+    Check,
+    Checks,
+    Count,
+    Settings,
+    Share,
+    Switch,
+    is_number,
+    listed,
+    named,
+    put,
+    read_table,
+    table,
+)
 
 FILE = "labelvalue.toml"
 
@@ -80,239 +93,154 @@ page = true
 """
 
 
+Said = Annotated[str, partial(Checks.text, said=True)]
+SaidOrNone = Annotated[str | None, partial(Checks.text, said=True)]
+PositiveOrNone = Annotated[float | None, partial(Checks.number, above=True)]
+
+
 @dataclasses.dataclass(frozen=True)
-class FitSettings:
+class Runs(Settings):
+    """What tables of runs are about."""
+
+    metric: SaidOrNone = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FitSettings(Settings):
     """What a fit is asked for, beside its data and priors."""
 
-    model: str = "power_law"
-    random_seed: int = 0
-    draws: int = 1000
-    tune: int = 300
-    chains: int = 4
-    classes: int = 2
-    discount: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    model: Said = "power_law"
+    random_seed: Annotated[int, partial(Checks.whole, most=WHOLE_LIMIT - 1)] = 0
+    draws: Annotated[int, partial(Checks.whole, least=100)] = 1000
+    tune: Annotated[int, partial(Checks.whole, least=100)] = 300
+    chains: Annotated[int, partial(Checks.whole, least=2)] = 4
+    classes: Annotated[int, partial(Checks.whole, least=2)] = 2
+    discount: Annotated[Mapping[str, float], named(partial(Checks.share, one=True))] = field(default_factory=dict)
+    backtest: Switch = True
 
 
 @dataclasses.dataclass(frozen=True)
-class Guardrails:
+class Guardrails(Settings):
     """Rules that buying labels must keep; ``None`` and an empty mapping are no rule."""
 
-    probability: float = 0.9
-    batch_labels: int = 1000
-    minimum_gain_per_1000: float | None = None
-    maximum_labels: int | None = None
-    maximum_spend: float | None = None
-    error_limits: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    probability: Annotated[float, partial(Checks.share, above=0.5)] = 0.9
+    batch_labels: Annotated[int, partial(Checks.whole, least=1)] = 1000
+    minimum_gain_per_1000: PositiveOrNone = None
+    maximum_labels: Annotated[int | None, Checks.whole] = None
+    maximum_spend: PositiveOrNone = None
+    error_limits: Annotated[Mapping[str, float], named(partial(Checks.number, above=True))] = field(
+        default_factory=dict
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class Triggers:
+class Triggers(Settings):
     """What calls for a re-fit: enough new labels, a batch that its forecast did not expect, a training that pays."""
 
-    new_labels: int = 0
-    surprise: float = 0.01
-    retraining: float = 0.9
+    new_labels: Count = 0
+    surprise: Share = 0.01
+    retraining: Share = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
-class PlanSettings:
+class PlanSettings(Settings):
     """How much a decision may buy, beside what the case allows; as many labels as there are where none are named."""
 
-    max_labels: int | None = None
-    lot: int = 1
+    max_labels: Annotated[int | None, Checks.whole] = None
+    lot: Annotated[int, partial(Checks.whole, least=1)] = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class Limits(Settings):
     """What a fit may take of the machine."""
 
-    memory_gb: float | None = None
-    minutes: float | None = None
+    memory_gb: PositiveOrNone = None
+    minutes: PositiveOrNone = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class Report(Settings):
     """Whether a page is written for each published fit, and the budgets it shows."""
 
-    page: bool = True
-    budgets: tuple[int, ...] | None = None
+    page: Switch = True
+    budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Configuration:
+class GivenPrior(Settings):
+    """What a project says of a prior; what it leaves open stays as the model has it."""
+
+    distribution: SaidOrNone = None
+    center: Annotated[float | None, Checks.real] = None
+    spread: PositiveOrNone = None
+    meaning: SaidOrNone = None
+    source: SaidOrNone = None
+
+
+def _text_or_number(checks: Checks, key: str, value: Any) -> Any:
+    if not isinstance(value, str) and not is_number(value):
+        checks.wrong(key, "expected text or a number", "give text in quotes, or a number", value)
+    return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Assumption(Settings):
+    """What the project takes for granted; a register without a text, source or consequence cannot be checked."""
+
+    id: Said
+    text: Said
+    source: Said
+    if_wrong: Said
+    value: Annotated[str | float | None, _text_or_number] = None
+    key: SaidOrNone = None
+    alternative: Annotated[str | float | None, _text_or_number] = None
+
+    def _together(self, checks: Checks) -> None:
+        for name, other in (("key", self.alternative), ("alternative", self.key)):
+            if getattr(self, name) is None and other is not None:
+                checks.wrong(name, "is missing", "give key and alternative, or neither")
+
+
+def _stated(kind: type[Any]) -> Check:
+    """Expect a table of this kind, kept as what is stated in it."""
+
+    def checked(checks: Checks, key: str, given: Any) -> dict[str, Any]:
+        return dict(given) if checks.section(key, kind, given) is not None else {}
+
+    return checked
+
+
+def _assumptions(checks: Checks, key: str, given: Any) -> tuple[Mapping[str, Any], ...]:
+    made = checks.several(key, given, _stated(Assumption), f"tables [[{key}]]")
+    ids = [one.get("id") for one in made if one]
+    for name in {one for one in ids if ids.count(one) > 1}:
+        checks.wrong(f"{key}.id", "given twice", "give each assumption an id of its own", name)
+    return made
+
+
+@dataclasses.dataclass(frozen=True)
+class Configuration(Settings):
     """The whole of ``labelvalue.toml``, checked."""
 
-    protocol: str | None = None
-    case: str | None = None
-    metric: str | None = None
-    fit: FitSettings = FitSettings()
-    backtest: bool = True
-    labels_now: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    priors: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    guardrails: Guardrails = dataclasses.field(default_factory=Guardrails)
-    triggers: Triggers = Triggers()
-    plan: PlanSettings = PlanSettings()
-    limits: Limits = Limits()
-    report: Report = Report()
-    assumptions: tuple[Mapping[str, Any], ...] = ()
-    text: str = dataclasses.field(default="", repr=False, compare=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Key:
-    """What a key may hold: a test, and the words for it."""
-
-    legal: Callable[[Any], bool]
-    words: str
-
-
-def _whole(least: int) -> Key:
-    def legal(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and least <= value < WHOLE_LIMIT
-
-    return Key(legal, f"a whole number ≥ {least}")
-
-
-_TEXT = Key(lambda v: isinstance(v, str) and bool(v), "text")
-_NUMBER = Key(is_number, "a finite number")
-_POSITIVE = Key(lambda v: is_number(v) and v > 0, "a finite number > 0")
-_PROBABILITY = Key(lambda v: is_number(v) and 0 < v < 1, "a number between 0 and 1")
-_CERTAIN = Key(lambda v: is_number(v) and 0.5 < v < 1, "a number between 0.5 and 1")
-_SHARE = Key(lambda v: is_number(v) and 0 < v <= 1, "a number above 0 and at most 1")
-_SWITCH = Key(lambda v: isinstance(v, bool), "true or false")
-_BUDGETS = Key(lambda v: isinstance(v, list) and bool(v) and all(map(_whole(0).legal, v)), "whole numbers ≥ 0")
-
-_TOP = {"protocol": _TEXT, "case": _TEXT}
-_TABLES: dict[str, dict[str, Key]] = {
-    "runs": {"metric": _TEXT},
-    "fit": {
-        "model": _TEXT,
-        "random_seed": _whole(0),
-        "draws": _whole(100),
-        "tune": _whole(100),
-        "chains": _whole(2),
-        "classes": _whole(2),
-        "backtest": _SWITCH,
-    },
-    "guardrails": {
-        "probability": _CERTAIN,
-        "batch_labels": _whole(1),
-        "minimum_gain_per_1000": _POSITIVE,
-        "maximum_labels": _whole(0),
-        "maximum_spend": _POSITIVE,
-    },
-    "triggers": {"new_labels": _whole(0), "surprise": _PROBABILITY, "retraining": _PROBABILITY},
-    "plan": {"max_labels": _whole(0), "lot": _whole(1)},
-    "limits": {"memory_gb": _POSITIVE, "minutes": _POSITIVE},
-    "report": {"page": _SWITCH, "budgets": _BUDGETS},
-}
-_PRIOR = {"distribution": _TEXT, "center": _NUMBER, "spread": _POSITIVE, "meaning": _TEXT, "source": _TEXT}
-_ASSUMPTION = {
-    "id": _TEXT,
-    "text": _TEXT,
-    "source": _TEXT,
-    "value": Key(lambda v: isinstance(v, str) or is_number(v), "text or a number"),
-    "if_wrong": _TEXT,
-    "key": _TEXT,
-    "alternative": Key(lambda v: isinstance(v, str) or is_number(v), "text or a number"),
-}
+    protocol: SaidOrNone = None
+    case: SaidOrNone = None
+    runs: Annotated[Runs, table(Runs)] = Runs()
+    fit: Annotated[FitSettings, table(FitSettings)] = field(default_factory=FitSettings)
+    labels_now: Annotated[Mapping[str, int], named(Checks.whole)] = field(default_factory=dict)
+    priors: Annotated[Mapping[str, Mapping[str, Any]], named(_stated(GivenPrior))] = field(default_factory=dict)
+    guardrails: Annotated[Guardrails, table(Guardrails)] = field(default_factory=Guardrails)
+    triggers: Annotated[Triggers, table(Triggers)] = Triggers()
+    plan: Annotated[PlanSettings, table(PlanSettings)] = PlanSettings()
+    limits: Annotated[Limits, table(Limits)] = Limits()
+    report: Annotated[Report, table(Report)] = Report()
+    assumptions: Annotated[tuple[Mapping[str, Any], ...], _assumptions] = ()
+    text: str = field(default="", init=False, repr=False, compare=False)
 
 
 def read_configuration(folder: Path) -> Configuration:
     """Read the ``labelvalue.toml`` of a project folder; raises one :class:`InputError` with all its faults."""
     path = folder / FILE
     text = read_text(path)
-    given = parse_toml(text, file=str(path))
-    found = _Faults(str(path))
-    made = _configuration(given, found)
-    if found.problems:
-        raise InputError(found.problems)
-    return dataclasses.replace(made, text=text)
-
-
-class _Faults:
-    """Problems of one file, collected."""
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-        self.problems: list[Problem] = []
-
-    def add(self, key: str, why: str, fix: str, value: object = None) -> None:
-        self.problems.append(Problem(file=self.file, column=key, value=value, why=why, fix=fix))
-
-    def keep(self, given: Mapping[str, Any], keys: Mapping[str, Key], where: str = "") -> dict[str, Any]:
-        """Return what is legal of a table, and note the rest."""
-        kept = {}
-        for name, value in given.items():
-            if name not in keys:
-                self.add(where + name, f"unknown key{did_you_mean(name, keys)}", f"one of {', '.join(keys)}")
-            elif not keys[name].legal(value):
-                self.add(where + name, f"expected {keys[name].words}", f"give {keys[name].words}", value)
-            else:
-                kept[name] = value
-        return kept
-
-    def table(self, given: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """Return a table of the file; an empty one where it is none."""
-        value = given.get(name, {})
-        if isinstance(value, dict):
-            return dict(value)
-        self.add(name, "expected a table", f"write [{name}]", value)
-        return {}
-
-    def numbers(self, given: Mapping[str, Any], key: Key, where: str) -> dict[str, Any]:
-        """Return a table from slices to numbers."""
-        return self.keep(given, dict.fromkeys(given, key), f"{where}.")
-
-
-def _configuration(given: Mapping[str, Any], found: _Faults) -> Configuration:
-    nested = (*_TABLES, names.LABELS_NOW, "priors", "assumptions")
-    top = found.keep({k: v for k, v in given.items() if k not in nested}, _TOP | dict.fromkeys(nested, _TEXT))
-    guardrails = found.table(given, "guardrails")
-    limits = found.table(guardrails, "error_limits")
-    guardrails.pop("error_limits", None)
-    fit = found.table(given, "fit")
-    discount = found.table(fit, "discount")
-    fit.pop("discount", None)
-    own = {"guardrails": guardrails, "fit": fit}
-    tables = {
-        name: found.keep(own[name] if name in own else found.table(given, name), keys, f"{name}.")
-        for name, keys in _TABLES.items()
-    }
-    limits = found.numbers(limits, _POSITIVE, "guardrails.error_limits")
-    shares = found.numbers(discount, _SHARE, "fit.discount")
-    priors = found.table(given, "priors")
-    report = tables["report"]
-    backtest = tables["fit"].pop("backtest", True)
-    if "budgets" in report:
-        report["budgets"] = tuple(report["budgets"])
-    return Configuration(
-        **top,
-        metric=tables["runs"].get("metric"),
-        fit=FitSettings(**tables["fit"], discount=shares),
-        backtest=backtest,
-        labels_now=found.numbers(found.table(given, names.LABELS_NOW), _whole(0), names.LABELS_NOW),
-        priors={name: found.keep(found.table(priors, name), _PRIOR, f"priors.{name}.") for name in priors},
-        guardrails=Guardrails(**tables["guardrails"], error_limits=limits),
-        triggers=Triggers(**tables["triggers"]),
-        plan=PlanSettings(**tables["plan"]),
-        limits=Limits(**tables["limits"]),
-        report=Report(**report),
-        assumptions=_assumptions(given.get("assumptions", []), found),
-    )
-
-
-def _assumptions(given: object, found: _Faults) -> tuple[Mapping[str, Any], ...]:
-    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        found.add("assumptions", "expected tables", "write [[assumptions]]")
-        return ()
-    made = [found.keep(item, _ASSUMPTION, "assumptions.") for item in given]
-    for item in given:
-        both = ("key", "alternative") if "key" in item or "alternative" in item else ()
-        for name in ("id", "text", "source", "if_wrong", *both):
-            if name not in item:
-                found.add(f"assumptions.{name}", "missing", "say it; a register without it cannot be checked")
-    ids = [item.get("id") for item in made]
-    for name in {i for i in ids if i is not None and ids.count(i) > 1}:
-        found.add("assumptions.id", "given twice", "give each assumption an id of its own", name)
-    return tuple(made)
+    made = read_table(Configuration, parse_toml(text, file=str(path)), str(path))
+    put(made, text=text)
+    return made

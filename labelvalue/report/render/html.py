@@ -23,11 +23,11 @@ from labelvalue.report.numbers.money import inner_prob
 from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.strategies import on_suite, strategy_parts
 from labelvalue.report.numbers.tables import LOWER, UPPER
-from labelvalue.report.numbers.what_if import panel
 from labelvalue.report.plots.curves import caption
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
+from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
     change_image,
@@ -59,7 +59,9 @@ READERS = (
     ("Whoever owns the product", ("slices", "gains", "quality", "limits")),
     ("Whoever checks the model", ("curves", "risk", "diagnostics", "provenance")),
 )
-"""Who finds what in which section; each section is somebody's."""
+"""Who finds what in which section; one that is named for nobody is for whoever checks."""
+SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
+"""Sections that a function prepares."""
 ACROSS = 4
 """Budgets side by side in one table; more go into a further one."""
 
@@ -184,8 +186,9 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "spoken": wording.spoken,
     }
     digits = _digits(numbers)
-    sections = _sections(numbers)
-    number_of = {id: place for place, (id, _) in enumerate(sections, 1)}
+    shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
+    every = _sections(numbers, [name for name, prepared in shown.items() if prepared])
+    number_of = {id: place for place, (id, _) in enumerate(every, 1)}
     return environment.get_template("report.html.j2").render(
         n=numbers,
         figures=drawn,
@@ -197,16 +200,17 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
         backtest_command=COMMAND,
-        readers=_readers(sections),
+        readers=_readers(every),
         number_of=number_of,
         words=words(numbers, number_of["limits"]),
         bars=BARS,
-        what_if=None if numbers[names.PLAN] is None else panel(numbers[names.PLAN]),
+        sections=[f"{name}.html.j2" for name, prepared in shown.items() if prepared],
+        **shown,
         budget_groups=_groups(numbers.get("budgets", [])),
     )
 
 
-def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _sections(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, str]]:
     """Sections of a page in their order: anchor and title."""
     drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
     every = [
@@ -215,8 +219,10 @@ def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("curves", "Learning curves", drawn),
         ("gains", "Gain and impact", drawn),
         ("money", "Money", decided),
-        ("what-if", "What if?", decided and numbers[names.PLAN]["what_if"] is not None),
-        ("quality", "Label quality", decided and numbers[names.PLAN]["label_quality"] is not None),
+        *(
+            (name.replace("_", "-"), (SECTIONS[name].__doc__ or name).split("\n")[0].rstrip("."), True)
+            for name in shown
+        ),
         ("risk", "Risk", decided),
         ("diagnostics", "Trust", True),
         ("limits", "Assumptions and limits", True),
@@ -228,7 +234,8 @@ def _sections(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _readers(sections: list[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
     """Sections that are there, by who looks for them."""
     titles = dict(sections)
-    return [(who, [(id, titles[id]) for id in ids if id in titles]) for who, ids in READERS]
+    named = [(who, [(id, titles.pop(id)) for id in ids if id in titles]) for who, ids in READERS]
+    return [*named[:-1], (named[-1][0], [*named[-1][1], *titles.items()])]
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:

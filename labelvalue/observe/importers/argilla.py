@@ -1,4 +1,4 @@
-"""Argilla's records as JSON, nested or flattened."""
+"""Argilla: records as JSON, flattened or nested."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, all_texts, as_text, joined
-from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import json_records, open_export
 
 EXPORT = "Argilla JSON export"
+ENDS = (".responses", ".responses.users", ".responses.status", ".suggestion")
+"""Of keys of flattened records."""
+LAYOUTS = {
+    "Argilla": frozenset({"id", "fields", "metadata", "responses", "suggestions", "vectors", "_server_id", *ENDS})
+}
 RESPONSES, USERS, STATUS = ".responses", ".responses.users", ".responses.status"
 SUBMITTED = "submitted"
 
@@ -20,7 +24,7 @@ def read(path: Path, into: Collector) -> None:
     with open_export(path) as stream:
         for place, record in json_records(stream, path.name):
             if not isinstance(record, Mapping):
-                refuse(path.name, EXPORT, record)
+                into.refuse(EXPORT, record)
             if isinstance(record.get("responses"), Mapping) and "fields" in record:
                 into.note(
                     "nested records do not tell drafts from answers: export flattened records to leave drafts out"
@@ -29,7 +33,7 @@ def read(path: Path, into: Collector) -> None:
             elif any(key.endswith(RESPONSES) for key in record):
                 answers = _flattened(place, record, into)
             else:
-                refuse(path.name, EXPORT, record)
+                into.refuse(EXPORT, record)
             _record(place, record, answers, path.name, into)
 
 

@@ -207,9 +207,9 @@ def _build(judgements: xr.Dataset, priors: Priors) -> pm.Model:
     return model
 
 
-LABEL_MODEL = LabelModel(
+MODEL = LabelModel(
     name="dawid_skene",
     description="Annotators' confusion, pooled over annotators, slices and classes; true classes summed over.",
-    priors=read_priors(files("labelvalue_models") / "priors" / "dawid_skene.toml"),
+    priors=read_priors(files("labelvalue_models.annotators") / "priors" / "dawid_skene.toml"),
     build=_build,
 )

@@ -1,4 +1,4 @@
-"""Label Studio's JSON export: a list of tasks, each with its annotations."""
+"""Label Studio: JSON, a list of tasks with their annotations."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ from labelvalue.observe.exports.judgements import (
     joined,
     utc,
 )
-from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
 
 EXPORT = "Label Studio JSON export"
+LAYOUTS = {
+    "Label Studio": frozenset({"id", "data", "annotations", "predictions", "project", "drafts"}),
+    "Label Studio (JSON_MIN or CSV)": frozenset({"annotation_id", "annotator", "lead_time", "updated_at"}),
+}
 REGION_TYPES = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels", "videorectangle")
 CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
 
@@ -31,10 +34,10 @@ def read(path: Path, into: Collector) -> None:
     with open_export(path) as stream:
         head = beginning(stream)
         if head[:1] not in (b"[", b""):
-            refuse(path.name, EXPORT, dict.fromkeys(_csv_header(stream.readline(CHUNK))))
+            into.refuse(EXPORT, dict.fromkeys(_csv_header(stream.readline(CHUNK))))
         for place, task in json_records(stream, path.name):
             if not isinstance(task, Mapping) or not isinstance(task.get("annotations"), list) or "data" not in task:
-                refuse(path.name, EXPORT, task)
+                into.refuse(EXPORT, task)
             _task(place, task, into)
 
 

@@ -1,4 +1,4 @@
-"""doccano's exports: one JSONL file, or a ZIP with one for each member of the project."""
+"""doccano: JSONL, or a ZIP with a file for each member."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any, BinaryIO
 
 from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
-from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import beginning, json_lines, open_export
 
 EXPORT = "doccano export"
+LAYOUTS = {
+    "doccano": frozenset({"id", "text", "label", "Comments"}),
+    "doccano (combined)": frozenset({"id", "text", "entities", "cats", "Comments"}),
+}
 SHARED = "all"
 """Name of the file in which members' labels are merged."""
 
@@ -36,7 +39,7 @@ def _lines(stream: BinaryIO, file: str, member: str, source: str, into: Collecto
             or not {"label", "entities", "cats"} & set(record)
             or "_input_hash" in record
         ):
-            refuse(file, EXPORT, record)
+            into.refuse(EXPORT, record)
         item = as_text(record.get("id")) or f"line {line}"
         label, kind = _label(record)
         if label is None:

@@ -1,4 +1,4 @@
-"""Prodigy's JSONL: one answer a line."""
+"""Prodigy: JSONL, one answer a line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from labelvalue.observe.exports.judgements import CHOICE, GAPS, OTHER, SPANS, Collector, all_texts, as_text, joined
-from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import json_lines, open_export
 
 EXPORT = "Prodigy JSONL export"
+LAYOUTS = {"Prodigy": frozenset({"_input_hash", "_task_hash", "answer", "_session_id", "_view_id"})}
 SHORTEST_GAP, LONGEST_GAP = 1, 300
 """Seconds between two answers of one annotator that are taken for the time of the second."""
 A_START = re.compile(r"(.*-)?\d{4}-\d{2}-\d{2}[ _T]\d{2}[-:]\d{2}[-:]\d{2}")
@@ -30,7 +30,7 @@ def read(path: Path, into: Collector) -> None:
     with open_export(path) as stream:
         for line, record in json_lines(stream, path.name):
             if not isinstance(record, Mapping) or "_input_hash" not in record or "answer" not in record:
-                refuse(path.name, EXPORT, record)
+                into.refuse(EXPORT, record)
             _answer(line, record, path.name, answers, into)
     _gaps(answers, into)
 

@@ -1,4 +1,4 @@
-"""CVAT's exports: annotations as XML, in a ZIP or alone, and the event log."""
+"""CVAT: XML 1.1, its ZIP, or the event log as CSV."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.cvat_events import read_events
 from labelvalue.observe.exports.cvat_xml import EXPORT, read_xml
 from labelvalue.observe.exports.judgements import Collector
-from labelvalue.observe.exports.layouts import refuse
 from labelvalue.observe.exports.streams import beginning, open_export
 from labelvalue.problems import InputError, Problem
 
+LAYOUTS = {"CVAT event log": frozenset({"scope", "obj_name", "payload", "timestamp", "job_id", "user_id"})}
 MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
 
 
@@ -26,7 +26,7 @@ def read(path: Path, into: Collector) -> None:
         elif head.startswith((b"<", *(mark + "<".encode(name) for name, mark in MARKS.items()))):
             read_xml(stream, path.name, into)
         elif head[:1] in (b"{", b"["):
-            refuse(path.name, EXPORT, {})
+            into.refuse(EXPORT, {})
         else:
             read_events(stream, path.name, into)
 

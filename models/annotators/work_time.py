@@ -49,9 +49,9 @@ def _build(observations: xr.Dataset, priors: Priors) -> pm.Model:
     return model
 
 
-LABEL_MODEL = LabelModel(
+MODEL = LabelModel(
     name="work_time",
     description="Seconds a label takes: log-normal, pooled over slices and annotators.",
-    priors=read_priors(files("labelvalue_models") / "priors" / "work_time.toml"),
+    priors=read_priors(files("labelvalue_models.annotators") / "priors" / "work_time.toml"),
     build=_build,
 )

@@ -1,0 +1,58 @@
+"""The recipes of docs/recipes.md, as they stand there: added to a copy of the package, and tried for real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {"labelvalue": "labelvalue", "models": "labelvalue_models", "data": "labelvalue_data"}
+BLOCK = re.compile(r'^```\w+ title="([^"]*)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+RECIPES = dict(part.split("\n", 1) for part in (ROOT / "docs" / "recipes.md").read_text("utf-8").split("\n## ")[1:])
+MOST_LINES = 30
+"""A recipe that takes more than this is a structure that should be another."""
+
+
+def put(home: Path, title: str, text: str) -> None:
+    """Write a block where its title says: a new file, the end of one, or a class of one."""
+    path, _, where = title.partition(", ")
+    folder, _, rest = path.partition("/")
+    file = home / PACKAGES[folder] / rest
+    if not where:
+        assert not file.exists(), f"{path} is there already"
+        file.write_text(text, "utf-8")
+    elif where == "at the end":
+        file.write_text(f"{file.read_text('utf-8')}\n\n{text}", "utf-8")
+    else:
+        head, found, tail = file.read_text("utf-8").partition(f"class {where.removeprefix('in ')}:")
+        before, method, after = tail.partition("\n    def ")
+        assert found
+        assert method
+        file.write_text(f"{head}{found}{before}{text}{method}{after}", "utf-8")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_works_as_it_is_written(recipe, tmp_path):
+    for folder, package in PACKAGES.items():
+        shutil.copytree(ROOT / folder, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    *files, (last, trial) = BLOCK.findall(RECIPES[recipe])
+    assert last == "try"
+    for title, text in files:
+        put(tmp_path, title, text)
+    assert len([line for _, text in files for line in text.splitlines() if line.strip()]) <= MOST_LINES
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-W", "error", "-c", trial]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_there_is_a_recipe_for_each_of_the_four():
+    assert list(RECIPES) == ["A curve family", "An importer", "A rule", "A section of the page"]
