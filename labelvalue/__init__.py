@@ -7,13 +7,13 @@ The public names, in the order in which an analyst meets them. All are looked up
   tools ``read_mlflow``, ``read_wandb``, ``runs_from_learning_curve``.
 - A fit: ``fit``, ``Fit``, ``load_fit``, ``new_slice``, ``on_items``; its model ``Model``, ``get_model``, ``Prior``.
 - Gains: ``predict_gain``, ``predict_total_gain``, ``predict_observed_gain``, ``predict_gain_with``, ``predict_error``,
-  ``predict_idle_error``, ``impact``, ``labels_needed``, ``labels_at_rate``, ``diminishing_returns``, ``drift_rate``;
+  ``predict_idle_error``, ``impact``, ``labels_needed``, ``diminishing_returns``, ``drift_rate``;
   in numbers ``summarise``, in pictures ``plot_gain``, ``plot_curves``, ``plot_impact``; and ``backtest``.
 - A case: ``Case``, ``Costs``, ``Tier``, ``Value``, ``Target``, ``MixChange``, ``read_case``, ``example_case``;
   what is not known for sure is an ``Interval`` or a ``Branch``.
 - The decision: ``decide``, ``Decision``, ``what_if``.
 - The report: ``write_report``.
-- The items to label: ``queue``, ``write_queue``.
+- The items to label: ``queue``.
 - A project over time: ``Project``, ``refit_all``.
 - What is raised: ``InputError``, ``StorageError``, ``BusyError``.
 

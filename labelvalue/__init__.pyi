@@ -31,7 +31,6 @@ from .forecast.gains.gains import (
 )
 from .forecast.gains.rates import (
     diminishing_returns as diminishing_returns,
-    labels_at_rate as labels_at_rate,
     predict_total_gain as predict_total_gain,
 )
 from .forecast.interventions.gains import predict_gain_with as predict_gain_with
@@ -49,7 +48,6 @@ from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
 from .observe.table.write import write_runs as write_runs
 from .operate.items.choosing import queue as queue
-from .operate.items.tasks import write_queue as write_queue
 from .operate.refit.many import refit_all as refit_all
 from .operate.store.project import Project as Project
 from .problems import BusyError as BusyError, InputError as InputError, StorageError as StorageError

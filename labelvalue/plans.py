@@ -4,6 +4,7 @@ What a plan brings:
 
 - ``plan_outcomes``: gain, value, cost and net benefit of plans, under the same draws.
 - ``slice_outcomes``: the same of labels for one slice alone, budget by budget.
+- ``labels_at_rate``: labels from which the next 1,000 bring less than a rate.
 - ``marginal_benefit``: the net benefit of one more label, and where it crosses zero.
 - ``gain_under_mix``: gains averaged over slices by another mix.
 - ``fairness``: how unequal the errors of slices are under each plan.
@@ -17,6 +18,10 @@ Plans side by side:
 - ``rank_stability``: the ranking by the weight of the risk.
 - ``plan_sensitivity``: how far the net benefit moves with each input, for a tornado diagram.
 - ``decision_stability``: whether another plan would be best with other data or priors.
+
+What is done with one:
+
+- ``write_queue``: the items to label, of :func:`labelvalue.queue`, as a file that an annotation tool imports.
 
 The search for one:
 
@@ -51,6 +56,8 @@ from labelvalue.decisions.search.cheapest import cheapest_plan
 from labelvalue.decisions.search.optimise import Certificate
 from labelvalue.decisions.sensitivity.stability import decision_stability
 from labelvalue.decisions.sensitivity.tornado import plan_sensitivity
+from labelvalue.forecast.gains.rates import labels_at_rate
+from labelvalue.operate.items.tasks import write_queue
 
 __all__ = [
     "plan_outcomes",
@@ -64,6 +71,8 @@ __all__ = [
     "Certificate",
     "Verdict",
     "marginal_benefit",
+    "labels_at_rate",
+    "write_queue",
     "target_slices",
     "fairness",
     "gain_under_mix",

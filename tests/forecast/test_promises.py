@@ -34,7 +34,7 @@ def forecasts(small):
         "doing nothing": lv.predict_idle_error(small, [30], drift),
         "impact": lv.impact(small, per=1000),
         "labels needed": lv.labels_needed(small, [0.15]),
-        "labels at a rate": lv.labels_at_rate(small, [0.001]),
+        "labels at a rate": lv.plans.labels_at_rate(small, [0.001]),
         "gain rate": rates["gain_rate"],
         "elasticity": rates["elasticity"],
         "equivalent labels": synthetic["equivalent_labels"],

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from labelvalue import Case, diminishing_returns, impact, labels_at_rate, names, predict_error, summarise
-from labelvalue.plans import marginal_benefit
+from labelvalue import Case, diminishing_returns, impact, names, predict_error, summarise
+from labelvalue.plans import labels_at_rate, marginal_benefit
 
 BUDGETS = [0, 500, 4000, 30_000]
 

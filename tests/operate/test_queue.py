@@ -102,7 +102,7 @@ def test_what_is_wrong_is_said(decision, pool):
     with pytest.raises(lv.InputError, match="stands twice"):
         lv.queue(decision, LogisticRegression(), X, y, slices, items=["a"] * ROWS)
     with pytest.raises(lv.InputError, match="unknown format 'labelstudio'"):
-        lv.write_queue(pd.DataFrame(), "x", "labelstudio")
+        lv.plans.write_queue(pd.DataFrame(), "x", "labelstudio")
 
 
 def annotated(format, path):
@@ -142,7 +142,7 @@ def test_a_queue_goes_through_the_tool_and_comes_back_slice_by_slice(decision, p
     X, y, slices = pool
     found = lv.queue(decision, LogisticRegression(), X, y, slices)
     path = tmp_path / ("queue.csv" if format == "csv" else "queue.json")
-    lv.write_queue(found, path, format)
+    lv.plans.write_queue(found, path, format)
     where, more = annotated(format, path)
     back = read_annotations(path, format, slice=where, batch_date="2026-03-02", keep_annotators=True, **more)
     assert back.attrs["labels"] == found["slice"].value_counts().to_dict()

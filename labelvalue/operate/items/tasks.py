@@ -30,7 +30,7 @@ def write_queue(found: pd.DataFrame, path: str | os.PathLike[str], format: str) 
     Parameters
     ----------
     found : pandas.DataFrame
-        From :func:`queue`.
+        From :func:`labelvalue.queue`.
     path : str or path
         File to write.
     format : {"label-studio", "argilla", "doccano", "prodigy", "csv"}
