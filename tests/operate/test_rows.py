@@ -12,7 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from labelvalue import InputError, Prior, Project, cli, fit, predict_gain, read_case, read_runs, summarise, write_runs
+import labelvalue.model.fitting.fitting
+from labelvalue import InputError, Prior, Project, cli, predict_gain, read_case, read_runs, summarise, write_runs
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import draws_digest
@@ -77,7 +78,7 @@ def test_p2_a_refit_after_each_batch_is_a_fresh_fit_of_all_of_them(project, firs
     assert made[0] != made[1]
     priors = {name: Prior(**given) for name, given in get_model("power_law").priors.as_dict().items()}
     whole = pd.concat([columns(first).assign(batch="a"), columns(second).assign(batch="b")])
-    fresh = fit(read_runs(whole), random_seed=7, priors=priors)
+    fresh = labelvalue.model.fitting.fitting.fit(read_runs(whole), random_seed=7, priors=priors)
     assert draws_digest(fresh) == made[1], "no posterior became a prior on the way"
 
 
