@@ -1,2 +1,2 @@
+from .project import Project as Project
 from .refit.many import refit_all as refit_all
-from .store.project import Project as Project
