@@ -26,8 +26,8 @@ import pandas as pd
 import labelvalue as lv
 from benchmarks.nightly import SLICES, shipped, timings
 from labelvalue import Project, names
+from labelvalue.operate.history.assets import yields
 from labelvalue.operate.refit.outcome import calibration_line, change_lines
-from labelvalue.operate.store.assets import yields
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "year.json"

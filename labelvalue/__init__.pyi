@@ -48,8 +48,8 @@ from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
 from .observe.table.write import write_runs as write_runs
 from .operate.items.choosing import queue as queue
+from .operate.project import Project as Project
 from .operate.refit.many import refit_all as refit_all
-from .operate.store.project import Project as Project
 from .problems import BusyError as BusyError, InputError as InputError, StorageError as StorageError
 from .quantities import Branch as Branch, Interval as Interval
 from .report.numbers.tables import summarise as summarise

@@ -13,7 +13,7 @@ from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
 
 if TYPE_CHECKING:
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -24,7 +24,7 @@ def init(folder: Folder, as_json: Json = False) -> None:
 
     With LABELVALUE_LEDGER_KEY in the environment its ledger is keyed: without that key nobody writes or verifies it.
     """
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     last = Project.create(folder).ledger.last()
     _tell(
@@ -43,7 +43,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a batch of runs and score what was forecast for it; the same content again changes nothing."""
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     project = Project.open(folder)
     before = project.ledger.last().number
@@ -67,7 +67,7 @@ def refit(
     as_json: Json = False,
 ) -> None:
     """Fit all batches, publish the fit if it can be trusted, and judge it by the guardrails."""
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     if every:
         _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
@@ -91,7 +91,7 @@ def history(
     """
     import json
 
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
     from labelvalue.storage import write_whole
 
     project = Project.open(folder)
@@ -120,7 +120,7 @@ def verify(
     first, LABELVALUE_LEDGER_KEY, set since init and unknown to them. labelvalue.toml may be edited; if so it is said.
     """
     from labelvalue.operate.history.trail import settings_line
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     project = Project.open(folder)
     digest = project.verify(head=head, reproduce=reproduce)
@@ -138,7 +138,7 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Record a person's decision on the published fit and its advice."""
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     project = Project.open(folder)
     before = project.ledger.last().number
@@ -154,7 +154,7 @@ def note(
     as_json: Json = False,
 ) -> None:
     """Put down what an expert says of a slice or a batch; it stands in the ledger and on the next page."""
-    from labelvalue.operate.store.project import Project
+    from labelvalue.operate.project import Project
 
     project = Project.open(folder)
     before = project.ledger.last().number
@@ -171,8 +171,8 @@ def explain(
 
     Steps: code, data, drift, learner, model, priors, settings, width (of intervals, by past forecasts), price, case.
     """
+    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import change_lines
-    from labelvalue.operate.store.project import Project
 
     table = Project.open(folder).explain(budget=budget, at=at)
     _tell({**table.attrs, "changes": _rows(table)}, as_json, "\n".join(change_lines(table)))
@@ -180,8 +180,8 @@ def explain(
 
 def assets(folder: Folder, as_json: Json = False) -> None:
     """Show labels as an asset: what each batch cost, the gain it promised and the one it delivered."""
+    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import over_time_lines, table_lines
-    from labelvalue.operate.store.project import Project
 
     table = Project.open(folder).assets()
     total = ", ".join(f"{key} {readable(value)}" for key, value in table.attrs["total"].items() if value is not None)
@@ -196,8 +196,8 @@ def assets(folder: Folder, as_json: Json = False) -> None:
 
 def assumptions(folder: Folder, as_json: Json = False) -> None:
     """List what the advice takes for granted: text, source, value, and what changes if it is wrong."""
+    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import table_lines
-    from labelvalue.operate.store.project import Project
 
     table = Project.open(folder).assumptions()
     _tell({"assumptions": _rows(table)}, as_json, "\n".join(table_lines(table)))
@@ -209,8 +209,8 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Fit with a batch, and say what it would change; nothing is recorded."""
+    from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import table_lines
-    from labelvalue.operate.store.project import Project
 
     table = Project.open(folder).preview(runs)
     said = [f"gains are those of the next {table.attrs[names.BUDGET]:,} labels"]

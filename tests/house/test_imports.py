@@ -162,3 +162,49 @@ def test_no_code_from_data_and_no_assert(path):
         if any(k.arg == "allow_pickle" and ast.unparse(k.value) != "False" for k in node.keywords):
             wrong.append(f"{path}:{node.lineno}: allow_pickle must be False")
     assert not wrong, "\n".join(wrong)
+
+
+def exports() -> dict[str, str]:
+    """Where each name of a front door comes from: its ``.pyi`` says."""
+    found = {}
+    for path in (ROOT / "labelvalue").rglob("__init__.pyi"):
+        package = ".".join(path.relative_to(ROOT).parent.parts)
+        found |= {
+            f"{package}.{name.rpartition('.')[2]}": name for _, name in imported(ast.parse(path.read_text()), path)
+        }
+    return found
+
+
+def ties() -> dict[str, set[str]]:
+    """Which modules each module imports: at its top, in a function, or for type checkers alone."""
+    files = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in modules()}
+    doors = exports()
+
+    def module_of(name: str) -> str:
+        name = name.replace("labelvalue_models", "models")
+        for _ in range(3):  # the package's door names a room's door, which names a module
+            name = doors.get(name, name)
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        return name
+
+    return {
+        module: {module_of(name) for _, name in imported(ast.parse(path.read_text()), path)} - {"", module}
+        for module, path in files.items()
+    }
+
+
+def test_no_circle_of_imports():
+    """Late imports and those for type checkers count: what two modules both need stands in a lower one."""
+    left = ties()
+    while free := {module for module, needed in left.items() if not needed & left.keys()}:
+        left = {module: needed for module, needed in left.items() if module not in free}
+    assert left == {}, {module: sorted(needed & left.keys()) for module, needed in left.items()}
+
+
+def test_circles_are_seen():
+    """The check itself: it knows late imports, those for type checkers, and those through a front door."""
+    tied = ties()
+    assert "labelvalue.model.hierarchy.building" in tied["labelvalue.model.hierarchy.anchored"]
+    assert "labelvalue.operate.store.project_folder" in tied["labelvalue.operate.history.notes"]
+    assert "labelvalue.model.fitting.result" in tied["labelvalue.decisions.case.case"]

@@ -30,11 +30,10 @@ def put(home: Path, title: str, text: str) -> None:
     elif where == "at the end":
         file.write_text(f"{file.read_text('utf-8')}\n\n{text}", "utf-8")
     else:
-        head, found, tail = file.read_text("utf-8").partition(f"class {where.removeprefix('in ')}:")
-        before, method, after = tail.partition("\n    def ")
+        head, found, tail = file.read_text("utf-8").partition(f"\nclass {where.removeprefix('in ')}")
+        body, end, after = tail.partition("\n\n\n")
         assert found
-        assert method
-        file.write_text(f"{head}{found}{before}{text}{method}{after}", "utf-8")
+        file.write_text(f"{head}{found}{body}\n{text.rstrip()}{end}{after}", "utf-8")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -20,14 +20,6 @@ from labelvalue.model.curve.effective_labels import beside_reference, effective_
 from labelvalue.model.curve.likelihood import above_log, discount_loglikelihood, run_variance, scatter_loglikelihood
 from labelvalue.model.curve.observations import CURVE, cell_names
 from labelvalue.model.curve.operation import curve_loglikelihood
-from labelvalue.model.hierarchy.anchored import (
-    FLOOR,
-    STEEPNESS,
-    ShapeParameter,
-    curve_parameters,
-    log_error_from,
-    stems_of,
-)
 from labelvalue.model.hierarchy.levels import (
     against_true_labels,
     elasticity_level,
@@ -39,6 +31,14 @@ from labelvalue.model.hierarchy.levels import (
     steepness_level,
     variable,
     worths_of_labels,
+)
+from labelvalue.model.hierarchy.parameters import (
+    FLOOR,
+    STEEPNESS,
+    ShapeParameter,
+    curve_parameters,
+    log_error_from,
+    stems_of,
 )
 from labelvalue.model.prior.priors import Priors
 

@@ -19,8 +19,8 @@ from labelvalue.model.annotators.answers import (
     Answer,
     read_answers,
 )
-from labelvalue.model.hierarchy.anchored import FLOOR, log_error_from
 from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.parameters import FLOOR, log_error_from
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import ErrorScale, error_scale, population_curve
 from labelvalue.model.prior.priors import Prior

@@ -14,8 +14,8 @@ from labelvalue.model.curve.discrepancy import BETWEEN_SLICES, level_sd, paths, 
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.data_checks import draw_prior
-from labelvalue.model.hierarchy.anchored import log_error_from
 from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.parameters import log_error_from
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Prior
 

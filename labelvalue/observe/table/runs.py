@@ -22,8 +22,8 @@ from labelvalue.observe.table.assemble import (
     note_future,
 )
 from labelvalue.observe.table.columns import Columns, check_classes, parse_columns
+from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import COLUMNS, Form, Metric, choose_metric, read_header
-from labelvalue.observe.table.tables import read_table
 from labelvalue.problems import InputError, Problem
 
 

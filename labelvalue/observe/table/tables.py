@@ -1,20 +1,15 @@
-"""From a file or a DataFrame to columns of raw cells, with the line each came from."""
+"""What a table is as it was found, how much of one is read, and files that are none."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
-import os
 import pickletools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import pandas as pd
-
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import open_regular
 
@@ -97,40 +92,6 @@ class Table:
     problems: tuple[Problem, ...] = ()
 
 
-def known_runs(header: tuple[str, ...]) -> list[str]:
-    """Return the columns of a runs table among those of a header."""
-    return [name for name in dict.fromkeys(header) if name in COLUMNS]
-
-
-def read_table(
-    source: str | os.PathLike[str] | pd.DataFrame,
-    *,
-    wanted: Wanted = known_runs,
-    limits: Limits | None = None,
-    encoding: str | None = None,
-    suffixes: Collection[str] = (*TEXT_SUFFIXES, *PARQUET_SUFFIXES),
-) -> Table:
-    """Read the wanted columns of a CSV or Parquet file or a DataFrame; raise what makes it unreadable as a whole."""
-    limits = limits or Limits(rows=MAX_ROWS)
-    if isinstance(source, pd.DataFrame):
-        return _from_frame(source, wanted, limits)
-    path = Path(source)
-    file = path.name or str(path)
-    with open_checked(path, limits.size) as stream:
-        packed = is_parquet(stream, path)
-        if path.suffix.lower() not in suffixes and not packed:
-            raise InputError([unsupported(file)])
-        if packed:
-            from labelvalue.observe.table.parquet import read_parquet
-
-            table = read_parquet(stream, file, wanted, limits)
-            stream.seek(0)
-            return dataclasses.replace(table, sha256=hashlib.file_digest(stream, "sha256").hexdigest())  # type: ignore[arg-type]
-        from labelvalue.observe.table.delimited import read_delimited
-
-        return read_delimited(stream, file, wanted, limits, encoding)
-
-
 def is_parquet(stream: BinaryIO, path: Path) -> bool:
     """Tell whether a file is Parquet, or says so by its name."""
     head = stream.read(4)
@@ -197,21 +158,3 @@ def _is_old_pickle(head: io.BytesIO, whole: bool) -> bool:
     except Exception:  # anything at all means: not a pickle
         return False
     return whole and not head.read(1)
-
-
-def _from_frame(frame: pd.DataFrame, wanted: Wanted, limits: Limits) -> Table:
-    if len(frame) > limits.rows:
-        raise InputError([limits.too_many("", len(frame))])
-    header = tuple(str(name) for name in frame.columns)
-    known = wanted(header)
-    cells: dict[str, Sequence[object]] = {}
-    for i, name in enumerate(header):
-        if name in known and name not in cells:
-            cells[name] = _objects(frame.iloc[:, i])
-    return Table(file="", header=header, cells=cells, lines=range(len(frame)))
-
-
-def _objects(series: pd.Series) -> list[object]:
-    """Return Python objects, ``None`` where pandas knows a missing value."""
-    missing = series.isna().tolist()
-    return [None if gone else cell for cell, gone in zip(series.tolist(), missing, strict=True)]

@@ -17,9 +17,10 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.annotations.text_rows import cell_text
 from labelvalue.observe.table.cells import parse_number
+from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
-from labelvalue.observe.table.tables import Limits, Table, read_table
+from labelvalue.observe.table.tables import Limits, Table
 from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
 
 EVERY_SLICE = "{slice}"

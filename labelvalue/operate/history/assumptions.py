@@ -14,12 +14,12 @@ from labelvalue.reading import parse_toml
 from labelvalue.report.words.assumptions import NOT_TESTED, leaves, quantity_text
 
 if TYPE_CHECKING:
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
 COLUMNS = ("id", "text", "source", "value", "if_wrong")
 
 
-def register(project: Questions) -> pd.DataFrame:
+def register(project: ProjectFolder) -> pd.DataFrame:
     """Collect the assumptions of a project's published fit and advice."""
     records = project.ledger.records()
     advised = [record.content for record in records if record.kind == "advice"]
@@ -33,7 +33,7 @@ def register(project: Questions) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _said(project: Questions, last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+def _said(project: ProjectFolder, last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     """What ``labelvalue.toml`` lists; where it gives an alternative, what the advice is with it."""
     tested = {} if last is None else {item["id"]: item for item in last["assumptions"]}
     for item in project.configuration.assumptions:
@@ -55,7 +55,7 @@ def _consequence(other: Mapping[str, Any], last: Mapping[str, Any]) -> str:
     return f"{with_it} the advice is {other['advice']}{': ' if moved else ''}{', '.join(moved)}."
 
 
-def _settings(project: Questions) -> Iterator[dict[str, Any]]:
+def _settings(project: ProjectFolder) -> Iterator[dict[str, Any]]:
     for name, labels in project.configuration.labels_now.items():
         yield {
             "id": f"labels_now/{name}",
@@ -90,7 +90,7 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
         }
 
 
-def _priors(project: Questions, record: Any) -> Iterator[dict[str, Any]]:
+def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
     """Every prior of the published fit, with where it is from."""
     if record is None:
         return

@@ -21,13 +21,12 @@ from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history.drift import Ratios, as_forecast, surprises
-from labelvalue.operate.history.questions import Questions
 from labelvalue.operate.refit import advice, apart, refit as fits
 from labelvalue.operate.refit.learners import runs_of
 from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
 from labelvalue.operate.store.folders import FITS, RUNS
-from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import Batch
+from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import InputError, Problem
 from labelvalue.report.numbers.changes import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
 from labelvalue.report.numbers.tables import default_budgets
@@ -50,7 +49,7 @@ class Asked:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def explain_at_hand(project: Questions) -> pd.DataFrame | None:
+def explain_at_hand(project: ProjectFolder) -> pd.DataFrame | None:
     """Explain the last change of advice where that needs no fit in between."""
     records = project.ledger.records()
     if sum(record.kind == "advice" for record in records) < 2:
@@ -64,7 +63,7 @@ def explain_at_hand(project: Questions) -> pd.DataFrame | None:
         return None
 
 
-def explain(project: Questions, *, budget: int | None, at: int | None, progress: bool) -> pd.DataFrame:
+def explain(project: ProjectFolder, *, budget: int | None, at: int | None, progress: bool) -> pd.DataFrame:
     """Walk from the last advice but one to the last, one difference at a time; changes add up."""
     records = [record for record in project.ledger.records() if at is None or record.number <= at]
     (first, told), (last, tells) = _ends(records)
@@ -97,7 +96,7 @@ def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tupl
     return (passed[-2], None), (passed[-1], None)
 
 
-def _asked(project: Questions, record: Record, given: Record | None) -> Asked:
+def _asked(project: ProjectFolder, record: Record, given: Record | None) -> Asked:
     fit = fits.load(project.folder / FITS, record)
     if given is None:
         return Asked(fit, None)
@@ -105,7 +104,7 @@ def _asked(project: Questions, record: Record, given: Record | None) -> Asked:
 
 
 def _steps(
-    project: Questions,
+    project: ProjectFolder,
     first: tuple[Record, Record | None],
     last: tuple[Record, Record | None],
     old: Asked,
@@ -142,7 +141,7 @@ def _steps(
         yield CASE, new
 
 
-def _specs(project: Questions, earlier: Record, later: Record) -> Iterator[tuple[str, dict[str, Any], xr.Dataset]]:
+def _specs(project: ProjectFolder, earlier: Record, later: Record) -> Iterator[tuple[str, dict[str, Any], xr.Dataset]]:
     """Each specification on the way, with its runs."""
     old, new = (_spec(project, record) for record in (earlier, later))
     here = copy.deepcopy(old)
@@ -164,7 +163,7 @@ def _specs(project: Questions, earlier: Record, later: Record) -> Iterator[tuple
 
 
 def _arrivals(
-    project: Questions,
+    project: ProjectFolder,
     old: Mapping[str, Any],
     new: Mapping[str, Any],
     known: Sequence[str],
@@ -191,11 +190,11 @@ def _arrivals(
         yield LEARNER, _runs(project, new, {})
 
 
-def _spec(project: Questions, record: Record) -> dict[str, Any]:
+def _spec(project: ProjectFolder, record: Record) -> dict[str, Any]:
     return fits.read_spec(project.folder / FITS, record)
 
 
-def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
+def _runs(project: ProjectFolder, spec: Mapping[str, Any], strange: Mapping[str, Ratios]) -> xr.Dataset:
     """The runs of a specification, some batches of which lie where they had been forecast."""
     batches = [Batch(**batch) for batch in spec["batches"]]
     tables = read_tables(project.folder / RUNS, batches)
@@ -206,7 +205,7 @@ def _runs(project: Questions, spec: Mapping[str, Any], strange: Mapping[str, Rat
     return joined(tables, batches)
 
 
-def _fitted(project: Questions, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
+def _fitted(project: ProjectFolder, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
     most = dataclasses.asdict(project.configuration.limits)
     with tempfile.TemporaryDirectory() as place:
         return apart.fit_apart(Path(place), runs, fits.without_backtest(spec), **most, progress=progress)

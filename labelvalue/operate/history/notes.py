@@ -14,14 +14,14 @@ from labelvalue.problems import InputError, Problem, did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
 COLUMNS = ("number", "time", "author", "of", "name", "text")
 LONGEST = 2000
 """Characters of a note: a remark, not a document."""
 
 
-def record_note(project: Questions, text: str, slice_: str | None, batch: str | None, author: str) -> None:
+def record_note(project: ProjectFolder, text: str, slice_: str | None, batch: str | None, author: str) -> None:
     """Put a note down."""
     problems = []
     if not 0 < len(text.strip()) <= LONGEST:

@@ -19,6 +19,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.triggers import surprise_of
 from labelvalue.operate.store.records import Record
+from labelvalue.operate.store.standing import standing
 from labelvalue.reading import parse_toml
 
 LEAST = 8
@@ -171,9 +172,10 @@ def widened(samples: np.ndarray, factor: float) -> np.ndarray:
     return center * (positive / center) ** factor if factor != 1.0 else samples
 
 
-def scorecard(records: Sequence[Record], standing: Sequence[str]) -> pd.DataFrame:
+def scorecard(records: Sequence[Record]) -> pd.DataFrame:
     """Lay out every scored forecast of the batches that stand, one row a curve and batch."""
-    rows, counted = [], {*standing}
+    rows: list[dict[str, Any]] = []
+    counted = {batch.content for batch in standing(records)}
     for record in records:
         if record.kind == "score" and record.content["content"] in counted:
             known = record.content

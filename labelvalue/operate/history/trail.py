@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.operate.history.assets import assets_of
+from labelvalue.operate.history.assumptions import register
 from labelvalue.operate.history.in_words import in_words
 from labelvalue.operate.history.notes import notes
-from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration
+from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
 from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.refit.refit import gain_forecast, load
@@ -21,12 +23,12 @@ from labelvalue.operate.store.batches import check_files
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
-from labelvalue.operate.store.records import SHA, Record
-from labelvalue.operate.store.standing import Batch, standing
+from labelvalue.operate.store.records import SHA, Batch, Record
+from labelvalue.operate.store.standing import standing
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
@@ -53,7 +55,7 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     ledger.append([("decision", about | given)])
 
 
-def verify(project: Questions, head: str | None, reproduce: bool = False) -> str:
+def verify(project: ProjectFolder, head: str | None, reproduce: bool = False) -> str:
     """Check chain, runs, fits and pages, and on request one decision; return the digest of the last record."""
     if head is not None and not SHA.fullmatch(head):
         why = "no digest: 64 characters of 0 to 9 and a to f"
@@ -92,7 +94,7 @@ def _check_pages(folder: Path, records: Sequence[Record]) -> None:
             raise StorageError(f"{path}: {why}. Fix: remove it; 'labelvalue refit DIR' makes it again.")
 
 
-def settings_line(project: Questions) -> str:
+def settings_line(project: ProjectFolder) -> str:
     """Say whether ``labelvalue.toml`` is what the last records were made under; only the ledger may not be edited."""
     known = project.ledger.records("settings")
     if not known:
@@ -101,7 +103,7 @@ def settings_line(project: Questions) -> str:
     return f"labelvalue.toml {'is as' if same else 'was edited since'} record {known[-1].number} holds it"
 
 
-def reproduced(project: Questions, records: Sequence[Record]) -> Record:
+def reproduced(project: ProjectFolder, records: Sequence[Record]) -> Record:
     """Make the last advice, or without one the last gain forecast, again from its inputs."""
     made = [r for r in records if r.kind == "advice"] or [
         r for r in records if r.kind == "forecast" and r.content["of"] == names.GAIN
@@ -139,18 +141,18 @@ def _alike(one: object, other: object) -> bool:
     return one == other
 
 
-def export(project: Questions) -> dict[str, Any]:
+def export(project: ProjectFolder) -> dict[str, Any]:
     """Return the whole trail as plain values, after verifying it."""
-    head = project.verify()
+    head = verify(project, None)
     records = project.ledger.records()
-    card = project.scorecard()
+    card = scorecard(records)
     return {
         "head": head,
         "records": [record.as_dict() for record in records],
         "configuration": project.configuration.text,
         "standing": [batch.name for batch in standing(records)],
         "calibration": dict(calibration(card)),
-        "assumptions": project.assumptions().to_dict(orient="records"),
+        "assumptions": register(project).to_dict(orient="records"),
         "notes": notes(records).to_dict(orient="records"),
-        "assets": {k: v for k, v in project.assets().attrs.items()},
+        "assets": {k: v for k, v in assets_of(project).attrs.items()},
     }

@@ -11,29 +11,31 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import readable
-from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration
+from labelvalue.operate.history.assets import assets_of
+from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration, scorecard
+from labelvalue.operate.history.trail import export, history
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.report.render.html import on_page
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
 SCORES = (names.BATCH, names.SLICE, names.LABELS, names.TRUTH, "low", "high", names.CRPS, names.BIAS, RANK)
 """Columns of the scorecard that the page shows; gains and money follow where they are there."""
 
 
-def write_trail(project: Questions, path: Path) -> Path:
+def write_trail(project: ProjectFolder, path: Path) -> Path:
     """Write the page, after verifying the trail."""
     write_whole(path, render(trail_values(project)).encode("utf-8"))
     return path
 
 
-def trail_values(project: Questions) -> dict[str, Any]:
+def trail_values(project: ProjectFolder) -> dict[str, Any]:
     """Collect what the page shows."""
-    trail = project.export()
-    history, card, assets = _rows(project.history()), project.scorecard(), project.assets()
+    trail, records = export(project), project.ledger.records()
+    rows, card, assets = _rows(history(records)), scorecard(records), assets_of(project)
     advised = [record for record in trail["records"] if record["kind"] == "advice"]
     columns = [name for name in (*SCORES, PROMISED, DELIVERED, BIAS_MONEY) if name in card]
     return {
@@ -43,8 +45,8 @@ def trail_values(project: Questions) -> dict[str, Any]:
         "configuration": trail["configuration"],
         "assumptions": trail["assumptions"],
         "case": advised[-1]["content"][CASE_TEXT] if advised else None,
-        "history": history,
-        "decisions": [row for row in history if row["kind"] in ("advice", "decision")],
+        "history": rows,
+        "decisions": [row for row in rows if row["kind"] in ("advice", "decision")],
         "calibrated": calibration_line(calibration(card)),
         "scores": _rows(card),
         "score_columns": columns or list(SCORES),

@@ -21,19 +21,19 @@ from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published
-from labelvalue.operate.store.project import Project
-from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import Batch, brought, standing, unseen
+from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.records import Batch, Record
+from labelvalue.operate.store.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, StorageError, quote
 
 if TYPE_CHECKING:
     from labelvalue.model.fitting.result import Fit
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
     Runs = str | os.PathLike[str] | pd.DataFrame | xr.Dataset
 
 
-def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
+def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: bool, cost: float | None = None) -> None:
     """Record a batch with its forecast, its scores and the triggers it fires; all of them or none."""
     configuration = project.configuration
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
@@ -53,7 +53,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
     fit = None if last is None else load(project.folder / FITS, last)
     _joined(project, records, others, fit, made, content, str(runs) if isinstance(runs, str | os.PathLike) else "")
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
-    factor = scorecard.calibration(scorecard.scorecard(records, [b.content for b in batches]))[scorecard.FACTOR]
+    factor = scorecard.calibration(scorecard.scorecard(records))[scorecard.FACTOR]
     entries += _scores(project, records, fit, configuration, table, about, factor)
     fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
     new = [brought(project.folder / RUNS, r) for r in unseen(records, last) if r.content[names.BATCH] != chosen]
@@ -66,7 +66,7 @@ def add_batch(project: Project, runs: Runs, name: str | None, supersede: bool, c
 
 
 def together(
-    project: Questions,
+    project: ProjectFolder,
     records: Sequence[Record],
     others: Sequence[Batch],
     last: Fit | None,
@@ -80,7 +80,7 @@ def together(
 
 
 def _joined(
-    project: Questions,
+    project: ProjectFolder,
     records: Sequence[Record],
     others: Sequence[Batch],
     last: Fit | None,
@@ -130,7 +130,7 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
 
 
 def _joint(
-    project: Questions, records: Sequence[Record], others: Sequence[Batch], last: Fit | None
+    project: ProjectFolder, records: Sequence[Record], others: Sequence[Batch], last: Fit | None
 ) -> tuple[Fit | None, Collection[int]]:
     """Return the newest fit of batches that all stand, and their numbers: published or not, it holds their runs."""
     there = {batch.number for batch in others}
@@ -146,7 +146,7 @@ def _joint(
 
 
 def _scores(
-    project: Project,
+    project: ProjectFolder,
     records: Sequence[Record],
     last: Fit | None,
     configuration: Configuration,

@@ -15,19 +15,20 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
+from labelvalue.operate.history.assets import assets, spent, warnings
 from labelvalue.operate.history.differences import differences
 from labelvalue.operate.history.in_words import milestone_line
+from labelvalue.operate.history.notes import notes as noted
 from labelvalue.operate.history.scorecard import both_widths
 from labelvalue.operate.history.worth import case_of, digest_of_case
 from labelvalue.operate.refit import advice, guardrails, refit as fits
 from labelvalue.operate.refit.approvals import approvals
 from labelvalue.operate.refit.outcome import Refit, advice_line, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
-from labelvalue.operate.store.assets import assets, spent, warnings
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
 from labelvalue.operate.store.identity import digest_of
-from labelvalue.operate.store.project import Project
+from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, StorageError
 from labelvalue.report.words.project import Context
@@ -37,7 +38,7 @@ ASKED = ("batch", "score", "advice")
 """Kinds of records that assets and warnings are made from."""
 
 
-def _rules_digest(project: Project, configuration: Configuration, factor: float) -> str:
+def _rules_digest(project: ProjectFolder, configuration: Configuration, factor: float) -> str:
     """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
     named = digest_of_case(project.folder, configuration)
     costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
@@ -45,7 +46,7 @@ def _rules_digest(project: Project, configuration: Configuration, factor: float)
 
 
 def check(
-    project: Project, name: str, fit: Fit, configuration: Configuration, factor: float
+    project: ProjectFolder, name: str, fit: Fit, configuration: Configuration, factor: float
 ) -> tuple[str, dict[str, Any]]:
     """Judge a fit by the guardrails, as a record."""
     paid = None
@@ -58,11 +59,11 @@ def check(
     return "check", found | {guardrails.STATE: guardrails.overall(states)}
 
 
-def _case(project: Project, configuration: Configuration, fit: Fit) -> Case | None:
+def _case(project: ProjectFolder, configuration: Configuration, fit: Fit) -> Case | None:
     return case_of(project.folder, configuration, fit)
 
 
-def _advised(project: Project, record: Record, factor: float) -> Mapping[str, Any] | None:
+def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[str, Any] | None:
     """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
     configuration = project.configuration
     text = advice.case_text(project.folder, configuration)
@@ -87,7 +88,7 @@ def _advised(project: Project, record: Record, factor: float) -> Mapping[str, An
     return {**new.content, "record": new.number}
 
 
-def _judged(project: Project, record: Record, factor: float) -> Mapping[str, Any]:
+def _judged(project: ProjectFolder, record: Record, factor: float) -> Mapping[str, Any]:
     """Return the guardrails of a published fit, judged anew where rules or case have changed."""
     configuration = project.configuration
     wanted = (record.content["fit"], _rules_digest(project, configuration, factor))
@@ -100,7 +101,7 @@ def _judged(project: Project, record: Record, factor: float) -> Mapping[str, Any
 
 
 def report(
-    project: Project,
+    project: ProjectFolder,
     record: Record,
     card: pd.DataFrame,
     *,
@@ -139,11 +140,11 @@ def report(
     )
 
 
-def _approvals(project: Project, advised: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _approvals(project: ProjectFolder, advised: Mapping[str, Any]) -> list[dict[str, Any]]:
     return approvals(advised, advised["record"], project.ledger.records("decision"))
 
 
-def _warnings(project: Project, current: Record | None) -> list[str]:
+def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
     """Stagnation, and a case that wants something else."""
     configuration = project.configuration
     if current is None or (configuration.case is None and configuration.guardrails.minimum_gain_per_1000 is None):
@@ -153,7 +154,7 @@ def _warnings(project: Project, current: Record | None) -> list[str]:
     return warnings(table, records, configuration.guardrails)
 
 
-def _changed(project: Project, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _changed(project: ProjectFolder, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
     """What differs from the advice before this one; nothing where there is none."""
     if advised is None:
         return ()
@@ -161,13 +162,13 @@ def _changed(project: Project, advised: Mapping[str, Any] | None) -> tuple[str, 
     return differences(told[-1].content, advised) if told else ()
 
 
-def _carried(project: Project, name: str) -> tuple[Mapping[str, Any], ...]:
+def _carried(project: ProjectFolder, name: str) -> tuple[Mapping[str, Any], ...]:
     """What runs of old learners still say of those that this fit was the first to know."""
     found = (record.content for record in project.ledger.records("check"))
     return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
 
 
-def _kept(project: Project, record: Record) -> dict[str, str]:
+def _kept(project: ProjectFolder, record: Record) -> dict[str, str]:
     """Where the fit of a page is kept, and the code that made it."""
     content = record.content
     source = fits.read_spec(project.folder / FITS, record)["code"]
@@ -179,7 +180,7 @@ def _kept(project: Project, record: Record) -> dict[str, str]:
     }
 
 
-def _is_current(project: Project, name: str, digest: str) -> bool:
+def _is_current(project: ProjectFolder, name: str, digest: str) -> bool:
     """Whether a page is the last that was recorded of its fit, and no note came after it."""
     made = [r for r in project.ledger.records("page") if r.content["fit"] == name]
     return (
@@ -189,7 +190,7 @@ def _is_current(project: Project, name: str, digest: str) -> bool:
     )
 
 
-def _keep_page(project: Project, path: Path, name: str, content: bytes) -> None:
+def _keep_page(project: ProjectFolder, path: Path, name: str, content: bytes) -> None:
     """Record the digest of a page, then put it in its place: a page that lies there is one that is recorded."""
     digest = digest_bytes(content)
     if not _is_current(project, name, digest):
@@ -198,7 +199,7 @@ def _keep_page(project: Project, path: Path, name: str, content: bytes) -> None:
 
 
 def _page(
-    project: Project, record: Record, advised: Mapping[str, Any] | None, card: pd.DataFrame, fresh: bool
+    project: ProjectFolder, record: Record, advised: Mapping[str, Any] | None, card: pd.DataFrame, fresh: bool
 ) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
@@ -214,6 +215,7 @@ def _page(
         fit = fits.load(project.folder / FITS, record)
         budgets = configuration.report.budgets
         try:
+            from labelvalue.operate.history.assumptions import register
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
             from labelvalue.report.render.html import write_report
 
@@ -224,9 +226,9 @@ def _page(
                 scorecard=card,
                 kept=_kept(project, record),
                 widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
-                assumptions=project.assumptions(),
+                assumptions=register(project),
                 changes=changed,
-                notes=project.notes(),
+                notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
                 carried=_carried(project, record.content["fit"]),
                 guardrails=tuple(_judged(project, record, factor)["guardrails"]),

@@ -13,8 +13,8 @@ import pandas as pd
 
 from labelvalue.exits import BAD_INPUT, BUSY, NOT_PUBLISHED, STORAGE, worst
 from labelvalue.observe.simulate.execution import choose_engine
+from labelvalue.operate.project import Project
 from labelvalue.operate.store.folders import LEDGER
-from labelvalue.operate.store.project import Project
 from labelvalue.problems import BusyError, InputError, Problem, StorageError
 
 Backend = Literal["joblib", "dask"]

@@ -21,7 +21,7 @@ from labelvalue.operate.store.standing import standing
 from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
-    from labelvalue.operate.history.questions import Questions
+    from labelvalue.operate.store.project_folder import ProjectFolder
 
 BEFORE, AFTER = "before", "after"
 SD_BEFORE, SD_AFTER = "sd_before", "sd_after"
@@ -31,7 +31,7 @@ UNREAD = "unread"
 
 
 def preview(
-    project: Questions, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
+    project: ProjectFolder, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
 ) -> pd.DataFrame:
     """Fit all batches that stand and one more."""
     records, configuration = project.ledger.records("batch", "fit"), project.configuration

@@ -25,8 +25,7 @@ from labelvalue.operate.store.batches import Joint
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import AGAIN, check_folder, manifest_digest, new_folder, orphans
 from labelvalue.operate.store.identity import canonical, code_version, digest_of, id_of
-from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import Batch
+from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json, read_text
 from labelvalue.report.numbers.tables import default_budgets

@@ -25,9 +25,9 @@ from labelvalue.operate.store.batches import Joint, check_files
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import CHAINS, FITS, RUNS, in_force, published, sweep_chains
 from labelvalue.operate.store.lock import leave_trace
-from labelvalue.operate.store.project import Project
-from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import SUPERSEDES, brought, standing, unseen
+from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.records import SUPERSEDES, Record
+from labelvalue.operate.store.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import check_room
 
@@ -35,7 +35,7 @@ TRIGGERED_BY = "trigger_inputs"
 """What the triggers in the record of a fit were judged by."""
 
 
-def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> Refit:
+def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool) -> Refit:
     """Fit again where something has changed; the caller holds the lock."""
     ledger, configuration = project.ledger, project.configuration
     notes = ledger.clock_notes()
@@ -54,7 +54,7 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
         raise
     new = [brought(project.folder / RUNS, record) for record in unseen(records, last)]
     fired = triggers.evaluate(new, configuration.triggers, last, _scores(records))
-    card = scorecard.scorecard(records, [batch.content for batch in batches])
+    card = scorecard.scorecard(records)
     factor = scorecard.calibration(card)[scorecard.FACTOR]
     fired += training_pays(project.folder, configuration, last, new, factor)
     called = {
@@ -89,7 +89,7 @@ def refit(project: Project, *, again: bool, progress: bool, backtest: bool) -> R
 
 
 def _can_wait(
-    project: Project,
+    project: ProjectFolder,
     inputs: fits.Inputs,
     last: Record,
     new: Sequence[Record],
@@ -102,7 +102,7 @@ def _can_wait(
     return all(old[part] == inputs.spec[part] for part in ("model", "fit", names.LABELS_NOW, "code"))
 
 
-def _latest(project: Project, records: Sequence[Record]) -> Sequence[str]:
+def _latest(project: ProjectFolder, records: Sequence[Record]) -> Sequence[str]:
     """Learners of the latest batch."""
     newest = next(record for record in reversed(records) if record.kind == "batch")
     learners: Sequence[str] = brought(project.folder / RUNS, newest)["learners"]
@@ -115,7 +115,7 @@ def _scores(records: Sequence[Record]) -> list[Record]:
 
 
 def _fit(
-    project: Project,
+    project: ProjectFolder,
     inputs: fits.Inputs,
     records: Sequence[Record],
     configuration: Configuration,
@@ -147,7 +147,7 @@ def _fit(
         raise
 
 
-def _made(project: Project, inputs: fits.Inputs, records: Sequence[Record], progress: bool) -> Fit:
+def _made(project: ProjectFolder, inputs: fits.Inputs, records: Sequence[Record], progress: bool) -> Fit:
     """Sample, and backtest unless the backtest of an earlier fit still says it."""
     known = fits.backtest_at_hand(project.folder / FITS, records, inputs.spec)
     if known is None:
@@ -156,12 +156,14 @@ def _made(project: Project, inputs: fits.Inputs, records: Sequence[Record], prog
     return attach_backtest(_sampled(project, spec, inputs.runs, progress, _chains(project, inputs)), known)
 
 
-def _chains(project: Project, inputs: fits.Inputs) -> Path:
+def _chains(project: ProjectFolder, inputs: fits.Inputs) -> Path:
     """Where the finished draws of a fit lie until it is recorded."""
     return project.folder / FITS / f"{CHAINS}{fits.id_of(inputs.key)}"
 
 
-def _sampled(project: Project, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool, chains: Path | None) -> Fit:
+def _sampled(
+    project: ProjectFolder, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool, chains: Path | None
+) -> Fit:
     """Fit in a process of its own, going on from chains that one before it finished, unless it is to be made anew."""
     limits = project.configuration.limits
     return apart.fit_apart(
@@ -176,7 +178,7 @@ def _sampled(project: Project, spec: Mapping[str, Any], runs: xr.Dataset, progre
 
 
 def _carried_over(
-    project: Project,
+    project: ProjectFolder,
     inputs: fits.Inputs,
     name: str,
     made: Fit,
@@ -204,7 +206,7 @@ def _carried_over(
 
 
 def _stopped(
-    project: Project,
+    project: ProjectFolder,
     inputs: fits.Inputs,
     why: str,
     fired: Sequence[Mapping[str, Any]],
@@ -230,7 +232,7 @@ def _stopped(
     )
 
 
-def _record_failure(project: Project, key: str, error: BaseException) -> None:
+def _record_failure(project: ProjectFolder, key: str, error: BaseException) -> None:
     """Put down what went wrong, unless the ledger is what went wrong."""
     why = f"{type(error).__name__}: {error}"[:500]
     try:
@@ -239,7 +241,7 @@ def _record_failure(project: Project, key: str, error: BaseException) -> None:
         leave_trace(error)
 
 
-def _again(project: Project, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
+def _again(project: ProjectFolder, inputs: fits.Inputs, record: Record, progress: bool) -> bool:
     """Fit once more and compare the draws with the recorded ones."""
     made = _sampled(project, fits.without_backtest(inputs.spec), inputs.runs, progress, None)
     same = draws_digest(made) == record.content["draws_sha256"]

@@ -20,11 +20,11 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.table.parquet import ParquetRows
 from labelvalue.observe.table.runs import read_runs
-from labelvalue.observe.table.schema import CATALOGUE, COLUMNS
-from labelvalue.observe.table.tables import MAX_BYTES, MAX_ROWS, Limits
+from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, MAX_ROWS
+from labelvalue.observe.table.tables import MAX_BYTES, Limits
 from labelvalue.observe.table.write import to_csv, write_runs
 from labelvalue.operate.store.folders import digest_bytes, digest_file
-from labelvalue.operate.store.standing import CONTENT, COUNTS, FILE, SUPERSEDES, Batch
+from labelvalue.operate.store.records import BATCH_FILE, CONTENT, COUNTS, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, quote
 from labelvalue.reading import read_bytes
 from labelvalue.storage import write_whole
@@ -63,7 +63,7 @@ def describe(
     return {
         names.BATCH: name,
         CONTENT: content_digest(runs),
-        FILE: file,
+        BATCH_FILE: file,
         SUPERSEDES: supersedes,
         names.COST: cost,
         **brought_by(runs),

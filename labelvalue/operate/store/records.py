@@ -427,3 +427,31 @@ def _user() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container's user may have no name
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+
+
+CONTENT = "content"
+"""SHA-256 of a batch's runs as canonical text: what makes two batches the same."""
+BATCH_FILE = "file"
+SUPERSEDES = "supersedes"
+"""Number of the record that a batch replaces; null where it replaces none."""
+COUNTS = "counts"
+"""Whether runs are counts, which need no metric to be read."""
+KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """A batch in the ledger: its record's number, its id, its content and the file that holds it."""
+
+    number: int
+    name: str
+    content: str
+    file: str
+    metric: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, record: Record) -> Batch:
+        """Read a batch off its record."""
+        known = record.content
+        metric = {key: known[key] for key in KNOWN_METRICS}
+        return cls(record.number, known[names.BATCH], known[CONTENT], known[BATCH_FILE], metric)

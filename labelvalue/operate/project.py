@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from labelvalue.operate.history.questions import Questions
 from labelvalue.operate.store.folders import LEDGER, alone, check_links, found, wrong
+from labelvalue.operate.store.project_folder import ProjectFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Project(Questions):
+class Project(ProjectFolder):
     """A project folder: add batches, fit again, and ask what happened.
 
     Everything is read from the folder when it is asked for; the object itself remembers nothing.
@@ -221,3 +221,70 @@ class Project(Questions):
 
             record_decision(self.ledger, verdict, approver, comment)
         return self
+
+    def history(self) -> pd.DataFrame:
+        """Lay out the ledger."""
+        from labelvalue.operate.history.trail import history
+
+        return history(self.ledger.records())
+
+    def notes(self) -> pd.DataFrame:
+        """Lay out what people noted on slices and batches."""
+        from labelvalue.operate.history.notes import notes
+
+        return notes(self.ledger.records("note"))
+
+    def scorecard(self) -> pd.DataFrame:
+        """Lay out past forecasts against what their batch delivered."""
+        from labelvalue.operate.history.scorecard import scorecard
+
+        return scorecard(self.ledger.records("batch", "score"))
+
+    def verify(self, *, head: str | None = None, reproduce: bool = False) -> str:
+        """Recompute every digest: the chain of records, the files of all batches, the folders of all fits, the pages.
+
+        Without a key the chain shows what was changed by somebody who did not recompute the digests after it; whoever
+        may write the folder can. A digest kept elsewhere (``head``) tells, and so does a key: the variable
+        ``LABELVALUE_LEDGER_KEY``, set since the project was made.
+        """
+        from labelvalue.operate.history.trail import verify
+
+        return verify(self, head, reproduce)
+
+    def explain(self, *, budget: int | None = None, at: int | None = None, progress: bool = True) -> pd.DataFrame:
+        """Say why the forecast changed between the last two published fits, by fitting the steps between them."""
+        from labelvalue.operate.history.changes import explain
+
+        return explain(self, budget=budget, at=at, progress=progress)
+
+    def export(self) -> dict[str, Any]:
+        """Return the whole trail as plain values: records, configuration, scorecard, head."""
+        from labelvalue.operate.history.trail import export
+
+        return export(self)
+
+    def assets(self) -> pd.DataFrame:
+        """Lay out what was paid for labels, what was promised, and what came of it."""
+        from labelvalue.operate.history.assets import assets_of
+
+        return assets_of(self)
+
+    def assumptions(self) -> pd.DataFrame:
+        """Lay out what the advice takes for granted."""
+        from labelvalue.operate.history.assumptions import register
+
+        return register(self)
+
+    def preview(
+        self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
+    ) -> pd.DataFrame:
+        """Fit all batches with one more, and say what it would change; nothing is recorded."""
+        from labelvalue.operate.refit.preview import preview
+
+        return preview(self, runs, progress=progress)
+
+    def page(self, path: str | os.PathLike[str]) -> Path:
+        """Write the whole trail, verified, as one HTML page that needs no network and no script."""
+        from labelvalue.operate.history.trail_page import write_trail
+
+        return write_trail(self, Path(path))

@@ -22,8 +22,10 @@ from labelvalue.operate.history.scorecard import (
     goal_drift,
     less_for_money,
 )
-from labelvalue.operate.history.worth import price_of
+from labelvalue.operate.history.worth import case_of, price_of
 from labelvalue.operate.store.configuration import Guardrails
+from labelvalue.operate.store.folders import RUNS
+from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
 from labelvalue.operate.store.standing import brought, standing
 
@@ -99,6 +101,16 @@ def _gains(score: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
         }
         for name, group in found.items()
     }
+
+
+def assets_of(project: ProjectFolder) -> pd.DataFrame:
+    """Lay out the labels of a project, with what is to be warned of."""
+    fit, configuration = project.published, project.configuration
+    records = project.ledger.records("batch", "score", "advice")
+    case = None if fit is None else case_of(project.folder, configuration, fit)
+    table = assets(project.folder / RUNS, records, fit, case)
+    table.attrs["warnings"] = warnings(table, records, configuration.guardrails)
+    return table
 
 
 def warnings(table: pd.DataFrame, records: Sequence[Record], rules: Guardrails) -> list[str]:
