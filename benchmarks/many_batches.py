@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from labelvalue import names, testing, write_runs
-from labelvalue.console import DONE, NOT_PUBLISHED
+from labelvalue.exits import DONE, NOT_PUBLISHED
 from labelvalue.operate import Project
 from labelvalue.operate.store.batches import describe, packed, store
 

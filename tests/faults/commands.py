@@ -98,7 +98,8 @@ def _peak(reset: bool = False) -> int:
 def prepared(families: Iterable[str]) -> Iterator[None]:
     """Let commands stop where the long work would begin; what they load is loaded before children are forked."""
     import labelvalue as lv
-    from labelvalue import console, decisions, exits
+    from labelvalue import decisions, exits
+    from labelvalue.cli import console
 
     def reach(*given: Any, **settings: Any) -> None:
         raise Reached(given[0])

@@ -15,8 +15,8 @@ from html.parser import HTMLParser
 import pytest
 
 from labelvalue import InputError, StorageError, cli, names, read_annotations
+from labelvalue.cli.imports import importing
 from labelvalue.decisions import read_case
-from labelvalue.import_commands import importing
 from labelvalue.observe import read_protocol
 from labelvalue.operate import Project
 from tests.observe.test_annotations import ARGILLA_FLAT, CVAT, DOCCANO, LABEL_STUDIO, PRODIGY

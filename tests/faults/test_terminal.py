@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import cli, console, names, testing
+from labelvalue import cli, names, testing
+from labelvalue.cli import console
 from labelvalue.observe.table.write import to_csv
 from labelvalue.operate import Project
 from labelvalue.operate.store.lock import writing

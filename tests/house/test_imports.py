@@ -35,10 +35,6 @@ ORDER = [
     "worlds",
     "policies",
     "operate",
-    "console",
-    "project_commands",
-    "import_commands",
-    "plan_commands",
     "cli",
 ]
 GROUND = {"names", "printing", "numerals"}
@@ -120,7 +116,7 @@ def test_front_doors_load_nothing(path):
 def test_commands_that_do_not_fit_load_neither_sampler_nor_pictures():
     """A scheduler asks every night whether there is anything new; most nights there is not."""
     commands = (
-        "import labelvalue.operate.refit.refitting, labelvalue.operate.history.trail, labelvalue.project_commands, sys;"
+        "import labelvalue.operate.refit.refitting, labelvalue.operate.history.trail, labelvalue.cli.project, sys;"
     )
     code = f"{commands} print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

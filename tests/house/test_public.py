@@ -15,7 +15,7 @@ import pytest
 import labelvalue
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = sorted(p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.py"))
+ROOMS = sorted(p.parent.name for p in (ROOT / "labelvalue").glob("*/__init__.pyi"))
 
 
 def public() -> dict[str, object]:

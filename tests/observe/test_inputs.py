@@ -19,7 +19,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.observe import read_runs
-from labelvalue.observe.table import delimited, runs, tables
+from labelvalue.observe.table import delimited, read, runs, tables
 from labelvalue.problems import InputError
 
 COUNTS = "slice,labels,errors,trials\n"

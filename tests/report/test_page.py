@@ -15,7 +15,8 @@ import pytest
 import xarray as xr
 
 import labelvalue as lv
-from labelvalue import console, names, testing
+from labelvalue import names, testing
+from labelvalue.cli import console
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.numerals import number, significant

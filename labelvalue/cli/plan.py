@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from labelvalue import console, exits, names
+from labelvalue import exits, names
+from labelvalue.cli import console
+from labelvalue.cli.help import DECIDE, add
 from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ FIT, REPORTS = "fit", "reasons"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    app.command(name=names.PLAN)(plan_command)
+    add(app, DECIDE, plan_command, "plan fit.nc --case case.toml", name=names.PLAN)
 
 
 def plan_command(
