@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from labelvalue import Project, names, testing, write_runs
-from labelvalue.commands.console import DONE, NOT_PUBLISHED
+from labelvalue.exits import DONE, NOT_PUBLISHED
 from labelvalue.operate.store.batches import describe, packed, store
 
 RESULTS = Path(__file__).parent / "results" / "many_batches.json"

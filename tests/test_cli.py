@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import time
 
 import pandas as pd
 import pytest
+import typer
 
 import labelvalue as lv
 from labelvalue import cli, names
@@ -109,6 +111,44 @@ def test_every_command_has_help_and_json(run, name):
     assert code == 0
     assert "--json" in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def every_command(group, said=()):
+    """Each command of a group and of the groups in it, with what is said to reach it."""
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if hasattr(command, "list_commands"):
+            yield from every_command(command, (*said, name))
+        yield (*said, name), command
+
+
+HELPED = dict(every_command(typer.main.get_command(cli.app)))
+
+
+@pytest.mark.parametrize("words", [(), *HELPED], ids=" ".join)
+def test_help_is_whole_at_80_columns_and_has_an_example_that_is_read(run, words, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(*words, "--help")
+    assert code == 0
+    cut = [line for line in out.splitlines() if line.endswith(("...", "…")) and not line.startswith("Usage: ")]
+    assert cut + [line for line in out.splitlines() if len(line) > 80] == []
+    if not words:
+        return
+    example = shlex.split(out.partition("Example:")[2].replace("\\\n", ""))
+    assert example[: len(words) + 1] == ["labelvalue", *words]
+    if not hasattr(HELPED[words], "list_commands"):
+        HELPED[words].make_context(words[-1], example[len(words) + 1 :])
+
+
+def test_help_groups_commands(run):
+    out = run("--help")[1]
+    titles = ["Runs:", "Fit and forecast:", "Decide:", "Project:", "Exit codes:"]
+    assert sorted(titles, key=out.index) == titles
+    assert "Commands:" not in out
+    for name, command in HELPED.items():
+        if len(name) == 1:
+            first = " ".join(command.help.split("\n\n")[0].split())
+            assert first in " ".join(out.split()), name
 
 
 def test_help_names_every_step_and_every_kind_of_record(run):

@@ -99,7 +99,7 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
     """Let commands stop where the long work would begin; what they load is loaded before children are forked."""
     import labelvalue as lv
     from labelvalue import exits
-    from labelvalue.commands import console
+    from labelvalue.cli import console
     from labelvalue.decisions.advice import deciding
     from labelvalue.decisions.case import case_file
 

@@ -20,7 +20,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, cli, locking
-from labelvalue.commands import import_commands
+from labelvalue.cli import imports
 from labelvalue.observe.annotations import tables
 from labelvalue.observe.exports import judgements
 from labelvalue.observe.importers import cvat, doccano
@@ -551,7 +551,7 @@ def test_a_salt_is_kept_when_it_was_of_use_and_is_its_owner_s_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"], "an import that fails leaves nothing"
     before = os.umask(0)
     try:
-        first, second = (import_commands.Salt(tmp_path / "salt") for _ in range(2))
+        first, second = (imports.Salt(tmp_path / "salt") for _ in range(2))
         assert first.keep()
         assert first.keep()
     finally:

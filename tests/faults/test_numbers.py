@@ -11,7 +11,7 @@ from typer.models import ArgumentInfo
 
 import labelvalue as lv
 from labelvalue import cli, testing
-from labelvalue.commands import import_commands
+from labelvalue.cli import imports
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.numerals import MAX_COUNT, MOST
 from labelvalue.operate.store.configuration import read_configuration
@@ -101,7 +101,7 @@ def parameters(command):
 
 def numeric():
     """Every option of every command that takes a number."""
-    commands = [*cli.app.registered_commands, *import_commands.importing.registered_commands]
+    commands = [*cli.app.registered_commands, *imports.importing.registered_commands]
     return [(c, name, told) for c in commands for name, kinds, told in parameters(c) if {int, float} & set(kinds)]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import Project, cli, names, testing
-from labelvalue.commands import console
+from labelvalue.cli import console
 from labelvalue.observe.table.write import to_csv
 from labelvalue.operate.store.lock import writing
 from labelvalue.printing import as_json, is_hidden, say

@@ -27,7 +27,8 @@ from labelvalue.model.hierarchy.catalogue import get_model, model_source
 from labelvalue.model.sampling import libraries
 from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
-from labelvalue.report import summary_text, write_figures
+from labelvalue.report.numbers.exports import summary_text
+from labelvalue.report.plots.pictures import write_figures
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
 from tests.faults.test_security import HOSTILE, Marked
 from tests.observe.test_annotations import DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY

@@ -32,7 +32,6 @@ ORDER = [
     "testing",
     "policies",
     "operate",
-    "commands",
     "cli",
     "suites",
     "label_quality",
@@ -124,7 +123,7 @@ def test_front_doors_load_nothing(path):
 def test_commands_that_do_not_fit_load_neither_sampler_nor_pictures():
     """A scheduler asks every night whether there is anything new; most nights there is not."""
     commands = "import labelvalue.operate.refit.refitting, labelvalue.operate.history.trail;"
-    commands += "import labelvalue.commands.project_commands, sys;"
+    commands += "import labelvalue.cli.project, sys;"
     code = f"{commands} print(sorted(m for m in {HEAVY!r} if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ from labelvalue import testing, write_report
 from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
-from labelvalue.report import report_numbers
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.second_opinion import COMMAND, backtest_numbers
 
 

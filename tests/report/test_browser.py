@@ -13,7 +13,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import testing, write_report
-from labelvalue.report import Context
+from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.what_if import panel
 from labelvalue.report.render.html import on_page as shown
 from tests import browsing

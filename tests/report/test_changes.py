@@ -12,7 +12,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import write_report
 from labelvalue.numerals import significant
-from labelvalue.report import Context
+from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.changes import change_steps
 
 STEPS = ("data", "price", "case")

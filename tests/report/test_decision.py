@@ -11,7 +11,7 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names
 from labelvalue.numerals import number, significant
-from labelvalue.report import report_numbers
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.render.html import _groups, moment
 from labelvalue.report.words.decision import best_slices, p_best

@@ -15,7 +15,8 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names, write_report
 from labelvalue.numerals import significant
-from labelvalue.report import Context, report_numbers
+from labelvalue.report.words.project import Context
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.numbers.planning import budgets_at
 from labelvalue.report.render import html

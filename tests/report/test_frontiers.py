@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from labelvalue.label_quality import quality_frontier
-from labelvalue.report import plot_frontier
+from labelvalue.report.plots.frontier import plot_frontier
 
 
 @pytest.fixture(scope="module")

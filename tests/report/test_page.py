@@ -16,12 +16,12 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing, write_report
-from labelvalue.commands import console
+from labelvalue.cli import console
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.numerals import number, significant
 from labelvalue.problems import StorageError
-from labelvalue.report import report_numbers
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.render import html
 from labelvalue.report.render.html import collect, figures, render
 from labelvalue.report.words.wording import decimals, percent

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.report import report_numbers
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.plots.plan import BARS, draw_money, draw_tornado
 from labelvalue.report.words.wording import spoken
 from tests.report.conftest import artists, band, line

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from labelvalue import names
-from labelvalue.commands import console
+from labelvalue.cli import console
+from labelvalue.cli.console import Json
+from labelvalue.cli.help import PROJECT, add as add_command
 from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
 
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from labelvalue.operate.project import Project
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def init(folder: Folder, as_json: Json = False) -> None:
@@ -236,8 +238,23 @@ def _rows(table: Any) -> list[dict]:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    for command in (init, add, refit, history, verify, decide, note, explain, assets, assumptions, preview):
-        app.command()(command)
+    for command, example in EXAMPLES.items():
+        add_command(app, PROJECT, command, example)
+
+
+EXAMPLES: dict[Callable[..., None], str] = {
+    init: "init churn",
+    add: "add churn runs.csv --batch march --cost 1200",
+    refit: "refit churn",
+    history: "history churn --out trail.html",
+    verify: "verify churn",
+    decide: "decide churn buy --approver 'head of data'",
+    note: "note churn 'labelled by interns' --batch march",
+    explain: "explain churn --budget 2000",
+    assets: "assets churn",
+    assumptions: "assumptions churn",
+    preview: "preview churn april.csv",
+}
 
 
 def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:

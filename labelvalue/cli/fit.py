@@ -1,52 +1,28 @@
-"""The command line: arguments in, text or JSON out, an exit code a scheduler can act on.
-
-Nothing heavy is imported before a command needs it, so that ``labelvalue --help`` answers at once. What the
-commands do is done by the public functions of the package, which a notebook calls just as well.
-"""
+"""The commands that fit runs and forecast: demo, fit, backtest, gain, report."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from labelvalue import exits, names
-from labelvalue.commands import console, import_commands, plan_commands, project_commands
+from labelvalue.cli import console
+from labelvalue.cli.console import Json, Metric, Seed, Timezone
+from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
-from labelvalue.problems import BusyError, InputError
-from labelvalue.reading import WHOLE_LIMIT
+
+if TYPE_CHECKING:
+    import labelvalue as lv
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 done, 1 bad input, 2 fit flagged or refused and nothing published, "
-    "3 a rule says stop or an approval is missing, 4 busy, 5 storage, 6 a rule is undecided.",
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        say(f"labelvalue {version('labelvalue')}")
-        raise typer.Exit
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
 Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
 CiProb = Annotated[float, console.real("Probability of the interval, between 0 and 1.")]
-Seed = Annotated[int | None, console.whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
 RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
-Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
 Draws = Annotated[int | None, console.whole("Posterior draws per chain.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
@@ -57,21 +33,9 @@ NoBacktest = Annotated[
     bool,
     typer.Option("--no-backtest", help="Do not check forecasts from part of the runs: two quick fits less."),
 ]
-Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")]
 
 
-@app.callback()
-def options(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
-    ] = False,
-) -> None:
-    """Say what the next batch of labels is worth, in which slice of the data, and how sure we are."""
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the fit and the report.")] = Path("labelvalue-demo"),
     draws: Draws = None,
@@ -105,75 +69,6 @@ def demo(
     console.finish(fit, result, as_json, str(page))
 
 
-@app.command()
-def simulate(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled data: .csv, .parquet, .jsonl or .json.")],
-    target: Annotated[str, typer.Option(help="Column that the model learns to predict.")],
-    slice_: Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")],
-    out: Annotated[Path, typer.Option(help="Runs table to write: .csv or .parquet.")],
-    text: Annotated[str | None, typer.Option(help="Column of free text that the model learns from alone.")] = None,
-    learner: Annotated[
-        str | None,
-        typer.Option(
-            help="hist_gradient_boosting (default), logistic_regression (default of texts), random_forest, your own "
-            "as package.module:name; or several, by commas."
-        ),
-    ] = None,
-    protocol: Annotated[Path | None, typer.Option(help="Protocol to follow: .toml.")] = None,
-    sizes: Annotated[str | None, typer.Option(help="Sizes of the training sets, by commas.")] = None,
-    replicates: Annotated[int | None, console.whole("Training sets drawn at each size.")] = None,
-    strategies: Annotated[
-        str | None, typer.Option(help="How labels are chosen, by commas: random, uncertainty, margin, diversity …")
-    ] = None,
-    label_noise: Annotated[str | None, typer.Option(help="Shares of wrong labels to inject, by commas.")] = None,
-    random_seed: Seed = None,
-    jobs: Annotated[int | None, console.whole("Processes that train side by side.", least=-1000, most=1000)] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished trainings, to go on from.")] = None,
-    minutes: Annotated[float | None, console.real("Begin no training after so many minutes.")] = None,
-    dask: Annotated[str | None, typer.Option(help="Train on a Dask cluster: tcp://host:port of its scheduler.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Train a model on subsets of your data, test it per slice, and write a runs table with its protocol beside it.
-
-    Texts are learnt by --text: from a table, or from JSON whose columns may stand inside, such as data.country or
-    annotations.0.result.0.value.choices.0 in an export of Label Studio.
-    """
-    import dataclasses
-    import json
-
-    import labelvalue as lv
-    from labelvalue.observe.protocol.protocol import beside
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
-
-    console.check_writable(out)
-    table = read_table(data, target=target, slices=slice_, texts=text)
-    features = table.drop(columns=target) if text is None else table[text]
-    learners = learners_of(features, None if learner is None else learner.split(","), random_seed)
-    settings = console.given(
-        sizes=None if sizes is None else console.counts(sizes, "--sizes"),
-        replicates=replicates,
-        strategies=None if strategies is None else strategies.split(","),
-        label_noise=None if label_noise is None else console.shares(label_noise, "--label-noise"),
-        random_state=random_seed,
-    )
-    runs = lv.simulate_runs(
-        learners if len(learners) > 1 else next(iter(learners.values())),
-        features,
-        table[target],
-        table[slice_],
-        protocol=dataclasses.replace(lv.Protocol() if protocol is None else lv.read_protocol(protocol), **settings),
-        execution=lv.Execution(**console.given(n_jobs=jobs, checkpoint=checkpoint, minutes=minutes, dask=dask)),
-    )
-    lv.write_runs(runs, out)
-    rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
-    if as_json:
-        console.print_json({"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes})
-    else:
-        told = [f"note: {text}" for text in notes]
-        say(f"{rows} runs in", *told, f"by the protocol in {beside(out)}", out)
-
-
-@app.command(name="fit")
 def fit_command(
     runs: RunsFile,
     out: Annotated[Path, typer.Option(help="Fit to write: .nc.")],
@@ -213,7 +108,6 @@ def fit_command(
     console.finish(fit, result, as_json, str(out))
 
 
-@app.command()
 def backtest(
     runs: RunsFile,
     by: Annotated[
@@ -257,7 +151,6 @@ def backtest(
         raise typer.Exit(exits.NOT_PUBLISHED)
 
 
-@app.command()
 def gain(
     fit_file: FitFile,
     budgets: Budgets,
@@ -272,7 +165,6 @@ def gain(
     console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
 
 
-@app.command()
 def report(
     fit_file: FitFile,
     out: Annotated[Path, typer.Option(help="Page to write: .html.")] = Path("report.html"),
@@ -311,28 +203,10 @@ def report(
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 
-project_commands.register(app)
-import_commands.register(app)
-plan_commands.register(app)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    with console.heeding_termination() as told, console.printing_warnings():
-        try:
-            console.check_letters(given)
-            code = app(given, prog_name="labelvalue", standalone_mode=False) or exits.DONE
-        except (KeyboardInterrupt, typer.Abort):
-            code = exits.INTERRUPTED
-        except InputError as error:
-            return console.fail(exits.BAD_INPUT, error, given, error.problems)
-        except BusyError as error:
-            return console.fail(exits.BUSY, error, given)
-        except OSError as error:  # StorageError is one
-            return console.fail(exits.STORAGE, error, given)
-        except (ValueError, TypeError, RuntimeError, console.Usage) as error:
-            return console.fail(exits.BAD_INPUT, error, given)
-        except Exception as error:  # nobody foresaw it; a scheduler needs a line and a code all the same
-            return console.fail(exits.BAD_INPUT, console.unforeseen(error), given)
-    return console.end_by_signal(told) if code == exits.INTERRUPTED else code
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    add(app, FORECAST, demo, "demo --out labelvalue-demo")
+    add(app, FORECAST, fit_command, "fit runs.csv --out fit.nc --random-seed 1", name="fit")
+    add(app, FORECAST, backtest, "backtest runs.csv --holdout 1,2")
+    add(app, FORECAST, gain, "gain fit.nc --budgets 500,2000")
+    add(app, FORECAST, report, "report fit.nc --case case.toml --out report.html")

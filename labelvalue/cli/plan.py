@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelvalue import exits, names
-from labelvalue.commands import console
+from labelvalue.cli import console
+from labelvalue.cli.help import DECIDE, add
 from labelvalue.problems import InputError, Problem, listed
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ FIT, REPORTS = "fit", "reasons"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    app.command(name=names.PLAN)(plan_command)
-    app.command(name="queue")(queue_command)
+    add(app, DECIDE, plan_command, "plan fit.nc --case case.toml", name=names.PLAN)
+    example = "queue fit.nc items.csv --case case.toml --target label --slice country --text text --out tasks.json"
+    add(app, DECIDE, queue_command, example, name="queue")
 
 
 def plan_command(

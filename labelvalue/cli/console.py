@@ -12,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -20,6 +20,7 @@ from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
 from labelvalue.printing import as_json, say
 from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,12 @@ def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter("must be a finite number")
     return value
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Seed = Annotated[int | None, whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
+Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
+Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
 
 
 def counts(text: str, option: str) -> list[int]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from labelvalue import names
-from labelvalue.commands import console
+from labelvalue.cli import console
+from labelvalue.cli.console import Json, Metric, Timezone
+from labelvalue.cli.help import RUNS, Group, add
 from labelvalue.observe.importers import formats
 from labelvalue.printing import say
 from labelvalue.problems import InputError, Problem, StorageError
@@ -23,7 +25,7 @@ SHORTEST_SALT = 16
 MOST_SALT = 4096
 """Bytes of its file."""
 
-importing = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+importing = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Export, or several that may overlap.")]
 SlicePath = Annotated[str | None, typer.Option("--slice", help="Where the slice stands, such as data.meta.country.")]
@@ -32,7 +34,6 @@ Batch = Annotated[str | None, typer.Option(help="Batch they belong to; the file'
 BatchDate = Annotated[str | None, typer.Option(help="Time of judgements whose export tells none.")]
 Keep = Annotated[bool, typer.Option("--keep-annotators", help="Keep names instead of salted hashes.")]
 SaltFile = Annotated[Path | None, typer.Option(help="File that holds the salt; made beside --out by default.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 
 
 def _command(format: str, tool: str) -> None:
@@ -48,14 +49,14 @@ def _command(format: str, tool: str) -> None:
     ) -> None:
         _import(format, files, out, slice_, batch, batch_date, keep_annotators, salt, None, as_json)
 
-    importing.command(name=format, help=tool)(run)
+    example = f"import {format} export.json --slice data.meta.country --out annotations.csv"
+    add(importing, None, run, example, name=format, help=tool)
 
 
 for _format, _tool in formats().items():
     _command(_format, _tool)
 
 
-@importing.command(name="csv")
 def table(
     files: Files,
     out: Out,
@@ -67,18 +68,18 @@ def table(
     salt: SaltFile = None,
     as_json: Json = False,
 ) -> None:
-    """Import a table of judgements as CSV or Parquet into an annotations table."""
+    """A table of judgements as CSV or Parquet."""
     pairs = dict(_pair(text) for text in map_ or [])
     _import("csv", files, out, slice_, batch, batch_date, keep_annotators, salt, pairs, as_json)
 
+
+add(importing, None, table, "import csv answers.csv --map item=task_id --out annotations.csv", name="csv")
 
 RunsOut = Annotated[Path, typer.Option("--out", help="Runs table to write: .csv or .parquet.")]
 Map = Annotated[
     list[str] | None,
     typer.Option("--map", help="OURS=THEIRS, such as labels=params.n_labels; {slice} stands for each slice."),
 ]
-Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
-Timezone = Annotated[str | None, typer.Option(help="Time zone of times without one.")]
 
 
 def _tracker(name: str, reader: str, tool: str) -> None:
@@ -109,11 +110,12 @@ def _tracker(name: str, reader: str, tool: str) -> None:
             notes = [f"note: {text}" for text in result[names.NOTES]]
             say(f"{result['rows']} runs in", *notes, out)
 
-    importing.command(name=name, help=f"Import {tool} into a runs table.")(run)
+    example = f"import {name} dump.csv --map labels=params.n_labels --map value=metrics.acc --out runs.csv"
+    add(importing, None, run, example, name=name, help=tool)
 
 
-_tracker("mlflow", "read_mlflow", "a dump of MLflow's run search (CSV or Parquet)")
-_tracker("wandb", "read_wandb", "a CSV export of Weights & Biases")
+_tracker("mlflow", "read_mlflow", "MLflow: a dump of its run search as CSV or Parquet, into a runs table.")
+_tracker("wandb", "read_wandb", "Weights & Biases: an export of runs as CSV, into a runs table.")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -236,4 +238,11 @@ def _lines(result: dict, known: str) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
-    app.add_typer(importing, name="import", help="Import exports of annotation tools and trackers of runs; no network.")
+    help = "Import exports of annotation tools and trackers of runs; no network."
+    app.add_typer(
+        importing,
+        name="import",
+        help=help,
+        rich_help_panel=RUNS,
+        epilog="\b\nExample:\n  labelvalue import label-studio export.json --out annotations.csv",
+    )

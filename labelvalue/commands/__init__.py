@@ -1,1 +1,0 @@
-"""Commands: what is shared by them, and those on imports, plans and projects; :mod:`labelvalue.cli` has the others."""
