@@ -259,10 +259,10 @@ EXAMPLES: dict[Callable[..., None], str] = {
 
 def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:
     """The records that a command added, and the digest with which the ledger ends."""
-    from labelvalue.operate.history.in_words import in_words
+    from labelvalue.operate.history.descriptions import describe_records
 
     head = project.ledger.last().digest
-    rows = in_words(project.ledger.records(after=before))
+    rows = describe_records(project.ledger.records(after=before))
     lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
     _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, f"head {head}"]))
 

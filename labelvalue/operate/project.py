@@ -223,19 +223,37 @@ class Project(ProjectFolder):
         return self
 
     def history(self) -> pd.DataFrame:
-        """Lay out the ledger."""
+        """Lay out the ledger.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a record: ``number``, ``time``, ``kind``, ``by``, ``what``.
+        """
         from labelvalue.operate.history.trail import history
 
         return history(self.ledger.records())
 
     def notes(self) -> pd.DataFrame:
-        """Lay out what people noted on slices and batches."""
+        """Lay out what people noted on slices and batches.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a note: what it is about, its text, its author and when.
+        """
         from labelvalue.operate.history.notes import notes
 
         return notes(self.ledger.records("note"))
 
     def scorecard(self) -> pd.DataFrame:
-        """Lay out past forecasts against what their batch delivered."""
+        """Lay out past forecasts against what their batch delivered.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a curve and batch, of the batches that stand.
+        """
         from labelvalue.operate.history.scorecard import scorecard
 
         return scorecard(self.ledger.records("batch", "score"))
@@ -246,31 +264,76 @@ class Project(ProjectFolder):
         Without a key the chain shows what was changed by somebody who did not recompute the digests after it; whoever
         may write the folder can. A digest kept elsewhere (``head``) tells, and so does a key: the variable
         ``LABELVALUE_LEDGER_KEY``, set since the project was made.
+
+        Parameters
+        ----------
+        head : str, optional
+            Digest with which the ledger ended when somebody kept it.
+        reproduce : bool
+            Whether to make the last advice again and compare.
+
+        Returns
+        -------
+        str
+            Digest with which the ledger ends.
         """
         from labelvalue.operate.history.trail import verify
 
         return verify(self, head, reproduce)
 
     def explain(self, *, budget: int | None = None, at: int | None = None, progress: bool = True) -> pd.DataFrame:
-        """Say why the forecast changed between the last two published fits, by fitting the steps between them."""
+        """Say why the forecast changed between the last two published fits, by fitting the steps between them.
+
+        Parameters
+        ----------
+        budget : int, optional
+            Extra labels of a slice whose gain is compared.
+        at : int, optional
+            Number of the record of an earlier advice, or of a fit; the last one by default.
+        progress : bool
+            Whether to say on stderr what is being done.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a step, changes of which add up; ``attrs`` hold what they lead from and to.
+        """
         from labelvalue.operate.history.changes import explain
 
         return explain(self, budget=budget, at=at, progress=progress)
 
     def export(self) -> dict[str, Any]:
-        """Return the whole trail as plain values: records, configuration, scorecard, head."""
+        """Return the whole trail as plain values: records, configuration, scorecard, head.
+
+        Returns
+        -------
+        dict
+            For JSON.
+        """
         from labelvalue.operate.history.trail import export
 
         return export(self)
 
     def assets(self) -> pd.DataFrame:
-        """Lay out what was paid for labels, what was promised, and what came of it."""
+        """Lay out what was paid for labels, what was promised, and what came of it.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a batch and slice; ``attrs`` hold totals and warnings.
+        """
         from labelvalue.operate.history.assets import assets_of
 
         return assets_of(self)
 
     def assumptions(self) -> pd.DataFrame:
-        """Lay out what the advice takes for granted."""
+        """Lay out what the advice takes for granted.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an assumption: text, source, value, and what changes if it is wrong.
+        """
         from labelvalue.operate.history.assumptions import register
 
         return register(self)
@@ -278,13 +341,37 @@ class Project(ProjectFolder):
     def preview(
         self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True
     ) -> pd.DataFrame:
-        """Fit all batches with one more, and say what it would change; nothing is recorded."""
+        """Fit all batches with one more, and say what it would change; nothing is recorded.
+
+        Parameters
+        ----------
+        runs : path, DataFrame or xarray.Dataset
+            The batch: a runs table.
+        progress : bool
+            Whether to say on stderr what is being done.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a slice, before and after.
+        """
         from labelvalue.operate.refit.preview import preview
 
         return preview(self, runs, progress=progress)
 
     def page(self, path: str | os.PathLike[str]) -> Path:
-        """Write the whole trail, verified, as one HTML page that needs no network and no script."""
+        """Write the whole trail, verified, as one HTML page that needs no network and no script.
+
+        Parameters
+        ----------
+        path : path
+            File to write.
+
+        Returns
+        -------
+        pathlib.Path
+            The path.
+        """
         from labelvalue.operate.history.trail_page import write_trail
 
         return write_trail(self, Path(path))

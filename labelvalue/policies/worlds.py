@@ -13,6 +13,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.value import POINT
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.hierarchy.catalogue import get_model
@@ -25,7 +26,6 @@ LABELS_EACH = 2000
 SHARES = (0.125, 0.25, 0.5, 1.0)
 """Sizes at which runs are made, as shares of the labels that there are."""
 REPLICATES = 3
-POINT = 0.01
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

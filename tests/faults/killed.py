@@ -18,10 +18,11 @@ import threading
 import time
 from pathlib import Path
 
+import labelvalue.model
 import labelvalue.model.fitting.fitting
-import labelvalue.operate.refit.apart
 import labelvalue.operate.refit.arrival
 import labelvalue.operate.refit.refitting
+import labelvalue.operate.refit.subprocess_fit
 from labelvalue import Project, testing
 from labelvalue.operate.store import ledger
 from labelvalue.operate.store.folders import alone
@@ -165,7 +166,7 @@ def main() -> None:
     given = parser.parse_args()
     sampler = Sampler()
     labelvalue.model.fitting.fitting.fit = sampler
-    labelvalue.operate.refit.apart.fit_apart = fit_here
+    labelvalue.operate.refit.subprocess_fit.fit_in_subprocess = fit_here
     moments = random.Random(1)
     for action in ["refit"] if given.rounds else ACTIONS:
         place = given.place / action

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import Project, cli, load_fit, names, testing
-from labelvalue.operate.refit import apart, refit
+from labelvalue.operate.refit import refit, subprocess_fit
 from tests.operate.conftest import QUIET, configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -30,8 +30,8 @@ def lonely(running, monkeypatch):
 
 def instead(monkeypatch, program):
     """Let another program be the child."""
-    real = apart._run
-    monkeypatch.setattr(apart, "_run", lambda command: real([sys.executable, "-c", program, command[-1]]))
+    real = subprocess_fit._run
+    monkeypatch.setattr(subprocess_fit, "_run", lambda command: real([sys.executable, "-c", program, command[-1]]))
 
 
 def fits_by(monkeypatch, fit):
@@ -43,12 +43,12 @@ def fits_by(monkeypatch, fit):
         if child == 0:
             os.dup2(reading, 0)  # the end of the parent is the end of this pipe
             refit.fit_backtested = fit
-            os._exit(apart.main(Path(command[-1])))
+            os._exit(subprocess_fit.main(Path(command[-1])))
         ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os.close(reading), os.close(writing)
         return ended
 
-    monkeypatch.setattr(apart, "_run", run)
+    monkeypatch.setattr(subprocess_fit, "_run", run)
 
 
 def raises(error):
@@ -107,10 +107,10 @@ def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
 WAITING = """
 import sys, threading, time
 from pathlib import Path
-from labelvalue.operate.refit import apart
+from labelvalue.operate.refit import subprocess_fit
 import os
 def wait(path):
-    threading.Thread(target=apart._end_with_parent, daemon=True).start()
+    threading.Thread(target=subprocess_fit._end_with_parent, daemon=True).start()
     Path(path, "started").write_text(str(os.getpid()))
     time.sleep(60)
 wait(sys.argv[1])
@@ -118,9 +118,9 @@ wait(sys.argv[1])
 PARENT = """
 import sys
 from labelvalue import cli
-from labelvalue.operate.refit import apart
-real = apart._run
-apart._run = lambda command: real([sys.executable, "-c", sys.argv[2], command[-1]])
+from labelvalue.operate.refit import subprocess_fit
+real = subprocess_fit._run
+subprocess_fit._run = lambda command: real([sys.executable, "-c", sys.argv[2], command[-1]])
 sys.exit(cli.main(["refit", sys.argv[1]]))
 """
 
@@ -194,7 +194,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     from labelvalue.model.fitting.result import draws_digest
     from labelvalue.operate.refit.refit import fit_spec, gather
     from labelvalue.operate.store.batches import Joint
-    from labelvalue.operate.store.standing import standing
+    from labelvalue.operate.store.current_batches import current_batches
 
     cache = Path(str(pytensor.config.base_compiledir))
     cache.mkdir(parents=True, exist_ok=True)
@@ -223,7 +223,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     assert "going on from the draws that were finished before" in capfd.readouterr().err
     assert result.new
     (record,) = project.ledger.records("fit")
-    inputs = gather(Joint(project.folder / "runs", standing(project.ledger.records())), project.configuration)
+    inputs = gather(Joint(project.folder / "runs", current_batches(project.ledger.records())), project.configuration)
     assert folder.name == f".chains-{record.content['fit']}"
     assert [path.name for path in fits.iterdir()] == [record.content["fit"]], "chains go when the fit is recorded"
     assert {path.name for path in (fits / record.content["fit"]).iterdir()} == {

@@ -275,12 +275,12 @@ def test_a_folder_without_the_right_to_write_can_be_read_and_ends_with_5(running
 
 ASLEEP = """
 import sys, time
-import labelvalue.operate.refit.apart
+import labelvalue.operate.refit.subprocess_fit
 from labelvalue import cli
 def fit(*given, **settings):
     print("sampling", flush=True)
     time.sleep(60)
-labelvalue.operate.refit.apart.fit_apart = fit
+labelvalue.operate.refit.subprocess_fit.fit_in_subprocess = fit
 sys.exit(cli.main(["refit", sys.argv[1]]))
 """
 

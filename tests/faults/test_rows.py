@@ -45,7 +45,7 @@ def test_an_orphan_is_adopted_where_it_is_whole_and_else_made_anew(running, samp
         running.refit(progress=False)
     monkeypatch.undo()
     monkeypatch.setattr("labelvalue.model.fitting.fitting.fit", sampler)
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", _here)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", _here)
     known = {record.content["fit"] for record in running.ledger.records("fit")}
     (orphan,) = [path for path in (running.folder / "fits").iterdir() if path.name not in known]
     if not whole:
@@ -159,13 +159,13 @@ def test_fifty_races_of_two_refits(running, monkeypatch, capfd):
         time.sleep(1.3)
         return _here(place, runs, spec, memory_gb=memory_gb, progress=progress)
 
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", slow)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", slow)
     monkeypatch.setattr("labelvalue.operate.store.lock.PATIENCE_S", 0.05)
     seen = Counter()
     fits = len(running.ledger.records("fit"))
     for race in range(50):
         if race >= 2:  # afterwards a fit takes milliseconds: the second may come when it is done
-            monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", _here)
+            monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", _here)
         configure(running, QUIET + f"[fit]\nrandom_seed = {100 + race}\n")
         codes, _ = _race(running.folder)
         seen[tuple(codes)] += 1
@@ -224,11 +224,11 @@ def test_the_clock_set_back_is_a_note_and_no_more(running, monkeypatch):
 
 WRITING = """
 import sys, time
-import labelvalue.model.fitting.fitting, labelvalue.operate.refit.apart
+import labelvalue.model.fitting.fitting, labelvalue.operate.refit.subprocess_fit
 from labelvalue import cli, storage
 from tests.operate.conftest import Sampler, fit_here
 labelvalue.model.fitting.fitting.fit = Sampler()
-labelvalue.operate.refit.apart.fit_apart = fit_here
+labelvalue.operate.refit.subprocess_fit.fit_in_subprocess = fit_here
 real = storage.os.fsync
 seen = [0]
 def fsync(descriptor):

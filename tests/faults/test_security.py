@@ -278,18 +278,20 @@ def test_a_case_chooses_no_model(project, first, sampler):
 
 
 def test_a_project_that_many_may_read_keeps_working_files_to_itself(project, first, monkeypatch):
-    from labelvalue.operate.refit import apart
+    from labelvalue.operate.refit import subprocess_fit
     from labelvalue.operate.refit.refit import gather
     from labelvalue.operate.store.batches import Joint
-    from labelvalue.operate.store.standing import standing
+    from labelvalue.operate.store.current_batches import current_batches
 
     project.add(first, batch="a")
     monkeypatch.undo()
     seen = []
-    monkeypatch.setattr(apart, "_run", lambda command: seen.append(os.stat(command[-1]).st_mode & 0o777) or 1)
-    inputs = gather(Joint(project.folder / "runs", standing(project.ledger.records())), project.configuration)
-    with pytest.raises(apart.FitStoppedError):
-        apart.fit_apart(project.folder / "fits", inputs.runs, inputs.spec, memory_gb=None, progress=False)
+    monkeypatch.setattr(subprocess_fit, "_run", lambda command: seen.append(os.stat(command[-1]).st_mode & 0o777) or 1)
+    inputs = gather(Joint(project.folder / "runs", current_batches(project.ledger.records())), project.configuration)
+    with pytest.raises(subprocess_fit.FitStoppedError):
+        subprocess_fit.fit_in_subprocess(
+            project.folder / "fits", inputs.runs, inputs.spec, memory_gb=None, progress=False
+        )
     assert seen == [0o700]
 
 

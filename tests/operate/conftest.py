@@ -65,7 +65,7 @@ def put_in(monkeypatch):
     """Let fits be pretended ones, in this process."""
     stand_in = Sampler()
     monkeypatch.setattr(labelvalue.model.fitting.fitting, "fit", stand_in)
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit_here)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", fit_here)
     return stand_in
 
 

@@ -206,7 +206,7 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     def fit(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):
         return both if len({*runs[names.LEARNER].values.tolist()}) > 1 else alone
 
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", fit)
     result = project.refit(progress=False)
     assert result.advice["learner"] == "transformer"
     (found,) = [r.content for r in project.ledger.records("check") if r.content["of"] == "learner"]

@@ -36,7 +36,7 @@ def backtests(sampler, monkeypatch):
         return fit_backtested(runs, spec, progress=progress, checkpoint=checkpoint)
 
     made = Backtests()
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit_here)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", fit_here)
     monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", made)
     return made
 

@@ -85,7 +85,7 @@ def test_a_learner_is_a_step_of_its_own(project, sampler, first, monkeypatch):
         asked.append(tuple(sorted({*runs["learner"].values.tolist()})))
         return fits[asked[-1]]
 
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", fit)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", fit)
     configure(project, CALM)
     project.add(first, batch="a").refit(progress=False)
     project.add(testing.fake_runs(seed=1, learners=("default", "new"), sizes=(16000,), replicates=2), batch="b")

@@ -20,12 +20,12 @@ from labelvalue.model.fitting.result import draws_digest
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.numerals import significant
 from labelvalue.operate.history.trail_page import render, trail_values
-from labelvalue.operate.history.worth import training_pays
+from labelvalue.operate.history.training_value import training_pays
 from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.store.configuration import Triggers
+from labelvalue.operate.store.current_batches import brought, unseen
 from labelvalue.operate.store.identity import code_version
-from labelvalue.operate.store.standing import brought, unseen
 from labelvalue.testing import fake_fit, fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, kinds, put_case
 

@@ -14,12 +14,12 @@ from types import SimpleNamespace
 import pytest
 
 from labelvalue import Project, cli, exits
-from labelvalue.operate.refit import apart
+from labelvalue.operate.refit import subprocess_fit
 from labelvalue.operate.store.lock import writing
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
-FIT_APART = apart.fit_apart
+FIT_IN_SUBPROCESS = subprocess_fit.fit_in_subprocess
 OF_CASE = "[guardrails]\nminimum_gain = { limit = 0.5, probability = 0.9 }\n"
 APPROVAL = '[[approvals]]\napprover = "board"\nabove = 1\n'
 FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -123,8 +123,8 @@ def test_progress_goes_to_stderr_with_json_too(running, sampler, capfd, monkeypa
     """The estimate before the fit, the fit's own lines, and none of them on stdout."""
     assert night(running, capfd)[0] == 0
     assert sampler.calls[-1]["progress"] is True
-    monkeypatch.setattr("labelvalue.operate.refit.apart.fit_apart", FIT_APART)
-    monkeypatch.setattr("labelvalue.operate.refit.apart._run", lambda command: 7)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit.fit_in_subprocess", FIT_IN_SUBPROCESS)
+    monkeypatch.setattr("labelvalue.operate.refit.subprocess_fit._run", lambda command: 7)
     configure(running, QUIET + "[fit]\nrandom_seed = 7\n")
     code, found, told = night(running, capfd)
     assert (code, found["verdict"]) == (2, "refused")

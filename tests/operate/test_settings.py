@@ -55,7 +55,7 @@ BASE = f"[guardrails]\n{MINIMUM}"
 
 def test_every_setting_of_a_project_changes_something(project, first, second, monkeypatch):
     """Fits are pretended; what they are asked for, and everything that follows, is not."""
-    from labelvalue.operate.refit import apart
+    from labelvalue.operate.refit import subprocess_fit
 
     empty = Configuration()
     tables = {one.name: getattr(empty, one.name) for one in fields(empty)}
@@ -65,13 +65,13 @@ def test_every_setting_of_a_project_changes_something(project, first, second, mo
         for key in (fields(table) if is_dataclass(table) else [None])
     }
     assert {*OTHER, "assumptions", "text"} == known
-    limits, here = [], apart.fit_apart
+    limits, here = [], subprocess_fit.fit_in_subprocess
 
-    def fit_apart(*given, **more):
+    def fit_in_subprocess(*given, **more):
         limits.append((more["memory_gb"], more["minutes"]))
         return here(*given, **more)
 
-    monkeypatch.setattr(apart, "fit_apart", fit_apart)
+    monkeypatch.setattr(subprocess_fit, "fit_in_subprocess", fit_in_subprocess)
     (project.folder / "case.toml").write_text(CASE)
     project.add(first, batch="a")
     before = _seen(project, BASE, limits)

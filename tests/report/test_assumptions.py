@@ -10,9 +10,9 @@ import pytest
 import labelvalue as lv
 from labelvalue.decisions.case.case_file import example_case, parse_case
 from labelvalue.numerals import significant
-from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.assumptions import case_assumptions, consequence, unsourced, with_consequences
+from labelvalue.report.words.project import Context
 
 PLAIN = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
 

@@ -13,9 +13,9 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import testing, write_report
-from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.what_if import panel
 from labelvalue.report.render.html import on_page as shown
+from labelvalue.report.words.project import Context
 from tests import browsing
 from tests.browsing import SHOTS, move, overflow, shot
 

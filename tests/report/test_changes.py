@@ -12,8 +12,8 @@ import pytest
 import labelvalue as lv
 from labelvalue import write_report
 from labelvalue.numerals import significant
-from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.changes import change_steps
+from labelvalue.report.words.project import Context
 
 STEPS = ("data", "price", "case")
 NET = (676.0, 702.0, 590.0, 610.5)

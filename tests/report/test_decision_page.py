@@ -15,7 +15,6 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import names, write_report
 from labelvalue.numerals import significant
-from labelvalue.report.words.project import Context
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.numbers.planning import budgets_at
@@ -23,7 +22,7 @@ from labelvalue.report.render import html
 from labelvalue.report.render.plan_text import plan_text
 from labelvalue.report.words import wording
 from labelvalue.report.words.doubts import reservations
-from labelvalue.report.words.project import scorecard_numbers
+from labelvalue.report.words.project import Context, scorecard_numbers
 from labelvalue.report.words.second_opinion import backtest_numbers
 from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.words.wording import percent

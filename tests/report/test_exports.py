@@ -14,12 +14,9 @@ import pytest
 from labelvalue import write_report
 from labelvalue.observe.table.spreadsheets import guard, unguard
 from labelvalue.problems import StorageError
+from labelvalue.report.numbers.exports import LONGEST, report_tables, summary_text, workbook, write_tables
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.numbers.exports import report_tables
-from labelvalue.report.numbers.exports import summary_text
 from labelvalue.report.plots.pictures import write_figures
-from labelvalue.report.numbers.exports import write_tables
-from labelvalue.report.numbers.exports import LONGEST, workbook
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from labelvalue import names, predict_error, predict_gain, write_report
 from labelvalue.operate.refit.guardrails import evaluate
 from labelvalue.operate.store.configuration import Guardrails
-from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.exports import summary_text
+from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.project import Context, guardrail_numbers
 
 

@@ -15,6 +15,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.search.optimise import Certificate
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 from labelvalue.problems import Problem
 
 BUY, WAIT, MEASURE, QUALITY, NO_PLAN = "buy", "wait", "measure first", "spend on quality", "no plan"
@@ -187,14 +188,14 @@ class Decision:
             raise ValueError(f"ci_prob must satisfy 0 < ci_prob < 1, got {ci_prob!r}")
         own = self.outcomes[[names.GAIN, names.ERROR]].sel({names.PLAN: names.RECOMMENDED}, drop=True)
         gain = own[names.GAIN]
-        tails = gain.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
+        ends = gain.quantile(tails(ci_prob), names.SAMPLE).values
         order = [str(name) for name in gain[names.SLICE].values]
         columns = {
             names.SLICE: order,
             names.LABELS: [self.labels[name] for name in order],
             names.GAIN: gain.mean(names.SAMPLE).values,
-            "low": tails[0],
-            "high": tails[1],
+            "low": ends[0],
+            "high": ends[1],
             names.P_GAIN: chance_of_gain(gain, self.outcomes[names.RETRAINING_WORKS]).values,
             names.ERROR: own[names.ERROR].mean(names.SAMPLE).values,
             names.DOUBLINGS: own[names.DOUBLINGS].values,

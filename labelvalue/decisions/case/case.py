@@ -27,6 +27,7 @@ from labelvalue.forecast.interventions.intervention import KINDS, Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel
 from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.protocol.protocol import as_toml
+from labelvalue.observe.simulate.suites import HOLDOUT
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
 from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, put, table, tables, word
@@ -96,8 +97,6 @@ def interventions_of(checks: Checks, key: str, given: Any) -> tuple[Intervention
 
 
 shares_by_slice = partial(by_slice, share=True)
-HOLDOUT = "holdout"
-"""The suite that counts where a fit has several and the case names none."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.numerals import PER_LABELS
 from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
 TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
@@ -79,14 +80,11 @@ class Floor(Settings):
     reason: Text = ""
 
 
-THOUSAND = 1000
-
-
 def _gain_per_thousand(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:
     """Drop in the weighted error that a thousand labels bring, of plans that buy any."""
     labels = outcomes[names.LABELS].sum(names.SLICE)
     gain = (outcomes[names.GAIN] * weights).sum(names.SLICE)
-    return (gain / labels.where(labels > 0) * THOUSAND).sel({names.PLAN: labels > 0})
+    return (gain / labels.where(labels > 0) * PER_LABELS).sel({names.PLAN: labels > 0})
 
 
 def _gap(outcomes: xr.Dataset, weights: xr.DataArray) -> xr.DataArray:

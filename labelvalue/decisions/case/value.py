@@ -142,7 +142,7 @@ def volumes(fit: Fit, value: Value) -> xr.DataArray:
     return weights / weights.sum() if bool(weights.sum() > 0) else weights + 1.0 / weights.size
 
 
-def worth(fit: Fit, value: Value, days: xr.DataArray) -> xr.DataArray:
+def unit_value(fit: Fit, value: Value, days: xr.DataArray) -> xr.DataArray:
     """Draw the worth of a unit of error less, from the day that it is less until the horizon."""
     if value.per_error_point is None:
         return _of_slices(fit, {}) * 0.0

@@ -12,7 +12,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.rules import MINIMUM_EVALUATION, RULES
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.value import measured_by, time_left, volumes, worth
+from labelvalue.decisions.case.value import measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, label_cost
 from labelvalue.forecast.gains.curves import draws
@@ -177,7 +177,9 @@ def in_two(fit: Fit, case: Case, outcomes: xr.Dataset, begun: xr.DataArray) -> x
     value = outcomes[names.VALUE]
     if case.value.horizon_days is not None and bool((late > days).any()):
         error, gain = outcomes[names.ERROR], outcomes[names.GAIN]
-        value = value - ((worth(fit, case.value, days) - worth(fit, case.value, late)) * gain).sum(names.SLICE)
+        value = value - ((unit_value(fit, case.value, days) - unit_value(fit, case.value, late)) * gain).sum(
+            names.SLICE
+        )
         if (target := case.value.target) is not None:
             shares = volumes(fit, case.value)
             reached = (measured_by(target, one, shares) <= target.error for one in (error, error + gain))

@@ -10,7 +10,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.value import Target, measured_by, time_left, volumes, worth
+from labelvalue.decisions.case.value import Target, measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.errors import (
     chosen_curves,
     errors_of,
@@ -89,7 +89,7 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
     works = retraining_works(fit, case.costs)
     gain = (now - own) * works
     days = days_until(fit, case.costs, bought.isel({names.SLICE: 0}, drop=True))
-    unit = worth(fit, case.value, days)
+    unit = unit_value(fit, case.value, days)
     spill = (now - elsewhere) * unit * works if moved else xr.zeros_like(gain)
     value = gain * unit + spill.sum(names.SLICE) - spill
     if case.value.target is not None:
@@ -193,7 +193,7 @@ def outcomes_of(
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
     days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
-    value = (gain * _bare(worth(fit, case.value, days))).sum(names.SLICE)
+    value = (gain * _bare(unit_value(fit, case.value, days))).sum(names.SLICE)
     if (target := case.value.target) is not None:
         shares = _bare(volumes(fit, case.value))
         reached = (measured_by(target, error, shares) <= target.error).astype(float)

@@ -11,6 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
+from labelvalue.numerals import tails
 from labelvalue.settings import Checks
 
 ENB, LOWER, UPPER = "enb", "lower", "upper"
@@ -65,8 +66,8 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
         names.LABELS: outcomes[names.LABELS].sum(names.SLICE).astype(int),
         ENB: net.mean(names.SAMPLE),
         names.MCSE: azs.mcse(net, method="mean"),
-        LOWER: _quantile(net, (1 - ci_prob) / 2),
-        UPPER: _quantile(net, (1 + ci_prob) / 2),
+        LOWER: _quantile(net, tails(ci_prob)[0]),
+        UPPER: _quantile(net, tails(ci_prob)[1]),
         P_POSITIVE: (net > 0).mean(names.SAMPLE),
         P_BETTER: (loss_against_nothing(outcomes) < 0).mean(names.SAMPLE),
         names.P_BEST: (first / first.sum(names.PLAN)).mean(names.SAMPLE),
@@ -131,8 +132,8 @@ def compare_pairs(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
                 AGAINST: other,
                 DIFFERENCE: float(gap.mean()),
                 names.MCSE: float(azs.mcse(gap, method="mean")),
-                LOWER: float(gap.quantile((1 - ci_prob) / 2)),
-                UPPER: float(gap.quantile((1 + ci_prob) / 2)),
+                LOWER: float(gap.quantile(tails(ci_prob)[0])),
+                UPPER: float(gap.quantile(tails(ci_prob)[1])),
                 P_BETTER: float((gap > 0).mean()),
                 REGRET: float((-gap).clip(min=0.0).mean()),
                 FIRST: _dominates(ours, theirs),

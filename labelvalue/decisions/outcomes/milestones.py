@@ -11,13 +11,13 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.guardrails import THOUSAND
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.decisions.outcomes.spending import fixed_cost
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS, tails
 from labelvalue.problems import InputError
 from labelvalue.settings import Checks
 
@@ -88,7 +88,7 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
     for step in range(1, steps + 1):
         at = outcomes.sel({names.PLAN: str(step)})
         seen = observed_error(fit, case, at[names.ERROR], share, step)
-        low, high = seen.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
+        low, high = seen.quantile(tails(ci_prob), names.SAMPLE).values
         shown = (step, int(at[names.LABELS].sum()), float(at[names.COST].mean()), float(seen.mean()), low, high)
         rule = (np.nan,) * 5
         if step < steps:
@@ -303,7 +303,7 @@ def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
     outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
     shares = volumes(fit, case.value)
     gain = (outcomes[names.GAIN].sel({names.PLAN: str(steps)}) * shares).sum(names.SLICE)
-    kept = as_columns((gain / plan.total * THOUSAND >= rule.limit).transpose(*names.SAMPLE))
+    kept = as_columns((gain / plan.total * PER_LABELS >= rule.limit).transpose(*names.SAMPLE))
     rows = [{"step": 0, names.LABELS: 0, **rule_errors(np.full(kept.size, kept.mean()), kept[:, 0], rule.probability)}]
     for step in range(1, steps):
         error = outcomes[names.ERROR].sel({names.PLAN: str(step)})

@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.value import worth
+from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, SURE
@@ -79,7 +79,7 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
     hidden = (value.max(names.LEARNER) > MUCH_BETTER * value.mean(names.LEARNER)).mean()
     first = next(iter(kept.values()))
     start = _together(kept, names.NOTHING, shares if mixture else None)
-    unit = worth(fit, case.value, first[names.DAYS].sel(at, drop=True))
+    unit = unit_value(fit, case.value, first[names.DAYS].sel(at, drop=True))
     cost = first[names.COST].sel(at, drop=True)  # labels and interventions once, one training
 
     def brings(later: xr.DataArray) -> xr.DataArray:

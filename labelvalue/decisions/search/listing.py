@@ -10,7 +10,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.value import worth
+from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import plan_outcomes, slice_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, errors_at, evaluation_cost
 from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
@@ -167,7 +167,7 @@ def seen_from(
     """
     menu = listing.menu
     sizes, plan = menu.labels * menu.lot, bought * menu.lot
-    unit = worth(fit, case.value, days_until(fit, case.costs, xr.DataArray(float(plan.sum()))))
+    unit = unit_value(fit, case.value, days_until(fit, case.costs, xr.DataArray(float(plan.sum()))))
     unit = unit * retraining_works(fit, case.costs)
     value = _own(fit, case, sizes, plan, unit) + _spill(fit, case, sizes, plan, unit)
     labels = xr.DataArray(

@@ -24,7 +24,7 @@ from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.model.fitting.result import Fit
-from labelvalue.numerals import readable
+from labelvalue.numerals import TAILS, readable
 
 MOST = 5
 """Interventions of which every subset is tried; of more, only single ones and pairs."""
@@ -158,7 +158,6 @@ MOST_SLICES = 50
 SHOWN = 3
 """Other mixtures that a plan shows beside itself."""
 LESS = "brings less"
-TAILS = (0.05, 0.95)
 
 
 def weigh_interventions(plan: Decision) -> Decision:

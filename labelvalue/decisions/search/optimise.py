@@ -18,6 +18,7 @@ from labelvalue.decisions.search.greedy import (
 )
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.programme import TOLERANCE, WHOLE_VARIABLES, SolverError, programme
+from labelvalue.numerals import PER_LABELS
 from labelvalue.problems import InputError, Problem
 
 
@@ -135,8 +136,6 @@ ROUNDING = 2e-4
 """Share of the objective that rounding to whole labels may cost where there are more."""
 SECONDS = 5.0
 """Time for branching over whole labels; then the best found so far stands, with its bound."""
-PER_LABELS = 1000
-"""Labels that a shadow price is stated for."""
 
 
 @dataclasses.dataclass(frozen=True)

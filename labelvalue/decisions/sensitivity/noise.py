@@ -19,7 +19,16 @@ from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import labels_left
 from labelvalue.decisions.outcomes.quality import noise_known
 from labelvalue.decisions.search.listing import thinned
-from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, allowed, climbed, first_allowed, scores_of, subsets
+from labelvalue.decisions.search.mixtures import (
+    CLIMBED,
+    SEARCHED,
+    Mixture,
+    allowed,
+    climbed,
+    first_allowed,
+    scores_of,
+    subsets,
+)
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
 from labelvalue.model.curve.label_noise import useless_share
 from labelvalue.model.fitting.result import Fit
@@ -27,8 +36,6 @@ from labelvalue.problems import InputError, Problem
 from labelvalue.settings import Checks
 
 FACTORS = (0.5, 1.0, 2.0)
-CLIMBED = 2
-"""Of the best plans found from a list, so many have their labels moved until nothing is better."""
 MOST_SLICES = 20
 """Slices up to which they are; a plan of the list is the answer where there are more."""
 

@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.uncertain import counted
+from labelvalue.decisions.outcomes.uncertain import FACTORS, counted
 from labelvalue.decisions.search.alternatives import alternatives, best_of
 from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
@@ -25,7 +25,6 @@ from labelvalue.model.fitting.again import LEFT_OUT
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 
-FACTORS = (0.5, 2.0)
 NOISIER = 0.5
 """Power of the likelihood under which noise counts as doubled."""
 MOST = 12

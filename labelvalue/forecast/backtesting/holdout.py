@@ -15,14 +15,13 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.label_noise import information_left, measured_error
+from labelvalue.model.curve.observations import LEAST_SIZES
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem
 
 SIZE, BATCHES = "size", "batch"
 """What can be held out."""
 CURVE = [names.SLICE, names.LEARNER, names.SUITE]
-LEAST_SIZES = 3
-"""Sizes a curve keeps when it is forecast."""
 EVEN = 0.5
 """Spread of the other slices' labels over that of whole training sets from which slices count as grown together."""
 

@@ -18,6 +18,7 @@ from labelvalue.forecast.gains.curves import curve_dims, doublings_beyond, flag_
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 from labelvalue.problems import InputError, Problem
 
 ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])
@@ -259,10 +260,10 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
     same = set(dims) == set(second.dims) - {names.CHAIN, names.DRAW}
     if not same or any(gain[d].values.tolist() != second[d].values.tolist() for d in dims):
         raise ValueError("the two gains are not of the same slices and budgets. Fix: forecast both from one fit")
-    tail = (1.0 - ci_prob) / 2.0
+    low, high = tails(ci_prob)
     columns = {}
     for prefix, one in (("", gain), ("second_", second)):
-        found = one.quantile([tail, 0.5, 1.0 - tail], names.SAMPLE, skipna=False).transpose("quantile", *dims)
+        found = one.quantile([low, 0.5, high], names.SAMPLE, skipna=False).transpose("quantile", *dims)
         for number, what in enumerate(("low", "median", "high")):
             columns[prefix + what] = found.isel(quantile=number, drop=True).drop_vars(
                 [c for c in found.coords if c not in dims], errors="ignore"

@@ -13,9 +13,9 @@ from labelvalue.forecast.gains.curves import SIZE, error_draws, in_blocks, with_
 from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead, whole_numbers
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.problems import did_you_mean
 
-PER_LABELS = 1_000
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
     "interval, as shape discrepancy, and has no place of its own"

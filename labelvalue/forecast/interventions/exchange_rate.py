@@ -16,11 +16,10 @@ from labelvalue.forecast.interventions.intervention import Changes, Intervention
 from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.quantities import Quantity, quantity
 from labelvalue.settings import Checks
 
-PER_LABELS = 1_000
-"""Labels bought beside an intervention that brings nothing without any, where none are named."""
 FEWEST, MOST = -6, 10
 """Doublings from now within which equivalent labels are looked for."""
 STEPS = 4

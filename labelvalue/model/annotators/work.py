@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.model.annotators.judgements import UNNAMED
 from labelvalue.model.hierarchy.catalogue import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
@@ -98,7 +99,6 @@ def by_slice_as_stated(draws: xr.DataArray) -> dict[str, Interval]:
 
 BREAK = 10.0
 """Times the median of its slice and annotator above which a duration holds a break."""
-UNNAMED = "unnamed"
 SECONDS_PER_HOUR = 3600.0
 
 

@@ -20,10 +20,9 @@ from labelvalue.model.curve.effective_labels import observed_ratio
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.label_noise import true_labels
 from labelvalue.model.curve.likelihood import above_log, integrated_walk, run_variance
-from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, KNOT, SLOT, observe
+from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, KNOT, KNOTS_PER_DOUBLING, SLOT, observe
 from labelvalue.model.hierarchy.specification import Model
 
-KNOTS_PER_DOUBLING = 2
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32

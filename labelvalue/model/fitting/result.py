@@ -25,6 +25,7 @@ from labelvalue.model.hierarchy.parameters import level_from, log_error_from
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
+from labelvalue.numerals import TAILS
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
 from labelvalue.storage import read_sealed, write_sealed
@@ -279,7 +280,6 @@ def draws_digest(fit: Fit) -> str:
 
 FEW = 200
 """Evaluation items below which whoever reads an error now is told how many it is known from."""
-TAILS = (0.05, 0.95)
 
 
 def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:

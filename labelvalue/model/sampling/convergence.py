@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import fft, special
 
-TAILS = (0.05, 0.95)
-"""Quantiles whose effective sample size is that of the tails."""
+from labelvalue.numerals import TAILS
+
 TOGETHER = 64
 """Scalars looked at in one go."""
 

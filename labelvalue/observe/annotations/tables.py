@@ -17,6 +17,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.exports.judgements import MAX_CHARACTERS, MAX_JUDGEMENTS, too_many_judgements
 from labelvalue.observe.table.cells import Fault, Parser, Time, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.parquet import AT_ONCE
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
 from labelvalue.observe.table.spreadsheets import guard
@@ -34,8 +35,6 @@ KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]
 TEXTS = [c for c in COLUMNS if c not in (names.SECONDS, names.TIME, names.REFERENCE, names.UNITS)]
 CONTENT = [c for c in COLUMNS if c != names.BATCH]
 PARQUET, CSV = (".parquet", ".pq"), (".csv",)
-AT_ONCE = 65_536
-"""Rows that are written at once."""
 LINES_AT_ONCE = 8_192
 """The same of CSV, whose text is there twice until it is bytes."""
 

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, NoReturn
 from xml.parsers import expat
 
 from labelvalue.observe.exports.judgements import CHOICE, REGIONS, Collector, joined, utc
+from labelvalue.observe.exports.streams import CHUNK
 from labelvalue.problems import InputError, Problem
 
 EXPORT = "CVAT XML 1.1 export"
 SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
 MANUAL = ("manual", "")
 OWNERS = ("task", "project", "job")
-CHUNK = 1024**2
 MAX_DEPTH, MAX_ELEMENT = 64, 16 * 1024**2
 """Elements within each other, and bytes of the tag of one."""
 MAX_TEXT = 10_000

@@ -11,6 +11,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.operate.history.scorecard import (
     CELLS,
     DELIVERED,
@@ -22,14 +23,13 @@ from labelvalue.operate.history.scorecard import (
     goal_drift,
     less_for_money,
 )
-from labelvalue.operate.history.worth import case_of, price_of
+from labelvalue.operate.history.training_value import case_of, price_of
 from labelvalue.operate.store.configuration import Guardrails
+from labelvalue.operate.store.current_batches import brought, current_batches
 from labelvalue.operate.store.folders import RUNS
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import brought, standing
 
-PER = 1000
 COLUMNS = (names.BATCH, names.SLICE, names.LABELS, names.COST, "cost_from", PROMISED, DELIVERED, "delivered_stderr")
 
 
@@ -40,7 +40,7 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
     costs = {record.number: record.content.get(names.COST) for record in records if record.kind == "batch"}
     scores = {record.content["content"]: record.content for record in records if record.kind == "score"}
     told = {record.number: record for record in records if record.kind == "batch"}
-    for batch in standing(records):
+    for batch in current_batches(records):
         added = _added(brought(folder, told[batch.number])[names.LABELS], have)
         money, source = _money(costs[batch.number], added, fit, case)
         gains = _gains(scores.get(batch.content))
@@ -122,7 +122,7 @@ def yields(table: pd.DataFrame) -> pd.Series:
     """Return the gain that each forecast batch delivered per 1,000 labels, over its slices together."""
     known = table[table[DELIVERED].notna() & (table[names.LABELS] > 0)]
     sums = known.groupby(names.BATCH, sort=False)[[DELIVERED, names.LABELS]].sum()
-    return PER * sums[DELIVERED] / sums[names.LABELS]
+    return PER_LABELS * sums[DELIVERED] / sums[names.LABELS]
 
 
 def _stagnation(table: pd.DataFrame, rules: Guardrails) -> list[str]:

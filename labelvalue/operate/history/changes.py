@@ -21,7 +21,7 @@ from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history.drift import Ratios, as_forecast, surprises
-from labelvalue.operate.refit import advice, apart, refit as fits
+from labelvalue.operate.refit import advice, refit as fits, subprocess_fit
 from labelvalue.operate.refit.learners import runs_of
 from labelvalue.operate.store.batches import content_digest, frame_of, joined, read_tables
 from labelvalue.operate.store.folders import FITS, RUNS
@@ -208,7 +208,9 @@ def _runs(project: ProjectFolder, spec: Mapping[str, Any], strange: Mapping[str,
 def _fitted(project: ProjectFolder, spec: Mapping[str, Any], runs: xr.Dataset, progress: bool) -> Fit:
     most = dataclasses.asdict(project.configuration.limits)
     with tempfile.TemporaryDirectory() as place:
-        return apart.fit_apart(Path(place), runs, fits.without_backtest(spec), **most, progress=progress)
+        return subprocess_fit.fit_in_subprocess(
+            Path(place), runs, fits.without_backtest(spec), **most, progress=progress
+        )
 
 
 def _plain(text: str) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labelvalue import names
+from labelvalue.operate.store.current_batches import brought, current_batches, unseen
 from labelvalue.operate.store.folders import RUNS
 from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def record_note(project: ProjectFolder, text: str, slice_: str | None, batch: st
     of, name = (names.SLICE, slice_) if slice_ is not None else (names.BATCH, batch)
     if not problems:
         records = project.ledger.records("batch")
-        known = [one.name for one in standing(records)]
+        known = [one.name for one in current_batches(records)]
         if of == names.SLICE:
             stands = unseen(records, None)
             known = sorted({s for r in stands for s in brought(project.folder / RUNS, r)[names.LABELS]})

@@ -18,8 +18,8 @@ from labelvalue.forecast.backtesting.scores import add_truth_noise, central_inte
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.triggers import surprise_of
+from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.records import Record
-from labelvalue.operate.store.standing import standing
 from labelvalue.reading import parse_toml
 
 LEAST = 8
@@ -175,7 +175,7 @@ def widened(samples: np.ndarray, factor: float) -> np.ndarray:
 def scorecard(records: Sequence[Record]) -> pd.DataFrame:
     """Lay out every scored forecast of the batches that stand, one row a curve and batch."""
     rows: list[dict[str, Any]] = []
-    counted = {batch.content for batch in standing(records)}
+    counted = {batch.content for batch in current_batches(records)}
     for record in records:
         if record.kind == "score" and record.content["content"] in counted:
             known = record.content

@@ -13,18 +13,18 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.operate.history.assets import assets_of
 from labelvalue.operate.history.assumptions import register
-from labelvalue.operate.history.in_words import in_words
+from labelvalue.operate.history.descriptions import describe_records
 from labelvalue.operate.history.notes import notes
 from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
 from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.refit.refit import gain_forecast, load
 from labelvalue.operate.store.batches import check_files
+from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.records import SHA, Batch, Record
-from labelvalue.operate.store.standing import standing
 from labelvalue.problems import InputError, Problem, StorageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def history(records: Sequence[Record]) -> pd.DataFrame:
     """Lay records out as a table: number, time, kind, who, and what in a few words."""
-    return pd.DataFrame(in_words(records), columns=["number", "time", "kind", "by", "what"])
+    return pd.DataFrame(describe_records(records), columns=["number", "time", "kind", "by", "what"])
 
 
 def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -> None:
@@ -150,7 +150,7 @@ def export(project: ProjectFolder) -> dict[str, Any]:
         "head": head,
         "records": [record.as_dict() for record in records],
         "configuration": project.configuration.text,
-        "standing": [batch.name for batch in standing(records)],
+        "standing": [batch.name for batch in current_batches(records)],
         "calibration": dict(calibration(card)),
         "assumptions": register(project).to_dict(orient="records"),
         "notes": notes(records).to_dict(orient="records"),

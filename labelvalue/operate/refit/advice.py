@@ -21,6 +21,7 @@ from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import TAILS
 from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import inside
@@ -34,7 +35,6 @@ MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
 WIDTH = "width"
 """By which the scorecard multiplied the spread of what is uncertain about curves."""
-INTERVAL = (0.05, 0.95)
 
 
 def case_digest(text: str) -> str:
@@ -160,7 +160,7 @@ def _milestones(made: Decision, weights: xr.DataArray) -> dict[str, Any]:
 
 def summary(draws: xr.DataArray) -> dict[str, float]:
     """Return mean, Monte Carlo error and 90 % interval of draws."""
-    low, high = np.quantile(draws.values, INTERVAL).tolist()
+    low, high = np.quantile(draws.values, TAILS).tolist()
     return {"mean": float(draws.mean()), "mcse": standard_error(draws), "low": low, "high": high}
 
 

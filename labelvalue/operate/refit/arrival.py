@@ -14,16 +14,16 @@ from labelvalue import names
 from labelvalue.observe.protocol.protocol import read_protocol
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.worth import digest_of_case, training_pays, unit_worth
+from labelvalue.operate.history.training_value import digest_of_case, training_pays, unit_worth
 from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.advice import MILESTONES
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published
+from labelvalue.operate.store.current_batches import brought, current_batches, unseen
+from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published, scores_since_published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
-from labelvalue.operate.store.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, StorageError, quote
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     chosen = _name(runs, name)
     _check_protocol(project.folder, configuration, table)
     records = project.ledger.records("batch", "fit", "score", "advice")
-    batches = standing(records)
+    batches = current_batches(records)
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
         return
@@ -55,7 +55,9 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     entries: list[tuple[str, Mapping[str, Any]]] = [("batch", about)]
     factor = scorecard.calibration(scorecard.scorecard(records))[scorecard.FACTOR]
     entries += _scores(project, records, fit, configuration, table, about, factor)
-    fresh = _since(records) + [Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"]
+    fresh = scores_since_published(records) + [
+        Record(0, "", kind, content, "", "") for kind, content in entries if kind == "score"
+    ]
     new = [brought(project.folder / RUNS, r) for r in unseen(records, last) if r.content[names.BATCH] != chosen]
     found = triggers.evaluate([*new, about], configuration.triggers, last, fresh)
     found += training_pays(project.folder, configuration, last, [*new, about], factor)
@@ -176,9 +178,3 @@ def _scores(
     now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)
     return [("forecast", made), ("score", {**link, **scored}), *judged]
-
-
-def _since(records: Sequence[Record]) -> list[Record]:
-    """Scores recorded since the published fit."""
-    last = published(records)
-    return [r for r in records if r.kind == "score" and (last is None or r.number > last.number)]

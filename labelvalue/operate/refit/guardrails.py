@@ -15,13 +15,12 @@ from labelvalue.decisions.advice.rules import state_of
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
 from labelvalue.forecast.gains.gains import predict_error, predict_gain, predict_observed_gain
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.operate.store.configuration import Guardrails
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 PASS, STOP, INCONCLUSIVE = names.PASS, names.STOP, names.INCONCLUSIVE
 STATE = "state"
-PER = 1000
-"""Labels that a minimum gain is stated for."""
 LADDER = 6
 """Budgets tried for the labels that would decide a rule: the batch, and its doublings."""
 
@@ -64,7 +63,7 @@ def _minimum_gain(fit: Fit, rules: Guardrails, least: float) -> dict[str, Any]:
     batch = rules.batch_labels
     ladder = [batch * 2**step for step in range(LADDER)]
     gain, shown = predict_gain(fit, [batch]), predict_observed_gain(fit, ladder)
-    threshold = least * batch / PER
+    threshold = least * batch / PER_LABELS
     curves: list[dict[str, Any]] = []
     for where in _curves(fit):
         drawn = _flat(gain, where)[:, 0]

@@ -16,11 +16,11 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.assets import assets, spent, warnings
+from labelvalue.operate.history.descriptions import milestone_line
 from labelvalue.operate.history.differences import differences
-from labelvalue.operate.history.in_words import milestone_line
 from labelvalue.operate.history.notes import notes as noted
 from labelvalue.operate.history.scorecard import both_widths
-from labelvalue.operate.history.worth import case_of, digest_of_case
+from labelvalue.operate.history.training_value import case_of, digest_of_case
 from labelvalue.operate.refit import advice, guardrails, refit as fits
 from labelvalue.operate.refit.approvals import approvals
 from labelvalue.operate.refit.outcome import Refit, advice_line, calibration_line, last_batch_line

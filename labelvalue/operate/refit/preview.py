@@ -16,8 +16,8 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.refit.arrival import together
 from labelvalue.operate.refit.refit import fit_spec, gather
 from labelvalue.operate.store.batches import Joint, content_digest
+from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import RUNS, published
-from labelvalue.operate.store.standing import standing
 from labelvalue.problems import InputError, Problem, quote
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def preview(
     if before is None:
         raise InputError([Problem(why="no fit is published to start from", fix="run 'labelvalue refit DIR'")])
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
-    batches = standing(records)
+    batches = current_batches(records)
     if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
         why = f"these runs are in already, as batch {quote(same)}"
         raise InputError([Problem(why=why, fix="preview runs that are not")])

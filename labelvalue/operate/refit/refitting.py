@@ -14,20 +14,28 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.trust import attach_backtest
 from labelvalue.model.fitting.result import Fit, draws_digest
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.worth import digest_of_case, training_pays
-from labelvalue.operate.refit import apart, refit as fits, triggers
-from labelvalue.operate.refit.apart import FitStoppedError
+from labelvalue.operate.history.training_value import digest_of_case, training_pays
+from labelvalue.operate.refit import refit as fits, subprocess_fit, triggers
 from labelvalue.operate.refit.judging import check, report
 from labelvalue.operate.refit.learners import carried_over, counted, runs_of
 from labelvalue.operate.refit.outcome import Refit
 from labelvalue.operate.refit.preflight import check_settings
+from labelvalue.operate.refit.subprocess_fit import FitStoppedError
 from labelvalue.operate.store.batches import Joint, check_files
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import CHAINS, FITS, RUNS, in_force, published, sweep_chains
+from labelvalue.operate.store.current_batches import brought, current_batches, unseen
+from labelvalue.operate.store.folders import (
+    CHAINS,
+    FITS,
+    RUNS,
+    in_force,
+    published,
+    scores_since_published,
+    sweep_chains,
+)
 from labelvalue.operate.store.lock import leave_trace
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import SUPERSEDES, Record
-from labelvalue.operate.store.standing import brought, standing, unseen
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.storage import check_room
 
@@ -41,7 +49,7 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
     notes = ledger.clock_notes()
     before = ledger.last().number
     records = ledger.records("batch", "fit", "score", "advice", "decision", "page")  # what they name is looked at
-    batches, last = standing(records), published(records)
+    batches, last = current_batches(records), published(records)
     if not batches:
         raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
     collections.deque(check_files(project.folder / RUNS, batches), maxlen=0)
@@ -53,13 +61,14 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
         check_settings(project.folder, configuration, joint.runs, latest)
         raise
     new = [brought(project.folder / RUNS, record) for record in unseen(records, last)]
-    fired = triggers.evaluate(new, configuration.triggers, last, _scores(records))
+    scores = scores_since_published(records)
+    fired = triggers.evaluate(new, configuration.triggers, last, scores)
     card = scorecard.scorecard(records)
     factor = scorecard.calibration(card)[scorecard.FACTOR]
     fired += training_pays(project.folder, configuration, last, new, factor)
     called = {
         "triggers": fired,
-        TRIGGERED_BY: triggers.inputs_of(last, _scores(records), factor, digest_of_case(project.folder, configuration)),
+        TRIGGERED_BY: triggers.inputs_of(last, scores, factor, digest_of_case(project.folder, configuration)),
     }
     every = [record for record in records if record.kind == "fit"]
     fitting = [record for record in every if record.content[fits.KEY] in inputs.keys]
@@ -109,11 +118,6 @@ def _latest(project: ProjectFolder, records: Sequence[Record]) -> Sequence[str]:
     return learners
 
 
-def _scores(records: Sequence[Record]) -> list[Record]:
-    last = published(records)
-    return [r for r in records if r.kind == "score" and (last is None or r.number > last.number)]
-
-
 def _fit(
     project: ProjectFolder,
     inputs: fits.Inputs,
@@ -129,7 +133,7 @@ def _fit(
     try:
         found = fits.adopt(folder, inputs.key, known)
         if found is None:
-            check_room(folder, apart.posterior_bytes(inputs.spec, inputs.runs))
+            check_room(folder, subprocess_fit.posterior_bytes(inputs.spec, inputs.runs))
         made = found or _made(project, inputs, records, progress)
         name = fits.id_of(inputs.key) if found is not None else fits.keep(folder, inputs, made)
         content = fits.fit_record(folder, name, inputs, made, adopted=found is not None)
@@ -166,7 +170,7 @@ def _sampled(
 ) -> Fit:
     """Fit in a process of its own, going on from chains that one before it finished, unless it is to be made anew."""
     limits = project.configuration.limits
-    return apart.fit_apart(
+    return subprocess_fit.fit_in_subprocess(
         project.folder / FITS,
         runs,
         spec,

@@ -201,6 +201,12 @@ def published(records: Sequence[Record]) -> Record | None:
     return passed[-1] if passed else None
 
 
+def scores_since_published(records: Sequence[Record]) -> list[Record]:
+    """Return the scores of forecasts that came after the published fit."""
+    last = published(records)
+    return [r for r in records if r.kind == "score" and (last is None or r.number > last.number)]
+
+
 def inside(folder: Path, name: str) -> Path:
     """Return a file that a configuration names, which must lie in the project's folder."""
     path = (folder / name).resolve()

@@ -42,9 +42,9 @@ class ProjectFolder:
     def runs(self) -> xr.Dataset:
         """All batches that stand, in one runs table."""
         from labelvalue.operate.store.batches import joint_runs
-        from labelvalue.operate.store.standing import standing
+        from labelvalue.operate.store.current_batches import current_batches
 
-        return joint_runs(self.folder / RUNS, standing(self.ledger.records("batch")))
+        return joint_runs(self.folder / RUNS, current_batches(self.ledger.records("batch")))
 
     @property
     def published(self) -> Fit | None:

@@ -10,7 +10,7 @@ from labelvalue.numerals import estimated, readable
 from labelvalue.operate.store.records import Record
 
 
-def in_words(records: Sequence[Record]) -> list[dict[str, Any]]:
+def describe_records(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Return of each record its number, time, kind, by whom, and what in a few words."""
     new = _new_batches(records)
     words = {r.number: _WORDS[r.kind](r.content) + new.get(r.number, "") for r in records}

@@ -10,7 +10,7 @@ from labelvalue import names
 from labelvalue.operate.store.records import Batch, Record
 
 
-def standing(records: Sequence[Record]) -> list[Batch]:
+def current_batches(records: Sequence[Record]) -> list[Batch]:
     """Return the batches that count, in their order: those that no later one replaces, at their first place."""
     place: dict[str, Batch] = {}
     for record in records:
@@ -33,5 +33,5 @@ def brought(folder: Path, record: Record) -> Mapping[str, Any]:
 def unseen(records: Sequence[Record], fit: Record | None) -> list[Record]:
     """Return the records of the batches that stand and are not in a fit; of all of them where there is none."""
     known = set() if fit is None else {*fit.content["batches"]}
-    numbers = {batch.number for batch in standing(records)} - known
+    numbers = {batch.number for batch in current_batches(records)} - known
     return [record for record in records if record.number in numbers]

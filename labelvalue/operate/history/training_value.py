@@ -13,7 +13,7 @@ from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.decisions.case.guardrails import Guardrails
-from labelvalue.decisions.case.value import worth
+from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.forecast.backtesting.scores import recalibrated
@@ -50,7 +50,7 @@ def unit_worth(folder: Path, configuration: Configuration, fit: Fit) -> dict[str
     case = case_of(folder, configuration, fit)
     if case is None:
         return None
-    money = worth(fit, case.value, xr.DataArray(0.0))
+    money = unit_value(fit, case.value, xr.DataArray(0.0))
     money = money.mean([d for d in money.dims if d != names.SLICE])
     return {str(name): float(value) for name, value in zip(money[names.SLICE].values, money.values, strict=True)}
 

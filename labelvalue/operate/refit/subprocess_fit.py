@@ -1,7 +1,7 @@
 """A fit in a process of its own: whatever becomes of it, the process that asked is left standing.
 
-``python -m labelvalue.operate.refit.apart FOLDER`` is that process: it reads runs and specification from the folder,
-and writes the fit, or why there is none.
+``python -m labelvalue.operate.refit.subprocess_fit FOLDER`` is that process: it reads runs and specification from
+the folder, and writes the fit, or why there is none.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def posterior_bytes(spec: Mapping[str, Any], runs: xr.Dataset) -> int:
     return (memory_estimate(spec, runs) - BASE_BYTES) // WORKING_COPIES
 
 
-def fit_apart(
+def fit_in_subprocess(
     place: Path,
     runs: xr.Dataset,
     spec: Mapping[str, Any],
@@ -77,7 +77,7 @@ def fit_apart(
             "checkpoint": None if checkpoint is None else str(checkpoint.resolve()),
         }
         write_whole(folder / ASKED, json.dumps(asked).encode())
-        ended = _run([sys.executable, *_warnings(), "-m", "labelvalue.operate.refit.apart", str(folder)])
+        ended = _run([sys.executable, *_warnings(), "-m", "labelvalue.operate.refit.subprocess_fit", str(folder)])
         if ended == 0:
             return load_fit(folder / MADE)
         raise _why(folder, ended)
