@@ -90,6 +90,12 @@ def imported(tree: ast.AST, path: Path):
             yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
 
 
+def is_behind_a_door(room: str, name: str) -> bool:
+    """Whether a name is taken from a folder itself, and not from a module in it."""
+    folder = ROOT / "labelvalue" / room
+    return bool(name) and folder.is_dir() and not ((folder / name).is_dir() or (folder / f"{name}.py").is_file())
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports(path):
     here = room(path)
@@ -107,9 +113,11 @@ def test_imports(path):
             wrong.append(f"{path}:{line}: {here} stands under everything and imports nothing of ours")
         elif there not in ORDER:
             if here not in {"cli", "testing"}:
-                wrong.append(f"{path}:{line}: import from the room, not from the package's front door")
+                wrong.append(f"{path}:{line}: import from the module that defines it, not from the front door")
         elif ORDER.index(there) > ORDER.index("model" if here == "models" else here):
             wrong.append(f"{path}:{line}: {here} may not import {there}: imports point left")
+        elif is_behind_a_door(*f"{rest}.".split(".")[:2]):
+            wrong.append(f"{path}:{line}: import from the module that defines it: what folders offer is for users")
     assert not wrong, "\n".join(wrong)
 
 
