@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -216,7 +217,7 @@ def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
         own, holds = (each.sel({names.PLAN: plan}, drop=True) for each in (amount, kept))
         share = float(holds.mean())
         # The smallest level that holds with the required probability in the draws themselves, none between two draws.
-        level = float(own.quantile(rule.required, method="higher"))
+        level = float(np.quantile(own.values, rule.required, method="higher"))
         yield {
             names.PLAN: plan,
             RULE: kind,

@@ -12,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, RULE, rules_of
+from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, RULE, check_guardrails
 from labelvalue.decisions.advice.verdicts import verdict_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails
@@ -174,20 +174,19 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
         value, cost = (first[n] - first[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST))
         more = [second[n] - second[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST)]
         gain = (first[names.GAIN] * weights).sum(names.SLICE)
-        for name in plans:
-            at = {names.PLAN: name}
-            parts = (value, more[0] - value, cost, more[1] - cost, gain)
-            drawn = [part.sel(at).values.ravel() for part in parts]
-            own = first.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
-            away = (second[names.COST] - first[names.COST]).sel({names.PLAN: [name]}).values
-            rules = rules_of(fit, case, own)
-            kept = dict.fromkeys(prices, rules)
-            if sums is not None:
-                for price in set(prices) - {1.0}:
-                    priced = own.assign({names.COST: own[names.COST] + (price - 1.0) * away})
-                    others = rules[rules[RULE] != MAXIMUM_BUDGET]
-                    kept[price] = pd.concat([others, rules_of(fit, sums, priced)])
-            yield _Valued(kept, *drawn)
+        parts = (value, more[0] - value, cost, more[1] - cost, gain)
+        drawn = [part.transpose(names.PLAN, *names.SAMPLE).values.reshape(len(plans) + 1, -1) for part in parts]
+        rules = check_guardrails(fit, case, first)
+        kept = dict.fromkeys(prices, rules)
+        if sums is not None:
+            others, away = rules[rules[RULE] != MAXIMUM_BUDGET], second[names.COST] - first[names.COST]
+            for price in set(prices) - {1.0}:
+                priced = first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
+                kept[price] = pd.concat([others, check_guardrails(fit, sums, priced)])
+        for place, name in enumerate(first[names.PLAN].values):
+            if name != names.NOTHING:
+                own = {price: table[table[names.PLAN] == name] for price, table in kept.items()}
+                yield _Valued(own, *(part[place] for part in drawn))
 
 
 @dataclasses.dataclass(frozen=True)

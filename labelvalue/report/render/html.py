@@ -15,6 +15,7 @@ import xarray as xr
 
 from labelvalue import names, numerals
 from labelvalue.decisions import Decision
+from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast import VALIDATED_DOUBLINGS
 from labelvalue.model import Fit
 from labelvalue.printing import visible
@@ -65,6 +66,10 @@ READERS = (
 """Who finds what behind the first page; each section is somebody's."""
 ACROSS = 4
 """Budgets side by side in one table; more go into a further one."""
+
+
+DRAWN = 1000
+"""Draws behind the bands of curves: no eye tells them from those of all draws, which tables have."""
 
 
 def write_report(
@@ -162,7 +167,8 @@ def figures(
     of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
     if gain is not None:
         probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
-        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
+        few = thinned(fit, DRAWN)
+        drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
         drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
     if numbers[names.PLAN] is not None:
