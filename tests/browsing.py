@@ -70,6 +70,11 @@ def shot(page: Any, name: str, **settings: Any) -> None:
     page.screenshot(path=str(SHOTS / f"{name}.png"), **settings)
 
 
+def unfold(page: Any) -> None:
+    """Open every section."""
+    page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+
+
 def overflow(page: Any) -> list[Any]:
     """Pixels by which the page is wider than its window, and names of elements whose text is cut."""
     return page.evaluate(

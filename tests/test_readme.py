@@ -13,7 +13,7 @@ import xarray as xr
 
 import labelvalue
 from labelvalue import cli, exits
-from tests.browsing import move, overflow, shot
+from tests.browsing import move, overflow, shot, unfold
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_the_page_of_the_shipped_runs_in_a_browser(readme, reader, visit):
     plan, fit = itemgetter("plan", "fit")(run(code))
     for width in (380, 1200):
         page = visit(reader / "report.html", width=width)
+        unfold(page)
         shot(page, f"shipped-{width}", full_page=True)
         assert overflow(page) == [0, []]
     assert set(page.locator("#slices tbody th bdi").all_text_contents()) == set(map(str, fit.slices))

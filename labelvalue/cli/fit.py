@@ -180,17 +180,23 @@ def report(
         Path | None, typer.Option(help="Also write its tables: a file .xlsx, or a folder for one CSV a table.")
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="Also write its pictures: a folder for SVG files.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Also print its first page: .pdf; through Chromium or Chrome on PATH.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
     from labelvalue.report.numbers.exports import is_workbook
+    from labelvalue.report.render.paper import find_browser
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)
-    for place in (numbers, tables, figures):
+    if pdf is not None:
+        find_browser()
+    for place in (numbers, tables, figures, pdf):
         if place is not None:
-            is_file = place is numbers or (place is tables and is_workbook(place))
+            is_file = place in (numbers, pdf) or (place is tables and is_workbook(place))
             (console.check_writable if is_file else console.check_folder)(place)
     case = None if case_file is None else lv.read_case(case_file)
     fit = lv.load_fit(fit_file)
@@ -199,7 +205,7 @@ def report(
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
             of = lv.decide(fit, case, max_labels)
-    lv.write_report(of, path=out, numbers=numbers, tables=tables, pictures=figures, **console.given(budgets=counts))
+    lv.write_report(of, path=out, budgets=counts, numbers=numbers, tables=tables, pictures=figures, pdf=pdf)
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 

@@ -37,7 +37,8 @@ def test_a_bad_one_withholds_the_decision_and_is_its_reason(fake_fit, tmp_path, 
     fit = attach_backtest(fake_fit, bad)
     told = backtest_verdict(bad).removesuffix(".")
     text = words(seen, fit, tmp_path)
-    assert f"No decision is published: the fit is flagged ({told})." in text
+    banner = text.partition("Flagged: no decision published.")[2]
+    assert told in banner[: banner.index("For the analyst")]
     assert f"Checked on these runs: {told}." not in text, "there is no decision to stand beside"
     numbers = report_numbers(fit)
     assert (numbers["verdict"], numbers["reasons"]) == ("flagged", [told])

@@ -6,19 +6,26 @@ That of the shipped runs is looked at in ``tests/test_readme.py``, where they ar
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue import testing, write_report
+from labelvalue import cli, testing, write_report
 from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.plots.first_page import TEXT
 from labelvalue.report.render.html import on_page as shown
+from labelvalue.report.render.paper import BROWSERS
 from labelvalue.report.words.project import Context
 from tests import browsing
-from tests.browsing import SHOTS, move, overflow, shot
+from tests.browsing import SHOTS, move, overflow, shot, unfold
 
+SHIPPED = (
+    "Adm-clerical", "Craft-repair", "Exec-managerial", "Machine-op-inspct", "Other-service", "Prof-specialty", "Sales",
+    "Transport-moving",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -38,6 +45,7 @@ def test_sliders_show_the_numbers_of_the_json(decided_file, visit):
     plan = json.loads(decided_file.with_suffix(".json").read_text("utf-8"))["plan"]
     grid = plan["what_if"]
     page = visit(decided_file)
+    unfold(page)
     sizes = [len(grid[axis]) for axis in ("budget", "price", "value")]
     seen = set()
     for at in [(b, p, v) for b in range(sizes[0]) for p in (0, 2, 4) for v in (0, 2, 4)]:
@@ -72,32 +80,45 @@ def test_sliders_show_the_numbers_of_the_json(decided_file, visit):
     shot(page, "decided", full_page=True)
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(decided_file, visit):
+def test_the_keyboard_opens_everything_and_shows_where_it_is(decided_file, visit):
     page = visit(decided_file)
+    assert not page.locator("#what-if-reset").is_visible()
     reached = []
-    while "what-if-reset" not in reached and len(reached) < 40:
+    while "what-if-reset" not in reached and len(reached) < 60:
         page.keyboard.press("Tab")
         found = page.evaluate(
             """() => { const e = document.activeElement; const s = getComputedStyle(e);
-                 return [e.id || e.getAttribute("href"), s.outlineStyle, parseFloat(s.outlineWidth)]; }"""
+                 return [e.id || e.textContent.trim(), e.tagName, s.outlineStyle, parseFloat(s.outlineWidth)]; }"""
         )
         reached.append(found[0])
-        if found[0] and not found[0].startswith("fig"):
-            assert found[1] != "none", found
-            assert found[2] >= 2, found
+        assert found[2] != "none", found
+        assert found[3] >= 2, found
+        if found[1] == "SUMMARY":
+            page.keyboard.press("Enter")
         if found[0] == "what-if-price":
             before = page.locator("#what-if-price-step").text_content()
             page.keyboard.press("ArrowRight")
             assert page.locator("#what-if-price-step").text_content() != before
             assert page.locator("#what-if-price").get_attribute("aria-valuetext") == "× 1.4"
-    assert {"#decision", "#limits", "what-if-budget", "what-if-price", "what-if-value", "what-if-reset"} <= set(reached)
+    assert {"what-if-budget", "what-if-price", "what-if-value", "what-if-reset"} <= set(reached)
+    assert page.locator("details[open]").count() == len([one for one in reached if one[:1].isdigit()]) > 4
+
+
+def test_a_link_into_a_closed_section_opens_it(decided_file, visit):
+    """By the browser itself, scripts or none."""
+    page = visit(decided_file, scripts=False)
+    assert not page.locator("#limits").is_visible()
+    page.goto(f"{decided_file.resolve().as_uri()}#limits")
+    page.locator("#limits").wait_for(state="visible", timeout=5000)
 
 
 def test_without_scripts_the_page_says_the_same(decided_file, visit):
     page = visit(decided_file, scripts=False)
     plan = json.loads(decided_file.with_suffix(".json").read_text("utf-8"))["plan"]
+    page.locator("summary", has_text="What if?").click()
     assert not page.locator("#what-if-panel").is_visible()
     table = page.locator("#what-if table").nth(1)
+    assert table.is_visible()
     assert table.locator("tbody tr").count() == len(plan["what_if"]["budget"])
     lines = panel(plan)["ladder"]
     for row, line in zip(table.locator("tbody tr").all(), lines, strict=True):
@@ -106,28 +127,72 @@ def test_without_scripts_the_page_says_the_same(decided_file, visit):
     shot(page, "without-scripts")
 
 
-@pytest.mark.parametrize("width", [1200, 380])
-def test_nothing_is_cut_at_any_width(decided_file, visit, width):
+@pytest.mark.parametrize("width", [1400, 1100, 390])
+def test_nothing_is_cut_or_tiny_at_any_width(decided_file, visit, width):
     page = visit(decided_file, width=width)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        shot(page, f"first-{width}-{scheme}")
+    assert overflow(page) == [0, []]
+    pictures = page.locator(".pictures img")
+    assert pictures.count() == 2
+    assert pictures.nth(0).bounding_box()["y"] < 300, "a picture first"
+    for one in pictures.all():
+        scale = one.evaluate("(e) => e.clientWidth / Number(e.getAttribute('width'))")
+        assert 96 / 72 * TEXT * scale >= 11, "pixels of the smallest letters"
+    smallest = """() => Math.min(...[...document.querySelectorAll("body *")].filter((e) => e.offsetParent &&
+        [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim())).map((e) =>
+        parseFloat(getComputedStyle(e).fontSize)))"""
+    assert page.evaluate(smallest) >= 11
+    unfold(page)
     shot(page, f"width-{width}", full_page=True)
     assert overflow(page) == [0, []]
+    assert page.evaluate(smallest) >= 11
 
 
-def test_paper_holds_all_of_it(decided_file, visit):
+def test_paper_holds_the_first_page_and_what_is_open(decided_file, visit):
     page = visit(decided_file)
     page.emulate_media(media="print")
-    assert not page.locator("#what-if-panel").is_visible()
-    assert not page.locator("nav").is_visible()
     for section in ("decision", "money", "risk", "limits"):
-        assert page.locator(f"#{section}").is_visible()
+        assert page.locator(f"#{section}").is_visible() == (section == "decision")
+    assert not page.locator("h2", has_text="For the analyst").is_visible()
+    assert not page.locator(".screen").is_visible()
+    unfold(page)
+    assert page.locator("h2", has_text="For the analyst").is_visible()
+    assert not page.locator("#what-if-panel").is_visible()
     content = page.pdf(path=str(SHOTS / "decided.pdf"), format="A4")
-    assert content.startswith(b"%PDF")
     assert 5 <= content.count(b"/Type /Page\n") <= 25
 
 
-def test_text_can_be_told_from_its_ground(decided_file, visit):
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser on PATH")
+def test_the_command_prints_two_pages(tmp_path, capsys):
+    """For the case that ships, as the demo decides it."""
+    case, fit, page, paper = (tmp_path / name for name in ("case.toml", "fit.nc", "report.html", "report.pdf"))
+    case.write_text(lv.example_case(), encoding="utf-8")
+    testing.fake_fit(seed=1, slices=SHIPPED, draws=50).save(fit)
+    asked = ["report", str(fit), "--case", str(case), "--max-labels", "10000", "--out", str(page), "--pdf", str(paper)]
+    assert cli.main(asked) == 0, capsys.readouterr().err
+    content = paper.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert 1 <= content.count(b"/Type /Page\n") <= 2
+
+
+def test_without_a_browser_it_says_the_way_out_before_it_starts(fake_fit_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    page = tmp_path / "report.html"
+    assert cli.main(["report", str(fake_fit_file), "--out", str(page), "--pdf", str(tmp_path / "report.pdf")]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert all(name in said for name in BROWSERS)
+    assert "open the page in any browser" in said
+    assert not page.exists()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_told_from_its_ground(decided_file, visit, scheme):
     """WCAG AA: 4.5 to 1 for text."""
     page = visit(decided_file)
+    page.emulate_media(color_scheme=scheme)
+    unfold(page)
     pale = page.evaluate(
         """() => {
           const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
@@ -157,6 +222,7 @@ def test_hostile_names_stay_text_in_a_decision(visit, tmp_path):
     path = tmp_path / "hostile.html"
     write_report(plan, path=path, budgets=[500], context=Context(notes=notes))
     page = visit(path)
+    unfold(page)
     shot(page, "hostile", full_page=True)
     assert set(page.locator("#slices tbody bdi").all_text_contents()) == {shown(name) for name in hostile}
     move(page, "budget", 6)
@@ -181,8 +247,9 @@ def test_many_slices(visit, tmp_path_factory):
     path = write_report(plan, path=tmp_path_factory.mktemp("many") / "report.html", budgets=[500])
     assert path.stat().st_size < 3_000_000
     page = visit(path)
+    unfold(page)
     assert page.locator("#slices tbody tr").count() == 200
-    assert page.locator("#decision table").nth(1).locator("tbody tr").count() == 200
+    assert page.locator("#plan table").nth(1).locator("tbody tr").count() == 200
     move(page, "budget", 0)
     assert page.locator("#what-if-plan tr").count() == sum(n > 0 for n in plan.labels.values())
     assert overflow(page)[0] == 0

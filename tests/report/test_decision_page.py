@@ -45,23 +45,27 @@ def test_the_first_sentence_is_the_decision(numbers, words, decided):
     plan = numbers["plan"]
     _, made = decided
     assert plan["verdict"] == made.verdict.advice == "buy"
-    assert plan["sentence"].startswith(f"Buy now. {made.total:,} labels for {significant(plan['cost']['mean'])} USD")
+    assert plan["sentence"].startswith(f"Buy now: {made.total:,} labels for {significant(plan['cost']['mean'])} USD")
     lead = "".join(text for text, _ in plan["sentence_parts"])
+    assert len(re.findall(r"\.(?= |$)", lead)) == 2, "two sentences"
     close = words.replace(" ", "")
     assert lead.replace(" ", "") in close  # names stand in elements of their own
-    assert words.index(lead[:40]) < words.index("Stress, base and best case") < words.index("Words used here")
-    for part in (plan["cost"], plan["net_benefit"]):
-        assert f"{significant(part['lower'])} to {significant(part['upper'])}" in lead
-    assert "P(all guardrails met)" in words
-    assert "Strongest reservation:" in words
-    assert plan["reservations"][0] in words
+    folded = words.index("For the analyst")
+    assert words.index(lead[:40]) < folded < words.index("Words used here") < words.index("Stress, base and best case")
+    net = plan["net_benefit"]
+    assert f"{significant(net['lower'])} to {significant(net['upper'])}" in lead
+    assert plan["gain_sentence"] in words[folded:]
+    assert f"{significant(plan['cost']['lower'])} to {significant(plan['cost']['upper'])}" in words[folded:]
+    assert "guardrails are kept as asked, all at once with probability" in words[:folded]
+    assert f"Strongest reservation: {plan['reservations'][0]}" in words[:folded]
+    assert all(text in words[folded:] for text in plan["reservations"][1:])
 
 
 def test_p8_who_must_agree_stands_beside_the_decision(numbers, words):
     assert numbers["plan"]["cost"]["mean"] > 100
     assert [one["approver"] for one in numbers["plan"]["approvals"]] == ["head of data"]
     said = words.index("Needs the approval of head of data: costs more than 100 USD (by-law 4).")
-    assert words.index("P(all guardrails met)") < said < words.index("Strongest reservation:")
+    assert words.index("Strongest reservation:") < said < words.index("For the analyst")
     assert "board" not in words
 
 
@@ -164,7 +168,7 @@ def test_nothing_is_cut(fake_fit, numbers, words):
     for name in map(str, fake_fit.slices):
         assert words.count(name) >= 4
     many = plan | {"plan": {"labels": {f"s{i}": 10 for i in range(9)}, "total": 90, "interventions": []}}
-    assert "and 50 for 5 more slices (table below)" in "".join(text for text, _ in decision_parts(many))
+    assert "and 50 for 5 more slices" in "".join(text for text, _ in decision_parts(many))
 
 
 def test_r12_slices_that_were_not_looked_at_are_counted():
@@ -233,8 +237,10 @@ def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(number
     said = numbers["plan"]["uncertainty_sentence"]
     if rows[0]["evppi"] > 0:
         assert f"worth {significant(rows[0]['evppi'])} USD" in said
-        shown = words.index("Where uncertainty is highest: " + said.partition(".")[0])
-        assert words.index("Strongest reservation:") < shown < words.index("Stress, base and best case")
+        assert f"Where it is highest: {said}" in words, "in full"
+        shown = words.index("Uncertainty is highest in ")
+        worth = f"knowing it exactly would be worth {significant(rows[0]['evppi'])} USD at most"
+        assert shown < words.index(worth) < words.index("Strongest reservation:") < words.index("For the analyst")
     else:
         assert said == ""
     move = {"low": {"plan": "a", "labels": 1200, "cost": 150.0}, "high": {"plan": "b", "labels": 0, "cost": 0.0}}
@@ -415,14 +421,14 @@ def test_verdicts_in_words(numbers):
     pilot = {"kind": "pilot batch", "slice": "west", "size": 200, "enbs": 30.0, "lower": 10.0, "upper": 50.0}
     first = plan | {"verdict": "measure first", "pilot": pilot | {"changes": 0.25}}
     said = "".join(t for t, _ in decision_parts(first))
-    assert said.startswith("Measure first, then decide. 200 labels for slice west come first")
+    assert said.startswith("Measure first, then decide: 200 labels for slice west, which is worth 30.0 USD")
     assert "worth 30.0 USD more than deciding now (90 % interval 10.0 to 50.0)" in said
     assert "0.25" in said
     audit = plan | {"verdict": "measure first", "pilot": pilot | {"kind": "audit", "changes": 0.25}}
     said = "".join(t for t, _ in decision_parts(audit))
-    assert said.startswith("Measure first, then decide. 200 labels judged anew for slice west come first")
+    assert said.startswith("Measure first, then decide: 200 labels judged anew for slice west, which")
     done = plan | {"verdict": "spend on quality", "plan": plan["plan"] | {"interventions": ["relabel"]}}
-    assert "Spend on quality. relabel, with " in "".join(t for t, _ in decision_parts(done))
+    assert "Spend on quality: relabel, with " in "".join(t for t, _ in decision_parts(done))
 
 
 def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):

@@ -138,7 +138,7 @@ def test_what_is_guarded_is_read_back(text, spreadsheet):
 def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path, kind):
     _, plan = decided
     paths = write_figures(plan, folder=tmp_path, kind=kind, budgets=[500])
-    names = ["curves-1", "gains-1", "impacts-1", "money-1", "tornado-1", "ranks-1"]
+    names = ["first-1", "first-2", "curves-1", "gains-1", "impacts-1", "money-1", "tornado-1", "ranks-1"]
     assert [path.name for path in paths] == [f"{name}.{kind}" for name in names]
     for path in paths:
         content = path.read_bytes()

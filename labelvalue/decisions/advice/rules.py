@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -28,6 +29,8 @@ RULE, WORDS, KEPT, HOLDS, SLACK, REACHED = "rule", "words", "kept", "p_kept", "s
 REQUIRED, STATE, REASON = "required", "state", "reason"
 EDGE = 1e-9
 """Share of a limit by which rounding may miss it."""
+EXACT = 1e-12
+"""Part of a probability by which rounding may miss what is asked for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -121,9 +124,9 @@ RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
 
 def state_of(probability: float, required: float) -> str:
     """Say how a rule stands that must hold with a probability."""
-    if probability >= required - 1e-12:
+    if probability >= required - EXACT:
         return names.PASS
-    return names.STOP if probability <= 1.0 - required + 1e-12 or required == 1.0 else names.INCONCLUSIVE
+    return names.STOP if probability <= 1.0 - required + EXACT or required == 1.0 else names.INCONCLUSIVE
 
 
 def check_guardrails(fit: Fit, case: Case, outcomes: xr.Dataset) -> pd.DataFrame:
@@ -172,6 +175,13 @@ def rules_of(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str = names.RECOM
     return table.drop(columns=names.PLAN)
 
 
+def keeps_rules(fit: Fit, case: Case, outcomes: xr.Dataset, plan: str) -> bool:
+    """Say whether one plan keeps every rule with the probability asked for; the table's answer without the table."""
+    own = outcomes.sel({names.PLAN: [plan]})
+    drawn = ((rule.kept().values, rule.required) for held in RULES.values() for rule in held(fit, case, own))
+    return all(not kept.size or float(kept.mean()) >= required - EXACT for kept, required in drawn)
+
+
 def all_kept(fit: Fit, case: Case, outcomes: xr.Dataset) -> xr.DataArray | None:
     """Say draw by draw whether plans keep every rule of the case at once."""
     every = None
@@ -188,7 +198,7 @@ def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
         own, holds = (each.sel({names.PLAN: plan}, drop=True) for each in (amount, kept))
         share = float(holds.mean())
         # The smallest level that holds with the required probability in the draws themselves, none between two draws.
-        level = float(own.quantile(rule.required, method="higher"))
+        level = float(np.quantile(own.values, rule.required, method="higher"))
         yield {
             names.PLAN: plan,
             RULE: kind,
@@ -200,7 +210,7 @@ def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
             REQUIRED: rule.required,
             REACHED: rule.sign * level,
             SLACK: rule.sign * rule.limit - level,
-            KEPT: share >= rule.required - 1e-12,
+            KEPT: share >= rule.required - EXACT,
             STATE: state_of(share, rule.required),
             REASON: rule.reason,
         }

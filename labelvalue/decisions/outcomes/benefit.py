@@ -149,11 +149,12 @@ def plan_outcomes(
     (['do nothing', 'west only'], 0.0)
     """
     case.check(fit)
-    done = _named(case, interventions)
+    done = named_of(case, interventions)
     return outcomes_of(fit, case, plan_table(fit, case, plans), done=done, noise_factor=noise_factor)
 
 
-def _named(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
+def named_of(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:
+    """Return the case's interventions of these names."""
     known = {one.name: one for one in case.interventions}
     checks = Checks()
     for name in wanted:
@@ -172,22 +173,20 @@ def outcomes_of(
     done: Sequence[Intervention] = (),
     wait: float = 0.0,
     noise_factor: float = 1.0,
+    errors: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Draw what plans bring and cost, as :func:`plan_outcomes`, from their table of labels.
 
     ``counted`` is what those labels amount to where some are wrong; ``done`` what all plans do beside, doing nothing
-    apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``.
+    apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``; ``errors`` those of
+    :func:`errors_after`, for whoever asks again at another price or value.
     """
-    counted = labels if counted is None else counted
-    changed = bool(done) or noise_factor != 1.0
-    plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
-    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
-    now = _bare(error.sel({names.PLAN: names.NOTHING}))
     idle = _bare(labels[names.PLAN] == names.NOTHING)
-    error = xr.where(idle, now, _bare(errors_done(fit, case, labels, done, noise_factor))) if changed else _bare(error)
     ordered = _bare(labels)
     total = ordered.sum(names.SLICE)
     acts = ~idle if done else total > 0
+    error = errors_after(fit, case, labels, counted, done, noise_factor) if errors is None else errors
+    now, error = _bare(error.sel({names.PLAN: names.NOTHING})), _bare(error)
     drift = _bare(of_slices(fit, "value.drift", case.value.drift))
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
@@ -228,6 +227,29 @@ def outcomes_of(
 def _bare(values: xr.DataArray) -> xr.DataArray:
     """Drop coordinates, which xarray compares at each sum: all that belongs to one fit and table is in one order."""
     return values.drop_vars(values.coords)
+
+
+def errors_after(
+    fit: Fit,
+    case: Case,
+    labels: xr.DataArray,
+    counted: xr.DataArray | None = None,
+    done: Sequence[Intervention] = (),
+    noise_factor: float = 1.0,
+) -> xr.DataArray:
+    """Draw errors with each plan, retraining and drift left aside: prices and values of a case do not move them.
+
+    Shapes: labels (plan, slice), doing nothing among the plans; result (chain, draw, plan, slice) in some order.
+    """
+    counted = labels if counted is None else counted
+    changed = bool(done) or noise_factor != 1.0
+    plain = counted.sel({names.PLAN: [names.NOTHING]}) if changed else counted
+    error = errors_of(fit, case, plain, plain.sum(names.SLICE) - plain)
+    if not changed:
+        return error
+    now = error.sel({names.PLAN: names.NOTHING}, drop=True)
+    idle = labels[names.PLAN] == names.NOTHING
+    return xr.where(idle, now, errors_done(fit, case, labels, done, noise_factor))
 
 
 def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
-from labelvalue.decisions.advice.rules import KEPT, rules_of
+from labelvalue.decisions.advice.rules import KEPT, keeps_rules, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails, Scenario
 from labelvalue.decisions.case.risk import Appetite, money_needed
@@ -142,7 +142,7 @@ def climbed(
 
 def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:
     """Whether a plan keeps every rule of the case, limits of its slices among them, and a sum."""
-    kept = bool(rules_of(fit, case, outcomes, name)[KEPT].all())
+    kept = keeps_rules(fit, case, outcomes, name)
     money = money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.costs.overrun)
     return kept and money <= max_spend * (1 + 1e-9)
 

@@ -16,7 +16,8 @@ from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
+from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.outcomes.uncertain import uncertain_inputs, weighed_otherwise
 from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.decisions.search.listing import thinned
@@ -116,6 +117,13 @@ def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]
     case = plan.case
     labels = dict(plan.labels)
 
+    done = named_of(case, plan.interventions)
+    table = plan_table(plan.fit, case, {names.RECOMMENDED: labels})
+    errors = errors_after(plan.fit, case, table, done=done)
+
+    def again(one: Case) -> float:
+        return float(_advantage(outcomes_of(plan.fit, one, table, done=done, errors=errors)).mean())
+
     def enb(one: Case, bought: Mapping[str, int]) -> float:
         outcomes = plan_outcomes(plan.fit, one, {names.RECOMMENDED: bought}, interventions=plan.interventions)
         return float(_advantage(outcomes).mean())
@@ -130,17 +138,17 @@ def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]
         ends = []
         for factor in (1 / swing, swing):
             changed = dataclasses.replace(part, **{key: scaled(getattr(part, key), factor)})
-            ends.append(enb(dataclasses.replace(case, **{section: changed}), labels))
+            ends.append(again(dataclasses.replace(case, **{section: changed})))
         yield f"{section}.{key} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
     name = max(labels, key=lambda one: labels[one])
     ends = []
     for factor in (1 / swing, swing):
         volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
-        ends.append(enb(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume)), labels))
+        ends.append(again(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume))))
     yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
     if (drawn := stressed(plan)) is not None:
         noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
-        yield "wrong labels among new ones", noisy, enb(case, labels)
+        yield "wrong labels among new ones", noisy, again(case)
 
 
 def vary_case(plan: Decision) -> pd.DataFrame:
@@ -153,9 +161,11 @@ def vary_case(plan: Decision) -> pd.DataFrame:
     fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
     plans[names.RECOMMENDED] = dict(plan.labels)
     none, rows, enb = dict.fromkeys(plan.labels, 0), [], float(plan.advantage().mean())
+    table, acts = plan_table(fit, plan.case, plans), named_of(plan.case, done)
+    errors = errors_after(fit, plan.case, table, done=acts)
     now = _advantage(plan_outcomes(fit, plan.case, {names.RECOMMENDED: plan.labels}, interventions=done))
     for key, end, case in _variations(plan):
-        outcomes = plan_outcomes(fit, case, plans, interventions=done)
+        outcomes = outcomes_of(fit, case, table, done=acts, errors=errors)
         own = Mixture(float(scores_of(case.risk, outcomes)[names.RECOMMENDED]), outcomes, done, names.RECOMMENDED)
         best = first_allowed(fit, case, outcomes, done, plan.max_spend)
         nothing = (best is None or best.score < 0) and own.score <= -SURE * standard_error(own.net())

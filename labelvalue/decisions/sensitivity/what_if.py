@@ -12,12 +12,14 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import KEPT, rules_of
+from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, RULE, check_guardrails
 from labelvalue.decisions.advice.verdicts import verdict_of
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes import spending
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.benefit import errors_after, outcomes_of
+from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.sensitivity.tornado import scaled
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.model.fitting.result import Fit
@@ -160,26 +162,31 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
     if case.value.per_error_point is not None:
         dearer = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
         other = dataclasses.replace(other, value=dearer)
-    weights = volumes(fit, case.value)
+    weights, sums = volumes(fit, case.value), None
+    if case.guardrails.maximum_budget is not None:  # of the rules, prices move this one alone
+        only = Guardrails(maximum_budget=case.guardrails.maximum_budget)
+        sums = dataclasses.replace(case, guardrails=only, slices={}, classes={})
     for start in range(0, len(candidates), step):
         plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
-        first = plan_outcomes(fit, case, plans)
-        second = plan_outcomes(fit, other, plans)
+        table = plan_table(fit, case, plans)
+        errors = errors_after(fit, case, table)
+        first, second = (outcomes_of(fit, one, table, errors=errors) for one in (case, other))
         value, cost = (first[n] - first[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST))
         more = [second[n] - second[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST)]
         gain = (first[names.GAIN] * weights).sum(names.SLICE)
-        for name in plans:
-            at = {names.PLAN: name}
-            parts = (value, more[0] - value, cost, more[1] - cost, gain)
-            drawn = [part.sel(at).values.ravel() for part in parts]
-            own = first.sel({names.PLAN: [name]}).assign_coords({names.PLAN: [names.RECOMMENDED]})
-            away = (second[names.COST] - first[names.COST]).sel({names.PLAN: [name]}).values
-            kept = dict.fromkeys(prices, rules_of(fit, case, own))
-            if case.guardrails.maximum_budget is not None:
-                for price in prices:
-                    priced = own.assign({names.COST: own[names.COST] + (price - 1.0) * away})
-                    kept[price] = rules_of(fit, case, priced)
-            yield _Valued(kept, *drawn)
+        parts = (value, more[0] - value, cost, more[1] - cost, gain)
+        drawn = [part.transpose(names.PLAN, *names.SAMPLE).values.reshape(len(plans) + 1, -1) for part in parts]
+        rules = check_guardrails(fit, case, first)
+        kept = dict.fromkeys(prices, rules)
+        if sums is not None:
+            others, away = rules[rules[RULE] != MAXIMUM_BUDGET], second[names.COST] - first[names.COST]
+            for price in set(prices) - {1.0}:
+                priced = first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
+                kept[price] = pd.concat([others, check_guardrails(fit, sums, priced)])
+        for place, name in enumerate(first[names.PLAN].values):
+            if name != names.NOTHING:
+                own = {price: table[table[names.PLAN] == name] for price, table in kept.items()}
+                yield _Valued(own, *(part[place] for part in drawn))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,23 +211,26 @@ def _grid(
     tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
     sample = plan.outcomes[names.NET_BENEFIT].isel({names.PLAN: 0}, drop=True)
     rows: list[tuple[object, ...]] = []
+    kept = {price: np.array([bool(one.rules[price][KEPT].all()) for one in valued]) for price in axes[1]}
     scores: dict[tuple[float, float], np.ndarray] = {}
+    told: dict[tuple[float, float, int, bool], tuple[object, ...]] = {}
     for budget, price, value in itertools.product(*axes):
         at = _Point(budget, price, value, budget == max(plan.max_labels, 1) and price == value == 1.0)
         if (price, value) not in scores:
             net = np.stack([one.net(at) for one in valued], axis=-1)
             scores[price, value] = _scored(plan.case, net, sample)
-        allowed = (totals <= budget) & np.array([bool(one.rules[price][KEPT].all()) for one in valued]) | (totals == 0)
+        allowed = (totals <= budget) & kept[price] | (totals == 0)
         best = own if at.unchanged else int(np.argmax(np.where(allowed, scores[price, value], -np.inf)))
-        one = valued[best]
-        net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
-        advice = plan.verdict.advice if at.unchanged else _judged(plan, candidates[best], one, at, sample)
-        rows.append(
-            (
-                *(budget, price, value, best, advice, float(net.mean()), *np.quantile(net, tails)),
+        key = (price, value, best, at.unchanged)
+        if key not in told:  # the same plan is best at many budgets
+            one = valued[best]
+            net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
+            advice = plan.verdict.advice if at.unchanged else _judged(plan, candidates[best], one, at, sample)
+            told[key] = (
+                *(best, advice, float(net.mean()), *np.quantile(net, tails)),
                 *(float((net > 0).mean()), float(cost.mean()), float(one.gain.mean()), *np.quantile(one.gain, tails)),
             )
-        )
+        rows.append((budget, price, value, *told[key]))
     index = [names.BUDGET, PRICE, names.VALUE]
     columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
     table = pd.DataFrame(rows, columns=[*columns, "gain_lower", "gain_upper"]).set_index(index)

@@ -106,6 +106,11 @@ def _plain(value: float, _position: object = None) -> str:
     return f"{value:.3g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
 
 
+def money(value: float, _position: object = None) -> str:
+    """Write an amount of money short, with a true minus sign."""
+    return ("\N{MINUS SIGN}" if value < 0 else "") + count(abs(value))
+
+
 def log_axis(ax: Axes, which: str, low: float, high: float, *, ticks: int, labels: bool) -> None:
     """Make an axis logarithmic, with a few round ticks inside its range."""
     axis = ax.xaxis if which == "x" else ax.yaxis

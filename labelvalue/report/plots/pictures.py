@@ -57,7 +57,7 @@ def write_figures(
     >>> from labelvalue.testing import fake_fit
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_figures(fake_fit(seed=1), folder=folder, budgets=[500])]
-    ['curves-1.svg', 'gains-1.svg', 'impacts-1.svg', 'ranks-1.svg']
+    ['first-1.svg', 'first-2.svg', 'curves-1.svg', 'gains-1.svg', 'impacts-1.svg', 'ranks-1.svg']
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")

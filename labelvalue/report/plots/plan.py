@@ -18,7 +18,7 @@ from labelvalue.numerals import significant
 from labelvalue.report.numbers.money import AS_PLANNED, EVENLY, inner_prob
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
-from labelvalue.report.plots.panels import count, linear_axis, panels
+from labelvalue.report.plots.panels import count, linear_axis, money, panels
 from labelvalue.report.words.wording import spoken
 
 BARS = 14
@@ -64,7 +64,7 @@ def draw_money(plan: Mapping[str, Any]) -> Figure:
             ax.xaxis.set_major_formatter(FuncFormatter(count))
         worth.set_xlabel("labels bought", size=style.TEXT)
         frontier.set_xlabel(f"expected cost, {style.literal(unit)}", size=style.TEXT)
-        worth.yaxis.set_major_formatter(FuncFormatter(_money))
+        worth.yaxis.set_major_formatter(FuncFormatter(money))
     return figure
 
 
@@ -80,10 +80,6 @@ def _line(ax: Axes, x: Any, y: Any, *, even: bool = False) -> None:
         ax.plot(x, y, color=style.ACCENTS[1], lw=1.2, ls=(0, (4, 2)), marker="s", ms=3, zorder=4, gid="even")
     else:
         ax.plot(x, y, color=style.LINE, lw=1.4, marker="o", ms=3, zorder=5, gid="planned")
-
-
-def _money(value: float, _position: object = None) -> str:
-    return ("\N{MINUS SIGN}" if value < 0 else "") + count(abs(value))
 
 
 def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Figure:
@@ -119,7 +115,7 @@ def draw_tornado(rows: Sequence[Mapping[str, Any]], enb: float, unit: str) -> Fi
         margin = 0.04 * ((max(ends) - min(ends)) or 1.0)
         ax.set_xlim(min(ends) - margin, max(ends) + margin)
         linear_axis(ax, "x", ticks=7)
-        ax.xaxis.set_major_formatter(FuncFormatter(_money))
+        ax.xaxis.set_major_formatter(FuncFormatter(money))
         ax.set_ylim(body, 0)
         ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
         ax.tick_params(axis="y", length=0)

@@ -15,6 +15,7 @@ import xarray as xr
 
 from labelvalue import names, numerals
 from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
@@ -24,6 +25,7 @@ from labelvalue.report.numbers.numbers import collect
 from labelvalue.report.numbers.strategies import on_suite, strategy_parts
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots.curves import caption
+from labelvalue.report.plots.first_page import cut_rows
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
@@ -32,6 +34,7 @@ from labelvalue.report.render.images import (
     SHARP,
     change_image,
     curve_images,
+    first_images,
     frontier_image,
     gain_images,
     impact_images,
@@ -39,8 +42,10 @@ from labelvalue.report.render.images import (
     rank_image,
     tornado_image,
 )
+from labelvalue.report.render.paper import find_browser, print_page
 from labelvalue.report.words import wording
 from labelvalue.report.words.checks import FLAG_MEANINGS
+from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
 from labelvalue.report.words.second_opinion import COMMAND
 from labelvalue.report.words.wording import words
@@ -55,15 +60,18 @@ MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 READERS = (
-    ("Whoever pays", ("decision", "money", "what-if")),
-    ("Whoever owns the product", ("slices", "gains", "quality", "limits")),
-    ("Whoever checks the model", ("curves", "risk", "diagnostics", "provenance")),
+    ("For the analyst", ("words", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
+    ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
 )
-"""Who finds what in which section; one that is named for nobody is for whoever checks."""
+"""Who finds what behind the first page; a section that is named for nobody is the statistician's."""
 SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
 """Sections that a function prepares."""
 ACROSS = 4
 """Budgets side by side in one table; more go into a further one."""
+
+
+DRAWN = 1000
+"""Draws behind the bands of curves: no eye tells them from those of all draws, which tables have."""
 
 
 def write_report(
@@ -77,12 +85,13 @@ def write_report(
     numbers: str | os.PathLike[str] | None = None,
     tables: str | os.PathLike[str] | None = None,
     pictures: str | os.PathLike[str] | None = None,
+    pdf: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write the report: the decision on a plan, where labels are worth most, curves, money, risk, trust, limits.
+    """Write the report: a picture and the decision first; behind them, folded, all that it rests on.
 
-    One HTML file that asks for nothing from anywhere, reads without scripts and prints. The same fit and plan give
-    the same bytes. A flagged fit is shown under a banner and without a decision, a refused one without
-    results.
+    One HTML file that asks for nothing from anywhere and reads without scripts. What it opens with prints to two pages
+    at most, and sections that the reader opened are printed with it. The same fit and plan give the same bytes. A
+    flagged fit is shown under a banner and without a decision, a refused one without results.
 
     Parameters
     ----------
@@ -104,6 +113,8 @@ def write_report(
         Where to write them as tables as well: a file ``.xlsx``, or a folder for one CSV a table.
     pictures : path-like, optional
         Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.report.write_figures` knows PNG too.
+    pdf : path-like, optional
+        File to print the page to as well, through a headless Chromium or Chrome on PATH.
 
     Returns
     -------
@@ -114,6 +125,8 @@ def write_report(
     ------
     ValueError
         If a budget is not a whole number ≥ 0 or ``ci_prob`` is not between 0 and 1.
+    InputError
+        If a PDF is asked for and there is no browser to print it with.
     StorageError
         If a file cannot be written; an older file of that name is left as it was.
 
@@ -125,6 +138,8 @@ def write_report(
     ...     write_report(fake_fit(seed=1), path=f"{folder}/report.html", budgets=[500]).name
     'report.html'
     """
+    if pdf is not None:
+        find_browser()
     found, gain = collect(of, budgets, ci_prob, context)
     drawn = figures(of, found, gain)
     page = render(found | {"header": list(header)}, drawn)
@@ -137,6 +152,8 @@ def write_report(
         write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
     if pictures is not None:
         save_figures(figures(of, found, gain, sharp=True), existing(pictures), "svg")
+    if pdf is not None:
+        print_page(path, pdf)
     return path
 
 
@@ -145,13 +162,15 @@ def figures(
 ) -> dict[str, Any]:
     """Draw the pictures of the page."""
     fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
-    drawn: dict[str, Any] = {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
+    drawn: dict[str, Any] = {"first": list(first_images(numbers, sharp=sharp is not False))}
+    drawn |= {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
     drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
     of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
     if gain is not None:
         probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
-        drawn["curves"] = list(curve_images(fit, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
+        few = thinned(fit, DRAWN)
+        drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
         drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
     if numbers[names.PLAN] is not None:
@@ -187,8 +206,8 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     }
     digits = _digits(numbers)
     shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
-    every = _sections(numbers, [name for name, prepared in shown.items() if prepared])
-    number_of = {id: place for place, (id, _) in enumerate(every, 1)}
+    readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
+    number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
     return environment.get_template("report.html.j2").render(
         n=numbers,
         figures=drawn,
@@ -200,42 +219,48 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         flag_meanings=FLAG_MEANINGS,
         validated=VALIDATED_DOUBLINGS,
         backtest_command=COMMAND,
-        readers=_readers(every),
+        readers=readers,
         number_of=number_of,
+        first=_first(numbers),
+        inner=inner_prob(numbers[names.CI_PROB]),
         words=words(numbers, number_of["limits"]),
         bars=BARS,
-        sections=[f"{name}.html.j2" for name, prepared in shown.items() if prepared],
         **shown,
         budget_groups=_groups(numbers.get("budgets", [])),
     )
 
 
-def _sections(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, str]]:
-    """Sections of a page in their order: anchor and title."""
+def _readers(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Sections that are there, anchor and title, by who looks for them."""
     drawn, decided = numbers["verdict"] != "refused", numbers[names.PLAN] is not None
-    every = [
-        ("decision", "Decision", True),
-        ("slices", "Slices", True),
-        ("curves", "Learning curves", drawn),
-        ("gains", "Gain and impact", drawn),
-        ("money", "Money", decided),
-        *(
-            (name.replace("_", "-"), (SECTIONS[name].__doc__ or name).split("\n")[0].rstrip("."), True)
-            for name in shown
-        ),
-        ("risk", "Risk", decided),
-        ("diagnostics", "Trust", True),
-        ("limits", "Assumptions and limits", True),
-        ("provenance", "Provenance", True),
-    ]
-    return [(anchor, title) for anchor, title, there in every if there]
-
-
-def _readers(sections: list[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Sections that are there, by who looks for them."""
-    titles = dict(sections)
+    every = {
+        "words": ("Words used here", numbers["decision"]["status"] == "published"),
+        "plan": ("The plan in full, and why", decided),
+        "slices": ("Slice by slice", True),
+        "gains": ("Gain and impact", drawn),
+        "money": ("Money", decided),
+        "limits": ("Assumptions and limitations", True),
+        "curves": ("Learning curves", drawn),
+        "risk": ("Risk", decided),
+        "diagnostics": ("Trust: backtest, scorecard, diagnostics", True),
+        "provenance": ("Provenance", True),
+    }
+    titles = {id: title for id, (title, there) in every.items() if there}
+    titles |= {name.replace("_", "-"): (SECTIONS[name].__doc__ or name).split("\n")[0].rstrip(".") for name in shown}
     named = [(who, [(id, titles.pop(id)) for id in ids if id in titles]) for who, ids in READERS]
     return [*named[:-1], (named[-1][0], [*named[-1][1], *titles.items()])]
+
+
+def _first(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands on the first page beside the decision's own sentences."""
+    plan, rows = numbers[names.PLAN], purchase_rows(numbers)
+    return {
+        "rows": rows,
+        "arrows": cut_rows(rows["rows"]),
+        "scenarios": [] if plan is None else three_scenarios(plan),
+        "turns": [] if plan is None else turning_points(plan),
+        "today": errors_today(numbers),
+    }
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:

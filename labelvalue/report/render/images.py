@@ -21,10 +21,12 @@ from labelvalue.report.numbers.changes import draw_changes
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.curves import curve_table, draw_curves
+from labelvalue.report.plots.first_page import draw_growth, draw_purchase, draw_worth
 from labelvalue.report.plots.frontier import draw_frontiers
 from labelvalue.report.plots.gains import draw_gains, gain_table
 from labelvalue.report.plots.impact import draw_impacts, impact_table
 from labelvalue.report.plots.plan import draw_money, draw_tornado
+from labelvalue.report.words.first_page import purchase_rows
 
 PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
@@ -85,6 +87,27 @@ def _pixels(figure: Figure) -> bytes:
     content = io.BytesIO()
     drawn.save(content, format="png", optimize=True)
     return content.getvalue()
+
+
+def first_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+    """Draw what a page opens with: what is bought and brings, and what the money or the labels bring."""
+    found, plan, height = purchase_rows(numbers), numbers[names.PLAN], 0.0
+    if found["rows"]:
+        named = ", ".join(row[names.SLICE] for row in found["rows"])
+        what = "Labels to buy, error today and gain" if found[names.BUDGET] is None else "Error today and gain"
+        figure = draw_purchase(found)
+        height = float(figure.get_size_inches()[1])
+        yield embed(figure, f"{what}, with intervals, of the slices {named}.", sharp=sharp)
+    if plan is not None:
+        alt = "Net benefit against money spent, with the plan marked; the section on money has the numbers."
+        yield embed(draw_worth(plan, beside=height), alt, sharp=sharp)
+    elif found["rows"]:
+        said = numbers["decision"]["by_learner"][0]
+        own = [row for row in numbers[names.GAIN] if row[names.SLICE] == said[names.SLICE]]
+        own = [row for row in own if row.get(names.LEARNER) == said[names.LEARNER] and row[names.BUDGET]]
+        title = f"Gain in {said[names.SLICE]}"
+        alt = f"{title} against the labels bought for it, with intervals."
+        yield embed(draw_growth(own, title, beside=height), alt, sharp=sharp)
 
 
 def curve_images(

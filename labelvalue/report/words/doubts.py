@@ -28,7 +28,9 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[str]:
     unit, net = plan[names.UNIT], plan[names.NET_BENEFIT]
     broken = [row for row in plan["rules"] if not row["kept"]]
     if broken:
-        yield f"{len(broken)} of {len(plan['rules'])} guardrails are not met with the probability asked for."
+        several = len(plan["rules"]) > 1
+        which = f"{len(broken)} of {len(plan['rules'])} guardrails" if several else "The guardrail"
+        yield f"{which} {'are' if len(broken) > 1 else 'is'} not met with the probability asked for."
     bought = plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
     if bought and net[P_POSITIVE] < SURE:
         yield f"The money may be lost: P(net benefit > 0) {probability(net[P_POSITIVE])}."
@@ -132,7 +134,7 @@ def information_text(plan: Mapping[str, Any]) -> str:
     return (
         f"Knowing everything exactly before deciding would be worth {known} {unit} (EVPI). Of single "
         f"inputs, {spoken(first['input'])} matters most: knowing it would be worth "
-        f"{_evppi(first)} {unit}, and another plan would then be best with probability "
+        f"{evppi_text(first)} {unit}, and another plan would then be best with probability "
         f"{first['changes']:.2f}. No measurement of it may cost more."
     )
 
@@ -146,17 +148,18 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
     first = rows[0]
     said = [
         f"{spoken(first['input'])}. Knowing it exactly before deciding would be worth "
-        f"{_evppi(first)} {unit} and make another plan best with probability {first['changes']:.2f}."
+        f"{evppi_text(first)} {unit} and make another plan best with probability {first['changes']:.2f}."
     ]
     if first["moves"] is not None:
         said.append(_moves(first, plan["information"]["plans"], unit))
-    others = [f"{spoken(row['input'])} ({_evppi(row)} {unit})" for row in rows[1:3]]
+    others = [f"{spoken(row['input'])} ({evppi_text(row)} {unit})" for row in rows[1:3]]
     if others:
         said.append(f"Next: {' and '.join(others)}.")
     return " ".join(said)
 
 
-def _evppi(row: Mapping[str, Any]) -> str:
+def evppi_text(row: Mapping[str, Any]) -> str:
+    """Write what knowing one input exactly would be worth; 0 where that is within its Monte Carlo error."""
     return estimated(row[names.EVPPI], row.get(names.MCSE))
 
 

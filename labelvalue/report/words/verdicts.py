@@ -13,41 +13,46 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
-from labelvalue.report.words.wording import Part, decimals, interval, percent, probability, spoken
+from labelvalue.report.words.wording import Part, decimals, interval, likely, percent, probability, spoken
 
 NAMED = 4
 """Slices that a sentence names; it says how many more there are."""
 VERDICTS = {
-    BUY: "Buy now.",
+    BUY: "Buy now:",
     WAIT: "Wait: buy nothing now.",
-    MEASURE: "Measure first, then decide.",
-    QUALITY: "Spend on quality.",
+    MEASURE: "Measure first, then decide:",
+    QUALITY: "Spend on quality:",
     NO_PLAN: "No plan keeps the rules: buy nothing until one is loosened.",
 }
+NOT_WORTH_IT = "No purchase within the limits is worth more than it costs."
 
 
 def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
-    """Put the decision into a sentence: what is bought, what it costs, what it gains and is worth."""
-    lead: list[Part] = [(VERDICTS[plan["verdict"]], False)]
-    if plan["verdict"] == NO_PLAN:
-        return [*lead, (" " + " ".join(plan["reasons"]), False)]
-    if plan["verdict"] == MEASURE:
-        lead += _pilot(plan)
-    if not plan["plan"]["total"] and not plan["plan"][names.INTERVENTIONS]:
-        return [*lead, (" No purchase within the limits is worth more than it costs.", False)]
-    return [*lead, *_bought(plan), (_brings(plan), False)]
+    """Put the decision into two sentences: what to do for what money, and what that is expected to bring."""
+    verdict, total, done = plan["verdict"], plan["plan"]["total"], plan["plan"][names.INTERVENTIONS]
+    lead, brings = VERDICTS[verdict], f"expected to {_brings(plan)}."
+    if verdict == NO_PLAN:
+        return [(f"{lead} {' '.join(plan['reasons'])}", False)]
+    if verdict == MEASURE:
+        now = " Decided now, the plan would be " if total or done else " Decided now, nothing would be bought."
+        first = [(f"{lead} ", False), *_pilot(plan), (now, False)]
+        return [*first, *_bought(plan), (f"; it is {brings}", False)] if total or done else first
+    if not total and not done:
+        return [(f"{lead} {NOT_WORTH_IT}", False)]
+    if verdict == WAIT:
+        return [(f"{lead} The best purchase found is ", False), *_bought(plan), (f"; it is {brings}", False)]
+    return [(f"{lead} ", False), *_bought(plan), (f". This is {brings}", False)]
 
 
 def _pilot(plan: Mapping[str, Any]) -> list[Part]:
     pilot, unit = plan["pilot"], plan[names.UNIT]
     low, high = significant(pilot[LOWER]), significant(pilot[UPPER])
     return [
-        (f" {pilot['size']:,} {MEASURED[pilot['kind']]} for slice ", False),
+        (f"{pilot['size']:,} {MEASURED[pilot['kind']]} for slice ", False),
         (str(pilot[names.SLICE]), True),
         (
-            f" come first: knowing what they show is worth {significant(pilot[names.ENBS])} {unit} more than deciding "
-            f"now (90 % interval {low} to {high}), and another plan will look best with probability "
-            f"{pilot['changes']:.2f}. Deciding now, the plan would be this:",
+            f", which is worth {significant(pilot[names.ENBS])} {unit} more than deciding now (90 % interval {low} to "
+            f"{high}) and will make another plan look best with probability {pilot['changes']:.2f}.",
             False,
         ),
     ]
@@ -56,31 +61,50 @@ def _pilot(plan: Mapping[str, Any]) -> list[Part]:
 def _bought(plan: Mapping[str, Any]) -> list[Part]:
     unit, cost, total = plan[names.UNIT], plan[names.COST], plan["plan"]["total"]
     done = " and ".join(plan["plan"][names.INTERVENTIONS])
-    what = f"{total:,} labels" if total else "No labels"
-    what = f"{done}, with {what[0].lower()}{what[1:]}" if done else what
-    lead = " The best purchase found is " if plan["verdict"] == WAIT else " "
-    spread = "" if _exact(cost) else f" ({percent(plan[names.CI_PROB])} credible interval {_money(cost)})"
-    parts: list[Part] = [(f"{lead}{what} for {significant(cost[MEAN])} {unit}{spread}", False)]
+    what = f"{total:,} label{'s' if total != 1 else ''}" if total else "no labels"
+    what = f"{done}, with {what}," if done else what
     bought = sorted(((n, name) for name, n in plan["plan"][names.LABELS].items() if n), key=lambda one: -one[0])
+    parts: list[Part] = [(f"{what} for {significant(cost[MEAN])} {unit}", False)]
+    if len(bought) == 1:
+        return [*parts, (", all in slice ", False), (bought[0][1], True)]
+    rest = sum(labels for labels, _ in bought[NAMED:])
     for place, (labels, name) in enumerate(bought[:NAMED]):
-        parts += [(": " if place == 0 else ", ", False), (f"{labels:,} for ", False), (name, True)]
-    if len(bought) > NAMED:
-        rest = sum(labels for labels, _ in bought[NAMED:])
-        parts.append((f", and {rest:,} for {len(bought) - NAMED} more slices (table below)", False))
-    return [*parts, (". ", False)]
+        last = place == len(bought) - 1
+        parts += [(": " if place == 0 else " and " if last else ", ", False), (f"{labels:,} for ", False), (name, True)]
+    if rest:
+        others = len(bought) - NAMED
+        parts.append((f" and {rest:,} for {others} more slice{'s' if others > 1 else ''}", False))
+    return parts
 
 
 def _brings(plan: Mapping[str, Any]) -> str:
-    gain, net, unit = plan["mean_gain"], plan[names.NET_BENEFIT], plan[names.UNIT]
-    now, then = plan["mean_error"]["now"], plan["mean_error"]["then"]
-    digits = decimals([gain[UPPER] - gain[LOWER]])
-    share = percent(plan[names.CI_PROB])
+    net, unit, gain = plan[names.NET_BENEFIT], plan[names.UNIT], plan["mean_gain"][MEAN]
+    now, then = _errors(plan)
+    worth = f"{estimated(net[MEAN], net[names.MCSE])} {unit}"
     return (
-        f"The mean error over slices is expected to go from {number(now[MEAN], digits)} to "
-        f"{number(then[MEAN], digits)}, a gain of {number(gain[MEAN], digits)} ({share} credible interval "
-        f"{interval(gain, digits)}; P(gain > 0) {probability(gain[P_POSITIVE])}). Expected net benefit: "
-        f"{estimated(net[MEAN], net[names.MCSE])} {unit} ({share} credible interval {_money(net)}; P(net benefit > 0) "
-        f"{probability(net[P_POSITIVE])})."
+        f"{'lower' if gain >= 0 else 'raise'} the mean error over slices from {now} to {then} and to "
+        f"{f'bring {worth} more than it costs' if net[MEAN] >= 0 else f'leave a net benefit of {worth}'} "
+        f"({percent(plan[names.CI_PROB])} credible interval {_money(net)}; it pays with probability "
+        f"{likely(net[P_POSITIVE])})"
+    )
+
+
+def _errors(plan: Mapping[str, Any]) -> tuple[str, str]:
+    """The mean error over slices now and with the plan, with as many decimals as its gain needs."""
+    digits = decimals([plan["mean_gain"][UPPER] - plan["mean_gain"][LOWER]])
+    now, then = (number(plan["mean_error"][when][MEAN], digits) for when in ("now", "then"))
+    return now, then
+
+
+def gain_text(plan: Mapping[str, Any]) -> str:
+    """Say what the whole plan gains in the mean error, and how sure that is."""
+    gain = plan["mean_gain"]
+    now, then = _errors(plan)
+    digits = decimals([gain[UPPER] - gain[LOWER]])
+    return (
+        f"The mean error over slices goes from {now} to {then}: a gain of {number(gain[MEAN], digits)} "
+        f"({percent(plan[names.CI_PROB])} credible interval {interval(gain, digits)}; P(gain > 0) "
+        f"{probability(gain[P_POSITIVE])})."
     )
 
 
@@ -90,15 +114,19 @@ def rules_text(plan: Mapping[str, Any]) -> str:
     if not rules:
         return "The case sets no guardrails."
     broken = [row for row in rules if not row["kept"]]
-    chance = f"P(all guardrails met) {probability(plan['kept_together'])}"
+    together = f"all at once with probability {likely(plan['kept_together'])}"
     if not broken:
-        return f"{chance}; each of the {len(rules)} is met with the probability asked for."
+        if len(rules) == 1:
+            return f"The guardrail is kept, with probability {likely(plan['kept_together'])}."
+        return f"All {len(rules)} guardrails are kept as asked, {together}."
     said = "; ".join(
         f"{row['rule']}{' of ' + row[names.SLICE] if row[names.SLICE] else ''} holds with probability "
-        f"{row['p_kept']:.2f}, asked for {row['required']:g}"
+        f"{likely(row['p_kept'])}, asked for {row['required']:g}"
         for row in broken
     )
-    return f"{chance}; {len(broken)} of {len(rules)} not met as asked: {said}."
+    if len(rules) == 1:
+        return f"The guardrail is not met as asked: {said}."
+    return f"{len(broken)} of {len(rules)} guardrails not met as asked: {said}. They hold {together}."
 
 
 def scenario_text(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
@@ -120,10 +148,6 @@ def _money(row: Mapping[str, float]) -> str:
     return f"{significant(row[LOWER])} to {significant(row[UPPER])}"
 
 
-def _exact(row: Mapping[str, float]) -> bool:
-    return row[UPPER] - row[LOWER] < 1e-9 * max(abs(row[MEAN]), 1.0)
-
-
 def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
     """Add to the numbers of a decision what is said of them."""
     pieces = decision_parts(plan)
@@ -134,6 +158,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
             for text, is_name in pieces
         ),
         "sentence_parts": [list(piece) for piece in pieces],
+        "gain_sentence": gain_text(plan),
         "rules_sentence": rules_text(plan),
         "risk_sentence": _risk(plan),
         "information_sentence": information_text(plan),

@@ -14,6 +14,8 @@ SHOWN = 0.05
 """P(best) from which a rival is named."""
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
 """Sections of a case, whose keys are written as words."""
+RETRAINING_LUCK = "costs.retraining_fails/luck"
+"""Input that is drawn for whether retraining works."""
 CLEAR = 0.95
 """Probability of being ahead of the runner-up from which the best slice is clearly ahead."""
 
@@ -55,6 +57,8 @@ def interval(row: Mapping[str, Any], digits: int) -> str:
 
 def spoken(key: str) -> str:
     """Write a key of a case as words; names of slices and what stands behind them stay as they are."""
+    if key == RETRAINING_LUCK:
+        return "whether retraining works"
     section, dot, rest = key.partition(".")
     if section not in SECTIONS or not dot:
         return key
@@ -77,7 +81,9 @@ def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
     verb = "lower" if said[MEAN] >= 0 else "change"
     labels = f"next {said[names.BUDGET]:,} labels"
     where = f"the {labels} are worth most in slice "
-    if said["tie"]:
+    if said["runner_up"] is None:
+        where = f"the {labels} go to slice "
+    elif said["tie"]:
         where = f"it is a tie where the {labels} are worth most. A little ahead is slice "
     if not start:
         where = where[0].upper() + where[1:]

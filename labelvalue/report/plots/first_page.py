@@ -1,0 +1,179 @@
+"""The picture that a page opens with: what is bought slice by slice, and what the money brings; legible on a phone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
+
+from labelvalue import names
+from labelvalue.numerals import number
+from labelvalue.report.numbers.money import AS_PLANNED, EVENLY
+from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
+from labelvalue.report.plots import style
+from labelvalue.report.plots.panels import count, linear_axis, money
+
+WIDE = 5.2
+"""Inches of a picture: two stand side by side, and one on a phone is still read."""
+TEXT, TITLE = 12.0, 12.5
+LINE = 0.235
+"""Height of a line of that text, in inches."""
+REACH = 2.5
+"""Typical intervals that the axis of gains holds; a wider one ends in an arrow, so that it flattens none."""
+PAST = 1.4
+"""Times the largest mean that it holds in any case."""
+
+
+def draw_purchase(found: Mapping[str, Any]) -> Figure:
+    """Draw a row a slice: labels bought as a bar, the error today, and the gain with its interval."""
+    rows, bought = found["rows"], found[names.BUDGET] is None
+    split = 2.25 if bought else 0.1
+    wrapped = [style.wrap(row[names.SLICE], WIDE - 1.75, TEXT, "bold") for row in rows]
+    heights = [LINE * (len(lines) + 1) + 0.06 for lines in wrapped]
+    head, foot = 0.36, 0.34 + (0.28 if found["more"] else 0.0)
+    total = head + sum(heights) + foot
+    with style.look():
+        figure = style.Picture(figsize=(WIDE, total))
+        ax = figure.add_axes((split / WIDE, foot / total, (WIDE - split - 0.12) / WIDE, sum(heights) / total))
+        _gains(ax, rows, heights, 0.0 if bought else LINE)
+        title = "Gain in error" if bought else f"Gain from {found[names.BUDGET]:,} labels for each"
+        figure.text(split / WIDE, 1 - 0.05 / total, title, size=TITLE, weight="bold", va="top")
+        most = max((row[names.LABELS] for row in rows), default=0) or 1
+        if bought:
+            figure.text(0.06 / WIDE, 1 - 0.05 / total, found["title"], size=TITLE, weight="bold", va="top")
+        y = total - head
+        for row, lines, height in zip(rows, wrapped, heights, strict=True):
+            figure.text(0.06 / WIDE, y / total, "\n".join(lines), size=TEXT, va="top", weight="bold")
+            said = f"error today {number(row[names.ERROR_NOW], found['digits'])}"
+            figure.text(1 - 0.12 / WIDE, y / total, said, size=TEXT, va="top", ha="right", color=style.QUIET)
+            if bought:
+                _bar(figure, (0.06, y - height + 0.1, total), row[names.LABELS], most)
+            y -= height
+        if found["more"]:
+            figure.text(0.06 / WIDE, 0.05 / total, _rest(found), size=TEXT, va="bottom", color=style.QUIET)
+    return figure
+
+
+def _gains(ax: Axes, rows: Sequence[Mapping[str, Any]], heights: Sequence[float], gap: float) -> None:
+    """Dots with intervals on the lower line of each row, whose line at 0 leaves a gap for the name above it."""
+    ends = _ends(rows)
+    margin = 0.04 * (ends[1] - ends[0])
+    ax.set_xlim(ends[0] - margin, ends[1] + margin)
+    ax.set_ylim(sum(heights), 0)
+    y = 0.0
+    for row, height in zip(rows, heights, strict=True):
+        at = y + height - 0.17
+        ax.plot([0, 0], [y if not gap else at - 0.12, y + height], color=style.INK, lw=1, zorder=1)
+        low, high = max(row[LOWER], ends[0]), min(row[UPPER], ends[1])
+        ax.plot([low, high], [at, at], color=style.INNER, lw=5, solid_capstyle="butt", zorder=2, gid="interval")
+        for end, cut, marker in ((high, row[UPPER] > high, ">"), (low, row[LOWER] < low, "<")):
+            if cut:
+                ax.plot(end, at, ls="", marker=marker, ms=9, color=style.LINE, zorder=3, gid="cut", clip_on=False)
+        ax.plot(row[names.GAIN], at, ls="", marker="o", ms=8, mfc=style.LINE, mec="white", zorder=4, gid="gain")
+        y += height
+    linear_axis(ax, "x", ticks=3)
+    ax.tick_params(axis="x", labelsize=TEXT, length=3)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+
+
+def _ends(rows: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Ends of the axis of gains, 0 among them."""
+    far = _reach([row[UPPER] for row in rows], [row[names.GAIN] for row in rows])
+    near = -_reach([-row[LOWER] for row in rows], [-row[names.GAIN] for row in rows])
+    return min(near, 0.0), max(far, 0.0) or 1.0
+
+
+def cut_rows(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an interval of the picture goes on beyond its axis."""
+    ends = _ends(rows) if rows else (0.0, 0.0)
+    return any(row[LOWER] < ends[0] or row[UPPER] > ends[1] for row in rows)
+
+
+def _reach(ends: Sequence[float], means: Sequence[float]) -> float:
+    """How far an axis goes to one side: to the farthest end, but to few times the typical one, and well past means."""
+    typical, farthest = statistics.median(ends), max(ends)
+    return min(farthest, max(PAST * max(means), REACH * typical)) if typical > 0 else farthest
+
+
+def _bar(figure: Figure, place: tuple[float, float, float], labels: int, most: int) -> None:
+    """One bar with its number behind it."""
+    x, y, total = place
+    length = 1.25 * labels / most
+    if labels:
+        ax = figure.add_axes((x / WIDE, y / total, max(length, 0.02) / WIDE, 0.16 / total))
+        ax.set_axis_off()
+        ax.add_patch(Rectangle((0, 0), 1, 1, color=style.LINE, lw=0, gid="bought"))
+    text = f"{labels:,}" if labels else "none"
+    colour = style.INK if labels else style.QUIET
+    at = x + (length + 0.08 if labels else 0.0)
+    figure.text(at / WIDE, (y + 0.08) / total, text, size=TEXT, va="center_baseline", color=colour)
+
+
+def _rest(found: Mapping[str, Any]) -> str:
+    labels = found["more_labels"]
+    several = f"{found['more']} more slice{'s' if found['more'] > 1 else ''}"
+    if found[names.BUDGET] is not None:
+        return f"{several} gain{'' if found['more'] > 1 else 's'} less"
+    each = "get" if found["more"] > 1 else "gets"
+    return f"{several} {each} {f'{labels:,} labels' if labels else 'none'}"
+
+
+def draw_worth(plan: Mapping[str, Any], *, beside: float = 0.0) -> Figure:
+    """Draw net benefit against money, with the plan marked; about as high as what stands beside it."""
+    table, unit = pd.DataFrame(plan["ladder"]), style.literal(plan[names.UNIT])
+    planned, even = (table[table["split"] == split] for split in (AS_PLANNED, EVENLY))
+    with style.look():
+        figure, ax = _panel(f"Net benefit ({unit})", f"money spent ({unit})", beside)
+        cost = planned[names.COST]
+        ax.fill_between(cost, planned[LOWER], planned[UPPER], color=style.OUTER, lw=0, gid="outer")
+        ax.fill_between(cost, planned[INNER_LOWER], planned[INNER_UPPER], color=style.INNER, lw=0, gid="inner")
+        ax.plot(cost, planned[MEAN], color=style.LINE, lw=2, gid="planned", zorder=4)
+        if plan["plan"]["total"] and len(plan[names.GAIN]) > 1:
+            ax.plot(even[names.COST], even[MEAN], color=style.ACCENTS[1], lw=1.8, ls=(0, (4, 2)), gid="even", zorder=3)
+        ax.axhline(0, color=style.INK, lw=1)
+        at, worth = plan[names.COST][MEAN], plan[names.NET_BENEFIT][MEAN]
+        ax.plot(at, worth, ls="", marker="D", ms=11, mfc=style.INK, mec="white", zorder=6, gid="plan", clip_on=False)
+        _axes(ax)
+        ax.set_xlim(left=0)
+        ax.xaxis.set_major_formatter(FuncFormatter(count))
+        ax.yaxis.set_major_formatter(FuncFormatter(money))
+    return figure
+
+
+def draw_growth(rows: Sequence[Mapping[str, Any]], title: str, *, beside: float = 0.0) -> Figure:
+    """Draw the gain of one slice against the labels bought for it."""
+    table = pd.DataFrame(rows).sort_values(names.BUDGET)
+    with style.look():
+        figure, ax = _panel(title, "labels bought for it", beside)
+        labels = [0, *table[names.BUDGET]]
+        ax.fill_between(labels, [0, *table[LOWER]], [0, *table[UPPER]], color=style.OUTER, lw=0, gid="outer")
+        ax.plot(labels, [0, *table[MEAN]], color=style.LINE, lw=2, marker="o", ms=7, gid="mean", zorder=4)
+        ax.axhline(0, color=style.INK, lw=1)
+        _axes(ax)
+        ax.xaxis.set_major_formatter(FuncFormatter(count))
+    return figure
+
+
+def _panel(title: str, x_label: str, beside: float) -> tuple[Figure, Axes]:
+    lines = style.wrap(title, WIDE - 0.3, TITLE, "bold")
+    head = 0.1 + LINE * len(lines)
+    total = max(head + 3.0, min(beside, head + 4.2))
+    figure = style.Picture(figsize=(WIDE, total))
+    ax = figure.add_axes((0.95 / WIDE, 0.62 / total, (WIDE - 1.15) / WIDE, (total - head - 0.72) / total))
+    figure.text(0.06 / WIDE, 1 - 0.05 / total, "\n".join(lines), size=TITLE, weight="bold", va="top")
+    ax.set_xlabel(x_label, size=TEXT)
+    return figure, ax
+
+
+def _axes(ax: Axes) -> None:
+    linear_axis(ax, "x", ticks=4)
+    linear_axis(ax, "y", ticks=5)
+    ax.tick_params(labelsize=TEXT, length=3)
+    ax.grid(color=style.GRID, lw=0.6)

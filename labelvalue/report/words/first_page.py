@@ -1,0 +1,179 @@
+"""What stands on the first page, for whoever pays: rows of the picture, three scenarios, and what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from labelvalue import names
+from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.search.alternatives import HALF
+from labelvalue.decisions.sensitivity.what_if import PRICE
+from labelvalue.report.numbers.money import AS_PLANNED
+from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
+from labelvalue.report.words.doubts import evppi_text
+from labelvalue.report.words.wording import decimals, spoken
+
+ROWS = 10
+"""Slices of the picture; it says how many more there are."""
+TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase", MEASURE: "If decided now"}
+OWN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
+"""Plans that every decision is held against; what else is there, the case names."""
+OTHERS = (names.LABELS_ONLY, names.EQUAL_SPLIT)
+"""Of those, what may stand beside a plan that is more than labels."""
+AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")}
+
+
+def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay out the picture of slices: labels bought, error today, gain; where nothing is bought, gains at one budget.
+
+    ``budget`` is that one, ``None`` for a plan; ``rows`` the first :data:`ROWS`, ``more`` and ``more_labels`` the rest,
+    ``digits`` the decimals of errors.
+    """
+    plan = numbers[names.PLAN]
+    if plan is not None and plan["plan"]["total"]:
+        now = {row[names.SLICE]: row for row in _of_learner(numbers, plan["learner"])}
+        rows = [_row(row[names.SLICE], now[row[names.SLICE]], row, "low", "high") for row in plan[names.GAIN]]
+        stopped = numbers["guardrails"] is not None and numbers["guardrails"]["state"] == names.STOP
+        return _shown(rows, None) | {"title": "If it were allowed" if stopped else TITLES[plan["verdict"]]}
+    compared = numbers["decision"]["by_learner"]
+    if numbers["decision"]["status"] != "published" or not compared:
+        return _shown([], None)
+    budget, several = compared[0][names.BUDGET], len(numbers["learners"]) > 1
+    rows = []
+    for row in numbers["slices"] if plan is None else _of_learner(numbers, plan["learner"]):
+        gain = next(g for g in row["gains"] if g[names.BUDGET] == budget)
+        title = f"{row[names.SLICE]} · {row[names.LEARNER]}" if several and plan is None else row[names.SLICE]
+        rows.append(_row(title, row, {names.GAIN: gain[MEAN], **gain, names.LABELS: 0}, LOWER, UPPER))
+    return _shown(rows, budget)
+
+
+def _of_learner(numbers: Mapping[str, Any], learner: str | None) -> list[Mapping[str, Any]]:
+    wanted = learner or (numbers["learners"][0] if numbers["learners"] else None)
+    return [row for row in numbers["slices"] if row.get(names.LEARNER, wanted) == wanted]
+
+
+def _row(title: str, now: Mapping[str, Any], gain: Mapping[str, Any], low: str, high: str) -> dict[str, Any]:
+    error = now[names.ERROR_NOW]
+    found = {names.SLICE: title, names.LABELS: gain[names.LABELS], names.GAIN: gain[names.GAIN]}
+    found |= {LOWER: gain[low], UPPER: gain[high]}
+    return found | {names.ERROR_NOW: error[MEAN], "width": error[UPPER] - error[LOWER]}
+
+
+def _shown(rows: list[dict[str, Any]], budget: int | None) -> dict[str, Any]:
+    rest = rows[ROWS:] if len(rows) > ROWS + 1 else []
+    shown = rows[: len(rows) - len(rest)]
+    found = {"rows": shown, names.BUDGET: budget, "digits": decimals(row["width"] for row in rows)}
+    return found | {"more": len(rest), "more_labels": sum(row[names.LABELS] for row in rest)}
+
+
+def three_scenarios(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Hold the decision against doing nothing and another candidate: the case's own plans where it names them."""
+    advised = ", as advised" if plan["verdict"] in (WAIT, NO_PLAN) else ""
+    none = {"title": f"Buy nothing{advised}", names.LABELS: 0, names.COST: 0.0, "net": None}
+    total, weighed = plan["plan"]["total"], {row[names.PLAN]: row for row in plan["plans"]}
+    tried = [row for row in plan["ladder"] if row["split"] == AS_PLANNED and row[names.LABELS]]
+    if not total and not plan["plan"][names.INTERVENTIONS]:
+        most = plan["plan"]["max_labels"]
+        shown = {row[names.LABELS]: row for row in [*tried[:1], *_nearest(tried, most)]}
+        return [none, *(_of_ladder(row, "Labels split evenly") for row in shown.values())]
+    named = [_of_plan(row, row[names.PLAN]) for name, row in weighed.items() if name not in OWN][:2]
+    half = [_of_ladder(row, HALF.capitalize()) for row in _nearest(tried, total / 2)]
+    split = [_of_plan(weighed[name], name.capitalize()) for name in OTHERS if name in weighed]
+    own = _of_plan(weighed[names.RECOMMENDED], "The best purchase" if plan["verdict"] == WAIT else "The plan")
+    return [own, *(named or half or split[:1]), none]
+
+
+def _nearest(rows: list[Mapping[str, Any]], labels: float) -> list[Mapping[str, Any]]:
+    """The plan of the ladder that buys about so many labels, if any does."""
+    close = sorted(rows, key=lambda row: abs(row[names.LABELS] - labels))
+    return [row for row in close[:1] if abs(row[names.LABELS] - labels) <= 0.1 * labels]
+
+
+def _of_plan(row: Mapping[str, Any], title: str) -> dict[str, Any]:
+    net = {MEAN: row["enb"], LOWER: row[LOWER], UPPER: row[UPPER], names.MCSE: row[names.MCSE]}
+    return {"title": title, names.LABELS: row[names.LABELS], names.COST: row[names.COST], "net": net}
+
+
+def _of_ladder(row: Mapping[str, Any], title: str) -> dict[str, Any]:
+    net = {key: row[key] for key in (MEAN, LOWER, UPPER)} | {names.MCSE: None}
+    return {"title": title, names.LABELS: row[names.LABELS], names.COST: row[names.COST], "net": net}
+
+
+def turning_points(plan: Mapping[str, Any]) -> list[str]:
+    """Say what would change the decision: price and worth of an error point, knowledge, other numbers of the case."""
+    return [*_by_grid(plan), *_by_knowledge(plan), *_by_case(plan)]
+
+
+def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
+    """Where on the grid of other decisions the verdict turns, and how much is bought at its ends."""
+    grid, verdict = plan["what_if"], plan["verdict"]
+    if grid is None or verdict not in (BUY, WAIT):
+        return
+    order = [names.BUDGET, PRICE, names.VALUE]
+    at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
+    points = {tuple(row[name] for name in order): row for row in grid["rows"]}
+    steady = []
+    for axis, (what, verb) in AXES.items():
+        line = {factor: points[tuple((at | {axis: factor})[name] for name in order)] for factor in grid[axis]}
+        if len(line) < 2:
+            continue
+        turns = [factor for factor, point in line.items() if point["verdict"] != verdict]
+        for some in ([f for f in turns if f > 1][:1], [f for f in turns if f < 1][-1:]):
+            for factor in some:
+                yield f"The advice becomes “{line[factor]['verdict']}” where {what} {verb} {factor:g} times as much."
+        if not turns:
+            steady.append(f"{what} {verb} half or twice as much")
+        if axis == PRICE and verdict == BUY and not turns:
+            ends = [sum(grid["plans"][line[factor]["plan"]]) for factor in (min(line), max(line))]
+            if len({*ends, plan["plan"]["total"]}) > 1:
+                yield f"At half the price the plan is {ends[0]:,} labels, at twice the price {ends[1]:,}."
+    if steady:
+        yield f"The advice stays “{verdict}” where {' or where '.join(steady)}."
+
+
+def _by_knowledge(plan: Mapping[str, Any]) -> Iterator[str]:
+    """What it would help most to know before deciding."""
+    rows = [row for row in plan["information"]["rows"] if row["evppi"] > 0 and row["changes"] >= 0.005]
+    if rows:
+        worth = f"{evppi_text(rows[0])} {plan[names.UNIT]}"
+        yield (
+            f"Uncertainty is highest in {_named(rows[0]['input'])}: knowing it exactly would be worth {worth} at most, "
+            f"and make another plan best with probability {rows[0]['changes']:.2f}."
+        )
+
+
+def _named(key: str) -> str:
+    """An uncertain input as a reader without the case at hand would call it."""
+    if key.startswith("value.mix_changes"):
+        return "whether users' needs change"
+    if key.startswith("value.per_error_point"):
+        return "the worth of an error point"
+    said = spoken(key)
+    return said if said.startswith("whether") else f"the {said.partition(': ')[2] or said}"
+
+
+def _by_case(plan: Mapping[str, Any]) -> Iterator[str]:
+    """What a single other number of the case would do."""
+    seen: dict[str, str] = {}
+    for row in plan.get("varied", []):
+        if row[names.PLAN] != names.RECOMMENDED and row[names.LABELS] != plan["plan"][names.LABELS]:
+            total = sum(row[names.LABELS].values())
+            bought = f"{total:,} labels" if total else "nothing"
+            seen.setdefault(row["key"], f"{spoken(row['key'])} {row['end']}: {bought}")
+    if seen:
+        more = f"; {len(seen) - 2} more stand under “Assumptions and limitations”" if len(seen) > 2 else ""
+        yield f"Another plan is best with another number of the case: {'; '.join([*seen.values()][:2])}{more}."
+
+
+def errors_today(numbers: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return mean and worst error of the slices now, where no plan says so."""
+    rows = [row for row in numbers["slices"] if names.ERROR_NOW in row]
+    if not rows:
+        return None
+    worst = max(rows, key=lambda row: row[names.ERROR_NOW][MEAN])
+    return {
+        MEAN: sum(row[names.ERROR_NOW][MEAN] for row in rows) / len(rows),
+        "worst": worst[names.ERROR_NOW][MEAN],
+        names.SLICE: worst[names.SLICE],
+    }
