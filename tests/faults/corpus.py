@@ -381,7 +381,7 @@ def fit_files() -> Mapping[str, bytes]:
 @contextlib.contextmanager
 def pretended() -> Iterator[pytest.MonkeyPatch]:
     """Fits that are not sampled, and pages that are not drawn."""
-    import labelvalue.report
+    from labelvalue.report.render import html
     from tests.operate.conftest import put_in
 
     def page(*given: object, path: Path, **settings: object) -> Path:
@@ -390,7 +390,7 @@ def pretended() -> Iterator[pytest.MonkeyPatch]:
 
     with pytest.MonkeyPatch.context() as patch:
         put_in(patch)
-        patch.setattr(labelvalue.report, "write_report", page)
+        patch.setattr(html, "write_report", page)
         yield patch
 
 
