@@ -10,7 +10,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import slice_outcomes
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast.gains.curves import slice_draws
+from labelvalue.forecast.gains.curves import best_of, slice_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 
@@ -59,8 +59,7 @@ def target_slices(fit: Fit, case: Case, labels: int) -> pd.DataFrame:
     """
     found = slice_outcomes(fit, case, [labels]).isel({names.BUDGET: 0}, drop=True)
     net = found[names.VALUE] - found[names.COST]
-    first = net == net.max(names.SLICE)
-    chance = (first / first.sum(names.SLICE)).mean(names.SAMPLE)
+    chance = best_of(net, names.SLICE).mean(names.SAMPLE)
     price = slice_draws(fit, PRICE, case.costs.price_per_label)
     price = price.mean([d for d in price.dims if d != names.SLICE])
     enb, cost = net.mean(names.SAMPLE), found[names.COST].mean(names.SAMPLE)

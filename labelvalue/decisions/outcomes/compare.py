@@ -11,6 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
+from labelvalue.forecast.gains.curves import best_of
 from labelvalue.numerals import tails
 from labelvalue.settings import Checks
 
@@ -61,7 +62,6 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
     _check_probability(names.CI_PROB, ci_prob)
     net = outcomes[names.NET_BENEFIT]
     best = net.max(names.PLAN)
-    first = net == best
     columns = {
         names.LABELS: outcomes[names.LABELS].sum(names.SLICE).astype(int),
         ENB: net.mean(names.SAMPLE),
@@ -70,7 +70,7 @@ def compare_plans(outcomes: xr.Dataset, *, ci_prob: float = 0.9) -> pd.DataFrame
         UPPER: _quantile(net, tails(ci_prob)[1]),
         P_POSITIVE: (net > 0).mean(names.SAMPLE),
         P_BETTER: (loss_against_nothing(outcomes) < 0).mean(names.SAMPLE),
-        names.P_BEST: (first / first.sum(names.PLAN)).mean(names.SAMPLE),
+        names.P_BEST: best_of(net, names.PLAN).mean(names.SAMPLE),
         REGRET: (best - net).mean(names.SAMPLE),
         **{name: outcomes[name].mean(names.SAMPLE) for name in (names.VALUE, names.COST, names.DAYS)},
     }
@@ -306,8 +306,7 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
         checks.wrong("tail", "must lie in 0 < … < 0.5", "give a share such as 0.1", tail)
     checks.finish()
     net = outcomes[names.NET_BENEFIT]
-    first = net == net.max(names.PLAN)
-    sampled = outcomes.assign({names.P_BEST: first / first.sum(names.PLAN)}).stack(  # noqa: PD013  of xarray
+    sampled = outcomes.assign({names.P_BEST: best_of(net, names.PLAN)}).stack(  # noqa: PD013  of xarray
         sample=names.SAMPLE, create_index=False
     )
     order = np.argsort(sampled[names.NET_BENEFIT].sel({names.PLAN: plan}).values, kind="stable")

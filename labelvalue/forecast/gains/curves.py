@@ -30,6 +30,12 @@ def curve_dims(fit: Fit) -> tuple[str, ...]:
     return tuple(str(d) for d in fit.position[names.LABELS_NOW].dims)
 
 
+def best_of(values: xr.DataArray, dim: str, tie: float = 0.0) -> xr.DataArray:
+    """Say draw by draw whether each is the best along a dim; those that tie share it. Its mean is P(best)."""
+    first = values >= values.max(dim) - tie
+    return first / first.sum(dim)
+
+
 def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Expected error of every posterior draw at given sizes, shape discrepancy included.
 

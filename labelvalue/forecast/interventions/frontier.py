@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import flag_texts
+from labelvalue.forecast.gains.curves import best_of, flag_texts
 from labelvalue.forecast.interventions.gains import predict_gain_with
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.votes import consensus_error, noise_draws
@@ -108,12 +108,11 @@ def quality_frontier(
     ]
     shown = (gain * xr.concat(seen, dim=axis)).transpose(*gain.dims)
     best = gain.mean(names.SAMPLE).argmax(names.VOTES)
-    top = gain >= gain.max(names.VOTES) - TIE
     made = xr.Dataset(
         {
             names.GAIN: gain,
             names.SHOWN_GAIN: shown,
-            names.P_BEST: (top / top.sum(names.VOTES)).mean(names.SAMPLE),
+            names.P_BEST: best_of(gain, names.VOTES, TIE).mean(names.SAMPLE),
             "votes_chosen": axis.isel({names.VOTES: best}).drop_vars(names.VOTES),
             "surface": xr.concat(surfaces, dim=axis),
             names.LABELS: (names.VOTES, items),
