@@ -381,8 +381,12 @@ def fit_files() -> Mapping[str, bytes]:
 @contextlib.contextmanager
 def pretended() -> Iterator[pytest.MonkeyPatch]:
     """Fits that are not sampled, and pages that are not drawn."""
+    import labelvalue as lv
     from labelvalue.report.render import html
     from tests.operate.conftest import put_in
+
+    assert callable(lv.fit), "looked up before anything stands in its place: the front door keeps what it found"
+    assert callable(lv.write_report)
 
     def page(*given: object, path: Path, **settings: object) -> Path:
         path.write_text("<p>a page</p>")
