@@ -14,10 +14,10 @@ import pytest
 
 SHIPPED = """
 import json, labelvalue, importlib.resources as resources
-from labelvalue.model.hierarchy.catalogue import get_label_model
+from labelvalue.model.hierarchy.catalogue import get_label_model, model_names
 print(json.dumps({
     "home": labelvalue.__file__,
-    "models": [*labelvalue.model_names(), get_label_model("dawid_skene").name],
+    "models": [*model_names(), get_label_model("dawid_skene").name],
     "rows": len((resources.files("labelvalue_data") / "adult_runs.csv").read_text().splitlines()),
     "names": [n for n in labelvalue.__all__ if not hasattr(labelvalue, n)],
 }))
