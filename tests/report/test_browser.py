@@ -134,6 +134,8 @@ def test_nothing_is_cut_or_tiny_at_any_width(decided_file, visit, width):
         page.emulate_media(color_scheme=scheme)
         shot(page, f"first-{width}-{scheme}")
     assert overflow(page) == [0, []]
+    for table in page.locator("#decision .scroll").all():
+        assert table.evaluate("(e) => e.scrollWidth - e.clientWidth") <= 0, "whole even on a phone"
     pictures = page.locator(".pictures img")
     assert pictures.count() == 2
     assert pictures.nth(0).bounding_box()["y"] < 300, "a picture first"

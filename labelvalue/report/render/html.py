@@ -225,6 +225,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         inner=inner_prob(numbers[names.CI_PROB]),
         words=words(numbers, number_of["limits"]),
         bars=BARS,
+        sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
         **shown,
         budget_groups=_groups(numbers.get("budgets", [])),
     )
