@@ -5,7 +5,7 @@
     python -m benchmarks.page --slices 6 --out 6.json
 
 Fits are pretended (`labelvalue.testing.fake_fit`), so that the page alone is measured; the plan is one of
-`labelvalue.allocate`, whose time is given beside the page's. The browser is a headless chromium, driven by playwright;
+`labelvalue.decide`, whose time is given beside the page's. The browser is a headless chromium, driven by playwright;
 where there is none, that column is empty and a line says so. The first of these writes
 `benchmarks/results/page.json`. Pages and pictures of them are left in `--pages`.
 """

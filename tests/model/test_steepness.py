@@ -8,10 +8,11 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 from hypothesis import given, strategies as st
+from labelvalue_models.power_law import power_law
 from scipy import stats
 
 from labelvalue import Prior, names, read_runs
-from labelvalue.model.curve.families import above_floor, power_law, signed_exp
+from labelvalue.model.curve.families import above_floor, signed_exp
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.hierarchy.levels import (
     AMID,
