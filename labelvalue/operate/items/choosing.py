@@ -30,8 +30,8 @@ from labelvalue.observe.simulate.tabular import comparable
 from labelvalue.problems import InputError, Problem, did_you_mean, listed
 
 PAYS = 0.5
-"""Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9 hardly
-any slice of a small project was decided, and the queue bought no more than random labels (benchmarks.queue_loop)."""
+"""Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
+hardly any slice of a small project was decided, and the queue was as random labels (benchmarks.queue_loop)."""
 RANDOM = "random"
 RANK = "rank"
 ENTROPY = 19
