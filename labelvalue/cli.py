@@ -305,8 +305,9 @@ def report(
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
             of = lv.decide(fit, case, max_labels)
-    beside = {"numbers": numbers, "tables": tables, "pictures": figures, "pdf": pdf}
-    lv.write_report(of, path=out, **beside, **console.given(budgets=counts))
+    lv.write_report(
+        of, path=out, numbers=numbers, tables=tables, pictures=figures, pdf=pdf, **console.given(budgets=counts)
+    )
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 
