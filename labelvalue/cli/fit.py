@@ -205,13 +205,7 @@ def report(
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
             of = lv.decide(fit, case, max_labels)
-<<<<<<< HEAD:labelvalue/cli/fit.py
     lv.write_report(of, path=out, budgets=counts, numbers=numbers, tables=tables, pictures=figures, pdf=pdf)
-=======
-    lv.write_report(
-        of, path=out, numbers=numbers, tables=tables, pictures=figures, pdf=pdf, **console.given(budgets=counts)
-    )
->>>>>>> fc8a3666f45f3ce533ab4f3ade43fbb1f4d44381:labelvalue/cli.py
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
 
 

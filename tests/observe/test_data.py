@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import labelvalue as lv
 from labelvalue import names, read_runs, write_runs
 from labelvalue.observe.protocol.protocol import parse_protocol
 
@@ -144,7 +145,8 @@ def test_a_part_computed_anew_is_the_shipped_part():
     settings = script.adult()
     learner = {"logistic": settings["estimator"]["logistic"]}
     changes = {"estimator": learner, "sizes": settings["sizes"][:2], "replicates": 1, "strategies": ("random",)}
-    again = script.make("adult", changes | {"label_noise": (0.0,), "progress": False})
+    clean = {"protocol": lv.Protocol(test_size=0.3, label_noise=(0.0,)), "execution": lv.Execution(progress=False)}
+    again = script.make("adult", changes | clean)
     shipped = read_runs(DATA / "adult_comparisons.parquet").to_dataframe()
     mine = shipped[(shipped[names.LEARNER] == "logistic") & (shipped[names.STRATEGY] == "random")]
     mine = mine[(mine[names.REPLICATE] == 0) & (mine[names.LABEL_NOISE] == 0)]

@@ -124,7 +124,7 @@ def test_wrong_evaluation_labels_are_a_suite(simulate):
     ("options", "pattern"),
     [
         ({"label_noise": [0.5]}, "labels carry no information: 2 classes, limit 1/2"),
-        ({"label_noise": [1.0]}, "not shares"),
+        ({"label_noise": [1.0]}, "must lie in 0 ≤ … < 1"),
         ({"label_noise": [0.1], "noise_kind": "unifrom"}, "did you mean 'uniform'"),
         ({"suites": [WrongEvaluation(0.6)]}, "labels carry no information"),
     ],

@@ -226,7 +226,8 @@ def test_a_failing_training_is_named(data):
         ({"jitter": True}, "'jitter', value True: expected a number"),
         ({"sizes": [1, 5000]}, "not between 2 and the .*\n.*not between 2 and"),
         ({"sizes": []}, "names none"),
-        ({"replicates": 0, "test_size": 1.5, "jitter": -1}, "(?s)replicates.*test_size.*jitter"),
+        ({"replicates": 0}, "replicates"),
+        ({"test_size": 1.5, "jitter": -1}, "(?s)test_size.*jitter"),
         ({"n_jobs": 0, "minutes": -1}, "(?s)n_jobs.*minutes"),
         ({"random_state": -1}, "random_state"),
         ({"evaluation": [0, 900]}, "outside 0 … 899"),
@@ -266,9 +267,9 @@ def test_protocol_and_execution_are_objects(data):
         simulate_runs(GaussianNB(), *data, execution={"n_jobs": 2})
     with pytest.raises(TypeError, match="protocol must be a Protocol, not dict"):
         simulate_runs(GaussianNB(), *data, protocol={"sizes": [40]})
-    with pytest.raises(TypeError, match="generator must be a name or a function, not int"):
+    with pytest.raises(InputError, match="'generator', value 3: neither a name nor a function"):
         Protocol(generator=3)
-    with pytest.raises(TypeError, match="diversity must be true or false, not int"):
+    with pytest.raises(InputError, match="'diversity', value 1"):
         Protocol(diversity=1)
 
 

@@ -136,9 +136,9 @@ def test_with_strategies_and_wrong_labels(simulate):
 def test_generators_that_cannot_be(simulate):
     with pytest.raises(InputError, match="did you mean 'smote'"):
         simulate(synthetic=[1.0], generator="smoote")
-    with pytest.raises(TypeError, match="a name or a function"):
+    with pytest.raises(InputError, match="neither a name nor a function"):
         simulate(synthetic=[1.0], generator=3)
-    with pytest.raises(InputError, match="finite numbers ≥ 0"):
+    with pytest.raises(InputError, match="finite number ≥ 0"):
         simulate(synthetic=[-1.0])
     with pytest.raises(RuntimeError, match="the generator made 1 rows and 1 targets"):
         simulate(synthetic=[1.0], generator=lambda x, y, n, seed: (x[:1], y[:1]))

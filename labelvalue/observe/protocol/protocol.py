@@ -66,7 +66,14 @@ def _strategy(checks: Checks, key: str, given: Any) -> Any:
 
 
 def _generator(checks: Checks, key: str, given: Any) -> Any:
-    return given if callable(given) else checks.text(key, given)
+    if callable(given):
+        return given
+    if not isinstance(given, str):
+        checks.wrong(
+            key, "neither a name nor a function", "give 'smote', 'bootstrap', or a function (X, y, n, seed)", given
+        )
+        return given
+    return checks.text(key, given)
 
 
 def _suite(checks: Checks, key: str, given: Any) -> Any:
