@@ -1,4 +1,4 @@
-"""The commands on a project: init, add, refit, history, verify, decide, note, explain, assets, assumptions, preview."""
+"""The commands on a project: from init, add, refit and round to history, verify, decide, explain and preview."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from labelvalue import names
 from labelvalue.cli import console
-from labelvalue.cli.console import Json
+from labelvalue.cli.console import Json, Seed
 from labelvalue.cli.help import PROJECT, add as add_command
 from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
@@ -80,6 +80,73 @@ def refit(
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
+
+
+Target = Annotated[str, typer.Option(help="Column of the labels; empty where an item has none yet.")]
+SliceColumn = Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Column of free text that the model learns from alone.")]
+Learner = Annotated[str | None, typer.Option(help="As for 'labelvalue simulate'; one.")]
+
+
+def round_command(
+    folder: Folder,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
+    target: Target,
+    slice_: SliceColumn,
+    text: TextColumn = None,
+    learner: Learner = None,
+    batch: Annotated[str | None, typer.Option(help="Id of the batch; 'round 1' and so on by default.")] = None,
+    cost: Annotated[float | None, console.real("Money it cost; by the prices of the case otherwise.")] = None,
+    random_seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Train on parts of the labels so far, add the runs as a batch, fit again and decide."""
+    from labelvalue.operate.project import Project
+    from labelvalue.operate.refit.outcome import refit_lines
+
+    model, items = _items(data, target, slice_, text, learner, random_seed)
+    result = Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost)
+    _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
+
+
+def realised(
+    folder: Folder,
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="All items, the new labels included.")],
+    test: Annotated[Path, typer.Argument(metavar="TEST", help="A test set that nobody trained on.")],
+    target: Target,
+    slice_: SliceColumn,
+    text: TextColumn = None,
+    learner: Learner = None,
+    random_seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Compare what the new labels brought on a test set with what the last fit promised; nothing is recorded."""
+    from labelvalue.operate.project import Project
+
+    model, items = _items(data, target, slice_, text, learner, random_seed)
+    _, tested = _items(test, target, slice_, text, learner, random_seed)
+    found = Project.open(folder).realised(model, *items, test=tested, random_state=random_seed or 0)
+    lines = [
+        f"{row['labels']:,} labels of {visible(row['slice'])} now: promised {readable(row['promised'])} less error "
+        f"({readable(row['lower'])} to {readable(row['upper'])}), came {readable(row['came'])}"
+        f"{'' if row['inside'] else ', outside the interval'}"
+        for row in found.to_dict("records")
+    ]
+    _tell({"rows": found.to_dict("records"), **found.attrs}, as_json, "\n".join(map(wrapped, lines)))
+
+
+def _items(
+    data: Path, target: str, slice_: str, text: str | None, learner: str | None, seed: int | None
+) -> tuple[Any, tuple[Any, Any, Any]]:
+    """Read items, labelled or not, and make the learner for them."""
+    from labelvalue.observe.simulate.tabular import learners_of, read_table
+
+    table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
+    features = table.drop(columns=target) if text is None else table[text]
+    (model,) = learners_of(features, None if learner is None else [learner], seed).values()
+    return model, (features, table[target], table[slice_])
 
 
 def history(
@@ -239,13 +306,15 @@ def _rows(table: Any) -> list[dict]:
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     for command, example in EXAMPLES.items():
-        add_command(app, PROJECT, command, example)
+        add_command(app, PROJECT, command, example, name=example.split()[0])
 
 
 EXAMPLES: dict[Callable[..., None], str] = {
     init: "init churn",
     add: "add churn runs.csv --batch march --cost 1200",
     refit: "refit churn",
+    round_command: "round churn items.parquet --target label --slice country --cost 1200",
+    realised: "realised churn items.parquet test.parquet --target label --slice country",
     history: "history churn --out trail.html",
     verify: "verify churn",
     decide: "decide churn buy --approver 'head of data'",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+    from labelvalue.observe.protocol.protocol import Protocol
+    from labelvalue.observe.simulate.execution import Execution
     from labelvalue.operate.refit.outcome import Refit
 
 
@@ -163,6 +165,108 @@ class Project(ProjectFolder):
             from labelvalue.operate.refit.refitting import refit
 
             return refit(self, again=again, progress=progress, backtest=backtest)
+
+    def next_round(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        slices: Any,
+        *,
+        protocol: Protocol | None = None,
+        execution: Execution | None = None,
+        random_state: int | None = None,
+        batch: str | None = None,
+        cost: float | None = None,
+        progress: bool = True,
+    ) -> Refit:
+        """Train on parts of the labels so far, add the runs as a batch, fit again and decide.
+
+        Parameters
+        ----------
+        estimator : scikit-learn estimator, function, or mapping of str to either
+            As in ``simulate_runs``.
+        X, y, slices
+            As in ``simulate_runs``; items whose ``y`` is missing have no label yet and are left out, so that the same
+            three serve :func:`labelvalue.queue`.
+        protocol : Protocol, optional
+            That of the project by default, where ``labelvalue.toml`` names one; else what suits the data.
+        execution : Execution, optional
+            How it is trained.
+        random_state : int, optional
+            Seed of the trainings, in place of the protocol's.
+        batch : str, optional
+            Its id; ``round 1`` and so on by default.
+        cost : float, optional
+            Money that the labels since the last batch cost. It is never guessed from what was trained on: where nobody
+            says it, the prices of the case count.
+        progress : bool
+            Whether to say on stderr what is being done.
+
+        Returns
+        -------
+        Refit
+            What was fitted, published and decided, as from :meth:`refit`.
+
+        Raises
+        ------
+        InputError
+            If no item is labelled, or the runs do not go with those of earlier batches.
+        BusyError
+            If another process is writing.
+        StorageError
+            If something cannot be written.
+        """
+        from labelvalue.observe.simulate.execution import Execution
+        from labelvalue.operate.items.rounds import name_of_round, runs_of_round
+
+        how = Execution(progress=progress) if execution is None else execution
+        runs = runs_of_round(self, estimator, (X, y, slices), protocol, how, random_state)
+        self.add(runs, batch=name_of_round(self) if batch is None else batch, cost=cost)
+        return self.refit(progress=progress)
+
+    def realised(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        slices: Any,
+        *,
+        test: tuple[Any, Any, Any],
+        learner: str = "default",
+        random_state: int = 0,
+    ) -> pd.DataFrame:
+        """Compare what the new labels brought on a test set with what was promised; nothing is recorded.
+
+        Parameters
+        ----------
+        estimator : scikit-learn estimator or function
+            Trained once, on all labels there are.
+        X, y, slices
+            As in :meth:`next_round`, the new labels included.
+        test : tuple
+            ``X, y, slices`` of a test set that nobody trained on.
+        learner : str
+            Its name in the project's runs.
+        random_state : int
+            Seed of the training.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a slice that has more labels than the fit saw: ``labels`` now, the error ``before`` that the fit
+            expected, the gain ``promised`` (mean, ``lower``, ``upper`` of 90 %, with the luck of one training and of
+            this test set), the gain that ``came``, and whether it lies ``inside``. Attribute ``fit`` names the fit:
+            the last published one that had seen fewer labels.
+
+        Raises
+        ------
+        InputError
+            If no published fit saw fewer labels, or the project's runs are no counts of errors.
+        """
+        from labelvalue.operate.items.rounds import realised
+
+        return realised(self, estimator, (X, y, slices), test, learner, random_state)
 
     def note(self, text: str, *, slice: str | None = None, batch: str | None = None, author: str = "") -> Project:
         """Put down what someone who knows the domain says of a slice or a batch; ledger and page show it.
