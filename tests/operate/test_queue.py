@@ -12,7 +12,7 @@ import xarray as xr
 from sklearn.linear_model import LogisticRegression
 
 import labelvalue as lv
-from labelvalue import names
+from labelvalue import cli, names
 from labelvalue.label_quality import read_annotations
 
 ROWS, LABELLED = 1200, 120
@@ -147,3 +147,19 @@ def test_a_queue_goes_through_the_tool_and_comes_back_slice_by_slice(decision, p
     back = read_annotations(path, format, slice=where, batch_date="2026-03-02", keep_annotators=True, **more)
     assert back.attrs["labels"] == found["slice"].value_counts().to_dict()
     assert set(back["label"]) == {"yes"}
+
+
+def test_the_command_writes_what_the_plan_says(decision, pool, tmp_path, capsys):
+    X, y, slices = pool
+    decision.fit.save(tmp_path / "fit.nc")
+    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
+    X.assign(kind=y, region=slices, name=X.index).to_csv(tmp_path / "items.csv", index=False)
+    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
+    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    asked += ["--max-labels", "120", "--out", str(tmp_path / "tasks.json"), "--json"]
+    assert cli.main(asked) == 0
+    told = json.loads(capsys.readouterr().out)
+    tasks = [task["data"] for task in json.loads((tmp_path / "tasks.json").read_text())]
+    assert sum(told["items"].values()) == len(tasks) == 120
+    assert {task["item"] for task in tasks} <= set(X.index[LABELLED:])
+    assert all(X.loc[task["item"], "a"] == pytest.approx(task["a"]) for task in tasks)
