@@ -144,6 +144,11 @@ gain fit.nc --budgets 500 --ci-prob {HOSTILE!r}
 plan {HOSTILE!r} --case {HOSTILE!r}
 plan fit.nc --case {HOSTILE!r}
 plan fit.nc --case case.toml --max-labels {HOSTILE!r}
+queue {HOSTILE!r} data.csv --case case.toml --target y --slice s --out out.json
+queue fit.nc data.csv --case case.toml --target {HOSTILE!r} --slice s --out out.json
+queue fit.nc data.csv --case case.toml --target y --slice s --item {HOSTILE!r} --out out.json
+queue fit.nc data.csv --case case.toml --target y --slice s --format {HOSTILE!r} --out out.json
+queue fit.nc data.csv --case case.toml --target y --slice s --learner x:{HOSTILE!r} --out out.json
 report {HOSTILE!r}
 report fit.nc --out {HOSTILE!r}/x.html
 report fit.nc --case {HOSTILE!r}
@@ -151,6 +156,7 @@ report fit.nc --tables {HOSTILE!r}
 simulate {HOSTILE!r} --target {HOSTILE!r} --slice {HOSTILE!r} --out out.csv
 simulate data.csv --target {HOSTILE!r} --slice s --out out.csv
 simulate data.csv --target y --slice s --out out.csv --learner {HOSTILE!r}
+simulate data.csv --target y --slice s --text {HOSTILE!r} --out out.csv
 simulate data.csv --target y --slice s --out out.csv --protocol {HOSTILE!r}
 simulate data.csv --target y --slice s --out out.csv --strategies {HOSTILE!r}
 simulate data.csv --target y --slice s --out out.csv --checkpoint data.csv/{HOSTILE!r}
@@ -172,6 +178,9 @@ add project runs.csv --batch {HOSTILE!r}
 refit {HOSTILE!r}
 refit {HOSTILE!r} --all
 refit project --all --backend {HOSTILE!r}
+round {HOSTILE!r} data.csv --target y --slice s
+round project data.csv --target {HOSTILE!r} --slice s
+realised project data.csv {HOSTILE!r} --target y --slice s
 history {HOSTILE!r}
 history project --out {HOSTILE!r}/x.json
 verify {HOSTILE!r}

@@ -126,7 +126,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     page = html.unescape(Path(result.page).read_text("utf-8"))
     card, factor = project.scorecard(), result.calibration["factor"]
     assert factor > 1.5
-    header = page[page.index("<header>") : page.index("</header>")]
+    header = page[page.index('<section id="decision"') :].partition("</section>")[0]
     assert (
         f"scorecard: {100 * card['covers_90'].mean():.0f} % of {len(card)} forecasts in their 90 % interval" in header
     )

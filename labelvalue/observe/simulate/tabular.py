@@ -217,7 +217,7 @@ def named_learner(name: str) -> Any:
     module, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         fix = "give package.module:name of what can be imported here (PYTHONPATH=. for a file beside you)"
         raise InputError([Problem(column="learner", value=name, why=f"not found: {error}", fix=fix)]) from error
     return found() if isinstance(found, type) else found
