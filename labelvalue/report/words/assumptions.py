@@ -9,7 +9,6 @@ from typing import Any
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
-from labelvalue.report.numbers.tables import MEAN
 from labelvalue.report.words.wording import percent, probability, spoken
 
 NOT_TESTED = "not tested"
@@ -105,8 +104,7 @@ def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
         yield _two(ends, plan, f"{{}}{whole}")
         if not any(_money(key, plan)):
             worth = " or ".join(significant(row["enb"]) for row in rows)
-            now = f"{significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
-            yield f"Expected net benefit of the plan as it is: {worth} instead of {now}."
+            yield f"The plan as it is would bring {worth} {plan[names.UNIT]}."
 
 
 def _noise(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -142,7 +140,7 @@ def _where_it_lies(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
             ends = []
             for end in ("low", "high"):
                 taken = information["plans"][row["moves"][end][names.PLAN]]
-                ends.append((f"where it is {end}est", {name: one[names.LABELS] for name, one in taken.items()}))
+                ends.append((f"at its {end}est", {name: one[names.LABELS] for name, one in taken.items()}))
             yield _two(ends, plan, "{}")
 
 
@@ -211,14 +209,14 @@ def _money(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
         if name.startswith("volume of "):
             name = VOLUME + name.removeprefix("volume of ")
         if name == wanted or (row["kind"] == "setting" and wanted.startswith(f"{name}.")):
-            now = f"instead of {significant(plan[names.NET_BENEFIT][MEAN])} {plan[names.UNIT]}"
             if name == TESTED_AS.get(key):
-                yield f"Expected net benefit of the plan with as many as are likely: {significant(row['low'])} {now}."
+                low = significant(row["low"])
+                yield f"With as many as are likely the plan would bring {low} {plan[names.UNIT]}."
             else:
                 how = row["what"].partition(" ÷ ")[2]
                 ends = f" (÷ {how})" if how else ""
                 both = f"{significant(row['low'])} or {significant(row['high'])}"
-                yield f"Expected net benefit of the plan as it is{ends}: {both} {now}."
+                yield f"The plan as it is would bring{ends} {both} {plan[names.UNIT]}."
             return
 
 
