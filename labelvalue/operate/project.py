@@ -186,7 +186,7 @@ class Project(ProjectFolder):
         ----------
         estimator : scikit-learn estimator, function, or mapping of str to either
             As in ``simulate_runs``.
-        X, y, slices
+        X, y, slices : table, array, array or name of a column
             As in ``simulate_runs``; items whose ``y`` is missing have no label yet and are left out, so that the same
             three serve :func:`labelvalue.queue`.
         protocol : Protocol, optional
@@ -242,7 +242,7 @@ class Project(ProjectFolder):
         ----------
         estimator : scikit-learn estimator or function
             Trained once, on all labels there are.
-        X, y, slices
+        X, y, slices : table, array, array or name of a column
             As in :meth:`next_round`, the new labels included.
         test : tuple
             ``X, y, slices`` of a test set that nobody trained on.
