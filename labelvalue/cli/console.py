@@ -19,7 +19,7 @@ import typer
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
 from labelvalue.printing import as_json, say
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem, StorageError, listed
 from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ def _finite(value: float | None) -> float | None:
     return value
 
 
+Target = Annotated[str, typer.Option(help="Column of the labels; empty where an item has none yet.")]
+SliceColumn = Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")]
+TextColumn = Annotated[str | None, typer.Option("--text", help="Column of free text that the model learns from alone.")]
+Learner = Annotated[str | None, typer.Option(help="As for 'labelvalue simulate'; one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Seed = Annotated[int | None, whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
 Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
@@ -257,3 +261,24 @@ def end_by_signal(told: Sequence[signal.Signals] = ()) -> NoReturn:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     sys.exit(INTERRUPTED)
+
+
+def read_items(
+    data: Path,
+    target: str,
+    slice_: str,
+    text: str | None,
+    learner: str | None,
+    seed: int | None,
+    item: str | None = None,
+) -> tuple[Any, tuple[Any, Any, Any], Any]:
+    """Read items, labelled or not; give a learner for them, their features, labels and slices, and their names."""
+    from labelvalue.observe.simulate.tabular import learners_of, read_table
+
+    table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
+    if item is not None and item not in table:
+        why, fix = "no such column", f"give one of {listed(table.columns, 20)}"
+        raise InputError([Problem(file=data.name, column=item, why=why, fix=fix)])
+    features = table.drop(columns=[target, *([] if item is None else [item])]) if text is None else table[text]
+    (model,) = learners_of(features, None if learner is None else [learner], seed).values()
+    return model, (features, table[target], table[slice_]), None if item is None else table[item]

@@ -9,8 +9,9 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
+from labelvalue.cli.console import Learner, SliceColumn, Target, TextColumn
 from labelvalue.cli.help import DECIDE, add
-from labelvalue.problems import InputError, Problem, listed
+from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
@@ -84,17 +85,15 @@ def queue_command(
     fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
     data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
     case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
-    target: Annotated[str, typer.Option(help="Column of the labels; empty where an item has none yet.")],
-    slice_: Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")],
+    target: Target,
+    slice_: SliceColumn,
     out: Annotated[Path, typer.Option(help="File to write for the annotation tool.")],
     format_: Annotated[
         str, typer.Option("--format", help="label-studio, argilla, doccano, prodigy or csv.")
     ] = "label-studio",
-    text: Annotated[str | None, typer.Option(help="Column of free text that the model learns from alone.")] = None,
+    text: TextColumn = None,
     item: Annotated[str | None, typer.Option(help="Column that names the items; their rows by default.")] = None,
-    learner: Annotated[
-        str | None, typer.Option(help="As for 'labelvalue simulate', or your own as package.module:name.")
-    ] = None,
+    learner: Learner = None,
     max_labels: Annotated[
         int | None, console.whole("Most labels in all; as many as there are today by default.")
     ] = None,
@@ -105,22 +104,20 @@ def queue_command(
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.case.case_file import read_case
     from labelvalue.model.fitting.result import load_fit
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
     from labelvalue.operate.items.choosing import queue
     from labelvalue.operate.items.tasks import write_queue
     from labelvalue.printing import say
+    from labelvalue.report.render.terminal import verdict_text
 
     console.check_writable(out)
     case, fit = read_case(case_file), load_fit(fit_file)
-    table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
-    features = table.drop(columns=[target, *([item] if item in table else [])]) if text is None else table[text]
-    if item is not None and item not in table:
-        why, fix = "no such column", f"give one of {listed(table.columns, 20)}"
-        raise InputError([Problem(file=data.name, column=item, why=why, fix=fix)])
-    model = next(iter(learners_of(features, None if learner is None else [learner], random_seed).values()))
-    items = None if item is None else table[item]
+    if fit.diagnostics.verdict != "ok":  # no decision is published, so no item is queued
+        judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
+        _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
+        return
+    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
     made = decide(fit, case, max_labels)
-    found = queue(made, model, features, table[target], table[slice_], items=items, random_state=random_seed)
+    found = queue(made, model, *given, items=called, random_state=random_seed)
     write_queue(found, out, format_)
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
     numbers = {

@@ -10,7 +10,7 @@ import typer
 
 from labelvalue import names
 from labelvalue.cli import console
-from labelvalue.cli.console import Json, Seed
+from labelvalue.cli.console import Json, Learner, Seed, SliceColumn, Target, TextColumn
 from labelvalue.cli.help import PROJECT, add as add_command
 from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
@@ -82,12 +82,6 @@ def refit(
         raise typer.Exit(result.exit_code)
 
 
-Target = Annotated[str, typer.Option(help="Column of the labels; empty where an item has none yet.")]
-SliceColumn = Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")]
-TextColumn = Annotated[str | None, typer.Option("--text", help="Column of free text that the model learns from alone.")]
-Learner = Annotated[str | None, typer.Option(help="As for 'labelvalue simulate'; one.")]
-
-
 def round_command(
     folder: Folder,
     data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
@@ -104,7 +98,7 @@ def round_command(
     from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import refit_lines
 
-    model, items = _items(data, target, slice_, text, learner, random_seed)
+    model, items, _ = console.read_items(data, target, slice_, text, learner, random_seed)
     result = Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost)
     _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
     if result.exit_code:
@@ -125,8 +119,8 @@ def realised(
     """Compare what the new labels brought on a test set with what the last fit promised; nothing is recorded."""
     from labelvalue.operate.project import Project
 
-    model, items = _items(data, target, slice_, text, learner, random_seed)
-    _, tested = _items(test, target, slice_, text, learner, random_seed)
+    model, items, _ = console.read_items(data, target, slice_, text, learner, random_seed)
+    _, tested, _ = console.read_items(test, target, slice_, text, learner, random_seed)
     found = Project.open(folder).realised(model, *items, test=tested, random_state=random_seed or 0)
     lines = [
         f"{row['labels']:,} labels of {visible(row['slice'])} now: promised {readable(row['promised'])} less error "
@@ -135,18 +129,6 @@ def realised(
         for row in found.to_dict("records")
     ]
     _tell({"rows": found.to_dict("records"), **found.attrs}, as_json, "\n".join(map(wrapped, lines)))
-
-
-def _items(
-    data: Path, target: str, slice_: str, text: str | None, learner: str | None, seed: int | None
-) -> tuple[Any, tuple[Any, Any, Any]]:
-    """Read items, labelled or not, and make the learner for them."""
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
-
-    table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
-    features = table.drop(columns=target) if text is None else table[text]
-    (model,) = learners_of(features, None if learner is None else [learner], seed).values()
-    return model, (features, table[target], table[slice_])
 
 
 def history(

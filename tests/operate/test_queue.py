@@ -163,3 +163,14 @@ def test_the_command_writes_what_the_plan_says(decision, pool, tmp_path, capsys)
     assert sum(told["items"].values()) == len(tasks) == 120
     assert {task["item"] for task in tasks} <= set(X.index[LABELLED:])
     assert all(X.loc[task["item"], "a"] == pytest.approx(task["a"]) for task in tasks)
+
+
+def test_nothing_is_queued_from_a_fit_that_is_not_ok(pool, tmp_path, capsys):
+    """As 'labelvalue plan' publishes no decision on it."""
+    X, y, slices = pool
+    lv.testing.fake_fit(seed=1, verdict="flagged").save(tmp_path / "fit.nc")
+    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
+    X.assign(kind=y, region=slices).to_csv(tmp_path / "items.csv", index=False)
+    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
+    assert cli.main([*asked, "--target", "kind", "--slice", "region", "--out", str(tmp_path / "tasks.json")]) == 2
+    assert not (tmp_path / "tasks.json").exists()

@@ -14,7 +14,6 @@ from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
@@ -149,8 +148,6 @@ def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[st
 
     pandas tells the kinds, and would take the slice NA for a gap and 007 for 7.
     """
-    import pandas as pd
-
     try:
         table = pd.read_csv(
             stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,

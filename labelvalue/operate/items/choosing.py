@@ -27,13 +27,13 @@ from labelvalue.observe.simulate.strategies import (
     seed_of,
 )
 from labelvalue.observe.simulate.tabular import comparable
+from labelvalue.observe.simulate.training import RANDOM
+from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.problems import InputError, Problem, did_you_mean, listed
 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
 hardly any slice of a small project was decided, and the queue was as random labels (benchmarks.queue_loop)."""
-RANDOM = "random"
-RANK = "rank"
 ENTROPY = 19
 
 
@@ -117,10 +117,7 @@ def queue(
     called = _names_of(X, items, missing.size)
     free = missing if allowed is None else missing & np.asarray(allowed, dtype=bool)
     counts = _wanted(decision, wanted)
-    labelled = np.flatnonzero(~missing)
-    if not labelled.size:
-        why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
-        raise InputError([Problem(column="y", why=why, fix=fix)])
+    labelled = labelled_rows(y)
     ways, notes = _ways(decision, counts, strategies or {}, estimator)
     seed = decision.fit.settings["random_seed"] if random_state is None else random_state
     asked = _Asked(estimator, X, np.asarray(y, dtype=object)[labelled], labelled, seed)
@@ -132,7 +129,7 @@ def queue(
         rows = asked.choose(ways.get(name), candidates, min(count, candidates.size), seed_of(seed, ENTROPY, place))
         way = ways[name][0] if name in ways else RANDOM
         row = {names.SLICE: name, RANK: np.arange(1, rows.size + 1), names.STRATEGY: way}
-        parts.append(pd.DataFrame({"item": called[rows], **row, "row": rows}))
+        parts.append(pd.DataFrame({ITEM: called[rows], **row, "row": rows}))
     found = pd.concat(parts, ignore_index=True)
     rows = found.pop("row").to_numpy()
     if isinstance(X, pd.DataFrame | pd.Series):
@@ -140,6 +137,18 @@ def queue(
         found = found.join(shown[[c for c in shown.columns if c not in found.columns]])
     found.attrs = {names.NOTES: notes}
     return found
+
+
+def labelled_rows(y: Any) -> np.ndarray:
+    """Rows whose label is there; at least one.
+
+    Shapes: gives (labelled,).
+    """
+    rows = np.flatnonzero(~pd.isna(np.asarray(y, dtype=object)))
+    if not rows.size:
+        why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
+        raise InputError([Problem(column="y", why=why, fix=fix)])
+    return rows
 
 
 class _Asked:

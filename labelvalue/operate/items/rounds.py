@@ -20,6 +20,7 @@ from labelvalue.observe.simulate.learners import fit_learner, take
 from labelvalue.observe.simulate.simulate_runs import simulate_runs
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
+from labelvalue.operate.items.choosing import labelled_rows
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import FITS, inside
@@ -31,11 +32,8 @@ BEFORE, GAIN, CAME, INSIDE = "before", "gain", "came", "inside"
 
 def labelled(X: Any, y: Any, slices: Any) -> tuple[Any, np.ndarray, np.ndarray]:
     """Leave out the items that have no label yet, and slices that have none."""
-    there = np.flatnonzero(~pd.isna(np.asarray(y, dtype=object)))
+    there = labelled_rows(y)
     X, _, texts = check_data(X, np.zeros(len(y)), slices)
-    if not there.size:
-        why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
-        raise InputError([Problem(column="y", why=why, fix=fix)])
     return take(X, there), np.asarray(np.asarray(y, dtype=object)[there].tolist()), texts[there]
 
 

@@ -15,7 +15,8 @@ from labelvalue.observe.table.spreadsheets import guard_cells
 from labelvalue.problems import InputError, Problem, did_you_mean, quote
 from labelvalue.storage import write_whole
 
-ABOUT = ("item", names.SLICE, "rank", names.STRATEGY)
+ITEM, RANK = "item", "rank"
+ABOUT = (ITEM, names.SLICE, RANK, names.STRATEGY)
 """Columns of a queue that are not the item's own."""
 TEXT = "text"
 
@@ -71,7 +72,7 @@ def _argilla(found: pd.DataFrame) -> str:
     """Records as Argilla's own export has them, without responses."""
     rows = [
         {
-            "id": str(about["item"]),
+            "id": str(about[ITEM]),
             "fields": {TEXT: _as_text(own)},
             "metadata": about,
             "suggestions": {},
