@@ -142,6 +142,22 @@ def test_every_surface_gives_the_same_answer(answered, which, capsys):
         assert "weighed and left: relabel brings less" in " ".join(answer["reasons"])
 
 
+@pytest.mark.parametrize("which", ["wait", "gain too small", "minima above all"])
+def test_a_queue_and_a_report_end_as_the_plan_does(answered, which, tmp_path, capsys):
+    _, file = answered
+    text, _, code = CASES[which]
+    case, items = tmp_path / "case.toml", tmp_path / "items.csv"
+    case.write_text(text)
+    items.write_text("kind,region\nyes,west\n,east\n")
+    asked = [str(file), "--case", str(case), "--max-labels", str(MOST)]
+    told = ["--target", "kind", "--slice", "region", "--out", str(tmp_path / "tasks.json")]
+    assert cli.main(["queue", *asked[:1], str(items), *asked[1:], *told]) == code
+    assert "no file was written" in capsys.readouterr().out
+    assert not (tmp_path / "tasks.json").exists()
+    if which == "gain too small":
+        assert cli.main(["report", *asked, "--out", str(tmp_path / "page.html")]) == code
+
+
 # --- allowing more never hurts --------------------------------------------------------------------
 
 RULED = {"minimum_gain": {"limit": 0.002, "probability": 0.6}}
@@ -217,7 +233,6 @@ OTHER = {
     "guardrails.floors": [{"slice": "west", "error": 0.5}],
     "classes": {"high": {"slices": ["west", "east"], "stakes": 3.0, "minimum": 500}},
     "scenarios": [{"name": "all in the west", "labels": {"west": 1_000}}],
-    "costs.overrun": 0.4,
     "approvals": [{"approver": "board", "above": 1}],
     "slices": {"west": {"minimum": 300, "minimum_evaluation": 2_100, "reason": "law"}},
     "risk": {"appetite": "cvar", "level": 0.9},

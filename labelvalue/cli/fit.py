@@ -207,6 +207,8 @@ def report(
             of = lv.decide(fit, case, max_labels)
     lv.write_report(of, path=out, budgets=counts, numbers=numbers, tables=tables, pictures=figures, pdf=pdf)
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
+    if isinstance(of, lv.Decision):
+        raise typer.Exit(exits.STATES[of.state])
 
 
 def register(app: typer.Typer) -> None:

@@ -104,7 +104,7 @@ def queue_command(
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.case.case_file import read_case
     from labelvalue.model.fitting.result import load_fit
-    from labelvalue.operate.items.choosing import queue
+    from labelvalue.operate.items.choosing import items_of, queue
     from labelvalue.operate.items.tasks import write_queue
     from labelvalue.printing import say
     from labelvalue.report.render.terminal import verdict_text
@@ -115,8 +115,13 @@ def queue_command(
         judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
-    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
     made = decide(fit, case, max_labels)
+    if not items_of(made):
+        none = f"The decision is: {made.verdict.advice}. No item is to be labelled, and no file was written."
+        text = "\n".join([none, *made.verdict.reasons])
+        _end(fit, {"verdict": made.verdict.advice, "items": {}, REPORTS: list(made.verdict.reasons)}, as_json, text)
+        raise typer.Exit(exits.STATES[made.state])
+    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
     found = queue(made, model, *given, items=called, random_state=random_seed)
     write_queue(found, out, format_)
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}

@@ -18,9 +18,11 @@ from labelvalue.model.curve.discrepancy import (
     KNOTS_PER_DOUBLING,
     WILD,
     Beyond,
+    Walks,
     farther,
     level_sd,
     paths,
+    strays,
     walk_at,
 )
 from labelvalue.model.curve.effective_labels import log_ratio
@@ -97,6 +99,16 @@ def test_a_walk_is_its_slices_own():
 def test_walks_of_two_slices_are_independent():
     one, two = (paths(SAMPLES, 1, name, "default")[1][:, -1] for name in ("fr", "de"))
     assert abs(np.corrcoef(one, two)[0, 1]) < 5 / np.sqrt(SAMPLES)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.4, 1.0])
+def test_curves_of_a_fit_stray_in_part_together_and_each_as_far_as_before(shared):
+    doublings = xr.Variable(("chain", "draw", "slice"), np.full((1, SAMPLES, 2), 3.0 * np.log(2.0)))
+    walks = Walks(1, "default", beyond=Beyond(shared=shared))
+    one, two = strays(walks, doublings, {"slice": np.array(["fr", "de"])}).values[0].T
+    within = 5 / np.sqrt(SAMPLES)
+    assert np.corrcoef(one, two)[0, 1] == pytest.approx(shared, abs=within)
+    np.testing.assert_allclose([one.var(), two.var()], 3.0**3 / 3.0, rtol=2 * within)
 
 
 def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():

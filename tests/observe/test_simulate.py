@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from labelvalue import Protocol, names, read_runs, simulate_runs, write_runs
 from labelvalue.observe.simulate import progress, strategies
+from labelvalue.observe.simulate.execution import describe_learner
 from labelvalue.observe.simulate.learners import seeded
 from labelvalue.problems import InputError
 from tests.observe.asked import simulated
@@ -198,6 +199,28 @@ def test_every_random_state_is_seeded_and_the_original_left_alone():
     pipe = make_pipeline(StandardScaler(), RandomForestClassifier(2))
     assert seeded(pipe, 7).get_params()["randomforestclassifier__random_state"] == 7
     assert pipe.get_params()["randomforestclassifier__random_state"] is None
+
+
+class Plain:
+    """A learner of no library: it fits in place, returns nothing, and has no parameters to be asked for."""
+
+    def __init__(self, scale, random_state=None):
+        self.scale, self.random_state = scale, random_state
+
+    def fit(self, x, y):
+        self.seed, self.inner = self.random_state, GaussianNB().fit(x * self.scale, y)
+
+    def predict(self, x):
+        return self.inner.predict(x * self.scale)
+
+
+def test_a_plain_class_with_fit_and_predict_is_a_learner_copied_and_seeded(data):
+    plain = Plain(2.0)
+    one, same = (simulate(data, learner, random_state=3).drop_vars(CLOCK) for learner in (plain, GaussianNB()))
+    np.testing.assert_array_equal(one[names.ERRORS], same[names.ERRORS])
+    assert not hasattr(plain, "inner")
+    assert seeded(plain, 7).random_state == 7
+    assert describe_learner(Plain(2.0)) != describe_learner(Plain(3.0))
 
 
 class Failing(ClassifierMixin, BaseEstimator):

@@ -52,7 +52,7 @@ def decide(
     max_labels : int, optional
         Most labels in all, ≥ 0; as many as there are today where it is not given.
     max_spend : float
-        Most money, > 0: expected cost and reserve (``costs.overrun``) together.
+        Most money, > 0: expected cost and reserve together.
     lot : int
         Labels are bought in multiples of it, ≥ 1.
     measure : bool

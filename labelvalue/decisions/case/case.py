@@ -125,6 +125,10 @@ class Score(Settings):
     level: Share = 0.9
 
 
+OVERRUN = 0.1
+"""How probably a plan may cost more than its expected cost and its reserve, where no budget says so."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Case(Settings):
     """Everything a decision needs beside a fit; parts may be given as objects or as mappings.
@@ -249,6 +253,12 @@ class Case(Settings):
             checks.wrong("currency", f"two currencies, {said}", "give all money in one; there is no conversion")
         elif stated:
             put(self, currency=next(iter(stated.values())))
+
+    @property
+    def overrun(self) -> float:
+        """Probability that a plan may cost more than is set aside: what the maximum budget leaves, or 0.1."""
+        budget = self.guardrails.maximum_budget
+        return round(1.0 - budget.probability, 9) if budget else OVERRUN
 
     def limits(self, slice: str) -> tuple[int, float]:
         """Return how many labels must and may be bought for a slice.

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any
 
 from labelvalue.quantities import BySlice, Given, Quantity, ShareOf, quantity
-from labelvalue.settings import Amount, Checks, Count, Settings, Share, Text
+from labelvalue.settings import Amount, Checks, Count, Settings, Text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,6 @@ class Costs(Settings):
         What such an hour would be worth elsewhere.
     opportunity_per_day : quantity
         What a day of the project would be worth elsewhere.
-    overrun : float
-        Probability that a plan may cost more than its expected cost and the reserve held back for rework, cleaning and
-        audits, 0 < overrun < 1; a limit on all money counts the reserve.
     currency : str
         Currency of all money here.
 
@@ -113,5 +110,4 @@ class Costs(Settings):
     hours_per_label: BySlice = 0.0
     opportunity_per_hour: Given = 0.0
     opportunity_per_day: Given = 0.0
-    overrun: Share = 0.1
     currency: Text = ""

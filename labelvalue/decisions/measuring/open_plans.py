@@ -123,7 +123,7 @@ class OpenPlans:
 
         Evaluation labels come with any plan, and doing nothing may do without.
         """
-        money = (outcomes[names.COST], self.max_spend, 1.0 - self.case.costs.overrun)
+        money = (outcomes[names.COST], self.max_spend, 1.0 - self.case.overrun)
         found = [(outcomes[names.LABELS].sum(names.SLICE), float(self.most), 1.0), money]
         for held in (held for kind, held in RULES.items() if kind != MINIMUM_EVALUATION):
             for rule in held(self.fit, self.case, outcomes):

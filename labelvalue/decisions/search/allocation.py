@@ -195,10 +195,10 @@ def _kept(fit: Fit, few: Fit, case: Case, listing: Listing, most: int, max_spend
         plan, menu, bought, listing = _plan(fit, few, case, listing, most)  # as seen from that plan
         broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
-        if broken.empty and money_needed(own[names.COST], case.costs.overrun) <= max_spend * (1 + 1e-9):
+        if broken.empty and money_needed(own[names.COST], case.overrun) <= max_spend * (1 + 1e-9):
             return dataclasses.replace(plan, prices=shadow_prices(menu, _aims(case.risk)[0], bought)), bought
         if broken.empty:
-            broken = pd.DataFrame([_overspent(own[names.COST], case.costs.overrun, max_spend)])
+            broken = pd.DataFrame([_overspent(own[names.COST], case.overrun, max_spend)])
         listing = tightened(listing, case, broken, bought, own)
     raise NoPlanError(
         Problem(

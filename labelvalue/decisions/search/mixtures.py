@@ -143,7 +143,7 @@ def climbed(
 def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:
     """Whether a plan keeps every rule of the case, limits of its slices among them, and a sum."""
     kept = keeps_rules(fit, case, outcomes, name)
-    money = money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.costs.overrun)
+    money = money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.overrun)
     return kept and money <= max_spend * (1 + 1e-9)
 
 

@@ -52,11 +52,14 @@ class Beyond:
         What one log more of it adds.
     wild : float
         Share of curves that stray ``WILD`` times as far.
+    shared : float
+        Share of the variance of their walks that the curves of a fit have in common.
     """
 
     typical: float = 0.0
     by_scatter: float = 0.0
     wild: float = 0.0
+    shared: float = 0.0
 
     def mean(self, parameters: Mapping[Any, Any]) -> Any:
         """Say by how much curves flatten beyond their family."""
@@ -112,7 +115,8 @@ def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]
         distance = doublings.values[place].reshape(samples, -1)
         if (distance > NEAR).any():
             who = [str(found[i]) for found, i in zip(whose.values(), index, strict=True)]
-            level, slope = paths(samples, walks.random_seed, *who, *([walks.learner] if len(who) == 1 else []))
+            whole = [*who, *([walks.learner] if len(who) == 1 else [])]
+            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared)
             far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
             out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
     return xr.Variable(doublings.dims, out)
@@ -135,15 +139,21 @@ def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.nda
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
-def paths(samples: int, random_seed: int, *labels: str) -> tuple[np.ndarray, np.ndarray]:
+def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard walks of the slope, one a posterior draw, and their integrals.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
-    for, so that every forecast from a fit sees the same futures. Those asked for last are remembered.
+    for, so that every forecast from a fit sees the same futures. A share of its variance is that of one walk which all
+    curves of the fit have in common. Those asked for last are remembered.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
     level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
+    if shared > 0.0:
+        own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
+        level, slope = (
+            own * mine + common * all_s for mine, all_s in zip((level, slope), paths(samples, random_seed), strict=True)
+        )
     level.flags.writeable = slope.flags.writeable = False
     return level, slope
 

@@ -155,7 +155,7 @@ def describe_learner(learner: Any) -> str:
     if hasattr(learner, "get_params"):
         text = learner.__repr__(N_CHAR_MAX=10**6) if hasattr(learner, "_repr_mimebundle_") else repr(learner)
     else:
-        text = getattr(learner, "__qualname__", type(learner).__qualname__)
+        text = getattr(learner, "__qualname__", f"{type(learner).__qualname__}{getattr(learner, '__dict__', {})}")
     return _ADDRESS.sub("", text)
 
 

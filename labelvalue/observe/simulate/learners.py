@@ -1,7 +1,8 @@
-"""Learners in one shape: a scikit-learn estimator, or a plain function that trains and returns what predicts."""
+"""Learners in one shape: an object that fits and predicts, or a function that trains and returns what predicts."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from labelvalue.problems import InputError, Problem
 
-ESTIMATOR_METHODS = ("fit", "predict", "get_params")
+ESTIMATOR_METHODS = ("fit", "predict")
 
 
 class Trained:
@@ -50,8 +51,8 @@ def check_learners(estimator: Any) -> dict[str, Any]:
         if isinstance(learner, type) or (lacking and not callable(learner)):
             lack = f"; it lacks {', '.join(lacking)}" if lacking else ""
             raise TypeError(
-                f"learner {name!r} must be a scikit-learn estimator object, or a function (X, y, seed) that "
-                f"returns what predicts{lack}"
+                f"learner {name!r} must be an object with fit and predict, such as a scikit-learn estimator, or a "
+                f"function (X, y, seed) that returns what predicts{lack}"
             )
     if not learners:
         raise InputError([Problem(why="no estimator given", fix="give at least one")])
@@ -59,13 +60,13 @@ def check_learners(estimator: Any) -> dict[str, Any]:
 
 
 def is_estimator(learner: Any) -> bool:
-    """Tell a scikit-learn estimator from a plain function."""
+    """Tell an object that fits and predicts from a plain function."""
     return all(hasattr(learner, m) for m in ESTIMATOR_METHODS)
 
 
 def find_regressors(learners: Mapping[str, Any]) -> bool | None:
-    """Tell whether the learners are regressors, ``None`` where all are functions; a mix has no common error."""
-    kinds = {name: _regresses(learner) for name, learner in learners.items() if is_estimator(learner)}
+    """Tell whether the learners are regressors, ``None`` where none says so; a mix has no common error."""
+    kinds = {name: _regresses(learner) for name, learner in learners.items() if hasattr(learner, "__sklearn_tags__")}
     if len(set(kinds.values())) > 1:
         mixed = ", ".join(f"{n!r} is a {'regressor' if k else 'classifier'}" for n, k in kinds.items())
         raise InputError([Problem(why=f"errors have no common unit: {mixed}", fix="simulate them apart")])
@@ -80,17 +81,25 @@ def lacking_probabilities(learners: Mapping[str, Any]) -> list[str]:
 def _regresses(learner: Any) -> bool:
     from sklearn.base import is_regressor
 
-    return hasattr(learner, "__sklearn_tags__") and bool(is_regressor(learner))
+    return bool(is_regressor(learner))
 
 
 def fit_learner(learner: Any, x: Any, y: np.ndarray, seed: int) -> Trained:
-    """Train on ``x`` and ``y``: a seeded clone of an estimator, or the function with the seed."""
-    model = seeded(learner, seed).fit(x, y) if is_estimator(learner) else learner(x, y, seed)
-    return Trained(model, y)
+    """Train on ``x`` and ``y``: a seeded copy of an estimator, or the function with the seed."""
+    if not is_estimator(learner):
+        return Trained(learner(x, y, seed), y)
+    fresh = seeded(learner, seed)
+    fitted = fresh.fit(x, y)  # by custom itself, but a plain class may return nothing
+    return Trained(fitted if hasattr(fitted, "predict") else fresh, y)
 
 
 def seeded(estimator: Any, seed: int) -> Any:
     """Return an unfitted copy whose every ``random_state`` is ``seed``."""
+    if not hasattr(estimator, "get_params"):
+        fresh = copy.deepcopy(estimator)
+        if hasattr(fresh, "random_state"):
+            fresh.random_state = seed
+        return fresh
     from sklearn.base import clone
 
     fresh = clone(estimator)

@@ -54,9 +54,10 @@ def simulate_runs(
 
     Parameters
     ----------
-    estimator : scikit-learn estimator, function, or mapping of str to either
-        An estimator is cloned for each training. A function ``(X, y, seed)`` returns what predicts: a function of
-        rows, or an object with ``predict`` and perhaps ``predict_proba``. The keys of a mapping become ``learner``.
+    estimator : object with ``fit`` and ``predict``, function, or mapping of str to either
+        An estimator of scikit-learn is cloned for each training, an object of a plain class copied. A function
+        ``(X, y, seed)`` returns what predicts: a function of rows, or an object with ``predict`` and perhaps
+        ``predict_proba``. The keys of a mapping become ``learner``.
     X : DataFrame, array or sparse matrix
         Features, (rows, features).
     y : Series or array

@@ -204,27 +204,29 @@ def _names_of(X: Any, items: Any, count: int) -> np.ndarray:
     return called
 
 
-def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, int]:
-    """Items of each slice: those asked for, the pilot's, or the plan's."""
-    known = [str(name) for name in decision.fit.slices]
+def items_of(decision: Decision) -> dict[str, int]:
+    """Say how many items of each slice a decision has labelled: the pilot's, or the plan's; none where it waits."""
     pilot = decision.verdict.pilot
-    if wanted is not None:
-        unknown = [
-            Problem(
-                column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
-            )
-            for name in wanted
-            if name not in known
-        ]
-        if unknown:
-            raise InputError(unknown)
-        counts = dict(wanted)
-    elif pilot:
-        size, name = pilot["size"], str(pilot["slice"])
-        counts = {name: int(str(size))} if pilot["kind"] == PILOT else {}
+    if pilot:
+        counts = {str(pilot["slice"]): int(str(pilot["size"]))} if pilot["kind"] == PILOT else {}
     else:
         counts = {} if decision.verdict.advice == WAIT else dict(decision.labels)
-    counts = {name: n for name, n in counts.items() if n}
+    return {name: n for name, n in counts.items() if n}
+
+
+def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, int]:
+    """Items of each slice: those asked for, or the decision's."""
+    known = [str(name) for name in decision.fit.slices]
+    unknown = [
+        Problem(
+            column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
+        )
+        for name in wanted or {}
+        if name not in known
+    ]
+    if unknown:
+        raise InputError(unknown)
+    counts = items_of(decision) if wanted is None else {name: n for name, n in wanted.items() if n}
     if not counts:
         why = f"the decision is to {decision.verdict.advice}: no training labels are bought"
         raise InputError(

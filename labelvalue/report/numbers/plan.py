@@ -27,7 +27,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net, level = plan.advantage(), case.score.level
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.costs.overrun)
+    reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.overrun)
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
     buys = plan.verdict.advice in (BUY, QUALITY)
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
@@ -45,7 +45,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         },
         names.GAIN: records(plan.table(ci_prob)),
         names.COST: spread(own[names.COST], ci_prob)
-        | {"reserve": reserve.reserve, "p_overrun": case.costs.overrun, "reserve_mcse": reserve.mcse},
+        | {"reserve": reserve.reserve, "p_overrun": case.overrun, "reserve_mcse": reserve.mcse},
         names.DAYS: spread(own[names.DAYS], ci_prob),
         names.NET_BENEFIT: spread(net, ci_prob)
         | {names.MCSE: standard_error(net), "p_positive": float((net > 0).mean())},

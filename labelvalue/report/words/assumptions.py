@@ -21,7 +21,6 @@ REASONS = {
     "interventions": "each is weighed against doing without it",
     "score": "it orders the table of plans and decides nothing; other weights stand beside it",
     "risk": "how much risk is borne is chosen, not estimated",
-    "costs.overrun": "it sizes the reserve and decides nothing",
 }
 """Why a number is not varied, by the longest beginning of its key."""
 IN_PYTHON = "given in Python"
