@@ -53,6 +53,14 @@ def test_doing_nothing_is_always_there_and_costs_nothing(fit):
     assert mean(drifting, names.NET_BENEFIT) > mean(drifting, names.NET_BENEFIT, names.NOTHING)
 
 
+def test_drift_goes_on_until_the_last_label_is_there(fit):
+    def net(**value):
+        case = case_of({"start_delay": 25}, value={"horizon_days": 100, **value})
+        return mean(plan_outcomes(fit, case, {"p": {"west": 1}}), names.NET_BENEFIT)
+
+    assert net(drift=0.01) - net() == pytest.approx(-4 * POINTS * 400 * 0.01 * 25 / 100)
+
+
 @pytest.mark.parametrize(
     ("costs", "labels", "by_hand"),
     [

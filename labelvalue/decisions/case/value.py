@@ -102,7 +102,8 @@ class Value(Settings):
     horizon_days : float, optional
         Days for which the value counts. With it, gains that come later are worth less: value is lost while waiting.
     drift : quantity, or mapping of str to quantity
-        Rise in error of each slice, by the end, if the model is left as it is; retraining with any new labels ends it.
+        Rise in error of each slice if the model is left as it is; it ends on the day of the last new label, when the
+        model is trained again, so that every day of waiting counts.
     mix_changes : tuple of MixChange
         Dated changes of what slices are worth; they need ``horizon_days``.
     currency : str

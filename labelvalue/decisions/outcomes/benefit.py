@@ -192,7 +192,12 @@ def outcomes_of(
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
     days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
-    value = (gain * _bare(unit_value(fit, case.value, days))).sum(names.SLICE)
+    unit = _bare(unit_value(fit, case.value, days))
+    value = (gain * unit).sum(names.SLICE)
+    if case.value.horizon_days is not None and bool((drift != 0).any()):  # it goes on until the last label is there
+        value = value - (acts * (works > 0) * drift * (_bare(unit_value(fit, case.value, 0 * days)) - unit)).sum(
+            names.SLICE
+        )
     if (target := case.value.target) is not None:
         shares = _bare(volumes(fit, case.value))
         reached = (measured_by(target, error, shares) <= target.error).astype(float)
