@@ -53,9 +53,11 @@ class Truth:
         count = len(self.slices)
         self.own = np.full(count, float(simulator.SIZES[-1]))
         self.beside = self.own * np.mean(simulator.OTHER)
+        own, common = np.sqrt(1.0 - simulator.SHARED), np.sqrt(simulator.SHARED) * simulator.astray(DOUBLINGS, rng)
         self.paths = np.stack(
             [
-                discrepancy * (simulator.astray(DOUBLINGS, rng) + simulator.flattened(DOUBLINGS, scatter))
+                discrepancy
+                * (own * simulator.astray(DOUBLINGS, rng) + common + simulator.flattened(DOUBLINGS, scatter))
                 for discrepancy, scatter in zip(world.curves["discrepancy"], world.curves["training_sd"], strict=True)
             ]
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from labelvalue import Case, decide, names
 from labelvalue.decisions.search.listing import list_purchases, seen_from
@@ -61,6 +63,30 @@ def test_never_worse_than_a_split_or_nothing(two, risk):
     for price in (0.05, 1.0, 20.0):
         evidence = decide(two, case_of(price, risk=risk), max_labels=1500, measure=False).certificate
         assert evidence.objective >= max(evidence.equal, evidence.proportional, evidence.nothing)
+
+
+def test_a_plan_is_worth_as_much_on_draws_that_did_not_choose_it():
+    """No optimiser's curse of the draws: what is promised is what draws that the search never saw say."""
+    case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    optimism, spread = [], []
+    for seed in range(3):
+        fit = fake_fit(seed=seed, slices=("a", "b"), draws=400)
+        for one, other in itertools.permutations(thinned(fit, start) for start in (0, 1)):
+            made = decide(one, case, 2_000, measure=False)
+            net = plan_outcomes(other, case, {"p": made.labels})[names.NET_BENEFIT]
+            there = net.sel({names.PLAN: "p"}) - net.sel({names.PLAN: names.NOTHING})
+            optimism.append(float(made.advantage().mean() - there.mean()))
+            spread.append(float(there.std()) / np.sqrt(there.size))
+    assert np.mean(optimism) <= 3 * np.sqrt(2 * np.mean(np.square(spread)) / len(spread))
+
+
+def thinned(fit, start):
+    """Every second draw of a fit."""
+    parts = {name: part.to_dataset() for name, part in fit.tree.children.items()}
+    kept = {n: d.isel(draw=slice(start, None, 2)) if "draw" in d.dims else d for n, d in parts.items()}
+    tree = xr.DataTree.from_dict(kept)
+    tree.attrs = fit.tree.attrs
+    return dataclasses.replace(fit, tree=tree)
 
 
 def test_nothing_is_bought_where_labels_cost_too_much(two):

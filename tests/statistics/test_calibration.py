@@ -111,6 +111,8 @@ def run_pass(bench, seeds, *, changes=(), read=lambda runs: runs) -> Outcome:
         beside = int(largest * np.mean(OTHER))
         error = lv.predict_error(fit, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))
         future = world.future * (world.on_set / world.start)[:, None]
+        mean = error.mean("slice").isel(labels=-1).values.ravel()
+        ranking.add("mean error over slices, far ahead", mean, future[:, -1].mean())
         for level, found in inside.items():
             found.append(_held(error, future, level))
         wide = lv.predict_error(everywhere, [k * largest for k in AHEAD], other_labels=[beside] * len(AHEAD))

@@ -166,8 +166,9 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING, BY_SCATTER = 0.24, -0.5
-"""Mean of a walk beyond the reference, in its standard deviations, and what one log more of scatter adds to it."""
+FLATTENING, BY_SCATTER, SHARED = 0.5, -0.65, 0.5
+"""Mean of a walk beyond the reference, in its standard deviations; what one log more of scatter adds; the share of its
+variance that all slices have in common."""
 
 
 def flattened(distance, training_sd):
@@ -214,7 +215,8 @@ def simulate(
     curves["discrepancy"] = np.exp(curve_level("discrepancy") + group["discrepancy_power"] * steeper)
     largest = int(SIZES[-1])
     beside = largest * np.mean(OTHER)
-    rows, future, start, on_set = [], np.empty((count, len(AHEAD))), np.empty(count), np.empty(count)
+    rows, start, on_set = [], np.empty(count), np.empty(count)
+    future, far = np.empty((2, count, len(AHEAD)))
     for i, name in enumerate(SLICES):
         worth, elasticity, floor = (curves[k][i] for k in ("transfer", "curve_elasticity", "floor_share"))
         bend = elasticity, floor, family, [values[i] for values in shape.values()]
@@ -238,11 +240,14 @@ def simulate(
                     rows.append((name, size, other, wrong, trials, replicate, ident))
         ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
         distance = np.maximum(np.log2(ratios), 0.0)
-        stray = curves["discrepancy"][i] * (astray(distance, rng) + flattened(distance, curves["training_sd"][i]))
+        alone = np.sqrt(1.0 - SHARED) * astray(distance, rng)
+        stray = curves["discrepancy"][i] * (alone + flattened(distance, curves["training_sd"][i]))
         ahead = relative_error(ratios, *bend) * np.exp(stray)
         start[i] = curves["error_reference"][i]
         on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
-        future[i] = np.minimum(start[i] * ahead, 1.0)
+        future[i], far[i] = start[i] * ahead, distance
+    together = np.sqrt(SHARED) * astray(far.ravel(), rng).reshape(far.shape)
+    future = np.minimum(future * np.exp(curves["discrepancy"][:, None] * together), 1.0)
     columns = ["slice", "labels", "other_labels", "errors", "trials", "replicate", "evaluation_set"]
     runs = read_runs(pd.DataFrame(rows, columns=columns))
     return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set, shape=shape)
