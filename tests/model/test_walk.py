@@ -102,13 +102,17 @@ def test_walks_of_two_slices_are_independent():
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.4, 1.0])
-def test_curves_of_a_fit_stray_in_part_together_and_each_as_far_as_before(shared):
+def test_slices_of_a_learner_stray_in_part_together_and_each_as_far_as_before(shared):
     doublings = xr.Variable(("chain", "draw", "slice"), np.full((1, SAMPLES, 2), 3.0 * np.log(2.0)))
     walks = Walks(1, "default", beyond=Beyond(shared=shared))
     one, two = strays(walks, doublings, {"slice": np.array(["fr", "de"])}).values[0].T
     within = 5 / np.sqrt(SAMPLES)
     assert np.corrcoef(one, two)[0, 1] == pytest.approx(shared, abs=within)
     np.testing.assert_allclose([one.var(), two.var()], 3.0**3 / 3.0, rtol=2 * within)
+    whose = {"slice": np.array(["fr"]), "learner": np.array(["x", "y"])}
+    learners = xr.Variable(("chain", "draw", "slice", "learner"), doublings.values.reshape(1, SAMPLES, 1, 2))
+    x, y = strays(walks, learners, whose).values[0, :, 0].T
+    assert np.corrcoef(x, y)[0, 1] == pytest.approx(0.0, abs=within)
 
 
 def test_curves_whose_trainings_scatter_flatten_less_up_to_a_limit():
@@ -135,7 +139,7 @@ def test_forecasts_flatten_by_that_mean(fake_fit, monkeypatch):
     expected = BETWEEN_SLICES.mean(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
     expected = np.log(2.0) * fake_fit.posterior[names.DISCREPANCY] * expected
     shipped = np.log(lv.predict_error(fake_fit, [50_000]))
-    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", Beyond())
+    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", Beyond(shared=BETWEEN_SLICES.shared))
     without = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
     off = (shipped - without).isel(labels=0)
     kept = (shipped.isel(labels=0) < -0.01) & (without.isel(labels=0) < -0.01)

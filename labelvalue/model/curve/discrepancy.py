@@ -53,7 +53,7 @@ class Beyond:
     wild : float
         Share of curves that stray ``WILD`` times as far.
     shared : float
-        Share of the variance of their walks that the curves of a fit have in common.
+        Share of the variance of their walks that the slices of a learner have in common.
     """
 
     typical: float = 0.0
@@ -70,7 +70,7 @@ class Beyond:
 BETWEEN_SLICES = Beyond(0.5, by_scatter=-0.65, shared=0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
-BETWEEN_LEARNERS = Beyond(0.1, wild=0.1)
+BETWEEN_LEARNERS = Beyond(0.1, wild=0.1, shared=BETWEEN_SLICES.shared)
 """Of several learners, or of a single curve. Learned on 54 data sets of LCDB."""
 
 
@@ -143,17 +143,16 @@ def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> 
     """Draw standard walks of the slope, one a posterior draw, and their integrals.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
-    for, so that every forecast from a fit sees the same futures. A share of its variance is that of one walk which all
-    curves of the fit have in common. Those asked for last are remembered.
+    for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
+    slices of its learner, the last of its names, have in common. Those asked for last are remembered.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
     level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
     if shared > 0.0:
         own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-        level, slope = (
-            own * mine + common * all_s for mine, all_s in zip((level, slope), paths(samples, random_seed), strict=True)
-        )
+        both = zip((level, slope), paths(samples, random_seed, labels[-1]), strict=True)
+        level, slope = (own * alone + common * together for alone, together in both)
     level.flags.writeable = slope.flags.writeable = False
     return level, slope
 
