@@ -4,7 +4,7 @@
 # is made again only when pyproject.toml or constraints.txt change in content.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types notebooks docs bench constraints clean
+.PHONY: help demo test test-slow lint format types notebooks reference docs bench constraints clean
 
 HASH := $(shell cat pyproject.toml constraints.txt | git hash-object --stdin)
 RUN  := .venv/ready-$(HASH)
@@ -74,6 +74,9 @@ types: $(DEV) ## Types: mypy
 
 notebooks: $(DEV) ## Execute the notebooks and keep their outputs
 	$(PY) notebooks/execute.py
+
+reference: $(DEV) ## Write what is made from the code into the pages of the reference
+	$(PY) docs/reference_parts.py
 
 docs: $(DEV) ## Build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict

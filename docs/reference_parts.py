@@ -1,4 +1,7 @@
-"""What pages of the reference take from the code: public names by namespace, commands, keys, columns, templates."""
+"""What pages of the reference take from the code: public names by namespace, commands, keys, columns, templates.
+
+python docs/reference_parts.py    # writes into the pages what their marks ask for, so that they can be read in a clone
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ from labelvalue.operate.store.configuration import FILE, TEMPLATE
 DOOR = "front door"
 GROUND = ("testing", "names")
 """Modules at the front door that are no namespaces of functions."""
-MARK = re.compile(r"^<!-- made from the code: (.+) -->$", re.MULTILINE)
+END = "<!-- up to here -->"
+MARK = re.compile(rf"^(<!-- made from the code: (.+) -->)\n(?:(?:.*\n)*?{END}\n)?", re.MULTILINE)
+SITE_ALONE = (DOOR, "namespaces")
+"""What only the site can show: it is asked to write docstrings there."""
 
 
 def namespaces() -> list[str]:
@@ -63,8 +69,8 @@ def pages() -> dict[str, str]:
     return {f"reference/{space}.md": _namespace(space) for space in namespaces()}
 
 
-def filled(markdown: str, root: Path) -> str:
-    """Put what is made from the code in the place of its marks.
+def filled(markdown: str, root: Path, *, site: bool = True) -> str:
+    """Put what is made from the code behind its marks, in place of what stands there.
 
     Parameters
     ----------
@@ -72,6 +78,8 @@ def filled(markdown: str, root: Path) -> str:
         A page with lines such as ``<!-- made from the code: commands -->``.
     root : Path
         The repository.
+    site : bool
+        Also what only the site can show.
 
     Returns
     -------
@@ -82,7 +90,35 @@ def filled(markdown: str, root: Path) -> str:
     KeyError
         If a mark names what nobody makes.
     """
-    return MARK.sub(lambda mark: parts(root)[mark[1]](), markdown)
+
+    def made(mark: re.Match[str]) -> str:
+        if mark[2] in SITE_ALONE and not site:
+            return f"{mark[1]}\n"
+        return f"{mark[1]}\n\n{parts(root)[mark[2]]().strip()}\n\n{END}\n"
+
+    return MARK.sub(made, markdown)
+
+
+def write(root: Path) -> list[str]:
+    """Write every page anew whose parts changed.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+
+    Returns
+    -------
+    list of str
+        Pages that changed.
+    """
+    changed = []
+    for page in sorted((root / "docs").rglob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        if (after := filled(before, root, site=False)) != before:
+            page.write_text(after, encoding="utf-8")
+            changed.append(str(page.relative_to(root)))
+    return changed
 
 
 def parts(root: Path) -> dict[str, Callable[[], str]]:
@@ -179,3 +215,7 @@ def _priors() -> str:
         for name, prior in get_model("power_law").priors.items()
     ]
     return "\n".join(["| prior | distribution | center | spread | of what |", "|---|---|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(*write(Path(__file__).resolve().parents[1]), sep="\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import importlib
 import inspect
 import os
 import re
@@ -21,6 +22,7 @@ import labelvalue
 from labelvalue import Case, cli
 from labelvalue.decisions.case import case, risk
 
+ROOT = Path(__file__).resolve().parents[1]
 MOST_SECONDS = 120
 """A minute on a machine that is busy with other tests too, and as much again."""
 LOADS = {"src", "srcset", "poster", "data"}
@@ -111,6 +113,15 @@ def test_every_public_name_is_in_the_reference(site):
     assert len(members) > 90
     assert {*labelvalue.__all__} - {*spaces} | members == shown
     assert not re.findall(r":(?:func|class|meth|mod):`", html.unescape(text)), "a role that was not turned into a link"
+
+
+def test_pages_say_in_a_clone_what_the_code_says_today(monkeypatch):
+    """'make reference' writes it."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    parts = importlib.import_module("reference_parts")
+    told = {page: page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")}
+    assert sum(parts.END in text for text in told.values()) >= 5
+    assert not [page.name for page, text in told.items() if parts.filled(text, ROOT, site=False) != text]
 
 
 def test_every_command_is_in_the_reference(site):
