@@ -125,6 +125,42 @@ def score_table(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> pd.
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
+def of_the_mean(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> dict[str, dict]:
+    """How each method forecasts the mean error over the curves of a problem, which is what a budget buys.
+
+    The noise of the truth is taken to be common to all curves, as trainings are: intervals are widest so.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Problems.
+    outcomes : sequence of Outcome
+        Of each method on each of them.
+
+    Returns
+    -------
+    dict of str to dict
+        By method: ``crps`` and ``covers_90``, each a list by distance; means over problems.
+    """
+    by_name, found = {problem.name: problem for problem in problems}, {}
+    for outcome in (o for o in outcomes if o.samples is not None):
+        problem = by_name[outcome.problem]
+        at, rng = problem.judged, np.random.default_rng(problem_seed(problem))
+        common = problem.truth_se[at, :, None] * rng.standard_normal((1, *outcome.samples.shape[1:]))
+        mean, truth = (outcome.samples[at] + common).mean(axis=0), problem.truth[at].mean(axis=0)
+        low, high = np.quantile(mean, [0.05, 0.95], axis=-1)
+        errors = scores.crps(mean[None], truth[None])[0]
+        found.setdefault(outcome.method, []).append((errors, (low <= truth) & (truth <= high)))
+    return {
+        method: dict(
+            zip(
+                ("crps", "covers_90"), (np.mean(part, axis=0).tolist() for part in zip(*told, strict=True)), strict=True
+            )
+        )
+        for method, told in found.items()
+    }
+
+
 def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[Outcome]) -> dict[str, dict]:
     """Scores of each method: means over problems, by distance; ratios to the best peer and to each curve alone."""
     overall = scores.mean_over_problems(rows, ["method"])
@@ -262,6 +298,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
     summary = summarise(rows, methods, outcomes)
+    for name, told in of_the_mean(problems, outcomes).items():
+        summary[name]["mean_over_curves"] = told
     scored = rows["problem"].nunique()
     result = {
         "problem_set": options.problems,
@@ -296,6 +334,7 @@ def print_result(result: dict, titles: dict[str, str]) -> None:
     print(f"\n{tables.calibration_lines(result['methods'], titles)}")
     print(f"\n{tables.ratio_lines(result['methods'], titles, 'ratio_to_ls2', 'floor + residual, last 2 doublings')}")
     print(f"\n{tables.saturated_lines(result['methods'], titles)}")
+    print(f"\n{tables.mean_lines(result['methods'], titles)}")
     if any("better_than" in entry for entry in result["methods"].values()):
         print(f"\n{tables.better_lines(result['methods'], titles)}")
     if ALONE in result["methods"]:

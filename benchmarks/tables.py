@@ -196,3 +196,30 @@ def saturated_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> s
     ]
     head = f"{found['curves']} saturated curves, gain forecast / realised at 2x, 4x, 8x (noise of the truth {noise}):"
     return "\n".join([head, "", *lines])
+
+
+def mean_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
+    """One line a method: how it forecasts the mean error over the curves of a problem.
+
+    Parameters
+    ----------
+    summary : mapping of str to dict
+        From `benchmarks.forecast.summarise`, with ``mean_over_curves``.
+    titles : mapping of str to str
+        How the methods are printed.
+
+    Returns
+    -------
+    str
+        A Markdown list.
+    """
+    lines = [
+        f"- {titles[name]}: CRPS "
+        + ", ".join(f"{error:.4f}" for error in told["crps"])
+        + "; 90 % intervals hold "
+        + ", ".join(f"{100 * share:.0f}" for share in told["covers_90"])
+        + " %"
+        for name, entry in summary.items()
+        for told in [entry["mean_over_curves"]]
+    ]
+    return "\n".join(["Mean error over the curves of a problem, at 2x, 4x, 8x:", "", *lines])

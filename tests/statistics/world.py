@@ -166,7 +166,7 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING, BY_SCATTER, SHARED = 0.5, -0.65, 0.5
+FLATTENING, BY_SCATTER, SHARED = 0.24, -0.5, 0.5
 """Mean of a walk beyond the reference, in its standard deviations; what one log more of scatter adds; the share of its
 variance that all slices have in common."""
 

@@ -67,7 +67,7 @@ class Beyond:
         return self.typical + self.by_scatter * np.clip(scatter, -FARTHEST, FARTHEST)
 
 
-BETWEEN_SLICES = Beyond(0.5, by_scatter=-0.65, shared=0.5)
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5, shared=0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
 BETWEEN_LEARNERS = Beyond(0.1, wild=0.1, shared=BETWEEN_SLICES.shared)
