@@ -203,10 +203,7 @@ def unforeseen(error: Exception) -> RuntimeError:
 
 
 def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:
-    """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``.
-
-    A maintainer gets the traceback with LABELVALUE_TRACEBACK=1.
-    """
+    """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``."""
     if os.environ.get("LABELVALUE_TRACEBACK") == "1":
         raise error
     message = error.format_message() if hasattr(error, "format_message") else str(error)

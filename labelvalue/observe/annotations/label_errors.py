@@ -15,16 +15,7 @@ SKILL_SPREAD = 1.0
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WrongLabels:
-    """What each row would say if its label were wrong, and which rows go wrong first.
-
-    Parameters
-    ----------
-    codes : numpy.ndarray
-        A wrong class per row, as an index.
-    order : numpy.ndarray
-        Rows with smaller numbers go wrong first, so that the wrong rows of a small share are wrong in a larger one,
-        but for the rounding of counts.
-    """
+    """A wrong class per row (an index), and an order in which rows go wrong, those with smaller numbers first."""
 
     codes: np.ndarray
     order: np.ndarray

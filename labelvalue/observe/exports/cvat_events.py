@@ -49,10 +49,7 @@ class _Work:
         self._known_rows: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def place(self, who: str, job: str, line: int, row: Mapping[str, str], path: str | None) -> int:
-        """Where the work of one on a job stands.
-
-        Of its first row task and slice are kept, of the first jobs all columns, to name the paths that slices may have.
-        """
+        """Where the work of one on a job stands; its first row gives task and slice, the first jobs all columns."""
         place = self.places.get((who, job))
         if place is None:
             if len(self.places) >= MAX_JUDGEMENTS:

@@ -29,25 +29,13 @@ from labelvalue.problems import InputError, Problem, did_you_mean
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
-    """The rows of one suite, slice after slice.
-
-    Parameters
-    ----------
-    suite : str
-        Name of the suite.
-    x, y : table and numpy.ndarray
-        Features and target.
-    parts : mapping of str to slice
-        Where each slice's rows stand.
-    ids : mapping of str to str
-        ``evaluation_set`` of each slice.
-    """
+    """The rows of one suite, slice after slice."""
 
     suite: str
     x: Any
     y: np.ndarray
     parts: Mapping[str, slice]
-    ids: Mapping[str, str]
+    ids: Mapping[str, str]  # ``evaluation_set`` of each slice
 
 
 def make_splits(
@@ -57,10 +45,7 @@ def make_splits(
     free: np.ndarray,
     entropy: int,
 ) -> list[Split]:
-    """Return the split of each replicate into pool and evaluation rows; rows that are not ``free`` are in neither.
-
-    The protocol is settled; ``evaluation`` holds positions.
-    """
+    """Return each replicate's split into pool and evaluation rows; rows that are not ``free`` are in neither."""
     count, share = protocol.replicates or 1, protocol.test_size or 0.0
     if protocol.resampling == "folds":
         splits = split_by_folds(slices, free, count, entropy)
@@ -162,20 +147,10 @@ Measure = dict[str, float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """How predictions are measured.
-
-    Parameters
-    ----------
-    metric : str
-        A name of the catalogue.
-    classes : numpy.ndarray
-        All classes of the target, ascending; empty for numbers.
-    positive : int
-        Index of the class that precision, recall and F1 of two classes are about.
-    """
+    """How predictions are measured."""
 
     metric: str
-    classes: np.ndarray
+    classes: np.ndarray  # ascending; empty for numbers
     positive: int = 1
 
     def measure(self, trained: Trained, x: Any, y: np.ndarray, parts: Mapping[str, slice]) -> dict[str, Measure | None]:

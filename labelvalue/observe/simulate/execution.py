@@ -38,13 +38,7 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A folder of finished trainings.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where they are.
-    """
+    """A folder of finished trainings."""
 
     folder: Path
 
@@ -270,10 +264,7 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
 
 
 def _in_parallel(calls: Iterator[Any], n_jobs: int) -> Iterator[Answer]:
-    """Yield what calls return as they finish, or a few at a time where the backend can answer only for many at once.
-
-    Of joblib's backends ``multiprocessing`` is such, and so is Ray's, which is made from it.
-    """
+    """Yield what calls return as they finish, or a few at a time where the backend is ``multiprocessing`` or Ray's."""
     from joblib import Parallel, effective_n_jobs
 
     try:

@@ -26,21 +26,7 @@ from labelvalue.problems import InputError, Problem
 
 @dataclasses.dataclass(kw_only=True)
 class Gathering:
-    """Outcomes as they come, and what was lost.
-
-    Parameters
-    ----------
-    plan : Plan
-        The trainings that were asked for.
-    evaluations : sequence of sequence of EvaluationSet
-        Per replicate: the holdout and the suites.
-    clusters : Clusters, optional
-        What diversity is measured by.
-    outcomes : list of Outcome
-        So far.
-    dead : list of Task
-        Trainings whose worker died twice.
-    """
+    """Outcomes as they come, and what was lost."""
 
     plan: Plan
     evaluations: Sequence[Sequence[EvaluationSet]]

@@ -14,16 +14,7 @@ ESTIMATOR_METHODS = ("fit", "predict", "get_params")
 
 
 class Trained:
-    """A trained learner: labels and class probabilities for rows, whatever it is made of.
-
-    Parameters
-    ----------
-    model : object
-        With ``predict`` and perhaps ``predict_proba``, or a function from rows to labels.
-    labels : numpy.ndarray
-        Labels it was trained on; their classes are the columns of ``predict_proba`` where the model has no
-        ``classes_``.
-    """
+    """A trained learner, an object with ``predict`` or a function: labels and class probabilities for rows."""
 
     def __init__(self, model: Any, labels: np.ndarray):
         self.model = model

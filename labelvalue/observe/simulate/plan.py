@@ -30,36 +30,16 @@ from labelvalue.problems import quote
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Every training of a simulation.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        With sizes and seed that are settled.
-    learners : sequence of str
-        Names of the training recipes.
-    slices : numpy.ndarray
-        Slice of each row.
-    codes : numpy.ndarray
-        Class of each row as an index, empty for numbers.
-    classes : numpy.ndarray
-        All classes, ascending.
-    splits : sequence of Split
-        One per replicate.
-    entropy : int
-        Seed of everything.
-    labels_now : mapping of str to int
-        Labels that the user has of each slice, those evaluated on included unless the user named them.
-    """
+    """Every training of a simulation."""
 
     protocol: Protocol
     learners: Sequence[str]
     slices: np.ndarray
-    codes: np.ndarray
+    codes: np.ndarray  # class of each row as an index, empty for numbers
     classes: np.ndarray
     splits: Sequence[Split]
     entropy: int
-    labels_now: Mapping[str, int]
+    labels_now: Mapping[str, int]  # those evaluated on included, unless the user named them
 
     @property
     def sizes(self) -> list[int]:

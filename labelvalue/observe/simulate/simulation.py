@@ -65,10 +65,7 @@ def prepare(
     metadata: pd.DataFrame | None,
     seed: int | None = None,
 ) -> Simulation:
-    """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets.
-
-    ``seed`` takes the place of a fresh one where the protocol has none.
-    """
+    """Check what was asked for against the data; settle sizes, evaluation sets, seed (``seed``, or else fresh)."""
     X, y, texts = check_data(X, y, slices)
     y = np.asarray(y)
     if metadata is not None and len(metadata) != y.size:
@@ -163,33 +160,7 @@ def _clusters(features: Any, plan: Plan) -> Clusters:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """Everything that is needed to train.
-
-    Parameters
-    ----------
-    plan : Plan
-        The trainings.
-    learners : mapping of str to object
-        Estimators and functions by name.
-    queries : mapping of str to Strategy
-        Strategies that ask a model, by name.
-    x, y : table and numpy.ndarray
-        Features and target of all rows.
-    features : array, optional
-        Features as numbers, where a strategy asks for them.
-    clusters : Clusters, optional
-        What the diversity of labels is measured by, where it is.
-    metadata : DataFrame, optional
-        Columns that suites name.
-    scorer : Scorer
-        How predictions are measured.
-    evaluations : sequence of sequence of EvaluationSet
-        Per replicate: the holdout and the suites.
-    synthesise : callable
-        Maker of synthetic examples.
-    said : sequence of str
-        What was chosen where nobody said otherwise, and why.
-    """
+    """Everything that is needed to train."""
 
     plan: Plan
     learners: Mapping[str, Any]
@@ -202,7 +173,7 @@ class Simulation:
     scorer: Scorer
     evaluations: Sequence[Sequence[EvaluationSet]]
     synthesise: Synthesise
-    said: Sequence[str] = ()
+    said: Sequence[str] = ()  # what was chosen where nobody said otherwise, and why
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -195,15 +195,7 @@ SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS, DIVERSITY = range(8)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """Rows for training and for evaluation.
-
-    Parameters
-    ----------
-    pool : numpy.ndarray
-        Positions of the rows that may be trained on, ascending.
-    evaluation : mapping of str to numpy.ndarray
-        Positions of each slice's evaluation rows, ascending.
-    """
+    """Rows for training and for evaluation."""
 
     pool: np.ndarray
     evaluation: dict[str, np.ndarray]
@@ -302,10 +294,7 @@ def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
 
 
 def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return draws with replacement whose first n, for each size n, are one training set.
-
-    The slices' weights vary between replicates and sizes as those of :func:`nested_order` do.
-    """
+    """Return draws with replacement, weighted as in :func:`nested_order`; the first n are one training set."""
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1
     lasting = rng.normal(0.0, jitter, count)
@@ -329,29 +318,15 @@ DRAWS = 64
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clusters:
-    """Clusters of the rows of each slice.
+    """Clusters of the rows of each slice."""
 
-    Parameters
-    ----------
-    codes : numpy.ndarray
-        Cluster of each row, numbered within its slice.
-    sizes : mapping of str to numpy.ndarray
-        Rows of each cluster, slice by slice.
-    entropy : int
-        Seed of the random draws.
-    """
-
-    codes: np.ndarray
+    codes: np.ndarray  # cluster of each row, numbered within its slice
     sizes: Mapping[str, np.ndarray]
     entropy: int
     _expected: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict, repr=False)
 
     def score(self, name: str, rows: np.ndarray) -> float:
-        """Effective number of clusters among a slice's rows, over that of as many rows drawn at random.
-
-        The effective number is the exponential of the entropy of the clusters' shares: the Vendi score (Friedman and
-        Dieng 2023) of a kernel that is 1 within a cluster and 0 between clusters.
-        """
+        """Effective clusters of a slice's rows over those of random rows: the Vendi score (Friedman and Dieng 2023)."""
         if not rows.size:
             return float("nan")
         counts = np.bincount(self.codes[rows], minlength=self.sizes[name].size)

@@ -144,10 +144,7 @@ def _plain(value: Any, path: Path, place: int, column: str) -> Any:
 
 
 def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
-    """Return a table that is sound with columns of their own kinds, the slices as the text they are.
-
-    pandas tells the kinds, and would take the slice NA for a gap and 007 for 7.
-    """
+    """Return columns of the kinds that pandas tells, but slices as text: it takes NA for a gap and 007 for 7."""
     try:
         table = pd.read_csv(
             stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,

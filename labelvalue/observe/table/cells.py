@@ -136,10 +136,7 @@ def parse_number(cell: object, *, decimal: str = ".") -> object:
 
 
 def parse_count(cell: object, *, decimal: str = ".", mean: bool = False) -> object:
-    """Return a whole number, ``None`` where the cell is missing, or a fault.
-
-    ``mean`` says that a fraction here is probably a mean, for the wording of the fault.
-    """
+    """Return a whole number, ``None`` where missing, or a fault, worded for a mean where ``mean`` says so."""
     if isinstance(cell, str):
         written = _grouped(cell.strip(), decimal)
         if written is not None:

@@ -25,10 +25,7 @@ NOT_A_TIME = int(np.iinfo(np.int64).min)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the runs table; ``default`` is ``None`` where a cell must be filled.
-
-    The reader adds a column that a table lacks, with its default, unless ``added`` is false.
-    """
+    """One column of the runs table; one that a table lacks gets its default, unless ``added`` is false."""
 
     name: str
     kind: Kind
@@ -175,17 +172,7 @@ Direction = Literal["lower", "higher"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric: its name, which way is better, and what values are legal.
-
-    Parameters
-    ----------
-    name : str
-        Name that the user writes.
-    direction : {"lower", "higher"}
-        Which way is better.
-    lower, upper : float
-        Legal range in the metric's own unit; ``upper`` may be infinite.
-    """
+    """A metric: its name, which way is better, and what values are legal."""
 
     name: str
     direction: Direction

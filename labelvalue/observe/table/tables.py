@@ -28,23 +28,11 @@ Wanted = Callable[[tuple[str, ...]], Collection[str]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much of a table is read.
-
-    Parameters
-    ----------
-    rows : int
-        Rows.
-    cell : int
-        Characters of a cell.
-    size : int
-        Bytes of the file.
-    fix : str
-        What to do where there are more rows.
-    """
+    """How much of a table is read."""
 
     rows: int
-    cell: int = MAX_CELL
-    size: int = dataclasses.field(default_factory=lambda: MAX_BYTES)
+    cell: int = MAX_CELL  # characters
+    size: int = dataclasses.field(default_factory=lambda: MAX_BYTES)  # bytes of the file
     fix: str = "sum replicates, or read the table in parts"
 
     def too_many(self, file: str, rows: int | None = None) -> Problem:
@@ -56,35 +44,12 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table as it was found.
-
-    Parameters
-    ----------
-    file : str
-        File name, empty for a DataFrame.
-    header : tuple of str
-        Every column name, in order.
-    cells : mapping of str to sequence
-        The cells of each wanted column; a repeated column counts once.
-    lines : sequence of int
-        Line in the file (the header is line 1), row of a Parquet file from 1, or position in a
-        DataFrame from 0.
-    header_line : int or None
-        Line of the header.
-    decimal : str
-        Decimal mark of the numbers.
-    sha256 : str or None
-        Of the file's bytes; ``None`` for a DataFrame.
-    notes : tuple of str
-        What was accepted on the way.
-    problems : tuple of Problem
-        What was wrong with single rows.
-    """
+    """A table as it was found."""
 
     file: str
     header: tuple[str, ...]
-    cells: Mapping[str, Sequence[object]]
-    lines: Sequence[int]
+    cells: Mapping[str, Sequence[object]]  # of each wanted column; a repeated one counts once
+    lines: Sequence[int]  # the header is line 1; row of a Parquet file from 1, of a DataFrame from 0
     header_line: int | None = None
     decimal: str = "."
     sha256: str | None = None

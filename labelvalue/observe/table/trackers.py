@@ -34,36 +34,16 @@ SHOWN = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tracker:
-    """What a tracker's dump looks like.
-
-    Parameters
-    ----------
-    name : str
-        Of the tracker.
-    prefixes : tuple of str
-        What stands before the names of parameters and metrics.
-    identity : tuple of str
-        Columns of which the first that is there holds the run's id.
-    status : tuple of str
-        Likewise for its state.
-    finished : str
-        State of a run that counts, in lower case.
-    parent : str
-        Column that holds the id of a run's parent, empty where there is none.
-    clock : mapping of str to str
-        Columns that tell times, and which of ours each gives.
-    times : callable
-        From a dump to training seconds and end times, as texts.
-    """
+    """What a tracker's dump looks like."""
 
     name: str
-    prefixes: tuple[str, ...]
-    identity: tuple[str, ...]
-    status: tuple[str, ...]
-    finished: str
-    parent: str
-    clock: Mapping[str, str]
-    times: Callable[[pd.DataFrame], dict[str, pd.Series]]
+    prefixes: tuple[str, ...]  # before the names of parameters and metrics
+    identity: tuple[str, ...]  # columns of which the first that is there holds the run's id
+    status: tuple[str, ...]  # likewise its state
+    finished: str  # in lower case
+    parent: str  # column of the id of a run's parent, empty where there is none
+    clock: Mapping[str, str]  # columns that tell times, and which of ours each gives
+    times: Callable[[pd.DataFrame], dict[str, pd.Series]]  # training seconds and end times of a dump, as texts
 
 
 # --- times ----------------------------------------------------------------------------------------
