@@ -120,6 +120,13 @@ class InputError(ValueError):
         super().__init__("\n".join(lines + ([f"… and {more} more"] if more > 0 else [])))
 
 
+def input_error(
+    why: str, fix: str, *, file: str = "", line: int | None = None, column: str = "", value: object = None
+) -> InputError:
+    """Return the error of one problem."""
+    return InputError([Problem(why=why, fix=fix, file=file, line=line, column=column, value=value)])
+
+
 def _shortened(text: str) -> str:
     """A problem that quotes a file at length, without the middle of what is wrong and of the way out."""
     parts = text.rpartition(" Fix: ")

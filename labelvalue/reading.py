@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from labelvalue.problems import InputError, Problem, StorageError, quote
+from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 
 MOST_TEXT = 1024**2
 """Largest settings file, in bytes."""
@@ -46,7 +46,7 @@ class _Place:
         fix = self.fix or fix
         if self.ours:
             raise StorageError(f"{Path(self.path)}: {why}. Fix: {fix}.") from cause
-        raise InputError([Problem(file=str(Path(self.path)), why=why, fix=fix)]) from cause
+        raise input_error(why, fix, file=str(Path(self.path))) from cause
 
     def over(self, size: str, most: int) -> NoReturn:
         self.wrong(f"{size} bytes are over the limit of {most} bytes", "give the file that was meant")
@@ -144,7 +144,7 @@ def parse_toml(text: str, *, file: str = "") -> dict[str, Any]:
     r"""Parse TOML that somebody else may have written; length, depth and numbers are looked at first."""
     if len(text) > MOST_TEXT:
         why = f"{len(text)} characters are over the limit of {MOST_TEXT}"
-        raise InputError([Problem(file=file, why=why, fix="give the file that was meant")])
+        raise input_error(why, "give the file that was meant", file=file)
     bare = _TOML_TEXT.sub(_without_text, text)
     place = _too_deep(bare, DEEPEST_TOML)
     dotted = _DOTTED.search(bare)

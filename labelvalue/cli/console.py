@@ -19,7 +19,7 @@ import typer
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
 from labelvalue.printing import as_json, say
-from labelvalue.problems import InputError, Problem, StorageError, listed
+from labelvalue.problems import InputError, Problem, StorageError, input_error, listed
 from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def counts(text: str, option: str) -> list[int]:
         why = f"over the limit of {most:,}"
     else:
         return [int(part) for part in parts]
-    raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")])
+    raise input_error(why, "write 500,2000", column=option, value=text)
 
 
 def shares(text: str, option: str) -> list[float]:
@@ -74,8 +74,7 @@ def shares(text: str, option: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]  # what is no share is told where shares are used
     except ValueError:
-        why = "not shares separated by commas"
-        raise InputError([Problem(column=option, value=text, why=why, fix="write 0,0.1")]) from None
+        raise input_error("not shares separated by commas", "write 0,0.1", column=option, value=text) from None
 
 
 def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
@@ -274,8 +273,7 @@ def read_items(
 
     table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
     if item is not None and item not in table:
-        why, fix = "no such column", f"give one of {listed(table.columns, 20)}"
-        raise InputError([Problem(file=data.name, column=item, why=why, fix=fix)])
+        raise input_error("no such column", f"give one of {listed(table.columns, 20)}", file=data.name, column=item)
     features = table.drop(columns=[target, *([] if item is None else [item])]) if text is None else table[text]
     (model,) = learners_of(features, None if learner is None else [learner], seed).values()
     return model, (features, table[target], table[slice_]), None if item is None else table[item]

@@ -15,7 +15,7 @@ from labelvalue.cli.console import Json, Metric, Timezone
 from labelvalue.cli.help import RUNS, Group, add
 from labelvalue.observe.importers import formats
 from labelvalue.printing import say
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import StorageError, input_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def _pair(text: str) -> tuple[str, str]:
     ours, equals, theirs = text.partition("=")
     if not equals or not ours or not theirs:
         why = "not of the form OURS=THEIRS"
-        raise InputError([Problem(column="--map", value=text, why=why, fix="write OURS=THEIRS, such as item=task_id")])
+        raise input_error(why, "write OURS=THEIRS, such as item=task_id", column="--map", value=text)
     return ours, theirs
 
 
@@ -197,7 +197,7 @@ class Salt:
         if len(salt) < SHORTEST_SALT:
             why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
             fix = f"put {SHORTEST_SALT} random characters or more there, or remove it for a new one with new hashes"
-            raise InputError([Problem(file=self.path.name, why=why, fix=fix)])
+            raise input_error(why, fix, file=self.path.name)
         return salt
 
     def keep(self) -> bool:

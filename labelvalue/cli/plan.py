@@ -11,7 +11,7 @@ from labelvalue import exits, names
 from labelvalue.cli import console
 from labelvalue.cli.console import Learner, SliceColumn, Target, TextColumn
 from labelvalue.cli.help import DECIDE, add
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
@@ -52,8 +52,7 @@ def plan_command(
     from labelvalue.report.words.project import Context
 
     if not 0 < ci_prob < 1:
-        why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
-        raise InputError([Problem(column="--ci-prob", value=ci_prob, why=why, fix=fix)])
+        raise input_error("must lie in 0 < … < 1", "give a share such as 0.9", column="--ci-prob", value=ci_prob)
     if page is not None:
         console.check_writable(page)
     case, fit = read_case(case_file), load_fit(fit_file)

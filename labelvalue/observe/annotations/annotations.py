@@ -17,7 +17,7 @@ from labelvalue.observe.annotations.tables import settled, without_repeats
 from labelvalue.observe.exports import plain
 from labelvalue.observe.exports.judgements import CHOICE, TEXT, WORK, Collector, Judgements, utc
 from labelvalue.observe.importers import importer, layouts
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
 TABLE = "csv"
 """Format of tables of judgements; all others are files of ``observe/importers``."""
@@ -93,7 +93,7 @@ def read_annotations(
     salt = secrets.token_hex(16) if salt is None else salt
     if not salt.strip():
         why = "is empty: anybody could undo hashes without one"
-        raise InputError([Problem(column="salt", why=why, fix="give a long random text, or none")])
+        raise input_error(why, "give a long random text, or none", column="salt")
     kept = Judgements()
     counts: dict[str, int] = {}
     notes: dict[str, None] = {}
@@ -139,8 +139,7 @@ def _date(text: str | None) -> datetime | None:
         return None
     date = utc(text)
     if date is None:
-        why = "not a time"
-        raise InputError([Problem(column="--batch-date", value=text, why=why, fix="write 2026-03-02")])
+        raise input_error("not a time", "write 2026-03-02", column="--batch-date", value=text)
     return date.astimezone(UTC)
 
 

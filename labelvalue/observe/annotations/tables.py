@@ -22,7 +22,7 @@ from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
 from labelvalue.observe.table.spreadsheets import guard
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.storage import write_whole
 
 COLUMNS = (
@@ -189,7 +189,7 @@ def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spre
         size = _to_csv(table, buffer, partial(guard, spreadsheet=spreadsheet))
     if size > MAX_BYTES:
         why = f"{size} bytes are over the limit of {MAX_BYTES} bytes that a table may have"
-        raise InputError([Problem(file=path.name, why=why, fix="keep the judgements in several tables")])
+        raise input_error(why, "keep the judgements in several tables", file=path.name)
     write_whole(path, buffer.getbuffer())
     return path
 

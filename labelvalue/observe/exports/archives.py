@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO
 
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import InputError, Problem, input_error, quote
 
 MAX_RATIO = 100
 """Bytes unpacked for each packed one."""
@@ -36,7 +36,7 @@ def _told(file: str, what: str) -> Iterator[None]:
         if isinstance(error, InputError):
             raise
         why = f"{what}: {str(error) or type(error).__name__}"
-        raise InputError([Problem(file=file, why=why, fix="export again; nothing was imported")]) from None
+        raise input_error(why, "export again; nothing was imported", file=file) from None
 
 
 class _Member(io.RawIOBase):

@@ -21,7 +21,7 @@ from labelvalue.observe.exports.streams import decode
 from labelvalue.observe.table.cells import Fault, parse_count, parse_number
 from labelvalue.observe.table.delimited import MAX_KEPT, once, open_rows
 from labelvalue.observe.table.tables import Limits
-from labelvalue.problems import InputError, Problem, listed
+from labelvalue.problems import InputError, input_error, listed
 from labelvalue.settings import MAX_COUNT
 
 NEEDED = ("scope", "timestamp", "job_id", "payload")
@@ -100,9 +100,7 @@ def _check_header(header: list[str], file: str, into: Collector) -> None:
             f"not a CVAT event log: no column {', '.join(missing)}; found {listed(header)}; "
             f"closest: {closest_layout(header, into.layouts())}"
         )
-        raise InputError(
-            [Problem(file=file, line=1, why=why, fix="download the event log again, with all its columns")]
-        )
+        raise input_error(why, "download the event log again, with all its columns", file=file, line=1)
 
 
 def _event(

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from labelvalue.observe.exports.judgements import CHOICE, REGIONS, Collector, joined, utc
 from labelvalue.observe.exports.streams import CHUNK
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
 EXPORT = "CVAT XML 1.1 export"
 SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
@@ -70,7 +70,7 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if not self.path and name != "annotations":
             why = f"not a {EXPORT}; found element {name!r}; closest: none"
-            raise InputError([Problem(file=self.file, line=1, why=why, fix="export as CVAT for images or video 1.1")])
+            raise input_error(why, "export as CVAT for images or video 1.1", file=self.file, line=1)
         if len(self.path) >= MAX_DEPTH:
             why = f"elements nested too deeply, over the limit of {MAX_DEPTH}"
             raise InputError([self.wrong(why)])
@@ -161,13 +161,11 @@ def read_xml(stream: BinaryIO, file: str, into: Collector) -> None:
         reader.parser.Parse(b"", True)
     except expat.ExpatError as error:
         why = f"broken or cut-off XML: {expat.ErrorString(error.code)}, at byte {reader.parser.ErrorByteIndex}"
-        raise InputError(
-            [Problem(file=file, line=error.lineno, why=why, fix="export again; nothing was imported")]
-        ) from None
+        raise input_error(why, "export again; nothing was imported", file=file, line=error.lineno) from None
     except (LookupError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         why = f"the encoding that the XML declares cannot be read: {error}"
-        raise InputError([Problem(file=file, line=1, why=why, fix="save it as UTF-8, and declare that")]) from None
+        raise input_error(why, "save it as UTF-8, and declare that", file=file, line=1) from None
     for frame in reader.frames.values():
         reader.finish(frame)

@@ -21,7 +21,7 @@ from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.table.cells import YEARS, Fault, parse_text
 from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.table.schema import NOT_A_TIME
-from labelvalue.problems import InputError, Problem, listed
+from labelvalue.problems import InputError, Problem, input_error, listed
 
 LONGEST = 3600.0
 """Seconds above which a duration is that of a forgotten page."""
@@ -192,7 +192,7 @@ class Collector:
             fix = "these exports lose what several annotators did: export as JSON"
         article = "an" if expected[0] in "AEIOU" else "a"
         why = f"not {article} {expected}; found keys {listed(keys) if keys else type(record).__name__}"
-        raise InputError([Problem(file=self.file, why=f"{why}; closest: {closest}", fix=fix)])
+        raise input_error(f"{why}; closest: {closest}", fix, file=self.file)
 
     def who(self, name: Any) -> str:
         """Return the salted hash of an annotator's name, or the name where names are kept."""

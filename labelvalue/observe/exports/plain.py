@@ -11,7 +11,7 @@ from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.judgements import CHOICE, Collector, utc
 from labelvalue.observe.exports.streams import open_export
 from labelvalue.observe.table.tables import Limits
-from labelvalue.problems import InputError, Problem, did_you_mean, listed
+from labelvalue.problems import did_you_mean, input_error, listed
 
 COLUMNS = (names.ITEM, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE, names.SOURCE,
            names.SOURCE_ID, names.KIND, names.QUESTION)  # fmt: skip
@@ -25,7 +25,7 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         why = f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], COLUMNS)}"
-        raise InputError([Problem(column="--map", why=why, fix=f"one of {', '.join(COLUMNS)}")])
+        raise input_error(why, f"one of {', '.join(COLUMNS)}", column="--map")
     open_export(path).close()
     limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, size=streams.MAX_BYTES, fix="import it in parts")
     with open_text_rows(path, limits, "import it in parts") as rows:
@@ -48,12 +48,10 @@ def _columns(rows: TextRows, columns: Mapping[str, str], into: Collector) -> lis
     found = listed(rows.header)
     if absent:
         why = f"no column {', '.join(map(repr, absent))}; found {found}"
-        raise InputError(
-            [Problem(file=rows.file, line=rows.header_line, why=why, fix="map it, such as --map item=task_id")]
-        )
+        raise input_error(why, "map it, such as --map item=task_id", file=rows.file, line=rows.header_line)
     if into.slice_path is not None and into.slice_path not in rows.header:
         why = f"no column {into.slice_path!r}{did_you_mean(into.slice_path, rows.header)}; found {found}"
-        raise InputError([Problem(file=rows.file, line=rows.header_line, why=why, fix="give another --slice")])
+        raise input_error(why, "give another --slice", file=rows.file, line=rows.header_line)
     return [name for name in rows.header if name == into.slice_path or name in theirs.values()]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 from labelvalue.observe.table.tables import open_given
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import InputError, input_error, quote
 
 MAX_BYTES = 4 * 1024**3
 """Largest export that is read."""
@@ -84,8 +84,7 @@ def open_export(path: Path) -> BinaryIO:
     stream = open_given(path, MAX_BYTES, "export in parts; overlaps do no harm")
     if not stream.peek(1):  # type: ignore[attr-defined]
         stream.close()
-        why = "0 usable labels: the file is empty"
-        raise InputError([Problem(file=path.name, why=why, fix="export again")])
+        raise input_error("0 usable labels: the file is empty", "export again", file=path.name)
     return stream
 
 
@@ -118,8 +117,7 @@ class _Buffer:
         try:
             self.text += self.decoder.decode(raw, final=self.ended)
         except UnicodeDecodeError as error:
-            why = f"not UTF-8 at byte {before + error.start}"
-            raise InputError([Problem(file=self.file, why=why, fix="export as UTF-8")]) from None
+            raise input_error(f"not UTF-8 at byte {before + error.start}", "export as UTF-8", file=self.file) from None
         return not self.ended
 
     def _forget(self) -> None:
@@ -139,7 +137,7 @@ class _Buffer:
         """Raise with line and byte."""
         used = self.text[: self.at if place is None else place]
         line, byte = self.line + used.count("\n"), self.byte + len(used.encode())
-        raise InputError([Problem(file=self.file, line=line, why=f"{why}, at byte {byte}", fix=fix)])
+        raise input_error(f"{why}, at byte {byte}", fix, file=self.file, line=line)
 
 
 def json_records(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
@@ -225,4 +223,4 @@ def _decoded_line(raw: bytes, file: str, line: int, start: int) -> Any:
 
 
 def _refuse_line(file: str, line: int, why: str, fix: str = "export again; nothing was imported") -> NoReturn:
-    raise InputError([Problem(file=file, line=line, why=why, fix=fix)]) from None
+    raise input_error(why, fix, file=file, line=line) from None

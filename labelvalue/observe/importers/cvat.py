@@ -11,7 +11,7 @@ from labelvalue.observe.exports.cvat_events import read_events
 from labelvalue.observe.exports.cvat_xml import EXPORT, read_xml
 from labelvalue.observe.exports.judgements import Collector
 from labelvalue.observe.exports.streams import beginning, open_export
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 LAYOUTS = {"CVAT event log": frozenset({"scope", "obj_name", "payload", "timestamp", "job_id", "user_id"})}
 MARKS = {"utf-16-le": codecs.BOM_UTF16_LE, "utf-16-be": codecs.BOM_UTF16_BE}
@@ -38,4 +38,4 @@ def _zipped(stream: BinaryIO, file: str, into: Collector) -> None:
         read_xml(inside, name, into)
     if not found:
         why = f"not a {EXPORT}: the archive holds no XML"
-        raise InputError([Problem(file=file, why=why, fix="export as CVAT for images or video 1.1")])
+        raise input_error(why, "export as CVAT for images or video 1.1", file=file)

@@ -17,7 +17,7 @@ from labelvalue.observe.simulate.perturbations import ClassMix, WrongEvaluation
 from labelvalue.observe.simulate.strategies import ASK_CLASSES, ASK_PROBABILITIES, QUERIES, Strategy
 from labelvalue.observe.simulate.synthetic import GENERATORS
 from labelvalue.observe.table.cells import Fault, parse_slice
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
 
 ORDERED = ("stratified", "balanced")
 """Strategies that look at slices or classes and ask no model."""
@@ -40,14 +40,13 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
         columns = list(X.columns) if isinstance(X, pd.DataFrame) else []
         if slices not in columns:
             hint = did_you_mean(slices, map(str, columns))
-            why = f"unknown slice column {quote(slices)}{hint}"
-            raise InputError([Problem(why=why, fix="name a column of X, or give the slices")])
+            raise input_error(f"unknown slice column {quote(slices)}{hint}", "name a column of X, or give the slices")
         slices = X[slices]
     cells = pd.Series(np.asarray(slices, dtype=object)).to_numpy()
     sizes = {"X": X.shape[0], "y": y.shape[0], "slices": cells.shape[0]}
     if len(set(sizes.values())) > 1:
         why = ", ".join(f"{name} has {size}" for name, size in sizes.items())
-        raise InputError([Problem(why=f"lengths differ: {why}", fix="give one value per row")])
+        raise input_error(f"lengths differ: {why}", "give one value per row")
     problems = []
     codes, kinds = pd.factorize(cells, use_na_sentinel=False)
     texts = [parse_slice(None if pd.isna(kind) else kind) for kind in kinds.tolist()]
@@ -57,8 +56,7 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
     missing = np.flatnonzero(pd.isna(y))
     if missing.size:
         why = f"{missing.size} missing values"
-        fix = "leave rows without a label out"
-        problems.append(Problem(line=int(missing[0]), column="y", why=why, fix=fix))
+        problems.append(Problem(line=int(missing[0]), column="y", why=why, fix="leave rows without a label out"))
     if problems:
         raise InputError(problems)
     return X, y, np.array(texts, dtype=str)[codes]
@@ -82,11 +80,11 @@ def choose_metric(protocol: Protocol, learners: Mapping[str, Any]) -> str:
     if regress is not None and regress != (metric in NUMERIC):
         kind = "regressors" if regress else "classifiers"
         fix = f"give one of {', '.join(NUMERIC)}" if regress else "give a metric of classes"
-        raise InputError([Problem(column=names.METRIC, value=metric, why=f"{kind} do not give it", fix=fix)])
+        raise input_error(f"{kind} do not give it", fix, column=names.METRIC, value=metric)
     lacking = lacking_probabilities(learners) if metric in PROBABILISTIC else []
     if lacking:
         why = f"{', '.join(map(quote, lacking))} give no probabilities"
-        raise InputError([Problem(column=names.METRIC, value=metric, why=why, fix="calibrate them, or count errors")])
+        raise input_error(why, "calibrate them, or count errors", column=names.METRIC, value=metric)
     return metric
 
 
@@ -99,7 +97,7 @@ def make_scorer(metric: str, positive: str | None, y: np.ndarray) -> Scorer:
     if positive is not None and (positive not in texts or len(texts) != 2):
         why = f"no such class among two{did_you_mean(positive, texts)}"
         fix = f"give one of {', '.join(texts[:10])}, or leave it out"
-        raise InputError([Problem(column="positive", value=positive, why=why, fix=fix)])
+        raise input_error(why, fix, column="positive", value=positive)
     return Scorer(metric=metric, classes=classes, positive=texts.index(positive) if positive else len(texts) - 1)
 
 
@@ -131,9 +129,8 @@ def check_classes(protocol: Protocol, scorer: Scorer) -> list[Problem]:
 
 def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: Mapping[str, Any]) -> list[Problem]:
     """Return which strategies and generators are not known, or ask what a learner does not give."""
-    taken = "the name of a built-in strategy"
     problems = [
-        Problem(column="strategies", value=name, why=taken, fix="take another name")
+        Problem(column="strategies", value=name, why="the name of a built-in strategy", fix="take another name")
         for name in own
         if name in STRATEGIES
     ]
@@ -157,5 +154,4 @@ def check_generator(generator: str | Callable[..., Any]) -> None:
     """Refuse the name of a generator that there is not."""
     if isinstance(generator, str) and generator not in GENERATORS:
         why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
-        fix = f"give one of {', '.join(GENERATORS)}, or a function"
-        raise InputError([Problem(column="generator", why=why, fix=fix)])
+        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")

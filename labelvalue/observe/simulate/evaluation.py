@@ -24,7 +24,7 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.suites import HOLDOUT, SplitSuite, Suite
 from labelvalue.observe.table.schema import CATALOGUE
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def positions(evaluation: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise TypeError("evaluation must hold row positions, or a mask as long as y")
     if rows.size and not (rows.min() >= 0 and rows.max() < size):
-        raise InputError([Problem(why=f"evaluation rows outside 0 … {size - 1}", fix="give positions in X")])
+        raise input_error(f"evaluation rows outside 0 … {size - 1}", "give positions in X")
     return rows.astype(np.int64)
 
 
@@ -85,11 +85,10 @@ def rows_held(suites: Sequence[Suite], x: Any, metadata: pd.DataFrame | None) ->
             if isinstance(table, pd.DataFrame) and name in table.columns:
                 if table[name].isna().any():
                     gap = int(table[name].isna().to_numpy().argmax())
-                    raise InputError([Problem(line=gap, column=name, why="no value here", fix="fill it in")])
+                    raise input_error("no value here", "fill it in", line=gap, column=name)
                 return table[name].to_numpy()
         known = [str(c) for t in (metadata, x) if isinstance(t, pd.DataFrame) for c in t.columns]
-        why = f"no such column{did_you_mean(name, known)}"
-        raise InputError([Problem(column=name, why=why, fix="name a column of metadata or X")])
+        raise input_error(f"no such column{did_you_mean(name, known)}", "name a column of metadata or X", column=name)
 
     return {suite.name: suite.held(column) for suite in suites if isinstance(suite, SplitSuite)}
 
@@ -116,7 +115,7 @@ def make_evaluations(
         else:
             copy = suite.copy(x_held, y_held, here, stream(entropy, SUITE, number))
             if not copy.keep.size:
-                raise InputError([Problem(value=suite.name, why="no slice has rows for it", fix="give another suite")])
+                raise input_error("no slice has rows for it", "give another suite", value=suite.name)
             what = f"{suite.name} {entropy} {number}"
             made.append(_evaluation(suite.name, copy.x, copy.y, here[copy.keep], rows[copy.keep], what))
     return made

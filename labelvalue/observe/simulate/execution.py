@@ -25,7 +25,7 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.simulate.training import Key, Outcome, Task
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
@@ -54,7 +54,7 @@ class Checkpoint:
         if changed:
             why = f"holds another simulation: {', '.join(changed)} differ"
             fix = "give another folder, or remove it to begin anew"
-            raise InputError([Problem(column="checkpoint", value=str(self.folder), why=why, fix=fix)])
+            raise input_error(why, fix, column="checkpoint", value=str(self.folder))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -306,12 +306,12 @@ def on_cluster(make: Callable[[int], Call], count: int, until: float | None, add
         from distributed.scheduler import KilledWorker
     except ImportError:
         fix = "install labelvalue with the extra 'distributed', on this machine and on the workers"
-        raise InputError([Problem(column="dask", value=address, why="Dask is not installed", fix=fix)]) from None
+        raise input_error("Dask is not installed", fix, column="dask", value=address) from None
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         why = f"no scheduler answers: {error}"
-        raise InputError([Problem(column="dask", value=address, why=why, fix="give tcp://host:port")]) from None
+        raise input_error(why, "give tcp://host:port", column="dask", value=address) from None
     with client:
         waiting = iter(range(count))
         open_jobs = {*range(count)}

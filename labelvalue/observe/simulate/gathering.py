@@ -21,7 +21,7 @@ from labelvalue.observe.simulate.strategies import Clusters
 from labelvalue.observe.simulate.training import Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -53,8 +53,7 @@ class Gathering:
         if self.dead:
             return RuntimeError(f"the worker died twice: {name_jobs([task.text for task in self.dead])}")
         reasons = ", ".join(sorted({outcome.skipped for outcome in done if outcome.skipped})) or "no size fits"
-        why = f"no training could be done: {reasons}"
-        return InputError([Problem(why=why, fix="give larger sizes, more time or other data")])
+        return input_error(f"no training could be done: {reasons}", "give larger sizes, more time or other data")
 
     def _counted(self, done: Sequence[Outcome]) -> list[str]:
         counts = Counter(f"trainings skipped: {outcome.skipped}" for outcome in done if outcome.skipped)

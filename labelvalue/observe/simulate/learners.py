@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 ESTIMATOR_METHODS = ("fit", "predict", "get_params")
 
@@ -45,7 +45,7 @@ def check_learners(estimator: Any) -> dict[str, Any]:
                 f"returns what predicts{lack}"
             )
     if not learners:
-        raise InputError([Problem(why="no estimator given", fix="give at least one")])
+        raise input_error("no estimator given", "give at least one")
     return learners
 
 
@@ -59,7 +59,7 @@ def find_regressors(learners: Mapping[str, Any]) -> bool | None:
     kinds = {name: _regresses(learner) for name, learner in learners.items() if is_estimator(learner)}
     if len(set(kinds.values())) > 1:
         mixed = ", ".join(f"{n!r} is a {'regressor' if k else 'classifier'}" for n, k in kinds.items())
-        raise InputError([Problem(why=f"errors have no common unit: {mixed}", fix="simulate them apart")])
+        raise input_error(f"errors have no common unit: {mixed}", "simulate them apart")
     return next(iter(kinds.values()), None)
 
 

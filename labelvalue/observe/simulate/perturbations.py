@@ -16,7 +16,7 @@ from labelvalue.observe.annotations.tables import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.simulate.learners import take
 from labelvalue.observe.table.schema import COLUMNS
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import input_error, quote
 from labelvalue.settings import Positive, Settings, Share, word
 
 
@@ -173,7 +173,7 @@ class WrongEvaluation(Settings):
         """
         classes, codes = np.unique(y, return_inverse=True)
         if classes.size < 2:
-            raise InputError([Problem(column="y", why="only one class to evaluate on", fix="hold more rows out")])
+            raise input_error("only one class to evaluate on", "hold more rows out", column="y")
         drawn = draw_wrong_labels(codes, classes.size, self.noise_kind, rng, rng)
         out = y.copy()
         for name in np.unique(slices):
@@ -204,7 +204,7 @@ class ClassMix:
         given = self.shares if isinstance(self.shares, Mapping) else {}
         if not given or not all(map(_is_share, given.values())) or abs(sum(given.values()) - 1) > 1e-9:
             why = f"shares {quote(self.shares)} are not all > 0 with sum 1"
-            raise InputError([Problem(column="shares", why=why, fix="give a share per class")])
+            raise input_error(why, "give a share per class", column="shares")
         shares = {str(k): float(v) for k, v in sorted(given.items(), key=lambda item: str(item[0]))}
         object.__setattr__(self, "shares", shares)
 
@@ -246,7 +246,7 @@ class ClassMix:
 def _change_columns(x: Any, change: Callable[[np.ndarray], np.ndarray], *, numeric_only: bool) -> Any:
     """Return a copy of dense features, column by column."""
     if hasattr(x, "tocsr"):
-        raise InputError([Problem(column="X", why="sparse features cannot be perturbed", fix="give dense ones")])
+        raise input_error("sparse features cannot be perturbed", "give dense ones", column="X")
     frame = x if isinstance(x, pd.DataFrame) else pd.DataFrame(x)
     out = frame.copy()
     for place in range(frame.shape[1]):

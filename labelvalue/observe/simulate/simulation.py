@@ -51,7 +51,7 @@ from labelvalue.observe.simulate.strategies import QUERIES, Clusters, Strategy, 
 from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
 from labelvalue.observe.simulate.tabular import comparable
 from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
 
 def prepare(
@@ -70,7 +70,7 @@ def prepare(
     y = np.asarray(y)
     if metadata is not None and len(metadata) != y.size:
         why = f"lengths differ: y has {y.size}, metadata has {len(metadata)}"
-        raise InputError([Problem(why=why, fix="give one row of metadata per row")])
+        raise input_error(why, "give one row of metadata per row")
     metric = choose_metric(protocol, learners)
     scorer = make_scorer(metric, protocol.positive, y)
     problems = [*check_classes(protocol, scorer), *check_strategies(protocol, own, learners)]
@@ -82,7 +82,7 @@ def prepare(
     held = rows_held(protocol.suites, X, metadata)
     free = ~np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
     if not free.any():
-        raise InputError([Problem(why="the suites leave no rows to train on", fix="hold fewer rows out")])
+        raise input_error("the suites leave no rows to train on", "hold fewer rows out")
     tested = None if evaluation is None else positions(evaluation, y.size)
     codes = np.searchsorted(scorer.classes, y) if scorer.classes.size else np.zeros(0, dtype=int)
     protocol, said = settle(protocol, _counts(texts[free]), evaluation_given=tested is not None)

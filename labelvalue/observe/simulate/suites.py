@@ -20,7 +20,7 @@ from labelvalue.observe.simulate.perturbations import (
     MissingValues,
     WrongEvaluation,
 )
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import did_you_mean, input_error, quote
 from labelvalue.settings import Checks, Settings, Share, Text, listed
 
 HOLDOUT = "holdout"
@@ -122,7 +122,7 @@ class DomainSplit(Settings):
         if unknown or not self.domains:
             why = f"no rows of {', '.join(map(quote, unknown)) or 'any domain'}"
             hint = did_you_mean(unknown[0], known) if unknown else ""
-            raise InputError([Problem(column=self.column, why=why + hint, fix="name domains that are there")])
+            raise input_error(why + hint, "name domains that are there", column=self.column)
         return np.isin(domains, self.domains)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import pandas as pd
 
 from labelvalue.observe.table.spreadsheets import unguard
-from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
@@ -41,7 +41,7 @@ def read_table(
     path = Path(path)
     if path.suffix not in SUFFIXES:
         why = f"ending {path.suffix!r} is not known"
-        raise InputError([Problem(file=path.name, why=why, fix=f"give a {', '.join(SUFFIXES[:-1])} or .json file")])
+        raise input_error(why, f"give a {', '.join(SUFFIXES[:-1])} or .json file", file=path.name)
     wanted = tuple(dict.fromkeys(name for name in (target, slices, texts) if name is not None))
     table, lines = _load(path, slices) if path.suffix in SUFFIXES[:2] else _load_json(path, wanted)
     problems = []
@@ -106,7 +106,7 @@ def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequenc
         for place, record in reader(stream, path.name):
             if not isinstance(record, Mapping):
                 why, fix = f"record {place} is no object", "write one object with its columns for each example"
-                raise InputError([Problem(file=path.name, line=place, why=why, fix=fix)])
+                raise input_error(why, fix, file=path.name, line=place)
             plain = {str(key): value for key, value in record.items() if not isinstance(value, list | Mapping)}
             row = plain | {name: _inside(record, name) for name in wanted}
             rows.append({name: _plain(value, path, place, name) for name, value in row.items()})
@@ -137,7 +137,7 @@ def _plain(value: Any, path: Path, place: int, column: str) -> Any:
     if isinstance(value, list | Mapping):
         what = f"a list of {len(value)}" if isinstance(value, list) else f"an object with {listed(list(value), 5)}"
         why, fix = f"record {place} holds {what} here", f"name what is inside, such as {column}.0, or leave it out"
-        raise InputError([Problem(file=path.name, line=place, column=column, why=why, fix=fix)])
+        raise input_error(why, fix, file=path.name, line=place, column=column)
     if isinstance(value, Written):
         return int(value) if value.lstrip("-").isdigit() else float(value)
     return value
@@ -152,7 +152,7 @@ def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[st
         )  # fmt: skip
     except (ValueError, OverflowError) as error:
         why = f"cannot be read: {error}"
-        raise InputError([Problem(file=path.name, why=why, fix="save it again as UTF-8 CSV or Parquet")]) from error
+        raise input_error(why, "save it again as UTF-8 CSV or Parquet", file=path.name) from error
     if texts:
         table[slices] = pd.Series(texts, dtype=object)
         table[slices] = table[slices].where(table[slices] != "")
@@ -213,7 +213,7 @@ def named_learner(name: str) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         fix = "give package.module:name of what can be imported here (PYTHONPATH=. for a file beside you)"
-        raise InputError([Problem(column="learner", value=name, why=f"not found: {error}", fix=fix)]) from error
+        raise input_error(f"not found: {error}", fix, column="learner", value=name) from error
     return found() if isinstance(found, type) else found
 
 
@@ -231,7 +231,7 @@ def _known(learner: str, known: Sequence[str]) -> None:
     if learner not in known:
         of = " of texts" if tuple(known) == OF_TEXTS else ""
         why = f"unknown learner{of} {quote(learner)}{did_you_mean(learner, known)}"
-        raise InputError([Problem(column="learner", why=why, fix=f"give one of {', '.join(known)}")])
+        raise input_error(why, f"give one of {', '.join(known)}", column="learner")
 
 
 def _shortened(text: str) -> str:

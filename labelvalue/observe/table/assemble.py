@@ -26,8 +26,7 @@ def check_slices(columns: Columns, *, merge_similar: bool) -> None:
     counts = Counter(column[i] for i in columns.sound())
     if len(counts) > MAX_SLICES:
         why = f"{len(counts)} slices are over the limit of {MAX_SLICES}"
-        fix = "group rare slices"
-        columns.problems.append(Problem(file=columns.file, column=names.SLICE, why=why, fix=fix))
+        columns.problems.append(Problem(file=columns.file, column=names.SLICE, why=why, fix="group rare slices"))
         return
     alike: dict[str, list[str]] = defaultdict(list)
     for text in sorted(counts):

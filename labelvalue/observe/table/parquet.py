@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from labelvalue.observe.table.schema import repeated
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table, Wanted
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
 AT_ONCE = 65_536
 """Rows that are unpacked at once."""
@@ -49,8 +49,7 @@ class ParquetRows:
             if isinstance(error, InputError):
                 raise
             why = "not a readable Parquet file"
-            fix = "write it again; it may be cut off or of another kind"
-            raise InputError([Problem(file=self.file, why=why, fix=fix)]) from error
+            raise input_error(why, "write it again; it may be cut off or of another kind", file=self.file) from error
 
     def _check_footer(self, footer: pq.FileMetaData) -> None:
         """Refuse what says itself that more would be unpacked than is allowed, before anything is."""
@@ -61,7 +60,7 @@ class ParquetRows:
     def _check_size(self, unpacked: int) -> None:
         if unpacked > MAX_BYTES:
             why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes"
-            raise InputError([Problem(file=self.file, why=why, fix="split the file, or leave columns out")])
+            raise input_error(why, "split the file, or leave columns out", file=self.file)
 
     def batches(self, names: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Unpack columns batch by batch; a name that is there twice, or holds no cells, is refused."""
@@ -100,7 +99,7 @@ class ParquetRows:
         if (longest := int(each.argmax())) >= 0 and each[longest] > self.limits.cell:
             why = f"a cell is over the limit of {self.limits.cell} characters"
             place = row + longest + 1
-            raise InputError([Problem(file=self.file, line=place, column=name, why=why, fix="shorten the cell")])
+            raise input_error(why, "shorten the cell", file=self.file, line=place, column=name)
         return int(each.sum()) + column.indices.nbytes
 
     def cells(self, names: Collection[str]) -> Iterator[dict[str, list[object]]]:

@@ -24,7 +24,7 @@ from labelvalue.observe.table.assemble import (
 from labelvalue.observe.table.columns import Columns, check_classes, parse_columns
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import COLUMNS, Form, Metric, choose_metric, read_header
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
 
 def read_runs(
@@ -112,8 +112,7 @@ def read_runs(
     columns.problems[:0] = header.problems
     columns.notes[:0] = header.notes
     if not len(columns) and not table.problems:
-        why, fix = "0 data rows", "add rows"
-        columns.problems.append(Problem(file=table.file, why=why, fix=fix))
+        columns.problems.append(Problem(file=table.file, why="0 data rows", fix="add rows"))
     metric = check_protocols(columns, metric) or metric
     chosen = _choose(columns, header.form, metric, direction, bounds)
     check_classes(columns, classes)
@@ -185,8 +184,7 @@ def _zone(name: str | None) -> zoneinfo.ZoneInfo | None:
     try:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
-        why = f"unknown time zone {name!r}"
-        raise InputError([Problem(why=why, fix="give a name such as Europe/Paris")]) from None
+        raise input_error(f"unknown time zone {name!r}", "give a name such as Europe/Paris") from None
 
 
 def _check_types(source: object, metric: object, direction: object, encoding: object, timezone: object) -> None:
@@ -209,7 +207,7 @@ def _check_flags(drop_missing: object, merge_similar_slices: object, classes: ob
     if classes is not None and (not isinstance(classes, int) or isinstance(classes, bool)):
         raise TypeError(f"classes must be a whole number, not {type(classes).__name__}")
     if isinstance(classes, int) and classes < 2:
-        raise InputError([Problem(why=f"{classes} classes", fix="give a number ≥ 2")])
+        raise input_error(f"{classes} classes", "give a number ≥ 2")
     if bounds is not None and not _is_pair(bounds):
         raise TypeError("bounds must be two numbers, (lowest, highest)")
 

@@ -119,8 +119,7 @@ def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem
         if name and len(positions) > 1:
             where = " and ".join([", ".join(map(str, positions[:-1])), str(positions[-1])])
             why = f"column {quote(name)} appears at positions {where}"
-            fix = "keep one of them"
-            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix="keep one of them"))
     return problems
 
 
@@ -136,8 +135,7 @@ def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, 
     has = {name: name in present for name in MEASURES}
     if has[names.ERRORS] and (has[names.VALUE] or has[names.STDERR]):
         why = "'errors' and 'trials' are one form, 'value' and 'stderr' the other; both are here"
-        fix = "keep one form per table"
-        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+        return None, [Problem(file=file, line=line, why=why, fix="keep one form per table")]
     if has[names.ERRORS] and has[names.TRIALS]:
         return "counts", []
     if not has[names.VALUE]:
@@ -292,6 +290,5 @@ def _custom_problems(name: str, direction: str, bounds: tuple[float, float], fil
     best = upper if direction == "higher" else lower
     if not lower < upper or not math.isfinite(best):
         why = f"bounds {bounds!r} of {name!r} are not a range with a finite best value"
-        fix = "give (lowest, highest), finite on the better side"
-        problems.append(Problem(file=file, why=why, fix=fix))
+        problems.append(Problem(file=file, why=why, fix="give (lowest, highest), finite on the better side"))
     return problems

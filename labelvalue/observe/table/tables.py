@@ -38,8 +38,7 @@ class Limits:
     def too_many(self, file: str, rows: int | None = None) -> Problem:
         """Return the problem of a table with more rows than are read."""
         got = "more rows" if rows is None else f"{rows} rows"
-        why = f"{got} than allowed, over the limit of {self.rows} rows"
-        return Problem(file=file, why=why, fix=self.fix)
+        return Problem(file=file, why=f"{got} than allowed, over the limit of {self.rows} rows", fix=self.fix)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,8 +85,7 @@ def open_given(path: Path, most: int, fix: str) -> BinaryIO:
 
 def unsupported(file: str) -> Problem:
     """Return the problem of a file that is no table that is read."""
-    why = "not a supported format; csv, parquet"
-    return Problem(file=file, why=why, fix="export it as CSV or Parquet")
+    return Problem(file=file, why="not a supported format; csv, parquet", fix="export it as CSV or Parquet")
 
 
 def _is_foreign(stream: BinaryIO, path: Path) -> bool:

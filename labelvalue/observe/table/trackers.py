@@ -21,7 +21,7 @@ from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
 from labelvalue.observe.table.tables import Limits, Table
-from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 EVERY_SLICE = "{slice}"
 """Stands in a mapped column's name for the slice: one tracked run then gives a row a slice."""
@@ -151,7 +151,7 @@ def read_dump(
     if rows.empty:
         found = listed([name for name in table.header if _bare(tracker, name)], 30)
         why = f"no finished run has a measurement in {_measured_in(taken)}"
-        raise InputError([Problem(file=path.name, why=why, fix=f"map one of the columns found: {found}")])
+        raise input_error(why, f"map one of the columns found: {found}", file=path.name)
     if lacking_ids:
         notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
@@ -195,15 +195,14 @@ def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[st
             repr(wanted[0]) for wanted in (tracker.identity, tracker.status) if wanted[0] not in header
         )
         why = f"not a runs table of {tracker.name}: no column {lacking}"
-        raise InputError([Problem(file=file, why=why, fix="export the table of runs with all of its columns")])
+        raise input_error(why, "export the table of runs with all of its columns", file=file)
     for ours, theirs in columns.items():
         if ours not in COLUMNS:
             why = f"unknown column {quote(ours)}{did_you_mean(ours, COLUMNS)}"
             problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {', '.join(COLUMNS)}"))
         elif theirs not in header and not (EVERY_SLICE in theirs and _matches(header, theirs)):
             why = f"no column {quote(theirs)}{did_you_mean(theirs, header)}"
-            fix = f"one of {listed(header, 30)}"
-            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=fix))
+            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {listed(header, 30)}"))
     if problems:
         raise InputError(problems)
     taken, notes = dict(columns), []
@@ -226,7 +225,7 @@ def _texts(table: Table) -> pd.DataFrame:
     if table.problems:
         raise InputError(table.problems)
     if not len(table.lines):
-        raise InputError([Problem(file=table.file, why="0 data rows", fix="write the dump again")])
+        raise input_error("0 data rows", "write the dump again", file=table.file)
     empty = dict.fromkeys(NOTHING, "")
     cells = {
         name: [empty.get(text := cell_text(cell), text) for cell in column] for name, column in table.cells.items()
