@@ -55,8 +55,7 @@ from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.forecast.interventions.synthetic import synthetic_worth
 from labelvalue.forecast.interventions.votes import consensus_error
-from labelvalue.observe.simulate.activeml import activeml_strategy
-from labelvalue.observe.simulate.strategies import Query
+from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 
 __all__ = [
     "Intervention",

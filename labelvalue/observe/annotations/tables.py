@@ -16,11 +16,10 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.exports.judgements import MAX_CHARACTERS, MAX_JUDGEMENTS, too_many_judgements
-from labelvalue.observe.table.cells import Fault, Parser, Time, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
 from labelvalue.observe.table.parquet import AT_ONCE
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
-from labelvalue.observe.table.spreadsheets import guard
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.storage import write_whole

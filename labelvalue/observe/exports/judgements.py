@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.table.cells import YEARS, Fault, parse_text
 from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.table.schema import NOT_A_TIME
@@ -296,3 +295,16 @@ class Collector:
         return Problem(
             file=self.file, why=why, fix="give another --slice, or mend the items", column=self.slice_path or ""
         )
+
+
+def closest_layout(keys: Iterable[str], layouts: Mapping[str, frozenset[str]]) -> str:
+    """Return the name of the layout that keys fit best."""
+    found = set(keys)
+    scores = {}
+    for name, known in layouts.items():
+        ends = tuple(key for key in known if key.startswith("."))
+        plain = known - {*ends}
+        told = any(key.endswith(ends) for key in found) if ends else False
+        scores[name] = 1.0 + told if told else len(found & plain) / len(plain)
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] > 0.3 else "none"

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
-from labelvalue.observe.exports.streams import beginning, json_lines, open_export
+from labelvalue.observe.exports.streams import SIGNATURE, beginning, json_lines, open_export, open_members
 
 EXPORT = "doccano export"
 LAYOUTS = {

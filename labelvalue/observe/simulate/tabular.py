@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pandas as pd
 
-from labelvalue.observe.table.spreadsheets import unguard
+from labelvalue.observe.table.cells import unguard
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 if TYPE_CHECKING:

@@ -16,9 +16,8 @@ import itertools
 from collections.abc import Iterator
 from typing import IO, BinaryIO
 
-from labelvalue.observe.table.cells import find_decimal
+from labelvalue.observe.table.cells import find_decimal, unguard
 from labelvalue.observe.table.schema import COLUMNS, repeated
-from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.observe.table.tables import Limits, Table, Wanted
 from labelvalue.problems import InputError, Problem, input_error
 

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.annotations.text_rows import cell_text
+from labelvalue.observe.exports.plain import cell_text
 from labelvalue.observe.table.cells import parse_number
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
