@@ -36,7 +36,7 @@ from labelvalue.model.fitting.arviz_tree import arviz_tree
 from labelvalue.model.fitting.pooling import carry_over, pooling
 from labelvalue.model.hierarchy.model_check import check_model
 from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.observe.simulate.perturbations import what_is_missing
+from labelvalue.observe.table.runs import what_is_missing
 
 __all__ = [
     "Diagnostics",

@@ -39,8 +39,12 @@ from labelvalue.forecast.interventions.frontier import quality_frontier, quality
 from labelvalue.model.annotators.label_noise import LabelNoise, estimate_label_noise
 from labelvalue.model.annotators.model_noise import noise_from_probabilities
 from labelvalue.model.annotators.work import Work, estimate_work
-from labelvalue.observe.annotations.annotations import read_annotations
-from labelvalue.observe.annotations.tables import add_annotations, load_annotations, write_annotations
+from labelvalue.observe.exports.annotations import (
+    add_annotations,
+    load_annotations,
+    read_annotations,
+    write_annotations,
+)
 
 __all__ = [
     "read_annotations",

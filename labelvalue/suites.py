@@ -22,8 +22,14 @@ Examples
 """
 
 from labelvalue.forecast.gains.learners_and_suites import forecast_persistence, gain_over_suites
-from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.simulate.suites import DomainSplit, TimeSplit
+from labelvalue.observe.simulate.suites import (
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+)
 
 __all__ = [
     "TimeSplit",

@@ -28,7 +28,7 @@ from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
-from labelvalue.observe.annotations.tables import settled
+from labelvalue.observe.exports.annotations import settled
 from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.table.runs import read_runs
 

@@ -11,7 +11,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
-from labelvalue.observe.protocol.protocol import parse_protocol
+from labelvalue.observe.simulate.protocol import parse_protocol
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

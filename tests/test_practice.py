@@ -12,7 +12,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
-from labelvalue.observe.protocol.protocol import parse_protocol, template
+from labelvalue.observe.simulate.protocol import parse_protocol, template
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'

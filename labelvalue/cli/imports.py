@@ -140,9 +140,14 @@ def _import(
 ) -> None:
     """Read exports and add them to the table at ``out``."""
     from labelvalue.locking import alone
-    from labelvalue.observe.annotations.annotations import read_annotations
-    from labelvalue.observe.annotations.tables import add_annotations, check_suffix, load_annotations, write_annotations
-    from labelvalue.observe.simulate.perturbations import what_is_missing
+    from labelvalue.observe.exports.annotations import (
+        add_annotations,
+        check_suffix,
+        load_annotations,
+        read_annotations,
+        write_annotations,
+    )
+    from labelvalue.observe.table.runs import what_is_missing
 
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)

@@ -50,7 +50,7 @@ def simulate(
     import json
 
     import labelvalue as lv
-    from labelvalue.observe.protocol.protocol import beside
+    from labelvalue.observe.simulate.protocol import beside
     from labelvalue.observe.simulate.tabular import learners_of, read_table
 
     console.check_writable(out)

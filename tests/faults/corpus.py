@@ -263,7 +263,7 @@ def annotations(rng: random.Random) -> Seed:
     """A table of ours, to which an import adds."""
     import pandas as pd
 
-    from labelvalue.observe.annotations.tables import COLUMNS, settled
+    from labelvalue.observe.exports.annotations import COLUMNS, settled
 
     out, kind = rng.choice([("out.csv", "csv"), ("out.parquet", "parquet")])
     rows = [

@@ -21,8 +21,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import InputError, cli, locking
 from labelvalue.cli import imports
-from labelvalue.observe.annotations import tables
-from labelvalue.observe.exports import judgements
+from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
 from labelvalue.observe.simulate.tabular import read_table
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
@@ -37,7 +36,7 @@ READERS = {
         lambda path: lv.label_quality.read_annotations(path, "csv", slice="c"), ["item", "label", "c"],
         ["1", "spam", "FR"],
     ),
-    "annotations": (lv.label_quality.load_annotations, list(tables.COLUMNS), JUDGED),
+    "annotations": (lv.label_quality.load_annotations, list(annotations.COLUMNS), JUDGED),
     "events": (
         lambda path: lv.label_quality.read_annotations(path, "cvat"),
         ["scope", "timestamp", "job_id", "user_id", "payload"], EVENT,
@@ -138,7 +137,7 @@ def test_decimal_commas_of_a_table_are_read_and_told(tmp_path):
 
 def many(count):
     frame = pd.DataFrame({"item": [str(i) for i in range(count)], "slice": "FR", "label": "a"})
-    return tables.settled(frame, batch="b")
+    return annotations.settled(frame, batch="b")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -150,7 +149,7 @@ def test_more_judgements_than_runs_may_be_come_back(tmp_path, suffix):
 
 
 def test_the_limit_of_judgements_holds_wherever_a_table_is_made(tmp_path, monkeypatch):
-    for module in (judgements, tables):
+    for module in (judgements, annotations):
         monkeypatch.setattr(module, "MAX_JUDGEMENTS", 3)
     full = lv.label_quality.write_annotations(many(3), tmp_path / "full.parquet")
     assert len(lv.label_quality.load_annotations(full)) == 3

@@ -12,7 +12,7 @@ from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
 from labelvalue import InputError
-from labelvalue.observe.annotations import annotations
+from labelvalue.observe.exports import annotations
 from labelvalue.problems import Problem
 from tests.faults import mutations
 from tests.faults.commands import prepared

@@ -18,7 +18,7 @@ from labelvalue import names, read_protocol, read_runs, write_runs
 from labelvalue.cli import main
 from labelvalue.diagnostics import what_is_missing
 from labelvalue.label_quality import read_annotations
-from labelvalue.observe.protocol.protocol import beside
+from labelvalue.observe.simulate.protocol import beside
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
 from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation

@@ -12,7 +12,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.protocol.protocol import parse_protocol
+from labelvalue.observe.simulate.protocol import parse_protocol
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

@@ -13,8 +13,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
 from labelvalue.observe.simulate.plan import choose_sizes, settle
+from labelvalue.observe.simulate.protocol import Protocol, parse_protocol
 from labelvalue.suites import TimeSplit
 from tests.observe.asked import simulated
 

@@ -8,8 +8,7 @@ from scipy import stats
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
-from labelvalue.observe.annotations.label_errors import ANNOTATORS, NOISE_KINDS, choose_wrong, draw_wrong_labels
-from labelvalue.observe.simulate.suites import WrongEvaluation
+from labelvalue.observe.simulate.suites import ANNOTATORS, NOISE_KINDS, WrongEvaluation, choose_wrong, draw_wrong_labels
 from labelvalue.problems import InputError
 
 

@@ -12,8 +12,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
 from labelvalue.observe.simulate.learners import Trained
-from labelvalue.observe.simulate.perturbations import ClassMix
 from labelvalue.observe.simulate.strategies import QUERIES, Query, fill_quotas
+from labelvalue.observe.simulate.suites import ClassMix
 from labelvalue.problems import InputError
 from tests.observe.asked import simulated
 

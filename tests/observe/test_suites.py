@@ -11,8 +11,15 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from labelvalue import names
-from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.simulate.suites import SUITES, DomainSplit, TimeSplit
+from labelvalue.observe.simulate.suites import (
+    SUITES,
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+)
 from labelvalue.observe.simulate.tabular import tabular_classifier
 from labelvalue.problems import InputError
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import Protocol
 from labelvalue.observe.simulate.learners import Trained, take
+from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     SUITE,
     Split,

@@ -15,9 +15,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
 from labelvalue.observe.simulate.execution import name_jobs
-from labelvalue.observe.simulate.perturbations import ClassMix
 from labelvalue.observe.simulate.plan import Plan
 from labelvalue.observe.simulate.strategies import Clusters
+from labelvalue.observe.simulate.suites import ClassMix
 from labelvalue.observe.simulate.training import Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from labelvalue.observe.annotations.label_errors import WrongLabels, choose_wrong, draw_wrong_labels
-from labelvalue.observe.protocol.protocol import Protocol
-from labelvalue.observe.protocol.settings import ORDERED
-from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
     NOISE,
     ORDER,
+    ORDERED,
     Split,
     bootstrap_order,
     fill_quotas,
@@ -24,6 +22,7 @@ from labelvalue.observe.simulate.strategies import (
     stream,
     training_seed,
 )
+from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, choose_wrong, draw_wrong_labels
 from labelvalue.observe.simulate.training import RANDOM, Loop, Task
 from labelvalue.problems import quote
 

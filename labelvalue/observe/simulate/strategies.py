@@ -161,6 +161,9 @@ QUERIES: dict[str, Strategy] = {
     "diversity": diversity,
 }
 """Strategies by name that ask a model, or look at features."""
+ORDERED = ("stratified", "balanced")
+"""Strategies that look at slices or classes and ask no model."""
+STRATEGIES = ("random", *ORDERED, *QUERIES)
 
 ASK_PROBABILITIES = ("uncertainty", "margin", "entropy")
 ASK_CLASSES = (*ASK_PROBABILITIES, "committee")

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import beside, measured_by, read_protocol
 from labelvalue.observe.simulate.evaluation import COUNTED
 from labelvalue.observe.simulate.learners import stack, take
+from labelvalue.observe.simulate.protocol import beside, measured_by, read_protocol
 from labelvalue.observe.table.columns import Columns, places
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError, Problem, quote

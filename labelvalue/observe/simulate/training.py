@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from labelvalue.observe.annotations.label_errors import WrongLabels, choose_wrong
 from labelvalue.observe.simulate.evaluation import EvaluationSet, Measure, Scorer
 from labelvalue.observe.simulate.learners import Trained, fit_learner, take
 from labelvalue.observe.simulate.strategies import (
@@ -23,6 +22,7 @@ from labelvalue.observe.simulate.strategies import (
     seed_of,
     training_seed,
 )
+from labelvalue.observe.simulate.suites import WrongLabels, choose_wrong
 from labelvalue.observe.simulate.synthetic import Synthesise, add_synthetic
 
 RANDOM = "random"

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import beside, is_of
+from labelvalue.observe.simulate.protocol import beside, is_of
 from labelvalue.observe.table.cells import guard
 from labelvalue.observe.table.schema import COLUMNS, NOT_A_TIME
 from labelvalue.observe.table.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES

@@ -15,8 +15,8 @@ from labelvalue.decisions.case.case import chosen_of
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
-from labelvalue.observe.protocol.settings import check_data
 from labelvalue.observe.simulate.learners import find_regressors, fit_learner, lacking_probabilities, take
+from labelvalue.observe.simulate.simulation import check_data
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,
     ASK_PROBABILITIES,
