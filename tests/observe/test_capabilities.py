@@ -1,4 +1,4 @@
-"""What observing promises (O1 to O16): where each is tested, that the tests exist, and each once from end to end."""
+"""What observing promises (O1 to O16), each once from end to end."""
 
 from __future__ import annotations
 
@@ -23,105 +23,10 @@ from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
 from labelvalue.suites import ClassMix, DomainSplit, FeatureNoise, MissingValues, TimeSplit, WrongEvaluation
 from labelvalue.testing import fake_annotation_truth, fake_annotations
-from tests import promises
 from tests.observe.asked import simulated
 from tests.observe.test_annotations import ARGILLA_FLAT
 
 CLOCK = [names.SECONDS, names.MEASURED_AT]
-
-ROWS = {
-    "O1": [
-        "test_capabilities::test_o1_a_baseline_and_log_spaced_counts_in_a_table_that_is_read_without_change",
-        "test_simulate::test_default_sizes_are_log_spaced",
-        "test_defaults::test_few_labels_are_all_evaluated_on_and_no_training_set_is_drawn_twice",
-    ],
-    "O2": [
-        "test_capabilities::test_o2_the_same_seed_gives_the_same_table_byte_for_byte",
-        "test_simulate::test_nested_inside_a_replicate",
-        "test_long_work::test_killed_it_goes_on_where_it_was",
-    ],
-    "O3": [
-        "test_capabilities::test_o3_own_and_other_labels_can_be_told_apart",
-        "test_simulate::test_labels_and_other_labels_are_not_collinear",
-    ],
-    "O4": [
-        "test_capabilities::test_o4_synthetic_examples_are_told_apart_and_never_counted",
-        "test_synthetic::test_they_are_never_counted_in_labels",
-        "test_synthetic::test_smote_stays_between_neighbours_of_one_class",
-    ],
-    "O5": [
-        "test_capabilities::test_o5_labels_are_chosen_by_strategies_that_share_a_table_with_random",
-        "test_strategies::test_each_strategy_chooses_by_its_rule",
-        "test_strategies::test_choosing_pays_where_it_should",
-        "test_diversity::test_alike_is_below_one_and_one_of_each_is_above",
-        "test_diversity::test_the_strategy_that_covers_clusters_scores_above_random",
-    ],
-    "O6": [
-        "test_capabilities::test_o6_folds_and_bootstrap_draws_are_replicates",
-        "test_simulate::test_folds_have_evaluation_sets_of_their_own",
-        "test_simulate::test_bootstrap_draws_repeat_rows",
-    ],
-    "O7": [
-        "test_capabilities::test_o7_the_metric_is_the_users_choice_and_becomes_an_error",
-        "test_capabilities::test_o7_regression_and_metrics_of_ones_own",
-        "test_metrics::test_a_metric_of_ones_own",
-    ],
-    "O8": ["test_capabilities::test_o8_calibration_is_a_target_slice_by_slice"],
-    "O9": [
-        "test_capabilities::test_o9_every_suite_is_of_the_same_trained_models",
-        "test_suites::test_one_model_meets_every_suite",
-        "test_suites::test_rows_held_back_are_never_trained_on",
-    ],
-    "O10": [
-        "test_capabilities::test_o10_a_stated_share_of_wrong_labels_is_injected_and_recorded",
-        "test_label_errors::test_the_share_is_exact_at_every_size_and_sets_are_nested",
-        "test_label_errors::test_wrong_labels_reach_the_learner",
-    ],
-    "O11": [
-        "test_capabilities::test_o11_a_class_may_be_a_slice_and_mixes_are_part_of_the_run",
-        "test_strategies::test_mixes_of_classes_are_met_at_every_size",
-    ],
-    "O12": [
-        "test_capabilities::test_o12_learners_feature_sets_and_calibration_steps_are_paired",
-        "test_simulate::test_several_learners_share_training_sets",
-    ],
-    "O13": [
-        "test_capabilities::test_o13_an_export_becomes_posteriors_of_seconds_labels_a_day_and_noise",
-        "test_annotations::test_label_studio",
-        "test_annotations::test_argilla_flattened",
-        "test_annotations::test_doccano_by_member",
-        "test_annotations::test_prodigy",
-        "test_annotations::test_cvat",
-        "../model/test_annotators::test_items_judged_alike_are_one_pattern",
-        "../model/test_work::test_seconds_are_recovered",
-    ],
-    "O14": [
-        "test_capabilities::test_o14_what_is_absent_is_listed_with_the_answer_it_would_give",
-        "test_missing::test_a_bare_table_lacks_everything",
-        "test_missing::test_each_format_lacks_what_its_tool_does_not_tell",
-        "../test_import_commands::test_an_import_is_counted_and_written",
-    ],
-    "O15": [
-        "test_trackers::test_a_dump_becomes_runs_and_every_run_keeps_its_id",
-        "test_trackers::test_it_is_a_runs_table_like_any_other",
-        "test_trackers::test_an_export_of_weights_and_biases",
-    ],
-    "O16": [
-        "test_capabilities::test_o16_protocols_are_written_hashed_and_not_pooled_silently",
-        "test_protocol::test_it_stands_beside_the_table_and_is_read_back_with_it",
-        "test_protocol::test_the_protocol_of_other_runs_is_neither_written_nor_believed",
-        "../test_cli::test_what_was_simulated_can_be_simulated_again_from_what_it_left",
-    ],
-}
-
-
-@pytest.mark.parametrize("row", ROWS)
-def test_functions_in_a_promise_are_there(row):
-    assert promises.not_there(__file__, ROWS[row]) == []
-
-
-def test_no_promise_of_the_room_is_left_out():
-    assert list(ROWS) == promises.promised("O", 16)
 
 
 def frame_of(runs) -> pd.DataFrame:
