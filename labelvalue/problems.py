@@ -12,14 +12,10 @@ from difflib import get_close_matches
 
 from labelvalue.printing import visible
 
-SHOWN = 20
-"""Problems printed in full before the rest is counted."""
-LONGEST_NAME = 40
-"""Characters of a name that are shown."""
-LONGEST = 1000
-"""Characters that are printed of what is wrong, and of the way out; a file may hold names of any length."""
-SHORTEST = 4
-"""Letters from which on the beginning of a known word stands for it."""
+SHOWN = 20  # problems printed in full before the rest is counted
+LONGEST_NAME = 40  # characters of a name that are shown
+LONGEST = 1000  # characters that are printed of what is wrong, and of the way out; a file may hold names of any length
+SHORTEST = 4  # letters from which on the beginning of a known word stands for it
 
 
 def quote(value: object, limit: int = 80) -> str:

@@ -14,8 +14,7 @@ import scipy
 from labelvalue.settings import Checks, is_number, put
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
-TOLERANCE = 1e-9
-"""How far probabilities of branches may be from summing to 1."""
+TOLERANCE = 1e-9  # how far probabilities of branches may be from summing to 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

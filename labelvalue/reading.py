@@ -14,14 +14,10 @@ from typing import Any, BinaryIO, NoReturn
 
 from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 
-MOST_TEXT = 1024**2
-"""Largest settings file, in bytes."""
-DEEPEST_TOML = 16
-"""Parts of a dotted key, or tables and lists within each other, in a settings file."""
-DEEPEST_JSON = 64
-"""Lists and objects within each other in JSON."""
-WHOLE_LIMIT = 2**63
-"""Whole numbers in settings lie below it, and above its negative."""
+MOST_TEXT = 1024**2  # largest settings file, in bytes
+DEEPEST_TOML = 16  # parts of a dotted key, or tables and lists within each other, in a settings file
+DEEPEST_JSON = 64  # lists and objects within each other in JSON
+WHOLE_LIMIT = 2**63  # whole numbers in settings lie below it, and above its negative
 _BLOCK = 1024**2
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _TOML_TEXT = re.compile(  # what is never closed is text to the end, so that nothing is read twice

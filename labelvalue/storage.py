@@ -14,10 +14,8 @@ from pathlib import Path
 from labelvalue.problems import StorageError
 from labelvalue.reading import open_regular, read_text
 
-MOST_SEAL = 1024
-"""Largest file with a SHA-256, in bytes."""
-MOST_SEALED = 16 * 1024**3
-"""Largest file that has one, in bytes."""
+MOST_SEAL = 1024  # largest file with a SHA-256, in bytes
+MOST_SEALED = 16 * 1024**3  # largest file that has one, in bytes
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:

@@ -20,10 +20,8 @@ from labelvalue.problems import StorageError, input_error
 if TYPE_CHECKING:
     import pandas as pd
 
-SHORTEST_SALT = 16
-"""Characters of a salt; names can be guessed through a shorter one."""
-MOST_SALT = 4096
-"""Bytes of its file."""
+SHORTEST_SALT = 16  # characters of a salt; names can be guessed through a shorter one
+MOST_SALT = 4096  # bytes of its file
 
 importing = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 

@@ -41,15 +41,12 @@ from labelvalue.storage import write_whole
 COLUMNS = (
     *(names.ITEM, names.SLICE, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.BATCH, names.REFERENCE),
     *(names.SOURCE, names.SOURCE_ID, names.KIND, names.QUESTION, names.UNITS, names.SECONDS_FROM),
-)
-"""Columns of an annotations table, in order."""
-KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]
-"""What makes a judgement the same one in two exports."""
+)  # columns of an annotations table, in order
+KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]  # what makes a judgement the same one in two exports
 TEXTS = [c for c in COLUMNS if c not in (names.SECONDS, names.TIME, names.REFERENCE, names.UNITS)]
 CONTENT = [c for c in COLUMNS if c != names.BATCH]
 PARQUET, CSV = (".parquet", ".pq"), (".csv",)
-LINES_AT_ONCE = 8_192
-"""The same of CSV, whose text is there twice until it is bytes."""
+LINES_AT_ONCE = 8_192  # the same of CSV, whose text is there twice until it is bytes
 
 
 def settled(table: pd.DataFrame, batch: str | None = None, date: datetime | None = None) -> pd.DataFrame:
@@ -320,10 +317,8 @@ def _foreign(path: Path) -> Problem:
     return Problem(file=path.name, why="not a supported format; csv, parquet", fix="name a .parquet or .csv file")
 
 
-TABLE = "csv"
-"""Format of tables of judgements; all others are files of ``observe/importers``."""
-MOST_CLASSES = 50
-"""Distinct labels of a question from which on most answers being distinct means free text."""
+TABLE = "csv"  # format of tables of judgements; all others are files of ``observe/importers``
+MOST_CLASSES = 50  # distinct labels of a question from which on most answers being distinct means free text
 REPLACED = "replaced by a later version"
 
 

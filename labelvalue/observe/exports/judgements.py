@@ -22,21 +22,16 @@ from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.table.schema import NOT_A_TIME
 from labelvalue.problems import InputError, Problem, input_error, listed
 
-LONGEST = 3600.0
-"""Seconds above which a duration is that of a forgotten page."""
+LONGEST = 3600.0  # seconds above which a duration is that of a forgotten page
 CHOICE, SPANS, REGIONS, TEXT, WORK, OTHER = "choice", "spans", "regions", "text", "work", "other"
 RECORDED, GAPS = "recorded", "gaps"
 PATHS_SHOWN, ITEMS_SHOWN, REASONS = 30, 20, 50
-MAX_JUDGEMENTS = 1_000_000
-"""Rows of an annotations table, whether read, put together or written."""
-MAX_CHARACTERS = 131_072
-"""Characters of a text that is kept, so that every table can be read again."""
-MANY = (names.ITEM, names.SOURCE_ID)
-"""Columns in which hardly any text is there twice."""
+MAX_JUDGEMENTS = 1_000_000  # rows of an annotations table, whether read, put together or written
+MAX_CHARACTERS = 131_072  # characters of a text that is kept, so that every table can be read again
+MANY = (names.ITEM, names.SOURCE_ID)  # columns in which hardly any text is there twice
 FEW = (names.SLICE, names.ANNOTATOR, names.LABEL, names.SOURCE, names.KIND, names.QUESTION, names.SECONDS_FROM)
 """Columns of few texts, of which one copy is kept."""
-EVERYTHING = "all"
-"""Slice of all items where no path is given."""
+EVERYTHING = "all"  # slice of all items where no path is given
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)*?(?=\.\w+$|$|[^\w.-])")
 """An address of e-mail in the name of a file, without the file's suffix."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

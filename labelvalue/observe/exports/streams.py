@@ -19,16 +19,13 @@ from typing import Any, BinaryIO, NoReturn
 from labelvalue.observe.table.tables import open_given
 from labelvalue.problems import InputError, Problem, input_error, quote
 
-MAX_BYTES = 4 * 1024**3
-"""Largest export that is read."""
-MAX_RECORD = 16 * 1024**2
-"""Largest record in it, in bytes or characters."""
+MAX_BYTES = 4 * 1024**3  # largest export that is read
+MAX_RECORD = 16 * 1024**2  # largest record in it, in bytes or characters
 MAX_DEPTH, MAX_INSIDE = 64, 500_000
 """Lists and objects within each other in a record, and in all of it: each takes twenty times the room of its text."""
 CHUNK = 1024**2
 TOO_LONG, WITHOUT_RAW = f"a record over the limit of {MAX_RECORD} bytes", "export without raw data inside"
-NEAR_THE_END = 64
-"""Characters before the end of what was read within which a fault may only mean that more is to come."""
+NEAR_THE_END = 64  # characters before the end of what was read within which a fault may only mean that more is to come
 
 
 class Written(str):
@@ -232,8 +229,7 @@ def _refuse_line(file: str, line: int, why: str, fix: str = "export again; nothi
     raise input_error(why, fix, file=file, line=line) from None
 
 
-MAX_RATIO = 100
-"""Bytes unpacked for each packed one."""
+MAX_RATIO = 100  # bytes unpacked for each packed one
 MAX_UNPACKED = 1024**3
 MAX_MEMBERS = 10_000
 SIGNATURE = b"PK\x03\x04"

@@ -64,12 +64,9 @@ EXPORT = "CVAT XML 1.1 export"
 SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
 MANUAL = ("manual", "")
 OWNERS = ("task", "project", "job")
-MAX_DEPTH, MAX_ELEMENT = 64, 16 * 1024**2
-"""Elements within each other, and bytes of the tag of one."""
-MAX_TEXT = 10_000
-"""Characters of a value in ``meta``."""
-KEPT = ("id", "name", "updated", "status")
-"""What is kept of a task, project or job."""
+MAX_DEPTH, MAX_ELEMENT = 64, 16 * 1024**2  # elements within each other, and bytes of the tag of one
+MAX_TEXT = 10_000  # characters of a value in ``meta``
+KEPT = ("id", "name", "updated", "status")  # what is kept of a task, project or job
 
 
 @dataclasses.dataclass(slots=True)
@@ -226,10 +223,8 @@ KNOWN = (*MADE, "send:working_time", "update:shapes", "update:tags", "update:tra
          "delete:tracks", "load:job", "save:job", "change:frame", "update:job")  # fmt: skip
 MILLISECONDS = 1000.0
 LARGEST_CELL = 1024**2
-LONGEST = 20_000_000
-"""Events of a log."""
-SCOPES, SHOWN = 1_000, 1_000
-"""Scopes that are counted apart, and characters of a cell that are told."""
+LONGEST = 20_000_000  # events of a log
+SCOPES, SHOWN = 1_000, 1_000  # scopes that are counted apart, and characters of a cell that are told
 
 
 class _Work:

@@ -14,8 +14,7 @@ LAYOUTS = {
     "doccano": frozenset({"id", "text", "label", "Comments"}),
     "doccano (combined)": frozenset({"id", "text", "entities", "cats", "Comments"}),
 }
-SHARED = "all"
-"""Name of the file in which members' labels are merged."""
+SHARED = "all"  # name of the file in which members' labels are merged
 
 
 def read(path: Path, into: Collector) -> None:

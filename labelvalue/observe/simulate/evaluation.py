@@ -128,18 +128,14 @@ def _evaluation(suite: str, x: Any, y: np.ndarray, slices: np.ndarray, rows: np.
     return EvaluationSet(suite=suite, x=x, y=y, parts=parts, ids=ids)
 
 
-COUNTED = ("error_rate", "accuracy")
-"""Metrics whose runs are counts of wrong answers."""
+COUNTED = ("error_rate", "accuracy")  # metrics whose runs are counts of wrong answers
 CONFUSION = ("balanced_accuracy", "f1", "precision", "recall")
 PROBABILISTIC = ("auc", "brier", "ece", "log_loss")
 NUMERIC = ("mae", "rmse")
 
-RESAMPLES = 200
-"""Bootstrap resamples of the evaluation items behind a standard error."""
-BINS = 15
-"""Bins of equal width of the expected calibration error."""
-LEAST_PROBABILITY = float(np.finfo(float).eps)
-"""Probabilities are kept this far from 0 and 1 in the log-loss."""
+RESAMPLES = 200  # bootstrap resamples of the evaluation items behind a standard error
+BINS = 15  # bins of equal width of the expected calibration error
+LEAST_PROBABILITY = float(np.finfo(float).eps)  # probabilities are kept this far from 0 and 1 in the log-loss
 
 Measure = dict[str, float]
 

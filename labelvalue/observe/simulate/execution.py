@@ -29,10 +29,8 @@ from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
-WHAT = "simulation.json"
-"""What the folder is a checkpoint of."""
-MOST_KEPT = 256 * 1024**2
-"""Largest file in it, in bytes."""
+WHAT = "simulation.json"  # what the folder is a checkpoint of
+MOST_KEPT = 256 * 1024**2  # largest file in it, in bytes
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -153,16 +151,13 @@ def describe_learner(learner: Any) -> str:
     return _ADDRESS.sub("", text)
 
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function and its arguments."""
+Call = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
 Answer = tuple[int, Any]
 
-AHEAD = 2
-"""Jobs that wait on a cluster for each of its threads."""
+AHEAD = 2  # jobs that wait on a cluster for each of its threads
 AT_ONCE = 4
 """Jobs for each worker that a backend of joblib gets at once where it answers only when all of them are done."""
-PATIENCE = 30.0
-"""Seconds to wait for a cluster's scheduler."""
+PATIENCE = 30.0  # seconds to wait for a cluster's scheduler
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -163,15 +163,13 @@ REPLICATES = 5
 TEST_SIZE = 0.25
 ENOUGH_ITEMS = 200
 """Evaluation rows of a slice from which on one split is enough: an error of 0.2 is then known to about ±0.03."""
-LEAST_TRAINED_ON = 0.8
-"""Share of the rows that folds leave to train on, at least."""
+LEAST_TRAINED_ON = 0.8  # share of the rows that folds leave to train on, at least
 MOST_FOLDS = 10
 BELOW_ALL = 0.85
 """Share of the rows left to train on that the largest training set takes where all of them would always be the same."""
 PER_CLASS, PER_SLICE = 5, 10
 """Labels that the smallest training set is to hold, in expectation, of every class and slice that is not rare."""
-RARE = 0.25
-"""Of an even share: a class or slice with less is rare, and does not make the smallest training set larger."""
+RARE = 0.25  # of an even share: a class or slice with less is rare, and does not make the smallest training set larger
 FEWEST_SIZES, MOST_SIZES, A_DOUBLING = 6, 10, 2
 """How many sizes there are, and how many to a doubling between these limits."""
 SPAN = 8

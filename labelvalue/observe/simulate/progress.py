@@ -11,8 +11,7 @@ from typing import Any
 
 from labelvalue.printing import say, visible
 
-EVERY = 5.0
-"""Seconds between plain lines."""
+EVERY = 5.0  # seconds between plain lines
 
 
 class Tracker:

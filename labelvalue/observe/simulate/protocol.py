@@ -201,10 +201,8 @@ def measured_by(identity: str) -> str | None:
     return match["measured"] if match else None
 
 
-TEMPLATE = "protocol.toml"
-"""The template that ships with the data."""
-BESIDE = ".protocol.toml"
-"""What the name of a runs table's protocol adds to the table's own."""
+TEMPLATE = "protocol.toml"  # the template that ships with the data
+BESIDE = ".protocol.toml"  # what the name of a runs table's protocol adds to the table's own
 
 
 def template() -> str:

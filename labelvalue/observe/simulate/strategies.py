@@ -13,10 +13,8 @@ import numpy as np
 
 from labelvalue.observe.simulate.learners import Trained, take
 
-COMMITTEE = 5
-"""Members of a committee, each trained on a bootstrap draw of the labels."""
-ROUNDS = 16
-"""Rounds in which a batch is spread over the features; within a round rows do not know of each other."""
+COMMITTEE = 5  # members of a committee, each trained on a bootstrap draw of the labels
+ROUNDS = 16  # rounds in which a batch is spread over the features; within a round rows do not know of each other
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,8 +63,7 @@ class Query:
     seed: int
 
 
-Strategy = Callable[[Query], np.ndarray]
-"""From a query to ``count`` of its candidates."""
+Strategy = Callable[[Query], np.ndarray]  # from a query to ``count`` of its candidates
 
 
 class StrategyError(RuntimeError):
@@ -159,10 +156,8 @@ QUERIES: dict[str, Strategy] = {
     "entropy": entropy,
     "committee": committee,
     "diversity": diversity,
-}
-"""Strategies by name that ask a model, or look at features."""
-ORDERED = ("stratified", "balanced")
-"""Strategies that look at slices or classes and ask no model."""
+}  # strategies by name that ask a model, or look at features
+ORDERED = ("stratified", "balanced")  # strategies that look at slices or classes and ask no model
 STRATEGIES = ("random", *ORDERED, *QUERIES)
 
 ASK_PROBABILITIES = ("uncertainty", "margin", "entropy")
@@ -310,14 +305,10 @@ def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np
     return np.concatenate(drawn)
 
 
-CLUSTERS = 32
-"""Clusters of a slice, at most."""
-ROWS_PER_CLUSTER = 10
-"""Rows of a slice for each of its clusters, at least."""
-LOOKED_AT = 3_000
-"""Rows of a slice that the clusters are made from, at most."""
-DRAWS = 64
-"""Random draws that a training set is compared with."""
+CLUSTERS = 32  # clusters of a slice, at most
+ROWS_PER_CLUSTER = 10  # rows of a slice for each of its clusters, at least
+LOOKED_AT = 3_000  # rows of a slice that the clusters are made from, at most
+DRAWS = 64  # random draws that a training set is compared with
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,10 +14,8 @@ from labelvalue.problems import did_you_mean, input_error, quote
 from labelvalue.settings import Checks, Positive, Settings, Share, Text, listed, word
 
 NOISE_KINDS = ("uniform", "class_conditional", "annotators")
-ANNOTATORS = 5
-"""Annotators of the kind ``annotators``; each labels a random fifth of the rows."""
-SKILL_SPREAD = 1.0
-"""Standard deviation of the log of how error-prone a class or an annotator is."""
+ANNOTATORS = 5  # annotators of the kind ``annotators``; each labels a random fifth of the rows
+SKILL_SPREAD = 1.0  # standard deviation of the log of how error-prone a class or an annotator is
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -378,5 +376,4 @@ SUITES: dict[str, type] = {
     "missing": MissingValues,
     "wrong_labels": WrongEvaluation,
     "mix": ClassMix,
-}
-"""Suites by the ``kind`` that a protocol file gives."""
+}  # suites by the ``kind`` that a protocol file gives

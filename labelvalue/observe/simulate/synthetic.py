@@ -20,10 +20,8 @@ from labelvalue.observe.table.columns import Columns, places
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError, Problem, quote
 
-NEIGHBOURS = 5
-"""Neighbours among which ``smote`` chooses."""
-BLUR = 0.1
-"""Noise of ``bootstrap`` on a number, in standard deviations of its column."""
+NEIGHBOURS = 5  # neighbours among which ``smote`` chooses
+BLUR = 0.1  # noise of ``bootstrap`` on a number, in standard deviations of its column
 
 Synthesise = Callable[[Any, np.ndarray, int, int], tuple[Any, np.ndarray]]
 """``(X, y, n, seed) -> (X, y)``: n synthetic examples from the labelled rows of one slice."""

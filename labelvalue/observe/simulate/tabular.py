@@ -19,15 +19,11 @@ if TYPE_CHECKING:
 
     from labelvalue.observe.table.delimited import Rows
 
-LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
-"""Training recipes known by name."""
-OF_TEXTS = ("logistic_regression",)
-"""Those that take texts, as TF-IDF of words and pairs of words."""
-MAX_ROWS, MAX_CELL = 20_000_000, 1024**2
-"""Examples, and characters of a cell."""
+LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")  # training recipes known by name
+OF_TEXTS = ("logistic_regression",)  # those that take texts, as TF-IDF of words and pairs of words
+MAX_ROWS, MAX_CELL = 20_000_000, 1024**2  # examples, and characters of a cell
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
-MANY_WORDS = 4
-"""Words of the median cell from which a column whose cells mostly differ is free text."""
+MANY_WORDS = 4  # words of the median cell from which a column whose cells mostly differ is free text
 
 
 def read_table(

@@ -158,8 +158,7 @@ def note_direction(notes: list[str], slices: np.ndarray, labels: np.ndarray, err
         notes.append(f"error rises with labels in every slice: {doubt}")
 
 
-DATAFRAME = "DataFrame"
-"""``source`` of runs that came from no file."""
+DATAFRAME = "DataFrame"  # ``source`` of runs that came from no file
 
 
 def assemble(columns: Columns, metric: Metric, form: Form, *, source: str, sha256: str | None) -> xr.Dataset:

@@ -39,10 +39,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
-MAX_DIGITS = 50
-"""Characters of a number of which another spelling is proposed."""
-YEARS = range(1678, 2262)
-"""Years that 64-bit nanoseconds hold."""
+MAX_DIGITS = 50  # characters of a number of which another spelling is proposed
+YEARS = range(1678, 2262)  # years that 64-bit nanoseconds hold
 
 
 class Fault(NamedTuple):
@@ -258,8 +256,7 @@ def to_utc(time: Time, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
 FORMULA = re.compile(r"(?!-\d+(\.\d+)?\Z)'*[=+\-@\t\r]")
 """What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put.
 A negative number, such as an id that is a hash, runs nothing."""
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
-"""What was guarded, or looks so."""
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")  # what was guarded, or looks so
 
 
 def guard(text: str, *, spreadsheet: bool = True) -> str:

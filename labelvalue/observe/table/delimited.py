@@ -21,15 +21,11 @@ from labelvalue.observe.table.schema import COLUMNS, repeated
 from labelvalue.observe.table.tables import Limits, Table, Wanted
 from labelvalue.problems import InputError, Problem, input_error
 
-MAX_LINE = 16 * 1024**2
-"""Bytes of a line, and characters of a row."""
+MAX_LINE = 16 * 1024**2  # bytes of a line, and characters of a row
 MAX_COLUMNS = 20_000
-MAX_PROBLEMS = 10_000
-"""Faults after which a file is read no further."""
-AT_ONCE = 1_000
-"""Rows that are taken apart into columns at once."""
-MAX_KEPT = 50_000
-"""Texts of a column of which one copy is kept for all cells that hold it."""
+MAX_PROBLEMS = 10_000  # faults after which a file is read no further
+AT_ONCE = 1_000  # rows that are taken apart into columns at once
+MAX_KEPT = 50_000  # texts of a column of which one copy is kept for all cells that hold it
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
 _CHUNK = 1024**2
 

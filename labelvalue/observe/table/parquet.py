@@ -17,10 +17,8 @@ from labelvalue.observe.table.schema import repeated
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table, Wanted
 from labelvalue.problems import InputError, Problem, input_error
 
-AT_ONCE = 65_536
-"""Rows that are unpacked at once."""
-_INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls the names of rows where it writes them."""
+AT_ONCE = 65_536  # rows that are unpacked at once
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the names of rows where it writes them
 _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_temporal)
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 

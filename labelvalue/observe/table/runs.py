@@ -236,8 +236,7 @@ ANSWERS = {
     names.SECONDS: "what retraining costs at the next size",
     names.PROTOCOL: "whether runs added later were measured in the same way",
     names.LABELS_NOW: "from how many labels of a slice its gains count, where runs were trained on fewer",
-}
-"""Optional columns in the order of their use, and the answer that each makes possible."""
+}  # optional columns in the order of their use, and the answer that each makes possible
 
 OF_JUDGEMENTS = {
     names.SECONDS: "how long a label takes, and so what it costs by the hour",
@@ -246,8 +245,7 @@ OF_JUDGEMENTS = {
     names.REFERENCE: "how many labels are wrong where all annotators err alike, from items whose truth is known",
     names.ANNOTATOR: "who errs how often, and how many labels a person gives a day",
     names.SLICE: "which slice takes longer, and where labels are wrong more often",
-}
-"""The same for annotations; ``item`` stands for items with several judgements."""
+}  # the same for annotations; ``item`` stands for items with several judgements
 
 COLUMN, ANSWER = "column", "answer"
 

@@ -19,8 +19,7 @@ MAX_ROWS = 200_000
 MAX_SLICES = 5_000
 MAX_TEXT = 200
 
-NOT_A_TIME = int(np.iinfo(np.int64).min)
-"""The integer behind ``NaT``."""
+NOT_A_TIME = int(np.iinfo(np.int64).min)  # the integer behind ``NaT``
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,14 +58,11 @@ COLUMNS: dict[str, Column] = {
         Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
         Column(name=names.SOURCE_ID, kind="text", default="", added=False),
     )
-}
-"""Every column, in the order in which rows are sorted: the key first, then the results."""
+}  # every column, in the order in which rows are sorted: the key first, then the results
 
-MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)
-"""Columns of the two forms of measurement."""
+MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)  # columns of the two forms of measurement
 
-KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])
-"""Columns that tell two runs apart."""
+KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])  # columns that tell two runs apart
 
 DERIVED = (names.ERROR, names.ERROR_STDERR)
 """Columns that the reader computes itself, and ignores where a table brings them."""
@@ -221,11 +217,9 @@ CATALOGUE = {
         Metric(name="rmse", direction="lower"),
         Metric(name="mae", direction="lower"),
     )
-}
-"""The metrics known by name; any other takes a direction and bounds."""
+}  # the metrics known by name; any other takes a direction and bounds
 
-COUNTS = CATALOGUE["error_rate"]
-"""The metric of a table of counts, unless the user names another share."""
+COUNTS = CATALOGUE["error_rate"]  # the metric of a table of counts, unless the user names another share
 
 
 def choose_metric(

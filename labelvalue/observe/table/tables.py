@@ -13,17 +13,14 @@ from typing import BinaryIO
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import open_regular
 
-MAX_BYTES = 1024**3
-"""Largest file that is read, and the most that is unpacked from one."""
-MAX_CELL = 131_072
-"""Characters of a cell."""
+MAX_BYTES = 1024**3  # largest file that is read, and the most that is unpacked from one
+MAX_CELL = 131_072  # characters of a cell
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", "")
 _LOOKED_AT = 64 * 1024
 """Bytes, and a hundredth of that instructions, after which what reads as a pickle is taken for one."""
 
-Wanted = Callable[[tuple[str, ...]], Collection[str]]
-"""Which columns are read, by the header."""
+Wanted = Callable[[tuple[str, ...]], Collection[str]]  # which columns are read, by the header
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

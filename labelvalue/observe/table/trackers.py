@@ -23,12 +23,9 @@ from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeate
 from labelvalue.observe.table.tables import Limits, Table
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
-EVERY_SLICE = "{slice}"
-"""Stands in a mapped column's name for the slice: one tracked run then gives a row a slice."""
-NOTHING = ("None", "nan", "NaN", "<NA>")
-"""How dumps write that there is nothing, beside an empty cell."""
-LONGEST = 1024**2
-"""Characters of a cell, which may be one that is not taken."""
+EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
+NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
+LONGEST = 1024**2  # characters of a cell, which may be one that is not taken
 SHOWN = 10
 
 

@@ -19,8 +19,7 @@ from labelvalue.observe.table.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from labelvalue.problems import input_error
 from labelvalue.storage import write_whole
 
-AT_ONCE = 10_000
-"""Rows that are text at once."""
+AT_ONCE = 10_000  # rows that are text at once
 
 
 def written_columns(runs: xr.Dataset) -> list[str]:
