@@ -30,8 +30,7 @@ from labelvalue.model.fitting.result import POSITION
 
 SEED = 20261124
 DRAWS = 1_000
-PROMISED = {200: 20.0, 1_000: 120.0}
-"""Seconds on two quiet cores."""
+PROMISED = {200: 20.0, 1_000: 120.0}  # seconds on two quiet cores
 COLUMNS = ("slices", "draws", "appetite", "s", "processor s", "load", "peak GiB", "better than equal split", "status")
 
 

@@ -30,8 +30,7 @@ LEAST = 1e-6
 NUMBERS = ("typical", "by_scatter")
 FOLDS = 5
 THINNED = 4
-PENALTY = 0.002
-"""What a number's square costs, in shares of the CRPS."""
+PENALTY = 0.002  # what a number's square costs, in shares of the CRPS
 TERMS = {"typical": (0,), "and by scatter": (0, 1)}
 
 

@@ -24,8 +24,7 @@ from labelvalue.model.curve.label_noise import information_left
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-DATA = {"adult": 2, "mnist": 10, "flights": 2}
-"""Data sets and their numbers of classes."""
+DATA = {"adult": 2, "mnist": 10, "flights": 2}  # data sets and their numbers of classes
 NOISE = 0.1
 SEED = 20261124
 

@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SEED = 20261123
-SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
-"""Labels of a slice, on average."""
+SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)  # labels of a slice, on average
 REPLICATES = 5
-QUICK_DRAWS = 100
-"""Draws, and draws of adaptation, where only the cost of a gradient is asked for."""
+QUICK_DRAWS = 100  # draws, and draws of adaptation, where only the cost of a gradient is asked for
 TITLES = {
     "labelvalue": "labelvalue",
     "same": "the same model, pm.sample with nutpie",

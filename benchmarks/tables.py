@@ -111,8 +111,7 @@ def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) ->
     return "\n".join(["P(gain > 0) in %, forecast → came (share of forecasts):", "", *lines])
 
 
-CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval score"}
-"""Scores as they are printed."""
+CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval score"}  # scores as they are printed
 
 
 def ratio_lines(summary: Mapping[str, dict], titles: Mapping[str, str], entry: str, to: str) -> str:

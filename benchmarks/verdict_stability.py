@@ -28,10 +28,8 @@ from benchmarks.downloads import cache_folder
 from labelvalue import names
 from labelvalue.testing import fake_fit
 
-DRAWS = 250
-"""Draws a chain of a stand-in fit, of which every seed sees others."""
-SPREAD = 1.2
-"""Standard deviation of the log elasticity of a curve that is hardly known."""
+DRAWS = 250  # draws a chain of a stand-in fit, of which every seed sees others
+SPREAD = 1.2  # standard deviation of the log elasticity of a curve that is hardly known
 
 
 def adult(seed: int) -> lv.Fit:

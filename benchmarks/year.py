@@ -31,8 +31,7 @@ from labelvalue.operate.refit.outcome import calibration_line, change_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "year.json"
-DRIFT = 1.35
-"""By which the errors of the drifted batch are raised."""
+DRIFT = 1.35  # by which the errors of the drifted batch are raised
 CASE = """\
 name = "year"
 currency = "USD"

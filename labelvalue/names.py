@@ -20,7 +20,7 @@ TRIALS = "trials"  # size of the evaluation set (count)
 VALUE = "value"  # the metric itself, in the metric's own unit
 STDERR = "stderr"  # standard error of ``value`` from the sampling of the evaluation set
 OTHER_LABELS = "other_labels"  # labels of all other slices in the same training set (count, default 0)
-REPLICATE = "replicate"  # Re-draw of the training set or seed (whole number, default 0)
+REPLICATE = "replicate"  # re-draw of the training set or seed (whole number, default 0)
 EVALUATION_SET = "evaluation_set"
 """Id of the evaluation set (text, default empty); runs that share one share its sampling noise."""
 STRATEGY = "strategy"  # how the labels were chosen (text, default ``random``)

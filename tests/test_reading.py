@@ -15,8 +15,7 @@ from labelvalue.problems import InputError, StorageError
 from labelvalue.reading import MOST_TEXT, open_regular, parse_json, parse_toml, read_bytes, read_text
 from labelvalue.storage import read_sealed, write_sealed
 
-SECONDS = 5
-"""By far enough to refuse anything; what is not refused takes for ever, or all memory."""
+SECONDS = 5  # by far enough to refuse anything; what is not refused takes for ever, or all memory
 
 
 def fifo(path):

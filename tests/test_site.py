@@ -21,8 +21,7 @@ import labelvalue
 from labelvalue import Case, cli
 from labelvalue.decisions.case import case, risk
 
-MOST_SECONDS = 120
-"""A minute on a machine that is busy with other tests too, and as much again."""
+MOST_SECONDS = 120  # a minute on a machine that is busy with other tests too, and as much again
 LOADS = {"src", "srcset", "poster", "data"}
 """Attributes that make a browser load what they name; ``href`` does so on ``link`` alone."""
 

@@ -28,10 +28,8 @@ from labelvalue.operate.store import ledger
 from labelvalue.operate.store.folders import alone
 from tests.operate.conftest import QUIET, Sampler, configure, fit_here
 
-COUNTED = 10_000
-"""More write points than any action has."""
-LEFT = [0]
-"""Write points until the end, in a child."""
+COUNTED = 10_000  # more write points than any action has
+LEFT = [0]  # write points until the end, in a child
 
 
 def first():

@@ -42,8 +42,7 @@ ORDER = [
     "risk",
     "rules",
     "voi",
-]
-"""The namespaces stand last: they hold nothing of their own, and nobody here takes anything from them."""
+]  # the namespaces stand last: they hold nothing of their own, and nobody here takes anything from them
 GROUND = {"names", "printing", "numerals"}
 FRONT_DOORS = sorted(p.parent / "__init__.py" for p in (ROOT / "labelvalue").rglob("__init__.pyi"))
 HEAVY = (
@@ -56,8 +55,7 @@ HEAVY = (
     "sklearn",
     "scipy.stats",
     "scipy.special",
-)
-"""What takes a second to import, or a third of one."""
+)  # what takes a second to import, or a third of one
 TABLES = ("pandas", "xarray", "pyarrow")
 
 NEVER_IMPORTED = {

@@ -20,8 +20,7 @@ WORDS = {word.strip(): (code, [s.strip() for s in bad.split(",") if s.strip()]) 
          ROW.findall(PAGE.read_text("utf-8"))}  # fmt: skip
 BANNED = sorted({synonym for _, bad in WORDS.values() for synonym in bad})
 IN_CODE = {v for k, v in vars(names).items() if k.isupper() and isinstance(v, str)}
-WITHOUT_A_NAME = {"p_positive"}
-"""Columns of tables that no room takes from another, and so are not in ``names.py``."""
+WITHOUT_A_NAME = {"p_positive"}  # columns of tables that no room takes from another, and so are not in ``names.py``
 OTHERWISE = {
     "P(gain > 0)",
     "P(best), tie",
@@ -31,8 +30,7 @@ OTHERWISE = {
     "CRPS, interval score",
     "VaR",
     "CVaR",
-}
-"""Words that the code writes out, or shortens."""
+}  # words that the code writes out, or shortens
 
 
 def texts() -> dict[str, str]:

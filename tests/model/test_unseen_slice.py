@@ -25,8 +25,7 @@ GROUP = {
     "transfer_mean": 0.08,
     "transfer_spread": 0.02,
 }
-TYPICAL = 0.05
-"""Worth at which the level of the worth changes from logs to plain."""
+TYPICAL = 0.05  # worth at which the level of the worth changes from logs to plain
 
 
 def put(fit, *, posterior=None, position=None, model=None):

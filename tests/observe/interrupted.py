@@ -15,8 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 import labelvalue as lv
 
 SIZES = [40, 80, 160]
-TRAININGS = 3 * (3 + 2)
-"""Three replicates of random at three sizes and of a strategy at two."""
+TRAININGS = 3 * (3 + 2)  # three replicates of random at three sizes and of a strategy at two
 
 
 def data():

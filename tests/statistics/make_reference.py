@@ -41,8 +41,7 @@ SIMULATED = {
         ],
         start=70_001,
     )
-}
-"""The simulated data sets, by what they are."""
+}  # the simulated data sets, by what they are
 LONG = {"chains": 4, "tune": 2000, "draws": 5000, "target_accept": 0.95}
 
 

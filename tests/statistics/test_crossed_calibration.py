@@ -17,8 +17,7 @@ OURS = (
     "efficiency",
     "noise_cost",
     "evaluation_noise",
-)
-"""What only this world has."""
+)  # what only this world has
 
 
 @pytest.fixture(scope="module")
