@@ -51,6 +51,13 @@ Target = Annotated[str, typer.Option(help="Column of the labels; empty where an 
 SliceColumn = Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column of free text that the model learns from alone.")]
 Learner = Annotated[str | None, typer.Option(help="As for 'labelvalue simulate'; one.")]
+FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
+RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
+Items = Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")]
+CaseFile = Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")]
+MaxLabels = Annotated[int | None, whole("Most labels in all; as many as there are today by default.")]
+CiProb = Annotated[float, real("Probability of the interval, between 0 and 1.")]
+Cost = Annotated[float | None, real("Money it cost; by the prices of the case otherwise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Seed = Annotated[int | None, whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
 Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
@@ -130,6 +137,14 @@ def print_json(document: object, *, one_line: bool = False) -> None:
 def say_text(text: str) -> None:
     """Print text that was laid out in lines of its own."""
     say(*text.split("\n"))
+
+
+def tell(document: object, as_json: bool, *lines: object, one_line: bool = False) -> None:
+    """Print a result as one JSON document, or as lines."""
+    if as_json:
+        print_json(document, one_line=one_line)
+    else:
+        say(*lines)
 
 
 def table_as_json(table: pd.DataFrame) -> dict:

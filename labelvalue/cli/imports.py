@@ -14,7 +14,6 @@ from labelvalue.cli import console
 from labelvalue.cli.console import Json, Metric, Timezone
 from labelvalue.cli.help import RUNS, Group, add
 from labelvalue.observe.importers import formats
-from labelvalue.printing import say
 from labelvalue.problems import StorageError, input_error
 
 if TYPE_CHECKING:
@@ -97,16 +96,9 @@ def _tracker(name: str, reader: str, tool: str) -> None:
         pairs = dict(_pair(text) for text in map_ or [])
         runs = getattr(trackers, reader)(file, columns=pairs, metric=metric, timezone=timezone)
         write.write_runs(runs, out)
-        result = {
-            "runs": str(out),
-            "rows": int(runs.sizes[names.RUN]),
-            names.NOTES: json.loads(runs.attrs[names.NOTES]),
-        }
-        if as_json:
-            console.print_json(result)
-        else:
-            notes = [f"note: {text}" for text in result[names.NOTES]]
-            say(f"{result['rows']} runs in", *notes, out)
+        rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
+        told = [f"{rows} runs in", *(f"note: {text}" for text in notes), out]
+        console.tell({"runs": str(out), "rows": rows, names.NOTES: notes}, as_json, *told)
 
     example = f"import {name} dump.csv --map labels=params.n_labels --map value=metrics.acc --out runs.csv"
     add(importing, None, run, example, name=name, help=tool)
@@ -180,10 +172,7 @@ def _import(
                 write_annotations(new, place)
         break
     result["missing"] = dict(what_is_missing(new).to_numpy())
-    if as_json:
-        console.print_json(result)
-    else:
-        say(*_lines(result, known))
+    console.tell(result, as_json, *_lines(result, known))
 
 
 class Salt:
