@@ -30,7 +30,7 @@ import labelvalue as lv
 from benchmarks.downloads import cache_folder
 from benchmarks.problems import DOUBLINGS, Half, Problem, half_of, hash_order, mean_errors
 from benchmarks.slice_sources import SOURCES, TEXT, LabelledData
-from labelvalue.observe.simulate.tabular import tabular_classifier
+from labelvalue.observe.simulate.learners import tabular_classifier
 
 VERSION = 1  # version of runs and selection; part of every cached file's and forecast's key
 LEARNERS = {

@@ -284,7 +284,7 @@ def read_items(
     item: str | None = None,
 ) -> tuple[Any, tuple[Any, Any, Any], Any]:
     """Read items, labelled or not; give a learner for them, their features, labels and slices, and their names."""
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
+    from labelvalue.observe.simulate.learners import learners_of, read_table
 
     table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
     if item is not None and item not in table:

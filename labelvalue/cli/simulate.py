@@ -49,8 +49,8 @@ def simulate(
     import json
 
     import labelvalue as lv
+    from labelvalue.observe.simulate.learners import learners_of, read_table
     from labelvalue.observe.simulate.protocol import beside
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
 
     console.check_writable(out)
     table = read_table(data, target=target, slices=slice_, texts=text)

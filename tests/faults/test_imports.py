@@ -23,7 +23,7 @@ from labelvalue import InputError, cli, locking
 from labelvalue.cli import imports
 from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
-from labelvalue.observe.simulate.tabular import read_table
+from labelvalue.observe.simulate.learners import read_table
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 
 # --- tables that are not what their header says ---------------------------------------------------
@@ -261,7 +261,7 @@ SMALL = """
 import resource, sys
 import pyarrow.parquet
 import labelvalue as lv
-from labelvalue.observe.simulate.tabular import read_table
+from labelvalue.observe.simulate.learners import read_table
 read = {"judgements": lambda p: lv.label_quality.read_annotations(p, "csv"), "mlflow": lv.read_mlflow,
         "runs": lv.read_runs, "annotations": lv.label_quality.load_annotations, "examples":
         lambda p: read_table(p, target="y", slices="c")}

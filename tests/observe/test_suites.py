@@ -11,6 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from labelvalue import names
+from labelvalue.observe.simulate.learners import tabular_classifier
 from labelvalue.observe.simulate.suites import (
     SUITES,
     ClassMix,
@@ -20,7 +21,6 @@ from labelvalue.observe.simulate.suites import (
     TimeSplit,
     WrongEvaluation,
 )
-from labelvalue.observe.simulate.tabular import tabular_classifier
 from labelvalue.problems import InputError
 
 RNG = np.random.default_rng

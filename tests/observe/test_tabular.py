@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue.observe.simulate.tabular import LEARNERS, learners_of, read_table, tabular_classifier, text_classifier
+from labelvalue.observe.simulate.learners import LEARNERS, learners_of, read_table, tabular_classifier, text_classifier
 from labelvalue.problems import InputError
 
 

@@ -31,8 +31,7 @@ from labelvalue.observe.exports.judgements import (
 )
 from labelvalue.observe.importers import importer, layouts
 from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
-from labelvalue.observe.table.parquet import AT_ONCE
-from labelvalue.observe.table.read import read_table
+from labelvalue.observe.table.read import AT_ONCE, read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table
 from labelvalue.problems import InputError, Problem, input_error

@@ -34,7 +34,7 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, size=streams.MAX_BYTES, fix="import it in parts")
     with open_checked(path, limits.size, limits.fix) as stream:
         if is_parquet(stream, path):
-            from labelvalue.observe.table.parquet import ParquetRows
+            from labelvalue.observe.table.read import ParquetRows
 
             packed = ParquetRows(stream, path.name, limits)
             read = _columns(packed.header, path.name, None, theirs, columns, into)

@@ -34,7 +34,7 @@ from labelvalue.observe.simulate.execution import (
     is_over,
 )
 from labelvalue.observe.simulate.gathering import Gathering
-from labelvalue.observe.simulate.learners import find_regressors, lacking_probabilities, take
+from labelvalue.observe.simulate.learners import comparable, find_regressors, lacking_probabilities, take
 from labelvalue.observe.simulate.plan import Plan, choose_sizes, settle
 from labelvalue.observe.simulate.progress import Tracker
 from labelvalue.observe.simulate.protocol import Protocol
@@ -50,7 +50,6 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
 from labelvalue.observe.simulate.synthetic import GENERATORS, Synthesise, find_generator
-from labelvalue.observe.simulate.tabular import comparable
 from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
 from labelvalue.observe.table.cells import Fault, parse_slice
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
