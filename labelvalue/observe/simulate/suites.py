@@ -74,7 +74,8 @@ class Copy:
     keep: np.ndarray
 
 
-class Suite:
+@dataclasses.dataclass(frozen=True)
+class _Named:
     """What else a model is evaluated on; its name says all settings, so that suites of one name mean the same."""
 
     _said: ClassVar[str] = ""
@@ -85,7 +86,8 @@ class Suite:
         return self._said.format(self)
 
 
-class SplitSuite(Suite):
+@dataclasses.dataclass(frozen=True)
+class SplitSuite(_Named):
     """Rows kept from training: those of the latest time, or of some domains."""
 
     def held(self, column: Callable[[str], np.ndarray]) -> np.ndarray:
@@ -109,7 +111,8 @@ class SplitSuite(Suite):
         raise NotImplementedError
 
 
-class CopySuite(Suite):
+@dataclasses.dataclass(frozen=True)
+class CopySuite(_Named):
     """A changed copy of the holdout."""
 
     def copy(self, x: Any, y: np.ndarray, slices: np.ndarray, rng: np.random.Generator) -> Copy:
@@ -368,6 +371,8 @@ class DomainSplit(Settings, SplitSuite):
             raise input_error(why + hint, "name domains that are there", column=self.column)
         return np.isin(domains, self.domains)
 
+
+Suite = SplitSuite | CopySuite
 
 SUITES: dict[str, type] = {
     "time": TimeSplit,

@@ -136,8 +136,7 @@ def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, 
         return "counts", []
     if not has[names.VALUE]:
         why = "needs 'errors' and 'trials', or 'value' with 'stderr' or 'trials'"
-        fix = "add the columns that are missing"
-        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+        return None, [Problem(file=file, line=line, why=why, fix="add the columns that are missing")]
     if not (has[names.STDERR] or has[names.TRIALS]):
         why = "noise is unknown; add 'trials' or 'stderr'"
         fix = "add the size of the evaluation set as 'trials', or the standard error as 'stderr'"
