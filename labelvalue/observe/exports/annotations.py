@@ -286,7 +286,8 @@ def _values(table: Table) -> dict[str, pd.Series]:
                 )
                 values[row] = None
         if name == names.TIME:
-            times = [NOT_A_TIME if value is None else _microseconds(value) for value in values]
+            moments = (None if value is None else cast("int", to_utc(cast("Time", value), None)) for value in values)
+            times = [NOT_A_TIME if moment is None else moment // 1000 for moment in moments]
             found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
         else:
             found[name] = pd.Series(values, dtype=object)
@@ -297,10 +298,6 @@ def _values(table: Table) -> dict[str, pd.Series]:
     }
 
 
-def _microseconds(time: object) -> int:
-    return cast("int", to_utc(cast("Time", time), None)) // 1000
-
-
 def _parse_truth(cell: object) -> object:
     text = str(cell or "").lower()
     return text == "true" if text in ("true", "false", "") else Fault("not true or false", "write true or false")
@@ -309,11 +306,7 @@ def _parse_truth(cell: object) -> object:
 def check_suffix(path: Path) -> None:
     """Refuse a file of whose kind no annotations table is."""
     if path.suffix.lower() not in (*PARQUET, *CSV):
-        raise InputError([_foreign(path)])
-
-
-def _foreign(path: Path) -> Problem:
-    return Problem(file=path.name, why="not a supported format; csv, parquet", fix="name a .parquet or .csv file")
+        raise input_error("not a supported format; csv, parquet", "name a .parquet or .csv file", file=path.name)
 
 
 TABLE = "csv"  # format of tables of judgements; all others are files of ``observe/importers``
@@ -383,7 +376,7 @@ def read_annotations(
     {'FR': 1, 'DE': 1}
     """
     paths = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(one) for one in source]
-    reader = _reader(format, columns)
+    reader = partial(plain.read_mapped, columns=columns or {}) if format == TABLE else importer(format).read
     date = _date(batch_date)
     salt = secrets.token_hex(16) if salt is None else salt
     if not salt.strip():
@@ -421,12 +414,6 @@ def read_annotations(
         names.SHA256: digests,
     }
     return table
-
-
-def _reader(format: str, columns: Mapping[str, str] | None) -> Callable[[Path, Collector], None]:
-    if format == TABLE:
-        return partial(plain.read_mapped, columns=dict(columns or {}))
-    return importer(format).read
 
 
 def _date(text: str | None) -> datetime | None:

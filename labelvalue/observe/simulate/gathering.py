@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,7 +108,8 @@ class Gathering:
         made = sum(outcome.synthetic.values())
         for name, cells in out.items():
             if self.plan.protocol.synthetic:
-                cells |= _synthetic(outcome.synthetic, name, made)
+                own = outcome.synthetic.get(name, 0)
+                cells |= {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: made - own}
             if self.clusters is not None:
                 known = name in self.clusters.sizes
                 rows = outcome.task.rows[here == name]
@@ -145,8 +146,3 @@ class Gathering:
 
 def _keys(jobs: Sequence[Task | Loop]) -> list[Any]:
     return [t.key for job in jobs for t in ([job] if isinstance(job, Task) else map(job.task, job.sizes))]
-
-
-def _synthetic(made: Mapping[str, int], name: str, total: int) -> dict[str, object]:
-    own = made.get(name, 0)
-    return {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: total - own}

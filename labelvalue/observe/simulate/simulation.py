@@ -242,7 +242,9 @@ def prepare(
         entropy=entropy,
         labels_now=_counts(texts if tested is None else np.delete(texts, tested)),
     )
-    distances = _measures_distances(protocol)
+    built_in = {name for name in STRATEGIES if name != "diversity"}
+    distances = any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
+    pools = np.unique(np.concatenate([split.pool for split in splits]))
     features = _as_numbers(X, distances, protocol)
     return Simulation(
         plan=plan,
@@ -251,7 +253,9 @@ def prepare(
         x=X,
         y=y,
         features=features if distances else None,
-        clusters=None if features is None or not _compares(protocol) else _clusters(features, plan),
+        clusters=None
+        if features is None or not _compares(protocol)
+        else find_clusters(features, texts, pools, entropy),
         metadata=metadata,
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
@@ -263,11 +267,6 @@ def prepare(
 def _counts(slices: np.ndarray) -> dict[str, int]:
     found, counts = np.unique(slices, return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _measures_distances(protocol: Protocol) -> bool:
-    built_in = {name for name in STRATEGIES if name != "diversity"}
-    return any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
 
 
 def _compares(protocol: Protocol) -> bool:
@@ -285,11 +284,6 @@ def _as_numbers(x: Any, distances: bool, protocol: Protocol) -> Any:
         if distances or protocol.diversity:
             raise
         return None
-
-
-def _clusters(features: Any, plan: Plan) -> Clusters:
-    pool = np.unique(np.concatenate([split.pool for split in plan.splits]))
-    return find_clusters(features, plan.slices, pool, plan.entropy)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from labelvalue.observe.simulate.learners import take
 from labelvalue.problems import did_you_mean, input_error, quote
-from labelvalue.settings import Checks, Positive, Settings, Share, Text, listed, word
+from labelvalue.settings import Positive, Settings, Share, Text, listed, word
 
 NOISE_KINDS = ("uniform", "class_conditional", "annotators")
 ANNOTATORS = 5  # annotators of the kind ``annotators``; each labels a random fifth of the rows
@@ -303,10 +303,6 @@ def _is_share(value: object) -> bool:
 HOLDOUT = "holdout"
 
 
-def _domain(checks: Checks, key: str, given: Any) -> str:
-    return str(given)
-
-
 @dataclasses.dataclass(frozen=True)
 class TimeSplit(Settings, SplitSuite):
     """The latest rows, kept from training, to see whether the model holds tomorrow.
@@ -353,7 +349,7 @@ class DomainSplit(Settings, SplitSuite):
     """
 
     column: Text
-    domains: Annotated[tuple[str, ...], listed(_domain)]
+    domains: Annotated[tuple[str, ...], listed(lambda checks, key, given: str(given))]
 
     @property
     @override

@@ -92,7 +92,7 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
     for name in dict.fromkeys(header):
         if name in COLUMNS:
             continue
-        near = _one_edit_away(name)
+        near = next((known for known in COLUMNS if _within_one_edit(name, known)), None)
         if near is None or (name in DERIVED and near in present):
             ignored.append(name)
         elif near not in missing:
@@ -144,12 +144,8 @@ def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, 
     return "value", []
 
 
-def _one_edit_away(name: str) -> str | None:
-    """Return the known column that one insertion, deletion, change or swap makes of ``name``."""
-    return next((known for known in COLUMNS if _within_one_edit(name, known)), None)
-
-
 def _within_one_edit(a: str, b: str) -> bool:
+    """Tell whether one insertion, deletion, change or swap makes one text of the other."""
     if abs(len(a) - len(b)) > 1:
         return False
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)

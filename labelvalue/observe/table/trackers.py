@@ -27,6 +27,7 @@ EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one t
 NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
 LONGEST = 1024**2  # characters of a cell, which may be one that is not taken
 SHOWN = 10
+MEASURED = "a column mapped to 'errors' or 'value'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,8 @@ def read_dump(
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
         found = listed([name for name in table.header if _bare(tracker, name)], 30)
-        why = f"no finished run has a measurement in {_measured_in(taken)}"
+        measured = [repr(taken[name]) for name in (names.ERRORS, names.VALUE) if name in taken]
+        why = f"no finished run has a measurement in {' or '.join(measured) or MEASURED}"
         raise input_error(why, f"map one of the columns found: {found}", file=path.name)
     if lacking_ids:
         notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
@@ -287,11 +289,6 @@ def _numbered(rows: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     if number.any():
         notes.append(f"runs that are alike were numbered as {names.REPLICATE!r}")
     return rows.assign(**{names.REPLICATE: number.astype(str)})
-
-
-def _measured_in(taken: Mapping[str, str]) -> str:
-    found = [repr(taken[name]) for name in (names.ERRORS, names.VALUE) if name in taken]
-    return " or ".join(found) or "a column mapped to 'errors' or 'value'"
 
 
 def _placed(problem: Problem, rows: pd.DataFrame, taken: Mapping[str, str], file: str) -> Problem:
