@@ -246,6 +246,7 @@ def prepare(
     distances = any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
     pools = np.unique(np.concatenate([split.pool for split in splits]))
     features = _as_numbers(X, distances, protocol)
+    compared = features is not None and _compares(protocol)
     return Simulation(
         plan=plan,
         learners=learners,
@@ -253,9 +254,7 @@ def prepare(
         x=X,
         y=y,
         features=features if distances else None,
-        clusters=None
-        if features is None or not _compares(protocol)
-        else find_clusters(features, texts, pools, entropy),
+        clusters=find_clusters(features, texts, pools, entropy) if compared else None,
         metadata=metadata,
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
