@@ -9,8 +9,6 @@ Fits are made without sampling (``labelvalue.testing.fake_fit``), so that only t
 the wall, on whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

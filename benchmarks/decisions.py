@@ -9,8 +9,6 @@ Run from the repository's root:
 Each repetition and each world is kept in the cache folder as it is done, so that an interrupted run goes on.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

@@ -10,8 +10,6 @@ Run from the repository's root:
 Every forecast is kept in the cache folder as it is made, so that an interrupted run goes on where it stopped.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

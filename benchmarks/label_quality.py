@@ -15,8 +15,6 @@ an EM Dawid-Skene. ``profile`` says what a fit of 100,000 judgements costs: para
 installed.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

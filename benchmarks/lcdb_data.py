@@ -4,8 +4,6 @@ Mohr, Viering, Loog, van Rijn: LCDB 1.0, an extensive learning curves database f
 ECML 2022.
 """
 
-from __future__ import annotations
-
 import os
 import tarfile
 from collections.abc import Iterator

@@ -8,8 +8,6 @@ the first day together), and of learners. Printed are the numbers, what they buy
 were left out in turn. A number that buys nothing there is left out of the code.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
 from collections.abc import Sequence

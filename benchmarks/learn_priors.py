@@ -11,8 +11,6 @@ seen as well; the bank is then moved to the mean and spread of what the problems
 takes half an hour a model on one core.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 import time

@@ -6,8 +6,6 @@ writes ``benchmarks/recalibration.json``. The forest is trained when it is first
 made once and kept in the cache folder. It forecasts no data set that it has seen: folds leave whole data sets out.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Real data for the closed loop: features as numbers, a target, and the slice of every row."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ labels; and, without the model, reads the same from plain means. Prints tables i
 ``benchmarks/results/observe_NAME.json``; what is there is not measured again, so an interrupted run goes on.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time

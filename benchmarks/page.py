@@ -10,8 +10,6 @@ where there is none, that column is empty and a line says so. The first of these
 `benchmarks/results/page.json`. Pages and pictures of them are left in `--pages`.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

@@ -6,8 +6,6 @@ and get their uncertainty by resampling replicates; `benchmarks/README.md` says 
 and why these were kept.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 

@@ -15,8 +15,6 @@ Other methods are those of `benchmarks.speed`; one that is stopped at `--limit` 
 picture lies beside the JSON; `--plot` draws it anew.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -1,7 +1,5 @@
 """Scores of forecasts over many problems; those of one forecast are labelvalue's own."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

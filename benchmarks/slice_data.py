@@ -6,8 +6,6 @@
 makes what is missing in the cache folder; interrupted, it goes on with the problem at which it stopped.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

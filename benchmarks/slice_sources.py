@@ -3,8 +3,6 @@
 All of it ships inside packages on the registry or in ``data/``; `benchmarks/README.md` lists sources and licences.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re

@@ -1,7 +1,5 @@
 """Summaries of the forecast benchmark as people read them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 COLUMNS = (

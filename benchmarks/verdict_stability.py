@@ -9,8 +9,6 @@ Each row is a case, decided from so many posteriors of the same runs. Adult is s
 fits show other draws of one posterior with every seed. A verdict is stable where it comes in 19 of 20 seeds.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

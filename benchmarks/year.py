@@ -9,8 +9,6 @@ learner (a logistic regression that is trained here on the shipped table). Price
 re-fits are real ones, each in a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

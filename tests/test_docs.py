@@ -1,7 +1,5 @@
 """The pages under docs: their Python runs, as it stands there."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re

@@ -1,7 +1,5 @@
 """The notebooks run from top to bottom within minutes, hold no logic, and what they store is small and theirs."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import resource

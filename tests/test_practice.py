@@ -1,7 +1,5 @@
 """Promises across rooms, literally: templates, shipped data, one story told three ways, the high-stakes notebook."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re

@@ -1,7 +1,5 @@
 """Every promise has tests, and the tests are there: ``tests/promises.txt`` says which show which."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections import Counter

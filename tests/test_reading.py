@@ -1,7 +1,5 @@
 """One door for files: regular, within a limit, no deeper than can be parsed, whoever asks."""
 
-from __future__ import annotations
-
 import os
 import time
 

@@ -1,7 +1,5 @@
 """The documentation site: every warning is an error, nothing is asked of another host, the reference is complete."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import inspect

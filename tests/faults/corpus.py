@@ -1,7 +1,5 @@
 """What the attack begins with: sound inputs of every reader from seeded generators, and hostile ones by name."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import dataclasses

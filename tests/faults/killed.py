@@ -5,8 +5,6 @@ point alone, ``--rounds 20`` kills re-fits at so many random moments instead. Th
 and every record is a write point. Children are forked, so that what they would import is imported once.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

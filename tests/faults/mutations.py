@@ -6,8 +6,6 @@ others are mutations of sound ones, drawn from a generator whose seed is the num
 forked, so that what they import is imported once; each works off many cases under limits of time and memory.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import dataclasses

@@ -1,7 +1,5 @@
 """Full disks, flipped bytes, missing files, two writers, signals: nothing lost, nothing half published."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

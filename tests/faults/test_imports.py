@@ -1,7 +1,5 @@
 """Everything that reads tables and exports: one reader each, in bounded memory; refused with a place, or read whole."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

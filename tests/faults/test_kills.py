@@ -1,7 +1,5 @@
 """kill -9 at every write point: the old state or the new, and the same command again ends the work."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Every reader under attack: no traceback, no hang, no flood of memory, nothing wrong that is taken for right."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """Numbers without bounds: refused where they come in, with their place, by settings, by options and from Python."""
 
-from __future__ import annotations
-
 import math
 import typing
 import warnings

@@ -1,7 +1,5 @@
 """The rules on what comes from outside: nothing is executed, followed, fetched or told."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

@@ -1,7 +1,5 @@
 """Nothing that comes from outside acts on the terminal, whichever command shows it, and no line is forged."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex

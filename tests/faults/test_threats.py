@@ -1,7 +1,5 @@
 """More rules on what comes from outside: readers, models, templates, paths, time, names of people, versions."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import gzip

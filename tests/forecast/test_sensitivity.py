@@ -1,7 +1,5 @@
 """Re-weighted draws against conjugate normals in closed form, and the judgement of the weights."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Imports point left, models come in through entry points, and nothing reads code from data."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What users call: importable, without ``**kwargs``, and documented parameter by parameter."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import importlib

@@ -1,7 +1,5 @@
 """The recipes of docs/recipes.md, as they stand there: added to a copy of the package, and tried for real."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The tree is what pyproject.toml and ARCHITECTURE.md say, in small modules, and names no machine."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import tomllib

@@ -1,7 +1,5 @@
 """One word for one thing: the list of words is that of the code, of tables, of the page and of what people read."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Judgements with wrong ones among them: counted, modelled, and told apart."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import itertools

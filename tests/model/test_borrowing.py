@@ -1,7 +1,5 @@
 """How far a slice's impact is the group's, in a hierarchy whose answer is known."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

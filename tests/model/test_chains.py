@@ -1,7 +1,5 @@
 """Finished rounds of draws are kept, taken again only where they are of the same chains, and change no draw."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import signal

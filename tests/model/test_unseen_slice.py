@@ -1,7 +1,5 @@
 """Slices without runs: moments in closed form, coverage of slices held out of a simulated population, exact picks."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

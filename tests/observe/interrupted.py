@@ -3,8 +3,6 @@
 Each training appends a line to ``FOLDER.log`` and takes a moment, so that a test knows what has been trained.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

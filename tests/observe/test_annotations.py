@@ -1,7 +1,5 @@
 """Exports of annotation tools: every printed example with what it must give."""
 
-from __future__ import annotations
-
 import json
 import stat
 import zipfile

@@ -1,7 +1,5 @@
 """Exports, what they lack, and protocols (O13, O14, O16), from end to end."""
 
-from __future__ import annotations
-
 import json
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The data that ships: what it promises, and that the runs are what the product computes."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from pathlib import Path

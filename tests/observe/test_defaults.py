@@ -1,7 +1,5 @@
 """Defaults of a simulation: what few and many labels get, what is said of it, and that what is asked for wins."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

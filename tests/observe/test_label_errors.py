@@ -1,7 +1,5 @@
 """Wrong labels: as many as stated, nested, of the kind that was asked for, and in the table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,7 +1,5 @@
 """The list of what to measure next: complete, ordered, and right about each column."""
 
-from __future__ import annotations
-
 import json
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Protocols: read from TOML, hashed, written with the runs, and never mixed without a word."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

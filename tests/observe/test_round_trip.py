@@ -1,7 +1,5 @@
 """What is written is what is read, in any order, in every format, whatever the text."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Simulated runs: nested, reproducible, counted right, and told apart by composition."""
 
-from __future__ import annotations
-
 import json
 import sys
 

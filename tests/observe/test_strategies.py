@@ -1,7 +1,5 @@
 """Strategies: what each chooses, what the loops train on, and that they pay where they should."""
 
-from __future__ import annotations
-
 import json
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Suites: what is held out, what is changed, and that one trained model is evaluated on all of them."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labelled tables as they come: read with slices as text, and learnt from with gaps and rare categories."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """MLflow dumps, Weights & Biases exports and learning curves become runs (O15; inputs rows 61, 70, 71)."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

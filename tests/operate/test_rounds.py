@@ -1,7 +1,5 @@
 """A round on one's own model: train, add, fit again and decide in one call; what came beside what was promised."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

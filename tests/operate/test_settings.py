@@ -1,7 +1,5 @@
 """Every setting of a project changes something, and triggers gate fits."""
 
-from __future__ import annotations
-
 from dataclasses import fields, is_dataclass
 
 import pytest

@@ -1,7 +1,5 @@
 """The page with a decision: its sentence, its cases, its money and what it takes for granted."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import json

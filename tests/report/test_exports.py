@@ -1,7 +1,5 @@
 """Tables and texts that leave the page."""
 
-from __future__ import annotations
-
 import json
 import re
 import sys

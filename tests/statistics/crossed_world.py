@@ -4,8 +4,6 @@ NumPy alone, as in :mod:`tests.statistics.world`, with what that world leaves ou
 its own and no labels of other slices. One layout throughout, so that one compiled model serves every data set.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

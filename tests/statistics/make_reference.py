@@ -6,8 +6,6 @@ a user fits it; eleven are simulated, with few evaluation labels and many, on se
 fitted by the one compiled model that the statistical tests share.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

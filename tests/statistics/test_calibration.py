@@ -4,8 +4,6 @@ All figures come from one pass of simulated fits. Seeds are fixed, so a pass tod
 rate stated with each test is that of the first run after a change of the model.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 

@@ -1,7 +1,5 @@
 """Simulation-based calibration of what is crossed, chosen, or wrong: the parameters that the other world leaves out."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.statistics.crossed_world import CrossedBench, simulate

@@ -5,8 +5,6 @@ two compositions a size (alone, and with four times as many labels of other slic
 slices give every run an evaluation set of its own; the last two share one set among all their runs.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
