@@ -22,6 +22,7 @@ from labelvalue.cli import imports
 from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
 from labelvalue.observe.simulate.learners import read_table
+from tests.faults.corpus import archive
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 
 # --- tables that are not what their header says ---------------------------------------------------
@@ -320,14 +321,6 @@ def test_a_parquet_that_holds_no_cells_is_refused_by_column(tmp_path):
 
 
 SMALL_XML = '<annotations><image id="0" name="a"><box label="car"/></image></annotations>'
-
-
-def archive(members, packing=zipfile.ZIP_DEFLATED):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", packing) as packed:
-        for name, content in members.items():
-            packed.writestr(name, content)
-    return made.getvalue()
 
 
 def collected(read, path):
