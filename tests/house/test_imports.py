@@ -43,16 +43,18 @@ ORDER = [
 ]  # the namespaces stand last: they hold nothing of their own, and nobody here takes anything from them
 GROUND = {"names", "printing", "numerals"}
 FRONT_DOORS = sorted(p.parent / "__init__.py" for p in (ROOT / "labelvalue").rglob("__init__.pyi"))
-HEAVY = (
-    "pymc",
-    "pytensor",
-    "nutpie",
-    "arviz_stats",
-    "arviz_plots",
-    "matplotlib",
-    "sklearn",
-    "scipy.stats",
-    "scipy.special",
+HEAVY = tuple(
+    [
+        "pymc",
+        "pytensor",
+        "nutpie",
+        "arviz_stats",
+        "arviz_plots",
+        "matplotlib",
+        "sklearn",
+        "scipy.stats",
+        "scipy.special",
+    ]
 )  # what takes a second to import, or a third of one
 TABLES = ("pandas", "xarray", "pyarrow")
 
