@@ -149,13 +149,9 @@ def learn(model: Model, problems: Sequence[Problem], fixed: Mapping[str, Prior])
 
 
 ASSUMED = (
-    "elasticity_between",
-    "efficiency_mean",
-    "efficiency_spread",
-    "efficiency_trend",
-    "noise_cost",
-    "diversity_power",
-)  # what no development problem says anything of: no problem crosses learners and slices, or has strategies
+    "elasticity_between", "efficiency_mean", "efficiency_spread", "efficiency_trend", "noise_cost", "diversity_power",
+)  # fmt: skip
+"""What no development problem says anything of: no problem crosses learners and slices, or has strategies."""
 OF_SLICES = ("transfer_mean", "transfer_spread")  # what LCDB, which has one slice a data set, says nothing of
 
 

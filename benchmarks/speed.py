@@ -45,18 +45,8 @@ TITLES = {
     "numpyro": "textbook model, NumPyro NUTS",
 }
 COLUMNS = (
-    "method",
-    "s",
-    "ratio",
-    "processor s",
-    "first run s",
-    "verdict",
-    "R-hat",
-    "least ESS",
-    "ESS/s",
-    "peak GiB",
-    "load",
-)
+    "method", "s", "ratio", "processor s", "first run s", "verdict", "R-hat", "least ESS", "ESS/s", "peak GiB", "load",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
 
 

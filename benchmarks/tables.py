@@ -3,20 +3,9 @@
 from collections.abc import Mapping
 
 COLUMNS = (
-    "method",
-    "CRPS",
-    "ratio to best peer (90 %)",
-    "interval score",
-    "ratio",
-    "90 % covers (2x, 4x, 8x)",
-    "50 % covers",
-    "width",
-    "MAE",
-    "gain forecast / realised",
-    "ratio (90 %)",
-    "fits ok",
-    "s",
-)
+    "method", "CRPS", "ratio to best peer (90 %)", "interval score", "ratio", "90 % covers (2x, 4x, 8x)", "50 % covers",
+    "width", "MAE", "gain forecast / realised", "ratio (90 %)", "fits ok", "s",
+)  # fmt: skip
 
 
 def fits_ok(verdicts: Mapping[str, int]) -> str:

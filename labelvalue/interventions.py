@@ -58,24 +58,8 @@ from labelvalue.forecast.interventions.votes import consensus_error
 from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 
 __all__ = [
-    "Intervention",
-    "Consensus",
-    "Relabel",
-    "Guideline",
-    "ActiveLearning",
-    "SyntheticData",
-    "Pretraining",
-    "NewLearner",
-    "EvaluationLabels",
-    "exchange_rate",
-    "consensus_error",
-    "synthetic_worth",
-    "strategy_efficiency",
-    "diversity_efficiency",
-    "Query",
-    "activeml_strategy",
-    "gain_over_learners",
-    "portfolio_gain",
-    "benefit_over_learners",
-    "step_value",
-]
+    "Intervention", "Consensus", "Relabel", "Guideline", "ActiveLearning", "SyntheticData", "Pretraining", "NewLearner",
+    "EvaluationLabels", "exchange_rate", "consensus_error", "synthetic_worth", "strategy_efficiency",
+    "diversity_efficiency", "Query", "activeml_strategy", "gain_over_learners", "portfolio_gain",
+    "benefit_over_learners", "step_value",
+]  # fmt: skip

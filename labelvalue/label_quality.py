@@ -47,18 +47,7 @@ from labelvalue.observe.exports.annotations import (
 )
 
 __all__ = [
-    "read_annotations",
-    "load_annotations",
-    "add_annotations",
-    "write_annotations",
-    "LabelNoise",
-    "estimate_label_noise",
-    "noise_from_probabilities",
-    "Work",
-    "estimate_work",
-    "quality_frontier",
-    "quality_sensitivity",
-    "noise_sensitivity",
-    "stress_label_errors",
-    "break_even_noise",
-]
+    "read_annotations", "load_annotations", "add_annotations", "write_annotations", "LabelNoise",
+    "estimate_label_noise", "noise_from_probabilities", "Work", "estimate_work", "quality_frontier",
+    "quality_sensitivity", "noise_sensitivity", "stress_label_errors", "break_even_noise",
+]  # fmt: skip

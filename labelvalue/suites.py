@@ -32,12 +32,6 @@ from labelvalue.observe.simulate.suites import (
 )
 
 __all__ = [
-    "TimeSplit",
-    "DomainSplit",
-    "ClassMix",
-    "FeatureNoise",
-    "MissingValues",
-    "WrongEvaluation",
-    "gain_over_suites",
+    "TimeSplit", "DomainSplit", "ClassMix", "FeatureNoise", "MissingValues", "WrongEvaluation", "gain_over_suites",
     "forecast_persistence",
-]
+]  # fmt: skip

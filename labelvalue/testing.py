@@ -137,14 +137,8 @@ def fake_runs(
                     wrong = rng.binomial(trials, min(error, 0.95))
                     rows.append((name, own, other, wrong, trials, replicate, learner))
     columns = (
-        names.SLICE,
-        names.LABELS,
-        names.OTHER_LABELS,
-        names.ERRORS,
-        names.TRIALS,
-        names.REPLICATE,
-        names.LEARNER,
-    )
+        names.SLICE, names.LABELS, names.OTHER_LABELS, names.ERRORS, names.TRIALS, names.REPLICATE, names.LEARNER,
+    )  # fmt: skip
     return read_runs(pd.DataFrame(rows, columns=list(columns)))
 
 

@@ -20,15 +20,10 @@ BANNED = sorted({synonym for _, bad in WORDS.values() for synonym in bad})
 IN_CODE = {v for k, v in vars(names).items() if k.isupper() and isinstance(v, str)}
 WITHOUT_A_NAME = {"p_positive"}  # columns of tables that no room takes from another, and so are not in ``names.py``
 OTHERWISE = {
-    "P(gain > 0)",
-    "P(best), tie",
-    "doubling, validated distance",
-    "Monte Carlo error",
-    "credible interval",
-    "CRPS, interval score",
-    "VaR",
-    "CVaR",
-}  # words that the code writes out, or shortens
+    "P(gain > 0)", "P(best), tie", "doubling, validated distance", "Monte Carlo error", "credible interval",
+    "CRPS, interval score", "VaR", "CVaR",
+}  # fmt: skip
+"""Words that the code writes out, or shortens."""
 
 
 def texts() -> dict[str, str]:

@@ -8,15 +8,8 @@ from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
 KEY, RULES, TRIGGERS, ADVICE, LIMITS, PAGE, BUDGETS, READ = [
-    "key",
-    "rules",
-    "triggers",
-    "advice",
-    "limits",
-    "page",
-    "budgets",
-    "read",
-]
+    "key", "rules", "triggers", "advice", "limits", "page", "budgets", "read",
+]  # fmt: skip
 MINIMUM = "minimum_gain_per_1000 = 0.001"
 OTHER = {
     "protocol": ("", READ),

@@ -7,15 +7,10 @@ from tests.statistics.ranks import Ranking
 
 FEW, MANY = 40, 200
 OURS = (
-    "elasticity_between_slices",
-    "elasticity_between_learners",
-    "efficiency_mean",
-    "efficiency_spread",
-    "efficiency_trend",
-    "efficiency",
-    "noise_cost",
-    "evaluation_noise",
-)  # what only this world has
+    "elasticity_between_slices", "elasticity_between_learners", "efficiency_mean", "efficiency_spread",
+    "efficiency_trend", "efficiency", "noise_cost", "evaluation_noise",
+)  # fmt: skip
+"""What only this world has."""
 
 
 @pytest.fixture(scope="module")
