@@ -4,8 +4,6 @@
 runs with 4,000, 8,000 and 16,000.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -10,8 +10,6 @@ scalar that a fit reports (of the group and of every curve) the means are compar
 standard deviations as a ratio, and the quantiles of gains at twice the labels in Monte Carlo standard errors of both.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json

@@ -9,8 +9,6 @@ Fits are made without sampling (``labelvalue.testing.fake_fit``), so that only t
 the wall, on whatever the machine was doing meanwhile; seconds of the processor and the machine's load stand beside.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -30,8 +28,7 @@ from labelvalue.model.fitting.result import POSITION
 
 SEED = 20261124
 DRAWS = 1_000
-PROMISED = {200: 20.0, 1_000: 120.0}
-"""Seconds on two quiet cores."""
+PROMISED = {200: 20.0, 1_000: 120.0}  # seconds on two quiet cores
 COLUMNS = ("slices", "draws", "appetite", "s", "processor s", "load", "peak GiB", "better than equal split", "status")
 
 

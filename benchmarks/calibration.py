@@ -9,8 +9,6 @@ posterior too narrow, the reverse one too wide, one on one side of 0 a biased on
 ``--regime`` names another one of ``tests/statistics/test_calibration.py``, or ``all``.
 """
 
-from __future__ import annotations
-
 import argparse
 import time
 from pathlib import Path

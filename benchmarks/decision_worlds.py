@@ -19,18 +19,15 @@ import labelvalue as lv
 from tests.statistics import world as simulator
 
 MAX_LABELS = 24_000
-VALUE = 400.0
-"""Money of an error point."""
+VALUE = 400.0  # money of an error point
 THRIFTY = (25.0, 110.0)
 """The same where the question is how many: drawn log-uniformly, so that the best plan is mostly inside the limits."""
 LITTLE = 20.0
 """Money of an error point where a guardrail is put to the test: so little that the guardrail must move the plan."""
 MUCH = 50.0
 """Money to gain, as much as retraining costs, above which regret is shown apart: a share of little is all noise."""
-RULED = 8_000
-"""Labels, split equally, of which the rule of a minimum gain is asked."""
-GAINS = (0.0005, 0.001, 0.0015, 0.002, 0.003)
-"""Minimum gains for each 1,000 labels that are tried."""
+RULED = 8_000  # labels, split equally, of which the rule of a minimum gain is asked
+GAINS = (0.0005, 0.001, 0.0015, 0.002, 0.003)  # minimum gains for each 1,000 labels that are tried
 STEPS = (4_000, 1_000, 250, 50)
 PROMISED = 0.9
 BETTER = 0.94

@@ -9,8 +9,6 @@ Run from the repository's root:
 Each repetition and each world is kept in the cache folder as it is done, so that an interrupted run goes on.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json
@@ -34,15 +32,12 @@ from benchmarks.loop_data import LOOPS, LoopData
 from benchmarks.loop_rules import State, by_error, ours, slice_tuner_like, spread, uniform, water_filling
 
 VERSION = 2
-WORLDS = 3
-"""Version of what is kept of a world."""
+WORLDS = 3  # version of what is kept of a world
 ROUNDS = 5
 SEED = 20261124
 NOTHING = "nothing"
-SHARES = (0.25, 0.5)
-"""Parts of the way from an equal split to ours."""
-REDRAWS = 12
-"""Drawings of all rows over which what a purchase brings is averaged."""
+SHARES = (0.25, 0.5)  # parts of the way from an equal split to ours
+REDRAWS = 12  # drawings of all rows over which what a purchase brings is averaged
 LEARNER = LogisticRegression(max_iter=300)
 OURS = "labelvalue"
 STEPS = "steps"

@@ -1,7 +1,5 @@
 """Where data comes from: the cache folder, files inside installed packages, packages fetched for their data alone."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

@@ -10,8 +10,6 @@ Run from the repository's root:
 Every forecast is kept in the cache folder as it is made, so that an interrupted run goes on where it stopped.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys
@@ -31,13 +29,10 @@ from benchmarks.downloads import cache_folder
 from benchmarks.methods import PEERS, UNPOOLED, Method, find_method
 from benchmarks.problems import DOUBLINGS, Problem, make_sparse
 
-QUICK_PROBLEMS = 10
-"""Problems of a quick run: the first of the half in hash order."""
+QUICK_PROBLEMS = 10  # problems of a quick run: the first of the half in hash order
 SEED = 20261123
-LEAST_SQUARES = "floor_residual_2"
-"""In every run: the rule on two doublings that all methods are measured against."""
-SATURATED = 0.05
-"""A curve is saturated where eight times the labels remove less than this share of the error now."""
+LEAST_SQUARES = "floor_residual_2"  # in every run: the rule on two doublings that all methods are measured against
+SATURATED = 0.05  # a curve is saturated where eight times the labels remove less than this share of the error now
 ALONE = f"labelvalue:{UNPOOLED}"
 """Where this method is run, the others are measured against it: what sharing between curves is worth."""
 
@@ -51,8 +46,7 @@ class Outcome:
     samples: np.ndarray | None
     seconds: float
     failure: str = ""
-    verdicts: tuple[str, ...] = ()
-    """Of each fit behind the samples, where the method judges its fits."""
+    verdicts: tuple[str, ...] = ()  # of each fit behind the samples, where the method judges its fits
 
 
 def problem_seed(problem: Problem) -> int:

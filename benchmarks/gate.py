@@ -10,8 +10,6 @@ each is a fit that is known to be right. A block counts as an alarm where the wo
 allowed.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -15,8 +15,6 @@ an EM Dawid-Skene. ``profile`` says what a fit of 100,000 judgements costs: para
 installed.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json
@@ -40,7 +38,7 @@ from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of, judge
 from labelvalue.model.sampling.sampling import compile_model, sample_once
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.observe.annotations.tables import settled
+from labelvalue.observe.exports.annotations import settled
 
 SLICES, ANNOTATORS, CLASSES, ITEMS, VOTES = ("one", "two"), 5, 3, 150, 3
 RESULTS = Path(__file__).parent / "results"

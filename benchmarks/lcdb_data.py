@@ -4,8 +4,6 @@ Mohr, Viering, Loog, van Rijn: LCDB 1.0, an extensive learning curves database f
 ECML 2022.
 """
 
-from __future__ import annotations
-
 import os
 import tarfile
 from collections.abc import Iterator
@@ -21,21 +19,16 @@ from benchmarks.problems import DOUBLINGS, Half, Problem, half_of, hash_order, m
 
 REQUIREMENT = "lcdb==0.1.0"
 TABLE = "database-accuracy.csv"
-VERSION = 1
-"""Version of the selection below; part of every cached forecast's key."""
+VERSION = 1  # version of the selection below; part of every cached forecast's key
 
 GRID = tuple(int(np.rint(16 * 2 ** (step / 2))) for step in range(30))
 """LCDB's training-set sizes, in steps of half a doubling; sizes off this grid are left out."""
 STEPS_PER_DOUBLING = 2
-FIRST_DAY = 128
-"""Labels observed at most on the first day."""
-SMALLEST_LARGEST = 4096
-"""A data set must reach this size, so that 16 to 512 labels (at least) are observed."""
+FIRST_DAY = 128  # labels observed at most on the first day
+SMALLEST_LARGEST = 4096  # a data set must reach this size, so that 16 to 512 labels (at least) are observed
 MIN_LAST_ERROR = 0.005
-MIN_RUNS, MIN_SETS = 5, 3
-"""A size counts for a learner when it has this many runs on this many test sets."""
-MIN_LEARNERS = 5
-"""A data set needs this many learners, or there is nothing to share between curves."""
+MIN_RUNS, MIN_SETS = 5, 3  # a size counts for a learner when it has this many runs on this many test sets
+MIN_LEARNERS = 5  # a data set needs this many learners, or there is nothing to share between curves
 OUTER_SEEDS, INNER_SEEDS = 5, 5
 """Test sets, and inner seeds (training sets) kept of each: a few data sets have 25, most 5."""
 

@@ -11,8 +11,6 @@ The share of their walks that curves have in common moves no curve's own forecas
 which is what a budget buys: printed are its CRPS and how often its 90 % intervals hold, for several shares.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
 from collections.abc import Sequence
@@ -33,8 +31,7 @@ LEAST = 1e-6
 NUMBERS = ("typical", "by_scatter")
 FOLDS = 5
 THINNED = 4
-PENALTY = 0.002
-"""What a number's square costs, in shares of the CRPS."""
+PENALTY = 0.002  # what a number's square costs, in shares of the CRPS
 TERMS = {"typical": (0,), "and by scatter": (0, 1)}
 SHARED = (0.0, 0.25, 0.5, 0.75, 1.0)
 

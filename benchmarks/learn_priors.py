@@ -11,8 +11,6 @@ seen as well; the bank is then moved to the mean and spread of what the problems
 takes half an hour a model on one core.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import sys
 import time
@@ -37,14 +35,11 @@ from labelvalue.model.prior.related import TO_UNBOUNDED
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.settings import SamplerSettings
 
-ROUNDS = 1
-"""Times that all problems are fitted, from the bank that ships."""
+ROUNDS = 1  # times that all problems are fitted, from the bank that ships
 SETTINGS = SamplerSettings(draws=300, tune=200, chains=4, random_seed=20_261_128)
-MIXED = 1.3
-"""R-hat of the group's parameters above which a problem is left out of a round."""
+MIXED = 1.3  # R-hat of the group's parameters above which a problem is left out of a round
 LEAST_ERROR = 1e-4
-UNKNOWN_SE = 0.02
-"""Relative standard error of a truth from one run."""
+UNKNOWN_SE = 0.02  # relative standard error of a truth from one run
 ROOM = 0.8
 """Spread of the priors of spreads, on their log, from which learning starts: what is narrow cannot widen quickly."""
 DISTANCE = "distance"
@@ -154,16 +149,10 @@ def learn(model: Model, problems: Sequence[Problem], fixed: Mapping[str, Prior])
 
 
 ASSUMED = (
-    "elasticity_between",
-    "efficiency_mean",
-    "efficiency_spread",
-    "efficiency_trend",
-    "noise_cost",
-    "diversity_power",
-)
+    "elasticity_between", "efficiency_mean", "efficiency_spread", "efficiency_trend", "noise_cost", "diversity_power",
+)  # fmt: skip
 """What no development problem says anything of: no problem crosses learners and slices, or has strategies."""
-OF_SLICES = ("transfer_mean", "transfer_spread")
-"""What LCDB, which has one slice a data set, says nothing of."""
+OF_SLICES = ("transfer_mean", "transfer_spread")  # what LCDB, which has one slice a data set, says nothing of
 
 
 def as_toml(model: Model, slices: Priors, learners: Priors, provenance: str) -> str:

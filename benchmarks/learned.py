@@ -6,8 +6,6 @@ writes ``benchmarks/recalibration.json``. The forest is trained when it is first
 made once and kept in the cache folder. It forecasts no data set that it has seen: folds leave whole data sets out.
 """
 
-from __future__ import annotations
-
 import datetime
 import hashlib
 import json
@@ -26,24 +24,18 @@ from benchmarks.downloads import cache_folder
 from benchmarks.problems import DOUBLINGS, Problem
 from benchmarks.scores import add_truth_noise, crps
 
-VERSION = 1
-"""Raise it when features, outcomes or the forest change."""
+VERSION = 1  # raise it when features, outcomes or the forest change
 FACTORS = Path(__file__).with_name("recalibration.json")
 SEED = 20_261_128
-LOWEST = 0.01
-"""Share of the error now below which forecasts are not told apart: logarithms need some end."""
-BACK = np.arange(0.5, 4.5, 0.5)
-"""Doublings before now at which the forest sees the curve."""
+LOWEST = 0.01  # share of the error now below which forecasts are not told apart: logarithms need some end
+BACK = np.arange(0.5, 4.5, 0.5)  # doublings before now at which the forest sees the curve
 SEEN = [
     *(f"back_{doublings:g}" for doublings in BACK),
     *("scatter", "scatter_of_mean", "trials", "error_now", "labels", "sizes", "total", "distance", "middle", "width"),
-]
-"""What the forest sees: see `features`."""
+]  # what the forest sees: see `features`
 FOLDS, TREES, LEAF, SAMPLES = 5, 250, 10, 1000
-SHARE = 0.9
-"""Of the log forecast of least squares, from which the forest starts."""
-LEVELS = (np.arange(100) + 0.5) / 100
-"""Quantiles of a forecast of least squares by which its factors are judged."""
+SHARE = 0.9  # of the log forecast of least squares, from which the forest starts
+LEVELS = (np.arange(100) + 0.5) / 100  # quantiles of a forecast of least squares by which its factors are judged
 SAME = {
     "adult": "1590",
     "letter": "6",
@@ -53,8 +45,7 @@ SAME = {
     "penbased": "32",
     "satimage": "182",
     "texture": "40499",
-}
-"""Data cut into slices that LCDB holds too, by its OpenML id: in one fold with it."""
+}  # data cut into slices that LCDB holds too, by its OpenML id: in one fold with it
 
 
 def regime(problem: Problem) -> str:

@@ -1,7 +1,5 @@
 """Real data for the closed loop: features as numbers, a target, and the slice of every row."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,16 +13,14 @@ from benchmarks.slice_data import HASHES
 from benchmarks.slice_sources import SOURCES, TEXT
 
 LEAST_ROWS = 400
-MOST_ROWS = 6_000
-"""Rows kept of a slice."""
+MOST_ROWS = 6_000  # rows kept of a slice
 DOMAINS = {
     "press": ("news", "editorial", "reviews"),
     "general": ("religion", "hobbies", "lore", "belles_lettres"),
     "learned": ("government", "learned"),
     "fiction": ("fiction", "mystery", "science_fiction", "adventure", "romance"),
     "humor": ("humor",),
-}
-"""Genres of the Brown corpus, roughly as its manual groups them."""
+}  # genres of the Brown corpus, roughly as its manual groups them
 
 
 @dataclass(frozen=True, eq=False)

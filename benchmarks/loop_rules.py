@@ -1,7 +1,5 @@
 """Rules by which the closed loop buys its next labels: ours, and what a team would do instead."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -9,8 +9,6 @@ seconds on the clock of a machine that others use; ``loop`` is what ten million 
 0.5 s on a quiet core of 2024.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -8,8 +8,6 @@ shape, so that all but the first find its model compiled. One project is broken 
 again, with nothing new, and after a batch for one project in ten.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 Verdicts = tuple[str, ...]
 Forecast = Callable[[Problem, int], tuple[np.ndarray, Verdicts]]
 
-MODEL_DRAWS = 1000
-"""Posterior draws kept of a model's forecast, thinned evenly."""
+MODEL_DRAWS = 1000  # posterior draws kept of a model's forecast, thinned evenly
 UNPOOLED, POOLED = "unpooled", "pooled"
 """In place of a model's name: the default model, one curve at a time; and one curve for all runs of a problem."""
 
@@ -226,8 +225,7 @@ def _labelvalue_version() -> str:
 WHOLE: dict[str, tuple[str, Forecast]] = {
     UNPOOLED: ("labelvalue, each curve alone", unpooled_forecast),
     POOLED: ("labelvalue, all curves as one", pooled_forecast),
-}
-"""What is asked for in place of a model's name: title and forecaster."""
+}  # what is asked for in place of a model's name: title and forecaster
 
 
 def find_method(name: str) -> Method:

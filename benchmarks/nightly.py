@@ -8,8 +8,6 @@ its own. Seconds on the clock depend on who else works on the machine, which the
 those of the child that fits, hardly do.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

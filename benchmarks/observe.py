@@ -6,8 +6,6 @@ labels; and, without the model, reads the same from plain means. Prints tables i
 ``benchmarks/results/observe_NAME.json``; what is there is not measured again, so an interrupted run goes on.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import time
@@ -24,8 +22,7 @@ from labelvalue.model.curve.label_noise import information_left
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-DATA = {"adult": 2, "mnist": 10, "flights": 2}
-"""Data sets and their numbers of classes."""
+DATA = {"adult": 2, "mnist": 10, "flights": 2}  # data sets and their numbers of classes
 NOISE = 0.1
 SEED = 20261124
 

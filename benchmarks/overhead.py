@@ -6,8 +6,6 @@ All train the same estimators on as many rows, as often, and predict as many eva
 the training rows too. The training itself is timed bare: fit and predict, nothing else.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

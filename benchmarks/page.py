@@ -10,8 +10,6 @@ where there is none, that column is empty and a line says so. The first of these
 `benchmarks/results/page.json`. Pages and pictures of them are left in `--pages`.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json
@@ -27,13 +25,11 @@ from typing import Any
 import labelvalue as lv
 from labelvalue import testing, write_report
 
-TARGET_MB = 3.0
-"""The most that a page should weigh."""
+TARGET_MB = 3.0  # the most that a page should weigh
 MB = 1_000_000
 SLICES, DRAWS = (6, 200), 250
 RESULTS = Path(__file__).parent / "results" / "page.json"
-LABELS = 200
-"""Labels that the plan may buy, a slice."""
+LABELS = 200  # labels that the plan may buy, a slice
 CASE = {"costs": {"price_per_label": {"low": 0.05, "high": 0.2}}, "value": {"per_error_point": 40}, "currency": "USD"}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NO_BROWSER = "No browser: neither playwright (extra dev) with one of {} on PATH nor LABELVALUE_CHROMIUM; not loaded."

@@ -6,8 +6,6 @@ and get their uncertainty by resampling replicates; `benchmarks/README.md` says 
 and why these were kept.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import partial
 
@@ -17,10 +15,8 @@ from benchmarks.problems import Problem
 from labelvalue.forecast.backtesting import forecasters
 from labelvalue.forecast.backtesting.forecasters import CurveForecast, resample_replicates
 
-VERSION = 1
-"""Raise it when a peer's forecasts change: cached ones are then made anew."""
-SCALING_LAWS_DRAWS = 100
-"""Bootstrap refits of simple-scaling-laws; 100 cost about a second per curve."""
+VERSION = 1  # raise it when a peer's forecasts change: cached ones are then made anew
+SCALING_LAWS_DRAWS = 100  # bootstrap refits of simple-scaling-laws; 100 cost about a second per curve
 
 
 def _each_curve(problem: Problem, seed: int, forecast: CurveForecast) -> np.ndarray:

@@ -11,12 +11,9 @@ import pandas as pd
 
 Half = Literal["development", "test"]
 
-DOUBLINGS = (1, 2, 3)
-"""Distances forecast, in doublings of the largest observed number of labels: 2x, 4x and 8x."""
-CURVE = ["slice", "learner"]
-"""Columns that identify a curve."""
-SPARSE_SHARE, SPARSE_SIZES = 1 / 3, 2
-"""Share of the curves that `make_sparse` thins out, and the sizes it leaves them."""
+DOUBLINGS = (1, 2, 3)  # distances forecast, in doublings of the largest observed number of labels: 2x, 4x and 8x
+CURVE = ["slice", "learner"]  # columns that identify a curve
+SPARSE_SHARE, SPARSE_SIZES = 1 / 3, 2  # share of the curves that `make_sparse` thins out, and the sizes it leaves them
 
 
 def half_of(data_set: str) -> Half:

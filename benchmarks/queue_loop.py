@@ -8,8 +8,6 @@ arms buy the same counts: at random, and by `margin` in every slice. Printed are
 rows after the last round, and its difference from that of random labels with a 90 % interval over repetitions.
 """
 
-from __future__ import annotations
-
 import argparse
 import warnings
 from collections.abc import Mapping

@@ -15,8 +15,6 @@ Other methods are those of `benchmarks.speed`; one that is stopped at `--limit` 
 picture lies beside the JSON; `--plot` draws it anew.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -31,12 +29,9 @@ from benchmarks import speed
 
 SLICES = (50, 200, 1000)
 FULL = (*SLICES, 5000)
-SIZES = (1000, 2000, 4000, 8000, 16_000)
-"""Labels of a slice, on average: what a fit remembers of more."""
-MOST_GROWTH = 1.1
-"""Time may grow as this power of the slices."""
-MOST_MEMORY = 8.0
-"""GiB that the largest fit may take."""
+SIZES = (1000, 2000, 4000, 8000, 16_000)  # labels of a slice, on average: what a fit remembers of more
+MOST_GROWTH = 1.1  # time may grow as this power of the slices
+MOST_MEMORY = 8.0  # GiB that the largest fit may take
 COLUMNS = (
     "method", "slices", "s", "processor s", "s ~ slices^", "gradients a draw", "attempts", "verdict", "least ESS",
     "ESS/s", "peak GiB", "load",

@@ -1,7 +1,5 @@
 """Scores of forecasts over many problems; those of one forecast are labelvalue's own."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
@@ -15,16 +13,9 @@ from labelvalue.forecast.backtesting.scores import (
 )
 
 __all__ = [
-    "add_truth_noise",
-    "central_interval",
-    "crps",
-    "gain_calibration",
-    "interval_score",
-    "mean_over_problems",
-    "ratio_interval",
-    "score_rows",
-    "share_better",
-]
+    "add_truth_noise", "central_interval", "crps", "gain_calibration", "interval_score", "mean_over_problems",
+    "ratio_interval", "score_rows", "share_better",
+]  # fmt: skip
 
 
 def mean_over_problems(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

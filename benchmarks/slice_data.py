@@ -6,8 +6,6 @@
 makes what is missing in the cache folder; interrupted, it goes on with the problem at which it stopped.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time
@@ -30,10 +28,9 @@ import labelvalue as lv
 from benchmarks.downloads import cache_folder
 from benchmarks.problems import DOUBLINGS, Half, Problem, half_of, hash_order, mean_errors
 from benchmarks.slice_sources import SOURCES, TEXT, LabelledData
-from labelvalue.observe.simulate.tabular import tabular_classifier
+from labelvalue.observe.simulate.learners import tabular_classifier
 
-VERSION = 1
-"""Version of runs and selection; part of every cached file's and forecast's key."""
+VERSION = 1  # version of runs and selection; part of every cached file's and forecast's key
 LEARNERS = {
     "logistic": LogisticRegression(max_iter=2_000, tol=1e-3),
     "boosting": HistGradientBoostingClassifier(early_stopping=False),
@@ -44,21 +41,17 @@ HASHES = 2**12
 WORD_LEARNERS = {
     "words_logistic": LogisticRegression(C=10, max_iter=300, tol=3e-4),
     "words_bayes": MultinomialNB(alpha=0.1),
-}
-"""On counts of hashed words."""
+}  # on counts of hashed words
 REPLICATES = 5
 TEST_SHARE = 0.3
 LARGEST_SHARE = 0.8
 """Share of the rows left to train on that the largest training sets hold: at 1 replicates would be one and the same."""
-APART_SHARE = 0.2
-"""Share of them up to which training sets overlap little."""
+APART_SHARE = 0.2  # share of them up to which training sets overlap little
 STEPS_PER_DOUBLING = 2
-SMALLEST = 16
-"""Labels of a slice from which on its runs count."""
+SMALLEST = 16  # labels of a slice from which on its runs count
 FIRST_DAY, FIRST_DAY_SMALLEST, FIRST_DAY_TOTAL = 300, 4, 16
 """On the first day: labels observed at most, and from how many on of a slice, and of all slices, runs count."""
-MIN_ROWS = 400
-"""Rows of a slice; rows of smaller ones are left out."""
+MIN_ROWS = 400  # rows of a slice; rows of smaller ones are left out
 MIN_SIZES = 3
 MIN_LAST_ERROR = 0.005
 COLUMNS = ["slice", "learner", "labels", "other_labels", "replicate", "evaluation_set", "errors", "trials"]

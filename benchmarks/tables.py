@@ -1,24 +1,11 @@
 """Summaries of the forecast benchmark as people read them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 COLUMNS = (
-    "method",
-    "CRPS",
-    "ratio to best peer (90 %)",
-    "interval score",
-    "ratio",
-    "90 % covers (2x, 4x, 8x)",
-    "50 % covers",
-    "width",
-    "MAE",
-    "gain forecast / realised",
-    "ratio (90 %)",
-    "fits ok",
-    "s",
-)
+    "method", "CRPS", "ratio to best peer (90 %)", "interval score", "ratio", "90 % covers (2x, 4x, 8x)", "50 % covers",
+    "width", "MAE", "gain forecast / realised", "ratio (90 %)", "fits ok", "s",
+)  # fmt: skip
 
 
 def fits_ok(verdicts: Mapping[str, int]) -> str:
@@ -111,8 +98,7 @@ def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) ->
     return "\n".join(["P(gain > 0) in %, forecast → came (share of forecasts):", "", *lines])
 
 
-CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval score"}
-"""Scores as they are printed."""
+CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval score"}  # scores as they are printed
 
 
 def ratio_lines(summary: Mapping[str, dict], titles: Mapping[str, str], entry: str, to: str) -> str:

@@ -5,8 +5,6 @@ priors. The curve is that of the odds, which have no upper end: a probability cl
 all chains got stuck. No training variation, no shape discrepancy, no transfer between slices.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

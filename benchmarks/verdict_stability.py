@@ -9,8 +9,6 @@ Each row is a case, decided from so many posteriors of the same runs. Adult is s
 fits show other draws of one posterior with every seed. A verdict is stable where it comes in 19 of 20 seeds.
 """
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import json
@@ -28,10 +26,8 @@ from benchmarks.downloads import cache_folder
 from labelvalue import names
 from labelvalue.testing import fake_fit
 
-DRAWS = 250
-"""Draws a chain of a stand-in fit, of which every seed sees others."""
-SPREAD = 1.2
-"""Standard deviation of the log elasticity of a curve that is hardly known."""
+DRAWS = 250  # draws a chain of a stand-in fit, of which every seed sees others
+SPREAD = 1.2  # standard deviation of the log elasticity of a curve that is hardly known
 
 
 def adult(seed: int) -> lv.Fit:

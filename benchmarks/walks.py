@@ -6,8 +6,6 @@ Functions are taken in the order in which they are first entered, as a reader fo
 that leads back into a file that was opened before and left: what must be opened again.
 """
 
-from __future__ import annotations
-
 import sys
 import tempfile
 import warnings

@@ -9,8 +9,6 @@ learner (a logistic regression that is trained here on the shipped table). Price
 re-fits are real ones, each in a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -31,8 +29,7 @@ from labelvalue.operate.refit.outcome import calibration_line, change_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "year.json"
-DRIFT = 1.35
-"""By which the errors of the drifted batch are raised."""
+DRIFT = 1.35  # by which the errors of the drifted batch are raised
 CASE = """\
 name = "year"
 currency = "USD"

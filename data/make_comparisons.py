@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.observe.simulate.tabular import tabular_classifier
+from labelvalue.observe.simulate.learners import tabular_classifier
 
 HERE = Path(__file__).resolve().parent
 RANDOM_STATE = 20261124

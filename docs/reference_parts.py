@@ -12,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import case_keys
-import griffe
 import papers
 import typer
 from typer.cli import get_docs_for_click
 
 import labelvalue
-from labelvalue import get_model
+from labelvalue import get_model, names
 from labelvalue.cli import app
 from labelvalue.observe.table import schema
 from labelvalue.operate.store.configuration import FILE, TEMPLATE
@@ -30,6 +29,8 @@ END = "<!-- up to here -->"
 MARK = re.compile(rf"^(<!-- made from the code: (.+) -->)\n(?:(?:.*\n)*?{END}\n)?", re.MULTILINE)
 SITE_ALONE = (DOOR, "namespaces")
 """What only the site can show: it is asked to write docstrings there."""
+MEANING = re.compile(r'^[A-Z_]+ = "([^"]+)"(?:  # ([^\n]+)|\n"""(.+?)""")$', re.MULTILINE | re.DOTALL)
+"""A name in ``labelvalue.names``, and its meaning beside it or below."""
 
 
 def namespaces() -> list[str]:
@@ -195,11 +196,9 @@ def _linked(part: str) -> str:
 
 def _columns() -> str:
     """Columns of the runs table, with the meanings that ``labelvalue.names`` gives."""
-    meanings = {
-        str(member.value).strip("'\""): " ".join(member.docstring.value.split())
-        for member in griffe.load("labelvalue.names").members.values()
-        if member.is_attribute and member.docstring
-    }
+    text = Path(names.__file__).read_text("utf-8")
+    found = {value: " ".join((beside or below).split()) for value, beside, below in MEANING.findall(text)}
+    meanings = {value: f"{said[0].upper()}{said[1:].removesuffix('.')}." for value, said in found.items()}
     rows = [f"| `{name}` | {column.kind} | {meanings[name]} |" for name, column in schema.COLUMNS.items()]
     return "\n".join(["| column | kind | meaning |", "|---|---|---|", *rows])
 

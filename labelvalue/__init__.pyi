@@ -40,8 +40,8 @@ from .model.fitting.result import Fit as Fit, load_fit as load_fit, on_items as 
 from .model.hierarchy.catalogue import get_model as get_model
 from .model.hierarchy.specification import Model as Model
 from .model.prior.priors import Prior as Prior
-from .observe.protocol.protocol import Protocol as Protocol, read_protocol as read_protocol
 from .observe.simulate.execution import Execution as Execution
+from .observe.simulate.protocol import Protocol as Protocol, read_protocol as read_protocol
 from .observe.simulate.simulate_runs import simulate_runs as simulate_runs
 from .observe.table.runs import read_runs as read_runs
 from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_learning_curve

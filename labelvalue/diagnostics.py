@@ -36,21 +36,9 @@ from labelvalue.model.fitting.arviz_tree import arviz_tree
 from labelvalue.model.fitting.pooling import carry_over, pooling
 from labelvalue.model.hierarchy.model_check import check_model
 from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.observe.simulate.perturbations import what_is_missing
+from labelvalue.observe.table.runs import what_is_missing
 
 __all__ = [
-    "Diagnostics",
-    "arviz_tree",
-    "check_model",
-    "pooling",
-    "carry_over",
-    "compare_models",
-    "blend",
-    "attach_backtest",
-    "summarise_backtest",
-    "backtest_verdict",
-    "leave_one_out",
-    "bootstrap_gain",
-    "gain_disagreement",
-    "what_is_missing",
-]
+    "Diagnostics", "arviz_tree", "check_model", "pooling", "carry_over", "compare_models", "blend", "attach_backtest",
+    "summarise_backtest", "backtest_verdict", "leave_one_out", "bootstrap_gain", "gain_disagreement", "what_is_missing",
+]  # fmt: skip

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from labelvalue import names
 
 DONE, BAD_INPUT, NOT_PUBLISHED, STOPPED, BUSY, STORAGE, UNDECIDED = 0, 1, 2, 3, 4, 5, 6
-INTERRUPTED = 130
-"""What a shell shows for a command that Ctrl-C ended."""
+INTERRUPTED = 130  # what a shell shows for a command that Ctrl-C ended
 STATES = {names.PASS: DONE, names.STOP: STOPPED, names.INCONCLUSIVE: UNDECIDED}
 """How a command ends by how the rules stand."""
 

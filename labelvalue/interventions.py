@@ -55,28 +55,11 @@ from labelvalue.forecast.interventions.label_quality import Consensus, Guideline
 from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.forecast.interventions.synthetic import synthetic_worth
 from labelvalue.forecast.interventions.votes import consensus_error
-from labelvalue.observe.simulate.activeml import activeml_strategy
-from labelvalue.observe.simulate.strategies import Query
+from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 
 __all__ = [
-    "Intervention",
-    "Consensus",
-    "Relabel",
-    "Guideline",
-    "ActiveLearning",
-    "SyntheticData",
-    "Pretraining",
-    "NewLearner",
-    "EvaluationLabels",
-    "exchange_rate",
-    "consensus_error",
-    "synthetic_worth",
-    "strategy_efficiency",
-    "diversity_efficiency",
-    "Query",
-    "activeml_strategy",
-    "gain_over_learners",
-    "portfolio_gain",
-    "benefit_over_learners",
-    "step_value",
-]
+    "Intervention", "Consensus", "Relabel", "Guideline", "ActiveLearning", "SyntheticData", "Pretraining", "NewLearner",
+    "EvaluationLabels", "exchange_rate", "consensus_error", "synthetic_worth", "strategy_efficiency",
+    "diversity_efficiency", "Query", "activeml_strategy", "gain_over_learners", "portfolio_gain",
+    "benefit_over_learners", "step_value",
+]  # fmt: skip

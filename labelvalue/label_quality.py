@@ -39,22 +39,15 @@ from labelvalue.forecast.interventions.frontier import quality_frontier, quality
 from labelvalue.model.annotators.label_noise import LabelNoise, estimate_label_noise
 from labelvalue.model.annotators.model_noise import noise_from_probabilities
 from labelvalue.model.annotators.work import Work, estimate_work
-from labelvalue.observe.annotations.annotations import read_annotations
-from labelvalue.observe.annotations.tables import add_annotations, load_annotations, write_annotations
+from labelvalue.observe.exports.annotations import (
+    add_annotations,
+    load_annotations,
+    read_annotations,
+    write_annotations,
+)
 
 __all__ = [
-    "read_annotations",
-    "load_annotations",
-    "add_annotations",
-    "write_annotations",
-    "LabelNoise",
-    "estimate_label_noise",
-    "noise_from_probabilities",
-    "Work",
-    "estimate_work",
-    "quality_frontier",
-    "quality_sensitivity",
-    "noise_sensitivity",
-    "stress_label_errors",
-    "break_even_noise",
-]
+    "read_annotations", "load_annotations", "add_annotations", "write_annotations", "LabelNoise",
+    "estimate_label_noise", "noise_from_probabilities", "Work", "estimate_work", "quality_frontier",
+    "quality_sensitivity", "noise_sensitivity", "stress_label_errors", "break_even_noise",
+]  # fmt: skip

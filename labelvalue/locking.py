@@ -8,8 +8,7 @@ from pathlib import Path
 
 from labelvalue.problems import BusyError, StorageError
 
-PATIENCE_S = 60.0
-"""Seconds to wait for whoever holds it."""
+PATIENCE_S = 60.0  # seconds to wait for whoever holds it
 
 
 @contextlib.contextmanager

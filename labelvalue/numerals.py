@@ -6,14 +6,10 @@ import math
 
 MINUS = "\N{MINUS SIGN}"
 MISSING = "not available"
-MAX_COUNT = 10**12
-"""Largest count of labels or anything else."""
-MOST = 10**15
-"""Largest amount of money or anything else; sums and squares of a million such still are numbers."""
-PER_LABELS = 1000
-"""Labels for which a gain by label is told, so that it can be read."""
-NOTHING = 1e-12
-"""Below it a figure is what rounding left of 0."""
+MAX_COUNT = 10**12  # largest count of labels or anything else
+MOST = 10**15  # largest amount of money or anything else; sums and squares of a million such still are numbers
+PER_LABELS = 1000  # labels for which a gain by label is told, so that it can be read
+NOTHING = 1e-12  # below it a figure is what rounding left of 0
 
 
 def tails(ci_prob: float) -> tuple[float, float]:
@@ -21,8 +17,7 @@ def tails(ci_prob: float) -> tuple[float, float]:
     return 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
 
 
-TAILS = (0.05, 0.95)
-"""Of the interval that is told where nobody asks for another."""
+TAILS = (0.05, 0.95)  # of the interval that is told where nobody asks for another
 
 
 def number(value: float | None, digits: int) -> str:

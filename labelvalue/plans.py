@@ -60,22 +60,7 @@ from labelvalue.forecast.gains.rates import labels_at_rate
 from labelvalue.operate.items.tasks import write_queue
 
 __all__ = [
-    "plan_outcomes",
-    "slice_outcomes",
-    "compare_plans",
-    "compare_pairs",
-    "score_plans",
-    "rank_stability",
-    "scenario_sets",
-    "cheapest_plan",
-    "Certificate",
-    "Verdict",
-    "marginal_benefit",
-    "labels_at_rate",
-    "write_queue",
-    "target_slices",
-    "fairness",
-    "gain_under_mix",
-    "plan_sensitivity",
-    "decision_stability",
-]
+    "plan_outcomes", "slice_outcomes", "compare_plans", "compare_pairs", "score_plans", "rank_stability",
+    "scenario_sets", "cheapest_plan", "Certificate", "Verdict", "marginal_benefit", "labels_at_rate", "write_queue",
+    "target_slices", "fairness", "gain_under_mix", "plan_sensitivity", "decision_stability",
+]  # fmt: skip

@@ -8,12 +8,9 @@ import sys
 import textwrap
 import unicodedata
 
-WIDTH = 80
-"""Columns of a terminal that are written."""
-_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Categories of characters that act on what shows them, or are not seen."""
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"
-"""Letters and marks that are not seen either."""
+WIDTH = 80  # columns of a terminal that are written
+_HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that act on what shows them, or are not seen
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0"  # letters and marks that are not seen either
 _JOINERS = re.compile("(?<=[^\x00-\x7f])[\u200c\u200d]")
 """What joins or parts letters of scripts such as Persian, and emoji; after a Latin letter it does nothing."""
 

@@ -24,10 +24,5 @@ from labelvalue.model.prior.priors import Priors
 from labelvalue.model.prior.related import from_related
 
 __all__ = [
-    "Priors",
-    "Elicited",
-    "elicit",
-    "from_related",
-    "draw_curves",
-    "prior_sensitivity",
-]
+    "Priors", "Elicited", "elicit", "from_related", "draw_curves", "prior_sensitivity",
+]  # fmt: skip

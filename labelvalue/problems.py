@@ -12,36 +12,14 @@ from difflib import get_close_matches
 
 from labelvalue.printing import visible
 
-SHOWN = 20
-"""Problems printed in full before the rest is counted."""
-LONGEST_NAME = 40
-"""Characters of a name that are shown."""
-LONGEST = 1000
-"""Characters that are printed of what is wrong, and of the way out; a file may hold names of any length."""
-SHORTEST = 4
-"""Letters from which on the beginning of a known word stands for it."""
+SHOWN = 20  # problems printed in full before the rest is counted
+LONGEST_NAME = 40  # characters of a name that are shown
+LONGEST = 1000  # characters that are printed of what is wrong, and of the way out; a file may hold names of any length
+SHORTEST = 4  # letters from which on the beginning of a known word stands for it
 
 
 def quote(value: object, limit: int = 80) -> str:
-    r"""Return ``repr(value)``, cut at ``limit`` characters, control characters escaped.
-
-    Parameters
-    ----------
-    value : object
-        What the user wrote.
-    limit : int
-        Longest text returned, in characters.
-
-    Returns
-    -------
-    str
-        Printable text.
-
-    Examples
-    --------
-    >>> quote("10\x00.5")
-    "'10\\x00.5'"
-    """
+    """Return ``repr(value)``, cut at ``limit`` characters, control characters escaped."""
     try:
         text = visible(repr(value))
     except ValueError:  # digits without end
@@ -50,50 +28,14 @@ def quote(value: object, limit: int = 80) -> str:
 
 
 def listed(found: Iterable[object], most: int = 12) -> str:
-    """Return names that stand in a file, joined by commas: the first of them, none longer than forty characters.
-
-    Parameters
-    ----------
-    found : iterable
-        Names.
-    most : int
-        How many are shown.
-
-    Returns
-    -------
-    str
-        ``"none"`` where there are none.
-
-    Examples
-    --------
-    >>> listed(["id", "x" * 50], most=1), listed([])
-    ('id …', 'none')
-    """
+    """Return names that stand in a file, joined by commas: the first of them, none longer than forty characters."""
     names = [str(name) for name in found]
     shown = ", ".join(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names[:most])
     return f"{shown} …" if len(names) > most else shown or "none"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the closest known word, or an empty text.
-
-    Parameters
-    ----------
-    word : str
-        What the user wrote.
-    known : iterable of str
-        What would have been right.
-
-    Returns
-    -------
-    str
-        A tail for an error message.
-
-    Examples
-    --------
-    >>> did_you_mean("n_labels", ["labels", "slice"])
-    "; did you mean 'labels'?"
-    """
+    """Return ``"; did you mean 'x'?"`` for the closest known word, or an empty text."""
     options = list(known)
     close = get_close_matches(word, options, n=1)
     if not close and len(word) >= SHORTEST:
@@ -103,31 +45,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One thing that is wrong, where it is, and the way out.
-
-    Parameters
-    ----------
-    why : str
-        What is wrong, in words.
-    fix : str
-        What to do about it.
-    file : str
-        File name, empty for data handed over in Python.
-    line : int or None
-        Line of the file (from 1, the header is line 1), or row of a DataFrame.
-    column : str
-        Column or key, empty when the whole line or file is meant.
-    value : object
-        The value found; ``None`` when no single value is meant.
-    item : int or None
-        Place in a list of records (from 1), for JSON; ``column`` is then a field of that record.
-
-    Examples
-    --------
-    >>> print(Problem(file="runs.csv", line=7, column="labels", value="10.5",
-    ...               why="not a whole number", fix="give a count of labels, such as 10 or 11"))
-    runs.csv:7, column 'labels', value '10.5': not a whole number. Fix: give a count of labels, such as 10 or 11.
-    """
+    """One thing that is wrong, where it is, and the way out."""
 
     why: str
     fix: str
@@ -158,18 +76,7 @@ class Problem:
         return "field" if self.item is not None or self.file.endswith((".jsonl", ".xml")) else "column"
 
     def as_dict(self) -> Mapping[str, object]:
-        """Return the problem with the keys that ``--json`` prints.
-
-        Returns
-        -------
-        mapping
-            ``file``, ``line``, ``column``, ``value``, ``why``, ``fix``.
-
-        Examples
-        --------
-        >>> Problem(why="0 data rows", fix="add rows", file="r.csv").as_dict()["why"]
-        '0 data rows'
-        """
+        """Return the problem with the keys that ``--json`` prints: file, line, column, value, why, fix."""
         value = None if self.value is None else str(self.value)
         return {
             "file": self.file,
@@ -207,6 +114,13 @@ class InputError(ValueError):
         lines = [_shortened(str(p)) for p in self.problems[:SHOWN]]
         more = len(self.problems) - SHOWN
         super().__init__("\n".join(lines + ([f"… and {more} more"] if more > 0 else [])))
+
+
+def input_error(
+    why: str, fix: str, *, file: str = "", line: int | None = None, column: str = "", value: object = None
+) -> InputError:
+    """Return the error of one problem."""
+    return InputError([Problem(why=why, fix=fix, file=file, line=line, column=column, value=value)])
 
 
 def _shortened(text: str) -> str:

@@ -14,8 +14,7 @@ import scipy
 from labelvalue.settings import Checks, is_number, put
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
-TOLERANCE = 1e-9
-"""How far probabilities of branches may be from summing to 1."""
+TOLERANCE = 1e-9  # how far probabilities of branches may be from summing to 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,30 +162,7 @@ def _settled(checks: Checks, key: str, interval: Interval | None, share: bool) -
 
 
 def quantity(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
-    """Check a number, an interval or branches, as Python objects or as a case file writes them.
-
-    Parameters
-    ----------
-    checks : Checks
-        Collects problems.
-    key : str
-        Where it stands.
-    value : object
-        A number; an ``Interval`` or mapping with ``low`` and ``high``; a list of ``Branch`` or mappings with ``value``
-        and ``probability``.
-    share : bool
-        Whether it must lie below 1.
-
-    Returns
-    -------
-    float, Interval or tuple of Branch
-        The same as Python objects.
-
-    Examples
-    --------
-    >>> quantity(Checks(), "price", {"low": 0.05, "high": 0.2}).distribution
-    'lognormal'
-    """
+    """Check a number, an interval or branches, as Python objects or as a case file writes them; give Python objects."""
     if not isinstance(value, (list, tuple)):
         return _one(checks, key, value, share=share)
     branches = checks.sections(key, Branch, value)
@@ -203,28 +179,7 @@ def quantity(checks: Checks, key: str, value: Any, *, share: bool = False) -> An
 
 
 def by_slice(checks: Checks, key: str, value: Any, *, share: bool = False) -> Any:
-    """Check a quantity, or a mapping from slices (and ``default``) to quantities.
-
-    Parameters
-    ----------
-    checks : Checks
-        Collects problems.
-    key : str
-        Where it stands.
-    value : object
-        As for :func:`quantity`, or a mapping to such.
-    share : bool
-        Whether it must lie below 1.
-
-    Returns
-    -------
-    quantity, or dict of str to quantity
-
-    Examples
-    --------
-    >>> by_slice(Checks(), "price", {"default": 0.08, "fr": 0.2})
-    {'default': 0.08, 'fr': 0.2}
-    """
+    """Check a quantity, or a mapping from slices (and ``default``) to quantities."""
     interval = isinstance(value, Mapping) and {"low", "high"} & set(value) and not isinstance(value.get("low"), Mapping)
     if isinstance(value, Mapping) and not interval:
         return {str(k): quantity(checks, f"{key}.{k}", v, share=share) for k, v in value.items()}
@@ -232,25 +187,7 @@ def by_slice(checks: Checks, key: str, value: Any, *, share: bool = False) -> An
 
 
 def of_slice(value: Any, name: str) -> tuple[str, Any]:
-    """Return the key and the quantity that hold for a slice: its own, else the default, else ``None``.
-
-    Parameters
-    ----------
-    value : quantity or mapping
-        From :func:`by_slice`.
-    name : str
-        Slice.
-
-    Returns
-    -------
-    tuple of str and quantity
-        The key is empty where one quantity holds for all slices.
-
-    Examples
-    --------
-    >>> of_slice({"default": 0.08, "fr": 0.2}, "de")
-    ('default', 0.08)
-    """
+    """Return key and quantity of a slice: its own, else the default, else ``None``; no key where one holds for all."""
     if not isinstance(value, Mapping):
         return "", value
     key = name if name in value else "default"

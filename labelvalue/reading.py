@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from labelvalue.problems import InputError, Problem, StorageError, quote
+from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 
-MOST_TEXT = 1024**2
-"""Largest settings file, in bytes."""
-DEEPEST_TOML = 16
-"""Parts of a dotted key, or tables and lists within each other, in a settings file."""
-DEEPEST_JSON = 64
-"""Lists and objects within each other in JSON."""
-WHOLE_LIMIT = 2**63
-"""Whole numbers in settings lie below it, and above its negative."""
+MOST_TEXT = 1024**2  # largest settings file, in bytes
+DEEPEST_TOML = 16  # parts of a dotted key, or tables and lists within each other, in a settings file
+DEEPEST_JSON = 64  # lists and objects within each other in JSON
+WHOLE_LIMIT = 2**63  # whole numbers in settings lie below it, and above its negative
 _BLOCK = 1024**2
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 _TOML_TEXT = re.compile(  # what is never closed is text to the end, so that nothing is read twice
@@ -46,7 +42,7 @@ class _Place:
         fix = self.fix or fix
         if self.ours:
             raise StorageError(f"{Path(self.path)}: {why}. Fix: {fix}.") from cause
-        raise InputError([Problem(file=str(Path(self.path)), why=why, fix=fix)]) from cause
+        raise input_error(why, fix, file=str(Path(self.path))) from cause
 
     def over(self, size: str, most: int) -> NoReturn:
         self.wrong(f"{size} bytes are over the limit of {most} bytes", "give the file that was meant")
@@ -144,7 +140,7 @@ def parse_toml(text: str, *, file: str = "") -> dict[str, Any]:
     r"""Parse TOML that somebody else may have written; length, depth and numbers are looked at first."""
     if len(text) > MOST_TEXT:
         why = f"{len(text)} characters are over the limit of {MOST_TEXT}"
-        raise InputError([Problem(file=file, why=why, fix="give the file that was meant")])
+        raise input_error(why, "give the file that was meant", file=file)
     bare = _TOML_TEXT.sub(_without_text, text)
     place = _too_deep(bare, DEEPEST_TOML)
     dotted = _DOTTED.search(bare)

@@ -42,14 +42,6 @@ from labelvalue.decisions.case.risk import (
 )
 
 __all__ = [
-    "CVaR",
-    "Mean",
-    "Quantile",
-    "ExponentialUtility",
-    "Reserve",
-    "Score",
-    "value_at_risk",
-    "conditional_value_at_risk",
-    "loss_against_nothing",
-    "size_reserve",
-]
+    "CVaR", "Mean", "Quantile", "ExponentialUtility", "Reserve", "Score", "value_at_risk", "conditional_value_at_risk",
+    "loss_against_nothing", "size_reserve",
+]  # fmt: skip

@@ -34,15 +34,6 @@ from labelvalue.decisions.case.guardrails import Approval, Floor, Guardrails, Ru
 from labelvalue.decisions.outcomes.milestones import guardrail_errors, plan_milestones, rule_errors
 
 __all__ = [
-    "Guardrails",
-    "Rule",
-    "Floor",
-    "SliceLimit",
-    "SliceClass",
-    "Approval",
-    "Scenario",
-    "check_guardrails",
-    "rule_errors",
-    "guardrail_errors",
-    "plan_milestones",
-]
+    "Guardrails", "Rule", "Floor", "SliceLimit", "SliceClass", "Approval", "Scenario", "check_guardrails",
+    "rule_errors", "guardrail_errors", "plan_milestones",
+]  # fmt: skip

@@ -14,35 +14,12 @@ from pathlib import Path
 from labelvalue.problems import StorageError
 from labelvalue.reading import open_regular, read_text
 
-MOST_SEAL = 1024
-"""Largest file with a SHA-256, in bytes."""
-MOST_SEALED = 16 * 1024**3
-"""Largest file that has one, in bytes."""
+MOST_SEAL = 1024  # largest file with a SHA-256, in bytes
+MOST_SEALED = 16 * 1024**3  # largest file that has one, in bytes
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write beside the path, sync, rename into place, and sync the folder; who may read what was there may read this.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where to.
-    content : bytes or memoryview
-        All of it.
-
-    Raises
-    ------
-    StorageError
-        If it cannot be written; the path then holds what it held before, and nothing is left beside it.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_whole(Path(folder) / "page.html", b"<p>")
-    ...     [file.name for file in Path(folder).iterdir()]
-    ['page.html']
-    """
+    """Write beside the path, sync, rename into place, sync the folder; who may read what was there may read this."""
     beside = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         with open(beside, "xb") as file:
@@ -70,63 +47,13 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
 
 
 def write_sealed(path: Path, content: bytes) -> None:
-    """Write whole, with the SHA-256 of the content in a file beside it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        Where to; the SHA-256 goes to ``<path>.sha256``.
-    content : bytes
-        All of it.
-
-    Raises
-    ------
-    StorageError
-        If either cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_sealed(Path(folder) / "fit.nc", b"draws")
-    ...     read_sealed(Path(folder) / "fit.nc", "Fix: make it again")
-    b'draws'
-    """
+    """Write whole, with the SHA-256 of the content in a file beside it, ``<path>.sha256``."""
     write_whole(path, content)
     write_whole(_seal_of(path), f"{hashlib.sha256(content).hexdigest()}  {path.name}\n".encode())
 
 
 def read_sealed(path: Path, fix: str) -> bytes:
-    """Read what :func:`write_sealed` wrote, if it is still that.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        File.
-    fix : str
-        What to do where it is not, told to the user.
-
-    Returns
-    -------
-    bytes
-        All of it.
-
-    Raises
-    ------
-    StorageError
-        If the file or its SHA-256 is missing, or they do not belong together.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = (Path(folder) / "fit.nc").write_bytes(b"draws of somebody else")
-    ...     try:
-    ...         read_sealed(Path(folder) / "fit.nc", "Fix: make it again")
-    ...     except StorageError as error:
-    ...         print(str(error).partition(": ")[2])
-    its checksum file fit.nc.sha256 cannot be read. Fix: make it again
-    """
+    """Read what :func:`write_sealed` wrote, if it is still that; ``fix`` says what to do where it is not."""
     try:
         recorded = read_text(_seal_of(path), MOST_SEAL, ours=True).split()
     except StorageError as error:
@@ -139,24 +66,7 @@ def read_sealed(path: Path, fix: str) -> bytes:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Find out before long work whether its result will find room, twice over.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where it will be written.
-    needed : int
-        Bytes.
-
-    Raises
-    ------
-    StorageError
-        If less than twice as much is free.
-
-    Examples
-    --------
-    >>> check_room(Path("."), 1)
-    """
+    """Find out before long work whether its result will find room, twice over."""
     free = _free(folder)
     if free < 2 * needed:
         raise StorageError(

@@ -22,16 +22,16 @@ Examples
 """
 
 from labelvalue.forecast.gains.learners_and_suites import forecast_persistence, gain_over_suites
-from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.simulate.suites import DomainSplit, TimeSplit
+from labelvalue.observe.simulate.suites import (
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+)
 
 __all__ = [
-    "TimeSplit",
-    "DomainSplit",
-    "ClassMix",
-    "FeatureNoise",
-    "MissingValues",
-    "WrongEvaluation",
-    "gain_over_suites",
+    "TimeSplit", "DomainSplit", "ClassMix", "FeatureNoise", "MissingValues", "WrongEvaluation", "gain_over_suites",
     "forecast_persistence",
-]
+]  # fmt: skip

@@ -7,6 +7,7 @@ those parameters, not a posterior.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import zlib
 from collections.abc import Sequence
 
@@ -28,7 +29,7 @@ from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
-from labelvalue.observe.annotations.tables import settled
+from labelvalue.observe.exports.annotations import settled
 from labelvalue.observe.exports.judgements import CHOICE
 from labelvalue.observe.table.runs import read_runs
 
@@ -136,14 +137,8 @@ def fake_runs(
                     wrong = rng.binomial(trials, min(error, 0.95))
                     rows.append((name, own, other, wrong, trials, replicate, learner))
     columns = (
-        names.SLICE,
-        names.LABELS,
-        names.OTHER_LABELS,
-        names.ERRORS,
-        names.TRIALS,
-        names.REPLICATE,
-        names.LEARNER,
-    )
+        names.SLICE, names.LABELS, names.OTHER_LABELS, names.ERRORS, names.TRIALS, names.REPLICATE, names.LEARNER,
+    )  # fmt: skip
     return read_runs(pd.DataFrame(rows, columns=list(columns)))
 
 
@@ -181,6 +176,12 @@ def fake_fit(
     >>> fake_fit(seed=1, learners=("a", "b")).posterior["impact"].dims
     ('chain', 'draw', 'slice', 'learner')
     """
+    made = _fit(seed, tuple(slices), tuple(learners), chains, draws, verdict)
+    return dataclasses.replace(made, tree=made.tree.copy(deep=True))
+
+
+@functools.lru_cache(maxsize=16)  # tests and examples ask for the same few again and again
+def _fit(seed: int, slices: tuple[str, ...], learners: tuple[str, ...], chains: int, draws: int, verdict: str) -> Fit:
     runs = fake_runs(seed, slices=slices, learners=learners)
     observations = observe(runs)
     model = get_model("power_law")
@@ -378,6 +379,13 @@ def fake_backtest(
     >>> fake_backtest(seed=1)["crps"].dims
     ('forecaster', 'origin', 'slice', 'distance')
     """
+    return _backtest(seed, tuple(slices), tuple(learners), by, shift, verdict).copy(deep=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _backtest(
+    seed: int, slices: tuple[str, ...], learners: tuple[str, ...], by: str, shift: float, verdict: str
+) -> xr.Dataset:
     runs = fake_runs(seed, slices=slices, learners=learners)
     if by == names.BATCH:
         total = (runs[names.LABELS] + runs[names.OTHER_LABELS]).values

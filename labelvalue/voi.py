@@ -31,14 +31,6 @@ from labelvalue.decisions.outcomes.waiting import value_of_waiting
 from labelvalue.forecast.gains.detection import detection_power, evaluation_needed, split_budget
 
 __all__ = [
-    "evpi",
-    "evppi",
-    "evsi",
-    "price_measurements",
-    "price_audits",
-    "value_of_waiting",
-    "detection",
-    "detection_power",
-    "evaluation_needed",
-    "split_budget",
-]
+    "evpi", "evppi", "evsi", "price_measurements", "price_audits", "value_of_waiting", "detection", "detection_power",
+    "evaluation_needed", "split_budget",
+]  # fmt: skip

@@ -12,8 +12,7 @@ from labelvalue.model.curve.families import exp, namespace, softplus
 from labelvalue.model.hierarchy.anchored import anchored_model
 from labelvalue.model.hierarchy.parameters import ShapeParameter
 
-BREAK_WIDTH = 0.5
-"""Doublings over which it turns from one slope to the other."""
+BREAK_WIDTH = 0.5  # doublings over which it turns from one slope to the other
 
 
 def broken_power_law(log_ratio: Any, rate: Any, break_distance: Any, early_share: Any) -> Any:

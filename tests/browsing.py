@@ -4,8 +4,6 @@ Screenshots go to ``out/browser``. Where no browser is found these tests are ski
 ``LABELVALUE_NEED_BROWSER`` is set, as in ``.ci/run``, they fail.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from collections.abc import Callable, Iterator

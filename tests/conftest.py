@@ -1,7 +1,5 @@
 """Shared by all tests: where the clone is, a quiet matplotlib, and fakes made once."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

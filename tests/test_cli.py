@@ -1,7 +1,5 @@
 """The command line: what it prints, how it ends, and how fast it answers."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

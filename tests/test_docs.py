@@ -1,7 +1,5 @@
 """The pages under docs: their Python runs, as it stands there."""
 
-from __future__ import annotations
-
 import functools
 import json
 import re
@@ -11,7 +9,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
-from labelvalue.observe.protocol.protocol import parse_protocol
+from labelvalue.observe.simulate.protocol import parse_protocol
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 CODE = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)

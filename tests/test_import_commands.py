@@ -1,7 +1,5 @@
 """Importing on the command line: what is said, what is written, and what stays as it was."""
 
-from __future__ import annotations
-
 import json
 import stat
 

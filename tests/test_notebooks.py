@@ -1,7 +1,5 @@
 """The notebooks run from top to bottom within minutes, hold no logic, and what they store is small and theirs."""
 
-from __future__ import annotations
-
 import ast
 import importlib.util
 import resource
@@ -12,8 +10,7 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-LARGEST = 600_000
-"""Bytes a notebook may take with its outputs."""
+LARGEST = 600_000  # bytes a notebook may take with its outputs
 LONGEST = 360
 """Seconds of the processor a notebook may take: two minutes of two processors, and half as much again for slow ones."""
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.While, ast.If, ast.Try)

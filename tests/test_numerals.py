@@ -1,7 +1,5 @@
 """Numbers in sentences: short, and never with a power of ten, however much money is meant."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, strategies as st
 

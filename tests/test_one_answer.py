@@ -1,7 +1,5 @@
 """One fit, one case, one answer: Python, notebook, command line, project and page say the same of it."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import itertools

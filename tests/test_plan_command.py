@@ -1,7 +1,5 @@
 """``labelvalue plan``: what it prints, its JSON, and how it ends."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

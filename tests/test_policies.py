@@ -1,7 +1,5 @@
 """Policies of labelling in worlds with known truth: regret is a number, and every part of a world moves it."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

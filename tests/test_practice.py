@@ -1,7 +1,5 @@
 """Promises across rooms, literally: templates, shipped data, one story told three ways, the high-stakes notebook."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import re
@@ -12,7 +10,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
-from labelvalue.observe.protocol.protocol import parse_protocol, template
+from labelvalue.observe.simulate.protocol import parse_protocol, template
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'

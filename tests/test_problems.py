@@ -1,7 +1,5 @@
 """What a user is told: every problem, in one go, and no more than can be read."""
 
-from __future__ import annotations
-
 import pytest
 
 from labelvalue.problems import SHOWN, InputError, Problem, StorageError, did_you_mean, quote

@@ -1,7 +1,5 @@
 """One door for files: regular, within a limit, no deeper than can be parsed, whoever asks."""
 
-from __future__ import annotations
-
 import os
 import time
 
@@ -15,8 +13,7 @@ from labelvalue.problems import InputError, StorageError
 from labelvalue.reading import MOST_TEXT, open_regular, parse_json, parse_toml, read_bytes, read_text
 from labelvalue.storage import read_sealed, write_sealed
 
-SECONDS = 5
-"""By far enough to refuse anything; what is not refused takes for ever, or all memory."""
+SECONDS = 5  # by far enough to refuse anything; what is not refused takes for ever, or all memory
 
 
 def fifo(path):

@@ -1,7 +1,5 @@
 """What the README shows is what the code does."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator

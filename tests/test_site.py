@@ -1,7 +1,5 @@
 """The documentation site: every warning is an error, nothing is asked of another host, the reference is complete."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import importlib
@@ -23,8 +21,7 @@ from labelvalue import Case, cli
 from labelvalue.decisions.case import case, risk
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST_SECONDS = 120
-"""A minute on a machine that is busy with other tests too, and as much again."""
+MOST_SECONDS = 120  # a minute on a machine that is busy with other tests too, and as much again
 LOADS = {"src", "srcset", "poster", "data"}
 """Attributes that make a browser load what they name; ``href`` does so on ``link`` alone."""
 

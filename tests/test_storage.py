@@ -1,7 +1,5 @@
 """What is written is written whole, or not at all."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

@@ -1,7 +1,5 @@
 """The fakes are what they say: simulated from known curves, complete, and the same each time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

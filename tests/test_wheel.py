@@ -1,7 +1,5 @@
 """The built wheel, installed apart from the clone: what ships is what was meant to ship."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -19,7 +19,7 @@ import typer
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
 from labelvalue.printing import as_json, say
-from labelvalue.problems import InputError, Problem, StorageError, listed
+from labelvalue.problems import InputError, Problem, StorageError, input_error, listed
 from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
@@ -51,6 +51,13 @@ Target = Annotated[str, typer.Option(help="Column of the labels; empty where an 
 SliceColumn = Annotated[str, typer.Option("--slice", help="Column whose values are the slices.")]
 TextColumn = Annotated[str | None, typer.Option("--text", help="Column of free text that the model learns from alone.")]
 Learner = Annotated[str | None, typer.Option(help="As for 'labelvalue simulate'; one.")]
+FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
+RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
+Items = Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")]
+CaseFile = Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")]
+MaxLabels = Annotated[int | None, whole("Most labels in all; as many as there are today by default.")]
+CiProb = Annotated[float, real("Probability of the interval, between 0 and 1.")]
+Cost = Annotated[float | None, real("Money it cost; by the prices of the case otherwise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Seed = Annotated[int | None, whole("Same seed, same result.", most=WHOLE_LIMIT - 1)]
 Metric = Annotated[str | None, typer.Option(help="Metric in column 'value', such as accuracy.")]
@@ -66,7 +73,7 @@ def counts(text: str, option: str) -> list[int]:
         why = f"over the limit of {most:,}"
     else:
         return [int(part) for part in parts]
-    raise InputError([Problem(column=option, value=text, why=why, fix="write 500,2000")])
+    raise input_error(why, "write 500,2000", column=option, value=text)
 
 
 def shares(text: str, option: str) -> list[float]:
@@ -74,8 +81,7 @@ def shares(text: str, option: str) -> list[float]:
     try:
         return [float(part) for part in text.split(",")]  # what is no share is told where shares are used
     except ValueError:
-        why = "not shares separated by commas"
-        raise InputError([Problem(column=option, value=text, why=why, fix="write 0,0.1")]) from None
+        raise input_error("not shares separated by commas", "write 0,0.1", column=option, value=text) from None
 
 
 def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
@@ -131,6 +137,14 @@ def print_json(document: object, *, one_line: bool = False) -> None:
 def say_text(text: str) -> None:
     """Print text that was laid out in lines of its own."""
     say(*text.split("\n"))
+
+
+def tell(document: object, as_json: bool, *lines: object, one_line: bool = False) -> None:
+    """Print a result as one JSON document, or as lines."""
+    if as_json:
+        print_json(document, one_line=one_line)
+    else:
+        say(*lines)
 
 
 def table_as_json(table: pd.DataFrame) -> dict:
@@ -203,10 +217,7 @@ def unforeseen(error: Exception) -> RuntimeError:
 
 
 def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[Problem] = ()) -> int:
-    """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``.
-
-    A maintainer gets the traceback with LABELVALUE_TRACEBACK=1.
-    """
+    """Say what is wrong on stderr, with ``--json`` as one line on stdout too, and return ``code``."""
     if os.environ.get("LABELVALUE_TRACEBACK") == "1":
         raise error
     message = error.format_message() if hasattr(error, "format_message") else str(error)
@@ -273,12 +284,11 @@ def read_items(
     item: str | None = None,
 ) -> tuple[Any, tuple[Any, Any, Any], Any]:
     """Read items, labelled or not; give a learner for them, their features, labels and slices, and their names."""
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
+    from labelvalue.observe.simulate.learners import learners_of, read_table
 
     table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
     if item is not None and item not in table:
-        why, fix = "no such column", f"give one of {listed(table.columns, 20)}"
-        raise InputError([Problem(file=data.name, column=item, why=why, fix=fix)])
+        raise input_error("no such column", f"give one of {listed(table.columns, 20)}", file=data.name, column=item)
     features = table.drop(columns=[target, *([] if item is None else [item])]) if text is None else table[text]
     (model,) = learners_of(features, None if learner is None else [learner], seed).values()
     return model, (features, table[target], table[slice_]), None if item is None else table[item]

@@ -9,7 +9,7 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import Json, Metric, Seed, Timezone
+from labelvalue.cli.console import CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
 from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
 
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
 
-FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
 Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
-CiProb = Annotated[float, console.real("Probability of the interval, between 0 and 1.")]
-RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
 Draws = Annotated[int | None, console.whole("Posterior draws per chain.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
@@ -127,7 +124,7 @@ def backtest(
 ) -> None:
     """Forecast what the runs already show from part of them, and say how far to trust forecasts."""
     import labelvalue as lv
-    from labelvalue.observe.table.spreadsheets import guard_cells
+    from labelvalue.observe.table.cells import guard_cells
     from labelvalue.report.render.terminal import backtest_text
     from labelvalue.report.words.second_opinion import backtest_numbers
     from labelvalue.storage import write_whole
@@ -151,12 +148,7 @@ def backtest(
         raise typer.Exit(exits.NOT_PUBLISHED)
 
 
-def gain(
-    fit_file: FitFile,
-    budgets: Budgets,
-    ci_prob: CiProb = 0.9,
-    as_json: Json = False,
-) -> None:
+def gain(fit_file: FitFile, budgets: Budgets, ci_prob: CiProb = 0.9, as_json: Json = False) -> None:
     """Say what more labels would gain in each slice, with credible intervals."""
     import labelvalue as lv
 

@@ -14,16 +14,13 @@ from labelvalue.cli import console
 from labelvalue.cli.console import Json, Metric, Timezone
 from labelvalue.cli.help import RUNS, Group, add
 from labelvalue.observe.importers import formats
-from labelvalue.printing import say
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import StorageError, input_error
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SHORTEST_SALT = 16
-"""Characters of a salt; names can be guessed through a shorter one."""
-MOST_SALT = 4096
-"""Bytes of its file."""
+SHORTEST_SALT = 16  # characters of a salt; names can be guessed through a shorter one
+MOST_SALT = 4096  # bytes of its file
 
 importing = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 
@@ -99,16 +96,9 @@ def _tracker(name: str, reader: str, tool: str) -> None:
         pairs = dict(_pair(text) for text in map_ or [])
         runs = getattr(trackers, reader)(file, columns=pairs, metric=metric, timezone=timezone)
         write.write_runs(runs, out)
-        result = {
-            "runs": str(out),
-            "rows": int(runs.sizes[names.RUN]),
-            names.NOTES: json.loads(runs.attrs[names.NOTES]),
-        }
-        if as_json:
-            console.print_json(result)
-        else:
-            notes = [f"note: {text}" for text in result[names.NOTES]]
-            say(f"{result['rows']} runs in", *notes, out)
+        rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
+        told = [f"{rows} runs in", *(f"note: {text}" for text in notes), out]
+        console.tell({"runs": str(out), "rows": rows, names.NOTES: notes}, as_json, *told)
 
     example = f"import {name} dump.csv --map labels=params.n_labels --map value=metrics.acc --out runs.csv"
     add(importing, None, run, example, name=name, help=tool)
@@ -122,7 +112,7 @@ def _pair(text: str) -> tuple[str, str]:
     ours, equals, theirs = text.partition("=")
     if not equals or not ours or not theirs:
         why = "not of the form OURS=THEIRS"
-        raise InputError([Problem(column="--map", value=text, why=why, fix="write OURS=THEIRS, such as item=task_id")])
+        raise input_error(why, "write OURS=THEIRS, such as item=task_id", column="--map", value=text)
     return ours, theirs
 
 
@@ -140,9 +130,14 @@ def _import(
 ) -> None:
     """Read exports and add them to the table at ``out``."""
     from labelvalue.locking import alone
-    from labelvalue.observe.annotations.annotations import read_annotations
-    from labelvalue.observe.annotations.tables import add_annotations, check_suffix, load_annotations, write_annotations
-    from labelvalue.observe.simulate.perturbations import what_is_missing
+    from labelvalue.observe.exports.annotations import (
+        add_annotations,
+        check_suffix,
+        load_annotations,
+        read_annotations,
+        write_annotations,
+    )
+    from labelvalue.observe.table.runs import what_is_missing
 
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)
@@ -177,10 +172,7 @@ def _import(
                 write_annotations(new, place)
         break
     result["missing"] = dict(what_is_missing(new).to_numpy())
-    if as_json:
-        console.print_json(result)
-    else:
-        say(*_lines(result, known))
+    console.tell(result, as_json, *_lines(result, known))
 
 
 class Salt:
@@ -197,7 +189,7 @@ class Salt:
         if len(salt) < SHORTEST_SALT:
             why = f"holds a salt of {len(salt)} characters, through which names could be guessed"
             fix = f"put {SHORTEST_SALT} random characters or more there, or remove it for a new one with new hashes"
-            raise InputError([Problem(file=self.path.name, why=why, fix=fix)])
+            raise input_error(why, fix, file=self.path.name)
         return salt
 
     def keep(self) -> bool:

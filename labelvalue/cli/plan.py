@@ -9,9 +9,9 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import Learner, SliceColumn, Target, TextColumn
+from labelvalue.cli.console import CaseFile, FitFile, Json, MaxLabels
 from labelvalue.cli.help import DECIDE, add
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
@@ -28,18 +28,16 @@ def register(app: typer.Typer) -> None:
 
 
 def plan_command(
-    fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
-    case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
-    max_labels: Annotated[
-        int | None, console.whole("Most labels in all; as many as there are today by default.")
-    ] = None,
+    fit_file: FitFile,
+    case_file: CaseFile,
+    max_labels: MaxLabels = None,
     lot: Annotated[int, console.whole("Labels are bought in multiples of it.", least=1)] = 1,
     details: Annotated[
         bool, typer.Option("--details", help="Also sensitivity, stability and milestones; fits again, a minute or two.")
     ] = False,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
-    ci_prob: Annotated[float, console.real("Probability of the interval, between 0 and 1.")] = 0.9,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    ci_prob: console.CiProb = 0.9,
+    as_json: Json = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
     from labelvalue.decisions.advice.deciding import decide
@@ -52,8 +50,7 @@ def plan_command(
     from labelvalue.report.words.project import Context
 
     if not 0 < ci_prob < 1:
-        why, fix = "must lie in 0 < … < 1", "give a share such as 0.9"
-        raise InputError([Problem(column="--ci-prob", value=ci_prob, why=why, fix=fix)])
+        raise input_error("must lie in 0 < … < 1", "give a share such as 0.9", column="--ci-prob", value=ci_prob)
     if page is not None:
         console.check_writable(page)
     case, fit = read_case(case_file), load_fit(fit_file)
@@ -82,23 +79,21 @@ def plan_command(
 
 
 def queue_command(
-    fit_file: Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")],
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
-    case_file: Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")],
-    target: Target,
-    slice_: SliceColumn,
+    fit_file: FitFile,
+    data: console.Items,
+    case_file: CaseFile,
+    target: console.Target,
+    slice_: console.SliceColumn,
     out: Annotated[Path, typer.Option(help="File to write for the annotation tool.")],
     format_: Annotated[
         str, typer.Option("--format", help="label-studio, argilla, doccano, prodigy or csv.")
     ] = "label-studio",
-    text: TextColumn = None,
+    text: console.TextColumn = None,
     item: Annotated[str | None, typer.Option(help="Column that names the items; their rows by default.")] = None,
-    learner: Learner = None,
-    max_labels: Annotated[
-        int | None, console.whole("Most labels in all; as many as there are today by default.")
-    ] = None,
+    learner: console.Learner = None,
+    max_labels: MaxLabels = None,
     random_seed: Annotated[int | None, console.whole("Seed of what is drawn; that of the fit by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Choose the very items to label next, as many of each slice as the plan says, and write them for the tool."""
     from labelvalue.decisions.advice.deciding import decide
@@ -106,7 +101,6 @@ def queue_command(
     from labelvalue.model.fitting.result import load_fit
     from labelvalue.operate.items.choosing import items_of, queue
     from labelvalue.operate.items.tasks import write_queue
-    from labelvalue.printing import say
     from labelvalue.report.render.terminal import verdict_text
 
     console.check_writable(out)
@@ -125,17 +119,10 @@ def queue_command(
     found = queue(made, model, *given, items=called, random_state=random_seed)
     write_queue(found, out, format_)
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
-    numbers = {
-        "verdict": made.verdict.advice,
-        "items": counts,
-        "queue": str(out),
-        names.NOTES: found.attrs[names.NOTES],
-    }
-    if as_json:
-        console.print_json(numbers)
-    else:
-        every = ", ".join(f"{name} {n:,}" for name, n in counts.items())
-        say(f"{len(found):,} items to label: {every}", *found.attrs[names.NOTES], out)
+    notes = found.attrs[names.NOTES]
+    numbers = {"verdict": made.verdict.advice, "items": counts, "queue": str(out), names.NOTES: notes}
+    every = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    console.tell(numbers, as_json, f"{len(found):,} items to label: {every}", *notes, out)
     raise typer.Exit(exits.STATES[made.state])
 
 

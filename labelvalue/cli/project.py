@@ -10,13 +10,14 @@ import typer
 
 from labelvalue import names
 from labelvalue.cli import console
-from labelvalue.cli.console import Json, Learner, Seed, SliceColumn, Target, TextColumn
+from labelvalue.cli.console import Cost, Items, Json, Learner, RunsFile, Seed, SliceColumn, Target, TextColumn
 from labelvalue.cli.help import PROJECT, add as add_command
 from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
 
 if TYPE_CHECKING:
     from labelvalue.operate.project import Project
+    from labelvalue.operate.refit.outcome import Refit
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Project folder.")]
 
@@ -28,20 +29,16 @@ def init(folder: Folder, as_json: Json = False) -> None:
     """
     from labelvalue.operate.project import Project
 
-    last = Project.create(folder).ledger.last()
-    _tell(
-        {"project": str(folder), "head": last.digest},
-        as_json,
-        f"{visible(folder / 'labelvalue.toml')}\nhead {last.digest}",
-    )
+    head = Project.create(folder).ledger.last().digest
+    console.tell({"project": str(folder), "head": head}, as_json, folder / "labelvalue.toml", f"head {head}")
 
 
 def add(
     folder: Folder,
-    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
+    runs: RunsFile,
     batch: Annotated[str | None, typer.Option(help="Id of the batch; the file's name by default.")] = None,
     supersede: Annotated[bool, typer.Option("--supersede", help="Take the place of a batch of the same id.")] = False,
-    cost: Annotated[float | None, console.real("Money it cost; by the prices of the case otherwise.")] = None,
+    cost: Cost = None,
     as_json: Json = False,
 ) -> None:
     """Add a batch of runs and score what was forecast for it; the same content again changes nothing."""
@@ -74,35 +71,26 @@ def refit(
     if every:
         _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
         return
-    result = Project.open(folder).refit(again=not if_changed, backtest=not no_backtest)
-    from labelvalue.operate.refit.outcome import refit_lines
-
-    _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    _end(Project.open(folder).refit(again=not if_changed, backtest=not no_backtest), as_json)
 
 
 def round_command(
     folder: Folder,
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")],
+    data: Items,
     target: Target,
     slice_: SliceColumn,
     text: TextColumn = None,
     learner: Learner = None,
     batch: Annotated[str | None, typer.Option(help="Id of the batch; 'round 1' and so on by default.")] = None,
-    cost: Annotated[float | None, console.real("Money it cost; by the prices of the case otherwise.")] = None,
+    cost: Cost = None,
     random_seed: Seed = None,
     as_json: Json = False,
 ) -> None:
     """Train on parts of the labels so far, add the runs as a batch, fit again and decide."""
     from labelvalue.operate.project import Project
-    from labelvalue.operate.refit.outcome import refit_lines
 
     model, items, _ = console.read_items(data, target, slice_, text, learner, random_seed)
-    result = Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost)
-    _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
-    if result.exit_code:
-        raise typer.Exit(result.exit_code)
+    _end(Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost), as_json)
 
 
 def realised(
@@ -256,7 +244,7 @@ def assumptions(folder: Folder, as_json: Json = False) -> None:
 
 def preview(
     folder: Folder,
-    runs: Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")],
+    runs: RunsFile,
     as_json: Json = False,
 ) -> None:
     """Fit with a batch, and say what it would change; nothing is recorded."""
@@ -319,7 +307,13 @@ def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "")
 
 
 def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -> None:
-    if as_json:
-        console.print_json(document, one_line=one_line)
-    else:
-        console.say_text(text)
+    console.tell(document, as_json, *text.split("\n"), one_line=one_line)
+
+
+def _end(result: Refit, as_json: bool) -> None:
+    """Tell what a re-fit came to, and end with its exit code."""
+    from labelvalue.operate.refit.outcome import refit_lines
+
+    _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)

@@ -11,7 +11,6 @@ from labelvalue import names
 from labelvalue.cli import console
 from labelvalue.cli.console import Json, Seed
 from labelvalue.cli.help import RUNS, add
-from labelvalue.printing import say
 
 
 def simulate(
@@ -50,8 +49,8 @@ def simulate(
     import json
 
     import labelvalue as lv
-    from labelvalue.observe.protocol.protocol import beside
-    from labelvalue.observe.simulate.tabular import learners_of, read_table
+    from labelvalue.observe.simulate.learners import learners_of, read_table
+    from labelvalue.observe.simulate.protocol import beside
 
     console.check_writable(out)
     table = read_table(data, target=target, slices=slice_, texts=text)
@@ -74,11 +73,9 @@ def simulate(
     )
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
-    if as_json:
-        console.print_json({"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes})
-    else:
-        told = [f"note: {text}" for text in notes]
-        say(f"{rows} runs in", *told, f"by the protocol in {beside(out)}", out)
+    document = {"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes}
+    told = [f"{rows} runs in", *(f"note: {text}" for text in notes), f"by the protocol in {beside(out)}", out]
+    console.tell(document, as_json, *told)
 
 
 def register(app: typer.Typer) -> None:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from labelvalue.observe.protocol.protocol import Protocol
     from labelvalue.observe.simulate.execution import Execution
+    from labelvalue.observe.simulate.protocol import Protocol
     from labelvalue.operate.refit.outcome import Refit
 
 

@@ -18,8 +18,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.policies.worlds import World
 
 ORACLE, REGRET, POLICY = "oracle", "regret", "policy"
-STEPS = (4, 16, 80)
-"""Parts of all labels by which the oracle's plan is moved, the coarsest first."""
+STEPS = (4, 16, 80)  # parts of all labels by which the oracle's plan is moved, the coarsest first
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

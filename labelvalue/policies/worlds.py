@@ -21,10 +21,8 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.testing import SLICES, fake_truth
 
 CLASSES = 2
-LABELS_EACH = 2000
-"""Labels of every slice at the start, where its curve is anchored."""
-SHARES = (0.125, 0.25, 0.5, 1.0)
-"""Sizes at which runs are made, as shares of the labels that there are."""
+LABELS_EACH = 2000  # labels of every slice at the start, where its curve is anchored
+SHARES = (0.125, 0.25, 0.5, 1.0)  # sizes at which runs are made, as shares of the labels that there are
 REPLICATES = 3
 
 

@@ -1,7 +1,5 @@
 """The closed loop's rules and sums, without any training."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """The page's benchmark: what it prints is what lies on disk, and without a browser it goes on."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

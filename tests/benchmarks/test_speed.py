@@ -1,7 +1,5 @@
 """The speed and scale benchmarks: what is measured is what is printed, and a failed fit stops them."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -4,8 +4,6 @@ The files are written by ``python -m benchmarks.forecast`` and ``python -m bench
 and finds less must say so here.
 """
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """Verdicts, pilots, ties, sensitivity, stability, milestones."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 

@@ -1,7 +1,5 @@
 """Plans from a fit and a case; nothing is sampled."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 

@@ -1,7 +1,5 @@
 """Money of plans, part by part against sums by hand; rules held against draws; wrong labels."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

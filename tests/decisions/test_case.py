@@ -1,7 +1,5 @@
 """Cases and case files: every fault with the place of its key, all at once."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from importlib.resources import files

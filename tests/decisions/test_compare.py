@@ -1,7 +1,5 @@
 """Plans side by side: what is said of them against numbers worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

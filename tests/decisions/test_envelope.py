@@ -1,7 +1,5 @@
 """Allocation over many slices that are not quite concave: the bound holds, and little is lost."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Audits priced before deciding, and evaluation labels that a rule asks for."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 

@@ -1,7 +1,5 @@
 """Several learners in money, waiting for what users will need, and evidence weighed otherwise."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labels chosen anew beside interventions; votes and items together."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Plans where new labels are better or worse than they are taken to be (D12, D18), with truths that are known."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 

@@ -1,7 +1,5 @@
 """The kernels of allocation, against trying every purchase."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

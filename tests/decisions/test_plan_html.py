@@ -1,7 +1,5 @@
 """Plans and verdicts as a notebook shows them."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import labelvalue as lv

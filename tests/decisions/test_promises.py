@@ -1,7 +1,5 @@
 """Promises in the population, and how often a rule on the gain stops in error; closed forms."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

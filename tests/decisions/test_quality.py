@@ -1,7 +1,5 @@
 """Interventions beside plain labels: outcomes, mixed plans, and the verdict to spend on quality."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Risk and appetites against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Value of information against conjugate closed forms, and within its bounds."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

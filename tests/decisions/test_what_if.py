@@ -1,7 +1,5 @@
 """Decisions at other budgets, prices and values: exact where they are looked up, and never better than they are."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

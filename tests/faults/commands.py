@@ -1,7 +1,5 @@
 """Commands run as the shell would run them, but in this process; long work is not begun."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import functools

@@ -1,7 +1,5 @@
 """What the attack begins with: sound inputs of every reader from seeded generators, and hostile ones by name."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import dataclasses
@@ -263,7 +261,7 @@ def annotations(rng: random.Random) -> Seed:
     """A table of ours, to which an import adds."""
     import pandas as pd
 
-    from labelvalue.observe.annotations.tables import COLUMNS, settled
+    from labelvalue.observe.exports.annotations import COLUMNS, settled
 
     out, kind = rng.choice([("out.csv", "csv"), ("out.parquet", "parquet")])
     rows = [

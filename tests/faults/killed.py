@@ -5,8 +5,6 @@ point alone, ``--rounds 20`` kills re-fits at so many random moments instead. Th
 and every record is a write point. Children are forked, so that what they would import is imported once.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -28,10 +26,8 @@ from labelvalue.operate.store import ledger
 from labelvalue.operate.store.folders import alone
 from tests.operate.conftest import QUIET, Sampler, configure, fit_here
 
-COUNTED = 10_000
-"""More write points than any action has."""
-LEFT = [0]
-"""Write points until the end, in a child."""
+COUNTED = 10_000  # more write points than any action has
+LEFT = [0]  # write points until the end, in a child
 
 
 def first():

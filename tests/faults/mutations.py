@@ -6,8 +6,6 @@ others are mutations of sound ones, drawn from a generator whose seed is the num
 forked, so that what they import is imported once; each works off many cases under limits of time and memory.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import dataclasses
@@ -39,8 +37,7 @@ CONTROL = re.compile(
     "(?m)^FORGED|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
 TARGETS = {"in", "in.csv", "in.parquet", "in.toml", "fit.nc", "fit.nc.sha256", "salt", "out.csv", "out.parquet"}
-BATCH = 400
-"""Cases that one child works off."""
+BATCH = 400  # cases that one child works off
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Small changes of sound inputs, drawn from a generator: bytes, tokens, lines, nodes, members, records."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

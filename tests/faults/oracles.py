@@ -1,7 +1,5 @@
 """What a command that accepts an input should have understood of it."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 import dataclasses

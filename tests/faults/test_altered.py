@@ -1,7 +1,5 @@
 """A ledger that somebody altered: refused by what writes and by what reads, and by its words, never by a traceback."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Fits in a process of their own: what becomes of it leaves the parent standing."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

@@ -1,7 +1,5 @@
 """Full disks, flipped bytes, missing files, two writers, signals: nothing lost, nothing half published."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from labelvalue import BusyError, InputError, StorageError, cli, names, write_runs
+from labelvalue import BusyError, StorageError, cli, names, write_runs
 from labelvalue.operate.store import lock as locks
 from labelvalue.operate.store.ledger import GUARDS
 from tests.operate.conftest import kinds
@@ -139,14 +137,6 @@ def test_records_cut_off_at_the_end_are_missed_only_without_a_head(running):
     running.verify()
     with pytest.raises(StorageError, match="cut off or written anew"):
         running.verify(head=head)
-
-
-def test_a_pickle_is_data_nowhere(running, tmp_path):
-    path = tmp_path / "runs.parquet"
-    path.write_bytes(b"\x80\x04\x95\x1a\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x8c\x06system\x93.")
-    with pytest.raises((InputError, StorageError)):
-        running.add(path)
-    assert kinds(running).count("batch") == 2
 
 
 # --- writers --------------------------------------------------------------------------------------

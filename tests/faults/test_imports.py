@@ -1,7 +1,5 @@
 """Everything that reads tables and exports: one reader each, in bounded memory; refused with a place, or read whole."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json
@@ -21,10 +19,10 @@ import pytest
 import labelvalue as lv
 from labelvalue import InputError, cli, locking
 from labelvalue.cli import imports
-from labelvalue.observe.annotations import tables
-from labelvalue.observe.exports import judgements
+from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
-from labelvalue.observe.simulate.tabular import read_table
+from labelvalue.observe.simulate.learners import read_table
+from tests.faults.corpus import archive
 from tests.observe.test_annotations import ANA, BO, CVAT, DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 
 # --- tables that are not what their header says ---------------------------------------------------
@@ -37,7 +35,7 @@ READERS = {
         lambda path: lv.label_quality.read_annotations(path, "csv", slice="c"), ["item", "label", "c"],
         ["1", "spam", "FR"],
     ),
-    "annotations": (lv.label_quality.load_annotations, list(tables.COLUMNS), JUDGED),
+    "annotations": (lv.label_quality.load_annotations, list(annotations.COLUMNS), JUDGED),
     "events": (
         lambda path: lv.label_quality.read_annotations(path, "cvat"),
         ["scope", "timestamp", "job_id", "user_id", "payload"], EVENT,
@@ -138,7 +136,7 @@ def test_decimal_commas_of_a_table_are_read_and_told(tmp_path):
 
 def many(count):
     frame = pd.DataFrame({"item": [str(i) for i in range(count)], "slice": "FR", "label": "a"})
-    return tables.settled(frame, batch="b")
+    return annotations.settled(frame, batch="b")
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -150,7 +148,7 @@ def test_more_judgements_than_runs_may_be_come_back(tmp_path, suffix):
 
 
 def test_the_limit_of_judgements_holds_wherever_a_table_is_made(tmp_path, monkeypatch):
-    for module in (judgements, tables):
+    for module in (judgements, annotations):
         monkeypatch.setattr(module, "MAX_JUDGEMENTS", 3)
     full = lv.label_quality.write_annotations(many(3), tmp_path / "full.parquet")
     assert len(lv.label_quality.load_annotations(full)) == 3
@@ -262,7 +260,7 @@ SMALL = """
 import resource, sys
 import pyarrow.parquet
 import labelvalue as lv
-from labelvalue.observe.simulate.tabular import read_table
+from labelvalue.observe.simulate.learners import read_table
 read = {"judgements": lambda p: lv.label_quality.read_annotations(p, "csv"), "mlflow": lv.read_mlflow,
         "runs": lv.read_runs, "annotations": lv.label_quality.load_annotations, "examples":
         lambda p: read_table(p, target="y", slices="c")}
@@ -323,14 +321,6 @@ def test_a_parquet_that_holds_no_cells_is_refused_by_column(tmp_path):
 
 
 SMALL_XML = '<annotations><image id="0" name="a"><box label="car"/></image></annotations>'
-
-
-def archive(members, packing=zipfile.ZIP_DEFLATED):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", packing) as packed:
-        for name, content in members.items():
-            packed.writestr(name, content)
-    return made.getvalue()
 
 
 def collected(read, path):

@@ -1,7 +1,5 @@
 """kill -9 at every write point: the old state or the new, and the same command again ends the work."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import subprocess
@@ -16,10 +14,8 @@ ENDS = {
     "init": ({"project": False}, {"project": True, "runs": None, "batch": 0, "score": 0, "fit": 0}),
     "add": (OLD, OLD | {"batch": 2, "score": 1}),
     "refit": (OLD | {"batch": 2, "score": 1}, OLD | {"batch": 2, "score": 1, "fit": 2, "runs": 20}),
-}
-"""Of each action, the state before it and the state after it."""
-LEAST = {"init": 3, "add": 5, "refit": 15}
-"""Write points that it has at least."""
+}  # of each action, the state before it and the state after it
+LEAST = {"init": 3, "add": 5, "refit": 15}  # write points that it has at least
 
 
 def kills(root, tmp_path, *options):
@@ -57,8 +53,7 @@ LEFT = {
     "runs": None,
     "fits": None,
     "reports": None,
-}
-"""What a killed ``init`` may have left: files with their content, and folders."""
+}  # what a killed ``init`` may have left: files with their content, and folders
 
 
 @pytest.mark.parametrize("count", range(len(LEFT) + 1))

@@ -1,7 +1,5 @@
 """Every reader under attack: no traceback, no hang, no flood of memory, nothing wrong that is taken for right."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time
@@ -12,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 
 import labelvalue as lv
 from labelvalue import InputError
-from labelvalue.observe.annotations import annotations
+from labelvalue.observe.exports import annotations
 from labelvalue.problems import Problem
 from tests.faults import mutations
 from tests.faults.commands import prepared

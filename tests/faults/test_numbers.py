@@ -1,7 +1,5 @@
 """Numbers without bounds: refused where they come in, with their place, by settings, by options and from Python."""
 
-from __future__ import annotations
-
 import math
 import typing
 import warnings
@@ -31,8 +29,7 @@ HUGE = (
     str(2**63),
     "9223372036854775808",
     "1e16",
-)
-"""No price, no count, no probability."""
+)  # no price, no count, no probability
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +115,7 @@ NEEDS = {
     "fit": ["--out=x"],
     "gain": ["--budgets=x"],
     "plan": ["--case=x"],
-}
-"""What a command cannot do without."""
+}  # what a command cannot do without
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "9" * 5_000, "1e400", "nan", "inf", str(2**63), "-9999"])

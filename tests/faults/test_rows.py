@@ -1,7 +1,5 @@
 """Rows of the fault table that stand nowhere else: two writers in a race, kills at any moment, room, contradictions."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

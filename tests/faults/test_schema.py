@@ -1,7 +1,5 @@
 """Projects of every released schema: read as they are, migrated by the next writer, and never half."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from pathlib import Path

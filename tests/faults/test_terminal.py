@@ -1,7 +1,5 @@
 """Nothing that comes from outside acts on the terminal, whichever command shows it, and no line is forged."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shlex
@@ -20,15 +18,12 @@ from labelvalue.printing import as_json, is_hidden, say
 from labelvalue.problems import InputError, Problem, StorageError
 from tests.operate.conftest import CASE, configure, put_case
 
-ACTS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x08\x7f"
-"""Sets the title, clears the screen, takes back a letter."""
+ACTS = "\x1b]0;owned\x07\x1b[2J\x9b31m\x08\x7f"  # sets the title, clears the screen, takes back a letter
 UNSEEN = "\u200b\u200e\u061c\u2060\ufeff\u00ad\u3164\u202e\u2066"
 FORGED = "FORGED all is well"
 HOSTILE = f"a{ACTS}\r\n{FORGED}\n\x0b{FORGED}\u2028{FORGED}\x85{FORGED}{UNSEEN}z"
-NAME = HOSTILE.replace("/", "")
-"""The same as the name of a file."""
-HIDDEN_SLICES = ("P\u200b", "Q\u200e", "R\u2060s", "T\u00ad")
-"""Slices as a runs table may have them."""
+NAME = HOSTILE.replace("/", "")  # the same as the name of a file
+HIDDEN_SLICES = ("P\u200b", "Q\u200e", "R\u2060s", "T\u00ad")  # slices as a runs table may have them
 
 
 @pytest.fixture

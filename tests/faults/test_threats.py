@@ -1,7 +1,5 @@
 """More rules on what comes from outside: readers, models, templates, paths, time, names of people, versions."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import gzip
@@ -87,9 +85,7 @@ def test_a_packed_table_is_not_unpacked(tmp_path, suffix):
 
 
 def test_a_parquet_table_is_measured_before_it_is_unpacked(tmp_path, monkeypatch):
-    from labelvalue.observe.table import parquet
-
-    monkeypatch.setattr(parquet, "MAX_BYTES", 10_000)
+    monkeypatch.setattr("labelvalue.observe.table.read.MAX_BYTES", 10_000)
     path = tmp_path / "a.parquet"
     pd.DataFrame({"item": [str(i) for i in range(5000)], "label": "x"}).to_parquet(path)
     for read in (

@@ -1,7 +1,5 @@
 """Fits with known parameters, changed where a test needs it; nothing is sampled."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

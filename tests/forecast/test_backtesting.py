@@ -1,7 +1,5 @@
 """Backtests of known forecasts, and the real path from runs to scores."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """Simple rules by hand, and the bootstrap under them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """The second opinion: a clustered bootstrap in the shape of a gain, and where it disagrees (F26)."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

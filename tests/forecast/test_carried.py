@@ -1,7 +1,5 @@
 """A fit carries its backtest, good or bad, into the file it is saved in."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

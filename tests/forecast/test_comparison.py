@@ -1,7 +1,5 @@
 """Models compared on the same runs, and their draws mixed in proportion."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

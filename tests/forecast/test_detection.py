@@ -1,7 +1,5 @@
 """Whether a gain can be seen: power against simulation, and evaluation sets that would do."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What diverse labels are worth (M9): from draws with known parameters."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """Drift: rates that are known are recovered, none is made up, and doing nothing gets worse by them."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

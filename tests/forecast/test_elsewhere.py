@@ -1,7 +1,5 @@
 """What is expected from elsewhere, scored beside what is said in sample (F25); fits are stood in for by known ones."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """Where draws cannot be re-weighted, the runs are fitted again: with everything as it was asked for, but the change."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

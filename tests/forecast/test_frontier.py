@@ -1,7 +1,5 @@
 """Noise against quantity, and gains with better or worse labels."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Gains, errors and impacts: against each other, and against the posterior they come from."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import re

@@ -1,7 +1,5 @@
 """What is held out, and what the truth and its noise are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Interventions: each against arithmetic of its own, together in any order, and in plain labels."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

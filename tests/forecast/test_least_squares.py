@@ -1,7 +1,5 @@
 """Least squares against known curves and local searches."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.optimize import least_squares

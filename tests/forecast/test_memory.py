@@ -1,7 +1,5 @@
 """Memory holds the result and little more, however many slices there are."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Labels needed: the inverse of the curve."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

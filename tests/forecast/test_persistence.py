@@ -1,7 +1,5 @@
 """Gains forecast on one suite against those that came on all (F24), with curves that are known."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

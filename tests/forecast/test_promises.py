@@ -1,7 +1,5 @@
 """Promises of the forecasts that are shown nowhere else, each from end to end (F4, F14, F15, F18, F27, F28)."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

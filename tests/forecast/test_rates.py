@@ -1,7 +1,5 @@
 """Diminishing returns: slopes against differences of the curve, and where they get too little."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """P5: a fit whose forecasts are as wide as the record of past ones asks for."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Scores against closed forms, and calibrated forecasts that score as calibrated."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import norm

@@ -1,7 +1,5 @@
 """Re-weighted draws against conjugate normals in closed form, and the judgement of the weights."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -20,8 +18,7 @@ from labelvalue.priors import prior_sensitivity
 
 SAMPLE = (names.CHAIN, names.DRAW)
 SHAPE = (4, 2500)
-DATA, NOISE = -2.2, 0.6
-"""A normal observation of the level: its mean and standard deviation."""
+DATA, NOISE = -2.2, 0.6  # a normal observation of the level: its mean and standard deviation
 BUDGET = 4000
 
 

@@ -1,7 +1,5 @@
 """Totals over slices, spreads over learners and suites, and what strategies are worth: against plain arithmetic."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The sentence and the table, on backtests whose scores are written by hand."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Votes against enumeration of every way to vote."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Imports point left, models come in through entry points, and nothing reads code from data."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys
@@ -14,49 +12,15 @@ from labelvalue import Project, testing
 ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
-    "names",
-    "exits",
-    "printing",
-    "numerals",
-    "problems",
-    "reading",
-    "storage",
-    "locking",
-    "settings",
-    "quantities",
-    "observe",
-    "model",
-    "forecast",
-    "decisions",
-    "report",
-    "testing",
-    "policies",
-    "operate",
-    "cli",
-    "suites",
-    "label_quality",
-    "priors",
-    "diagnostics",
-    "interventions",
-    "plans",
-    "risk",
-    "rules",
-    "voi",
-]
+    "names", "exits", "printing", "numerals", "problems", "reading", "storage", "locking", "settings", "quantities",
+    "observe", "model", "forecast", "decisions", "report", "testing", "policies", "operate", "cli",
+    "suites", "label_quality", "priors", "diagnostics", "interventions", "plans", "risk", "rules", "voi",
+]  # fmt: skip
 """The namespaces stand last: they hold nothing of their own, and nobody here takes anything from them."""
 GROUND = {"names", "printing", "numerals"}
 FRONT_DOORS = sorted(p.parent / "__init__.py" for p in (ROOT / "labelvalue").rglob("__init__.pyi"))
-HEAVY = (
-    "pymc",
-    "pytensor",
-    "nutpie",
-    "arviz_stats",
-    "arviz_plots",
-    "matplotlib",
-    "sklearn",
-    "scipy.stats",
-    "scipy.special",
-)
+HEAVY = ("pymc", "pytensor", "nutpie", "arviz_stats", "arviz_plots", "matplotlib", "sklearn", "scipy.stats",
+         "scipy.special")  # fmt: skip
 """What takes a second to import, or a third of one."""
 TABLES = ("pandas", "xarray", "pyarrow")
 

@@ -1,7 +1,5 @@
 """Names of dims and variables are written down in names.py and nowhere else."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What users call: importable, without ``**kwargs``, and documented parameter by parameter."""
 
-from __future__ import annotations
-
 import ast
 import dataclasses
 import importlib
@@ -23,7 +21,7 @@ MOST_NAMES = 65
 def public() -> dict[str, object]:
     """Every function and class that the package or one of its namespaces offers by name."""
     found = {f"labelvalue.{name}": getattr(labelvalue, name) for name in labelvalue.__all__}
-    for name in [*NAMESPACES, "names", "problems", "storage", "quantities", "testing"]:
+    for name in [*NAMESPACES, "names", "testing"]:
         module = importlib.import_module(f"labelvalue.{name}")
         offered = getattr(module, "__all__", None) or [
             n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__

@@ -1,7 +1,5 @@
 """The recipes of docs/recipes.md, as they stand there: added to a copy of the package, and tried for real."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -15,8 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"labelvalue": "labelvalue", "models": "labelvalue_models", "data": "labelvalue_data"}
 BLOCK = re.compile(r'^```\w+ title="([^"]*)"\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 RECIPES = dict(part.split("\n", 1) for part in (ROOT / "docs" / "recipes.md").read_text("utf-8").split("\n## ")[1:])
-MOST_LINES = 30
-"""A recipe that takes more than this is a structure that should be another."""
+MOST_LINES = 30  # a recipe that takes more than this is a structure that should be another
 
 
 def put(home: Path, title: str, text: str) -> None:

@@ -1,7 +1,5 @@
 """One word for one thing: the list of words is that of the code, of tables, of the page and of what people read."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
@@ -20,18 +18,11 @@ WORDS = {word.strip(): (code, [s.strip() for s in bad.split(",") if s.strip()]) 
          ROW.findall(PAGE.read_text("utf-8"))}  # fmt: skip
 BANNED = sorted({synonym for _, bad in WORDS.values() for synonym in bad})
 IN_CODE = {v for k, v in vars(names).items() if k.isupper() and isinstance(v, str)}
-WITHOUT_A_NAME = {"p_positive"}
-"""Columns of tables that no room takes from another, and so are not in ``names.py``."""
+WITHOUT_A_NAME = {"p_positive"}  # columns of tables that no room takes from another, and so are not in ``names.py``
 OTHERWISE = {
-    "P(gain > 0)",
-    "P(best), tie",
-    "doubling, validated distance",
-    "Monte Carlo error",
-    "credible interval",
-    "CRPS, interval score",
-    "VaR",
-    "CVaR",
-}
+    "P(gain > 0)", "P(best), tie", "doubling, validated distance", "Monte Carlo error", "credible interval",
+    "CRPS, interval score", "VaR", "CVaR",
+}  # fmt: skip
 """Words that the code writes out, or shortens."""
 
 

@@ -1,7 +1,5 @@
 """Small tables, and models that are built once."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

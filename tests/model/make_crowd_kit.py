@@ -5,8 +5,6 @@
 order of their names, the class that Dawid and Skene's model and the majority give it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Judgements with wrong ones among them: counted, modelled, and told apart."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import itertools
@@ -19,7 +17,7 @@ from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import count_judgements, log_confusion, log_prevalence
 from labelvalue.model.annotators.label_noise import class_probabilities
 from labelvalue.model.hierarchy.catalogue import LABEL_GROUP, get_label_model
-from labelvalue.observe.annotations.tables import settled
+from labelvalue.observe.exports.annotations import settled
 from tests.model import make_crowd_kit
 
 SAMPLE = ("chain", "draw")

@@ -1,7 +1,5 @@
 """What is laid out for ArviZ: predictive draws of cells given the others, priors, and whole likelihoods."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import arviz_stats as azs

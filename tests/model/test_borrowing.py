@@ -1,7 +1,5 @@
 """How far a slice's impact is the group's, in a hierarchy whose answer is known."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -13,8 +11,7 @@ from labelvalue.diagnostics import carry_over, pooling
 from labelvalue.model.curve.families import signed_exp
 from tests.forecast.conftest import changed
 
-WEIGHTS = {"east": 0.1, "north": 0.5, "south": 0.9, "west": 1.0}
-"""Weight of the group's mean in each slice's estimate."""
+WEIGHTS = {"east": 0.1, "north": 0.5, "south": 0.9, "west": 1.0}  # weight of the group's mean in each slice's estimate
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Models come in by name through one door."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

@@ -1,7 +1,5 @@
 """Finished rounds of draws are kept, taken again only where they are of the same chains, and change no draw."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import signal
@@ -18,8 +16,7 @@ from labelvalue.model.sampling.sampling import Compiled, compile_model
 from labelvalue.model.sampling.settings import SamplerSettings
 
 SETTINGS = SamplerSettings(tune=60, chains=3, random_seed=7)
-ENOUGH = [200, 300]
-"""Of rounds of at most 125: 125, 75, 100."""
+ENOUGH = [200, 300]  # of rounds of at most 125: 125, 75, 100
 
 
 @pytest.fixture(scope="module")

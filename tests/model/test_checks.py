@@ -1,7 +1,5 @@
 """Flags of single slices, on posteriors made by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import xarray as xr

@@ -1,7 +1,5 @@
 """A compiled model: the numbers of nutpie's own wrappers, compiled once for all data of a shape, found by its graph."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

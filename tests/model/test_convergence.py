@@ -1,7 +1,5 @@
 """R-hat and effective sample sizes are ArviZ's, of all scalars at once."""
 
-from __future__ import annotations
-
 import arviz_stats as azs
 import numpy as np
 import pytest

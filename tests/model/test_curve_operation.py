@@ -1,7 +1,5 @@
 """A curve's log-likelihood as one operation against its plain definition, and the posterior as it was."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Elasticities and effective labels are one function on floats, tensors and DataArrays, and mean what they say."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytensor.tensor as pt
 import pytest

@@ -1,7 +1,5 @@
 """Densities of priors: they integrate to one, agree with the draws, and know which variables have them."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import integrate

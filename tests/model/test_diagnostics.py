@@ -1,7 +1,5 @@
 """The convergence gate: every threshold on both sides, and figures that see what is wrong with draws."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """P3: an old batch counts for a stated share of its likelihood, a power prior."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import integrate, stats

@@ -1,7 +1,5 @@
 """What labels of other slices, of strategies and with noise amount to: in the model and in its draws alike."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pymc as pm

@@ -1,7 +1,5 @@
 """Answers to priors: closed forms, brute force on the textbook curve, and answers that contradict."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,7 +1,5 @@
 """Every family is anchored: value, slope and ends mean what the parameters say, whatever the shape."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytensor.tensor as pt
 import pytest

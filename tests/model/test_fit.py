@@ -1,7 +1,5 @@
 """Fits on disk are what they were or are refused; arguments are judged before anything is compiled."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import shutil

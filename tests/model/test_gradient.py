@@ -4,8 +4,6 @@ The graphs are evaluated as they are written, operation by operation: compiling 
 seconds, and what a compiler makes of them is tested by every fit.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

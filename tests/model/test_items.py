@@ -1,7 +1,5 @@
 """The luck of evaluation items: what a fit says of the population that it saw through few items."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

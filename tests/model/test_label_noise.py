@@ -1,7 +1,5 @@
 """Wrong labels: arithmetic against enumeration, and the ways to say how many there are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

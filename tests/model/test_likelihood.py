@@ -1,7 +1,5 @@
 """The parts of the likelihood against closed forms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,7 +1,5 @@
 """Judgements among more classes than each annotator could have a confusion matrix for."""
 
-from __future__ import annotations
-
 import importlib
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Label noise from a model's probabilities, where cleanlab is installed."""
 
-from __future__ import annotations
-
 import sys
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the model sees is what the runs say: against sums and formulas written a second time."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

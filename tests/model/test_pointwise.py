@@ -1,7 +1,5 @@
 """Leave-one-out of a correlated curve, against dense Gaussians and against the likelihood that was fitted."""
 
-from __future__ import annotations
-
 import arviz_stats as azs
 import numpy as np
 import pandas as pd

@@ -1,7 +1,5 @@
 """Curves drawn from priors: moments in closed form, and the walk on either side of the reference size."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a fit promises at now is what its curve says there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Priors are frozen numbers that survive every way of writing them."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

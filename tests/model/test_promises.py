@@ -1,7 +1,5 @@
 """Promises of the model that are shown nowhere else, each from end to end (M1, M7, M15, M17, M18)."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A related project's group level as priors: closed forms at any weight, and what it does to a new project."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

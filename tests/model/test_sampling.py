@@ -1,7 +1,5 @@
 """What is tried again and what is kept; no sampler runs here."""
 
-from __future__ import annotations
-
 import dataclasses
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """The elasticity's coordinates: another way of writing the same model, but for curves that rise."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pymc as pm

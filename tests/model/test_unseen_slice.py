@@ -1,7 +1,5 @@
 """Slices without runs: moments in closed form, coverage of slices held out of a simulated population, exact picks."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -25,8 +23,7 @@ GROUP = {
     "transfer_mean": 0.08,
     "transfer_spread": 0.02,
 }
-TYPICAL = 0.05
-"""Worth at which the level of the worth changes from logs to plain."""
+TYPICAL = 0.05  # worth at which the level of the worth changes from logs to plain
 
 
 def put(fit, *, posterior=None, position=None, model=None):

@@ -1,7 +1,5 @@
 """The integrated walk: its moments, its smoothness, and whose it is."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

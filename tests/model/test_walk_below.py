@@ -1,7 +1,5 @@
 """What is fitted is what is drawn: walks below the reference against the filter that is fitted, and a known truth."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

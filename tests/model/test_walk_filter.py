@@ -1,7 +1,5 @@
 """The filter of one curve against the dense Gaussian, and its derivatives against differences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats

@@ -1,7 +1,5 @@
 """Whitened coordinates: found, exact, gone on with; models that cannot be whitened fall back and say so."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

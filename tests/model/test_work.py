@@ -1,7 +1,5 @@
 """What labels take: durations summed, breaks left out, days counted."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import numpy as np

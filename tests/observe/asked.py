@@ -1,7 +1,5 @@
 """``simulate_runs`` with all its settings by name: which of them belong to the protocol, which to the execution."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 

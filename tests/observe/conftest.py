@@ -1,7 +1,5 @@
 """Small labelled data for simulations: two classes, three slices, one of them rare."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB

@@ -3,8 +3,6 @@
 Each training appends a line to ``FOLDER.log`` and takes a moment, so that a test knows what has been trained.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path
@@ -15,8 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 import labelvalue as lv
 
 SIZES = [40, 80, 160]
-TRAININGS = 3 * (3 + 2)
-"""Three replicates of random at three sizes and of a strategy at two."""
+TRAININGS = 3 * (3 + 2)  # three replicates of random at three sizes and of a strategy at two
 
 
 def data():

@@ -1,7 +1,5 @@
 """scikit-activeml's strategies through our door."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

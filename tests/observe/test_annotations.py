@@ -1,7 +1,5 @@
 """Exports of annotation tools: every printed example with what it must give."""
 
-from __future__ import annotations
-
 import json
 import stat
 import zipfile
@@ -350,7 +348,7 @@ def test_archives_with_links_and_bombs_are_refused(pack, monkeypatch):
         read_annotations(pack("e.zip", [(link, "/etc/passwd")]), "doccano")
     with pytest.raises(InputError, match="unsafe archive member: packed more than 100-fold"):
         read_annotations(pack("e.zip", [("a.jsonl", b" " * 500_000)]), "doccano")
-    monkeypatch.setattr("labelvalue.observe.exports.archives.MAX_UNPACKED", 100)
+    monkeypatch.setattr("labelvalue.observe.exports.streams.MAX_UNPACKED", 100)
     with pytest.raises(InputError, match="unsafe archive member: 1 files of"):
         read_annotations(pack("e.zip", [("a.jsonl", ANA)]), "doccano")
 

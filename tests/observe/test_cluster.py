@@ -1,7 +1,5 @@
 """Trainings on a Dask cluster: a real scheduler and two workers on loopback, one of which is killed."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

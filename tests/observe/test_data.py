@@ -1,7 +1,5 @@
 """The data that ships: what it promises, and that the runs are what the product computes."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.protocol.protocol import parse_protocol
+from labelvalue.observe.simulate.protocol import parse_protocol
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 

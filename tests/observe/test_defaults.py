@@ -1,7 +1,5 @@
 """Defaults of a simulation: what few and many labels get, what is said of it, and that what is asked for wins."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -13,8 +11,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from labelvalue import names, read_runs, write_runs
-from labelvalue.observe.protocol.protocol import Protocol, parse_protocol
 from labelvalue.observe.simulate.plan import choose_sizes, settle
+from labelvalue.observe.simulate.protocol import Protocol, parse_protocol
 from labelvalue.suites import TimeSplit
 from tests.observe.asked import simulated
 

@@ -1,7 +1,5 @@
 """The score of diversity: what it is by hand, what strategies make of it, and when it is there."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -2,8 +2,6 @@
 
 # ruff: noqa: E501 (one case a line)
 
-from __future__ import annotations
-
 import json
 import os
 import pickle
@@ -419,14 +417,6 @@ def test_row_5_no_separator_fits_every_row(write):
 def test_row_5_a_quote_that_only_one_separator_understands(write):
     path = write('slice,labels,errors,trials,"x;y"\na,1,1,9,"1;2"\n')
     assert read_runs(path).sizes["run"] == 1
-
-
-def test_row_8_parquet_unpacked(tmp_path, monkeypatch):
-    from labelvalue.observe.table import parquet
-
-    pd.DataFrame({"slice": "a", "labels": range(50), "errors": 1, "trials": 9}).to_parquet(tmp_path / "r.parquet")
-    monkeypatch.setattr(parquet, "MAX_BYTES", 10)
-    assert re.search("bytes unpacked are over the limit of 10 bytes", problems(tmp_path / "r.parquet")[0].why)
 
 
 def test_row_10_text_that_ends_like_a_pickle_is_text(write):

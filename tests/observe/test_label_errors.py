@@ -1,15 +1,12 @@
 """Wrong labels: as many as stated, nested, of the kind that was asked for, and in the table."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.naive_bayes import GaussianNB
 
 from labelvalue import names
-from labelvalue.observe.annotations.label_errors import ANNOTATORS, NOISE_KINDS, choose_wrong, draw_wrong_labels
-from labelvalue.observe.simulate.suites import WrongEvaluation
+from labelvalue.observe.simulate.suites import ANNOTATORS, NOISE_KINDS, WrongEvaluation, choose_wrong, draw_wrong_labels
 from labelvalue.problems import InputError
 
 

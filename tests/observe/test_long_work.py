@@ -1,7 +1,5 @@
 """Long simulations: killed and resumed, failing, out of time, with workers that die (faults row 14, 22)."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

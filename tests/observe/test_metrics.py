@@ -1,7 +1,5 @@
 """Metrics become errors: lower is better, 0 is best, with the noise of the evaluation set."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

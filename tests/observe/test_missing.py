@@ -1,7 +1,5 @@
 """The list of what to measure next: complete, ordered, and right about each column."""
 
-from __future__ import annotations
-
 import json
 
 import pandas as pd
@@ -10,7 +8,7 @@ import pytest
 from labelvalue import names, read_runs
 from labelvalue.diagnostics import what_is_missing
 from labelvalue.label_quality import read_annotations
-from labelvalue.observe.simulate.perturbations import ANSWERS
+from labelvalue.observe.table.runs import ANSWERS
 from labelvalue.observe.table.schema import COLUMNS, MEASURES, REQUIRED
 from tests.observe.test_annotations import ARGILLA_FLAT, DOCCANO, EVENTS, LABEL_STUDIO
 

@@ -1,7 +1,5 @@
 """Protocols: read from TOML, hashed, written with the runs, and never mixed without a word."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 
@@ -9,9 +7,15 @@ import pandas as pd
 import pytest
 
 from labelvalue import Protocol, names, read_protocol, read_runs, write_runs
-from labelvalue.observe.protocol.protocol import measured_by, parse_protocol, template
-from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.simulate.suites import DomainSplit, TimeSplit
+from labelvalue.observe.simulate.protocol import measured_by, parse_protocol, template
+from labelvalue.observe.simulate.suites import (
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+)
 from labelvalue.observe.table.write import to_csv
 from labelvalue.problems import InputError
 

@@ -1,7 +1,5 @@
 """What is written is what is read, in any order, in every format, whatever the text."""
 
-from __future__ import annotations
-
 import unicodedata
 
 import numpy as np
@@ -15,25 +13,9 @@ from labelvalue.observe.table.cells import fold
 from labelvalue.problems import InputError, StorageError
 
 HOSTILE = [
-    "NA",
-    "'",
-    "'a",
-    "a;b",
-    "\ufeff",
-    "<script>",
-    "007",
-    "1e5",
-    "=cmd()",
-    "'=x",
-    "''-y",
-    "+1",
-    "@a",
-    "a,b",
-    'say "hi"',
-    "../x",
-    "$\\frac{",
-    " pad ",
-]
+    "NA", "'", "'a", "a;b", "\ufeff", "<script>", "007", "1e5", "=cmd()", "'=x", "''-y", "+1", "@a", "a,b", 'say "hi"',
+    "../x", "$\\frac{", " pad ",
+]  # fmt: skip
 
 
 def is_legal(text):

@@ -1,7 +1,5 @@
 """Metrics and their standard errors: against scikit-learn, closed forms, and repeated sampling."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn import metrics as sk

@@ -1,7 +1,5 @@
 """Suites: what is held out, what is changed, and that one trained model is evaluated on all of them."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -11,9 +9,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 from labelvalue import names
-from labelvalue.observe.simulate.perturbations import ClassMix, FeatureNoise, MissingValues, WrongEvaluation
-from labelvalue.observe.simulate.suites import SUITES, DomainSplit, TimeSplit
-from labelvalue.observe.simulate.tabular import tabular_classifier
+from labelvalue.observe.simulate.learners import tabular_classifier
+from labelvalue.observe.simulate.suites import (
+    SUITES,
+    ClassMix,
+    DomainSplit,
+    FeatureNoise,
+    MissingValues,
+    TimeSplit,
+    WrongEvaluation,
+)
 from labelvalue.problems import InputError
 
 RNG = np.random.default_rng

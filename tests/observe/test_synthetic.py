@@ -1,7 +1,5 @@
 """Synthetic examples: counted apart, made within slice and class, and of the types they came from."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """MLflow dumps, Weights & Biases exports and learning curves become runs (O15; inputs rows 61, 70, 71)."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -216,8 +214,7 @@ EXPORT_2025 = """\
 "unet_1763027298","","finished","-","","","2025-11-13T09:48:11.000Z","9910","1wfhjnkh","8","","200","FR","false","0.70","500","100"
 "unet_1763027298","","finished","-","","","2025-11-13T10:48:11.000Z","9911","1wfhjnkh","8","","400","FR","false","0.78","500","100"
 "unet_1763026462","","failed","-","","","2025-11-13T09:34:15.000Z","5902","1wfhjnkh","8","","800","FR","false","","500","3"
-"""
-"""Columns and cells as the runs table exported them in 2025: pinned columns between the fixed ones, bare names."""
+"""  # columns and cells as the runs table exported them in 2025: pinned columns between the fixed ones, bare names
 
 
 def test_the_columns_of_a_real_export_are_found(tmp_path):

@@ -1,7 +1,5 @@
 """A project whose fits take milliseconds: draws that depend on the runs and the seed, and were never sampled."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import shutil

@@ -1,7 +1,5 @@
 """Advice by the project's case: recorded with its inputs, judged, decided on by a person, made again."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

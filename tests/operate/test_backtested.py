@@ -1,7 +1,5 @@
 """A project backtests where runs or model are new, remembers what came of it, and publishes nothing that failed it."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

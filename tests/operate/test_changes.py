@@ -1,7 +1,5 @@
 """Why the advice changed: every difference by itself, and all of them together the whole."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

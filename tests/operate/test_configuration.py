@@ -1,7 +1,5 @@
 """labelvalue.toml: the template is the default, and every fault is named with its key."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

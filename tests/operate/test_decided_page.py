@@ -1,7 +1,5 @@
 """The page that a re-fit of a project with a case writes: its decision is the one in the ledger."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from labelvalue.numerals import significant

@@ -1,7 +1,5 @@
 """What old learners' runs are worth for a new one: figures of the same gain, whatever the new one has seen so far."""
 
-from __future__ import annotations
-
 import pytest
 
 from labelvalue import names, predict_gain, testing

@@ -1,7 +1,5 @@
 """The ledger: append-only, chained, and honest about what was done to it."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 import sqlite3

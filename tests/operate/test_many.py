@@ -1,7 +1,5 @@
 """Many projects: one that fails stops no other, and the table says how each ended."""
 
-from __future__ import annotations
-
 import json
 
 import pandas as pd

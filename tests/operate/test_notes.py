@@ -1,7 +1,5 @@
 """What experts say of slices and batches: in the ledger's chain, on the page beside what it is about, literally."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 

@@ -1,7 +1,5 @@
 """What a batch would change: a fit with it that nothing records."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """A project from its folder to its verdicts: idempotent, ordered by sequence, published only through the gate."""
 
-from __future__ import annotations
-
 import getpass
 import hashlib
 import json

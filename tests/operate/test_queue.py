@@ -1,7 +1,5 @@
 """The very items to label next: as many as the plan says, by the strategy that pays, in files that tools import."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """A round on one's own model: train, add, fit again and decide in one call; what came beside what was promised."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -64,16 +62,8 @@ def test_the_same_as_commands(project, data, tmp_path, capsys):
         frame.to_parquet(tmp_path / f"{name}.parquet")
     pd.DataFrame(test[0], columns=columns).assign(kind=test[1], region=test[2]).to_parquet(tmp_path / "test.parquet")
     asked = [
-        "--target",
-        "kind",
-        "--slice",
-        "region",
-        "--learner",
-        "logistic_regression",
-        "--random-seed",
-        "1",
-        "--json",
-    ]
+        "--target", "kind", "--slice", "region", "--learner", "logistic_regression", "--random-seed", "1", "--json",
+    ]  # fmt: skip
     folder = str(project.folder)
     assert cli.main(["round", folder, str(tmp_path / "now.parquet"), *asked, "--cost", "9"]) == 0
     assert json.loads(capsys.readouterr().out)["new"]

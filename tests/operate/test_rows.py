@@ -1,7 +1,5 @@
 """Promises of the room, literally and from end to end, where no other test shows them whole."""
 
-from __future__ import annotations
-
 import html
 import json
 import re

@@ -1,7 +1,5 @@
 """The documents on schedulers: cron and systemd are run, the others parsed."""
 
-from __future__ import annotations
-
 import ast
 import configparser
 import json

@@ -1,7 +1,5 @@
 """Forecasts frozen before their batch, scored when it comes, and what their record says of the next ones."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.stats import norm

@@ -1,7 +1,5 @@
 """Every setting of a project changes something, and triggers gate fits."""
 
-from __future__ import annotations
-
 from dataclasses import fields, is_dataclass
 
 import pytest
@@ -10,15 +8,8 @@ from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
 KEY, RULES, TRIGGERS, ADVICE, LIMITS, PAGE, BUDGETS, READ = [
-    "key",
-    "rules",
-    "triggers",
-    "advice",
-    "limits",
-    "page",
-    "budgets",
-    "read",
-]
+    "key", "rules", "triggers", "advice", "limits", "page", "budgets", "read",
+]  # fmt: skip
 MINIMUM = "minimum_gain_per_1000 = 0.001"
 OTHER = {
     "protocol": ("", READ),

@@ -1,7 +1,5 @@
 """Fits and pages made once, and a parser that sees a page as a browser does."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from html.parser import HTMLParser

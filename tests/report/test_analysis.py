@@ -1,7 +1,5 @@
 """ArviZ's plots of a fit, their readings, and the table of its parameters."""
 
-from __future__ import annotations
-
 import dataclasses
 import warnings
 

@@ -1,7 +1,5 @@
 """Assumptions of a case: each has a source, and says what would be decided instead or that nobody tested it."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pandas as pd

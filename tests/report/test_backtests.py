@@ -1,7 +1,5 @@
 """What the page says of a backtest, good, bad or missing."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -3,8 +3,6 @@
 That of the shipped runs is looked at in ``tests/test_readme.py``, where they are fitted.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The waterfall of why the advice changed: its bars are the table's numbers."""
 
-from __future__ import annotations
-
 import io
 import json
 

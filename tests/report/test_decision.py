@@ -1,7 +1,5 @@
 """Where labels are worth most: probabilities, ties, reservations, and the words for them."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

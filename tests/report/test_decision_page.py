@@ -1,7 +1,5 @@
 """The page with a decision: its sentence, its cases, its money and what it takes for granted."""
 
-from __future__ import annotations
-
 import dataclasses
 import inspect
 import json
@@ -350,8 +348,7 @@ IN_PLACE = {
     "ESS": "Effective sample size",
     "E-BFMI": "Does it reach likely and unlikely regions alike?",
     "SHA": "A SHA-256 is a fingerprint",
-}
-"""Abbreviations that are explained where they stand, and how."""
+}  # abbreviations that are explained where they stand, and how
 
 
 def test_r11_no_abbreviation_is_left_unexplained(numbers, seen):

@@ -1,7 +1,5 @@
 """The first page: its picture, its three scenarios, and what would change the decision."""
 
-from __future__ import annotations
-
 import pytest
 
 import labelvalue as lv

@@ -1,7 +1,5 @@
 """The contour plot of items against votes."""
 
-from __future__ import annotations
-
 import io
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A project's own guardrails in words, taken from what the rules themselves are judged to be."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

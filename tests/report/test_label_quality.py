@@ -1,7 +1,5 @@
 """The section on label quality: what it says is what was computed, and it stands only where something is known."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """What a notebook shows of runs, fits, diagnostics, summaries, plans and verdicts: all rows, literally."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 

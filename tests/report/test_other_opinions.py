@@ -1,7 +1,5 @@
 """What a page says of strategies, of other suites, and of a second method, with truths that are known."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The page: what it says, what it must never say, and that no text of a user can act in it."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import hashlib

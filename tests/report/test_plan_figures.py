@@ -1,7 +1,5 @@
 """The pictures of a decision: every line, band and bar is a row of the page's tables."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

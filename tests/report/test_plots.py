@@ -1,7 +1,5 @@
 """Figures: the numbers of the tables, names shown literally, nothing cut, no global state."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import io

@@ -1,7 +1,5 @@
 """The picture of priors shows the quantiles of the draws, and what given priors change."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """summarise: its numbers against numpy, its rows, its flags."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Gains as text: 80 columns, every mark explained, nothing that a slice's name could do to a terminal."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

@@ -1,7 +1,5 @@
 """Votes against items on the page, and where the effects of interventions come from: picture, table, forecast agree."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 

@@ -1,7 +1,5 @@
 """One compiled model for all statistical tests."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.statistics.world import Bench

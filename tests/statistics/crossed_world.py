@@ -4,8 +4,6 @@ NumPy alone, as in :mod:`tests.statistics.world`, with what that world leaves ou
 its own and no labels of other slices. One layout throughout, so that one compiled model serves every data set.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -17,12 +15,10 @@ from labelvalue.model.curve.observations import observe
 from tests.statistics.world import SIZES, Bench, astray, draw, relative_error, signed
 
 SLICES, LEARNERS = ("east", "north", "south"), ("line", "tree")
-WRONG = 0.2
-"""Share of wrong training labels in the runs that have any."""
+WRONG = 0.2  # share of wrong training labels in the runs that have any
 KINDS = (("random", 0.0), ("margin", 0.0), ("random", WRONG))
 REPLICATES, TRIALS, CAP = 2, 2000, 0.95
-EVALUATION = Prior("logitnormal", -3.2, 0.3)
-"""What is known of the share of wrong evaluation labels of each slice."""
+EVALUATION = Prior("logitnormal", -3.2, 0.3)  # what is known of the share of wrong evaluation labels of each slice
 
 ALSO = {
     "elasticity_between": ("lognormal", -1.5, 0.4),

@@ -6,8 +6,6 @@ a user fits it; eleven are simulated, with few evaluation labels and many, on se
 fitted by the one compiled model that the statistical tests share.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -41,8 +39,7 @@ SIMULATED = {
         ],
         start=70_001,
     )
-}
-"""The simulated data sets, by what they are."""
+}  # the simulated data sets, by what they are
 LONG = {"chains": 4, "tune": 2000, "draws": 5000, "target_accept": 0.95}
 
 

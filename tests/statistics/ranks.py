@@ -20,16 +20,12 @@ from functools import cached_property
 
 import numpy as np
 
-DRAWS = 99
-"""Draws a truth is ranked among."""
+DRAWS = 99  # draws a truth is ranked among
 BINS = 20
 EVEN = np.concatenate([np.arange(1, BINS) / BINS, np.arange(1, BINS // 2) / (BINS // 2)])
-CHANGES = 2000
-"""Times that truths change places with draws."""
-FALSE_ALARMS = 0.001
-"""Probability that any quantity at all is found in ranks that are uniform."""
-TOGETHER = "all together"
-"""Every quantity's ranks as one: what is too narrow or too wide everywhere."""
+CHANGES = 2000  # times that truths change places with draws
+FALSE_ALARMS = 0.001  # probability that any quantity at all is found in ranks that are uniform
+TOGETHER = "all together"  # every quantity's ranks as one: what is too narrow or too wide everywhere
 
 
 class Ranks:

@@ -4,8 +4,6 @@ All figures come from one pass of simulated fits. Seeds are fixed, so a pass tod
 rate stated with each test is that of the first run after a change of the model.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 
@@ -28,8 +26,7 @@ SIMULATIONS = 150
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
 SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
 """Scales on which z is taken that are not the log: both may be negative."""
-UNCHECKED = {"elasticity_between"}
-"""Group-level names that this layout does not have."""
+UNCHECKED = {"elasticity_between"}  # Group-level names that this layout does not have
 LIKELIHOOD = "log likelihood"
 """That of all runs together, which sees what no single parameter does: that they do not go together as they should."""
 
@@ -39,14 +36,12 @@ class Outcome:
     """What a pass of simulated fits left."""
 
     ranks: Ranks
-    mixed: Ranks
-    """Of the likelihood, at draws of each parameter that are right by themselves, put together anew."""
+    mixed: Ranks  # of the likelihood, at draws of each parameter that are right by themselves, put together anew
     z: dict[str, np.ndarray]
     """Posterior mean less truth over posterior sd, on the log scale for curve-level quantities; (simulation, ...)."""
     inside: dict[float, np.ndarray]
     """Whether intervals of the forecast error hold the truth; (simulation, slice, distance)."""
-    in_population: np.ndarray
-    """The same of 90 % intervals and the error in the population."""
+    in_population: np.ndarray  # the same of 90 % intervals and the error in the population
 
 
 def truths(world) -> dict[str, np.ndarray]:
@@ -267,8 +262,7 @@ REGIMES = {
 FALL_SHORT = {
     "small counts": "ten wrong answers a run are not normal on the log: every parameter is uniform, the likelihood not",
     "a handful of wrong answers": "four wrong answers a run are not normal on the log: errors a little high",
-}
-"""Regimes that are known not to be uniform (benchmarks/README.md); one that becomes so fails too."""
+}  # regimes that are known not to be uniform (benchmarks/README.md); one that becomes so fails too
 
 
 @pytest.mark.slow(reason="150 fits a regime")

@@ -4,8 +4,6 @@ Each fit is checked within four posterior standard deviations of the truth, a fa
 is right, with the data fixed by their seed.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Simulation-based calibration of what is crossed, chosen, or wrong: the parameters that the other world leaves out."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.statistics.crossed_world import CrossedBench, simulate
@@ -9,15 +7,9 @@ from tests.statistics.ranks import Ranking
 
 FEW, MANY = 40, 200
 OURS = (
-    "elasticity_between_slices",
-    "elasticity_between_learners",
-    "efficiency_mean",
-    "efficiency_spread",
-    "efficiency_trend",
-    "efficiency",
-    "noise_cost",
-    "evaluation_noise",
-)
+    "elasticity_between_slices", "elasticity_between_learners", "efficiency_mean", "efficiency_spread",
+    "efficiency_trend", "efficiency", "noise_cost", "evaluation_noise",
+)  # fmt: skip
 """What only this world has."""
 
 

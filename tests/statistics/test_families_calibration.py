@@ -1,7 +1,5 @@
 """The other families of curves against worlds of their own: ranks and coverage, and the wrong family must fail."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -4,8 +4,6 @@ Eight slices; the old learner was trained on up to 8,000 labels of each, the new
 alike, or the slices in which one learns fast are those in which the other learns slowly.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -4,8 +4,6 @@ Within five Monte Carlo errors, means and standard deviations alike: over some 1
 1,000 runs. A standard deviation may also be 5 % off, whatever its error.
 """
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

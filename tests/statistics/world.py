@@ -5,8 +5,6 @@ two compositions a size (alone, and with four times as many labels of other slic
 slices give every run an evaluation set of its own; the last two share one set among all their runs.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -43,14 +41,12 @@ NARROW = {
     "discrepancy_mean": ("normal", -3.6, 0.35),
     "discrepancy_spread": ("lognormal", -1.0, 0.3),
     "discrepancy_power": ("normal", 0.5, 0.15),
-}
-"""Priors narrow enough that what is drawn from them looks like learning curves."""
+}  # priors narrow enough that what is drawn from them looks like learning curves
 SHAPES = {
     "headroom": ("headroom", np.exp),
     "break": ("break_distance", lambda level: np.log1p(np.exp(level))),
     "early": ("early_share", np.exp),
-}
-"""What only some families have: the parameter of a curve, and how it follows from its level."""
+}  # what only some families have: the parameter of a curve, and how it follows from its level
 FAMILIES = {
     "power_law": {},
     "exponential": {},
@@ -64,10 +60,8 @@ FAMILIES = {
         "early_mean": ("normal", -1.0, 0.4),
         "early_spread": ("lognormal", -1.2, 0.3),
     },
-}
-"""Priors that a family has beside ``NARROW``."""
-TURN = 0.5
-"""Doublings over which a broken power law turns."""
+}  # priors that a family has beside ``NARROW``
+TURN = 0.5  # doublings over which a broken power law turns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,12 +71,9 @@ class World:
     runs: object
     group: dict[str, float]
     curves: dict[str, np.ndarray]
-    future: np.ndarray
-    """True expected error at 2, 4 and 8 times the reference, other slices kept: (slice, distance)."""
-    start: np.ndarray
-    """True expected error at the reference (slice)."""
-    on_set: np.ndarray
-    """The same on the evaluation set that the slice's runs share, where they share one (slice)."""
+    future: np.ndarray  # True expected error at 2, 4 and 8 times the reference, other slices kept: (slice, distance)
+    start: np.ndarray  # True expected error at the reference (slice)
+    on_set: np.ndarray  # the same on the evaluation set that the slice's runs share, where they share one (slice)
     shape: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Parameters that the curves have beside elasticity and floor (slice)."""
 
@@ -107,8 +98,7 @@ def effective(labels, other, worth):
     return labels + worth * other if worth >= 0 else labels * np.exp(worth * other / labels)
 
 
-TYPICAL_WORTH = 0.05
-"""Worth of another slice's label from which on the level is the worth."""
+TYPICAL_WORTH = 0.05  # worth of another slice's label from which on the level is the worth
 
 
 def worth_of(level, typical):
@@ -139,8 +129,7 @@ ABOVE_FLOOR = {
     "exponential": lambda size, rate: np.exp(rate * (1 - size)),
     "morgan_mercer_flodin": plateau_first,
     "broken_power_law": two_slopes,
-}
-"""How the part above the floor falls: 1 at size 1."""
+}  # how the part above the floor falls: 1 at size 1
 
 
 def wrong_answers(p, trials, items, likeness, rng):

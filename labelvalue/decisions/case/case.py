@@ -26,7 +26,7 @@ from labelvalue.forecast.interventions.alternatives import (
 from labelvalue.forecast.interventions.intervention import KINDS, Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus, Guideline, Relabel
 from labelvalue.model.fitting.result import Fit
-from labelvalue.observe.protocol.protocol import as_toml
+from labelvalue.observe.simulate.protocol import as_toml
 from labelvalue.observe.simulate.suites import HOLDOUT
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice

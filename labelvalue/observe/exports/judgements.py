@@ -17,27 +17,21 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.exports.layouts import closest_layout
 from labelvalue.observe.table.cells import YEARS, Fault, parse_text
 from labelvalue.observe.table.delimited import MAX_PROBLEMS, once
 from labelvalue.observe.table.schema import NOT_A_TIME
-from labelvalue.problems import InputError, Problem, listed
+from labelvalue.problems import InputError, Problem, input_error, listed
 
-LONGEST = 3600.0
-"""Seconds above which a duration is that of a forgotten page."""
+LONGEST = 3600.0  # seconds above which a duration is that of a forgotten page
 CHOICE, SPANS, REGIONS, TEXT, WORK, OTHER = "choice", "spans", "regions", "text", "work", "other"
 RECORDED, GAPS = "recorded", "gaps"
 PATHS_SHOWN, ITEMS_SHOWN, REASONS = 30, 20, 50
-MAX_JUDGEMENTS = 1_000_000
-"""Rows of an annotations table, whether read, put together or written."""
-MAX_CHARACTERS = 131_072
-"""Characters of a text that is kept, so that every table can be read again."""
-MANY = (names.ITEM, names.SOURCE_ID)
-"""Columns in which hardly any text is there twice."""
+MAX_JUDGEMENTS = 1_000_000  # rows of an annotations table, whether read, put together or written
+MAX_CHARACTERS = 131_072  # characters of a text that is kept, so that every table can be read again
+MANY = (names.ITEM, names.SOURCE_ID)  # columns in which hardly any text is there twice
 FEW = (names.SLICE, names.ANNOTATOR, names.LABEL, names.SOURCE, names.KIND, names.QUESTION, names.SECONDS_FROM)
 """Columns of few texts, of which one copy is kept."""
-EVERYTHING = "all"
-"""Slice of all items where no path is given."""
+EVERYTHING = "all"  # slice of all items where no path is given
 _ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]+(?:\.[\w-]+)*?(?=\.\w+$|$|[^\w.-])")
 """An address of e-mail in the name of a file, without the file's suffix."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -192,7 +186,7 @@ class Collector:
             fix = "these exports lose what several annotators did: export as JSON"
         article = "an" if expected[0] in "AEIOU" else "a"
         why = f"not {article} {expected}; found keys {listed(keys) if keys else type(record).__name__}"
-        raise InputError([Problem(file=self.file, why=f"{why}; closest: {closest}", fix=fix)])
+        raise input_error(f"{why}; closest: {closest}", fix, file=self.file)
 
     def who(self, name: Any) -> str:
         """Return the salted hash of an annotator's name, or the name where names are kept."""
@@ -296,3 +290,16 @@ class Collector:
         return Problem(
             file=self.file, why=why, fix="give another --slice, or mend the items", column=self.slice_path or ""
         )
+
+
+def closest_layout(keys: Iterable[str], layouts: Mapping[str, frozenset[str]]) -> str:
+    """Return the name of the layout that keys fit best."""
+    found = set(keys)
+    scores = {}
+    for name, known in layouts.items():
+        ends = tuple(key for key in known if key.startswith("."))
+        plain = known - {*ends}
+        told = any(key.endswith(ends) for key in found) if ends else False
+        scores[name] = 1.0 + told if told else len(found & plain) / len(plain)
+    best = max(scores, key=lambda name: scores[name])
+    return best if scores[best] > 0.3 else "none"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from labelvalue import names
-from labelvalue.observe.annotations.text_rows import TextRows, open_text_rows
 from labelvalue.observe.exports import streams
 from labelvalue.observe.exports.judgements import CHOICE, Collector, utc
 from labelvalue.observe.exports.streams import open_export
-from labelvalue.observe.table.tables import Limits
-from labelvalue.problems import InputError, Problem, did_you_mean, listed
+from labelvalue.observe.table.cells import unguard
+from labelvalue.observe.table.delimited import notes, open_rows
+from labelvalue.observe.table.schema import repeated
+from labelvalue.observe.table.tables import Limits, is_parquet, open_checked
+from labelvalue.problems import InputError, did_you_mean, input_error, listed
 
 COLUMNS = (names.ITEM, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.REFERENCE, names.SOURCE,
            names.SOURCE_ID, names.KIND, names.QUESTION)  # fmt: skip
@@ -25,36 +28,53 @@ def read_mapped(path: Path, into: Collector, columns: Mapping[str, str]) -> None
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         why = f"unknown column {unknown[0]!r}{did_you_mean(unknown[0], COLUMNS)}"
-        raise InputError([Problem(column="--map", why=why, fix=f"one of {', '.join(COLUMNS)}")])
+        raise input_error(why, f"one of {', '.join(COLUMNS)}", column="--map")
+    theirs = {name: columns.get(name, name) for name in COLUMNS}
     open_export(path).close()
     limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, size=streams.MAX_BYTES, fix="import it in parts")
-    with open_text_rows(path, limits, "import it in parts") as rows:
-        read = _columns(rows, columns, into)
-        theirs = {name: columns.get(name, name) for name in COLUMNS}
-        for line, cells in rows.cells(read):
-            record = dict(zip(read, cells, strict=True))
-            if rows.decimal != "." and theirs[names.SECONDS] in record:
-                record[theirs[names.SECONDS]] = record[theirs[names.SECONDS]].replace(rows.decimal, ".")
-            _row(line, record, theirs, path.name, into)
-        into.problems += rows.problems
-        for note in rows.notes:
-            into.note(note)
+    with open_checked(path, limits.size, limits.fix) as stream:
+        if is_parquet(stream, path):
+            from labelvalue.observe.table.read import ParquetRows
+
+            packed = ParquetRows(stream, path.name, limits)
+            read = _columns(packed.header, path.name, None, theirs, columns, into)
+            batches = (zip(*(batch[name] for name in read), strict=True) for batch in packed.cells(read))
+            for number, row in enumerate(itertools.chain.from_iterable(batches), start=1):
+                _row(number, dict(zip(read, map(cell_text, row), strict=True)), theirs, path.name, into)
+            return
+        with open_rows(stream, path.name, limits) as rows:
+            read = _columns(rows.header, path.name, rows.header_line, theirs, columns, into)
+            places = {name: rows.header.index(name) for name in read}
+            decimal = "." if rows.separator == "," else ","
+            for line, cells in rows:
+                record = {name: unguard(cells[place]) for name, place in places.items()}
+                if decimal != "." and theirs[names.SECONDS] in record:
+                    record[theirs[names.SECONDS]] = record[theirs[names.SECONDS]].replace(decimal, ".")
+                _row(line, record, theirs, path.name, into)
+            into.problems += rows.problems
+            for note in notes(rows.scan.encoding, rows.separator, decimal):
+                into.note(note)
 
 
-def _columns(rows: TextRows, columns: Mapping[str, str], into: Collector) -> list[str]:
+def _columns(
+    header: Sequence[str],
+    file: str,
+    line: int | None,
+    theirs: Mapping[str, str],
+    columns: Mapping[str, str],
+    into: Collector,
+) -> list[str]:
     """Return which columns are read: those of ours that are there, and that of the slices."""
-    theirs = {name: columns.get(name, name) for name in COLUMNS}
-    absent = [t for name, t in theirs.items() if t not in rows.header and (name in columns or name == names.ITEM)]
-    found = listed(rows.header)
+    if problems := repeated(header, file, line):
+        raise InputError(problems)
+    absent = [t for name, t in theirs.items() if t not in header and (name in columns or name == names.ITEM)]
     if absent:
-        why = f"no column {', '.join(map(repr, absent))}; found {found}"
-        raise InputError(
-            [Problem(file=rows.file, line=rows.header_line, why=why, fix="map it, such as --map item=task_id")]
-        )
-    if into.slice_path is not None and into.slice_path not in rows.header:
-        why = f"no column {into.slice_path!r}{did_you_mean(into.slice_path, rows.header)}; found {found}"
-        raise InputError([Problem(file=rows.file, line=rows.header_line, why=why, fix="give another --slice")])
-    return [name for name in rows.header if name == into.slice_path or name in theirs.values()]
+        why = f"no column {', '.join(map(repr, absent))}; found {listed(header)}"
+        raise input_error(why, "map it, such as --map item=task_id", file=file, line=line)
+    if into.slice_path is not None and into.slice_path not in header:
+        why = f"no column {into.slice_path!r}{did_you_mean(into.slice_path, header)}; found {listed(header)}"
+        raise input_error(why, "give another --slice", file=file, line=line)
+    return [name for name in header if name == into.slice_path or name in theirs.values()]
 
 
 def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: str, into: Collector) -> None:
@@ -93,3 +113,14 @@ def _row(line: int, record: Mapping[str, str], theirs: Mapping[str, str], file: 
         question=of(names.QUESTION),
         place={"line": line},
     )
+
+
+def cell_text(cell: object) -> str:
+    """Return a cell as text, as it would stand in CSV; ``""`` where there is nothing."""
+    if isinstance(cell, str):
+        return cell
+    if cell is None or cell != cell:  # NaN, and pandas' NaT
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)

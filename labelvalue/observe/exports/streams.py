@@ -1,28 +1,31 @@
-"""JSON read record by record, so that memory holds one of them; numbers stay as they are written."""
+"""Exports opened: JSON record by record, numbers as they are written; archives after a look at all that is in them."""
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import functools
+import io
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO, NoReturn
 
 from labelvalue.observe.table.tables import open_given
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import InputError, Problem, input_error, quote
 
-MAX_BYTES = 4 * 1024**3
-"""Largest export that is read."""
-MAX_RECORD = 16 * 1024**2
-"""Largest record in it, in bytes or characters."""
+MAX_BYTES = 4 * 1024**3  # largest export that is read
+MAX_RECORD = 16 * 1024**2  # largest record in it, in bytes or characters
 MAX_DEPTH, MAX_INSIDE = 64, 500_000
 """Lists and objects within each other in a record, and in all of it: each takes twenty times the room of its text."""
 CHUNK = 1024**2
 TOO_LONG, WITHOUT_RAW = f"a record over the limit of {MAX_RECORD} bytes", "export without raw data inside"
-NEAR_THE_END = 64
-"""Characters before the end of what was read within which a fault may only mean that more is to come."""
+NEAR_THE_END = 64  # characters before the end of what was read within which a fault may only mean that more is to come
 
 
 class Written(str):
@@ -84,8 +87,7 @@ def open_export(path: Path) -> BinaryIO:
     stream = open_given(path, MAX_BYTES, "export in parts; overlaps do no harm")
     if not stream.peek(1):  # type: ignore[attr-defined]
         stream.close()
-        why = "0 usable labels: the file is empty"
-        raise InputError([Problem(file=path.name, why=why, fix="export again")])
+        raise input_error("0 usable labels: the file is empty", "export again", file=path.name)
     return stream
 
 
@@ -118,8 +120,7 @@ class _Buffer:
         try:
             self.text += self.decoder.decode(raw, final=self.ended)
         except UnicodeDecodeError as error:
-            why = f"not UTF-8 at byte {before + error.start}"
-            raise InputError([Problem(file=self.file, why=why, fix="export as UTF-8")]) from None
+            raise input_error(f"not UTF-8 at byte {before + error.start}", "export as UTF-8", file=self.file) from None
         return not self.ended
 
     def _forget(self) -> None:
@@ -139,7 +140,7 @@ class _Buffer:
         """Raise with line and byte."""
         used = self.text[: self.at if place is None else place]
         line, byte = self.line + used.count("\n"), self.byte + len(used.encode())
-        raise InputError([Problem(file=self.file, line=line, why=f"{why}, at byte {byte}", fix=fix)])
+        raise input_error(f"{why}, at byte {byte}", fix, file=self.file, line=line)
 
 
 def json_records(stream: BinaryIO, file: str) -> Iterator[tuple[int, Any]]:
@@ -225,4 +226,103 @@ def _decoded_line(raw: bytes, file: str, line: int, start: int) -> Any:
 
 
 def _refuse_line(file: str, line: int, why: str, fix: str = "export again; nothing was imported") -> NoReturn:
-    raise InputError([Problem(file=file, line=line, why=why, fix=fix)]) from None
+    raise input_error(why, fix, file=file, line=line) from None
+
+
+MAX_RATIO = 100  # bytes unpacked for each packed one
+MAX_UNPACKED = 1024**3
+MAX_MEMBERS = 10_000
+SIGNATURE = b"PK\x03\x04"
+END, TOO_MANY = struct.Struct("<4s4H2LH"), 0xFFFF
+"""The last record of an archive, whose fifth field is the number of files, and what stands there for more."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_CHUNK = 64 * 1024
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, EOFError, OSError,
+           ValueError, OverflowError)  # fmt: skip
+"""What the module for archives raises on damaged ones, as flipping their bits found out."""
+
+
+@contextlib.contextmanager
+def _told(file: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except _BROKEN as error:
+        if isinstance(error, InputError):
+            raise
+        why = f"{what}: {str(error) or type(error).__name__}"
+        raise input_error(why, "export again; nothing was imported", file=file) from None
+
+
+class _Member(io.RawIOBase):
+    """A file of an archive; what is broken in it is told with its name, whoever reads."""
+
+    def __init__(self, stream: BinaryIO, file: str, name: str):
+        self._stream, self._place = stream, (file, f"{quote(name)} in the archive is broken")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _told(*self._place):
+            found = self._stream.read(len(buffer))
+        buffer[: len(found)] = found
+        return len(found)
+
+
+def open_members(stream: BinaryIO, file: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, BinaryIO]]:
+    """Open files of an archive one after the other, as streams, after all of it was found to be harmless."""
+    with _told(file, "not a readable ZIP archive"):
+        archive = zipfile.ZipFile(stream)
+    members = archive.infolist()
+    with _told(file, "not a readable ZIP archive"):
+        _check_number(stream, archive)
+    _check(members, file)
+    for member in members:  # a file's name stands twice in an archive: a damaged one is not passed over as not wanted
+        with _told(file, f"{quote(member.filename)} in the archive is broken"):
+            archive.open(member).close()
+    for member in members:
+        if not member.is_dir() and wanted(member.filename):
+            with archive.open(member) as inside:
+                raw = _Member(inside, file, member.filename)  # type: ignore[arg-type]
+                yield member.filename, io.BufferedReader(raw, _CHUNK)
+
+
+def _check_number(stream: BinaryIO, archive: zipfile.ZipFile) -> None:
+    """Find out whether the directory at the end holds as many files as it says; the module for archives does not."""
+    stream.seek(-END.size - len(archive.comment), io.SEEK_END)
+    said = END.unpack(stream.read(END.size))[4]
+    if said not in (len(archive.infolist()), TOO_MANY):
+        raise zipfile.BadZipFile(f"its directory says {said} files and holds {len(archive.infolist())}")
+
+
+def _check(members: list[zipfile.ZipInfo], file: str) -> None:
+    problems = [
+        Problem(file=file, value=m.filename, why=f"unsafe archive member: {reason}", fix="export again, by the tool")
+        for m in members
+        if (reason := _unsafe(m))
+    ]
+    total = sum(m.file_size for m in members)
+    if total > MAX_UNPACKED or len(members) > MAX_MEMBERS:
+        why = f"unsafe archive member: {len(members)} files of {total} bytes unpacked, over the limit"
+        problems.append(Problem(file=file, why=why, fix=f"export in parts of at most {MAX_UNPACKED} bytes"))
+    if problems:
+        raise InputError(problems)
+
+
+def _unsafe(member: zipfile.ZipInfo) -> str:
+    name = member.filename
+    windows = PureWindowsPath(name)
+    if PurePosixPath(name).is_absolute() or windows.drive or windows.root:
+        return "an absolute path"
+    if ".." in windows.parts or ".." in PurePosixPath(name).parts:
+        return "a path with '..'"
+    mode = member.external_attr >> 16
+    if stat.S_IFMT(mode) and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        return "a link or device"
+    if member.flag_bits & 1:
+        return "encrypted"
+    if member.compress_type not in _METHODS:
+        return f"packed by a method that exports do not use ({member.compress_type})"
+    if member.file_size > MAX_RATIO * max(member.compress_size, 1):
+        return f"packed more than {MAX_RATIO}-fold"
+    return ""

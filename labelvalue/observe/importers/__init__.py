@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import did_you_mean, input_error
 
 
 def formats() -> dict[str, str]:
@@ -24,7 +24,7 @@ def importer(format: str) -> ModuleType:
     known = formats()
     if format not in known:
         why = f"unknown format {format!r}{did_you_mean(format, (*known, 'csv'))}"
-        raise InputError([Problem(column="format", why=why, fix=f"one of {', '.join([*known, 'csv'])}")])
+        raise input_error(why, f"one of {', '.join([*known, 'csv'])}", column="format")
     return import_module(f"{__name__}.{format.replace('-', '_')}")
 
 

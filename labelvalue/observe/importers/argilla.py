@@ -10,8 +10,7 @@ from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collecto
 from labelvalue.observe.exports.streams import json_records, open_export
 
 EXPORT = "Argilla JSON export"
-ENDS = (".responses", ".responses.users", ".responses.status", ".suggestion")
-"""Of keys of flattened records."""
+ENDS = (".responses", ".responses.users", ".responses.status", ".suggestion")  # of keys of flattened records
 LAYOUTS = {
     "Argilla": frozenset({"id", "fields", "metadata", "responses", "suggestions", "vectors", "_server_id", *ENDS})
 }

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from labelvalue.observe.exports.archives import SIGNATURE, open_members
 from labelvalue.observe.exports.judgements import CHOICE, OTHER, SPANS, Collector, as_text, joined
-from labelvalue.observe.exports.streams import beginning, json_lines, open_export
+from labelvalue.observe.exports.streams import SIGNATURE, beginning, json_lines, open_export, open_members
 
 EXPORT = "doccano export"
 LAYOUTS = {
     "doccano": frozenset({"id", "text", "label", "Comments"}),
     "doccano (combined)": frozenset({"id", "text", "entities", "cats", "Comments"}),
 }
-SHARED = "all"
-"""Name of the file in which members' labels are merged."""
+SHARED = "all"  # name of the file in which members' labels are merged
 
 
 def read(path: Path, into: Collector) -> None:

@@ -34,15 +34,12 @@ def read(path: Path, into: Collector) -> None:
     with open_export(path) as stream:
         head = beginning(stream)
         if head[:1] not in (b"[", b""):
-            into.refuse(EXPORT, dict.fromkeys(_csv_header(stream.readline(CHUNK))))
+            header = stream.readline(CHUNK).decode(errors="replace").split(",")
+            into.refuse(EXPORT, dict.fromkeys(name.strip(' "\r\n') for name in header))
         for place, task in json_records(stream, path.name):
             if not isinstance(task, Mapping) or not isinstance(task.get("annotations"), list) or "data" not in task:
                 into.refuse(EXPORT, task)
             _task(place, task, into)
-
-
-def _csv_header(line: bytes) -> list[str]:
-    return [name.strip(' "\r\n') for name in line.decode(errors="replace").split(",")]
 
 
 def _task(place: int, task: Mapping[str, Any], into: Collector) -> None:

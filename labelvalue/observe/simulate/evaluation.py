@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import Protocol
 from labelvalue.observe.simulate.learners import Trained, take
+from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     SUITE,
     Split,
@@ -24,30 +24,18 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.suites import HOLDOUT, SplitSuite, Suite
 from labelvalue.observe.table.schema import CATALOGUE
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationSet:
-    """The rows of one suite, slice after slice.
-
-    Parameters
-    ----------
-    suite : str
-        Name of the suite.
-    x, y : table and numpy.ndarray
-        Features and target.
-    parts : mapping of str to slice
-        Where each slice's rows stand.
-    ids : mapping of str to str
-        ``evaluation_set`` of each slice.
-    """
+    """The rows of one suite, slice after slice."""
 
     suite: str
     x: Any
     y: np.ndarray
     parts: Mapping[str, slice]
-    ids: Mapping[str, str]
+    ids: Mapping[str, str]  # ``evaluation_set`` of each slice
 
 
 def make_splits(
@@ -57,10 +45,7 @@ def make_splits(
     free: np.ndarray,
     entropy: int,
 ) -> list[Split]:
-    """Return the split of each replicate into pool and evaluation rows; rows that are not ``free`` are in neither.
-
-    The protocol is settled; ``evaluation`` holds positions.
-    """
+    """Return each replicate's split into pool and evaluation rows; rows that are not ``free`` are in neither."""
     count, share = protocol.replicates or 1, protocol.test_size or 0.0
     if protocol.resampling == "folds":
         splits = split_by_folds(slices, free, count, entropy)
@@ -88,7 +73,7 @@ def positions(evaluation: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise TypeError("evaluation must hold row positions, or a mask as long as y")
     if rows.size and not (rows.min() >= 0 and rows.max() < size):
-        raise InputError([Problem(why=f"evaluation rows outside 0 … {size - 1}", fix="give positions in X")])
+        raise input_error(f"evaluation rows outside 0 … {size - 1}", "give positions in X")
     return rows.astype(np.int64)
 
 
@@ -100,11 +85,10 @@ def rows_held(suites: Sequence[Suite], x: Any, metadata: pd.DataFrame | None) ->
             if isinstance(table, pd.DataFrame) and name in table.columns:
                 if table[name].isna().any():
                     gap = int(table[name].isna().to_numpy().argmax())
-                    raise InputError([Problem(line=gap, column=name, why="no value here", fix="fill it in")])
+                    raise input_error("no value here", "fill it in", line=gap, column=name)
                 return table[name].to_numpy()
         known = [str(c) for t in (metadata, x) if isinstance(t, pd.DataFrame) for c in t.columns]
-        why = f"no such column{did_you_mean(name, known)}"
-        raise InputError([Problem(column=name, why=why, fix="name a column of metadata or X")])
+        raise input_error(f"no such column{did_you_mean(name, known)}", "name a column of metadata or X", column=name)
 
     return {suite.name: suite.held(column) for suite in suites if isinstance(suite, SplitSuite)}
 
@@ -131,7 +115,7 @@ def make_evaluations(
         else:
             copy = suite.copy(x_held, y_held, here, stream(entropy, SUITE, number))
             if not copy.keep.size:
-                raise InputError([Problem(value=suite.name, why="no slice has rows for it", fix="give another suite")])
+                raise input_error("no slice has rows for it", "give another suite", value=suite.name)
             what = f"{suite.name} {entropy} {number}"
             made.append(_evaluation(suite.name, copy.x, copy.y, here[copy.keep], rows[copy.keep], what))
     return made
@@ -144,38 +128,24 @@ def _evaluation(suite: str, x: Any, y: np.ndarray, slices: np.ndarray, rows: np.
     return EvaluationSet(suite=suite, x=x, y=y, parts=parts, ids=ids)
 
 
-COUNTED = ("error_rate", "accuracy")
-"""Metrics whose runs are counts of wrong answers."""
+COUNTED = ("error_rate", "accuracy")  # metrics whose runs are counts of wrong answers
 CONFUSION = ("balanced_accuracy", "f1", "precision", "recall")
 PROBABILISTIC = ("auc", "brier", "ece", "log_loss")
 NUMERIC = ("mae", "rmse")
 
-RESAMPLES = 200
-"""Bootstrap resamples of the evaluation items behind a standard error."""
-BINS = 15
-"""Bins of equal width of the expected calibration error."""
-LEAST_PROBABILITY = float(np.finfo(float).eps)
-"""Probabilities are kept this far from 0 and 1 in the log-loss."""
+RESAMPLES = 200  # bootstrap resamples of the evaluation items behind a standard error
+BINS = 15  # bins of equal width of the expected calibration error
+LEAST_PROBABILITY = float(np.finfo(float).eps)  # probabilities are kept this far from 0 and 1 in the log-loss
 
 Measure = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """How predictions are measured.
-
-    Parameters
-    ----------
-    metric : str
-        A name of the catalogue.
-    classes : numpy.ndarray
-        All classes of the target, ascending; empty for numbers.
-    positive : int
-        Index of the class that precision, recall and F1 of two classes are about.
-    """
+    """How predictions are measured."""
 
     metric: str
-    classes: np.ndarray
+    classes: np.ndarray  # ascending; empty for numbers
     positive: int = 1
 
     def measure(self, trained: Trained, x: Any, y: np.ndarray, parts: Mapping[str, slice]) -> dict[str, Measure | None]:

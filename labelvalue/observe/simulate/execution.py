@@ -25,26 +25,18 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.simulate.training import Key, Outcome, Task
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
 
-WHAT = "simulation.json"
-"""What the folder is a checkpoint of."""
-MOST_KEPT = 256 * 1024**2
-"""Largest file in it, in bytes."""
+WHAT = "simulation.json"  # what the folder is a checkpoint of
+MOST_KEPT = 256 * 1024**2  # largest file in it, in bytes
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A folder of finished trainings.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where they are.
-    """
+    """A folder of finished trainings."""
 
     folder: Path
 
@@ -60,7 +52,7 @@ class Checkpoint:
         if changed:
             why = f"holds another simulation: {', '.join(changed)} differ"
             fix = "give another folder, or remove it to begin anew"
-            raise InputError([Problem(column="checkpoint", value=str(self.folder), why=why, fix=fix)])
+            raise input_error(why, fix, column="checkpoint", value=str(self.folder))
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -159,16 +151,13 @@ def describe_learner(learner: Any) -> str:
     return _ADDRESS.sub("", text)
 
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function and its arguments."""
+Call = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments
 Answer = tuple[int, Any]
 
-AHEAD = 2
-"""Jobs that wait on a cluster for each of its threads."""
+AHEAD = 2  # jobs that wait on a cluster for each of its threads
 AT_ONCE = 4
 """Jobs for each worker that a backend of joblib gets at once where it answers only when all of them are done."""
-PATIENCE = 30.0
-"""Seconds to wait for a cluster's scheduler."""
+PATIENCE = 30.0  # seconds to wait for a cluster's scheduler
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -270,10 +259,7 @@ def side_by_side(make: Callable[[int], Call], count: int, until: float | None, n
 
 
 def _in_parallel(calls: Iterator[Any], n_jobs: int) -> Iterator[Answer]:
-    """Yield what calls return as they finish, or a few at a time where the backend can answer only for many at once.
-
-    Of joblib's backends ``multiprocessing`` is such, and so is Ray's, which is made from it.
-    """
+    """Yield what calls return as they finish, or a few at a time where the backend is ``multiprocessing`` or Ray's."""
     from joblib import Parallel, effective_n_jobs
 
     try:
@@ -315,12 +301,12 @@ def on_cluster(make: Callable[[int], Call], count: int, until: float | None, add
         from distributed.scheduler import KilledWorker
     except ImportError:
         fix = "install labelvalue with the extra 'distributed', on this machine and on the workers"
-        raise InputError([Problem(column="dask", value=address, why="Dask is not installed", fix=fix)]) from None
+        raise input_error("Dask is not installed", fix, column="dask", value=address) from None
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         why = f"no scheduler answers: {error}"
-        raise InputError([Problem(column="dask", value=address, why=why, fix="give tcp://host:port")]) from None
+        raise input_error(why, "give tcp://host:port", column="dask", value=address) from None
     with client:
         waiting = iter(range(count))
         open_jobs = {*range(count)}

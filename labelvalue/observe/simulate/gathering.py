@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,32 +15,18 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
 from labelvalue.observe.simulate.execution import name_jobs
-from labelvalue.observe.simulate.perturbations import ClassMix
 from labelvalue.observe.simulate.plan import Plan
 from labelvalue.observe.simulate.strategies import Clusters
+from labelvalue.observe.simulate.suites import ClassMix
 from labelvalue.observe.simulate.training import Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 
 @dataclasses.dataclass(kw_only=True)
 class Gathering:
-    """Outcomes as they come, and what was lost.
-
-    Parameters
-    ----------
-    plan : Plan
-        The trainings that were asked for.
-    evaluations : sequence of sequence of EvaluationSet
-        Per replicate: the holdout and the suites.
-    clusters : Clusters, optional
-        What diversity is measured by.
-    outcomes : list of Outcome
-        So far.
-    dead : list of Task
-        Trainings whose worker died twice.
-    """
+    """Outcomes as they come, and what was lost."""
 
     plan: Plan
     evaluations: Sequence[Sequence[EvaluationSet]]
@@ -67,8 +53,7 @@ class Gathering:
         if self.dead:
             return RuntimeError(f"the worker died twice: {name_jobs([task.text for task in self.dead])}")
         reasons = ", ".join(sorted({outcome.skipped for outcome in done if outcome.skipped})) or "no size fits"
-        why = f"no training could be done: {reasons}"
-        return InputError([Problem(why=why, fix="give larger sizes, more time or other data")])
+        return input_error(f"no training could be done: {reasons}", "give larger sizes, more time or other data")
 
     def _counted(self, done: Sequence[Outcome]) -> list[str]:
         counts = Counter(f"trainings skipped: {outcome.skipped}" for outcome in done if outcome.skipped)
@@ -123,7 +108,8 @@ class Gathering:
         made = sum(outcome.synthetic.values())
         for name, cells in out.items():
             if self.plan.protocol.synthetic:
-                cells |= _synthetic(outcome.synthetic, name, made)
+                own = outcome.synthetic.get(name, 0)
+                cells |= {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: made - own}
             if self.clusters is not None:
                 known = name in self.clusters.sizes
                 rows = outcome.task.rows[here == name]
@@ -160,8 +146,3 @@ class Gathering:
 
 def _keys(jobs: Sequence[Task | Loop]) -> list[Any]:
     return [t.key for job in jobs for t in ([job] if isinstance(job, Task) else map(job.task, job.sizes))]
-
-
-def _synthetic(made: Mapping[str, int], name: str, total: int) -> dict[str, object]:
-    own = made.get(name, 0)
-    return {names.SYNTHETIC_LABELS: own, names.OTHER_SYNTHETIC_LABELS: total - own}

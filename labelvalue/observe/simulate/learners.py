@@ -1,30 +1,32 @@
-"""Learners in one shape: an object that fits and predicts, or a function that trains and returns what predicts."""
+"""Learners in one shape, objects that fit or functions; and classifiers for tables as they come, or for texts."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import Any
+import importlib
+from array import array
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.table.cells import unguard
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+
+    from labelvalue.observe.table.delimited import Rows
+
 
 ESTIMATOR_METHODS = ("fit", "predict")
 
 
 class Trained:
-    """A trained learner: labels and class probabilities for rows, whatever it is made of.
-
-    Parameters
-    ----------
-    model : object
-        With ``predict`` and perhaps ``predict_proba``, or a function from rows to labels.
-    labels : numpy.ndarray
-        Labels it was trained on; their classes are the columns of ``predict_proba`` where the model has no
-        ``classes_``.
-    """
+    """A trained learner, an object with ``predict`` or a function: labels and class probabilities for rows."""
 
     def __init__(self, model: Any, labels: np.ndarray):
         self.model = model
@@ -55,7 +57,7 @@ def check_learners(estimator: Any) -> dict[str, Any]:
                 f"function (X, y, seed) that returns what predicts{lack}"
             )
     if not learners:
-        raise InputError([Problem(why="no estimator given", fix="give at least one")])
+        raise input_error("no estimator given", "give at least one")
     return learners
 
 
@@ -69,7 +71,7 @@ def find_regressors(learners: Mapping[str, Any]) -> bool | None:
     kinds = {name: _regresses(learner) for name, learner in learners.items() if hasattr(learner, "__sklearn_tags__")}
     if len(set(kinds.values())) > 1:
         mixed = ", ".join(f"{n!r} is a {'regressor' if k else 'classifier'}" for n, k in kinds.items())
-        raise InputError([Problem(why=f"errors have no common unit: {mixed}", fix="simulate them apart")])
+        raise input_error(f"errors have no common unit: {mixed}", "simulate them apart")
     return next(iter(kinds.values()), None)
 
 
@@ -123,3 +125,275 @@ def stack(tables: list[Any]) -> Any:
 
         return sparse.vstack(tables, format="csr")
     return np.concatenate(tables)
+
+
+LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")  # training recipes known by name
+OF_TEXTS = ("logistic_regression",)  # those that take texts, as TF-IDF of words and pairs of words
+MAX_ROWS, MAX_CELL = 20_000_000, 1024**2  # examples, and characters of a cell
+SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
+MANY_WORDS = 4  # words of the median cell from which a column whose cells mostly differ is free text
+
+
+def read_table(
+    path: str | Path, *, target: str, slices: str, texts: str | None = None, unlabelled: bool = False
+) -> pd.DataFrame:
+    r"""Read labelled data, keeping the slices as the text they are, and texts where there are some.
+
+    Examples without a label are refused, unless ``unlabelled`` ones are asked for. In JSON, and JSON lines, a column
+    may stand inside its record: ``data.country``, ``annotations.0.result.0.value``.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        why = f"ending {path.suffix!r} is not known"
+        raise input_error(why, f"give a {', '.join(SUFFIXES[:-1])} or .json file", file=path.name)
+    wanted = tuple(dict.fromkeys(name for name in (target, slices, texts) if name is not None))
+    table, lines = _load(path, slices) if path.suffix in SUFFIXES[:2] else _load_json(path, wanted)
+    problems = []
+    for column in wanted:
+        if column not in table.columns:
+            hint = did_you_mean(column, map(str, table.columns))
+            why, fix = f"no such column{hint}", f"give one of {listed(table.columns, 20)}"
+            problems.append(Problem(file=path.name, column=column, why=why, fix=fix))
+        elif table[column].isna().any() and not (unlabelled and column == target):
+            gap = int(table[column].isna().to_numpy().argmax())
+            problems.append(
+                Problem(
+                    file=path.name,
+                    line=lines[gap],
+                    column=column,
+                    why=f"{int(table[column].isna().sum())} rows have no value here",
+                    fix="fill them in or leave those rows out",
+                )
+            )
+    if not problems and table.empty:
+        problems.append(Problem(file=path.name, why="0 data rows", fix="give a table with rows"))
+    if problems:
+        raise InputError(problems)
+    as_text = [name for name in (slices, texts) if name is not None]
+    return table.assign(**{name: table[name].astype(str) for name in as_text})
+
+
+def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return the table, and the line in the file of every row."""
+    from labelvalue.observe.table.delimited import open_rows
+    from labelvalue.observe.table.tables import Limits, is_parquet, open_checked
+
+    limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")
+    with open_checked(path) as stream:
+        if is_parquet(stream, path):
+            from labelvalue.observe.table.read import read_frame
+
+            frame = read_frame(stream, path.name, limits)
+            return frame, range(1, len(frame) + 1)
+        with open_rows(stream, path.name, limits) as rows:
+            rows.need_distinct()
+            place = rows.header.index(slices) if slices in rows.header else None
+            lines, texts = array("q"), []
+            for line, row in rows:
+                lines.append(line)
+                if place is not None:
+                    texts.append(unguard(row[place]))
+            if rows.problems:
+                raise InputError(rows.problems)
+        stream.seek(0)
+        return _typed(stream, path, rows, slices, texts), lines
+
+
+def _load_json(path: Path, wanted: Sequence[str]) -> tuple[pd.DataFrame, Sequence[int]]:
+    """Return records of JSON as a table of what is wanted and of every plain value, and the place of every record."""
+    from labelvalue.observe.exports.streams import beginning, json_lines, json_records, open_export
+
+    rows: list[dict[str, Any]] = []
+    places = array("q")
+    with open_export(path) as stream:
+        reader = json_records if beginning(stream)[:1] == b"[" else json_lines
+        for place, record in reader(stream, path.name):
+            if not isinstance(record, Mapping):
+                why, fix = f"record {place} is no object", "write one object with its columns for each example"
+                raise input_error(why, fix, file=path.name, line=place)
+            plain = {str(key): value for key, value in record.items() if not isinstance(value, list | Mapping)}
+            row = plain | {name: _inside(record, name) for name in wanted}
+            rows.append({name: _plain(value, path, place, name) for name, value in row.items()})
+            places.append(place)
+    return pd.DataFrame(rows).infer_objects(), places
+
+
+def _inside(record: Any, path: str) -> Any:
+    """Follow a path of keys, and places in lists, into a record; ``None`` where it ends before."""
+    if isinstance(record, Mapping) and path in record:
+        return record[path]
+    for key in path.split("."):
+        if isinstance(record, Mapping):
+            record = record.get(key)
+        elif isinstance(record, list) and key.isdigit() and int(key) < len(record):
+            record = record[int(key)]
+        else:
+            return None
+    return record
+
+
+def _plain(value: Any, path: Path, place: int, column: str) -> Any:
+    """One value of a cell: a list of one is that one, a number as written a number."""
+    from labelvalue.observe.exports.streams import Written
+
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list | Mapping):
+        what = f"a list of {len(value)}" if isinstance(value, list) else f"an object with {listed(list(value), 5)}"
+        why, fix = f"record {place} holds {what} here", f"name what is inside, such as {column}.0, or leave it out"
+        raise input_error(why, fix, file=path.name, line=place, column=column)
+    if isinstance(value, Written):
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    return value
+
+
+def _typed(stream: BinaryIO, path: Path, rows: Rows, slices: str, texts: list[str]) -> pd.DataFrame:
+    """Return columns of the kinds that pandas tells, but slices as text: it takes NA for a gap and 007 for 7."""
+    try:
+        table = pd.read_csv(
+            stream, sep=rows.separator, names=list(rows.header), header=0, index_col=False, encoding=rows.scan.encoding,
+            decimal="." if rows.separator == "," else ",", low_memory=False,
+        )  # fmt: skip
+    except (ValueError, OverflowError) as error:
+        why = f"cannot be read: {error}"
+        raise input_error(why, "save it again as UTF-8 CSV or Parquet", file=path.name) from error
+    if texts:
+        table[slices] = pd.Series(texts, dtype=object)
+        table[slices] = table[slices].where(table[slices] != "")
+    return table
+
+
+def tabular_classifier(
+    features: pd.DataFrame, *, learner: str = "hist_gradient_boosting", random_state: int | None = None
+) -> Pipeline:
+    """Return an untrained scikit-learn pipeline that takes ``features`` as they are.
+
+    Numbers have their gaps filled with the median and are scaled. Everything else is taken for a category:
+    at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one.
+    """
+    _known(learner, LEARNERS)
+    from sklearn.pipeline import make_pipeline
+
+    free = [str(name) for name in features.columns if is_free_text(features[name])]
+    if free:
+        raise InputError(
+            Problem(
+                column=name,
+                value=_shortened(str(features[name].iloc[0])),
+                why="free text, which a learner of tables takes for as many categories as there are texts",
+                fix=f"learn from it (--text {name}; in Python text_classifier), or leave the column out",
+            )
+            for name in free
+        )
+    return make_pipeline(preparation(features), _classifier(learner, random_state))
+
+
+def text_classifier(*, learner: str = OF_TEXTS[0], random_state: int | None = None) -> Pipeline:
+    """Return an untrained scikit-learn pipeline that takes texts: TF-IDF of words and pairs, and a linear model."""
+    _known(learner, OF_TEXTS)
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(_text_numbers(), _classifier(learner, random_state))
+
+
+def learners_of(
+    features: pd.DataFrame | pd.Series, wanted: Sequence[str] | None, random_state: int | None
+) -> dict[str, Any]:
+    """Return learners by name for a table, or for texts; the first that is known where none is asked for."""
+
+    def known(name: str) -> Pipeline:
+        if isinstance(features, pd.Series):
+            return text_classifier(learner=name, random_state=random_state)
+        return tabular_classifier(features, learner=name, random_state=random_state)
+
+    default = OF_TEXTS if isinstance(features, pd.Series) else LEARNERS
+    return {name: named_learner(name) if ":" in name else known(name) for name in wanted or default[:1]}
+
+
+def named_learner(name: str) -> Any:
+    """Import a learner that is the user's own: ``package.module:name`` of an estimator, or a function of X, y, seed."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        fix = "give package.module:name of what can be imported here (PYTHONPATH=. for a file beside you)"
+        raise input_error(f"not found: {error}", fix, column="learner", value=name) from error
+    return found() if isinstance(found, type) else found
+
+
+def is_free_text(column: pd.Series) -> bool:
+    """Tell sentences from categories: most cells differ, and the median one has several words."""
+    if column.dtype.kind in "biufcmM" or isinstance(column.dtype, pd.CategoricalDtype):
+        return False
+    cells = column.dropna().astype(str)
+    if cells.empty or cells.nunique() <= 0.5 * len(cells):
+        return False
+    return bool(cells.str.count(r"\s+\S").median() + 1 >= MANY_WORDS)
+
+
+def _known(learner: str, known: Sequence[str]) -> None:
+    if learner not in known:
+        of = " of texts" if tuple(known) == OF_TEXTS else ""
+        why = f"unknown learner{of} {quote(learner)}{did_you_mean(learner, known)}"
+        raise input_error(why, f"give one of {', '.join(known)}", column="learner")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _text_numbers() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), max_features=100_000)
+
+
+def preparation(features: pd.DataFrame) -> ColumnTransformer:
+    """Return what turns a table as it comes into numbers of comparable scale; only its column types are looked at."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = list(features.select_dtypes(["number", "bool"]).columns)
+    categories = [column for column in features.columns if column not in numbers]
+    return ColumnTransformer(
+        [
+            (
+                "numbers",
+                make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler()),
+                numbers,
+            ),
+            (
+                "categories",
+                OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False),
+                categories,
+            ),
+        ]
+    )
+
+
+def _classifier(learner: str, random_state: int | None) -> object:
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    if learner == "logistic_regression":
+        return LogisticRegression(max_iter=1_000, random_state=random_state)
+    if learner == "random_forest":
+        return RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=random_state)
+    return HistGradientBoostingClassifier(random_state=random_state)
+
+
+def comparable(x: Any) -> Any:
+    """Return one row of numbers per row of a table, or per text of a Series; gaps are filled, columns scaled."""
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+    if isinstance(x, pd.Series):
+        return _text_numbers().fit_transform(x)
+    if isinstance(x, pd.DataFrame):
+        return preparation(x).fit_transform(x)
+    if hasattr(x, "tocsr"):
+        return MaxAbsScaler().fit_transform(x.tocsr())
+    return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()).fit_transform(x)

@@ -9,14 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from labelvalue.observe.annotations.label_errors import WrongLabels, choose_wrong, draw_wrong_labels
-from labelvalue.observe.protocol.protocol import Protocol
-from labelvalue.observe.protocol.settings import ORDERED
-from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
     NOISE,
     ORDER,
+    ORDERED,
     Split,
     bootstrap_order,
     fill_quotas,
@@ -24,42 +22,23 @@ from labelvalue.observe.simulate.strategies import (
     stream,
     training_seed,
 )
+from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, choose_wrong, draw_wrong_labels
 from labelvalue.observe.simulate.training import RANDOM, Loop, Task
 from labelvalue.problems import quote
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Every training of a simulation.
-
-    Parameters
-    ----------
-    protocol : Protocol
-        With sizes and seed that are settled.
-    learners : sequence of str
-        Names of the training recipes.
-    slices : numpy.ndarray
-        Slice of each row.
-    codes : numpy.ndarray
-        Class of each row as an index, empty for numbers.
-    classes : numpy.ndarray
-        All classes, ascending.
-    splits : sequence of Split
-        One per replicate.
-    entropy : int
-        Seed of everything.
-    labels_now : mapping of str to int
-        Labels that the user has of each slice, those evaluated on included unless the user named them.
-    """
+    """Every training of a simulation."""
 
     protocol: Protocol
     learners: Sequence[str]
     slices: np.ndarray
-    codes: np.ndarray
+    codes: np.ndarray  # class of each row as an index, empty for numbers
     classes: np.ndarray
     splits: Sequence[Split]
     entropy: int
-    labels_now: Mapping[str, int]
+    labels_now: Mapping[str, int]  # those evaluated on included, unless the user named them
 
     @property
     def sizes(self) -> list[int]:
@@ -184,15 +163,13 @@ REPLICATES = 5
 TEST_SIZE = 0.25
 ENOUGH_ITEMS = 200
 """Evaluation rows of a slice from which on one split is enough: an error of 0.2 is then known to about ±0.03."""
-LEAST_TRAINED_ON = 0.8
-"""Share of the rows that folds leave to train on, at least."""
+LEAST_TRAINED_ON = 0.8  # share of the rows that folds leave to train on, at least
 MOST_FOLDS = 10
 BELOW_ALL = 0.85
 """Share of the rows left to train on that the largest training set takes where all of them would always be the same."""
 PER_CLASS, PER_SLICE = 5, 10
 """Labels that the smallest training set is to hold, in expectation, of every class and slice that is not rare."""
-RARE = 0.25
-"""Of an even share: a class or slice with less is rare, and does not make the smallest training set larger."""
+RARE = 0.25  # of an even share: a class or slice with less is rare, and does not make the smallest training set larger
 FEWEST_SIZES, MOST_SIZES, A_DOUBLING = 6, 10, 2
 """How many sizes there are, and how many to a doubling between these limits."""
 SPAN = 8

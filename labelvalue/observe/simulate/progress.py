@@ -11,24 +11,11 @@ from typing import Any
 
 from labelvalue.printing import say, visible
 
-EVERY = 5.0
-"""Seconds between plain lines."""
+EVERY = 5.0  # seconds between plain lines
 
 
 class Tracker:
-    """Shows how much of some work is done, and about how long the rest will take.
-
-    Parameters
-    ----------
-    total : int
-        Pieces of work.
-    work : float
-        Work in all of them together; time is taken to go with it.
-    what : str
-        What is done.
-    show : bool
-        Whether to show anything.
-    """
+    """Shows how much of some work is done, and about how long the rest takes if time goes with ``work``."""
 
     def __init__(self, total: int, work: float, what: str, *, show: bool):
         self.total, self.work, self.what = total, work, what

@@ -10,14 +10,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import Protocol
-from labelvalue.observe.protocol.settings import choose_protocol
 from labelvalue.observe.simulate.execution import Execution
 from labelvalue.observe.simulate.learners import check_learners
-from labelvalue.observe.simulate.perturbations import ClassMix
-from labelvalue.observe.simulate.simulation import prepare
+from labelvalue.observe.simulate.protocol import Protocol
+from labelvalue.observe.simulate.simulation import choose_protocol, prepare
 from labelvalue.observe.simulate.strategies import Strategy
-from labelvalue.observe.simulate.suites import Suite
+from labelvalue.observe.simulate.suites import ClassMix, Suite
 
 
 def simulate_runs(

@@ -13,19 +13,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from labelvalue.observe.annotations.label_errors import WrongLabels
-from labelvalue.observe.protocol.protocol import Protocol
-from labelvalue.observe.protocol.settings import (
-    STRATEGIES,
-    check_classes,
-    check_data,
-    check_generator,
-    check_sizes,
-    check_strategies,
-    choose_metric,
-    make_scorer,
-)
+from labelvalue import names
 from labelvalue.observe.simulate.evaluation import (
+    NUMERIC,
+    PROBABILISTIC,
     EvaluationSet,
     Scorer,
     make_evaluations,
@@ -43,15 +34,158 @@ from labelvalue.observe.simulate.execution import (
     is_over,
 )
 from labelvalue.observe.simulate.gathering import Gathering
-from labelvalue.observe.simulate.learners import take
-from labelvalue.observe.simulate.perturbations import ClassMix
+from labelvalue.observe.simulate.learners import comparable, find_regressors, lacking_probabilities, take
 from labelvalue.observe.simulate.plan import Plan, choose_sizes, settle
 from labelvalue.observe.simulate.progress import Tracker
-from labelvalue.observe.simulate.strategies import QUERIES, Clusters, Strategy, find_clusters, fresh_seed
-from labelvalue.observe.simulate.synthetic import Synthesise, find_generator
-from labelvalue.observe.simulate.tabular import comparable
+from labelvalue.observe.simulate.protocol import Protocol
+from labelvalue.observe.simulate.strategies import (
+    ASK_CLASSES,
+    ASK_PROBABILITIES,
+    QUERIES,
+    STRATEGIES,
+    Clusters,
+    Strategy,
+    find_clusters,
+    fresh_seed,
+)
+from labelvalue.observe.simulate.suites import ClassMix, WrongEvaluation, WrongLabels
+from labelvalue.observe.simulate.synthetic import GENERATORS, Synthesise, find_generator
 from labelvalue.observe.simulate.training import Bench, Loop, Outcome, Pool, Task, run_loop, train
-from labelvalue.problems import InputError, Problem
+from labelvalue.observe.table.cells import Fault, parse_slice
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
+
+
+def choose_protocol(protocol: Protocol | None, given: Mapping[str, object]) -> Protocol:
+    """Return the protocol with the settings that were given by name in the place of its own."""
+    if protocol is not None and not isinstance(protocol, Protocol):
+        raise TypeError(f"protocol must be a Protocol, not {type(protocol).__name__}")
+    named = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(protocol or Protocol(), **named)  # type: ignore[arg-type]
+
+
+def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
+    """Return features, target and slices (text), of one length and without gaps."""
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = y if isinstance(y, pd.Series) else np.asarray(y)
+    if isinstance(slices, str):
+        columns = list(X.columns) if isinstance(X, pd.DataFrame) else []
+        if slices not in columns:
+            hint = did_you_mean(slices, map(str, columns))
+            raise input_error(f"unknown slice column {quote(slices)}{hint}", "name a column of X, or give the slices")
+        slices = X[slices]
+    cells = pd.Series(np.asarray(slices, dtype=object)).to_numpy()
+    sizes = {"X": X.shape[0], "y": y.shape[0], "slices": cells.shape[0]}
+    if len(set(sizes.values())) > 1:
+        why = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise input_error(f"lengths differ: {why}", "give one value per row")
+    problems = []
+    codes, kinds = pd.factorize(cells, use_na_sentinel=False)
+    texts = [parse_slice(None if pd.isna(kind) else kind) for kind in kinds.tolist()]
+    for row in np.flatnonzero(np.array([isinstance(text, Fault) for text in texts], dtype=bool)[codes]).tolist():
+        text = texts[codes[row]]
+        problems.append(Problem(line=row, column=names.SLICE, value=cells[row], why=text.why, fix=text.fix))
+    missing = np.flatnonzero(pd.isna(y))
+    if missing.size:
+        why = f"{missing.size} missing values"
+        problems.append(Problem(line=int(missing[0]), column="y", why=why, fix="leave rows without a label out"))
+    if problems:
+        raise InputError(problems)
+    return X, y, np.array(texts, dtype=str)[codes]
+
+
+def check_sizes(sizes: Sequence[int], pool: int) -> list[int]:
+    """Return ascending training-set sizes that the pool can serve."""
+    why = f"not between 2 and the {pool} rows that are left to train on"
+    problems = [
+        Problem(column="sizes", value=size, why=why, fix="change it") for size in sizes if not 2 <= size <= pool
+    ]
+    if problems:
+        raise InputError(problems)
+    return list(sizes)
+
+
+def choose_metric(protocol: Protocol, learners: Mapping[str, Any]) -> str:
+    """Return the metric, and refuse one that the learners cannot give."""
+    regress = find_regressors(learners)
+    metric = protocol.metric or ("mae" if regress else "error_rate")
+    if regress is not None and regress != (metric in NUMERIC):
+        kind = "regressors" if regress else "classifiers"
+        fix = f"give one of {', '.join(NUMERIC)}" if regress else "give a metric of classes"
+        raise input_error(f"{kind} do not give it", fix, column=names.METRIC, value=metric)
+    lacking = lacking_probabilities(learners) if metric in PROBABILISTIC else []
+    if lacking:
+        why = f"{', '.join(map(quote, lacking))} give no probabilities"
+        raise input_error(why, "calibrate them, or count errors", column=names.METRIC, value=metric)
+    return metric
+
+
+def make_scorer(metric: str, positive: str | None, y: np.ndarray) -> Scorer:
+    """Return how predictions are measured."""
+    if metric in NUMERIC:
+        return Scorer(metric=metric, classes=np.zeros(0))
+    classes = np.unique(y)
+    texts = classes.astype(str).tolist()
+    if positive is not None and (positive not in texts or len(texts) != 2):
+        why = f"no such class among two{did_you_mean(positive, texts)}"
+        fix = f"give one of {', '.join(texts[:10])}, or leave it out"
+        raise input_error(why, fix, column="positive", value=positive)
+    return Scorer(metric=metric, classes=classes, positive=texts.index(positive) if positive else len(texts) - 1)
+
+
+def check_classes(protocol: Protocol, scorer: Scorer) -> list[Problem]:
+    """Return which settings do not go with the classes of the target."""
+    count = scorer.classes.size
+    suites = [suite for suite in protocol.suites if isinstance(suite, WrongEvaluation | ClassMix)]
+    asked = {
+        names.LABEL_NOISE: bool(protocol.label_noise),
+        "strategies": any(isinstance(s, ClassMix) or s in (*ASK_CLASSES, "balanced") for s in protocol.strategies),
+        "suites": bool(suites),
+    }
+    if not count:
+        why = "needs classes, and the target is a number"
+        return [Problem(column=name, why=why, fix="leave it out") for name, there in asked.items() if there]
+    problems = []
+    shares = [*protocol.label_noise, *(s.share for s in suites if isinstance(s, WrongEvaluation))]
+    for share in shares:
+        if share >= (count - 1) / count:
+            why = f"labels carry no information: {count} classes, limit {count - 1}/{count}"
+            problems.append(Problem(column=names.LABEL_NOISE, value=share, why=why, fix="give a smaller share"))
+    known = set(scorer.classes.astype(str).tolist())
+    mixes = [m for m in (*protocol.strategies, *protocol.suites) if isinstance(m, ClassMix)]
+    for unknown in sorted({c for mix in mixes for c in mix.shares} - known):
+        why = f"no such class{did_you_mean(unknown, known)}"
+        problems.append(Problem(column="shares", value=unknown, why=why, fix="name classes that are there"))
+    return problems
+
+
+def check_strategies(protocol: Protocol, own: Mapping[str, Strategy], learners: Mapping[str, Any]) -> list[Problem]:
+    """Return which strategies and generators are not known, or ask what a learner does not give."""
+    problems = [
+        Problem(column="strategies", value=name, why="the name of a built-in strategy", fix="take another name")
+        for name in own
+        if name in STRATEGIES
+    ]
+    known = [*STRATEGIES, *own]
+    chosen = [s for s in protocol.strategies if isinstance(s, str)]
+    for unknown in [s for s in chosen if s not in known]:
+        why = f"unknown strategy {quote(unknown)}{did_you_mean(unknown, known)}"
+        problems.append(Problem(column="strategies", why=why, fix=f"give some of {', '.join(known)}"))
+    lacking = lacking_probabilities(learners)
+    asking = [s for s in chosen if s in ASK_PROBABILITIES and s not in own]
+    if lacking and asking:
+        why = f"{', '.join(asking)} need probabilities, which {', '.join(map(quote, lacking))} do not give"
+        problems.append(Problem(column="strategies", why=why, fix="choose others, such as committee or diversity"))
+    if protocol.resampling == "bootstrap" and chosen != ["random"]:
+        why = "strategies choose without replacement, bootstrap draws with it"
+        problems.append(Problem(column="strategies", why=why, fix="take resampling='subsets'"))
+    return problems
+
+
+def check_generator(generator: str | Callable[..., Any]) -> None:
+    """Refuse the name of a generator that there is not."""
+    if isinstance(generator, str) and generator not in GENERATORS:
+        why = f"unknown generator {quote(generator)}{did_you_mean(generator, GENERATORS)}"
+        raise input_error(why, f"give one of {', '.join(GENERATORS)}, or a function", column="generator")
 
 
 def prepare(
@@ -65,15 +199,12 @@ def prepare(
     metadata: pd.DataFrame | None,
     seed: int | None = None,
 ) -> Simulation:
-    """Check everything that was asked for against the data, and settle sizes, seed and evaluation sets.
-
-    ``seed`` takes the place of a fresh one where the protocol has none.
-    """
+    """Check what was asked for against the data; settle sizes, evaluation sets, seed (``seed``, or else fresh)."""
     X, y, texts = check_data(X, y, slices)
     y = np.asarray(y)
     if metadata is not None and len(metadata) != y.size:
         why = f"lengths differ: y has {y.size}, metadata has {len(metadata)}"
-        raise InputError([Problem(why=why, fix="give one row of metadata per row")])
+        raise input_error(why, "give one row of metadata per row")
     metric = choose_metric(protocol, learners)
     scorer = make_scorer(metric, protocol.positive, y)
     problems = [*check_classes(protocol, scorer), *check_strategies(protocol, own, learners)]
@@ -85,7 +216,7 @@ def prepare(
     held = rows_held(protocol.suites, X, metadata)
     free = ~np.logical_or.reduce([np.zeros(y.size, dtype=bool), *held.values()])
     if not free.any():
-        raise InputError([Problem(why="the suites leave no rows to train on", fix="hold fewer rows out")])
+        raise input_error("the suites leave no rows to train on", "hold fewer rows out")
     tested = None if evaluation is None else positions(evaluation, y.size)
     codes = np.searchsorted(scorer.classes, y) if scorer.classes.size else np.zeros(0, dtype=int)
     protocol, said = settle(protocol, _counts(texts[free]), evaluation_given=tested is not None)
@@ -111,8 +242,11 @@ def prepare(
         entropy=entropy,
         labels_now=_counts(texts if tested is None else np.delete(texts, tested)),
     )
-    distances = _measures_distances(protocol)
+    built_in = {name for name in STRATEGIES if name != "diversity"}
+    distances = any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
+    pools = np.unique(np.concatenate([split.pool for split in splits]))
     features = _as_numbers(X, distances, protocol)
+    compared = features is not None and _compares(protocol)
     return Simulation(
         plan=plan,
         learners=learners,
@@ -120,7 +254,7 @@ def prepare(
         x=X,
         y=y,
         features=features if distances else None,
-        clusters=None if features is None or not _compares(protocol) else _clusters(features, plan),
+        clusters=find_clusters(features, texts, pools, entropy) if compared else None,
         metadata=metadata,
         scorer=scorer,
         evaluations=[evaluations[id(split)] for split in splits],
@@ -132,11 +266,6 @@ def prepare(
 def _counts(slices: np.ndarray) -> dict[str, int]:
     found, counts = np.unique(slices, return_counts=True)
     return dict(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _measures_distances(protocol: Protocol) -> bool:
-    built_in = {name for name in STRATEGIES if name != "diversity"}
-    return any(not isinstance(s, ClassMix) and s not in built_in for s in protocol.strategies)
 
 
 def _compares(protocol: Protocol) -> bool:
@@ -156,40 +285,9 @@ def _as_numbers(x: Any, distances: bool, protocol: Protocol) -> Any:
         return None
 
 
-def _clusters(features: Any, plan: Plan) -> Clusters:
-    pool = np.unique(np.concatenate([split.pool for split in plan.splits]))
-    return find_clusters(features, plan.slices, pool, plan.entropy)
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Simulation:
-    """Everything that is needed to train.
-
-    Parameters
-    ----------
-    plan : Plan
-        The trainings.
-    learners : mapping of str to object
-        Estimators and functions by name.
-    queries : mapping of str to Strategy
-        Strategies that ask a model, by name.
-    x, y : table and numpy.ndarray
-        Features and target of all rows.
-    features : array, optional
-        Features as numbers, where a strategy asks for them.
-    clusters : Clusters, optional
-        What the diversity of labels is measured by, where it is.
-    metadata : DataFrame, optional
-        Columns that suites name.
-    scorer : Scorer
-        How predictions are measured.
-    evaluations : sequence of sequence of EvaluationSet
-        Per replicate: the holdout and the suites.
-    synthesise : callable
-        Maker of synthetic examples.
-    said : sequence of str
-        What was chosen where nobody said otherwise, and why.
-    """
+    """Everything that is needed to train."""
 
     plan: Plan
     learners: Mapping[str, Any]
@@ -202,7 +300,7 @@ class Simulation:
     scorer: Scorer
     evaluations: Sequence[Sequence[EvaluationSet]]
     synthesise: Synthesise
-    said: Sequence[str] = ()
+    said: Sequence[str] = ()  # what was chosen where nobody said otherwise, and why
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,10 +13,8 @@ import numpy as np
 
 from labelvalue.observe.simulate.learners import Trained, take
 
-COMMITTEE = 5
-"""Members of a committee, each trained on a bootstrap draw of the labels."""
-ROUNDS = 16
-"""Rounds in which a batch is spread over the features; within a round rows do not know of each other."""
+COMMITTEE = 5  # members of a committee, each trained on a bootstrap draw of the labels
+ROUNDS = 16  # rounds in which a batch is spread over the features; within a round rows do not know of each other
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,7 @@ class Query:
     seed: int
 
 
-Strategy = Callable[[Query], np.ndarray]
-"""From a query to ``count`` of its candidates."""
+Strategy = Callable[[Query], np.ndarray]  # from a query to ``count`` of its candidates
 
 
 class StrategyError(RuntimeError):
@@ -158,8 +156,9 @@ QUERIES: dict[str, Strategy] = {
     "entropy": entropy,
     "committee": committee,
     "diversity": diversity,
-}
-"""Strategies by name that ask a model, or look at features."""
+}  # strategies by name that ask a model, or look at features
+ORDERED = ("stratified", "balanced")  # strategies that look at slices or classes and ask no model
+STRATEGIES = ("random", *ORDERED, *QUERIES)
 
 ASK_PROBABILITIES = ("uncertainty", "margin", "entropy")
 ASK_CLASSES = (*ASK_PROBABILITIES, "committee")
@@ -195,15 +194,7 @@ SPLIT, ORDER, TRAINING, NOISE, SUITE, CHOICE, SYNTHESIS, DIVERSITY = range(8)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Split:
-    """Rows for training and for evaluation.
-
-    Parameters
-    ----------
-    pool : numpy.ndarray
-        Positions of the rows that may be trained on, ascending.
-    evaluation : mapping of str to numpy.ndarray
-        Positions of each slice's evaluation rows, ascending.
-    """
+    """Rows for training and for evaluation."""
 
     pool: np.ndarray
     evaluation: dict[str, np.ndarray]
@@ -302,10 +293,7 @@ def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
 
 
 def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
-    """Return draws with replacement whose first n, for each size n, are one training set.
-
-    The slices' weights vary between replicates and sizes as those of :func:`nested_order` do.
-    """
+    """Return draws with replacement, weighted as in :func:`nested_order`; the first n are one training set."""
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1
     lasting = rng.normal(0.0, jitter, count)
@@ -317,41 +305,23 @@ def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np
     return np.concatenate(drawn)
 
 
-CLUSTERS = 32
-"""Clusters of a slice, at most."""
-ROWS_PER_CLUSTER = 10
-"""Rows of a slice for each of its clusters, at least."""
-LOOKED_AT = 3_000
-"""Rows of a slice that the clusters are made from, at most."""
-DRAWS = 64
-"""Random draws that a training set is compared with."""
+CLUSTERS = 32  # clusters of a slice, at most
+ROWS_PER_CLUSTER = 10  # rows of a slice for each of its clusters, at least
+LOOKED_AT = 3_000  # rows of a slice that the clusters are made from, at most
+DRAWS = 64  # random draws that a training set is compared with
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Clusters:
-    """Clusters of the rows of each slice.
+    """Clusters of the rows of each slice."""
 
-    Parameters
-    ----------
-    codes : numpy.ndarray
-        Cluster of each row, numbered within its slice.
-    sizes : mapping of str to numpy.ndarray
-        Rows of each cluster, slice by slice.
-    entropy : int
-        Seed of the random draws.
-    """
-
-    codes: np.ndarray
+    codes: np.ndarray  # cluster of each row, numbered within its slice
     sizes: Mapping[str, np.ndarray]
     entropy: int
     _expected: dict[tuple[str, int], float] = dataclasses.field(default_factory=dict, repr=False)
 
     def score(self, name: str, rows: np.ndarray) -> float:
-        """Effective number of clusters among a slice's rows, over that of as many rows drawn at random.
-
-        The effective number is the exponential of the entropy of the clusters' shares: the Vendi score (Friedman and
-        Dieng 2023) of a kernel that is 1 within a cluster and 0 between clusters.
-        """
+        """Effective clusters of a slice's rows over those of random rows: the Vendi score (Friedman and Dieng 2023)."""
         if not rows.size:
             return float("nan")
         counts = np.bincount(self.codes[rows], minlength=self.sizes[name].size)
@@ -394,3 +364,70 @@ def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: 
                 codes[rows] = made.predict(take(features, rows))
         sizes[str(name)] = np.bincount(codes[rows], minlength=max(count, 1))
     return Clusters(codes, sizes, entropy)
+
+
+CLASSIFIER, FIT_CLASSIFIER = "clf", "fit_clf"
+UNMET = ("ensemble", "discriminator", "reg", "estimator")
+"""Models that some strategies ask for, and that cannot be made from a classifier."""
+
+
+def activeml_strategy(query_strategy: Any, *, classifier: Any = None) -> Strategy:
+    """Return a strategy for ``simulate_runs`` that asks a query strategy of scikit-activeml.
+
+    It sees the pool as numbers of comparable scale: gaps filled, columns scaled, one column per category.
+
+    Parameters
+    ----------
+    query_strategy : skactiveml.base.SingleAnnotatorPoolQueryStrategy
+        Such as ``skactiveml.pool.CoreSet()`` or ``Badge()``; its ``random_state`` is set at each query.
+    classifier : scikit-learn classifier, optional
+        Model that the strategy asks, where it asks one, fitted to these numbers; by default logistic regression. It
+        need not be the learner.
+
+    Returns
+    -------
+    callable
+        From a ``Query`` to the rows to label; a value for the mapping ``strategies``.
+
+    Raises
+    ------
+    TypeError
+        If this is no query strategy, or one that asks for another kind of model.
+
+    Examples
+    --------
+    >>> from skactiveml.pool import CoreSet
+    >>> strategies = {"random": None, "core set": activeml_strategy(CoreSet())}
+    """
+    from skactiveml.base import SingleAnnotatorPoolQueryStrategy
+    from sklearn.linear_model import LogisticRegression
+
+    name = type(query_strategy).__name__
+    if not isinstance(query_strategy, SingleAnnotatorPoolQueryStrategy):
+        raise TypeError(f"query_strategy must be a pool query strategy of scikit-activeml, not {name}")
+    asked = inspect.signature(query_strategy.query).parameters
+    unmet = [model for model in UNMET if model in asked]
+    if unmet:
+        raise TypeError(f"{name} asks for {unmet[0]!r}; only strategies that ask for 'clf', or for no model, are known")
+    model = LogisticRegression() if classifier is None else classifier
+
+    def choose(query: Query) -> np.ndarray:
+        return _choose(query_strategy, model if CLASSIFIER in asked else None, query)
+
+    return choose
+
+
+def _choose(query_strategy: Any, classifier: Any, query: Query) -> np.ndarray:
+    from skactiveml.classifier import SklearnClassifier
+    from sklearn.base import clone
+
+    features = query.features.toarray() if hasattr(query.features, "toarray") else query.features
+    codes = np.full(features.shape[0], np.nan)
+    codes[query.labelled] = np.searchsorted(query.classes, query.labels)
+    options: dict[str, Any] = {}
+    if classifier is not None:
+        classes = np.arange(query.classes.size)
+        options[CLASSIFIER] = SklearnClassifier(clone(classifier), classes=classes, random_state=query.seed)
+        options[FIT_CLASSIFIER] = True
+    fresh = clone(query_strategy).set_params(random_state=query.seed, missing_label=np.nan)
+    return fresh.query(X=features, y=codes, candidates=query.candidates, batch_size=query.count, **options)

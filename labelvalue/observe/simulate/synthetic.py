@@ -13,17 +13,15 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import beside, measured_by, read_protocol
 from labelvalue.observe.simulate.evaluation import COUNTED
 from labelvalue.observe.simulate.learners import stack, take
+from labelvalue.observe.simulate.protocol import beside, measured_by, read_protocol
 from labelvalue.observe.table.columns import Columns, places
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError, Problem, quote
 
-NEIGHBOURS = 5
-"""Neighbours among which ``smote`` chooses."""
-BLUR = 0.1
-"""Noise of ``bootstrap`` on a number, in standard deviations of its column."""
+NEIGHBOURS = 5  # neighbours among which ``smote`` chooses
+BLUR = 0.1  # noise of ``bootstrap`` on a number, in standard deviations of its column
 
 Synthesise = Callable[[Any, np.ndarray, int, int], tuple[Any, np.ndarray]]
 """``(X, y, n, seed) -> (X, y)``: n synthetic examples from the labelled rows of one slice."""
@@ -49,11 +47,7 @@ def add_synthetic(
 
 
 def smote(x: Any, y: np.ndarray, n: int, seed: int, *, numeric_target: bool = False) -> tuple[Any, np.ndarray]:
-    """Make examples between neighbours of one class (Chawla et al. 2002).
-
-    Numbers lie on the line between a row and one of its five nearest neighbours of the same class; whatever is no
-    number is taken from one of the two. Classes keep their shares. A class with a single row is repeated.
-    """
+    """Make examples between a row and one of its five nearest neighbours of the same class (Chawla et al. 2002)."""
     rng = np.random.default_rng(seed)
     first = rng.integers(y.size, size=n)
     second = _neighbours(_scaled(x), np.zeros(y.size) if numeric_target else y, first, rng)
@@ -152,10 +146,7 @@ def _each_column(
 
 
 def check_protocols(columns: Columns, asked: str | None) -> str | None:
-    """Note runs of several protocols, refuse those that measure different things, and return the metric they name.
-
-    ``asked`` is the metric that the user named; it must be what the protocols measured.
-    """
+    """Note mixed protocols, refuse those of different things, or not of what was ``asked``; return their metric."""
     if names.PROTOCOL not in columns.values:
         return None
     ids = [identity or "" for identity in columns.values[names.PROTOCOL]]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from labelvalue.observe.annotations.label_errors import WrongLabels, choose_wrong
 from labelvalue.observe.simulate.evaluation import EvaluationSet, Measure, Scorer
 from labelvalue.observe.simulate.learners import Trained, fit_learner, take
 from labelvalue.observe.simulate.strategies import (
@@ -23,6 +22,7 @@ from labelvalue.observe.simulate.strategies import (
     seed_of,
     training_seed,
 )
+from labelvalue.observe.simulate.suites import WrongLabels, choose_wrong
 from labelvalue.observe.simulate.synthetic import Synthesise, add_synthetic
 
 RANDOM = "random"
@@ -33,27 +33,7 @@ Key = tuple[str, str, int, int, float | None, float]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Task:
-    """One training: which learner, which rows, which seed.
-
-    Parameters
-    ----------
-    learner : str
-        Name of the training recipe.
-    replicate, size : int
-        Number of the re-draw, and labels in the training set.
-    rows : numpy.ndarray
-        Positions of the training rows.
-    seed : int
-        ``random_state`` for every part of the estimator that takes one.
-    strategy : str
-        How the rows were chosen.
-    wrong : numpy.ndarray, optional
-        Which of the rows carry a wrong label (bool).
-    synthetic : float
-        Synthetic examples per label.
-    share : float, optional
-        Share of wrong labels that was asked for.
-    """
+    """One training: which learner, which rows, which seed."""
 
     learner: str
     replicate: int
@@ -61,9 +41,9 @@ class Task:
     rows: np.ndarray
     seed: int
     strategy: str = RANDOM
-    wrong: np.ndarray | None = None
-    synthetic: float = 0.0
-    share: float | None = None
+    wrong: np.ndarray | None = None  # which of the rows carry a wrong label
+    synthetic: float = 0.0  # examples per label
+    share: float | None = None  # of wrong labels, as asked for
 
     @property
     def key(self) -> Key:
@@ -79,36 +59,14 @@ class Task:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loop:
-    """Trainings of which each chooses the labels of the next.
-
-    Parameters
-    ----------
-    learner, strategy : str
-        Names of the training recipe and of the strategy.
-    number, replicate : int
-        Number of the learner, and of the re-draw.
-    pool : numpy.ndarray
-        Positions of the rows that may be chosen.
-    start : numpy.ndarray
-        Positions in ``pool`` of the labels to start from.
-    sizes : list of int
-        Ascending sizes at which to evaluate.
-    batch_size : int, optional
-        Labels chosen at a time.
-    share : float, optional
-        Share of wrong labels.
-    synthetic : float
-        Synthetic examples per label.
-    entropy : int
-        Seed of the simulation.
-    """
+    """Trainings of which each chooses the labels of the next."""
 
     learner: str
     strategy: str
     number: int
     replicate: int
-    pool: np.ndarray
-    start: np.ndarray
+    pool: np.ndarray  # positions of the rows that may be chosen
+    start: np.ndarray  # positions in ``pool`` of the labels to start from
     sizes: list[int]
     batch_size: int | None
     share: float | None
@@ -132,10 +90,7 @@ class Loop:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a training gave: a measurement per suite and slice (``None`` where undefined); or why it gave nothing.
-
-    ``ends`` are the sizes at which a strategy chose, ``trace`` is where a training failed.
-    """
+    """What a training gave: a measurement per suite and slice (``None`` where undefined); or why it gave nothing."""
 
     task: Task
     measures: Mapping[tuple[str, str], Measure | None] = dataclasses.field(default_factory=dict)
@@ -145,21 +100,18 @@ class Outcome:
     trace: str = ""
     seconds: float = float("nan")
     measured_at: dt.datetime | None = None
-    ends: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()  # sizes at which a strategy chose
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What all trainings share: how they are measured, how synthetic examples are made, when to stop.
-
-    ``keep`` is told of each training of a loop as soon as it is done; ``until`` is in seconds since the epoch.
-    """
+    """What all trainings share: how they are measured, how synthetic examples are made, when to stop."""
 
     scorer: Scorer
     evaluations: Sequence[EvaluationSet]
     synthesise: Synthesise | None = None
     until: float | None = None
-    keep: Callable[[Outcome], None] | None = None
+    keep: Callable[[Outcome], None] | None = None  # told of each training of a loop as soon as it is done
 
 
 def train(task: Task, learner: Any, x: Any, y: np.ndarray, slices: np.ndarray, bench: Bench) -> Outcome:

@@ -26,8 +26,7 @@ def check_slices(columns: Columns, *, merge_similar: bool) -> None:
     counts = Counter(column[i] for i in columns.sound())
     if len(counts) > MAX_SLICES:
         why = f"{len(counts)} slices are over the limit of {MAX_SLICES}"
-        fix = "group rare slices"
-        columns.problems.append(Problem(file=columns.file, column=names.SLICE, why=why, fix=fix))
+        columns.problems.append(Problem(file=columns.file, column=names.SLICE, why=why, fix="group rare slices"))
         return
     alike: dict[str, list[str]] = defaultdict(list)
     for text in sorted(counts):
@@ -159,14 +158,15 @@ def note_direction(notes: list[str], slices: np.ndarray, labels: np.ndarray, err
         notes.append(f"error rises with labels in every slice: {doubt}")
 
 
-DATAFRAME = "DataFrame"
-"""``source`` of runs that came from no file."""
+DATAFRAME = "DataFrame"  # ``source`` of runs that came from no file
 
 
 def assemble(columns: Columns, metric: Metric, form: Form, *, source: str, sha256: str | None) -> xr.Dataset:
     """Sort the rows, derive the error, and describe it all in attrs."""
     arrays = _arrays(columns, form)
-    arrays = _sorted(arrays)
+    codes = [pd.factorize(array, sort=True, use_na_sentinel=False)[0] for array in arrays.values()]
+    order = np.lexsort(codes[::-1])  # by the key columns, then by the results
+    arrays = {name: array[order] for name, array in arrays.items()}
     if form == "counts":
         arrays[names.ERROR] = arrays[names.ERRORS] / arrays[names.TRIALS]
         arrays[names.ERROR_STDERR] = np.full(len(columns), np.nan)
@@ -226,13 +226,6 @@ def _array(cells: list[Any], kind: str) -> np.ndarray:
         return np.array(cells, dtype=np.int64).view("datetime64[ns]")
     numbers = np.array([np.nan if v is None else v for v in cells], dtype=np.float64)
     return numbers + 0.0  # no negative zero
-
-
-def _sorted(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Sort rows by the key columns, then by the results."""
-    codes = [pd.factorize(array, sort=True, use_na_sentinel=False)[0] for array in arrays.values()]
-    order = np.lexsort(codes[::-1])
-    return {name: array[order] for name, array in arrays.items()}
 
 
 def _error_stderr(arrays: dict[str, np.ndarray], metric: Metric) -> np.ndarray:

@@ -15,13 +15,17 @@ import unicodedata
 import zoneinfo
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.observe.table.schema import MAX_TEXT
 from labelvalue.printing import is_hidden
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -35,10 +39,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
-MAX_DIGITS = 50
-"""Characters of a number of which another spelling is proposed."""
-YEARS = range(1678, 2262)
-"""Years that 64-bit nanoseconds hold."""
+MAX_DIGITS = 50  # characters of a number of which another spelling is proposed
+YEARS = range(1678, 2262)  # years that 64-bit nanoseconds hold
 
 
 class Fault(NamedTuple):
@@ -136,10 +138,7 @@ def parse_number(cell: object, *, decimal: str = ".") -> object:
 
 
 def parse_count(cell: object, *, decimal: str = ".", mean: bool = False) -> object:
-    """Return a whole number, ``None`` where the cell is missing, or a fault.
-
-    ``mean`` says that a fraction here is probably a mean, for the wording of the fault.
-    """
+    """Return a whole number, ``None`` where missing, or a fault, worded for a mean where ``mean`` says so."""
     if isinstance(cell, str):
         written = _grouped(cell.strip(), decimal)
         if written is not None:
@@ -252,3 +251,24 @@ def to_utc(time: Time, zone: zoneinfo.ZoneInfo | None) -> int | Fault:
             return Fault(f"does not exist in {zone.key}", "write the time with its offset")
         return Fault(f"ambiguous in {zone.key}", "write the time with its offset")
     return int((first - epoch).total_seconds()) * 1_000_000_000 + rest
+
+
+FORMULA = re.compile(r"(?!-\d+(\.\d+)?\Z)'*[=+\-@\t\r]")
+"""What a spreadsheet may run, behind any apostrophes: those that stand there must stay told from the one we put.
+A negative number, such as an id that is a hash, runs nothing."""
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")  # what was guarded, or looks so
+
+
+def guard(text: str, *, spreadsheet: bool = True) -> str:
+    r"""Put an apostrophe before a text that a spreadsheet would run."""
+    return f"'{text}" if (FORMULA if spreadsheet else _GUARDED).match(text) else text
+
+
+def guard_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table to be written as CSV, each of its texts guarded."""
+    return table.map(lambda cell: guard(cell) if isinstance(cell, str) else cell)
+
+
+def unguard(cell: str) -> str:
+    """Take the apostrophe off that :func:`guard` put there."""
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell

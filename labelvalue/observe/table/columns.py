@@ -17,29 +17,13 @@ from labelvalue.problems import Problem, quote
 
 @dataclasses.dataclass(kw_only=True)
 class Columns:
-    """Checked columns, still as Python lists, while problems and notes are being collected.
-
-    Parameters
-    ----------
-    file : str
-        File name for problems, empty for a DataFrame.
-    lines : list of int
-        Line or row of each row.
-    raw : mapping of str to sequence
-        The cells of each known column as they were written.
-    values : dict of str to list
-        One list per known column; ``None`` where a cell is faulty.
-    faulty : set of int
-        Positions of rows that hold a fault; checks across rows leave them out.
-    problems, notes : list
-        What was found so far.
-    """
+    """Checked columns, still as Python lists, while problems and notes are being collected."""
 
     file: str
     lines: list[int]
-    raw: Mapping[str, Sequence[object]]
-    values: dict[str, list]
-    faulty: set[int] = dataclasses.field(default_factory=set)
+    raw: Mapping[str, Sequence[object]]  # as they were written
+    values: dict[str, list]  # ``None`` where a cell is faulty
+    faulty: set[int] = dataclasses.field(default_factory=set)  # rows that checks across rows leave out
     problems: list[Problem] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
 

@@ -16,21 +16,16 @@ import itertools
 from collections.abc import Iterator
 from typing import IO, BinaryIO
 
-from labelvalue.observe.table.cells import find_decimal
+from labelvalue.observe.table.cells import find_decimal, unguard
 from labelvalue.observe.table.schema import COLUMNS, repeated
-from labelvalue.observe.table.spreadsheets import unguard
 from labelvalue.observe.table.tables import Limits, Table, Wanted
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
-MAX_LINE = 16 * 1024**2
-"""Bytes of a line, and characters of a row."""
+MAX_LINE = 16 * 1024**2  # bytes of a line, and characters of a row
 MAX_COLUMNS = 20_000
-MAX_PROBLEMS = 10_000
-"""Faults after which a file is read no further."""
-AT_ONCE = 1_000
-"""Rows that are taken apart into columns at once."""
-MAX_KEPT = 50_000
-"""Texts of a column of which one copy is kept for all cells that hold it."""
+MAX_PROBLEMS = 10_000  # faults after which a file is read no further
+AT_ONCE = 1_000  # rows that are taken apart into columns at once
+MAX_KEPT = 50_000  # texts of a column of which one copy is kept for all cells that hold it
 _SEPARATORS = {",": "','", ";": "';'", "\t": "tab"}
 _CHUNK = 1024**2
 
@@ -48,7 +43,7 @@ class Rows:
             raise InputError([no_rows(file)])
         if len(self.header) > MAX_COLUMNS:
             why = f"{len(self.header)} columns are over the limit of {MAX_COLUMNS}"
-            raise InputError([Problem(file=file, line=self.header_line, why=why, fix="leave columns out")])
+            raise input_error(why, "leave columns out", file=file, line=self.header_line)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         """Line and cells of every row, the line being the one on which the row begins."""
@@ -160,7 +155,7 @@ def _scan(stream: BinaryIO, file: str, encoding: str | None) -> _Scan:
         longest = max([run + len(first), *map(len, rest)])
         if longest > MAX_LINE:
             why = f"a line of more than {MAX_LINE} bytes is over the limit of {MAX_LINE} bytes"
-            raise InputError([Problem(file=file, why=why, fix="check the line ends")])
+            raise input_error(why, "check the line ends", file=file)
         run = len(rest[-1]) if rest else run + len(first)
         _decode(decoder, chunk, start, lines, file, named, encoding)
         start += len(chunk)
@@ -184,8 +179,7 @@ def _named(encoding: str, file: str) -> str:
         return codecs.lookup(encoding).name
     except (LookupError, ValueError):
         why = f"unknown encoding {encoding!r}"
-        fix = "give a name such as utf-8, latin-1 or cp1252"
-        raise InputError([Problem(file=file, why=why, fix=fix)]) from None
+        raise input_error(why, "give a name such as utf-8, latin-1 or cp1252", file=file) from None
 
 
 def _decode(
@@ -205,10 +199,9 @@ def _decode(
     except UnicodeDecodeError as error:
         inside = error.start - len(pending)
         name = "UTF-8" if encoding.startswith("utf-8") else encoding
-        why = f"not {name} at byte {start + inside}"
         line = lines + chunk[: max(inside, 0)].count(b"\n")
         fix = "save it as UTF-8" + ("" if named is None else ", or name its encoding: --encoding latin-1")
-        raise InputError([Problem(file=file, line=line, why=why, fix=fix)]) from None
+        raise input_error(f"not {name} at byte {start + inside}", fix, file=file, line=line) from None
 
 
 # --- text -----------------------------------------------------------------------------------------
@@ -224,7 +217,7 @@ def _rows(stream: IO[str], separator: str, file: str, most: int) -> Iterator[tup
             length += len(text)
             if length > MAX_LINE:
                 why = f"a row is over the limit of {MAX_LINE} characters"
-                raise InputError([Problem(file=file, line=line, why=why, fix="close its quotes, or shorten it")])
+                raise input_error(why, "close its quotes, or shorten it", file=file, line=line)
             yield text
 
     reader = csv.reader(measured(), delimiter=separator, strict=True)
@@ -253,8 +246,7 @@ def _broken(stream: IO[str], first: int, last: int, separator: str, file: str, e
         why = f"quote opened on line {opened} is not closed within {most} characters"
     if "expected after" in error:
         why += f" before a separator: text follows a quote on line {last}"
-    fix = 'close the quote, and write a quote inside a quoted cell as ""'
-    return Problem(file=file, line=opened, why=why, fix=fix)
+    return Problem(file=file, line=opened, why=why, fix='close the quote, and write a quote inside a quoted cell as ""')
 
 
 def _last_quote(stream: IO[str], first: int, last: int, separator: str) -> int | None:
@@ -298,8 +290,7 @@ def _choose_separator(stream: IO[str], file: str, most: int) -> str:
     if len(consistent) > 1:
         found = " and ".join(_SEPARATORS[s] for s in consistent)
         why = f"separator is ambiguous: {found} both fit every row"
-        fix = "quote the cells that hold the other one, or keep one separator"
-        raise InputError([Problem(file=file, why=why, fix=fix)])
+        raise input_error(why, "quote the cells that hold the other one, or keep one separator", file=file)
     return consistent[0] if consistent else max(widths, key=lambda s: widths[s])
 
 

@@ -1,19 +1,26 @@
-"""From a file or a DataFrame to columns of raw cells, with the line each came from."""
+"""From a file or a DataFrame to columns of raw cells, with the line each came from; Parquet a batch at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from labelvalue.observe.table.delimited import read_delimited
-from labelvalue.observe.table.parquet import read_parquet
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
 from labelvalue.observe.table.tables import (
+    MAX_BYTES,
     PARQUET_SUFFIXES,
     TEXT_SUFFIXES,
     Limits,
@@ -23,7 +30,139 @@ from labelvalue.observe.table.tables import (
     open_checked,
     unsupported,
 )
-from labelvalue.problems import InputError
+from labelvalue.problems import InputError, Problem, input_error
+
+AT_ONCE = 65_536  # rows that are unpacked at once
+_INDEX = re.compile(r"__index_level_\d+__")  # what pandas calls the names of rows where it writes them
+_NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_temporal)
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+
+
+class ParquetRows:
+    """A Parquet file while it is read; text is held as a dictionary, which is all that a repeated text costs."""
+
+    def __init__(self, stream: BinaryIO, file: str, limits: Limits, *, as_dictionary: bool = True):
+        self.file, self.limits = file, limits
+        with self.told():
+            self.parquet = pq.ParquetFile(stream)
+            self.schema = self.parquet.schema_arrow
+            texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
+            if as_dictionary and texts:
+                stream.seek(0)
+                self.parquet = pq.ParquetFile(stream, read_dictionary=texts)
+            self.header = tuple(self.parquet.schema_arrow.names)
+        self._check_footer(self.parquet.metadata)
+
+    @contextlib.contextmanager
+    def told(self) -> Iterator[None]:
+        """Say of whatever the library finds that the file cannot be read."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
+            if isinstance(error, InputError):
+                raise
+            why = "not a readable Parquet file"
+            raise input_error(why, "write it again; it may be cut off or of another kind", file=self.file) from error
+
+    def _check_footer(self, footer: pq.FileMetaData) -> None:
+        """Refuse what says itself that more would be unpacked than is allowed, before anything is."""
+        if footer.num_rows > self.limits.rows:
+            raise InputError([self.limits.too_many(self.file, footer.num_rows)])
+        self._check_size(sum(footer.row_group(i).total_byte_size for i in range(footer.num_row_groups)))
+
+    def _check_size(self, unpacked: int) -> None:
+        if unpacked > MAX_BYTES:
+            why = f"{unpacked} bytes unpacked are over the limit of {MAX_BYTES} bytes"
+            raise input_error(why, "split the file, or leave columns out", file=self.file)
+
+    def batches(self, names: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Unpack columns batch by batch; a name that is there twice, or holds no cells, is refused."""
+        kinds = (*_NUMBERS, *_TEXTS, pa.types.is_null)
+        strange = [name for name in names if not _is(_values(self.schema.field(name).type), kinds)]
+        if strange:
+            raise InputError([self._no_cells(name, self.schema.field(name).type) for name in strange])
+        unpacked = row = 0
+        walk = self.parquet.iter_batches(batch_size=AT_ONCE, columns=list(names), use_threads=False)
+        while (batch := self._next(walk)) is not None:
+            unpacked += sum(self._bytes_of(name, batch.column(name), row) for name in names)
+            self._check_size(unpacked)
+            yield batch
+            row += batch.num_rows
+        if row != self.parquet.metadata.num_rows and names:
+            with self.told():
+                raise ValueError("the footer says another number of rows")
+
+    def _next(self, walk: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+        with self.told():
+            batch = next(walk, None)
+            if batch is not None:
+                batch.validate(full=True)  # a flipped bit may point beside the dictionary, or into a letter
+            return batch
+
+    def _no_cells(self, name: str, type: pa.DataType) -> Problem:
+        why = f"the column holds {str(type)[:80]}, not text, numbers or times"
+        return Problem(file=self.file, column=name, why=why, fix="write it as text, or leave it out")
+
+    def _bytes_of(self, name: str, column: pa.Array, row: int) -> int:
+        """What the cells would take if each of a repeated text were one of its own."""
+        if not pa.types.is_dictionary(column.type) or not len(column.dictionary):
+            return column.nbytes
+        lengths = pc.fill_null(pc.binary_length(column.dictionary.cast(pa.large_binary())), 0).to_numpy()
+        each = lengths[pc.fill_null(column.indices, 0).to_numpy()]
+        if (longest := int(each.argmax())) >= 0 and each[longest] > self.limits.cell:
+            why = f"a cell is over the limit of {self.limits.cell} characters"
+            place = row + longest + 1
+            raise input_error(why, "shorten the cell", file=self.file, line=place, column=name)
+        return int(each.sum()) + column.indices.nbytes
+
+    def cells(self, names: Collection[str]) -> Iterator[dict[str, list[object]]]:
+        """Unpack columns batch by batch into Python's objects; ``None`` where there is nothing."""
+        for batch in self.batches(names):
+            with self.told():
+                yield {name: _objects(batch.column(name)) for name in names}
+
+
+def _is(type: pa.DataType, kinds: Collection) -> bool:
+    return any(kind(type) for kind in kinds)
+
+
+def _values(type: pa.DataType) -> pa.DataType:
+    return type.value_type if pa.types.is_dictionary(type) else type
+
+
+def _objects(column: pa.Array) -> list[object]:
+    """Python's objects, one for each text, however often it occurs."""
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pylist()
+    gone = column.is_null().to_numpy(zero_copy_only=False)
+    used, places = np.unique(pc.fill_null(column.indices, 0).to_numpy(), return_inverse=True)
+    values = column.dictionary.take(pa.array(used)) if len(column.dictionary) else pa.nulls(len(used))
+    texts = values.cast(pa.large_string()).to_pylist() if _is(values.type, _TEXTS) else values.to_pylist()
+    return [None if none else texts[i] for i, none in zip(places.tolist(), gone.tolist(), strict=True)]
+
+
+def read_parquet(stream: BinaryIO, file: str, wanted: Wanted, limits: Limits) -> Table:
+    """Read the wanted columns of a Parquet file; rows count from 1."""
+    rows = ParquetRows(stream, file, limits)
+    once = [name for name in wanted(rows.header) if rows.header.count(name) == 1]
+    cells: dict[str, list[object]] = {name: [] for name in once}
+    for batch in rows.cells(once):
+        for name, column in batch.items():
+            cells[name] += column
+    return Table(file=file, header=rows.header, cells=cells, lines=range(1, rows.parquet.metadata.num_rows + 1))
+
+
+def read_frame(stream: BinaryIO, file: str, limits: Limits) -> pd.DataFrame:
+    """Read all columns of a Parquet file, each of the kind that it has there."""
+    rows = ParquetRows(stream, file, limits)
+    if problems := repeated(rows.header, file, None):
+        raise InputError(problems)
+    shown = [name for name in rows.header if not _INDEX.fullmatch(name)]
+    batches = list(rows.batches(shown))
+    with rows.told():
+        table = pa.Table.from_batches(batches, None if batches else pa.schema([rows.schema.field(n) for n in shown]))
+        texts = {name: "str" for name in shown if _is(rows.schema.field(name).type, _TEXTS)}
+        return table.replace_schema_metadata(None).to_pandas().astype(texts)
 
 
 def known_runs(header: tuple[str, ...]) -> list[str]:
@@ -64,11 +203,11 @@ def _from_frame(frame: pd.DataFrame, wanted: Wanted, limits: Limits) -> Table:
     cells: dict[str, Sequence[object]] = {}
     for i, name in enumerate(header):
         if name in known and name not in cells:
-            cells[name] = _objects(frame.iloc[:, i])
+            cells[name] = _cells(frame.iloc[:, i])
     return Table(file="", header=header, cells=cells, lines=range(len(frame)))
 
 
-def _objects(series: pd.Series) -> list[object]:
+def _cells(series: pd.Series) -> list[object]:
     """Return Python objects, ``None`` where pandas knows a missing value."""
     missing = series.isna().tolist()
     return [None if gone else cell for cell, gone in zip(series.tolist(), missing, strict=True)]

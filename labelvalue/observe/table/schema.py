@@ -19,16 +19,12 @@ MAX_ROWS = 200_000
 MAX_SLICES = 5_000
 MAX_TEXT = 200
 
-NOT_A_TIME = int(np.iinfo(np.int64).min)
-"""The integer behind ``NaT``."""
+NOT_A_TIME = int(np.iinfo(np.int64).min)  # the integer behind ``NaT``
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column of the runs table; ``default`` is ``None`` where a cell must be filled.
-
-    The reader adds a column that a table lacks, with its default, unless ``added`` is false.
-    """
+    """One column of the runs table; one that a table lacks gets its default, unless ``added`` is false."""
 
     name: str
     kind: Kind
@@ -62,14 +58,11 @@ COLUMNS: dict[str, Column] = {
         Column(name=names.MEASURED_AT, kind="time", default=NOT_A_TIME),
         Column(name=names.SOURCE_ID, kind="text", default="", added=False),
     )
-}
-"""Every column, in the order in which rows are sorted: the key first, then the results."""
+}  # every column, in the order in which rows are sorted: the key first, then the results
 
-MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)
-"""Columns of the two forms of measurement."""
+MEASURES = (names.ERRORS, names.TRIALS, names.VALUE, names.STDERR)  # columns of the two forms of measurement
 
-KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])
-"""Columns that tell two runs apart."""
+KEY = tuple(list(COLUMNS)[: list(COLUMNS).index(names.ERRORS)])  # columns that tell two runs apart
 
 DERIVED = (names.ERROR, names.ERROR_STDERR)
 """Columns that the reader computes itself, and ignores where a table brings them."""
@@ -99,7 +92,7 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
     for name in dict.fromkeys(header):
         if name in COLUMNS:
             continue
-        near = _one_edit_away(name)
+        near = next((known for known in COLUMNS if _within_one_edit(name, known)), None)
         if near is None or (name in DERIVED and near in present):
             ignored.append(name)
         elif near not in missing:
@@ -122,8 +115,7 @@ def repeated(header: Sequence[str], file: str, line: int | None) -> list[Problem
         if name and len(positions) > 1:
             where = " and ".join([", ".join(map(str, positions[:-1])), str(positions[-1])])
             why = f"column {quote(name)} appears at positions {where}"
-            fix = "keep one of them"
-            problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
+            problems.append(Problem(file=file, line=line, column=name, why=why, fix="keep one of them"))
     return problems
 
 
@@ -139,14 +131,12 @@ def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, 
     has = {name: name in present for name in MEASURES}
     if has[names.ERRORS] and (has[names.VALUE] or has[names.STDERR]):
         why = "'errors' and 'trials' are one form, 'value' and 'stderr' the other; both are here"
-        fix = "keep one form per table"
-        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+        return None, [Problem(file=file, line=line, why=why, fix="keep one form per table")]
     if has[names.ERRORS] and has[names.TRIALS]:
         return "counts", []
     if not has[names.VALUE]:
         why = "needs 'errors' and 'trials', or 'value' with 'stderr' or 'trials'"
-        fix = "add the columns that are missing"
-        return None, [Problem(file=file, line=line, why=why, fix=fix)]
+        return None, [Problem(file=file, line=line, why=why, fix="add the columns that are missing")]
     if not (has[names.STDERR] or has[names.TRIALS]):
         why = "noise is unknown; add 'trials' or 'stderr'"
         fix = "add the size of the evaluation set as 'trials', or the standard error as 'stderr'"
@@ -154,12 +144,8 @@ def _form(present: set[str], file: str, line: int | None) -> tuple[Form | None, 
     return "value", []
 
 
-def _one_edit_away(name: str) -> str | None:
-    """Return the known column that one insertion, deletion, change or swap makes of ``name``."""
-    return next((known for known in COLUMNS if _within_one_edit(name, known)), None)
-
-
 def _within_one_edit(a: str, b: str) -> bool:
+    """Tell whether one insertion, deletion, change or swap makes one text of the other."""
     if abs(len(a) - len(b)) > 1:
         return False
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
@@ -175,17 +161,7 @@ Direction = Literal["lower", "higher"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric: its name, which way is better, and what values are legal.
-
-    Parameters
-    ----------
-    name : str
-        Name that the user writes.
-    direction : {"lower", "higher"}
-        Which way is better.
-    lower, upper : float
-        Legal range in the metric's own unit; ``upper`` may be infinite.
-    """
+    """A metric: its name, which way is better, and what values are legal."""
 
     name: str
     direction: Direction
@@ -236,11 +212,9 @@ CATALOGUE = {
         Metric(name="rmse", direction="lower"),
         Metric(name="mae", direction="lower"),
     )
-}
-"""The metrics known by name; any other takes a direction and bounds."""
+}  # the metrics known by name; any other takes a direction and bounds
 
-COUNTS = CATALOGUE["error_rate"]
-"""The metric of a table of counts, unless the user names another share."""
+COUNTS = CATALOGUE["error_rate"]  # the metric of a table of counts, unless the user names another share
 
 
 def choose_metric(
@@ -305,6 +279,5 @@ def _custom_problems(name: str, direction: str, bounds: tuple[float, float], fil
     best = upper if direction == "higher" else lower
     if not lower < upper or not math.isfinite(best):
         why = f"bounds {bounds!r} of {name!r} are not a range with a finite best value"
-        fix = "give (lowest, highest), finite on the better side"
-        problems.append(Problem(file=file, why=why, fix=fix))
+        problems.append(Problem(file=file, why=why, fix="give (lowest, highest), finite on the better side"))
     return problems

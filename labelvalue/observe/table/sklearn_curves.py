@@ -26,8 +26,7 @@ SCORINGS: dict[str, tuple[str, float]] = {
     "neg_log_loss": ("log_loss", -1.0),
     "neg_mean_absolute_error": ("mae", -1.0),
     "neg_root_mean_squared_error": ("rmse", -1.0),
-}
-"""scikit-learn's names of scores: our metric, and the sign that turns the one into the other."""
+}  # scikit-learn's names of scores: our metric, and the sign that turns the one into the other
 
 
 def runs_from_learning_curve(

@@ -13,78 +13,39 @@ from typing import BinaryIO
 from labelvalue.problems import InputError, Problem
 from labelvalue.reading import open_regular
 
-MAX_BYTES = 1024**3
-"""Largest file that is read, and the most that is unpacked from one."""
-MAX_CELL = 131_072
-"""Characters of a cell."""
+MAX_BYTES = 1024**3  # largest file that is read, and the most that is unpacked from one
+MAX_CELL = 131_072  # characters of a cell
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TEXT_SUFFIXES = (".csv", ".tsv", ".tab", ".txt", "")
 _LOOKED_AT = 64 * 1024
 """Bytes, and a hundredth of that instructions, after which what reads as a pickle is taken for one."""
 
-Wanted = Callable[[tuple[str, ...]], Collection[str]]
-"""Which columns are read, by the header."""
+Wanted = Callable[[tuple[str, ...]], Collection[str]]  # which columns are read, by the header
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How much of a table is read.
-
-    Parameters
-    ----------
-    rows : int
-        Rows.
-    cell : int
-        Characters of a cell.
-    size : int
-        Bytes of the file.
-    fix : str
-        What to do where there are more rows.
-    """
+    """How much of a table is read."""
 
     rows: int
-    cell: int = MAX_CELL
-    size: int = dataclasses.field(default_factory=lambda: MAX_BYTES)
+    cell: int = MAX_CELL  # characters
+    size: int = dataclasses.field(default_factory=lambda: MAX_BYTES)  # bytes of the file
     fix: str = "sum replicates, or read the table in parts"
 
     def too_many(self, file: str, rows: int | None = None) -> Problem:
         """Return the problem of a table with more rows than are read."""
         got = "more rows" if rows is None else f"{rows} rows"
-        why = f"{got} than allowed, over the limit of {self.rows} rows"
-        return Problem(file=file, why=why, fix=self.fix)
+        return Problem(file=file, why=f"{got} than allowed, over the limit of {self.rows} rows", fix=self.fix)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table as it was found.
-
-    Parameters
-    ----------
-    file : str
-        File name, empty for a DataFrame.
-    header : tuple of str
-        Every column name, in order.
-    cells : mapping of str to sequence
-        The cells of each wanted column; a repeated column counts once.
-    lines : sequence of int
-        Line in the file (the header is line 1), row of a Parquet file from 1, or position in a
-        DataFrame from 0.
-    header_line : int or None
-        Line of the header.
-    decimal : str
-        Decimal mark of the numbers.
-    sha256 : str or None
-        Of the file's bytes; ``None`` for a DataFrame.
-    notes : tuple of str
-        What was accepted on the way.
-    problems : tuple of Problem
-        What was wrong with single rows.
-    """
+    """A table as it was found."""
 
     file: str
     header: tuple[str, ...]
-    cells: Mapping[str, Sequence[object]]
-    lines: Sequence[int]
+    cells: Mapping[str, Sequence[object]]  # of each wanted column; a repeated one counts once
+    lines: Sequence[int]  # the header is line 1; row of a Parquet file from 1, of a DataFrame from 0
     header_line: int | None = None
     decimal: str = "."
     sha256: str | None = None
@@ -121,8 +82,7 @@ def open_given(path: Path, most: int, fix: str) -> BinaryIO:
 
 def unsupported(file: str) -> Problem:
     """Return the problem of a file that is no table that is read."""
-    why = "not a supported format; csv, parquet"
-    return Problem(file=file, why=why, fix="export it as CSV or Parquet")
+    return Problem(file=file, why="not a supported format; csv, parquet", fix="export it as CSV or Parquet")
 
 
 def _is_foreign(stream: BinaryIO, path: Path) -> bool:

@@ -15,55 +15,33 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.annotations.text_rows import cell_text
+from labelvalue.observe.exports.plain import cell_text
 from labelvalue.observe.table.cells import parse_number
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
 from labelvalue.observe.table.tables import Limits, Table
-from labelvalue.problems import InputError, Problem, did_you_mean, listed, quote
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
-EVERY_SLICE = "{slice}"
-"""Stands in a mapped column's name for the slice: one tracked run then gives a row a slice."""
-NOTHING = ("None", "nan", "NaN", "<NA>")
-"""How dumps write that there is nothing, beside an empty cell."""
-LONGEST = 1024**2
-"""Characters of a cell, which may be one that is not taken."""
+EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
+NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
+LONGEST = 1024**2  # characters of a cell, which may be one that is not taken
 SHOWN = 10
+MEASURED = "a column mapped to 'errors' or 'value'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tracker:
-    """What a tracker's dump looks like.
-
-    Parameters
-    ----------
-    name : str
-        Of the tracker.
-    prefixes : tuple of str
-        What stands before the names of parameters and metrics.
-    identity : tuple of str
-        Columns of which the first that is there holds the run's id.
-    status : tuple of str
-        Likewise for its state.
-    finished : str
-        State of a run that counts, in lower case.
-    parent : str
-        Column that holds the id of a run's parent, empty where there is none.
-    clock : mapping of str to str
-        Columns that tell times, and which of ours each gives.
-    times : callable
-        From a dump to training seconds and end times, as texts.
-    """
+    """What a tracker's dump looks like."""
 
     name: str
-    prefixes: tuple[str, ...]
-    identity: tuple[str, ...]
-    status: tuple[str, ...]
-    finished: str
-    parent: str
-    clock: Mapping[str, str]
-    times: Callable[[pd.DataFrame], dict[str, pd.Series]]
+    prefixes: tuple[str, ...]  # before the names of parameters and metrics
+    identity: tuple[str, ...]  # columns of which the first that is there holds the run's id
+    status: tuple[str, ...]  # likewise its state
+    finished: str  # in lower case
+    parent: str  # column of the id of a run's parent, empty where there is none
+    clock: Mapping[str, str]  # columns that tell times, and which of ours each gives
+    times: Callable[[pd.DataFrame], dict[str, pd.Series]]  # training seconds and end times of a dump, as texts
 
 
 # --- times ----------------------------------------------------------------------------------------
@@ -170,8 +148,9 @@ def read_dump(
     lacking_ids = _without_measurement(tracker, dump, done, rows, identity, counts)
     if rows.empty:
         found = listed([name for name in table.header if _bare(tracker, name)], 30)
-        why = f"no finished run has a measurement in {_measured_in(taken)}"
-        raise InputError([Problem(file=path.name, why=why, fix=f"map one of the columns found: {found}")])
+        measured = [repr(taken[name]) for name in (names.ERRORS, names.VALUE) if name in taken]
+        why = f"no finished run has a measurement in {' or '.join(measured) or MEASURED}"
+        raise input_error(why, f"map one of the columns found: {found}", file=path.name)
     if lacking_ids:
         notes.append(f"finished runs without the mapped metric left out: {listed(lacking_ids, SHOWN)}")
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
@@ -215,15 +194,14 @@ def _choose_columns(tracker: Tracker, header: Sequence[str], columns: Mapping[st
             repr(wanted[0]) for wanted in (tracker.identity, tracker.status) if wanted[0] not in header
         )
         why = f"not a runs table of {tracker.name}: no column {lacking}"
-        raise InputError([Problem(file=file, why=why, fix="export the table of runs with all of its columns")])
+        raise input_error(why, "export the table of runs with all of its columns", file=file)
     for ours, theirs in columns.items():
         if ours not in COLUMNS:
             why = f"unknown column {quote(ours)}{did_you_mean(ours, COLUMNS)}"
             problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {', '.join(COLUMNS)}"))
         elif theirs not in header and not (EVERY_SLICE in theirs and _matches(header, theirs)):
             why = f"no column {quote(theirs)}{did_you_mean(theirs, header)}"
-            fix = f"one of {listed(header, 30)}"
-            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=fix))
+            problems.append(Problem(file=file, column="--map", value=ours, why=why, fix=f"one of {listed(header, 30)}"))
     if problems:
         raise InputError(problems)
     taken, notes = dict(columns), []
@@ -246,7 +224,7 @@ def _texts(table: Table) -> pd.DataFrame:
     if table.problems:
         raise InputError(table.problems)
     if not len(table.lines):
-        raise InputError([Problem(file=table.file, why="0 data rows", fix="write the dump again")])
+        raise input_error("0 data rows", "write the dump again", file=table.file)
     empty = dict.fromkeys(NOTHING, "")
     cells = {
         name: [empty.get(text := cell_text(cell), text) for cell in column] for name, column in table.cells.items()
@@ -311,11 +289,6 @@ def _numbered(rows: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     if number.any():
         notes.append(f"runs that are alike were numbered as {names.REPLICATE!r}")
     return rows.assign(**{names.REPLICATE: number.astype(str)})
-
-
-def _measured_in(taken: Mapping[str, str]) -> str:
-    found = [repr(taken[name]) for name in (names.ERRORS, names.VALUE) if name in taken]
-    return " or ".join(found) or "a column mapped to 'errors' or 'value'"
 
 
 def _placed(problem: Problem, rows: pd.DataFrame, taken: Mapping[str, str], file: str) -> Problem:

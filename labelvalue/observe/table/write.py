@@ -12,15 +12,14 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import beside, is_of
+from labelvalue.observe.simulate.protocol import beside, is_of
+from labelvalue.observe.table.cells import guard
 from labelvalue.observe.table.schema import COLUMNS, NOT_A_TIME
-from labelvalue.observe.table.spreadsheets import guard
 from labelvalue.observe.table.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.storage import write_whole
 
-AT_ONCE = 10_000
-"""Rows that are text at once."""
+AT_ONCE = 10_000  # rows that are text at once
 
 
 def written_columns(runs: xr.Dataset) -> list[str]:
@@ -123,8 +122,7 @@ def write_runs(runs: xr.Dataset, path: str | os.PathLike[str], *, spreadsheet: b
     elif suffix in TEXT_SUFFIXES and suffix not in (".tsv", ".tab"):
         content = b"".join(part.encode() for part in csv_parts(runs, spreadsheet=spreadsheet))
     else:
-        why = f"cannot write {suffix!r}"
-        raise InputError([Problem(file=path.name, why=why, fix="end the name in .csv or .parquet")])
+        raise input_error(f"cannot write {suffix!r}", "end the name in .csv or .parquet", file=path.name)
     protocol = str(runs.attrs.get(names.PROTOCOL, ""))
     if names.PROTOCOL in runs and is_of(protocol, runs[names.PROTOCOL].values.tolist()):
         write_whole(beside(path), protocol.encode())

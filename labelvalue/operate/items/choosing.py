@@ -15,8 +15,8 @@ from labelvalue.decisions.case.case import chosen_of
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
-from labelvalue.observe.protocol.settings import check_data
-from labelvalue.observe.simulate.learners import find_regressors, fit_learner, lacking_probabilities, take
+from labelvalue.observe.simulate.learners import comparable, find_regressors, fit_learner, lacking_probabilities, take
+from labelvalue.observe.simulate.simulation import check_data
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,
     ASK_PROBABILITIES,
@@ -26,7 +26,6 @@ from labelvalue.observe.simulate.strategies import (
     choose_checked,
     seed_of,
 )
-from labelvalue.observe.simulate.tabular import comparable
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.problems import InputError, Problem, did_you_mean, listed

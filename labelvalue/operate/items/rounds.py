@@ -12,12 +12,12 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import CURVE, Origin
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
-from labelvalue.observe.protocol.protocol import Protocol, read_protocol
-from labelvalue.observe.protocol.settings import check_data
 from labelvalue.observe.simulate.evaluation import evaluation_id
 from labelvalue.observe.simulate.execution import Execution
 from labelvalue.observe.simulate.learners import fit_learner, take
+from labelvalue.observe.simulate.protocol import Protocol, read_protocol
 from labelvalue.observe.simulate.simulate_runs import simulate_runs
+from labelvalue.observe.simulate.simulation import check_data
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.choosing import labelled_rows

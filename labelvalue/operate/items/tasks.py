@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.table.spreadsheets import guard_cells
+from labelvalue.observe.table.cells import guard_cells
 from labelvalue.problems import InputError, Problem, did_you_mean, quote
 from labelvalue.storage import write_whole
 

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.protocol.protocol import read_protocol
+from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.training_value import digest_of_case, training_pays, unit_worth

@@ -13,7 +13,7 @@ from labelvalue import names
 from labelvalue.model.hierarchy.catalogue import get_model, model_names
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Prior, Priors
-from labelvalue.observe.protocol.protocol import read_protocol
+from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.operate.store.configuration import FILE, Configuration
 from labelvalue.operate.store.folders import inside
 from labelvalue.problems import InputError, Problem, did_you_mean

@@ -18,7 +18,7 @@ import pyarrow as pa
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.table.parquet import ParquetRows
+from labelvalue.observe.table.read import ParquetRows
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, MAX_ROWS
 from labelvalue.observe.table.tables import MAX_BYTES, Limits

@@ -15,7 +15,7 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import readable
-from labelvalue.observe.table.spreadsheets import guard_cells
+from labelvalue.observe.table.cells import guard_cells
 from labelvalue.problems import InputError, Problem, StorageError
 from labelvalue.report.words.wording import likely, percent
 from labelvalue.storage import write_whole

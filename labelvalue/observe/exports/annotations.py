@@ -1,12 +1,14 @@
-"""Annotations tables put in order, put together, written and read again."""
+"""The annotations table: judgements of people from a tool's export, with what they took and when."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
-from datetime import datetime
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import cast
@@ -15,28 +17,35 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.exports.judgements import MAX_CHARACTERS, MAX_JUDGEMENTS, too_many_judgements
-from labelvalue.observe.table.cells import Fault, Parser, Time, parse_count, parse_number, parse_time, to_utc
-from labelvalue.observe.table.parquet import AT_ONCE
-from labelvalue.observe.table.read import read_table
+from labelvalue.observe.exports import plain
+from labelvalue.observe.exports.judgements import (
+    CHOICE,
+    MAX_CHARACTERS,
+    MAX_JUDGEMENTS,
+    TEXT,
+    WORK,
+    Collector,
+    Judgements,
+    too_many_judgements,
+    utc,
+)
+from labelvalue.observe.importers import importer, layouts
+from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.read import AT_ONCE, read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
-from labelvalue.observe.table.spreadsheets import guard
 from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.storage import write_whole
 
 COLUMNS = (
     *(names.ITEM, names.SLICE, names.ANNOTATOR, names.LABEL, names.SECONDS, names.TIME, names.BATCH, names.REFERENCE),
     *(names.SOURCE, names.SOURCE_ID, names.KIND, names.QUESTION, names.UNITS, names.SECONDS_FROM),
-)
-"""Columns of an annotations table, in order."""
-KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]
-"""What makes a judgement the same one in two exports."""
+)  # columns of an annotations table, in order
+KEY = [names.SOURCE, names.ITEM, names.SOURCE_ID]  # what makes a judgement the same one in two exports
 TEXTS = [c for c in COLUMNS if c not in (names.SECONDS, names.TIME, names.REFERENCE, names.UNITS)]
 CONTENT = [c for c in COLUMNS if c != names.BATCH]
 PARQUET, CSV = (".parquet", ".pq"), (".csv",)
-LINES_AT_ONCE = 8_192
-"""The same of CSV, whose text is there twice until it is bytes."""
+LINES_AT_ONCE = 8_192  # the same of CSV, whose text is there twice until it is bytes
 
 
 def settled(table: pd.DataFrame, batch: str | None = None, date: datetime | None = None) -> pd.DataFrame:
@@ -189,7 +198,7 @@ def write_annotations(table: pd.DataFrame, path: str | os.PathLike[str], *, spre
         size = _to_csv(table, buffer, partial(guard, spreadsheet=spreadsheet))
     if size > MAX_BYTES:
         why = f"{size} bytes are over the limit of {MAX_BYTES} bytes that a table may have"
-        raise InputError([Problem(file=path.name, why=why, fix="keep the judgements in several tables")])
+        raise input_error(why, "keep the judgements in several tables", file=path.name)
     write_whole(path, buffer.getbuffer())
     return path
 
@@ -277,7 +286,8 @@ def _values(table: Table) -> dict[str, pd.Series]:
                 )
                 values[row] = None
         if name == names.TIME:
-            times = [NOT_A_TIME if value is None else _microseconds(value) for value in values]
+            moments = (None if value is None else cast("int", to_utc(cast("Time", value), None)) for value in values)
+            times = [NOT_A_TIME if moment is None else moment // 1000 for moment in moments]
             found[name] = pd.Series(np.array(times, dtype="int64").view("datetime64[us]")).dt.tz_localize("UTC")
         else:
             found[name] = pd.Series(values, dtype=object)
@@ -288,10 +298,6 @@ def _values(table: Table) -> dict[str, pd.Series]:
     }
 
 
-def _microseconds(time: object) -> int:
-    return cast("int", to_utc(cast("Time", time), None)) // 1000
-
-
 def _parse_truth(cell: object) -> object:
     text = str(cell or "").lower()
     return text == "true" if text in ("true", "false", "") else Fault("not true or false", "write true or false")
@@ -300,8 +306,147 @@ def _parse_truth(cell: object) -> object:
 def check_suffix(path: Path) -> None:
     """Refuse a file of whose kind no annotations table is."""
     if path.suffix.lower() not in (*PARQUET, *CSV):
-        raise InputError([_foreign(path)])
+        raise input_error("not a supported format; csv, parquet", "name a .parquet or .csv file", file=path.name)
 
 
-def _foreign(path: Path) -> Problem:
-    return Problem(file=path.name, why="not a supported format; csv, parquet", fix="name a .parquet or .csv file")
+TABLE = "csv"  # format of tables of judgements; all others are files of ``observe/importers``
+MOST_CLASSES = 50  # distinct labels of a question from which on most answers being distinct means free text
+REPLACED = "replaced by a later version"
+
+
+def read_annotations(
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    format: str,
+    *,
+    slice: str | None = None,
+    batch: str | None = None,
+    batch_date: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    keep_annotators: bool = False,
+    salt: str | None = None,
+) -> pd.DataFrame:
+    r"""Read one or several exports of an annotation tool into one table of judgements.
+
+    Files are read as streams and nothing leaves the machine. What is cancelled, skipped, a draft or discarded is
+    counted and left out. Where exports overlap, one judgement stays, the latest. Annotators are replaced by salted
+    hashes.
+
+    Parameters
+    ----------
+    source : path, or sequence of paths
+        Exports of one format.
+    format : {"label-studio", "argilla", "doccano", "prodigy", "cvat", "csv"}
+        Tool that made them; ``csv`` is a table of judgements as CSV or Parquet.
+    slice : str, optional
+        Where the slice stands: a dotted path such as ``data.meta.country``; for CVAT ``path.0`` (part of the image's
+        path), ``task`` or ``tag``. Without it, all items are of slice ``all``.
+    batch : str, optional
+        Batch they belong to; the first file's digest by default.
+    batch_date : str, optional
+        Time of judgements whose export does not tell any (ISO 8601).
+    columns : mapping of str to str, optional
+        For ``csv``: their names of our columns, such as ``{"item": "task_id"}``.
+    keep_annotators : bool
+        Whether names stay as they are.
+    salt : str, optional
+        Salt of the hashes; the same one gives one annotator the same hash in every import. A new one where none is
+        given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a judgement: ``item``, ``slice``, ``annotator``, ``label``, ``seconds`` (NaN where unknown), ``time``
+        (UTC), ``batch``, ``reference``, ``source``, ``source_id``, ``kind``, ``question``, ``units``, ``seconds_from``.
+        Attributes: ``counts`` of what was left out by reason, ``notes``, ``labels`` by slice (items with a judgement
+        that is no reference), ``sha256`` of the files.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong, and its place: another layout, broken or cut-off files, slices that are
+        missing or no text, unsafe archives, no usable label.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "labels.csv"
+    ...     _ = file.write_text("item,label,country\n1,yes,FR\n2,no,DE\n")
+    ...     read_annotations(file, "csv", slice="country").attrs["labels"]
+    {'FR': 1, 'DE': 1}
+    """
+    paths = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(one) for one in source]
+    reader = partial(plain.read_mapped, columns=columns or {}) if format == TABLE else importer(format).read
+    date = _date(batch_date)
+    salt = secrets.token_hex(16) if salt is None else salt
+    if not salt.strip():
+        why = "is empty: anybody could undo hashes without one"
+        raise input_error(why, "give a long random text, or none", column="salt")
+    kept = Judgements()
+    counts: dict[str, int] = {}
+    notes: dict[str, None] = {}
+    problems: list[Problem] = []
+    digests: dict[str, str] = {}
+    for path in paths:
+        into = Collector(path.name, kept, slice_path=slice, salt=salt, keep_annotators=keep_annotators, layouts=layouts)
+        try:
+            reader(path, into)
+            into.finish()
+        except InputError as error:
+            problems += error.problems
+            continue
+        digests[into.name_of(path.name)] = _digest(path)
+        notes |= into.notes
+        for reason, count in into.counts.items():
+            counts[reason] = counts.get(reason, 0) + count
+    if problems:
+        raise InputError(problems)
+    table = settled(kept.frame(), batch or next(iter(digests.values()))[:12], date)
+    table, replaced = without_repeats(table)
+    if replaced:
+        counts[REPLACED] = replaced
+    table, more = _free_text_apart(table)
+    named = ["names of annotators are kept as the tool gave them"] if keep_annotators else []
+    table.attrs = {
+        "counts": counts,
+        names.NOTES: [*notes, *more, *named],
+        names.LABELS: labels_of(table),
+        names.SHA256: digests,
+    }
+    return table
+
+
+def _date(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    date = utc(text)
+    if date is None:
+        raise input_error("not a time", "write 2026-03-02", column="--batch-date", value=text)
+    return date.astimezone(UTC)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def labels_of(table: pd.DataFrame) -> dict[str, int]:
+    """Count the labels of every slice: items with at least one judgement that is no reference."""
+    items = table.loc[table[names.KIND] != WORK, [names.SOURCE, names.ITEM, names.SLICE, names.REFERENCE]]
+    pairs = items[~items[names.REFERENCE].astype(bool)].drop_duplicates([names.SOURCE, names.ITEM])
+    counts = pairs[names.SLICE].value_counts()
+    return {str(name): int(counts.get(name, 0)) for name in dict.fromkeys(items[names.SLICE])}
+
+
+def _free_text_apart(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Questions whose answers are mostly distinct are answered in free words: no agreement is computed."""
+    choices = table[table[names.KIND] == CHOICE]
+    answers = choices.groupby([names.SOURCE, names.QUESTION])[names.LABEL].agg(["nunique", "size"])
+    free = answers[(answers["nunique"] > MOST_CLASSES) & (answers["nunique"] > 0.5 * answers["size"])].index
+    if not len(free):
+        return table, []
+    of = pd.MultiIndex.from_frame(table[[names.SOURCE, names.QUESTION]])
+    inside = of.isin(free) & (table[names.KIND] == CHOICE)
+    table.loc[inside, names.KIND] = TEXT
+    table.loc[inside, names.LABEL] = ""
+    return table, [f"{int(inside.sum())} answers in free words: count, time and annotator are used, no agreement"]

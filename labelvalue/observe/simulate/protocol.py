@@ -14,9 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from labelvalue.observe.annotations.label_errors import NOISE_KINDS
-from labelvalue.observe.simulate.perturbations import ClassMix
-from labelvalue.observe.simulate.suites import SUITES, Suite
+from labelvalue.observe.simulate.suites import NOISE_KINDS, SUITES, ClassMix, Suite
 from labelvalue.observe.table.schema import CATALOGUE
 from labelvalue.problems import InputError
 from labelvalue.reading import WHOLE_LIMIT, parse_toml, read_text
@@ -203,10 +201,8 @@ def measured_by(identity: str) -> str | None:
     return match["measured"] if match else None
 
 
-TEMPLATE = "protocol.toml"
-"""The template that ships with the data."""
-BESIDE = ".protocol.toml"
-"""What the name of a runs table's protocol adds to the table's own."""
+TEMPLATE = "protocol.toml"  # the template that ships with the data
+BESIDE = ".protocol.toml"  # what the name of a runs table's protocol adds to the table's own
 
 
 def template() -> str:

@@ -1,1 +1,0 @@
-"""Annotations: read from tools' exports, checked, summed."""

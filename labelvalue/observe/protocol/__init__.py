@@ -1,1 +1,0 @@
-"""The protocol of runs, and settings of what is simulated."""
