@@ -95,6 +95,30 @@ def test_limits_of_slices_hold_and_have_prices(two):
     assert f"{dear} ≤ 200" in plan.prices["limit"].tolist()
 
 
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_d15_the_stakes_of_a_class_move_the_plan_and_its_worth(two, name):
+    plain, staked = case_of(price=1.0), case_of(price=1.0, classes={"high": {"slices": [name], "stakes": 6.0}})
+    plans = [decide(two, case, max_labels=2000, measure=False) for case in (plain, staked)]
+    assert plans[0].total == 0 < plans[1].labels[name] == plans[1].total
+    out = plan_outcomes(two, staked, {"p": {"a": 300, "b": 200}}).sel(plan="p")
+    gain = out[names.GAIN].sel(slice=name) * 6 + out[names.GAIN].drop_sel(slice=name).sum("slice")
+    assert np.allclose(out[names.VALUE], gain * 100 * 400)
+
+
+def test_d15_the_minimum_of_a_class_is_bought_wherever_it_is_best_or_there_is_no_plan(two):
+    def made(minimum, **slices):
+        case = case_of(classes={"high": {"slices": ["a", "b"], "minimum": minimum}}, price=1e3, slices=slices)
+        return decide(two, case, max_labels=2000, measure=False)
+
+    free, held = made(0), made(700, a={"maximum": 100})
+    assert (free.total, held.labels) == (0, {"a": 100, "b": 600})
+    row = held.rules.set_index("rule").loc["minimum labels of a class"]
+    assert (row["slice"], row["limit"], row["reached"], row["kept"]) == ("high", 700, 700, True)
+    none = made(700, a={"maximum": 100}, b={"maximum": 500})
+    assert (none.verdict.advice, none.state) == ("no plan", names.STOP)
+    assert "labels of class high ≥ 700" in none.verdict.reasons[0]
+
+
 def test_minima_above_the_budget_are_named(two):
     case = case_of(slices={"a": {"minimum": 700}, "b": {"minimum": 500}})
     found = decide(two, case, max_labels=1000)
