@@ -137,6 +137,10 @@ ROWS = {
         "test_allocation::test_never_worse_than_a_split_or_nothing",
         "test_envelope::test_d32_many_bumpy_slices_are_certified_in_no_time",
     ],
+    "D33": [
+        "test_allocation::test_d33_no_plan_reaches_a_target_for_less_or_more_probably",
+        "test_allocation::test_d33_what_is_reached_already_costs_nothing_and_rules_are_kept",
+    ],
     "D35": ["test_compare::test_d35_mean_and_worst_slice_are_told_side_by_side"],
     "F12": [
         "test_compare::test_other_mixes_reweight_the_same_draws",
@@ -160,7 +164,7 @@ def test_functions_in_a_promise_are_there(row):
 
 
 def test_no_promise_of_the_room_is_left_out():
-    elsewhere = {"D33", "D34"}  # cheapest plans; closed loops, which benchmarks measure
+    closed_loops = "D34"  # which benchmarks measure
     assert [row for row in ROWS if row.startswith("D")] == [
-        row for row in promises.promised("D", 35) if row not in elsewhere
+        row for row in promises.promised("D", 35) if row != closed_loops
     ]
