@@ -53,6 +53,7 @@ ROWS = {
     "P7": [
         "test_rows::test_p7_every_evaluation_is_logged_with_what_it_takes_to_make_it_again",
         "test_scorecard::test_new_labels_call_for_a_fit",
+        "test_settings::test_p7_other_triggers_lift_the_one_that_waits_for_labels",
         "test_advice::test_training_on_new_labels_is_called_for_where_it_pays",
         "test_advice::test_values_are_those_of_the_learner_that_came_last",
         "../faults/test_rows::test_data_that_contradict_are_scored_trigger_a_refit_and_are_explained",
