@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Case, decide, names
+from labelvalue import Case, Target, decide, names
 from labelvalue.decisions.search.listing import list_purchases, seen_from
-from labelvalue.plans import plan_outcomes
+from labelvalue.plans import cheapest_plan, plan_outcomes
 from labelvalue.risk import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.testing import fake_fit
 
@@ -117,6 +117,30 @@ def test_limits_of_slices_hold_and_have_prices(two):
     assert plan.labels[dear] == 200
     assert enb(plan) < enb(free)
     assert f"{dear} ≤ 200" in plan.prices["limit"].tolist()
+
+
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_d15_the_stakes_of_a_class_move_the_plan_and_its_worth(two, name):
+    plain, staked = case_of(price=1.0), case_of(price=1.0, classes={"high": {"slices": [name], "stakes": 6.0}})
+    plans = [decide(two, case, max_labels=2000, measure=False) for case in (plain, staked)]
+    assert plans[0].total == 0 < plans[1].labels[name] == plans[1].total
+    out = plan_outcomes(two, staked, {"p": {"a": 300, "b": 200}}).sel(plan="p")
+    gain = out[names.GAIN].sel(slice=name) * 6 + out[names.GAIN].drop_sel(slice=name).sum("slice")
+    assert np.allclose(out[names.VALUE], gain * 100 * 400)
+
+
+def test_d15_the_minimum_of_a_class_is_bought_wherever_it_is_best_or_there_is_no_plan(two):
+    def made(minimum, **slices):
+        case = case_of(classes={"high": {"slices": ["a", "b"], "minimum": minimum}}, price=1e3, slices=slices)
+        return decide(two, case, max_labels=2000, measure=False)
+
+    free, held = made(0), made(700, a={"maximum": 100})
+    assert (free.total, held.labels) == (0, {"a": 100, "b": 600})
+    row = held.rules.set_index("rule").loc["minimum labels of a class"]
+    assert (row["slice"], row["limit"], row["reached"], row["kept"]) == ("high", 700, 700, True)
+    none = made(700, a={"maximum": 100}, b={"maximum": 500})
+    assert (none.verdict.advice, none.state) == ("no plan", names.STOP)
+    assert "labels of class high ≥ 700" in none.verdict.reasons[0]
 
 
 def test_minima_above_the_budget_are_named(two):
@@ -235,3 +259,54 @@ def test_table_says_what_is_bought(two):
     assert ((table["low"] <= table[names.GAIN]) & (table[names.GAIN] <= table["high"])).all()
     with pytest.raises(ValueError, match="ci_prob"):
         plan.table(ci_prob=1.5)
+
+
+# --- the cheapest plan for a target -----------------------------------------------------------------
+
+PRICES = {"a": 0.1, "b": 0.3}
+MOST, STEP = 16_000, 500
+
+
+@pytest.fixture(scope="module")
+def every(two):
+    """Every plan in steps: what it costs, and the errors that it leaves."""
+    many = [(a, b) for a in range(0, MOST + 1, STEP) for b in range(0, MOST + 1 - a, STEP)]
+    out = plan_outcomes(two, case_of(price=PRICES), {f"{a} and {b}": {"a": a, "b": b} for a, b in many})
+    return out[[names.COST, names.ERROR]].drop_sel(plan=names.NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("of", "share", "probability", "reached"),
+    [("mean", 0.9, 0.8, True), ("worst", 0.9, 0.6, True), ("gap", 0.8, 0.6, True), ("gap", 0.5, 0.8, False)],
+)
+def test_d33_no_plan_reaches_a_target_for_less_or_more_probably(two, every, of, share, probability, reached):
+    low, high = every[names.ERROR].min("slice"), every[names.ERROR].max("slice")
+    error = {"mean": every[names.ERROR].mean("slice"), "worst": high, "gap": high - low}[of]
+    limit = share * float(error.sel(plan="0 and 0").mean())
+    held = (error <= limit).mean(("chain", "draw"))
+    cost = every[names.COST].mean(("chain", "draw")).where(held >= probability)
+    target = Target(error=limit, of=of)
+    found = cheapest_plan(two, case_of(price=PRICES), target, probability=probability, max_labels=MOST)
+    bought = dict(zip(found["slice"], found["labels"], strict=True))
+    own = plan_outcomes(two, case_of(price=PRICES), {"p": bought}).sel(plan="p")
+    left = own[names.ERROR]
+    left = {"mean": left.mean("slice"), "worst": left.max("slice"), "gap": left.max("slice") - left.min("slice")}[of]
+    told = found.attrs
+    assert told["found"] is reached is bool(cost.notnull().any())
+    assert told["p_target"] == pytest.approx(float((left <= limit).mean()))
+    assert told[names.COST] == pytest.approx(float(own[names.COST].mean()))
+    if reached:
+        assert told["p_target"] >= probability
+        assert told[names.COST] <= 1.005 * float(cost.min())
+    else:
+        assert probability > told["p_target"] >= float(held.max())
+    assert told["total"] == sum(bought.values()) <= MOST
+
+
+def test_d33_what_is_reached_already_costs_nothing_and_rules_are_kept(two):
+    now = float(two.posterior[names.ERROR_NOW].mean("slice").max())
+    assert cheapest_plan(two, case_of(), Target(error=1.01 * now)).attrs["total"] == 0
+    ruled = case_of(slices={"a": {"minimum": 70}}, guardrails={"maximum_budget": {"limit": 60, "probability": 0.9}})
+    found = cheapest_plan(two, ruled, Target(error=0.5 * now), probability=0.9)
+    assert (found.attrs["found"], found.attrs[names.COST] <= 60) == (False, True)
+    assert found.set_index("slice").loc["a", names.LABELS] >= 70

@@ -1,11 +1,13 @@
 """Plans side by side: what is said of them against numbers worked out by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import Case, InputError, names
+from labelvalue import Case, InputError, Target, decide, names
 from labelvalue.plans import (
     compare_pairs,
     compare_plans,
@@ -16,6 +18,8 @@ from labelvalue.plans import (
     scenario_sets,
     score_plans,
 )
+from labelvalue.report.numbers.plan import plan_numbers, trade_off
+from labelvalue.report.render.plan_text import plan_text
 from labelvalue.risk import Score
 from labelvalue.testing import fake_fit
 
@@ -158,3 +162,83 @@ def test_intervals_have_a_probability(real, prob):
     for function in (compare_plans, compare_pairs):
         with pytest.raises(InputError, match="ci_prob"):
             function(real, ci_prob=prob)
+
+
+# --- targets, the worst slice, stated plans ---------------------------------------------------------
+
+ALONE = {"price_per_label": 0.1}
+STATED = {"name": "mine", "labels": {"a": 600, "b": 300}}
+
+
+@pytest.fixture(scope="module")
+def two():
+    return fake_fit(seed=3, slices=("a", "b"), draws=50)
+
+
+def measured(error: xr.DataArray, of: str) -> xr.DataArray:
+    """What a target is about, by hand: slice a is used three times as much as b."""
+    a, b = error.sel(slice="a"), error.sel(slice="b")
+    return {"mean": 0.75 * a + 0.25 * b, "worst": np.maximum(a, b), "gap": abs(a - b)}[of]
+
+
+@pytest.mark.parametrize("of", ["mean", "worst", "gap"])
+def test_d10_the_probability_that_a_target_is_reached_is_that_of_the_draws(two, of):
+    plans = {"a": {"a": 4000}, "b": {"b": 4000}}
+    value = {"per_error_point": 400, "volume": {"a": 3.0, "b": 1.0}}
+    reached = measured(plan_outcomes(two, Case(costs=ALONE, value=value), plans)[names.ERROR], of)
+    limit = float(reached.sel(plan="a").quantile(0.7))
+    aimed = Case(costs=ALONE, value=value | {"target": Target(error=limit, of=of, worth=500)})
+    table = compare_plans(plan_outcomes(two, aimed, plans)).set_index(names.PLAN)
+    by_hand = (reached <= limit).mean(SAMPLE).to_series()
+    assert table["p_target"].to_dict() == pytest.approx(by_hand.to_dict())
+    assert by_hand["a"] == pytest.approx(0.7, abs=0.01)
+    assert by_hand.nunique() == 3
+    plain = compare_plans(plan_outcomes(two, Case(costs=ALONE, value=value), plans)).set_index(names.PLAN)
+    assert (table["value"] - plain["value"]).to_dict() == pytest.approx(
+        (500 * (by_hand - by_hand[names.NOTHING])).to_dict(), abs=1e-9
+    )
+
+
+def test_d35_mean_and_worst_slice_are_told_side_by_side(two):
+    """The worst slice is improved so far that another becomes the worst, by hand."""
+    plan = decide(two, Case(costs=ALONE, value={"per_error_point": 400}), max_labels=1500, measure=False)
+    luck = np.random.default_rng(7).normal(0.0, 0.01, (4, 50))
+    luck = xr.DataArray(luck - luck.mean(), dims=SAMPLE)
+    known = {"a": {names.NOTHING: 0.30, names.RECOMMENDED: 0.12}, "b": {names.NOTHING: 0.10, names.RECOMMENDED: 0.14}}
+    outcomes = plan.outcomes.copy()
+    for name, errors in known.items():
+        for which, error in errors.items():
+            outcomes[names.ERROR].loc[{"slice": name, "plan": which}] = (error + luck).values
+    told = dataclasses.replace(plan, outcomes=outcomes)
+    found = trade_off(told)
+    assert found["mean"] == pytest.approx({"now": 0.20, "then": 0.13})
+    assert [found["worst"][key] for key in ("now", "then")] == pytest.approx([0.30, 0.14])
+    assert (found["worst"]["slice_now"], found["worst"]["slice_then"]) == ("a", "b")
+    said = "mean of slices 0.2000 → 0.1300, worst (a) 0.3000 → 0.1400 (b)"
+    assert said in " ".join(plan_text(plan_numbers(told)).split())
+
+
+@pytest.mark.parametrize(
+    ("lot", "budget", "why"), [(2000, None, ""), (1, None, "brings less"), (1, 50, "rule of the case")]
+)
+def test_d16_a_stated_plan_is_taken_where_it_is_worth_more_and_told_where_not(two, lot, budget, why):
+    """No lot of the search fits within the labels allowed: the plan that the case states is the only one."""
+    rules = {} if budget is None else {"maximum_budget": {"limit": budget}}
+    case = Case(costs=ALONE, value={"per_error_point": 400}, scenarios=[STATED], guardrails=rules)
+    made = decide(two, case, max_labels=1500, lot=lot, measure=False)
+    worth = plan_outcomes(two, case, {"mine": STATED["labels"]})[names.NET_BENEFIT]
+    worth = worth.sel(plan="mine") - worth.sel(plan=names.NOTHING)
+    row = made.weighed.set_index("option").loc["mine"]
+    taken = names.RECOMMENDED if row["chosen"] else "mine"
+    assert row["chosen"] == (why == "")
+    assert (dict(made.labels) == STATED["labels"]) == (why == "")
+    assert np.allclose(made.advantage(taken), worth)
+    assert why in row["why"]
+    if why != "rule of the case":
+        assert row[names.NET_BENEFIT] == pytest.approx(float(worth.mean()))
+        assert row["less"] == pytest.approx(float((made.advantage() - worth).mean()))
+    if why:
+        assert f"mine {row['why']}" in made.verdict.reasons[-1]
+        assert float(made.advantage().mean()) > float(worth.mean()) or budget
+    else:
+        assert made.verdict.advice == "buy"

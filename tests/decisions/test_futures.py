@@ -158,6 +158,62 @@ def test_d28_what_is_certain_or_unknown_is_not_waited_for():
         value_of_waiting(plan, days=0)
 
 
+@pytest.mark.parametrize(
+    ("costs", "value"),
+    [
+        ({"delay_per_day": 2.0}, {}),
+        ({}, {"horizon_days": 300}),
+        ({"delay_per_day": 1.0}, {"horizon_days": 300, "drift": 0.01}),
+    ],
+)
+def test_d8_waiting_is_priced_by_every_decision_and_told(costs, value):
+    """Waiting is what the same plan loses where it starts so many days later."""
+    fit = fake_fit(seed=3, slices=("a", "b"), draws=50)
+    made = decide(fit, case_of(costs=costs, value=value), max_labels=1500)
+    days = made.waiting["days"]
+    now, later = (
+        plan_outcomes(fit, case_of(costs=costs | {"start_delay": start}, value=value), {"p": made.labels})
+        for start in (0, days)
+    )
+    net = [
+        one[names.NET_BENEFIT].sel(plan="p") - one[names.NET_BENEFIT].sel(plan=names.NOTHING) for one in (now, later)
+    ]
+    assert made.waiting[names.VALUE] == pytest.approx(float((net[1] - net[0]).mean()))
+    assert made.waiting[names.VALUE] < 0 == made.waiting["learnt"]
+    assert made.verdict.advice == "buy"
+    (said,) = [reason for reason in made.verdict.reasons if reason.startswith(f"waiting {days:.0f} days costs")]
+    assert float(said.split()[4].replace(",", "")) == pytest.approx(-made.waiting[names.VALUE], rel=0.02)
+
+
+def test_d8_where_days_cost_nothing_no_price_of_waiting_is_made_up():
+    made = decide(fake_fit(seed=3, slices=("a", "b"), draws=50), case_of(), max_labels=1500)
+    assert (dict(made.waiting), [reason for reason in made.verdict.reasons if "waiting" in reason]) == ({}, [])
+
+
+@pytest.mark.parametrize(("chance", "advice"), [(0.3, "wait"), (0.97, "buy")])
+def test_d28_a_decision_waits_where_a_dated_change_makes_that_worth_more(chance, advice):
+    """Dear labels pay if west comes to matter: what may not come is waited for, what nearly surely does is not."""
+    fit, only = fake_fit(seed=1, draws=50), {name: {"maximum": 0} for name in ("east", "north", "south")}
+    change = {"after_days": 30, "factors": {"west": 40.0}, "probability": chance}
+    gain = plan_outcomes(fit, case_of(), {"p": {"west": 200}})[names.GAIN].sel(plan="p", slice="west").mean(SAMPLE)
+    price = float(gain) * 100 * 10 * 8 / 200  # eight times what they are worth now, forty if it comes
+    case = case_of(price, 10, value={"horizon_days": 100, "mix_changes": [change]}, slices=only)
+    made = decide(fit, case, max_labels=200)
+    told = value_of_waiting(made).attrs
+    assert [made.waiting[key] for key in ("days", names.VALUE, "learnt")] == [30, told[names.VALUE], 1]
+    assert made.verdict.advice == advice
+    known = "waiting 30 days, until it is known whether users' needs change,"
+    (said,) = [reason for reason in made.verdict.reasons if reason.startswith(known)]
+    if advice == "wait":
+        assert told["advice"] == "wait"
+        assert said == made.verdict.reasons[0]
+        assert "more than deciding now" in said
+        assert made.total > 0  # deciding now would have been to buy
+    else:
+        assert told[names.VALUE] < 0
+        assert " costs " in said
+
+
 # --- evidence -------------------------------------------------------------------------------------
 
 

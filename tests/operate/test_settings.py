@@ -2,8 +2,10 @@
 
 from dataclasses import fields, is_dataclass
 
+import numpy as np
 import pytest
 
+from labelvalue import names, testing
 from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
@@ -106,6 +108,44 @@ def test_batches_wait_until_they_bring_enough_labels(fitted_quietly, second, wan
         assert "new labels, fewer than triggers.new_labels = 100,000" in waits[0]
         project.add(second.isel(run=slice(0, -1)), batch="b", supersede=True)
         assert project.refit(progress=False).new  # what takes the place of another is fitted at once
+
+
+def strange(batch):
+    """A batch whose errors nobody forecast."""
+    return batch.assign({names.ERRORS: np.minimum(batch[names.ERRORS] + 400, batch[names.TRIALS])})
+
+
+DEAR = CASE.replace("retraining = 20", "retraining = 1e9")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "change", "limits", "case", "lifted"),
+    [
+        pytest.param("surprise", strange, "surprise = 0.01", "", True, id="a surprise"),
+        pytest.param("surprise", strange, "", "", False, id="none is"),
+        pytest.param("new_learner", None, "", "", True, id="a new learner"),
+        pytest.param("retraining", None, "retraining = 0.9", CASE, True, id="training pays"),
+        pytest.param("retraining", None, "retraining = 0.9", DEAR, False, id="training is dear"),
+    ],
+)
+def test_p7_other_triggers_lift_the_one_that_waits_for_labels(
+    fitted_quietly, second, trigger, change, limits, case, lifted
+):
+    """A batch of too few labels is fitted all the same where it surprises, is of a new learner, or pays to train on."""
+    project = fitted_quietly
+    tree = testing.fake_runs(seed=1, sizes=(500,), learners=("tree",))
+    batch = tree if trigger == "new_learner" else second if change is None else change(second)
+    limits = limits if "surprise" in limits else f"{limits}\nsurprise = 1e-300"
+    (project.folder / "case.toml").write_text(case)
+    named = 'case = "case.toml"\n' if case else ""
+    configure(project, f"{named}{QUIET}[fit]\nbacktest = false\n[triggers]\nnew_labels = 100000\n{limits}\n")
+    project.add(batch, batch="b")
+    before = kinds(project).count("fit")
+    made = project.refit(progress=False)
+    fired = {one["trigger"]: one["fired"] for one in made.triggers}
+    assert (fired[trigger], kinds(project).count("fit") > before) == (lifted, lifted)
+    assert [name for name, called in fired.items() if called] == ([trigger] if lifted else [])
+    assert bool([note for note in made.notes if "not fitted yet" in note]) is not lifted
 
 
 @pytest.fixture

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.deciding import labels_today
-from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Floor, Rule
 from labelvalue.decisions.case.risk import Mean
 from labelvalue.decisions.case.value import GAP, MEAN_ERROR, Target, measured_by, volumes
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.search.allocation import find_plan
+from labelvalue.decisions.search.listing import thinned
+from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, allowed, climbed
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import TAILS
 from labelvalue.problems import InputError
 from labelvalue.settings import Checks
 
 HALVINGS = 12
-"""Times that the price of an error point is bisected on the way to the cheapest plan."""
+"""Times that the part of a plan that is bought is bisected."""
+ROUNDS, DEARER = 16, 1.5
+"""Times that labels are moved for the cheapest plan, and how much dearer a miss of the target is each time."""
+CLOSE = 0.03
+"""By how much a probability may fall short for few draws to have misjudged it."""
+NEAR = 1e6
+"""Parts of a probability, and of a target, by which coming near counts."""
+MOST_SLICES = 20
+"""Slices up to which labels are moved until nothing is cheaper."""
 FURTHEST = 16
 """Labels that may be bought where nobody says how many, as a multiple of those there are."""
 LEAST, MOST = 1e-3, 1e9
-"""Prices of an error point between which it is, in money."""
+"""Prices of an error point at which labels are hardly worth anything, and worth any money."""
 
 
 def cheapest_plan(
@@ -33,8 +49,8 @@ def cheapest_plan(
 ) -> pd.DataFrame:
     """Find the cheapest labels with which a target is reached with a probability, within the case's limits.
 
-    The plan of least cost is that of some price of an error point: the price is bisected until the target is reached.
-    For the worst slice and for the gap between slices the rules of a floor and of the largest gap are what is kept.
+    The smallest part that reaches it of plans of the lowest error, or with the floors or the gap that it stands for;
+    of up to twenty slices, labels are then moved between slices, bought and left as long as that is cheaper.
 
     Parameters
     ----------
@@ -79,44 +95,119 @@ def cheapest_plan(
     checks.finish()
     case.check(fit)
     most = FURTHEST * labels_today(fit) if max_labels is None else max_labels
-    plans: list[Decision] = []
-
-    def reached(plan: Decision) -> float:
-        error = plan.outcomes[names.ERROR].sel({names.PLAN: names.RECOMMENDED})
-        return float((measured_by(target, error, volumes(fit, case.value)) <= target.error).mean())
-
-    def at(price: float) -> bool:
-        try:
-            plans.append(find_plan(fit, _valued(fit, case, target, price, probability), most))
-        except NoPlanError:
-            return False
-        return reached(plans[-1]) >= probability
-
-    low, high = np.log(LEAST), np.log(MOST)
-    if target.of != MEAN_ERROR:
-        at(LEAST)
-    elif at(MOST):
-        for _ in range(HALVINGS):
-            middle = 0.5 * (low + high)
-            low, high = (low, middle) if at(float(np.exp(middle))) else (middle, high)
-    if not plans:  # no plan reaches it: the one of the lowest mean error says how near one comes
-        nearest = _valued(fit, case, Target(error=target.error), MOST, probability)
-        plans.append(find_plan(fit, nearest, most))
-    enough = [plan for plan in plans if reached(plan) >= probability]
-    best = min(enough, key=_cost) if enough else max(plans, key=reached)
-    return _told(best, reached(best), probability)
+    goal = _Goal(target, volumes(fit, case.value), probability)
+    return _told(_cheapest(fit, case, goal, most), goal)
 
 
-def _cost(plan: Decision) -> float:
-    return float(plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}).mean())
+class _Goal(NamedTuple):
+    """A target, the slices' shares in it, and the probability with which it is to be reached."""
+
+    target: Target
+    shares: xr.DataArray
+    probability: float
+
+    def chance(self, one: Mixture) -> float:
+        """Probability that a plan reaches the target."""
+        return float((self.measured(one.outcomes.sel({names.PLAN: one.name})) <= self.target.error).mean())
+
+    def reached(self, one: Mixture) -> bool:
+        """Whether a plan reaches it with the probability that is asked for."""
+        return self.chance(one) >= self.probability
+
+    def measured(self, outcomes: xr.Dataset) -> xr.DataArray:
+        """Draw what the target is about."""
+        return measured_by(self.target, outcomes[names.ERROR], self.shares)
+
+    def likely(self, outcomes: xr.Dataset) -> pd.Series:
+        """Score plans by how probably they reach the target, and by how near they come where that is the same."""
+        drawn = self.measured(outcomes)
+        near = drawn.mean(names.SAMPLE)
+        return ((drawn <= self.target.error).mean(names.SAMPLE) - near / (1 + near) / NEAR).to_series()
+
+    def priced(self, outcomes: xr.Dataset, price: float, level: float) -> pd.Series:
+        """Score plans by their cost, and a price for each unit by which the error of a level misses the target."""
+        error = self.measured(outcomes).quantile(level, names.SAMPLE, method="inverted_cdf")
+        missed = (error - self.target.error).clip(min=0.0)
+        return -(outcomes[names.COST].mean(names.SAMPLE) + price * missed).to_series()
 
 
-def _valued(fit: Fit, case: Case, target: Target, price: float, probability: float) -> Case:
-    """The case with an error point at a price in every slice alike, and the rule that the target stands for."""
+def _cheapest(fit: Fit, case: Case, goal: _Goal, most: int) -> Mixture:
+    """The cheapest plan that reaches a goal; where none does, the one that most probably would."""
+    free, few = _valued(fit, case, None, MOST, goal.probability), fit.slices.size <= MOST_SLICES
+
+    def found(case: Case, money: float = np.inf) -> Mixture:
+        return Mixture(0.0, find_plan(fit, case, most, max_spend=money).outcomes, (), names.RECOMMENDED)
+
+    plans = [found(free)]
+    with contextlib.suppress(NoPlanError):
+        plans.append(found(_valued(fit, case, goal.target, LEAST, goal.probability)))
+    if few and not any(map(goal.reached, plans)):
+        plans.append(_moved(fit, free, max(plans, key=goal.chance), most, goal.likely))
+    if not any(map(goal.reached, plans)):
+        return max(reversed(plans), key=goal.chance)
+    best = min((_part(fit, free, goal, one) for one in plans if goal.reached(one)), key=_cost)
+    if not _cost(best):
+        return best
+    with contextlib.suppress(NoPlanError):  # what else is to be had for that money
+        again = found(free, _cost(best))
+        best = min([best, *([_part(fit, free, goal, again)] if goal.reached(again) else [])], key=_cost)
+    return _climbed(fit, free, goal, best, most) if few else best
+
+
+def _part(fit: Fit, case: Case, goal: _Goal, one: Mixture) -> Mixture:
+    """The smallest part of a plan that still reaches the goal within the rules."""
+    low, high, labels = 0.0, 1.0, one.labels()
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        part = {name: int(n * middle) for name, n in labels.items()}
+        made = one._replace(outcomes=plan_outcomes(fit, case, {one.name: part}))
+        kept = goal.reached(made) and allowed(fit, case, made.outcomes, made.name, np.inf)
+        low, high, one = (low, middle, made) if kept else (middle, high, one)
+    return one
+
+
+def _climbed(fit: Fit, case: Case, goal: _Goal, best: Mixture, most: int) -> Mixture:
+    """The cheapest plan near one that reaches the goal: a miss is priced, the dearer the longer it is not reached.
+
+    A miss is not forbidden, so that labels may move past the target and back (exact penalty).
+
+    References
+    ----------
+    Han and Mangasarian (1979), "Exact penalty functions in nonlinear programming", Mathematical Programming 17.
+    """
+    unit = float(goal.measured(best.outcomes.sel({names.PLAN: names.NOTHING})).mean()) - goal.target.error
+    price, level = _cost(best) / max(unit, goal.target.error / NEAR), goal.probability
+    reach, close = min(2 * sum(best.labels().values()), most), 0.0 if thinned(fit, SEARCHED) is fit else CLOSE
+    found, plans = best, [best]
+    for _ in range(ROUNDS):
+        found = _moved(fit, case, found, reach, partial(goal.priced, price=price, level=level))
+        plans.append(found)
+        short = goal.probability - goal.chance(found)
+        if short <= 0:
+            break
+        if short < close:  # few draws say that it is reached
+            level = min(level + short, 1.0)
+        else:
+            price *= DEARER
+    return min(filter(goal.reached, plans), key=_cost)
+
+
+def _moved(fit: Fit, case: Case, one: Mixture, most: int, scored: Callable[[xr.Dataset], pd.Series]) -> Mixture:
+    """A plan with labels moved as long as a score rises."""
+    begun = one._replace(score=float(scored(one.outcomes)[one.name]))
+    return climbed(fit, case, begun, most, np.inf, 1, scored=scored)
+
+
+def _cost(one: Mixture) -> float:
+    return float(one.outcomes[names.COST].sel({names.PLAN: one.name}).mean())
+
+
+def _valued(fit: Fit, case: Case, target: Target | None, price: float, probability: float) -> Case:
+    """The case with an error point at a price in every slice alike, and the rule that a target stands for."""
     rules = dataclasses.replace(case.guardrails, minimum_gain=None)
-    if target.of == GAP:
+    if target is not None and target.of == GAP:
         rules = dataclasses.replace(rules, largest_gap=Rule(limit=target.error, probability=probability))
-    elif target.of != MEAN_ERROR:  # in every slice at once: each is asked for so that all together hold
+    elif target is not None and target.of != MEAN_ERROR:  # each is asked for so that all together hold
         each = 1.0 - (1.0 - probability) / fit.slices.size
         floors = tuple(Floor(slice=str(name), error=target.error, probability=each) for name in fit.slices)
         rules = dataclasses.replace(rules, floors=floors)
@@ -124,26 +215,26 @@ def _valued(fit: Fit, case: Case, target: Target, price: float, probability: flo
     return dataclasses.replace(case, value=value, guardrails=rules, risk=Mean())
 
 
-def _told(best: Decision, chance: float, probability: float) -> pd.DataFrame:
-    own = best.outcomes.sel({names.PLAN: names.RECOMMENDED})
+def _told(best: Mixture, goal: _Goal) -> pd.DataFrame:
+    own, labels, chance = best.outcomes.sel({names.PLAN: best.name}), best.labels(), goal.chance(best)
     cost = own[names.COST]
     table = pd.DataFrame(
         {
-            names.SLICE: list(best.labels),
-            names.LABELS: list(best.labels.values()),
+            names.SLICE: list(labels),
+            names.LABELS: list(labels.values()),
             names.ERROR: own[names.ERROR].mean(names.SAMPLE).values,
         }
     )
-    low, high = np.quantile(cost.values, (0.05, 0.95)).tolist()
+    low, high = np.quantile(cost.values, TAILS).tolist()
     table.attrs = {
-        "total": best.total,
+        "total": sum(labels.values()),
         names.COST: float(cost.mean()),
         "lower": low,
         "upper": high,
         names.DAYS: float(own[names.DAYS].mean()),
         "p_target": chance,
-        "found": chance >= probability,
-        names.PROBABILITY: probability,
+        "found": chance >= goal.probability,
+        names.PROBABILITY: goal.probability,
         names.UNIT: own.attrs[names.UNIT],
     }
     return table

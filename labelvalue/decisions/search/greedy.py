@@ -104,7 +104,7 @@ def brute_force(menu: Menu, aim: Aim) -> tuple[np.ndarray, float]:
 STEPS = 4
 """The first step is the labels allowed over this."""
 FINEST = 64
-"""The last step is the labels allowed over this, or one lot."""
+"""The last step is the labels allowed over this, where nothing finer is asked for, or one lot."""
 KEPT = 3
 """Slices that labels are moved to, and from, at once: those where one step alone does best."""
 MOVES = 60
@@ -119,6 +119,7 @@ def climb(
     high: np.ndarray,
     most: int,
     lot: int = 1,
+    parts: int = FINEST,
 ) -> np.ndarray:
     """Move labels between slices, buy more or fewer, in steps of falling size, as long as the score rises.
 
@@ -126,15 +127,15 @@ def climb(
     """
     at, reached = start.copy(), float(score(start[None])[0])
     step = max(lot, most // STEPS // lot * lot)
-    finest = max(lot, most // FINEST // lot * lot)
+    finest = max(lot, most // parts // lot * lot)
     unit = np.eye(start.size, dtype=int)
 
     def fits(plans: np.ndarray) -> np.ndarray:
         return (plans >= low).all(axis=1) & (plans <= high).all(axis=1) & (plans.sum(axis=1) <= most)
 
     for _ in range(MOVES):
-        single = np.concatenate([at + step * unit, at - step * unit])
-        alone = score(np.clip(single, low, high))  # beyond the labels allowed too: it says where a swap should go
+        single = np.clip(np.concatenate([at + step * unit, at - step * unit]), low, high)
+        alone = score(single)  # beyond the labels allowed too: it says where a swap should go
         to, away = (np.argsort(-x, kind="stable")[:KEPT] for x in np.split(alone, 2))
         swaps = [at + step * (unit[i] - unit[j]) for i in to for j in away if i != j]
         plans = np.array([*single, *swaps])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from labelvalue.decisions.case.guardrails import Guardrails, Scenario
 from labelvalue.decisions.case.risk import Appetite, money_needed
 from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
-from labelvalue.decisions.search.greedy import climb
+from labelvalue.decisions.search.greedy import FINEST, climb
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus
@@ -30,6 +31,8 @@ MOST = 5
 """Interventions of which every subset is tried; of more, only single ones and pairs."""
 SEARCHED = 500
 """Draws with which labels are moved; what is found is valued with all."""
+FINER = 256
+"""Parts of the labels allowed of which the last step is one where another score than the case's is asked for."""
 
 
 class Mixture(NamedTuple):
@@ -107,11 +110,14 @@ def climbed(
     max_spend: float,
     lot: int,
     noise_factor: float = 1.0,
+    scored: Callable[[xr.Dataset], pd.Series] | None = None,
 ) -> Mixture:
     """Move a mixture's labels, at most ``most`` in all, as long as that pays; searched with few draws, valued with all.
 
-    The same interventions beside other labels come back; the mixture itself where no step is better.
+    The same interventions beside other labels come back; the mixture itself where no step is better, by the case's risk
+    appetite or by another score of outcomes, one number a plan.
     """
+    judged = partial(scores_of, case.risk) if scored is None else scored
     score, outcomes, done, name, _ = one
     few, slices = thinned(fit, SEARCHED), [str(s) for s in outcomes[names.SLICE].values]
     limits = [case.limits(s) for s in slices]
@@ -123,7 +129,7 @@ def climbed(
         return plan_outcomes(which, case, named, interventions=done, noise_factor=noise_factor)
 
     def scores(plans: np.ndarray) -> np.ndarray:
-        return np.asarray(scores_of(case.risk, drawn(few, plans)).drop(names.NOTHING).to_numpy())
+        return np.asarray(judged(drawn(few, plans)).drop(names.NOTHING).to_numpy())
 
     found = climb(
         outcomes[names.LABELS].sel({names.PLAN: name}).values.astype(int),
@@ -133,9 +139,10 @@ def climbed(
         high=np.array([min(most, highest) // lot * lot for _, highest in limits]).astype(int),
         most=most,
         lot=lot,
+        parts=FINEST if scored is None else FINER,
     )
     made = drawn(fit, found[None])
-    again = float(scores_of(case.risk, made)["0"])
+    again = float(judged(made)["0"])
     better = again > score and allowed(fit, case, made, "0", max_spend)
     return Mixture(again, made, done, "0") if better else one
 
