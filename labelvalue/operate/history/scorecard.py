@@ -36,6 +36,12 @@ BIAS_MONEY = "bias_money"
 """Bias of a forecast at what its case says a unit of error is worth."""
 FACTOR = "factor"
 """By which the record multiplies the width of intervals on log error; 1 while it is too short."""
+ORDER = (
+    names.BATCH, *CURVE, names.LABELS, PROMISED, DELIVERED, names.TRUTH, "low", "high", names.COVERS_90,
+    names.COVERS_50, names.BIAS, BIAS_MONEY, names.WIDTH, RANK, names.CRPS, names.INTERVAL_SCORE, names.TRUTH_STDERR,
+    names.RUN_COUNT, FACTOR, "fit",
+)  # fmt: skip
+"""Columns of a scorecard: which curve, what was promised and came, the error in its interval, scores, where from."""
 
 
 def origin_of(fit: Fit, batch: xr.Dataset) -> Origin:
@@ -181,7 +187,8 @@ def scorecard(records: Sequence[Record]) -> pd.DataFrame:
             known = record.content
             about = {names.BATCH: known[names.BATCH], "fit": known["fit"], FACTOR: known[FACTOR]}
             rows += [{**about, **{k: v for k, v in cell.items() if k != "widened"}} for cell in known[CELLS]]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table[[name for name in ORDER if name in table]]
 
 
 def width_factor(ranks: Sequence[float]) -> float:

@@ -20,7 +20,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     sheet.write(f"Verdict: {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
     if numbers["plan"]["total"]:
         sheet.write("")
-        sheet.lay(_bought(numbers))
+        sheet.lay(bought_rows(numbers[names.GAIN]))
     sheet.write("", *_money(numbers), "")
     sheet.lay(_plans(numbers))
     worst = f"{100 * (1 - numbers['risk'][names.LEVEL]):.3g} %"
@@ -42,8 +42,8 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     return sheet.text()
 
 
-def _bought(numbers: Mapping[str, Any]) -> Rows:
-    rows = numbers[names.GAIN]
+def bought_rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
+    """Lay out what a plan buys in each slice and what that brings."""
     flagged = any(row[names.FLAGS] for row in rows)
     table = Rows([names.SLICE], [names.LABELS, names.GAIN, "lower", "upper", "P(gain>0)", "error then"])
     if flagged:
