@@ -19,6 +19,7 @@ from labelvalue.operate.history.assets import assets, spent, warnings
 from labelvalue.operate.history.descriptions import milestone_line
 from labelvalue.operate.history.differences import differences
 from labelvalue.operate.history.notes import notes as noted
+from labelvalue.operate.history.over_time import KINDS, batches_over_time
 from labelvalue.operate.history.scorecard import both_widths
 from labelvalue.operate.history.training_value import case_of, digest_of_case
 from labelvalue.operate.refit import advice, guardrails, refit as fits
@@ -213,6 +214,8 @@ def _page(
         reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
         header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
+        records = project.ledger.records(*KINDS)
+        table = assets(project.folder / RUNS, records, fit, _case(project, configuration, fit))
         budgets = configuration.report.budgets
         try:
             from labelvalue.operate.history.assumptions import register
@@ -224,6 +227,7 @@ def _page(
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
+                over_time=tuple(batches_over_time(table, records)),
                 kept=_kept(project, record),
                 widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
                 assumptions=register(project),

@@ -11,7 +11,8 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
 from labelvalue.numerals import readable
-from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PER_MONEY, PROMISED, TOTALS
+from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
+from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
 from labelvalue.operate.refit import guardrails, refit as fits
 from labelvalue.operate.refit.approvals import GIVEN
 from labelvalue.printing import WIDTH, visible, wrapped
@@ -105,10 +106,16 @@ def last_batch_line(card: pd.DataFrame) -> str:
         return ""
     last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]]
     said = f"last batch {last[names.BATCH].iloc[0]!r}: {int(last[names.COVERS_90].sum())} of {len(last)} in their 90 %"
-    gains = ""
-    if PROMISED in last and last[PROMISED].notna().any():
-        gains = f", gain promised {last[PROMISED].mean():.2g}, delivered {last[DELIVERED].mean():.2g}"
+    told = last_gain(card)
+    gains = f", gain promised {told[PROMISED]:.2g}, delivered {told[DELIVERED]:.2g}" if told else ""
     return f"{said} interval{gains}, bias {last[names.BIAS].mean():+.2g}"
+
+
+def last_gain(card: pd.DataFrame) -> dict[str, float]:
+    """Return the mean gain promised and delivered of the last batch; empty where none was scored."""
+    last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]] if PROMISED in card else card.iloc[:0]
+    known = not last.empty and last[PROMISED].notna().any()
+    return {name: float(last[name].mean()) for name in (PROMISED, DELIVERED)} if known else {}
 
 
 def change_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -170,6 +177,8 @@ def summary_lines(table: pd.DataFrame) -> Iterator[str]:
         if row["why"] and row["exit_code"]:
             yield wrapped(f"  {row['why'].partition(chr(10))[0]}", "    ")
     failed = int((table["exit_code"] != 0).sum())
+    if "page" in table.attrs:
+        yield visible(table.attrs["page"])
     yield f"{len(table)} projects, {int(table['new'].sum())} fitted, {failed} not 0"
 
 

@@ -79,8 +79,8 @@ def report_numbers(
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
         ``metric``, ``slice_notes`` (on errors now and gains), ``suite`` (that all but ``suites`` is of; empty for a
         fit of one), ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None``
-        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``,
-        ``assumptions``, ``changes``, ``explained``,
+        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``over_time``, ``widths``,
+        ``carried``, ``assumptions``, ``changes``, ``explained``,
         ``guardrails`` (the project's own; ``None`` without),
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
@@ -163,7 +163,8 @@ def collect(
     numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
     numbers[names.PLAN] = decided = None
     numbers["assumptions"] = context.assumptions.to_dict("records")
-    numbers["scorecard"] = scorecard_numbers(context.scorecard)
+    numbers["scorecard"] = scorecard_numbers(context.scorecard, context.over_time)
+    numbers["over_time"] = [dict(row) for row in context.over_time]
     numbers["widths"] = width_numbers(context.widths)
     numbers["carried"] = carried_numbers(context.carried)
     numbers["guardrails"] = guardrail_numbers(context.guardrails)

@@ -28,6 +28,7 @@ from labelvalue.report.plots.curves import caption
 from labelvalue.report.plots.first_page import cut_rows
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
+from labelvalue.report.plots.over_time import verdict_of
 from labelvalue.report.plots.plan import BARS
 from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
@@ -39,6 +40,7 @@ from labelvalue.report.render.images import (
     gain_images,
     impact_images,
     money_image,
+    over_time_images,
     rank_image,
     tornado_image,
 )
@@ -60,7 +62,7 @@ MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 READERS = (
-    ("For the analyst", ("words", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
+    ("For the analyst", ("words", "over-time", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
     ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
 )
 """Who finds what behind the first page; a section that is named for nobody is the statistician's."""
@@ -163,6 +165,7 @@ def figures(
     """Draw the pictures of the page."""
     fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
     drawn: dict[str, Any] = {"first": list(first_images(numbers, sharp=sharp is not False))}
+    drawn["over_time"] = list(over_time_images(numbers["over_time"], sharp=sharp is not False))
     drawn |= {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
     drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
@@ -183,10 +186,10 @@ def figures(
     return drawn
 
 
-def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
-    """Fill the page's template; every text is escaped."""
+def templates(*packages: str) -> jinja2.Environment:
+    """Return the templates of pages, those of other packages too; every text that they are given is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelvalue.report", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in ("labelvalue.report", *packages)]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -200,34 +203,44 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "probability": wording.probability,
         "likely": wording.likely,
         "moment": moment,
+        "verdict_of": verdict_of,
         "percent": wording.percent,
         "visible": on_page,
         "spoken": wording.spoken,
     }
+    return environment
+
+
+def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
+    """Fill the page's template."""
     digits = _digits(numbers)
     shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
     readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
     number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
-    return environment.get_template("report.html.j2").render(
-        n=numbers,
-        figures=drawn,
-        digits=digits,
-        sentence=wording.sentence,
-        comparison=wording.comparison,
-        strategy_parts=strategy_parts,
-        tight=_is_tight(numbers, digits),
-        flag_meanings=FLAG_MEANINGS,
-        validated=VALIDATED_DOUBLINGS,
-        backtest_command=COMMAND,
-        readers=readers,
-        number_of=number_of,
-        first=_first(numbers),
-        inner=inner_prob(numbers[names.CI_PROB]),
-        words=words(numbers, number_of["limits"]),
-        bars=BARS,
-        sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
-        **shown,
-        budget_groups=_groups(numbers.get("budgets", [])),
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            n=numbers,
+            figures=drawn,
+            digits=digits,
+            sentence=wording.sentence,
+            comparison=wording.comparison,
+            strategy_parts=strategy_parts,
+            tight=_is_tight(numbers, digits),
+            flag_meanings=FLAG_MEANINGS,
+            validated=VALIDATED_DOUBLINGS,
+            backtest_command=COMMAND,
+            readers=readers,
+            number_of=number_of,
+            first=_first(numbers),
+            inner=inner_prob(numbers[names.CI_PROB]),
+            words=words(numbers, number_of["limits"]),
+            bars=BARS,
+            sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
+            **shown,
+            budget_groups=_groups(numbers.get("budgets", [])),
+        )
     )
 
 
@@ -243,7 +256,7 @@ def _readers(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str
         "limits": ("Assumptions and limitations", True),
         "curves": ("Learning curves", drawn),
         "risk": ("Risk", decided),
-        "diagnostics": ("Trust: backtest, scorecard, diagnostics", True),
+        "diagnostics": ("Trust: backtest, diagnostics", True),
         "provenance": ("Provenance", True),
     }
     titles = {id: title for id, (title, there) in every.items() if there}

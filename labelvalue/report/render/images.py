@@ -25,6 +25,7 @@ from labelvalue.report.plots.first_page import draw_growth, draw_purchase, draw_
 from labelvalue.report.plots.frontier import draw_frontiers
 from labelvalue.report.plots.gains import draw_gains, gain_table
 from labelvalue.report.plots.impact import draw_impacts, impact_table
+from labelvalue.report.plots.over_time import FORECASTS, SPENDING, draw_over_time
 from labelvalue.report.plots.plan import draw_money, draw_tornado
 from labelvalue.report.words.first_page import purchase_rows
 
@@ -108,6 +109,14 @@ def first_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> Iterator[
         title = f"Gain in {said[names.SLICE]}"
         alt = f"{title} against the labels bought for it, with intervals."
         yield embed(draw_growth(own, title, beside=height), alt, sharp=sharp)
+
+
+def over_time_images(rows: list[dict[str, Any]], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+    """Draw the batches of a project: how forecasts did, where there were any, and what was spent and advised."""
+    forecast = [FORECASTS] if any(row["forecast"] for row in rows) else []
+    for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
+        alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
+        yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""), sharp=sharp)
 
 
 def curve_images(
