@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from labelvalue.numerals import significant
-from labelvalue.operate.history.differences import differences
+from labelvalue.operate.history.over_time import differences
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
@@ -19,7 +19,7 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
         assert name in page
         assert f"{labels:,}" in page
     assert "Assumptions, and what follows if one is wrong" in page
-    assert "case/costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
+    assert ">costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
     assert 'id="over-time"' not in page, "a first batch has no past"
     assert 'id="what-if-panel"' in page
 

@@ -1,8 +1,8 @@
-"""A project over time: money, labels and gains batch by batch, how forecasts did, and what was advised."""
+"""A project over time: money, labels and gains batch by batch, how forecasts did, what was advised and changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.numerals import estimated
 from labelvalue.operate.history.scorecard import CELLS, DELIVERED, PROMISED, SURPRISE
-from labelvalue.operate.refit.advice import CASE_TEXT
+from labelvalue.operate.refit.advice import CASE_SHA, CASE_TEXT, PLAN, WIDTH
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.records import Record
 from labelvalue.reading import parse_toml
@@ -132,3 +133,40 @@ def goal_drift(records: Sequence[Record]) -> list[str]:
     if not changed:
         return []
     return [f"goal drift: the case wants something else than at record {made[-2].number}: {', '.join(changed)}"]
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what differs from the advice before: inputs first, then the decision, then every slice, most moved first."""
+    return (*_inputs(before, after), *_decided(before, after), *_slices(before, after))
+
+
+def _inputs(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    if before["fit"] != after["fit"]:
+        yield f"fit: {after['fit']} instead of {before['fit']}"
+    if before[CASE_SHA] != after[CASE_SHA]:
+        yield "the case was edited"
+    old, new = (told.get("settings", {}).get(WIDTH, 1.0) for told in (before, after))
+    if old != new:
+        yield f"intervals: × {new:.2f} by the scorecard, × {old:.2f} before"
+
+
+def _decided(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    if before["advice"] != after["advice"]:
+        yield f"advice: from {before['advice']} to {after['advice']}"
+    for name, said in ((names.NET_BENEFIT, "expected net benefit"), (names.COST, "expected cost")):
+        if name not in before or name not in after:
+            continue
+        old, new = (
+            f"{estimated(told[name]['mean'], told[name].get(names.MCSE))} {told[names.UNIT]}"
+            for told in (before, after)
+        )
+        if old != new:
+            yield f"{said}: from {old} to {new}"
+
+
+def _slices(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = (told[PLAN] for told in (before, after))
+    moved = {name: (old.get(name, 0), new.get(name, 0)) for name in dict.fromkeys([*new, *old])}
+    for name, (was, now) in sorted(moved.items(), key=lambda item: (-abs(item[1][1] - item[1][0]), item[0])):
+        if was != now:
+            yield f"labels of {name}: from {was:,} to {now:,}"

@@ -17,14 +17,12 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.assets import assets, spent, warnings
 from labelvalue.operate.history.descriptions import milestone_line
-from labelvalue.operate.history.differences import differences
 from labelvalue.operate.history.notes import notes as noted
-from labelvalue.operate.history.over_time import KINDS, batches_over_time
+from labelvalue.operate.history.over_time import KINDS, batches_over_time, differences
 from labelvalue.operate.history.scorecard import both_widths
 from labelvalue.operate.history.training_value import case_of, digest_of_case
 from labelvalue.operate.refit import advice, guardrails, refit as fits
-from labelvalue.operate.refit.approvals import approvals
-from labelvalue.operate.refit.outcome import Refit, advice_line, calibration_line, last_batch_line
+from labelvalue.operate.refit.outcome import Refit, advice_line, approvals, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published

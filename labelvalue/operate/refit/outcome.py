@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import BUY, QUALITY
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
 from labelvalue.numerals import readable
 from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
 from labelvalue.operate.refit import guardrails, refit as fits
-from labelvalue.operate.refit.approvals import GIVEN
+from labelvalue.operate.refit.advice import CASE_TEXT
+from labelvalue.operate.store.records import Record
 from labelvalue.printing import WIDTH, visible, wrapped
+
+GIVEN = "given"
+"""Number of the decision by which an approval was given; ``None`` while it is missing."""
 
 
 def refit_lines(result: Refit) -> Iterator[str]:
@@ -63,6 +69,30 @@ def case_rule_line(rule: Mapping[str, Any]) -> str:
     """Say how a guardrail of the case stands for the advised plan."""
     asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"
     return f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})"
+
+
+def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Record]) -> list[dict[str, Any]]:
+    """List the approvals that an advice needs before it is carried out, and by which decision each was given.
+
+    An approval is given where its approver decided what was advised, on this very advice; a later decision of theirs
+    counts in its place.
+    """
+    if content["advice"] not in (BUY, QUALITY):
+        return []
+    cost = float(content[names.COST]["mean"])
+    said = [record for record in decisions if record.content.get("advice_record") == number]
+    found = []
+    for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
+        own = [r for r in said if _same(r.content["approver"], one.approver)]
+        agreed = bool(own) and _same(own[-1].content["verdict"], content["advice"])
+        about = {"approver": one.approver, "above": one.above, "reason": one.reason}
+        money = {names.COST: cost, names.UNIT: content[names.UNIT]}
+        found.append({**about, **money, GIVEN: own[-1].number if agreed else None})
+    return found
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 def approval_line(one: Mapping[str, Any]) -> str:

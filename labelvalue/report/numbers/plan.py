@@ -16,7 +16,7 @@ from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_again
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
-from labelvalue.numerals import significant
+from labelvalue.numerals import significant, tails
 from labelvalue.report.numbers.tables import P_POSITIVE
 from labelvalue.report.render.plan_text import STANDS, bought_rows
 from labelvalue.report.render.terminal import Rows, Sheet
@@ -147,8 +147,8 @@ def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
 
 def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
     """Return mean and equal-tailed interval of draws."""
-    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
-    return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
+    lower, upper = draws.quantile(tails(ci_prob), names.SAMPLE).values
+    return {"mean": float(draws.mean()), "lower": float(lower), "upper": float(upper)}
 
 
 def finite(value: Any) -> Any:

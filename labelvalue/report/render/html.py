@@ -33,19 +33,17 @@ from labelvalue.report.plots.plan import BARS
 from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
-    change_image,
     curve_images,
     first_images,
-    frontier_image,
     gain_images,
     impact_images,
-    money_image,
     over_time_images,
+    plan_images,
     rank_image,
-    tornado_image,
 )
 from labelvalue.report.render.paper import find_browser, print_page
 from labelvalue.report.words import wording
+from labelvalue.report.words.assumptions import CASE_SOURCE, grouped
 from labelvalue.report.words.checks import FLAG_MEANINGS
 from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
@@ -176,14 +174,7 @@ def figures(
         drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
         drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
-    if numbers[names.PLAN] is not None:
-        drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
-        if numbers["explained"] is not None:
-            drawn["changes"] = [change_image(numbers["explained"], sharp=sharp is not False)]
-        if numbers[names.PLAN]["frontiers"]:
-            drawn["frontiers"] = [frontier_image(numbers[names.PLAN], sharp=sharp is not False)]
-        drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
-    return drawn
+    return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers, sharp=sharp is not False))
 
 
 def templates(*packages: str) -> jinja2.Environment:
@@ -213,9 +204,13 @@ def templates(*packages: str) -> jinja2.Environment:
 
 def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
     """Fill the page's template."""
-    digits = _digits(numbers)
+    digits, plan = _digits(numbers), numbers[names.PLAN]
     shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
     readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
+    source = next(
+        (str(row["source"]) for row in numbers["assumptions"] if str(row["source"]).startswith(CASE_SOURCE)), ""
+    )
+    source = source.partition(";")[0].partition(":")[0]
     number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
     return (
         templates()
@@ -237,9 +232,14 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             inner=inner_prob(numbers[names.CI_PROB]),
             words=words(numbers, number_of["limits"]),
             bars=BARS,
+            telling=[]
+            if plan is None
+            else [row for row in plan["information"]["rows"] if row["evppi"] > (row["mcse"] or 0.0)],
+            case_source=source,
+            assumed=grouped(numbers["assumptions"], source),
             sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
             **shown,
-            budget_groups=_groups(numbers.get("budgets", [])),
+            budget_groups=_groups(_told_budgets(numbers)),
         )
     )
 
@@ -275,6 +275,12 @@ def _first(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "turns": [] if plan is None else turning_points(plan),
         "today": errors_today(numbers),
     }
+
+
+def _told_budgets(numbers: Mapping[str, Any]) -> list[int]:
+    """Budgets that tables of gains tell: all, but beside a plan the one at which slices are compared."""
+    compared = numbers["decision"]["by_learner"]
+    return [compared[0][names.BUDGET]] if compared and numbers[names.PLAN] else numbers.get("budgets", [])
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:

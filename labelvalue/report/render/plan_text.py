@@ -29,7 +29,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
         f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
     )
-    sheet.write(_weights(numbers["weights"]))
+    sheet.write(weights_text(numbers["weights"]))
     for row in numbers["rules"]:
         asked = f"probability {row['p_kept']:.2f}, asked for {row['required']:g}: "
         sheet.write(f"Rule {row['words']}: {'' if row['required'] == 1 else asked}{STANDS[row['state']]}")
@@ -83,8 +83,8 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _weights(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Which plan has the best score at which weights of the risk."""
+def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which plan has the best score at which weights of the risk."""
     best: dict[str, list[str]] = {}
     for row in rows:
         best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
