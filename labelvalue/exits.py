@@ -14,4 +14,9 @@ STATES = {names.PASS: DONE, names.STOP: STOPPED, names.INCONCLUSIVE: UNDECIDED}
 
 def worst(codes: Iterable[int]) -> int:
     """Return the highest of several codes; that rules are undecided only where all else is done."""
-    return max(codes, key=lambda code: (code % UNDECIDED, code))
+    return max(codes, key=severity)
+
+
+def severity(code: int) -> tuple[int, int]:
+    """Return what codes are ordered by: their number, but for undecided rules, which weigh least."""
+    return code % UNDECIDED, code

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import operator
 import re
 import sys
 import textwrap
 import unicodedata
+from typing import Any
 
 WIDTH = 80  # columns of a terminal that are written
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of characters that act on what shows them, or are not seen
@@ -52,3 +55,8 @@ def as_json(document: object, *, indent: int | None = 2) -> str:
     r"""Write JSON in which hidden characters are escapes; numbers that JSON cannot hold are an error."""
     text = json.dumps(document, ensure_ascii=False, indent=indent, allow_nan=False, default=str)
     return "".join(json.dumps(c)[1:-1] if is_hidden(c) and c != "\n" else c for c in text)
+
+
+def shown(name: str, of: object) -> Any:
+    """Show an object by a function of the front door, loaded only now: that of a room to the right of the object's."""
+    return operator.attrgetter(name)(importlib.import_module("labelvalue"))(of)

@@ -13,6 +13,7 @@ from labelvalue.operate.store.project_folder import ProjectFolder
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from labelvalue.observe.simulate.execution import Execution
     from labelvalue.observe.simulate.protocol import Protocol
@@ -362,6 +363,23 @@ class Project(ProjectFolder):
 
         return scorecard(self.ledger.records("batch", "score"))
 
+    def plot(self) -> Figure:
+        """Plot the project batch by batch: gains promised and delivered, forecasts, labels, money, verdicts.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not known to pyplot; what is drawn stands in the attribute ``over_time`` of :meth:`assets`.
+
+        Raises
+        ------
+        InputError
+            If there is no batch.
+        """
+        from labelvalue.report.plots.over_time import draw_over_time
+
+        return draw_over_time(self.assets().attrs["over_time"])
+
     def verify(self, *, head: str | None = None, reproduce: bool = False) -> str:
         """Recompute every digest: the chain of records, the files of all batches, the folders of all fits, the pages.
 
@@ -476,6 +494,6 @@ class Project(ProjectFolder):
         pathlib.Path
             The path.
         """
-        from labelvalue.operate.history.trail_page import write_trail
+        from labelvalue.operate.history.pages import write_trail
 
         return write_trail(self, Path(path))

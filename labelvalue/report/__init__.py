@@ -3,6 +3,7 @@
 Pictures and what they say:
 
 - ``plot_changes``: why the advice changed, as waterfalls.
+- ``plot_decision``: what a decision is worth with more and fewer labels, which ``decision.plot()`` draws.
 - ``plot_frontier``: the expected gain over items and votes.
 - ``plot_prior``: the learning curves that priors imply.
 - ``plot_diagnostics``: one of ArviZ's plots of a fit.
@@ -15,6 +16,7 @@ The numbers of a page:
 - ``report_numbers``: every number and text of the report.
 - ``report_tables``: these as tables.
 - ``write_tables``: these as files, or sheets of one workbook.
+- ``decision_text``: a decision in a dozen lines, which ``print(decision)`` writes.
 - ``summary_text``: a few plain lines for chat or e-mail.
 - ``Context``: what a page says of the past and of what is taken for granted.
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from labelvalue.numerals import significant
-from labelvalue.operate.history.differences import differences
+from labelvalue.operate.history.over_time import differences
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
@@ -17,8 +17,8 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
         assert name in page
         assert f"{labels:,}" in page
     assert "Assumptions, and what follows if one is wrong" in page
-    assert "case/costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
-    assert 'id="scorecard"' in page
+    assert ">costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
+    assert 'id="over-time"' not in page, "a first batch has no past"
     assert 'id="what-if-panel"' in page
 
 
@@ -44,15 +44,14 @@ def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):
 def test_r14_what_differs_from_the_decision_before_is_marked(decided):
     configure(decided, WITH_CASE)
     first = decided.refit(progress=False)
-    assert "Changed since the last decision" not in Path(first.page).read_text("utf-8")
-    assert 'id="changed"' not in Path(first.page).read_text("utf-8")
+    assert "since the last decision" not in Path(first.page).read_text("utf-8")
     put_case(decided, CASE.replace("0.1", "25.0"))
     configure(decided, WITH_CASE)
     second = decided.refit(progress=False)
     page = Path(second.page).read_text("utf-8")
     first_page = page[page.index('<section id="decision"') :].partition("</section>")[0]
     assert "Since the last decision:" in first_page
-    assert "Changed since the last decision" in page.partition(first_page)[2], "and in full behind it"
+    assert "What changed since the last decision" in page.partition(first_page)[2], "and in full behind it"
     assert "the case was edited" in page
     for name, labels in first.advice["plan"].items():
         if labels != second.advice["plan"].get(name, 0):

@@ -1,13 +1,17 @@
 """Many projects: one that fails stops no other, and the table says how each ended."""
 
 import json
+import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from labelvalue import InputError, Project, cli, refit_all, testing
+from labelvalue.numerals import significant
 from labelvalue.operate.refit.many import COLUMNS, projects_in
-from tests.operate.conftest import QUIET, configure
+from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure
+from tests.report.conftest import Seen
 
 
 @pytest.fixture
@@ -32,6 +36,34 @@ def test_every_project_is_fitted_and_failures_are_rows(root, sampler):
     assert len(sampler.calls) == 2
     again = refit_all(root, progress=False)
     assert not again["new"].any(), "nothing new, nothing fitted"
+
+
+def test_one_page_has_all_projects_the_worst_first(root, second):
+    with_case = Project.open(root / "a")
+    (with_case.folder / "case.toml").write_text(CASE)
+    configure(with_case, WITH_CASE + "[guardrails]\nmaximum_spend = 5000\n")
+    with_case.refit(progress=False)
+    with_case.add(second, batch="second", cost=1000)
+    configure(Project.open(root / "b" / "deep"), QUIET + "[guardrails]\nmaximum_labels = 5\n")
+    table = refit_all(root, progress=False).set_index("project")
+    assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 3, "broken": 1, "empty": 1}
+    page = Path(table.attrs["page"])
+    assert page == root / "projects.html"
+    text = page.read_text("utf-8")
+    seen = Seen(text)
+    assert [name for name in seen.names if name in table.index] == ["b/deep", "broken", "empty", "a"]
+    assert "3 of 4 need a look" in seen.words
+    assert "guardrail maximum_labels: STOP" in seen.words
+    assert "fit.draw" in seen.words
+    card, spent = with_case.scorecard(), with_case.assets()["cost"].sum()
+    own = table.loc["a"]
+    assert own["money_left"] == pytest.approx(5000 - spent)
+    assert (own["promised"], own["delivered"]) == (card["promised"].mean(), card["delivered"].mean())
+    for value in own[["money_left", "promised", "delivered"]]:
+        assert significant(value) in seen.words
+    links = re.findall(r'<a href="\./([^"]+)">', text)
+    assert [(root / link).resolve() for link in links] == [Path(own["page"]).resolve()]
+    assert not re.search(r"https?://|<script", text), "it asks for nothing"
 
 
 def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch):

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from labelvalue import InputError, StorageError, cli
-from labelvalue.operate.history.trail_page import render, trail_values
+from labelvalue.operate.history.pages import render, trail_values
 from tests.operate.conftest import configure, kinds
 
 HOSTILE = "half of it was labelled by <script>alert(1)</script> & $x$"
@@ -41,7 +41,7 @@ def test_the_page_shows_notes_beside_what_they_are_about(running, sampler):
     assert f'<dt id="note-{of_slice}"><bdi class="name">east</bdi></dt>' in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; $x$" in text
     assert "<script>alert(1)" not in text
-    batch = text.partition('<tr><th scope="row"><bdi class="name">b</bdi>')[2].partition("</th>")[0]
+    batch = text.partition('<th scope="row"><bdi class="name">b</bdi>')[2].partition("</th>")[0]
     assert f'<a href="#note-{of_batch}">' in batch
     assert "second shipment" in text
     assert "M. Curie" in text

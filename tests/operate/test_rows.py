@@ -17,7 +17,7 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.model.hierarchy.catalogue import get_model
 from labelvalue.numerals import significant
-from labelvalue.operate.history.trail_page import render, trail_values
+from labelvalue.operate.history.pages import render, trail_values
 from labelvalue.operate.history.training_value import training_pays
 from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.outcome import calibration_line

@@ -39,6 +39,13 @@ def test_a_batch_that_shows_nothing_new_has_no_score(fitted):
     assert calibration(fitted.scorecard()) == {names.FORECASTS: 0, "factor": 1.0}
 
 
+def test_a_scorecard_says_which_curve_then_what_was_promised_and_came_then_how_good_that_was(running):
+    columns = running.scorecard().columns.tolist()
+    assert columns[:6] == ["batch", "slice", "learner", "suite", "labels", "promised"]
+    score = running.ledger.records("score")[-1].content
+    assert {*columns} == {"batch", "fit", "factor"} | {*score["cells"][0]} - {"widened"}, "nothing is left out"
+
+
 def test_a_superseded_batch_leaves_the_scorecard(running, second):
     card = running.scorecard()
     worse = second.to_dataframe()[["slice", "labels", "other_labels", "replicate", "errors", "trials"]]

@@ -189,6 +189,8 @@ def test_a_projects_own_words_stand_and_get_what_was_computed(fake_fit, decided,
     rows, computed = page["assumptions"], {row["id"]: row for row in numbers["assumptions"]}
     assert [row["id"] for row in rows[:3]] == [row["id"] for row in told]
     assert len({row["id"] for row in rows}) == len(rows) == len(computed) + 1
-    assert rows[1] == told[1] | {"if_wrong": computed["case/costs.price_per_label"]["if_wrong"]}
+    assert rows[1] == told[1] | {
+        key: computed["case/costs.price_per_label"][key] for key in ("if_wrong", "decided", "brings")
+    }
     assert rows[2] == told[2]
     assert with_consequences(told, []) == told

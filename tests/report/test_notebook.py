@@ -47,3 +47,27 @@ def test_hostile_text_is_shown_literally(hostile_fit, what):
     assert "&lt;script&gt;" in shown
     for tag in ("<script", "<iframe", "<img src=x", "<svg onload"):
         assert tag not in shown
+
+
+def test_results_draw_themselves_with_the_function_of_the_front_door(fake_fit, decided):
+    _, decision = decided
+    for own, told in (
+        (fake_fit.plot(), lv.plot_curves(fake_fit)),
+        (decision.plot(), lv.report.plot_decision(decision)),
+    ):
+        assert own.get_size_inches().tolist() == told.get_size_inches().tolist()
+        assert own._repr_png_() == told._repr_png_()
+
+
+def test_a_decision_prints_itself_in_a_dozen_lines(decided):
+    _, decision = decided
+    text = str(decision)
+    lines = text.splitlines()
+    assert text == lv.report.decision_text(decision)
+    assert len(lines) <= 14
+    assert max(map(len, lines)) <= 80
+    for name, labels in decision.labels.items():
+        row = [line for line in lines if line.startswith(f"{name} ")]
+        assert (f" {labels:,} " in row[0]) if labels else not row
+    assert lines[-1].startswith("Rules: ")
+    assert repr(decision) == f"<labelvalue.Decision 'buy': {decision.total:,} of 3,000 labels>"

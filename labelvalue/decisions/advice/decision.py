@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,11 @@ from labelvalue.decisions.search.optimise import Certificate
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
+from labelvalue.printing import shown
 from labelvalue.problems import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BUY, WAIT, MEASURE, QUALITY, NO_PLAN = "buy", "wait", "measure first", "spend on quality", "no plan"
 SURE = 2.0
@@ -135,6 +140,22 @@ class Decision:
     def state(self) -> str:
         """How the case's rules stand: ``STOP``, also where no plan keeps them, ``INCONCLUSIVE`` or ``PASS``."""
         return worst_state([names.STOP] if self.problems else self.rules["state"])
+
+    def __repr__(self) -> str:
+        return f"<labelvalue.Decision {self.verdict.advice!r}: {self.total:,} of {self.max_labels:,} labels>"
+
+    def __str__(self) -> str:
+        return shown("report.decision_text", self)
+
+    def plot(self) -> Figure:
+        """Plot what the plan is worth: :func:`labelvalue.report.plot_decision`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not known to pyplot.
+        """
+        return shown("report.plot_decision", self)
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the verdict, and every slice with its 90 % interval."""

@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,13 @@ from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.numerals import TAILS
+from labelvalue.printing import shown
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
 from labelvalue.storage import read_sealed, write_sealed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SCHEMA = 1
 """Version of the file layout; a newer one is refused."""
@@ -139,6 +143,16 @@ class Fit:
 
         notes = "".join(f"<p>Note: {html.escape(note)}</p>" for note in items_notes(self))
         return f"{said}<ul>{reasons}</ul>{self._standing().to_html(index=False, escape=True, border=0)}{notes}"
+
+    def plot(self) -> Figure:
+        """Plot the learning curves; :func:`labelvalue.plot_curves` takes slices, budgets and bands.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not known to pyplot.
+        """
+        return shown("plot_curves", self)
 
     def _standing(self) -> pd.DataFrame:
         """Labels now and error now of every curve; no error where the fit is refused."""

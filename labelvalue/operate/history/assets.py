@@ -12,10 +12,8 @@ from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
-from labelvalue.operate.history.scorecard import (
-    CELLS,
-    DELIVERED,
-    PROMISED,
+from labelvalue.operate.history.over_time import (
+    KINDS,
     RECENT,
     TOTALS,
     advice_over_time,
@@ -23,6 +21,7 @@ from labelvalue.operate.history.scorecard import (
     goal_drift,
     less_for_money,
 )
+from labelvalue.operate.history.scorecard import CELLS, DELIVERED, PROMISED
 from labelvalue.operate.history.training_value import case_of, price_of
 from labelvalue.operate.store.configuration import Guardrails
 from labelvalue.operate.store.current_batches import brought, current_batches
@@ -48,8 +47,6 @@ def assets(folder: Path, records: Sequence[Record], fit: Fit | None, case: Case 
             about = {names.BATCH: batch.name, names.SLICE: name, names.LABELS: labels}
             rows.append({**about, names.COST: money.get(name), "cost_from": source, **gains.get(name, {})})
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({c: float for c in (names.COST, PROMISED, DELIVERED)})
-    table.attrs["over_time"] = batches_over_time(table, records)
-    table.attrs["advice"] = advice_over_time(records)
     table.attrs["total"] = {name: _sum(table[name]) for name in TOTALS}
     by_slice = table.groupby(names.SLICE)[list(TOTALS)].sum(min_count=1)
     table.attrs["total_by_slice"] = {str(k): v for k, v in by_slice.to_dict(orient="index").items()}
@@ -106,9 +103,11 @@ def _gains(score: Mapping[str, Any] | None) -> dict[str, dict[str, float]]:
 def assets_of(project: ProjectFolder) -> pd.DataFrame:
     """Lay out the labels of a project, with what is to be warned of."""
     fit, configuration = project.published, project.configuration
-    records = project.ledger.records("batch", "score", "advice")
+    records = project.ledger.records(*KINDS)
     case = None if fit is None else case_of(project.folder, configuration, fit)
     table = assets(project.folder / RUNS, records, fit, case)
+    table.attrs["over_time"] = batches_over_time(table, records)
+    table.attrs["advice"] = advice_over_time(records)
     table.attrs["warnings"] = warnings(table, records, configuration.guardrails)
     return table
 

@@ -85,7 +85,7 @@ def milestone_line(found: Mapping[str, Any]) -> str:
 def _advice(content: Mapping[str, Any]) -> str:
     bought = ", ".join(f"{count:,} of {name!r}" for name, count in content["plan"].items() if count)
     said = f"advice on fit {content['fit']}: {content['advice']}{': ' if bought else ''}{bought}, {content['state']}"
-    from labelvalue.operate.history.scorecard import per_money  # takes half a second to import, and advice is rare
+    from labelvalue.operate.history.over_time import per_money  # takes half a second to import, and advice is rare
 
     rate = per_money(content)
     if rate is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -16,11 +15,9 @@ from labelvalue.forecast.backtesting.forecasters import measured_now, model_samp
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
 from labelvalue.model.fitting.result import Fit
-from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.triggers import surprise_of
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.records import Record
-from labelvalue.reading import parse_toml
 
 LEAST = 8
 """Scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote."""
@@ -36,6 +33,12 @@ BIAS_MONEY = "bias_money"
 """Bias of a forecast at what its case says a unit of error is worth."""
 FACTOR = "factor"
 """By which the record multiplies the width of intervals on log error; 1 while it is too short."""
+ORDER = (
+    names.BATCH, *CURVE, names.LABELS, PROMISED, DELIVERED, names.TRUTH, "low", "high", names.COVERS_90,
+    names.COVERS_50, names.BIAS, BIAS_MONEY, names.WIDTH, RANK, names.CRPS, names.INTERVAL_SCORE, names.TRUTH_STDERR,
+    names.RUN_COUNT, FACTOR, "fit",
+)  # fmt: skip
+"""Columns of a scorecard: which curve, what was promised and came, the error in its interval, scores, where from."""
 
 
 def origin_of(fit: Fit, batch: xr.Dataset) -> Origin:
@@ -181,7 +184,8 @@ def scorecard(records: Sequence[Record]) -> pd.DataFrame:
             known = record.content
             about = {names.BATCH: known[names.BATCH], "fit": known["fit"], FACTOR: known[FACTOR]}
             rows += [{**about, **{k: v for k, v in cell.items() if k != "widened"}} for cell in known[CELLS]]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table[[name for name in ORDER if name in table]]
 
 
 def width_factor(ranks: Sequence[float]) -> float:
@@ -204,76 +208,6 @@ def calibration(card: pd.DataFrame) -> Mapping[str, Any]:
     if BIAS_MONEY in card and card[BIAS_MONEY].notna().any():
         means[BIAS_MONEY] = float(card[BIAS_MONEY].mean())
     return {names.FORECASTS: len(card), **means, FACTOR: width_factor(card[RANK].tolist())}
-
-
-RECENT = 3
-"""Batches or pieces of advice in a row that must fall short before that is called stagnation."""
-TOTALS = (names.LABELS, names.COST, PROMISED, DELIVERED)
-PRICES = "costs"
-"""Part of a case that says what things cost; all other parts say what is wanted."""
-PER_MONEY = "per_money"
-"""Expected net benefit of an advice over its expected cost."""
-
-
-def batches_over_time(table: pd.DataFrame, records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Sum up money, labels and gains batch by batch, and all up to each."""
-    arrived: dict[str, str] = {}
-    for record in records:
-        if record.kind == "batch":
-            arrived[record.content[names.BATCH]] = record.time
-    sums = table.groupby(names.BATCH, sort=False)[list(TOTALS)].sum(min_count=1)
-    so_far = sums.fillna(0.0).cumsum().where(sums.notna().cummax())
-    made = []
-    for name, own, all_of_them in zip(sums.index, sums.to_dict("records"), so_far.to_dict("records"), strict=True):
-        totals = {key: _known(own[key]) for key in TOTALS}
-        totals |= {f"{key}_so_far": _known(all_of_them[key]) for key in TOTALS}
-        made.append({names.BATCH: str(name), "time": arrived.get(str(name), ""), **totals})
-    return made
-
-
-def _known(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
-
-
-def advice_over_time(records: Sequence[Record]) -> list[dict[str, Any]]:
-    """Lay out what each advice was expected to bring for its money."""
-    made = []
-    for record in records:
-        content = record.content
-        if record.kind != "advice" or names.COST not in content:
-            continue
-        cost, net = content[names.COST]["mean"], content[names.NET_BENEFIT]["mean"]
-        about = {"number": record.number, "time": record.time, "advice": content["advice"]}
-        money = {names.COST: cost, names.NET_BENEFIT: net, names.UNIT: content[names.UNIT]}
-        made.append({**about, names.LABELS: content["total"], **money, PER_MONEY: per_money(content)})
-    return made
-
-
-def per_money(content: Mapping[str, Any]) -> float | None:
-    """Return the expected net benefit per unit of money of an advice."""
-    cost = content.get(names.COST, {}).get("mean", 0.0)
-    return content[names.NET_BENEFIT]["mean"] / cost if cost > 0 else None
-
-
-def less_for_money(records: Sequence[Record]) -> list[str]:
-    """Say so where the net benefit per unit of money has fallen at each of the last pieces of advice."""
-    rates = [row[PER_MONEY] for row in advice_over_time(records) if row[PER_MONEY] is not None][-RECENT - 1 :]
-    if len(rates) <= RECENT or not all(a > b for a, b in pairwise(rates)):
-        return []
-    said = ", ".join(f"{rate:.3g}" for rate in rates)
-    return [f"stagnation: expected net benefit per unit of money fell {RECENT} times in a row: {said}"]
-
-
-def goal_drift(records: Sequence[Record]) -> list[str]:
-    """Say so where the case wants something else than it did for the advice before the last."""
-    made = [record for record in records if record.kind == "advice"]
-    if len(made) < 2:
-        return []
-    old, new = (parse_toml(record.content[CASE_TEXT]) for record in made[-2:])
-    changed = sorted(key for key in {*old, *new} - {PRICES, "name", "approvals"} if old.get(key) != new.get(key))
-    if not changed:
-        return []
-    return [f"goal drift: the case wants something else than at record {made[-2].number}: {', '.join(changed)}"]
 
 
 def both_widths(records: Sequence[Record], name: str) -> pd.DataFrame:

@@ -17,13 +17,12 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.assets import assets, spent, warnings
 from labelvalue.operate.history.descriptions import milestone_line
-from labelvalue.operate.history.differences import differences
 from labelvalue.operate.history.notes import notes as noted
+from labelvalue.operate.history.over_time import KINDS, batches_over_time, differences
 from labelvalue.operate.history.scorecard import both_widths
 from labelvalue.operate.history.training_value import case_of, digest_of_case
 from labelvalue.operate.refit import advice, guardrails, refit as fits
-from labelvalue.operate.refit.approvals import approvals
-from labelvalue.operate.refit.outcome import Refit, advice_line, calibration_line, last_batch_line
+from labelvalue.operate.refit.outcome import Refit, advice_line, approvals, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
@@ -213,6 +212,8 @@ def _page(
         reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]
         header += [] if advised is None else [*map(milestone_line, reached[-1:]), advice_line(advised)]
         fit = fits.load(project.folder / FITS, record)
+        records = project.ledger.records(*KINDS)
+        table = assets(project.folder / RUNS, records, fit, _case(project, configuration, fit))
         budgets = configuration.report.budgets
         try:
             from labelvalue.operate.history.assumptions import register
@@ -224,6 +225,7 @@ def _page(
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,
+                over_time=tuple(batches_over_time(table, records)),
                 kept=_kept(project, record),
                 widths=both_widths(project.ledger.records("forecast"), record.content["fit"]),
                 assumptions=register(project),

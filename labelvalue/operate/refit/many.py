@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from labelvalue import names
 from labelvalue.exits import BAD_INPUT, BUSY, NOT_PUBLISHED, STORAGE, worst
 from labelvalue.observe.simulate.execution import choose_engine
+from labelvalue.operate.history.scorecard import DELIVERED, PROMISED
 from labelvalue.operate.project import Project
+from labelvalue.operate.refit.outcome import last_gain
 from labelvalue.operate.store.folders import LEDGER
 from labelvalue.problems import BusyError, InputError, Problem, StorageError
 
 Backend = Literal["joblib", "dask"]
-COLUMNS = ("project", "exit_code", "verdict", "state", "new", "fit", "advice", "seconds", "why")
+COLUMNS = (
+    "project", "exit_code", "verdict", "state", "new", "fit", "advice", "money_left", "unit", PROMISED, DELIVERED,
+    "page", "seconds", "why",
+)  # fmt: skip
 DEEPEST = 3
 """Folders below the root in which projects are looked for."""
 
@@ -58,13 +64,17 @@ def refit_all(
     -------
     pandas.DataFrame
         One row a project, by name: ``exit_code`` that its own ``refit`` would have had, ``verdict``, ``state``,
-        ``new``, ``fit``, ``advice``, ``seconds``, and ``why`` where it failed. Attribute ``exit_code``: the
-        highest, 6 (undecided) only where all else is 0.
+        ``new``, ``fit``, ``advice``; ``money_left`` in ``unit``, where the most that batches may cost is set; the
+        mean gain ``promised`` and ``delivered`` of the last batch that was forecast; ``page``, ``seconds``, and
+        ``why`` where it is not done. Attributes: ``exit_code``, the highest, 6 (undecided) only where all else is 0;
+        ``page``, the path of ``projects.html`` in the folder: these rows, the worst first.
 
     Raises
     ------
     InputError
         If there is no project, or a setting is unknown.
+    StorageError
+        If the page of all projects cannot be written; what was fitted stands.
 
     Examples
     --------
@@ -82,6 +92,9 @@ def refit_all(
     rows = _rows(calls, backend, scheduler, n_jobs)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["exit_code"] = worst(table["exit_code"].tolist())
+    from labelvalue.operate.history.pages import write_projects  # pictures take a second to import
+
+    table.attrs["page"] = str(write_projects(Path(root), table))
     return table
 
 
@@ -114,10 +127,13 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
     start = time.monotonic()
     row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"project": name, "new": False, "why": ""}
     try:
-        made = Project.open(folder).refit(progress=progress, backtest=backtest)
-        bought = None if made.advice is None else made.advice["advice"]
+        project = Project.open(folder)
+        made = project.refit(progress=progress, backtest=backtest)
+        advice = made.advice or {}
         row |= {"exit_code": made.exit_code, "verdict": made.verdict, "state": made.state, "new": made.new}
-        row |= {"fit": made.fit, "advice": bought, "why": "; ".join(made.reasons)}
+        row |= {"fit": made.fit, "advice": advice.get("advice"), "page": made.page}
+        row |= {"money_left": _money_left(made.guardrails), "unit": advice.get(names.UNIT, "")}
+        row |= {"why": "; ".join((*made.reasons, *made.stops)), **last_gain(project.scorecard())}
     except BusyError as error:
         row |= {"exit_code": BUSY, "why": str(error)}
     except (StorageError, OSError) as error:
@@ -125,6 +141,12 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
     except Exception as error:  # whatever it is, the next project is not to pay for it
         row |= {"exit_code": BAD_INPUT, "why": f"{type(error).__name__}: {error}"}
     return row | {"seconds": round(time.monotonic() - start, 3)}
+
+
+def _money_left(rules: Sequence[Mapping[str, Any]]) -> float | None:
+    """What may be spent yet, where the project says how much batches may cost, and it is known what they did."""
+    caps = [rule for rule in rules if rule["rule"] == "maximum_spend" and rule["spent"] is not None]
+    return float(caps[0]["limit"] - caps[0]["spent"]) if caps else None
 
 
 def _unfinished(name: str) -> dict[str, Any]:

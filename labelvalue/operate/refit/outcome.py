@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import BUY, QUALITY
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
 from labelvalue.numerals import readable
-from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PER_MONEY, PROMISED, TOTALS
+from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
+from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
 from labelvalue.operate.refit import guardrails, refit as fits
-from labelvalue.operate.refit.approvals import GIVEN
+from labelvalue.operate.refit.advice import CASE_TEXT
+from labelvalue.operate.store.records import Record
 from labelvalue.printing import WIDTH, visible, wrapped
+
+GIVEN = "given"
+"""Number of the decision by which an approval was given; ``None`` while it is missing."""
 
 
 def refit_lines(result: Refit) -> Iterator[str]:
@@ -64,6 +71,30 @@ def case_rule_line(rule: Mapping[str, Any]) -> str:
     return f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})"
 
 
+def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Record]) -> list[dict[str, Any]]:
+    """List the approvals that an advice needs before it is carried out, and by which decision each was given.
+
+    An approval is given where its approver decided what was advised, on this very advice; a later decision of theirs
+    counts in its place.
+    """
+    if content["advice"] not in (BUY, QUALITY):
+        return []
+    cost = float(content[names.COST]["mean"])
+    said = [record for record in decisions if record.content.get("advice_record") == number]
+    found = []
+    for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
+        own = [r for r in said if _same(r.content["approver"], one.approver)]
+        agreed = bool(own) and _same(own[-1].content["verdict"], content["advice"])
+        about = {"approver": one.approver, "above": one.above, "reason": one.reason}
+        money = {names.COST: cost, names.UNIT: content[names.UNIT]}
+        found.append({**about, **money, GIVEN: own[-1].number if agreed else None})
+    return found
+
+
+def _same(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
 def approval_line(one: Mapping[str, Any]) -> str:
     """Say whether an approval that the case asks for was given."""
     state = "is missing" if one[GIVEN] is None else f"was given (record {one[GIVEN]})"
@@ -105,10 +136,16 @@ def last_batch_line(card: pd.DataFrame) -> str:
         return ""
     last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]]
     said = f"last batch {last[names.BATCH].iloc[0]!r}: {int(last[names.COVERS_90].sum())} of {len(last)} in their 90 %"
-    gains = ""
-    if PROMISED in last and last[PROMISED].notna().any():
-        gains = f", gain promised {last[PROMISED].mean():.2g}, delivered {last[DELIVERED].mean():.2g}"
+    told = last_gain(card)
+    gains = f", gain promised {told[PROMISED]:.2g}, delivered {told[DELIVERED]:.2g}" if told else ""
     return f"{said} interval{gains}, bias {last[names.BIAS].mean():+.2g}"
+
+
+def last_gain(card: pd.DataFrame) -> dict[str, float]:
+    """Return the mean gain promised and delivered of the last batch; empty where none was scored."""
+    last = card[card[names.BATCH] == card[names.BATCH].iloc[-1]] if PROMISED in card else card.iloc[:0]
+    known = not last.empty and last[PROMISED].notna().any()
+    return {name: float(last[name].mean()) for name in (PROMISED, DELIVERED)} if known else {}
 
 
 def change_lines(table: pd.DataFrame) -> Iterator[str]:
@@ -170,6 +207,8 @@ def summary_lines(table: pd.DataFrame) -> Iterator[str]:
         if row["why"] and row["exit_code"]:
             yield wrapped(f"  {row['why'].partition(chr(10))[0]}", "    ")
     failed = int((table["exit_code"] != 0).sum())
+    if "page" in table.attrs:
+        yield visible(table.attrs["page"])
     yield f"{len(table)} projects, {int(table['new'].sum())} fitted, {failed} not 0"
 
 

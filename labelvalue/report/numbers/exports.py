@@ -72,7 +72,7 @@ def _text(value: Any) -> str:
 
 
 KINDS = ("csv", "parquet", "xlsx")
-DRAWN = ("first", "changes", "curves", "gains", "impacts", "money", "frontiers", "tornado", "ranks")
+DRAWN = ("first", "over_time", "changes", "curves", "gains", "impacts", "money", "frontiers", "tornado", "ranks")
 """What a page draws, in its order."""
 
 

@@ -17,6 +17,7 @@ from labelvalue.forecast.gains.rates import predict_total_gain
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.pooling import pooling
 from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_notes
+from labelvalue.numerals import PER_LABELS
 from labelvalue.report.numbers.changes import change_numbers
 from labelvalue.report.numbers.planning import decision_numbers
 from labelvalue.report.numbers.strategies import on_suite, strategy_numbers, suite_numbers, suite_of
@@ -31,7 +32,6 @@ from labelvalue.report.numbers.tables import (
     plain,
     summarise,
 )
-from labelvalue.report.plots.impact import PER
 from labelvalue.report.words.assumptions import case_assumptions, unsourced, unsourced_limits, with_consequences
 from labelvalue.report.words.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.words.decision import best_slices
@@ -79,8 +79,8 @@ def report_numbers(
         Plain values, ready for JSON; numbers that are not finite are ``None``. ``verdict``, ``reasons``,
         ``metric``, ``slice_notes`` (on errors now and gains), ``suite`` (that all but ``suites`` is of; empty for a
         fit of one), ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None``
-        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``widths``, ``carried``,
-        ``assumptions``, ``changes``, ``explained``,
+        where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``over_time``, ``widths``,
+        ``carried``, ``assumptions``, ``changes``, ``explained``,
         ``guardrails`` (the project's own; ``None`` without),
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
@@ -163,7 +163,8 @@ def collect(
     numbers[names.BACKTEST] = None if fit.backtest is None else backtest_numbers(fit.backtest)
     numbers[names.PLAN] = decided = None
     numbers["assumptions"] = context.assumptions.to_dict("records")
-    numbers["scorecard"] = scorecard_numbers(context.scorecard)
+    numbers["scorecard"] = scorecard_numbers(context.scorecard, context.over_time)
+    numbers["over_time"] = [dict(row) for row in context.over_time]
     numbers["widths"] = width_numbers(context.widths)
     numbers["carried"] = carried_numbers(context.carried)
     numbers["guardrails"] = guardrail_numbers(context.guardrails)
@@ -248,7 +249,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
     """Rows of the page's table, largest gain at the compared budget first."""
     keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
     now = summarise(fit.posterior[names.ERROR_NOW], ci_prob=ci_prob).set_index(keys)
-    rate = summarise(impact(fit, per=PER), ci_prob=ci_prob).set_index(keys)
+    rate = summarise(impact(fit, per=PER_LABELS), ci_prob=ci_prob).set_index(keys)
     shares, items = pooling(fit), few_items(fit)
     groups = {k if isinstance(k, tuple) else (k,): part for k, part in table.groupby(keys, sort=False)}
     rows = []
@@ -258,7 +259,7 @@ def _slices(fit: Fit, table: pd.DataFrame, by_learner: list[dict[str, Any]], ci_
         where = key if len(key) > 1 else key[0]
         row[names.ERROR_NOW] = {c: float(now.loc[where, c]) for c in NUMBERS}
         row[names.EVALUATION_LABELS] = float(items.sel({k: row[k] for k in keys}))
-        row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER}
+        row[names.IMPACT] = {c: float(rate.loc[where, c]) for c in NUMBERS} | {"per": PER_LABELS}
         row[names.POOLING] = float(shares.sel({k: row[k] for k in keys}))
         columns = (names.BUDGET, *NUMBERS, *TOTALS, "p_positive", "mcse", names.DOUBLINGS)
         row["gains"] = [

@@ -11,14 +11,16 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import BUY, QUALITY, Decision, standard_error
+from labelvalue.decisions.advice.decision import BUY, QUALITY, Decision, chance_of_gain, standard_error
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
+from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
-from labelvalue.numerals import significant
-from labelvalue.report.render.plan_text import STANDS
+from labelvalue.numerals import significant, tails
+from labelvalue.report.numbers.tables import P_POSITIVE
+from labelvalue.report.render.plan_text import STANDS, bought_rows
 from labelvalue.report.render.terminal import Rows, Sheet
-from labelvalue.report.words.verdicts import not_perturbed
+from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 
 
 def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
@@ -27,6 +29,9 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
     net, level = plan.advantage(), case.score.level
     loss = loss_against_nothing(plan.outcomes).sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    weights = volumes(plan.fit, case.value)
+    gain = (own[names.GAIN] * weights).sum(names.SLICE)
+    error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
     reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.overrun)
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
     buys = plan.verdict.advice in (BUY, QUALITY)
@@ -44,6 +49,11 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
             names.INTERVENTIONS: list(plan.interventions),
         },
         names.GAIN: records(plan.table(ci_prob)),
+        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
+        "mean_error": {
+            "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
+            "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
+        },
         names.COST: spread(own[names.COST], ci_prob)
         | {"reserve": reserve.reserve, "p_overrun": case.overrun, "reserve_mcse": reserve.mcse},
         names.DAYS: spread(own[names.DAYS], ci_prob),
@@ -75,6 +85,46 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     }
 
 
+NAMED = 5
+"""Slices that a decision names when it is printed."""
+
+
+def decision_text(decision: Decision) -> str:
+    """Say a decision in a dozen lines: what to do, what is bought and brings, and how the rules stand.
+
+    It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
+
+    Parameters
+    ----------
+    decision : Decision
+        From :func:`labelvalue.decide`.
+
+    Returns
+    -------
+    str
+        Lines of at most 80 columns.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=2000, measure=False)
+    >>> lv.report.decision_text(decision).partition(":")[0]
+    'Buy now'
+    """
+    numbers, sheet = plan_numbers(decision), Sheet()
+    sheet.write("".join(text for text, _ in decision_parts(numbers)))
+    bought = sorted((row for row in numbers[names.GAIN] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
+    if bought:
+        sheet.write("")
+        sheet.lay(bought_rows(bought[:NAMED]))
+        sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []), "")
+    unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
+    if numbers["rules"]:
+        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
+    return sheet.text().rstrip()
+
+
 def _by_weight(plan: Decision) -> list[dict[str, Any]]:
     """The best plan by its score at each weight of the risk, that of the case among them, and where the plan stands."""
     own = plan.case.score.weight
@@ -97,8 +147,8 @@ def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
 
 def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
     """Return mean and equal-tailed interval of draws."""
-    tails = draws.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], names.SAMPLE).values
-    return {"mean": float(draws.mean()), "lower": float(tails[0]), "upper": float(tails[1])}
+    lower, upper = draws.quantile(tails(ci_prob), names.SAMPLE).values
+    return {"mean": float(draws.mean()), "lower": float(lower), "upper": float(upper)}
 
 
 def finite(value: Any) -> Any:

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import Decision, chance_of_gain
+from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import evppi
@@ -25,7 +25,7 @@ from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
 from labelvalue.report.numbers.label_quality import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
 from labelvalue.report.numbers.money import cost_parts, ladder
 from labelvalue.report.numbers.plan import finite, plan_numbers, records, spread
-from labelvalue.report.numbers.tables import MEAN, P_POSITIVE
+from labelvalue.report.numbers.tables import MEAN
 from labelvalue.report.numbers.what_if import what_if_numbers
 
 DRIVERS = 2
@@ -40,17 +40,10 @@ def decision_numbers(
     """Collect everything that the page says of a plan."""
     case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    weights = volumes(plan.fit, case.value)
     inputs = uncertain_inputs(plan)
-    gain = (own[names.GAIN] * weights).sum(names.SLICE)
-    error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
+    gain = (own[names.GAIN] * volumes(plan.fit, case.value)).sum(names.SLICE)
     details = detail_numbers(plan, ci_prob=ci_prob) if details is None else details
     return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
-        "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
-        "mean_error": {
-            "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
-            "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
-        },
         "planned": _planned(own, plan, ci_prob),
         "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),

@@ -18,6 +18,7 @@ from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over
 from labelvalue.forecast.interventions.alternatives import ActiveLearning
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import tails
 from labelvalue.report.numbers.plan import spread
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
 from labelvalue.report.words.wording import Part, percent, probability
@@ -180,7 +181,8 @@ def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
 
 def _middle(share: xr.DataArray, ci_prob: float) -> dict[str, float]:
     """Median and interval: a ratio of two gains has no mean to speak of."""
-    low, middle, high = share.quantile([0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2], names.SAMPLE, skipna=False).values
+    lower, upper = tails(ci_prob)
+    low, middle, high = share.quantile([lower, 0.5, upper], names.SAMPLE, skipna=False).values
     return {"median": float(middle), LOWER: float(low), UPPER: float(high)}
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,18 @@ def panel(plan: Mapping[str, Any]) -> dict[str, Any] | None:
             for axis, title, at in zip(steps, TITLES, grid["at"], strict=True)
         ],
         "matrix": [[point(budget, p, v) for v in range(sizes[2])] for p in range(sizes[1])],
-        "ladder": [point(b, price, value) for b in range(sizes[0])],
+        "ladder": _ladder(grid[names.BUDGET], [point(b, price, value) for b in range(sizes[0])]),
     }
+
+
+def _ladder(budgets: Sequence[int], points: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Name points by their budgets, those in a row that say the same once."""
+    found = []
+    for _, run in groupby(range(len(points)), key=lambda place: list(points[place].values())):
+        first, *rest = run
+        title = f"{budgets[first]:,}"
+        found.append((f"{title} to {budgets[rest[-1]]:,}" if rest else title, points[first]))
+    return found
 
 
 def _texts(row: Mapping[str, Any], unit: str, digits: int) -> list[str]:

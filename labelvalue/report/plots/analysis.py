@@ -19,6 +19,7 @@ from labelvalue.forecast.gains.prior_sensitivity import WORST_K
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
+from labelvalue.numerals import tails
 from labelvalue.problems import did_you_mean
 from labelvalue.report.numbers.tables import CI_KIND, LOWER, MEAN, UPPER, check_ci_prob
 from labelvalue.report.plots import style
@@ -153,12 +154,13 @@ def _left_out(fit: Fit) -> Any:
 def _usual(fit: Fit, kind: str) -> list[str]:
     if kind == "forest":
         return [names.ELASTICITY]
-    group = [str(name) for name, values in fit.posterior.data_vars.items() if values.ndim == 2 and _moves(values)]
-    return group or [names.ELASTICITY]
+    return varying(fit) or [names.ELASTICITY]
 
 
-def _moves(values: xr.DataArray) -> bool:
-    return bool(np.isfinite(values.values).all() and (np.ptp(values.values, axis=1) > 0).all())
+def varying(fit: Fit) -> list[str]:
+    """Group-level parameters whose draws are finite and vary in every chain."""
+    group = {str(name): values.values for name, values in fit.posterior.data_vars.items() if values.ndim == 2}
+    return [name for name, v in group.items() if np.isfinite(v).all() and (np.ptp(v, axis=1) > 0).all()]
 
 
 def diagnostics_table(fit: Fit, *, ci_prob: float = 0.9) -> pd.DataFrame:
@@ -205,7 +207,7 @@ def diagnostics_table(fit: Fit, *, ci_prob: float = 0.9) -> pd.DataFrame:
 
 def _figures(one: xr.DataArray, ci_prob: float) -> dict[str, Any]:
     draws = one.transpose(names.CHAIN, names.DRAW).values
-    low, high = np.quantile(draws, [0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+    low, high = np.quantile(draws, tails(ci_prob))
     row: dict[str, Any] = {MEAN: float(draws.mean()), "sd": float(draws.std(ddof=1)), LOWER: low, UPPER: high}
     if np.ptp(draws) == 0:
         return row | dict.fromkeys([names.MCSE, "rhat", "ess_bulk", "ess_tail"], np.nan) | {"passed": "constant"}

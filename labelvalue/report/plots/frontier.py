@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
+from labelvalue.numerals import tails
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import count, panels
 from labelvalue.report.plots.style import literal
@@ -64,7 +65,7 @@ def frontier_entries(frontier: xr.Dataset, ci_prob: float = 0.9) -> list[dict[st
     found = []
     for name in frontier[names.SLICE].values.astype(str).tolist():
         own = frontier.sel({names.SLICE: name})
-        low, high = own[names.GAIN].quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2], sample).values
+        low, high = own[names.GAIN].quantile(tails(ci_prob), sample).values
         surface = own["surface"].transpose(names.VOTES, names.BUDGET)
         columns = {
             names.VOTES: own[names.VOTES].values.tolist(),

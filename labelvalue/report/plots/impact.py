@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from labelvalue import names
 from labelvalue.forecast.gains.gains import impact
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import linear_axis, log_axis
@@ -81,11 +82,9 @@ def _axis(ax: Axes, low: float, high: float) -> None:
     ax.grid(axis="x", color=style.GRID, lw=0.6)
 
 
-PER = 1000
-"""Labels that impacts are stated for."""
 CAPTION = (
     "Impact is the expected drop in error from one more label at the slice's labels now, stated per "
-    f"{PER:,} labels: a rate at today's position, not the gain of that many labels, which is smaller since "
+    f"{PER_LABELS:,} labels: a rate at today's position, not the gain of that many labels, which is smaller since "
     "each further label adds less. Thick and thin lines are equal-tailed credible intervals."
 )
 
@@ -123,11 +122,11 @@ def plot_impact(fit: Fit, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figu
 
 def impact_table(fit: Fit, ci_probs: tuple[float, float]) -> pd.DataFrame:
     """Compute the impacts to plot, through :func:`labelvalue.report.numbers.tables.bands`."""
-    draws = impact(fit, per=PER)
+    draws = impact(fit, per=PER_LABELS)
     return bands(draws, ci_probs).sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
 
 
 def draw_impacts(table: pd.DataFrame, *, foot: str, scale: tuple[float, float] | None = None) -> Figure:
     """Draw a table of impacts, first row on top."""
-    label = f"impact: drop in error per {PER:,} labels, at today's position"
+    label = f"impact: drop in error per {PER_LABELS:,} labels, at today's position"
     return draw_forest(table, foot=foot, x_label=label, scale=scale)

@@ -13,9 +13,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.sensitivity.tornado import EVIDENCE, INPUT, SETTING
 from labelvalue.numerals import significant
-from labelvalue.report.numbers.money import AS_PLANNED, EVENLY, inner_prob
+from labelvalue.report.numbers.money import AS_PLANNED, EVENLY, inner_prob, ladder
+from labelvalue.report.numbers.plan import plan_numbers, records
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import count, linear_axis, money, panels
@@ -23,6 +25,34 @@ from labelvalue.report.words.wording import spoken
 
 BARS = 14
 """Bars of a tornado; the table beside it has all."""
+
+
+def plot_decision(decision: Decision, *, ci_prob: float = 0.9) -> Figure:
+    """Plot what a decision is worth with more and fewer labels, and the gain that its money buys.
+
+    Parameters
+    ----------
+    decision : Decision
+        From :func:`labelvalue.decide`.
+    ci_prob : float
+        Probability of the wide band, between 0 and 1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot; net benefit against labels, and gain in the mean error against cost, each for labels split
+        as planned and evenly.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=2000, measure=False)
+    >>> len(lv.report.plot_decision(decision).axes)
+    2
+    """
+    table = ladder(decision, ci_prob=ci_prob)
+    return draw_money(plan_numbers(decision, ci_prob=ci_prob) | {"ladder": records(table)})
 
 
 def draw_money(plan: Mapping[str, Any]) -> Figure:

@@ -16,6 +16,7 @@ from labelvalue import names
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import draw_curves
 from labelvalue.model.prior.priors import Prior
+from labelvalue.numerals import tails
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import log_axis, panels
 
@@ -104,7 +105,7 @@ def plot_prior(
 
 
 def _draw(drawn: Mapping[str, xr.DataArray], reference: float, probs: tuple[float, float], curves: int) -> Figure:
-    every = [draws.quantile([0.5 - probs[1] / 2, 0.5 + probs[1] / 2], names.DRAW) for draws in drawn.values()]
+    every = [draws.quantile(tails(probs[1]), names.DRAW) for draws in drawn.values()]
     low, high = min(float(q.min()) for q in every) / 1.15, max(float(q.max()) for q in every) * 1.15
     with style.look():
         figure, axes = panels(
@@ -132,8 +133,8 @@ def _panel(
     limits: tuple[float, float],
 ) -> None:
     x = draws[names.LABELS].values
-    tails = [(1.0 - p) / 2.0 for p in probs]
-    bands = draws.quantile([tails[1], tails[0], 0.5, 1.0 - tails[0], 1.0 - tails[1]], names.DRAW).values
+    (low, high), (lower, upper) = map(tails, probs)
+    bands = draws.quantile([lower, low, 0.5, high, upper], names.DRAW).values
     log_axis(ax, "x", float(x.min()), float(x.max()), ticks=4, labels=True)
     log_axis(ax, "y", *limits, ticks=4, labels=False)
     ax.fill_between(x, bands[0], bands[4], color=style.OUTER, lw=0, zorder=1, gid="outer")

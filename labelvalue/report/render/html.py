@@ -28,22 +28,22 @@ from labelvalue.report.plots.curves import caption
 from labelvalue.report.plots.first_page import cut_rows
 from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
 from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
+from labelvalue.report.plots.over_time import verdict_of
 from labelvalue.report.plots.plan import BARS
 from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
-    change_image,
     curve_images,
     first_images,
-    frontier_image,
     gain_images,
     impact_images,
-    money_image,
+    over_time_images,
+    plan_images,
     rank_image,
-    tornado_image,
 )
 from labelvalue.report.render.paper import find_browser, print_page
 from labelvalue.report.words import wording
+from labelvalue.report.words.assumptions import CASE_SOURCE, grouped
 from labelvalue.report.words.checks import FLAG_MEANINGS
 from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
@@ -60,7 +60,7 @@ MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 READERS = (
-    ("For the analyst", ("words", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
+    ("For the analyst", ("words", "over-time", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
     ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
 )
 """Who finds what behind the first page; a section that is named for nobody is the statistician's."""
@@ -163,6 +163,7 @@ def figures(
     """Draw the pictures of the page."""
     fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
     drawn: dict[str, Any] = {"first": list(first_images(numbers, sharp=sharp is not False))}
+    drawn["over_time"] = list(over_time_images(numbers["over_time"], sharp=sharp is not False))
     drawn |= {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
     drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
@@ -173,20 +174,13 @@ def figures(
         drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
         drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
-    if numbers[names.PLAN] is not None:
-        drawn["money"] = [money_image(numbers[names.PLAN], sharp=sharp is not False)]
-        if numbers["explained"] is not None:
-            drawn["changes"] = [change_image(numbers["explained"], sharp=sharp is not False)]
-        if numbers[names.PLAN]["frontiers"]:
-            drawn["frontiers"] = [frontier_image(numbers[names.PLAN], sharp=sharp is not False)]
-        drawn["tornado"] = [tornado_image(numbers[names.PLAN], sharp=sharp is not False)]
-    return drawn
+    return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers, sharp=sharp is not False))
 
 
-def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
-    """Fill the page's template; every text is escaped."""
+def templates(*packages: str) -> jinja2.Environment:
+    """Return the templates of pages, those of other packages too; every text that they are given is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelvalue.report", "templates"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in ("labelvalue.report", *packages)]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -200,34 +194,53 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
         "probability": wording.probability,
         "likely": wording.likely,
         "moment": moment,
+        "verdict_of": verdict_of,
         "percent": wording.percent,
         "visible": on_page,
         "spoken": wording.spoken,
     }
-    digits = _digits(numbers)
+    return environment
+
+
+def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
+    """Fill the page's template."""
+    digits, plan = _digits(numbers), numbers[names.PLAN]
     shown = {name: prepare(numbers) for name, prepare in SECTIONS.items()}
     readers = _readers(numbers, [name for name, prepared in shown.items() if prepared])
+    source = next(
+        (str(row["source"]) for row in numbers["assumptions"] if str(row["source"]).startswith(CASE_SOURCE)), ""
+    )
+    source = source.partition(";")[0].partition(":")[0]
     number_of = {id: place for place, id in enumerate((id for _, ids in readers for id, _ in ids), 1)}
-    return environment.get_template("report.html.j2").render(
-        n=numbers,
-        figures=drawn,
-        digits=digits,
-        sentence=wording.sentence,
-        comparison=wording.comparison,
-        strategy_parts=strategy_parts,
-        tight=_is_tight(numbers, digits),
-        flag_meanings=FLAG_MEANINGS,
-        validated=VALIDATED_DOUBLINGS,
-        backtest_command=COMMAND,
-        readers=readers,
-        number_of=number_of,
-        first=_first(numbers),
-        inner=inner_prob(numbers[names.CI_PROB]),
-        words=words(numbers, number_of["limits"]),
-        bars=BARS,
-        sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
-        **shown,
-        budget_groups=_groups(numbers.get("budgets", [])),
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            n=numbers,
+            figures=drawn,
+            digits=digits,
+            sentence=wording.sentence,
+            comparison=wording.comparison,
+            strategy_parts=strategy_parts,
+            tight=_is_tight(numbers, digits),
+            flag_meanings=FLAG_MEANINGS,
+            validated=VALIDATED_DOUBLINGS,
+            backtest_command=COMMAND,
+            readers=readers,
+            number_of=number_of,
+            first=_first(numbers),
+            inner=inner_prob(numbers[names.CI_PROB]),
+            words=words(numbers, number_of["limits"]),
+            bars=BARS,
+            telling=[]
+            if plan is None
+            else [row for row in plan["information"]["rows"] if row["evppi"] > (row["mcse"] or 0.0)],
+            case_source=source,
+            assumed=grouped(numbers["assumptions"], source),
+            sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
+            **shown,
+            budget_groups=_groups(_told_budgets(numbers)),
+        )
     )
 
 
@@ -243,7 +256,7 @@ def _readers(numbers: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str
         "limits": ("Assumptions and limitations", True),
         "curves": ("Learning curves", drawn),
         "risk": ("Risk", decided),
-        "diagnostics": ("Trust: backtest, scorecard, diagnostics", True),
+        "diagnostics": ("Trust: backtest, diagnostics", True),
         "provenance": ("Provenance", True),
     }
     titles = {id: title for id, (title, there) in every.items() if there}
@@ -262,6 +275,12 @@ def _first(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "turns": [] if plan is None else turning_points(plan),
         "today": errors_today(numbers),
     }
+
+
+def _told_budgets(numbers: Mapping[str, Any]) -> list[int]:
+    """Budgets that tables of gains tell: all, but beside a plan the one at which slices are compared."""
+    compared = numbers["decision"]["by_learner"]
+    return [compared[0][names.BUDGET]] if compared and numbers[names.PLAN] else numbers.get("budgets", [])
 
 
 def _groups(budgets: list[int]) -> list[list[int]]:

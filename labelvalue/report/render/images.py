@@ -20,11 +20,13 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.changes import draw_changes
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots import style
+from labelvalue.report.plots.analysis import plot_diagnostics, varying
 from labelvalue.report.plots.curves import curve_table, draw_curves
 from labelvalue.report.plots.first_page import draw_growth, draw_purchase, draw_worth
 from labelvalue.report.plots.frontier import draw_frontiers
 from labelvalue.report.plots.gains import draw_gains, gain_table
 from labelvalue.report.plots.impact import draw_impacts, impact_table
+from labelvalue.report.plots.over_time import FORECASTS, SPENDING, draw_over_time
 from labelvalue.report.plots.plan import draw_money, draw_tornado
 from labelvalue.report.words.first_page import purchase_rows
 
@@ -110,6 +112,14 @@ def first_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> Iterator[
         yield embed(draw_growth(own, title, beside=height), alt, sharp=sharp)
 
 
+def over_time_images(rows: list[dict[str, Any]], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+    """Draw the batches of a project: how forecasts did, where there were any, and what was spent and advised."""
+    forecast = [FORECASTS] if any(row["forecast"] for row in rows) else []
+    for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
+        alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
+        yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""), sharp=sharp)
+
+
 def curve_images(
     fit: Fit,
     budgets: list[int],
@@ -162,63 +172,34 @@ def impact_images(fit: Fit, ci_probs: tuple[float, float], *, sharp: bool) -> It
 
 
 def rank_image(fit: Fit, *, sharp: bool = False) -> dict[str, Any] | None:
-    """Draw rank plots of the group-level parameters with arviz-plots.
-
-    References
-    ----------
-    Säilynoja et al. (2022), "Graphical test for discrete uniformity", Statistics and Computing 32.
-    """
-    import arviz_plots as azp
+    """Draw rank plots of the group-level parameters, where enough draws vary."""
     import matplotlib.pyplot as plt
 
-    posterior = fit.posterior
-    if posterior.sizes[names.CHAIN] < 2 or posterior.sizes[names.DRAW] < 20:
+    shown = varying(fit)
+    if fit.posterior.sizes[names.CHAIN] < 2 or fit.posterior.sizes[names.DRAW] < 20 or not shown:
         return None
-    shown = [str(n) for n, v in posterior.data_vars.items() if v.ndim == 2 and _moves(v)]
-    if not shown:
-        return None
-    rows = -(-len(shown) // 4)
-    with style.look():
-        drawn = azp.plot_rank(
-            fit.tree,
-            var_names=shown,
-            backend="matplotlib",
-            visuals={"xlabel": False},
-            figure_kwargs={"figsize": (style.WIDTH, 0.4 + 1.35 * rows), "layout": "constrained"},
-            col_wrap=4,
-        )
-        figure = drawn.viz["figure"].item()
-        image = embed(figure, f"Rank plots of {', '.join(shown)}, one line a chain.", sharp=sharp)
-        plt.close(figure)
+    figure = plot_diagnostics(fit, "rank", var_names=shown).viz["figure"].item()
+    image = embed(figure, f"Rank plots of {', '.join(shown)}, one line a chain.", sharp=sharp)
+    plt.close(figure)
     return image
 
 
-def _moves(values: xr.DataArray) -> bool:
-    numbers = values.values
-    return bool(np.isfinite(numbers).all() and (np.ptp(numbers, axis=1) > 0).all())
-
-
-def money_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
-    """Draw net benefit against labels and gain against money, as data for a page."""
-    alt = "Net benefit against labels bought, and gain in mean error against cost; the table below has the numbers."
-    return embed(draw_money(plan), alt, sharp=sharp)
-
-
-def tornado_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
-    """Draw how far the expected net benefit moves with each input and setting, as data for a page."""
-    alt = "Expected net benefit at the low and high end of each input and setting; the table below has the numbers."
-    figure = draw_tornado(plan["sensitivity"], plan[names.NET_BENEFIT]["mean"], plan[names.UNIT])
-    return embed(figure, alt, sharp=sharp)
-
-
-def change_image(explained: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
-    """Draw why the advice changed (:func:`change_numbers`), as data for a page."""
-    alt = f"What {', '.join(explained['steps'])} changed, step by step; the table below has the numbers."
-    return embed(draw_changes(pd.DataFrame(explained["rows"]), explained[names.BUDGET]), alt, sharp=sharp)
-
-
-def frontier_image(plan: Mapping[str, Any], *, sharp: bool = True) -> dict[str, Any]:
-    """Draw votes against items for the plan's money, as data for a page."""
-    shown = ", ".join(entry[names.SLICE] for entry in plan["frontiers"])
-    alt = f"Expected gain over items and votes of the slices {shown}; the table below has the numbers."
-    return embed(draw_frontiers(plan["frontiers"], "", foot=False), alt, sharp=sharp)
+def plan_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> dict[str, list[dict[str, Any]]]:
+    """Draw what a decision is worth and hangs on, and why it changed; the tables below each have the numbers."""
+    plan, explained = numbers[names.PLAN], numbers["explained"]
+    below = "the table below has the numbers."
+    drawn = {
+        "money": (draw_money(plan), f"Net benefit against labels bought, and gain in mean error against cost; {below}"),
+        "tornado": (
+            draw_tornado(plan["sensitivity"], plan[names.NET_BENEFIT]["mean"], plan[names.UNIT]),
+            f"Expected net benefit at the low and high end of each input and setting; {below}",
+        ),
+    }
+    if explained is not None:
+        figure = draw_changes(pd.DataFrame(explained["rows"]), explained[names.BUDGET])
+        drawn["changes"] = figure, f"What {', '.join(explained['steps'])} changed, step by step; {below}"
+    if plan["frontiers"]:
+        of = ", ".join(entry[names.SLICE] for entry in plan["frontiers"])
+        figure = draw_frontiers(plan["frontiers"], "", foot=False)
+        drawn["frontiers"] = figure, f"Expected gain over items and votes of the slices {of}; {below}"
+    return {name: [embed(figure, alt, sharp=sharp)] for name, (figure, alt) in drawn.items()}

@@ -20,7 +20,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     sheet.write(f"Verdict: {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
     if numbers["plan"]["total"]:
         sheet.write("")
-        sheet.lay(_bought(numbers))
+        sheet.lay(bought_rows(numbers[names.GAIN]))
     sheet.write("", *_money(numbers), "")
     sheet.lay(_plans(numbers))
     worst = f"{100 * (1 - numbers['risk'][names.LEVEL]):.3g} %"
@@ -29,7 +29,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
         f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
     )
-    sheet.write(_weights(numbers["weights"]))
+    sheet.write(weights_text(numbers["weights"]))
     for row in numbers["rules"]:
         asked = f"probability {row['p_kept']:.2f}, asked for {row['required']:g}: "
         sheet.write(f"Rule {row['words']}: {'' if row['required'] == 1 else asked}{STANDS[row['state']]}")
@@ -42,8 +42,8 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     return sheet.text()
 
 
-def _bought(numbers: Mapping[str, Any]) -> Rows:
-    rows = numbers[names.GAIN]
+def bought_rows(rows: Sequence[Mapping[str, Any]]) -> Rows:
+    """Lay out what a plan buys in each slice and what that brings."""
     flagged = any(row[names.FLAGS] for row in rows)
     table = Rows([names.SLICE], [names.LABELS, names.GAIN, "lower", "upper", "P(gain>0)", "error then"])
     if flagged:
@@ -83,8 +83,8 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _weights(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Which plan has the best score at which weights of the risk."""
+def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say which plan has the best score at which weights of the risk."""
     best: dict[str, list[str]] = {}
     for row in rows:
         best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")

@@ -21,3 +21,9 @@ def what_if(numbers: Mapping[str, Any]) -> Any:
 def quality(numbers: Mapping[str, Any]) -> Any:
     """Label quality."""
     return None if numbers[names.PLAN] is None else numbers[names.PLAN]["label_quality"]
+
+
+def over_time(numbers: Mapping[str, Any]) -> Any:
+    """Batch by batch: promised, delivered, spent."""
+    told = [numbers[key] for key in ("scorecard", "widths", "carried")]
+    return any(told) or bool(numbers["remarks"][names.BATCH])

@@ -16,9 +16,8 @@ from rich.text import Text
 from labelvalue import names
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.numerals import estimated
-from labelvalue.printing import visible
+from labelvalue.printing import WIDTH, visible
 
-WIDTH = 80
 INTERVALS = {"eti": "equal-tailed"}
 NUMBERS = ("mean", "lower", "upper")
 TOTAL = "total_mean"

@@ -23,6 +23,13 @@ REASONS = {
     "risk": "how much risk is borne is chosen, not estimated",
 }
 """Why a number is not varied, by the longest beginning of its key."""
+DECIDED = "decided"
+"""Of an assumption: what would be decided if it were wrong, without what the plan as it is would then bring."""
+BRINGS = "brings"
+"""Of an assumption: what the plan as it is would then bring."""
+KEPT = "A tighter rule may ask for another plan; the table of guardrails has the level that this one keeps."
+CASE = "case/"
+CASE_SOURCE = "the case, "
 IN_PYTHON = "given in Python"
 LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
 """Keys of a case that choose, name or ask, and assume nothing."""
@@ -48,14 +55,14 @@ SLICE_LIMIT = "slices."
 def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List every number of a case as an assumption, with what follows if it is wrong as far as that was computed."""
     table = tomllib.loads(as_text(case))
-    source = f"the case, {case.source or IN_PYTHON}"
+    source = f"{CASE_SOURCE}{case.source or IN_PYTHON}"
     rows = [
         {
             "id": f"case/{key}",
             "text": spoken(key),
             "value": quantity_text(value),
             "source": source + (f"; reason: {reason}" if reason else "") + _origin(key, case),
-            "if_wrong": consequence(key, case, plan),
+            **_consequences(key, case, plan),
         }
         for key, value, reason in leaves(table)
         if key not in LABELS_OF
@@ -63,7 +70,7 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
     for key, (text, value) in SILENT.items():
         if not _given(table, key):
             row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
-            rows.append(row | {"if_wrong": consequence(key, case, plan)})
+            rows.append(row | _consequences(key, case, plan))
     return rows
 
 
@@ -77,7 +84,7 @@ def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapp
     """Put a project's assumptions and those of its case together, none twice."""
     known = {row["id"]: row for row in computed}
     rows = [
-        {**row, "if_wrong": known[row["id"]]["if_wrong"]}
+        {**row, **{key: known[row["id"]][key] for key in ("if_wrong", DECIDED, BRINGS)}}
         if row["if_wrong"] == NOT_TESTED and row["id"] in known
         else dict(row)
         for row in told
@@ -86,12 +93,45 @@ def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapp
     return rows + [dict(row) for row in computed if row["id"] not in there]
 
 
+def grouped(rows: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
+    """Put together the assumptions that have the same consequence, said once; what the page says elsewhere is left out.
+
+    That is the source that most have, the money that other numbers would bring (a row of the sensitivity analysis), and
+    priors, which have a table of their own.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["id"].startswith("prior/"):
+            continue
+        key = row["id"].removeprefix(CASE)
+        plain = row["id"].startswith(CASE) and row["text"] in (spoken(key), f"the case says {key}")
+        shown = {"key": key, "text": "" if plain else row["text"], "value": row["value"]}
+        own = str(row["source"])
+        shown["source"] = own.removeprefix(source).lstrip(";: ") if own.startswith(source) else own
+        shown |= {"known": bool(own.strip()), BRINGS: row.get(BRINGS, "")}
+        found.setdefault(row.get(DECIDED, row["if_wrong"]), []).append(shown)
+    return [{"if_wrong": text, "rows": own} for text, own in found.items()]
+
+
+def _consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, str]:
+    """What follows if a number is another: all of it, and for the page only what it does not say elsewhere."""
+    every, money = consequence(key, case, plan), " ".join(_money(key, plan))
+    kept = key.startswith(RULE) and bool(plan) and all(row["kept"] for row in plan.get("rules", []))
+    told = KEPT if kept else " ".join(_decided(key, case, plan)) or (money or every)
+    worth = _worth(key, plan)
+    return {"if_wrong": every, DECIDED: told, BRINGS: worth if worth and worth in money else ""}
+
+
 def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
     """Say what would be decided if a number of the case were another, as far as that was computed."""
-    again = [*_again(key, plan)] or [*_varied(key, plan)]
-    found = [*again, *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan), *_noise(key, plan)]
     why = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), "")
-    return " ".join([*found, *_money(key, plan)]) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+    found = [*_decided(key, case, plan), *_money(key, plan)]
+    return " ".join(found) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+
+
+def _decided(key: str, case: Case, plan: Mapping[str, Any]) -> list[str]:
+    again = [*_again(key, plan)] or [*_varied(key, plan)]
+    return [*again, *_where_it_lies(key, plan), *_rule(key, plan), *_limit(key, case, plan), *_noise(key, plan)]
 
 
 def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -101,9 +141,6 @@ def _varied(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
         whole = " (all of them)" if key != rows[0]["key"] else ""
         ends = [(row["end"], row[names.LABELS]) for row in rows]
         yield _two(ends, plan, f"{{}}{whole}")
-        if not any(_money(key, plan)):
-            worth = " or ".join(significant(row["enb"]) for row in rows)
-            yield f"The plan as it is would bring {worth} {plan[names.UNIT]}."
 
 
 def _noise(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
@@ -217,6 +254,14 @@ def _money(key: str, plan: Mapping[str, Any]) -> Iterator[str]:
                 both = f"{significant(row['low'])} or {significant(row['high'])}"
                 yield f"The plan as it is would bring{ends} {both} {plan[names.UNIT]}."
             return
+    if worth := _worth(key, plan):
+        yield f"The plan as it is would bring {worth} {plan[names.UNIT]}."
+
+
+def _worth(key: str, plan: Mapping[str, Any]) -> str:
+    """What the plan as it is would bring with another number that the sensitivity analysis does not have."""
+    rows = [row for row in plan.get("varied", []) if key == row["key"] or key.startswith(f"{row['key']}.")]
+    return " or ".join(significant(row["enb"]) for row in rows)
 
 
 def quantity_text(value: Any) -> str:

@@ -160,27 +160,25 @@ def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
         (
             "curve",
             "learning curve",
-            f"Errors are taken to follow the model '{fit.model.name}' "
-            f"({fit.model.description.rstrip('.')}), give or take a shape discrepancy that grows with the "
-            "distance from the data.",
+            f"Errors follow the model '{fit.model.name}', give or take a discrepancy that grows with the distance from "
+            "the data.",
         ),
         (
             "data-distribution",
             "more of the same",
-            "New labels are taken to be like the old ones: drawn in the same way, labelled as carefully, "
-            "and the slice itself unchanged.",
+            "New labels are like the old ones: drawn and labelled in the same way, the slice itself unchanged.",
         ),
         (
             "evaluation",
             "the same evaluation",
-            "Gains are drops in expected error on the kind of evaluation set that the runs used. They say "
-            "nothing of other uses. What a single new training would show scatters more (observed gain).",
+            "Gains are drops in expected error on the kind of evaluation set that the runs used, not in other uses. "
+            "What a single new training would show scatters more (observed gain).",
         ),
         (
             "pooling",
             "borrowing strength",
-            "Slices inform each other through group-level priors. Slices with few runs are pulled towards "
-            f"the rest. The slice measured least has {sizes} distinct size{'s' if sizes != 1 else ''}.",
+            "Slices with few runs are pulled towards the rest through group-level priors; the slice measured least has "
+            f"{sizes} distinct size{'s' if sizes != 1 else ''}.",
         ),
     ]
     if fit.diagnostics.verdict != "refused":
@@ -190,8 +188,8 @@ def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
             (
                 "one-at-a-time",
                 "one slice at a time",
-                "A gain counts labels bought for one slice while the others keep what they have. Labels "
-                "bought for several slices at once may help each other; those gains do not simply add up.",
+                "A gain counts labels bought for one slice while the others keep what they have; gains of several "
+                "slices do not simply add up.",
             )
         )
     return standing

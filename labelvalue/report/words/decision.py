@@ -9,14 +9,13 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting.trust import trusted_distance
-from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, best_of
 from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
+from labelvalue.report.words.wording import CLEAR
 
 TIE = 0.7
 """P(best) below which the best slice counts as tied with others."""
-SURE = 0.95
-"""P(gain > 0) below which the page says that there may be no gain."""
 
 
 def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -101,11 +100,9 @@ def _leader(gain: xr.DataArray, table: pd.DataFrame, budget: int) -> dict[str, A
 
 
 def p_best(gain: xr.DataArray) -> dict[str, float]:
-    """Share of draws in which each slice's gain is the largest; ties share a draw."""
-    values = gain.transpose(*names.SAMPLE, names.SLICE).values
-    top = values == values.max(axis=-1, keepdims=True)
-    share = (top / top.sum(axis=-1, keepdims=True)).mean(axis=(0, 1))
-    return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.tolist(), strict=True))
+    """Share of draws in which each slice's gain is the largest."""
+    share = best_of(gain, names.SLICE).mean(names.SAMPLE)
+    return dict(zip(gain[names.SLICE].values.astype(str).tolist(), share.values.tolist(), strict=True))
 
 
 def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]:
@@ -127,7 +124,7 @@ def _reservations(fit: Fit, said: dict[str, Any], doublings: float) -> list[str]
         )
     if names.BORROWED in flags:
         found.append("Fewer than three sizes were measured in this slice, so the forecast leans on the other slices.")
-    if said[P_POSITIVE] < SURE:
+    if said[P_POSITIVE] < CLEAR:
         found.append(f"There may be no gain at all: P(gain > 0) is only {said[P_POSITIVE]:.2f}.")
     every = fit.diagnostics.flags.values()
     count = sum(bool(f) for f in every)

@@ -13,10 +13,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.tables import P_POSITIVE
-from labelvalue.report.words.wording import percent, probability, spoken
-
-SURE = 0.95
-"""P(net benefit > 0) below which the page says that money may be lost."""
+from labelvalue.report.words.wording import CLEAR, percent, probability, spoken
 
 
 def reservations(fit: Fit, plan: Mapping[str, Any]) -> list[str]:
@@ -32,7 +29,7 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[str]:
         which = f"{len(broken)} of {len(plan['rules'])} guardrails" if several else "The guardrail"
         yield f"{which} {'are' if len(broken) > 1 else 'is'} not met with the probability asked for."
     bought = plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
-    if bought and net[P_POSITIVE] < SURE:
+    if bought and net[P_POSITIVE] < CLEAR:
         yield f"The money may be lost: P(net benefit > 0) {probability(net[P_POSITIVE])}."
     stress = plan["scenarios"][0]
     if bought and stress[names.NET_BENEFIT] < 0:
@@ -93,22 +90,19 @@ def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str,
     ]
     if blind:
         text = (
-            f"In {len(blind)} of the slices that get labels, the evaluation sets at hand would more likely than not "
-            f"miss the gain that the plan promises there: {', '.join(row[names.SLICE] for row in blind)}."
+            "The evaluation sets at hand would more likely than not miss the gain that the plan promises in "
+            f"{', '.join(row[names.SLICE] for row in blind)}."
         )
         found.append(("detection", "gains that could go unseen", text))
     if case.label_errors == 0.0 and case.label_noise is None:
         text = (
-            "New labels are taken to be as right as those of the runs: the case states no share of wrong labels "
-            "(label_errors), and inconsistent labelling would lower every gain."
+            "New labels are taken to be as right as those of the runs: the case states no label_errors, and "
+            "inconsistent labelling would lower every gain."
         )
         found.append(("labelling-consistency", "labels as good as before", text))
     if not plan["plan"]["total"]:
         found.append(("no-purchase", "nothing is bought", "Limits below concern a purchase that is not advised."))
-    text = (
-        "Prices, values, volumes and stakes are those of the case. The intervals hold what the case states as "
-        "uncertain, and no doubt about what it states as exact."
-    )
+    text = "Intervals hold what the case states as uncertain, and no doubt about what it states as exact."
     found.append(("money-as-stated", "money is as the case says", text))
     return found
 
@@ -131,12 +125,7 @@ def information_text(plan: Mapping[str, Any]) -> str:
             f"Knowing everything exactly would be worth {known} {unit} (EVPI), but no single input would "
             "change the plan."
         )
-    return (
-        f"Knowing everything exactly before deciding would be worth {known} {unit} (EVPI). Of single "
-        f"inputs, {spoken(first['input'])} matters most: knowing it would be worth "
-        f"{evppi_text(first)} {unit}, and another plan would then be best with probability "
-        f"{first['changes']:.2f}. No measurement of it may cost more."
-    )
+    return f"Knowing everything exactly before deciding would be worth {known} {unit} (EVPI)."
 
 
 def uncertainty_text(plan: Mapping[str, Any]) -> str:
@@ -147,8 +136,9 @@ def uncertainty_text(plan: Mapping[str, Any]) -> str:
         return ""
     first = rows[0]
     said = [
-        f"{spoken(first['input'])}. Knowing it exactly before deciding would be worth "
-        f"{evppi_text(first)} {unit} and make another plan best with probability {first['changes']:.2f}."
+        f"Uncertainty is highest in {spoken(first['input'])}: knowing it would be worth {evppi_text(first)} {unit}, "
+        "the most that a measurement of it may cost, and make another plan best with probability "
+        f"{first['changes']:.2f}."
     ]
     if first["moves"] is not None:
         said.append(_moves(first, plan["information"]["plans"], unit))

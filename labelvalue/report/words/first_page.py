@@ -80,7 +80,8 @@ def three_scenarios(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
     named = [_of_plan(row, row[names.PLAN]) for name, row in weighed.items() if name not in OWN][:2]
     half = [_of_ladder(row, HALF.capitalize()) for row in _nearest(tried, total / 2)]
     split = [_of_plan(weighed[name], name.capitalize()) for name in OTHERS if name in weighed]
-    own = _of_plan(weighed[names.RECOMMENDED], "The best purchase" if plan["verdict"] == WAIT else "The plan")
+    title = {WAIT: "The best purchase", MEASURE: "The plan, if decided now"}.get(plan["verdict"], "The plan")
+    own = _of_plan(weighed[names.RECOMMENDED], title)
     return [own, *(named or half or split[:1]), none]
 
 

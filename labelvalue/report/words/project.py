@@ -30,6 +30,8 @@ class Context:
         Past forecasts against what their batches then delivered, one row a curve and batch: ``batch``, ``covers_50``,
         ``covers_90``, ``crps``, ``bias``, and where they are known ``rank``, ``promised`` and ``delivered`` gain and
         ``bias_money``; empty where there are none.
+    over_time : tuple of mapping
+        Money, labels, forecasts and verdicts batch by batch: ``over_time`` of :meth:`labelvalue.Project.assets`.
     assumptions : pandas.DataFrame
         ``id``, ``text``, ``value``, ``source``, ``if_wrong``; the page adds those of the case that are not among
         them, and what follows where they say ``not tested`` and it was computed.
@@ -66,6 +68,7 @@ class Context:
     """
 
     scorecard: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
+    over_time: tuple[Mapping[str, Any], ...] = ()
     assumptions: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     changes: tuple[str, ...] = ()
     notes: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
@@ -84,13 +87,22 @@ def note_numbers(notes: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return {of: [row for row in rows if row["of"] == of] for of in (names.SLICE, names.BATCH)}
 
 
-def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
-    """Sum a scorecard up: a sentence, and a row a batch."""
-    if card.empty:
+def scorecard_numbers(card: pd.DataFrame, over_time: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any] | None:
+    """Sum a scorecard up: a sentence, and a row a batch, those without a forecast among them where they are told."""
+    if card.empty and len(over_time) < 2:
         return None
+    told: dict[str, dict[str, Any]] = {row[names.BATCH]: dict(row) for row in over_time}
+    if card.empty:
+        return {
+            "sentence": "No batch has been forecast and then measured yet.",
+            "columns": [],
+            "batches": [*told.values()],
+        }
     known = [name for name in MORE if name in card and card[name].notna().any()]
     columns = [names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS, *known]
     batches = card.groupby(names.BATCH, sort=False)[columns].mean().assign(forecasts=card.groupby(names.BATCH).size())
+    for row in batches.reset_index().to_dict("records"):
+        told[row[names.BATCH]] = told.get(row[names.BATCH], {}) | {str(key): value for key, value in row.items()}
     means = card[columns].mean()
     money = f", {significant(means[MONEY])} in money" if MONEY in known else ""
     return {
@@ -100,7 +112,7 @@ def scorecard_numbers(card: pd.DataFrame) -> dict[str, Any] | None:
             "measured)."
         ),
         "columns": known,
-        "batches": batches.reset_index().to_dict("records"),
+        "batches": [*told.values()],
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
@@ -12,6 +12,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
+from labelvalue.report.render.plan_text import weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import Part, decimals, interval, likely, percent, probability, spoken
 
@@ -129,19 +130,14 @@ def rules_text(plan: Mapping[str, Any]) -> str:
     return f"{len(broken)} of {len(rules)} guardrails not met as asked: {said}. They hold {together}."
 
 
-def scenario_text(row: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Describe a case in words: how likely it is and what makes it."""
-    share = percent(row[names.PROBABILITY])
-    which = {"stress": f"The worst {share}", "best": f"The best {share}"}.get(
-        row[names.SCENARIO], f"The middle {share}"
-    )
+def scenario_text(row: Mapping[str, Any]) -> str:
+    """Say what is most unusual in a case; nothing of the base case."""
     said = ", ".join(
         f"{spoken(one['what'])} {'high' if one['off'] > 0 else 'low'} ({significant(one[MEAN])}; usually "
         f"{significant(one['usual'])})"
         for one in row["drivers"]
     )
-    unusual = f" Most unusual in it: {said}." if said and row[names.SCENARIO] != "base" else ""
-    return f"{which} of all draws for this plan.{unusual}"
+    return said if row[names.SCENARIO] != "base" else ""
 
 
 def _money(row: Mapping[str, float]) -> str:
@@ -164,8 +160,10 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
         "information_sentence": information_text(plan),
         "uncertainty_sentence": uncertainty_text(plan),
         "stability_sentence": _stability(plan),
+        "weights_sentence": weights_text(plan["weights"]),
+        "stays_with": _stays(plan["stability"]["rows"]),
         "reservations": reservations(fit, plan),
-        "scenarios": [{**row, "words": scenario_text(row, plan)} for row in plan["scenarios"]],
+        "scenarios": [{**row, "words": scenario_text(row)} for row in plan["scenarios"]],
         names.GAIN: sorted(plan[names.GAIN], key=lambda row: (-row[names.LABELS], row[names.SLICE])),
     }
 
@@ -200,3 +198,19 @@ def _stability(plan: Mapping[str, Any]) -> str:
         f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws{said} "
         f"can judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{more}"
     )
+
+
+def _stays(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Name the perturbations under which the advice stays, powers of one kind together, and the worst Pareto k."""
+    found: dict[str, list[str]] = {}
+    kept = [row for row in rows if row["advice"] != REFIT and not row["changes"]]
+    for row in kept:
+        what, _, power = row["what"].partition(" to the power ")
+        lead = f"{row['change']} to the power {power}" if power else row["change"]
+        found.setdefault(lead, []).append(what)
+    by_what: dict[str, list[str]] = {}
+    for lead, what in found.items():
+        by_what.setdefault(", ".join(what), []).append(lead)
+    said = "; ".join(f"{' and '.join(leads)}: {what}" for what, leads in by_what.items())
+    worst = [row["pareto_k"] for row in kept if row["pareto_k"] is not None]
+    return f"{said} (Pareto k at most {max(worst):.2f})" if worst else said

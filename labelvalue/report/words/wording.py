@@ -17,7 +17,7 @@ SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
 RETRAINING_LUCK = "costs.retraining_fails/luck"
 """Input that is drawn for whether retraining works."""
 CLEAR = 0.95
-"""Probability of being ahead of the runner-up from which the best slice is clearly ahead."""
+"""Probability from which a page takes it that a slice is ahead, labels gain, or money is not lost."""
 
 
 def decimals(widths: Iterable[float | None]) -> int:
@@ -129,53 +129,34 @@ def comparison(said: Mapping[str, Any]) -> list[Part]:
 
 
 ALWAYS = (
-    ("slice, error", "A slice is a part of the data. Its error falls as labels are added, along its learning curve."),
+    ("slice, error", "A part of the data; its error falls as labels are added, along its learning curve."),
     ("gain", "The drop in a slice's expected error when so many labels are bought for it alone."),
     ("impact", "Expected drop in error from one more label, at today's rate."),
     (
         "{ci} credible interval",
-        "Holds the true value with probability {ci}, given the data and the assumptions of section {limits}. It is "
+        "Holds the true value with probability {ci}, given the data and the assumptions of section {limits}; "
         "equal-tailed: the value is as likely to lie above it as below.",
     ),
     ("P(gain > 0)", "Probability that the labels help at all."),
-    (
-        "P(best), tie",
-        "P(best) is the probability that a slice's gain, or a plan's net benefit, is the largest of all. If that of "
-        "the first slice is below 0.7, it is called a tie.",
-    ),
-    ("draw", "One set of values for everything that is uncertain, as likely as any other; all figures are over draws."),
+    ("P(best), tie", "Probability that a gain, or a net benefit, is the largest of all; below 0.7 it is a tie."),
+    ("draw", "One set of values for everything uncertain, as likely as any other; all figures are over draws."),
     (
         "doubling, validated distance",
-        "How often the labels of the largest size observed must be doubled to get to a size; and the distance up to "
-        "which such forecasts were checked on real curves.",
+        "How often the labels of the largest size observed are doubled; how far such forecasts were checked.",
     ),
 )
 DECIDED = (
     ("verdict", "What to do: buy, wait, measure first, or spend on quality."),
-    (
-        "net benefit, ENB",
-        "What the gain is worth by the case, less labels, waiting and retraining; ENB is its expectation. Both are "
-        "against doing nothing.",
-    ),
-    (
-        "guardrail",
-        "A rule of the case that a plan must keep with a stated probability, or one of the project that says stop.",
-    ),
+    ("net benefit, ENB", "Worth of the gain less all costs, against doing nothing; ENB is its expectation."),
+    ("guardrail", "A rule that a plan must keep with a stated probability, or one of the project that says stop."),
     ("case", "What the project says of prices, of the worth of a lower error, and of its rules."),
     (
         "VaR, CVaR",
-        "Of the loss against doing nothing: VaR is exceeded only in the worst tail of the draws, CVaR is the mean of "
-        "that tail. A negative one is money gained even then.",
+        "Loss against doing nothing that only the worst tail of draws exceeds, and the mean of that tail; a negative "
+        "one is money gained even then.",
     ),
-    (
-        "EVPI, EVPPI",
-        "What it would be worth to know everything, or one input, exactly before deciding: the most that any "
-        "measurement of it may cost.",
-    ),
-    (
-        "EVSI, ENBS",
-        "What deciding after a measurement is worth (EVSI), and what is left of that when it is paid (ENBS).",
-    ),
+    ("EVPI, EVPPI", "Worth of knowing everything, or one input, before deciding: the most that measuring may cost."),
+    ("EVSI, ENBS", "Worth of deciding after a measurement, and what is left when that is paid."),
     ("frontier", "The gains that money can buy, the best split for each sum."),
     ("Monte Carlo error", "How far a figure would scatter if as many draws were made anew."),
 )

@@ -1,22 +1,25 @@
-"""The trail as one page: decisions, scores, assets, assumptions and every record, for whoever audits the project."""
+"""Pages beside the report: the trail of a project for whoever audits it, and all projects for whoever runs them."""
 
 from __future__ import annotations
 
 import math
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.exits import BAD_INPUT, BUSY, DONE, NOT_PUBLISHED, STOPPED, STORAGE, UNDECIDED, severity
 from labelvalue.numerals import readable
 from labelvalue.operate.history.assets import assets_of
 from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED, RANK, calibration, scorecard
 from labelvalue.operate.history.trail import export, history
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.outcome import calibration_line
-from labelvalue.report.render.html import on_page
+from labelvalue.report.render.html import templates
+from labelvalue.report.render.images import over_time_images
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
@@ -51,7 +54,7 @@ def trail_values(project: ProjectFolder) -> dict[str, Any]:
         "scores": _rows(card),
         "score_columns": columns or list(SCORES),
         "assets": _rows(assets),
-        "over_time": assets.attrs["over_time"],
+        "pictures": list(over_time_images(assets.attrs["over_time"])),
         "advice": assets.attrs["advice"],
         "warnings": list(assets.attrs["warnings"]),
     }
@@ -59,16 +62,13 @@ def trail_values(project: ProjectFolder) -> dict[str, Any]:
 
 def render(values: dict[str, Any]) -> str:
     """Fill the template; every text is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("labelvalue.operate", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"visible": on_page, "short": short}
-    return environment.get_template("trail.html.j2").render(t=values)
+    return _page("trail.html.j2", t=values)
+
+
+def _page(template: str, **values: Any) -> str:
+    environment = templates("labelvalue.operate")
+    environment.filters |= {"short": short}
+    return environment.get_template(template).render(values)
 
 
 def short(value: float) -> str:
@@ -84,3 +84,22 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
         {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         for row in table.to_dict("records")
     ]
+
+
+PROJECTS = "projects.html"
+"""Page of all projects, in the folder that they lie in."""
+ENDED = {
+    DONE: "done", BAD_INPUT: "bad input", NOT_PUBLISHED: "not published", STOPPED: "stop", BUSY: "busy",
+    STORAGE: "storage", UNDECIDED: "undecided",
+}  # fmt: skip
+
+
+def write_projects(root: Path, table: pd.DataFrame) -> Path:
+    """Write the page of all projects, the worst first, with links to their own pages."""
+    rows = sorted(_rows(table), key=lambda row: severity(row["exit_code"]), reverse=True)
+    for row in rows:
+        there = Path("/", os.path.relpath(row["page"], root)).as_uri() if row["page"] else ""
+        row["href"] = there.replace("file:///", "./", 1)
+    page = _page("projects.html.j2", rows=rows, ended=ENDED, root=root.resolve().name, when=datetime.now(UTC))
+    write_whole(root / PROJECTS, page.encode("utf-8"))
+    return root / PROJECTS
