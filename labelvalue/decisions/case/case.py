@@ -36,11 +36,17 @@ from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, pu
 def as_text(case: Any) -> str:
     """Return a case as TOML: a line for each setting that differs from its default."""
     given = _plain(case)
-    lines = [f"{key} = {as_toml(value)}" for key, value in given.items() if not _is_table(value)]
+    lines = [f"{key} = {_inline(value)}" for key, value in given.items() if not _is_table(value)]
     for key, value in given.items():
         if _is_table(value):
-            lines += ["", f"[{key}]", *(f"{as_key(k)} = {as_toml(v)}" for k, v in value.items())]
+            lines += ["", f"[{key}]", *(f"{as_key(k)} = {_inline(v)}" for k, v in value.items())]
     return "\n".join(lines) + "\n"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{as_key(k)} = {_inline(v)}" for k, v in value.items()) + " }"
+    return f"[{', '.join(map(_inline, value))}]" if isinstance(value, list) else as_toml(value)
 
 
 def as_key(key: str) -> str:

@@ -20,7 +20,7 @@ class Tracker:
     def __init__(self, total: int, work: float, what: str, *, show: bool):
         self.total, self.work, self.what = total, work, what
         self.show = show and total > 0
-        self.done, self.worked = 0, 0.0
+        self.done, self.worked, self._told = 0, 0.0, 0
         self._draw: Callable[[], object] | None = None
         self._close: Callable[[], object] = lambda: None
 
@@ -95,9 +95,9 @@ class Tracker:
 
     def _line(self) -> None:
         now = time.monotonic()
-        if now - self._last < EVERY and self.done < self.total:
+        if self.done == self._told or (now - self._last < EVERY and self.done < self.total):
             return
-        self._last = now
+        self._last, self._told = now, self.done
         ahead = f", {self.left()}" if self.left() else ""
         text = f"{self.what}: {self.done} of {self.total}, {as_text(now - self._start)}{ahead}"
         say(text, err=True)
