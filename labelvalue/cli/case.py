@@ -49,12 +49,14 @@ def case_command(
 
     console.check_writable(out)
     base = None if case_file is None else read_case(case_file)
+    if base is None:
+        _check(price is None and pay_per_hour is None, "the price of a label", "--price", "or --pay-per-hour")
+        _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
     told, notes = _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
-    stated = {} if price is None else {PRICE: price}
-    costs = told.pop("costs") | stated
+    costs = told.pop("costs") | ({} if price is None else {PRICE: price})
     value = {} if per_error_point is None else {"per_error_point": per_error_point}
     if base is None:
-        _check_complete(costs, value)
+        _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
         made: Case = Case(costs=costs, value=value, **told)
     else:
         made = replace(base, costs=replace(base.costs, **costs), value=replace(base.value, **value), **told)
@@ -65,13 +67,11 @@ def case_command(
     )
 
 
-def _check_complete(costs: dict[str, Any], value: dict[str, Any]) -> None:
-    if PRICE not in costs:
-        why = "annotations tell the price of a label only where they tell seconds and pay is stated"
-        raise input_error(why, "give --pay-per-hour or --price, or a --case that states it", column="--price")
-    if not value:
-        why = "annotations do not tell what a lower error is worth"
-        raise input_error(why, "give it, or a --case that states it", column="--per-error-point")
+def _check(lacks: bool, what: str, option: str, more: str) -> None:
+    """Refuse a case that says too little."""
+    if lacks:
+        why = f"neither a case nor an option says {what}"
+        raise input_error(why, f"give {option} {more}".strip() + ", or a --case that states it", column=option)
 
 
 def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict[str, Any], list[str]]:
@@ -91,7 +91,18 @@ def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict
             reasons = "; ".join(found.diagnostics.reasons)
             notes.append(f"note: no {of}: the estimate is {found.diagnostics.verdict} ({reasons})")
         elif estimate is estimate_label_noise:
-            told |= found.quantities()
+            told |= _readable(found.quantities())
         else:
-            told["costs"] = found.quantities(pay)
+            told["costs"] = _readable(found.quantities(pay))
     return told, notes
+
+
+def _readable(stated: Any) -> Any:
+    """The same with ends of intervals in four digits, which is more than a posterior knows."""
+    from labelvalue.quantities import Interval
+
+    if isinstance(stated, dict):
+        return {name: _readable(one) for name, one in stated.items()}
+    if isinstance(stated, Interval):
+        return replace(stated, **{end: float(f"{getattr(stated, end):.4g}") for end in ("low", "high")})
+    return stated

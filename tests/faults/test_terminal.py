@@ -139,6 +139,9 @@ gain fit.nc --budgets 500 --ci-prob {HOSTILE!r}
 plan {HOSTILE!r} --case {HOSTILE!r}
 plan fit.nc --case {HOSTILE!r}
 plan fit.nc --case case.toml --max-labels {HOSTILE!r}
+case {HOSTILE!r} --price 0.1 --per-error-point 4 --out case.toml
+case judgements.csv --case {HOSTILE!r} --out case.toml
+case judgements.csv --price {HOSTILE!r} --out {HOSTILE!r}/case.toml
 queue {HOSTILE!r} data.csv --case case.toml --target y --slice s --out out.json
 queue fit.nc data.csv --case case.toml --target {HOSTILE!r} --slice s --out out.json
 queue fit.nc data.csv --case case.toml --target y --slice s --item {HOSTILE!r} --out out.json
