@@ -12,6 +12,7 @@ from labelvalue.cli import console
 from labelvalue.cli.console import Json, Metric, Seed, Timezone
 from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
+from labelvalue.problems import InputError, Problem
 
 if TYPE_CHECKING:
     import labelvalue as lv
@@ -20,7 +21,8 @@ DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
 
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A fit written by 'labelvalue fit'.")]
-Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
+Budgets = Annotated[str | None, typer.Option(help="Extra labels to consider, separated by commas.")]
+AimedAt = Annotated[float | None, console.real("Error to be reached: how many labels each slice needs for it.")]
 CiProb = Annotated[float, console.real("Probability of the interval, between 0 and 1.")]
 RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .csv or .parquet.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
@@ -153,16 +155,24 @@ def backtest(
 
 def gain(
     fit_file: FitFile,
-    budgets: Budgets,
+    budgets: Budgets = None,
+    target: AimedAt = None,
     ci_prob: CiProb = 0.9,
     as_json: Json = False,
 ) -> None:
-    """Say what more labels would gain in each slice, with credible intervals."""
+    """Say what more labels would gain in each slice, or how many it needs for an error, with credible intervals."""
     import labelvalue as lv
 
-    counts = console.counts(budgets, "--budgets")
+    if budgets is None and target is None:
+        why, fix = "neither budgets nor a target are given", "give --budgets 500,2000, --target 0.08, or both"
+        raise InputError([Problem(column="--budgets", why=why, fix=fix)])
+    if target is not None and not target > 0:
+        raise InputError(
+            [Problem(column="--target", value=target, why="must be > 0", fix="give an error such as 0.08")]
+        )
+    counts = None if budgets is None else console.counts(budgets, "--budgets")
     fit = lv.load_fit(fit_file)
-    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
+    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob, target=target), as_json)
 
 
 def report(

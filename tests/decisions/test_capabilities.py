@@ -40,6 +40,7 @@ ROWS = {
     "D10": [
         "test_risk::test_appetites_of_a_gaussian",
         "test_compare::test_dominated_plans_are_not_efficient",
+        "../test_plan_command::test_d10_the_text_says_how_probably_the_target_of_the_case_is_reached",
         "test_compare::test_d10_the_probability_that_a_target_is_reached_is_that_of_the_draws",
     ],
     "D11": ["test_risk::test_gaussian_var_and_cvar", "test_risk::test_positive_is_a_loss_against_doing_nothing"],
@@ -138,6 +139,7 @@ ROWS = {
         "test_envelope::test_d32_many_bumpy_slices_are_certified_in_no_time",
     ],
     "D33": [
+        "../test_plan_command::test_d33_the_cheapest_plan_for_a_target_is_printed_as_python_finds_it",
         "test_allocation::test_d33_no_plan_reaches_a_target_for_less_or_more_probably",
         "test_allocation::test_d33_what_is_reached_already_costs_nothing_and_rules_are_kept",
     ],
