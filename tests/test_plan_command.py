@@ -81,6 +81,22 @@ def test_details_are_printed_and_in_json(run, monkeypatch):
     assert {"sensitivity", "stability", "milestones", "detection"} <= set(found)
 
 
+def test_details_as_json_hold_every_pair_of_plans_and_each_change_that_waiting_would_tell(run, monkeypatch):
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **changes: fit)
+    value = "horizon_days = 300\nmix_changes = [{ after_days = 30, factors = { west = 9.0 }, probability = 0.4 }]\n"
+    stated = '[[scenarios]]\nname = "mine"\nlabels = { west = 300 }\n'
+    found = json.loads(run("--max-labels", 400, "--details", "--json", case=CASE + value + stated)[1])
+    enb = {row["plan"]: row["enb"] for row in found["plans"]}
+    pairs = {(row["plan"], row["against"]): row for row in found["pairs"]}
+    assert len(pairs) == len(enb) * (len(enb) - 1)
+    assert pairs["mine", "recommended"]["difference"] == pytest.approx(enb["mine"] - enb["recommended"])
+    assert pairs["mine", "recommended"]["regret"] > pairs["recommended", "mine"]["regret"]
+    changes = {row["comes"]: row for row in found["changes"]}
+    assert set(changes) == {"nothing", "west × 9 after 30 days"}
+    gained = sum(row["probability"] * (row["later"] - row["now"]) for row in changes.values())
+    assert gained == pytest.approx(found["waiting"]["value"])
+
+
 def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(run, monkeypatch, tmp_path):
     made = []
 

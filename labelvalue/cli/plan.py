@@ -175,8 +175,13 @@ def _aim(case: Case, error: float | None, *, wanted: bool) -> Aim | None:
 
 
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
-    from labelvalue.report.numbers.plan import details_text
+    from labelvalue.decisions.outcomes.compare import compare_pairs
+    from labelvalue.decisions.outcomes.waiting import value_of_waiting
+    from labelvalue.report.numbers.plan import details_text, records
     from labelvalue.report.numbers.planning import detail_numbers
 
     more = detail_numbers(plan, ci_prob=ci_prob, refit=True)
+    more["pairs"] = records(compare_pairs(plan.outcomes, ci_prob=ci_prob))
+    if plan.waiting.get("learnt"):
+        more["changes"] = records(value_of_waiting(plan))
     return more, details_text(more, plan.outcomes.attrs[names.UNIT])
