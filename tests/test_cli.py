@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import shlex
@@ -190,6 +191,26 @@ def test_gain_as_json_agrees_with_python(run, fake_fit_file, fake_fit):
     assert [row["mean"] for row in document["gain"]] == pytest.approx(list(table["mean"]))
 
 
+def test_labels_needed_for_a_target_by_slice_are_those_of_python(run, fake_fit_file, fake_fit):
+    code, out, _ = run("gain", fake_fit_file, "--target", "0.15")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert "P(gain>0)" not in out
+    document = json.loads(
+        run("gain", fake_fit_file, "--target", "0.15", "--budgets", "500", "--ci-prob", "0.5", "--json")[1]
+    )
+    table = lv.summarise(lv.labels_needed(fake_fit, 0.15), ci_prob=0.5)
+    rows = document["labels_needed"]
+    assert len(rows) == len(document["gain"]) == fake_fit.slices.size
+    for row, known in zip(rows, table.to_dict("records"), strict=True):
+        assert (row["slice"], row["p_never"]) == (known["slice"], known["p_never"])
+        assert row["median"] == (None if math.isinf(known["median"]) else known["median"])
+    shown = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.split()[:1]}
+    for known in table.to_dict("records"):
+        median = "never" if math.isinf(known["median"]) else f"{known['median']:,.0f}"
+        assert (shown[known["slice"]][0], shown[known["slice"]][-1]) == (median, f"{known['p_never']:.2f}")
+
+
 @pytest.mark.parametrize(("verdict", "rows"), [("flagged", True), ("refused", False)])
 def test_gain_of_a_fit_that_may_not_be_published(run, tmp_path, fake_fit, verdict, rows):
     path = tmp_path / "fit.nc"
@@ -199,9 +220,9 @@ def test_gain_of_a_fit_that_may_not_be_published(run, tmp_path, fake_fit, verdic
     assert verdict.upper() in out
     assert "R-hat 1.2" in out
     assert ("P(gain>0)" in out) == rows
-    code, out, _ = run("gain", path, "--budgets", "500", "--json")
+    code, out, _ = run("gain", path, "--budgets", "500", "--target", "0.2", "--json")
     assert code == 2
-    assert ("gain" in json.loads(out)) == rows
+    assert [key in json.loads(out) for key in ("gain", "labels_needed")] == [rows, rows]
 
 
 # --- fit, simulate, report, demo ------------------------------------------------------------------
@@ -499,6 +520,7 @@ def test_a_refused_fit_is_not_backtested(run, tmp_path, runs_file, fake_sampler,
         (["gan"], "gain"),
         (["gain", "fit.nc"], "--budgets"),
         (["gain", "fit.nc", "--budgets", "many"], "whole numbers"),
+        (["gain", "fit.nc", "--target", "0"], "must be > 0"),
         (["gain", "missing.nc", "--budgets", "5"], "missing.nc"),
         (["gain", "fit.nc", "--budgets", "5", "--ci-prob", "x"], "--ci-prob"),
         (["fit", "missing.csv", "--out", "fit.nc"], "missing.csv"),

@@ -79,6 +79,22 @@ def test_details_are_printed_and_in_json(run, monkeypatch):
     assert {"sensitivity", "stability", "milestones", "detection"} <= set(found)
 
 
+def test_details_as_json_hold_every_pair_of_plans_and_each_change_that_waiting_would_tell(run, monkeypatch):
+    monkeypatch.setattr("labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **changes: fit)
+    value = "horizon_days = 300\nmix_changes = [{ after_days = 30, factors = { west = 9.0 }, probability = 0.4 }]\n"
+    stated = '[[scenarios]]\nname = "mine"\nlabels = { west = 300 }\n'
+    found = json.loads(run("--max-labels", 400, "--details", "--json", case=CASE + value + stated)[1])
+    enb = {row["plan"]: row["enb"] for row in found["plans"]}
+    pairs = {(row["plan"], row["against"]): row for row in found["pairs"]}
+    assert len(pairs) == len(enb) * (len(enb) - 1)
+    assert pairs["mine", "recommended"]["difference"] == pytest.approx(enb["mine"] - enb["recommended"])
+    assert pairs["mine", "recommended"]["regret"] > pairs["recommended", "mine"]["regret"]
+    changes = {row["comes"]: row for row in found["changes"]}
+    assert set(changes) == {"nothing", "west × 9 after 30 days"}
+    gained = sum(row["probability"] * (row["later"] - row["now"]) for row in changes.values())
+    assert gained == pytest.approx(found["waiting"]["value"])
+
+
 def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(run, monkeypatch, tmp_path):
     made = []
 
@@ -96,6 +112,49 @@ def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(
     rows = json.loads(out)["stability"]["rows"]
     assert text.count("<small>fitted again</small>") == sum(row["advice"] == "fitted again" for row in rows) > 0
     assert f"; 0 of all {len(rows)} would need a new fit" in text
+
+
+AIMED = CASE + 'target = { error = 0.26, of = "worst", worth = 50 }\n'
+
+
+@pytest.mark.parametrize(
+    ("case", "arguments", "target", "probability"),
+    [
+        (CASE, ("--target", "0.208", "--probability", "0.6"), lv.Target(error=0.208), 0.6),
+        (CASE, ("--target", "0.05"), lv.Target(error=0.05), 0.9),
+        (AIMED, ("--target", "0.265", "--probability", "0.7"), lv.Target(error=0.265, of="worst"), 0.7),
+        (AIMED, ("--probability", "0.5"), lv.Target(error=0.26, of="worst", worth=50), 0.5),
+    ],
+)
+def test_d33_the_cheapest_plan_for_a_target_is_printed_as_python_finds_it(run, case, arguments, target, probability):
+    asked = ("--max-labels", 1200, *arguments)
+    code, out, _ = run(*asked, case=case)
+    assert code == 0
+    found = json.loads(run(*asked, "--json", case=case)[1])["cheapest"]
+    fit = lv.testing.fake_fit(seed=1, draws=150)
+    costs = lv.Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400})
+    table = lv.plans.cheapest_plan(fit, costs, target, probability=probability, max_labels=1200)
+    assert [row["labels"] for row in found["rows"]] == table["labels"].tolist()
+    assert (found["found"], found["p_target"]) == (table.attrs["found"], table.attrs["p_target"])
+    assert (found["target"], found["of"], found["probability"]) == (target.error, target.of, probability)
+    last = " ".join(out.split("\n\n")[-1].split())
+    assert ("The cheapest plan for" if found["found"] else "No plan reaches") in last
+    assert f"P(reached) {found['p_target']:.2f}, asked for {probability:g}" in last
+    assert found["found"] is (target.error != 0.05)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_d10_the_text_says_how_probably_the_target_of_the_case_is_reached(run):
+    code, out, _ = run("--max-labels", 1200, case=AIMED)
+    told = json.loads(run("--max-labels", 1200, "--json", case=AIMED)[1])
+    reached, plans = told["target_reached"], {row["plan"]: row["p_target"] for row in told["plans"]}
+    assert code == 0
+    assert (reached["now"], reached["then"]) == (plans["do nothing"], plans["recommended"])
+    assert reached["now"] < reached["then"]
+    line = f"error of the worst slice ≤ 0.26: P(reached) {reached['now']:.2f} → {reached['then']:.2f}"
+    assert line in out
+    assert "P(reached)" not in run("--max-labels", 1200)[1]
+    assert "cheapest" not in told
 
 
 def test_no_labels_is_doing_nothing(run):
@@ -133,6 +192,9 @@ def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
     [
         (("--max-labels", -1), CASE, "should be greater than or equal to 0"),
         (("--ci-prob", 1.5), CASE, "0 < … < 1"),
+        (("--probability", 0.8), CASE, "there is no target"),
+        (("--target", 0), CASE, "error"),
+        (("--target", 0.1, "--probability", 1.5), CASE, "probability"),
         ((), CASE.replace("price_per_label", "price"), "did you mean 'price_per_label'?"),
         ((), CASE + "[slices]\nwets = { minimum = 3 }\n", "unknown slice 'wets'; did you mean 'west'?"),
     ],

@@ -162,13 +162,19 @@ def given(**options: object) -> dict:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: float = 0.9) -> dict:
-    """Print verdict and gains, or return them for the JSON document; a refused fit has no gains."""
-    from labelvalue.forecast.gains.gains import predict_gain
+def show(
+    fit: Fit,
+    wants_json: bool,
+    budgets: list[int] | None = None,
+    ci_prob: float = 0.9,
+    target: float | None = None,
+) -> dict:
+    """Print verdict, gains and labels needed, or return them for the JSON document; a refused fit has none of them."""
+    from labelvalue.forecast.gains.gains import labels_needed, predict_gain
     from labelvalue.forecast.gains.rates import predict_total_gain
     from labelvalue.model.fitting.result import items_notes
     from labelvalue.report.numbers.tables import summarise
-    from labelvalue.report.render.terminal import gain_text, verdict_text
+    from labelvalue.report.render.terminal import gain_text, needed_text, verdict_text
 
     notes = items_notes(fit)
     result = {"verdict": fit.diagnostics.verdict, "reasons": list(fit.diagnostics.reasons)}
@@ -181,6 +187,12 @@ def show(fit: Fit, wants_json: bool, budgets: list[int] | None = None, ci_prob: 
         if not wants_json:
             say_text(f"\n{gain_text(table)}")
         result |= table_as_json(table) | {names.NOTES: [*notes, *table.attrs[names.NOTES]]}
+    if target is not None and fit.diagnostics.verdict != "refused":
+        table = summarise(labels_needed(fit, target), ci_prob=ci_prob)
+        if not wants_json:
+            say_text(f"\n{needed_text(table)}")
+        result |= {key: table.attrs[key] for key in (names.CI_KIND, names.CI_PROB)}
+        result |= {names.LABELS_NEEDED: table_as_json(table)[names.GAIN]}
     return result
 
 

@@ -12,6 +12,7 @@ from labelvalue.cli import console
 from labelvalue.cli.console import CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
 from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
+from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     import labelvalue as lv
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 DEMO_BUDGETS = [500, 2_000, 8_000]
 DEMO_LABELS = 10_000
 
-Budgets = Annotated[str, typer.Option(help="Extra labels to consider, separated by commas.")]
+Budgets = Annotated[str | None, typer.Option(help="Extra labels to consider, separated by commas.")]
+AimedAt = Annotated[float | None, console.real("Error to be reached: how many labels each slice needs for it.")]
 ModelName = Annotated[str, typer.Option("--model", help="Name of an installed model.")]
 Draws = Annotated[int | None, console.whole("Posterior draws per chain.")]
 DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave rows with missing values out.")]
@@ -148,13 +150,24 @@ def backtest(
         raise typer.Exit(exits.NOT_PUBLISHED)
 
 
-def gain(fit_file: FitFile, budgets: Budgets, ci_prob: CiProb = 0.9, as_json: Json = False) -> None:
-    """Say what more labels would gain in each slice, with credible intervals."""
+def gain(
+    fit_file: FitFile,
+    budgets: Budgets = None,
+    target: AimedAt = None,
+    ci_prob: CiProb = 0.9,
+    as_json: Json = False,
+) -> None:
+    """Say what more labels would gain in each slice, or how many it needs for an error, with credible intervals."""
     import labelvalue as lv
 
-    counts = console.counts(budgets, "--budgets")
+    if budgets is None and target is None:
+        why, fix = "neither budgets nor a target are given", "give --budgets 500,2000, --target 0.08, or both"
+        raise input_error(why, fix, column="--budgets")
+    if target is not None and not target > 0:
+        raise input_error("must be > 0", "give an error such as 0.08", column="--target", value=target)
+    counts = None if budgets is None else console.counts(budgets, "--budgets")
     fit = lv.load_fit(fit_file)
-    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob), as_json)
+    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob, target=target), as_json)
 
 
 def report(

@@ -15,6 +15,8 @@ from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.decisions.case.case import Case
+    from labelvalue.decisions.case.value import Target as Aim
     from labelvalue.model.fitting.result import Fit
 
 FIT, REPORTS = "fit", "reasons"
@@ -35,6 +37,13 @@ def plan_command(
     details: Annotated[
         bool, typer.Option("--details", help="Also sensitivity, stability and milestones; fits again, a minute or two.")
     ] = False,
+    target: Annotated[
+        float | None,
+        console.real("Also the cheapest plan that reaches this error; what of, as the target of the case."),
+    ] = None,
+    probability: Annotated[
+        float | None, console.real("Probability with which it, or the target of the case, is to be reached; 0.9.")
+    ] = None,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
     ci_prob: console.CiProb = 0.9,
     as_json: Json = False,
@@ -42,10 +51,11 @@ def plan_command(
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.model.fitting.result import load_fit
-    from labelvalue.report.numbers.plan import plan_numbers
+    from labelvalue.report.numbers.plan import finite, plan_numbers, records
     from labelvalue.report.render.html import write_report
-    from labelvalue.report.render.plan_text import plan_text
+    from labelvalue.report.render.plan_text import cheapest_text, plan_text
     from labelvalue.report.render.terminal import verdict_text
     from labelvalue.report.words.project import Context
 
@@ -55,6 +65,10 @@ def plan_command(
         console.check_writable(page)
     case, fit = read_case(case_file), load_fit(fit_file)
     case.check(fit)
+    aim = _aim(case, target, wanted=details or probability is not None)
+    if aim is None and probability is not None:
+        why, fix = "there is no target that is to be reached with it", "give --target 0.08, or value.target in the case"
+        raise input_error(why, fix, column="--probability", value=probability)
     judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
     if fit.diagnostics.verdict == "refused":
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
@@ -68,6 +82,11 @@ def plan_command(
         context = Context(details=more)
         numbers |= more
         text += f"\n\n{told}"
+    if aim is not None:
+        near = cheapest_plan(fit, case, aim, **console.given(probability=probability, max_labels=max_labels))
+        attrs = {str(k): finite(v) for k, v in near.attrs.items()}
+        numbers["cheapest"] = attrs | {names.TARGET: aim.error, "of": aim.of, "rows": records(near)}
+        text += f"\n\n{cheapest_text(numbers['cheapest'])}"
     if fit.diagnostics.verdict != "ok":
         numbers["verdict"] = None  # results under a banner; no decision is published
     if page is not None:
@@ -132,13 +151,24 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
     console.finish(fit, numbers, as_json)
 
 
+def _aim(case: Case, error: float | None, *, wanted: bool) -> Aim | None:
+    """The target that is asked for: an error of what the case's target is about, or that target itself."""
+    from labelvalue.decisions.case.value import MEAN_ERROR, Target
+
+    stated = case.value.target
+    if error is not None:
+        return Target(error=error, of=MEAN_ERROR if stated is None else stated.of)
+    return stated if wanted else None
+
+
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
-    from labelvalue.decisions.search.cheapest import cheapest_plan
-    from labelvalue.report.numbers.plan import details_text, finite, records
+    from labelvalue.decisions.outcomes.compare import compare_pairs
+    from labelvalue.decisions.outcomes.waiting import value_of_waiting
+    from labelvalue.report.numbers.plan import details_text, records
     from labelvalue.report.numbers.planning import detail_numbers
 
     more = detail_numbers(plan, ci_prob=ci_prob, refit=True)
-    if plan.case.value.target is not None:
-        near = cheapest_plan(plan.fit, plan.case)
-        more["cheapest"] = {**{str(k): finite(v) for k, v in near.attrs.items()}, "rows": records(near)}
+    more["pairs"] = records(compare_pairs(plan.outcomes, ci_prob=ci_prob))
+    if plan.waiting.get("learnt"):
+        more["changes"] = records(value_of_waiting(plan))
     return more, details_text(more, plan.outcomes.attrs[names.UNIT])

@@ -316,7 +316,9 @@ def test_fits_of_others(command, forged_fit, tmp_path, monkeypatch):
     (tmp_path / "case.toml").write_text(CASE)
     report = ("report", forged_fit, "--out", tmp_path / f"{NAME}.html")
     plan = ("plan", forged_fit, "--case", tmp_path / "case.toml", "--max-labels", "100", "--details")
-    for given in (*forms("gain", forged_fit, "--budgets", "500"), report, (*report, "--json"), plan):
+    gain = forms("gain", forged_fit, "--budgets", "500", "--target", "0.2")
+    aimed = forms(*plan[:-1], "--target", "0.2")
+    for given in (*gain, report, (*report, "--json"), plan, *aimed):
         command(*given, code=2)
     shutil.copy(forged_fit, tmp_path / f"{NAME}.nc")
     for form in forms("gain", tmp_path / f"{NAME}.nc", "--budgets", "500"):

@@ -1,53 +1,68 @@
 """Every setting of a project changes something, and triggers gate fits."""
 
+import shutil
 from dataclasses import fields, is_dataclass
 
 import numpy as np
 import pytest
 
-from labelvalue import names, testing
+from labelvalue import InputError, Project, Protocol, names, testing
 from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
-KEY, RULES, TRIGGERS, ADVICE, LIMITS, PAGE, BUDGETS, READ = [
-    "key", "rules", "triggers", "advice", "limits", "page", "budgets", "read",
-]  # fmt: skip
-MINIMUM = "minimum_gain_per_1000 = 0.001"
+ASKED, JUDGED, CALLED, ADVISED, GIVEN, PAGE, BUDGETS, CHECKED, READ = [
+    "what the fit was asked for",
+    "how rules stand",
+    "which triggers fired",
+    "the plan",
+    "what the process is given",
+    "the page",
+    "budgets that are forecast",
+    "the backtest",
+    "what becomes of another batch",
+]
+LEAST = "minimum_gain_per_1000 = 0.0155"
+"""Undecided at a probability of 0.9."""
+DECIDED = 'case = "case.toml"\n'
+DEARER = 'case = "dear.toml"\n'
+DEAR = CASE.replace("retraining = 20", "retraining = 5400")
+"""What the new labels bring is as likely more as less."""
 OTHER = {
-    "protocol": ("", READ),
-    "case": ("", READ),
+    "protocol": ('protocol = "protocol.toml"', READ),
+    "case": (DECIDED, ADVISED),
     "runs.metric": ('[runs]\nmetric = "accuracy"', READ),
-    "fit.model": ('[fit]\nmodel = "exponential"', KEY),
-    "fit.random_seed": ("[fit]\nrandom_seed = 3", KEY),
-    "fit.draws": ("[fit]\ndraws = 300", KEY),
-    "fit.tune": ("[fit]\ntune = 500", KEY),
-    "fit.chains": ("[fit]\nchains = 2", KEY),
-    "fit.classes": ("[fit]\nclasses = 3", KEY),
-    "fit.backtest": ("[fit]\nbacktest = true", READ),
-    "fit.discount": ("[fit.discount]\na = 0.5", KEY),
-    "labels_now": ("[labels_now]\nwest = 9000", KEY),
-    "priors": ('[priors.elasticity_mean]\ndistribution = "normal"\ncenter = 0.5\nspread = 1.0', KEY),
-    "guardrails.probability": (f"[guardrails]\nprobability = 0.6\n{MINIMUM}", RULES),
-    "guardrails.batch_labels": (f"[guardrails]\nbatch_labels = 50\n{MINIMUM}", RULES),
-    "guardrails.minimum_gain_per_1000": ("[guardrails]\nminimum_gain_per_1000 = 0.5", RULES),
-    "guardrails.maximum_labels": (f"[guardrails]\n{MINIMUM}\nmaximum_labels = 10", RULES),
-    "guardrails.maximum_spend": (f"[guardrails]\n{MINIMUM}\nmaximum_spend = 10", RULES),
-    "guardrails.error_limits": (f"[guardrails]\n{MINIMUM}\nerror_limits = {{ west = 0.01 }}", RULES),
-    "triggers.new_labels": ("[triggers]\nnew_labels = 900", TRIGGERS),
-    "triggers.surprise": ("[triggers]\nsurprise = 0.3", TRIGGERS),
-    "triggers.retraining": ("[triggers]\nretraining = 0.5", TRIGGERS),
-    "plan.max_labels": ("[plan]\nmax_labels = 300", ADVICE),
-    "plan.lot": ("[plan]\nlot = 77", ADVICE),
-    "limits.memory_gb": ("[limits]\nmemory_gb = 9\n[fit]\nrandom_seed = 4", LIMITS),
-    "limits.minutes": ("[limits]\nminutes = 9\n[fit]\nrandom_seed = 5", LIMITS),
+    "fit.model": ('[fit]\nmodel = "exponential"', ASKED),
+    "fit.random_seed": ("[fit]\nrandom_seed = 3", ASKED),
+    "fit.draws": ("[fit]\ndraws = 300", ASKED),
+    "fit.tune": ("[fit]\ntune = 500", ASKED),
+    "fit.chains": ("[fit]\nchains = 2", ASKED),
+    "fit.classes": ("[fit]\nclasses = 3", ASKED),
+    "fit.backtest": ("[fit]\nbacktest = true", CHECKED),
+    "fit.discount": ("[fit.discount]\na = 0.5", ASKED),
+    "labels_now": ("[labels_now]\nwest = 9000", ASKED),
+    "priors": ('[priors.elasticity_mean]\ndistribution = "normal"\ncenter = 0.5\nspread = 1.0', ASKED),
+    "guardrails.probability": (f"[guardrails]\nprobability = 0.55\n{LEAST}", JUDGED),
+    "guardrails.batch_labels": (f"[guardrails]\nbatch_labels = 50\n{LEAST}", JUDGED),
+    "guardrails.minimum_gain_per_1000": ("[guardrails]\nminimum_gain_per_1000 = 0.5", JUDGED),
+    "guardrails.maximum_labels": (f"[guardrails]\n{LEAST}\nmaximum_labels = 10", JUDGED),
+    "guardrails.maximum_spend": (f"[guardrails]\n{LEAST}\nmaximum_spend = 10", JUDGED),
+    "guardrails.error_limits": (f"[guardrails]\n{LEAST}\nerror_limits = {{ west = 0.01 }}", JUDGED),
+    "triggers.new_labels": ("[triggers]\nnew_labels = 50_000", CALLED),
+    "triggers.surprise": ("[triggers]\nsurprise = 1e-6", CALLED),
+    "triggers.retraining": (f"{DEARER}[triggers]\nretraining = 0.01", CALLED),
+    "plan.max_labels": (f"{DECIDED}[plan]\nmax_labels = 300", ADVISED),
+    "plan.lot": (f"{DECIDED}[plan]\nlot = 77\nmax_labels = 200", ADVISED),
+    "limits.memory_gb": ("[limits]\nmemory_gb = 9", GIVEN),
+    "limits.minutes": ("[limits]\nminutes = 9", GIVEN),
     "report.page": ("[report]\npage = true", PAGE),
-    "report.budgets": ("[report]\npage = false\nbudgets = [5]\n[fit]\nrandom_seed = 6", BUDGETS),
+    "report.budgets": ("[report]\npage = false\nbudgets = [5]", BUDGETS),
 }
-BASE = f"[guardrails]\n{MINIMUM}"
+BASE = f"[guardrails]\n{LEAST}"
+BASE_DECIDED = f"{DECIDED}[plan]\nmax_labels = 200"
 
 
-def test_every_setting_of_a_project_changes_something(project, first, second, monkeypatch):
-    """Fits are pretended; what they are asked for, and everything that follows, is not."""
+def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sampler, monkeypatch, tmp_path):
+    """Fits are pretended; what they are asked for, and everything that follows, is not. Nothing echoes a setting."""
     from labelvalue.operate.refit import subprocess_fit
 
     empty = Configuration()
@@ -58,39 +73,55 @@ def test_every_setting_of_a_project_changes_something(project, first, second, mo
         for key in (fields(table) if is_dataclass(table) else [None])
     }
     assert {*OTHER, "assumptions", "text"} == known
-    limits, here = [], subprocess_fit.fit_in_subprocess
+    limits, specs, here = [], [], subprocess_fit.fit_in_subprocess
 
     def fit_in_subprocess(*given, **more):
         limits.append((more["memory_gb"], more["minutes"]))
+        specs.append(given[2])
         return here(*given, **more)
 
     monkeypatch.setattr(subprocess_fit, "fit_in_subprocess", fit_in_subprocess)
-    (project.folder / "case.toml").write_text(CASE)
-    project.add(first, batch="a")
-    before = _seen(project, BASE, limits)
+    for name, case in (("case.toml", CASE), ("dear.toml", DEAR)):
+        (running.folder / name).write_text(case)
+    (running.folder / "protocol.toml").write_text(Protocol(replicates=2).to_toml())
+    scored = first.isel(run=slice(0, 8)).to_dataframe()[[names.SLICE, names.LABELS, names.OTHER_LABELS]]
+    scored = scored.assign(**{names.VALUE: 0.8, names.TRIALS: 500})
+
+    def seen(name, text):
+        project = Project.open(shutil.copytree(running.folder, tmp_path / name.replace(".", "-")))
+        quiet = "" if "[report]" in text else QUIET
+        fit = "" if "[fit]" in text else "[fit]\nbacktest = false\n"
+        more = text.replace("[fit]\n", "[fit]\nbacktest = false\n") if "backtest" not in text else text
+        top, line, rest = more.partition("\n") if more.split(" =")[0] in ("case", "protocol") else ("", "", more)
+        configure(project, f"{top}{line}\n{fit}{quiet}{rest}\n")
+        made = project.refit(progress=False)
+        told = [r.content for r in project.ledger.records("forecast") if r.content["fit"] == made.fit]
+        found = {
+            ASKED: str({key: value for key, value in sampler.calls[-1].items() if key != "runs"}),
+            JUDGED: str([(one["rule"], one["state"], one["labels_to_decide"]) for one in made.guardrails]),
+            CALLED: str([one["fired"] for one in made.triggers]),
+            ADVISED: str(made.advice and made.advice["plan"]),
+            GIVEN: limits[-1],
+            PAGE: made.page is not None,
+            BUDGETS: str(sorted({cell["budget"] for cell in told[-1]["cells"]})),
+            CHECKED: specs[-1][names.BACKTEST],
+            READ: "",
+        }
+        for batch in (scored, testing.fake_runs(seed=2, sizes=(250,), replicates=1)):
+            try:
+                project.add(batch, batch=f"more {len(found)}")
+            except InputError as error:
+                found[READ] += str(error)
+        return found
+
+    before = {"": seen("plain", BASE), DECIDED: seen("decided", BASE_DECIDED), DEARER: seen("dear", DEARER)}
+    assert "INCONCLUSIVE" in before[""][JUDGED]
     silent = []
-    for name, (more, kind) in OTHER.items():
-        if kind != READ and _seen(project, more, limits)[kind] == before[kind]:
+    for name, (text, where) in OTHER.items():
+        case = next((one for one in (DECIDED, DEARER) if text.startswith(one) and text != one), "")
+        if seen(name, text)[where] == before[case][where]:
             silent.append(name)
-    assert silent == []
-
-
-def _seen(project, text, limits):
-    quiet = "" if "[report]" in text else QUIET
-    fit = "" if "[fit]" in text else "[fit]\nbacktest = false\n"
-    text = text.replace("[fit]\n", "[fit]\nbacktest = false\n")
-    configure(project, f'case = "case.toml"\n{fit}{quiet}{text}\n')
-    made = project.refit(progress=False)
-    told = [r.content for r in project.ledger.records("forecast") if r.content["fit"] == made.fit]
-    return {
-        KEY: made.fit,
-        RULES: str(made.guardrails),
-        TRIGGERS: str([one.get("limit") for one in made.triggers]),
-        ADVICE: str(made.advice["settings"]["plan"]) + str(made.advice["plan"]),
-        LIMITS: limits[-1],
-        PAGE: made.page,
-        BUDGETS: str(sorted({cell["budget"] for cell in told[-1]["cells"]})),
-    }
+    assert silent == [], silent
 
 
 @pytest.mark.parametrize(("wanted", "fitted"), [(0, True), (1, True), (100_000, False)])
@@ -115,7 +146,7 @@ def strange(batch):
     return batch.assign({names.ERRORS: np.minimum(batch[names.ERRORS] + 400, batch[names.TRIALS])})
 
 
-DEAR = CASE.replace("retraining = 20", "retraining = 1e9")
+TOO_DEAR = CASE.replace("retraining = 20", "retraining = 1e9")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +156,7 @@ DEAR = CASE.replace("retraining = 20", "retraining = 1e9")
         pytest.param("surprise", strange, "", "", False, id="none is"),
         pytest.param("new_learner", None, "", "", True, id="a new learner"),
         pytest.param("retraining", None, "retraining = 0.9", CASE, True, id="training pays"),
-        pytest.param("retraining", None, "retraining = 0.9", DEAR, False, id="training is dear"),
+        pytest.param("retraining", None, "retraining = 0.9", TOO_DEAR, False, id="training is dear"),
     ],
 )
 def test_p7_other_triggers_lift_the_one_that_waits_for_labels(

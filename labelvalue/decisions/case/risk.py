@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, override
 
 import numpy as np
 import xarray as xr
@@ -211,12 +211,23 @@ class Appetite(Protocol):
     name: ClassVar[str]
 
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
-        """Return one number a plan from draws of its net benefit less that of doing nothing."""
+        """Return one number a plan: the mean, the quantile, the mean of the worst draws, or the certainty equivalent.
+
+        Parameters
+        ----------
+        advantage : xarray.DataArray
+            Draws of net benefit less that of doing nothing; dims chain, draw and others.
+
+        Returns
+        -------
+        xarray.DataArray
+            Money; the other dims.
+        """
         ...
 
 
 @dataclasses.dataclass(frozen=True)
-class Mean:
+class Mean(Appetite):
     """The expected net benefit: indifferent to risk.
 
     Examples
@@ -227,24 +238,13 @@ class Mean:
 
     name: ClassVar[str] = "mean"
 
+    @override
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
-        """Return the mean.
-
-        Parameters
-        ----------
-        advantage : xarray.DataArray
-            Draws of net benefit less that of doing nothing; dims chain, draw and others.
-
-        Returns
-        -------
-        xarray.DataArray
-            The other dims.
-        """
         return advantage.mean(names.SAMPLE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Quantile(Settings):
+class Quantile(Settings, Appetite):
     """What is reached at least, but for a stated probability.
 
     Parameters
@@ -266,24 +266,13 @@ class Quantile(Settings):
     probability: Share = 0.1
     name: ClassVar[str] = "quantile"
 
+    @override
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
-        """Return the quantile.
-
-        Parameters
-        ----------
-        advantage : xarray.DataArray
-            Draws of net benefit less that of doing nothing; dims chain, draw and others.
-
-        Returns
-        -------
-        xarray.DataArray
-            The other dims.
-        """
         return advantage.quantile(self.probability, names.SAMPLE).drop_vars("quantile")
 
 
 @dataclasses.dataclass(frozen=True)
-class CVaR(Settings):
+class CVaR(Settings, Appetite):
     """The mean of the worst outcomes: minus the conditional value at risk of the loss.
 
     Parameters
@@ -305,24 +294,13 @@ class CVaR(Settings):
     level: Share = 0.9
     name: ClassVar[str] = "cvar"
 
+    @override
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
-        """Return the mean of the worst draws.
-
-        Parameters
-        ----------
-        advantage : xarray.DataArray
-            Draws of net benefit less that of doing nothing; dims chain, draw and others.
-
-        Returns
-        -------
-        xarray.DataArray
-            The other dims.
-        """
         return -conditional_value_at_risk(-advantage, self.level)[names.CONDITIONAL_VALUE_AT_RISK]
 
 
 @dataclasses.dataclass(frozen=True)
-class ExponentialUtility(Settings):
+class ExponentialUtility(Settings, Appetite):
     """The sure amount that is worth as much, under constant aversion to risk.
 
     Parameters
@@ -349,19 +327,8 @@ class ExponentialUtility(Settings):
     tolerance: Positive
     name: ClassVar[str] = "exponential"
 
+    @override
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
-        """Return the certainty equivalent.
-
-        Parameters
-        ----------
-        advantage : xarray.DataArray
-            Draws of net benefit less that of doing nothing; dims chain, draw and others.
-
-        Returns
-        -------
-        xarray.DataArray
-            Money; the other dims.
-        """
         worst = advantage.min(names.SAMPLE)
         shifted = xr.apply_ufunc(np.expm1, -(advantage - worst) / self.tolerance).mean(names.SAMPLE)
         return worst - self.tolerance * xr.apply_ufunc(np.log1p, shifted)

@@ -149,8 +149,8 @@ def _cheapest(fit: Fit, case: Case, goal: _Goal, most: int) -> Mixture:
     if not _cost(best):
         return best
     with contextlib.suppress(NoPlanError):  # what else is to be had for that money
-        again = found(free, _cost(best))
-        best = min([best, *([_part(fit, free, goal, again)] if goal.reached(again) else [])], key=_cost)
+        if goal.reached(again := found(free, _cost(best))):
+            best = min(best, _part(fit, free, goal, again), key=_cost)
     return _climbed(fit, free, goal, best, most) if few else best
 
 
@@ -169,11 +169,7 @@ def _part(fit: Fit, case: Case, goal: _Goal, one: Mixture) -> Mixture:
 def _climbed(fit: Fit, case: Case, goal: _Goal, best: Mixture, most: int) -> Mixture:
     """The cheapest plan near one that reaches the goal: a miss is priced, the dearer the longer it is not reached.
 
-    A miss is not forbidden, so that labels may move past the target and back (exact penalty).
-
-    References
-    ----------
-    Han and Mangasarian (1979), "Exact penalty functions in nonlinear programming", Mathematical Programming 17.
+    A miss is not forbidden, so that labels may move past the target and back (an exact penalty).
     """
     unit = float(goal.measured(best.outcomes.sel({names.PLAN: names.NOTHING})).mean()) - goal.target.error
     price, level = _cost(best) / max(unit, goal.target.error / NEAR), goal.probability
@@ -185,10 +181,8 @@ def _climbed(fit: Fit, case: Case, goal: _Goal, best: Mixture, most: int) -> Mix
         short = goal.probability - goal.chance(found)
         if short <= 0:
             break
-        if short < close:  # few draws say that it is reached
-            level = min(level + short, 1.0)
-        else:
-            price *= DEARER
+        close_by = short < close  # few draws say that it is reached
+        level, price = (min(level + short, 1.0), price) if close_by else (level, price * DEARER)
     return min(filter(goal.reached, plans), key=_cost)
 
 
@@ -218,13 +212,8 @@ def _valued(fit: Fit, case: Case, target: Target | None, price: float, probabili
 def _told(best: Mixture, goal: _Goal) -> pd.DataFrame:
     own, labels, chance = best.outcomes.sel({names.PLAN: best.name}), best.labels(), goal.chance(best)
     cost = own[names.COST]
-    table = pd.DataFrame(
-        {
-            names.SLICE: list(labels),
-            names.LABELS: list(labels.values()),
-            names.ERROR: own[names.ERROR].mean(names.SAMPLE).values,
-        }
-    )
+    error = own[names.ERROR].mean(names.SAMPLE).values
+    table = pd.DataFrame({names.SLICE: list(labels), names.LABELS: list(labels.values()), names.ERROR: error})
     low, high = np.quantile(cost.values, TAILS).tolist()
     table.attrs = {
         "total": sum(labels.values()),

@@ -74,6 +74,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "weighed": records(plan.weighed),
         "waiting": dict(plan.waiting),
         "trade_off": trade_off(plan),
+        names.TARGET_REACHED: _reached(plan),
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),
@@ -143,6 +144,15 @@ def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
     now, then = (error.sel({names.PLAN: name}).to_series() for name in (names.NOTHING, names.RECOMMENDED))
     worst = {"now": float(now.max()), "then": float(then.max()), "slice_now": now.idxmax(), "slice_then": then.idxmax()}
     return {"mean": {"now": float(now.mean()), "then": float(then.mean())}, "worst": worst}
+
+
+def _reached(plan: Decision) -> dict[str, Any] | None:
+    """The target of the case, and the probability that it is reached now and with the plan; none where it has none."""
+    if (target := plan.case.value.target) is None:
+        return None
+    chance = plan.outcomes[names.TARGET_REACHED].mean(names.SAMPLE)
+    now, then = (float(chance.sel({names.PLAN: name})) for name in (names.NOTHING, names.RECOMMENDED))
+    return {"error": target.error, "of": target.of, "now": now, "then": then}
 
 
 def spread(draws: xr.DataArray, ci_prob: float) -> dict[str, float]:
@@ -216,12 +226,4 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
             share = f"{100 * row[names.WRONG_SHARE]:.0f} %"
             table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
         sheet.lay(table)
-    if "cheapest" in details:
-        found = details["cheapest"]
-        labels = ", ".join(
-            f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in found["rows"] if row[names.LABELS]
-        )
-        reached = f"P(target) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
-        lead = "The cheapest plan for the target" if found["found"] else "No plan reaches the target; the nearest"
-        sheet.write("", f"{lead}: {labels or 'nothing'}, {significant(found[names.COST])} {unit}, {reached}.")
     return sheet.text()

@@ -9,6 +9,8 @@ from labelvalue import names
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.render.terminal import Rows, Sheet
 
+AIMS = {"mean": "mean error", "worst": "error of the worst slice", "gap": "gap between slices"}
+"""What a target is about, in words."""
 STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}
 """A rule's state in a word."""
 
@@ -78,9 +80,26 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         f"Error        mean of slices {mean['now']:.4f} → {mean['then']:.4f}, worst ({worst['slice_now']}) "
         f"{worst['now']:.4f} → {worst['then']:.4f}{other}"
     )
+    if (aim := numbers[names.TARGET_REACHED]) is not None:
+        reached = f"P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
+        lines.append(f"Target       {AIMS[aim['of']]} ≤ {aim['error']:g}: {reached}")
     if days["upper"] > 0:
         lines.append(f"Last label   in {significant(days['mean'])} days{within(days)}")
     return lines
+
+
+def cheapest_text(found: Mapping[str, Any]) -> str:
+    """Say in 80 columns with which labels a target is reached for the least money, or how near one comes."""
+    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in found["rows"] if row[names.LABELS])
+    lead = "The cheapest plan for" if found["found"] else "No plan reaches"
+    also = "" if found["found"] else "; the nearest"
+    reached = f"P(reached) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
+    money = f"{significant(found[names.COST])} {found[names.UNIT]}"
+    sheet = Sheet()
+    sheet.write(
+        f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
+    )
+    return sheet.text()
 
 
 def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:

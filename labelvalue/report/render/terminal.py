@@ -109,6 +109,25 @@ def gain_text(table: pd.DataFrame) -> str:
     return sheet.text()
 
 
+def needed_text(table: pd.DataFrame) -> str:
+    """Lay out in 80 columns how many labels slices need for an error, and how probably none are enough."""
+    several = names.LEARNER in table and len(set(table[names.LEARNER])) > 1
+    texts = [names.SLICE, *([names.LEARNER] if several else [])]
+    shown = Rows(texts, ["labels needed", "lower", "upper", "P(never)"])
+    for row in table.to_dict(orient="records"):
+        ends = ("never" if math.isinf(row[key]) else f"{row[key]:,.0f}" for key in ("median", "lower", "upper"))
+        shown.add_row(*(str(row[key]) for key in texts), *ends, f"{row['p_never']:.2f}")
+    sheet, share = Sheet(), f"{100 * float(table.attrs[names.CI_PROB]):g}"
+    sheet.lay(shown)
+    sheet.write(
+        "",
+        f"labels needed: of the slice in all, not in addition, until its expected error is {table[names.TARGET][0]:g}, "
+        f"the others left as they are: the median, with the ends of its {share} % interval. never: not within ten "
+        "doublings.",
+    )
+    return sheet.text()
+
+
 def backtest_text(numbers: Mapping[str, Any]) -> str:
     """Lay a backtest out in 80 columns: the verdict, the scores, and below what they mean."""
     in_batches = numbers[names.BY] == names.BATCH
