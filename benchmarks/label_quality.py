@@ -81,11 +81,7 @@ def every_pattern() -> xr.Dataset:
             "wrong": ("slice", np.zeros(2)),
             "checked": ("slice", np.zeros(2)),
         },
-        coords={
-            "slice": list(SLICES),
-            "annotator": names,
-            "true_class": [f"class {k:02d}" for k in range(CLASSES)],
-        },
+        coords={"slice": list(SLICES), "annotator": names, "true_class": [f"class {k:02d}" for k in range(CLASSES)]},
     )
 
 

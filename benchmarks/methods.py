@@ -198,13 +198,7 @@ def pooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
     one = runs.assign(slice="all", learner="all", evaluation_set=sets, replicate=np.arange(len(runs)))
     targets = np.unique(problem.targets)
     whole = replace(
-        problem,
-        runs=one,
-        curves=(("all", "all"),),
-        targets=targets[None],
-        target_other=None,
-        nominal=None,
-        sparse=None,
+        problem, runs=one, curves=(("all", "all"),), targets=targets[None], target_other=None, nominal=None, sparse=None
     )
     samples, verdicts = labelvalue_forecast(whole, seed)
     return samples[0][np.searchsorted(targets, problem.targets)], verdicts

@@ -283,12 +283,7 @@ def fake_annotation_truth(
 
 
 def fake_annotations(
-    seed: int = 0,
-    *,
-    truth: xr.Dataset | None = None,
-    items: int = 400,
-    votes: int = 3,
-    references: int = 0,
+    seed: int = 0, *, truth: xr.Dataset | None = None, items: int = 400, votes: int = 3, references: int = 0
 ) -> pd.DataFrame:
     """Simulate an annotation campaign with known annotators.
 

@@ -36,8 +36,5 @@ MODEL = anchored_model(
     description="Broken power law: two slopes with a smooth turn between them, and a floor.",
     priors=learned_of_learners("broken_power_law"),
     reducible=broken_power_law,
-    shape=(
-        ShapeParameter("break", names.BREAK_DISTANCE, softplus),
-        ShapeParameter("early", names.EARLY_SHARE, exp),
-    ),
+    shape=(ShapeParameter("break", names.BREAK_DISTANCE, softplus), ShapeParameter("early", names.EARLY_SHARE, exp)),
 )

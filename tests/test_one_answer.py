@@ -50,11 +50,7 @@ CASES = {
         "buy",
         exits.DONE,
     ),
-    "floor out of reach": (
-        f'{PLAIN}[[guardrails.floors]]\nslice = "west"\nerror = 0.0001\n',
-        "no plan",
-        exits.STOPPED,
-    ),
+    "floor out of reach": (f'{PLAIN}[[guardrails.floors]]\nslice = "west"\nerror = 0.0001\n', "no plan", exits.STOPPED),
     "minima above all": (f"{PLAIN}[slices]\nwest = {{ minimum = 5000 }}\n", "no plan", exits.STOPPED),
     "gain too small": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = 0.9 }}\n", "wait", exits.STOPPED),
     "gain undecided": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = LIMIT }}\n", "wait", exits.UNDECIDED),

@@ -29,8 +29,7 @@ MergeSlices = Annotated[
     bool, typer.Option("--merge-similar-slices", help="Take slices that differ in spaces or case for one.")
 ]
 NoBacktest = Annotated[
-    bool,
-    typer.Option("--no-backtest", help="Do not check forecasts from part of the runs: two quick fits less."),
+    bool, typer.Option("--no-backtest", help="Do not check forecasts from part of the runs: two quick fits less.")
 ]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of the file, such as cp1252.")]
 

@@ -129,7 +129,6 @@ def _import(
     as_json: bool,
 ) -> None:
     """Read exports and add them to the table at ``out``."""
-    from labelvalue.locking import alone
     from labelvalue.observe.exports.annotations import (
         add_annotations,
         check_suffix,
@@ -138,6 +137,7 @@ def _import(
         write_annotations,
     )
     from labelvalue.observe.table.runs import what_is_missing
+    from labelvalue.storage import alone
 
     place = out.resolve()  # a link stays one: what it leads to is read, locked and written
     console.check_writable(place)

@@ -57,8 +57,7 @@ def refit(
     backend: Annotated[str, typer.Option(help="With --all: joblib, or dask (extra 'distributed').")] = "joblib",
     scheduler: Annotated[str | None, typer.Option(help="With --backend dask: address of a scheduler.")] = None,
     if_changed: Annotated[
-        bool,
-        typer.Option("--if-changed/--again", help="Only if something changed; or even so, comparing the draws."),
+        bool, typer.Option("--if-changed/--again", help="Only if something changed; or even so, comparing the draws.")
     ] = True,
     no_backtest: Annotated[
         bool, typer.Option("--no-backtest", help="Do not check forecasts from part of the runs this time.")
@@ -242,11 +241,7 @@ def assumptions(folder: Folder, as_json: Json = False) -> None:
     _tell({"assumptions": _rows(table)}, as_json, "\n".join(table_lines(table)))
 
 
-def preview(
-    folder: Folder,
-    runs: RunsFile,
-    as_json: Json = False,
-) -> None:
+def preview(folder: Folder, runs: RunsFile, as_json: Json = False) -> None:
     """Fit with a batch, and say what it would change; nothing is recorded."""
     from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import table_lines

@@ -176,7 +176,7 @@ def test_texts_are_learned_from_by_counting_words(learner):
 def test_a_word_is_told_by_its_surroundings_and_its_tag_by_how_it_begins():
     words = ["The", "jury", "said", "Atlanta's"]
     assert slice_sources._surroundings(words, 3).split() == [
-        *("word=atlanta's", "shape=Xx'x", "last1=s", "last2='s", "last3=a's", "first2=at", "-2=jury", "-1=said"),
+        *("word=atlanta's", "shape=Xx'x", "last1=s", "last2='s", "last3=a's", "first2=at", "-2=jury", "-1=said")
     ]
     tags = {"nn-tl": "noun", "bedz": "verb", "jj": "adjective", "``": "punctuation", "uh": "other", "*": "adverb"}
     assert {tag: slice_sources._word_class(tag) for tag in tags} == tags

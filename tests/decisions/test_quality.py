@@ -117,11 +117,7 @@ def test_an_intervention_that_costs_too_much_is_shown_and_not_done(fit):
 
 
 def test_mixed_plan_is_the_best_of_all_that_were_tried(fit):
-    offers = (
-        Relabel(0.3, caught=0.9, unit_cost=0.01, name="cleaning"),
-        Guideline(0.5, cost=60),
-        Consensus(3),
-    )
+    offers = (Relabel(0.3, caught=0.9, unit_cost=0.01, name="cleaning"), Guideline(0.5, cost=60), Consensus(3))
     case = case_of(*offers, price=0.15)
     plan = decide(fit, case, max_labels=1500, measure=False)
     best = float(plan.advantage().mean())

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import labelvalue as lv
-from labelvalue import InputError, cli, locking
+from labelvalue import InputError, cli, storage
 from labelvalue.cli import imports
 from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
@@ -502,9 +502,9 @@ def test_imports_at_once_into_one_table_lose_nothing(tmp_path, kind):
 
 
 def test_a_table_that_somebody_else_writes_is_busy(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(locking, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(storage, "PATIENCE_S", 0.0)
     out = tmp_path / "a.parquet"
-    with locking.alone(out):
+    with storage.alone(out):
         assert cli.main(["import", "csv", labels(tmp_path / "o.csv", [1]), "--out", str(out)]) == 4
     assert "a.parquet: busy: another process is writing it. Fix: " in capsys.readouterr().err
     assert not out.exists()

@@ -210,13 +210,8 @@ def test_no_simulation_opens_a_connection(tmp_path, capsys):
     (tmp_path / "data.csv").write_text("\n".join(["age,country,bought", *lines]))
     command = ["simulate", str(tmp_path / "data.csv"), "--target", "bought", "--slice", "country", "--sizes", "40,80"]
     command += [
-        "--learner",
-        "logistic_regression",
-        "--strategies",
-        "random,margin",
-        "--checkpoint",
-        str(tmp_path / "p"),
-    ]
+        "--learner", "logistic_regression", "--strategies", "random,margin", "--checkpoint", str(tmp_path / "p"),
+    ]  # fmt: skip
     assert cli.main([*command, "--out", str(tmp_path / "runs.csv")]) == 0
     assert (tmp_path / "runs.csv").is_file()
 

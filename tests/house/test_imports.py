@@ -12,7 +12,7 @@ from labelvalue import Project, testing
 ROOT = Path(__file__).resolve().parents[2]
 
 ORDER = [
-    "names", "exits", "printing", "numerals", "problems", "reading", "storage", "locking", "settings", "quantities",
+    "names", "exits", "printing", "numerals", "problems", "reading", "storage", "settings", "quantities",
     "observe", "model", "forecast", "decisions", "report", "testing", "policies", "operate", "cli",
     "suites", "label_quality", "priors", "diagnostics", "interventions", "plans", "risk", "rules", "voi",
 ]  # fmt: skip

@@ -71,10 +71,7 @@ def rising(log_ratio, parameters):
         (lambda m: dataclasses.replace(m, curve=lambda r, p: m.curve(r, p) + 0.1), "not 0 at the reference size"),
         (lambda m: dataclasses.replace(m, curve=lambda r, p: 2 * m.curve(r, p)), "not minus the elasticity"),
         (lambda m: dataclasses.replace(m, curve=rising), "rises with labels although"),
-        (
-            lambda m: dataclasses.replace(m, curve=lambda r, p: -p[names.CURVE_ELASTICITY] * r),
-            "falls below the floor",
-        ),
+        (lambda m: dataclasses.replace(m, curve=lambda r, p: -p[names.CURVE_ELASTICITY] * r), "falls below the floor"),
         (lambda m: dataclasses.replace(m, curve=lambda r, p: p["nothing"]), "arithmetic ended with KeyError"),
         (lambda m: dataclasses.replace(m, build=empty), "has no variable error_reference"),
         (lambda m: dataclasses.replace(m, build=infinite), "density is not finite"),

@@ -199,9 +199,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(
-    ("row", "content", "options", "check", "patterns"),
-    ACCEPTED,
-    ids=[f"{i}-row{e[0]}" for i, e in enumerate(ACCEPTED)],
+    ("row", "content", "options", "check", "patterns"), ACCEPTED, ids=[f"{i}-row{e[0]}" for i, e in enumerate(ACCEPTED)]
 )
 def test_accepted(row, content, options, check, patterns, write):
     dataset = read_runs(write(content), **options)

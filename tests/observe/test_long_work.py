@@ -339,17 +339,8 @@ def test_on_the_command_line(people, tmp_path, capsys):
     pd.DataFrame(x, columns=["a", "b", "c"]).assign(answer=y, region=slices).to_csv(data, index=False)
     parts, out = tmp_path / "parts", tmp_path / "runs.csv"
     command = [
-        "simulate",
-        str(data),
-        "--target",
-        "answer",
-        "--slice",
-        "region",
-        "--sizes",
-        "40,80",
-        "--replicates",
-        "1",
-    ]
+        "simulate", str(data), "--target", "answer", "--slice", "region", "--sizes", "40,80", "--replicates", "1",
+    ]  # fmt: skip
     command += ["--learner", "logistic_regression,random_forest", "--strategies", "random,margin"]
     command += ["--label-noise", "0,0.2", "--checkpoint", str(parts), "--minutes", "5", "--out", str(out), "--json"]
     assert main(command) == 0

@@ -261,13 +261,7 @@ def test_settings_that_cannot_be(options, pattern, data):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {"n_jobs": None},
-        {"evaluation": ["a"]},
-        {"estimator": 3},
-        {"estimator": GaussianNB},
-    ],
+    "options", [{"n_jobs": None}, {"evaluation": ["a"]}, {"estimator": 3}, {"estimator": GaussianNB}]
 )
 def test_settings_of_the_wrong_type(options, data):
     options = dict(options)

@@ -35,10 +35,7 @@ def test_every_line_of_the_template_is_legal(tmp_path):
         ("[fit]\ndraws = '500'", "'fit.draws', value '500': must be a whole number ≥ 100"),
         ("[fit]\nchains = true", "'fit.chains', value True: must be a whole number ≥ 2"),
         ("[guardrails]\nprobability = 0.2", "'guardrails.probability', value 0.2: must lie in 0.5 < … < 1"),
-        (
-            "[guardrails]\nminimum_gain_per_1000 = inf",
-            "_gain_per_1000', value inf: must be a finite number > 0",
-        ),
+        ("[guardrails]\nminimum_gain_per_1000 = inf", "_gain_per_1000', value inf: must be a finite number > 0"),
         ("[guardrails.error_limits]\nFR = -1", "'guardrails.error_limits.FR', value -1"),
         ("[triggers]\nsurprise = 1.5", "'triggers.surprise'"),
         ("[report]\nbudgets = []", "'report.budgets'"),

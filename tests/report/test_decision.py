@@ -143,8 +143,7 @@ def test_share_of_error(fake_fit):
 
 
 @pytest.mark.parametrize(
-    ("sizes", "expected"),
-    [((125, 250, 500, 1000, 8000), [200, 500, 1000, 2000]), ((4, 8, 16), [1, 2, 5, 10])],
+    ("sizes", "expected"), [((125, 250, 500, 1000, 8000), [200, 500, 1000, 2000]), ((4, 8, 16), [1, 2, 5, 10])]
 )
 def test_default_budgets_are_rounded_and_about_double_the_median_slice(fake_fit, sizes, expected):
     tree = fake_fit.tree.copy()

@@ -86,15 +86,8 @@ def test_a_workbook_holds_every_table_with_numbers_as_numbers(numbers, tmp_path)
 def test_no_cell_of_a_workbook_is_a_formula_or_a_link(hostile_fit, tmp_path):
     numbers = report_numbers(hostile_fit, budgets=[500])
     names = [
-        *hostile_fit.slices.tolist(),
-        "http://evil.example",
-        "mailto:a@b",
-        "{=1+1}",
-        "1e5",
-        "007",
-        "_x0041_",
-        " x ",
-    ]
+        *hostile_fit.slices.tolist(), "http://evil.example", "mailto:a@b", "{=1+1}", "1e5", "007", "_x0041_", " x ",
+    ]  # fmt: skip
     made = workbook({"gains": report_tables(numbers)["gains"], "names": pd.DataFrame({"slice": names})})
     (tmp_path / "names.xlsx").write_bytes(made)
     _, rows = read_sheet(tmp_path / "names.xlsx", "gains")

@@ -35,15 +35,7 @@ def table():
 def test_learners_flags_and_notes(table):
     text = gain_text(table)
     assert max(map(len, text.splitlines())) <= 80
-    for said in [
-        "large",
-        "[red]b",
-        "0.00456",
-        "[1][2]",
-        "[1] borrowed",
-        "80 %",
-        "Note: 2 rows were repeated",
-    ]:
+    for said in ["large", "[red]b", "0.00456", "[1][2]", "[1] borrowed", "80 %", "Note: 2 rows were repeated"]:
         assert said in text
 
 

@@ -50,10 +50,7 @@ SHAPES = {
 FAMILIES = {
     "power_law": {},
     "exponential": {},
-    "morgan_mercer_flodin": {
-        "headroom_mean": ("normal", 1.3, 0.3),
-        "headroom_spread": ("lognormal", -1.5, 0.3),
-    },
+    "morgan_mercer_flodin": {"headroom_mean": ("normal", 1.3, 0.3), "headroom_spread": ("lognormal", -1.5, 0.3)},
     "broken_power_law": {
         "break_mean": ("normal", 1.5, 0.4),
         "break_spread": ("lognormal", -1.2, 0.3),

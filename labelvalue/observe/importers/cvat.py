@@ -294,12 +294,7 @@ def _check_header(header: list[str], file: str, into: Collector) -> None:
 
 
 def _event(
-    row: Mapping[str, str],
-    line: int,
-    work: _Work,
-    homeless: Counter[str],
-    strange: Counter[str],
-    into: Collector,
+    row: Mapping[str, str], line: int, work: _Work, homeless: Counter[str], strange: Counter[str], into: Collector
 ) -> None:
     scope, job = row["scope"], row["job_id"].strip()
     who = next((row[name].strip() for name in ANNOTATORS if row.get(name, "").strip()), "")

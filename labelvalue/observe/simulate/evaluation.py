@@ -39,11 +39,7 @@ class EvaluationSet:
 
 
 def make_splits(
-    slices: np.ndarray,
-    protocol: Protocol,
-    evaluation: np.ndarray | None,
-    free: np.ndarray,
-    entropy: int,
+    slices: np.ndarray, protocol: Protocol, evaluation: np.ndarray | None, free: np.ndarray, entropy: int
 ) -> list[Split]:
     """Return each replicate's split into pool and evaluation rows; rows that are not ``free`` are in neither."""
     count, share = protocol.replicates or 1, protocol.test_size or 0.0

@@ -197,10 +197,7 @@ def _digest(runs: xr.Dataset) -> str:
 
 
 def _arrays(columns: Columns, form: Form) -> dict[str, np.ndarray]:
-    measures = {
-        "counts": {names.ERRORS, names.TRIALS},
-        "value": {names.VALUE, names.STDERR, names.TRIALS},
-    }[form]
+    measures = {"counts": {names.ERRORS, names.TRIALS}, "value": {names.VALUE, names.STDERR, names.TRIALS}}[form]
     arrays: dict[str, np.ndarray] = {}
     for name, column in COLUMNS.items():
         optional = column.default is not None or name in (names.SLICE, names.LABELS)

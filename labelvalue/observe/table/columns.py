@@ -63,13 +63,7 @@ def places(columns: Columns, rows: Iterable[int]) -> str:
     return f"{word} {', '.join(lines[:10])}{more}"
 
 
-def parse_columns(
-    table: Table,
-    form: Form | None,
-    *,
-    zone: zoneinfo.ZoneInfo | None,
-    drop_missing: bool,
-) -> Columns:
+def parse_columns(table: Table, form: Form | None, *, zone: zoneinfo.ZoneInfo | None, drop_missing: bool) -> Columns:
     """Parse every known column of a table (inputs rows 19 to 28, 32, 33, 35, 36, 38, 41, 43)."""
     columns = Columns(
         file=table.file,

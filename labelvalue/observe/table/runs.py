@@ -151,11 +151,7 @@ def _in_order(problems: list[Problem], header: tuple[str, ...]) -> list[Problem]
 
 
 def _choose(
-    columns: Columns,
-    form: Form | None,
-    metric: str | None,
-    direction: str | None,
-    bounds: tuple[float, float] | None,
+    columns: Columns, form: Form | None, metric: str | None, direction: str | None, bounds: tuple[float, float] | None
 ) -> Metric | None:
     if form is None:
         return None

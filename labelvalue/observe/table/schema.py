@@ -218,12 +218,7 @@ COUNTS = CATALOGUE["error_rate"]  # the metric of a table of counts, unless the 
 
 
 def choose_metric(
-    name: str | None,
-    direction: str | None,
-    bounds: tuple[float, float] | None,
-    *,
-    counts: bool,
-    file: str,
+    name: str | None, direction: str | None, bounds: tuple[float, float] | None, *, counts: bool, file: str
 ) -> Metric | list[Problem]:
     """Return the metric of a table, or everything that is wrong with what the user said of it."""
     if name is None:
@@ -241,10 +236,7 @@ def choose_metric(
         if problems:
             return problems
         metric = Metric(
-            name=name,
-            direction=cast("Direction", direction),
-            lower=float(bounds[0]),
-            upper=float(bounds[1]),
+            name=name, direction=cast("Direction", direction), lower=float(bounds[0]), upper=float(bounds[1])
         )
     if counts and not problems and metric.error_upper != 1.0:
         why = f"'errors' and 'trials' make a share, and {name!r} is none"

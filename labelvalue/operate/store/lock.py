@@ -13,10 +13,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from labelvalue.locking import check_locks
 from labelvalue.problems import BusyError, StorageError
 from labelvalue.reading import parse_json, read_text
-from labelvalue.storage import write_whole
+from labelvalue.storage import check_locks, write_whole
 
 LOCK = "lock"
 HOLDER = "lock.json"
