@@ -126,7 +126,8 @@ def page_of(project, path):
     return text, parsed
 
 
-def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, tmp_path):
+def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, second, tmp_path):
+    decided.add(second, batch="b")  # so that it has pictures
     _, plain = page_of(decided, tmp_path / "plain.html")
     for number, text in enumerate(HOSTILE):
         decided.decide(f"buy {text}", approver=f"{text} A.", comment=text * 2)
@@ -140,7 +141,7 @@ def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, tmp_pat
     text, parsed = page_of(decided, tmp_path / "hostile.html")
     assert parsed.elements == plain.elements
     assert parsed.acting == []
-    assert parsed.addresses == []
+    assert {address.partition(",")[0] for address in parsed.addresses} == {"data:image/svg+xml;base64"}
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in text
     for hidden in ("\u202e", "\u200b", "\x7f"):
         assert hidden not in text

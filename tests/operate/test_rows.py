@@ -157,7 +157,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
                 "<span>{} to</span> <span>{}</span>".format(*map(significant, (cell[key]["0.05"], cell[key]["0.95"])))
                 in part
             )
-            shown = any(f"{low:.{digits}f} to {high:.{digits}f} P" in slices for digits in (3, 4, 5))
+            shown = any(f" {low:.{digits}f} to {high:.{digits}f} " in f"{slices} " for digits in (3, 4, 5))
             assert shown is (key == "widened"), "the table of gains is of the adjusted width"
 
 

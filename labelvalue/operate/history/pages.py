@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED
 from labelvalue.operate.history.trail import export, history
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.outcome import calibration_line
+from labelvalue.report.numbers.plan import records as records_of
 from labelvalue.report.render.html import templates
 from labelvalue.report.render.images import over_time_images
 from labelvalue.storage import write_whole
@@ -38,7 +38,7 @@ def write_trail(project: ProjectFolder, path: Path) -> Path:
 def trail_values(project: ProjectFolder) -> dict[str, Any]:
     """Collect what the page shows."""
     trail, records = export(project), project.ledger.records()
-    rows, card, assets = _rows(history(records)), scorecard(records), assets_of(project)
+    rows, card, assets = records_of(history(records)), scorecard(records), assets_of(project)
     advised = [record for record in trail["records"] if record["kind"] == "advice"]
     columns = [name for name in (*SCORES, PROMISED, DELIVERED, BIAS_MONEY) if name in card]
     return {
@@ -51,9 +51,9 @@ def trail_values(project: ProjectFolder) -> dict[str, Any]:
         "history": rows,
         "decisions": [row for row in rows if row["kind"] in ("advice", "decision")],
         "calibrated": calibration_line(calibration(card)),
-        "scores": _rows(card),
+        "scores": records_of(card),
         "score_columns": columns or list(SCORES),
-        "assets": _rows(assets),
+        "assets": records_of(assets),
         "pictures": list(over_time_images(assets.attrs["over_time"])),
         "advice": assets.attrs["advice"],
         "warnings": list(assets.attrs["warnings"]),
@@ -78,14 +78,6 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else readable(value)
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values; what is not there is ``None``."""
-    return [
-        {str(k): None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
-        for row in table.to_dict("records")
-    ]
-
-
 PROJECTS = "projects.html"
 """Page of all projects, in the folder that they lie in."""
 ENDED = {
@@ -96,7 +88,7 @@ ENDED = {
 
 def write_projects(root: Path, table: pd.DataFrame) -> Path:
     """Write the page of all projects, the worst first, with links to their own pages."""
-    rows = sorted(_rows(table), key=lambda row: severity(row["exit_code"]), reverse=True)
+    rows = sorted(records_of(table), key=lambda row: severity(row["exit_code"]), reverse=True)
     for row in rows:
         there = Path("/", os.path.relpath(row["page"], root)).as_uri() if row["page"] else ""
         row["href"] = there.replace("file:///", "./", 1)

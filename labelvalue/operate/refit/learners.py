@@ -13,6 +13,7 @@ from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.pooling import carry_over
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import TAILS
 
 
 def runs_of(runs: xr.Dataset, learners: Sequence[str]) -> xr.Dataset:
@@ -38,7 +39,7 @@ def counted(together: Fit) -> dict[str, float] | None:
         factor = carry_over(together)
     except ValueError:
         return None
-    low, high = np.quantile(factor, [0.05, 0.95])
+    low, high = np.quantile(factor, TAILS)
     return {"mean": float(factor.mean()), "low": float(low), "high": float(high), "prior": factor.attrs["prior"]}
 
 

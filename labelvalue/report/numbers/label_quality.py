@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, Decision, worst_state
@@ -26,6 +22,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import number, significant
 from labelvalue.quantities import of_slice
 from labelvalue.report.numbers.plan import records
+from labelvalue.report.numbers.strategies import part_of
 from labelvalue.report.plots.frontier import frontier_entries
 from labelvalue.report.words.wording import decimals, percent
 
@@ -166,15 +163,7 @@ def _votes(plan: Decision, name: str) -> int:
 def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
     """The fit of one slice under the learner and suite that decide, with the runs of these."""
     chosen = {d: chosen_of(case, fit, d) for d in (names.LEARNER, names.SUITE) if d in fit.position.dims}
-    tree = fit.tree.copy()
-    for group in (names.POSTERIOR, "constant_data"):
-        inside = tree[group].to_dataset().sel({names.SLICE: [name]})
-        tree[group] = xr.DataTree(inside.sel({d: v for d, v in chosen.items() if d in inside.dims}, drop=True))
-    runs = fit.runs
-    for dim, one in chosen.items():
-        runs = runs.isel({names.RUN: np.flatnonzero(runs[dim].values.astype(str) == one)})
-    tree[names.RUNS] = xr.DataTree(runs)
-    return dataclasses.replace(fit, tree=tree)
+    return part_of(fit, chosen, [name])
 
 
 def offer_numbers(plan: Decision) -> list[dict[str, Any]]:

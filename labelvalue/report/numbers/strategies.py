@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -120,15 +120,19 @@ def suite_of(fit: Fit, case: Case | None = None) -> str:
 
 def on_suite(fit: Fit, suite: str) -> Fit:
     """Return a fit of one of its suites alone: the same draws of these curves, and the runs behind them."""
-    if not suite:
-        return fit
-    tree = fit.tree.copy()
-    for group in list(tree.children):
+    return part_of(fit, {names.SUITE: suite}) if suite else fit
+
+
+def part_of(fit: Fit, where: Mapping[str, str], slices: Sequence[str] = ()) -> Fit:
+    """Return a fit of some of its curves alone, with the runs of the learner or suite that they are of."""
+    tree, runs = fit.tree.copy(), fit.runs
+    wanted: dict[str, Any] = {**where} | ({names.SLICE: [*slices]} if slices else {})
+    for group in [name for name in tree.children if name != names.BACKTEST]:
         inside = tree[group].to_dataset()
-        if names.SUITE in inside.dims and group != names.BACKTEST:
-            tree[group] = xr.DataTree(inside.sel({names.SUITE: suite}, drop=True))
-    runs = fit.runs
-    tree[names.RUNS] = xr.DataTree(runs.isel({names.RUN: runs[names.SUITE].values.astype(str) == suite}))
+        tree[group] = xr.DataTree(inside.sel({d: one for d, one in wanted.items() if d in inside.dims}, drop=True))
+    for dim, one in where.items():
+        runs = runs.isel({names.RUN: np.flatnonzero(runs[dim].values.astype(str) == one)})
+    tree[names.RUNS] = xr.DataTree(runs)
     return dataclasses.replace(fit, tree=tree)
 
 

@@ -236,7 +236,7 @@ def render(numbers: Mapping[str, Any], drawn: Mapping[str, Any]) -> str:
             if plan is None
             else [row for row in plan["information"]["rows"] if row["evppi"] > (row["mcse"] or 0.0)],
             case_source=source,
-            assumed=grouped(numbers["assumptions"], source),
+            assumed=grouped(numbers["assumptions"]),
             sources=list(dict.fromkeys(prior["source"] for prior in numbers["priors"])),
             **shown,
             budget_groups=_groups(_told_budgets(numbers)),

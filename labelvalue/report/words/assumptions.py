@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -93,7 +94,7 @@ def with_consequences(told: Sequence[Mapping[str, Any]], computed: Sequence[Mapp
     return rows + [dict(row) for row in computed if row["id"] not in there]
 
 
-def grouped(rows: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, Any]]:
+def grouped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Put together the assumptions that have the same consequence, said once; what the page says elsewhere is left out.
 
     That is the source that most have, the money that other numbers would bring (a row of the sensitivity analysis), and
@@ -107,7 +108,7 @@ def grouped(rows: Sequence[Mapping[str, Any]], source: str) -> list[dict[str, An
         plain = row["id"].startswith(CASE) and row["text"] in (spoken(key), f"the case says {key}")
         shown = {"key": key, "text": "" if plain else row["text"], "value": row["value"]}
         own = str(row["source"])
-        shown["source"] = own.removeprefix(source).lstrip(";: ") if own.startswith(source) else own
+        shown["source"] = "".join(re.split("[;:] ", own, maxsplit=1)[1:]) if own.startswith(CASE_SOURCE) else own
         shown |= {"known": bool(own.strip()), BRINGS: row.get(BRINGS, "")}
         found.setdefault(row.get(DECIDED, row["if_wrong"]), []).append(shown)
     return [{"if_wrong": text, "rows": own} for text, own in found.items()]

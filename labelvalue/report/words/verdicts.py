@@ -207,10 +207,10 @@ def _stays(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in kept:
         what, _, power = row["what"].partition(" to the power ")
         lead = f"{row['change']} to the power {power}" if power else row["change"]
-        found.setdefault(lead, []).append(what)
+        found.setdefault(lead, []).append(f"{what} ({REFITTED})" if row["advice"] == REFITTED else what)
     by_what: dict[str, list[str]] = {}
     for lead, what in found.items():
         by_what.setdefault(", ".join(what), []).append(lead)
     said = "; ".join(f"{' and '.join(leads)}: {what}" for what, leads in by_what.items())
-    worst = [row["pareto_k"] for row in kept if row["pareto_k"] is not None]
+    worst = [row[names.PARETO_K] for row in kept if row[names.PARETO_K] is not None]
     return f"{said} (Pareto k at most {max(worst):.2f})" if worst else said
