@@ -54,7 +54,7 @@ def case_command(
         _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
     told, notes = _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
     costs = told.pop("costs") | ({} if price is None else {PRICE: price})
-    value = {} if per_error_point is None else {"per_error_point": per_error_point}
+    value: dict[str, Any] = {} if per_error_point is None else {"per_error_point": per_error_point}
     if base is None:
         _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
         made: Case = Case(costs=costs, value=value, **told)
@@ -83,7 +83,7 @@ def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict
     notes: list[str] = []
     for of, estimate in (("label_noise", estimate_label_noise), ("hours and prices", estimate_work)):
         try:
-            found = estimate(annotations, random_seed=seed)
+            found: Any = estimate(annotations, random_seed=seed)
         except InputError as error:
             notes.append(f"note: no {of}: {error.problems[0].why}")
             continue
@@ -104,5 +104,6 @@ def _readable(stated: Any) -> Any:
     if isinstance(stated, dict):
         return {name: _readable(one) for name, one in stated.items()}
     if isinstance(stated, Interval):
-        return replace(stated, **{end: float(f"{getattr(stated, end):.4g}") for end in ("low", "high")})
+        low, high = (float(f"{end:.4g}") for end in (stated.low, stated.high))
+        return replace(stated, low=low, high=high)
     return stated
