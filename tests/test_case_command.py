@@ -64,7 +64,7 @@ def test_o13_other_settings_of_a_case_stay_and_what_is_not_trusted_is_left_out(t
     kept = (made.currency, made.costs.price_per_label, made.costs.retraining, made.value.per_error_point)
     assert kept == ("EUR", 0.3, 20, 7)
     assert made.label_noise is None
-    assert "no label_noise: the estimate is flagged" in " ".join(capsys.readouterr().out.split())
+    assert "no share of wrong labels: the estimate is flagged" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

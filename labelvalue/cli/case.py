@@ -17,8 +17,6 @@ from labelvalue.problems import InputError, input_error
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelvalue.decisions.case.case import Case
-
 
 PRICE = "price_per_label"
 
@@ -44,6 +42,8 @@ def case_command(
     """Write a case file of what annotations tell: wrong labels and prices by slice, hours, and labels a day."""
     from labelvalue.decisions.case.case import Case, as_text
     from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.decisions.case.costs import Costs
+    from labelvalue.decisions.case.value import Value
     from labelvalue.observe.exports.annotations import load_annotations
     from labelvalue.storage import write_whole
 
@@ -57,7 +57,7 @@ def case_command(
     value: dict[str, Any] = {} if per_error_point is None else {"per_error_point": per_error_point}
     if base is None:
         _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
-        made: Case = Case(costs=costs, value=value, **told)
+        made = Case(costs=Costs(**costs), value=Value(**value), **told)
     else:
         made = replace(base, costs=replace(base.costs, **costs), value=replace(base.value, **value), **told)
     write_whole(out, as_text(made).encode())
@@ -81,7 +81,7 @@ def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict
 
     told: dict[str, Any] = {"costs": {}}
     notes: list[str] = []
-    for of, estimate in (("label_noise", estimate_label_noise), ("hours and prices", estimate_work)):
+    for of, estimate in (("share of wrong labels", estimate_label_noise), ("hours and prices", estimate_work)):
         try:
             found: Any = estimate(annotations, random_seed=seed)
         except InputError as error:
