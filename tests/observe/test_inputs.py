@@ -238,6 +238,24 @@ def test_row_8_long_line(write, monkeypatch):
     assert re.search("over the limit of 30 bytes", problems(write(GOOD + "b" * 31))[0].why)
 
 
+def test_arrow_reads_from_memory_of_its_own(write, tmp_path, monkeypatch):
+    """Its thread may outlive the interpreter; one that then lets go of a Python object aborts the process."""
+    pd.read_csv(write(GOOD)).to_parquet(tmp_path / "whole.parquet")
+    real, roots = pq.ParquetFile, []
+
+    def opened(source, **more):
+        root = source.read_buffer(4)
+        source.seek(0)
+        while root.parent is not None:
+            root = root.parent
+        roots.append(root)
+        return real(source, **more)
+
+    monkeypatch.setattr(pq, "ParquetFile", opened)
+    read_runs(tmp_path / "whole.parquet")
+    assert [root.is_mutable for root in roots] == [True, True], "memory that Arrow allocated; bytes of Python are not"
+
+
 @pytest.mark.parametrize("kind", ["csv", "frame", "parquet"])
 def test_row_8_rows(kind, tmp_path, monkeypatch):
     frame = pd.DataFrame({"slice": "a", "labels": range(5), "errors": 1, "trials": 9})

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BUY, WAIT, MEASURE, QUALITY, NO_PLAN = "buy", "wait", "measure first", "spend on quality", "no plan"
-SURE = 2.0
-"""Monte Carlo standard errors beyond which a difference is one."""
+SURE = 2.0  # Monte Carlo standard errors beyond which a difference is one
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,10 +27,8 @@ MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
 MINIMUM_CLASS = "minimum labels of a class"
 RULE, WORDS, KEPT, HOLDS, SLACK, REACHED = "rule", "words", "kept", "p_kept", "slack", "reached"
 REQUIRED, STATE, REASON = "required", "state", "reason"
-EDGE = 1e-9
-"""Share of a limit by which rounding may miss it."""
-EXACT = 1e-12
-"""Part of a probability by which rounding may miss what is asked for."""
+EDGE = 1e-9  # share of a limit by which rounding may miss it
+EXACT = 1e-12  # part of a probability by which rounding may miss what is asked for
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,8 +116,7 @@ RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
     MINIMUM_LABELS: _fewest,
     MAXIMUM_LABELS: _most,
     MINIMUM_CLASS: _of_class,
-}
-"""Every kind of rule: from a case and outcomes of plans to what it holds against its limit."""
+}  # every kind of rule: from a case and outcomes of plans to what it holds against its limit
 
 
 def state_of(probability: float, required: float) -> str:

@@ -23,8 +23,7 @@ from labelvalue.decisions.measuring.pilots import TRIFLE
 from labelvalue.decisions.search.mixtures import LESS
 from labelvalue.numerals import estimated, readable
 
-NOTHING = 1e-9
-"""Share of a plan's worth below which a difference is one of rounding."""
+NOTHING = 1e-9  # share of a plan's worth below which a difference is one of rounding
 STANDS = {names.STOP: "is broken", names.INCONCLUSIVE: "is neither kept nor broken"}
 
 

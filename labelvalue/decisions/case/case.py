@@ -131,8 +131,7 @@ class Score(Settings):
     level: Share = 0.9
 
 
-OVERRUN = 0.1
-"""How probably a plan may cost more than its expected cost and its reserve, where no budget says so."""
+OVERRUN = 0.1  # how probably a plan may cost more than its expected cost and its reserve, where no budget says so
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

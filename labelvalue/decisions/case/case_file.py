@@ -10,8 +10,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.settings import put, read_table
 
-EXAMPLE = "adult_case.toml"
-"""The documented example that ships with the data."""
+EXAMPLE = "adult_case.toml"  # the documented example that ships with the data
 
 
 def example_case() -> str:

@@ -16,8 +16,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, BySlice, Given, Quantity, by_slice
 from labelvalue.settings import Amount, Checks, Positive, Settings, Text, named, table, tables, word
 
-POINT = 0.01
-"""An error point, in the unit of the error."""
+POINT = 0.01  # an error point, in the unit of the error
 MEAN_ERROR, WORST, GAP = "mean", "worst", "gap"
 TARGET_KINDS = (MEAN_ERROR, WORST, GAP)
 

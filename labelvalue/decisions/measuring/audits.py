@@ -22,10 +22,8 @@ from labelvalue.model.fitting.result import Fit
 AUDIT = "audit"
 MEASURED = {PILOT: "labels", EVALUATION: EVALUATION, AUDIT: "labels judged anew"}
 """What each kind of measurement takes, in words."""
-SIZES = (50, 200)
-"""Labels that are judged anew, where no sizes are given."""
-SLICES = 3
-"""Slices that are looked at where none are given: those whose share of wrong labels varies most."""
+SIZES = (50, 200)  # labels that are judged anew, where no sizes are given
+SLICES = 3  # slices that are looked at where none are given: those whose share of wrong labels varies most
 ENTROPY = 23
 
 

@@ -16,13 +16,10 @@ import xarray as xr
 
 from labelvalue import names
 
-KNOTS = 4
-"""Inner knots of a spline, at even quantiles of the draws."""
+KNOTS = 4  # inner knots of a spline, at even quantiles of the draws
 DEGREE = 3
-FOLDS = 5
-"""Parts of the draws; what is chosen in one rests on the others."""
-TAIL = 1.645
-"""Standard errors on either side of a 90 % interval."""
+FOLDS = 5  # parts of the draws; what is chosen in one rests on the others
+TAIL = 1.645  # standard errors on either side of a 90 % interval
 PENALTIES = np.logspace(-4.0, 4.0, 9)
 """Ridge penalties, of which generalised cross-validation picks one for each option."""
 

@@ -18,14 +18,10 @@ from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, labe
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit
 
-SHRUNK = (0.9, 0.75, 0.5, 0.25)
-"""Shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all."""
-HALVED = 4
-"""Times that the step between the share that keeps all and the next one that does not is halved."""
-ROUNDS = 3
-"""Times that a plan is shrunk before it is dropped: outcomes between two plans are first taken from a line."""
-SLACK = 1e-9
-"""Of limits and probabilities, for rounding."""
+SHRUNK = (0.9, 0.75, 0.5, 0.25)  # shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all
+HALVED = 4  # times that the step between the share that keeps all and the next one that does not is halved
+ROUNDS = 3  # times that a plan is shrunk before it is dropped: outcomes between two plans are first taken from a line
+SLACK = 1e-9  # of limits and probabilities, for rounding
 LEAST, MORE, AT_ONCE = "the least", "one more", "at once"
 Measured = Callable[[xr.Dataset, xr.DataArray], xr.Dataset]
 """From outcomes of plans at once, and the labels that they buy first, to outcomes with a measurement in between."""

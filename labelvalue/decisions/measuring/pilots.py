@@ -28,13 +28,11 @@ from labelvalue.settings import Checks
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
 SHARES = (0.02, 0.07, 0.25)
 """Sizes of a pilot, as shares of the most labels that any plan buys; the same whatever the plan turns out to buy."""
-SLICES = 3
-"""Slices for which pilots are priced: those whose gain is most worth knowing."""
+SLICES = 3  # slices for which pilots are priced: those whose gain is most worth knowing
 SMALLER = (0.25, 0.06)
 """Shares of an equal split, and of all for one slice, that may be bought too: what a measurement advises is not today's
 plan, which may be nothing, and its worth must not jump where today's plan does."""
-TRIFLE = 0.01
-"""Share of what deciding now is worth below which a measurement is not worth the trouble."""
+TRIFLE = 0.01  # share of what deciding now is worth below which a measurement is not worth the trouble
 DRAWN, LEAST_DRAWS, MOST_DRAWS = 200_000, 1000, 4000
 """Slices times draws with which measurements are priced, and draws at least and at most."""
 ENTROPY = 13

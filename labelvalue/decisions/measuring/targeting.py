@@ -14,12 +14,9 @@ from labelvalue.forecast.gains.curves import best_of, slice_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
 
-SURE = 0.7
-"""P(best) from which a slice is named; below it, a tie is called a tie."""
-TRIFLE = 0.1
-"""Share of the best slice's expected net benefit by which the last may fall short where it hardly matters."""
-MOSTLY = 0.6
-"""Share of a plan's labels in one slice from which a tie needs a reason beside it."""
+SURE = 0.7  # P(best) from which a slice is named; below it, a tie is called a tie
+TRIFLE = 0.1  # share of the best slice's expected net benefit by which the last may fall short where it hardly matters
+MOSTLY = 0.6  # share of a plan's labels in one slice from which a tie needs a reason beside it
 
 
 def target_slices(fit: Fit, case: Case, labels: int) -> pd.DataFrame:

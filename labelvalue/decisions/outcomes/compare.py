@@ -18,8 +18,7 @@ from labelvalue.settings import Checks
 ENB, LOWER, UPPER = "enb", "lower", "upper"
 P_POSITIVE, P_BETTER, REGRET = "p_positive", "p_better", "regret"
 DIFFERENCE, AGAINST, FIRST, SECOND = "difference", "against", "first_order", "second_order"
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
-"""Weights of the risk under which plans are ranked."""
+WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)  # weights of the risk under which plans are ranked
 CVAR, SCORE, RANK, EFFICIENT, WEIGHT = "cvar", "score", "rank", "efficient", "weight"
 
 

@@ -14,7 +14,7 @@ from labelvalue.decisions.outcomes.benefit import slice_outcomes
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 
 def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
@@ -52,9 +52,7 @@ def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset
     """
     numbers = np.sort(whole_numbers(budgets, names.BUDGET)[0])
     if numbers.size < 2:
-        raise InputError(
-            [Problem(column=names.BUDGET, why="one step needs two budgets", fix="give more, such as 0, 500")]
-        )
+        raise input_error("one step needs two budgets", "give more, such as 0, 500", column=names.BUDGET)
     outcomes = slice_outcomes(fit, case, numbers.tolist())
     steps = xr.DataArray(np.diff(numbers), dims=names.BUDGET, coords={names.BUDGET: numbers[1:]})
     marginal = (outcomes[names.VALUE] - outcomes[names.COST]).diff(names.BUDGET) / steps

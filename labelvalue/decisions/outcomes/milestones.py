@@ -22,14 +22,10 @@ from labelvalue.problems import InputError
 from labelvalue.settings import Checks
 
 ENTROPY = 17
-STEPS = 4
-"""Batches that a plan is cut into where nobody says how many."""
-THRESHOLDS = 99
-"""Quantiles of the observed gain that are tried as thresholds."""
-DETECTED = 1.645
-"""Standard errors by which a drop must exceed 0 to count as detected."""
-LARGEST = 64.0
-"""Times the present evaluation set up to which a larger one is looked for."""
+STEPS = 4  # batches that a plan is cut into where nobody says how many
+THRESHOLDS = 99  # quantiles of the observed gain that are tried as thresholds
+DETECTED = 1.645  # standard errors by which a drop must exceed 0 to count as detected
+LARGEST = 64.0  # times the present evaluation set up to which a larger one is looked for
 
 
 def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9) -> pd.DataFrame:

@@ -21,8 +21,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 from labelvalue.settings import is_number
 
-MOST_SLICES = 12
-"""Slices whose gains are inputs of their own: those whose gains vary most in money's direction."""
+MOST_SLICES = 12  # slices whose gains are inputs of their own: those whose gains vary most in money's direction
 
 
 def uncertain_inputs(plan: Decision) -> dict[str, xr.DataArray]:
@@ -79,8 +78,7 @@ def _is_branches(value: Any) -> bool:
 
 
 FACTORS = (0.5, 2.0)
-DISCOUNT = 0.5
-"""Power of the likelihood of old runs: at a half they count as half as many."""
+DISCOUNT = 0.5  # power of the likelihood of old runs: at a half they count as half as many
 
 
 def weighed_otherwise(

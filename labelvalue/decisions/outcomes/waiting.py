@@ -27,10 +27,8 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 from labelvalue.settings import Checks
 
-MOST = 4
-"""Uncertain changes of which every combination is looked at."""
-MONTH = 30.0
-"""Days by which a plan is put off where nothing says how long."""
+MOST = 4  # uncertain changes of which every combination is looked at
+MONTH = 30.0  # days by which a plan is put off where nothing says how long
 
 
 def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFrame:

@@ -39,8 +39,7 @@ from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
-TIGHTER_GAP = 0.85
-"""What the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom."""
+TIGHTER_GAP = 0.85  # what the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom
 Row = Mapping[Any, Any]
 
 
@@ -116,16 +115,11 @@ TIGHTEN: Mapping[str, Callable[[Menu, Case, Row, np.ndarray, xr.Dataset], Menu]]
 }
 
 
-ROUNDS = 12
-"""Times that limits are tightened until every rule is kept."""
-VIEWS = 6
-"""Times that a plan is looked for from where the last one stands."""
-TRIFLE = 0.25
-"""Monte Carlo errors of its net benefit by which a plan must be better than the last."""
-MOST_BATCHES = 12
-"""Numbers of batches that are tried."""
-CLOSE = 1.02
-"""Ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for."""
+ROUNDS = 12  # times that limits are tightened until every rule is kept
+VIEWS = 6  # times that a plan is looked for from where the last one stands
+TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
+MOST_BATCHES = 12  # numbers of batches that are tried
+CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
 
 
 def find_plan(

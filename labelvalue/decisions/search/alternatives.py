@@ -10,8 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 
-FOCUSED = 4
-"""Slices of which a plan with nothing but their labels is among the alternatives."""
+FOCUSED = 4  # slices of which a plan with nothing but their labels is among the alternatives
 HALF = "half of it"
 
 

@@ -28,20 +28,14 @@ from labelvalue.numerals import TAILS
 from labelvalue.problems import InputError
 from labelvalue.settings import Checks
 
-HALVINGS = 12
-"""Times that the part of a plan that is bought is bisected."""
+HALVINGS = 12  # times that the part of a plan that is bought is bisected
 ROUNDS, DEARER = 16, 1.5
 """Times that labels are moved for the cheapest plan, and how much dearer a miss of the target is each time."""
-CLOSE = 0.03
-"""By how much a probability may fall short for few draws to have misjudged it."""
-NEAR = 1e6
-"""Parts of a probability, and of a target, by which coming near counts."""
-MOST_SLICES = 20
-"""Slices up to which labels are moved until nothing is cheaper."""
-FURTHEST = 16
-"""Labels that may be bought where nobody says how many, as a multiple of those there are."""
-LEAST, MOST = 1e-3, 1e9
-"""Prices of an error point at which labels are hardly worth anything, and worth any money."""
+CLOSE = 0.03  # by how much a probability may fall short for few draws to have misjudged it
+NEAR = 1e6  # parts of a probability, and of a target, by which coming near counts
+MOST_SLICES = 20  # slices up to which labels are moved until nothing is cheaper
+FURTHEST = 16  # labels that may be bought where nobody says how many, as a multiple of those there are
+LEAST, MOST = 1e-3, 1e9  # prices of an error point at which labels are hardly worth anything, and worth any money
 
 
 def cheapest_plan(

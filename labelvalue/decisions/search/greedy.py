@@ -101,12 +101,9 @@ def brute_force(menu: Menu, aim: Aim) -> tuple[np.ndarray, float]:
     return best, reached
 
 
-STEPS = 4
-"""The first step is the labels allowed over this."""
-FINEST = 64
-"""The last step is the labels allowed over this, where nothing finer is asked for, or one lot."""
-KEPT = 3
-"""Slices that labels are moved to, and from, at once: those where one step alone does best."""
+STEPS = 4  # the first step is the labels allowed over this
+FINEST = 64  # the last step is the labels allowed over this, where nothing finer is asked for, or one lot
+KEPT = 3  # slices that labels are moved to, and from, at once: those where one step alone does best
 MOVES = 60
 
 

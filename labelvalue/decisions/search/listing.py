@@ -20,8 +20,7 @@ from labelvalue.forecast.gains.curves import SIZE
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
-SIZES = 24
-"""Sizes of a menu between nothing and everything, as a geometric row."""
+SIZES = 24  # sizes of a menu between nothing and everything, as a geometric row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,8 +218,7 @@ def _flat_by_sample(fit: Fit, values: xr.DataArray) -> np.ndarray:
     return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
 
 
-SEARCHED = 16_000
-"""Slices times draws with which plans are looked for."""
+SEARCHED = 16_000  # slices times draws with which plans are looked for
 LEAST_DRAWS = 400
 
 

@@ -75,8 +75,7 @@ class Aim:
         return weights / weights.sum()
 
 
-LEAST_STEPS = 2
-"""Sizes that a menu needs: nothing, and something."""
+LEAST_STEPS = 2  # sizes that a menu needs: nothing, and something
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -27,10 +27,8 @@ from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS, readable
 
-MOST = 5
-"""Interventions of which every subset is tried; of more, only single ones and pairs."""
-SEARCHED = 500
-"""Draws with which labels are moved; what is found is valued with all."""
+MOST = 5  # interventions of which every subset is tried; of more, only single ones and pairs
+SEARCHED = 500  # draws with which labels are moved; what is found is valued with all
 FINER = 256
 """Parts of the labels allowed of which the last step is one where another score than the case's is asked for."""
 
@@ -154,16 +152,11 @@ def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: fl
     return kept and money <= max_spend * (1 + 1e-9)
 
 
-PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)
-"""Shares of the plan of labels alone that are tried beside interventions."""
-CLIMBED = 2
-"""Sets of interventions beside which labels are moved until nothing is better."""
-NEAR = 0.1
-"""Share of the best score so far by which a set may fall short to be one of them."""
-MOST_SLICES = 50
-"""Slices up to which they are."""
-SHOWN = 3
-"""Other mixtures that a plan shows beside itself."""
+PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # shares of the plan of labels alone that are tried beside interventions
+CLIMBED = 2  # sets of interventions beside which labels are moved until nothing is better
+NEAR = 0.1  # share of the best score so far by which a set may fall short to be one of them
+MOST_SLICES = 50  # slices up to which they are
+SHOWN = 3  # other mixtures that a plan shows beside itself
 LESS = "brings less"
 
 

@@ -128,14 +128,10 @@ def _minima(menu: Menu) -> str:
     return ", ".join(f"{menu.slices[i]} ≥ {menu.low[i] * menu.lot}" for i in order if menu.low[i] > 0)
 
 
-FEW = 2000
-"""Purchases up to which the certificate tries every one."""
-FEW_LABELS = 100
-"""Labels in all up to which whole ones are found by branching wherever rounding costs anything."""
-ROUNDING = 2e-4
-"""Share of the objective that rounding to whole labels may cost where there are more."""
-SECONDS = 5.0
-"""Time for branching over whole labels; then the best found so far stands, with its bound."""
+FEW = 2000  # purchases up to which the certificate tries every one
+FEW_LABELS = 100  # labels in all up to which whole ones are found by branching wherever rounding costs anything
+ROUNDING = 2e-4  # share of the objective that rounding to whole labels may cost where there are more
+SECONDS = 5.0  # time for branching over whole labels; then the best found so far stands, with its bound
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,14 +17,12 @@ import scipy
 from labelvalue.decisions.search.greedy import fills, slopes
 from labelvalue.decisions.search.menu import Aim, Menu
 
-TOLERANCE = 1e-6
-"""Distance from the bound, relative to the scale of the objective, at which the search ends."""
+TOLERANCE = 1e-6  # distance from the bound, relative to the scale of the objective, at which the search ends
 ROUNDS = 400
 MOST_ORDERED = 6_000
 """Segments up to which their order is demanded where the solver would not keep it; of more, a purchase is what the
 segments of a slice hold together, valued as it is, and the bound that of segments in any order."""
-STALLED = 5
-"""Rounds without progress after which a search without order ends."""
+STALLED = 5  # rounds without progress after which a search without order ends
 WHOLE_VARIABLES = 400
 """Segments up to which whole labels are found by branching; beyond it, by rounding with the distance reported."""
 

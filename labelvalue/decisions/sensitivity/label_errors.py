@@ -16,11 +16,10 @@ from labelvalue.decisions.outcomes.errors import chosen_curves, plan_table
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.model.curve.label_noise import information_left, useless_share
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
-PLAUSIBLE = 0.1
-"""Share of wrong labels among new ones where the case states none."""
+PLAUSIBLE = 0.1  # share of wrong labels among new ones where the case states none
 NONE, EVERYWHERE, WEAKEST = "none", "everywhere", "weakest slice"
 
 
@@ -102,7 +101,7 @@ def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:
         share = share.isel({d: 0 for d in share.dims if d not in (*names.SAMPLE, names.SLICE)}, drop=True)
     if not bool((share > 0).any()):
         fix = "give the case label_errors, such as { low = 0.01, high = 0.1 }"
-        raise InputError([Problem(column="label_errors", why="nothing says how many labels are wrong", fix=fix)])
+        raise input_error("nothing says how many labels are wrong", fix, column="label_errors")
     if set(names.SAMPLE) <= set(share.dims):
         share = share.quantile(probability, names.SAMPLE).drop_vars("quantile")
     return share.clip(max=useless_share(fit.settings[names.CLASSES]))

@@ -32,12 +32,11 @@ from labelvalue.decisions.search.mixtures import (
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
 from labelvalue.model.curve.label_noise import useless_share
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.settings import Checks
 
 FACTORS = (0.5, 1.0, 2.0)
-MOST_SLICES = 20
-"""Slices up to which they are; a plan of the list is the answer where there are more."""
+MOST_SLICES = 20  # slices up to which they are; a plan of the list is the answer where there are more
 
 
 def noise_sensitivity(
@@ -102,7 +101,7 @@ def noise_sensitivity(
     share, origin = noise_known(fit, plan.case)
     if share is None:
         fix = "give the case label_noise, such as { low = 0.02, high = 0.1 }, or fit with evaluation_noise="
-        raise InputError([Problem(column=names.LABEL_NOISE, why="nothing says how many labels are wrong", fix=fix)])
+        raise input_error("nothing says how many labels are wrong", fix, column=names.LABEL_NOISE)
     rows, plans = [], []
     for factor in factors:
         search = _Search(plan, float(factor))

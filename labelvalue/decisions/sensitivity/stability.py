@@ -25,14 +25,10 @@ from labelvalue.model.fitting.again import LEFT_OUT
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 
-NOISIER = 0.5
-"""Power of the likelihood under which noise counts as doubled."""
-MOST = 12
-"""Slices, replicates or batches that are left out in turn, those with most runs first."""
-LEFT = (names.SLICE, names.REPLICATE, names.BATCH)
-"""What is left out in turn."""
-MATTERS = 0.01
-"""Share of the expected net benefit that keeping the plan must cost for the advice to count as another."""
+NOISIER = 0.5  # power of the likelihood under which noise counts as doubled
+MOST = 12  # slices, replicates or batches that are left out in turn, those with most runs first
+LEFT = (names.SLICE, names.REPLICATE, names.BATCH)  # what is left out in turn
+MATTERS = 0.01  # share of the expected net benefit that keeping the plan must cost for the advice to count as another
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
 
 

@@ -24,14 +24,10 @@ from labelvalue.decisions.sensitivity.tornado import scaled
 from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.model.fitting.result import Fit
 
-FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
-"""Factors on the price of a label, and on the value of an error point."""
-SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-"""Labels allowed in all, as shares of those the plan was allowed."""
-LEANS = (0.33, 1.0)
-"""Between the plan's split of labels (1) and one by what a label brings where each slice stands (0)."""
-CELLS = 4_000_000
-"""Slices times draws times plans that are valued at once."""
+FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # labels allowed in all, as shares of those the plan was allowed
+LEANS = (0.33, 1.0)  # between the plan's split of labels (1) and one by what a label brings where each slice stands (0)
+CELLS = 4_000_000  # slices times draws times plans that are valued at once
 PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
 
 

@@ -24,8 +24,7 @@ from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.printing import say
 
-MODEL = "labelvalue"
-"""Name of the model among the forecasters; all others are simple rules."""
+MODEL = "labelvalue"  # name of the model among the forecasters; all others are simple rules
 KEYS = [*split.CURVE, names.DISTANCE]
 DIMS = [names.FORECASTER, names.ORIGIN, *KEYS]
 SHARED = (names.TRUTH, names.TRUTH_STDERR, names.LABELS, names.RUN_COUNT, names.GAIN, names.GAINED)

@@ -14,8 +14,7 @@ from labelvalue import names
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 
-RELIABLE_K = 0.7
-"""Pareto k above which leave-one-out of a cell is not to be relied on."""
+RELIABLE_K = 0.7  # Pareto k above which leave-one-out of a cell is not to be relied on
 
 
 def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:

@@ -16,8 +16,7 @@ from labelvalue.forecast.gains.bootstrap import fit_power_laws
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
 from labelvalue.model.fitting.result import Fit
 
-SAMPLES = 1000
-"""Bootstrap samples of a forecast."""
+SAMPLES = 1000  # bootstrap samples of a forecast
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,12 +130,10 @@ RULES: dict[str, Rule] = {
     "least squares": _least_squares(),
     "least squares, last 4": _least_squares(4),
     "least squares, last 2": _least_squares(2),
-}
-"""Rules of a backtest by name; the numbers in names count doublings."""
+}  # rules of a backtest by name; the numbers in names count doublings
 
 
-ROUNDING = 8
-"""Sizes within half an eighth of a doubling of each other are one size to a simple rule."""
+ROUNDING = 8  # sizes within half an eighth of a doubling of each other are one size to a simple rule
 
 
 def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:

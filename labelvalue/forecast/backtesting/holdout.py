@@ -17,10 +17,9 @@ from labelvalue import names
 from labelvalue.model.curve.label_noise import information_left, measured_error
 from labelvalue.model.curve.observations import LEAST_SIZES
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, Problem, input_error
 
-SIZE, BATCHES = "size", "batch"
-"""What can be held out."""
+SIZE, BATCHES = "size", "batch"  # what can be held out
 CURVE = [names.SLICE, names.LEARNER, names.SUITE]
 EVEN = 0.5
 """Spread of the other slices' labels over that of whole training sets from which slices count as grown together."""
@@ -141,11 +140,11 @@ def refuse(frame: pd.DataFrame, by: str, source: str) -> InputError:
     batches = frame[names.BATCH].nunique()
     if by == BATCHES and batches < 2:
         why = f"{batches} batch; a backtest in time needs two or more"
-        return InputError([Problem(file=source, column=names.BATCH, why=why, fix="name the batch of each run")])
+        return input_error(why, "name the batch of each run", file=source, column=names.BATCH)
     if by == BATCHES:
         why = f"no slice has {LEAST_SIZES} sizes before a batch that brought it more labels"
         fix = "add earlier runs at other sizes, or hold out fewer batches"
-        return InputError([Problem(file=source, column=names.BATCH, why=why, fix=fix)])
+        return input_error(why, fix, file=source, column=names.BATCH)
     sizes = frame.groupby(names.SLICE)["bin"].nunique()
     found = [
         Problem(
@@ -177,8 +176,7 @@ def left_of_differences(fit: Fit, posterior: xr.Dataset) -> xr.DataArray | float
     return information_left(posterior[names.EVALUATION_NOISE], int(fit.settings[names.CLASSES]))
 
 
-FLAT = 1e-9
-"""Spread of log labels within a size below which there is no composition to correct for."""
+FLAT = 1e-9  # spread of log labels within a size below which there is no composition to correct for
 
 
 def measure(origin: Origin) -> pd.DataFrame:

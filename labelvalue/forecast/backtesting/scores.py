@@ -26,8 +26,7 @@ from labelvalue.model.fitting.result import STRETCH, Fit
 PROBABILITY_BINS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.0)
 """Edges of the bins in which forecast P(gain > 0) is compared with how often the gain was positive."""
 
-TOLERANCE = 1e-6
-"""Errors this close are the same: some real curves are flat, and one mistake in all runs weighs more."""
+TOLERANCE = 1e-6  # errors this close are the same: some real curves are flat, and one mistake in all runs weighs more
 
 
 def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -117,8 +116,7 @@ def reliability(forecast: np.ndarray, happened: np.ndarray, weight: np.ndarray |
     )
 
 
-LEAST = 1e-9
-"""How near to 0 and 1 a share may come before its odds are taken."""
+LEAST = 1e-9  # how near to 0 and 1 a share may come before its odds are taken
 POSITIVE = (names.ERROR_REFERENCE, names.HEADROOM, names.BREAK_DISTANCE, names.EARLY_SHARE)
 """Parameters of curves that are stretched in logs."""
 

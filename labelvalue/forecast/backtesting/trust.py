@@ -22,19 +22,13 @@ from labelvalue.model.fitting.result import Fit, kind_of_fit
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.problems import InputError
 
-UNLIKELY = 0.05
-"""Probability under which so few hits of honest 90 % intervals are not put down to chance."""
-WORSE = 1.1
-"""CRPS, as a ratio to that of the best simple rule, above which the rule forecasts better."""
-LEAST_CHECKS = 5
-"""Forecasts at one distance under which nothing is said about it."""
+UNLIKELY = 0.05  # probability under which so few hits of honest 90 % intervals are not put down to chance
+WORSE = 1.1  # CRPS, as a ratio to that of the best simple rule, above which the rule forecasts better
+LEAST_CHECKS = 5  # forecasts at one distance under which nothing is said about it
 COVERAGE = 0.9
-LEAST_HALF = 0.25
-"""Share of later errors that 50 % intervals have to hold more than, however few there are."""
-BIASED = 0.5
-"""Share of the gain that came by which forecast gains may be off, unless it is no more than chance."""
-CHANCE = 2.0
-"""Standard errors of a mean up to which it is put down to chance."""
+LEAST_HALF = 0.25  # share of later errors that 50 % intervals have to hold more than, however few there are
+BIASED = 0.5  # share of the gain that came by which forecast gains may be off, unless it is no more than chance
+CHANCE = 2.0  # standard errors of a mean up to which it is put down to chance
 
 SCORES = (
     names.CRPS,
@@ -117,15 +111,11 @@ class _Check:
     count: int
     ratio: float
     rule: str
-    half_hits: int = 0
-    """Of the 50 % intervals."""
+    half_hits: int = 0  # of the 50 % intervals
     forecast_gain: float = 0.0
-    gain: float = 0.0
-    """Means of what was forecast and of what came."""
-    gain_error: float = 0.0
-    """Standard error of the mean of their difference."""
-    worse: float = 0.0
-    """By how many standard errors over curves the CRPS is above that of the simple rule."""
+    gain: float = 0.0  # means of what was forecast and of what came
+    gain_error: float = 0.0  # standard error of the mean of their difference
+    worse: float = 0.0  # by how many standard errors over curves the CRPS is above that of the simple rule
 
     @property
     def enough(self) -> bool:
@@ -315,8 +305,7 @@ def _refits(result: xr.Dataset) -> str:
 
 HOLDOUT = (1, 2)
 """Doublings that commands hold out beside a fit: the third costs more than the first two, for its fewest runs."""
-DRAWS, TUNE = 500, 200
-"""Of each re-fit of such a backtest; where they do not do, the chains go on as always."""
+DRAWS, TUNE = 500, 200  # of each re-fit of such a backtest; where they do not do, the chains go on as always
 UNCHECKED = "not backtested: "
 
 

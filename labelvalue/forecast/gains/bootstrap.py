@@ -19,10 +19,9 @@ from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
-ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])
-"""Search grid; 0 makes the curve a constant."""
+ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])  # search grid; 0 makes the curve a constant
 ZOOMS, ZOOM_POINTS = 5, 9
 
 
@@ -113,10 +112,8 @@ def _profile(
 
 TRANSFERS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 """Worths of another slice's label that least squares chooses from, anew in each resample."""
-LEAST_RUNS = 4
-"""Runs of a curve: three parameters and one to spare."""
-LEAST_REPLICATES = 3
-"""Replicates, in all and of a curve: resamples of two are three different ones."""
+LEAST_RUNS = 4  # runs of a curve: three parameters and one to spare
+LEAST_REPLICATES = 3  # replicates, in all and of a curve: resamples of two are three different ones
 
 
 def bootstrap_gain(
@@ -170,7 +167,7 @@ def bootstrap_gain(
     clusters, code = np.unique(frame[names.REPLICATE], return_inverse=True)
     if clusters.size < LEAST_REPLICATES:
         why = f"{clusters.size} replicates: a bootstrap needs at least {LEAST_REPLICATES}"
-        raise InputError([Problem(column=names.REPLICATE, why=why, fix="train on more re-draws")])
+        raise input_error(why, "train on more re-draws", column=names.REPLICATE)
     rng = np.random.default_rng([fit.settings["random_seed"] if random_seed is None else random_seed, 11])
     counts = rng.multinomial(clusters.size, np.full(clusters.size, 1 / clusters.size), size=draws)
     curve = curve_dims(fit)

@@ -21,8 +21,7 @@ VALIDATED_DOUBLINGS = 3.0
 """Distance up to which coverage was measured on real curves (8 times the largest observed size)."""
 
 BLOCK_BYTES = 48_000_000
-SIZE = "size"
-"""Dim of sizes while a forecast is being computed."""
+SIZE = "size"  # dim of sizes while a forecast is being computed
 
 
 def curve_dims(fit: Fit) -> tuple[str, ...]:
@@ -101,8 +100,7 @@ def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.D
     return forecast.assign_coords({names.DOUBLINGS: distance.variable})
 
 
-ENTROPY = 11
-"""Keeps the draws of a case apart from all others that come from the fit's seed."""
+ENTROPY = 11  # keeps the draws of a case apart from all others that come from the fit's seed
 
 
 def without(fit: Fit, value: Any) -> list[str]:

@@ -19,8 +19,7 @@ from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.fitting.result import Fit
 from labelvalue.settings import Checks
 
-MOST = 2.0**14
-"""Times today's evaluation set up to which a larger one is looked for."""
+MOST = 2.0**14  # times today's evaluation set up to which a larger one is looked for
 STEPS = 48
 
 
@@ -220,8 +219,7 @@ def evaluation_needed(
     return needed
 
 
-SHARES = np.round(np.linspace(0.0, 0.9, 19), 3)
-"""Shares of a budget for evaluation labels that are tried."""
+SHARES = np.round(np.linspace(0.0, 0.9, 19), 3)  # shares of a budget for evaluation labels that are tried
 
 
 def split_budget(

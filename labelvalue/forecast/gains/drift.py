@@ -22,16 +22,12 @@ from labelvalue.observe.table.schema import COLUMNS
 YEAR_DAYS = 365.25
 PRIOR = Prior(
     "normal", 0.0, 0.2, meaning="typical rise of log error a year of unchanged models", source="assumed, not learned"
-)
-"""Nine times in ten the error of a model that is left as it is moves by less than a third a year, either way."""
-BETWEEN = 0.1
-"""How much slices differ in that, as a standard deviation."""
-TELLING = 0.9
-"""Posterior over prior standard deviation of a rate above which it is an assumption still."""
+)  # nine times in ten the error of a model that is left as it is moves by less than a third a year, either way
+BETWEEN = 0.1  # how much slices differ in that, as a standard deviation
+TELLING = 0.9  # posterior over prior standard deviation of a rate above which it is an assumption still
 TRAINED = [names.LEARNER, names.LABELS, names.OTHER_LABELS, names.REPLICATE]
 """What makes training data the same, of runs of one strategy without noisy labels or synthetic examples."""
-MOST = 100.0
-"""Rise of log error beyond which it is the metric's worst, whatever that is."""
+MOST = 100.0  # rise of log error beyond which it is the metric's worst, whatever that is
 ASSUMED = "an assumption"
 ORIGIN = "origin_of_drift"
 

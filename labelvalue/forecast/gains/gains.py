@@ -20,10 +20,8 @@ from labelvalue.numerals import MAX_COUNT
 from labelvalue.problems import quote
 from labelvalue.settings import is_number
 
-FALLING = 4.0
-"""Doublings below the largest size over which runs may show that their curve falls; a fit sees fewer."""
-LIKELY = 0.9
-"""P(gain > 0) above which it is asked whether the runs of the curve show any fall."""
+FALLING = 4.0  # doublings below the largest size over which runs may show that their curve falls; a fit sees fewer
+LIKELY = 0.9  # P(gain > 0) above which it is asked whether the runs of the curve show any fall
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
@@ -308,8 +306,7 @@ def impact(fit: Fit, per: int = 1) -> xr.DataArray:
     return values
 
 
-HORIZON = 10
-"""Doublings from now that are searched."""
+HORIZON = 10  # doublings from now that are searched
 STEPS_PER_DOUBLING = 8
 
 

@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import CURVE, frame_of
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 
 def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
@@ -256,7 +256,7 @@ def forecast_persistence(fit: Fit, runs: xr.Dataset, baseline: str = "holdout") 
     at = {place: frame[frame["total"] == size] for place, size in ((0, start), (1, end))}
     if end <= start or at[0].empty:
         why = f"runs reach {end} labels, the fit {start}" if end <= start else f"no runs at the fit's size {start}"
-        raise InputError([Problem(column=names.LABELS, why=why, fix="give runs of that size and of larger ones")])
+        raise input_error(why, "give runs of that size and of larger ones", column=names.LABELS)
     forecast = _forecast(fit, [part[part[names.SUITE] == baseline] for part in at.values()])
     realised, stderr = _realised(fit, at[0], at[1])
     rng = np.random.default_rng([fit.settings["random_seed"], 13])

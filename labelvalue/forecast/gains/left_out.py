@@ -19,19 +19,16 @@ from labelvalue.model.curve.observations import KNOTS_PER_DOUBLING
 from labelvalue.model.fitting.fitting import fit as fit_runs
 from labelvalue.model.fitting.new_slice import new_slice
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 PROJECT, HOW = "project", "how"
 FIRST, LAST = "first", "last"
 OVER = (names.SLICE, names.SUITE, PROJECT)
 IN_SAMPLE, LEFT_OUT = "in sample", "left out"
 FALL = "fall"
-REACH = 3
-"""Doublings of labels over which a fall of the error is looked at, at most."""
-LEAST_ERROR = 1e-9
-"""What stands for no error at all, where its logarithm is taken."""
-ENOUGH = 3
-"""Replicates from which their scatter says how well a fall is known."""
+REACH = 3  # doublings of labels over which a fall of the error is looked at, at most
+LEAST_ERROR = 1e-9  # what stands for no error at all, where its logarithm is taken
+ENOUGH = 3  # replicates from which their scatter says how well a fall is known
 SCORES = (names.CRPS, names.COVERS_50, names.COVERS_90, names.WIDTH)
 
 
@@ -125,7 +122,7 @@ def _check(fit: Fit, over: str, related: Fit | None) -> None:
             raise ValueError("projects are compared with one learner and one suite each. Fix: fit the runs of one")
     elif fit.position.sizes.get(over, 1) < 2:
         fix = f"add runs of another {over}, or leave out something else"
-        raise InputError([Problem(column=over, why=f"there is one {over}: without it nothing remains", fix=fix)])
+        raise input_error(f"there is one {over}: without it nothing remains", fix, column=over)
 
 
 def _ends(fit: Fit) -> xr.Dataset:

@@ -18,14 +18,11 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.density import group_level, log_prior
 from labelvalue.model.prior.priors import Prior
 
-WORST_K = 0.7
-"""Pareto k above which importance weights are not to be relied on, however many draws there are."""
+WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
-REFIT = "re-fit instead"
-"""Said where re-weighting cannot be relied on, and nothing was fitted again."""
+REFIT = "re-fit instead"  # said where re-weighting cannot be relied on, and nothing was fitted again
 REFITTED = "fitted again"
-DRAWS_AGAIN = 500
-"""Draws a chain of such a fit to begin with: what is asked of it is a mean."""
+DRAWS_AGAIN = 500  # draws a chain of such a fit to begin with: what is asked of it is a mean
 SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 """Ends of the names of priors that belong to one quantity."""
 

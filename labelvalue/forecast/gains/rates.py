@@ -19,8 +19,7 @@ from labelvalue.problems import did_you_mean
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
     "interval, as shape discrepancy, and has no place of its own"
-)
-"""What every inflection point has to say of itself."""
+)  # what every inflection point has to say of itself
 
 
 def diminishing_returns(

@@ -10,7 +10,7 @@ import numpy as np
 from labelvalue import names
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing
 from labelvalue.forecast.interventions.synthetic import synthetic_worth
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Quantity, quantity
 from labelvalue.settings import Checks, put
 
@@ -67,7 +67,7 @@ class ActiveLearning(Intervention):
         if self.efficiency is None:
             why = f"no run was made with strategy {self.strategy!r}{did_you_mean(self.strategy, known)}"
             fix = f"give its efficiency, or simulate_runs(..., strategies=('random', {self.strategy!r}))"
-            raise InputError([Problem(column=f"{self.name}.strategy", why=why, fix=fix)])
+            raise input_error(why, fix, column=f"{self.name}.strategy")
         stated = standing.draw(f"{self.name}.efficiency", self.efficiency)
         return dataclasses.replace(changes, worth=changes.worth * stated), names.ELICITED
 
@@ -166,8 +166,7 @@ class NewLearner(Intervention):
         if self.learner and several and self.learner in known:
             if self.slices:
                 fix = "leave slices out, or state its effect by excess, elasticity and floor"
-                why = "a learner of the runs takes over all slices"
-                raise InputError([Problem(column=f"{self.name}.slices", why=why, fix=fix)])
+                raise input_error("a learner of the runs takes over all slices", fix, column=f"{self.name}.slices")
             return dataclasses.replace(changes, learner=self.learner), names.FROM_RUNS
         keys = ("excess", names.ELASTICITY, names.FLOOR)
         stated = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
@@ -175,7 +174,7 @@ class NewLearner(Intervention):
             meant = did_you_mean(self.learner, known)
             why = f"the runs hold no curve of a learner {self.learner!r} beside today's{meant}"
             fix = "simulate runs with both learners, or state its effect by excess, elasticity and floor"
-            raise InputError([Problem(column=f"{self.name}.learner", why=why, fix=fix)])
+            raise input_error(why, fix, column=f"{self.name}.learner")
         factors = {key: standing.draw(f"{self.name}.{key}", value) for key, value in stated.items()}
         changed = {key: getattr(changes, key) * factor for key, factor in factors.items()}
         return dataclasses.replace(changes, **changed), names.ELICITED

@@ -20,10 +20,8 @@ from labelvalue.numerals import PER_LABELS
 from labelvalue.quantities import Quantity, quantity
 from labelvalue.settings import Checks
 
-FEWEST, MOST = -6, 10
-"""Doublings from now within which equivalent labels are looked for."""
-STEPS = 4
-"""Of them a doubling, before each draw's crossing is closed in on."""
+FEWEST, MOST = -6, 10  # doublings from now within which equivalent labels are looked for
+STEPS = 4  # of them a doubling, before each draw's crossing is closed in on
 HALVINGS = 30
 
 

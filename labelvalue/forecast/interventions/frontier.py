@@ -19,8 +19,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Quantity
 from labelvalue.settings import Checks
 
-GRID = 24
-"""Numbers of items at which the surface is computed."""
+GRID = 24  # numbers of items at which the surface is computed
 TIE = 1e-12
 ROUNDING = 1e-9
 

@@ -14,7 +14,7 @@ from labelvalue.forecast.interventions.votes import noise_cost
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.quantities import Quantity, quantity
 from labelvalue.settings import Checks, put
 
@@ -86,7 +86,7 @@ class Standing:
         if self.noise is None:
             why = f"what {name!r} brings depends on the share of wrong labels, which is not known"
             fix = "give noise=0.1 or an interval, or the posterior of label_noise from annotations"
-            raise InputError([Problem(column="noise", why=why, fix=fix)])
+            raise input_error(why, fix, column="noise")
         return self.noise
 
     def draw(self, key: str, value: Any) -> xr.DataArray:
@@ -158,8 +158,7 @@ KINDS = {
     "Pretraining": "pre-training",
     "NewLearner": "new learner",
     "EvaluationLabels": "evaluation labels",
-}
-"""Kinds, in the order in which they act: guidelines come before votes, whatever order they are given in."""
+}  # kinds, in the order in which they act: guidelines come before votes, whatever order they are given in
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,12 +12,10 @@ from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.observations import CELL_KEYS
 from labelvalue.model.curve.posterior import doublings_below, log_error_at
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
-WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))
-"""Worths that are weighed against each other."""
-CENTER, SPREAD = np.log(0.1), 1.5
-"""Prior of the log worth: nine times in ten between 0.008 and 1.2 labels."""
+WORTHS = np.exp(np.linspace(np.log(1e-4), np.log(4.0), 61))  # worths that are weighed against each other
+CENTER, SPREAD = np.log(0.1), 1.5  # prior of the log worth: nine times in ten between 0.008 and 1.2 labels
 KEPT = [names.SYNTHETIC_LABELS, names.OTHER_SYNTHETIC_LABELS]
 
 
@@ -77,7 +75,7 @@ def _cells(fit: Fit) -> pd.DataFrame:
     if frame.empty:
         fix = "simulate_runs(..., protocol=Protocol(synthetic=...)), or state its worth: SyntheticData(5000, worth=0.1)"
         why = "no run holds synthetic examples, so what one is worth is not known"
-        raise InputError([Problem(column=names.SYNTHETIC_LABELS, why=why, fix=fix)])
+        raise input_error(why, fix, column=names.SYNTHETIC_LABELS)
     if counted:
         wrong = frame[names.ERRORS] + 0.5
         frame["log_error"] = np.log(wrong / (frame[names.TRIALS] + 0.5))

@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
 from labelvalue.model.curve.label_noise import information_left, useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.quantities import by_slice
 from labelvalue.settings import Checks
 
@@ -118,8 +118,7 @@ def worth_of_votes(noise: float, votes: int, classes: int = 2, correlation: floa
     return float((information_left(after, classes) / information_left(noise, classes)) ** cost)
 
 
-SAMPLE = "sample"
-"""Dim of draws of label noise that were stacked."""
+SAMPLE = "sample"  # dim of draws of label noise that were stacked
 
 
 def noise_draws(fit: Fit, noise: Any, stated: str = names.ELICITED) -> tuple[xr.DataArray | None, str]:
@@ -134,7 +133,7 @@ def noise_draws(fit: Fit, noise: Any, stated: str = names.ELICITED) -> tuple[xr.
     if not bool(((found >= 0) & (found < most)).all()):
         fix = "give a smaller share, or fit with the number of classes, such as fit(runs, classes=10)"
         why = f"labels of which {float(found.max()):.3g} are wrong carry no information: must be 0 ≤ … < {most:g}"
-        raise InputError([Problem(column="noise", why=why, fix=fix)])
+        raise input_error(why, fix, column="noise")
     return found, origin
 
 
@@ -158,7 +157,7 @@ def _drawn_anew(fit: Fit, noise: xr.DataArray) -> xr.DataArray:
         missing = [str(name) for name in fit.slices if name not in noise[names.SLICE].values]
         if missing:
             why = f"no label noise for slice {', '.join(map(repr, missing))}"
-            raise InputError([Problem(column="noise", why=why, fix="estimate it for every slice, or give numbers")])
+            raise input_error(why, "estimate it for every slice, or give numbers", column="noise")
         found = noise.sel({names.SLICE: fit.slices})
     sample = [d for d in (names.CHAIN, names.DRAW) if d in found.dims]
     if not sample:

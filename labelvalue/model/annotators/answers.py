@@ -90,8 +90,7 @@ _BELOW = (
     (ERROR_AT_DOUBLE, names.ERROR_NOW, "more labels would not lower the error"),
     (BEST_ERROR, names.ERROR_NOW, "the error would lie below the floor already"),
     (BEST_ERROR, ERROR_AT_DOUBLE, "twice the labels would bring the error below its floor"),
-)
-"""Pairs of errors of which the first is below the second in every model, and what it would mean otherwise."""
+)  # pairs of errors of which the first is below the second in every model, and what it would mean otherwise
 
 
 def _contradictions(answers: Mapping[str, Answer]) -> list[Problem]:

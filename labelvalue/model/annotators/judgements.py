@@ -11,15 +11,13 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.families import namespace, softplus
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import did_you_mean, input_error
 
 MOST_CLASSES = 50
 CHOICE = "choice"
-UNNAMED = "unnamed"
-"""Stands for all annotators whom an export does not tell apart."""
+UNNAMED = "unnamed"  # stands for all annotators whom an export does not tell apart
 PATTERN, VOTE, GROUP = "pattern", "vote", "group"
-UNIT = [names.SOURCE, names.ITEM, names.QUESTION]
-"""What was judged: an item under a question."""
+UNIT = [names.SOURCE, names.ITEM, names.QUESTION]  # what was judged: an item under a question
 NOT = "not "
 YES, NO = "yes", "no"
 
@@ -63,17 +61,16 @@ def _classes(table: pd.DataFrame, given: Sequence[str] | None) -> list[str]:
         unknown = [name for name in found if name not in set(given)]
         if unknown:
             why = f"label {unknown[0]!r} is none of the classes{did_you_mean(unknown[0], given)}"
-            raise InputError([Problem(column="classes", why=why, fix="name every class")])
+            raise input_error(why, "name every class", column="classes")
         found = list(dict.fromkeys(given))
     by_question = {str(name): set(labels) for name, labels in table.groupby(names.QUESTION)[names.LABEL]}
     if len(by_question) > 1 and not set.intersection(*by_question.values()):
         asked = ", ".join(map(repr, list(by_question)[:5]))
-        why = f"several questions with classes of their own: {asked}"
         fix = "estimate one at a time: annotations[annotations['question'] == 'topic']"
-        raise InputError([Problem(column=names.QUESTION, why=why, fix=fix)])
+        raise input_error(f"several questions with classes of their own: {asked}", fix, column=names.QUESTION)
     if len(found) > MOST_CLASSES:
         why = f"{len(found)} distinct labels, more than {MOST_CLASSES} classes"
-        raise InputError([Problem(column=names.LABEL, why=why, fix="merge rare classes, or drop free text")])
+        raise input_error(why, "merge rare classes, or drop free text", column=names.LABEL)
     return found if len(found) >= 2 else [*found, "other"] if found else [YES, NO]
 
 
@@ -125,7 +122,7 @@ def _audited(slices: list[str], audits: Audits | None) -> tuple[np.ndarray, np.n
         wrong[place], checked[place] = pair
         if not 0 <= wrong[place] <= checked[place] or wrong[place] % 1 or checked[place] % 1:
             why = f"{pair!r} are no counts of wrong labels and of labels checked"
-            raise InputError([Problem(column=f"audits.{name}", why=why, fix="give (7, 200)")])
+            raise input_error(why, "give (7, 200)", column=f"audits.{name}")
     return wrong, checked
 
 
@@ -134,15 +131,13 @@ def _check_informed(judgements: xr.Dataset) -> None:
     if bool(several.any()) or bool((judgements["truth"] >= 0).any()) or bool((judgements["checked"] > 0).any()):
         return
     why = "nothing tells errors: no item was judged twice, none has a reference, and no audit is given"
-    fix = "have some items judged twice, or give audits={'slice': (wrong, checked)}"
-    raise InputError([Problem(why=why, fix=fix)])
+    raise input_error(why, "have some items judged twice, or give audits={'slice': (wrong, checked)}")
 
 
 DENSE_CLASSES = 10
 """Classes up to which annotators differ in which classes they miss; beyond, in how often they are wrong, and what is
 taken for what is one matrix for all of them: of 50 classes and 40 people there are 100,000 entries."""
-OWN_CONFUSIONS = 2_000
-"""Off-diagonal entries of all annotators up to which each annotator has their own."""
+OWN_CONFUSIONS = 2_000  # Off-diagonal entries of all annotators up to which each annotator has their own
 
 LEVELS = ("ability", "of_slice", "of_class", "leaning", "confusing", "own_confusing")
 
@@ -209,8 +204,7 @@ def log_prevalence(variables: Mapping[str, Any]) -> Any:
     return level - xp.log(xp.exp(level).sum(axis=-1, keepdims=True))
 
 
-LENT = 5.0
-"""Votes at the typical rate lent to each annotator, slice and class, so that none starts at 0 or 1."""
+LENT = 5.0  # votes at the typical rate lent to each annotator, slice and class, so that none starts at 0 or 1
 
 
 def majority_levels(judgements: xr.Dataset, typical: float) -> dict[str, np.ndarray]:

@@ -32,12 +32,10 @@ from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.printing import say
 
-DRAWS = 100
-"""Posterior draws over which probabilities are averaged."""
+DRAWS = 100  # posterior draws over which probabilities are averaged
 LEVEL_NAMES = ("ability", "of_slice", "of_class", "leaning", "confusing", "own_confusing", "class_level",
                "class_of_slice")  # fmt: skip
-BLOCK = 20_000_000
-"""Numbers held at once."""
+BLOCK = 20_000_000  # numbers held at once
 
 
 def thinned(posterior: xr.Dataset, most: int = DRAWS) -> list[dict[str, np.ndarray]]:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 BOOTSTRAPS = 200
 
@@ -54,12 +54,11 @@ def noise_from_probabilities(
     try:
         from cleanlab.filter import find_label_issues
     except ImportError:
-        fix = "pip install 'labelvalue[noise]'"
-        raise InputError([Problem(why="cleanlab is not installed", fix=fix)]) from None
+        raise input_error("cleanlab is not installed", "pip install 'labelvalue[noise]'") from None
     given, chance, of = np.asarray(labels, dtype=int), np.asarray(probabilities, dtype=float), np.asarray(slices)
     if not given.size == of.size == len(chance) or chance.ndim != 2:
         why = f"{given.size} labels, {len(chance)} rows of probabilities and {of.size} slices"
-        raise InputError([Problem(column="labels", why=why, fix="give one of each for every item")])
+        raise input_error(why, "give one of each for every item", column="labels")
     wrong = np.asarray(find_label_issues(given, chance, n_jobs=1), dtype=float)
     known = sorted(set(of.tolist()))
     rng = np.random.default_rng([random_seed, 8])

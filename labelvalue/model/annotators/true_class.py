@@ -20,8 +20,7 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_default_op_cache_key
 
 MISMATCH = "slices, classes, groups or labels of judgements do not go with the tables"
-RESCALED = 8
-"""Votes after which weights are brought back to the order of 1: of hundreds, the product would be 0."""
+RESCALED = 8  # votes after which weights are brought back to the order of 1: of hundreds, the product would be 0
 
 
 def sum_over_truth(tables: Any, judgements: Any, count: Any, gradients: Any) -> float:
@@ -137,8 +136,7 @@ def known(tables: Any, truth: int, group: Any, label: Any, p: int, items: float,
     return total
 
 
-TABLES = 4
-"""Inputs that are tables; the others are data."""
+TABLES = 4  # inputs that are tables; the others are data
 
 for helper in (mismatched, weigh, spread_over, known, sum_over_truth):
     register_jitable(helper)

@@ -19,12 +19,11 @@ from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.printing import say
-from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Branch, Interval, Quantity
 from labelvalue.settings import Checks
 
-FEWEST_DAYS = 3
-"""Calendar days from which on throughput can be estimated."""
+FEWEST_DAYS = 3  # calendar days from which on throughput can be estimated
 
 
 def throughput(
@@ -72,8 +71,7 @@ def throughput(
 
 LOW, HIGH = 0.05, 0.95
 BRANCHES = 10
-SURE = 1.0 - 1e-6
-"""Share of draws of a quantity that must make sense."""
+SURE = 1.0 - 1e-6  # share of draws of a quantity that must make sense
 
 
 def as_stated(values: np.ndarray) -> Interval:
@@ -97,8 +95,7 @@ def by_slice_as_stated(draws: xr.DataArray) -> dict[str, Interval]:
     return {str(name): as_stated(draws.sel({names.SLICE: name}).values) for name in draws[names.SLICE].values}
 
 
-BREAK = 10.0
-"""Times the median of its slice and annotator above which a duration holds a break."""
+BREAK = 10.0  # times the median of its slice and annotator above which a duration holds a break
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -154,8 +151,7 @@ class Work:
         >>> estimate_work(annotations).price_per_label(18.0)  # doctest: +SKIP
         """
         if not isinstance(pay_per_hour, (int, float)) or not 0 < pay_per_hour < np.inf:
-            why = "must be a number > 0"
-            raise InputError([Problem(column="pay_per_hour", value=pay_per_hour, why=why, fix="give 18.0")])
+            raise input_error("must be a number > 0", "give 18.0", column="pay_per_hour", value=pay_per_hour)
         price = self.posterior[names.SECONDS_PER_LABEL] * (float(pay_per_hour) / SECONDS_PER_HOUR)
         return price.rename("price_per_label").assign_attrs({names.UNIT: "money a label", names.NOTES: "[]"})
 
@@ -211,7 +207,7 @@ class Work:
         """
         if names.LABELS_PER_DAY not in self.posterior:
             why = f"labels a day are not known: it takes times on at least {FEWEST_DAYS} days"
-            raise InputError([Problem(column="labels", why=why, fix="import annotations with times")])
+            raise input_error(why, "import annotations with times", column="labels")
         checks = Checks()
         if not isinstance(labels, Mapping):
             checks.whole("labels", labels)
@@ -309,9 +305,7 @@ def count_times(table: pd.DataFrame) -> tuple[xr.Dataset, list[str]]:
     timed = table[table[names.SECONDS].notna()].assign(each=lambda t: t[names.SECONDS] / t[names.UNITS])
     if timed.empty:
         why = "no judgement tells its seconds"
-        raise InputError(
-            [Problem(column=names.SECONDS, why=why, fix="export from a tool that records time, or state it")]
-        )
+        raise input_error(why, "export from a tool that records time, or state it", column=names.SECONDS)
     timed = timed.assign(who=timed[names.ANNOTATOR].replace("", UNNAMED))
     keys = [names.SLICE, "who"]
     typical = timed.groupby(keys)["each"].transform("median")

@@ -25,14 +25,10 @@ from pytensor.tensor.elemwise import Elemwise
 class Terms(NamedTuple):
     """What a cell adds to the log-likelihood of its curve."""
 
-    residual: Any
-    """Observed minus expected log error."""
-    variance: Any
-    """Variance of its noise."""
-    beside: Any
-    """What the cell adds beside the density of its residual."""
-    scatter: Any
-    """What it adds for the scatter between its runs; asked for only where there is any."""
+    residual: Any  # observed minus expected log error
+    variance: Any  # variance of its noise
+    beside: Any  # what the cell adds beside the density of its residual
+    scatter: Any  # what it adds for the scatter between its runs; asked for only where there is any
     slope_sd: Any
     """Standard deviation that the slope of the curve's discrepancy gains over one doubling; of the curve alone."""
 
@@ -51,24 +47,19 @@ class Differentiated:
 
     head: Composite | None
     """Of each curve, before its cells: from ``parameters`` and ``of_curve``; none where there is nothing to do."""
-    cell: Composite | None
-    """Of each cell: from ``into_cell`` and ``of_cell``."""
-    between: Composite | None
-    """Of each cell whose runs scatter, from the same."""
+    cell: Composite | None  # of each cell: from ``into_cell`` and ``of_cell``
+    between: Composite | None  # of each cell whose runs scatter, from the same
     tail: Composite | None
     """Of each curve, after its cells: from ``parameters``, ``of_curve``, the derivatives of its log-likelihood by
     ``into_cell`` and that by the slope's standard deviation."""
     parameters: tuple[str, ...]
     of_curve: tuple[str, ...]
     of_cell: tuple[str, ...]
-    into_cell: tuple[str, ...]
-    """Names of what cells take of their curve."""
-    terms: Terms
-    """Their names."""
+    into_cell: tuple[str, ...]  # names of what cells take of their curve
+    terms: Terms  # their names
     slopes: tuple[Terms, ...]
     """Names of the derivatives of the terms by each of ``into_cell``; empty where there is none."""
-    to_parameters: tuple[str, ...]
-    """Names of the derivatives of a curve's log-likelihood by each of ``parameters``."""
+    to_parameters: tuple[str, ...]  # names of the derivatives of a curve's log-likelihood by each of ``parameters``
 
 
 def differentiate(

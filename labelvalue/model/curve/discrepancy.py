@@ -25,16 +25,12 @@ from labelvalue.model.hierarchy.specification import Model
 
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
-REMEMBERED = 32
-"""Curves whose walks are kept: a page asks for the same of few slices hundreds of times."""
-TYPICAL_SCATTER = 0.05
-"""Standard deviation of log error between trainings at which flattening is stated."""
+REMEMBERED = 32  # curves whose walks are kept: a page asks for the same of few slices hundreds of times
+TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
 WILD = 4.0
 """How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
-FARTHEST = 2.0
-"""Logs that scatter counts off it, at most."""
-HORIZON = 24
-"""Doublings beyond which the slope no longer walks; nobody buys that many labels."""
+FARTHEST = 2.0  # logs that scatter counts off it, at most
+HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,10 +202,8 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
 class Residuals(NamedTuple):
     """Of every cell and draw, on the scale of errors against true labels."""
 
-    residual: xr.DataArray
-    """Observed log error minus that of the family's law; the shape discrepancy is in it."""
-    variance: xr.DataArray
-    """Variance of its noise, before any discount."""
+    residual: xr.DataArray  # observed log error minus that of the family's law; the shape discrepancy is in it
+    variance: xr.DataArray  # variance of its noise, before any discount
     log_kept: xr.DataArray | float
     """Log of the share of the measured error that is true; 0 where evaluation labels are right."""
 
@@ -241,8 +235,7 @@ def by_curve(posterior: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
 
 WALKS_REMEMBERED = 16
 """Curves whose walks are kept, a few megabytes each: a plot asks for so many at a time, and more than once."""
-SIDE = "below the reference"
-"""Keeps these random numbers apart from those of the walks beyond."""
+SIDE = "below the reference"  # keeps these random numbers apart from those of the walks beyond
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -17,8 +17,7 @@ from labelvalue import names
 from labelvalue.model.curve.families import log_boost, log_effective_labels, namespace
 from labelvalue.model.curve.label_noise import information_left
 
-LEAST_BESIDE = 1e-6
-"""Labels of other slices for each of the slice's own that stand for none."""
+LEAST_BESIDE = 1e-6  # labels of other slices for each of the slice's own that stand for none
 
 TYPICAL_WORTH = 0.05
 """Worth of another slice's label at which the two parts of its level meet. It is no prior: whatever is assumed of the

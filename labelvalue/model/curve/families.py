@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-HALF_LABEL = 0.5
-"""Stands for a training set without own labels, as in Haldane's correction: no logarithm of 0 is taken."""
+HALF_LABEL = 0.5  # stands for a training set without own labels, as in Haldane's correction: no logarithm of 0 is taken
 
 
 def namespace(*values: Any) -> ModuleType:
@@ -90,8 +89,7 @@ def own_share(labels: Any, other_labels: Any, transfer: Any) -> Any:
     return 1.0 - positive / (1.0 + positive) - (x - positive)
 
 
-HIGHEST = 50.0
-"""Log error ratio beyond which curves are cut off: e^50 times the error at the reference size."""
+HIGHEST = 50.0  # log error ratio beyond which curves are cut off: e^50 times the error at the reference size
 
 
 def above_floor(log_reducible: Any, floor_share: Any) -> Any:

@@ -17,12 +17,10 @@ from labelvalue.model.curve.observations import CURVE
 from labelvalue.model.prior.priors import Prior
 from labelvalue.problems import did_you_mean
 
-CLEAN = -40.0
-"""Logit of the noise of labels without any: a share of 4e-18."""
+CLEAN = -40.0  # logit of the noise of labels without any: a share of 4e-18
 SHARES_OF_WRONG = ("error_rate", "accuracy")
 """Metrics whose error is the share of wrong answers, for which alone the formulas of wrong evaluation labels hold."""
-LEAST_EXCESS = 0.05
-"""Share of a measured error below which what noise leaves of it is bent smoothly to stay above 0."""
+LEAST_EXCESS = 0.05  # share of a measured error below which what noise leaves of it is bent smoothly to stay above 0
 
 
 def useless_share(classes: int) -> float:

@@ -18,8 +18,7 @@ from labelvalue import names
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.problems import did_you_mean
 
-CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]
-"""What makes a curve."""
+CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
 
@@ -27,8 +26,7 @@ TREND_COUNTS = 400.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
 LARGE = 0.5
 """Share of a curve's largest labels from which on runs count where it is asked what evaluation items they share."""
-LEAST_VARIANCE = 1e-6
-"""Least variance of a run's log error where the metric is given as a value: a tenth of a percent."""
+LEAST_VARIANCE = 1e-6  # least variance of a run's log error where the metric is given as a value: a tenth of a percent
 
 
 def diversity_varies(runs: xr.Dataset) -> bool:
@@ -151,16 +149,12 @@ KNOTS_PER_DOUBLING = 2
 MEMORY = 2.0
 """Doublings below the reference, of the slice's own or of all labels, that inform a fit; farther back says little about
 what comes."""
-KEPT_SIZES = 4
-"""Sizes that are kept whatever their distance."""
-LEAST_SIZES = 3
-"""Sizes that a slice needs to stand on its own."""
+KEPT_SIZES = 4  # sizes that are kept whatever their distance
+LEAST_SIZES = 3  # sizes that a slice needs to stand on its own
 
-TYPICAL_ELASTICITY = 0.05
-"""Elasticity at which the prior of the shape discrepancy is stated."""
+TYPICAL_ELASTICITY = 0.05  # elasticity at which the prior of the shape discrepancy is stated
 CURVE, KNOT, SLOT = "curve", "knot", "slot"
-RANDOM = "random"
-"""The strategy that the others are measured by."""
+RANDOM = "random"  # the strategy that the others are measured by
 
 MOST_OF_UPPER = 0.95
 """Share of its upper bound up to which an error is taken as measured where it turns a variance from log to logit."""
@@ -169,8 +163,7 @@ FEW_OF_SLICE = 2.0
 one over the variance between slices, on the log."""
 CERTAIN = 4.0
 """Standard errors by which the slope of log error on log labels must lie off 0 for a curve to fall or rise plainly."""
-SEEN = 2.0
-"""Standard errors by which it must lie below 0 for a curve's own runs to show that it falls."""
+SEEN = 2.0  # standard errors by which it must lie below 0 for a curve's own runs to show that it falls
 ALIKE = 0.1
 """Share of evaluation sampling that is held to differ between runs on one evaluation set where a slope is judged."""
 ENOUGH_RUNS = 3
@@ -423,8 +416,7 @@ def _fill(observations: xr.Dataset) -> xr.Dataset:
     )
 
 
-FIRST_CELL = "first_cell"
-"""Where each curve's cells begin, and after the last curve where they end."""
+FIRST_CELL = "first_cell"  # where each curve's cells begin, and after the last curve where they end
 
 
 def in_a_row(observations: xr.Dataset) -> dict[str, np.ndarray]:

@@ -31,11 +31,9 @@ from labelvalue.model.curve.observations import FIRST_CELL
 
 LOG_2_PI = 1.8378770664093453
 
-LEAST, MOST = 1e-150, 1e150
-"""Within these, variances are multiplied, and one logarithm is taken of them all."""
+LEAST, MOST = 1e-150, 1e150  # within these, variances are multiplied, and one logarithm is taken of them all
 
-ROOM = 5
-"""Rows of ``states``: what the backward loop needs of each cell from the forward one."""
+ROOM = 5  # rows of ``states``: what the backward loop needs of each cell from the forward one
 
 
 def forward(residual: Any, variance: Any, distance: Any, rate: float, states: Any) -> float:
@@ -115,8 +113,7 @@ def walk(residual: Any, variance: Any, distance: Any, slope_sd: float, states: A
 
 
 DISTANCE = "distance"
-SCATTER = ("scatter", "scatter_df")
-"""Data of a cell whose runs scatter, one of which is above 0."""
+SCATTER = ("scatter", "scatter_df")  # data of a cell whose runs scatter, one of which is above 0
 MISMATCH = (
     "parameters and data by curve must be one shorter than first_cell, data by cell as long as its last says, "
     "and it must begin with 0 and never fall"
@@ -162,8 +159,7 @@ def loglikelihoods(first_cell, distance, {arguments}):
         {tail}
         {write}
     return {results}
-"""
-"""Compiled by numba, and run as it is where there is no compiler."""
+"""  # compiled by numba, and run as it is where there is no compiler
 
 
 def source_of(terms: Differentiated) -> str:
@@ -311,8 +307,7 @@ def curve_loglikelihood(
     return CurveLoglikelihood(terms)(first_cell, data[DISTANCE], *vectors, *by_cell)
 
 
-AS_NUMPY = {"error_model": "numpy"}
-"""A division by 0 is no error but infinite, and costs no question."""
+AS_NUMPY = {"error_model": "numpy"}  # a division by 0 is no error but infinite, and costs no question
 
 for helper in (forward, backward, walk):
     register_jitable(**AS_NUMPY)(helper)

@@ -98,10 +98,8 @@ def _odds(log_error: xr.Variable, walks: Walks) -> xr.Variable | float:
 
 HIGHEST_LOG = 500.0
 """Log error at which draws of curves without runs are cut off, either way: its exponential is still a number."""
-LEAST_ODDS = 1e-3
-"""Log ratio of upper bound and error below which odds are not taken to fall."""
-STEP = 1e-4
-"""Half the step, in log labels, over which the elasticity at now is taken."""
+LEAST_ODDS = 1e-3  # log ratio of upper bound and error below which odds are not taken to fall
+STEP = 1e-4  # half the step, in log labels, over which the elasticity at now is taken
 
 
 def at_now(parameters: xr.Dataset, position: xr.Dataset, model: Model, walks: Walks) -> xr.Dataset:

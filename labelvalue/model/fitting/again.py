@@ -12,8 +12,7 @@ from labelvalue.model.fitting.fitting import ASKED, fit as fit_runs
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import Prior
 
-LEFT_OUT = 1e-6
-"""Share of their likelihood that runs which are left out count for: of their slice all else stays known."""
+LEFT_OUT = 1e-6  # share of their likelihood that runs which are left out count for: of their slice all else stays known
 
 
 def fit_again(

@@ -14,10 +14,8 @@ from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.density import group_level, log_prior
 
-CELL = "cell"
-"""Dim of cells, those of all curves in a row."""
-DRAWS = 1000
-"""Draws that are used at most, thinned evenly."""
+CELL = "cell"  # dim of cells, those of all curves in a row
+DRAWS = 1000  # draws that are used at most, thinned evenly
 
 
 def pointwise_loglikelihood(fit: Fit) -> xr.DataTree:
@@ -37,33 +35,24 @@ def pointwise_loglikelihood(fit: Fit) -> xr.DataTree:
 class CurveCells(NamedTuple):
     """The cells of one curve at every draw, on the scale of errors against true labels."""
 
-    residual: np.ndarray
-    """Observed minus expected log error; shape (chain, draw, cells), as the next two."""
-    noise: np.ndarray
-    """Its noise variance."""
-    log_kept: np.ndarray
-    """Log of the share of the measured error that is true; 0 where evaluation labels are right."""
+    residual: np.ndarray  # observed minus expected log error; shape (chain, draw, cells), as the next two
+    noise: np.ndarray  # its noise variance
+    log_kept: np.ndarray  # log of the share of the measured error that is true; 0 where evaluation labels are right
     slope_sd: np.ndarray
     """Standard deviation that the slope of the discrepancy gains over one doubling; shape (chain, draw)."""
-    distance: np.ndarray
-    """Doublings below the reference size; shape (cells,)."""
+    distance: np.ndarray  # doublings below the reference size; shape (cells,)
 
 
 class Cells(NamedTuple):
     """All cells of a fit at at most a thousand of its draws."""
 
-    posterior: xr.Dataset
-    """Those draws."""
-    thin: int
-    """One in how many of the fit's draws they are."""
-    curves: list[CurveCells]
-    """The cells, curve by curve."""
-    log_error: np.ndarray
-    """Log error that was measured in each cell, those of all curves in a row."""
+    posterior: xr.Dataset  # those draws
+    thin: int  # one in how many of the fit's draws they are
+    curves: list[CurveCells]  # the cells, curve by curve
+    log_error: np.ndarray  # log error that was measured in each cell, those of all curves in a row
     evaluation_noise: np.ndarray | None
     """Share of wrong evaluation labels, shape (chain, draw, cells in a row), where the fit knows of any."""
-    coords: dict[str, Any]
-    """Slice, learner, suite and labels of each."""
+    coords: dict[str, Any]  # slice, learner, suite and labels of each
 
     def array(self, values: np.ndarray) -> xr.DataArray:
         """Name the dims of values by cell: (chain, draw, cell), or (cell,) alone."""

@@ -95,8 +95,7 @@ def _as_measured(log_error: xr.DataArray, flat: xr.Dataset, observations: xr.Dat
     return np.log(measured_error(error, flat[names.EVALUATION_NOISE], observations.attrs[names.CLASSES]))
 
 
-PRIOR_WIDTH = 0.9
-"""Posterior over prior standard deviation of log impact above which a slice is mostly assumption."""
+PRIOR_WIDTH = 0.9  # posterior over prior standard deviation of log impact above which a slice is mostly assumption
 SURPRISE = 0.01
 """Predictive tail probability below which the shape of a slice's curve does not fit; its learners share it."""
 CERTAIN_RISE = 0.001

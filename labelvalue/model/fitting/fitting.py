@@ -36,8 +36,7 @@ from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
 from labelvalue.settings import is_number
 
-ASKED = "asked"
-"""In a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values."""
+ASKED = "asked"  # in a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
 
 

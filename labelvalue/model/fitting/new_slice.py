@@ -18,10 +18,8 @@ from labelvalue.model.fitting.result import POSITION, Fit
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import error_scale, population_curve
 
-ALIKE = 1e-2
-"""Difference in log error up to which a curve seen from another size is the same curve."""
-AHEAD = (np.log(2.0), np.log(8.0))
-"""Logs of how far beyond that size they are compared."""
+ALIKE = 1e-2  # difference in log error up to which a curve seen from another size is the same curve
+AHEAD = (np.log(2.0), np.log(8.0))  # logs of how far beyond that size they are compared
 
 Normal = Callable[..., xr.DataArray]
 """``normal(what, *dims)``: standard normal draws of the new slice, with further dims."""

@@ -17,8 +17,7 @@ from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 
 MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
-PRIOR_DRAWS = 4000
-"""Draws of the priors of spreads, whose mean share is known to half a hundredth by so many."""
+PRIOR_DRAWS = 4000  # draws of the priors of spreads, whose mean share is known to half a hundredth by so many
 
 
 def pooling(fit: Fit) -> xr.DataArray:

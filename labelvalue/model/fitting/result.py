@@ -34,20 +34,14 @@ from labelvalue.storage import read_sealed, write_sealed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCHEMA = 1
-"""Version of the file layout; a newer one is refused."""
+SCHEMA = 1  # version of the file layout; a newer one is refused
 
-POSITION = "constant_data"
-"""Group of the tree that holds where each slice stands: labels now, reference labels, sizes."""
-STRETCH = "stretch"
-"""Attribute of the tree: how much farther than fitted its draws were spread, where they were."""
+POSITION = "constant_data"  # group of the tree that holds where each slice stands: labels now, reference labels, sizes
+STRETCH = "stretch"  # attribute of the tree: how much farther than fitted its draws were spread, where they were
 
-WORKING_COPIES = 3
-"""How often a posterior is held in memory at once while a fit is judged and saved."""
-VARIABLES = 40
-"""Numbers that a draw holds a curve, those kept beside the curve's own included."""
-BASE_BYTES = 700 * 1024**2
-"""What Python, PyMC and the compiled model take."""
+WORKING_COPIES = 3  # how often a posterior is held in memory at once while a fit is judged and saved
+VARIABLES = 40  # numbers that a draw holds a curve, those kept beside the curve's own included
+BASE_BYTES = 700 * 1024**2  # what Python, PyMC and the compiled model take
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,8 +286,7 @@ def draws_digest(fit: Fit) -> str:
     return hashlib.sha256(json.dumps(sums, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-FEW = 200
-"""Evaluation items below which whoever reads an error now is told how many it is known from."""
+FEW = 200  # evaluation items below which whoever reads an error now is told how many it is known from
 
 
 def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:

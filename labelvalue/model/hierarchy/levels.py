@@ -21,8 +21,7 @@ from labelvalue.model.curve.label_noise import true_labels
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, cell_names, crossed_dims, in_a_row
 from labelvalue.model.prior.priors import Prior, Priors
 
-FROM_PRIOR = "prior"
-"""Each chain starts at a draw of its own."""
+FROM_PRIOR = "prior"  # each chain starts at a draw of its own
 
 
 def variable(name: str, prior: Prior) -> Any:

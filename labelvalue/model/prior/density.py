@@ -9,8 +9,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.prior.priors import Prior
 
-EDGE = 1e-15
-"""Distance from 0 and 1 within which a share is not told apart from them."""
+EDGE = 1e-15  # distance from 0 and 1 within which a share is not told apart from them
 
 
 def log_density(prior: Prior, values: np.ndarray, *, unbounded: bool = False) -> np.ndarray:

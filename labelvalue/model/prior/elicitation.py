@@ -29,12 +29,10 @@ POINTS = 4096
 """Quasi-random points by which implied quantiles are computed: the same for every try, so that they are smooth."""
 TOLERANCE = 0.1
 """Distance of implied from asked quantiles, over the width of the answer, up to which an answer is matched."""
-PULL = 0.03
-"""Weight of the bank in directions on which the answers say nothing."""
+PULL = 0.03  # weight of the bank in directions on which the answers say nothing
 STARTS, SEARCH = 8, 2.0
 """Most searches beside that from the bank, and how far from it they start, in standard deviations."""
-LOG_SPREADS = (-4.0, 2.0)
-"""Logs of the narrowest and the widest spread of a prior that are tried."""
+LOG_SPREADS = (-4.0, 2.0)  # logs of the narrowest and the widest spread of a prior that are tried
 
 ERROR_MEAN, ERROR_SPREAD = "error_mean", "error_spread"
 ELASTICITY_MEAN, FLOOR_MEAN = f"{names.ELASTICITY}_mean", f"{FLOOR.stem}_mean"
@@ -42,11 +40,9 @@ BEARS_ON = {
     ERROR_MEAN: (names.ERROR_NOW,),
     ELASTICITY_MEAN: (ERROR_AT_DOUBLE, GAIN_OF_NEXT),
     FLOOR_MEAN: (BEST_ERROR,),
-}
-"""Priors that are elicited, and the questions that bear on each."""
+}  # priors that are elicited, and the questions that bear on each
 
-Numbers = Mapping[str, tuple[float, float]]
-"""Centre and spread of priors, by name."""
+Numbers = Mapping[str, tuple[float, float]]  # centre and spread of priors, by name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,8 +19,7 @@ from labelvalue.model.hierarchy.parameters import log_error_from
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Prior
 
-POWER = "discrepancy_power"
-"""The group's power of steepness with which the shape discrepancy grows."""
+POWER = "discrepancy_power"  # the group's power of steepness with which the shape discrepancy grows
 
 
 @dataclasses.dataclass(frozen=True)

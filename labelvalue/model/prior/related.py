@@ -12,8 +12,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.density import group_level
 from labelvalue.model.prior.priors import Prior
 
-WEIGHT = 0.5
-"""Share of its evidence that a related project counts for where nobody says otherwise."""
+WEIGHT = 0.5  # share of its evidence that a related project counts for where nobody says otherwise
 TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 
 

@@ -15,8 +15,7 @@ from scipy import fft, special
 
 from labelvalue.numerals import TAILS
 
-TOGETHER = 64
-"""Scalars looked at in one go."""
+TOGETHER = 64  # scalars looked at in one go
 
 
 def convergence(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

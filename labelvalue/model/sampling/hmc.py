@@ -33,10 +33,8 @@ QUARTER = math.pi / 2.0
 """Mean time of a path: a quarter of a turn of a standard normal, after which nothing is left of the start. Times
 vary by half about it, so that no coordinate comes round to where it was."""
 MOST_STEPS = 300.0
-CAUTION = 0.2
-"""How slowly a step adapts; in whitened coordinates it is known to about a factor of two from the start."""
-WORST_ENERGY_ERROR = 1000.0
-"""Energy error from which on a path counts as divergent."""
+CAUTION = 0.2  # how slowly a step adapts; in whitened coordinates it is known to about a factor of two from the start
+WORST_ENERGY_ERROR = 1000.0  # energy error from which on a path counts as divergent
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 

@@ -23,8 +23,7 @@ from scipy import optimize, special
 from labelvalue.model.sampling import hmc
 
 CURVE = "curve"
-MOST_IN_GROUP = 250
-"""Variables of the group up to which its dense block is worth its price."""
+MOST_IN_GROUP = 250  # variables of the group up to which its dense block is worth its price
 STEP, WIDE_STEP = 1e-4, 1e-2
 """Steps of first and second differences of gradients, in coordinates of the model and in standard deviations."""
 LEAST_CURVATURE = 0.03
@@ -33,10 +32,8 @@ SETTLED, NEAR = 1e-2, 0.5
 """Newton decrements, in standard deviations, at which curves given the group, and the group, count as at their mode."""
 MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 100, 6, 8, 3.0
 SHRINK = 0.4
-LOOKS = 16
-"""Draws over which curvature is averaged."""
-TAIL = 0.05
-"""Share of draws beyond each of the quantiles by which a coordinate is straightened."""
+LOOKS = 16  # draws over which curvature is averaged
+TAIL = 0.05  # share of draws beyond each of the quantiles by which a coordinate is straightened
 LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
 """Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
 

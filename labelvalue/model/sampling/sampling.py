@@ -24,12 +24,9 @@ if TYPE_CHECKING:
     from labelvalue.model.sampling.compiled import CompiledModel
     from labelvalue.model.sampling.whitened import Whitenable
 
-LONGER = (1, 2, 4)
-"""How many times the draws asked for chains are judged after, until they pass."""
-MUCH_LONGER = 8
-"""The same, of whitened chains of few coordinates: cheaper than NUTS. Every second draw of them is kept."""
-SMALLER_STEPS = 0.98
-"""Acceptance aimed at after an attempt with divergences."""
+LONGER = (1, 2, 4)  # how many times the draws asked for chains are judged after, until they pass
+MUCH_LONGER = 8  # the same, of whitened chains of few coordinates: cheaper than NUTS. Every second draw of them is kept
+SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
 FEW_COORDINATES = 1000
 """Up to how many chains go on for longest, and NUTS in the model's own coordinates is tried last: it would take hours
 where there are more."""
@@ -93,8 +90,7 @@ NO_DRAWS = {
     "draws": 0.0,
     "finite": 0.0,
     "stuck": 1.0,
-}
-"""Figures of a sampler that stopped before it returned a draw."""
+}  # figures of a sampler that stopped before it returned a draw
 
 
 def no_draws(compiled: CompiledModel) -> xr.DataTree:

@@ -28,14 +28,11 @@ AGREED, MOST_AGAIN = 1.1, 8
 """R-hat of the group above which chains have not found to each other: the map, made from where each of them was, is
 too narrow for what lies between, so that it is made again, and the adaptation goes on, so many times at most."""
 FIRST_STEP = 0.2
-ROUND = 125
-"""Draws a chain makes before all are looked at, and kept where they take long."""
-LONG_S = 1.0
-"""Seconds of sampling from which on what is finished is kept."""
+ROUND = 125  # draws a chain makes before all are looked at, and kept where they take long
+LONG_S = 1.0  # seconds of sampling from which on what is finished is kept
 LOOK_S = 0.2
 ADAPTING, SAMPLING = "adapting", "sampling"
-POINTS = 8
-"""Starts of the model about whose mean the search begins."""
+POINTS = 8  # starts of the model about whose mean the search begins
 HALVINGS = 20
 
 

@@ -15,15 +15,13 @@ if TYPE_CHECKING:
 
 LOW_RANK, DIAGONAL = "low_rank", "diag"
 """Mass matrices: diagonal, or plus the few directions in which parameters trade off."""
-MANY_PARAMETERS = 200
-"""Parameters above which a low-rank mass matrix costs more than it saves."""
+MANY_PARAMETERS = 200  # parameters above which a low-rank mass matrix costs more than it saves
 ACCEPT = {LOW_RANK: 0.95, DIAGONAL: 0.94}
 """Acceptance aimed at, by mass matrix: at .9 few slices bring divergences, and so do many in some sets of runs
 (measured: benchmarks/README.md)."""
 PATIENCE = 2
 """Draws of adaptation for each that is asked for: nutpie starts farther from the mode, and learns all scales itself."""
-LOOK_S = 0.25
-"""Seconds between two looks at how far the chains are."""
+LOOK_S = 0.25  # seconds between two looks at how far the chains are
 SETTLE_SECONDS = 1.0
 """After a failure nutpie's other threads live on for about half a second, and nothing joins them; an interpreter that
 ends meanwhile crashes (signal 11 where exit code 2 is meant)."""

@@ -38,18 +38,33 @@ _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.t
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
+def _in_arrow(stream: BinaryIO) -> pa.Buffer:
+    """Return what a stream holds as memory of Arrow's own.
+
+    Arrow reads in a thread. One that lets go of a stream of Python's while the interpreter ends would end the process
+    with an abort, after all was done and said.
+    """
+    content = pa.allocate_buffer(stream.seek(0, os.SEEK_END))
+    stream.seek(0)
+    with memoryview(content) as room:
+        done = 0
+        while count := stream.readinto(room[done:]):
+            done += count
+    return content.slice(0, done)
+
+
 class ParquetRows:
     """A Parquet file while it is read; text is held as a dictionary, which is all that a repeated text costs."""
 
     def __init__(self, stream: BinaryIO, file: str, limits: Limits, *, as_dictionary: bool = True):
         self.file, self.limits = file, limits
         with self.told():
-            self.parquet = pq.ParquetFile(stream)
+            content = _in_arrow(stream)
+            self.parquet = pq.ParquetFile(pa.BufferReader(content))
             self.schema = self.parquet.schema_arrow
             texts = [field.name for field in self.schema if _is(field.type, _TEXTS)]
             if as_dictionary and texts:
-                stream.seek(0)
-                self.parquet = pq.ParquetFile(stream, read_dictionary=texts)
+                self.parquet = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
             self.header = tuple(self.parquet.schema_arrow.names)
         self._check_footer(self.parquet.metadata)
 

@@ -27,17 +27,15 @@ from labelvalue.operate.store.batches import content_digest, frame_of, joined, r
 from labelvalue.operate.store.folders import FITS, RUNS
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, input_error
 from labelvalue.report.numbers.changes import AFTER, BEFORE, CHANGE, MCSE, QUANTITY, STEP
 from labelvalue.report.numbers.tables import default_budgets
 
 CODE, DATA, DRIFT, LEARNER = "code", "data", "drift", "learner"
 MODEL, PRIORS, SETTINGS = "model", "priors", "settings"
-PRICE, CASE = "price", "case"
-"""The step of the scorecard's factor is named as its key in the settings of an advice."""
+PRICE, CASE = "price", "case"  # the step of the scorecard's factor is named as its key in the settings of an advice
 
-Values = dict[tuple[str, str], tuple[float, float]]
-"""Mean and Monte Carlo error by quantity and slice."""
+Values = dict[tuple[str, str], tuple[float, float]]  # mean and Monte Carlo error by quantity and slice
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _ends(records: Sequence[Record]) -> tuple[tuple[Record, Record | None], tupl
         return first, last
     if len(passed) < 2:
         why = f"{len(passed)} fit{'' if len(passed) == 1 else 's'} published; a change needs two"
-        raise InputError([Problem(why=why, fix="add a batch and run 'labelvalue refit DIR'")])
+        raise input_error(why, "add a batch and run 'labelvalue refit DIR'")
     return (passed[-2], None), (passed[-1], None)
 
 

@@ -13,8 +13,7 @@ from labelvalue.forecast.backtesting.holdout import CURVE
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.store.records import Record
 
-Ratios = Mapping[tuple[str, ...], float]
-"""Forecast over measured error, by slice, learner and suite."""
+Ratios = Mapping[tuple[str, ...], float]  # forecast over measured error, by slice, learner and suite
 
 
 def surprises(records: Sequence[Record]) -> dict[str, Ratios]:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
 
 COLUMNS = ("number", "time", "author", "of", "name", "text")
-LONGEST = 2000
-"""Characters of a note: a remark, not a document."""
+LONGEST = 2000  # characters of a note: a remark, not a document
 
 
 def record_note(project: ProjectFolder, text: str, slice_: str | None, batch: str | None, author: str) -> None:

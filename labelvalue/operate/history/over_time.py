@@ -18,16 +18,12 @@ from labelvalue.operate.store.records import Record
 from labelvalue.reading import parse_toml
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, UPPER
 
-KINDS = ("batch", "score", "advice", "forecast", "fit", "check")
-"""Kinds of records that tell of a project over time."""
+KINDS = ("batch", "score", "advice", "forecast", "fit", "check")  # kinds of records that tell of a project over time
 FORECAST, LIMIT = "forecast", "surprise_limit"
-RECENT = 3
-"""Batches or pieces of advice in a row that must fall short before that is called stagnation."""
+RECENT = 3  # batches or pieces of advice in a row that must fall short before that is called stagnation
 TOTALS = (names.LABELS, names.COST, PROMISED, DELIVERED)
-PRICES = "costs"
-"""Part of a case that says what things cost; all other parts say what is wanted."""
-PER_MONEY = "per_money"
-"""Expected net benefit of an advice over its expected cost."""
+PRICES = "costs"  # part of a case that says what things cost; all other parts say what is wanted
+PER_MONEY = "per_money"  # expected net benefit of an advice over its expected cost
 
 
 def batches_over_time(table: pd.DataFrame, records: Sequence[Record]) -> list[dict[str, Any]]:

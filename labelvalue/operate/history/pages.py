@@ -78,8 +78,7 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else readable(value)
 
 
-PROJECTS = "projects.html"
-"""Page of all projects, in the folder that they lie in."""
+PROJECTS = "projects.html"  # page of all projects, in the folder that they lie in
 ENDED = {
     DONE: "done", BAD_INPUT: "bad input", NOT_PUBLISHED: "not published", STOPPED: "stop", BUSY: "busy",
     STORAGE: "storage", UNDECIDED: "undecided",

@@ -19,20 +19,15 @@ from labelvalue.operate.refit.triggers import surprise_of
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.records import Record
 
-LEAST = 8
-"""Scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote."""
+LEAST = 8  # scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote
 KEPT_DRAWS = 200
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CELLS = "cells"
 SURPRISE = "surprise"
-RANK = "rank"
-"""Share of the forecast below what was measured (uniform where forecasts are calibrated)."""
-PROMISED, DELIVERED = "promised", "delivered"
-"""Gain of a batch as forecast, and as measured."""
-BIAS_MONEY = "bias_money"
-"""Bias of a forecast at what its case says a unit of error is worth."""
-FACTOR = "factor"
-"""By which the record multiplies the width of intervals on log error; 1 while it is too short."""
+RANK = "rank"  # share of the forecast below what was measured (uniform where forecasts are calibrated)
+PROMISED, DELIVERED = "promised", "delivered"  # gain of a batch as forecast, and as measured
+BIAS_MONEY = "bias_money"  # bias of a forecast at what its case says a unit of error is worth
+FACTOR = "factor"  # by which the record multiplies the width of intervals on log error; 1 while it is too short
 ORDER = (
     names.BATCH, *CURVE, names.LABELS, PROMISED, DELIVERED, names.TRUTH, "low", "high", names.COVERS_90,
     names.COVERS_50, names.BIAS, BIAS_MONEY, names.WIDTH, RANK, names.CRPS, names.INTERVAL_SCORE, names.TRUTH_STDERR,

@@ -25,7 +25,7 @@ from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, 
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.records import SHA, Batch, Record
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, Problem, StorageError, input_error
 
 if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
@@ -44,7 +44,7 @@ def record_decision(ledger: Ledger, verdict: str, approver: str, comment: str) -
     records = ledger.records("fit", "advice")
     record = published(records)
     if record is None:
-        raise InputError([Problem(why="no fit is published to decide on", fix="run 'labelvalue refit DIR'")])
+        raise input_error("no fit is published to decide on", "run 'labelvalue refit DIR'")
     about: dict[str, Any] = {"fit": record.content["fit"], "fit_record": record.number}
     advised = [r for r in records if r.kind == "advice" and r.content["fit"] == record.content["fit"]]
     if advised:
@@ -59,7 +59,7 @@ def verify(project: ProjectFolder, head: str | None, reproduce: bool = False) ->
     """Check chain, runs, fits and pages, and on request one decision; return the digest of the last record."""
     if head is not None and not SHA.fullmatch(head):
         why = "no digest: 64 characters of 0 to 9 and a to f"
-        raise InputError([Problem(column="head", value=head, why=why, fix="give the whole digest that was printed")])
+        raise input_error(why, "give the whole digest that was printed", column="head", value=head)
     records = project.ledger.check()
     digests = [record.digest for record in records]
     if head is not None and head not in digests:
@@ -109,7 +109,7 @@ def reproduced(project: ProjectFolder, records: Sequence[Record]) -> Record:
         r for r in records if r.kind == "forecast" and r.content["of"] == names.GAIN
     ]
     if not made:
-        raise InputError([Problem(why="no advice and no forecast to make again", fix="run 'labelvalue refit DIR'")])
+        raise input_error("no advice and no forecast to make again", "run 'labelvalue refit DIR'")
     record, content = made[-1], made[-1].content
     of = next(r for r in records if r.kind == "fit" and r.content["fit"] == content["fit"])
     fit = load(project.folder / FITS, of)

@@ -28,7 +28,7 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.operate.items.tasks import ITEM, RANK
-from labelvalue.problems import InputError, Problem, did_you_mean, listed
+from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
@@ -146,7 +146,7 @@ def labelled_rows(y: Any) -> np.ndarray:
     rows = np.flatnonzero(~pd.isna(np.asarray(y, dtype=object)))
     if not rows.size:
         why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
-        raise InputError([Problem(column="y", why=why, fix=fix)])
+        raise input_error(why, fix, column="y")
     return rows
 
 
@@ -193,13 +193,12 @@ def _names_of(X: Any, items: Any, count: int) -> np.ndarray:
     own = X.index if isinstance(X, pd.DataFrame | pd.Series) else np.arange(count)
     called = np.asarray(own if items is None else items, dtype=object)
     if called.size != count:
-        why, fix = f"{called.size:,} names for {count:,} rows", "give one name per row"
-        raise InputError([Problem(column="items", why=why, fix=fix)])
+        raise input_error(f"{called.size:,} names for {count:,} rows", "give one name per row", column="items")
     twice = pd.Series(called).duplicated(keep=False) | pd.isna(pd.Series(called))
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
         why, fix = "a name that is missing or stands twice", "give every row a name of its own"
-        raise InputError([Problem(line=row, column="items", value=called[row], why=why, fix=fix)])
+        raise input_error(why, fix, line=row, column="items", value=called[row])
     return called
 
 
@@ -228,9 +227,7 @@ def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, i
     counts = items_of(decision) if wanted is None else {name: n for name, n in wanted.items() if n}
     if not counts:
         why = f"the decision is to {decision.verdict.advice}: no training labels are bought"
-        raise InputError(
-            [Problem(column="decision", why=why, fix="say wanted={slice: items} to queue some all the same")]
-        )
+        raise input_error(why, "say wanted={slice: items} to queue some all the same", column="decision")
     return counts
 
 

@@ -25,7 +25,7 @@ from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import FITS, inside
 from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 
 BEFORE, GAIN, CAME, INSIDE = "before", "gain", "came", "inside"
 
@@ -91,12 +91,12 @@ def realised(
         fit = load(project.folder / FITS, record)
         if names.ERRORS not in fit.runs:
             why, fix = "the project's runs are no counts of errors", "add its runs by hand; the scorecard compares them"
-            raise InputError([Problem(column=names.ERRORS, why=why, fix=fix)])
+            raise input_error(why, fix, column=names.ERRORS)
         origin = scorecard.origin_of(fit, measured)
         if not origin.future.empty:
             return _compared(origin, fit, record.content["fit"])
     why = "no published fit that saw fewer labels of any of these slices"
-    raise InputError([Problem(column=names.LABELS, why=why, fix="call it with the new labels, before the next round")])
+    raise input_error(why, "call it with the new labels, before the next round", column=names.LABELS)
 
 
 def _compared(origin: Origin, fit: Fit, called: str) -> pd.DataFrame:

@@ -12,12 +12,11 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.observe.table.cells import guard_cells
-from labelvalue.problems import InputError, Problem, did_you_mean, quote
+from labelvalue.problems import did_you_mean, input_error, quote
 from labelvalue.storage import write_whole
 
 ITEM, RANK = "item", "rank"
-ABOUT = (ITEM, names.SLICE, RANK, names.STRATEGY)
-"""Columns of a queue that are not the item's own."""
+ABOUT = (ITEM, names.SLICE, RANK, names.STRATEGY)  # columns of a queue that are not the item's own
 TEXT = "text"
 
 
@@ -55,7 +54,7 @@ def write_queue(found: pd.DataFrame, path: str | os.PathLike[str], format: str) 
     """
     if format not in FORMATS:
         why = f"unknown format {quote(format)}{did_you_mean(format, FORMATS)}"
-        raise InputError([Problem(column="format", why=why, fix=f"give one of {', '.join(FORMATS)}")])
+        raise input_error(why, f"give one of {', '.join(FORMATS)}", column="format")
     write_whole(Path(path), FORMATS[format](found).encode())
 
 

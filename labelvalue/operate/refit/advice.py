@@ -26,15 +26,14 @@ from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.report.numbers.plan import records
 from labelvalue.settings import Checks
 
 MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
-WIDTH = "width"
-"""By which the scorecard multiplied the spread of what is uncertain about curves."""
+WIDTH = "width"  # by which the scorecard multiplied the spread of what is uncertain about curves
 
 
 def case_digest(text: str) -> str:
@@ -172,7 +171,7 @@ def with_key(text: str, key: str, value: object) -> Case:
     for part in path:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise InputError([Problem(column=key, why=f"{part!r} is no table", fix="name a key of the case")])
+            raise input_error(f"{part!r} is no table", "name a key of the case", column=key)
     table[last] = value
     checks = Checks()
     case = checks.section("", Case, given)

@@ -24,7 +24,7 @@ from labelvalue.operate.store.current_batches import brought, current_batches, u
 from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published, scores_since_published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
-from labelvalue.problems import InputError, Problem, StorageError, quote
+from labelvalue.problems import StorageError, input_error, quote
 
 if TYPE_CHECKING:
     from labelvalue.model.fitting.result import Fit
@@ -99,13 +99,13 @@ def _name(runs: Runs, given: str | None) -> str:
         given = Path(runs).stem
     if not given or not given.strip() or len(given) > 200 or not given.isprintable():
         why = "a batch needs an id of at most 200 printable characters"
-        raise InputError([Problem(column=names.BATCH, value=given, why=why, fix="give batch='2026-11'")])
+        raise input_error(why, "give batch='2026-11'", column=names.BATCH, value=given)
     return given
 
 
 def _check_cost(cost: float | None) -> None:
     if cost is not None and not (isinstance(cost, int | float) and 0 <= cost < float("inf")):
-        raise InputError([Problem(column="cost", value=cost, why="no amount of money", fix="give what was paid, ≥ 0")])
+        raise input_error("no amount of money", "give what was paid, ≥ 0", column="cost", value=cost)
 
 
 def _check_protocol(folder: Path, configuration: Configuration, runs: xr.Dataset) -> None:
@@ -116,7 +116,7 @@ def _check_protocol(folder: Path, configuration: Configuration, runs: xr.Dataset
     if others:
         found = ", ".join(quote(other) for other in others)
         why = f"runs of protocol {found}, the project's is {quote(wanted)}"
-        raise InputError([Problem(column=names.PROTOCOL, why=why, fix="measure them by the project's protocol")])
+        raise input_error(why, "measure them by the project's protocol", column=names.PROTOCOL)
 
 
 def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool) -> Batch | str | None:
@@ -127,7 +127,7 @@ def _replaced(batches: Sequence[Batch], name: str, content: str, supersede: bool
     if old is not None and not supersede:
         why = f"batch {quote(name)} is in the ledger with other content (record {old.number})"
         fix = "give it another id, or --supersede to put it in that one's place"
-        raise InputError([Problem(column=names.BATCH, value=name, why=why, fix=fix)])
+        raise input_error(why, fix, column=names.BATCH, value=name)
     return old
 
 

@@ -21,8 +21,7 @@ from labelvalue.problems import InputError, Problem, did_you_mean
 
 PASS, STOP, INCONCLUSIVE = names.PASS, names.STOP, names.INCONCLUSIVE
 STATE = "state"
-LADDER = 6
-"""Budgets tried for the labels that would decide a rule: the batch, and its doublings."""
+LADDER = 6  # budgets tried for the labels that would decide a rule: the batch, and its doublings
 
 
 def evaluate(fit: Fit, rules: Guardrails, spent: float | None = None) -> list[dict[str, Any]]:

@@ -33,8 +33,7 @@ from labelvalue.problems import InputError, StorageError
 from labelvalue.report.words.project import Context
 from labelvalue.storage import write_whole
 
-ASKED = ("batch", "score", "advice")
-"""Kinds of records that assets and warnings are made from."""
+ASKED = ("batch", "score", "advice")  # kinds of records that assets and warnings are made from
 
 
 def _rules_digest(project: ProjectFolder, configuration: Configuration, factor: float) -> str:

@@ -18,15 +18,14 @@ from labelvalue.operate.history.scorecard import DELIVERED, PROMISED
 from labelvalue.operate.project import Project
 from labelvalue.operate.refit.outcome import last_gain
 from labelvalue.operate.store.folders import LEDGER
-from labelvalue.problems import BusyError, InputError, Problem, StorageError
+from labelvalue.problems import BusyError, InputError, Problem, StorageError, input_error
 
 Backend = Literal["joblib", "dask"]
 COLUMNS = (
     "project", "exit_code", "verdict", "state", "new", "fit", "advice", "money_left", "unit", PROMISED, DELIVERED,
     "page", "seconds", "why",
 )  # fmt: skip
-DEEPEST = 3
-"""Folders below the root in which projects are looked for."""
+DEEPEST = 3  # folders below the root in which projects are looked for
 
 
 def refit_all(
@@ -86,7 +85,7 @@ def refit_all(
     """
     folders = projects_in(Path(root))
     if not folders:
-        raise InputError([Problem(file=str(root), why="no project in it", fix="name the folder that projects lie in")])
+        raise input_error("no project in it", "name the folder that projects lie in", file=str(root))
     _check(backend, scheduler, n_jobs)
     calls = [(str(folder), folder.relative_to(root).as_posix(), progress, backtest) for folder in folders]
     rows = _rows(calls, backend, scheduler, n_jobs)
@@ -176,7 +175,7 @@ def _cluster(n_jobs: int) -> Iterator[str]:
         from distributed import LocalCluster
     except ImportError:
         fix = "install labelvalue with the extra 'distributed'"
-        raise InputError([Problem(column="backend", value="dask", why="dask is not installed", fix=fix)]) from None
+        raise input_error("dask is not installed", fix, column="backend", value="dask") from None
     workers = os.cpu_count() if n_jobs < 0 else n_jobs
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address

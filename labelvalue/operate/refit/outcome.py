@@ -20,8 +20,7 @@ from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.store.records import Record
 from labelvalue.printing import WIDTH, visible, wrapped
 
-GIVEN = "given"
-"""Number of the decision by which an approval was given; ``None`` while it is missing."""
+GIVEN = "given"  # number of the decision by which an approval was given; ``None`` while it is missing
 
 
 def refit_lines(result: Refit) -> Iterator[str]:

@@ -18,7 +18,7 @@ from labelvalue.operate.refit.refit import fit_spec, gather
 from labelvalue.operate.store.batches import Joint, content_digest
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import RUNS, published
-from labelvalue.problems import InputError, Problem, quote
+from labelvalue.problems import input_error, quote
 
 if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 BEFORE, AFTER = "before", "after"
 SD_BEFORE, SD_AFTER = "sd_before", "sd_after"
 NEW = "the batch that is previewed"
-UNREAD = "unread"
-"""Stands for the digest of runs where nothing hangs on it."""
+UNREAD = "unread"  # stands for the digest of runs where nothing hangs on it
 
 
 def preview(
@@ -37,12 +36,11 @@ def preview(
     records, configuration = project.ledger.records("batch", "fit"), project.configuration
     before = project.published if published(records) is not None else None
     if before is None:
-        raise InputError([Problem(why="no fit is published to start from", fix="run 'labelvalue refit DIR'")])
+        raise input_error("no fit is published to start from", "run 'labelvalue refit DIR'")
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     batches = current_batches(records)
     if same := next((batch.name for batch in batches if batch.content == content_digest(table)), None):
-        why = f"these runs are in already, as batch {quote(same)}"
-        raise InputError([Problem(why=why, fix="preview runs that are not")])
+        raise input_error(f"these runs are in already, as batch {quote(same)}", "preview runs that are not")
     spec = gather(Joint(project.folder / RUNS, batches, UNREAD), configuration).spec
     after = fit_spec(together(project, records, batches, before, table, NEW), spec, progress=progress)
     labels = configuration.guardrails.batch_labels

@@ -34,13 +34,10 @@ from labelvalue.storage import write_whole
 POSTERIOR_FILE = "posterior.nc"
 SPEC = "spec.json"
 KEY, LAYOUT = "key", "schema"
-NEWEST = 1
-"""Layout of a fit's folder, in its manifest; a newer one is refused."""
-DISCOUNT = "discount"
-"""Share of its likelihood that an old batch counts for, by batch."""
+NEWEST = 1  # layout of a fit's folder, in its manifest; a newer one is refused
+DISCOUNT = "discount"  # share of its likelihood that an old batch counts for, by batch
 OK = "ok"
-PARTS = ("runs", "model", "fit", "code")
-"""Of a specification; the record of a fit has the digest of each."""
+PARTS = ("runs", "model", "fit", "code")  # of a specification; the record of a fit has the digest of each
 MOST_SPEC = 256 * 1024**2
 
 

@@ -36,11 +36,10 @@ from labelvalue.operate.store.folders import (
 from labelvalue.operate.store.lock import leave_trace
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import SUPERSEDES, Record
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, StorageError, input_error
 from labelvalue.storage import check_room
 
-TRIGGERED_BY = "trigger_inputs"
-"""What the triggers in the record of a fit were judged by."""
+TRIGGERED_BY = "trigger_inputs"  # what the triggers in the record of a fit were judged by
 
 
 def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool) -> Refit:
@@ -51,7 +50,7 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
     records = ledger.records("batch", "fit", "score", "advice", "decision", "page")  # what they name is looked at
     batches, last = current_batches(records), published(records)
     if not batches:
-        raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
+        raise input_error("no batch yet", "add one with 'labelvalue add DIR RUNS'")
     collections.deque(check_files(project.folder / RUNS, batches), maxlen=0)
     recorded = fits.recorded_digest(project.folder / FITS, records, batches)
     joint, latest = Joint(project.folder / RUNS, batches, recorded), _latest(project, records)

@@ -34,8 +34,7 @@ from labelvalue.storage import write_whole
 RUNS, ASKED, MADE, WHY = "runs.parquet", "asked.json", "fit.nc", "why.json"
 TOO_LONG = "TooLong"
 GIGABYTE = 1024**3
-PATIENCE_S = 3.0
-"""Seconds that a child is given to end before it is killed."""
+PATIENCE_S = 3.0  # seconds that a child is given to end before it is killed
 
 
 class FitStoppedError(RuntimeError):

@@ -56,8 +56,7 @@ def new_labels(brought: Sequence[Mapping[str, Any]], before: Mapping[str, int]) 
     return {name: max(0, count - before.get(name, 0)) for name, count in most.items()}
 
 
-OUTERMOST = 10
-"""Samples so far out that counting them says little."""
+OUTERMOST = 10  # samples so far out that counting them says little
 
 
 def surprise_of(samples: np.ndarray, truth: np.ndarray) -> float:

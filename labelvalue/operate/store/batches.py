@@ -25,7 +25,7 @@ from labelvalue.observe.table.tables import MAX_BYTES, Limits
 from labelvalue.observe.table.write import to_csv, write_runs
 from labelvalue.operate.store.folders import digest_bytes, digest_file
 from labelvalue.operate.store.records import BATCH_FILE, CONTENT, COUNTS, SUPERSEDES, Batch
-from labelvalue.problems import InputError, Problem, StorageError, quote
+from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
 from labelvalue.reading import read_bytes
 from labelvalue.storage import write_whole
 
@@ -169,13 +169,13 @@ def _table(content: bytes, name: str, file: str) -> pa.Table:
 def joined(tables: Sequence[pa.Table], batches: Sequence[Batch], *, new: str = "", file: str = "") -> xr.Dataset:
     """Put the tables of batches together."""
     if not batches:
-        raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
+        raise input_error("no batch yet", "add one with 'labelvalue add DIR RUNS'")
     forms = {"counts" if names.ERRORS in table.column_names else "values" for table in tables}
     metrics = {batch.metric[names.METRIC] for batch in batches if not batch.metric[COUNTS]}
     told = f"batch {quote(new)} does not go with the others: " if new else ""
     if len(forms) > 1 or len(metrics) > 1:
         why = f"{told}batches measure different things: {', '.join(sorted(metrics | forms))}"
-        raise InputError([Problem(file=file, column=names.METRIC, why=why, fix="keep them in projects of their own")])
+        raise input_error(why, "keep them in projects of their own", file=file, column=names.METRIC)
     table = frame_of(pa.concat_tables(tables, promote_options="permissive"))
     try:
         return _read(table, batches[0].metric)

@@ -16,17 +16,14 @@ from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.lock import HOLDER, LOCK, writing
 from labelvalue.operate.store.migration import migrate
 from labelvalue.operate.store.records import Record
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import InputError, StorageError, input_error
 from labelvalue.reading import open_regular, parse_json, read_text
 from labelvalue.storage import write_whole
 
 MANIFEST = "manifest.json"
-MAKING = ".tmp-"
-"""How the name of a folder begins that is being made."""
-CHAINS = ".chains-"
-"""And of one that holds the finished draws of a fit which is not there yet; its id follows."""
-MOST_BYTES = 2**40
-"""Largest file of ours: what a fit could hold that no memory does."""
+MAKING = ".tmp-"  # how the name of a folder begins that is being made
+CHAINS = ".chains-"  # and of one that holds the finished draws of a fit which is not there yet; its id follows
+MOST_BYTES = 2**40  # largest file of ours: what a fit could hold that no memory does
 AGAIN = "Fix: restore the folder from a backup, or remove it and run 'labelvalue refit' again"
 
 
@@ -136,8 +133,7 @@ def _sync(folder: Path) -> None:
 
 LEDGER = "ledger.sqlite"
 RUNS, FITS, REPORTS = "runs", "fits", "reports"
-OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER}
-"""What an interrupted ``init`` may have left."""
+OURS = {CONFIGURATION, RUNS, FITS, REPORTS, LOCK, HOLDER}  # what an interrupted ``init`` may have left
 
 
 def found(path: Path) -> None:
@@ -212,10 +208,10 @@ def inside(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         why = "lies outside the project's folder"
-        raise InputError([Problem(file=CONFIGURATION, value=name, why=why, fix="copy it into the folder")])
+        raise input_error(why, "copy it into the folder", file=CONFIGURATION, value=name)
     return path
 
 
 def wrong(path: Path, why: str, fix: str) -> InputError:
     """Return the error that a folder is not what it should be."""
-    return InputError([Problem(file=str(path), why=why, fix=fix)])
+    return input_error(why, fix, file=str(path))

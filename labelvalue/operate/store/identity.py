@@ -11,14 +11,11 @@ from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: no letter that is taken for a digit."""
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no letter that is taken for a digit
 LENGTH = 26
-PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
-"""What an id looks like; nothing else ever becomes the name of a folder."""
+PATTERN = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")  # what an id looks like; nothing else ever becomes the name of a folder
 
-CODE = ("labelvalue", "labelvalue_models")
-"""Packages whose source decides what a fit is."""
+CODE = ("labelvalue", "labelvalue_models")  # packages whose source decides what a fit is
 LIBRARIES = ("labelvalue", "numba", "pymc", "pytensor", "nutpie", "numpy", "scipy", "xarray")
 """Packages whose version may change draws."""
 

@@ -29,8 +29,7 @@ from labelvalue.problems import StorageError, quote
 from labelvalue.reading import parse_json
 from labelvalue.storage import write_whole
 
-Row = tuple[int, str, str, str, str, str]
-"""Number, time, kind, content as text, digest of the record before, digest."""
+Row = tuple[int, str, str, str, str, str]  # number, time, kind, content as text, digest of the record before, digest
 RESTORE = "Fix: restore the ledger from a backup; nothing after the record before can be trusted."
 
 
@@ -87,14 +86,10 @@ def parsed(row: Row, path: Path) -> Record:
 
 SCHEMA = 4
 """Version of the file's layout; a newer one is refused, an older one is read, and migrated by the next writer."""
-BEHIND = timedelta(minutes=5)
-"""How far the clock may stand behind the last record before a note says so."""
-PATIENCE_S = 2.0
-"""Seconds to wait for another process to finish a record."""
-HEADER = 100
-"""Bytes of an SQLite file's head, in which it counts changes."""
-SETTLED_S = 0.1
-"""Age from which on the system's clock tells a file's changes apart."""
+BEHIND = timedelta(minutes=5)  # how far the clock may stand behind the last record before a note says so
+PATIENCE_S = 2.0  # seconds to wait for another process to finish a record
+HEADER = 100  # bytes of an SQLite file's head, in which it counts changes
+SETTLED_S = 0.1  # age from which on the system's clock tells a file's changes apart
 
 TABLE = f"""\
 CREATE TABLE records (
@@ -110,8 +105,7 @@ GUARDS = {
     "BEGIN SELECT RAISE(ABORT, 'records are never changed'); END",
     "no_delete": "CREATE TRIGGER no_delete BEFORE DELETE ON records "
     "BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END",
-}
-"""Against slips, not against somebody who means it: whoever may write the file may drop them."""
+}  # against slips, not against somebody who means it: whoever may write the file may drop them
 _CHECKED: dict[Path, tuple[object, ...]] = {}
 """By path, what the system said of a file when this process last found its chain sound."""
 

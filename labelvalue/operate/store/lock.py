@@ -18,14 +18,11 @@ from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import check_locks, write_whole
 
 LOCK = "lock"
-HOLDER = "lock.json"
-"""Who holds the lock; left behind only by a holder that was killed."""
+HOLDER = "lock.json"  # who holds the lock; left behind only by a holder that was killed
 TRACE = "the ledger could not be written; the next command will record this failure"
-PATIENCE_S = 0.5
-"""Seconds to wait for the lock."""
+PATIENCE_S = 0.5  # seconds to wait for the lock
 TOLD = ("what", "process", "host", "started")
-MOST_BYTES, MOST_LETTERS = 4096, 200
-"""Of what a holder says of itself: anybody may have written the file."""
+MOST_BYTES, MOST_LETTERS = 4096, 200  # of what a holder says of itself: anybody may have written the file
 
 
 @contextlib.contextmanager

@@ -17,11 +17,10 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.operate.store.identity import PATTERN as ID, canonical, id_of
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.reading import WHOLE_LIMIT
 
-Fault = str | None
-"""What is not as it should be, after the way to it; ``None`` where all is well."""
+Fault = str | None  # what is not as it should be, after the way to it; ``None`` where all is well
 Test = Callable[[object], Fault]
 
 SHA = re.compile("[0-9a-f]{64}")
@@ -302,8 +301,7 @@ SHAPES: Mapping[str, Test] = {
     "page": _table(fit=_ID, sha256=_SHA),
     "failure": _table(why=_TEXT, key_=_SHA, holder_=_by_name(_any)),
     "migration": _table(**{"from": _whole, "to": _whole, "backup": _text(BACKUP)}),
-}
-"""By kind; of what records of older layouts lack, nothing is asked."""
+}  # by kind; of what records of older layouts lack, nothing is asked
 
 
 def misshapen(kind: str, content: object) -> Fault:
@@ -353,12 +351,10 @@ def _numbers_named(kind: str, content: Mapping[str, Any]) -> list[tuple[str, int
 
 
 KINDS = tuple(SHAPES)
-FIRST = "0" * 64
-"""What stands where the first record has no predecessor."""
+FIRST = "0" * 64  # what stands where the first record has no predecessor
 KEY = "LABELVALUE_LEDGER_KEY"
 """Variable of the environment: a secret without which digests of a keyed ledger can be neither made nor checked."""
-KEYED = "keyed"
-"""In the first record of a ledger whose digests need the key."""
+KEYED = "keyed"  # in the first record of a ledger whose digests need the key
 SHORTEST_KEY = 16
 
 
@@ -399,9 +395,7 @@ def ledger_key() -> bytes | None:
     given = os.environ.get(KEY, "").encode(errors="surrogateescape")
     if given and len(given) < SHORTEST_KEY:
         why = f"{len(given)} bytes are no secret"
-        raise InputError(
-            [Problem(column=KEY, why=why, fix=f"give {SHORTEST_KEY} bytes or more, such as 32 random ones")]
-        )
+        raise input_error(why, f"give {SHORTEST_KEY} bytes or more, such as 32 random ones", column=KEY)
     return given or None
 
 
@@ -429,13 +423,10 @@ def _user() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
-CONTENT = "content"
-"""SHA-256 of a batch's runs as canonical text: what makes two batches the same."""
+CONTENT = "content"  # SHA-256 of a batch's runs as canonical text: what makes two batches the same
 BATCH_FILE = "file"
-SUPERSEDES = "supersedes"
-"""Number of the record that a batch replaces; null where it replaces none."""
-COUNTS = "counts"
-"""Whether runs are counts, which need no metric to be read."""
+SUPERSEDES = "supersedes"  # number of the record that a batch replaces; null where it replaces none
+COUNTS = "counts"  # whether runs are counts, which need no metric to be read
 KNOWN_METRICS = (names.METRIC, names.DIRECTION, names.BOUNDS, COUNTS)
 
 

@@ -24,10 +24,8 @@ TITLES = {
     names.NET_BENEFIT: "Expected net benefit",
     names.LABELS: "Labels of the plan",
     names.GAIN: "Expected gain",
-}
-"""Quantities in the order of the panels."""
-ROW = 0.3
-"""Inches of a bar with its room."""
+}  # quantities in the order of the panels
+ROW = 0.3  # inches of a bar with its room
 UP, DOWN = style.ACCENTS[2], style.ACCENTS[1]
 
 

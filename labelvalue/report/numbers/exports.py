@@ -16,16 +16,14 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.numerals import readable
 from labelvalue.observe.table.cells import guard_cells
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import StorageError, input_error
 from labelvalue.report.words.wording import likely, percent
 from labelvalue.storage import write_whole
 
-LONGEST = 32_767
-"""Characters that a cell can hold."""
+LONGEST = 32_767  # characters that a cell can hold
 MADE = datetime(1980, 1, 1)
 """Time that every workbook is said to be made at, so that the same tables give the same bytes."""
-WIDEST = 60
-"""Characters that a column shows at most; longer texts are broken into lines."""
+WIDEST = 60  # characters that a column shows at most; longer texts are broken into lines
 
 
 def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
@@ -34,7 +32,7 @@ def workbook(tables: Mapping[str, pd.DataFrame]) -> bytes:
         import xlsxwriter
     except ImportError:
         fix = "pip install 'labelvalue[excel]', or write csv or parquet"
-        raise InputError([Problem(why="XlsxWriter is not installed", fix=fix)]) from None
+        raise input_error("XlsxWriter is not installed", fix) from None
     content = io.BytesIO()
     with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
         book.set_properties({"created": MADE})

@@ -111,12 +111,9 @@ def _instead(row: Mapping[str, Any], now: Mapping[str, Any], unit: str) -> str:
 
 
 VOTES = (1, 3, 5, 7)
-LEAST = 10
-"""Items that the money must buy with a number of votes for it to be tried."""
-SHOWN = 4
-"""Slices whose frontier is computed: those that a plan buys most for."""
-FEW = 40
-"""Draws that are enough to learn where an effect comes from."""
+LEAST = 10  # items that the money must buy with a number of votes for it to be tried
+SHOWN = 4  # slices whose frontier is computed: those that a plan buys most for
+FEW = 40  # draws that are enough to learn where an effect comes from
 EFFECT_ORIGINS = {
     names.FROM_RUNS: "from data: the runs",
     names.FROM_ANNOTATIONS: "from data: annotations",

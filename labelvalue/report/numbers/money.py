@@ -106,5 +106,4 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "days of waiting": ("delay_per_day", "opportunity_per_day"),
     "set-up of batches": ("setup_per_batch",),
     "retraining": ("retraining",),
-}
-"""Parts of a cost in the order in which they are added, and the keys of the case that make each."""
+}  # parts of a cost in the order in which they are added, and the keys of the case that make each

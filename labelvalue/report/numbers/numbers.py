@@ -49,8 +49,7 @@ from labelvalue.report.words.verdicts import told
 from labelvalue.report.words.wording import comparison, sentence
 
 NUMBERS = (MEAN, LOWER, UPPER)
-TOTALS = tuple(f"total_{name}" for name in NUMBERS)
-"""The same of what a purchase for one slice brings to all."""
+TOTALS = tuple(f"total_{name}" for name in NUMBERS)  # the same of what a purchase for one slice brings to all
 
 
 def report_numbers(

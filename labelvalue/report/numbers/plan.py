@@ -86,8 +86,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     }
 
 
-NAMED = 5
-"""Slices that a decision names when it is printed."""
+NAMED = 5  # slices that a decision names when it is printed
 
 
 def decision_text(decision: Decision) -> str:
@@ -172,8 +171,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): finite(v) for k, v in row.items()} for row in table.to_dict("records")]
 
 
-SHOWN = 8
-"""Rows of a sensitivity that are printed; JSON has all."""
+SHOWN = 8  # rows of a sensitivity that are printed; JSON has all
 
 
 def details_text(details: Mapping[str, Any], unit: str) -> str:

@@ -28,10 +28,8 @@ from labelvalue.report.numbers.plan import finite, plan_numbers, records, spread
 from labelvalue.report.numbers.tables import MEAN
 from labelvalue.report.numbers.what_if import what_if_numbers
 
-DRIVERS = 2
-"""Inputs that are named as what makes a bad or a good case."""
-NOTICED = 0.3
-"""Standard deviations by which an input must lie off its mean in a case to be named."""
+DRIVERS = 2  # inputs that are named as what makes a bad or a good case
+NOTICED = 0.3  # standard deviations by which an input must lie off its mean in a case to be named
 
 
 def decision_numbers(

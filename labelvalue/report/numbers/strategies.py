@@ -23,8 +23,7 @@ from labelvalue.report.numbers.plan import spread
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_BETTER, P_POSITIVE, UPPER
 from labelvalue.report.words.wording import Part, percent, probability
 
-SURE = 0.9
-"""P(better than random) from which a strategy is called worth it; as far from it on the other side, not."""
+SURE = 0.9  # P(better than random) from which a strategy is called worth it; as far from it on the other side, not
 WORTH, NOT_WORTH, OPEN = "worth it here", "not worth it here", "not decided by these runs"
 
 

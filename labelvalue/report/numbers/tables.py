@@ -15,11 +15,9 @@ from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
 
 MEAN, MEDIAN, LOWER, UPPER = "mean", "median", "lower", "upper"
-INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"
-"""Ends of the narrower of two intervals, in tables for plots."""
+INNER_LOWER, INNER_UPPER = "inner_lower", "inner_upper"  # ends of the narrower of two intervals, in tables for plots
 P_POSITIVE, P_BETTER, P_NEVER, MCSE = "p_positive", "p_better", "p_never", "mcse"
-CI_KIND = "eti"
-"""Equal-tailed: as much probability below the interval as above it."""
+CI_KIND = "eti"  # Equal-tailed: as much probability below the interval as above it
 
 GAIN_LIKE = (names.GAIN, names.OBSERVED_GAIN)
 OFTEN_INFINITE = (

@@ -46,12 +46,10 @@ READINGS = {
     "left hang on the prior, lines that stay on the right have learned nothing from the data.",
     "khat": "Points above 0.7 are runs that the fit leans on so much that leaving them out cannot be judged without "
     "fitting again.",
-}
-"""Plots by name, and what to look for in each."""
+}  # plots by name, and what to look for in each
 BACKENDS = {"matplotlib": (), "plotly": ("plotly", "webcolors"), "bokeh": ("bokeh",), "none": ()}
 """What draws, and the packages that it needs beside those that labelvalue comes with."""
-COLUMNS = 4
-"""Panels in a row."""
+COLUMNS = 4  # panels in a row
 
 
 def plot_diagnostics(

@@ -23,12 +23,9 @@ from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, ME
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import log_axis, panels
 
-LEFT, RIGHT = 24, 16
-"""Points of a curve on either side of now."""
-REACH = 4
-"""Curves go on to at least this many times the labels now, to show how they flatten."""
-BLOCK = 16
-"""Slices computed at a time, so that memory holds a few curves of draws and not all."""
+LEFT, RIGHT = 24, 16  # points of a curve on either side of now
+REACH = 4  # curves go on to at least this many times the labels now, to show how they flatten
+BLOCK = 16  # slices computed at a time, so that memory holds a few curves of draws and not all
 
 
 def curve_table(

@@ -19,15 +19,11 @@ from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, ME
 from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import count, linear_axis, money
 
-WIDE = 5.2
-"""Inches of a picture: two stand side by side, and one on a phone is still read."""
+WIDE = 5.2  # inches of a picture: two stand side by side, and one on a phone is still read
 TEXT, TITLE = 12.0, 12.5
-LINE = 0.235
-"""Height of a line of that text, in inches."""
-REACH = 2.5
-"""Typical intervals that the axis of gains holds; a wider one ends in an arrow, so that it flattens none."""
-PAST = 1.4
-"""Times the largest mean that it holds in any case."""
+LINE = 0.235  # height of a line of that text, in inches
+REACH = 2.5  # typical intervals that the axis of gains holds; a wider one ends in an arrow, so that it flattens none
+PAST = 1.4  # times the largest mean that it holds in any case
 
 
 def draw_purchase(found: Mapping[str, Any]) -> Figure:

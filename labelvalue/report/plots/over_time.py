@@ -13,23 +13,18 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.problems import InputError, Problem
+from labelvalue.problems import input_error
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.first_page import LINE, TEXT, TITLE, WIDE
 from labelvalue.report.plots.panels import count, linear_axis, log_axis
 
-HIGH = 1.25
-"""Inches of a panel."""
+HIGH = 1.25  # inches of a panel
 LEFT, TICKS = 1.05, 8
-BAR = 0.62
-"""Width of a bar, where batches are 1 apart."""
-LEAST = 1e-3
-"""Chance of a surprise at which the axis ends; a triangle marks a smaller one."""
-COME = style.ACCENTS[1]
-"""What came, beside what was forecast."""
-DOUBTFUL = ("flagged", "refused", "not fitted")
-"""Verdicts on a fit, after which nothing is published."""
+BAR = 0.62  # width of a bar, where batches are 1 apart
+LEAST = 1e-3  # chance of a surprise at which the axis ends; a triangle marks a smaller one
+COME = style.ACCENTS[1]  # what came, beside what was forecast
+DOUBTFUL = ("flagged", "refused", "not fitted")  # verdicts on a fit, after which nothing is published
 VERDICTS = (BUY, QUALITY, MEASURE, WAIT, NO_PLAN, "no case", *DOUBTFUL)
 """Rows of the time line, from the top; those that a project knows are shown."""
 
@@ -48,7 +43,7 @@ def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[str] = ())
     to show by default.
     """
     if not rows:
-        raise InputError([Problem(why="no batch yet", fix="add one with 'labelvalue add DIR RUNS'")])
+        raise input_error("no batch yet", "add one with 'labelvalue add DIR RUNS'")
     shown = [(title, draw) for title, draw in shown_panels(rows) if not of or title in of]
     unit = style.literal(next((row[names.UNIT] for row in rows if row[names.UNIT]), "money"))
     heads = [0.26 + LINE * (1 + bool(_ABOUT[title])) for title, _ in shown]
@@ -174,10 +169,8 @@ PANELS: Mapping[str, Callable[[Axes, Sequence[Mapping[str, Any]]], None]] = {
     LABELS: _so_far(names.LABELS),
     MONEY: _so_far(names.COST),
     VERDICT: _verdicts,
-}
-"""Panels by title, from the top."""
-FORECASTS, SPENDING = (GAINS, BIAS, DRIFT), (LABELS, MONEY, VERDICT)
-"""Those that stand beside each other on a page."""
+}  # panels by title, from the top
+FORECASTS, SPENDING = (GAINS, BIAS, DRIFT), (LABELS, MONEY, VERDICT)  # those that stand beside each other on a page
 _ABOUT = {
     GAINS: "bars hold 50 and 90 %, line: the mean; dots: what came",
     BIAS: "forecast less measured error; bars: 90 % widths",

@@ -23,8 +23,7 @@ from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import count, linear_axis, money, panels
 from labelvalue.report.words.wording import spoken
 
-BARS = 14
-"""Bars of a tornado; the table beside it has all."""
+BARS = 14  # bars of a tornado; the table beside it has all
 
 
 def plot_decision(decision: Decision, *, ci_prob: float = 0.9) -> Figure:

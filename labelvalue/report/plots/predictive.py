@@ -18,12 +18,9 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.report.plots import style
 
 KINDS = ("ppc", "loo_pit", "prior", "psense")
-ENOUGH = 6
-"""Slices that a plot of power-scaling shows: those that hang on the prior most."""
-SENSITIVE = 0.05
-"""Sensitivity from which ArviZ calls a prior informative."""
-UNEVEN = 0.01
-"""p-value of uniformity below which the plot of LOO-PIT marks cells."""
+ENOUGH = 6  # slices that a plot of power-scaling shows: those that hang on the prior most
+SENSITIVE = 0.05  # sensitivity from which ArviZ calls a prior informative
+UNEVEN = 0.01  # p-value of uniformity below which the plot of LOO-PIT marks cells
 
 
 def draw_predictive(fit: Fit, kind: str, var_names: Sequence[str] | None, backend: str) -> Any:

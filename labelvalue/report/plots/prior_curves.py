@@ -21,8 +21,7 @@ from labelvalue.report.plots import style
 from labelvalue.report.plots.panels import log_axis, panels
 
 SIZES = 41
-REACH = 3
-"""Doublings that are shown on either side of the reference size, where labels are not given."""
+REACH = 3  # doublings that are shown on either side of the reference size, where labels are not given
 OWN, YOURS = "the model's own priors", "with the priors given"
 
 

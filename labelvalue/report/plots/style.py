@@ -27,8 +27,7 @@ MARKERS = ("o", "s", "D", "^", "v")
 FAR_LIGHT, FAR_DEEP, HATCH = "#f2f3f5", "#e2e5e9", "#b9c0c7"
 
 TITLE, TEXT, SMALL = 9.5, 8.5, 7.5
-WIDTH = 10.4
-"""Width of a figure in inches: the text width of the report."""
+WIDTH = 10.4  # width of a figure in inches: the text width of the report
 
 _FALLBACKS = (
     "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai",

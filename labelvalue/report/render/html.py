@@ -51,10 +51,8 @@ from labelvalue.report.words.second_opinion import COMMAND
 from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole
 
-on_page = functools.partial(visible, keep="\n")
-"""Text on a page: hidden characters are written out, lines stay."""
-ROOM = 84
-"""Characters of intervals that fit side by side in a row of the table."""
+on_page = functools.partial(visible, keep="\n")  # text on a page: hidden characters are written out, lines stay
+ROOM = 84  # characters of intervals that fit side by side in a row of the table
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -62,16 +60,13 @@ MONTHS = (
 READERS = (
     ("For the analyst", ("words", "over-time", "plan", "slices", "gains", "money", "what-if", "quality", "limits")),
     ("For the statistician", ("curves", "risk", "diagnostics", "provenance")),
-)
-"""Who finds what behind the first page; a section that is named for nobody is the statistician's."""
+)  # who finds what behind the first page; a section that is named for nobody is the statistician's
 SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
 """Sections that a function prepares."""
-ACROSS = 4
-"""Budgets side by side in one table; more go into a further one."""
+ACROSS = 4  # budgets side by side in one table; more go into a further one
 
 
-DRAWN = 1000
-"""Draws behind the bands of curves: no eye tells them from those of all draws, which tables have."""
+DRAWN = 1000  # draws behind the bands of curves: no eye tells them from those of all draws, which tables have
 
 
 def write_report(

@@ -32,11 +32,9 @@ from labelvalue.report.words.first_page import purchase_rows
 
 PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
-SHARP = 40
-"""Curves up to which pictures are drawn as vectors; more would make the page heavy."""
+SHARP = 40  # curves up to which pictures are drawn as vectors; more would make the page heavy
 DPI = 120
-COLOURS = 64
-"""Palette of a picture; the figures have a dozen colours and their blends at edges."""
+COLOURS = 64  # palette of a picture; the figures have a dozen colours and their blends at edges
 
 
 def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:

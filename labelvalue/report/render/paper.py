@@ -8,12 +8,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from labelvalue.problems import InputError, Problem, StorageError
+from labelvalue.problems import StorageError, input_error
 from labelvalue.storage import write_whole
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 120.0
-"""Seconds after which a browser that has not printed is stopped."""
+PATIENCE = 120.0  # seconds after which a browser that has not printed is stopped
 
 
 def find_browser() -> str:
@@ -22,7 +21,7 @@ def find_browser() -> str:
     if found is None:
         why = f"needs a browser to print with, and none of {', '.join(BROWSERS)} is on PATH"
         fix = "install one of them, or leave --pdf out, open the page in any browser and print it to a file"
-        raise InputError([Problem(column="--pdf", why=why, fix=fix)])
+        raise input_error(why, fix, column="--pdf")
     return found
 
 

@@ -11,8 +11,7 @@ from labelvalue.report.render.terminal import Rows, Sheet
 
 AIMS = {"mean": "mean error", "worst": "error of the worst slice", "gap": "gap between slices"}
 """What a target is about, in words."""
-STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}
-"""A rule's state in a word."""
+STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}  # a rule's state in a word
 
 
 def plan_text(numbers: Mapping[str, Any]) -> str:

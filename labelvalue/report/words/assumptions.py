@@ -12,8 +12,7 @@ from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
 from labelvalue.report.words.wording import percent, probability, spoken
 
-NOT_TESTED = "not tested"
-"""What stands where nobody computed what would be decided instead."""
+NOT_TESTED = "not tested"  # what stands where nobody computed what would be decided instead
 REASONS = {
     "guardrails": "a rule only takes plans away",
     "classes": "its stakes are varied as those of its slices, and a rule only takes plans away",
@@ -22,12 +21,10 @@ REASONS = {
     "interventions": "each is weighed against doing without it",
     "score": "it orders the table of plans and decides nothing; other weights stand beside it",
     "risk": "how much risk is borne is chosen, not estimated",
-}
-"""Why a number is not varied, by the longest beginning of its key."""
+}  # why a number is not varied, by the longest beginning of its key
 DECIDED = "decided"
 """Of an assumption: what would be decided if it were wrong, without what the plan as it is would then bring."""
-BRINGS = "brings"
-"""Of an assumption: what the plan as it is would then bring."""
+BRINGS = "brings"  # of an assumption: what the plan as it is would then bring
 KEPT = "A tighter rule may ask for another plan; the table of guardrails has the level that this one keeps."
 CASE = "case/"
 CASE_SOURCE = "the case, "
@@ -44,8 +41,7 @@ SILENT = {
     "value.drift": ("errors do not rise where nothing is bought", "0"),
     "label_errors": ("new labels are as right as those of the runs", "0"),
     "guardrails": ("no guardrail limits the plan", "none"),
-}
-"""What a case assumes where it says nothing: in words, and as a value."""
+}  # what a case assumes where it says nothing: in words, and as a value
 TESTED_AS = {"label_errors": "wrong labels among new ones"}
 """Rows of the sensitivity analysis that have a name of their own."""
 VOLUME = "value.volume."

@@ -14,8 +14,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
 from labelvalue.report.words.wording import CLEAR
 
-TIE = 0.7
-"""P(best) below which the best slice counts as tied with others."""
+TIE = 0.7  # P(best) below which the best slice counts as tied with others
 
 
 def best_slices(fit: Fit, gain: xr.DataArray, table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -107,8 +107,7 @@ def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str,
     return found
 
 
-NAMED = 2
-"""Slices that a sentence names of those that get more labels, and of those that get fewer."""
+NAMED = 2  # slices that a sentence names of those that get more labels, and of those that get fewer
 
 
 def information_text(plan: Mapping[str, Any]) -> str:

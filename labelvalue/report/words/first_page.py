@@ -14,13 +14,11 @@ from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text
 from labelvalue.report.words.wording import decimals, spoken
 
-ROWS = 10
-"""Slices of the picture; it says how many more there are."""
+ROWS = 10  # slices of the picture; it says how many more there are
 TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase", MEASURE: "If decided now"}
 OWN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
 """Plans that every decision is held against; what else is there, the case names."""
-OTHERS = (names.LABELS_ONLY, names.EQUAL_SPLIT)
-"""Of those, what may stand beside a plan that is more than labels."""
+OTHERS = (names.LABELS_ONLY, names.EQUAL_SPLIT)  # of those, what may stand beside a plan that is more than labels
 AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")}
 
 

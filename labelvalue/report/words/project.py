@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MONEY = "bias_money"
-MORE = ("rank", "promised", "delivered", MONEY)
-"""Columns of a scorecard that a page shows where they are known."""
+MORE = ("rank", "promised", "delivered", MONEY)  # columns of a scorecard that a page shows where they are known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -211,5 +210,4 @@ WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "maximum_labels": _most_labels,
     "maximum_spend": _most_money,
     "error_limit": _error_limit,
-}
-"""What is said of each rule that a project can have."""
+}  # what is said of each rule that a project can have

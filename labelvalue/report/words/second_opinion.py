@@ -23,8 +23,7 @@ from labelvalue.report.numbers.plan import records
 from labelvalue.report.numbers.tables import plain
 
 DRAWS = 400
-MOST_CURVES = 50
-"""Curves up to which a page computes it: half a minute of resampling for 200 is left to whoever asks."""
+MOST_CURVES = 50  # curves up to which a page computes it: half a minute of resampling for 200 is left to whoever asks
 CALL = "gain_disagreement(predict_gain(fit, budgets), bootstrap_gain(fit, budgets))"
 DISAGREES = "disagrees"
 
@@ -60,8 +59,7 @@ def disagreement_limits(opinion: dict[str, Any] | None) -> list[tuple[str, str, 
     return [("second-opinion", "another method says otherwise", text)]
 
 
-COMMAND = "labelvalue fit RUNS --out FIT.nc"
-"""What attaches a backtest to a fit."""
+COMMAND = "labelvalue fit RUNS --out FIT.nc"  # what attaches a backtest to a fit
 
 
 def backtest_numbers(result: xr.Dataset) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from labelvalue.report.render.plan_text import weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import Part, decimals, interval, likely, percent, probability, spoken
 
-NAMED = 4
-"""Slices that a sentence names; it says how many more there are."""
+NAMED = 4  # slices that a sentence names; it says how many more there are
 VERDICTS = {
     BUY: "Buy now:",
     WAIT: "Wait: buy nothing now.",

@@ -10,14 +10,11 @@ from labelvalue import names
 from labelvalue.numerals import MINUS, MISSING, estimated, number
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
-SHOWN = 0.05
-"""P(best) from which a rival is named."""
+SHOWN = 0.05  # P(best) from which a rival is named
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
 """Sections of a case, whose keys are written as words."""
-RETRAINING_LUCK = "costs.retraining_fails/luck"
-"""Input that is drawn for whether retraining works."""
-CLEAR = 0.95
-"""Probability from which a page takes it that a slice is ahead, labels gain, or money is not lost."""
+RETRAINING_LUCK = "costs.retraining_fails/luck"  # input that is drawn for whether retraining works
+CLEAR = 0.95  # probability from which a page takes it that a slice is ahead, labels gain, or money is not lost
 
 
 def decimals(widths: Iterable[float | None]) -> int:
@@ -66,8 +63,7 @@ def spoken(key: str) -> str:
     return f"{section}: {own.replace('_', ' ')}" + (f", {name}" if dot else "")
 
 
-Part = tuple[str, bool]
-"""A piece of a sentence, and whether it is a name given by the user."""
+Part = tuple[str, bool]  # a piece of a sentence, and whether it is a name given by the user
 
 
 def sentence(said: Mapping[str, Any], ci_prob: float) -> list[Part]:
@@ -169,8 +165,7 @@ CHECKED = (
         "is better.",
     ),
     ("bias", "Mean of what was forecast less what was measured."),
-)
-"""Words of a backtest and of the scorecard."""
+)  # words of a backtest and of the scorecard
 
 
 def words(numbers: Mapping[str, Any], limits: int) -> list[tuple[str, str]]:
