@@ -27,6 +27,7 @@ from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
 from labelvalue.report.numbers.exports import summary_text
 from labelvalue.report.plots.pictures import write_figures
+from labelvalue.report.render import html
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
 from tests.faults.test_security import HOSTILE, Marked
 from tests.observe.test_annotations import DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
@@ -139,19 +140,19 @@ def test_an_object_given_in_python_is_said_to_be_one():
 
 def test_templates_are_ours_and_escape_everything():
     """No template of a user's is taken; every environment escapes whatever a file is called."""
-    seen = 0
+    made = []
     for path in sorted((ROOT / "labelvalue").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
+        for node in (one for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(one, ast.Call)):
             called = ast.unparse(node.func)
             assert not called.endswith((".from_string", "jinja2.Template", "FileSystemLoader", "Markup")), path
             if called.endswith("Environment") and "jinja2" in called:
-                given = {word.arg: ast.unparse(word.value) for word in node.keywords}
-                assert given["autoescape"] == "True", path
-                assert given["loader"].startswith("jinja2.PackageLoader('labelvalue."), path
-                seen += 1
-    assert seen >= 2
+                made.append(path.name)
+            if called == "templates":
+                assert all(ast.unparse(package).startswith("'labelvalue.") for package in node.args), path
+    assert made == ["html.py"]
+    environment = html.templates("labelvalue.operate")
+    assert environment.autoescape is True
+    assert {one.package_name for one in environment.loader.loaders} == {"labelvalue.report", "labelvalue.operate"}
     raw = [
         (path.name, found)
         for path in (ROOT / "labelvalue").rglob("*.j2")

@@ -220,7 +220,8 @@ def simulate(
                 expected = curves["error_reference"][i] * relative_error(ratio, *bend) * np.exp(stray)
                 shrink = ((size + other) / (largest + beside)) ** (-group["training_decay"] / 2)
                 for replicate in range(1 if jitter and size < largest else replicates):
-                    p = min(expected * np.exp(curves["training_sd"][i] * shrink * rng.standard_normal()), cap)
+                    luck = curves["training_sd"][i] * shrink * rng.standard_normal()
+                    p = min(expected * np.exp(min(luck, 700.0)), cap)
                     wrong = wrong_answers(p, trials, items, 1 - group["churn"], rng)
                     ident = f"set of {name}" if sharing[i] else ""
                     rows.append((name, size, other, wrong, trials, replicate, ident))

@@ -39,6 +39,7 @@ from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
+NEARLY = 0.99  # of a gap that can be had, one that cannot: there is nothing to be found between the two
 TIGHTER_GAP = 0.85  # what the gap of the expected errors is multiplied by where the gap of the draws is kept too seldom
 Row = Mapping[Any, Any]
 
@@ -185,8 +186,18 @@ def _gains(plan: Decision) -> bool:
 
 def _kept(fit: Fit, few: Fit, case: Case, listing: Listing, most: int, max_spend: float) -> tuple[Decision, np.ndarray]:
     """The best plan from a listing that keeps every rule but that on the gain, and its lots."""
+    wide = np.nan  # the closest gap of expected errors at which there was a plan
     for _ in range(ROUNDS):
-        plan, menu, bought, listing = _plan(fit, few, case, listing, most)  # as seen from that plan
+        gap = listing.menu.max_gap
+        try:
+            plan, menu, bought, listing = _plan(fit, few, case, listing, most)  # as seen from that plan
+        except NoPlanError:
+            if not gap < wide * NEARLY:
+                raise
+            between = dataclasses.replace(listing.menu, max_gap=math.sqrt(gap * wide))
+            listing = dataclasses.replace(listing, menu=between)
+            continue
+        wide = gap
         broken = plan.rules[~plan.rules[KEPT] & plan.rules[RULE].isin([*TIGHTEN])]
         own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED})
         if broken.empty and money_needed(own[names.COST], case.overrun) <= max_spend * (1 + 1e-9):
