@@ -38,6 +38,9 @@ _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.t
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
+PART = 2**22  # bytes that are copied at a time
+
+
 def _in_arrow(stream: BinaryIO) -> pa.Buffer:
     """Return what a stream holds as memory of Arrow's own.
 
@@ -46,11 +49,12 @@ def _in_arrow(stream: BinaryIO) -> pa.Buffer:
     """
     content = pa.allocate_buffer(stream.seek(0, os.SEEK_END))
     stream.seek(0)
-    with memoryview(content) as room:
-        done = 0
-        while count := stream.readinto(room[done:]):
-            done += count
-    return content.slice(0, done)
+    done = 0
+    with memoryview(content).cast("B") as room:
+        while part := stream.read(PART):
+            room[done : done + len(part)] = part
+            done += len(part)
+    return content
 
 
 class ParquetRows:
