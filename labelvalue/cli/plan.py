@@ -128,13 +128,13 @@ def queue_command(
         judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
+    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
     made = decide(fit, case, max_labels)
     if not items_of(made):
         none = f"The decision is: {made.verdict.advice}. No item is to be labelled, and no file was written."
         text = "\n".join([none, *made.verdict.reasons])
         _end(fit, {"verdict": made.verdict.advice, "items": {}, REPORTS: list(made.verdict.reasons)}, as_json, text)
         raise typer.Exit(exits.STATES[made.state])
-    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
     found = queue(made, model, *given, items=called, random_state=random_seed)
     write_queue(found, out, format_)
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
