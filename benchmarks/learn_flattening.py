@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 
 import labelvalue as lv
 from benchmarks import lcdb_data, slice_data
-from benchmarks.forecast import problem_seed
+from benchmarks.forecast import Outcome, of_the_mean, problem_seed
 from benchmarks.methods import forecast_of
 from benchmarks.problems import Problem
 from benchmarks.scores import add_truth_noise, crps
@@ -50,8 +50,8 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         Logs of the error.
     more : array, shape (number, curve, distance, sample)
         What one of each adds; each draw's is straight in them.
-    together : array, shape (share, distance, sample)
-        Mean error over curves, by ``SHARED``, with the numbers that ship.
+    together : array, shape (share, curve, distance, sample)
+        Error by ``SHARED``, with the numbers that ship.
     """
     fit = lv.fit(lv.read_runs(problem.runs), random_seed=problem_seed(problem), progress=False)
 
@@ -65,18 +65,18 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         np.log(np.maximum(drawn(**dict(zip(NUMBERS, one, strict=True))), LEAST))
         for one in np.concatenate([np.zeros((1, 2)), np.eye(2)])
     ]
-    together = np.stack([drawn(shared=share).mean(axis=0) for share in SHARED])
+    together = np.stack([drawn(shared=share) for share in SHARED])
     return found[0], np.stack(found[1:]) - found[0], together
 
 
-def of_the_mean(problems: Sequence[Problem], together: Sequence[np.ndarray]) -> list[str]:
+def shared_lines(problems: Sequence[Problem], together: Sequence[np.ndarray]) -> list[str]:
     """Say of each share how the mean error over curves was forecast.
 
     Parameters
     ----------
     problems : sequence of Problem
         Development problems.
-    together : sequence of array, shape (share, distance, sample)
+    together : sequence of array, shape (share, curve, distance, sample)
         Of each, from :func:`with_each`.
 
     Returns
@@ -84,16 +84,17 @@ def of_the_mean(problems: Sequence[Problem], together: Sequence[np.ndarray]) -> 
     list of str
         A line a share: CRPS over that of curves that stray each on its own, and coverage of 90 % intervals by distance.
     """
-    told = []
-    for problem, samples in zip(problems, together, strict=True):
-        truth = problem.truth.mean(axis=0)
-        low, high = np.quantile(samples, [0.05, 0.95], axis=-1)
-        told.append((np.stack([crps(one[None], truth[None])[0] for one in samples]), (low <= truth) & (truth <= high)))
-    errors, held = (np.mean(part, axis=0) for part in zip(*told, strict=True))
+    outcomes = [
+        Outcome(f"{share:g}", problem.name, samples, 0.0)
+        for problem, drawn in zip(problems, together, strict=True)
+        for share, samples in zip(SHARED, drawn, strict=True)
+    ]
+    found = of_the_mean(problems, outcomes)
+    alone = sum(found[f"{SHARED[0]:g}"]["crps"])
     return [
-        f"shared {share:g}: CRPS of the mean error {error.sum() / errors[0].sum():.3f}, 90 % intervals hold "
-        + ", ".join(f"{part:.0%}" for part in covers)
-        for share, error, covers in zip(SHARED, errors, held, strict=True)
+        f"shared {share}: CRPS of the mean error {sum(told['crps']) / alone:.3f}, 90 % intervals hold "
+        + ", ".join(f"{part:.0%}" for part in told["covers_90"])
+        for share, told in found.items()
     ]
 
 
@@ -161,7 +162,7 @@ def main() -> None:
     for level, collections in {"slices": sliced, "learners": [lcdb_data.load_problems("development")]}.items():
         kinds = [(problems, [with_each(problem) for problem in problems]) for problems in collections]
         for problems, drawn in kinds:
-            print(f"{level}, {len(problems)} problems", *of_the_mean(problems, [one[2] for one in drawn]), sep="\n  ")
+            print(f"{level}, {len(problems)} problems", *shared_lines(problems, [one[2] for one in drawn]), sep="\n  ")
         for called, terms in TERMS.items():
             left_out: list[list[float]] = [[] for _ in kinds]
             for fold in range(FOLDS):

@@ -53,7 +53,9 @@ def case_command(
         _check(price is None and pay_per_hour is None, "the price of a label", "--price", "or --pay-per-hour")
         _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
     told, notes = _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
-    costs = told.pop("costs") | ({} if price is None else {PRICE: price})
+    costs = told.pop("costs")
+    found = sorted([*costs, *told])
+    costs |= {} if price is None else {PRICE: price}
     value: dict[str, Any] = {} if per_error_point is None else {"per_error_point": per_error_point}
     if base is None:
         _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
@@ -61,7 +63,6 @@ def case_command(
     else:
         made = replace(base, costs=replace(base.costs, **costs), value=replace(base.value, **value), **told)
     write_whole(out, as_text(made).encode())
-    found = sorted([*costs, *told])
     console.tell(
         {"case": str(out), "told": found, names.NOTES: notes}, as_json, f"told: {', '.join(found)}", *notes, out
     )
