@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from labelvalue.model.sampling import hmc
 
@@ -30,7 +30,10 @@ LEAST_CURVATURE = 0.03
 """Least eigenvalue of a curve's scaled Hessian; what is flat, or bends the wrong way, is held to bend so much."""
 SETTLED, NEAR = 1e-2, 0.5
 """Newton decrements, in standard deviations, at which curves given the group, and the group, count as at their mode."""
-MOST_NEWTON, MOST_STAGES, STAGE_STEPS, FARTHEST = 100, 6, 8, 3.0
+MOST_NEWTON, MOST_LOOKS = 100, 40
+FIRST_RADIUS, LEAST_RADIUS, TRUSTED, DOUBTED, SHORTER = 2.0, 1e-3, 0.75, 0.1, 0.3
+"""Longest step of the group, in standard deviations: at first, and at last; it grows where the density rises as the
+curvature says, to a share of at least so much, and is cut where it rises by less than such a share."""
 SHRINK = 0.4
 LOOKS = 16  # draws over which curvature is averaged
 TAIL = 0.05  # share of draws beyond each of the quantiles by which a coordinate is straightened
@@ -267,8 +270,8 @@ class Search:
             curves += step
         return curves, farthest
 
-    def look(self, group: np.ndarray) -> tuple[float, np.ndarray]:
-        """Log marginal density of the group at a place, and its gradient."""
+    def look(self, group: np.ndarray) -> float:
+        """Log marginal density of the group at a place; where it is the highest so far, all about it becomes known."""
         near = self.best
         curves = (
             self.start[self.layout.curve] if near is None else near["curves"] + near["lean"] @ (group - near["group"])
@@ -281,49 +284,45 @@ class Search:
             far = np.inf
         if not far < 1.0:
             self.inverse = None
-            return -np.inf, np.zeros_like(group)
+            return -np.inf
         self.inverse = own
         values, slopes = self.density(at[None])
+        value = float(values[0]) - 0.5 * log_det
+        if near is None or value > near["value"]:
+            self.best = {"value": value, "group": group, "curves": curves, "own": own, **self._about(at, own, slopes[0])}
+        return value
+
+    def _about(self, at: np.ndarray, own: np.ndarray, slopes: np.ndarray) -> dict[str, np.ndarray]:
+        """How curves lean with the group, its standard deviations, and Newton's step in these, at a mode of curves."""
         by_group = self.crossing(at)
         lean = np.einsum("nkm,nlm,pnl->nkp", own, own, by_group[:, self.layout.curve])
         # the log determinant's slope: third derivatives along each curve's own directions, of all curves at once
         ways = np.zeros((own.shape[2], at.size))
         ways[:, self.layout.curve] = np.moveaxis(own, 2, 0)
-        third = self.density.differences(at, ways, WIDE_STEP)[1].sum(0)
-        total = slopes[0] + 0.5 * third
+        total = slopes + 0.5 * self.density.differences(at, ways, WIDE_STEP)[1].sum(0)
         gradient = total[self.layout.group] + np.einsum("nkp,nk->p", lean, total[self.layout.curve])
         inner = by_group[:, self.layout.group]
         bending = -0.5 * (inner + inner.T) - np.einsum("nkp,qnk->pq", lean, by_group[:, self.layout.curve])
-        value = float(values[0]) - 0.5 * log_det
-        if self.best is None or value > self.best["value"]:
-            eigenvalues, ways_out = np.linalg.eigh(bending)
-            out = ways_out / np.sqrt(np.maximum(np.abs(eigenvalues), 1.0))
-            self.best = {"value": value, "group": group.copy(), "curves": curves, "lean": lean, "own": own,
-                         "out": out, "far": float(np.linalg.norm(out.T @ gradient))}  # fmt: skip
-        return value, gradient
+        eigenvalues, ways_out = np.linalg.eigh(bending)
+        out = ways_out / np.sqrt(np.maximum(np.abs(eigenvalues), 1.0))
+        return {"lean": lean, "out": out, "ahead": out.T @ gradient}
 
     def run(self) -> Place:
-        """Climb from the start; the map at the best place found."""
+        """Climb from the start, by Newton's steps within a radius of trust; the map at the best place found."""
         self.look(self.start[self.layout.group])
         if self.best is None:
             raise RuntimeError("no start has a finite density")
-        for _ in range(MOST_STAGES if self.layout.group.size else 0):
-            middle, out = self.best["group"], self.best["out"]
-
-            def down(u: np.ndarray, middle: np.ndarray = middle, out: np.ndarray = out) -> tuple[float, np.ndarray]:
-                value, gradient = self.look(middle + out @ u)
-                return -max(value, -1e12), -(out.T @ gradient)
-
-            def enough(intermediate_result: Any) -> None:
-                if self.best is not None and self.best["far"] < NEAR:
-                    raise StopIteration
-
-            optimize.minimize(
-                down, np.zeros(middle.size), jac=True, method="L-BFGS-B", bounds=[(-FARTHEST, FARTHEST)] * middle.size,
-                callback=enough, options={"maxiter": STAGE_STEPS, "maxls": STAGE_STEPS},
-            )  # fmt: skip
-            if self.best["far"] < NEAR:
+        radius = FIRST_RADIUS
+        for _ in range(MOST_LOOKS if self.layout.group.size else 0):
+            best = self.best
+            far = float(np.linalg.norm(best["ahead"]))
+            if far < NEAR or radius < LEAST_RADIUS:
                 break
+            step = best["ahead"] * min(1.0, radius / far)
+            value = self.look(best["group"] + best["out"] @ step)
+            size = float(np.linalg.norm(step))
+            came = (value - best["value"]) / float(step @ best["ahead"] - 0.5 * step @ step)
+            radius = max(radius, 2.0 * size) if came > TRUSTED else radius if came > DOUBTED else SHORTER * size
         best = self.best
         straight = np.tile([0.0, 1.0, 0.0], (best["group"].size, 1))
         return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], best["own"])

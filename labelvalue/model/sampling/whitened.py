@@ -132,16 +132,25 @@ class _Chains:
 
 
 def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[int, str], object]) -> _Chains:
-    """Chains at draws from Laplace's approximation, nearer to its middle where the density is not finite there."""
+    """Chains at draws from Laplace's approximation, nearer to its middle where it is far off there.
+
+    A chain that begins in a tail that the approximation has and the density has not is long on its way back, and the
+    map that is made of where all chains have been is no good to any.
+    """
     advance(0, "finding the mode")
     place = Search(problem.density, problem.layout, problem.start).run()
     seeds = np.random.SeedSequence(settings.random_seed).spawn(settings.chains)
     rngs = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
     at = np.array([rng.standard_normal(problem.start.size) for rng in rngs])
     slopes, room = np.empty(problem.start.size), place.room(problem.layout)
+
+    def density(whitened: np.ndarray) -> float:
+        return float(hmc.evaluate(problem.density.function, problem.density.data, room, whitened, slopes))
+
+    middle = density(np.zeros_like(slopes))
     for k in range(settings.chains):
         for _ in range(HALVINGS):
-            if np.isfinite(hmc.evaluate(problem.density.function, problem.density.data, room, at[k], slopes)):
+            if density(at[k]) > middle - at[k] @ at[k]:  # of a standard normal it is half as much lower
                 break
             at[k] *= 0.5
     return _Chains(problem, place, at, rngs, np.full(settings.chains, FIRST_STEP), advance)
