@@ -69,7 +69,7 @@ def fit_once(method: str, runs: Path, out: Path, draws: int | None, seed: int = 
 
         few = {} if draws is None else {"draws": draws, "tune": draws}
         if few:
-            sampling.LONGER, sampling.rough = (1,), lambda figures: False  # few draws never pass; more tell nothing new
+            sampling.LONGER = ((np.inf, 1),)  # few draws never pass; more tell nothing new
             sampling.FEW_COORDINATES = 0
         fit = lv.fit(lv.read_runs(runs), random_seed=seed, progress=False, **few)
         fit.save(out)

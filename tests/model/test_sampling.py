@@ -98,6 +98,36 @@ def test_where_whitened_chains_do_not_pass_nuts_comes_last(kinds, remedies, atte
     assert own == [a["remedy"] == "the model's own coordinates" for a in diagnostics.attempts]
 
 
+@pytest.mark.parametrize(("few", "longest"), [(True, 8), (False, 4)])
+def test_chains_of_few_coordinates_go_on_for_longer_and_what_is_kept_is_evenly_spaced(
+    few, longest, attempts, monkeypatch
+):
+    """Draws go on to eight times those asked for, or four; never more than four times as many are kept."""
+    monkeypatch.setattr(sampling, "LONGER", ((MODEL.layout.inputs - (not few), 8), (np.inf, 4)))
+    _, _, compiled = attempts()
+    asked = []
+
+    def rounds(compiled, settings, enough, advance, checkpoint):
+        asked.extend(enough)
+        for draws in enough:
+            kept = {"draw": np.arange(draws), "chain": [0, 1]}
+            posterior = xr.Dataset({"a": (("chain", "draw"), np.tile(np.arange(draws), (2, 1)))}, kept)
+            yield xr.DataTree.from_dict({"posterior": posterior, "sample_stats": posterior.rename(a="energy")})
+
+    monkeypatch.setattr(sampling, "_rounds", rounds)
+    monkeypatch.setattr(
+        sampling, "figures_of", lambda tree: {**sampling.NO_DRAWS, "divergences": 0.0, "bfmi": 1.0, "chains": 2.0}
+    )
+    tree, _ = sampling._attempt(
+        dataclasses.replace(compiled, whitenable=object()), SamplerSettings(draws=100), False, None
+    )
+    assert asked == [100, 200, 400, 800][: longest.bit_length()]
+    kept = tree["posterior"]["a"].values[0]
+    assert len(kept) == 400
+    assert len(set(np.diff(kept))) == 1
+    assert tree["posterior"]["draw"].values.tolist() == list(range(400))
+
+
 def test_nuts_is_not_asked_where_it_would_take_hours(attempts, monkeypatch):
     monkeypatch.setattr(sampling, "FEW_COORDINATES", MODEL.layout.inputs - 1)
     _, _, compiled = attempts(["diverged"], ["diverged"])

@@ -102,6 +102,27 @@ def test_the_map_is_undone_and_its_density_is_that_of_the_model(compiled):
     assert log_det - there == pytest.approx(change, abs=1e-6)
 
 
+def test_the_mode_is_found_from_far_off(compiled):
+    """From 130 standard deviations of the group, with curves far from where they are at their modes, too."""
+    problem, far = compiled.whitenable, compiled.whitenable.start.copy()
+    far[0], far[1:5] = 40.0, -25.0
+    mean, sd, _ = exact()
+    np.testing.assert_allclose(Search(problem.density, problem.layout, far).run().base, mean, atol=0.5 * sd)
+
+
+def test_no_chain_begins_in_a_tail_that_the_density_has_not():
+    """A group whose density falls by the fourth power, so that what its mode tells of its width is far too much."""
+    with pm.Model(coords={"curve": range(3)}) as model:
+        flat = pm.Flat("flat", initval=0.001)
+        pm.Potential("walls", -5000.0 * flat**4)
+        pm.Normal("level", 0.0, 1.0, dims="curve")
+    problem = compile_model(model).whitenable
+    chains = whitened._begin(problem, SamplerSettings(chains=40), lambda made, what: None)
+    begun = np.array([chains.place.base[0] + chains.place.spread[0, 0] * at[0] for at in chains.at])
+    assert np.abs(begun).max() < 0.25  # 5000 · 0.25⁴ is 20
+    assert begun.std() > 0.03
+
+
 def test_a_skewed_group_is_straightened_and_its_draws_are_those_of_its_distribution():
     """A Gumbel mean that no curve tells of; quantiles against its closed form, false alarm 1 in 10,000."""
     with pm.Model(coords={"curve": range(3)}) as model:

@@ -282,14 +282,20 @@ class Search:
             own, log_det = factor(self.bending(at))
         except np.linalg.LinAlgError:
             far = np.inf
-        if not far < 1.0:
+        if not far < (np.inf if near is None else 1.0):  # from the start, the way may be long
             self.inverse = None
             return -np.inf
         self.inverse = own
         values, slopes = self.density(at[None])
         value = float(values[0]) - 0.5 * log_det
         if near is None or value > near["value"]:
-            self.best = {"value": value, "group": group, "curves": curves, "own": own, **self._about(at, own, slopes[0])}
+            self.best = {
+                "value": value,
+                "group": group,
+                "curves": curves,
+                "own": own,
+                **self._about(at, own, slopes[0]),
+            }
         return value
 
     def _about(self, at: np.ndarray, own: np.ndarray, slopes: np.ndarray) -> dict[str, np.ndarray]:

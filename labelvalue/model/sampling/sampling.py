@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from labelvalue.model.sampling.compiled import CompiledModel
     from labelvalue.model.sampling.whitened import Whitenable
 
-LONGER = (1, 2, 4)  # how many times the draws asked for chains are judged after, until they pass
-MUCH_LONGER = 8  # the same, of whitened chains of few coordinates: cheaper than NUTS. Every second draw of them is kept
+LONGER = ((300, 32), (1000, 16), (5000, 8), (np.inf, 4))
+"""How many times the draws asked for whitened chains go on at most, up to so many coordinates: where these are few, far
+cheaper than NUTS, which goes on for as long as the last says. They are judged after 1, 2, 4, ... times."""
+KEPT = 4  # how many times the draws asked for are kept at most, evenly spaced; all are judged
 SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
-FEW_COORDINATES = 1000
-"""Up to how many chains go on for longest, and NUTS in the model's own coordinates is tried last: it would take hours
-where there are more."""
+FEW_COORDINATES = 1000  # up to how many NUTS in the model's own is tried last: it would take hours where there are more
 WHITENED, PLAIN = "whitened by curve", "the model's own"
 
 
@@ -120,9 +120,9 @@ def sample(
     """Sample a model until the convergence gate is passed or the budget of draws is spent.
 
     Where R-hat or effective sample size fall short, the chains go on without adapting again, up to four times the draws
-    asked for (eight times where there are few coordinates, of which every second draw is kept): that is still the first
-    attempt. Divergences or low E-BFMI lead to another one with smaller steps;
-    where chains in whitened coordinates do not pass, NUTS in the model's own comes last, unless these are too many.
+    asked for, or more where there are few coordinates: that is still the first attempt. Divergences or low E-BFMI lead
+    to another one with smaller steps; where chains in whitened coordinates do not pass, NUTS in the model's own comes
+    last, unless these are too many.
     """
     attempts: list[dict[str, Any]] = []
     figures: Mapping[str, float] = {}
@@ -168,8 +168,9 @@ def _attempt(
     compiled: Compiled, settings: SamplerSettings, progress: bool, checkpoint: ChainFolder | None
 ) -> tuple[xr.DataTree, dict[str, float]]:
     """Let chains go on until they pass, want smaller steps, or have made the most draws."""
-    costly = isinstance(compiled.whitenable, str) or compiled.model.layout.inputs > FEW_COORDINATES
-    enough = [times * settings.draws for times in (LONGER if costly else (*LONGER, MUCH_LONGER))]
+    coordinates = np.inf if isinstance(compiled.whitenable, str) else compiled.model.layout.inputs
+    longest = next(times for most, times in LONGER if coordinates <= most)
+    enough = [settings.draws << doubled for doubled in range(longest.bit_length())]
     draws = settings.chains * (settings.tune + settings.draws)
     with Tracker(draws, draws, "sampling", show=progress) as tracker:
 
@@ -182,17 +183,21 @@ def _attempt(
             if judge(figures)[0] == "ok" or wants_smaller_steps(figures):
                 break
             tracker.grow(settings.chains * more, settings.chains * more)
-    return _thinned(tree, LONGER[-1] * settings.draws), figures
+    return _thinned(tree, KEPT * settings.draws), figures
 
 
 def _thinned(tree: xr.DataTree, most: int) -> xr.DataTree:
-    """Every second draw, where there are more than are kept; they are judged before."""
-    made = tree["posterior"].sizes[names.DRAW]
-    if made <= most:
+    """Evenly spaced draws, where there are more than are kept; they are judged before."""
+    every = -(-tree["posterior"].sizes[names.DRAW] // most)
+    if every == 1:
         return tree
-    kept = {name: group.to_dataset().isel({names.DRAW: slice(1, None, 2)}) for name, group in tree.children.items()}
-    number = {names.DRAW: np.arange(made // 2)}
-    return xr.DataTree.from_dict({name: group.assign_coords(number) for name, group in kept.items()})
+    kept = {
+        name: group.to_dataset().isel({names.DRAW: slice(every - 1, None, every)})
+        for name, group in tree.children.items()
+    }
+    return xr.DataTree.from_dict({
+        name: group.assign_coords({names.DRAW: np.arange(group.sizes[names.DRAW])}) for name, group in kept.items()
+    })  # fmt: skip
 
 
 def _rounds(
