@@ -8,7 +8,13 @@ import pytest
 
 from labelvalue import InputError, Project, StorageError, cli, names
 from labelvalue.operate.refit.advice import case_for, outcome
+from labelvalue.report.numbers.tables import default_budgets
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
+
+OTHER_PRICE = (
+    "[[assumptions]]\nid = 'price'\ntext = 't'\nsource = 's'\nif_wrong = 'w'\nkey = 'costs.price_per_label'\n"
+    "alternative = 0.05\n"
+)
 
 
 def advice(project):
@@ -162,11 +168,22 @@ def test_costs_that_are_no_money(project, first, cost):
     assert kinds(project) == ["project"]
 
 
-@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "INCONCLUSIVE", 6)])
+@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "STOP", 3)])
 def test_a_cap_on_money(project, first, cost, state, code):
-    configure(project, QUIET + "[guardrails]\nmaximum_spend = 500\n")
+    """What batches cost, by the ledger or by the prices of the case, counts with the plan; so for each alternative."""
+    put_case(project, f"{CASE}[guardrails]\nmaximum_spend = {{ limit = 500, spent = 30 }}\n", OTHER_PRICE)
     result = project.add(first, batch="a", cost=cost).refit(progress=False)
-    assert (result.guardrails[0]["rule"], result.state, result.exit_code) == ("maximum_spend", state, code)
+    (rule,) = result.advice["guardrails"]
+    assert (rule["rule"], result.state, result.exit_code) == ("maximum spend", state, code)
+    paid = project.assets().attrs["total"]["cost"] if cost is None else cost
+    assert rule["limit"] == pytest.approx(500 - 30 - paid), "what is left"
+    assert max(result.advice["cost"]["high"], result.advice["total"] * 0.1) <= max(rule["limit"], 0.0)
+    (other,) = result.advice["assumptions"]
+    assert (other["advice"], sum(other["plan"].values()) * 0.05 <= max(rule["limit"], 0.0)) == (
+        "no plan" if state == "STOP" else "buy", True,
+    )  # fmt: skip
+    assert project.refit(progress=False).advice["record"] == result.advice["record"], "nothing new, nothing said anew"
+    project.verify(reproduce=True)
 
 
 @pytest.mark.parametrize(("retraining", "fired"), [(0, True), (10_000_000, False)])
@@ -225,7 +242,7 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
     project.refit(progress=False)
     (carried,) = shown["context"].carried
     assert carried["slices"] == found["slices"]
-    assert carried[names.LABELS] == 1000
+    assert carried[names.LABELS] == max(default_budgets(project.published))
 
 
 def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp_path):

@@ -359,7 +359,7 @@ def test_history_says_what_happened(fitted, sampler, second):
     fitted.add(second, batch="b").decide("wait", approver="B", comment="price")
     table = fitted.history()
     assert table["number"].tolist() == list(range(1, len(table) + 1))
-    assert table["kind"].tolist() == ["project", "settings", "batch", "check", "fit", "forecast", "check", "batch",
+    assert table["kind"].tolist() == ["project", "settings", "batch", "check", "fit", "forecast", "batch",
                                       "forecast", "score", "check", "decision"]  # fmt: skip
     assert table["what"].str.len().min() > 10
     assert "approved by B: price" in table["what"].iloc[-1]

@@ -76,7 +76,9 @@ class Decision:
     certificate : Certificate
         Objective of the plan beside others', and the solver's status.
     rules : pandas.DataFrame
-        From :func:`labelvalue.rules.check_guardrails`: how every rule of the case stands for the plan.
+        From :func:`labelvalue.rules.check_guardrails`: how every rule of the case stands for the plan; and
+        ``labels_to_decide``, the labels of every slice after which one that is open would be decided, missing elsewhere
+        and where none within reach would.
     max_spend : float
         Money that was allowed, the reserve included.
     lot : int

@@ -150,6 +150,7 @@ _ADVISED_BY = _table(
     assumptions=_list(_table(id=_TEXT, key=_TEXT, alternative=_any)),
     latest_learners=_list(_TEXT),
     width_=_number,
+    spent_=_or_null(_number),
 )
 _MILESTONES = _table(
     now=_number,

@@ -121,12 +121,18 @@ def rules_text(plan: Mapping[str, Any]) -> str:
         return f"All {len(rules)} guardrails are kept as asked, {together}."
     said = "; ".join(
         f"{row['rule']}{' of ' + row[names.SLICE] if row[names.SLICE] else ''} holds with probability "
-        f"{likely(row['p_kept'])}, asked for {row['required']:g}"
+        f"{likely(row['p_kept'])}, asked for {row['required']:g}{_would_decide(row)}"
         for row in broken
     )
     if len(rules) == 1:
         return f"The guardrail is not met as asked: {said}."
     return f"{len(broken)} of {len(rules)} guardrails not met as asked: {said}. They hold {together}."
+
+
+def _would_decide(rule: Mapping[str, Any]) -> str:
+    """How many labels would decide a rule that is open, where some within reach would."""
+    labels = rule.get("labels_to_decide")
+    return f" (measured after {labels:,.0f} more labels of each slice, it would be decided)" if labels else ""
 
 
 def scenario_text(row: Mapping[str, Any]) -> str:
