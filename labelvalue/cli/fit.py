@@ -9,7 +9,7 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
+from labelvalue.cli.console import Approved, CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
 from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
 from labelvalue.problems import input_error
@@ -65,6 +65,8 @@ def demo(
         of = lv.decide(fit, lv.read_case(out / "case.toml"), DEMO_LABELS)
     lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
+    if isinstance(of, lv.Decision):
+        raise typer.Exit(exits.ending(of.state, of.approvals))
 
 
 def fit_command(
@@ -179,6 +181,7 @@ def report(
     max_labels: Annotated[
         int | None, console.whole("Most labels of the plan; as many as there are today by default.")
     ] = None,
+    approved: Approved = None,
     numbers: Annotated[Path | None, typer.Option(help="Also write the page's numbers: .json.")] = None,
     tables: Annotated[
         Path | None, typer.Option(help="Also write its tables: a file .xlsx, or a folder for one CSV a table.")
@@ -212,7 +215,7 @@ def report(
     lv.write_report(of, path=out, budgets=counts, numbers=numbers, tables=tables, pictures=figures, pdf=pdf)
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
     if isinstance(of, lv.Decision):
-        raise typer.Exit(exits.STATES[of.state])
+        raise typer.Exit(exits.ending(of.state, console.missing_approvals(of, approved)))
 
 
 def register(app: typer.Typer) -> None:

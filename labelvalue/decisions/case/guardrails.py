@@ -146,14 +146,14 @@ class Guardrails(Settings):
         Distance between the errors of the worst slice and the best, at most.
     maximum_budget : Rule, optional
         Money that a plan costs at most.
-    maximum_spend : SpendLimit, optional
-        Money that a plan and all batches before it cost at most.
-    labels_in_all : Rule, optional
-        Labels of all slices together after the plan, those of today included, at most.
     deadline : Rule, optional
         Days until the last label is there, at most.
     minimum_gain : Rule, optional
         Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
+    maximum_spend : SpendLimit, optional
+        Money that a plan and all batches before it cost at most.
+    labels_in_all : Rule, optional
+        Labels of all slices together after the plan, those of today included, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
 
@@ -290,6 +290,25 @@ class Approval(Settings):
         bool
         """
         return cost > self.above
+
+    def is_by(self, name: str) -> bool:
+        """Say whether a name is that of the approver, capitals and spaces left aside.
+
+        Parameters
+        ----------
+        name : str
+            Who agreed.
+
+        Returns
+        -------
+        bool
+        """
+        return alike(name, self.approver)
+
+
+def alike(one: str, other: str) -> bool:
+    """Say whether two texts are the same but for capitals and spaces."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, QUALITY
 from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
+from labelvalue.decisions.case.guardrails import alike
+from labelvalue.exits import NOT_PUBLISHED, ending
 from labelvalue.numerals import readable
 from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
@@ -82,16 +83,12 @@ def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Recor
     said = [record for record in decisions if record.content.get("advice_record") == number]
     found = []
     for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
-        own = [r for r in said if _same(r.content["approver"], one.approver)]
-        agreed = bool(own) and _same(own[-1].content["verdict"], content["advice"])
+        own = [r for r in said if one.is_by(r.content["approver"])]
+        agreed = bool(own) and alike(own[-1].content["verdict"], content["advice"])
         about = {"approver": one.approver, "above": one.above, "reason": one.reason}
         money = {names.COST: cost, names.UNIT: content[names.UNIT]}
         found.append({**about, **money, GIVEN: own[-1].number if agreed else None})
     return found
-
-
-def _same(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 def approval_line(one: Mapping[str, Any]) -> str:
@@ -262,7 +259,7 @@ class Refit:
         """0 done or nothing new; 2 not published; 3 a rule says stop or an approval is missing; 6 undecided."""
         if self.verdict != fits.OK or self.state is None:
             return NOT_PUBLISHED
-        return STOPPED if self.stops else STATES[self.state]
+        return ending(self.state, [one for one in self.approvals if one[GIVEN] is None])
 
     @property
     def stops(self) -> tuple[str, ...]:
