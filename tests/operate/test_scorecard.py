@@ -1,10 +1,13 @@
 """Forecasts frozen before their batch, scored when it comes, and what their record says of the next ones."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from labelvalue import names
+from labelvalue import Project, names
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.scorecard import calibration, widened, width_factor
 from labelvalue.operate.refit.triggers import evaluate, surprise_of
@@ -13,19 +16,67 @@ from labelvalue.testing import fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 
-def test_a_forecast_is_frozen_and_scored_in_the_same_stroke(running):
-    kinds = [record.kind for record in running.ledger.records()]
-    assert kinds[-4:] == ["batch", "forecast", "score", "check"]
-    forecast, score = (running.ledger.records(kind)[-1].content for kind in ("forecast", "score"))
-    assert forecast["content"] == score["content"] == running.ledger.records("batch")[-1].content["content"]
+def worse(batch):
+    """The same batch, had it measured something else."""
+    errors = np.minimum(batch[names.ERRORS] + 150, batch[names.TRIALS])
+    return batch.assign({names.ERRORS: errors, names.ERROR: errors / batch[names.TRIALS]})
+
+
+def test_d30_what_is_scored_was_frozen_at_the_refit_and_knows_nothing_of_what_came(fitted, second, tmp_path):
+    """Of a batch it takes curves and counts alone: whatever was measured, the forecast is the same, draw for draw."""
+    other = Project.open(shutil.copytree(fitted.folder, tmp_path / "other"))
+    told = []
+    for project, batch in ((fitted, second), (other, worse(second))):
+        project.add(batch, batch="b")
+        assert [record.kind for record in project.ledger.records()][-4:] == ["batch", "forecast", "score", "check"]
+        told.append([project.ledger.records(kind)[-1].content for kind in ("forecast", "score")])
+    (forecast, score), (again, other_score) = told
+    assert forecast["cells"] == again["cells"]
+    assert [cell["truth"] for cell in score["cells"]] != [cell["truth"] for cell in other_score["cells"]]
+    (fit,) = fitted.ledger.records("fit")
+    assert {cell["frozen"] for cell in forecast["cells"]} == {fit.number}, "whose draws a digest in the ledger seals"
     for frozen, cell in zip(forecast["cells"], score["cells"], strict=True):
-        assert names.TRUTH not in frozen, "the forecast knows nothing of what came"
+        assert names.TRUTH not in frozen
         assert (frozen["slice"], frozen["labels"]) == (cell["slice"], cell["labels"])
         draws = np.array(frozen["draws"])
         assert np.quantile(draws, 0.5) == pytest.approx(frozen["quantiles"]["0.5"], rel=0.05)
         assert cell["bias"] == pytest.approx(draws.mean() - cell["truth"], abs=0.01)
         assert cell["covers_90"] == (cell["low"] <= cell["truth"] <= cell["high"])
-        assert cell["rank"] == pytest.approx((draws < cell["truth"]).mean(), abs=0.1)
+        below = norm.cdf((cell["truth"] - draws) / cell["truth_stderr"]).mean()
+        assert cell["rank"] == pytest.approx(below, abs=0.1), "with the noise of one such measurement"
+
+
+def test_d30_a_batch_of_the_planned_size_is_held_against_the_draws_of_the_plan_itself(decided, monkeypatch):
+    """They stand in the ledger since the advice: nothing is forecast when the batch arrives."""
+    frozen = decided.ledger.records("forecast")[-1]
+    plan = decided.ledger.records("advice")[-1].content["plan"]
+    assert (frozen.content["of"], sum(plan.values()) > 0) == ("plan", True)
+    fit, total = decided.published, sum(plan.values())
+    now = {name: int(fit.position[names.LABELS_NOW].sel(slice=name)) for name in plan}
+    rows = [
+        {"slice": name, "labels": now[name] + plan[name], "other_labels": cell["other_labels"], "replicate": r}
+        for name, cell in zip(plan, frozen.content["cells"], strict=True)
+        for r in (0, 1)
+    ]
+    other = fit.position[names.OTHER_LABELS_NOW].to_series()
+    assert {r["slice"]: r["other_labels"] - other[r["slice"]] for r in rows} == {n: total - plan[n] for n in plan}
+    batch = pd.DataFrame(rows).assign(errors=300, trials=2000)
+    batch[["labels", "other_labels"]] = batch[["labels", "other_labels"]].astype(int)
+
+    def forecast(*given):
+        raise AssertionError("a forecast after the fact")
+
+    monkeypatch.setattr("labelvalue.operate.history.scorecard.model_samples", forecast)
+    decided.add(batch, batch="b")
+    made = decided.ledger.records("forecast")[-1].content["cells"]
+    score = decided.ledger.records("score")[-1].content["cells"]
+    planned = {cell["slice"]: cell for cell in frozen.content["cells"]}
+    assert {cell["slice"] for cell in score} == {name for name in plan if plan[name] or total}
+    for cell, scored in zip(made, score, strict=True):
+        assert cell["frozen"] == frozen.number
+        assert cell["draws"] == planned[cell["slice"]]["draws"]
+        assert scored["labels"] == planned[cell["slice"]]["labels"]
+        assert scored["bias"] == pytest.approx(np.mean(cell["draws"]) - 0.15, abs=3e-3)
 
 
 def test_a_batch_that_shows_nothing_new_has_no_score(fitted):

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import WAIT, Decision
+from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
@@ -30,7 +29,7 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.operate.items.tasks import ITEM, RANK
-from labelvalue.operate.refit.advice import asked_of, current
+from labelvalue.operate.refit.advice import asked_of, current, order_items
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
@@ -226,21 +225,13 @@ def order_of(decision: Decision | ProjectFolder) -> Order:
     if isinstance(decision, Decision):
         verdict = decision.verdict
         return Order(
-            decision.fit, decision.case, verdict.advice, _items(verdict.advice, verdict.pilot, decision.labels)
+            decision.fit, decision.case, verdict.advice, order_items(verdict.advice, verdict.pilot, decision.labels)
         )
     told = current(decision).content
     made = decision.published
     if made is None:  # the advice is on it
         raise input_error("no fit is published", f"run 'labelvalue refit {decision.folder}'")
-    return Order(*asked_of(made, told), told["advice"], _items(told["advice"], told["pilot"], told["plan"]))
-
-
-def _items(advice: str, pilot: Mapping[str, Any], labels: Mapping[str, int]) -> dict[str, int]:
-    if pilot:
-        counts = {str(pilot["slice"]): int(str(pilot["size"]))} if pilot["kind"] == PILOT else {}
-    else:
-        counts = {} if advice == WAIT else dict(labels)
-    return {name: n for name, n in counts.items() if n}
+    return Order(*asked_of(made, told), told["advice"], order_items(told["advice"], told["pilot"], told["plan"]))
 
 
 def _wanted(of: Order, wanted: Mapping[str, int] | None) -> dict[str, int]:

@@ -13,11 +13,12 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.deciding import decide
-from labelvalue.decisions.advice.decision import Decision, standard_error
+from labelvalue.decisions.advice.decision import WAIT, Decision, standard_error
 from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, STATE, WORDS
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
@@ -130,6 +131,15 @@ def asked_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
     settings = content["settings"]
     wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
     return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"], settings.get(SPENT))
+
+
+def order_items(advice: str, pilot: Mapping[str, Any], labels: Mapping[str, int]) -> dict[str, int]:
+    """Say how many labels of each slice an advice orders: the pilot's, or the plan's; none where it waits."""
+    if pilot:
+        counts = {str(pilot["slice"]): int(str(pilot["size"]))} if pilot["kind"] == PILOT else {}
+    else:
+        counts = {} if advice == WAIT else dict(labels)
+    return {name: n for name, n in counts.items() if n}
 
 
 def _described(made: Decision) -> dict[str, Any]:

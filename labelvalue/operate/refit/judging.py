@@ -73,7 +73,10 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     if problems:
         raise InputError(problems)
     made = advice.advise(name, fit, text, settings)
-    new = project.ledger.append(in_force(project.ledger, configuration, [("advice", made)]))[-1]
+    order = advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
+    cells = scorecard.forecast_plan(fit, order) if order else []
+    promised = [("forecast", {"of": advice.PLAN, "fit": name, scorecard.CELLS: cells})] if order else []
+    new = project.ledger.append(in_force(project.ledger, configuration, [*promised, ("advice", made)]))[-1]
     return {**new.content, "record": new.number}
 
 

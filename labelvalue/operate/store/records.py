@@ -211,7 +211,13 @@ SHAPES: Mapping[str, Test] = {
             fit=_ID,
             batch=_TEXT,
             content=_SHA,
-            cells=_list(_table(**_CURVE, labels=_number, quantiles=_QUANTILES, draws=_list(_number))),
+            cells=_list(_table(**_CURVE, labels=_number, quantiles=_QUANTILES, draws=_list(_number), frozen_=_whole)),
+        ),
+        plan=_table(
+            fit=_ID,
+            cells=_list(
+                _table(**_CURVE, labels=_number, other_labels=_number, quantiles=_QUANTILES, draws=_list(_number))
+            ),
         ),
         gain=_table(
             fit=_ID,
