@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.decisions.case.guardrails import Approval
     from labelvalue.model.fitting.result import Fit
+    from labelvalue.report.words.project import Context
 
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -60,6 +61,10 @@ CaseFile = Annotated[Path, typer.Option("--case", help="Costs, value and rules: 
 MaxLabels = Annotated[int | None, whole("Most labels in all; as many as there are today by default.")]
 Approved = Annotated[
     list[str] | None, typer.Option("--approved", help="Who agreed, as the case names them; may be repeated.")
+]
+NoRefits = Annotated[
+    bool,
+    typer.Option("--no-refits", help="Do not fit again where draws cannot say whether other data change the decision."),
 ]
 CiProb = Annotated[float, real("Probability of the interval, between 0 and 1.")]
 Cost = Annotated[float | None, real("Money it cost; by the prices of the case otherwise.")]
@@ -216,6 +221,18 @@ def show_backtest(fit: Fit, wants_json: bool) -> dict:
 def missing_approvals(decision: Decision, approved: Sequence[str] | None) -> list[Approval]:
     """Approvals that a decision needs and that nobody of those named gave."""
     return [one for one in decision.approvals if not any(map(one.is_by, approved or ()))]
+
+
+def context_of(of: Fit | Decision, no_refits: bool) -> Context:
+    """What a page knows beside a decision: how stable it is, by new fits where draws cannot say, unless left out."""
+    from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.report.numbers.planning import detail_numbers
+    from labelvalue.report.words.project import Context
+
+    if no_refits or not isinstance(of, Decision):
+        return Context()
+    say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
+    return Context(details=detail_numbers(of, refit=True))
 
 
 def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:

@@ -10,17 +10,19 @@ from labelvalue import InputError, Project, Protocol, names, testing
 from labelvalue.operate.store.configuration import Configuration
 from tests.operate.conftest import CASE, QUIET, configure, kinds
 
-ASKED, CALLED, ADVISED, GIVEN, PAGE, BUDGETS, CHECKED, READ = [
+ASKED, CALLED, ADVISED, GIVEN, PAGE, FITTED, BUDGETS, CHECKED, READ = [
     "what the fit was asked for",
     "which triggers fired",
     "the plan",
     "what the process is given",
     "the page",
+    "whether runs are fitted again for it",
     "budgets that are forecast",
     "the backtest",
     "what becomes of another batch",
 ]
 DECIDED = 'case = "case.toml"\n'
+PAGED = f"{DECIDED}[report]\npage = true\n"
 DEARER = 'case = "dear.toml"\n'
 DEAR = CASE.replace("retraining = 20", "retraining = 5400")
 """What the new labels bring is as likely more as less."""
@@ -46,6 +48,7 @@ OTHER = {
     "limits.memory_gb": ("[limits]\nmemory_gb = 9", GIVEN),
     "limits.minutes": ("[limits]\nminutes = 9", GIVEN),
     "report.page": ("[report]\npage = true", PAGE),
+    "report.refits": (f"{PAGED}refits = false", FITTED),
     "report.budgets": ("[report]\npage = false\nbudgets = [5]", BUDGETS),
 }
 BASE_DECIDED = f"{DECIDED}[plan]\nmax_labels = 200"
@@ -63,7 +66,10 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
         for key in (fields(table) if is_dataclass(table) else [None])
     }
     assert {*OTHER, "assumptions", "text"} == known
-    limits, specs, here = [], [], subprocess_fit.fit_in_subprocess
+    limits, specs, refits, here = [], [], [], subprocess_fit.fit_in_subprocess
+    monkeypatch.setattr(
+        "labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **how: refits.append(how) or fit
+    )
 
     def fit_in_subprocess(*given, **more):
         limits.append((more["memory_gb"], more["minutes"]))
@@ -84,6 +90,7 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
         more = text.replace("[fit]\n", "[fit]\nbacktest = false\n") if "backtest" not in text else text
         top, line, rest = more.partition("\n") if more.split(" =")[0] in ("case", "protocol") else ("", "", more)
         configure(project, f"{top}{line}\n{fit}{quiet}{rest}\n")
+        refits.clear()
         made = project.refit(progress=False)
         told = [
             r.content
@@ -96,6 +103,7 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
             ADVISED: str(made.advice and made.advice["plan"]),
             GIVEN: limits[-1],
             PAGE: made.page is not None,
+            FITTED: bool(refits),
             BUDGETS: str(sorted({cell["budget"] for cell in told[-1]["cells"]})),
             CHECKED: specs[-1][names.BACKTEST],
             READ: "",
@@ -108,9 +116,10 @@ def test_every_setting_of_a_project_changes_what_a_refit_does(running, first, sa
         return found
 
     before = {"": seen("plain", ""), DECIDED: seen("decided", BASE_DECIDED), DEARER: seen("dear", DEARER)}
+    before[PAGED] = seen("paged", PAGED)
     silent = []
     for name, (text, where) in OTHER.items():
-        case = next((one for one in (DECIDED, DEARER) if text.startswith(one) and text != one), "")
+        case = next((one for one in (PAGED, DECIDED, DEARER) if text.startswith(one) and text != one), "")
         if seen(name, text)[where] == before[case][where]:
             silent.append(name)
     assert silent == [], silent

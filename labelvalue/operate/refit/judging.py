@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.case_file import parse_case
@@ -196,6 +197,7 @@ def _page(
         try:
             from labelvalue.operate.history.assumptions import register
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
+            from labelvalue.report.numbers.planning import detail_numbers
             from labelvalue.report.render.html import write_report
 
             path.parent.mkdir(exist_ok=True)
@@ -211,6 +213,9 @@ def _page(
                 notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
                 carried=_carried(project, record.content["fit"]),
+                details=detail_numbers(of, refit=True)
+                if isinstance(of, Decision) and configuration.report.refits
+                else None,
             )
             shown = None if budgets is None else [*budgets]
             with tempfile.TemporaryDirectory() as place:

@@ -71,6 +71,7 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [report]
 page = true
+refits = true                     # runs are fitted again where draws cannot say whether other data change the advice
 # budgets = [500, 2000]
 
 # [[assumptions]]
@@ -136,9 +137,10 @@ class Limits(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Report(Settings):
-    """Whether a page is written for each published fit, and the budgets it shows."""
+    """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets."""
 
     page: Switch = True
+    refits: Switch = True
     budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 

@@ -87,8 +87,8 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``,
         ``carried``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``,
-        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``stress``, ``weights``, ``label_quality``,
-        ``what_if``, ``assumptions``. Those without rows are left out.
+        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``stress``, ``weights``, ``regret``,
+        ``label_quality``, ``what_if``, ``assumptions``. Those without rows are left out.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
         found |= {key: plan[key] for key in ("scenarios", "ladder", "cost_parts", "plans", "rules", "sensitivity")}
         found["frontiers"] = [{names.SLICE: one[names.SLICE]} | row for one in plan["frontiers"] for row in one["rows"]]
-        found |= {key: plan[key] for key in ("offers", "stress", "weights")}
+        found |= {key: plan[key] for key in ("offers", "stress", "weights", "regret")}
         found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
         found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
     found["assumptions"] = numbers["assumptions"]

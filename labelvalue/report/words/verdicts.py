@@ -199,9 +199,10 @@ def _stability(plan: Mapping[str, Any]) -> str:
     changed = sum(row["changes"] for row in trusted)
     again = sum(row["advice"] == REFITTED for row in rows)
     said, more = f" or {again} new fits" if again else "", not_perturbed(plan["stability"])
+    untold = f"; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit" if len(trusted) < len(rows) else ""
     return (
         f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws{said} "
-        f"can judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{more}"
+        f"can judge{untold}.{more}"
     )
 
 
