@@ -215,8 +215,10 @@ def report(
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
             of = lv.decide(fit, case, max_labels)
-    files = {"numbers": numbers, "tables": tables, "pictures": figures, "pdf": pdf}
-    lv.write_report(of, path=out, budgets=counts, context=console.context_of(of, no_refits), **files)
+    context = console.context_of(of, no_refits)
+    lv.write_report(
+        of, path=out, budgets=counts, context=context, numbers=numbers, tables=tables, pictures=figures, pdf=pdf
+    )
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
     if isinstance(of, lv.Decision):
         raise typer.Exit(exits.ending(of.state, console.missing_approvals(of, approved)))

@@ -66,7 +66,8 @@ def tested_register(project: ProjectFolder) -> pd.DataFrame:
         "sensitivity": records(plan_sensitivity(plan, refit=False)),
         "label_quality": quality_numbers(plan),
     }
-    rows = with_consequences(table.to_dict("records"), case_assumptions(case, numbers))
+    told_rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    rows = with_consequences(told_rows, case_assumptions(case, numbers))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -103,7 +103,7 @@ def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
     own = table[names.SLICE].map(lambda name: plan.get(str(name), 0))
     labels = table[names.LABELS_NOW] + own
     other = table[names.OTHER_LABELS_NOW] + sum(plan.values()) - own
-    more = {names.LABELS: labels, names.OTHER_LABELS: other, names.DISTANCE: 1, names.RUN_COUNT: 1}
+    more: dict[str, Any] = {names.LABELS: labels, names.OTHER_LABELS: other, names.DISTANCE: 1, names.RUN_COUNT: 1}
     future = table[CURVE].assign(**more)
     cells = future.set_index([*CURVE, names.DISTANCE])
     samples = model_samples(fit, Origin(1, future, future), cells).clip(0.0, float(fit.settings["upper"]))

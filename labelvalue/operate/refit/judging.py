@@ -37,12 +37,19 @@ from labelvalue.storage import write_whole
 ASKED = ("batch", "score", "advice")  # kinds of records that assets and warnings are made from
 
 
-def _spent(project: ProjectFolder, record: Record, text: str) -> float | None:
-    """Money that the batches cost, where a rule of the case is about it; what is wrong with the case is told later."""
+def _stated(project: ProjectFolder) -> Case | None:
+    """The project's case, no fit asked; what is wrong with it is told when advice is made."""
     try:
-        if parse_case(text, file="case").guardrails.maximum_spend is None:
-            return None
+        text = advice.case_text(project.folder, project.configuration)
+        return None if text is None else parse_case(text, file="case")
     except InputError:
+        return None
+
+
+def _spent(project: ProjectFolder, record: Record) -> float | None:
+    """Money that the batches cost, where a rule of the case is about it."""
+    stated = _stated(project)
+    if stated is None or stated.guardrails.maximum_spend is None:
         return None
     fit = fits.load(project.folder / FITS, record)
     case = case_of(project.folder, project.configuration, fit)
@@ -62,7 +69,7 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
-    settings = advice.settings_of(configuration, latest, factor, _spent(project, record, text))
+    settings = advice.settings_of(configuration, latest, factor, _spent(project, record))
     wanted = advice.inputs_digest(name, text, settings)
     told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
     old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
@@ -74,7 +81,7 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     if problems:
         raise InputError(problems)
     made = advice.advise(name, fit, text, settings)
-    order = advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
+    order = {} if made["interventions"] else advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
     cells = scorecard.forecast_plan(fit, order) if order else []
     promised = [("forecast", {"of": advice.PLAN, "fit": name, scorecard.CELLS: cells})] if order else []
     new = project.ledger.append(in_force(project.ledger, configuration, [*promised, ("advice", made)]))[-1]
@@ -124,12 +131,10 @@ def _approvals(project: ProjectFolder, advised: Mapping[str, Any]) -> list[dict[
 
 def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
     """Stagnation, and a case that wants something else."""
-    configuration = project.configuration
-    if current is None or configuration.case is None:
+    if current is None or project.configuration.case is None:
         return []
     records = project.ledger.records(*ASKED)
-    case = _case(project, configuration, fits.load(project.folder / FITS, current))
-    return warnings(assets(project.folder / RUNS, records, None, None), records, case)
+    return warnings(assets(project.folder / RUNS, records, None, None), records, _stated(project))
 
 
 def _changed(project: ProjectFolder, advised: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -130,10 +130,11 @@ def regret_numbers(plan: Decision) -> list[dict[str, Any]]:
     """
     net = plan.outcomes[names.NET_BENEFIT]
     short = plan.outcomes[[names.NET_BENEFIT, names.LABELS]].assign({REGRET: net.max(names.PLAN) - net})
-    sets = scenario_sets(short, names.RECOMMENDED)
-    table = sets[REGRET].transpose(names.PLAN, names.SCENARIO).to_pandas()
-    table["all"] = short[REGRET].mean(names.SAMPLE).to_series()
-    return records(table.sort_values("all", kind="stable").reset_index())
+    regret = scenario_sets(short, names.RECOMMENDED)[REGRET].transpose(names.PLAN, names.SCENARIO)
+    table = pd.DataFrame(regret.values, columns=regret[names.SCENARIO].values.tolist())
+    table.insert(0, names.PLAN, regret[names.PLAN].values)
+    table["all"] = short[REGRET].mean(names.SAMPLE).values
+    return records(table.sort_values("all", kind="stable"))
 
 
 def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:

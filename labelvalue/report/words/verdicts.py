@@ -7,6 +7,7 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.advice.rules import TO_DECIDE
 from labelvalue.decisions.measuring.audits import MEASURED
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
@@ -131,7 +132,7 @@ def rules_text(plan: Mapping[str, Any]) -> str:
 
 def _would_decide(rule: Mapping[str, Any]) -> str:
     """How many labels would decide a rule that is open, where some within reach would."""
-    labels = rule.get("labels_to_decide")
+    labels = rule.get(TO_DECIDE)
     return f" (measured after {labels:,.0f} more labels of each slice, it would be decided)" if labels else ""
 
 
