@@ -182,8 +182,8 @@ def _check_project(case_file: Path | None, max_labels: int | None, approved: lis
 
 def _recorded(folder: Path) -> tuple[Project, str, list[str], list[str]]:
     """A project with the state and the reasons of its advice, and the approvals that are missing."""
+    from labelvalue.operate.items.choosing import current
     from labelvalue.operate.project import Project
-    from labelvalue.operate.refit.advice import current
     from labelvalue.operate.refit.outcome import GIVEN, approval_line, approvals
 
     project = Project.open(folder)

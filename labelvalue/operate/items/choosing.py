@@ -29,8 +29,10 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.operate.items.tasks import ITEM, RANK
-from labelvalue.operate.refit.advice import asked_of, current, order_items
+from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
+from labelvalue.operate.store.folders import published
 from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
 PAYS = 0.5
@@ -218,6 +220,19 @@ class Order:
     case: Case
     advice: str
     items: Mapping[str, int]
+
+
+def current(project: ProjectFolder) -> Record:
+    """Return the advice on the published fit by the case and the settings as they stand."""
+    configuration, records = project.configuration, project.ledger.records("fit", "advice")
+    last, text = published(records), case_text(project.folder, configuration)
+    asked = (None if last is None else last.content["fit"], text, dataclasses.asdict(configuration.plan))
+    told = [record for record in records if record.kind == "advice"]
+    if told and asked == (told[-1].content["fit"], told[-1].content[CASE_TEXT], told[-1].content["settings"][PLAN]):
+        return told[-1]
+    why = "names no case" if text is None else "has no advice on its published fit by its case and settings of today"
+    fix = "name a case in labelvalue.toml" if text is None else f"run 'labelvalue refit {project.folder}'"
+    raise input_error(f"the project {why}", fix, file=str(project.folder))
 
 
 def order_of(decision: Decision | ProjectFolder) -> Order:

@@ -24,10 +24,8 @@ from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.folders import inside, published
+from labelvalue.operate.store.folders import inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
-from labelvalue.operate.store.project_folder import ProjectFolder
-from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
 from labelvalue.report.numbers.plan import records
@@ -111,19 +109,6 @@ def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str,
 def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
     """Make the decision of a recorded advice again, for the page."""
     return decide(*asked_of(fit, content), **content["settings"]["plan"])
-
-
-def current(project: ProjectFolder) -> Record:
-    """Return the advice on the published fit by the case and the settings as they stand."""
-    configuration, records = project.configuration, project.ledger.records("fit", "advice")
-    last, text = published(records), case_text(project.folder, configuration)
-    asked = (None if last is None else last.content["fit"], text, dataclasses.asdict(configuration.plan))
-    told = [record for record in records if record.kind == "advice"]
-    if told and asked == (told[-1].content["fit"], told[-1].content[CASE_TEXT], told[-1].content["settings"][PLAN]):
-        return told[-1]
-    why = "names no case" if text is None else "has no advice on its published fit by its case and settings of today"
-    fix = "name a case in labelvalue.toml" if text is None else f"run 'labelvalue refit {project.folder}'"
-    raise input_error(f"the project {why}", fix, file=str(project.folder))
 
 
 def asked_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:

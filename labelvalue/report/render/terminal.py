@@ -54,7 +54,9 @@ class Sheet:
 
     def __init__(self) -> None:
         self._lines = io.StringIO()
-        self._console = Console(file=self._lines, width=WIDTH, highlight=False, markup=False, emoji=False)
+        # In a notebook a console of rich would show what it is given, and keep no text.
+        how = {"highlight": False, "markup": False, "emoji": False, "force_jupyter": False, "force_terminal": False}
+        self._console = Console(file=self._lines, width=WIDTH, **how)
 
     def write(self, *lines: str) -> None:
         """Write lines, broken where they are longer."""
