@@ -24,6 +24,7 @@ import pandas as pd
 import labelvalue as lv
 from benchmarks.nightly import SLICES, shipped, timings
 from labelvalue import Project, names
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.operate.history.assets import yields
 from labelvalue.operate.refit.outcome import calibration_line, change_lines
 
@@ -40,6 +41,9 @@ retraining = 40
 
 [value]
 per_error_point = {point}
+[guardrails]
+minimum_gain = {{ limit = {least} }}
+maximum_spend = {{ limit = 400 }}
 """
 PROJECT = """\
 case = "case.toml"
@@ -52,12 +56,6 @@ lot = 100
 random_seed = 20261124
 draws = {draws}
 tune = {draws}
-
-[guardrails]
-probability = 0.9
-batch_labels = 1000
-minimum_gain_per_1000 = {least}
-maximum_spend = 400
 
 [report]
 page = true
@@ -157,7 +155,8 @@ class Year:
         seconds = time.perf_counter() - start
         score = [r.content for r in self.project.ledger.records("score") if r.content[names.BATCH] == name]
         fired = [found["trigger"] for found in result.triggers if found["fired"]]
-        stops = [rule["rule"] for rule in result.guardrails if rule["state"] == "STOP"]
+        rules = (result.advice or {"guardrails": []})["guardrails"]
+        stops = [rule["rule"] for rule in rules if rule["state"] == "STOP"]
         if result.published is not None:
             verdict = "wait" if result.state == "STOP" else (result.advice or {"advice": "wait"})["advice"]
             comment = f"stopped by {', '.join(stops)}" if stops else "as advised"
@@ -207,7 +206,7 @@ class Year:
             },
             "calibration_line": calibration_line(self.project_calibration()),
             "assets": assets.attrs["total"],
-            "gain_per_1000_by_batch": yields(assets).to_dict(),
+            "gain_per_1000_by_batch": yields(assets, parse_case(CASE.format_map(self.settings))).to_dict(),
             "warnings": assets.attrs["warnings"],
             "learner": [c for c in checks if c["of"] == "learner"],
             "records": len(self.project.ledger.records()),

@@ -22,6 +22,7 @@ TABLES: tuple[tuple[str, str, type[Any]], ...] = (
     ("`value.mix_changes`", "[[value.mix_changes]]", lv.MixChange),
     ("`[guardrails]`", "[guardrails]", lv.rules.Guardrails),
     ("A rule", "", lv.rules.Rule),
+    ("`guardrails.maximum_spend`", "[guardrails.maximum_spend]", lv.rules.SpendLimit),
     ("`guardrails.floors`", "[[guardrails.floors]]", lv.rules.Floor),
     ("`classes.NAME`", "[classes.high]", lv.rules.SliceClass),
     ("`scenarios`", "[[scenarios]]", lv.rules.Scenario),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from labelvalue import names
 
@@ -10,6 +10,11 @@ DONE, BAD_INPUT, NOT_PUBLISHED, STOPPED, BUSY, STORAGE, UNDECIDED = 0, 1, 2, 3, 
 INTERRUPTED = 130  # what a shell shows for a command that Ctrl-C ended
 STATES = {names.PASS: DONE, names.STOP: STOPPED, names.INCONCLUSIVE: UNDECIDED}
 """How a command ends by how the rules stand."""
+
+
+def ending(state: str, missing: Collection[object] = ()) -> int:
+    """Return how a command ends on a decision: by how its rules stand, and with 3 where an approval is missing."""
+    return STOPPED if missing else STATES[state]
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -4,6 +4,7 @@ What a case states:
 
 - ``Guardrails``: all rules of a case.
 - ``Rule``: a limit that must be kept with a probability, a chance constraint.
+- ``SpendLimit``: money that all batches may cost, those before a plan included.
 - ``Floor``: a quality that a slice must have.
 - ``SliceLimit``: limits on the labels that are bought for a slice.
 - ``SliceClass``: slices of like stakes, with limits of their own.
@@ -30,10 +31,19 @@ Examples
 """
 
 from labelvalue.decisions.advice.rules import check_guardrails
-from labelvalue.decisions.case.guardrails import Approval, Floor, Guardrails, Rule, Scenario, SliceClass, SliceLimit
+from labelvalue.decisions.case.guardrails import (
+    Approval,
+    Floor,
+    Guardrails,
+    Rule,
+    Scenario,
+    SliceClass,
+    SliceLimit,
+    SpendLimit,
+)
 from labelvalue.decisions.outcomes.milestones import guardrail_errors, plan_milestones, rule_errors
 
 __all__ = [
-    "Guardrails", "Rule", "Floor", "SliceLimit", "SliceClass", "Approval", "Scenario", "check_guardrails",
-    "rule_errors", "guardrail_errors", "plan_milestones",
+    "Guardrails", "Rule", "SpendLimit", "Floor", "SliceLimit", "SliceClass", "Approval", "Scenario",
+    "check_guardrails", "rule_errors", "guardrail_errors", "plan_milestones",
 ]  # fmt: skip

@@ -1,12 +1,16 @@
-"""One fit, one case, one answer: Python, notebook, command line, project and page say the same of it."""
+"""One fit of shipped runs, one case, one answer: Python, notebook, command line, project and page say the same."""
 
 import dataclasses
 import html
 import itertools
 import json
 import re
+from pathlib import Path
 
+import nbclient
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 
 import labelvalue as lv
@@ -20,20 +24,22 @@ from labelvalue.report.words.verdicts import VERDICTS
 from tests.operate.conftest import configure
 
 MOST = 2_000
+SLICES = ("Exec-managerial", "Prof-specialty", "Sales")
+SHIPPED = Path(__file__).resolve().parents[1] / "data" / "adult_runs.csv"
 SETTINGS = (
-    'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n[report]\npage = true\n'
+    'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n[report]\nrefits = false\n'
 )
 COSTS = "[costs]\nprice_per_label = 0.1\nretraining = 20\n"
-VALUE = "[value]\nper_error_point = 400\n"
+VALUE = "[value]\nper_error_point = 4000\n"
 NOISE = "label_noise = 0.2\n"
 PLAIN = f"{COSTS}{VALUE}"
 CASES = {
-    "buy": (f'name = "four regions"\n{PLAIN}', "buy", exits.DONE),
+    "buy": (f'name = "three occupations"\n{PLAIN}', "buy", exits.DONE),
     "wait": (f"{COSTS}[value]\nper_error_point = 0.01\n", "wait", exits.DONE),
     "measure first": (
         "label_noise = [{ value = 0.01, probability = 0.5 }, { value = 0.35, probability = 0.5 }]\n"
         f"[costs]\nprice_per_label = 0.1\n{VALUE}[slices]\n"
-        + "".join(f"{name} = {{ maximum = 0 }}\n" for name in ("east", "north", "south", "west"))
+        + "".join(f"{name} = {{ maximum = 0 }}\n" for name in SLICES)
         + '[[interventions]]\nkind = "guideline"\nfactor = 0.9\nredone = 1.0\nunit_cost = 0.0\ncost = COST\n',
         "measure first",
         exits.DONE,
@@ -50,8 +56,12 @@ CASES = {
         "buy",
         exits.DONE,
     ),
-    "floor out of reach": (f'{PLAIN}[[guardrails.floors]]\nslice = "west"\nerror = 0.0001\n', "no plan", exits.STOPPED),
-    "minima above all": (f"{PLAIN}[slices]\nwest = {{ minimum = 5000 }}\n", "no plan", exits.STOPPED),
+    "floor out of reach": (
+        f'{PLAIN}[[guardrails.floors]]\nslice = "Sales"\nerror = 0.0001\n',
+        "no plan",
+        exits.STOPPED,
+    ),
+    "minima above all": (f"{PLAIN}[slices]\nSales = {{ minimum = 5000 }}\n", "no plan", exits.STOPPED),
     "gain too small": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = 0.9 }}\n", "wait", exits.STOPPED),
     "gain undecided": (f"{PLAIN}[guardrails]\nminimum_gain = {{ limit = LIMIT }}\n", "wait", exits.UNDECIDED),
     "deadline": (
@@ -60,26 +70,31 @@ CASES = {
         "buy",
         exits.DONE,
     ),
+    "spent before": (f"{PLAIN}[guardrails]\nmaximum_spend = {{ limit = LEFT, spent = SPENT }}\n", "buy", exits.DONE),
+    "all is spent": (
+        f"{PLAIN}[guardrails]\nmaximum_spend = {{ limit = GONE, spent = SPENT }}\n",
+        "no plan",
+        exits.STOPPED,
+    ),
+    "labels in all": (f"{PLAIN}[guardrails]\nlabels_in_all = {{ limit = 10 }}\n", "no plan", exits.STOPPED),
+    "approval": (f"{PLAIN}[[approvals]]\napprover = 'board'\nabove = 100\n", "buy", exits.STOPPED),
     "gap": (f"{PLAIN}[guardrails]\nlargest_gap = {{ limit = 0.9 }}\n", "buy", exits.DONE),
 }
 
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory):
-    """A project with one real fit, and that fit."""
+    """A project with a real fit of shipped runs, and that fit: all that is asked here is asked of it."""
     project = Project.create(tmp_path_factory.mktemp("one-answer") / "project")
     (project.folder / "case.toml").write_text(CASES["buy"][0])
     configure(project, SETTINGS)
-    runs = testing.fake_runs(seed=1, sizes=(500, 1000, 2000, 4000, 8000), replicates=2)
-    made = project.add(runs, batch="a").refit(progress=False)
+    runs = pd.read_csv(SHIPPED, keep_default_na=False)
+    made = project.add(runs[runs["slice"].isin(SLICES)], batch="a").refit(progress=False)
     return project, project.folder / FITS / made.fit / POSTERIOR_FILE
 
 
-@pytest.mark.parametrize("which", CASES)
-def test_every_surface_gives_the_same_answer(answered, which, capsys):
-    project, file = answered
-    text, advice, code = CASES[which]
-    fit = lv.load_fit(file)
+def filled(text, fit):
+    """A case with the numbers that only a fit can give it."""
     if "LIMIT" in text:  # what the first labels of the best slice bring is as likely above as below
         first = {str(name): {str(name): 50} for name in fit.slices}
         gain = lv.plans.plan_outcomes(fit, parse_case(PLAIN), first)[names.GAIN].mean(names.SLICE)
@@ -87,14 +102,26 @@ def test_every_surface_gives_the_same_answer(answered, which, capsys):
     if "COST" in text:  # guidelines that pay if many labels are wrong, and do not if few are
         free = lv.decide(fit, parse_case(text.replace("COST", "0.0")), 10, measure=False)
         text = text.replace("COST", f"{1.05 * float(free.advantage().mean()):.6g}")
-    path = project.folder / "case.toml"
-    path.write_text(text)
+    return text
+
+
+@pytest.mark.parametrize("which", CASES)
+def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
+    project, file = answered
+    text, advice, code = CASES[which]
+    fit = lv.load_fit(file)
+    text = filled(text, fit)
+    spent = 0.1 * project.assets().attrs["total"]["labels"]  # a project knows it; elsewhere the case has to say it
+    text = text.replace("LEFT", f"{spent + 104.05:.12g}").replace("GONE", f"{spent - 1:.12g}")
+    (project.folder / "case.toml").write_text(text.replace("SPENT", "0"))
+    path = tmp_path / "case.toml"
+    path.write_text(text.replace("SPENT", f"{spent:.12g}"))
 
     made = lv.decide(fit, lv.read_case(path), MOST)
     answer = {
         "advice": made.verdict.advice,
         "labels": dict(made.labels),
-        "code": exits.STATES[made.state],
+        "code": exits.ending(made.state, made.approvals),
         "worth": float(made.advantage().mean()),
         "reasons": list(made.verdict.reasons),
     }
@@ -131,25 +158,64 @@ def test_every_surface_gives_the_same_answer(answered, which, capsys):
     if made.total and answer["advice"] in ("buy", "measure first"):
         assert f"{made.total:,} labels for" in shown
     if which == "buy":
-        assert "four regions" in shown
+        assert "three occupations" in shown
     if which == "weighed":
         assert "weighed and left: relabel brings less" in " ".join(answer["reasons"])
 
 
-@pytest.mark.parametrize("which", ["wait", "gain too small", "minima above all"])
+CELLS = """\
+import json
+import labelvalue as lv
+###
+fit = lv.load_fit({fit!r})
+decision = lv.decide(fit, lv.read_case({case!r}), {most})
+decision
+###
+print(decision)
+###
+advice = {{"advice": decision.verdict.advice, "labels": dict(decision.labels), "state": decision.state}}
+print(json.dumps(advice | {{"worth": float(decision.advantage().mean()), "reasons": decision.verdict.reasons}}))
+"""
+
+
+@pytest.mark.parametrize("which", ["buy", "measure first", "gain undecided"])
+def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, which, tmp_path, capsys):
+    """Cells as a notebook has them, run by a kernel; what it shows is what the command says."""
+    _, file = answered
+    path = tmp_path / "case.toml"
+    path.write_text(filled(CASES[which][0], lv.load_fit(file)))
+    cells = CELLS.format(fit=str(file), case=str(path), most=MOST).split("###\n")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(notebook, timeout=600, startup_timeout=600, kernel_name="python3").execute()
+    shown, printed, told = (cell.outputs for cell in notebook.cells[1:])
+    assert cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"]) == CASES[which][2]
+    said = json.loads(capsys.readouterr().out)
+    assert json.loads(told[-1]["text"]) == {
+        "advice": said["verdict"],
+        "labels": said["plan"]["labels"],
+        "state": said["state"],
+        "worth": pytest.approx(said["net_benefit"]["mean"]),
+        "reasons": said["reasons"],
+    }
+    assert f"<strong>{said['verdict']}</strong>" in shown[0]["data"]["text/html"]
+    written = "".join(one["text"] for one in printed if one.get("name") == "stdout")
+    assert written.startswith(VERDICTS[said["verdict"]].split(":")[0])
+
+
+@pytest.mark.parametrize("which", ["wait", "gain too small", "minima above all", "approval"])
 def test_a_queue_and_a_report_end_as_the_plan_does(answered, which, tmp_path, capsys):
     _, file = answered
     text, _, code = CASES[which]
     case, items = tmp_path / "case.toml", tmp_path / "items.csv"
     case.write_text(text)
-    items.write_text("kind,region\nyes,west\n,east\n")
+    items.write_text("kind,region\nyes,Sales\n,Exec-managerial\n")
     asked = [str(file), "--case", str(case), "--max-labels", str(MOST)]
     told = ["--target", "kind", "--slice", "region", "--out", str(tmp_path / "tasks.json")]
     assert cli.main(["queue", *asked[:1], str(items), *asked[1:], *told]) == code
     assert "no file was written" in capsys.readouterr().out
     assert not (tmp_path / "tasks.json").exists()
-    if which == "gain too small":
-        assert cli.main(["report", *asked, "--out", str(tmp_path / "page.html")]) == code
+    if which in ("gain too small", "approval"):
+        assert cli.main(["report", *asked, "--no-refits", "--out", str(tmp_path / "page.html")]) == code
 
 
 # --- allowing more never hurts --------------------------------------------------------------------
@@ -224,6 +290,8 @@ OTHER = {
     "guardrails.maximum_budget": {"limit": 50},
     "guardrails.largest_gap": {"limit": 0.5},
     "guardrails.deadline": {"limit": 5},
+    "guardrails.maximum_spend": {"limit": 900, "spent": 850},
+    "guardrails.labels_in_all": {"limit": 11_000},
     "guardrails.floors": [{"slice": "west", "error": 0.5}],
     "classes": {"high": {"slices": ["west", "east"], "stakes": 3.0, "minimum": 500}},
     "scenarios": [{"name": "all in the west", "labels": {"west": 1_000}}],

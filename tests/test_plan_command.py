@@ -112,7 +112,32 @@ def test_d21_a_page_beside_the_details_has_their_fits_and_makes_none_of_its_own(
     rows = json.loads(out)["stability"]["rows"]
     told = text.count("<small>fitted again</small>") + text.count("(fitted again)")
     assert told == sum(row["advice"] == "fitted again" for row in rows) > 0
-    assert f"; 0 of all {len(rows)} would need a new fit" in text
+    assert "would need a new fit" not in text
+
+
+def test_d21_the_page_of_a_report_knows_every_row_unless_fits_are_left_out(saved, monkeypatch, tmp_path, capsys):
+    made = []
+    monkeypatch.setattr(
+        "labelvalue.forecast.gains.prior_sensitivity.fit_again", lambda fit, **changes: made.append(changes) or fit
+    )
+    (tmp_path / "case.toml").write_text(CASE)
+    asked = ["report", str(saved / "fit.nc"), "--case", str(tmp_path / "case.toml"), "--max-labels", "800"]
+    asked += ["--out", str(tmp_path / "page.html"), "--numbers", str(tmp_path / "page.json")]
+
+    def unknown():
+        numbers = json.loads((tmp_path / "page.json").read_text("utf-8"))
+        rows = numbers["plan"]["stability"]["rows"]
+        unsaid = [item["check"] for item in numbers["limitations"] if item["check"] == "stability"]
+        return sum(row["advice"] == "re-fit instead" for row in rows), bool(unsaid)
+
+    assert cli.main(asked) == 0
+    assert unknown() == (0, False)
+    assert "fitting again" in capsys.readouterr().err
+    fits = len(made)
+    assert cli.main([*asked, "--no-refits"]) == 0
+    left, said = unknown()
+    assert (left > 0, said, len(made)) == (True, True, fits), "what is not known is said"
+    assert "fitting again" not in capsys.readouterr().err
 
 
 AIMED = CASE + 'target = { error = 0.26, of = "worst", worth = 50 }\n'

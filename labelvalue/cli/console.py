@@ -25,7 +25,10 @@ from labelvalue.reading import WHOLE_LIMIT
 if TYPE_CHECKING:
     import pandas as pd
 
+    from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.decisions.case.guardrails import Approval
     from labelvalue.model.fitting.result import Fit
+    from labelvalue.report.words.project import Context
 
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -56,6 +59,13 @@ RunsFile = Annotated[Path, typer.Argument(metavar="RUNS", help="A runs table: .c
 Items = Annotated[Path, typer.Argument(metavar="DATA", help="All items: .csv, .parquet, .jsonl or .json.")]
 CaseFile = Annotated[Path, typer.Option("--case", help="Costs, value and rules: .toml.")]
 MaxLabels = Annotated[int | None, whole("Most labels in all; as many as there are today by default.")]
+Approved = Annotated[
+    list[str] | None, typer.Option("--approved", help="Who agreed, as the case names them; may be repeated.")
+]
+NoRefits = Annotated[
+    bool,
+    typer.Option("--no-refits", help="Do not fit again where draws cannot say whether other data change the decision."),
+]
 CiProb = Annotated[float, real("Probability of the interval, between 0 and 1.")]
 Cost = Annotated[float | None, real("Money it cost; by the prices of the case otherwise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
@@ -208,6 +218,23 @@ def show_backtest(fit: Fit, wants_json: bool) -> dict:
     return {names.BACKTEST: said} if fit.backtest is not None else {names.BACKTEST: None, "why": said}
 
 
+def missing_approvals(decision: Decision, approved: Sequence[str] | None) -> list[Approval]:
+    """Approvals that a decision needs and that nobody of those named gave."""
+    return [one for one in decision.approvals if not any(map(one.is_by, approved or ()))]
+
+
+def context_of(of: Fit | Decision, no_refits: bool) -> Context:
+    """What a page knows beside a decision: how stable it is, by new fits where draws cannot say, unless left out."""
+    from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.report.numbers.planning import detail_numbers
+    from labelvalue.report.words.project import Context
+
+    if no_refits or not isinstance(of, Decision):
+        return Context()
+    say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
+    return Context(details=detail_numbers(of, refit=True))
+
+
 def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:
     """Print the end of a command; a fit that may not be published ends it with its own exit code."""
     if wants_json:
@@ -294,13 +321,31 @@ def read_items(
     learner: str | None,
     seed: int | None,
     item: str | None = None,
-) -> tuple[Any, tuple[Any, Any, Any], Any]:
-    """Read items, labelled or not; give a learner for them, their features, labels and slices, and their names."""
+    allowed: str | None = None,
+) -> tuple[Any, tuple[Any, Any, Any], Any, Any]:
+    """Read items, labelled or not; give a learner, features with labels and slices, names, and which are allowed."""
     from labelvalue.observe.simulate.learners import learners_of, read_table
 
     table = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
-    if item is not None and item not in table:
-        raise input_error("no such column", f"give one of {listed(table.columns, 20)}", file=data.name, column=item)
-    features = table.drop(columns=[target, *([] if item is None else [item])]) if text is None else table[text]
+    about = [name for name in (item, allowed) if name is not None]
+    for name in about:
+        if name not in table:
+            raise input_error("no such column", f"give one of {listed(table.columns, 20)}", file=data.name, column=name)
+    features = table.drop(columns=[target, *about]) if text is None else table[text]
     (model,) = learners_of(features, None if learner is None else [learner], seed).values()
-    return model, (features, table[target], table[slice_]), None if item is None else table[item]
+    free = None if allowed is None else _yes_or_no(table[allowed], data.name)
+    return model, (features, table[target], table[slice_]), None if item is None else table[item], free
+
+
+YES, NO = ("true", "yes", "1", "1.0"), ("false", "no", "0", "0.0")
+
+
+def _yes_or_no(column: pd.Series, file: str) -> Any:
+    """Truth values of a column, whose every cell says one."""
+    said = column.astype(str).str.strip().str.casefold()
+    wrong = ~said.isin(YES + NO)
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        why, fix = f"row {row + 1} says neither yes nor no", "say true or false, yes or no, 1 or 0 of every item"
+        raise input_error(why, fix, file=file, column=str(column.name), value=column.iloc[row])
+    return said.isin(YES).to_numpy()

@@ -9,7 +9,7 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
+from labelvalue.cli.console import Approved, CiProb, FitFile, Json, Metric, NoRefits, RunsFile, Seed, Timezone
 from labelvalue.cli.help import FORECAST, add
 from labelvalue.printing import say
 from labelvalue.problems import input_error
@@ -39,6 +39,7 @@ def demo(
     draws: Draws = None,
     random_seed: Seed = None,
     no_backtest: NoBacktest = False,
+    no_refits: NoRefits = False,
     as_json: Json = False,
 ) -> None:
     """Walk the whole story on shipped data; the last line is the path of the report."""
@@ -63,8 +64,11 @@ def demo(
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
         of = lv.decide(fit, lv.read_case(out / "case.toml"), DEMO_LABELS)
-    lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
+    context = console.context_of(of, no_refits)
+    lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json", context=context)
     console.finish(fit, result, as_json, str(page))
+    if isinstance(of, lv.Decision):
+        raise typer.Exit(exits.ending(of.state, of.approvals))
 
 
 def fit_command(
@@ -179,6 +183,8 @@ def report(
     max_labels: Annotated[
         int | None, console.whole("Most labels of the plan; as many as there are today by default.")
     ] = None,
+    approved: Approved = None,
+    no_refits: NoRefits = False,
     numbers: Annotated[Path | None, typer.Option(help="Also write the page's numbers: .json.")] = None,
     tables: Annotated[
         Path | None, typer.Option(help="Also write its tables: a file .xlsx, or a folder for one CSV a table.")
@@ -209,10 +215,13 @@ def report(
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
             of = lv.decide(fit, case, max_labels)
-    lv.write_report(of, path=out, budgets=counts, numbers=numbers, tables=tables, pictures=figures, pdf=pdf)
+    context = console.context_of(of, no_refits)
+    lv.write_report(
+        of, path=out, budgets=counts, context=context, numbers=numbers, tables=tables, pictures=figures, pdf=pdf
+    )
     console.finish(fit, console.show(fit, as_json) | {"report": str(out)}, as_json, str(out))
     if isinstance(of, lv.Decision):
-        raise typer.Exit(exits.STATES[of.state])
+        raise typer.Exit(exits.ending(of.state, console.missing_approvals(of, approved)))
 
 
 def register(app: typer.Typer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,15 +10,16 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import CaseFile, FitFile, Json, MaxLabels
+from labelvalue.cli.console import Approved, CaseFile, FitFile, Json, MaxLabels
 from labelvalue.cli.help import DECIDE, add
-from labelvalue.problems import input_error
+from labelvalue.problems import InputError, Problem, input_error
 
 if TYPE_CHECKING:
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.decisions.case.case import Case
     from labelvalue.decisions.case.value import Target as Aim
     from labelvalue.model.fitting.result import Fit
+    from labelvalue.operate.project import Project
 
 FIT, REPORTS = "fit", "reasons"
 
@@ -44,6 +46,7 @@ def plan_command(
     probability: Annotated[
         float | None, console.real("Probability with which it, or the target of the case, is to be reached; 0.9.")
     ] = None,
+    approved: Approved = None,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
     ci_prob: console.CiProb = 0.9,
     as_json: Json = False,
@@ -74,7 +77,8 @@ def plan_command(
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
     plan = decide(fit, case, max_labels, lot=lot)
-    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged}
+    missing = console.missing_approvals(plan, approved)
+    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged, "approvals": list(map(dataclasses.asdict, missing))}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     context = Context()
     if details:
@@ -94,55 +98,110 @@ def plan_command(
         numbers["report"] = str(page)
         text += f"\n{page}"
     _end(fit, numbers, as_json, text)
-    raise typer.Exit(exits.STATES[plan.state])
+    raise typer.Exit(exits.ending(plan.state, missing))
 
 
 def queue_command(
-    fit_file: FitFile,
+    made: Annotated[
+        Path, typer.Argument(metavar="FIT", help="A fit; or a project's folder, whose case and recorded advice count.")
+    ],
     data: console.Items,
-    case_file: CaseFile,
     target: console.Target,
     slice_: console.SliceColumn,
     out: Annotated[Path, typer.Option(help="File to write for the annotation tool.")],
+    case_file: Annotated[Path | None, typer.Option("--case", help="With a fit: costs, value and rules: .toml.")] = None,
     format_: Annotated[
         str, typer.Option("--format", help="label-studio, argilla, doccano, prodigy or csv.")
     ] = "label-studio",
     text: console.TextColumn = None,
     item: Annotated[str | None, typer.Option(help="Column that names the items; their rows by default.")] = None,
+    allowed: Annotated[
+        str | None, typer.Option(help="Column that says which items may be labelled: true or false, yes or no, 1 or 0.")
+    ] = None,
     learner: console.Learner = None,
     max_labels: MaxLabels = None,
+    approved: Approved = None,
     random_seed: Annotated[int | None, console.whole("Seed of what is drawn; that of the fit by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """Choose the very items to label next, as many of each slice as the plan says, and write them for the tool."""
-    from labelvalue.decisions.advice.deciding import decide
-    from labelvalue.decisions.case.case_file import read_case
-    from labelvalue.model.fitting.result import load_fit
-    from labelvalue.operate.items.choosing import items_of, queue
+    from labelvalue.operate.items.choosing import order_of, queue
     from labelvalue.operate.items.tasks import write_queue
-    from labelvalue.report.render.terminal import verdict_text
 
     console.check_writable(out)
-    case, fit = read_case(case_file), load_fit(fit_file)
-    if fit.diagnostics.verdict != "ok":  # no decision is published, so no item is queued
+    fit, case = (None, None) if made.is_dir() else _fit_and_case(made, case_file)
+    if fit is None:
+        _check_project(case_file, max_labels, approved)
+    elif fit.diagnostics.verdict != "ok":  # no decision is published, so no item is queued
+        from labelvalue.report.render.terminal import verdict_text
+
         judged = {"verdict": fit.diagnostics.verdict, REPORTS: list(fit.diagnostics.reasons)}
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
-    model, given, called = console.read_items(data, target, slice_, text, learner, random_seed, item)
-    made = decide(fit, case, max_labels)
-    if not items_of(made):
-        none = f"The decision is: {made.verdict.advice}. No item is to be labelled, and no file was written."
-        text = "\n".join([none, *made.verdict.reasons])
-        _end(fit, {"verdict": made.verdict.advice, "items": {}, REPORTS: list(made.verdict.reasons)}, as_json, text)
-        raise typer.Exit(exits.STATES[made.state])
-    found = queue(made, model, *given, items=called, random_state=random_seed)
+    model, given, called, free = console.read_items(data, target, slice_, text, learner, random_seed, item, allowed)
+    of, state, reasons, missing = (
+        _recorded(made) if fit is None or case is None else _decided(fit, case, max_labels, approved)
+    )
+    order, code = order_of(of), exits.ending(state, missing)
+    if missing or not order.items:
+        why = [*missing, *reasons]
+        none = f"The decision is: {order.advice}. No item is to be labelled yet, and no file was written."
+        console.tell({"verdict": order.advice, "items": {}, REPORTS: why}, as_json, none, *why)
+        raise typer.Exit(code)
+    found = queue(of, model, *given, items=called, allowed=free, random_state=random_seed)
     write_queue(found, out, format_)
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
     notes = found.attrs[names.NOTES]
-    numbers = {"verdict": made.verdict.advice, "items": counts, "queue": str(out), names.NOTES: notes}
+    numbers = {"verdict": order.advice, "items": counts, "queue": str(out), names.NOTES: notes}
     every = ", ".join(f"{name} {n:,}" for name, n in counts.items())
     console.tell(numbers, as_json, f"{len(found):,} items to label: {every}", *notes, out)
-    raise typer.Exit(exits.STATES[made.state])
+    raise typer.Exit(code)
+
+
+def _fit_and_case(fit_file: Path, case_file: Path | None) -> tuple[Fit, Case]:
+    from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.model.fitting.result import load_fit
+
+    if case_file is None:
+        raise input_error("a fit needs a case", "give --case case.toml, or a project's folder", column="--case")
+    case = read_case(case_file)
+    return load_fit(fit_file), case
+
+
+def _check_project(case_file: Path | None, max_labels: int | None, approved: list[str] | None) -> None:
+    """Refuse what a project says itself."""
+    told = {"--case": case_file, "--max-labels": max_labels, "--approved": approved}
+    problems = [
+        Problem(column=name, why="a project says it itself", fix="leave it out, or give a fit in place of the project")
+        for name, value in told.items()
+        if value is not None
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _recorded(folder: Path) -> tuple[Project, str, list[str], list[str]]:
+    """A project with the state and the reasons of its advice, and the approvals that are missing."""
+    from labelvalue.operate.items.choosing import current
+    from labelvalue.operate.project import Project
+    from labelvalue.operate.refit.outcome import GIVEN, approval_line, approvals
+
+    project = Project.open(folder)
+    advised = current(project)
+    needed = approvals(advised.content, advised.number, project.ledger.records("decision"))
+    missing = [approval_line(one) for one in needed if one[GIVEN] is None]
+    return project, advised.content["state"], advised.content[REPORTS], missing
+
+
+def _decided(
+    fit: Fit, case: Case, max_labels: int | None, approved: list[str] | None
+) -> tuple[Decision, str, list[str], list[str]]:
+    """A decision with its state and reasons, and the approvals that are missing."""
+    from labelvalue.decisions.advice.deciding import decide
+
+    made = decide(fit, case, max_labels)
+    missing = [f"approval of {one.approver!r} is missing" for one in console.missing_approvals(made, approved)]
+    return made, made.state, list(made.verdict.reasons), missing
 
 
 def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:

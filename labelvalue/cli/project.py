@@ -88,7 +88,7 @@ def round_command(
     """Train on parts of the labels so far, add the runs as a batch, fit again and decide."""
     from labelvalue.operate.project import Project
 
-    model, items, _ = console.read_items(data, target, slice_, text, learner, random_seed)
+    model, items, *_ = console.read_items(data, target, slice_, text, learner, random_seed)
     _end(Project.open(folder).next_round(model, *items, random_state=random_seed, batch=batch, cost=cost), as_json)
 
 
@@ -106,8 +106,8 @@ def realised(
     """Compare what the new labels brought on a test set with what the last fit promised; nothing is recorded."""
     from labelvalue.operate.project import Project
 
-    model, items, _ = console.read_items(data, target, slice_, text, learner, random_seed)
-    _, tested, _ = console.read_items(test, target, slice_, text, learner, random_seed)
+    model, items, *_ = console.read_items(data, target, slice_, text, learner, random_seed)
+    _, tested, *_ = console.read_items(test, target, slice_, text, learner, random_seed)
     found = Project.open(folder).realised(model, *items, test=tested, random_state=random_seed or 0)
     lines = [
         f"{row['labels']:,} labels of {visible(row['slice'])} now: promised {readable(row['promised'])} less error "

@@ -456,9 +456,9 @@ class Project(ProjectFolder):
         pandas.DataFrame
             One row an assumption: text, source, value, and what changes if it is wrong.
         """
-        from labelvalue.operate.history.assumptions import register
+        from labelvalue.operate.history.assumptions import tested_register
 
-        return register(self)
+        return tested_register(self)
 
     def preview(
         self, runs: str | os.PathLike[str] | pd.DataFrame | xr.Dataset, *, progress: bool = True

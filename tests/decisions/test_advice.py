@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Case, InputError, decide, names, predict_gain
+from labelvalue import Case, InputError, decide, names, predict_gain, predict_observed_gain
 from labelvalue.decisions.advice.rules import check_guardrails
 from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
 from labelvalue.decisions.measuring.pilots import PILOT
@@ -357,3 +357,67 @@ def test_deadline_bounds_the_plan(fit):
     assert float((days <= 12).mean()) >= 0.9
     assert 400 < bound.total < free.total
     assert bound.rules.set_index("rule").loc["deadline", "kept"]
+
+
+# --- rules that look back and ahead ---------------------------------------------------------------
+
+
+def test_p8_an_open_rule_says_how_many_labels_would_decide_it():
+    """By what remains unknown about what the rule holds once so many labels of every slice were measured."""
+    fit = fake_fit(seed=1, draws=500)
+
+    def ruled(limit):
+        rule = {"minimum_gain": {"limit": limit}}
+        case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, guardrails=rule)
+        return decide(fit, case, 2_000, measure=False)
+
+    held = gain_per_thousand(ruled(0.01))  # of the labels that gain most, since no plan keeps it
+    middle = ruled(float(np.median(held)))
+    assert middle.state == names.INCONCLUSIVE
+    assert np.isnan(middle.rules["labels_to_decide"]).all(), "at the limit itself none would"
+    assert "measuring labels within reach would not decide it" in middle.verdict.reasons[0]
+    unlikely = ruled(float(np.quantile(held, 0.87)))
+    (labels,) = unlikely.rules["labels_to_decide"]
+    assert unlikely.state == names.INCONCLUSIVE
+    assert f"measured after {labels:,.0f} more labels of each slice, it would be decided" in unlikely.verdict.reasons[0]
+    held, limit = gain_per_thousand(unlikely), float(unlikely.rules["limit"].iloc[0])
+    kept = [(held.mean() + left(fit, held, n) >= limit).mean() for n in (round(labels / 2), round(labels))]
+    assert kept[1] < kept[0], "the more is measured, the surer it is that the rule is broken"
+    assert kept[1] <= 0.13
+    assert np.isnan(ruled(1e-6).rules["labels_to_decide"]).all(), "what is kept needs none"
+
+
+def gain_per_thousand(decision):
+    """Draws of what the rule holds, worked out again."""
+    own = decision.outcomes.sel({names.PLAN: names.RECOMMENDED})
+    return (own[names.GAIN].mean(names.SLICE) / decision.total * 1000).values.ravel()
+
+
+def left(fit, held, labels):
+    """What measuring so many labels of each slice leaves of the draws about their mean, by least squares."""
+    seen = predict_observed_gain(fit, [labels]).isel(budget=0)
+    columns = seen.transpose("slice", ...).values.reshape(fit.slices.size, -1).T
+    columns = np.column_stack([np.ones(len(columns)), columns])
+    return held - columns @ np.linalg.lstsq(columns, held, rcond=None)[0]
+
+
+@pytest.mark.parametrize(("rule", "unit"), [("maximum_spend", "money"), ("labels_in_all", "labels")])
+def test_p8_what_came_before_a_plan_counts_in_limits_on_all_batches(rule, unit):
+    fit = fake_fit(seed=1)
+    have = int(fit.position[names.LABELS_NOW].sum())
+    before = 850.0 if unit == "money" else have
+
+    def allowed(more):
+        told = {"limit": before + more} | ({"spent": before} if unit == "money" else {})
+        costs = {"price_per_label": 0.1, "retraining": 5}
+        case = Case(costs=costs, value={"per_error_point": 400}, guardrails={rule: told})
+        return decide(fit, case, 2_000, measure=False)
+
+    made, none, over = allowed(50), allowed(3 if unit == "money" else 0), allowed(-1)
+    used = float(made.outcomes[names.COST].sel(plan=names.RECOMMENDED).mean()) if unit == "money" else made.total
+    assert (made.verdict.advice, made.state) == ("buy", names.PASS)
+    assert 0.9 * 50 <= used <= 50, "all that is left, and no more"
+    assert (none.verdict.advice, none.total, none.state) == ("wait", 0, names.PASS), "too little is left for anything"
+    assert (over.verdict.advice, over.state) == ("no plan", names.STOP)
+    assert f"guardrails.{rule}" in over.verdict.reasons[0]
+    assert "raise the limit by 1 or more" in over.verdict.reasons[0]

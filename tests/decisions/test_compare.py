@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import Case, InputError, Target, decide, names
+from labelvalue import Case, InputError, Target, decide, names, predict_error
 from labelvalue.plans import (
     compare_pairs,
     compare_plans,
@@ -242,3 +242,42 @@ def test_d16_a_stated_plan_is_taken_where_it_is_worth_more_and_told_where_not(tw
         assert float(made.advantage().mean()) > float(worth.mean()) or budget
     else:
         assert made.verdict.advice == "buy"
+
+
+def test_d16_a_named_scenario_is_valued_as_its_labels_and_prices_say():
+    """Worked out from the learning curves themselves: own labels in its slices, others' labels everywhere else."""
+    fit = fake_fit(seed=2)
+    named = {"west": 700, "east": 100}
+    costs = {"price_per_label": {"default": 0.1, "east": 0.3}, "retraining": 20}
+    value = {"per_error_point": 400, "stakes": {"west": 2.0}}
+    case = Case(costs=costs, value=value, scenarios=[{"name": "uncertain regions", "labels": named}])
+    made = decide(fit, case, 2_000, measure=False)
+    total, worth = sum(named.values()), 0.0
+    for name in map(str, fit.slices):
+        now, others = (int(fit.position[key].sel(slice=name)) for key in ("labels_now", "other_labels_now"))
+        own = named.get(name, 0)
+        ends = [([now], [others]), ([now + own], [others + total - own])]
+        before, after = (predict_error(fit, *end).sel(slice=name).isel(labels=0, drop=True) for end in ends)
+        fall = (before - after).drop_vars(["doublings", "flags"], errors="ignore")
+        worth = worth + 100 * 400 * value["stakes"].get(name, 1.0) * fall
+    worth = worth - (0.1 * 700 + 0.3 * 100 + 20)
+    plan = names.RECOMMENDED if "uncertain regions" not in made.outcomes[names.PLAN].values else "uncertain regions"
+    np.testing.assert_allclose(made.advantage(plan).values, worth.values, rtol=1e-9)
+
+
+def test_d16_the_regret_matrix_adds_up_over_cases(two):
+    from labelvalue.report.numbers.planning import regret_numbers
+
+    case = Case(costs=ALONE, value={"per_error_point": 400}, scenarios=[STATED])
+    made = decide(two, case, max_labels=1500, measure=False)
+    rows = {row[names.PLAN]: row for row in regret_numbers(made)}
+    net = made.outcomes[names.NET_BENEFIT]
+    own = net.sel({names.PLAN: names.RECOMMENDED}).values.ravel()
+    worst = np.argsort(own, kind="stable")[: max(1, round(0.1 * own.size))]
+    assert {*rows} == {*map(str, net[names.PLAN].values)}
+    for plan, row in rows.items():
+        short = (net.max(names.PLAN) - net.sel({names.PLAN: plan})).values.ravel()
+        assert row["stress"] == pytest.approx(short[worst].mean())
+        assert row["all"] == pytest.approx(short.mean())
+        assert 0.1 * row["stress"] + 0.8 * row["base"] + 0.1 * row["best"] == pytest.approx(row["all"])
+    assert rows[names.NOTHING]["all"] > rows[names.RECOMMENDED]["all"]

@@ -299,6 +299,7 @@ horizon_days = 365
 mix_changes = [{ after_days = 180, factors = { west = 0.5 }, probability = 0.3, reason = "may be left" }]
 [guardrails]
 maximum_budget = { limit = 900, probability = 0.9 }
+maximum_spend = { limit = 25000, spent = 1200 }
 floors = [{ slice = "east", error = 0.26, probability = 0.8, reason = "stakes" }]
 [slices]
 east = { minimum = 200, reason = "auditor" }
@@ -347,11 +348,6 @@ distribution = "normal"
 center = -3.0
 spread = 1.5
 source = "my team"
-[guardrails]
-probability = 0.85
-maximum_spend = 25000
-[guardrails.error_limits]
-east = 0.4
 [triggers]
 surprise = 0.02
 [limits]

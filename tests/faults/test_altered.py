@@ -371,8 +371,8 @@ BEFORE = {
                 ["labelvalue.toml, key 'priors.chrun'", "did you mean 'churn'"]),
     "a distribution": ("[priors.churn]\ndistribution='cauchy'\ncenter=0.0\nspread=1.0\n", {}, ["unknown distribution"]),
     "half a prior": ("[priors.churn]\ncenter=0.0\n", {}, ["distribution, spread missing"]),
-    "a slice of a rule": ("[guardrails.error_limits]\neats = 0.1\n", {},
-                          ["labelvalue.toml, key 'guardrails.error_limits.eats'", "did you mean 'east'"]),
+    "a slice of a rule": (WITH_CASE, {"case.toml": CASE + "[[guardrails.floors]]\nslice = 'eats'\nerror = 0.1\n"},
+                          ["case.toml, key 'guardrails.floors[0].slice'", "did you mean 'east'"]),
     "a slice of labels": ("[labels_now]\neats = 100\n", {}, ["labelvalue.toml, key 'labels_now.eats'"]),
     "a batch": ("[fit.discount]\n'2024' = 0.5\n", {}, ["labelvalue.toml, key 'fit.discount.2024'", "unknown batch"]),
     "a key of an assumption": (

@@ -8,7 +8,13 @@ import pytest
 
 from labelvalue import InputError, Project, StorageError, cli, names
 from labelvalue.operate.refit.advice import case_for, outcome
-from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
+from labelvalue.report.numbers.tables import default_budgets
+from tests.operate.conftest import CASE, QUIET, WITH_PAGE, configure, kinds, put_case
+
+OTHER_PRICE = (
+    "[[assumptions]]\nid = 'price'\ntext = 't'\nsource = 's'\nif_wrong = 'w'\nkey = 'costs.price_per_label'\n"
+    "alternative = 0.05\n"
+)
 
 
 def advice(project):
@@ -132,7 +138,10 @@ def test_assumptions_say_what_changes(project, first):
     )
     assert table.loc["same-task", "if_wrong"] == "Measure anew."
     assert table.loc["case/costs.price_per_label", "value"] == 0.1
-    assert table.loc["case/costs.retraining", "if_wrong"] == "not tested"
+    assert not (table["if_wrong"] == "not tested").any(), "what was not tested says why"
+    assert table.loc["case/costs.retraining", "if_wrong"].startswith("÷ 2")
+    assert table.loc["case/currency", "if_wrong"] == "not tested: it names, chooses or asks, and is no number"
+    assert table.loc["case/value.drift", "value"] == "0", "what the case takes for granted where it says nothing"
     assert table.loc["prior/floor_mean", "source"]
 
 
@@ -162,11 +171,22 @@ def test_costs_that_are_no_money(project, first, cost):
     assert kinds(project) == ["project"]
 
 
-@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "INCONCLUSIVE", 6)])
+@pytest.mark.parametrize(("cost", "state", "code"), [(900.0, "STOP", 3), (100.0, "PASS", 0), (None, "STOP", 3)])
 def test_a_cap_on_money(project, first, cost, state, code):
-    configure(project, QUIET + "[guardrails]\nmaximum_spend = 500\n")
+    """What batches cost, by the ledger or by the prices of the case, counts with the plan; so for each alternative."""
+    put_case(project, f"{CASE}[guardrails]\nmaximum_spend = {{ limit = 500, spent = 30 }}\n", OTHER_PRICE)
     result = project.add(first, batch="a", cost=cost).refit(progress=False)
-    assert (result.guardrails[0]["rule"], result.state, result.exit_code) == ("maximum_spend", state, code)
+    (rule,) = result.advice["guardrails"]
+    assert (rule["rule"], result.state, result.exit_code) == ("maximum spend", state, code)
+    paid = project.assets().attrs["total"]["cost"] if cost is None else cost
+    assert rule["limit"] == pytest.approx(500 - 30 - paid), "what is left"
+    assert max(result.advice["cost"]["high"], result.advice["total"] * 0.1) <= max(rule["limit"], 0.0)
+    (other,) = result.advice["assumptions"]
+    assert (other["advice"], sum(other["plan"].values()) * 0.05 <= max(rule["limit"], 0.0)) == (
+        "no plan" if state == "STOP" else "buy", True,
+    )  # fmt: skip
+    assert project.refit(progress=False).advice["record"] == result.advice["record"], "nothing new, nothing said anew"
+    project.verify(reproduce=True)
 
 
 @pytest.mark.parametrize(("retraining", "fired"), [(0, True), (10_000_000, False)])
@@ -221,11 +241,11 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
         "labelvalue.report.render.html.write_report",
         lambda *made, path, **how: [shown.update(how), path.write_text("")],
     )
-    configure(project, WITH_CASE)
+    configure(project, WITH_PAGE)
     project.refit(progress=False)
     (carried,) = shown["context"].carried
     assert carried["slices"] == found["slices"]
-    assert carried[names.LABELS] == 1000
+    assert carried[names.LABELS] == max(default_budgets(project.published))
 
 
 def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp_path):
@@ -269,7 +289,7 @@ def test_p5_money_is_as_wide_as_the_record_of_forecasts_asks_for(decided, second
     assert max(moved) <= 100, "one lot at most goes elsewhere"
     wide, narrow = (found["net_benefit"]["high"] - found["net_benefit"]["low"] for found in (made, plain))
     assert wide == pytest.approx(factor * narrow, rel=0.15)
-    forecast = decided.ledger.records("forecast")[-1].content
+    forecast = [r.content for r in decided.ledger.records("forecast") if r.content["of"] == "gain"][-1]
     spread = {key: np.array([c[key]["0.95"] - c[key]["0.05"] for c in forecast["cells"]]) for key in
               ("quantiles", "widened")}  # fmt: skip
     assert spread["widened"] == pytest.approx(factor * spread["quantiles"], rel=0.15)

@@ -23,7 +23,6 @@ def test_every_line_of_the_template_is_legal(tmp_path):
     assert made.runs.metric == "accuracy"
     assert made.case == "case.toml"
     assert made.priors["churn"]["spread"] == 1.0
-    assert made.guardrails.error_limits == {"nurses": 0.1}
     assert made.report.budgets == (500, 2000)
     assert made.assumptions[0]["id"] == "same-task"
 
@@ -34,9 +33,9 @@ def test_every_line_of_the_template_is_legal(tmp_path):
         ("[fit]\ndraw = 500", "'fit.draw': unknown key 'draw'; did you mean 'draws'"),
         ("[fit]\ndraws = '500'", "'fit.draws', value '500': must be a whole number ≥ 100"),
         ("[fit]\nchains = true", "'fit.chains', value True: must be a whole number ≥ 2"),
-        ("[guardrails]\nprobability = 0.2", "'guardrails.probability', value 0.2: must lie in 0.5 < … < 1"),
-        ("[guardrails]\nminimum_gain_per_1000 = inf", "_gain_per_1000', value inf: must be a finite number > 0"),
-        ("[guardrails.error_limits]\nFR = -1", "'guardrails.error_limits.FR', value -1"),
+        ("[guardrails]\nmaximum_spend = 3", "'guardrails': unknown key 'guardrails'"),
+        ("[limits]\nminutes = inf", "'limits.minutes', value inf: must be a finite number > 0"),
+        ("[fit.discount]\nold = -1", "'fit.discount.old', value -1"),
         ("[triggers]\nsurprise = 1.5", "'triggers.surprise'"),
         ("[report]\nbudgets = []", "'report.budgets'"),
         ("[labels_now]\nFR = 1.5", "'labels_now.FR', value 1.5: must be a whole number ≥ 0"),

@@ -10,7 +10,7 @@ import pytest
 from labelvalue import InputError, Project, cli, refit_all, testing
 from labelvalue.numerals import significant
 from labelvalue.operate.refit.many import COLUMNS, projects_in
-from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure
+from tests.operate.conftest import CASE, QUIET, WITH_PAGE, configure, put_case
 from tests.report.conftest import Seen
 
 
@@ -40,11 +40,11 @@ def test_every_project_is_fitted_and_failures_are_rows(root, sampler):
 
 def test_one_page_has_all_projects_the_worst_first(root, second):
     with_case = Project.open(root / "a")
-    (with_case.folder / "case.toml").write_text(CASE)
-    configure(with_case, WITH_CASE + "[guardrails]\nmaximum_spend = 5000\n")
+    (with_case.folder / "case.toml").write_text(f"{CASE}[guardrails]\nmaximum_spend = {{ limit = 5000 }}\n")
+    configure(with_case, WITH_PAGE)
     with_case.refit(progress=False)
     with_case.add(second, batch="second", cost=1000)
-    configure(Project.open(root / "b" / "deep"), QUIET + "[guardrails]\nmaximum_labels = 5\n")
+    put_case(Project.open(root / "b" / "deep"), f"{CASE}[guardrails]\nlabels_in_all = {{ limit = 5 }}\n")
     table = refit_all(root, progress=False).set_index("project")
     assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 3, "broken": 1, "empty": 1}
     page = Path(table.attrs["page"])
@@ -53,7 +53,7 @@ def test_one_page_has_all_projects_the_worst_first(root, second):
     seen = Seen(text)
     assert [name for name in seen.names if name in table.index] == ["b/deep", "broken", "empty", "a"]
     assert "3 of 4 need a look" in seen.words
-    assert "guardrail maximum_labels: STOP" in seen.words
+    assert "guardrail, labels in all ≤ 5: STOP" in seen.words
     assert "fit.draw" in seen.words
     card, spent = with_case.scorecard(), with_case.assets()["cost"].sum()
     own = table.loc["a"]

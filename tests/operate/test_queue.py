@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 import labelvalue as lv
 from labelvalue import cli, names
 from labelvalue.label_quality import read_annotations
+from tests.operate.conftest import CASE, put_case
 
 ROWS, LABELLED = 1200, 120
 
@@ -172,3 +173,62 @@ def test_nothing_is_queued_from_a_fit_that_is_not_ok(pool, tmp_path, capsys):
     asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
     assert cli.main([*asked, "--target", "kind", "--slice", "region", "--out", str(tmp_path / "tasks.json")]) == 2
     assert not (tmp_path / "tasks.json").exists()
+
+
+def test_the_command_keeps_to_what_may_be_labelled(decision, pool, tmp_path, capsys):
+    X, y, slices = pool
+    decision.fit.save(tmp_path / "fit.nc")
+    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
+    may = np.where(np.arange(ROWS) % 2, "yes", "no")
+    X.assign(kind=y, region=slices, name=X.index, consent=may).to_csv(tmp_path / "items.csv", index=False)
+    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
+    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--max-labels", "120", "--format", "csv"]
+    asked += ["--learner", "logistic_regression", "--out", str(tmp_path / "tasks.csv"), "--allowed"]
+    assert cli.main([*asked, "consent"]) == 0
+    found = pd.read_csv(tmp_path / "tasks.csv")
+    assert set(found["item"]) <= set(X.index[1::2])
+    assert "consent" not in found, "the model does not learn from it"
+    capsys.readouterr()
+    assert cli.main([*asked, "region"]) == 1
+    assert "row 1 says neither yes nor no" in capsys.readouterr().err
+    assert cli.main([*asked, "agreed"]) == 1
+    assert "no such column" in capsys.readouterr().err
+
+
+APPROVAL = '[[approvals]]\napprover = "board"\nabove = 1\n'
+
+
+def test_a_queue_from_a_project_is_that_of_its_recorded_advice(decided, pool, tmp_path, capsys, monkeypatch):
+    X, y, slices = pool
+    X.assign(kind=y, region=slices).to_csv(tmp_path / "items.csv", index=False)
+    out = tmp_path / "tasks.csv"
+    asked = ["queue", str(decided.folder), str(tmp_path / "items.csv"), "--target", "kind", "--slice", "region"]
+    asked += ["--learner", "logistic_regression", "--format", "csv", "--out", str(out)]
+
+    def searched(*args, **how):
+        raise AssertionError("a second search")
+
+    (told,) = decided.ledger.records("advice")
+    monkeypatch.setattr("labelvalue.decisions.advice.deciding.decide", searched)
+    monkeypatch.setattr("labelvalue.operate.refit.advice.decide", searched)
+    assert cli.main(asked) == 0
+    free = pd.Series(slices[LABELLED:]).value_counts()
+    wanted = {name: min(n, free[name]) for name, n in told.content["plan"].items() if n}
+    assert pd.read_csv(out)["slice"].value_counts().to_dict() == wanted
+    made = lv.queue(decided, LogisticRegression(), X, y, slices)
+    assert made["slice"].value_counts().to_dict() == wanted
+    assert cli.main([*asked, "--case", str(decided.folder / "case.toml"), "--max-labels", "9"]) == 1
+    assert capsys.readouterr().err.count("a project says it itself") == 2
+    monkeypatch.undo()
+
+    put_case(decided, CASE + APPROVAL)
+    assert cli.main(asked) == 1, "the case is another than that of the advice"
+    assert "labelvalue refit" in capsys.readouterr().err
+    decided.refit(progress=False)
+    out.unlink()
+    assert cli.main(asked) == 3
+    assert "approval of 'board' is missing" in capsys.readouterr().out
+    assert not out.exists()
+    decided.decide("buy", approver="Board")
+    assert cli.main(asked) == 0
+    assert out.exists()

@@ -43,10 +43,10 @@ def test_p1_the_commands_keep_a_ledger_that_only_grows(tmp_path, sampler, first,
     steps = [
         (["init"], ["project"]),
         (["add", tables["a"]], ["settings", "batch", "check"]),
-        (["refit"], ["fit", "forecast", "check"]),
+        (["refit"], ["fit", "forecast"]),
         (["decide", "buy", "--approver", "A. Lovelace"], ["decision"]),
         (["add", tables["b"], "--cost", "300"], ["batch", "forecast", "score", "check"]),
-        (["refit"], ["fit", "forecast", "check"]),
+        (["refit"], ["fit", "forecast"]),
         (["decide", "wait", "--approver", "A. Lovelace"], ["decision"]),
     ]
     before: list = []
@@ -221,10 +221,15 @@ def test_p8_the_command_names_who_must_agree_before_a_plan_is_carried_out(tmp_pa
     (tmp_path / "case.toml").write_text(CASE + APPROVALS)
     fake_fit(seed=1, draws=50).save(tmp_path / "fit.nc")
     arguments = [str(tmp_path / "fit.nc"), "--case", str(tmp_path / "case.toml"), "--max-labels", "2000"]
-    assert cli.main(["plan", *arguments]) == 0
+    assert cli.main(["plan", *arguments]) == 3, "as the night's re-fit of a project ends"
     said = " ".join(capsys.readouterr().out.split())
     assert "Needs the approval of head of data: costs more than 100 (by-law 4)" in said
     assert "board" not in said
+    assert cli.main(["plan", *arguments, "--approved", "Head of  Data", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["approvals"] == []
+    assert cli.main(["report", *arguments, "--no-refits", "--out", str(tmp_path / "page.html")]) == 3
+    told = ["--approved", "head of data", "--no-refits", "--out", str(tmp_path / "page.html")]
+    assert cli.main(["report", *arguments, *told]) == 0
     case = read_case(tmp_path / "case.toml")
     assert parse_case(case.to_toml(), file="again") == case
 

@@ -18,6 +18,7 @@ from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 PAGES = ("cron", "systemd", "github-actions", "airflow", "prefect")
 FIT_IN_SUBPROCESS = subprocess_fit.fit_in_subprocess
+SPENT = "[guardrails]\nmaximum_spend = { limit = 100 }\n"
 OF_CASE = "[guardrails]\nminimum_gain = { limit = 0.5, probability = 0.9 }\n"
 APPROVAL = '[[approvals]]\napprover = "board"\nabove = 1\n'
 FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
@@ -88,16 +89,16 @@ def test_one_line_of_json_whatever_the_exit_code(fitted, sampler, first, second,
 
 
 @pytest.mark.parametrize(
-    ("more_of_case", "settings", "why"),
+    ("more_of_case", "why"),
     [
-        ("OF_CASE", "", "guardrail of the case, .*: STOP"),
-        ("", "[guardrails]\nmaximum_labels = 10\n", "guardrail maximum_labels: STOP"),
-        ("APPROVAL", "", "approval of 'board' is missing"),
+        ("OF_CASE", "guardrail, gain per 1,000 labels .*: STOP"),
+        ("SPENT", "guardrail, cost of all batches .*: STOP"),
+        ("APPROVAL", "approval of 'board' is missing"),
     ],
 )
-def test_pages_say_why_a_scheduler_is_to_stop(project, first, pages, capfd, monkeypatch, more_of_case, settings, why):
+def test_pages_say_why_a_scheduler_is_to_stop(project, first, pages, capfd, monkeypatch, more_of_case, why):
     """What Airflow's task and Prefect's flow tell people, run on the result of a night that ended with 3."""
-    put_case(project, CASE + globals().get(more_of_case, ""), settings)
+    put_case(project, CASE + globals()[more_of_case])
     code, found, _ = night(project.add(first, batch="a"), capfd)
     assert code == 3
     (reason,) = found["stops"]

@@ -1,34 +1,82 @@
 """Forecasts frozen before their batch, scored when it comes, and what their record says of the next ones."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from labelvalue import names, predict_error, predict_gain, predict_observed_gain
-from labelvalue.forecast.backtesting.scores import recalibrated
+from labelvalue import Project, names
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.scorecard import calibration, widened, width_factor
-from labelvalue.operate.refit.guardrails import evaluate as judge_rules
-from labelvalue.operate.refit.outcome import rule_line
 from labelvalue.operate.refit.triggers import evaluate, surprise_of
 from labelvalue.operate.store.batches import brought_by
-from labelvalue.testing import fake_fit, fake_runs
-from tests.operate.conftest import QUIET, configure
+from labelvalue.testing import fake_runs
+from tests.operate.conftest import CASE, QUIET, configure, put_case
 
 
-def test_a_forecast_is_frozen_and_scored_in_the_same_stroke(running):
-    kinds = [record.kind for record in running.ledger.records()]
-    assert kinds[-4:] == ["batch", "forecast", "score", "check"]
-    forecast, score = (running.ledger.records(kind)[-1].content for kind in ("forecast", "score"))
-    assert forecast["content"] == score["content"] == running.ledger.records("batch")[-1].content["content"]
+def worse(batch):
+    """The same batch, had it measured something else."""
+    errors = np.minimum(batch[names.ERRORS] + 150, batch[names.TRIALS])
+    return batch.assign({names.ERRORS: errors, names.ERROR: errors / batch[names.TRIALS]})
+
+
+def test_d30_what_is_scored_was_frozen_at_the_refit_and_knows_nothing_of_what_came(fitted, second, tmp_path):
+    """Of a batch it takes curves and counts alone: whatever was measured, the forecast is the same, draw for draw."""
+    other = Project.open(shutil.copytree(fitted.folder, tmp_path / "other"))
+    told = []
+    for project, batch in ((fitted, second), (other, worse(second))):
+        project.add(batch, batch="b")
+        assert [record.kind for record in project.ledger.records()][-4:] == ["batch", "forecast", "score", "check"]
+        told.append([project.ledger.records(kind)[-1].content for kind in ("forecast", "score")])
+    (forecast, score), (again, other_score) = told
+    assert forecast["cells"] == again["cells"]
+    assert [cell["truth"] for cell in score["cells"]] != [cell["truth"] for cell in other_score["cells"]]
+    (fit,) = fitted.ledger.records("fit")
+    assert {cell["frozen"] for cell in forecast["cells"]} == {fit.number}, "whose draws a digest in the ledger seals"
     for frozen, cell in zip(forecast["cells"], score["cells"], strict=True):
-        assert names.TRUTH not in frozen, "the forecast knows nothing of what came"
+        assert names.TRUTH not in frozen
         assert (frozen["slice"], frozen["labels"]) == (cell["slice"], cell["labels"])
         draws = np.array(frozen["draws"])
         assert np.quantile(draws, 0.5) == pytest.approx(frozen["quantiles"]["0.5"], rel=0.05)
         assert cell["bias"] == pytest.approx(draws.mean() - cell["truth"], abs=0.01)
         assert cell["covers_90"] == (cell["low"] <= cell["truth"] <= cell["high"])
-        assert cell["rank"] == pytest.approx((draws < cell["truth"]).mean(), abs=0.1)
+        below = norm.cdf((cell["truth"] - draws) / cell["truth_stderr"]).mean()
+        assert cell["rank"] == pytest.approx(below, abs=0.1), "with the noise of one such measurement"
+
+
+def test_d30_a_batch_of_the_planned_size_is_held_against_the_draws_of_the_plan_itself(decided, monkeypatch):
+    """They stand in the ledger since the advice: nothing is forecast when the batch arrives."""
+    frozen = decided.ledger.records("forecast")[-1]
+    plan = decided.ledger.records("advice")[-1].content["plan"]
+    assert (frozen.content["of"], sum(plan.values()) > 0) == ("plan", True)
+    fit, total = decided.published, sum(plan.values())
+    now = {name: int(fit.position[names.LABELS_NOW].sel(slice=name)) for name in plan}
+    rows = [
+        {"slice": name, "labels": now[name] + plan[name], "other_labels": cell["other_labels"], "replicate": r}
+        for name, cell in zip(plan, frozen.content["cells"], strict=True)
+        for r in (0, 1)
+    ]
+    other = fit.position[names.OTHER_LABELS_NOW].to_series()
+    assert {r["slice"]: r["other_labels"] - other[r["slice"]] for r in rows} == {n: total - plan[n] for n in plan}
+    batch = pd.DataFrame(rows).assign(errors=300, trials=2000)
+    batch[["labels", "other_labels"]] = batch[["labels", "other_labels"]].astype(int)
+
+    def forecast(*given):
+        raise AssertionError("a forecast after the fact")
+
+    monkeypatch.setattr("labelvalue.operate.history.scorecard.model_samples", forecast)
+    decided.add(batch, batch="b")
+    made = decided.ledger.records("forecast")[-1].content["cells"]
+    score = decided.ledger.records("score")[-1].content["cells"]
+    planned = {cell["slice"]: cell for cell in frozen.content["cells"]}
+    assert {cell["slice"] for cell in score} == {name for name in plan if plan[name] or total}
+    for cell, scored in zip(made, score, strict=True):
+        assert cell["frozen"] == frozen.number
+        assert cell["draws"] == planned[cell["slice"]]["draws"]
+        assert scored["labels"] == planned[cell["slice"]]["labels"]
+        assert scored["bias"] == pytest.approx(np.mean(cell["draws"]) - 0.15, abs=3e-3)
 
 
 def test_a_batch_that_shows_nothing_new_has_no_score(fitted):
@@ -129,83 +177,11 @@ def test_labels_that_were_only_evaluated_on_are_new_too():
     assert max(brought_by(runs)[names.LABELS].values()) < 500
 
 
-# --- guardrails -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def rules():
-    from labelvalue.operate.store.configuration import Guardrails
-
-    return Guardrails
-
-
-@pytest.mark.parametrize(
-    ("least", "state"), [(1e-7, "PASS"), (0.9, "STOP")],
-)  # fmt: skip
-def test_a_least_gain(rules, least, state):
-    (found,) = judge_rules(fake_fit(seed=1), rules(minimum_gain_per_1000=least))
-    assert (found["state"], found["labels_to_decide"]) == (state, 0)
-
-
-def test_where_a_least_gain_is_undecided_the_labels_that_would_decide_it_are_said(rules):
-    fit = fake_fit(seed=1, draws=1000)
-    gain = predict_gain(fit, [1000]).isel(budget=0)
-    middle = float(gain.median(("chain", "draw")).max())
-    (found,) = judge_rules(fit, rules(minimum_gain_per_1000=middle))
-    assert (found["state"], found["labels_to_decide"]) == ("INCONCLUSIVE", None), "at the limit itself none would"
-    (found,) = judge_rules(fit, rules(minimum_gain_per_1000=0.8 * middle))
-    assert (found["state"], found["labels_to_decide"]) == ("INCONCLUSIVE", 8000)
-    assert "8000 labels would decide it" in rule_line(found)
-    (of_north,) = [curve for curve in found["curves"] if curve["slice"] == "north"]
-    assert of_north["probability"] < found["needed_probability"] <= held_after(fit, "north", 8000, 0.8 * middle)
-    (wide,) = judge_rules(recalibrated(fit, 4.0), rules(minimum_gain_per_1000=0.5 * middle))
-    (plain,) = judge_rules(fit, rules(minimum_gain_per_1000=0.5 * middle))
-    best = [max(curve["probability"] for curve in one["curves"]) for one in (wide, plain)]
-    assert best[0] < best[1], "a record of misses widens what a rule is judged by"
-
-
-@pytest.mark.parametrize(("limit", "state"), [(0.9, "PASS"), (1e-6, "STOP")])
-def test_a_limit_on_errors(rules, limit, state):
-    (found,) = judge_rules(fake_fit(seed=1), rules(error_limits={"west": limit}))
-    assert (found["slice"], found["state"]) == ("west", state)
-
-
-def held_after(fit, name, labels, threshold):
-    """P(the next 1,000 labels gain so much) once so many were measured, by the draws that remain about the mean."""
-    gain = predict_gain(fit, [1000]).sel(slice=name).values.ravel()
-    seen = predict_observed_gain(fit, [labels]).sel(slice=name).values.ravel()
-    left = gain - np.polyval(np.polyfit(seen, gain, 1), seen)
-    return (gain.mean() + left >= threshold).mean()
-
-
-@pytest.mark.parametrize(("limit", "batch", "needed"), [(0.165, 1000, 4000), (0.12, 16_000, None)])
-def test_where_a_limit_on_errors_is_undecided_the_labels_that_would_hold_it_are_said(rules, limit, batch, needed):
-    """The fewest of the batch and its doublings; none where they end beyond what forecasts were validated for."""
-    fit = fake_fit(seed=1, draws=1000)
-    (found,) = judge_rules(fit, rules(error_limits={"west": limit}, batch_labels=batch))
-    assert (found["state"], found["labels_to_decide"]) == ("INCONCLUSIVE", needed)
-    now = int(fit.position["labels_now"].sel(slice="west"))
-    budgets = [batch, 2000, 4000] if needed else [batch]
-    drawn = predict_error(fit, [now + labels for labels in budgets]).sel(slice="west")
-    held = (drawn <= limit).mean(("chain", "draw")).values
-    assert held[0] == pytest.approx(found["probability"])
-    if needed:
-        assert held[1] < found["needed_probability"] <= held[2]
-    else:
-        assert "no number of labels in reach would decide it" in rule_line(found)
-
-
-@pytest.mark.parametrize(("most", "state"), [(10, "STOP"), (10**9, "PASS")])
-def test_a_cap_on_labels(rules, most, state):
-    (found,) = judge_rules(fake_fit(seed=1), rules(maximum_labels=most))
-    assert (found["state"], found["limit"]) == (state, most)
-
-
 # --- stagnation -------------------------------------------------------------------------------------------------------
 
 
 def test_three_batches_in_a_row_that_gain_too_little_are_called_stagnation(project, first):
-    configure(project, QUIET + "[guardrails]\nminimum_gain_per_1000 = 0.5\n")
+    put_case(project, f"{CASE}[guardrails]\nminimum_gain = {{ limit = 0.5 }}\n")
     project.add(first, batch="a").refit(progress=False)
     for name, size in (("b", 16_000), ("c", 32_000)):
         project.add(fake_runs(seed=1, sizes=(size,), replicates=2), batch=name).refit(progress=False)

@@ -456,3 +456,18 @@ def test_the_plan_is_marked_on_the_curves(numbers, fake_fit):
 
 def test_page_is_small(decided_page):
     assert len(decided_page.encode()) < 3_000_000
+
+
+def test_d16_a_case_with_plans_of_its_own_shows_the_regret_of_each(seen, tmp_path, words):
+    fit = lv.testing.fake_fit(seed=1, draws=50)
+    named = [{"name": "uncertain regions", "labels": {"west": 300}}]
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, scenarios=named)
+    made = lv.decide(fit, case, 900, measure=False)
+    path = tmp_path / "page.html"
+    shown = seen(lv.write_report(made, path=path, budgets=[500], numbers=path.with_suffix(".json")).read_text("utf-8"))
+    rows = json.loads(path.with_suffix(".json").read_text("utf-8"))["plan"]["regret"]
+    assert "uncertain regions" in {row["plan"] for row in rows}
+    table = shown.words.partition("Regret of each plan in each case")[2]
+    for row in rows:
+        assert significant(row["all"]) in table
+    assert "Regret of each plan" not in words, "where a case names none there is none"

@@ -9,12 +9,13 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import QUALITY, Decision
+from labelvalue.decisions.advice.rules import with_labels_to_decide
 from labelvalue.decisions.advice.verdicts import measured_verdict, verdict_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.measuring.audits import price_audits
 from labelvalue.decisions.measuring.pilots import price_measurements
 from labelvalue.decisions.measuring.targeting import beside_plan, target_slices
-from labelvalue.decisions.outcomes.errors import evaluation_notes
+from labelvalue.decisions.outcomes.errors import evaluation_notes, labels_today
 from labelvalue.decisions.outcomes.spending import notes_of
 from labelvalue.decisions.outcomes.waiting import price_waiting
 from labelvalue.decisions.search.allocation import find_plan, no_plan
@@ -96,14 +97,10 @@ def decide(
         return dataclasses.replace(made, verdict=verdict_of(made))
     if case.interventions or case.scenarios:
         made = weigh_interventions(made)
+    rules = with_labels_to_decide(fit, case, made.outcomes, made.rules)
+    made = dataclasses.replace(made, rules=rules)
     made = dataclasses.replace(made, verdict=verdict_of(made))
     return _measured(made) if measure else made
-
-
-def labels_today(fit: Fit) -> int:
-    """Labels of all slices together, now."""
-    now = fit.position[names.LABELS_NOW]
-    return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
 
 
 def _measured(made: Decision) -> Decision:

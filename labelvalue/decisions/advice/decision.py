@@ -13,6 +13,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.guardrails import Approval
 from labelvalue.decisions.search.optimise import Certificate
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
@@ -76,7 +77,9 @@ class Decision:
     certificate : Certificate
         Objective of the plan beside others', and the solver's status.
     rules : pandas.DataFrame
-        From :func:`labelvalue.rules.check_guardrails`: how every rule of the case stands for the plan.
+        From :func:`labelvalue.rules.check_guardrails`: how every rule of the case stands for the plan; and
+        ``labels_to_decide``, the labels of every slice after which one that is open would be decided, missing elsewhere
+        and where none within reach would.
     max_spend : float
         Money that was allowed, the reserve included.
     lot : int
@@ -139,6 +142,14 @@ class Decision:
     def state(self) -> str:
         """How the case's rules stand: ``STOP``, also where no plan keeps them, ``INCONCLUSIVE`` or ``PASS``."""
         return worst_state([names.STOP] if self.problems else self.rules["state"])
+
+    @property
+    def approvals(self) -> tuple[Approval, ...]:
+        """Who must agree before the plan is carried out."""
+        if self.verdict.advice not in (BUY, QUALITY):
+            return ()
+        cost = self.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED})
+        return self.case.approvals_needed(float(cost.mean()))
 
     def __repr__(self) -> str:
         return f"<labelvalue.Decision {self.verdict.advice!r}: {self.total:,} of {self.max_labels:,} labels>"

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,19 +15,25 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import standard_error
-from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.guardrails import ROWS
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.errors import evaluation_missing
+from labelvalue.decisions.outcomes.errors import evaluation_missing, labels_today
+from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
+from labelvalue.forecast.gains.gains import predict_observed_gain
 from labelvalue.model.fitting.result import Fit
 
 FLOOR, LARGEST_GAP, MAXIMUM_BUDGET, MINIMUM_GAIN = "floor", "largest gap", "maximum budget", "minimum gain"
 DEADLINE = "deadline"
+MAXIMUM_SPEND, LABELS_IN_ALL = "maximum spend", "labels in all"
 MINIMUM_EVALUATION = "minimum evaluation labels"
 MINIMUM_LABELS, MAXIMUM_LABELS = "minimum labels", "maximum labels"
 MINIMUM_CLASS = "minimum labels of a class"
 RULE, WORDS, KEPT, HOLDS, SLACK, REACHED = "rule", "words", "kept", "p_kept", "slack", "reached"
 REQUIRED, STATE, REASON = "required", "state", "reason"
+TO_DECIDE = "labels_to_decide"
+LADDER = 6  # numbers of labels that are tried for what would decide a rule, each twice the one before
+SMALLEST = 1 / 8  # the first of them, as a share of what a slice has on average
 EDGE = 1e-9  # share of a limit by which rounding may miss it
 EXACT = 1e-12  # part of a probability by which rounding may miss what is asked for
 
@@ -73,6 +80,22 @@ def _limit(row: dataclasses.Field, fit: Fit, case: Case, outcomes: xr.Dataset) -
         )
 
 
+def _spend(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    """Money of all batches: what a plan costs, against what is left."""
+    if (rule := case.guardrails.maximum_spend) is not None:
+        gone = f", of which {rule.spent:,.10g} is spent" if rule.spent else ""
+        words = f"cost of all batches ≤ {rule.limit:,.10g}{gone}"
+        yield Held(
+            amount=outcomes[names.COST], limit=rule.left, words=words, required=rule.probability, reason=rule.reason
+        )
+
+
+def _in_all(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
+    if (rule := case.guardrails.labels_in_all) is not None:
+        amount = outcomes[names.LABELS].sum(names.SLICE) + labels_today(fit)
+        yield Held(amount=amount, limit=rule.limit, words=f"labels in all ≤ {rule.limit:,.10g}", reason=rule.reason)
+
+
 def _evaluation(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
     """Evaluation labels, of plans that do anything."""
     acts = (outcomes[names.LABELS] + outcomes[names.EVALUATION_LABELS]).sum(names.SLICE) > 0
@@ -112,6 +135,8 @@ def _most(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
 RULES: Mapping[str, Callable[[Fit, Case, xr.Dataset], Iterator[Held]]] = {
     FLOOR: _floors,
     **{kind: partial(_limit, row) for kind, row in ROWS.items()},
+    MAXIMUM_SPEND: _spend,
+    LABELS_IN_ALL: _in_all,
     MINIMUM_EVALUATION: _evaluation,
     MINIMUM_LABELS: _fewest,
     MAXIMUM_LABELS: _most,
@@ -211,3 +236,46 @@ def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
             STATE: state_of(share, rule.required),
             REASON: rule.reason,
         }
+
+
+def with_labels_to_decide(fit: Fit, case: Case, outcomes: xr.Dataset, rules: pd.DataFrame) -> pd.DataFrame:
+    """Add to the rules of the plan the fewest labels of every slice that would decide those that are open.
+
+    Labels that are trained on and measured leave the share 1 - R² of the variance of what a rule holds, R² that of its
+    regression on what one training and evaluation of each slice shows; were its mean to stay, the rule would then be
+    kept or broken. Nothing for rules that are not open, and where no number within validated reach is enough.
+    """
+    if (rules[STATE] != names.INCONCLUSIVE).all():
+        return rules.assign(**{TO_DECIDE: np.nan})
+    own = outcomes.sel({names.PLAN: [names.RECOMMENDED]})
+    every = [rule for held in RULES.values() for rule in held(fit, case, own) if rule.amount[names.PLAN].size]
+    now, reach = (fit.position[name] for name in (names.LABELS_NOW, names.REFERENCE_LABELS))
+    most = float((reach * 2.0**VALIDATED_DOUBLINGS - now).min())
+    first = max(round(SMALLEST * labels_today(fit) / fit.slices.size), 1)
+    ladder = [first * 2**step for step in range(LADDER) if first * 2**step <= most]
+    chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
+    seen = [] if not ladder else _columns(predict_observed_gain(fit, ladder).sel(chosen))
+    needed = [
+        _enough(rule, ladder, seen) if state == names.INCONCLUSIVE else np.nan
+        for rule, state in zip(every, rules[STATE], strict=True)
+    ]
+    return rules.assign(**{TO_DECIDE: needed})
+
+
+def _columns(seen: xr.DataArray) -> list[np.ndarray]:
+    """What is seen at each budget, as arrays of shape (sample, slice), about their means."""
+    flat = seen.transpose(names.BUDGET, *names.SAMPLE, names.SLICE).values
+    return [part - part.mean(axis=0) for part in flat.reshape(flat.shape[0], -1, flat.shape[-1])]
+
+
+def _enough(rule: Held, ladder: list[int], seen: list[np.ndarray]) -> float:
+    """The fewest labels of a ladder that would decide a rule; missing where none of them would."""
+    amount = rule.amount.isel({names.PLAN: 0}).transpose(*names.SAMPLE).values.ravel()
+    off, wanted = amount - amount.mean(), NormalDist().inv_cdf(rule.required) * float(amount.std())
+    for labels, columns in zip(ladder, seen, strict=True):
+        left = off - columns @ np.linalg.lstsq(columns, off, rcond=None)[0]
+        free = max(off.size - 1 - columns.shape[1], 1)
+        share = min(float(left @ left) / free / (float(off @ off) / (off.size - 1)), 1.0)
+        if abs(float(amount.mean()) - rule.limit) >= wanted * math.sqrt(share):
+            return float(labels)
+    return np.nan

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
@@ -17,7 +19,7 @@ from labelvalue.decisions.advice.decision import (
     Verdict,
     standard_error,
 )
-from labelvalue.decisions.advice.rules import HOLDS, KEPT, REQUIRED, STATE, WORDS
+from labelvalue.decisions.advice.rules import HOLDS, KEPT, REQUIRED, STATE, TO_DECIDE, WORDS
 from labelvalue.decisions.measuring.audits import MEASURED
 from labelvalue.decisions.measuring.pilots import TRIFLE
 from labelvalue.decisions.search.mixtures import LESS
@@ -45,13 +47,22 @@ def verdict_of(decision: Decision) -> Verdict:
     if len(broken):
         why = (
             f"guardrail: P({row[WORDS]}) is {row[HOLDS]:.2f}, asked for {row[REQUIRED]:g}: it {STANDS[row[STATE]]} "
-            "by any number of labels"
+            f"by any number of labels{_would_decide(row)}"
             for row in broken.to_dict("records")
         )
         return Verdict(WAIT, (*why, said, *_rejected(decision)))
     if worth <= SURE * error:
         return Verdict(WAIT, (f"{said}; not above 0 beyond Monte Carlo error", *_rejected(decision)))
     return Verdict(BUY, (said, *_rejected(decision)))
+
+
+def _would_decide(row: Mapping[Any, Any]) -> str:
+    """How many labels would decide a rule that is open."""
+    if row[STATE] != names.INCONCLUSIVE:
+        return ""
+    if math.isnan(row[TO_DECIDE]):
+        return "; measuring labels within reach would not decide it"
+    return f"; measured after {row[TO_DECIDE]:,.0f} more labels of each slice, it would be decided"
 
 
 def _of_quality(decision: Decision) -> tuple[str, ...]:

@@ -147,7 +147,7 @@ class Case(Settings):
     guardrails : Guardrails
         Rules that a plan must keep.
     approvals : tuple of Approval
-        Who must agree before a plan above a sum is carried out; a project's re-fit ends with exit code 3 until then.
+        Who must agree before a plan above a sum is carried out; commands on it end with exit code 3 until then.
     slices : mapping of str to SliceLimit
         Limits on the labels bought for single slices.
     classes : mapping of str to SliceClass

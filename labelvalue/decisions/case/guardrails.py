@@ -49,6 +49,40 @@ class Rule(Settings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class SpendLimit(Rule):
+    """Money that all batches may cost together, those before the plan included.
+
+    Parameters
+    ----------
+    limit : float
+        Money, ≥ 0.
+    probability : float
+        Probability with which it must be kept, 0 < probability < 1.
+    reason : str
+        Why.
+    spent : float
+        Money that was spent before, ≥ 0; a project adds what the batches in its ledger cost.
+
+    Raises
+    ------
+    InputError
+        For everything that is wrong, with its key.
+
+    Examples
+    --------
+    >>> SpendLimit(limit=25_000, spent=24_000).left
+    1000
+    """
+
+    spent: Amount = 0.0
+
+    @property
+    def left(self) -> float:
+        """Money that may be spent yet; negative where more was spent than may be."""
+        return self.limit - self.spent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Floor(Settings):
     """A quality that a slice must have: P(error of slice ≤ error) ≥ probability.
 
@@ -116,6 +150,10 @@ class Guardrails(Settings):
         Days until the last label is there, at most.
     minimum_gain : Rule, optional
         Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
+    maximum_spend : SpendLimit, optional
+        Money that a plan and all batches before it cost at most.
+    labels_in_all : Rule, optional
+        Labels of all slices together after the plan, those of today included, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
 
@@ -134,6 +172,8 @@ class Guardrails(Settings):
     maximum_budget: Limit = field(default=None, metadata=_row(names.COST, "cost ≤ {:,.10g}"))
     deadline: Limit = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
     minimum_gain: Limit = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
+    maximum_spend: Annotated[SpendLimit | None, table(SpendLimit)] = None
+    labels_in_all: Limit = None
     floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
 
 
@@ -250,6 +290,25 @@ class Approval(Settings):
         bool
         """
         return cost > self.above
+
+    def is_by(self, name: str) -> bool:
+        """Say whether a name is that of the approver, capitals and spaces left aside.
+
+        Parameters
+        ----------
+        name : str
+            Who agreed.
+
+        Returns
+        -------
+        bool
+        """
+        return alike(name, self.approver)
+
+
+def alike(one: str, other: str) -> bool:
+    """Say whether two texts are the same but for capitals and spaces."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

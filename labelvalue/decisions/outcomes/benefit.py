@@ -30,6 +30,7 @@ from labelvalue.decisions.outcomes.spending import (
 from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import Intervention
+from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
@@ -181,41 +182,41 @@ def outcomes_of(
     apart; ``wait`` the days that go by before they begin, each of which costs ``delay_per_day``; ``errors`` those of
     :func:`errors_after`, for whoever asks again at another price or value.
     """
-    idle = _bare(labels[names.PLAN] == names.NOTHING)
-    ordered = _bare(labels)
+    idle = bare(labels[names.PLAN] == names.NOTHING)
+    ordered = bare(labels)
     total = ordered.sum(names.SLICE)
     acts = ~idle if done else total > 0
     error = errors_after(fit, case, labels, counted, done, noise_factor) if errors is None else errors
-    now, error = _bare(error.sel({names.PLAN: names.NOTHING})), _bare(error)
-    drift = _bare(of_slices(fit, "value.drift", case.value.drift))
+    now, error = bare(error.sel({names.PLAN: names.NOTHING})), bare(error)
+    drift = bare(of_slices(fit, "value.drift", case.value.drift))
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
     days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
-    unit = _bare(unit_value(fit, case.value, days))
+    unit = bare(unit_value(fit, case.value, days))
     value = (gain * unit).sum(names.SLICE)
     if case.value.horizon_days is not None and bool((drift != 0).any()):  # it goes on until the last label is there
-        value = value - (acts * (works > 0) * drift * (_bare(unit_value(fit, case.value, 0 * days)) - unit)).sum(
+        value = value - (acts * (works > 0) * drift * (bare(unit_value(fit, case.value, 0 * days)) - unit)).sum(
             names.SLICE
         )
     if (target := case.value.target) is not None:
-        shares = _bare(volumes(fit, case.value))
+        shares = bare(volumes(fit, case.value))
         reached = (measured_by(target, error, shares) <= target.error).astype(float)
         before = (measured_by(target, now, shares) <= target.error).astype(float)
         money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
         value = value + money * (reached - before)
-    cost = _bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
+    cost = bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
     evaluated = labels * 0
     if done or any(limit.minimum_evaluation for limit in case.slices.values()):
-        cost = cost + acts * _bare(evaluation_cost(fit, case, done))
+        cost = cost + acts * bare(evaluation_cost(fit, case, done))
         more = evaluation_bought(fit, case, done)
         evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], dims=names.SLICE) + evaluated
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
         again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
-        cost = cost + acts * (_bare(cost_done(fit, case, labels, done)) + again)
+        cost = cost + acts * (bare(cost_done(fit, case, labels, done)) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     if target is not None:
         made[names.TARGET_REACHED] = reached
@@ -227,11 +228,6 @@ def outcomes_of(
     outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
     outcomes[names.RETRAINING_WORKS] = works
     return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
-
-
-def _bare(values: xr.DataArray) -> xr.DataArray:
-    """Drop coordinates, which xarray compares at each sum: all that belongs to one fit and table is in one order."""
-    return values.drop_vars(values.coords)
 
 
 def errors_after(

@@ -104,6 +104,12 @@ def evaluation_notes(fit: Fit, case: Case, done: Sequence[Intervention] = ()) ->
     return tuple(said)
 
 
+def labels_today(fit: Fit) -> int:
+    """Labels of all slices together, now."""
+    now = fit.position[names.LABELS_NOW]
+    return int(now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum())
+
+
 def labels_left(fit: Fit, case: Case, most: int) -> int:
     """Return how many labels are left for training, where those that rules ask for count among all."""
     return most - sum(missing for _, missing in evaluation_missing(fit, case).values())

@@ -18,10 +18,13 @@ from labelvalue.decisions.advice.rules import (
     FLOOR,
     HOLDS,
     KEPT,
+    LABELS_IN_ALL,
     LARGEST_GAP,
     MAXIMUM_BUDGET,
+    MAXIMUM_SPEND,
     MINIMUM_CLASS,
     MINIMUM_GAIN,
+    REACHED,
     REQUIRED,
     RULE,
     WORDS,
@@ -30,7 +33,7 @@ from labelvalue.decisions.advice.rules import (
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.risk import Appetite, CVaR, ExponentialUtility, Mean, Quantile, money_needed
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
+from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.spending import batch_count, notes_of
 from labelvalue.decisions.search.greedy import split
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
@@ -93,6 +96,11 @@ def _sooner(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Datas
     return dataclasses.replace(menu, max_labels=max(fewer, 0))
 
 
+def _fewer(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
+    over = math.ceil((row[REACHED] - row["limit"]) / menu.lot)
+    return dataclasses.replace(menu, max_labels=max(int(bought.sum()) - over, 0))
+
+
 def _of_class(menu: Menu, case: Case, row: Row, bought: np.ndarray, plan: xr.Dataset) -> Menu:
     """What is missing of a class, shared evenly among its slices that have room."""
     places = np.array([menu.slices.index(name) for name in case.classes[row[names.SLICE]].slices])
@@ -111,6 +119,8 @@ TIGHTEN: Mapping[str, Callable[[Menu, Case, Row, np.ndarray, xr.Dataset], Menu]]
     FLOOR: _more,
     LARGEST_GAP: _closer,
     MAXIMUM_BUDGET: _cheaper,
+    MAXIMUM_SPEND: _cheaper,
+    LABELS_IN_ALL: _fewer,
     DEADLINE: _sooner,
     MINIMUM_CLASS: _of_class,
 }
@@ -145,6 +155,7 @@ def find_plan(
         asked = "; ".join(evaluation_notes(fit, case))
         fix = f"raise max_labels to {most - left} or more"
         raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
+    _check_so_far(fit, case)
     few = for_search(fit)
     listing = list_purchases(few, case, max(left, 1), max_spend, lot)
     start = np.array([(near or {}).get(name, 0) // lot for name in listing.menu.slices])
@@ -172,6 +183,24 @@ def find_plan(
             large = middle
     best = max(tried, key=_chance_of_gain) if found is None else found
     return dataclasses.replace(best, max_spend=max_spend, lot=lot)
+
+
+def _check_so_far(fit: Fit, case: Case) -> None:
+    """Refuse a case of which a limit on all batches together was passed before any plan."""
+    spend, stock, have = case.guardrails.maximum_spend, case.guardrails.labels_in_all, labels_today(fit)
+    passed = {MAXIMUM_SPEND: spend and (spend.spent, spend.limit), LABELS_IN_ALL: stock and (have, stock.limit)}
+    problems = [
+        Problem(
+            column=f"guardrails.{kind.replace(' ', '_')}",
+            value=ends[1],
+            why=f"it is {ends[0]:,.10g} before any plan",
+            fix=f"buy nothing, or raise the limit by {ends[0] - ends[1]:,.10g} or more",
+        )
+        for kind, ends in passed.items()
+        if ends and ends[0] > ends[1]
+    ]
+    if problems:
+        raise NoPlanError(problems)
 
 
 def _chance_of_gain(plan: Decision) -> float:

@@ -13,12 +13,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.deciding import labels_today
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Floor, Rule
 from labelvalue.decisions.case.risk import Mean
 from labelvalue.decisions.case.value import GAP, MEAN_ERROR, Target, measured_by, volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.errors import labels_today
 from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, allowed, climbed

@@ -219,6 +219,10 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
     simple = aim.linear and menu.error is None and not np.isfinite(menu.max_spend)
     if menu.max_labels == 0:
         return menu.low, "greedy", "no labels to buy", menu.objective(menu.low, aim)
+    if not menu.low.any() and _cheapest_lot(menu) > menu.max_spend * (1 + 1e-9):
+        if not menu.allows(menu.low):
+            refuse_gap(menu, "no label can be paid for")
+        return menu.low, "greedy", "no label can be paid for", menu.objective(menu.low, aim)
     if simple and is_concave(menu, even):
         bought = greedy(menu, even)
         return bought, "greedy", "exact: concave and separable", menu.objective(bought, aim)
@@ -241,6 +245,11 @@ def _solved(menu: Menu, aim: Aim) -> tuple[np.ndarray, str, str, float]:
             return bought, "linear programme", relaxed.status, relaxed.bound
         return exact.bought.astype(int), "mixed-integer programme", exact.status, min(exact.bound, relaxed.bound)
     return bought, "linear programme", relaxed.status, relaxed.bound
+
+
+def _cheapest_lot(menu: Menu) -> float:
+    """Expected money of the cheapest purchase that is one."""
+    return float((menu.spend[menu.high > 0, 1] / menu.labels[1]).min(initial=np.inf)) + menu.fixed_spend
 
 
 def _whole(menu: Menu, aim: Aim, bought: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
-from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, RULE, check_guardrails
+from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails
 from labelvalue.decisions.advice.verdicts import verdict_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails
@@ -159,8 +159,9 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
         dearer = dataclasses.replace(case.value, per_error_point=scaled(case.value.per_error_point, 2.0))
         other = dataclasses.replace(other, value=dearer)
     weights, sums = volumes(fit, case.value), None
-    if case.guardrails.maximum_budget is not None:  # of the rules, prices move this one alone
-        only = Guardrails(maximum_budget=case.guardrails.maximum_budget)
+    budget, spend = case.guardrails.maximum_budget, case.guardrails.maximum_spend
+    if budget is not None or spend is not None:  # of the rules, prices move these alone
+        only = Guardrails(maximum_budget=budget, maximum_spend=spend)
         sums = dataclasses.replace(case, guardrails=only, slices={}, classes={})
     for start in range(0, len(candidates), step):
         plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
@@ -175,7 +176,10 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
         rules = check_guardrails(fit, case, first)
         kept = dict.fromkeys(prices, rules)
         if sums is not None:
-            others, away = rules[rules[RULE] != MAXIMUM_BUDGET], second[names.COST] - first[names.COST]
+            others, away = (
+                rules[~rules[RULE].isin([MAXIMUM_BUDGET, MAXIMUM_SPEND])],
+                second[names.COST] - first[names.COST],
+            )
             for price in set(prices) - {1.0}:
                 priced = first.assign({names.COST: first[names.COST] + (price - 1.0) * away})
                 kept[price] = pd.concat([others, check_guardrails(fit, sums, priced)])

@@ -11,10 +11,11 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.again import fit_again
-from labelvalue.model.fitting.result import Fit
+from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.density import group_level, log_prior
 from labelvalue.model.prior.priors import Prior
 
@@ -174,7 +175,7 @@ def changed_draws(
     made = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
     if made.diagnostics.verdict == "refused":
         return kept, weights, REFIT
-    found = again(made)
+    found = again(recalibrated(made, float(fit.tree.attrs.get(STRETCH, 1.0))))
     even = xr.zeros_like(found.isel({d: 0 for d in found.dims if d not in names.SAMPLE}, drop=True), dtype=float)
     return found, even.assign_attrs(weights.attrs), REFITTED
 

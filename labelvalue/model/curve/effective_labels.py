@@ -71,13 +71,14 @@ def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArra
                 return without_coordinates(compute, *every)
     for one in labelled:
         coords |= {name: found for name, found in one.coords.items() if name not in coords}
-    made = compute(*(_bare(one) for one in given))
+    made = compute(*(bare(one) for one in given))
     dims = set(made.dims)
     kept = {name: c for name, c in coords.items() if (name in dims if isinstance(c, pd.Index) else dims >= set(c.dims))}
     return xr.DataArray(made, coords=kept)
 
 
-def _bare(given: Any) -> Any:
+def bare(given: Any) -> Any:
+    """Take their coordinates off arrays and datasets: what is left knows its dims alone, and is added uncompared."""
     if isinstance(given, xr.Dataset):
         return {name: values.variable for name, values in given.data_vars.items()}
     return given.variable if isinstance(given, xr.DataArray) else given

@@ -23,7 +23,6 @@ from labelvalue.operate.history.over_time import (
 )
 from labelvalue.operate.history.scorecard import CELLS, DELIVERED, PROMISED
 from labelvalue.operate.history.training_value import case_of, price_of
-from labelvalue.operate.store.configuration import Guardrails
 from labelvalue.operate.store.current_batches import brought, current_batches
 from labelvalue.operate.store.folders import RUNS
 from labelvalue.operate.store.project_folder import ProjectFolder
@@ -108,27 +107,32 @@ def assets_of(project: ProjectFolder) -> pd.DataFrame:
     table = assets(project.folder / RUNS, records, fit, case)
     table.attrs["over_time"] = batches_over_time(table, records)
     table.attrs["advice"] = advice_over_time(records)
-    table.attrs["warnings"] = warnings(table, records, configuration.guardrails)
+    table.attrs["warnings"] = warnings(table, records, case)
     return table
 
 
-def warnings(table: pd.DataFrame, records: Sequence[Record], rules: Guardrails) -> list[str]:
+def warnings(table: pd.DataFrame, records: Sequence[Record], case: Case | None) -> list[str]:
     """Say where recent batches bring too little, and where what is wanted has changed."""
-    return [*_stagnation(table, rules), *less_for_money(records), *goal_drift(records)]
+    return [*_stagnation(table, case), *less_for_money(records), *goal_drift(records)]
 
 
-def yields(table: pd.DataFrame) -> pd.Series:
-    """Return the gain that each forecast batch delivered per 1,000 labels, over its slices together."""
+def yields(table: pd.DataFrame, case: Case) -> pd.Series:
+    """Return the drop in the mean error over slices, by volume, that each forecast batch brought per 1,000 labels."""
     known = table[table[DELIVERED].notna() & (table[names.LABELS] > 0)]
-    sums = known.groupby(names.BATCH, sort=False)[[DELIVERED, names.LABELS]].sum()
-    return PER_LABELS * sums[DELIVERED] / sums[names.LABELS]
+    volume = known[names.SLICE].map(lambda name: case.value.volume.get(name, 1.0)).astype(float)
+    known = known.assign(volume=volume, gain=volume * known[DELIVERED])
+    sums = known.groupby(names.BATCH, sort=False)[["gain", "volume", names.LABELS]].sum()
+    return PER_LABELS * sums["gain"] / sums["volume"] / sums[names.LABELS]
 
 
-def _stagnation(table: pd.DataFrame, rules: Guardrails) -> list[str]:
-    least, recent = rules.minimum_gain_per_1000, yields(table).tail(RECENT)
-    if least is None or len(recent) < RECENT or not bool((recent < least).all()):
+def _stagnation(table: pd.DataFrame, case: Case | None) -> list[str]:
+    rule = None if case is None else case.guardrails.minimum_gain
+    if case is None or rule is None:
         return []
-    best = float(recent.max())
+    recent = yields(table, case).tail(RECENT)
+    if len(recent) < RECENT or not bool((recent < rule.limit).all()):
+        return []
+    best, least = float(recent.max()), rule.limit
     return [
         f"stagnation: each of the last {RECENT} batches gained at most {best:.4g} per 1,000 labels, asked: {least:g}"
     ]

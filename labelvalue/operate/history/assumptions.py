@@ -11,7 +11,15 @@ from labelvalue import names
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
 from labelvalue.operate.store.folders import published
 from labelvalue.reading import parse_toml
-from labelvalue.report.words.assumptions import NOT_TESTED, leaves, quantity_text
+from labelvalue.report.words.assumptions import (
+    LABELS_OF,
+    NOT_TESTED,
+    case_assumptions,
+    leaves,
+    quantity_text,
+    why_untested,
+    with_consequences,
+)
 
 if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
@@ -30,6 +38,36 @@ def register(project: ProjectFolder) -> pd.DataFrame:
         *_case(last, project.configuration.case),
         *_priors(project, published(records)),
     ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def tested_register(project: ProjectFolder) -> pd.DataFrame:
+    """Collect them, with what would be decided if a number of the case were another, as the page says it."""
+    table, told = register(project), project.ledger.records("fit", "advice")
+    advised = [record.content for record in told if record.kind == "advice"]
+    if not advised:
+        return table
+    from labelvalue.decisions.advice.deciding import decide
+    from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
+    from labelvalue.operate.refit.advice import asked_of
+    from labelvalue.operate.refit.refit import load
+    from labelvalue.operate.store.folders import FITS
+    from labelvalue.report.numbers.label_quality import quality_numbers
+    from labelvalue.report.numbers.plan import plan_numbers, records
+    from labelvalue.report.numbers.what_if import what_if_numbers
+
+    last = advised[-1]
+    made_of = next(record for record in told if record.kind == "fit" and record.content["fit"] == last["fit"])
+    fit, case = asked_of(load(project.folder / FITS, made_of), last)
+    plan = decide(fit, case, **last["settings"]["plan"], measure=False)
+    numbers = plan_numbers(plan) | {
+        "varied": records(vary_case(plan)),
+        "what_if": what_if_numbers(plan),
+        "sensitivity": records(plan_sensitivity(plan, refit=False)),
+        "label_quality": quality_numbers(plan),
+    }
+    told_rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    rows = with_consequences(told_rows, case_assumptions(case, numbers))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -86,8 +124,13 @@ def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str
             "text": f"the case says {key}",
             "source": where + (f"; reason: {reason}" if reason else ""),
             "value": value if isinstance(value, str | int | float) else quantity_text(value),
-            "if_wrong": _consequence(tested[key], last) if key in tested else NOT_TESTED,
+            "if_wrong": _consequence(tested[key], last) if key in tested else _untested(key),
         }
+
+
+def _untested(key: str) -> str:
+    """Of a number that is varied nothing yet: it is computed for the page, and where the register is asked for."""
+    return f"{NOT_TESTED}: {why_untested(key)}" if key in LABELS_OF else NOT_TESTED
 
 
 def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:

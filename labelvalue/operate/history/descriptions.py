@@ -47,7 +47,7 @@ def _fit(content: Mapping[str, Any]) -> str:
 
 
 def _forecast(content: Mapping[str, Any]) -> str:
-    what = f"batch {content[names.BATCH]!r}" if content["of"] == names.BATCH else "budgets"
+    what = {names.BATCH: f"batch {content.get(names.BATCH)!r}", "plan": "the plan"}.get(content["of"], "budgets")
     return f"forecast of {what} by fit {content['fit']}, {len(content['cells'])} cells"
 
 

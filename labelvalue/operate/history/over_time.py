@@ -66,6 +66,8 @@ def _forecasts(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
             told |= {names.FORECASTS: len(cells), SURPRISE: content[SURPRISE]}
             if PROMISED in told and content["content"] in frozen:
                 drawn = np.mean([cell["draws"] for cell in frozen[content["content"]]], axis=0)
+                spread = float(np.sqrt((cells[names.TRUTH_STDERR] ** 2).sum())) / len(cells)  # of what is measured
+                drawn = drawn + spread * np.random.default_rng(record.number).standard_normal(drawn.size)
                 ends = np.quantile(drawn, (0.95, 0.75, 0.25, 0.05))
                 shown = zip((LOWER, INNER_LOWER, INNER_UPPER, UPPER), ends, strict=True)
                 told |= {end: float(told[PROMISED] + drawn.mean() - at) for end, at in shown}

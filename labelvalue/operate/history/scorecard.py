@@ -56,15 +56,59 @@ def origin_of(fit: Fit, batch: xr.Dataset) -> Origin:
     return Origin(1, past, future)
 
 
-def forecast_batch(fit: Fit, origin: Origin) -> tuple[pd.DataFrame, np.ndarray]:
-    """Forecast what a batch measures, at the labels it has, from a fit that has not seen it.
+def forecast_batch(
+    fit: Fit, origin: Origin, planned: Sequence[Mapping[str, Any]] = ()
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Forecast the mean errors of a batch: by the draws frozen for the plan where it is at its labels, else by the fit.
+
+    Nothing that the batch measured goes in: of it, only which curves it is about and at how many labels. Column
+    ``planned`` of the cells says whose draws are those of the plan.
 
     Shapes: gives ``samples`` (cell, sample).
     """
     cells = measure(origin)
-    samples = model_samples(fit, origin, cells).clip(0.0, float(fit.settings["upper"]))
-    noise = cells[names.TRUTH_STDERR].to_numpy()
-    return cells, add_truth_noise(samples, noise, fit.settings["random_seed"])
+    told = {tuple(one[key] for key in CURVE): one for one in planned}
+    asked = [told.get(curve) for curve in cells.reset_index()[CURVE].itertuples(index=False, name=None)]
+    at = origin.future.groupby(cells.index.names)[[names.LABELS, names.OTHER_LABELS]]
+    ends = pd.concat([at.min(), at.max()], axis=1).reindex(cells.index).to_numpy()
+    cells["planned"] = [
+        one is not None and bool((row == [one[names.LABELS], one[names.OTHER_LABELS]] * 2).all())
+        for one, row in zip(asked, ends, strict=True)
+    ]
+    if not cells["planned"].all():
+        samples = model_samples(fit, origin, cells).clip(0.0, float(fit.settings["upper"]))
+    else:
+        samples = np.zeros((len(cells), KEPT_DRAWS))
+    for place, one in enumerate(asked):
+        if one is not None and cells["planned"].iloc[place]:
+            drawn = np.asarray(one["draws"])
+            samples[place] = drawn[np.arange(samples.shape[1]) * drawn.size // samples.shape[1]]
+    return cells, samples
+
+
+def measured_samples(cells: pd.DataFrame, samples: np.ndarray, seed: int) -> np.ndarray:
+    """Add to a forecast of mean errors what their measurement adds.
+
+    Shapes: ``samples`` (cell, sample); gives the same.
+    """
+    return add_truth_noise(samples, cells[names.TRUTH_STDERR].to_numpy(), seed)
+
+
+def forecast_plan(fit: Fit, plan: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Forecast the error of every curve once a plan's labels are there, as plain values to be frozen."""
+    only = {names.LEARNER: fit.settings["learners"], names.SUITE: fit.settings["suites"]}
+    position = fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]]
+    position = position.expand_dims({d: found for d, found in only.items() if d not in position.dims})
+    table = position.transpose(*CURVE).to_dataframe().reset_index()
+    own = table[names.SLICE].map(lambda name: plan.get(str(name), 0))
+    labels = table[names.LABELS_NOW] + own
+    other = table[names.OTHER_LABELS_NOW] + sum(plan.values()) - own
+    more: dict[str, Any] = {names.LABELS: labels, names.OTHER_LABELS: other, names.DISTANCE: 1, names.RUN_COUNT: 1}
+    future = table[CURVE].assign(**more)
+    cells = future.set_index([*CURVE, names.DISTANCE])
+    samples = model_samples(fit, Origin(1, future, future), cells).clip(0.0, float(fit.settings["upper"]))
+    asked = zip(frozen(cells, samples), other, strict=True)
+    return [{**cell, names.OTHER_LABELS: float(others)} for cell, others in asked]
 
 
 def expected_now(fit: Fit) -> pd.Series:

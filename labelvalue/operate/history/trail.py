@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.rules import STATE
 from labelvalue.operate.history.assets import assets_of
 from labelvalue.operate.history.assumptions import register
 from labelvalue.operate.history.descriptions import describe_records
 from labelvalue.operate.history.notes import notes
 from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
-from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.refit.refit import gain_forecast, load
 from labelvalue.operate.store.batches import check_files
 from labelvalue.operate.store.current_batches import current_batches

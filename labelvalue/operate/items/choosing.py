@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import WAIT, Decision
-from labelvalue.decisions.case.case import chosen_of
-from labelvalue.decisions.measuring.pilots import PILOT
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.interventions.strategies import strategy_efficiency
+from labelvalue.model.fitting.result import Fit
 from labelvalue.observe.simulate.learners import comparable, find_regressors, fit_learner, lacking_probabilities, take
 from labelvalue.observe.simulate.simulation import check_data
 from labelvalue.observe.simulate.strategies import (
@@ -28,6 +29,10 @@ from labelvalue.observe.simulate.strategies import (
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.operate.items.tasks import ITEM, RANK
+from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
+from labelvalue.operate.store.folders import published
+from labelvalue.operate.store.project_folder import ProjectFolder
+from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed
 
 PAYS = 0.5
@@ -37,7 +42,7 @@ ENTROPY = 19
 
 
 def queue(
-    decision: Decision,
+    decision: Decision | ProjectFolder,
     estimator: Any,
     X: Any,
     y: Any,
@@ -57,8 +62,9 @@ def queue(
 
     Parameters
     ----------
-    decision : Decision
-        Its plan, or, where it says to measure first with a pilot batch, that batch.
+    decision : Decision or Project
+        Its plan, or, where it says to measure first with a pilot batch, that batch; of a project, the advice that is
+        recorded on its published fit.
     estimator : scikit-learn estimator or function
         What is trained on the labels so far, as in ``simulate_runs``.
     X : DataFrame, Series of texts, array or sparse matrix
@@ -89,7 +95,7 @@ def queue(
     ------
     InputError
         If nothing is to be labelled by the decision, a slice or strategy is unknown, no item is labelled, or names of
-        items are missing or not different.
+        items are missing or not different; if a project has no advice by its case and settings of today.
 
     References
     ----------
@@ -115,10 +121,11 @@ def queue(
     X, _, texts = check_data(X, np.zeros(missing.size), slices)
     called = _names_of(X, items, missing.size)
     free = missing if allowed is None else missing & np.asarray(allowed, dtype=bool)
-    counts = _wanted(decision, wanted)
+    of = order_of(decision)
+    counts = _wanted(of, wanted)
     labelled = labelled_rows(y)
-    ways, notes = _ways(decision, counts, strategies or {}, estimator)
-    seed = decision.fit.settings["random_seed"] if random_state is None else random_state
+    ways, notes = _ways(of, counts, strategies or {}, estimator)
+    seed = of.fit.settings["random_seed"] if random_state is None else random_state
     asked = _Asked(estimator, X, np.asarray(y, dtype=object)[labelled], labelled, seed)
     parts = []
     for place, (name, count) in enumerate(counts.items()):
@@ -202,19 +209,49 @@ def _names_of(X: Any, items: Any, count: int) -> np.ndarray:
     return called
 
 
-def items_of(decision: Decision) -> dict[str, int]:
-    """Say how many items of each slice a decision has labelled: the pilot's, or the plan's; none where it waits."""
-    pilot = decision.verdict.pilot
-    if pilot:
-        counts = {str(pilot["slice"]): int(str(pilot["size"]))} if pilot["kind"] == PILOT else {}
-    else:
-        counts = {} if decision.verdict.advice == WAIT else dict(decision.labels)
-    return {name: n for name, n in counts.items() if n}
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a queue needs of a decision, one that was just made or the one that a project has recorded.
+
+    ``items`` are those of each slice: the pilot's, or the plan's; none where it waits.
+    """
+
+    fit: Fit
+    case: Case
+    advice: str
+    items: Mapping[str, int]
 
 
-def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, int]:
+def current(project: ProjectFolder) -> Record:
+    """Return the advice on the published fit by the case and the settings as they stand."""
+    configuration, records = project.configuration, project.ledger.records("fit", "advice")
+    last, text = published(records), case_text(project.folder, configuration)
+    asked = (None if last is None else last.content["fit"], text, dataclasses.asdict(configuration.plan))
+    told = [record for record in records if record.kind == "advice"]
+    if told and asked == (told[-1].content["fit"], told[-1].content[CASE_TEXT], told[-1].content["settings"][PLAN]):
+        return told[-1]
+    why = "names no case" if text is None else "has no advice on its published fit by its case and settings of today"
+    fix = "name a case in labelvalue.toml" if text is None else f"run 'labelvalue refit {project.folder}'"
+    raise input_error(f"the project {why}", fix, file=str(project.folder))
+
+
+def order_of(decision: Decision | ProjectFolder) -> Order:
+    """Take from a decision, or from the advice of a project, what is to be labelled."""
+    if isinstance(decision, Decision):
+        verdict = decision.verdict
+        return Order(
+            decision.fit, decision.case, verdict.advice, order_items(verdict.advice, verdict.pilot, decision.labels)
+        )
+    told = current(decision).content
+    made = decision.published
+    if made is None:  # the advice is on it
+        raise input_error("no fit is published", f"run 'labelvalue refit {decision.folder}'")
+    return Order(*asked_of(made, told), told["advice"], order_items(told["advice"], told["pilot"], told["plan"]))
+
+
+def _wanted(of: Order, wanted: Mapping[str, int] | None) -> dict[str, int]:
     """Items of each slice: those asked for, or the decision's."""
-    known = [str(name) for name in decision.fit.slices]
+    known = [str(name) for name in of.fit.slices]
     unknown = [
         Problem(
             column="wanted", why=f"unknown slice {name!r}{did_you_mean(name, known)}", fix=f"one of {listed(known)}"
@@ -224,18 +261,18 @@ def _wanted(decision: Decision, wanted: Mapping[str, int] | None) -> dict[str, i
     ]
     if unknown:
         raise InputError(unknown)
-    counts = items_of(decision) if wanted is None else {name: n for name, n in wanted.items() if n}
+    counts = dict(of.items) if wanted is None else {name: n for name, n in wanted.items() if n}
     if not counts:
-        why = f"the decision is to {decision.verdict.advice}: no training labels are bought"
+        why = f"the decision is to {of.advice}: no training labels are bought"
         raise input_error(why, "say wanted={slice: items} to queue some all the same", column="decision")
     return counts
 
 
 def _ways(
-    decision: Decision, counts: Mapping[str, int], own: Mapping[str, Strategy], estimator: Any
+    of: Order, counts: Mapping[str, int], own: Mapping[str, Strategy], estimator: Any
 ) -> tuple[dict[str, tuple[str, Strategy]], list[str]]:
     """The strategy of each slice where one pays, and what is to be said of it."""
-    fit, case = decision.fit, decision.case
+    fit, case = of.fit, of.case
     if names.EFFICIENCY not in fit.posterior:
         return {}, ["items are drawn at random: the runs tried no other strategy"]
     here = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}

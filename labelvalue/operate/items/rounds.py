@@ -101,6 +101,7 @@ def realised(
 
 def _compared(origin: Origin, fit: Fit, called: str) -> pd.DataFrame:
     cells, samples = scorecard.forecast_batch(fit, origin)
+    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
     table = cells.reset_index()
     now = scorecard.expected_now(fit).reindex(pd.MultiIndex.from_frame(table[CURVE])).to_numpy()
     low, high = np.quantile(samples, TAILS, axis=1)

@@ -13,16 +13,16 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.deciding import decide
-from labelvalue.decisions.advice.decision import Decision, standard_error
-from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, WORDS
+from labelvalue.decisions.advice.decision import WAIT, Decision, standard_error
+from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, STATE, WORDS
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.decisions.case.value import volumes
+from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
-from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
@@ -33,6 +33,7 @@ from labelvalue.settings import Checks
 
 MILESTONES = "milestones"
 PLAN, CASE_TEXT, CASE_SHA, INPUTS = "plan", "case", "case_sha256", "inputs"
+SPENT = "spent"  # on all batches, where a rule of the case is about it
 WIDTH = "width"  # by which the scorecard multiplied the spread of what is uncertain about curves
 
 
@@ -46,9 +47,9 @@ def case_text(folder: Path, configuration: Configuration) -> str | None:
     return None if configuration.case is None else read_text(inside(folder, configuration.case))
 
 
-def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
+def case_for(text: str, fit: Fit, latest: Sequence[str], spent: float | None = None) -> Case:
     """Read a case, and check it against a fit; where it names no learner, the latest decides."""
-    case = parse_case(text, file="case")
+    case = _after(parse_case(text, file="case"), spent)
     if not case.learner and names.LEARNER in fit.position.dims:
         there = [name for name in latest if name in fit.position[names.LEARNER].values]
         case = dataclasses.replace(case, learner=there[-1] if there else "")
@@ -56,11 +57,22 @@ def case_for(text: str, fit: Fit, latest: Sequence[str]) -> Case:
     return case
 
 
-def settings_of(configuration: Configuration, latest: Sequence[str], factor: float) -> dict[str, Any]:
+def _after(case: Case, spent: float | None) -> Case:
+    """The case with the money that a project's batches cost, where a rule is about it."""
+    rule = case.guardrails.maximum_spend
+    if rule is None or not spent:
+        return case
+    more = dataclasses.replace(rule, spent=rule.spent + spent)
+    return dataclasses.replace(case, guardrails=dataclasses.replace(case.guardrails, maximum_spend=more))
+
+
+def settings_of(
+    configuration: Configuration, latest: Sequence[str], factor: float, spent: float | None
+) -> dict[str, Any]:
     """Return what decides an advice beside fit, case and code, as plain values."""
     tested = [dict(item) for item in configuration.assumptions if "key" in item]
     plan = dataclasses.asdict(configuration.plan)
-    return {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor}
+    return {"plan": plan, "assumptions": tested, "latest_learners": list(latest), WIDTH: factor, SPENT: spent}
 
 
 def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:
@@ -71,7 +83,7 @@ def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:
 def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Make the plan that a case asks for, as the content of a record."""
     wide = recalibrated(fit, settings[WIDTH])
-    case = case_for(text, fit, settings["latest_learners"])
+    case = case_for(text, fit, settings["latest_learners"], settings[SPENT])
     found = {
         "fit": fit_id,
         INPUTS: inputs_digest(fit_id, text, settings),
@@ -86,7 +98,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dic
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:
     """Make a recorded advice again from its inputs."""
-    return outcome(*_asked(fit, content), **content["settings"]["plan"])
+    return outcome(*asked_of(fit, content), **content["settings"]["plan"])
 
 
 def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str, Any]:
@@ -96,14 +108,23 @@ def outcome(fit: Fit, case: Case, max_labels: int | None, lot: int) -> dict[str,
 
 def decision_of(fit: Fit, content: Mapping[str, Any]) -> Decision:
     """Make the decision of a recorded advice again, for the page."""
-    return decide(*_asked(fit, content), **content["settings"]["plan"])
+    return decide(*asked_of(fit, content), **content["settings"]["plan"])
 
 
-def _asked(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
+def asked_of(fit: Fit, content: Mapping[str, Any]) -> tuple[Fit, Case]:
     """The fit as wide as a recorded advice took it, and its case."""
     settings = content["settings"]
     wide = recalibrated(fit, settings.get(WIDTH, 1.0))  # the first records say none
-    return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"])
+    return wide, case_for(content[CASE_TEXT], fit, settings["latest_learners"], settings.get(SPENT))
+
+
+def order_items(advice: str, pilot: Mapping[str, Any], labels: Mapping[str, int]) -> dict[str, int]:
+    """Say how many labels of each slice an advice orders: the pilot's, or the plan's; none where it waits."""
+    if pilot:
+        counts = {str(pilot["slice"]): int(str(pilot["size"]))} if pilot["kind"] == PILOT else {}
+    else:
+        counts = {} if advice == WAIT else dict(labels)
+    return {name: n for name, n in counts.items() if n}
 
 
 def _described(made: Decision) -> dict[str, Any]:
@@ -184,7 +205,7 @@ def _other(
     item: Mapping[str, Any], fit: Fit, text: str, settings: Mapping[str, Any], found: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What becomes of the advice if an assumption is wrong."""
-    case = with_key(text, item["key"], item["alternative"])
+    case = _after(with_key(text, item["key"], item["alternative"]), settings[SPENT])
     if not case.learner and found.get("learner"):
         case = dataclasses.replace(case, learner=found["learner"])
     other = outcome(fit, case, **settings["plan"])

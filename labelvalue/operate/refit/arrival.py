@@ -16,7 +16,7 @@ from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.training_value import digest_of_case, training_pays, unit_worth
 from labelvalue.operate.refit import triggers
-from labelvalue.operate.refit.advice import MILESTONES
+from labelvalue.operate.refit.advice import MILESTONES, PLAN
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.store.configuration import Configuration
@@ -25,6 +25,8 @@ from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, publi
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
 from labelvalue.problems import StorageError, input_error, quote
+
+FROZEN = "frozen"  # the record that froze what is forecast: of a plan, or of the fit
 
 if TYPE_CHECKING:
     from labelvalue.model.fitting.result import Fit
@@ -39,7 +41,7 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     table = runs if isinstance(runs, xr.Dataset) else read_runs(runs, metric=configuration.runs.metric)
     chosen = _name(runs, name)
     _check_protocol(project.folder, configuration, table)
-    records = project.ledger.records("batch", "fit", "score", "advice")
+    records = project.ledger.records("batch", "fit", "score", "advice", "forecast")
     batches = current_batches(records)
     replaced = _replaced(batches, chosen, content_digest(table), supersede)
     if replaced == "same":
@@ -156,7 +158,11 @@ def _scores(
     about: Mapping[str, Any],
     factor: float,
 ) -> list[tuple[str, Mapping[str, Any]]]:
-    """Score the forecast and the milestones of the last published fit that saw no version of this batch."""
+    """Score the forecast and the milestones of the last published fit that saw no version of this batch.
+
+    The forecast was frozen when that fit was made: its draws are sealed by the digest in its record, and where a plan
+    was advised on it, those at the plan's labels stand in the ledger. The batch says at how many labels they are read.
+    """
     versions = {r.number for r in records if r.kind == "batch" and r.content[names.BATCH] == about[names.BATCH]}
     fits = [r for r in records if r.kind == "fit" and r.content["published"]]
     without = [record for record in fits if not versions & {*record.content["batches"]}]
@@ -173,8 +179,12 @@ def _scores(
     judged: list[tuple[str, Mapping[str, Any]]] = [("check", {"of": "milestone", **link, **step})] if step else []
     if origin.future.empty:
         return judged
-    cells, samples = scorecard.forecast_batch(fit, origin)
-    made = {"of": names.BATCH, **link, scorecard.CELLS: scorecard.frozen(cells, samples)}
+    plans = [r for r in records if r.kind == "forecast" and (r.content["of"], r.content["fit"]) == (PLAN, link["fit"])]
+    cells, samples = scorecard.forecast_batch(fit, origin, plans[-1].content[scorecard.CELLS] if plans else ())
+    by = [plans[-1].number if planned else without[-1].number for planned in cells.pop("planned")]
+    kept = [cell | {FROZEN: number} for cell, number in zip(scorecard.frozen(cells, samples), by, strict=True)]
+    made = {"of": names.BATCH, **link, scorecard.CELLS: kept}
+    samples = scorecard.measured_samples(cells, samples, fit.settings["random_seed"])
     now, money = scorecard.expected_now(fit), unit_worth(project.folder, configuration, fit)
     scored = scorecard.scored(origin, cells, samples, factor, now, money)
     return [("forecast", made), ("score", {**link, **scored}), *judged]

@@ -1,8 +1,7 @@
-"""After a fit: guardrails, advice and page, each made where it is not there already."""
+"""After a fit: advice and page, each made where it is not there already."""
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,10 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.case_file import parse_case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
@@ -20,13 +22,12 @@ from labelvalue.operate.history.descriptions import milestone_line
 from labelvalue.operate.history.notes import notes as noted
 from labelvalue.operate.history.over_time import KINDS, batches_over_time, differences
 from labelvalue.operate.history.scorecard import both_widths
-from labelvalue.operate.history.training_value import case_of, digest_of_case
-from labelvalue.operate.refit import advice, guardrails, refit as fits
+from labelvalue.operate.history.training_value import case_of
+from labelvalue.operate.refit import advice, refit as fits
 from labelvalue.operate.refit.outcome import Refit, advice_line, approvals, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
 from labelvalue.operate.store.configuration import Configuration
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
-from labelvalue.operate.store.identity import digest_of
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
 from labelvalue.problems import InputError, StorageError
@@ -36,25 +37,23 @@ from labelvalue.storage import write_whole
 ASKED = ("batch", "score", "advice")  # kinds of records that assets and warnings are made from
 
 
-def _rules_digest(project: ProjectFolder, configuration: Configuration, factor: float) -> str:
-    """Digest of what guardrails are judged by, beside the fit: the rules, the case, the scorecard's factor."""
-    named = digest_of_case(project.folder, configuration)
-    costs = [r.content.get(names.COST) for r in project.ledger.records("batch")]
-    return digest_of([dataclasses.asdict(configuration.guardrails), named, factor, costs])
+def _stated(project: ProjectFolder) -> Case | None:
+    """The project's case, no fit asked; what is wrong with it is told when advice is made."""
+    try:
+        text = advice.case_text(project.folder, project.configuration)
+        return None if text is None else parse_case(text, file="case")
+    except InputError:
+        return None
 
 
-def check(
-    project: ProjectFolder, name: str, fit: Fit, configuration: Configuration, factor: float
-) -> tuple[str, dict[str, Any]]:
-    """Judge a fit by the guardrails, as a record."""
-    paid = None
-    if configuration.guardrails.maximum_spend is not None:
-        records = project.ledger.records(*ASKED)
-        paid = spent(assets(project.folder / RUNS, records, fit, _case(project, configuration, fit)))
-    states = guardrails.evaluate(recalibrated(fit, factor), configuration.guardrails, paid)
-    rules = _rules_digest(project, configuration, factor)
-    found = {"of": "guardrails", "fit": name, "rules": rules, "guardrails": states}
-    return "check", found | {guardrails.STATE: guardrails.overall(states)}
+def _spent(project: ProjectFolder, record: Record) -> float | None:
+    """Money that the batches cost, where a rule of the case is about it."""
+    stated = _stated(project)
+    if stated is None or stated.guardrails.maximum_spend is None:
+        return None
+    fit = fits.load(project.folder / FITS, record)
+    case = case_of(project.folder, project.configuration, fit)
+    return spent(assets(project.folder / RUNS, project.ledger.records(*ASKED), fit, case))
 
 
 def _case(project: ProjectFolder, configuration: Configuration, fit: Fit) -> Case | None:
@@ -70,7 +69,7 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
-    settings = advice.settings_of(configuration, latest, factor)
+    settings = advice.settings_of(configuration, latest, factor, _spent(project, record))
     wanted = advice.inputs_digest(name, text, settings)
     told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
     old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
@@ -82,20 +81,11 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     if problems:
         raise InputError(problems)
     made = advice.advise(name, fit, text, settings)
-    new = project.ledger.append(in_force(project.ledger, configuration, [("advice", made)]))[-1]
+    order = {} if made["interventions"] else advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
+    cells = scorecard.forecast_plan(fit, order) if order else []
+    promised = [("forecast", {"of": advice.PLAN, "fit": name, scorecard.CELLS: cells})] if order else []
+    new = project.ledger.append(in_force(project.ledger, configuration, [*promised, ("advice", made)]))[-1]
     return {**new.content, "record": new.number}
-
-
-def _judged(project: ProjectFolder, record: Record, factor: float) -> Mapping[str, Any]:
-    """Return the guardrails of a published fit, judged anew where rules or case have changed."""
-    configuration = project.configuration
-    wanted = (record.content["fit"], _rules_digest(project, configuration, factor))
-    for old in reversed(project.ledger.records("check")):
-        if old.content["of"] == "guardrails" and (old.content["fit"], old.content["rules"]) == wanted:
-            return old.content
-    fit = fits.load(project.folder / FITS, record)
-    made = [check(project, record.content["fit"], fit, configuration, factor)]
-    return project.ledger.append(in_force(project.ledger, configuration, made))[-1].content
 
 
 def report(
@@ -108,14 +98,12 @@ def report(
     fired: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
 ) -> Refit:
-    """Judge a fit, advise on it where it is published, write its page, and say what the re-fit came to."""
+    """Advise on a fit where it is published, write its page, and say what the re-fit came to."""
     count = project.ledger.last().number
     current = published(project.ledger.records("fit"))
     content = record.content
     passed, factor = content["published"], float(scorecard.calibration(card)[scorecard.FACTOR])
-    judged: Mapping[str, Any] = _judged(project, record, factor) if passed else {}
     advised = _advised(project, record, factor) if passed else None
-    states = [judged, *([] if advised is None else [advised])]
     fresh = project.ledger.last().number > count
     page = _page(project, current, advised, card, fresh) if current is not None else None
     return Refit(
@@ -125,8 +113,7 @@ def report(
         reasons=tuple(content["reasons"]),
         backtest=content.get(names.BACKTEST, ""),
         published=None if current is None else current.content["fit"],
-        state=guardrails.overall(states) if passed else None,
-        guardrails=tuple(judged.get("guardrails", ())),
+        state=None if not passed else names.PASS if advised is None else advised[STATE],
         triggers=tuple(fired),
         calibration=scorecard.calibration(card),
         reproduced=reproduced,
@@ -144,12 +131,10 @@ def _approvals(project: ProjectFolder, advised: Mapping[str, Any]) -> list[dict[
 
 def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
     """Stagnation, and a case that wants something else."""
-    configuration = project.configuration
-    if current is None or (configuration.case is None and configuration.guardrails.minimum_gain_per_1000 is None):
+    if current is None or project.configuration.case is None:
         return []
     records = project.ledger.records(*ASKED)
-    table = assets(project.folder / RUNS, records, None, None)
-    return warnings(table, records, configuration.guardrails)
+    return warnings(assets(project.folder / RUNS, records, None, None), records, _stated(project))
 
 
 def _changed(project: ProjectFolder, advised: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -217,6 +202,7 @@ def _page(
         try:
             from labelvalue.operate.history.assumptions import register
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
+            from labelvalue.report.numbers.planning import detail_numbers
             from labelvalue.report.render.html import write_report
 
             path.parent.mkdir(exist_ok=True)
@@ -232,7 +218,9 @@ def _page(
                 notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
                 carried=_carried(project, record.content["fit"]),
-                guardrails=tuple(_judged(project, record, factor)["guardrails"]),
+                details=detail_numbers(of, refit=True)
+                if isinstance(of, Decision) and configuration.report.refits
+                else None,
             )
             shown = None if budgets is None else [*budgets]
             with tempfile.TemporaryDirectory() as place:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.decisions.advice.rules import MAXIMUM_SPEND
 from labelvalue.exits import BAD_INPUT, BUSY, NOT_PUBLISHED, STORAGE, worst
 from labelvalue.observe.simulate.execution import choose_engine
 from labelvalue.operate.history.scorecard import DELIVERED, PROMISED
@@ -131,7 +132,7 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
         advice = made.advice or {}
         row |= {"exit_code": made.exit_code, "verdict": made.verdict, "state": made.state, "new": made.new}
         row |= {"fit": made.fit, "advice": advice.get("advice"), "page": made.page}
-        row |= {"money_left": _money_left(made.guardrails), "unit": advice.get(names.UNIT, "")}
+        row |= {"money_left": _money_left(advice.get("guardrails", ())), "unit": advice.get(names.UNIT, "")}
         row |= {"why": "; ".join((*made.reasons, *made.stops)), **last_gain(project.scorecard())}
     except BusyError as error:
         row |= {"exit_code": BUSY, "why": str(error)}
@@ -143,9 +144,8 @@ def refit_one(folder: str, name: str, progress: bool, backtest: bool = True) -> 
 
 
 def _money_left(rules: Sequence[Mapping[str, Any]]) -> float | None:
-    """What may be spent yet, where the project says how much batches may cost, and it is known what they did."""
-    caps = [rule for rule in rules if rule["rule"] == "maximum_spend" and rule["spent"] is not None]
-    return float(caps[0]["limit"] - caps[0]["spent"]) if caps else None
+    """What may be spent yet, where the case says how much all batches may cost."""
+    return next((float(rule["limit"]) for rule in rules if rule["rule"] == MAXIMUM_SPEND), None)
 
 
 def _unfinished(name: str) -> dict[str, Any]:

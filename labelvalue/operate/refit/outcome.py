@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, QUALITY
+from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case_file import parse_case
-from labelvalue.exits import NOT_PUBLISHED, STATES, STOPPED
+from labelvalue.decisions.case.guardrails import alike
+from labelvalue.exits import NOT_PUBLISHED, ending
 from labelvalue.numerals import readable
 from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
 from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
-from labelvalue.operate.refit import guardrails, refit as fits
+from labelvalue.operate.refit import refit as fits
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.store.records import Record
 from labelvalue.printing import WIDTH, visible, wrapped
@@ -38,7 +40,6 @@ def refit_lines(result: Refit) -> Iterator[str]:
         yield from _advice(result.advice)
     yield from (wrapped(approval_line(one)) for one in result.approvals)
     yield from (wrapped(_trigger(found)) for found in result.triggers if found["fired"])
-    yield from (wrapped(rule_line(rule)) for rule in result.guardrails)
     yield wrapped(calibration_line(result.calibration))
     yield from map(wrapped, result.notes)
     if result.page is not None:
@@ -56,7 +57,7 @@ def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     yield wrapped(advice_line(found))
     yield from (wrapped(f"  {reason}", "    ") for reason in found["reasons"])
     for rule in found["guardrails"]:
-        yield wrapped(case_rule_line(rule))
+        yield wrapped(rule_line(rule))
     yield from (
         wrapped(f"if assumption {item['id']!r} is wrong: {item['advice']}")
         for item in found["assumptions"]
@@ -64,10 +65,10 @@ def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def case_rule_line(rule: Mapping[str, Any]) -> str:
-    """Say how a guardrail of the case stands for the advised plan."""
+def rule_line(rule: Mapping[str, Any]) -> str:
+    """Say how a guardrail stands for the advised plan."""
     asked = f"P is {rule['probability']:.2f}, asked {rule['needed_probability']:g}"
-    return f"guardrail of the case, {rule['promise']}: {rule['state']} ({asked})"
+    return f"guardrail, {rule['promise']}: {rule['state']} ({asked})"
 
 
 def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Record]) -> list[dict[str, Any]]:
@@ -82,16 +83,12 @@ def approvals(content: Mapping[str, Any], number: int, decisions: Sequence[Recor
     said = [record for record in decisions if record.content.get("advice_record") == number]
     found = []
     for one in parse_case(content[CASE_TEXT], file="case").approvals_needed(cost):
-        own = [r for r in said if _same(r.content["approver"], one.approver)]
-        agreed = bool(own) and _same(own[-1].content["verdict"], content["advice"])
+        own = [r for r in said if one.is_by(r.content["approver"])]
+        agreed = bool(own) and alike(own[-1].content["verdict"], content["advice"])
         about = {"approver": one.approver, "above": one.above, "reason": one.reason}
         money = {names.COST: cost, names.UNIT: content[names.UNIT]}
         found.append({**about, **money, GIVEN: own[-1].number if agreed else None})
     return found
-
-
-def _same(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
 
 
 def approval_line(one: Mapping[str, Any]) -> str:
@@ -105,15 +102,6 @@ def _trigger(found: Mapping[str, Any]) -> str:
     value = found["value"]
     said = f"{value:.3g}" if isinstance(value, float) else ", ".join(value) if isinstance(value, list) else f"{value:,}"
     return f"trigger {found['trigger']}: {said}"
-
-
-def rule_line(rule: Mapping[str, Any]) -> str:
-    """Say how a guardrail stands, and where it is undecided what would decide it."""
-    where = f" of {rule[names.SLICE]!r}" if names.SLICE in rule else ""
-    needed = rule["labels_to_decide"]
-    more = "; no number of labels in reach would decide it" if needed is None else f"; {needed} labels would decide it"
-    decided = rule["state"] != "INCONCLUSIVE"
-    return f"guardrail {rule['rule']}{where}: {rule['state']} (limit {rule['limit']:g}){'' if decided else more}"
 
 
 def calibration_line(found: Mapping[str, Any]) -> str:
@@ -228,9 +216,7 @@ class Refit:
     published : str or None
         Id of the fit that is published now: this one, or where it did not pass, the one before.
     state : {"PASS", "STOP", "INCONCLUSIVE"} or None
-        Of all guardrails together, those of the case included; ``None`` where this fit is not published.
-    guardrails : tuple of mapping
-        Each rule with its state, and the labels that would decide it.
+        Of all rules of the case together; ``None`` where this fit is not published.
     triggers : tuple of mapping
         What called for the fit.
     calibration : mapping
@@ -258,7 +244,6 @@ class Refit:
     reasons: tuple[str, ...]
     published: str | None
     state: str | None
-    guardrails: tuple[Mapping[str, Any], ...]
     triggers: tuple[Mapping[str, Any], ...]
     calibration: Mapping[str, Any]
     reproduced: bool | None
@@ -274,18 +259,14 @@ class Refit:
         """0 done or nothing new; 2 not published; 3 a rule says stop or an approval is missing; 6 undecided."""
         if self.verdict != fits.OK or self.state is None:
             return NOT_PUBLISHED
-        return STOPPED if self.stops else STATES[self.state]
+        return ending(self.state, [one for one in self.approvals if one[GIVEN] is None])
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """Why to stop, in words: guardrails that say so, of the project or of its case, and approvals missing."""
-        of_case = () if self.advice is None else self.advice["guardrails"]
-        rules = (*map(rule_line, self._stopping(self.guardrails)), *map(case_rule_line, self._stopping(of_case)))
-        return (*rules, *(approval_line(one) for one in self.approvals if one[GIVEN] is None))
-
-    @staticmethod
-    def _stopping(rules: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        return (rule for rule in rules if rule[guardrails.STATE] == guardrails.STOP)
+        """Why to stop, in words: rules of the case that say so, and approvals missing."""
+        rules = () if self.advice is None else self.advice["guardrails"]
+        stopping = (rule_line(rule) for rule in rules if rule[STATE] == names.STOP)
+        return (*stopping, *(approval_line(one) for one in self.approvals if one[GIVEN] is None))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as plain values, for one line of JSON."""

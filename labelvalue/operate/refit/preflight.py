@@ -26,7 +26,6 @@ def check_settings(folder: Path, configuration: Configuration, runs: xr.Dataset,
     problems = [
         *_model_problems(configuration),
         *_unknown(names.LABELS_NOW, configuration.labels_now, "slice", known[names.SLICE]),
-        *_unknown("guardrails.error_limits", configuration.guardrails.error_limits, "slice", known[names.SLICE]),
         *_unknown("fit.discount", configuration.fit.discount, "batch", known[names.BATCH]),
         *_protocol_problems(folder, configuration),
         *case_problems(folder, configuration, known[names.SLICE], there[names.LEARNER], there[names.SUITE], latest),

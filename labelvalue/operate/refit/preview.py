@@ -19,6 +19,7 @@ from labelvalue.operate.store.batches import Joint, content_digest
 from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import RUNS, published
 from labelvalue.problems import input_error, quote
+from labelvalue.report.numbers.tables import default_budgets
 
 if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
@@ -43,7 +44,7 @@ def preview(
         raise input_error(f"these runs are in already, as batch {quote(same)}", "preview runs that are not")
     spec = gather(Joint(project.folder / RUNS, batches, UNREAD), configuration).spec
     after = fit_spec(together(project, records, batches, before, table, NEW), spec, progress=progress)
-    labels = configuration.guardrails.batch_labels
+    labels = max(default_budgets(before))
     found = pd.concat([_moments(before, labels), _moments(after, labels)], axis=1)
     found.columns = [BEFORE, SD_BEFORE, AFTER, SD_AFTER]
     made = found[[BEFORE, AFTER, SD_BEFORE, SD_AFTER]].reset_index()

@@ -1,4 +1,4 @@
-"""One re-fit from beginning to end: what is new, the fit, the ledger, the guardrails, the page."""
+"""One re-fit from beginning to end: what is new, the fit, the ledger, the advice, the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from labelvalue.model.fitting.result import Fit, draws_digest
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.training_value import digest_of_case, training_pays
 from labelvalue.operate.refit import refit as fits, subprocess_fit, triggers
-from labelvalue.operate.refit.judging import check, report
+from labelvalue.operate.refit.judging import report
 from labelvalue.operate.refit.learners import carried_over, counted, runs_of
 from labelvalue.operate.refit.outcome import Refit
 from labelvalue.operate.refit.preflight import check_settings
@@ -37,6 +37,7 @@ from labelvalue.operate.store.lock import leave_trace
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import SUPERSEDES, Record
 from labelvalue.problems import InputError, StorageError, input_error
+from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.storage import check_room
 
 TRIGGERED_BY = "trigger_inputs"  # what the triggers in the record of a fit were judged by
@@ -140,8 +141,8 @@ def _fit(
         if content["published"]:
             factor = scorecard.calibration(card)[scorecard.FACTOR]
             promised = fits.gain_forecast(made, configuration.report.budgets, factor)
-            entries += [("forecast", {"fit": name, **promised}), check(project, name, made, configuration, factor)]
-            entries += _carried_over(project, inputs, name, made, published(records), configuration, progress)
+            entries += [("forecast", {"fit": name, **promised})]
+            entries += _carried_over(project, inputs, name, made, published(records), progress)
         made_of = project.ledger.append(in_force(project.ledger, configuration, entries))
         sweep_chains(folder)
         return next(record for record in made_of if record.kind == "fit")
@@ -186,7 +187,6 @@ def _carried_over(
     name: str,
     made: Fit,
     before: Record | None,
-    configuration: Configuration,
     progress: bool,
 ) -> list[tuple[str, Mapping[str, Any]]]:
     """Where a learner is new, fit its own runs alone too: what the old ones still count for."""
@@ -195,7 +195,7 @@ def _carried_over(
     found: list[tuple[str, Mapping[str, Any]]] = []
     spec = fits.without_backtest(inputs.spec)
     for learner in new:
-        labels = configuration.guardrails.batch_labels
+        labels = max(default_budgets(made))
         about = {"of": "learner", "fit": name, "learner": learner, "before": list(known or ()), names.LABELS: labels}
         about[names.CARRY_OVER] = counted(made)
         try:
@@ -225,7 +225,6 @@ def _stopped(
         reasons=(why,),
         published=None if current is None else current.content["fit"],
         state=None,
-        guardrails=(),
         triggers=tuple(fired),
         calibration=scorecard.calibration(card),
         reproduced=None,

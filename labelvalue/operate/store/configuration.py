@@ -30,7 +30,7 @@ FILE = "labelvalue.toml"
 TEMPLATE = """\
 # A labelvalue project. Every line may be left out; what stands here is the default unless it is commented out.
 # protocol = "protocol.toml"      # runs of another protocol are then refused
-# case = "case.toml"              # costs, value and risk, kept beside this file
+# case = "case.toml"              # costs, value, rules and approvals, kept beside this file
 
 [runs]
 # metric = "accuracy"             # of column 'value'; tables of counts need none
@@ -60,16 +60,6 @@ backtest = true                   # forecasts from part of the runs are checked 
 # spread = 1.0
 # source = "my team"
 
-[guardrails]
-probability = 0.9                 # from which a rule holds; below 1 minus it, it is broken
-batch_labels = 1000               # size of the next batch, in labels of one slice
-# minimum_gain_per_1000 = 0.002   # drop in error that 1,000 more labels must bring in some slice
-# maximum_labels = 100000         # labels of all slices together, after which no more are bought
-# maximum_spend = 25000           # money spent on batches, after which no more are bought
-
-[guardrails.error_limits]
-# "nurses" = 0.10                 # highest error allowed
-
 [triggers]
 new_labels = 0                    # that batches must bring before they are fitted, unless another trigger fires
 surprise = 0.01                   # p-value of a batch's results under their forecast
@@ -81,6 +71,7 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [report]
 page = true
+refits = true                     # runs are fitted again where draws cannot say whether other data change the advice
 # budgets = [500, 2000]
 
 # [[assumptions]]
@@ -120,20 +111,6 @@ class FitSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class Guardrails(Settings):
-    """Rules that buying labels must keep; ``None`` and an empty mapping are no rule."""
-
-    probability: Annotated[float, partial(Checks.share, above=0.5)] = 0.9
-    batch_labels: Annotated[int, partial(Checks.whole, least=1)] = 1000
-    minimum_gain_per_1000: PositiveOrNone = None
-    maximum_labels: Annotated[int | None, Checks.whole] = None
-    maximum_spend: PositiveOrNone = None
-    error_limits: Annotated[Mapping[str, float], named(partial(Checks.number, above=True))] = field(
-        default_factory=dict
-    )
-
-
-@dataclasses.dataclass(frozen=True)
 class Triggers(Settings):
     """What calls for a re-fit: enough new labels, a batch that its forecast did not expect, a training that pays."""
 
@@ -160,9 +137,10 @@ class Limits(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class Report(Settings):
-    """Whether a page is written for each published fit, and the budgets it shows."""
+    """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets."""
 
     page: Switch = True
+    refits: Switch = True
     budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 
@@ -228,7 +206,6 @@ class Configuration(Settings):
     fit: Annotated[FitSettings, table(FitSettings)] = field(default_factory=FitSettings)
     labels_now: Annotated[Mapping[str, int], named(Checks.whole)] = field(default_factory=dict)
     priors: Annotated[Mapping[str, Mapping[str, Any]], named(_stated(GivenPrior))] = field(default_factory=dict)
-    guardrails: Annotated[Guardrails, table(Guardrails)] = field(default_factory=Guardrails)
     triggers: Annotated[Triggers, table(Triggers)] = Triggers()
     plan: Annotated[PlanSettings, table(PlanSettings)] = PlanSettings()
     limits: Annotated[Limits, table(Limits)] = Limits()

@@ -150,6 +150,7 @@ _ADVISED_BY = _table(
     assumptions=_list(_table(id=_TEXT, key=_TEXT, alternative=_any)),
     latest_learners=_list(_TEXT),
     width_=_number,
+    spent_=_or_null(_number),
 )
 _MILESTONES = _table(
     now=_number,
@@ -210,7 +211,13 @@ SHAPES: Mapping[str, Test] = {
             fit=_ID,
             batch=_TEXT,
             content=_SHA,
-            cells=_list(_table(**_CURVE, labels=_number, quantiles=_QUANTILES, draws=_list(_number))),
+            cells=_list(_table(**_CURVE, labels=_number, quantiles=_QUANTILES, draws=_list(_number), frozen_=_whole)),
+        ),
+        plan=_table(
+            fit=_ID,
+            cells=_list(
+                _table(**_CURVE, labels=_number, other_labels=_number, quantiles=_QUANTILES, draws=_list(_number))
+            ),
         ),
         gain=_table(
             fit=_ID,

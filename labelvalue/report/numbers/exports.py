@@ -87,8 +87,8 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     dict of str to DataFrame
         ``gains``, ``limitations``, ``second_opinion``, ``strategies``, ``suites``, ``persistence``, ``changes``,
         ``carried``; with a decision also ``plan``, ``scenarios``, ``ladder``, ``cost_parts``, ``plans``, ``rules``,
-        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``stress``, ``weights``, ``label_quality``,
-        ``what_if``, ``assumptions``. Those without rows are left out.
+        ``sensitivity``, ``information``, ``frontiers``, ``offers``, ``stress``, ``weights``, ``regret``,
+        ``label_quality``, ``what_if``, ``assumptions``. Those without rows are left out.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         found |= {names.PLAN: plan[names.GAIN], "information": plan["information"]["rows"]}
         found |= {key: plan[key] for key in ("scenarios", "ladder", "cost_parts", "plans", "rules", "sensitivity")}
         found["frontiers"] = [{names.SLICE: one[names.SLICE]} | row for one in plan["frontiers"] for row in one["rows"]]
-        found |= {key: plan[key] for key in ("offers", "stress", "weights")}
+        found |= {key: plan[key] for key in ("offers", "stress", "weights", "regret")}
         found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
         found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
     found["assumptions"] = numbers["assumptions"]
@@ -215,8 +215,7 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        Lines: how the project's guardrails stand, the decision, its rules, its stress case, the strongest reservation,
-        how far forecasts were checked.
+        Lines: the decision, its rules, its stress case, the strongest reservation, how far forecasts were checked.
 
     Examples
     --------
@@ -225,20 +224,18 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
     >>> summary_text(report_numbers(fake_fit(seed=1), budgets=[500])).splitlines()[-1]
     'Not backtested: how far such forecasts came true on these runs is not known.'
     """
-    plan, guardrails = numbers.get(names.PLAN), numbers["guardrails"]
+    plan = numbers.get(names.PLAN)
     lines = [numbers["decision"]["sentence"]]
     if plan is not None:
         stress = plan["scenarios"][0]
         lines = [
             f"{plan['verdict'].upper()}: {plan['sentence']}",
-            *([] if guardrails and not plan["rules"] else [plan["rules_sentence"]]),
+            plan["rules_sentence"],
             f"Stress case ({percent(stress[names.PROBABILITY])} of draws): net benefit "
             f"{readable(stress[names.NET_BENEFIT])} {plan[names.UNIT]}.",
             f"Strongest reservation: {plan['reservations'][0]}",
             f"P(net benefit > 0): {likely(plan[names.NET_BENEFIT]['p_positive'])}.",
         ]
-    if guardrails:
-        lines.insert(0, guardrails["sentence"])
     checked = numbers[names.BACKTEST]
     missing = "Not backtested: how far such forecasts came true on these runs is not known."
     return "\n".join([*lines, checked["sentence"] if checked else missing])

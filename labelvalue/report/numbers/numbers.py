@@ -39,7 +39,6 @@ from labelvalue.report.words.doubts import planning_limits
 from labelvalue.report.words.project import (
     Context,
     carried_numbers,
-    guardrail_numbers,
     note_numbers,
     scorecard_numbers,
     width_numbers,
@@ -80,7 +79,6 @@ def report_numbers(
         fit of one), ``ci_kind``, ``ci_prob``, ``decision``, ``slices``, ``diagnostics``, ``backtest`` (``None``
         where there is none), ``limitations``, ``provenance``, ``priors``, ``scorecard``, ``over_time``, ``widths``,
         ``carried``, ``assumptions``, ``changes``, ``explained``,
-        ``guardrails`` (the project's own; ``None`` without),
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
         labels bring to all slices together). ``strategies``, ``suites`` and
@@ -166,7 +164,6 @@ def collect(
     numbers["over_time"] = [dict(row) for row in context.over_time]
     numbers["widths"] = width_numbers(context.widths)
     numbers["carried"] = carried_numbers(context.carried)
-    numbers["guardrails"] = guardrail_numbers(context.guardrails)
     numbers["changes"] = list(context.changes)
     numbers["explained"] = change_numbers(context.explained)
     numbers["remarks"] = note_numbers(context.notes)

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import BUY, QUALITY, Decision, chance_of_gain, standard_error
+from labelvalue.decisions.advice.decision import Decision, chance_of_gain, standard_error
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
@@ -34,7 +34,6 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     error = (plan.outcomes[names.ERROR] * weights).sum(names.SLICE)
     reserve = size_reserve(plan.outcomes, names.RECOMMENDED, p_overrun=case.overrun)
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
-    buys = plan.verdict.advice in (BUY, QUALITY)
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
     sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
     return {
@@ -68,7 +67,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         },
         "plans": records(sides),
         "weights": _by_weight(plan),
-        "approvals": [dataclasses.asdict(one) for one in case.approvals_needed(float(own[names.COST].mean())) if buys],
+        "approvals": [dataclasses.asdict(one) for one in plan.approvals],
         "state": plan.state,
         "rules": records(plan.rules),
         "weighed": records(plan.weighed),

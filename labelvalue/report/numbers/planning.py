@@ -15,7 +15,7 @@ from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import evppi
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.compare import scenario_sets
+from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
@@ -45,6 +45,8 @@ def decision_numbers(
         "planned": _planned(own, plan, ci_prob),
         "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),
+        "regret": regret_numbers(plan) if case.scenarios else [],
+        "stated": [one.name for one in case.scenarios],
         "ladder": records(ladder(plan, ci_prob=ci_prob)),
         "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
         "varied": records(vary_case(plan)),
@@ -119,6 +121,20 @@ def _scenarios(plan: Decision, gain: xr.DataArray, inputs: dict[str, xr.DataArra
             }
         )
     return rows
+
+
+def regret_numbers(plan: Decision) -> list[dict[str, Any]]:
+    """What each plan falls short of the best one, draw by draw, on average in bad, middling and good draws and in all.
+
+    The draws are those of the three cases; weighed by their probabilities they give the regret over all.
+    """
+    net = plan.outcomes[names.NET_BENEFIT]
+    short = plan.outcomes[[names.NET_BENEFIT, names.LABELS]].assign({REGRET: net.max(names.PLAN) - net})
+    regret = scenario_sets(short, names.RECOMMENDED)[REGRET].transpose(names.PLAN, names.SCENARIO)
+    table = pd.DataFrame(regret.values, columns=regret[names.SCENARIO].values.tolist())
+    table.insert(0, names.PLAN, regret[names.PLAN].values)
+    table["all"] = short[REGRET].mean(names.SAMPLE).values
+    return records(table.sort_values("all", kind="stable"))
 
 
 def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, Any]]:

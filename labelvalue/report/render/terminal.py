@@ -54,7 +54,15 @@ class Sheet:
 
     def __init__(self) -> None:
         self._lines = io.StringIO()
-        self._console = Console(file=self._lines, width=WIDTH, highlight=False, markup=False, emoji=False)
+        self._console = Console(
+            file=self._lines,
+            width=WIDTH,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            force_jupyter=False,  # in a notebook it would show what it is given, and keep no text
+            force_terminal=False,
+        )
 
     def write(self, *lines: str) -> None:
         """Write lines, broken where they are longer."""

@@ -12,6 +12,8 @@ from labelvalue.decisions.case.case import Case, as_text
 from labelvalue.numerals import significant
 from labelvalue.report.words.wording import percent, probability, spoken
 
+LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
+"""Keys of a case that choose, name or ask, and assume nothing."""
 NOT_TESTED = "not tested"  # what stands where nobody computed what would be decided instead
 REASONS = {
     "guardrails": "a rule only takes plans away",
@@ -21,6 +23,7 @@ REASONS = {
     "interventions": "each is weighed against doing without it",
     "score": "it orders the table of plans and decides nothing; other weights stand beside it",
     "risk": "how much risk is borne is chosen, not estimated",
+    **dict.fromkeys(LABELS_OF, "it names, chooses or asks, and is no number"),
 }  # why a number is not varied, by the longest beginning of its key
 DECIDED = "decided"
 """Of an assumption: what would be decided if it were wrong, without what the plan as it is would then bring."""
@@ -29,8 +32,6 @@ KEPT = "A tighter rule may ask for another plan; the table of guardrails has the
 CASE = "case/"
 CASE_SOURCE = "the case, "
 IN_PYTHON = "given in Python"
-LABELS_OF = ("currency", "name", "learner", "suite", "approvals", names.LABEL_NOISE_ORIGIN)
-"""Keys of a case that choose, name or ask, and assume nothing."""
 SILENT = {
     "costs.labels_per_day": ("labels are there at once", "no rate"),
     "costs.delay_per_day": ("a day of waiting costs nothing", "0"),
@@ -121,9 +122,14 @@ def _consequences(key: str, case: Case, plan: Mapping[str, Any]) -> dict[str, st
 
 def consequence(key: str, case: Case, plan: Mapping[str, Any]) -> str:
     """Say what would be decided if a number of the case were another, as far as that was computed."""
-    why = next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), "")
+    why = why_untested(key)
     found = [*_decided(key, case, plan), *_money(key, plan)]
     return " ".join(found) or (f"{NOT_TESTED}: {why}" if why and plan else NOT_TESTED)
+
+
+def why_untested(key: str) -> str:
+    """Say why nobody varies a number of a case, empty where it can be varied."""
+    return next((why for start, why in REASONS.items() if key == start or key.startswith(f"{start}.")), "")
 
 
 def _decided(key: str, case: Case, plan: Mapping[str, Any]) -> list[str]:

@@ -32,8 +32,7 @@ def purchase_rows(numbers: Mapping[str, Any]) -> dict[str, Any]:
     if plan is not None and plan["plan"]["total"]:
         now = {row[names.SLICE]: row for row in _of_learner(numbers, plan["learner"])}
         rows = [_row(row[names.SLICE], now[row[names.SLICE]], row, "low", "high") for row in plan[names.GAIN]]
-        stopped = numbers["guardrails"] is not None and numbers["guardrails"]["state"] == names.STOP
-        return _shown(rows, None) | {"title": "If it were allowed" if stopped else TITLES[plan["verdict"]]}
+        return _shown(rows, None) | {"title": TITLES[plan["verdict"]]}
     compared = numbers["decision"]["by_learner"]
     if numbers["decision"]["status"] != "published" or not compared:
         return _shown([], None)

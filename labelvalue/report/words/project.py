@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import significant
-from labelvalue.report.words.wording import likely, percent
+from labelvalue.report.words.wording import percent
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,8 +53,6 @@ class Context:
         the old runs and ``without`` them, and the ``share`` of what is known that they gave; where that could not be
         said, ``why``; ``carry_over``, for how much an old curve counts in the new learner's, with ``mean``, ``low``,
         ``high`` and ``prior``, or None.
-    guardrails : tuple of mapping
-        The project's own guardrails, judged for this fit: ``rule``, ``state`` and what it was judged by.
     details : mapping, optional
         From :func:`labelvalue.report.numbers.planning.detail_numbers`, where they were made with new fits.
     kept : mapping of str to str
@@ -75,7 +73,6 @@ class Context:
     persistence: xr.Dataset | None = None
     widths: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     carried: tuple[Mapping[str, Any], ...] = ()
-    guardrails: tuple[Mapping[str, Any], ...] = ()
     details: Mapping[str, Any] | None = None
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -154,60 +151,3 @@ def _counted(factor: Mapping[str, float] | None) -> str:
         f" Of what makes a slice's curve steeper or flatter than the group's, {mean} goes for the next learner too "
         f"(90 % interval: {low} to {high}; assumed before any runs: {prior}): so much an old learner's curve counts."
     )
-
-
-def guardrail_numbers(rules: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Say how the guardrails of a project stand."""
-    if not rules:
-        return None
-    rows = [{"state": rule["state"], "words": _words(rule)} for rule in rules]
-    for state, lead in ((names.STOP, "say stop"), (names.INCONCLUSIVE, "are undecided")):
-        found = [row["words"] for row in rows if row["state"] == state]
-        if found:
-            return {"state": state, "sentence": f"The project's guardrails {lead}: {'; '.join(found)}.", "rows": rows}
-    count = f"All {len(rows)} guardrails of the project are" if len(rows) > 1 else "The project's guardrail is"
-    return {"state": names.PASS, "sentence": f"{count} kept.", "rows": rows}
-
-
-def _words(rule: Mapping[str, Any]) -> str:
-    """One rule, what it was judged by, and where it is undecided what would decide it."""
-    said = WORDS[rule["rule"]](rule)
-    if rule["state"] != names.INCONCLUSIVE or rule["rule"] == "maximum_spend":
-        return said
-    needed = rule["labels_to_decide"]
-    more = "no number of labels in reach would decide it" if needed is None else f"{needed:,} labels would decide it"
-    return f"{said} ({more})"
-
-
-def _least_gain(rule: Mapping[str, Any]) -> str:
-    best = max(rule["curves"], key=lambda curve: curve["probability"])
-    return (
-        f"the next {rule['batch_labels']:,} labels of some slice must bring {significant(rule['limit'])} per 1,000 "
-        f"with probability {rule['needed_probability']:g}, and those of {best[names.SLICE]!r}, the likeliest, do with "
-        f"probability {likely(best['probability'])}"
-    )
-
-
-def _error_limit(rule: Mapping[str, Any]) -> str:
-    return (
-        f"after {rule['batch_labels']:,} more labels the error of {rule[names.SLICE]!r} must be at most "
-        f"{significant(rule['limit'])} with probability {rule['needed_probability']:g}, and is with probability "
-        f"{likely(rule['probability'])}"
-    )
-
-
-def _most_labels(rule: Mapping[str, Any]) -> str:
-    return f"all slices together may have {rule['limit']:,} labels, and have {rule[names.LABELS]:,}"
-
-
-def _most_money(rule: Mapping[str, Any]) -> str:
-    spent = "what was spent is not known" if rule["spent"] is None else f"{significant(rule['spent'])} is spent"
-    return f"batches may cost {significant(rule['limit'])} in all, and {spent}"
-
-
-WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "minimum_gain_per_1000": _least_gain,
-    "maximum_labels": _most_labels,
-    "maximum_spend": _most_money,
-    "error_limit": _error_limit,
-}  # what is said of each rule that a project can have

@@ -7,6 +7,7 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.advice.rules import TO_DECIDE
 from labelvalue.decisions.measuring.audits import MEASURED
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
@@ -121,12 +122,18 @@ def rules_text(plan: Mapping[str, Any]) -> str:
         return f"All {len(rules)} guardrails are kept as asked, {together}."
     said = "; ".join(
         f"{row['rule']}{' of ' + row[names.SLICE] if row[names.SLICE] else ''} holds with probability "
-        f"{likely(row['p_kept'])}, asked for {row['required']:g}"
+        f"{likely(row['p_kept'])}, asked for {row['required']:g}{_would_decide(row)}"
         for row in broken
     )
     if len(rules) == 1:
         return f"The guardrail is not met as asked: {said}."
     return f"{len(broken)} of {len(rules)} guardrails not met as asked: {said}. They hold {together}."
+
+
+def _would_decide(rule: Mapping[str, Any]) -> str:
+    """How many labels would decide a rule that is open, where some within reach would."""
+    labels = rule.get(TO_DECIDE)
+    return f" (measured after {labels:,.0f} more labels of each slice, it would be decided)" if labels else ""
 
 
 def scenario_text(row: Mapping[str, Any]) -> str:
@@ -193,9 +200,10 @@ def _stability(plan: Mapping[str, Any]) -> str:
     changed = sum(row["changes"] for row in trusted)
     again = sum(row["advice"] == REFITTED for row in rows)
     said, more = f" or {again} new fits" if again else "", not_perturbed(plan["stability"])
+    untold = f"; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit" if len(trusted) < len(rows) else ""
     return (
         f"The advice changes in {changed} of the {len(trusted)} perturbations of data and priors that the draws{said} "
-        f"can judge; {len(rows) - len(trusted)} of all {len(rows)} would need a new fit.{more}"
+        f"can judge{untold}.{more}"
     )
 
 

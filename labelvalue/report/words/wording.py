@@ -144,7 +144,7 @@ ALWAYS = (
 DECIDED = (
     ("verdict", "What to do: buy, wait, measure first, or spend on quality."),
     ("net benefit, ENB", "Worth of the gain less all costs, against doing nothing; ENB is its expectation."),
-    ("guardrail", "A rule that a plan must keep with a stated probability, or one of the project that says stop."),
+    ("guardrail", "A rule that a plan must keep with a stated probability."),
     ("case", "What the project says of prices, of the worth of a lower error, and of its rules."),
     (
         "VaR, CVaR",
