@@ -219,6 +219,7 @@ OTHER = {
     "value.target": {"error": 0.2, "worth": 900},
     "value.horizon_days": 30,
     "value.drift": 0.01,
+    "value.elapsed": {"other": 30},
     "value.mix_changes": [{"after_days": 3, "factors": {"west": 9.0}}],
     "guardrails.minimum_gain": {"limit": 0.001},
     "guardrails.maximum_budget": {"limit": 50},

@@ -18,13 +18,13 @@ from labelvalue.decisions.outcomes.errors import (
     evaluation_cost,
     plan_table,
 )
+from labelvalue.decisions.outcomes.idle import idle_rise
 from labelvalue.decisions.outcomes.quality import cost_done, delay_done, errors_done
 from labelvalue.decisions.outcomes.spending import (
     batch_count,
     days_until,
     fixed_cost,
     label_cost,
-    of_slices,
     retraining_works,
 )
 from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
@@ -187,7 +187,7 @@ def outcomes_of(
     acts = ~idle if done else total > 0
     error = errors_after(fit, case, labels, counted, done, noise_factor) if errors is None else errors
     now, error = _bare(error.sel({names.PLAN: names.NOTHING})), _bare(error)
-    drift = _bare(of_slices(fit, "value.drift", case.value.drift))
+    drift = _bare(idle_rise(fit, case.value, now))
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain

@@ -15,6 +15,7 @@ from labelvalue.decisions.advice.decision import BUY, QUALITY, Decision, chance_
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
+from labelvalue.decisions.outcomes.idle import drift_notes
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import significant, tails
 from labelvalue.report.numbers.tables import P_POSITIVE
@@ -80,6 +81,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "measurements": records(plan.measurements),
         names.TARGET: records(plan.target),
         "notes": list(plan.notes),
+        "drift": list(drift_notes(plan.fit, plan.case.value)),
         names.UNIT: plan.outcomes.attrs[names.UNIT],
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
