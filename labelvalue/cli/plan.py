@@ -53,6 +53,7 @@ def plan_command(
     from labelvalue.decisions.case.case_file import read_case
     from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.model.fitting.result import load_fit
+    from labelvalue.report.numbers.label_quality import offer_numbers
     from labelvalue.report.numbers.plan import finite, plan_numbers, records
     from labelvalue.report.render.html import write_report
     from labelvalue.report.render.plan_text import cheapest_text, plan_text
@@ -74,7 +75,7 @@ def plan_command(
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
     plan = decide(fit, case, max_labels, lot=lot)
-    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged}
+    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged, "offers": offer_numbers(plan, ci_prob=ci_prob)}
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     context = Context()
     if details:
