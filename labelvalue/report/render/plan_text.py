@@ -87,6 +87,10 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         f"Error        mean of slices {mean['now']:.4f} → {mean['then']:.4f}, worst ({worst['slice_now']}) "
         f"{worst['now']:.4f} → {worst['then']:.4f}{other}"
     )
+    lines += [
+        f"Other mix    {row['change']}: mean gain {row['mean']:.4f} ({share}: {row['lower']:.4f} to {row['upper']:.4f})"
+        for row in numbers["mixes"]
+    ]
     if (aim := numbers[names.TARGET_REACHED]) is not None:
         reached = f"P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
         lines.append(f"Target       {AIMS[aim['of']]} ≤ {aim['error']:g}: {reached}")
