@@ -206,6 +206,7 @@ OTHER = {
     "costs.setup_per_batch": 50,
     "costs.batch_size": 400,
     "costs.retraining": 30,
+    "costs.compute_per_hour": 30,
     "costs.retraining_fails": 0.2,
     "costs.labels_per_day": 20,
     "costs.start_delay": 9,

@@ -24,9 +24,11 @@ from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from labelvalue.model.fitting.result import Fit
 
+NEXT = 2  # columns that are named as what to measure next
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
@@ -210,6 +212,16 @@ def show_backtest(fit: Fit, wants_json: bool) -> dict:
     if not said:
         return {}
     return {names.BACKTEST: said} if fit.backtest is not None else {names.BACKTEST: None, "why": said}
+
+
+def measure_next(runs: xr.Dataset) -> tuple[dict[str, str], list[str]]:
+    """Columns that say nothing in the runs, with the answer that each would make possible; and the first in lines."""
+    from labelvalue.observe.table.runs import what_is_missing
+
+    missing = {str(column): str(answer) for column, answer in what_is_missing(runs).to_numpy()}
+    rest = f" ({len(missing) - NEXT} more with --json)" if len(missing) > NEXT else ""
+    said = "; ".join(f"{column}, for {answer}" for column, answer in [*missing.items()][:NEXT])
+    return missing, [f"Measure next: {said}{rest}."] if missing else []
 
 
 def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:

@@ -87,7 +87,8 @@ def fit_command(
         Path | None, typer.Option(help="Fit of a related project, whose group level informs priors.")
     ] = None,
     beliefs: Annotated[
-        Path | None, typer.Option(help="Answers to plain questions as priors: .toml with labels and error_now, …")
+        Path | None,
+        typer.Option(help="Answers to plain questions, as priors: .toml, keys as of lv.priors.elicit."),
     ] = None,
     no_backtest: NoBacktest = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished draws, to go on from.")] = None,
@@ -119,7 +120,10 @@ def fit_command(
     if not as_json:
         say(*(f"Prior: {line}" for line in told))
     result = console.show(fit, as_json) | console.show_backtest(fit, as_json) | {"fit": str(out)}
-    result |= {"priors": told} if told else {}
+    missing, lines = console.measure_next(table)
+    result |= {"missing": missing} | ({"priors": told} if told else {})
+    if not as_json:
+        say(*lines)
     console.finish(fit, result, as_json, str(out))
 
 

@@ -330,7 +330,7 @@ class Case(Settings):
         >>> float(case.fixed_cost(fake_fit(seed=1)))
         100.0
         """
-        return fixed_cost(fit, self.costs)
+        return fixed_cost(fit, self.costs, learner=self.learner)
 
     def check(self, fit: Fit) -> None:
         """Refuse a case that does not belong to a fit.

@@ -25,6 +25,7 @@ from labelvalue.decisions.outcomes.spending import (
     days_until,
     fixed_cost,
     label_cost,
+    retraining_cost,
     retraining_works,
 )
 from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
@@ -205,7 +206,7 @@ def outcomes_of(
         money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
         value = value + money * (reached - before)
     cost = _bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
-    cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total), case.learner)
     evaluated = labels * 0
     if done or any(limit.minimum_evaluation for limit in case.slices.values()):
         cost = cost + acts * _bare(evaluation_cost(fit, case, done))
@@ -214,7 +215,7 @@ def outcomes_of(
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
-        again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
+        again = retraining_cost(fit, case.costs, case.learner) * (total == 0)
         cost = cost + acts * (_bare(cost_done(fit, case, labels, done)) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     if target is not None:

@@ -335,7 +335,7 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
         certificate=certificate,
         rules=rules_of(fit, case, chosen.outcomes),
         evaluation=evaluation_bought(fit, case) if chosen.bought.any() else {},
-        notes=(*notes_of(fit, case.costs), *drift_notes(fit, case.value), *evaluation_notes(fit, case)),
+        notes=(*notes_of(fit, case.costs, case.learner), *drift_notes(fit, case.value), *evaluation_notes(fit, case)),
     )
 
 
