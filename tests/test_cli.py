@@ -385,6 +385,7 @@ def fake_backtest(monkeypatch):
             return lv.testing.fake_backtest(seed=1, **made)
 
         monkeypatch.setattr("labelvalue.backtest", backtest)
+        monkeypatch.setattr("labelvalue.cli.fit._left_out", lambda *_, **__: {"sentence": "No slice was left out."})
         monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", backtest)
         return asked
 
@@ -432,7 +433,7 @@ def test_no_cell_of_that_table_is_a_formula(run, tmp_path, runs_file, monkeypatc
     result = lv.testing.fake_backtest(seed=1)
     named = result.assign_coords({names.SLICE: ["=cmd()", "+1", "@a", "-b"]}).assign_attrs(result.attrs)
     monkeypatch.setattr(lv, "backtest", lambda *_, **__: named)
-    assert run("backtest", runs_file, "--out", tmp_path / "scores.csv")[0] == 0
+    assert run("backtest", runs_file, "--no-left-out", "--out", tmp_path / "scores.csv")[0] == 0
     rows = pd.read_csv(tmp_path / "scores.csv")
     assert set(rows[names.SLICE]) == {"'=cmd()", "'+1", "'@a", "'-b"}
     assert rows[names.BIAS].min() < 0, "numbers stay numbers"

@@ -9,6 +9,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, names
+from labelvalue.forecast.gains import left_out
 
 BELIEFS = "labels = 1000\nerror_now = [0.10, 0.14]\nerror_at_double = [0.08, 0.12]\n"
 
@@ -118,3 +119,24 @@ def test_f12_the_page_and_the_text_say_what_the_plan_gains_under_a_mix_that_may_
     assert "Under the mix that the case says may come (west × 9 after 30 days) the same plan gains" in (
         folder / "page.html"
     ).read_text("utf-8")
+
+
+def test_f25_a_backtest_leaves_out_one_slice_at_a_time_beside_its_in_sample_score(run, monkeypatch):
+    made, leave_one_out = [], left_out.leave_one_out
+    monkeypatch.setattr(left_out, "leave_one_out", lambda *a, **k: made.append(leave_one_out(*a, **k)) or made[-1])
+    code, out, _ = run("backtest", "runs.csv", "--holdout", 1, "--draws", 100, "--random-seed", 1)
+    assert code == 0
+    (found,) = made
+    sentence = found.attrs["sentence"]
+    assert sentence in " ".join(out.split())
+    for how in ("in sample", "left out"):
+        own = found.sel(how=how)
+        assert f"{how}, 90 % intervals held {int(own['covers_90'].sum())} of 2 falls" in sentence
+        assert f"CRPS {float(own['crps'].mean()):.2g}" in sentence
+    assert float(found["width"].sel(how="left out").mean()) > float(found["width"].sel(how="in sample").mean())
+
+
+def test_f25_runs_of_one_slice_say_why_none_is_left_out(folder, run):
+    lv.write_runs(lv.testing.fake_runs(seed=1, slices=("a",)), folder / "one.csv")
+    _, out, _ = run("backtest", "one.csv", "--holdout", 1, "--draws", 100, "--json")
+    assert json.loads(out)["left_out"]["sentence"].startswith("No slice was left out: one slice")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -161,6 +161,9 @@ def backtest(
         Literal["size", "batch"], typer.Option(help="Hold out the largest sizes, or the last batches.")
     ] = "size",
     holdout: Annotated[str, typer.Option(help="Doublings, or batches, to hold out; a fit for each.")] = "1,2,3",
+    no_left_out: Annotated[
+        bool, typer.Option("--no-left-out", help="Do not also leave out one slice at a time: a fit less for each.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the score of each forecast: .csv.")] = None,
     metric: Metric = None,
     model: ModelName = "power_law",
@@ -186,6 +189,8 @@ def backtest(
     table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
     result = lv.backtest(table, model, by=by, holdout=steps, **console.given(random_seed=random_seed, draws=draws))
     numbers = backtest_numbers(result)
+    if numbers["scores"] and not no_left_out:
+        numbers["left_out"] = _left_out(table, model, **console.given(random_seed=random_seed, draws=draws))
     if out is not None:
         rows = result.to_dataframe().dropna(subset=[names.TRUTH]).reset_index()
         write_whole(out, guard_cells(rows).to_csv(index=False, lineterminator="\n").encode())
@@ -196,6 +201,27 @@ def backtest(
         say(*([] if out is None else [out]))
     if not numbers["scores"]:  # every re-fit was refused
         raise typer.Exit(exits.NOT_PUBLISHED)
+
+
+def _left_out(runs: xr.Dataset, model: str, **settings: Any) -> dict[str, Any]:
+    """What the other slices lead to expect of each, beside a fit that has seen it; or why that is not told."""
+    import numpy as np
+
+    import labelvalue as lv
+    from labelvalue.forecast.backtesting.trust import DRAWS
+    from labelvalue.forecast.gains.left_out import LEAST_SLICES, MOST_SLICES, leave_one_out
+
+    slices = np.unique(runs[names.SLICE].values.astype(str)).size
+    if not LEAST_SLICES <= slices <= MOST_SLICES:
+        why = f"{slices} slices, a fit each" if slices > MOST_SLICES else "one slice leaves nothing to expect it from"
+        return {"sentence": f"No slice was left out: {why}."}
+    draws = min(settings.pop("draws", DRAWS), DRAWS)
+    fit = lv.fit(runs, model=model, draws=draws, **settings)
+    if fit.diagnostics.verdict == "refused":
+        return {"sentence": f"No slice was left out: the fit is refused ({'; '.join(fit.diagnostics.reasons)})."}
+    found = leave_one_out(fit, draws=draws)
+    rows = found[[names.CRPS, names.COVERS_90, names.BIAS]].to_dataframe().dropna().reset_index()
+    return {"sentence": found.attrs["sentence"], "rows": rows.to_dict("records")}
 
 
 def gain(
