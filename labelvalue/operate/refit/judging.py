@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
@@ -166,6 +167,13 @@ def _carried(project: ProjectFolder, name: str) -> tuple[Mapping[str, Any], ...]
     return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
 
 
+def _persistence(configuration: Configuration, fit: Fit) -> xr.Dataset | None:
+    """What came on each suite of the gain that smaller training sets had promised, where runs are backtested at all."""
+    from labelvalue.forecast.gains.learners_and_suites import held_back_persistence
+
+    return held_back_persistence(fit) if configuration.fit.backtest else None
+
+
 def _kept(project: ProjectFolder, record: Record) -> dict[str, str]:
     """Where the fit of a page is kept, and the code that made it."""
     content = record.content
@@ -231,6 +239,7 @@ def _page(
                 changes=changed,
                 notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
+                persistence=_persistence(configuration, fit),
                 carried=_carried(project, record.content["fit"]),
                 guardrails=tuple(_judged(project, record, factor)["guardrails"]),
             )
