@@ -12,7 +12,7 @@ from labelvalue.forecast.gains.drift import ORIGIN, YEAR_DAYS, drift_rate, may_t
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS, readable
 
-LEAST = 1e-9  # rise of log error below which its mean is half of it
+LEAST = 1e-9  # rise of log error below which it is none
 
 
 def idle_rise(fit: Fit, value: Value, now: xr.DataArray) -> xr.DataArray:
@@ -26,7 +26,8 @@ def idle_rise(fit: Fit, value: Value, now: xr.DataArray) -> xr.DataArray:
     if rate is None or value.horizon_days is None:
         return xr.DataArray(0.0)
     risen = rate.reset_coords(drop=True) * (value.horizon_days / YEAR_DAYS)
-    factor = (np.expm1(risen) / risen).where(abs(risen) > LEAST, 1.0 + risen / 2.0)
+    plain = risen.where(abs(risen) > LEAST, LEAST)
+    factor = xr.apply_ufunc(np.expm1, plain) / plain
     factor = factor.drop_vars(factor.coords).transpose(*now.dims)
     return (now * factor).clip(max=float(fit.settings[names.UPPER])) - now
 
