@@ -143,7 +143,8 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     assert (
         f"scorecard: {100 * card['covers_90'].mean():.0f} % of {len(card)} forecasts in their 90 % interval" in header
     )
-    assert f"bias {card['bias'].mean():+.2g} in error; widths times {factor:.2f}" in header
+    against = f"CRPS {card['crps'].mean() / card['crps_repeated'].mean():.2f} times that of 'the last gain repeats'"
+    assert f"bias {card['bias'].mean():+.2g} in error, {against}; widths times {factor:.2f}" in header
     last = card[card["batch"] == "c"]
     held = f"last batch 'c': {int(last['covers_90'].sum())} of {len(last)} in their 90 % interval"
     assert f"{held}, gain promised {last['promised'].mean():.2g}, delivered {last['delivered'].mean():.2g}" in header
@@ -154,7 +155,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     for text in (record.content["fit"], place, f"SHA-256 {record.content['draws_sha256']}", made_by):
         assert text in origin, "R9: from a number to the fit and what made it"
     part = page[page.index('id="scorecard"') :].partition("</table>")[0]
-    for column in ("crps", "bias", "rank", "promised", "delivered"):
+    for column in ("crps", "crps_repeated", "bias", "rank", "promised", "delivered"):
         assert f">{significant(last[column].mean())}<" in part, column
     part = page[page.index('id="widths"') :].partition("</table>")[0]
     assert f"{significant(factor)} times as wide" in part
