@@ -40,6 +40,11 @@ def significant(value: float | None, figures: int = 3) -> str:
     return number(value, _decimals(value, figures))
 
 
+def endless(value: float | None) -> str:
+    """Write a number with three significant figures, and one that no number is large enough for as ∞."""
+    return "∞" if value is None else significant(value)
+
+
 def estimated(value: float | None, error: float | None, shown: str | None = None) -> str:
     """Write a figure that draws estimate: below its Monte Carlo error it is 0, give or take that error."""
     if value is not None and error is not None and max(abs(value), NOTHING) < error < math.inf:

@@ -18,6 +18,7 @@ import typer
 
 import labelvalue as lv
 from labelvalue import cli, names
+from labelvalue.diagnostics import what_is_missing
 
 COMMANDS = ["demo", "simulate", "fit", "backtest", "gain", "report"]
 
@@ -246,7 +247,18 @@ def test_fit_that_did_not_converge_ends_with_2(run, tmp_path, runs_file, fake_sa
     fake_sampler(verdict, "R-hat 1.2")
     code, out, _ = run("fit", runs_file, "--out", tmp_path / "fit.nc", "--no-backtest", "--json")
     assert code == 2
-    assert json.loads(out) == {"verdict": verdict, "reasons": ["R-hat 1.2"], "fit": str(tmp_path / "fit.nc")}
+    found = json.loads(out)
+    assert list(found.pop("missing")) == what_is_missing(lv.read_runs(runs_file))["column"].tolist()
+    assert found == {"verdict": verdict, "reasons": ["R-hat 1.2"], "fit": str(tmp_path / "fit.nc")}
+
+
+def test_o14_fit_says_what_to_measure_next(run, tmp_path, runs_file, fake_sampler):
+    fake_sampler()
+    _, text, _ = run("fit", runs_file, "--out", tmp_path / "fit.nc", "--no-backtest")
+    first = what_is_missing(lv.read_runs(runs_file)).head(2)
+    said = "; ".join(f"{row.column}, for {row.answer}" for row in first.itertuples())
+    assert f"Measure next: {said} (" in text
+    assert text.count("Measure next") == 1
 
 
 def test_report(run, tmp_path, fake_fit_file):
@@ -373,6 +385,7 @@ def fake_backtest(monkeypatch):
             return lv.testing.fake_backtest(seed=1, **made)
 
         monkeypatch.setattr("labelvalue.backtest", backtest)
+        monkeypatch.setattr("labelvalue.cli.fit._left_out", lambda *_, **__: {"sentence": "No slice was left out."})
         monkeypatch.setattr("labelvalue.forecast.backtesting.trust.backtesting.backtest", backtest)
         return asked
 
@@ -420,7 +433,7 @@ def test_no_cell_of_that_table_is_a_formula(run, tmp_path, runs_file, monkeypatc
     result = lv.testing.fake_backtest(seed=1)
     named = result.assign_coords({names.SLICE: ["=cmd()", "+1", "@a", "-b"]}).assign_attrs(result.attrs)
     monkeypatch.setattr(lv, "backtest", lambda *_, **__: named)
-    assert run("backtest", runs_file, "--out", tmp_path / "scores.csv")[0] == 0
+    assert run("backtest", runs_file, "--no-left-out", "--out", tmp_path / "scores.csv")[0] == 0
     rows = pd.read_csv(tmp_path / "scores.csv")
     assert set(rows[names.SLICE]) == {"'=cmd()", "'+1", "'@a", "'-b"}
     assert rows[names.BIAS].min() < 0, "numbers stay numbers"

@@ -183,6 +183,13 @@ def test_d10_the_text_says_how_probably_the_target_of_the_case_is_reached(run):
     assert "cheapest" not in told
 
 
+def test_f13_the_text_says_what_an_offer_is_worth_in_labels(run):
+    offer = '[[interventions]]\nkind = "synthetic data"\nexamples = 1000\nworth = 0.25\nname = "made up"\ncost = 1e6\n'
+    _, out, _ = run("--max-labels", 300, case=CASE + offer)
+    assert "Offer made up: worth 1,000 plain labels" in " ".join(out.split()), "250 in each of four slices"
+    assert "break-even price 100" in " ".join(out.split())
+
+
 def test_no_labels_is_doing_nothing(run):
     found = json.loads(run("--max-labels", 0, "--json")[1])
     assert found["verdict"] == "wait"

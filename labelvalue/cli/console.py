@@ -24,12 +24,14 @@ from labelvalue.reading import WHOLE_LIMIT
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.decisions.case.guardrails import Approval
     from labelvalue.model.fitting.result import Fit
     from labelvalue.report.words.project import Context
 
+NEXT = 2  # columns that are named as what to measure next
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
@@ -94,19 +96,22 @@ def shares(text: str, option: str) -> list[float]:
         raise input_error("not shares separated by commas", "write 0,0.1", column=option, value=text) from None
 
 
-def labels_now(pairs: Sequence[str]) -> dict[str, int] | None:
-    """``{slice: n}`` from texts ``slice=n``; a slice may hold an equals sign itself."""
-    found, problems = {}, []
-    for pair in pairs:
-        name, equals, count = pair.rpartition("=")
-        if equals and re.fullmatch(r"\s*[0-9]{1,13}\s*", count):
-            found[name] = int(count)
+def by_slice(pairs: Sequence[str] | None, option: str, *, share: bool = False) -> dict[str, Any]:
+    """``{slice: n}`` from texts ``slice=n``, n whole or a share; a slice may hold an equals sign itself."""
+    found: dict[str, Any] = {}
+    problems = []
+    form = r"\s*([0-9]+(\.[0-9]*)?|\.[0-9]+)\s*" if share else r"\s*[0-9]{1,13}\s*"
+    for pair in pairs or ():
+        name, equals, number = pair.rpartition("=")
+        if equals and re.fullmatch(form, number):
+            found[name] = float(number) if share else int(number)
         else:
-            why = "not of the form SLICE=N with a whole number N"
-            problems.append(Problem(column="--labels-now", value=pair, why=why, fix="write nurses=1200"))
+            why = f"not of the form SLICE={'SHARE with a number ≥ 0' if share else 'N with a whole number N'}"
+            fix = f"write nurses={'0.3' if share else '1200'}"
+            problems.append(Problem(column=option, value=pair, why=why, fix=fix))
     if problems:
         raise InputError(problems)
-    return found or None
+    return found
 
 
 def check_letters(given: Sequence[str]) -> None:
@@ -178,6 +183,7 @@ def show(
     budgets: list[int] | None = None,
     ci_prob: float = 0.9,
     target: float | None = None,
+    mix: dict[str, float] | None = None,
 ) -> dict:
     """Print verdict, gains and labels needed, or return them for the JSON document; a refused fit has none of them."""
     from labelvalue.forecast.gains.gains import labels_needed, predict_gain
@@ -192,7 +198,7 @@ def show(
     if not wants_json:
         say_text(verdict_text(fit.diagnostics, notes))
     if budgets is not None and fit.diagnostics.verdict != "refused":
-        gain, total = predict_gain(fit, budgets=budgets), predict_total_gain(fit, budgets)
+        gain, total = predict_gain(fit, budgets=budgets), predict_total_gain(fit, budgets, mix)
         table = summarise(gain, ci_prob=ci_prob, total=total)
         if not wants_json:
             say_text(f"\n{gain_text(table)}")
@@ -233,6 +239,16 @@ def context_of(of: Fit | Decision, no_refits: bool) -> Context:
         return Context()
     say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
     return Context(details=detail_numbers(of, refit=True))
+
+
+def measure_next(runs: xr.Dataset) -> tuple[dict[str, str], list[str]]:
+    """Columns that say nothing in the runs, with the answer that each would make possible; and the first in lines."""
+    from labelvalue.observe.table.runs import what_is_missing
+
+    missing = {str(column): str(answer) for column, answer in what_is_missing(runs).to_numpy()}
+    rest = f" ({len(missing) - NEXT} more with --json)" if len(missing) > NEXT else ""
+    said = "; ".join(f"{column}, for {answer}" for column, answer in [*missing.items()][:NEXT])
+    return missing, [f"Measure next: {said}{rest}."] if missing else []
 
 
 def finish(fit: Fit, result: dict, wants_json: bool, last_line: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,6 +15,8 @@ from labelvalue.printing import say
 from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     import labelvalue as lv
 
 DEMO_BUDGETS = [500, 2_000, 8_000]
@@ -81,6 +83,17 @@ def fit_command(
     labels_now: Annotated[
         list[str] | None, typer.Option(help="SLICE=N: labels of a slice today; may be repeated.")
     ] = None,
+    evaluation_noise: Annotated[
+        list[str] | None,
+        typer.Option(help="SLICE=SHARE, or SHARE for all: wrong labels in evaluation sets; may be repeated."),
+    ] = None,
+    related: Annotated[
+        Path | None, typer.Option(help="Fit of a related project, whose group level informs priors.")
+    ] = None,
+    beliefs: Annotated[
+        Path | None,
+        typer.Option(help="Answers to plain questions, as priors: .toml, keys as of lv.priors.elicit."),
+    ] = None,
     no_backtest: NoBacktest = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Folder of finished draws, to go on from.")] = None,
     drop_missing: DropMissing = False,
@@ -97,17 +110,53 @@ def fit_command(
     import labelvalue as lv
     from labelvalue.forecast.backtesting.trust import with_backtest
 
-    now = console.labels_now(labels_now or [])
+    now = console.by_slice(labels_now, "--labels-now") or None
+    wrong = _evaluation_noise(evaluation_noise)
     console.check_writable(out)
     how = console.given(metric=metric, encoding=encoding, timezone=timezone)
     table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
-    settings = console.given(labels_now=now, random_seed=random_seed, draws=draws, checkpoint=checkpoint)
-    fit = lv.fit(table, model=model, **settings)
+    priors, told = _priors(related, beliefs, model, table)
+    settings = console.given(random_seed=random_seed, draws=draws, evaluation_noise=wrong, priors=priors or None)
+    fit = lv.fit(table, model=model, **settings, **console.given(labels_now=now, checkpoint=checkpoint))
     if not no_backtest:
-        fit = with_backtest(fit, table, model, **console.given(random_seed=random_seed, draws=draws))
+        fit = with_backtest(fit, table, model, **settings)
     fit.save(out)
+    if not as_json:
+        say(*(f"Prior: {line}" for line in told))
     result = console.show(fit, as_json) | console.show_backtest(fit, as_json) | {"fit": str(out)}
+    missing, lines = console.measure_next(table)
+    result |= {"missing": missing} | ({"priors": told} if told else {})
+    if not as_json:
+        say(*lines)
     console.finish(fit, result, as_json, str(out))
+
+
+def _evaluation_noise(given: list[str] | None) -> float | dict[str, float] | None:
+    """A share of wrong evaluation labels for all slices, or by slice."""
+    if given and len(given) == 1 and "=" not in given[0]:
+        return console.shares(given[0], "--evaluation-noise")[0]
+    return console.by_slice(given, "--evaluation-noise", share=True) or None
+
+
+def _priors(
+    related: Path | None, beliefs: Path | None, model: str, runs: xr.Dataset
+) -> tuple[dict[str, lv.Prior], list[str]]:
+    """Priors from a related project's fit, and from answers to plain questions, which go first; and what they say."""
+    from labelvalue.model.fitting.result import load_fit
+    from labelvalue.model.prior.elicitation import read_beliefs
+    from labelvalue.model.prior.related import from_related
+
+    found = {} if related is None else from_related(load_fit(related))
+    told = [f"{len(found)} of the group level from {related}"] if related is not None else []
+    if beliefs is not None:
+        elicited = read_beliefs(beliefs, model=model, runs=runs)
+        found |= elicited.priors
+        told += [
+            f"{question}: asked {', '.join(f'{one:g}' for one in rows['asked'])}, "
+            f"implied {', '.join(f'{one:.3g}' for one in rows['implied'])}"
+            for question, rows in elicited.table.groupby("question", sort=False)
+        ]
+    return found, told
 
 
 def backtest(
@@ -116,6 +165,9 @@ def backtest(
         Literal["size", "batch"], typer.Option(help="Hold out the largest sizes, or the last batches.")
     ] = "size",
     holdout: Annotated[str, typer.Option(help="Doublings, or batches, to hold out; a fit for each.")] = "1,2,3",
+    no_left_out: Annotated[
+        bool, typer.Option("--no-left-out", help="Do not also leave out one slice at a time: a fit less for each.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the score of each forecast: .csv.")] = None,
     metric: Metric = None,
     model: ModelName = "power_law",
@@ -141,6 +193,8 @@ def backtest(
     table = lv.read_runs(runs, **how, drop_missing=drop_missing, merge_similar_slices=merge_similar_slices)
     result = lv.backtest(table, model, by=by, holdout=steps, **console.given(random_seed=random_seed, draws=draws))
     numbers = backtest_numbers(result)
+    if numbers["scores"] and not no_left_out:
+        numbers["left_out"] = _left_out(table, model, **console.given(random_seed=random_seed, draws=draws))
     if out is not None:
         rows = result.to_dataframe().dropna(subset=[names.TRUTH]).reset_index()
         write_whole(out, guard_cells(rows).to_csv(index=False, lineterminator="\n").encode())
@@ -153,10 +207,37 @@ def backtest(
         raise typer.Exit(exits.NOT_PUBLISHED)
 
 
+def _left_out(runs: xr.Dataset, model: str, **settings: Any) -> dict[str, Any]:
+    """What the other slices lead to expect of each, beside a fit that has seen it; or why that is not told."""
+    import numpy as np
+
+    import labelvalue as lv
+    from labelvalue.forecast.backtesting.trust import DRAWS
+    from labelvalue.forecast.gains.left_out import LEAST_SLICES, MOST_SLICES, leave_one_out
+
+    slices = np.unique(runs[names.SLICE].values.astype(str)).size
+    if not LEAST_SLICES <= slices <= MOST_SLICES:
+        why = f"{slices} slices, a fit each" if slices > MOST_SLICES else "one slice leaves nothing to expect it from"
+        return {"sentence": f"No slice was left out: {why}."}
+    draws = min(settings.pop("draws", DRAWS), DRAWS)
+    fit = lv.fit(runs, model=model, draws=draws, **settings)
+    if fit.diagnostics.verdict == "refused":
+        return {"sentence": f"No slice was left out: the fit is refused ({'; '.join(fit.diagnostics.reasons)})."}
+    found = leave_one_out(fit, draws=draws)
+    rows = found[[names.CRPS, names.COVERS_90, names.BIAS]].to_dataframe().dropna().reset_index()
+    return {"sentence": found.attrs["sentence"], "rows": rows.to_dict("records")}
+
+
 def gain(
     fit_file: FitFile,
     budgets: Budgets = None,
     target: AimedAt = None,
+    mix: Annotated[
+        list[str] | None, typer.Option(help="SLICE=SHARE: gains in all under another mix; may be repeated.")
+    ] = None,
+    new_slice: Annotated[
+        list[str] | None, typer.Option(help="NAME=N: also a slice without runs, with N labels now; may be repeated.")
+    ] = None,
     ci_prob: CiProb = 0.9,
     as_json: Json = False,
 ) -> None:
@@ -169,8 +250,15 @@ def gain(
     if target is not None and not target > 0:
         raise input_error("must be > 0", "give an error such as 0.08", column="--target", value=target)
     counts = None if budgets is None else console.counts(budgets, "--budgets")
+    shares, unseen = console.by_slice(mix, "--mix", share=True), console.by_slice(new_slice, "--new-slice")
     fit = lv.load_fit(fit_file)
-    console.finish(fit, console.show(fit, as_json, budgets=counts, ci_prob=ci_prob, target=target), as_json)
+    for name, labels in unseen.items():
+        fit = lv.new_slice(fit, name, labels_now=labels)
+    weights = dict.fromkeys(map(str, fit.slices), 0.0) | shares if shares else None
+    result = console.show(fit, as_json, budgets=counts, ci_prob=ci_prob, target=target, mix=weights)
+    said = ", ".join(f"{name} {share / sum(shares.values()):.3g}" for name, share in shares.items())
+    result |= {"mix": shares} if shares else {}
+    console.finish(fit, result, as_json, f"Gains in all are under the mix {said}." if said else "")
 
 
 def report(
@@ -227,7 +315,7 @@ def report(
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     add(app, FORECAST, demo, "demo --out labelvalue-demo")
-    add(app, FORECAST, fit_command, "fit runs.csv --out fit.nc --random-seed 1", name="fit")
+    add(app, FORECAST, fit_command, "fit runs.csv --out fit.nc --related old.nc --beliefs beliefs.toml", name="fit")
     add(app, FORECAST, backtest, "backtest runs.csv --holdout 1,2")
-    add(app, FORECAST, gain, "gain fit.nc --budgets 500,2000")
+    add(app, FORECAST, gain, "gain fit.nc --budgets 500,2000 --mix north=0.7 --new-slice west=100")
     add(app, FORECAST, report, "report fit.nc --case case.toml --out report.html")

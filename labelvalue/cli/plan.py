@@ -56,6 +56,7 @@ def plan_command(
     from labelvalue.decisions.case.case_file import read_case
     from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.model.fitting.result import load_fit
+    from labelvalue.report.numbers.label_quality import offer_numbers
     from labelvalue.report.numbers.plan import finite, plan_numbers, records
     from labelvalue.report.render.html import write_report
     from labelvalue.report.render.plan_text import cheapest_text, plan_text
@@ -78,7 +79,11 @@ def plan_command(
         return
     plan = decide(fit, case, max_labels, lot=lot)
     missing = console.missing_approvals(plan, approved)
-    numbers = plan_numbers(plan, ci_prob=ci_prob) | {FIT: judged, "approvals": list(map(dataclasses.asdict, missing))}
+    numbers = plan_numbers(plan, ci_prob=ci_prob) | {
+        FIT: judged,
+        "offers": offer_numbers(plan, ci_prob=ci_prob),
+        "approvals": list(map(dataclasses.asdict, missing)),
+    }
     text = f"{verdict_text(fit.diagnostics)}\n{plan_text(numbers)}"
     context = Context()
     if details:

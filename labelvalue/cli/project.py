@@ -16,6 +16,8 @@ from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from labelvalue.operate.project import Project
     from labelvalue.operate.refit.outcome import Refit
 
@@ -47,7 +49,7 @@ def add(
     project = Project.open(folder)
     before = project.ledger.last().number
     project.add(runs, batch=batch, supersede=supersede, cost=cost)
-    _tell_new(project, before, as_json, f"nothing new in {runs}")
+    _tell_new(project, before, as_json, f"nothing new in {runs}", measured=True)
 
 
 def refit(
@@ -291,14 +293,24 @@ EXAMPLES: dict[Callable[..., None], str] = {
 }
 
 
-def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "") -> None:
-    """The records that a command added, and the digest with which the ledger ends."""
+def _tell_new(project: Project, before: int, as_json: bool, otherwise: str = "", *, measured: bool = False) -> None:
+    """The records that a command added, what a new batch leaves open, and the digest with which the ledger ends."""
     from labelvalue.operate.history.descriptions import describe_records
 
     head = project.ledger.last().digest
     rows = describe_records(project.ledger.records(after=before))
     lines = [wrapped(row["what"]) for row in rows] or [wrapped(otherwise)]
-    _tell({"records": rows, "head": head}, as_json, "\n".join([*lines, f"head {head}"]))
+    missing, more = console.measure_next(_last_batch(project)) if measured and rows else ({}, [])
+    document = {"records": rows, "head": head} | ({"missing": missing} if missing else {})
+    _tell(document, as_json, "\n".join([*lines, *map(wrapped, more), f"head {head}"]))
+
+
+def _last_batch(project: Project) -> xr.Dataset:
+    from labelvalue.operate.store.batches import joint_runs
+    from labelvalue.operate.store.current_batches import current_batches
+    from labelvalue.operate.store.folders import RUNS
+
+    return joint_runs(project.folder / RUNS, current_batches(project.ledger.records("batch"))[-1:])
 
 
 def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -> None:

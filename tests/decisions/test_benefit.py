@@ -1,12 +1,18 @@
 """Money of plans, part by part against sums by hand; rules held against draws; wrong labels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
-from labelvalue import Case, InputError, names, predict_gain, predict_total_gain
+from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
 from labelvalue.label_quality import stress_label_errors
+from labelvalue.numerals import readable
+from labelvalue.operate.history.training_value import pays
 from labelvalue.plans import marginal_benefit, plan_outcomes, slice_outcomes
+from labelvalue.report.numbers.money import cost_parts
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
@@ -49,6 +55,45 @@ def test_doing_nothing_is_always_there_and_costs_nothing(fit):
     drifting = plan_outcomes(fit, case_of(value={"drift": 0.01}), {"p": {"west": 1}})
     assert mean(drifting, names.NET_BENEFIT, names.NOTHING) == pytest.approx(-4 * POINTS * 400 * 0.01)
     assert mean(drifting, names.NET_BENEFIT) > mean(drifting, names.NET_BENEFIT, names.NOTHING)
+
+
+def timed(fit, seconds, learner="default"):
+    """The fit, of runs whose training took so long by what they were trained on."""
+    total = (fit.runs[names.LABELS] + fit.runs[names.OTHER_LABELS]).values
+    tree = fit.tree.copy()
+    tree[names.RUNS] = xr.DataTree(fit.runs.assign({names.SECONDS: (names.RUN, seconds(total))}))
+    return dataclasses.replace(fit, tree=tree)
+
+
+def test_o14_retraining_costs_what_the_runs_took_at_the_rate_of_the_case(fit):
+    """Seconds that grow by a power of the training set, carried on to today's labels; their scatter is in the cost."""
+    now = float(fit.position[names.LABELS_NOW].sum())
+    exact, case = timed(fit, lambda size: 3.0 * size**0.8), case_of({"compute_per_hour": 36.0, "retraining": 2.0})
+    took = 3.0 * now**0.8
+    out = plan_outcomes(exact, case, {"p": {"west": 100}})
+    np.testing.assert_allclose(out[names.COST].sel(plan="p"), 100 * 0.1 + 2.0 + 36.0 * took / 3600)
+    assert float(out[names.COST].sel(plan=names.NOTHING).max()) == 0.0
+    rng = np.random.default_rng(1)
+    rough = timed(fit, lambda size: 3.0 * size**0.8 * np.exp(0.2 * rng.standard_normal(size.size)))
+    cost = plan_outcomes(rough, case, {"p": {"west": 100}})[names.COST].sel(plan="p") - 12.0
+    assert float(np.log(cost).std()) == pytest.approx(0.2, rel=0.25), "one more training, not the mean of them"
+    assert float(np.log(cost).mean()) == pytest.approx(np.log(36.0 * took / 3600), abs=0.1)
+    (note,) = [one for one in decide(exact, case, 300, measure=False).notes if "by the runs" in one]
+    assert f"takes {readable(took, 2)} seconds" in note
+    assert plan_outcomes(fit, case, {"p": {"west": 100}})[names.COST].sel(plan="p").max() == pytest.approx(12.0)
+    assert "counts nothing, since no run tells its seconds" in " ".join(decide(fit, case, 300, measure=False).notes)
+    (row,) = [
+        r for r in cost_parts(decide(exact, case, 300, measure=False)).to_dict("records") if r["part"] == "retraining"
+    ]
+    assert row["mean"] == pytest.approx(2.0 + 36.0 * took / 3600)
+
+
+def test_o14_the_trigger_of_retraining_counts_the_hours_that_it_takes(fit):
+    new = {"west": 400, "east": 400}
+    cheap, dear = (pays(timed(fit, lambda size: 3.0 * size), case_of({"compute_per_hour": rate}), new, 0.9)
+                   for rate in (0.001, 1e9))  # fmt: skip
+    assert cheap["fired"]
+    assert not dear["fired"]
 
 
 def test_drift_goes_on_until_the_last_label_is_there(fit):

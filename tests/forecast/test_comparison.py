@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from labelvalue import names, predict_gain, testing
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
+from labelvalue.forecast.backtesting.comparison import weight_draws
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +35,28 @@ def test_the_better_model_comes_first_and_takes_the_weight(fit, worse):
     assert table["elpd_difference"][1] != 0
     assert table["crps"].isna().all()
     assert (table["worst_k"] > 0).all()
+
+
+def test_m13_weights_have_an_interval_that_is_narrow_where_one_model_is_plainly_better(fit, worse):
+    table = compare_models({"worse": worse, "better": fit}).set_index("model")
+    assert (table["weight_lower"] <= table["weight"] + 0.02).all()
+    assert (table["weight"] <= table["weight_upper"] + 0.02).all()
+    assert table.loc["better", "weight_lower"] > 0.8
+    assert table.loc["worse", "weight_upper"] == pytest.approx(1 - table.loc["better", "weight_lower"], abs=1e-6)
+
+
+def test_m13_the_interval_of_a_weight_covers_the_best_weight_of_endless_data():
+    """Cells come from a mixture of two densities, of which the stacking weight is known: its share, 0.3."""
+    rng, held, widths = np.random.default_rng(3), [], {100: [], 900: []}
+    for world in range(60):
+        cells = 100 if world % 2 else 900
+        drawn = np.where(rng.random(cells) < 0.3, rng.normal(0.0, 1.0, cells), rng.normal(1.5, 1.0, cells))
+        elpd = np.column_stack([norm.logpdf(drawn, 0.0, 1.0), norm.logpdf(drawn, 1.5, 1.0)])
+        low, high = np.quantile(weight_draws(elpd)[:, 0], [0.05, 0.95])
+        held.append(low < 0.3 < high)
+        widths[cells].append(high - low)
+    assert 0.8 < np.mean(held) < 0.98
+    assert np.mean(widths[100]) == pytest.approx(3 * np.mean(widths[900]), rel=0.2)
 
 
 def test_held_out_scores_stand_beside_leave_one_out(fit, worse):

@@ -8,8 +8,23 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from labelvalue import Prior, drift_rate, names, predict_idle_error, read_runs, summarise, testing
+from labelvalue import (
+    Case,
+    InputError,
+    Prior,
+    decide,
+    drift_rate,
+    names,
+    predict_idle_error,
+    read_runs,
+    summarise,
+    testing,
+)
 from labelvalue.forecast.gains.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
+from labelvalue.plans import plan_outcomes
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.words.assumptions import case_assumptions
 from labelvalue.report.words.checks import limitations
 from tests.forecast.conftest import changed
 
@@ -148,3 +163,51 @@ def test_m22_the_page_says_it(fit):
 def test_what_is_wrong_is_said(fit, how, says):
     with pytest.raises(ValueError, match=says):
         drift_rate(fit, **how)
+
+
+def test_m22_a_decision_counts_the_drift_that_the_runs_tell_where_the_case_states_none(fit):
+    """Doing nothing loses what the told rate gives over the horizon, waiting costs more, and the text says so."""
+    rising = with_runs(fit, again((0.4,) * 4))
+
+    def decided(of, **value):
+        costs = {"price_per_label": 0.05}
+        return decide(of, Case(costs=costs, value={"per_error_point": 400, "horizon_days": 365.25} | value), 2000)
+
+    told, none, still = decided(rising), decided(rising, drift=0.0), decided(fit)
+    rate, now = drift_rate(rising), rising.posterior["error_now"]
+    steps = np.linspace(0, 1, 2001)
+    mean_rise = np.mean([np.exp(rate * t) for t in steps], axis=0)
+    expected = -float((now * (mean_rise - 1)).sum("slice").mean()) * 100 * 400
+    idle = told.outcomes[names.NET_BENEFIT].sel(plan=names.NOTHING)
+    assert float(idle.mean()) == pytest.approx(expected, rel=1e-3)
+    assert float(none.outcomes[names.NET_BENEFIT].sel(plan=names.NOTHING).mean()) == 0
+    assert told.waiting["value"] < none.waiting["value"] + expected * 30 / 365.25 * 0.9, "a month of it, and more"
+    (note,) = [one for one in told.notes if "estimated from the runs" in one]
+    low, high = np.quantile(100 * np.expm1(rate.mean("slice")), [0.05, 0.95])
+    assert f"(90 % {low:.0f} to {high:.0f})" in note
+    assert not [one for made in (none, still) for one in made.notes if "estimated from the runs" in one]
+    shown = plan_text(plan_numbers(told))
+    assert "estimated from the runs" in " ".join(shown.split())
+    (row,) = [row for row in case_assumptions(told.case, plan_numbers(told)) if row["id"] == "case/value.drift"]
+    assert (row["text"], row["value"]) == (note, names.FROM_RUNS)
+
+
+def test_m22_a_suite_of_later_data_feeds_doing_nothing_once_the_case_says_how_much_later(fit):
+    rng = np.random.default_rng(1)
+    rows = [
+        {
+            "slice": name, "labels": size, "trials": 20_000, "suite": suite, "evaluation_set": "one",
+            "errors": rng.binomial(20_000, 0.15 * (size / 2000) ** -0.2 * np.exp(0.4 * later / 365.25)),
+        }
+        for name in SLICES for size in (500, 1000, 2000) for suite, later in (("holdout", 0), ("time day 0.2", 180))
+    ]  # fmt: skip
+    later = with_runs(fit, rows, suites=["holdout", "time day 0.2"])
+    value = {"per_error_point": 400, "horizon_days": 365}
+
+    def idle(**more):
+        out = plan_outcomes(later, Case(costs={"price_per_label": 1}, value=value | more), {})
+        return float(out[names.NET_BENEFIT].sel(plan=names.NOTHING).mean())
+
+    assert idle() == 0 > idle(elapsed={"time day 0.2": 180})
+    with pytest.raises(InputError, match=r"value.elapsed.time day 0.3': unknown suite"):
+        idle(elapsed={"time day 0.3": 180})

@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue.forecast.interventions.votes import worth_of_votes
 from labelvalue.interventions import consensus_error
 
 
@@ -49,12 +48,6 @@ def test_votes_work_on_draws_and_with_many_classes():
     np.testing.assert_allclose(consensus_error(rates, 3), [consensus_error(0.1, 3), consensus_error(0.3, 3)])
     errors = [consensus_error(0.3, votes, 50) for votes in (1, 3, 5, 7)]
     assert errors == sorted(errors, reverse=True)
-
-
-def test_votes_are_worth_their_price_only_where_labels_are_bad():
-    assert worth_of_votes(0.05, 3) < 1.5
-    assert worth_of_votes(0.45, 3) == pytest.approx(2.25, abs=0.02)  # near chance: (3/2)² of the information
-    assert worth_of_votes(0.3, 3, correlation=1.0) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

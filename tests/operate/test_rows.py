@@ -13,6 +13,7 @@ import pytest
 import labelvalue.model.fitting.fitting
 from labelvalue import InputError, Prior, Project, cli, predict_gain, read_case, read_runs, summarise, write_runs
 from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.diagnostics import what_is_missing
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import draws_digest
 from labelvalue.model.hierarchy.catalogue import get_model
@@ -64,6 +65,20 @@ def test_p1_the_commands_keep_a_ledger_that_only_grows(tmp_path, sampler, first,
     assert [row["number"] for row in listed] == [record.number for record in before]
     assert cli.main(["verify", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["head"] == before[-1].digest
+
+
+def test_o14_a_batch_that_is_added_says_what_to_measure_next(project, first, tmp_path, capsys):
+    path = write_runs(first, tmp_path / "a.csv")
+    missing = what_is_missing(read_runs(path))["column"].tolist()
+    missing.remove("batch")  # the project gives it a name
+    for known in (False, True):
+        capsys.readouterr()
+        assert cli.main(["add", str(project.folder), str(path)]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        assert (f"Measure next: {missing[0]}, for " in text) != known, "the same again says nothing"
+    capsys.readouterr()
+    cli.main(["add", str(project.folder), str(path), "--batch", "b", "--json"])
+    assert list(json.loads(capsys.readouterr().out).get("missing", missing)) == missing
 
 
 def test_p2_a_refit_after_each_batch_is_a_fresh_fit_of_all_of_them(project, first, second):
@@ -128,7 +143,8 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     assert (
         f"scorecard: {100 * card['covers_90'].mean():.0f} % of {len(card)} forecasts in their 90 % interval" in header
     )
-    assert f"bias {card['bias'].mean():+.2g} in error; widths times {factor:.2f}" in header
+    against = f"CRPS {card['crps'].mean() / card['crps_repeated'].mean():.2f} times that of 'the last gain repeats'"
+    assert f"bias {card['bias'].mean():+.2g} in error, {against}; widths times {factor:.2f}" in header
     last = card[card["batch"] == "c"]
     held = f"last batch 'c': {int(last['covers_90'].sum())} of {len(last)} in their 90 % interval"
     assert f"{held}, gain promised {last['promised'].mean():.2g}, delivered {last['delivered'].mean():.2g}" in header
@@ -139,7 +155,7 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     for text in (record.content["fit"], place, f"SHA-256 {record.content['draws_sha256']}", made_by):
         assert text in origin, "R9: from a number to the fit and what made it"
     part = page[page.index('id="scorecard"') :].partition("</table>")[0]
-    for column in ("crps", "bias", "rank", "promised", "delivered"):
+    for column in ("crps", "crps_repeated", "bias", "rank", "promised", "delivered"):
         assert f">{significant(last[column].mean())}<" in part, column
     part = page[page.index('id="widths"') :].partition("</table>")[0]
     assert f"{significant(factor)} times as wide" in part

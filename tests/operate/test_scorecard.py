@@ -8,10 +8,13 @@ import pytest
 from scipy.stats import norm
 
 from labelvalue import Project, names
+from labelvalue.numerals import significant
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.history.scorecard import calibration, widened, width_factor
+from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.refit.triggers import evaluate, surprise_of
 from labelvalue.operate.store.batches import brought_by
+from labelvalue.report.words.project import scorecard_numbers
 from labelvalue.testing import fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 
@@ -77,6 +80,40 @@ def test_d30_a_batch_of_the_planned_size_is_held_against_the_draws_of_the_plan_i
         assert cell["draws"] == planned[cell["slice"]]["draws"]
         assert scored["labels"] == planned[cell["slice"]]["labels"]
         assert scored["bias"] == pytest.approx(np.mean(cell["draws"]) - 0.15, abs=3e-3)
+
+
+def test_f23_forecasts_stand_beside_the_last_gain_of_the_ledger_repeated(project):
+    """The rule's CRPS by its definition, from the runs of the batches; and the sentence says which was better."""
+    rng = np.random.default_rng(5)
+
+    def measured(sizes, replicates):
+        levels = {"east": 0.1, "north": 0.1, "south": 0.2, "west": 0.2}
+        rows = [
+            (name, size, replicate, rng.binomial(20_000, level * (size / 2000) ** -0.35), 20_000)
+            for name, level in levels.items() for size in sizes for replicate in range(replicates)
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["slice", "labels", "replicate", "errors", "trials"])
+
+    first, second = measured((500, 1000, 2000, 4000), 4), measured((8000,), 3)
+    project.add(first, batch="a").refit(progress=False)
+    project.add(second, batch="b")
+    card = project.scorecard().set_index("slice")
+    error = {name: (part["errors"] / part["trials"]).groupby([part["slice"], part["labels"]]).apply(np.array)
+             for name, part in (("before", first), ("after", second))}  # fmt: skip
+    for name in card.index:
+        last, now = error["before"][name, 2000], error["before"][name, 4000]
+        drawn = rng.integers(0, now.size, (40_000, now.size))
+        forecast = (2 * now[drawn] - last[drawn]).mean(axis=1)
+        forecast = forecast + card.loc[name, "truth_stderr"] * rng.standard_normal(40_000)
+        came = error["after"][name, 8000].mean()
+        crps = abs(forecast - came).mean() - 0.5 * abs(forecast[:20_000] - forecast[20_000:]).mean()
+        assert card.loc[name, "crps_repeated"] == pytest.approx(crps, rel=0.1), name
+    found = calibration(project.scorecard())
+    assert found["crps_over_repeated"] == pytest.approx(card["crps"].mean() / card["crps_repeated"].mean())
+    sentence = scorecard_numbers(project.scorecard())["sentence"]
+    better = "better than" if found["crps_over_repeated"] < 1 else "no better than"
+    assert f"They are {better} 'the last gain repeats': CRPS {significant(card['crps'].mean())} against" in sentence
+    assert f"CRPS {found['crps_over_repeated']:.2f} times that of 'the last gain repeats'" in calibration_line(found)
 
 
 def test_a_batch_that_shows_nothing_new_has_no_score(fitted):

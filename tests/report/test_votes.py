@@ -8,7 +8,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import names, testing, write_report
-from labelvalue.numerals import significant
+from labelvalue.numerals import endless, significant
 from labelvalue.report.numbers.label_quality import LEAST, SHOWN, frontier_numbers, offer_numbers
 from labelvalue.report.plots.frontier import draw_frontiers
 from labelvalue.report.words.wording import likely
@@ -100,6 +100,27 @@ def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
     assert "<i>" not in offers
     assert "<b>" not in section
     assert "three <i>" in seen(page).words
+
+
+def test_f13_every_offer_has_its_worth_in_labels_and_its_break_even_price(made, seen, tmp_path):
+    fit, case, plan = made
+    rows = {row["name"]: row for row in offer_numbers(plan, ci_prob=0.8)}
+    path = tmp_path / "page.html"
+    write_report(plan, path=path, budgets=[500], ci_prob=0.8)
+    page = seen(path.read_text("utf-8")).words
+    price = case.costs.price_per_label
+    for offer in case.interventions:
+        worth = lv.interventions.exchange_rate(fit, offer, noise=case.label_noise, price=price)
+        for key in ("equivalent_labels", "break_even"):
+            drawn = np.sort(worth[key].sum("slice").values.ravel())
+            told = [rows[offer.name][key][end] for end in ("median", "lower", "upper")]
+            ends = np.quantile(drawn, [0.5, 0.1, 0.9], method="nearest")
+            assert [np.inf if one is None else one for one in told] == pytest.approx(ends)
+            assert f"{endless(told[0])} {endless(told[1])} to {endless(told[2])}" in page
+    dear = dict.fromkeys(("east", "west <b>"), price) | {"west <b>": 2.0}
+    by_slice = lv.interventions.exchange_rate(fit, case.interventions[1], price=dear)
+    own = by_slice["break_even"].sel(slice="west <b>") / by_slice["equivalent_labels"].sel(slice="west <b>")
+    np.testing.assert_allclose(own, 2.0)
 
 
 def test_origins_are_those_of_the_forecast():

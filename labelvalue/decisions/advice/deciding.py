@@ -92,7 +92,7 @@ def decide(
     try:
         made = find_plan(fit, case, most, max_spend=max_spend, lot=lot)
     except NoPlanError as error:
-        notes = (*notes_of(fit, case.costs), *evaluation_notes(fit, case))
+        notes = (*notes_of(fit, case.costs, case.learner), *evaluation_notes(fit, case))
         made = no_plan(fit, case, most, error.problems, notes)
         return dataclasses.replace(made, verdict=verdict_of(made))
     if case.interventions or case.scenarios:

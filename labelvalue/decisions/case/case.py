@@ -330,7 +330,7 @@ class Case(Settings):
         >>> float(case.fixed_cost(fake_fit(seed=1)))
         100.0
         """
-        return fixed_cost(fit, self.costs)
+        return fixed_cost(fit, self.costs, learner=self.learner)
 
     def check(self, fit: Fit) -> None:
         """Refuse a case that does not belong to a fit.
@@ -396,6 +396,10 @@ def misfits(case: Case, slices: Sequence[str], learners: Sequence[str], suites: 
             unknown = f"unknown {dim} {chosen!r}{did_you_mean(chosen, there)}"
             why = unknown if chosen else f"the fit has several {dim}s"
             checks.wrong(dim, why, f"name one of {', '.join(there)}")
+    for name in case.value.elapsed:
+        if name not in suites:
+            unknown = f"unknown suite {name!r}{did_you_mean(name, suites)}"
+            checks.wrong(f"value.elapsed.{name}", unknown, f"one of {', '.join(suites)}")
     return checks.problems
 
 
@@ -411,7 +415,7 @@ def _by_slice(case: Case) -> dict[str, Any]:
         "costs.price_per_label": case.costs.price_per_label,
         "costs.hours_per_label": case.costs.hours_per_label,
         "value.per_error_point": 0.0 if case.value.per_error_point is None else case.value.per_error_point,
-        "value.drift": case.value.drift,
+        "value.drift": 0.0 if case.value.drift is None else case.value.drift,
         "label_errors": case.label_errors,
         names.LABEL_NOISE: 0.0 if case.label_noise is None else case.label_noise,
     }

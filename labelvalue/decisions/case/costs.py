@@ -68,6 +68,9 @@ class Costs(Settings):
         Most labels in a batch, all slices together; without it, a plan is one batch.
     retraining : quantity
         Cost of retraining, once a plan that buys anything.
+    compute_per_hour : quantity
+        What an hour of training costs beside it; the runs' ``seconds`` tell how many a training on today's labels
+        takes.
     retraining_fails : quantity
         Probability that retraining brings nothing and the model stays as it is, 0 ≤ p < 1.
     labels_per_day : quantity, optional
@@ -103,6 +106,7 @@ class Costs(Settings):
     setup_per_batch: Given = 0.0
     batch_size: Annotated[int | None, partial(Checks.whole, least=1)] = None
     retraining: Given = 0.0
+    compute_per_hour: Given = 0.0
     retraining_fails: ShareOf = 0.0
     labels_per_day: Annotated[Quantity | None, _pace] = None
     start_delay: Given = 0.0

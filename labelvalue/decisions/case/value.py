@@ -13,7 +13,7 @@ from labelvalue import names
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.quantities import UNIT_INTERVAL, BySlice, Given, Quantity, by_slice
+from labelvalue.quantities import UNIT_INTERVAL, Given, Quantity, by_slice
 from labelvalue.settings import Amount, Checks, Positive, Settings, Text, named, table, tables, word
 
 POINT = 0.01  # an error point, in the unit of the error
@@ -100,9 +100,13 @@ class Value(Settings):
         A level that is worth something once reached.
     horizon_days : float, optional
         Days for which the value counts. With it, gains that come later are worth less: value is lost while waiting.
-    drift : quantity, or mapping of str to quantity
-        Rise in error of each slice if the model is left as it is; it ends on the day of the last new label, when the
-        model is trained again, so that every day of waiting counts.
+    drift : quantity, or mapping of str to quantity, optional
+        Rise in error of each slice if the model is left as it is, as a mean over the horizon; it ends on the day of the
+        last new label, when the model is trained again, so that every day of waiting counts. Where it is not given, the
+        rate that the runs tell (:func:`labelvalue.drift_rate`) counts over ``horizon_days``, if they tell one.
+    elapsed : mapping of str to float
+        Days by which the data of a suite are later than those of the holdout; with it a suite of later data tells a
+        drift.
     mix_changes : tuple of MixChange
         Dated changes of what slices are worth; they need ``horizon_days``.
     currency : str
@@ -124,7 +128,8 @@ class Value(Settings):
     stakes: Annotated[Mapping[str, float], named(Checks.number)] = dataclasses.field(default_factory=dict)
     target: Annotated[Target | None, table(Target)] = None
     horizon_days: Annotated[float | None, partial(Checks.number, above=True)] = None
-    drift: BySlice = 0.0
+    drift: Annotated[Quantity | Mapping[str, Quantity] | None, by_slice] = None
+    elapsed: Annotated[Mapping[str, float], named(Checks.number)] = dataclasses.field(default_factory=dict)
     mix_changes: Annotated[tuple[MixChange, ...], tables(MixChange)] = ()
     currency: Text = ""
 

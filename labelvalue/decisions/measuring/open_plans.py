@@ -165,7 +165,7 @@ def in_two(fit: Fit, case: Case, outcomes: xr.Dataset, begun: xr.DataArray) -> x
     rest = labels - begun
 
     def money(order: xr.DataArray) -> xr.DataArray:
-        fixed = fixed_cost(fit, case.costs, batch_count(case.costs, order.sum(names.SLICE)))
+        fixed = fixed_cost(fit, case.costs, batch_count(case.costs, order.sum(names.SLICE)), case.learner)
         return label_cost(fit, case.costs, order).sum(names.SLICE) + fixed
 
     cost = outcomes[names.COST] + money(begun) + money(rest) - money(labels)

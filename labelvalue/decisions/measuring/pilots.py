@@ -16,7 +16,7 @@ from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
 from labelvalue.decisions.measuring.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
 from labelvalue.decisions.outcomes.errors import chosen_curves, labels_left
-from labelvalue.decisions.outcomes.spending import PRICE, fixed_cost
+from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.alternatives import alternatives
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.gains.curves import curve_dims, slice_draws
@@ -129,7 +129,7 @@ def _pilots(plans: OpenPlans, tried: Sequence[tuple[str, int]]) -> list[tuple[ob
     kept = [LEAST in one[names.PLAN].values for one in alone.after(begun, twice)] if begun else []
     if not any(kept):
         return []
-    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(fixed_cost(fit, case.costs).mean())
+    shown, again = _observed(fit, case, sorted({size for _, size in tried})), float(case.fixed_cost(fit).mean())
     seen = [shown.sel({names.SLICE: name, names.BUDGET: size}, drop=True) for name, size in tried]
     matters, telling = TRIFLE * float(net.mean(names.SAMPLE).max()), []
     for place in (i for i, fine in enumerate(kept) if fine):

@@ -18,13 +18,14 @@ from labelvalue.decisions.outcomes.errors import (
     evaluation_cost,
     plan_table,
 )
+from labelvalue.decisions.outcomes.idle import idle_rise
 from labelvalue.decisions.outcomes.quality import cost_done, delay_done, errors_done
 from labelvalue.decisions.outcomes.spending import (
     batch_count,
     days_until,
     fixed_cost,
     label_cost,
-    of_slices,
+    retraining_cost,
     retraining_works,
 )
 from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
@@ -188,7 +189,7 @@ def outcomes_of(
     acts = ~idle if done else total > 0
     error = errors_after(fit, case, labels, counted, done, noise_factor) if errors is None else errors
     now, error = bare(error.sel({names.PLAN: names.NOTHING})), bare(error)
-    drift = bare(of_slices(fit, "value.drift", case.value.drift))
+    drift = bare(idle_rise(fit, case.value, now))
     works = retraining_works(fit, case.costs)
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
@@ -206,7 +207,7 @@ def outcomes_of(
         money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
         value = value + money * (reached - before)
     cost = bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
-    cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total))
+    cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total), case.learner)
     evaluated = labels * 0
     if done or any(limit.minimum_evaluation for limit in case.slices.values()):
         cost = cost + acts * bare(evaluation_cost(fit, case, done))
@@ -215,7 +216,7 @@ def outcomes_of(
     if wait:
         cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
     if done:  # without labels there is no batch, but the model is trained again
-        again = draws(fit, "costs.retraining", case.costs.retraining) * (total == 0)
+        again = retraining_cost(fit, case.costs, case.learner) * (total == 0)
         cost = cost + acts * (bare(cost_done(fit, case, labels, done)) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     if target is not None:

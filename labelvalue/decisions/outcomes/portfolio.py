@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -13,7 +14,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.forecast.gains.curves import draws
+from labelvalue.decisions.outcomes.spending import retraining_cost
 from labelvalue.forecast.gains.learners_and_suites import MUCH_BETTER, SURE
 from labelvalue.numerals import readable
 from labelvalue.problems import did_you_mean
@@ -87,7 +88,7 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
 
     single = {name: brings(_error(one, names.RECOMMENDED)) for name, one in kept.items()}
     best = max(single, key=lambda name: float(single[name].mean()))
-    more = (len(kept) - 1) * draws(fit, "costs.retraining", case.costs.retraining)
+    more: Any = sum(retraining_cost(fit, case.costs, name) for name in [*kept][1:])
     portfolio = brings(_together(kept, names.RECOMMENDED, shares if mixture else None)) - more
     made = {
         names.VALUE: value,

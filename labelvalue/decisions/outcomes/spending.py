@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
 
+from labelvalue import names
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.quantities import UNIT_INTERVAL, of_slice
+from labelvalue.numerals import TAILS, readable
+from labelvalue.quantities import UNIT_INTERVAL, Interval, Quantity, of_slice
 
 PRICE, HOURS = "costs.price_per_label", "costs.hours_per_label"
+HOUR = 3600.0  # seconds
+NEARLY = 1e-12  # variance of log seconds below which they are known exactly
 
 
 def charged(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
@@ -41,12 +46,57 @@ def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
     return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
 
 
-def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1) -> xr.DataArray:
+def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1, learner: str = "") -> xr.DataArray:
     """Draw what a plan costs beside its labels: set-up of its batches, retraining, and the days until it starts."""
     batches = xr.DataArray(batches)
-    once = draws(fit, "costs.retraining", costs.retraining)
+    once = retraining_cost(fit, costs, learner)
     once = once + draws(fit, "costs.start_delay", costs.start_delay) * _per_day(fit, costs)
     return batches * draws(fit, "costs.setup_per_batch", costs.setup_per_batch) + (batches > 0) * once
+
+
+def retraining_cost(fit: Fit, costs: Costs, learner: str = "") -> xr.DataArray:
+    """Draw what training once more costs: what the case states, and the hours that the runs tell at its rate."""
+    stated = draws(fit, "costs.retraining", costs.retraining)
+    if costs.compute_per_hour == 0.0 or (seconds := training_seconds(fit, learner)) is None:
+        return stated
+    rate = draws(fit, "costs.compute_per_hour", costs.compute_per_hour)
+    return stated + rate * draws(fit, f"{names.SECONDS}.{learner}", seconds) / HOUR
+
+
+def training_seconds(fit: Fit, learner: str = "") -> Quantity | None:
+    """Say how long a training on today's labels takes by the runs: their seconds as a power of what was trained on.
+
+    ``None`` where no run tells it. The interval is that of one more training, not of their mean.
+    """
+    kept = vars(fit).setdefault(names.SECONDS, {})
+    if learner not in kept:
+        kept[learner] = _seconds(fit, learner)
+    return kept[learner]
+
+
+def _seconds(fit: Fit, learner: str) -> Quantity | None:
+    runs = fit.runs[[names.LEARNER, names.REPLICATE, names.LABELS, names.OTHER_LABELS, names.SECONDS]].to_dataframe()
+    runs["size"] = runs[names.LABELS] + runs[names.OTHER_LABELS]
+    told = runs[(runs[names.SECONDS] > 0) & (runs["size"] > 0)]
+    told = told[told[names.LEARNER] == learner] if (told[names.LEARNER] == learner).any() else told
+    told = told.drop_duplicates([names.LEARNER, names.REPLICATE, "size", names.SECONDS])  # one training, many slices
+    if told.empty:
+        return None
+    now = fit.position[names.LABELS_NOW]
+    now = now.isel({d: 0 for d in now.dims if d != names.SLICE}).sum()
+    size, seconds = np.log(told["size"].to_numpy(float)), np.log(told[names.SECONDS].to_numpy(float))
+    several = np.ptp(size) > 0  # of one size alone: in proportion to it
+    columns = np.column_stack([np.ones_like(size), size]) if several else np.ones((size.size, 1))
+    aim = np.array([1.0, np.log(float(now))]) if several else np.ones(1)
+    beside = 0.0 if several else float(np.log(float(now)) - size.mean())
+    found = np.linalg.lstsq(columns, seconds, rcond=None)[0]
+    free = size.size - columns.shape[1]
+    mean = float(aim @ found) + beside
+    if free < 1 or (left := float(((seconds - columns @ found) ** 2).sum()) / free) < NEARLY:
+        return float(np.exp(mean))
+    spread = np.sqrt(left * (1.0 + aim @ np.linalg.inv(columns.T @ columns) @ aim))
+    half = spread * scipy.special.stdtrit(free, 0.95)
+    return Interval(low=float(np.exp(mean - half)), high=float(np.exp(mean + half)), distribution="lognormal")
 
 
 def batch_count(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
@@ -71,8 +121,8 @@ def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
     return (luck >= share).astype(float)
 
 
-def notes_of(fit: Fit, costs: Costs) -> tuple[str, ...]:
-    """Say what in the costs a reader may take for a slip: labels that cost nothing."""
+def notes_of(fit: Fit, costs: Costs, learner: str = "") -> tuple[str, ...]:
+    """Say what in the costs a reader may take for a slip, and what of them the runs told."""
     said = []
     free = [name for name in map(str, fit.slices) if of_slice(costs.price_per_label, name)[1] == 0]
     if free:
@@ -81,6 +131,18 @@ def notes_of(fit: Fit, costs: Costs) -> tuple[str, ...]:
     fails = float(1.0 - retraining_works(fit, costs).mean())
     if fails > 0:
         said.append(f"retraining brings nothing with probability {fails:.2g}: in gains and worth, not in P(gain > 0)")
+    if costs.compute_per_hour != 0.0:
+        seconds = training_seconds(fit, learner)
+        if seconds is None:
+            said.append("costs.compute_per_hour counts nothing, since no run tells its seconds")
+        else:
+            drawn = draws(fit, f"{names.SECONDS}.{learner}", seconds)
+            ends = [readable(float(end), 2) for end in np.quantile(drawn, [0.5, *TAILS])]
+            money = float((retraining_cost(fit, costs, learner)).mean())
+            said.append(
+                f"training on today's labels takes {ends[0]} seconds by the runs (90 % {ends[1]} to {ends[2]}): "
+                f"retraining costs {readable(money, 3)}"
+            )
     return tuple(said)
 
 

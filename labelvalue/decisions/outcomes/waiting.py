@@ -171,9 +171,10 @@ def _advantages(fit: Fit, case: Case, table: xr.DataArray, waited: float) -> xr.
 
 def _words(case: Case, known: Sequence[int], comes: Sequence[bool]) -> str:
     came = [case.value.mix_changes[place] for place, one in zip(known, comes, strict=True) if one]
-    return "; ".join(_change(one) for one in came) or "nothing"
+    return "; ".join(change_words(one) for one in came) or "nothing"
 
 
-def _change(change: MixChange) -> str:
+def change_words(change: MixChange) -> str:
+    """Say what a dated change makes of which slices' worth, and when."""
     factors = ", ".join(f"{name} × {factor:g}" for name, factor in change.factors.items())
     return f"{factors} after {change.after_days:g} days"

@@ -34,6 +34,7 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.risk import Appetite, CVaR, ExponentialUtility, Mean, Quantile, money_needed
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
+from labelvalue.decisions.outcomes.idle import drift_notes
 from labelvalue.decisions.outcomes.spending import batch_count, notes_of
 from labelvalue.decisions.search.greedy import split
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
@@ -363,7 +364,7 @@ def _finished(fit: Fit, case: Case, chosen: _Valued, certificate: Certificate, m
         certificate=certificate,
         rules=rules_of(fit, case, chosen.outcomes),
         evaluation=evaluation_bought(fit, case) if chosen.bought.any() else {},
-        notes=(*notes_of(fit, case.costs), *evaluation_notes(fit, case)),
+        notes=(*notes_of(fit, case.costs, case.learner), *drift_notes(fit, case.value), *evaluation_notes(fit, case)),
     )
 
 

@@ -13,7 +13,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import TAILS
 
+MOST_STEPS, NEARLY = 2000, 1e-6  # of the search for weights: its steps, and the change of a weight that ends it
 RELIABLE_K = 0.7  # Pareto k above which leave-one-out of a cell is not to be relied on
 
 
@@ -34,8 +36,9 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
     pandas.DataFrame
         One row a model, best first: ``model``, ``elpd`` (expected log predictive density of all cells, higher is
         better), ``se``, ``elpd_difference`` and ``se_difference`` (to the best), ``p`` (effective parameters),
-        ``weight`` (they sum to 1), ``worst_k`` (largest Pareto k), ``bad_cells`` (share of cells with k above 0.7),
-        ``crps`` (mean over held-out sizes; NaN where a fit carries no backtest).
+        ``weight`` (they sum to 1) with ``weight_lower`` and ``weight_upper``, the ends of its 90 % interval under a
+        Bayesian bootstrap of the cells, ``worst_k`` (largest Pareto k), ``bad_cells`` (share of cells with k above
+        0.7), ``crps`` (mean over held-out sizes; NaN where a fit carries no backtest).
 
     Raises
     ------
@@ -46,7 +49,8 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
     ----------
     Vehtari, Gelman and Gabry (2017), "Practical Bayesian model evaluation using leave-one-out cross-validation and
     WAIC", Statistics and Computing 27; Yao, Vehtari, Simpson and Gelman (2018), "Using stacking to average Bayesian
-    predictive distributions", Bayesian Analysis 13.
+    predictive distributions", Bayesian Analysis 13; Rubin (1981), "The Bayesian bootstrap", Annals of Statistics 9, for
+    the interval of a weight.
 
     Examples
     --------
@@ -64,8 +68,10 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
         for name, fit in fits.items():
             loos[name] = azs.loo(pointwise_loglikelihood(fit), pointwise=True)
         table = azs.compare(loos, round_to="none")
+    each = np.column_stack([np.asarray(loos[name].elpd_i).ravel() for name in table.index])
+    ends = np.quantile(weight_draws(each), TAILS, axis=0)
     rows = []
-    for name, row in table.iterrows():
+    for place, (name, row) in enumerate(table.iterrows()):
         k = np.asarray(loos[name].pareto_k)
         rows.append(
             {
@@ -76,12 +82,30 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
                 "se_difference": row["dse"],
                 "p": row["p"],
                 "weight": row["weight"],
+                "weight_lower": ends[0, place],
+                "weight_upper": ends[1, place],
                 "worst_k": float(k.max()),
                 "bad_cells": float((k > RELIABLE_K).mean()),
                 "crps": _held_out(fits[name]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def weight_draws(elpd: np.ndarray, draws: int = 400) -> np.ndarray:
+    """Draw stacking weights: those that are best where cells count by random shares instead of alike (Rubin 1981).
+
+    Shapes: elpd (cell, model), the log predictive density of each cell left out; result (draw, model).
+    """
+    shares = np.random.default_rng(0).dirichlet(np.ones(len(elpd)), draws)
+    density = np.exp(elpd - elpd.max(axis=1, keepdims=True))
+    weights = np.full((draws, elpd.shape[1]), 1.0 / elpd.shape[1])
+    for _ in range(MOST_STEPS):  # expectation and maximisation, whose every step is upwards
+        mixed = weights @ density.T
+        before, weights = weights, weights * ((shares / mixed) @ density)
+        if np.abs(weights - before).max() < NEARLY:
+            break
+    return weights
 
 
 def _check(fits: Mapping[str, Fit]) -> None:

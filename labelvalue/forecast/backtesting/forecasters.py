@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,9 +122,10 @@ def _least_squares(doublings: float = np.inf) -> Rule:
     )
 
 
+REPEATS = "last gain repeats"
 RULES: dict[str, Rule] = {
     "last value": lambda means, future, rng: last_value(means, future["size"].to_numpy()),
-    "last gain repeats": lambda means, future, rng: last_gain_repeats(
+    REPEATS: lambda means, future, rng: last_gain_repeats(
         means, future["ahead"].to_numpy(), float(future["previous"].iloc[0])
     ),
     "least squares": _least_squares(),
@@ -162,8 +163,10 @@ def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
     return np.stack([found[cell] for cell in cells.index])
 
 
-def rule_samples(origin: Origin, cells: pd.DataFrame, random_seed: int) -> dict[str, np.ndarray]:
-    """Forecast the mean error of each cell with every simple rule.
+def rule_samples(
+    origin: Origin, cells: pd.DataFrame, random_seed: int, rules: Mapping[str, Rule] = RULES
+) -> dict[str, np.ndarray]:
+    """Forecast the mean error of each cell with every simple rule, or these.
 
     Shapes: gives (cell, sample).
     """
@@ -177,7 +180,7 @@ def rule_samples(origin: Origin, cells: pd.DataFrame, random_seed: int) -> dict[
             _common_sizes(past), past[names.REPLICATE].to_numpy(), past[names.ERROR].to_numpy(), rng
         )
         distance = future[names.DISTANCE].to_numpy()
-        for rule, forecast in RULES.items():
+        for rule, forecast in rules.items():
             error = forecast(means, future, rng)
             found.setdefault(rule, {}).update(
                 {(*curve, int(d)): error[:, distance == d].mean(axis=1) for d in np.unique(distance)}

@@ -86,6 +86,13 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     return rate.assign_attrs(attrs | {names.NOTES: json.dumps([_note(origin)]), "verdict": fit.diagnostics.verdict})
 
 
+def may_tell(fit: Fit, elapsed: Mapping[str, float]) -> bool:
+    """Whether the runs may tell a drift at all: evaluated at different times, or on suites of later data."""
+    moments = fit.runs[names.MEASURED_AT].values
+    told = moments[~np.isnat(moments)]
+    return bool(elapsed) or (told.size > 1 and told.min() < told.max())
+
+
 def _note(origin: str) -> str:
     if origin == names.FROM_RUNS:
         return "the drift rate is estimated from runs of unchanged training data on items of different times"

@@ -12,7 +12,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import CURVE, frame_of
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws
 from labelvalue.model.fitting.result import Fit
-from labelvalue.problems import input_error
+from labelvalue.problems import InputError, input_error
 
 
 def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
@@ -270,6 +270,33 @@ def forecast_persistence(fit: Fit, runs: xr.Dataset, baseline: str = "holdout") 
     return xr.Dataset(
         {FORECAST: forecast, REALISED: realised, names.STDERR: stderr, PERSISTENCE: persistence.transpose(*dims)}
     ).assign_attrs({names.UNIT: "error", "verdict": fit.diagnostics.verdict})
+
+
+STEPS, LEAST_SIZES, DRAWS, TUNE = 1.0, 3, 500, 200
+
+
+def held_back_persistence(fit: Fit, baseline: str = "holdout") -> xr.Dataset | None:
+    """Do as :func:`forecast_persistence` with a fit's own runs: a quick fit of those a doubling or more below the last.
+
+    ``None`` where they are of one suite or too few sizes, and where that fit is refused.
+    """
+    from labelvalue.model.fitting import fitting
+
+    runs = fit.runs
+    total = (runs[names.LABELS] + runs[names.OTHER_LABELS]).values
+    own = runs[names.SUITE].values.astype(str) == baseline
+    smaller = np.unique(total[own & (total <= total.max() / 2.0**STEPS)])
+    if names.SUITE not in curve_dims(fit) or smaller.size < LEAST_SIZES or fit.diagnostics.verdict == "refused":
+        return None
+    seen = runs.isel({names.RUN: np.flatnonzero(own & (total <= smaller[-1]))})
+    known = {key: fit.settings[key] for key in ("random_seed", names.CLASSES)}
+    small = fitting.fit(seen, fit.model, draws=DRAWS, tune=TUNE, progress=False, **known)
+    if small.diagnostics.verdict == "refused":
+        return None
+    try:
+        return forecast_persistence(small, runs, baseline)
+    except InputError:  # nothing was measured at the size that the small fit ends with
+        return None
 
 
 def _forecast(fit: Fit, parts: list[pd.DataFrame]) -> xr.DataArray:

@@ -24,6 +24,7 @@ from labelvalue.problems import input_error
 PROJECT, HOW = "project", "how"
 FIRST, LAST = "first", "last"
 OVER = (names.SLICE, names.SUITE, PROJECT)
+LEAST_SLICES, MOST_SLICES = 2, 12  # slices of which a backtest leaves out one at a time by itself
 IN_SAMPLE, LEFT_OUT = "in sample", "left out"
 FALL = "fall"
 REACH = 3  # doublings of labels over which a fall of the error is looked at, at most

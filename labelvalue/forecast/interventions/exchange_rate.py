@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.gains.curves import SIZE, draws, error_draws, in_blocks
+from labelvalue.forecast.gains.curves import SIZE, draws, error_draws, in_blocks, slice_draws
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.gains import changes_by, checked, described, standing_at
 from labelvalue.forecast.interventions.intervention import Changes, Intervention, Standing, changed_error
@@ -17,7 +17,7 @@ from labelvalue.forecast.interventions.label_quality import Guideline
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
-from labelvalue.quantities import Quantity, quantity
+from labelvalue.quantities import Quantity, by_slice, quantity
 from labelvalue.settings import Checks
 
 FEWEST, MOST = -6, 10  # doublings from now within which equivalent labels are looked for
@@ -31,7 +31,7 @@ def exchange_rate(
     *,
     labels: int | None = None,
     noise: Any = None,
-    price: Quantity | None = None,
+    price: Quantity | Mapping[str, Quantity] | None = None,
 ) -> xr.Dataset:
     """Draw how many plain labels an intervention is worth at today's position, slice by slice.
 
@@ -45,8 +45,8 @@ def exchange_rate(
         Labels bought beside it; by default 1,000 for what acts on the labels bought (votes, strategies), else none.
     noise : quantity, mapping of str to quantity, or DataArray, optional
         As for :func:`predict_gain_with`.
-    price : quantity, optional
-        Price of a plain label.
+    price : quantity, or mapping of str to quantity, optional
+        Price of a plain label, of all slices or by slice.
 
     Returns
     -------
@@ -92,7 +92,9 @@ def exchange_rate(
     made = xr.Dataset({names.EQUIVALENT_LABELS: found}, attrs=found.attrs)
     if price is not None:
         checks = Checks()
-        made[names.BREAK_EVEN] = found * draws(fit, "costs.price_per_label", _price(checks, price))
+        given = by_slice(checks, "price", price)
+        checks.finish()
+        made[names.BREAK_EVEN] = found * slice_draws(fit, "costs.price_per_label", given)
         made[names.BREAK_EVEN].attrs = found.attrs | {names.UNIT: "money"}
     return made
 

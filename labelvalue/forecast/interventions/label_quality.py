@@ -143,6 +143,11 @@ class Guideline(Intervention):
         if self.redone not in (0, 1):
             checks.share("redone", self.redone)
 
+    @property
+    def acts_on_new(self) -> bool:
+        """It does, unless old labels are done again."""
+        return self.redone == 0
+
     def _change(self, standing: Standing, changes: Changes) -> tuple[Changes, str]:
         standing.need_noise(self.name)
         factor = standing.draw(f"{self.name}.factor", self.factor)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
-from labelvalue.model.curve.label_noise import information_left, useless_share
+from labelvalue.model.curve.label_noise import useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
@@ -110,12 +110,6 @@ def _coefficient(polynomial: np.ndarray, power: int, degree: int) -> float:
     for _ in range(power):
         product = np.convolve(product, polynomial)[: degree + 1]
     return float(product[degree]) if degree < product.size else 0.0
-
-
-def worth_of_votes(noise: float, votes: int, classes: int = 2, correlation: float = 0.0, cost: float = 2.0) -> float:
-    """Labels of one vote that an item with several votes is worth, where all items have as many."""
-    after = consensus_error(noise, votes, classes, correlation)
-    return float((information_left(after, classes) / information_left(noise, classes)) ** cost)
 
 
 SAMPLE = "sample"  # dim of draws of label noise that were stacked

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +27,8 @@ from labelvalue.model.hierarchy.parameters import FLOOR, log_error_from
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.prior_curves import ErrorScale, error_scale, population_curve
 from labelvalue.model.prior.priors import Prior
+from labelvalue.problems import InputError, Problem, did_you_mean
+from labelvalue.reading import parse_toml, read_text
 
 POINTS = 4096
 """Quasi-random points by which implied quantiles are computed: the same for every try, so that they are smooth."""
@@ -164,6 +169,29 @@ def elicit(
         for name, (center, spread) in found.items()
     }
     return Elicited(priors, table)
+
+
+def read_beliefs(path: str | os.PathLike[str], *, model: str | Model, runs: xr.Dataset) -> Elicited:
+    """Read answers to the questions of :func:`elicit` from TOML, one key each, and turn them into priors."""
+    path = Path(path)
+    given, known = parse_toml(read_text(path), file=path.name), dict(inspect.signature(elicit).parameters)
+    for option in ("model", "runs"):
+        del known[option]
+    problems = [
+        Problem(
+            why=f"unknown key{did_you_mean(key, known)}", fix=f"one of {', '.join(known)}", file=path.name, column=key
+        )
+        for key in given
+        if key not in known
+    ]
+    problems += [
+        Problem(why="is missing", fix=f"give {example}", file=path.name, column=key)
+        for key, example in (("labels", "labels = 1000"), (names.ERROR_NOW, "error_now = [0.10, 0.14]"))
+        if key not in given
+    ]
+    if problems:
+        raise InputError(problems)
+    return elicit(**given, model=model, runs=runs)
 
 
 class _TypicalCurve:

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.backtesting.forecasters import measured_now, model_samples
+from labelvalue.forecast.backtesting.forecasters import REPEATS, RULES, measured_now, model_samples, rule_samples
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE, Origin, frame_of, measure, rungs
 from labelvalue.forecast.backtesting.scores import add_truth_noise, central_interval, score_rows
 from labelvalue.model.fitting.result import Fit
@@ -21,17 +21,20 @@ from labelvalue.operate.store.records import Record
 
 LEAST = 8  # scored forecasts from which the record widens or narrows intervals, and the weight that it has to outvote
 KEPT_DRAWS = 200
+RULE_SEED = 0  # of the rule that forecasts are held against: its resamples need no seed of anybody
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 CELLS = "cells"
 SURPRISE = "surprise"
 RANK = "rank"  # share of the forecast below what was measured (uniform where forecasts are calibrated)
 PROMISED, DELIVERED = "promised", "delivered"  # gain of a batch as forecast, and as measured
+RATIO = "crps_over_repeated"  # mean CRPS over that of the rule: below 1 the model was better
 BIAS_MONEY = "bias_money"  # bias of a forecast at what its case says a unit of error is worth
+REPEATED = "crps_repeated"  # CRPS of the rule that the last gain of the ledger's runs repeats
 FACTOR = "factor"  # by which the record multiplies the width of intervals on log error; 1 while it is too short
 ORDER = (
     names.BATCH, *CURVE, names.LABELS, PROMISED, DELIVERED, names.TRUTH, "low", "high", names.COVERS_90,
-    names.COVERS_50, names.BIAS, BIAS_MONEY, names.WIDTH, RANK, names.CRPS, names.INTERVAL_SCORE, names.TRUTH_STDERR,
-    names.RUN_COUNT, FACTOR, "fit",
+    names.COVERS_50, names.BIAS, BIAS_MONEY, names.WIDTH, RANK, names.CRPS, REPEATED, names.INTERVAL_SCORE,
+    names.TRUTH_STDERR, names.RUN_COUNT, FACTOR, "fit",
 )  # fmt: skip
 """Columns of a scorecard: which curve, what was promised and came, the error in its interval, scores, where from."""
 
@@ -145,6 +148,9 @@ def scored(
     curves = pd.MultiIndex.from_frame(cells.reset_index()[CURVE])
     reference = measured_now(origin).reindex(curves).to_numpy()
     plain = _scores(samples, truth, reference)
+    (repeated,) = rule_samples(origin, cells, RULE_SEED, {REPEATS: RULES[REPEATS]}).values()
+    repeated = add_truth_noise(repeated, cells[names.TRUTH_STDERR].to_numpy(), RULE_SEED)
+    plain[REPEATED] = _scores(repeated, truth, reference)[names.CRPS]
     wide = _scores(widened(samples, factor), truth, reference)
     rank = ((samples < truth[:, None]).sum(axis=1) + 0.5 * (samples == truth[:, None]).sum(axis=1) + 0.5) / (
         samples.shape[1] + 1.0
@@ -244,6 +250,9 @@ def calibration(card: pd.DataFrame) -> Mapping[str, Any]:
     if card.empty:
         return {names.FORECASTS: 0, FACTOR: 1.0}
     means = {n: float(card[n].mean()) for n in (names.COVERS_50, names.COVERS_90, names.CRPS, names.BIAS)}
+    if REPEATED in card and card[REPEATED].notna().any():
+        both = card[[names.CRPS, REPEATED]].dropna()  # of forecasts that the rule was held against
+        means |= {REPEATED: float(both[REPEATED].mean()), RATIO: float(both[names.CRPS].mean() / both[REPEATED].mean())}
     if BIAS_MONEY in card and card[BIAS_MONEY].notna().any():
         means[BIAS_MONEY] = float(card[BIAS_MONEY].mean())
     return {names.FORECASTS: len(card), **means, FACTOR: width_factor(card[RANK].tolist())}

@@ -85,7 +85,8 @@ def training_pays(
 
 def pays(fit: Fit, case: Case, new_labels: Mapping[str, int], probability: float) -> dict[str, Any]:
     """Judge whether training on labels that are paid for is worth more than it costs."""
-    costs = Costs(price_per_label=0.0, retraining=case.costs.retraining, retraining_fails=case.costs.retraining_fails)
+    kept = {key: getattr(case.costs, key) for key in ("retraining", "compute_per_hour", "retraining_fails")}
+    costs = Costs(price_per_label=0.0, **kept)
     free = dataclasses.replace(case, costs=costs, guardrails=Guardrails(), slices={})
     found = {"trigger": "retraining", "limit": probability, "labels": sum(new_labels.values())}
     if not any(new_labels.values()):

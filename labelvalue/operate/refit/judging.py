@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
@@ -151,6 +152,13 @@ def _carried(project: ProjectFolder, name: str) -> tuple[Mapping[str, Any], ...]
     return tuple(content for content in found if content["of"] == "learner" and content["fit"] == name)
 
 
+def _persistence(configuration: Configuration, fit: Fit) -> xr.Dataset | None:
+    """What came on each suite of the gain that smaller training sets had promised, where runs are backtested at all."""
+    from labelvalue.forecast.gains.learners_and_suites import held_back_persistence
+
+    return held_back_persistence(fit) if configuration.fit.backtest else None
+
+
 def _kept(project: ProjectFolder, record: Record) -> dict[str, str]:
     """Where the fit of a page is kept, and the code that made it."""
     content = record.content
@@ -217,6 +225,7 @@ def _page(
                 changes=changed,
                 notes=noted(project.ledger.records("note")),
                 explained=explain_at_hand(project) if changed else None,
+                persistence=_persistence(configuration, fit),
                 carried=_carried(project, record.content["fit"]),
                 details=detail_numbers(of, refit=True)
                 if isinstance(of, Decision) and configuration.report.refits

@@ -16,7 +16,7 @@ from labelvalue.decisions.case.guardrails import alike
 from labelvalue.exits import NOT_PUBLISHED, ending
 from labelvalue.numerals import readable
 from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
-from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED
+from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED, RATIO
 from labelvalue.operate.refit import refit as fits
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.store.records import Record
@@ -112,6 +112,8 @@ def calibration_line(found: Mapping[str, Any]) -> str:
     held = f"{100 * found[names.COVERS_90]:.0f} % of {count} forecasts in their 90 % interval"
     money = f", bias {found[BIAS_MONEY]:+.3g} in money" if BIAS_MONEY in found else ""
     said = f"scorecard: {held}, bias {found[names.BIAS]:+.2g} in error{money}"
+    if RATIO in found:
+        said += f", CRPS {found[RATIO]:.2f} times that of 'the last gain repeats'"
     if count < LEAST:
         return f"{said}; widths are adjusted from {LEAST} on"
     return f"{said}; widths times {found[FACTOR]:.2f}"

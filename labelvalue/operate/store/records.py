@@ -242,6 +242,7 @@ SHAPES: Mapping[str, Test] = {
                 promised_=_number,
                 delivered_=_number,
                 bias_money_=_number,
+                crps_repeated_=_number,
                 widened=_table(**_SCORES),
             )
         ),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import xarray as xr
+
 from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, Decision, worst_state
 from labelvalue.decisions.advice.rules import STATE, rules_of
@@ -15,13 +18,14 @@ from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.sensitivity.label_errors import stressed
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
-from labelvalue.forecast.gains.curves import slice_draws
+from labelvalue.forecast.gains.curves import curve_dims, slice_draws
+from labelvalue.forecast.interventions.exchange_rate import exchange_rate
 from labelvalue.forecast.interventions.frontier import quality_frontier
 from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.model.fitting.result import Fit
-from labelvalue.numerals import number, significant
+from labelvalue.numerals import number, significant, tails
 from labelvalue.quantities import of_slice
-from labelvalue.report.numbers.plan import records
+from labelvalue.report.numbers.plan import finite, records
 from labelvalue.report.numbers.strategies import part_of
 from labelvalue.report.plots.frontier import frontier_entries
 from labelvalue.report.words.wording import decimals, percent
@@ -114,6 +118,7 @@ VOTES = (1, 3, 5, 7)
 LEAST = 10  # items that the money must buy with a number of votes for it to be tried
 SHOWN = 4  # slices whose frontier is computed: those that a plan buys most for
 FEW = 40  # draws that are enough to learn where an effect comes from
+SOME = 400  # draws that are enough for the median of what it is worth in labels, and an interval
 EFFECT_ORIGINS = {
     names.FROM_RUNS: "from data: the runs",
     names.FROM_ANNOTATIONS: "from data: annotations",
@@ -163,18 +168,33 @@ def _one_curve(fit: Fit, case: Case, name: str) -> Fit:
     return part_of(fit, chosen, [name])
 
 
-def offer_numbers(plan: Decision) -> list[dict[str, Any]]:
-    """List the interventions of a case, whether the plan does them, and where each effect comes from."""
-    few = thinned(plan.fit, FEW)
-    rows = []
-    for one in plan.case.interventions:
+def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """List the interventions of a case: in the plan or not, worth how many plain labels, from where each effect comes.
+
+    Labels and money are sums over slices, at today's position: median and interval, as a draw in which no number of
+    labels does the same is infinite.
+    """
+    few, some = thinned(plan.fit, FEW), thinned(plan.fit, SOME)
+    case, rows = plan.case, []
+    chosen = {d: chosen_of(case, some, d) for d in curve_dims(some) if d != names.SLICE}
+    for one in case.interventions:
+        worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
+        both = (names.EQUIVALENT_LABELS, names.BREAK_EVEN)
         rows.append(
-            {
+            {key: _middle(worth[key].sum(names.SLICE, skipna=False), ci_prob) for key in both}
+            | {
+                "beside": worth.attrs[names.LABELS],
                 "name": one.name,
                 "kind": one.kind,
                 "slices": list(one.slices),
-                "origin": EFFECT_ORIGINS[effect_origin(few, plan.case, one)],
+                "origin": EFFECT_ORIGINS[effect_origin(few, case, one)],
                 "done": one.name in plan.interventions,
             }
         )
     return rows
+
+
+def _middle(drawn: xr.DataArray, ci_prob: float) -> dict[str, float]:
+    """Median and ends of draws, of which some may be infinite: JSON has no number for such."""
+    ends = np.quantile(drawn, [0.5, *tails(ci_prob)], method="nearest")
+    return dict(zip(("median", "lower", "upper"), (finite(float(end)) for end in ends), strict=True))

@@ -81,7 +81,7 @@ def cost_parts(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
     for title, keys in _PARTS.items():
         added: dict[str, Any] = {key: getattr(case.costs, key) for key in keys}
         bare = dataclasses.replace(bare, **added)
-        money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches)
+        money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches, case.learner)
         parts[title], so_far = money - so_far, money
     whole = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}, drop=True)
     done = [one for one in case.interventions if one.name in plan.interventions]
@@ -105,5 +105,5 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "annotators' hours": ("opportunity_per_hour",),
     "days of waiting": ("delay_per_day", "opportunity_per_day"),
     "set-up of batches": ("setup_per_batch",),
-    "retraining": ("retraining",),
+    "retraining": ("retraining", "compute_per_hour"),
 }  # parts of a cost in the order in which they are added, and the keys of the case that make each

@@ -20,7 +20,7 @@ from labelvalue.model.fitting.result import Fit, draws_digest, few_items, items_
 from labelvalue.numerals import PER_LABELS
 from labelvalue.report.numbers.changes import change_numbers
 from labelvalue.report.numbers.planning import decision_numbers
-from labelvalue.report.numbers.strategies import on_suite, strategy_numbers, suite_numbers, suite_of
+from labelvalue.report.numbers.strategies import diversity_sentence, on_suite, strategy_numbers, suite_numbers, suite_of
 from labelvalue.report.numbers.tables import (
     CI_KIND,
     LOWER,
@@ -36,6 +36,7 @@ from labelvalue.report.words.assumptions import case_assumptions, unsourced, uns
 from labelvalue.report.words.checks import VERDICT_MEANINGS, checks, flagged_slices, limitations
 from labelvalue.report.words.decision import best_slices
 from labelvalue.report.words.doubts import planning_limits
+from labelvalue.report.words.learners import hidden_limits, step_sentences
 from labelvalue.report.words.project import (
     Context,
     carried_numbers,
@@ -81,9 +82,9 @@ def report_numbers(
         ``carried``, ``assumptions``, ``changes``, ``explained``,
         ``plan`` (the decision; ``None`` without one, and where the fit is not ``ok``); and, unless the
         verdict is ``refused``, ``budgets`` and ``gain`` (rows of ``summarise``, with what the same
-        labels bring to all slices together). ``strategies``, ``suites`` and
-        ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts (per 1,000
-        labels) are in the unit of the metric's error.
+        labels bring to all slices together). ``strategies``, ``diversity``, ``steps`` (a learner instead of another),
+        ``suites`` and ``second_opinion`` are empty or ``None`` where there is nothing to say. Errors, gains and impacts
+        (per 1,000 labels) are in the unit of the metric's error.
 
     Raises
     ------
@@ -154,6 +155,9 @@ def collect(
     numbers["second_opinion"] = opinion = None if gain is None else second_opinion(fit, gain, ci_prob=ci_prob)
     compared = numbers["decision"]["by_learner"]
     budget = compared[0][names.BUDGET] if compared else max(given.tolist(), default=0) or None
+    numbers["diversity"] = "" if gain is None else diversity_sentence(fit, ci_prob)
+    first = "" if case is None else case.learner
+    numbers["steps"] = [] if gain is None else step_sentences(fit, gain, budget, first, ci_prob)
     numbers["suites"] = (
         None if gain is None else suite_numbers(whole, suite, budget, context.persistence, ci_prob=ci_prob)
     )
@@ -179,6 +183,7 @@ def collect(
         [
             *(("slices", "what an error or a gain rests on", f"{note}.") for note in numbers["slice_notes"]),
             *disagreement_limits(opinion),
+            *hidden_limits(gain, budget),
             *unsourced_limits(numbers["assumptions"]),
         ],
         ci_prob=ci_prob,

@@ -15,6 +15,9 @@ from labelvalue.decisions.advice.decision import Decision, chance_of_gain, stand
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
+from labelvalue.decisions.outcomes.idle import drift_notes
+from labelvalue.decisions.outcomes.mixes import gain_under_mix
+from labelvalue.decisions.outcomes.waiting import change_words
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import significant, tails
 from labelvalue.report.numbers.tables import P_POSITIVE
@@ -49,6 +52,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         },
         names.GAIN: records(plan.table(ci_prob)),
         "mean_gain": spread(gain, ci_prob) | {P_POSITIVE: float(chance_of_gain(gain, own[names.RETRAINING_WORKS]))},
+        "mixes": _mixes(plan, ci_prob),
         "mean_error": {
             "now": spread(error.sel({names.PLAN: names.NOTHING}), ci_prob),
             "then": spread(error.sel({names.PLAN: names.RECOMMENDED}), ci_prob),
@@ -79,6 +83,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "measurements": records(plan.measurements),
         names.TARGET: records(plan.target),
         "notes": list(plan.notes),
+        "drift": list(drift_notes(plan.fit, plan.case.value)),
         names.UNIT: plan.outcomes.attrs[names.UNIT],
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
@@ -122,6 +127,17 @@ def decision_text(decision: Decision) -> str:
     if numbers["rules"]:
         sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
     return sheet.text().rstrip()
+
+
+def _mixes(plan: Decision, ci_prob: float) -> list[dict[str, Any]]:
+    """What the plan gains under each mix of slices that the case says may come, from the same draws."""
+    rows = []
+    for change in plan.case.value.mix_changes:
+        shares = {n: plan.case.value.volume.get(n, 1.0) * change.factors.get(n, 1.0) for n in plan.labels}
+        if sum(shares.values()) > 0:
+            gain = gain_under_mix(plan.outcomes, shares).sel({names.PLAN: names.RECOMMENDED}, drop=True)
+            rows.append({"change": change_words(change), names.PROBABILITY: change.probability} | spread(gain, ci_prob))
+    return rows
 
 
 def _by_weight(plan: Decision) -> list[dict[str, Any]]:

@@ -53,7 +53,7 @@ def decision_numbers(
         "information": _information(plan, inputs),
         "learner": case.learner,
         "what_if": what_if_numbers(plan, ci_prob=ci_prob),
-        "offers": offer_numbers(plan),
+        "offers": offer_numbers(plan, ci_prob=ci_prob),
         "frontiers": frontier_numbers(plan, ci_prob=ci_prob),
         "label_quality": quality_numbers(plan, ci_prob=ci_prob),
     }

@@ -16,7 +16,7 @@ from labelvalue.forecast.gains.curves import draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
 from labelvalue.forecast.interventions.alternatives import ActiveLearning
-from labelvalue.forecast.interventions.strategies import strategy_efficiency
+from labelvalue.forecast.interventions.strategies import diversity_efficiency, strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.report.numbers.plan import spread
@@ -52,6 +52,20 @@ def strategy_numbers(fit: Fit, case: Case | None = None, *, ci_prob: float = 0.9
                 }
             )
     return rows
+
+
+def diversity_sentence(fit: Fit, ci_prob: float = 0.9) -> str:
+    """Say how probably diversity of labels matters, and what the most diverse that was seen is worth; else nothing."""
+    if names.DIVERSITY_POWER not in fit.posterior:
+        return ""
+    worth = diversity_efficiency(fit)
+    at = float(worth[names.DIVERSITY].max())
+    told = spread(worth.sel({names.DIVERSITY: at}), ci_prob)
+    return (
+        f"P(diversity of labels matters) {probability(worth.attrs['p_matters'])}, at even odds beforehand. A label "
+        f"among {at:.2f} times as many effective clusters as random ones cover is worth {told[MEAN]:.2f} random labels "
+        f"({percent(ci_prob)} credible interval {told[LOWER]:.2f} to {told[UPPER]:.2f})."
+    )
 
 
 def _dearer(fit: Fit, case: Case | None, strategy: str) -> tuple[Any, bool]:

@@ -186,6 +186,7 @@ def templates(*packages: str) -> jinja2.Environment:
         "fixed": numerals.number,
         "significant": numerals.significant,
         "estimated": numerals.estimated,
+        "endless": numerals.endless,
         "probability": wording.probability,
         "likely": wording.likely,
         "moment": moment,

@@ -6,17 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import estimated, significant
+from labelvalue.numerals import endless, estimated, significant
 from labelvalue.report.render.terminal import Rows, Sheet
 
 AIMS = {"mean": "mean error", "worst": "error of the worst slice", "gap": "gap between slices"}
 """What a target is about, in words."""
+ENDS = ("median", "lower", "upper")
 STANDS = {names.PASS: "kept", names.STOP: "NOT KEPT", names.INCONCLUSIVE: "NOT KNOWN"}  # a rule's state in a word
 
 
 def plan_text(numbers: Mapping[str, Any]) -> str:
     """Lay a plan out in 80 columns: verdict and why, what is bought, what it brings and costs, what else there was."""
-    sheet = Sheet()
+    sheet, share = Sheet(), f"{100 * numbers[names.CI_PROB]:g} %"
     sheet.write(*([f"Case: {numbers['case']}"] if numbers["case"] else []))
     sheet.write(f"Verdict: {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
     if numbers["plan"]["total"]:
@@ -31,6 +32,13 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
     )
     sheet.write(weights_text(numbers["weights"]))
+    for row in numbers.get("offers", ()):
+        worth = (row[names.EQUIVALENT_LABELS], row[names.BREAK_EVEN])
+        labels, money = ([endless(one[end]) for end in ENDS] for one in worth)
+        sheet.write(
+            f"Offer {row['name']}: worth {labels[0]} plain labels ({share}: {labels[1]} to {labels[2]}), break-even "
+            f"price {money[0]} ({money[1]} to {money[2]}); {'in the plan' if row['done'] else 'not in the plan'}"
+        )
     for row in numbers["rules"]:
         asked = f"probability {row['p_kept']:.2f}, asked for {row['required']:g}: "
         sheet.write(f"Rule {row['words']}: {'' if row['required'] == 1 else asked}{STANDS[row['state']]}")
@@ -79,6 +87,10 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         f"Error        mean of slices {mean['now']:.4f} → {mean['then']:.4f}, worst ({worst['slice_now']}) "
         f"{worst['now']:.4f} → {worst['then']:.4f}{other}"
     )
+    lines += [
+        f"Other mix    {row['change']}: mean gain {row['mean']:.4f} ({share}: {row['lower']:.4f} to {row['upper']:.4f})"
+        for row in numbers["mixes"]
+    ]
     if (aim := numbers[names.TARGET_REACHED]) is not None:
         reached = f"P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
         lines.append(f"Target       {AIMS[aim['of']]} ≤ {aim['error']:g}: {reached}")

@@ -161,6 +161,8 @@ def backtest_text(numbers: Mapping[str, Any]) -> str:
     sheet.write(numbers["sentence"], "")
     sheet.lay(shown)
     sheet.write("", BACKTEST_MEANING.format(at="batches ahead" if in_batches else "times the labels seen"))
+    if "left_out" in numbers:
+        sheet.write("", numbers["left_out"]["sentence"])
     if numbers["not_scored"]:
         sheet.write(f"Not scored, for want of sizes: {', '.join(numbers['not_scored'])}")
     return sheet.text()

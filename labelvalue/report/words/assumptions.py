@@ -67,6 +67,8 @@ def case_assumptions(case: Case, plan: Mapping[str, Any]) -> list[dict[str, Any]
     ]
     for key, (text, value) in SILENT.items():
         if not _given(table, key):
+            if key == "value.drift" and plan.get("drift"):
+                text, value = plan["drift"][0], names.FROM_RUNS
             row = {"id": f"case/{key}", "text": text, "value": value, "source": f"{source}: not stated there"}
             rows.append(row | _consequences(key, case, plan))
     return rows

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 MONEY = "bias_money"
-MORE = ("rank", "promised", "delivered", MONEY)  # columns of a scorecard that a page shows where they are known
+REPEATED = "crps_repeated"
+MORE = ("rank", "promised", "delivered", MONEY, REPEATED)  # columns that a page shows where they are known
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,11 +106,23 @@ def scorecard_numbers(card: pd.DataFrame, over_time: Sequence[Mapping[str, Any]]
         "sentence": (
             f"Of {len(card):,} forecasts, 90 % intervals held {percent(means[names.COVERS_90])} and 50 % intervals "
             f"{percent(means[names.COVERS_50])}; mean bias {significant(means[names.BIAS])}{money} (forecast minus "
-            "measured)."
+            f"measured).{_against_rule(card)}"
         ),
         "columns": known,
         "batches": [*told.values()],
     }
+
+
+def _against_rule(card: pd.DataFrame) -> str:
+    """The model's forecasts beside the simple rule, of those batches for which it was recorded."""
+    if REPEATED not in card or not card[REPEATED].notna().any():
+        return ""
+    both = card[[names.CRPS, REPEATED]].dropna().mean()
+    better = "better than" if both[names.CRPS] < both[REPEATED] else "no better than"
+    return (
+        f" They are {better} 'the last gain repeats': CRPS {significant(both[names.CRPS])} against "
+        f"{significant(both[REPEATED])}."
+    )
 
 
 def width_numbers(widths: pd.DataFrame) -> dict[str, Any] | None:
