@@ -30,8 +30,8 @@ from labelvalue import Model, get_model, names
 from labelvalue.model.curve.cell_terms import Terms
 from labelvalue.model.curve.observations import CURVE, FIRST_CELL, observe
 from labelvalue.model.curve.operation import curve_loglikelihood
+from labelvalue.model.prior.elicitation import TO_UNBOUNDED
 from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors
-from labelvalue.model.prior.related import TO_UNBOUNDED
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.settings import SamplerSettings
 

@@ -9,8 +9,7 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone
-from labelvalue.cli.help import FORECAST, add
+from labelvalue.cli.console import FORECAST, CiProb, FitFile, Json, Metric, RunsFile, Seed, Timezone, add
 from labelvalue.printing import say
 from labelvalue.problems import input_error
 
@@ -127,7 +126,7 @@ def backtest(
     import labelvalue as lv
     from labelvalue.observe.table.cells import guard_cells
     from labelvalue.report.render.terminal import backtest_text
-    from labelvalue.report.words.second_opinion import backtest_numbers
+    from labelvalue.report.words.checks import backtest_numbers
     from labelvalue.storage import write_whole
 
     steps = console.counts(holdout, "--holdout")
@@ -192,7 +191,7 @@ def report(
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
     from labelvalue.report.numbers.exports import is_workbook
-    from labelvalue.report.render.paper import find_browser
+    from labelvalue.report.render.images import find_browser
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)

@@ -31,20 +31,7 @@ Measured = Callable[[xr.Dataset, xr.DataArray], xr.Dataset]
 class OpenPlans:
     """Plans to choose from, today and after a measurement, and what they must keep to.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    case : Case
-        With its rules.
-    plans : mapping of str to mapping of str to int
-        Labels by slice of each plan.
-    most : int
-        Most labels in all.
-    max_spend : float
-        Most money, the reserve included.
-    done : mapping of str to tuple of str
-        Interventions of the plans that have any.
+    ``most`` labels in all and ``max_spend`` money, the reserve included; ``done`` names the interventions of plans.
     """
 
     fit: Fit

@@ -19,8 +19,7 @@ from labelvalue.decisions.measuring.information import TAIL
 from labelvalue.decisions.outcomes.benefit import outcomes_of
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.search.allocation import find_plan
-from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.decisions.search.listing import for_search
+from labelvalue.decisions.search.listing import alternatives, for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit

@@ -7,17 +7,20 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from labelvalue.decisions.search.greedy import (
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.programme import (
+    TOLERANCE,
+    WHOLE_VARIABLES,
+    SolverError,
     brute_force,
     combinations,
     greedy,
     greedy_on_envelope,
     is_concave,
+    programme,
     slopes,
     split,
 )
-from labelvalue.decisions.search.menu import Aim, Menu
-from labelvalue.decisions.search.programme import TOLERANCE, WHOLE_VARIABLES, SolverError, programme
 from labelvalue.numerals import PER_LABELS
 from labelvalue.problems import InputError, Problem
 

@@ -16,8 +16,7 @@ from labelvalue.decisions.advice.rules import rules_of
 from labelvalue.decisions.advice.verdicts import verdict_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.errors import labels_left
-from labelvalue.decisions.outcomes.quality import noise_known
+from labelvalue.decisions.outcomes.errors import labels_left, noise_known
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.search.mixtures import (
     CLIMBED,
@@ -30,7 +29,7 @@ from labelvalue.decisions.search.mixtures import (
     subsets,
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
-from labelvalue.model.curve.label_noise import useless_share
+from labelvalue.model.curve.effective_labels import useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 from labelvalue.settings import Checks

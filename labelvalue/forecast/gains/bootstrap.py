@@ -27,16 +27,9 @@ ZOOMS, ZOOM_POINTS = 5, 9
 
 @dataclass(frozen=True, eq=False)
 class PowerLaws:
-    """Fitted curves, one per data vector; all arrays have shape (fit,).
+    """Fitted curves, one per data vector: the error is ``floor + scale`` at ``reference`` labels.
 
-    Parameters
-    ----------
-    reference : float
-        Labels at which the curve's error is ``floor + scale``.
-    floor, scale, elasticity : numpy.ndarray
-        Parameters, all non-negative.
-    squares : numpy.ndarray
-        Weighted residual sum of squares.
+    Shapes: all (fit); ``squares`` is the weighted residual sum of squares.
     """
 
     reference: float

@@ -12,8 +12,7 @@ from labelvalue import names
 from labelvalue.forecast.gains.curves import flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.fitting.result import Fit
-from labelvalue.model.prior.density import log_density
-from labelvalue.model.prior.priors import Prior
+from labelvalue.model.prior.priors import Prior, log_density
 
 
 def strategy_efficiency(

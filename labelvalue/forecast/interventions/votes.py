@@ -14,7 +14,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
-from labelvalue.model.curve.label_noise import information_left, useless_share
+from labelvalue.model.curve.effective_labels import information_left, useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error

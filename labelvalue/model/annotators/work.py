@@ -13,7 +13,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.annotators.judgements import UNNAMED
-from labelvalue.model.hierarchy.catalogue import get_label_model
+from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics

@@ -227,11 +227,6 @@ class CurveLoglikelihood(Op):
 
     The derivatives cost little beside the log-likelihood and a sampler wants both, so there is one operation, and its
     gradient is a product. Inputs: ``first_cell``, ``distance``, then parameters and data as the terms name them.
-
-    Parameters
-    ----------
-    terms : Differentiated
-        What a cell adds.
     """
 
     __props__ = ("terms",)

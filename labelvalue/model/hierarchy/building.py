@@ -17,7 +17,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.cell_terms import Terms
 from labelvalue.model.curve.effective_labels import beside_reference, effective_ratio, transfer_from
-from labelvalue.model.curve.likelihood import above_log, discount_loglikelihood, run_variance, scatter_loglikelihood
+from labelvalue.model.curve.families import above_log, discount_loglikelihood, run_variance, scatter_loglikelihood
 from labelvalue.model.curve.observations import CURVE, cell_names
 from labelvalue.model.curve.operation import curve_loglikelihood
 from labelvalue.model.hierarchy.levels import (
@@ -32,7 +32,7 @@ from labelvalue.model.hierarchy.levels import (
     variable,
     worths_of_labels,
 )
-from labelvalue.model.hierarchy.parameters import (
+from labelvalue.model.hierarchy.specification import (
     FLOOR,
     STEEPNESS,
     ShapeParameter,

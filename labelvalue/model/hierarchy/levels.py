@@ -15,9 +15,14 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import beside_reference, likeness_of_means, of_strategy, transfer_from
+from labelvalue.model.curve.effective_labels import (
+    beside_reference,
+    likeness_of_means,
+    of_strategy,
+    transfer_from,
+    true_labels,
+)
 from labelvalue.model.curve.families import log_steepness, namespace, signed_log
-from labelvalue.model.curve.label_noise import true_labels
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, cell_names, crossed_dims, in_a_row
 from labelvalue.model.prior.priors import Prior, Priors
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO, NoReturn
 
-from labelvalue.observe.table.tables import open_given
+from labelvalue.observe.table.delimited import open_given
 from labelvalue.problems import InputError, Problem, input_error, quote
 
 MAX_BYTES = 4 * 1024**3  # largest export that is read

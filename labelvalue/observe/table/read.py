@@ -17,9 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from labelvalue.observe.table.delimited import read_delimited
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
-from labelvalue.observe.table.tables import (
+from labelvalue.observe.table.delimited import (
     MAX_BYTES,
     PARQUET_SUFFIXES,
     TEXT_SUFFIXES,
@@ -28,8 +26,10 @@ from labelvalue.observe.table.tables import (
     Wanted,
     is_parquet,
     open_checked,
+    read_delimited,
     unsupported,
 )
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
 from labelvalue.problems import InputError, Problem, input_error
 
 AT_ONCE = 65_536  # rows that are unpacked at once

@@ -15,12 +15,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.exports.plain import cell_text
+from labelvalue.observe.exports.judgements import cell_text
 from labelvalue.observe.table.cells import parse_number
+from labelvalue.observe.table.delimited import Limits, Table
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
-from labelvalue.observe.table.tables import Limits, Table
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice

@@ -1,10 +1,10 @@
-"""The trail: the ledger in words, checked from end to end, and as one document."""
+"""The trail: the ledger in words, checked from end to end, and the register of assumptions that it rests on."""
 
 from __future__ import annotations
 
 import collections
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,10 @@ import pandas as pd
 
 from labelvalue import names
 from labelvalue.operate.history.assets import assets_of
-from labelvalue.operate.history.assumptions import register
-from labelvalue.operate.history.descriptions import describe_records
-from labelvalue.operate.history.notes import notes
+from labelvalue.operate.history.descriptions import describe_records, notes
 from labelvalue.operate.history.scorecard import CELLS, FACTOR, calibration, scorecard
 from labelvalue.operate.refit import advice
+from labelvalue.operate.refit.advice import CASE_TEXT, PLAN
 from labelvalue.operate.refit.guardrails import STATE
 from labelvalue.operate.refit.refit import gain_forecast, load
 from labelvalue.operate.store.batches import check_files
@@ -26,9 +25,105 @@ from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, chan
 from labelvalue.operate.store.ledger import Ledger
 from labelvalue.operate.store.records import SHA, Batch, Record
 from labelvalue.problems import InputError, Problem, StorageError, input_error
+from labelvalue.reading import parse_toml
+from labelvalue.report.words.assumptions import NOT_TESTED, leaves, quantity_text
 
 if TYPE_CHECKING:
     from labelvalue.operate.store.project_folder import ProjectFolder
+
+
+COLUMNS = ("id", "text", "source", "value", "if_wrong")
+
+
+def register(project: ProjectFolder) -> pd.DataFrame:
+    """Collect the assumptions of a project's published fit and advice."""
+    records = project.ledger.records()
+    advised = [record.content for record in records if record.kind == "advice"]
+    last = advised[-1] if advised else None
+    rows = [
+        *_said(project, last),
+        *_settings(project),
+        *_case(last, project.configuration.case),
+        *_priors(project, published(records)),
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _said(project: ProjectFolder, last: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """What ``labelvalue.toml`` lists; where it gives an alternative, what the advice is with it."""
+    tested = {} if last is None else {item["id"]: item for item in last["assumptions"]}
+    for item in project.configuration.assumptions:
+        row = {name: item.get(name, "") for name in COLUMNS}
+        if item["id"] in tested and last is not None:
+            row["if_wrong"] = f"{item['if_wrong']} {_consequence(tested[item['id']], last)}"
+        yield row
+
+
+def _consequence(other: Mapping[str, Any], last: Mapping[str, Any]) -> str:
+    with_it = f"With {other['key']} = {other['alternative']}"
+    if not other["changes"]:
+        return f"{with_it} the plan stays the same."
+    moved = [
+        f"{other[PLAN].get(name, 0):,} instead of {last[PLAN].get(name, 0):,} labels of {name!r}"
+        for name in sorted({*other[PLAN], *last[PLAN]})
+        if other[PLAN].get(name, 0) != last[PLAN].get(name, 0)
+    ]
+    return f"{with_it} the advice is {other['advice']}{': ' if moved else ''}{', '.join(moved)}."
+
+
+def _settings(project: ProjectFolder) -> Iterator[dict[str, Any]]:
+    for name, labels in project.configuration.labels_now.items():
+        yield {
+            "id": f"labels_now/{name}",
+            "text": f"slice {name!r} has {labels:,} labels today",
+            "source": "labelvalue.toml",
+            "value": labels,
+            "if_wrong": "gains of this slice are counted from another place on its curve",
+        }
+    for name, share in project.configuration.fit.discount.items():
+        yield {
+            "id": f"fit.discount/{name}",
+            "text": f"runs of batch {name!r} count for a share of their likelihood",
+            "source": "labelvalue.toml",
+            "value": share,
+            "if_wrong": "old runs pull too much, or too little is learned from them",
+        }
+
+
+def _case(last: Mapping[str, Any] | None, file: str | None) -> Iterator[dict[str, Any]]:
+    """Every number of the case, which stands in a file of the project."""
+    if last is None:
+        return
+    tested = {item["key"]: item for item in last["assumptions"]}
+    where = f"the case, {file}" if file else "the case of the last advice"
+    for key, value, reason in leaves(parse_toml(last[CASE_TEXT])):
+        yield {
+            "id": f"case/{key}",
+            "text": f"the case says {key}",
+            "source": where + (f"; reason: {reason}" if reason else ""),
+            "value": value if isinstance(value, str | int | float) else quantity_text(value),
+            "if_wrong": _consequence(tested[key], last) if key in tested else NOT_TESTED,
+        }
+
+
+def _priors(project: ProjectFolder, record: Any) -> Iterator[dict[str, Any]]:
+    """Every prior of the published fit, with where it is from."""
+    if record is None:
+        return
+    from labelvalue.operate.refit.refit import load
+
+    fit = load(project.folder / "fits", record)
+    flags = {name for held in fit.diagnostics.flags.values() for name in held}
+    leans = names.MOSTLY_ASSUMPTION in flags
+    for name, prior in fit.model.priors.as_dict().items():
+        said = "; some slices rest mostly on priors" if leans else ""
+        yield {
+            "id": f"prior/{name}",
+            "text": prior.get("meaning", ""),
+            "source": prior.get("source", ""),
+            "value": f"{prior['distribution']}({prior['center']:g}, {prior['spread']:g})",
+            "if_wrong": f"curves are drawn to another middle{said}",
+        }
 
 
 def history(records: Sequence[Record]) -> pd.DataFrame:

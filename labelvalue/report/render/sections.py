@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.numbers.plan import panel
 
 
 def what_if(numbers: Mapping[str, Any]) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.decisions.search.alternatives import HALF
+from labelvalue.decisions.search.listing import HALF
 from labelvalue.decisions.sensitivity.what_if import PRICE
-from labelvalue.report.numbers.money import AS_PLANNED
+from labelvalue.report.numbers.plan import AS_PLANNED
 from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text
 from labelvalue.report.words.wording import decimals, spoken
