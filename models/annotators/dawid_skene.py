@@ -31,7 +31,7 @@ from labelvalue.model.annotators.judgements import (
 )
 from labelvalue.model.annotators.true_class import SumOverTruth
 from labelvalue.model.curve.families import softplus
-from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.building import variable
 from labelvalue.model.hierarchy.specification import LabelModel
 from labelvalue.model.prior.priors import Priors, read_priors
 

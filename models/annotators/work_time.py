@@ -15,7 +15,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.building import variable
 from labelvalue.model.hierarchy.specification import LabelModel
 from labelvalue.model.prior.priors import Priors, read_priors
 

@@ -9,8 +9,7 @@ import xarray as xr
 
 from labelvalue import Case, InputError, decide, names, predict_gain
 from labelvalue.decisions.advice.rules import check_guardrails
-from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
-from labelvalue.decisions.measuring.pilots import PILOT
+from labelvalue.decisions.measuring.pilots import PILOT, OpenPlans, in_two
 from labelvalue.decisions.search.listing import alternatives
 from labelvalue.model.fitting.result import POSITION
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
