@@ -213,7 +213,15 @@ class Appetite(Protocol):
     def score(self, advantage: xr.DataArray) -> xr.DataArray:
         """Return one number a plan: the mean, the quantile, the mean of the worst draws, or the certainty equivalent.
 
-        Shapes: ``advantage`` (chain, draw, ...), net benefit less that of doing nothing; gives money (...).
+        Parameters
+        ----------
+        advantage : xarray.DataArray
+            Draws of net benefit less that of doing nothing; dims chain, draw and others.
+
+        Returns
+        -------
+        xarray.DataArray
+            Money; the other dims.
         """
         ...
 
