@@ -4,8 +4,6 @@ The runs are simulated from curves with known parameters (:func:`fake_truth`); t
 those parameters, not a posterior.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import zlib

@@ -1,7 +1,5 @@
 """Two power laws with a smooth turn between them, below the largest observed size, and a floor."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

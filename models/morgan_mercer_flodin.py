@@ -1,7 +1,5 @@
 """The curve of Morgan, Mercer and Flodin: a plateau where labels are few, a power law after it, a floor at the end."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from labelvalue_models import learned_of_learners

@@ -4,8 +4,6 @@ Nothing heavy is imported before a command needs it, so that ``labelvalue --help
 commands do is done by the public functions of the package, which a notebook calls just as well.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Policies of labelling, played in worlds with known truth: what they bring, and their regret against an oracle."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Worlds with known truth in which labels are bought: slices, noise, drift, price and delay."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence

@@ -7,8 +7,6 @@ entries also in what they take them for. Beyond ten they differ in how often the
 more often, and what for, is one matrix that they share.
 """
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 

@@ -4,8 +4,6 @@ Durations come summed by slice and annotator (count, mean and squared deviations
 nothing for a log-normal; work that is recorded by job enters through the mean of its units.
 """
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A case, as an object and as a file of TOML: what labels cost, what a lower error is worth, and what must hold."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence

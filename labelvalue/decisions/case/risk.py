@@ -1,7 +1,5 @@
 """Risk: what may be lost against doing nothing, and the money to hold back for it."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, ClassVar, Protocol, override
 

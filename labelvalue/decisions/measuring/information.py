@@ -6,8 +6,6 @@ chosen by a regression on other draws than those that value the choice, so that 
 the Monte Carlo error is that of the regression too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

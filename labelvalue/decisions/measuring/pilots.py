@@ -1,7 +1,5 @@
 """Measuring before deciding: pilots, evaluation labels, audits, priced by what they would change among open plans."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial

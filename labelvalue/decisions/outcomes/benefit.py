@@ -1,7 +1,5 @@
 """From gains to money: what plans and single labels bring and cost, draw by draw, all under the same draws."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Plans side by side under the same draws: net benefit, P(best), regret, dominance, fairness, another mix of slices."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 

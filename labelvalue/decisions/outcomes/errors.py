@@ -1,7 +1,5 @@
 """Errors after labels were added, or made better: the forecast's curves, read for a case."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

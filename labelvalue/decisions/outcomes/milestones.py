@@ -1,7 +1,5 @@
 """A plan cut into batches: what each should show, when to go on, and how often that rule stops in error."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import scipy

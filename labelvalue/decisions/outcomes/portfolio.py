@@ -1,7 +1,5 @@
 """Several learners in money: what an average hides, and what keeping them all is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The value of waiting: deciding once it is known whether users' needs change, against deciding now."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections.abc import Sequence

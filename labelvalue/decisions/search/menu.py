@@ -1,7 +1,5 @@
 """What can be bought, in arrays: net benefit of every slice at every size, and what a purchase of them brings."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

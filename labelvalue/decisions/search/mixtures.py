@@ -1,7 +1,5 @@
 """Labels beside interventions: which sets are tried, which plans are allowed, and how their labels are moved."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The best purchase from a menu: the exact method that fits, its certificate, and the price of its limits."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

@@ -6,8 +6,6 @@ it, until the solver's bound is met. That a slice's
 segments must be filled in order is only demanded where the solver would not, with binary variables.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 import time

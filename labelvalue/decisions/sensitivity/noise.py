@@ -1,7 +1,5 @@
 """What becomes of a plan, and of the advice, where new labels are better or worse than they are taken to be."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

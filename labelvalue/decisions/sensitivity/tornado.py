@@ -1,7 +1,5 @@
 """How far the expected net benefit of a plan moves with its inputs and settings, and with many wrong labels."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping

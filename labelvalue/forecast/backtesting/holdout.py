@@ -4,8 +4,6 @@ A *step* is a doubling of labels or a batch. A run's ``step`` counts back from t
 holding out h steps leaves the runs with ``step >= h``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ Gneiting, Raftery (2007). Strictly proper scoring rules, prediction, and estimat
 Ferro (2014). Fair scores for ensemble forecasts. QJRMS 140, 1917-1923.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import warnings

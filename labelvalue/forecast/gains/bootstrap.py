@@ -3,8 +3,6 @@
 Nothing is shared with the model but the runs: no priors, no pooling, no noise model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

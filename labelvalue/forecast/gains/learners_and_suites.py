@@ -1,7 +1,5 @@
 """Gains over several learners and over several suites: what an average would hide."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How far gains hang on the priors, scaled or replaced: by re-weighting, or by fitting again where that fails."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Interventions that leave the labels' quality alone: other and synthetic labels, other learners, more evaluation."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What an intervention is worth in plain labels, and votes against number of items for a given sum."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any

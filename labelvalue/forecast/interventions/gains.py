@@ -1,7 +1,5 @@
 """Gains with interventions, by the curves and draws of plain gains."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence

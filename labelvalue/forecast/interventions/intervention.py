@@ -1,7 +1,5 @@
 """What all interventions have: a name, a cost, a delay, and an effect on the curves."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What labels that a strategy chose, and diverse labels, are worth against labels chosen at random."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

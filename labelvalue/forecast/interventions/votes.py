@@ -1,7 +1,5 @@
 """What several votes on an item leave of the annotators' errors: exact, without simulation."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import zlib

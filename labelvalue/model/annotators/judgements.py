@@ -1,7 +1,5 @@
 """Judgements counted by pattern, and answers to plain questions, checked one by one and against each other."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Label noise as a posterior: from judgements by slice and annotator, or from a model's probabilities with cleanlab."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence

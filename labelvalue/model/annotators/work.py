@@ -1,7 +1,5 @@
 """What labels take: seconds, labels a day and days until delivery, as posteriors from the times of annotations."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping

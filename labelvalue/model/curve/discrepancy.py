@@ -4,8 +4,6 @@ The slope walks at random in doublings of labels, from 0 at the reference size; 
 Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy` draws it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import zlib

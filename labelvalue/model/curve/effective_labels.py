@@ -5,8 +5,6 @@ more than labels that are alike; and wrong labels take away from all of them: a 
 of the K − 1 other classes at random.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

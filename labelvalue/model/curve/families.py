@@ -13,8 +13,6 @@ PyTensor variables, so that the model that is fitted and the forecast made from 
    exactly, by a Kalman filter over knots.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 from types import ModuleType

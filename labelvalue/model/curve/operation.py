@@ -9,8 +9,6 @@ As PyTensor's own operations, law, noise and filter with their gradients would b
 rewrite and compile, and each would write and read all cells.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

@@ -4,8 +4,6 @@ Used by a model's ``build``, inside a ``pm.Model`` context. Each curve-level qua
 partially pooled; where several slices, learners or suites are crossed, each of them has deviations too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -1,7 +1,5 @@
 """Priors from plain questions, and from what a finished project says of the next one."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """The population that curves are drawn from: levels about the group's means, and whole curves before any data."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

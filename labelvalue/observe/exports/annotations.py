@@ -1,7 +1,5 @@
 """The annotations table: judgements of people from a tool's export, with what they took and when."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Judgements as they are collected from an export; a plain table of them."""
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import itertools

@@ -1,7 +1,5 @@
 """Exports opened: JSON record by record, numbers as they are written; archives after a look at all that is in them."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """CVAT: XML 1.1, its ZIP, or the event log as CSV."""
 
-from __future__ import annotations
-
 import codecs
 import dataclasses
 from array import array

@@ -1,7 +1,5 @@
 """From a protocol to the trainings that it asks for, in a fixed order; and from what they gave to a runs table."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

@@ -1,7 +1,5 @@
 """From parsed cells to checked columns, and from these to the dataset that the other rooms take."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

@@ -1,7 +1,5 @@
 """From a file or a DataFrame to columns of raw cells, with the line each came from; Parquet a batch at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib

@@ -1,7 +1,5 @@
 """A runs table in, a validated dataset out, also from scikit-learn's learning curves; and what a table lacks."""
 
-from __future__ import annotations
-
 import os
 import zoneinfo
 from collections.abc import Sequence

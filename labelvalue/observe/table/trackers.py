@@ -1,7 +1,5 @@
 """Runs tables from experiment trackers: dumps of MLflow's run search, CSV exports of Weights & Biases."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
 import json

@@ -1,7 +1,5 @@
 """Write a runs table so that a reader gets the same runs back, whatever happens half-way."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os

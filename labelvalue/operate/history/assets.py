@@ -1,7 +1,5 @@
 """Money in a project: what was paid and promised, what came of it, and whether training and going on pay."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path

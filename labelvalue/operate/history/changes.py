@@ -1,7 +1,5 @@
 """Why the advice changed between two re-fits, and which batches came as a surprise."""
 
-from __future__ import annotations
-
 import copy
 import dataclasses
 import tempfile

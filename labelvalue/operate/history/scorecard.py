@@ -1,7 +1,5 @@
 """A project over time: forecasts against what their batch then brought; money, labels and gains batch by batch."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import NormalDist

@@ -1,7 +1,5 @@
 """The very items to label next, and a round on one's own model: train, decide, compare with what was promised."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping
 from typing import Any

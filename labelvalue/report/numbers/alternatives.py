@@ -1,7 +1,5 @@
 """What other purchases are worth in numbers: strategies of choosing labels, and better or worse labels."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """What leaves the page: tables that no spreadsheet runs, pictures, and a few lines for chat or e-mail."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math

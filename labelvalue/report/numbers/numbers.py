@@ -1,7 +1,5 @@
 """The numbers of the report, once: for the page, for JSON, and for whoever checks one against the other."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

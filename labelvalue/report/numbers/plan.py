@@ -1,7 +1,5 @@
 """A decision in numbers, once: what a plan brings, costs and risks, what it hangs on, and where its money goes."""
 
-from __future__ import annotations
-
 import base64
 import dataclasses
 import hashlib

@@ -1,7 +1,5 @@
 """Draws to tables: the one place where forecasts become numbers that people read."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """ArviZ's plots of a fit, each with a plain reading, and the figures behind them as tables."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext

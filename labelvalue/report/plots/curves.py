@@ -1,7 +1,5 @@
 """Learning curves with bands, in small panels: those of a fit with its runs, and those that priors imply."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The picture that a page opens with, and that of a project over time: small, and legible on a phone."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Small panels a slice of gain against budget, and the forest of the per-label impact."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Pictures of a decision: net benefit, gain against money, what the worth hangs on, items against votes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

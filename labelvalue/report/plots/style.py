@@ -1,7 +1,5 @@
 """One look for all figures: colours, sizes, fonts, grids of small panels with one legend and one caption."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Iterator, Sequence

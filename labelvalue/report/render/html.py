@@ -1,7 +1,5 @@
 """The report: one HTML file that needs no network and no script."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os

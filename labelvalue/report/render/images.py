@@ -1,7 +1,5 @@
 """Figures as data that a page carries in itself, and the page on paper through a browser, where one is found."""
 
-from __future__ import annotations
-
 import base64
 import io
 import os

@@ -1,7 +1,5 @@
 """Verdict, gains and a plan as plain text that fits a terminal."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Mapping, Sequence

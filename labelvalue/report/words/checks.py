@@ -1,7 +1,5 @@
 """What the checks found, in plain words: convergence, flags, assumptions, limitations, and least squares beside it."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """What stands on the first page, for whoever pays: rows of the picture, three scenarios, and what would change it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

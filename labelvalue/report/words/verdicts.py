@@ -1,7 +1,5 @@
 """The decision on a plan as people read it: where labels are worth most, how sure that is, and reasons to doubt it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
