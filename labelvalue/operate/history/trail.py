@@ -1,12 +1,10 @@
 """The trail: the ledger in words, checked from end to end, and the register of assumptions that it rests on."""
 
-from __future__ import annotations
-
 import collections
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -23,14 +21,11 @@ from labelvalue.operate.store.current_batches import current_batches
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, check_folder, digest_file, manifest_digest, published
 from labelvalue.operate.store.identity import PATTERN as ID, advice_digest, changed
 from labelvalue.operate.store.ledger import Ledger
+from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import SHA, Batch, Record
 from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_toml
 from labelvalue.report.words.assumptions import NOT_TESTED, leaves, quantity_text
-
-if TYPE_CHECKING:
-    from labelvalue.operate.store.project_folder import ProjectFolder
-
 
 COLUMNS = ("id", "text", "source", "value", "if_wrong")
 
