@@ -237,10 +237,9 @@ def price_measurements(
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
-    >>> made = decide(fit, case, max_labels=2000, measure=False)
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
+    >>> made = lv.decide(fit, case, max_labels=2000, measure=False)
     >>> table = price_measurements(made, slices=["west"], sizes=[200])
     >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
     (True, ['west'])
@@ -425,14 +424,12 @@ def price_audits(
 
     Examples
     --------
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.interventions import Guideline
-    >>> from labelvalue.testing import fake_fit
-    >>> noise, work = {"low": 0.02, "high": 0.15}, (Guideline(0.5, redone=0.5, cost=100),)
+    >>> import labelvalue as lv
+    >>> noise, work = {"low": 0.02, "high": 0.15}, (lv.interventions.Guideline(0.5, redone=0.5, cost=100),)
     >>> costs = {"price_per_label": 0.4}
-    >>> case = Case(costs=costs, value={"per_error_point": 40}, label_noise=noise, interventions=work)
-    >>> fit = fake_fit(seed=1)
-    >>> table = price_audits(decide(fit, case, max_labels=500, measure=False), slices=["west"], sizes=[20])
+    >>> case = lv.Case(costs=costs, value={"per_error_point": 40}, label_noise=noise, interventions=work)
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> table = price_audits(lv.decide(fit, case, max_labels=500, measure=False), slices=["west"], sizes=[20])
     >>> table["kind"].tolist(), bool(table["evsi"][0] <= table.attrs["evpi"])
     (['audit'], True)
     """

@@ -291,11 +291,9 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
 
     Examples
     --------
-    >>> from labelvalue import Case
-    >>> from labelvalue.plans import plan_outcomes
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> sets = scenario_sets(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}), "west")
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> sets = scenario_sets(lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}}), "west")
     >>> sets["probability"].values.tolist()
     [0.1, 0.8, 0.1]
     """
@@ -339,11 +337,9 @@ def fairness(outcomes: xr.Dataset) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue import Case
-    >>> from labelvalue.plans import plan_outcomes
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> drawn = fairness(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}))
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> drawn = fairness(lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}}))
     >>> bool((drawn["gap"] <= drawn["worst_error"]).all())
     True
     """
@@ -379,11 +375,9 @@ def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.Data
 
     Examples
     --------
-    >>> from labelvalue import Case
-    >>> from labelvalue.plans import plan_outcomes
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> outcomes = plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}})
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> outcomes = lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}})
     >>> own = outcomes["gain"].sel(slice="west", drop=True)
     >>> bool((gain_under_mix(outcomes, {"west": 2.0}) == own).all())
     True

@@ -58,12 +58,11 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
+    >>> import labelvalue as lv
     >>> value = {"per_error_point": 4, "horizon_days": 700}
     >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
-    >>> table = value_of_waiting(decide(fit, case, max_labels=500, measure=False))
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
+    >>> table = value_of_waiting(lv.decide(fit, case, max_labels=500, measure=False))
     >>> table["comes"].tolist(), table.attrs["days"]
     (['nothing', 'west × 50 after 7 days'], 7.0)
     """

@@ -81,11 +81,10 @@ def noise_sensitivity(
 
     Examples
     --------
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> table = noise_sensitivity(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
+    >>> table = noise_sensitivity(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["gain"].is_monotonic_decreasing), table["same"].tolist()[1]
     (True, True)
     """

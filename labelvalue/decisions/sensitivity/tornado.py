@@ -178,10 +178,9 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) 
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_sensitivity(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = plan_sensitivity(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool((table["swing"].diff().dropna() <= 0).all())
     True
     """

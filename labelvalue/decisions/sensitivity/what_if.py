@@ -84,10 +84,9 @@ def what_if(
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> grid = what_if(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> grid = what_if(lv.decide(fit, case, max_labels=900, measure=False))
     >>> same = grid.sel(budget=900, price=1, value=1)
     >>> str(same["verdict"].item()), int(grid["labels"].isel(candidate=int(same["chosen"])).sum())
     ('buy', 900)
@@ -308,10 +307,9 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = decision_stability(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = decision_stability(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool(0 <= table.attrs["index"] <= 1)
     True
     """

@@ -280,9 +280,8 @@ def blend(forecasts: Mapping[str, xr.DataArray], weights: Mapping[str, float] | 
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> gain = predict_gain(fake_fit(seed=1), [500])
+    >>> import labelvalue as lv
+    >>> gain = lv.predict_gain(lv.testing.fake_fit(seed=1), [500])
     >>> float(blend({"a": gain, "b": gain}, {"a": 0.3, "b": 0.7}).mean() - gain.mean())
     0.0
     """

@@ -235,10 +235,9 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> table = gain_disagreement(predict_gain(fit, [500]), bootstrap_gain(fit, [500], draws=200))
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> table = gain_disagreement(lv.predict_gain(fit, [500]), bootstrap_gain(fit, [500], draws=200))
     >>> len(table), table["disagrees"].dtype
     (4, dtype('bool'))
     """

@@ -65,9 +65,8 @@ def exchange_rate(
 
     Examples
     --------
-    >>> from labelvalue.interventions import SyntheticData
-    >>> from labelvalue.testing import fake_fit
-    >>> rate = exchange_rate(fake_fit(seed=1), SyntheticData(1000, worth=0.25), price=0.1)
+    >>> import labelvalue as lv
+    >>> rate = exchange_rate(lv.testing.fake_fit(seed=1), lv.interventions.SyntheticData(1000, worth=0.25), price=0.1)
     >>> rate["equivalent_labels"].median(("chain", "draw")).round().values.tolist()
     [250.0, 250.0, 250.0, 250.0]
     """

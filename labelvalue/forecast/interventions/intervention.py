@@ -262,9 +262,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Consensus
-        >>> from labelvalue.testing import fake_fit
-        >>> Consensus(3).money(fake_fit(seed=1), 500, price=0.1).values.tolist()
+        >>> import labelvalue as lv
+        >>> lv.interventions.Consensus(3).money(lv.testing.fake_fit(seed=1), 500, price=0.1).values.tolist()
         [100.0, 100.0, 100.0, 100.0]
         """
         each = price if self.unit_cost is None else self.unit_cost
@@ -287,9 +286,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Guideline
-        >>> from labelvalue.testing import fake_fit
-        >>> float(Guideline(0.5, cost=800).fixed_money(fake_fit(seed=1)))
+        >>> import labelvalue as lv
+        >>> float(lv.interventions.Guideline(0.5, cost=800).fixed_money(lv.testing.fake_fit(seed=1)))
         800.0
         """
         return draws(fit, f"{self.name}.cost", self.cost)
@@ -309,9 +307,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Guideline
-        >>> from labelvalue.testing import fake_fit
-        >>> float(Guideline(0.5, delay=14).days(fake_fit(seed=1)))
+        >>> import labelvalue as lv
+        >>> float(lv.interventions.Guideline(0.5, delay=14).days(lv.testing.fake_fit(seed=1)))
         14.0
         """
         return draws(fit, f"{self.name}.delay", self.delay)

@@ -111,11 +111,10 @@ def queue(
     Examples
     --------
     >>> import numpy as np
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.testing import fake_fit
+    >>> import labelvalue as lv
     >>> from sklearn.linear_model import LogisticRegression
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> decision = decide(fake_fit(seed=1), case, max_labels=200, measure=False)
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=200, measure=False)
     >>> rng = np.random.default_rng(1)
     >>> y = np.where(np.arange(2000) < 100, rng.choice(["no", "yes"], 2000), None)
     >>> X, slices = rng.normal(size=(2000, 3)), rng.choice(decision.fit.slices, 2000)

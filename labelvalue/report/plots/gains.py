@@ -53,9 +53,8 @@ def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9))
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> len(plot_gain(predict_gain(fake_fit(seed=1), budgets=[500, 2000])).axes)
+    >>> import labelvalue as lv
+    >>> len(plot_gain(lv.predict_gain(lv.testing.fake_fit(seed=1), budgets=[500, 2000])).axes)
     4
     """
     inner, outer = sorted(ci_probs)
