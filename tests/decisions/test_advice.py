@@ -275,7 +275,7 @@ def test_a_plan_far_from_break_even_is_stable(fit, plan):
 
 
 def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
-    monkeypatch.setattr("labelvalue.decisions.sensitivity.what_if.FACTORS", (1.0,))
+    monkeypatch.setattr("labelvalue.decisions.sensitivity.what_if.SCALES", (1.0,))
     table = decision_stability(plan, refit=False)
     same = table[table["change"] == "priors"]
     assert not same["changes"].any()
