@@ -33,7 +33,7 @@ from labelvalue import names, testing
 from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import DENSE_CLASSES, count_judgements
 from labelvalue.model.annotators.label_noise import MANY_ACCEPT, noise_from
-from labelvalue.model.hierarchy.catalogue import get_label_model
+from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.sampling import hmc
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of, judge
 from labelvalue.model.sampling.sampling import compile_model, sample_once

@@ -27,11 +27,10 @@ import labelvalue as lv
 from benchmarks import lcdb_data, slice_data
 from benchmarks.problems import DOUBLINGS, Problem
 from labelvalue import Model, get_model, names
-from labelvalue.model.curve.cell_terms import Terms
 from labelvalue.model.curve.observations import CURVE, FIRST_CELL, observe
-from labelvalue.model.curve.operation import curve_loglikelihood
+from labelvalue.model.curve.operation import Terms, curve_loglikelihood
+from labelvalue.model.prior.elicitation import TO_UNBOUNDED
 from labelvalue.model.prior.priors import BETWEEN_LEARNERS, Prior, Priors
-from labelvalue.model.prior.related import TO_UNBOUNDED
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.settings import SamplerSettings
 

@@ -12,8 +12,8 @@ from functools import partial
 import numpy as np
 
 from benchmarks.problems import Problem
-from labelvalue.forecast.backtesting import forecasters
-from labelvalue.forecast.backtesting.forecasters import CurveForecast, resample_replicates
+from labelvalue.forecast.backtesting import backtesting
+from labelvalue.forecast.backtesting.backtesting import CurveForecast, resample_replicates
 
 VERSION = 1  # raise it when a peer's forecasts change: cached ones are then made anew
 SCALING_LAWS_DRAWS = 100  # bootstrap refits of simple-scaling-laws; 100 cost about a second per curve
@@ -32,14 +32,14 @@ def _each_curve(problem: Problem, seed: int, forecast: CurveForecast) -> np.ndar
 
 def last_value(problem: Problem, seed: int) -> np.ndarray:
     """The mean error now, forever."""
-    return _each_curve(problem, seed, forecasters.last_value)
+    return _each_curve(problem, seed, backtesting.last_value)
 
 
 def power_law(
     problem: Problem, seed: int, *, floor: bool = False, residual: bool = False, doublings: float = np.inf
 ) -> np.ndarray:
-    """Least-squares power law on the means; see `labelvalue.forecast.backtesting.forecasters.least_squares`."""
-    forecast = partial(forecasters.least_squares, floor=floor, residual=residual, doublings=doublings)
+    """Least-squares power law on the means; see `labelvalue.forecast.backtesting.backtesting.least_squares`."""
+    forecast = partial(backtesting.least_squares, floor=floor, residual=residual, doublings=doublings)
     return _each_curve(problem, seed, forecast)
 
 

@@ -24,7 +24,7 @@ import pandas as pd
 import labelvalue as lv
 from benchmarks.nightly import SLICES, shipped, timings
 from labelvalue import Project, names
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.operate.history.assets import yields
 from labelvalue.operate.refit.outcome import calibration_line, change_lines
 

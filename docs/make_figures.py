@@ -24,7 +24,7 @@ from labelvalue import names
 from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.model.curve import families
 from labelvalue.report.plots import style
-from labelvalue.report.plots.panels import linear_axis, log_axis, panels
+from labelvalue.report.plots.style import linear_axis, log_axis, panels
 
 FOLDER = Path(__file__).with_name("statistics")
 NAMES = 0.22

@@ -15,8 +15,7 @@ from . import (
 )
 from .decisions.advice.deciding import decide as decide
 from .decisions.advice.decision import Decision as Decision
-from .decisions.case.case import Case as Case
-from .decisions.case.case_file import example_case as example_case, read_case as read_case
+from .decisions.case.case import Case as Case, example_case as example_case, read_case as read_case
 from .decisions.case.costs import Costs as Costs, Tier as Tier
 from .decisions.case.value import MixChange as MixChange, Target as Target, Value as Value
 from .decisions.sensitivity.what_if import what_if as what_if
@@ -37,14 +36,12 @@ from .forecast.interventions.gains import predict_gain_with as predict_gain_with
 from .model.fitting.fitting import fit as fit
 from .model.fitting.new_slice import new_slice as new_slice
 from .model.fitting.result import Fit as Fit, load_fit as load_fit, on_items as on_items
-from .model.hierarchy.catalogue import get_model as get_model
-from .model.hierarchy.specification import Model as Model
+from .model.hierarchy.specification import Model as Model, get_model as get_model
 from .model.prior.priors import Prior as Prior
 from .observe.simulate.execution import Execution as Execution
 from .observe.simulate.protocol import Protocol as Protocol, read_protocol as read_protocol
 from .observe.simulate.simulate_runs import simulate_runs as simulate_runs
-from .observe.table.runs import read_runs as read_runs
-from .observe.table.sklearn_curves import runs_from_learning_curve as runs_from_learning_curve
+from .observe.table.runs import read_runs as read_runs, runs_from_learning_curve as runs_from_learning_curve
 from .observe.table.trackers import read_mlflow as read_mlflow, read_wandb as read_wandb
 from .observe.table.write import write_runs as write_runs
 from .operate.items.choosing import queue as queue
@@ -54,6 +51,5 @@ from .problems import BusyError as BusyError, InputError as InputError, StorageE
 from .quantities import Branch as Branch, Interval as Interval
 from .report.numbers.tables import summarise as summarise
 from .report.plots.curves import plot_curves as plot_curves
-from .report.plots.gains import plot_gain as plot_gain
-from .report.plots.impact import plot_impact as plot_impact
+from .report.plots.gains import plot_gain as plot_gain, plot_impact as plot_impact
 from .report.render.html import write_report as write_report

@@ -28,7 +28,7 @@ Examples
 ('ok', True)
 """
 
-from labelvalue.forecast.backtesting.comparison import blend, compare_models
+from labelvalue.forecast.backtesting.scores import blend, compare_models
 from labelvalue.forecast.backtesting.trust import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.forecast.gains.bootstrap import bootstrap_gain, gain_disagreement
 from labelvalue.forecast.gains.left_out import leave_one_out

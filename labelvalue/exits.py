@@ -1,7 +1,5 @@
 """How commands end: one code for each kind of end, the same on every surface."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable
 
 from labelvalue import names

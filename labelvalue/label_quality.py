@@ -32,12 +32,10 @@ Examples
 {'east': 1, 'north': 1, 'south': 1, 'west': 5}
 """
 
-from labelvalue.decisions.sensitivity.label_errors import stress_label_errors
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
-from labelvalue.forecast.interventions.exchange_rate import break_even_noise
-from labelvalue.forecast.interventions.frontier import quality_frontier, quality_sensitivity
-from labelvalue.model.annotators.label_noise import LabelNoise, estimate_label_noise
-from labelvalue.model.annotators.model_noise import noise_from_probabilities
+from labelvalue.decisions.sensitivity.tornado import stress_label_errors
+from labelvalue.forecast.interventions.exchange_rate import break_even_noise, quality_frontier, quality_sensitivity
+from labelvalue.model.annotators.label_noise import LabelNoise, estimate_label_noise, noise_from_probabilities
 from labelvalue.model.annotators.work import Work, estimate_work
 from labelvalue.observe.exports.annotations import (
     add_annotations,

@@ -1,7 +1,5 @@
 """Numbers as people read them, wherever sentences and tables are made; never with a power of ten."""
 
-from __future__ import annotations
-
 import math
 
 MINUS = "\N{MINUS SIGN}"

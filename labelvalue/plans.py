@@ -41,21 +41,21 @@ Examples
 """
 
 from labelvalue.decisions.advice.decision import Verdict
-from labelvalue.decisions.measuring.targeting import target_slices
-from labelvalue.decisions.outcomes.benefit import plan_outcomes, slice_outcomes
+from labelvalue.decisions.measuring.information import target_slices
+from labelvalue.decisions.outcomes.benefit import marginal_benefit, plan_outcomes, slice_outcomes
 from labelvalue.decisions.outcomes.compare import (
     compare_pairs,
     compare_plans,
+    fairness,
+    gain_under_mix,
     rank_stability,
     scenario_sets,
     score_plans,
 )
-from labelvalue.decisions.outcomes.marginal import marginal_benefit
-from labelvalue.decisions.outcomes.mixes import fairness, gain_under_mix
 from labelvalue.decisions.search.cheapest import cheapest_plan
 from labelvalue.decisions.search.optimise import Certificate
-from labelvalue.decisions.sensitivity.stability import decision_stability
 from labelvalue.decisions.sensitivity.tornado import plan_sensitivity
+from labelvalue.decisions.sensitivity.what_if import decision_stability
 from labelvalue.forecast.gains.rates import labels_at_rate
 from labelvalue.operate.items.tasks import write_queue
 

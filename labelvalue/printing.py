@@ -1,7 +1,5 @@
 """The one door through which anything is printed: what would act on a terminal, or cannot be seen, is written out."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import operator

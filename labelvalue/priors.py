@@ -18,10 +18,9 @@ Examples
 """
 
 from labelvalue.forecast.gains.prior_sensitivity import prior_sensitivity
-from labelvalue.model.prior.elicitation import Elicited, elicit
+from labelvalue.model.prior.elicitation import Elicited, elicit, from_related
 from labelvalue.model.prior.prior_curves import draw_curves
 from labelvalue.model.prior.priors import Priors
-from labelvalue.model.prior.related import from_related
 
 __all__ = [
     "Priors", "Elicited", "elicit", "from_related", "draw_curves", "prior_sensitivity",

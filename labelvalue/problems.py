@@ -4,8 +4,6 @@ A reader collects a :class:`Problem` for everything it finds and raises one :cla
 end of its pass, so that a file is mended in one go and not one error at a time.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches

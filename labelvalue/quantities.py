@@ -1,7 +1,5 @@
 """Numbers that are known exactly, within an interval, or as branches with probabilities."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The one door through which files are read: regular ones, no longer than a limit, no deeper than can be parsed."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -4,8 +4,6 @@ A table is a frozen dataclass that is a :class:`Settings`; its annotations say w
 collected with its key's place, and all are raised at once.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import math

@@ -1,7 +1,5 @@
 """Files that hold the old content or the new, never half of one: how all is written, by one process at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -4,8 +4,6 @@ The runs are simulated from curves with known parameters (:func:`fake_truth`); t
 those parameters, not a posterior.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import zlib
@@ -16,8 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.forecast.backtesting.backtesting import Forecast, score
-from labelvalue.forecast.backtesting.forecasters import SAMPLES
+from labelvalue.forecast.backtesting.backtesting import SAMPLES, Forecast, score
 from labelvalue.forecast.backtesting.holdout import Origin
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.curve.observations import CURVE, crossed_dims, observe
@@ -26,7 +23,7 @@ from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.fitting import assemble
 from labelvalue.model.fitting.pooling import BETWEEN
 from labelvalue.model.fitting.result import POSITION, Fit, luck_of_items
-from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.model.sampling.diagnostics import Diagnostics, figures_of
 from labelvalue.model.sampling.sampling import SamplerSettings
 from labelvalue.observe.exports.annotations import settled

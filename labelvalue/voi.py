@@ -23,9 +23,8 @@ Examples
 True
 """
 
-from labelvalue.decisions.measuring.audits import price_audits
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
-from labelvalue.decisions.measuring.pilots import price_measurements
+from labelvalue.decisions.measuring.pilots import price_audits, price_measurements
 from labelvalue.decisions.outcomes.milestones import detection
 from labelvalue.decisions.outcomes.waiting import value_of_waiting
 from labelvalue.forecast.gains.detection import detection_power, evaluation_needed, split_budget

@@ -1,7 +1,5 @@
 """The shipped curve families, one file each, found by their folder; priors that all of them share lie in ``priors``."""
 
-from __future__ import annotations
-
 from importlib.resources import files
 
 from labelvalue.model.prior.priors import Priors, read_priors

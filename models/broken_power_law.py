@@ -1,7 +1,5 @@
 """Two power laws with a smooth turn between them, below the largest observed size, and a floor."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,7 @@ from labelvalue_models import learned_of_learners
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
 from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.hierarchy.parameters import ShapeParameter
+from labelvalue.model.hierarchy.specification import ShapeParameter
 
 BREAK_WIDTH = 0.5  # doublings over which it turns from one slope to the other
 

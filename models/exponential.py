@@ -1,7 +1,5 @@
 """An exponential with a floor: what learners do whose error falls fast and then stands still."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from labelvalue_models import learned_of_learners

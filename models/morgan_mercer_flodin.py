@@ -1,7 +1,5 @@
 """The curve of Morgan, Mercer and Flodin: a plateau where labels are few, a power law after it, a floor at the end."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from labelvalue_models import learned_of_learners
@@ -9,7 +7,7 @@ from labelvalue_models import learned_of_learners
 from labelvalue import names
 from labelvalue.model.curve.families import exp, namespace, softplus
 from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.hierarchy.parameters import ShapeParameter
+from labelvalue.model.hierarchy.specification import ShapeParameter
 
 
 def morgan_mercer_flodin(log_ratio: Any, rate: Any, headroom: Any) -> Any:

@@ -4,8 +4,6 @@ Log error falls as a power of effective labels towards a floor. Its elasticity a
 the per-label impact, is a random variable with a group-level prior over slices and learners.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from labelvalue_models import SHARED

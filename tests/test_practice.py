@@ -104,7 +104,7 @@ def test_x10_the_high_stakes_notebook_shows_the_whole_chain():
     notebook = nbformat.read(ROOT / "notebooks" / "03_a_plan_under_risk.ipynb", as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     case = re.search(r'"""\n(name = "a plan under risk".*?)"""', code, re.DOTALL)[1]
-    from labelvalue.decisions.case.case_file import parse_case
+    from labelvalue.decisions.case.case import parse_case
 
     read = parse_case(case, file="notebook")
     (floor,) = read.guardrails.floors

@@ -12,7 +12,7 @@ import pytest
 
 SHIPPED = """
 import json, labelvalue, importlib.resources as resources
-from labelvalue.model.hierarchy.catalogue import get_label_model, model_names
+from labelvalue.model.hierarchy.specification import get_label_model, model_names
 print(json.dumps({
     "home": labelvalue.__file__,
     "models": [*model_names(), get_label_model("dawid_skene").name],

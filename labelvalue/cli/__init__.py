@@ -4,8 +4,6 @@ Nothing heavy is imported before a command needs it, so that ``labelvalue --help
 commands do is done by the public functions of the package, which a notebook calls just as well.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -13,8 +11,8 @@ from typing import Annotated
 import typer
 
 from labelvalue import exits
-from labelvalue.cli import case, console, fit, imports, plan, project, simulate
-from labelvalue.cli.help import Group
+from labelvalue.cli import console, fit, plan, project, runs
+from labelvalue.cli.console import Group
 from labelvalue.printing import say
 from labelvalue.problems import BusyError, InputError
 
@@ -46,7 +44,7 @@ def options(
     """Say what the next batch of labels is worth, in which slice of the data, and how sure we are."""
 
 
-for _module in (simulate, imports, fit, case, plan, project):
+for _module in (runs, fit, plan, project):
     _module.register(app)
 
 

@@ -1,4 +1,4 @@
-"""What the commands share: texts to values, places for results, JSON, and how a command ends."""
+"""What the commands share: help that is not cut, texts to values, places for results, JSON, and how one ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
 
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
@@ -32,6 +34,35 @@ if TYPE_CHECKING:
     from labelvalue.report.words.project import Context
 
 NEXT = 2  # columns that are named as what to measure next
+
+RUNS, FORECAST, DECIDE, PROJECT = "Runs", "Fit and forecast", "Decide", "Project"
+GROUPS = (RUNS, FORECAST, DECIDE, PROJECT)
+
+
+class Group(TyperGroup):
+    """Commands by group, each with its first sentence, broken where a terminal ends and never cut."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the groups in their order; a command of none comes last."""
+        commands = [one for name in self.list_commands(ctx) if (one := self.get_command(ctx, name)) is not None]
+        for group in (*GROUPS, None):
+            rows = [(one.name, _first(one.help)) for one in commands if getattr(one, "rich_help_panel", None) == group]
+            if rows:
+                with formatter.section(group or "Commands"):
+                    formatter.write_dl(rows)
+
+
+def _first(text: str | None) -> str:
+    return " ".join((text or "").split("\n\n")[0].split())
+
+
+def add(app: typer.Typer, group: str | None, command: Callable[..., None], example: str, **more: Any) -> None:
+    """Add a command to a group, with an example at the end of its help."""
+    lines = textwrap.wrap(f"labelvalue {example}", 70, subsequent_indent="  ", break_on_hyphens=False)
+    written = " \\\n  ".join(lines)  # a shell reads on after a backslash
+    app.command(epilog=f"\b\nExample:\n  {written}", rich_help_panel=group, **more)(command)
+
+
 # What typer's parser raises: the base class, which typer carries under a private name.
 Usage = cast("type[Exception]", typer.BadParameter.__mro__[2])
 

@@ -9,8 +9,19 @@ import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import Approved, CiProb, FitFile, Json, Metric, NoRefits, RunsFile, Seed, Timezone
-from labelvalue.cli.help import FORECAST, add
+from labelvalue.cli.console import (
+    FORECAST,
+    Approved,
+    CiProb,
+    FitFile,
+    Json,
+    Metric,
+    NoRefits,
+    RunsFile,
+    Seed,
+    Timezone,
+    add,
+)
 from labelvalue.printing import say
 from labelvalue.problems import input_error
 
@@ -143,8 +154,7 @@ def _priors(
 ) -> tuple[dict[str, lv.Prior], list[str]]:
     """Priors from a related project's fit, and from answers to plain questions, which go first; and what they say."""
     from labelvalue.model.fitting.result import load_fit
-    from labelvalue.model.prior.elicitation import read_beliefs
-    from labelvalue.model.prior.related import from_related
+    from labelvalue.model.prior.elicitation import from_related, read_beliefs
 
     found = {} if related is None else from_related(load_fit(related))
     told = [f"{len(found)} of the group level from {related}"] if related is not None else []
@@ -183,7 +193,7 @@ def backtest(
     import labelvalue as lv
     from labelvalue.observe.table.cells import guard_cells
     from labelvalue.report.render.terminal import backtest_text
-    from labelvalue.report.words.second_opinion import backtest_numbers
+    from labelvalue.report.words.checks import backtest_numbers
     from labelvalue.storage import write_whole
 
     steps = console.counts(holdout, "--holdout")
@@ -286,7 +296,7 @@ def report(
     """Write the report: one HTML page that needs no network."""
     import labelvalue as lv
     from labelvalue.report.numbers.exports import is_workbook
-    from labelvalue.report.render.paper import find_browser
+    from labelvalue.report.render.images import find_browser
 
     counts = None if budgets is None else console.counts(budgets, "--budgets")
     console.check_writable(out)

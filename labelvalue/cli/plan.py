@@ -1,31 +1,121 @@
-"""The commands that decide: what to buy, and whether."""
+"""The commands that decide: what to buy, and whether; and the case file that annotations tell."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from labelvalue import exits, names
 from labelvalue.cli import console
-from labelvalue.cli.console import Approved, CaseFile, FitFile, Json, MaxLabels
-from labelvalue.cli.help import DECIDE, add
+from labelvalue.cli.console import DECIDE, Approved, CaseFile, FitFile, Json, MaxLabels, Seed, add
 from labelvalue.problems import InputError, Problem, input_error
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from labelvalue.decisions.advice.decision import Decision
     from labelvalue.decisions.case.case import Case
     from labelvalue.decisions.case.value import Target as Aim
     from labelvalue.model.fitting.result import Fit
     from labelvalue.operate.project import Project
 
+
+PRICE = "price_per_label"
+
+
+def case_command(
+    annotations: Annotated[Path, typer.Argument(metavar="ANNOTATIONS", help="Table of 'labelvalue import'.")],
+    out: Annotated[Path, typer.Option(help="Case file to write: .toml.")],
+    case_file: Annotated[
+        Path | None, typer.Option("--case", help="Case to begin with; its other settings stay, its comments do not.")
+    ] = None,
+    pay_per_hour: Annotated[float | None, console.real("Pay of annotators, from which the price follows.")] = None,
+    price: Annotated[float | None, console.real("Price of a label, where it does not follow from pay.")] = None,
+    per_error_point: Annotated[float | None, console.real("What one point less of error is worth.")] = None,
+    random_seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Write a case file of what annotations tell: wrong labels and prices by slice, hours, and labels a day."""
+    from labelvalue.decisions.case.case import Case, as_text, read_case
+    from labelvalue.decisions.case.costs import Costs
+    from labelvalue.decisions.case.value import Value
+    from labelvalue.observe.exports.annotations import load_annotations
+    from labelvalue.storage import write_whole
+
+    console.check_writable(out)
+    base = None if case_file is None else read_case(case_file)
+    if base is None:
+        _check(price is None and pay_per_hour is None, "the price of a label", "--price", "or --pay-per-hour")
+        _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
+    told, notes = _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
+    costs = told.pop("costs")
+    found = sorted([*costs, *told])
+    costs |= {} if price is None else {PRICE: price}
+    value: dict[str, Any] = {} if per_error_point is None else {"per_error_point": per_error_point}
+    if base is None:
+        _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
+        made = Case(costs=Costs(**costs), value=Value(**value), **told)
+    else:
+        made = replace(base, costs=replace(base.costs, **costs), value=replace(base.value, **value), **told)
+    write_whole(out, as_text(made).encode())
+    console.tell(
+        {"case": str(out), "told": found, names.NOTES: notes}, as_json, f"told: {', '.join(found)}", *notes, out
+    )
+
+
+def _check(lacks: bool, what: str, option: str, more: str) -> None:
+    """Refuse a case that says too little."""
+    if lacks:
+        why = f"neither a case nor an option says {what}"
+        raise input_error(why, f"give {option} {more}".strip() + ", or a --case that states it", column=option)
+
+
+def _told(annotations: pd.DataFrame, pay: float | None, seed: int) -> tuple[dict[str, Any], list[str]]:
+    """Settings of a case that annotations tell, ``costs`` among them, and a note of each that they do not."""
+    from labelvalue.model.annotators.label_noise import estimate_label_noise
+    from labelvalue.model.annotators.work import estimate_work
+
+    told: dict[str, Any] = {"costs": {}}
+    notes: list[str] = []
+    for of, estimate in (("share of wrong labels", estimate_label_noise), ("hours and prices", estimate_work)):
+        try:
+            found: Any = estimate(annotations, random_seed=seed)
+        except InputError as error:
+            notes.append(f"note: no {of}: {error.problems[0].why}")
+            continue
+        if found.diagnostics.verdict != "ok":
+            reasons = "; ".join(found.diagnostics.reasons)
+            notes.append(f"note: no {of}: the estimate is {found.diagnostics.verdict} ({reasons})")
+        elif estimate is estimate_label_noise:
+            told |= _readable(found.quantities())
+        else:
+            told["costs"] = _readable(found.quantities(pay))
+    return told, notes
+
+
+def _readable(stated: Any) -> Any:
+    """The same with ends of intervals in four digits, which is more than a posterior knows."""
+    from labelvalue.quantities import Interval
+
+    if isinstance(stated, dict):
+        return {name: _readable(one) for name, one in stated.items()}
+    if isinstance(stated, Interval):
+        low, high = (float(f"{end:.4g}") for end in (stated.low, stated.high))
+        return replace(stated, low=low, high=high)
+    return stated
+
+
 FIT, REPORTS = "fit", "reasons"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
+    example = "case annotations.csv --pay-per-hour 18 --per-error-point 400 --out case.toml"
+    add(app, DECIDE, case_command, example, name="case")
     add(app, DECIDE, plan_command, "plan fit.nc --case case.toml", name=names.PLAN)
     example = "queue fit.nc items.csv --case case.toml --target label --slice country --text text --out tasks.json"
     add(app, DECIDE, queue_command, example, name="queue")
@@ -53,14 +143,13 @@ def plan_command(
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
     from labelvalue.decisions.advice.deciding import decide
-    from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.decisions.case.case import read_case
     from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.model.fitting.result import load_fit
-    from labelvalue.report.numbers.label_quality import offer_numbers
+    from labelvalue.report.numbers.alternatives import offer_numbers
     from labelvalue.report.numbers.plan import finite, plan_numbers, records
     from labelvalue.report.render.html import write_report
-    from labelvalue.report.render.plan_text import cheapest_text, plan_text
-    from labelvalue.report.render.terminal import verdict_text
+    from labelvalue.report.render.terminal import cheapest_text, plan_text, verdict_text
     from labelvalue.report.words.project import Context
 
     if not 0 < ci_prob < 1:
@@ -164,7 +253,7 @@ def queue_command(
 
 
 def _fit_and_case(fit_file: Path, case_file: Path | None) -> tuple[Fit, Case]:
-    from labelvalue.decisions.case.case_file import read_case
+    from labelvalue.decisions.case.case import read_case
     from labelvalue.model.fitting.result import load_fit
 
     if case_file is None:

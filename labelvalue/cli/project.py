@@ -10,8 +10,19 @@ import typer
 
 from labelvalue import names
 from labelvalue.cli import console
-from labelvalue.cli.console import Cost, Items, Json, Learner, RunsFile, Seed, SliceColumn, Target, TextColumn
-from labelvalue.cli.help import PROJECT, add as add_command
+from labelvalue.cli.console import (
+    PROJECT,
+    Cost,
+    Items,
+    Json,
+    Learner,
+    RunsFile,
+    Seed,
+    SliceColumn,
+    Target,
+    TextColumn,
+    add as add_command,
+)
 from labelvalue.numerals import readable
 from labelvalue.printing import visible, wrapped
 

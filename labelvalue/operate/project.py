@@ -219,7 +219,7 @@ class Project(ProjectFolder):
             If something cannot be written.
         """
         from labelvalue.observe.simulate.execution import Execution
-        from labelvalue.operate.items.rounds import name_of_round, runs_of_round
+        from labelvalue.operate.items.choosing import name_of_round, runs_of_round
 
         how = Execution(progress=progress) if execution is None else execution
         runs = runs_of_round(self, estimator, (X, y, slices), protocol, how, random_state)
@@ -265,7 +265,7 @@ class Project(ProjectFolder):
         InputError
             If no published fit saw fewer labels, or the project's runs are no counts of errors.
         """
-        from labelvalue.operate.items.rounds import realised
+        from labelvalue.operate.items.choosing import realised
 
         return realised(self, estimator, (X, y, slices), test, learner, random_state)
 
@@ -294,7 +294,7 @@ class Project(ProjectFolder):
             If another process is writing.
         """
         with alone(self.folder, "note"):
-            from labelvalue.operate.history.notes import record_note
+            from labelvalue.operate.history.descriptions import record_note
 
             record_note(self, text, slice, batch, author)
         return self
@@ -347,7 +347,7 @@ class Project(ProjectFolder):
         pandas.DataFrame
             One row a note: what it is about, its text, its author and when.
         """
-        from labelvalue.operate.history.notes import notes
+        from labelvalue.operate.history.descriptions import notes
 
         return notes(self.ledger.records("note"))
 
@@ -376,7 +376,7 @@ class Project(ProjectFolder):
         InputError
             If there is no batch.
         """
-        from labelvalue.report.plots.over_time import draw_over_time
+        from labelvalue.report.plots.first_page import draw_over_time
 
         return draw_over_time(self.assets().attrs["over_time"])
 
@@ -456,7 +456,7 @@ class Project(ProjectFolder):
         pandas.DataFrame
             One row an assumption: text, source, value, and what changes if it is wrong.
         """
-        from labelvalue.operate.history.assumptions import tested_register
+        from labelvalue.operate.history.trail import tested_register
 
         return tested_register(self)
 

@@ -1,7 +1,5 @@
 """Policies of labelling, played in worlds with known truth: what they bring, and their regret against an oracle."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -121,10 +119,9 @@ def follow_advice(fit: Callable[[xr.Dataset, int], Fit] | None = None, *, lot: i
 
     Examples
     --------
-    >>> from labelvalue.testing import fake_fit
-    >>> from labelvalue.policies import simulate_world
-    >>> knowing = follow_advice(lambda runs, seed: fake_fit(seed=1, draws=25))
-    >>> table = regret([simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
+    >>> import labelvalue as lv
+    >>> knowing = follow_advice(lambda runs, seed: lv.testing.fake_fit(seed=1, draws=25))
+    >>> table = regret([lv.policies.simulate_world(seed=1)], {"advice": knowing}, rounds=1, max_labels=8000)
     >>> bool((table["regret"] < 0.2 * table["oracle"]).all())
     True
     """

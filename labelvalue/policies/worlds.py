@@ -1,7 +1,5 @@
 """Worlds with known truth in which labels are bought: slices, noise, drift, price and delay."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
@@ -14,9 +12,9 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import POINT
+from labelvalue.model.curve.effective_labels import information_left
 from labelvalue.model.curve.families import log_effective_labels
-from labelvalue.model.curve.label_noise import information_left
-from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.testing import SLICES, fake_truth
 

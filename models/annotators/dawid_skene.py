@@ -7,8 +7,6 @@ entries also in what they take them for. Beyond ten they differ in how often the
 more often, and what for, is one matrix that they share.
 """
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 
@@ -31,7 +29,7 @@ from labelvalue.model.annotators.judgements import (
 )
 from labelvalue.model.annotators.true_class import SumOverTruth
 from labelvalue.model.curve.families import softplus
-from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.building import variable
 from labelvalue.model.hierarchy.specification import LabelModel
 from labelvalue.model.prior.priors import Priors, read_priors
 

@@ -4,8 +4,6 @@ Durations come summed by slice and annotator (count, mean and squared deviations
 nothing for a log-normal; work that is recorded by job enters through the mean of its units.
 """
 
-from __future__ import annotations
-
 from importlib.resources import files
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.building import variable
 from labelvalue.model.hierarchy.specification import LabelModel
 from labelvalue.model.prior.priors import Priors, read_priors
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from benchmarks import peers
 from benchmarks.methods import PEERS, find_method
-from labelvalue.forecast.backtesting.forecasters import SAMPLES
+from labelvalue.forecast.backtesting.backtesting import SAMPLES
 
 POWER_LAW_PEERS = [
     partial(peers.power_law, floor=True),

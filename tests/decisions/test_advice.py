@@ -9,9 +9,8 @@ import xarray as xr
 
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_observed_gain
 from labelvalue.decisions.advice.rules import check_guardrails
-from labelvalue.decisions.measuring.open_plans import OpenPlans, in_two
-from labelvalue.decisions.measuring.pilots import PILOT
-from labelvalue.decisions.search.alternatives import alternatives
+from labelvalue.decisions.measuring.pilots import PILOT, OpenPlans, in_two
+from labelvalue.decisions.search.listing import alternatives
 from labelvalue.model.fitting.result import POSITION
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
 from labelvalue.rules import plan_milestones
@@ -276,7 +275,7 @@ def test_a_plan_far_from_break_even_is_stable(fit, plan):
 
 
 def test_unchanged_priors_change_nothing(fit, plan, monkeypatch):
-    monkeypatch.setattr("labelvalue.decisions.sensitivity.stability.FACTORS", (1.0,))
+    monkeypatch.setattr("labelvalue.decisions.sensitivity.what_if.SCALES", (1.0,))
     table = decision_stability(plan, refit=False)
     same = table[table["change"] == "priors"]
     assert not same["changes"].any()

@@ -10,9 +10,9 @@ from scipy import stats
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
 from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable
-from labelvalue.operate.history.training_value import pays
+from labelvalue.operate.history.assets import pays
 from labelvalue.plans import marginal_benefit, plan_outcomes, slice_outcomes
-from labelvalue.report.numbers.money import cost_parts
+from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit

@@ -10,7 +10,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, names
-from labelvalue.decisions.case.case_file import example_case, parse_case, read_case
+from labelvalue.decisions.case.case import example_case, parse_case, read_case
 from labelvalue.decisions.outcomes.spending import notes_of
 from labelvalue.testing import fake_fit
 

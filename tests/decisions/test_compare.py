@@ -19,7 +19,7 @@ from labelvalue.plans import (
     score_plans,
 )
 from labelvalue.report.numbers.plan import plan_numbers, trade_off
-from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.risk import Score
 from labelvalue.testing import fake_fit
 

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from labelvalue.decisions.search.greedy import greedy, greedy_on_envelope, is_concave
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import best_purchase
+from labelvalue.decisions.search.programme import greedy, greedy_on_envelope, is_concave
 
 
 def menu_of(net, labels, most, **more) -> Menu:

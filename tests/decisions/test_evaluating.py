@@ -9,11 +9,11 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import Branch, Case, InputError, decide, names
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.interventions import EvaluationLabels, Guideline
 from labelvalue.plans import plan_outcomes
-from labelvalue.report.numbers.money import cost_parts
+from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
 from labelvalue.voi import evppi, evsi, price_audits

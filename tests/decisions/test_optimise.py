@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from labelvalue.decisions.search.greedy import brute_force, greedy, is_concave, split
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import best_purchase, least_labels, shadow_prices
-from labelvalue.decisions.search.programme import SolverError, programme
+from labelvalue.decisions.search.programme import SolverError, brute_force, greedy, is_concave, programme, split
 from labelvalue.problems import InputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue import Case, InputError, cli, decide, names, predict_gain_with
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.forecast.interventions.intervention import KINDS
 from labelvalue.interventions import (
     ActiveLearning,

@@ -99,7 +99,7 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
     from labelvalue import exits
     from labelvalue.cli import console
     from labelvalue.decisions.advice import deciding
-    from labelvalue.decisions.case import case_file
+    from labelvalue.decisions.case import case
 
     def reach(*given: Any, **settings: Any) -> None:
         raise Reached(given[0])
@@ -111,14 +111,14 @@ def prepared(families: Iterable[str]) -> Iterator[None]:
         kept[:] = [read_case(path)]
         return kept[0]
 
-    read_case, kept = case_file.read_case, []
+    read_case, kept = case.read_case, []
     with pretended() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)  # slow, and nothing here is killed
         patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
         patch.setattr(lv, "fit", reach)
         patch.setattr(lv, "simulate_runs", simulate)
         patch.setattr(console, "show", reach)
-        patch.setattr(case_file, "read_case", keep)
+        patch.setattr(case, "read_case", keep)
         patch.setattr(deciding, "decide", lambda *given, **settings: reach(*kept))
         for family in families:
             seed = FAMILIES[family](random.Random(0))

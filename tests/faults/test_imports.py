@@ -18,7 +18,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import InputError, cli, storage
-from labelvalue.cli import imports
+from labelvalue.cli import runs
 from labelvalue.observe.exports import annotations, judgements
 from labelvalue.observe.importers import cvat, doccano
 from labelvalue.observe.simulate.learners import read_table
@@ -541,7 +541,7 @@ def test_a_salt_is_kept_when_it_was_of_use_and_is_its_owner_s_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"], "an import that fails leaves nothing"
     before = os.umask(0)
     try:
-        first, second = (imports.Salt(tmp_path / "salt") for _ in range(2))
+        first, second = (runs.Salt(tmp_path / "salt") for _ in range(2))
         assert first.keep()
         assert first.keep()
     finally:

@@ -9,8 +9,8 @@ from typer.models import ArgumentInfo
 
 import labelvalue as lv
 from labelvalue import cli, testing
-from labelvalue.cli import imports
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.cli import runs
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.numerals import MAX_COUNT, MOST
 from labelvalue.operate.store.configuration import read_configuration
 from labelvalue.problems import InputError, quote
@@ -98,7 +98,7 @@ def parameters(command):
 
 def numeric():
     """Every option of every command that takes a number."""
-    commands = [*cli.app.registered_commands, *imports.importing.registered_commands]
+    commands = [*cli.app.registered_commands, *runs.importing.registered_commands]
     return [(c, name, told) for c in commands for name, kinds, told in parameters(c) if {int, float} & set(kinds)]
 
 

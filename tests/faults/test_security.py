@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 from labelvalue import InputError, Project, StorageError, cli, names, read_case, read_protocol
-from labelvalue.cli.imports import importing
+from labelvalue.cli.runs import importing
 from labelvalue.label_quality import read_annotations
 from tests.observe.test_annotations import ARGILLA_FLAT, CVAT, DOCCANO, LABEL_STUDIO, PRODIGY
 from tests.observe.test_trackers import DUMP, MAP, WANDB

@@ -21,7 +21,7 @@ import labelvalue as lv
 from labelvalue import InputError, StorageError, cli, names, read_case, read_protocol
 from labelvalue.label_quality import LabelNoise
 from labelvalue.model.annotators.judgements import count_judgements
-from labelvalue.model.hierarchy.catalogue import get_model, model_source
+from labelvalue.model.hierarchy.specification import get_model, model_source
 from labelvalue.model.sampling import libraries
 from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval

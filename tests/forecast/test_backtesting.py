@@ -10,8 +10,7 @@ import xarray as xr
 
 from labelvalue import InputError, Prior, backtest, names, predict_error, read_runs, testing
 from labelvalue.forecast.backtesting import backtesting
-from labelvalue.forecast.backtesting.backtesting import MODEL, Forecast, score
-from labelvalue.forecast.backtesting.forecasters import RULES, SAMPLES, model_samples
+from labelvalue.forecast.backtesting.backtesting import MODEL, RULES, SAMPLES, Forecast, model_samples, score
 from labelvalue.forecast.backtesting.holdout import frame_of, measure, origins
 from labelvalue.model.fitting.fitting import runs_digest
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from labelvalue.forecast.backtesting.forecasters import (
+from labelvalue.forecast.backtesting.backtesting import (
     RULES,
     ResampledMeans,
     last_gain_repeats,

@@ -10,7 +10,7 @@ from scipy.stats import norm
 
 from labelvalue import names, predict_gain, testing
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
-from labelvalue.forecast.backtesting.comparison import weight_draws
+from labelvalue.forecast.backtesting.scores import weight_draws
 
 
 @pytest.fixture(scope="module")

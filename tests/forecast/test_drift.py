@@ -23,7 +23,7 @@ from labelvalue import (
 from labelvalue.forecast.gains.drift import ASSUMED, BETWEEN, ORIGIN, PRIOR
 from labelvalue.plans import plan_outcomes
 from labelvalue.report.numbers.plan import plan_numbers
-from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words.assumptions import case_assumptions
 from labelvalue.report.words.checks import limitations
 from tests.forecast.conftest import changed

@@ -10,8 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import labelvalue
-from labelvalue.model.hierarchy import catalogue
-from labelvalue.model.hierarchy.catalogue import get_label_model, get_model
+from labelvalue.model.hierarchy import specification
+from labelvalue.model.hierarchy.specification import get_label_model, get_model
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -47,8 +47,8 @@ def test_packages_are_folders():
 def test_models_are_found_by_their_folder():
     """Every file in models/ is a curve family, every one in models/annotators/ a model of annotators."""
     kinds = {
-        "models": (names_of(catalogue.GROUP), get_model),
-        "models/annotators": (names_of(catalogue.LABEL_GROUP), get_label_model),
+        "models": (names_of(specification.GROUP), get_model),
+        "models/annotators": (names_of(specification.LABEL_GROUP), get_label_model),
     }
     for folder, (found, get) in kinds.items():
         files = sorted(p.stem for p in (ROOT / folder).glob("*.py") if p.stem != "__init__")
@@ -57,7 +57,7 @@ def test_models_are_found_by_their_folder():
 
 
 def names_of(group: str) -> list[str]:
-    return sorted(point.name for point, _ in catalogue._points(group))
+    return sorted(point.name for point, _ in specification._points(group))
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 from labelvalue import Case, InputError, summarise, testing
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.label_quality import estimate_label_noise
 from labelvalue.model.annotators.judgements import count_judgements, log_confusion, log_prevalence
 from labelvalue.model.annotators.label_noise import class_probabilities
-from labelvalue.model.hierarchy.catalogue import LABEL_GROUP, get_label_model
+from labelvalue.model.hierarchy.specification import LABEL_GROUP, get_label_model
 from labelvalue.observe.exports.annotations import settled
 from tests.model import make_crowd_kit
 

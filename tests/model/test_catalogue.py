@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from labelvalue import get_model
-from labelvalue.model.hierarchy import catalogue
-from labelvalue.model.hierarchy.catalogue import model_names
+from labelvalue.model.hierarchy import specification
+from labelvalue.model.hierarchy.specification import model_names
 
 
 def test_every_installed_model_can_be_loaded():
@@ -43,6 +43,6 @@ def test_an_entry_point_that_names_no_model_is_refused(monkeypatch):
         def load(self):
             return 3
 
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()])
+    monkeypatch.setattr(specification, "entry_points", lambda group: [Point()])
     with pytest.raises(TypeError, match="names a int, not a Model"):
         get_model("odd")

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, testing
-from labelvalue.model.curve.label_noise import measured_error
+from labelvalue.model.curve.effective_labels import measured_error
 from labelvalue.model.curve.observations import CURVE, observe
 from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.data_checks import (

@@ -9,7 +9,7 @@ import pytest
 
 from labelvalue import names
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.model.sampling import compiled as compiling, hmc
 from labelvalue.model.sampling.sampling import compile_model
 from labelvalue.testing import fake_runs

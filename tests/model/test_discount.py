@@ -5,7 +5,7 @@ import pytest
 from scipy import integrate, stats
 
 from labelvalue import fit, names
-from labelvalue.model.curve.likelihood import discount_loglikelihood, scatter_loglikelihood
+from labelvalue.model.curve.families import discount_loglikelihood, scatter_loglikelihood
 from labelvalue.model.curve.observations import discounted, observe
 from labelvalue.model.fitting.arviz_tree import together
 from labelvalue.testing import fake_runs

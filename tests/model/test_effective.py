@@ -17,7 +17,7 @@ from labelvalue.model.curve.effective_labels import (
     transfer_from,
 )
 from labelvalue.model.curve.observations import FIRST_CELL, in_a_row, observe
-from labelvalue.model.hierarchy.levels import model_coords, observed_data, worths_of_labels
+from labelvalue.model.hierarchy.building import model_coords, observed_data, worths_of_labels
 
 BESIDE = st.floats(1e-6, 200.0)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from labelvalue import InputError, get_model, names
-from labelvalue.model.hierarchy.catalogue import model_names
+from labelvalue.model.hierarchy.specification import model_names
 from labelvalue.priors import elicit
 
 Z = stats.norm.ppf(0.9)

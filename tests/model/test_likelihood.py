@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue.model.curve.likelihood import above_log, run_variance, scatter_loglikelihood
+from labelvalue.model.curve.families import above_log, run_variance, scatter_loglikelihood
 
 
 @pytest.mark.parametrize("runs", [2, 5])

@@ -9,9 +9,9 @@ from labelvalue_models.power_law import power_law as reducible
 
 from labelvalue import get_model, names
 from labelvalue.diagnostics import check_model
-from labelvalue.model.hierarchy import catalogue
+from labelvalue.model.hierarchy import specification
 from labelvalue.model.hierarchy.anchored import anchored_model
-from labelvalue.model.hierarchy.catalogue import model_names
+from labelvalue.model.hierarchy.specification import model_names
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -28,10 +28,10 @@ def test_m21_a_model_of_ones_own_comes_in_by_the_same_door_and_check(power_law, 
         def load(self):
             return mine
 
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [Point()])
+    monkeypatch.setattr(specification, "entry_points", lambda group: [Point()])
     assert model_names() == ("mine",)
     assert check_model("mine") is mine
-    assert catalogue.model_source(mine)["entry_point"] == "my_package:MODEL"
+    assert specification.model_source(mine)["entry_point"] == "my_package:MODEL"
 
 
 def silent(power_law):

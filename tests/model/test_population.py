@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from labelvalue import Prior, get_model
-from labelvalue.model.hierarchy.catalogue import model_names
+from labelvalue.model.hierarchy.specification import model_names
 from labelvalue.model.prior.prior_curves import error_scale
 from labelvalue.priors import draw_curves
 

@@ -11,8 +11,8 @@ from scipy import stats
 
 from labelvalue import Prior, fit, get_model
 from labelvalue.model.fitting.data_checks import draw_prior
-from labelvalue.model.hierarchy.catalogue import model_names
-from labelvalue.model.hierarchy.levels import variable
+from labelvalue.model.hierarchy.building import variable
+from labelvalue.model.hierarchy.specification import model_names
 from labelvalue.model.prior.priors import read_priors
 from labelvalue.priors import Priors
 

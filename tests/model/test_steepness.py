@@ -12,7 +12,7 @@ from scipy import stats
 from labelvalue import Prior, names, read_runs
 from labelvalue.model.curve.families import above_floor, signed_exp
 from labelvalue.model.curve.observations import observe
-from labelvalue.model.hierarchy.levels import (
+from labelvalue.model.hierarchy.building import (
     AMID,
     RISING_SPREAD,
     elasticity_level,

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from labelvalue import names, read_runs
-from labelvalue.observe.table import delimited, read, runs, tables
+from labelvalue.observe.table import delimited, read, runs
 from labelvalue.problems import InputError
 
 COUNTS = "slice,labels,errors,trials\n"
@@ -227,7 +227,7 @@ def test_row_1_unreadable(write):
 
 def test_row_8_limits_are_decided_before_content_is_held(write, monkeypatch):
     path = write(GOOD)
-    monkeypatch.setattr(tables, "MAX_BYTES", 20)
+    monkeypatch.setattr(delimited, "MAX_BYTES", 20)
     assert problems(path)[0].why == "51 bytes are over the limit of 20 bytes"
 
 

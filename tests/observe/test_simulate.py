@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from labelvalue import Protocol, names, read_runs, simulate_runs, write_runs
-from labelvalue.observe.simulate import progress, strategies
+from labelvalue.observe.simulate import execution, strategies
 from labelvalue.observe.simulate.execution import describe_learner
 from labelvalue.observe.simulate.learners import seeded
 from labelvalue.problems import InputError
@@ -308,7 +308,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(data, capsys):
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.Tracker(2, 30.0, "training", show=True) as tracker:
+    with execution.Tracker(2, 30.0, "training", show=True) as tracker:
         tracker.advance(10.0)
         assert tracker.left().endswith("left")
         tracker.advance(20.0)
@@ -317,7 +317,7 @@ def test_progress_is_a_bar_on_a_terminal(monkeypatch, capsys):
 
 IN_A_CELL = """
 import time
-from labelvalue.observe.simulate.progress import Tracker
+from labelvalue.observe.simulate.execution import Tracker
 with Tracker(8, 8.0, "adapting", show=True) as tracker:
     tracker.advance(2.0, pieces=2)
     tracker.advance(6.0, pieces=6, what="sampling <b>")
@@ -337,17 +337,17 @@ def test_progress_is_one_bar_in_a_notebook(capsys):
 
 def test_the_time_left_goes_with_the_labels_left(monkeypatch, capsys):
     clock = iter([0.0, 10.0, 10.0, 10.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    with progress.Tracker(2, 400.0, "training", show=True) as tracker:
+    monkeypatch.setattr(execution.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(execution, "EVERY", 0.0)
+    with execution.Tracker(2, 400.0, "training", show=True) as tracker:
         tracker.advance(100.0)  # a quarter of the work in 10 s
     assert capsys.readouterr().err == "training: 1 of 2, 10 s, about 30 s left\n"
-    assert [progress.as_text(s) for s in (40, 720, 12_600)] == ["40 s", "12 min", "3.5 h"]
+    assert [execution.as_text(s) for s in (40, 720, 12_600)] == ["40 s", "12 min", "3.5 h"]
 
 
 def test_more_to_do_than_was_known_is_added(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "EVERY", 0.0)
-    with progress.Tracker(4, 4.0, "draws", show=True) as tracker:
+    monkeypatch.setattr(execution, "EVERY", 0.0)
+    with execution.Tracker(4, 4.0, "draws", show=True) as tracker:
         tracker.advance(4.0, pieces=4)
         assert tracker.left() == ""
         tracker.grow(4.0, pieces=4)
@@ -357,7 +357,7 @@ def test_more_to_do_than_was_known_is_added(capsys, monkeypatch):
 
 
 def test_progress_can_be_silent(capsys):
-    with progress.Tracker(1, 1.0, "training", show=False) as tracker:
+    with execution.Tracker(1, 1.0, "training", show=False) as tracker:
         tracker.advance(1.0)
     assert capsys.readouterr().err == ""
 

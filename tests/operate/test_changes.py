@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from labelvalue import InputError, Project, testing
-from labelvalue.operate.history.drift import as_forecast
+from labelvalue.operate.history.changes import as_forecast
 from labelvalue.operate.store.identity import code_version
 from tests.operate.conftest import CASE, QUIET, configure, put_case
 

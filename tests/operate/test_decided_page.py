@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from labelvalue.numerals import significant
-from labelvalue.operate.history.over_time import differences
+from labelvalue.operate.history.scorecard import differences
 from tests.operate.conftest import CASE, WITH_PAGE, configure, put_case
 from tests.report.conftest import Seen
 

@@ -12,14 +12,14 @@ import pytest
 
 import labelvalue.model.fitting.fitting
 from labelvalue import InputError, Prior, Project, cli, predict_gain, read_case, read_runs, summarise, write_runs
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.diagnostics import what_is_missing
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import draws_digest
-from labelvalue.model.hierarchy.catalogue import get_model
+from labelvalue.model.hierarchy.specification import get_model
 from labelvalue.numerals import significant
+from labelvalue.operate.history.assets import training_pays
 from labelvalue.operate.history.pages import render, trail_values
-from labelvalue.operate.history.training_value import training_pays
 from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.store.configuration import Triggers

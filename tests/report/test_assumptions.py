@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import labelvalue as lv
-from labelvalue.decisions.case.case_file import example_case, parse_case
+from labelvalue.decisions.case.case import example_case, parse_case
 from labelvalue.numerals import significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.assumptions import case_assumptions, consequence, unsourced, with_consequences

@@ -10,7 +10,7 @@ from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.words.second_opinion import COMMAND, backtest_numbers
+from labelvalue.report.words.checks import COMMAND, backtest_numbers
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, testing, write_report
-from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.numbers.plan import panel
 from labelvalue.report.plots.first_page import TEXT
 from labelvalue.report.render.html import on_page as shown
-from labelvalue.report.render.paper import BROWSERS
+from labelvalue.report.render.images import BROWSERS
 from labelvalue.report.words.project import Context
 from tests import browsing
 from tests.browsing import SHOTS, move, overflow, shot, unfold

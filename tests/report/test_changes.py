@@ -10,7 +10,7 @@ import pytest
 import labelvalue as lv
 from labelvalue import write_report
 from labelvalue.numerals import significant
-from labelvalue.report.numbers.changes import change_steps
+from labelvalue.report.numbers.numbers import change_steps
 from labelvalue.report.words.project import Context
 
 STEPS = ("data", "price", "case")

@@ -12,7 +12,7 @@ from labelvalue.numerals import number, significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.render.html import _groups, moment
-from labelvalue.report.words.decision import best_slices, p_best
+from labelvalue.report.words.verdicts import best_slices, p_best
 from labelvalue.report.words.wording import comparison, decimals, percent, probability, sentence
 
 

@@ -17,11 +17,11 @@ from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.plan import details_text
 from labelvalue.report.numbers.planning import budgets_at
 from labelvalue.report.render import html
-from labelvalue.report.render.plan_text import plan_text
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words import wording
+from labelvalue.report.words.checks import backtest_numbers
 from labelvalue.report.words.doubts import reservations
 from labelvalue.report.words.project import Context, scorecard_numbers
-from labelvalue.report.words.second_opinion import backtest_numbers
 from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.words.wording import percent
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labelvalue.label_quality import quality_frontier
-from labelvalue.report.plots.frontier import plot_frontier
+from labelvalue.report.plots.plan import plot_frontier
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import labelvalue as lv
 from labelvalue import testing, write_report
 from labelvalue.numerals import number, significant
+from labelvalue.report.numbers.alternatives import quality_numbers
 from labelvalue.report.numbers.exports import report_tables
-from labelvalue.report.numbers.label_quality import quality_numbers
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.wording import percent
 

@@ -8,11 +8,11 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing, write_report
+from labelvalue.report.numbers.alternatives import NOT_WORTH, OPEN, WORTH, on_suite, strategy_numbers, strategy_parts
 from labelvalue.report.numbers.exports import report_tables
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.numbers.strategies import NOT_WORTH, OPEN, WORTH, on_suite, strategy_numbers, strategy_parts
+from labelvalue.report.words.checks import MOST_CURVES, second_opinion
 from labelvalue.report.words.project import Context
-from labelvalue.report.words.second_opinion import MOST_CURVES, second_opinion
 from labelvalue.report.words.wording import probability
 
 SAMPLE = ("chain", "draw")

@@ -7,7 +7,7 @@ import pytest
 
 from labelvalue import InputError
 from labelvalue.report.plots import style
-from labelvalue.report.plots.over_time import FORECASTS, SPENDING, draw_over_time, shown_panels, verdict_of
+from labelvalue.report.plots.first_page import FORECASTS, SPENDING, draw_over_time, shown_panels, verdict_of
 from tests.report.conftest import artists
 
 FORECAST = {

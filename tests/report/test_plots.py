@@ -18,7 +18,7 @@ from labelvalue import names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.model.fitting.result import POSITION
-from labelvalue.report.plots import panels, style
+from labelvalue.report.plots import style
 from labelvalue.report.render import images
 from tests.report.conftest import artists, band, line
 
@@ -284,8 +284,8 @@ def test_wrap_leaves_nothing_out():
 
 def test_axis_ticks_are_few_and_inside():
     for low, high in [(1, 3), (80, 120), (5, 5e6), (0.08, 0.11), (1e-4, 0.9)]:
-        _, (axes,) = panels.panels(["a"], foot="", x_label="", y_label="", handles=[])
-        panels.log_axis(axes, "x", low, high, ticks=4, labels=True)
+        _, (axes,) = style.panels(["a"], foot="", x_label="", y_label="", handles=[])
+        style.log_axis(axes, "x", low, high, ticks=4, labels=True)
         ticks = axes.get_xticks()
         assert 2 <= len(ticks) <= 4
         assert all(low <= t <= high for t in ticks)

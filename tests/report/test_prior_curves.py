@@ -5,7 +5,7 @@ import pytest
 
 from labelvalue import Prior
 from labelvalue.priors import draw_curves
-from labelvalue.report.plots.prior_curves import plot_prior
+from labelvalue.report.plots.curves import plot_prior
 
 ASK = {"reference_labels": 1000, "samples": 400}
 

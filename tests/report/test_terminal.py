@@ -8,10 +8,9 @@ from labelvalue.diagnostics import backtest_verdict, summarise_backtest
 from labelvalue.numerals import readable
 from labelvalue.printing import visible
 from labelvalue.report.numbers.plan import plan_numbers
-from labelvalue.report.render.plan_text import plan_text
-from labelvalue.report.render.terminal import backtest_text, gain_text
+from labelvalue.report.render.terminal import backtest_text, gain_text, plan_text
+from labelvalue.report.words.checks import backtest_numbers
 from labelvalue.report.words.doubts import information_text, uncertainty_text
-from labelvalue.report.words.second_opinion import backtest_numbers
 
 
 @pytest.fixture

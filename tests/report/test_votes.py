@@ -9,8 +9,8 @@ import pytest
 import labelvalue as lv
 from labelvalue import names, testing, write_report
 from labelvalue.numerals import endless, significant
-from labelvalue.report.numbers.label_quality import LEAST, SHOWN, frontier_numbers, offer_numbers
-from labelvalue.report.plots.frontier import draw_frontiers
+from labelvalue.report.numbers.alternatives import LEAST, SHOWN, frontier_numbers, offer_numbers
+from labelvalue.report.plots.plan import draw_frontiers
 from labelvalue.report.words.wording import likely
 
 SAMPLE = ("chain", "draw")

@@ -14,7 +14,7 @@ import xarray as xr
 import labelvalue as lv
 from labelvalue import Prior, get_model
 from labelvalue.model.curve.discrepancy import by_curve, residuals
-from labelvalue.model.curve.likelihood import run_variance, scatter_loglikelihood
+from labelvalue.model.curve.families import run_variance, scatter_loglikelihood
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.arviz_tree import together
 from labelvalue.model.sampling import sampling

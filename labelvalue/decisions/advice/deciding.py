@@ -12,9 +12,8 @@ from labelvalue.decisions.advice.decision import QUALITY, Decision
 from labelvalue.decisions.advice.rules import with_labels_to_decide
 from labelvalue.decisions.advice.verdicts import measured_verdict, verdict_of
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.measuring.audits import price_audits
-from labelvalue.decisions.measuring.pilots import price_measurements
-from labelvalue.decisions.measuring.targeting import beside_plan, target_slices
+from labelvalue.decisions.measuring.information import beside_plan, target_slices
+from labelvalue.decisions.measuring.pilots import price_audits, price_measurements
 from labelvalue.decisions.outcomes.errors import evaluation_notes, labels_today
 from labelvalue.decisions.outcomes.spending import notes_of
 from labelvalue.decisions.outcomes.waiting import price_waiting

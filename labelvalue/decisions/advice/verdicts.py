@@ -20,8 +20,7 @@ from labelvalue.decisions.advice.decision import (
     standard_error,
 )
 from labelvalue.decisions.advice.rules import HOLDS, KEPT, REQUIRED, STATE, TO_DECIDE, WORDS
-from labelvalue.decisions.measuring.audits import MEASURED
-from labelvalue.decisions.measuring.pilots import TRIFLE
+from labelvalue.decisions.measuring.pilots import MEASURED, TRIFLE
 from labelvalue.decisions.search.mixtures import LESS
 from labelvalue.numerals import estimated, readable
 

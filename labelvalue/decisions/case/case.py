@@ -1,10 +1,11 @@
-"""The case: what labels cost, what a lower error is worth, which rules hold, and how much risk is borne."""
-
-from __future__ import annotations
+"""A case, as an object and as a file of TOML: what labels cost, what a lower error is worth, and what must hold."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -30,7 +31,8 @@ from labelvalue.observe.simulate.protocol import as_toml
 from labelvalue.observe.simulate.suites import HOLDOUT
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
-from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, put, table, tables, word
+from labelvalue.reading import parse_toml, read_text
+from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, put, read_table, table, tables, word
 
 
 def as_text(case: Any) -> str:
@@ -436,3 +438,61 @@ def _slices_named(case: Case) -> list[tuple[str, str]]:
         named += [(f"interventions[{place}].slices", name) for name in one.slices]
     floors = case.guardrails.floors
     return named + [(f"guardrails.floors[{i}].{names.SLICE}", floor.slice) for i, floor in enumerate(floors)]
+
+
+EXAMPLE = "adult_case.toml"  # the documented example that ships with the data
+
+
+def example_case() -> str:
+    """Return the documented example of a case file, for the shipped runs.
+
+    Returns
+    -------
+    str
+        TOML with comments.
+
+    Examples
+    --------
+    >>> parse_case(example_case()).currency
+    'USD'
+    """
+    return (files("labelvalue_data") / EXAMPLE).read_text(encoding="utf-8")
+
+
+def read_case(path: str | os.PathLike[str]) -> Case:
+    r"""Read a case from a TOML file.
+
+    Parameters
+    ----------
+    path : path
+        File with the fields of :class:`Case` as tables: ``[costs]``, ``[value]``, ``[guardrails]``, ``[slices]``,
+        ``[risk]``, ``[score]``. A quantity is a number, an interval ``{ low = 1, high = 3, probability = 0.9 }``, or
+        branches ``[{ value = 1, probability = 0.8 }, { value = 3, probability = 0.2 }]``.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no TOML, or says anything that is unknown or illegal; all of it at once.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "case.toml"
+    >>> _ = path.write_text('[costs]\nprice_per_label = 0.08\n[value]\nper_error_point = 400\n')
+    >>> read_case(path).costs.price_per_label, read_case(path).source
+    (0.08, 'case.toml')
+    """
+    path = Path(path)
+    return parse_case(read_text(path), file=path.name)
+
+
+def parse_case(text: str, *, file: str = "") -> Case:
+    r"""Return the case that TOML text describes."""
+    given = parse_toml(text, file=file)
+    case = read_table(Case, {"value": {}} | given, file)
+    put(case, source=file)
+    return case

@@ -1,7 +1,5 @@
 """What labels cost: prices, tiers, rework, batches, retraining, and time."""
 
-from __future__ import annotations
-
 import dataclasses
 from functools import partial
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Rules that a plan must keep: limits with a probability, limits on labels, and who must agree."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Risk: what may be lost against doing nothing, and the money to hold back for it."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any, ClassVar, Protocol, override
 
@@ -184,11 +182,9 @@ def size_reserve(outcomes: xr.Dataset, plan: str, *, p_overrun: float = 0.1) -> 
 
     Examples
     --------
-    >>> from labelvalue import Case
-    >>> from labelvalue.plans import plan_outcomes
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": {"low": 0.1, "high": 0.4}}, value={"per_error_point": 400})
-    >>> outcomes = plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}})
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": {"low": 0.1, "high": 0.4}}, value={"per_error_point": 400})
+    >>> outcomes = lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}})
     >>> size_reserve(outcomes, "west", p_overrun=0.05).p_overrun
     0.05
     """

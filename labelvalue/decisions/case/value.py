@@ -1,7 +1,5 @@
 """What a lower error is worth: money or utility an error point, slice by slice, and targets."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping
 from functools import partial

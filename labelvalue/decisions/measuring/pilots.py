@@ -1,10 +1,8 @@
-"""Measuring before deciding: pilot batches and evaluation labels, priced by what they would change."""
-
-from __future__ import annotations
+"""Measuring before deciding: pilots, evaluation labels, audits, priced by what they would change among open plans."""
 
 import dataclasses
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -12,18 +10,173 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.advice.rules import MINIMUM_EVALUATION, RULES
 from labelvalue.decisions.case.case import Case, chosen_of
+from labelvalue.decisions.case.value import measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.measuring.information import evpi, evppi, evsi
-from labelvalue.decisions.measuring.open_plans import AT_ONCE, LEAST, OpenPlans, in_two
+from labelvalue.decisions.outcomes.benefit import TARGET_WORTH, plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import chosen_curves, labels_left
-from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.decisions.search.listing import thinned
-from labelvalue.forecast.gains.curves import curve_dims, slice_draws
+from labelvalue.decisions.outcomes.spending import PRICE, batch_count, fixed_cost, label_cost
+from labelvalue.decisions.search.listing import alternatives, thinned
+from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_observed_gain
+from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
+
+SHRUNK = (0.9, 0.75, 0.5, 0.25)  # shares of its labels to which a plan that breaks a rule is shrunk, until it keeps all
+HALVED = 4  # times that the step between the share that keeps all and the next one that does not is halved
+ROUNDS = 3  # times that a plan is shrunk before it is dropped: outcomes between two plans are first taken from a line
+SLACK = 1e-9  # of limits and probabilities, for rounding
+LEAST, MORE, AT_ONCE = "the least", "one more", "at once"
+Measured = Callable[[xr.Dataset, xr.DataArray], xr.Dataset]
+"""From outcomes of plans at once, and the labels that they buy first, to outcomes with a measurement in between."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenPlans:
+    """Plans to choose from, today and after a measurement, and what they must keep to.
+
+    ``most`` labels in all and ``max_spend`` money, the reserve included; ``done`` names the interventions of plans.
+    """
+
+    fit: Fit
+    case: Case
+    plans: Mapping[str, Mapping[str, int]]
+    most: int
+    max_spend: float
+    done: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    @cached_property
+    def least(self) -> dict[str, int]:
+        """Labels that must be bought, by slice."""
+        return {str(name): self.case.limits(str(name))[0] for name in self.fit.slices}
+
+    @cached_property
+    def today(self) -> xr.Dataset:
+        """Outcomes of the plans where nothing is measured."""
+        return self.after([self.least], lambda outcomes, _: outcomes)[0]
+
+    def after(self, begun: Sequence[Mapping[str, int]], measured: Measured) -> list[xr.Dataset]:
+        """Draw, for each of some first orders, what it alone brings and plans that hold it; those that keep all rules.
+
+        A plan that does not is shrunk towards its first order until it does.
+        """
+        want: dict[str, tuple[int, dict[str, int]]] = {}
+        for place, first in enumerate(begun):
+            where = next((name for name, n in first.items() if n < self.case.limits(name)[1]), None)
+            want[f"{LEAST} {place}"] = place, dict(first)
+            want[f"{MORE} {place}"] = place, {name: n + (name == where) for name, n in first.items()}
+            spare = max(self.most - sum(first.values()), 0)
+            for title, labels in self.plans.items():
+                held = {name: max(labels.get(name, 0), n) for name, n in first.items()}
+                share = min(1.0, spare / max(sum(held.values()) - sum(first.values()), 1))
+                want[f"{title} {place}"] = place, _between(first, held, share)
+        made = self._drawn(want, begun, measured)
+        low = made.sel({names.PLAN: [f"{MORE} {want[title][0]}" for title in want]})
+        low = low.assign_coords({names.PLAN: list(want)})
+        fixed = [title for title in want if title.startswith((LEAST, MORE))]
+        for _ in range(ROUNDS):
+            broken = [title for title in made[names.PLAN].values[~made["kept"].values] if title not in fixed]
+            shares = self._shares(low, made, broken) if broken else {}
+            made = made.sel({names.PLAN: made["kept"]})
+            if not shares:
+                break
+            want |= {t: (want[t][0], _between(begun[want[t][0]], want[t][1], share)) for t, share in shares.items()}
+            again = self._drawn({title: want[title] for title in shares}, begun, measured)
+            made = side_by_side([made, again])
+        made = made.sel({names.PLAN: made["kept"]}).drop_vars("kept")
+        found = []
+        for place in range(len(begun)):
+            titles = [title for title in (LEAST, *self.plans) if f"{title} {place}" in made[names.PLAN].values]
+            own = made.sel({names.PLAN: [f"{title} {place}" for title in titles]})
+            found.append(own.assign_coords({names.PLAN: titles}))
+        return found
+
+    def _drawn(
+        self, want: Mapping[str, tuple[int, dict[str, int]]], begun: Sequence[Mapping[str, int]], measured: Measured
+    ) -> xr.Dataset:
+        kinds: dict[tuple[str, ...], dict[str, dict[str, int]]] = {}
+        for title, (_, labels) in want.items():
+            kinds.setdefault(self.done.get(title.rsplit(" ", 1)[0], ()), {})[title] = labels
+        drawn = partial(plan_outcomes, self.fit, self.case)
+        parts = [drawn(same, interventions=done).drop_sel({names.PLAN: names.NOTHING}) for done, same in kinds.items()]
+        made = side_by_side(parts)
+        made = made.sel({names.PLAN: list(want)})
+        first = made[names.LABELS].copy(data=[list(begun[place].values()) for place, _ in want.values()])
+        made = measured(made.assign({AT_ONCE: made[names.NET_BENEFIT]}), first)
+        return made.assign_coords(kept=(names.PLAN, _all_kept(self._amounts(made))))
+
+    def _amounts(self, outcomes: xr.Dataset) -> list[tuple[np.ndarray, float, float]]:
+        """Every rule as draws plan by plan, what they must be at most, and with which probability.
+
+        Evaluation labels come with any plan, and doing nothing may do without.
+        """
+        money = (outcomes[names.COST], self.max_spend, 1.0 - self.case.overrun)
+        found = [(outcomes[names.LABELS].sum(names.SLICE), float(self.most), 1.0), money]
+        for held in (held for kind, held in RULES.items() if kind != MINIMUM_EVALUATION):
+            for rule in held(self.fit, self.case, outcomes):
+                amount = rule.amount.reindex({names.PLAN: outcomes[names.PLAN]}, fill_value=rule.limit)
+                found.append((rule.sign * amount, rule.sign * rule.limit, rule.required))
+        return [(a.transpose(names.PLAN, ...).values.reshape(a.sizes[names.PLAN], -1), x, p) for a, x, p in found]
+
+    def _shares(self, low: xr.Dataset, made: xr.Dataset, broken: list[str]) -> dict[str, float]:
+        """Shares of their labels with which plans keep all rules, were outcomes straight lines from low."""
+        ends = [self._amounts(of.sel({names.PLAN: broken})) for of in (low, made)]
+
+        def kept(share: np.ndarray) -> np.ndarray:
+            between = zip(*ends, strict=True)
+            return _all_kept([(a + share[:, None] * (b - a), limit, p) for (a, limit, p), (b, _, _) in between])
+
+        above, below = np.ones(len(broken)), np.zeros(len(broken))
+        for share in SHRUNK:
+            found = (below == 0) & kept(np.full(len(broken), share))
+            below = np.where(found, share, below)
+            above = np.where(below == 0, share, above)
+            if (below > 0).all():
+                break
+        for _ in range(HALVED if (below > 0).any() else 0):
+            middle = (below + above) / 2
+            fine = kept(middle)
+            below, above = np.where(fine, middle, below), np.where(fine, above, middle)
+        return {title: share for title, share in zip(broken, below.tolist(), strict=True) if share > 0}
+
+
+def _between(first: Mapping[str, int], labels: Mapping[str, int], share: float) -> dict[str, int]:
+    return {name: n + int(share * (labels[name] - n)) for name, n in first.items()}
+
+
+def _all_kept(rules: Sequence[tuple[np.ndarray, float, float]]) -> np.ndarray:
+    """Whether plans keep every rule."""
+    kept = [(x <= limit + SLACK * abs(limit)).mean(axis=1) >= chance - SLACK for x, limit, chance in rules]
+    return np.all(kept, axis=0)
+
+
+def in_two(fit: Fit, case: Case, outcomes: xr.Dataset, begun: xr.DataArray) -> xr.Dataset:
+    """Return outcomes of plans whose first labels are bought, trained on and measured before the rest is ordered."""
+    labels, days = outcomes[names.LABELS], outcomes[names.DAYS]
+    rest = labels - begun
+
+    def money(order: xr.DataArray) -> xr.DataArray:
+        fixed = fixed_cost(fit, case.costs, batch_count(case.costs, order.sum(names.SLICE)), case.learner)
+        return label_cost(fit, case.costs, order).sum(names.SLICE) + fixed
+
+    cost = outcomes[names.COST] + money(begun) + money(rest) - money(labels)
+    late = days + draws(fit, "costs.start_delay", case.costs.start_delay) * (rest.sum(names.SLICE) > 0)
+    value = outcomes[names.VALUE]
+    if case.value.horizon_days is not None and bool((late > days).any()):
+        error, gain = outcomes[names.ERROR], outcomes[names.GAIN]
+        value = value - ((unit_value(fit, case.value, days) - unit_value(fit, case.value, late)) * gain).sum(
+            names.SLICE
+        )
+        if (target := case.value.target) is not None:
+            shares = volumes(fit, case.value)
+            reached = (measured_by(target, one, shares) <= target.error for one in (error, error + gain))
+            later = time_left(case.value, days) - time_left(case.value, late)
+            value = value - draws(fit, TARGET_WORTH, target.worth) * later * (next(reached) * 1.0 - next(reached))
+    return outcomes.assign({names.COST: cost, names.DAYS: late, names.VALUE: value, names.NET_BENEFIT: value - cost})
+
 
 PILOT, EVALUATION = "pilot batch", "evaluation labels"
 SHARES = (0.02, 0.07, 0.25)
@@ -84,10 +237,9 @@ def price_measurements(
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
-    >>> made = decide(fit, case, max_labels=2000, measure=False)
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400})
+    >>> made = lv.decide(fit, case, max_labels=2000, measure=False)
     >>> table = price_measurements(made, slices=["west"], sizes=[200])
     >>> bool((table["evsi"] >= 0).all()), table["slice"].unique().tolist()
     (True, ['west'])
@@ -228,3 +380,96 @@ def _evaluations(plans: OpenPlans, name: str) -> list[tuple[object, ...]]:
     seen = error + np.sqrt(error * (1 - error) / size) * rng.standard_normal(error.shape)
     money = slice_draws(fit, PRICE, case.costs.price_per_label).sel({names.SLICE: name}, drop=True) * size
     return [(EVALUATION, name, size, *found) for found in told(plans, plans.today[names.NET_BENEFIT], seen, money)]
+
+
+AUDIT = "audit"
+MEASURED = {PILOT: "labels", EVALUATION: EVALUATION, AUDIT: "labels judged anew"}
+"""What each kind of measurement takes, in words."""
+SIZES = (50, 200)  # labels that are judged anew, where no sizes are given
+AUDITED = 3  # slices that are looked at where none are given: those whose share of wrong labels varies most
+AUDIT_ENTROPY = 23
+
+
+def price_audits(
+    plan: Decision,
+    *,
+    slices: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """Price audits: some labels of a slice are judged anew by somebody who is right, at the price of a label each.
+
+    An audit shows how many of them are wrong, and so what cleaning, guidelines or votes would bring. The choice is
+    between the plans of ``plan.outcomes``, with and without interventions, whose net benefits hang on the same draws of
+    the share of wrong labels; what the audit costs is left to none of them, and each keeps every rule.
+
+    Parameters
+    ----------
+    plan : Decision
+        From :func:`labelvalue.decide`, of a case with ``label_noise`` and ``interventions``.
+    slices : sequence of str, optional
+        Slices to audit; by default the three whose share of wrong labels varies most.
+    sizes : sequence of int, optional
+        Labels that are judged anew, ≥ 1; 50 and 200 by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an audit, as :func:`labelvalue.voi.price_measurements` has them, of kind ``audit``; empty where
+        the share of wrong labels is known exactly or plays no part. Attributes: ``evpi`` of these plans, ``unit``.
+
+    Raises
+    ------
+    InputError
+        If a slice is unknown or a size is no whole number ≥ 1.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> noise, work = {"low": 0.02, "high": 0.15}, (lv.interventions.Guideline(0.5, redone=0.5, cost=100),)
+    >>> costs = {"price_per_label": 0.4}
+    >>> case = lv.Case(costs=costs, value={"per_error_point": 40}, label_noise=noise, interventions=work)
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> table = price_audits(lv.decide(fit, case, max_labels=500, measure=False), slices=["west"], sizes=[20])
+    >>> table["kind"].tolist(), bool(table["evsi"][0] <= table.attrs["evpi"])
+    (['audit'], True)
+    """
+    fit, case = plan.fit, plan.case
+    check_places(fit, slices, sizes)
+    noise, _ = noise_draws(fit, case.label_noise)
+    rows: list[tuple[object, ...]] = []
+    net = plan.outcomes[names.NET_BENEFIT]
+    if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
+        plans = _plans(plan)
+        price = slice_draws(fit, PRICE, case.costs.price_per_label)
+        for name in slices if slices is not None else _least_known(noise):
+            at = {names.SLICE: name}
+            for size in sizes or SIZES:
+                seen = _seen(fit, noise.sel(at, drop=True), name, size)
+                rows += [(AUDIT, name, int(size), *found) for found in told(plans, net, seen, price.sel(at) * size)]
+    return measurement_table(rows, float(evpi(net)[names.EVPI]), plan)
+
+
+def _plans(plan: Decision) -> OpenPlans:
+    """The plans of ``plan.outcomes``, with what each does beside buying labels."""
+    case = plan.case
+    plans, done = {}, {}
+    for title in map(str, plan.outcomes[names.PLAN].values[1:]):
+        bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
+        plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
+        parts = tuple(title.split(" + "))
+        done[title] = parts if {*parts} <= {one.name for one in case.interventions} else ()
+    done[names.RECOMMENDED] = tuple(plan.interventions)
+    return OpenPlans(plan.fit, case, plans, labels_left(plan.fit, case, plan.max_labels), plan.max_spend, done)
+
+
+def _least_known(noise: xr.DataArray) -> list[str]:
+    spread = noise.std(names.SAMPLE)
+    order = np.argsort(-spread.values, kind="stable")[:AUDITED]
+    return [str(spread[names.SLICE].values[place]) for place in order if float(spread[place]) > 0]
+
+
+def _seen(fit: Fit, noise: xr.DataArray, name: str, size: int) -> xr.DataArray:
+    """Share of wrong labels that an audit of a slice would show, once a draw."""
+    entropy = [fit.settings["random_seed"], AUDIT_ENTROPY, size, *name.encode()]
+    wrong = np.random.default_rng(entropy).binomial(size, noise.transpose(*names.SAMPLE).values)
+    return xr.DataArray(wrong / size, dims=names.SAMPLE)

@@ -1,8 +1,7 @@
-"""Plans side by side, always under the same draws: expected net benefit, P(best), regret, differences, dominance."""
-
-from __future__ import annotations
+"""Plans side by side under the same draws: net benefit, P(best), regret, dominance, fairness, another mix of slices."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from labelvalue.decisions.case.case import Score
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing
 from labelvalue.forecast.gains.curves import best_of
 from labelvalue.numerals import tails
+from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
 ENB, LOWER, UPPER = "enb", "lower", "upper"
@@ -291,11 +291,9 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
 
     Examples
     --------
-    >>> from labelvalue import Case
-    >>> from labelvalue.plans import plan_outcomes
-    >>> from labelvalue.testing import fake_fit
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> sets = scenario_sets(plan_outcomes(fake_fit(seed=1), case, {"west": {"west": 500}}), "west")
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> sets = scenario_sets(lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}}), "west")
     >>> sets["probability"].values.tolist()
     [0.1, 0.8, 0.1]
     """
@@ -317,3 +315,86 @@ def scenario_sets(outcomes: xr.Dataset, plan: str, *, tail: float = 0.1) -> xr.D
     joined = joined.assign({names.PROBABILITY: probability, names.LABELS: outcomes[names.LABELS]})
     joined.attrs = {**outcomes.attrs, names.PLAN: plan}
     return joined
+
+
+def fairness(outcomes: xr.Dataset) -> xr.Dataset:
+    """Draw how unequal the errors of slices are under each plan.
+
+    Parameters
+    ----------
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.plans.plan_outcomes`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain, draw, plan, in the unit of the error: ``worst_error``, that of the worst slice; ``gap`` between it
+        and the best slice; ``disparity``, the mean distance of slices from the mean of all.
+
+    References
+    ----------
+    Tae and Whang (2021), "Slice Tuner", SIGMOD, for the average disparity.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> drawn = fairness(lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}}))
+    >>> bool((drawn["gap"] <= drawn["worst_error"]).all())
+    True
+    """
+    error = outcomes[names.ERROR]
+    worst = error.max(names.SLICE)
+    made = {
+        names.WORST_ERROR: worst,
+        names.GAP: worst - error.min(names.SLICE),
+        names.DISPARITY: abs(error - error.mean(names.SLICE)).mean(names.SLICE),
+    }
+    return xr.Dataset(made, attrs=outcomes.attrs | {names.UNIT: "error"})
+
+
+def gain_under_mix(outcomes: xr.Dataset, shares: Mapping[str, float]) -> xr.DataArray:
+    """Draw the gain of each plan averaged over slices by another mix; the same draws, no new fit.
+
+    Parameters
+    ----------
+    outcomes : xarray.Dataset
+        From :func:`labelvalue.plans.plan_outcomes`.
+    shares : mapping of str to float
+        Share of each slice, ≥ 0; scaled to sum to 1, 0 where not named.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``gain``, dims chain, draw, plan; unit of the error.
+
+    Raises
+    ------
+    InputError
+        If a slice is unknown, a share negative, or all are 0.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> outcomes = lv.plans.plan_outcomes(lv.testing.fake_fit(seed=1), case, {"west": {"west": 500}})
+    >>> own = outcomes["gain"].sel(slice="west", drop=True)
+    >>> bool((gain_under_mix(outcomes, {"west": 2.0}) == own).all())
+    True
+    """
+    known = outcomes[names.SLICE].values.astype(str).tolist()
+    checks = Checks()
+    for name, share in shares.items():
+        checks.number(f"shares.{name}", share)
+        if name not in known:
+            why = f"unknown slice {name!r}{did_you_mean(str(name), known)}"
+            checks.wrong(f"shares.{name}", why, f"one of {', '.join(known)}")
+    if not checks.problems and not sum(shares.values()) > 0:
+        checks.wrong("shares", "all shares are 0", "give at least one slice a share")
+    checks.finish()
+    total = sum(shares.values())
+    weights = [shares.get(name, 0.0) / total for name in known]
+    mix = xr.DataArray(weights, dims=names.SLICE, coords={names.SLICE: outcomes[names.SLICE].values})
+    gain = (outcomes[names.GAIN] * mix).sum(names.SLICE).rename(names.GAIN)
+    gain.attrs = {**outcomes.attrs, names.UNIT: "error"}
+    return gain

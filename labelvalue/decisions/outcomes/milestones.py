@@ -1,7 +1,5 @@
 """A plan cut into batches: what each should show, when to go on, and how often that rule stops in error."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import scipy
@@ -60,10 +58,9 @@ def plan_milestones(plan: Decision, steps: int = STEPS, *, ci_prob: float = 0.9)
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_milestones(decide(fit, case, max_labels=900, measure=False), steps=3)
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = plan_milestones(lv.decide(fit, case, max_labels=900, measure=False), steps=3)
     >>> table["labels"].tolist()
     [300, 600, 900]
     """
@@ -163,10 +160,9 @@ def detection(plan: Decision, *, probability: float = 0.8) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = detection(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> table = detection(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["p_detected"].between(0, 1).all())
     True
     """
@@ -276,12 +272,11 @@ def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
 
     Examples
     --------
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.testing import fake_fit
+    >>> import labelvalue as lv
     >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
-    >>> case = Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)
-    >>> fit = fake_fit(seed=1)
-    >>> guardrail_errors(decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
+    >>> case = lv.Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> guardrail_errors(lv.decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
     [0, 1000]
     """
     fit, case = plan.fit, plan.case

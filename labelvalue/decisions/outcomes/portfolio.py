@@ -1,7 +1,5 @@
 """Several learners in money: what an average hides, and what keeping them all is worth."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -53,11 +51,10 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1, learners=("line", "tree"))
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1, learners=("line", "tree"))
     >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, learner="line")
-    >>> found = benefit_over_learners(decide(fit, case, max_labels=900, measure=False))
+    >>> found = benefit_over_learners(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool((found["best"] >= found["mean"]).all()), bool((found["synergy"] >= 0).all())
     (True, True)
     """

@@ -1,7 +1,5 @@
 """What labels cost, drawn: orders, batches, retraining, and days."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Everything uncertain that a net benefit depends on, as draws by name."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

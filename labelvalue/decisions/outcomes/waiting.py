@@ -1,7 +1,5 @@
 """The value of waiting: deciding once it is known whether users' needs change, against deciding now."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections.abc import Sequence
@@ -19,8 +17,7 @@ from labelvalue.decisions.measuring.information import TAIL
 from labelvalue.decisions.outcomes.benefit import outcomes_of
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.search.allocation import find_plan
-from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.decisions.search.listing import for_search
+from labelvalue.decisions.search.listing import alternatives, for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.fitting.result import Fit
@@ -61,12 +58,11 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
 
     Examples
     --------
-    >>> from labelvalue import decide
-    >>> from labelvalue.testing import fake_fit
+    >>> import labelvalue as lv
     >>> value = {"per_error_point": 4, "horizon_days": 700}
     >>> value["mix_changes"] = [{"after_days": 7, "factors": {"west": 50.0}, "probability": 0.4}]
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
-    >>> table = value_of_waiting(decide(fit, case, max_labels=500, measure=False))
+    >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value=value)
+    >>> table = value_of_waiting(lv.decide(fit, case, max_labels=500, measure=False))
     >>> table["comes"].tolist(), table.attrs["days"]
     (['nothing', 'west × 50 after 7 days'], 7.0)
     """

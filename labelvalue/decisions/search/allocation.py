@@ -36,10 +36,10 @@ from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.idle import drift_notes
 from labelvalue.decisions.outcomes.spending import batch_count, notes_of
-from labelvalue.decisions.search.greedy import split
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
+from labelvalue.decisions.search.programme import split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 

@@ -1,7 +1,5 @@
 """The cheapest plan for a target: labels and money with which an error is reached with a probability."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable

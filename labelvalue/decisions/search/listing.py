@@ -1,14 +1,16 @@
-"""From a fit and a case to a menu: sizes worth looking at, draws of net benefit, limits."""
+"""What can be bought, in arrays, and what purchases and the plans to hold them against bring."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
 from labelvalue.decisions.outcomes.benefit import plan_outcomes, slice_outcomes
@@ -20,6 +22,45 @@ from labelvalue.forecast.gains.curves import SIZE
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
+FOCUSED = 4  # slices of which a plan with nothing but their labels is among the alternatives
+HALF = "half of it"
+
+
+def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
+    """List plans that a plan is held against, none of them twice, itself first."""
+    case = plan.case
+    table = plan.outcomes[names.LABELS]
+    slices = [str(name) for name in table[names.SLICE].values]
+    total = max(plan.total, int(table.sum(names.SLICE).max()))
+    found: dict[str, dict[str, int]] = {names.RECOMMENDED: dict(plan.labels)}
+    found[HALF] = {name: max(n // 2, case.limits(name)[0]) for name, n in plan.labels.items()}
+    for split in (names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT):
+        found[split] = {name: int(table.sel({names.PLAN: split, names.SLICE: name})) for name in slices}
+    weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
+    for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
+        least = {other: case.limits(other)[0] for other in slices}
+        room = max(total - sum(least.values()), 0) + least[name]
+        found[f"all for {name}"] = least | {name: int(min(room, case.limits(name)[1]))}
+    return _distinct(found)
+
+
+def _distinct(plans: Mapping[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    seen: set[tuple[int, ...]] = set()
+    kept = {}
+    for name, labels in plans.items():
+        key = tuple(labels.values())
+        if any(key) and key not in seen:
+            kept[name] = labels
+        seen.add(key)
+    return kept
+
+
+def best_of(net: xr.DataArray) -> str:
+    """Return the plan with the highest expected net benefit; doing nothing where it is as good."""
+    mean = net.mean([d for d in net.dims if d != names.PLAN])
+    return str(net[names.PLAN].values[int(np.argmax(mean.values))])
+
+
 SIZES = 24  # sizes of a menu between nothing and everything, as a geometric row
 
 
@@ -27,14 +68,7 @@ SIZES = 24  # sizes of a menu between nothing and everything, as a geometric row
 class Listing:
     """A menu in lots, and what else of a case an allocation needs.
 
-    Parameters
-    ----------
-    menu : Menu
-        What can be bought in a plan of one batch, counted in lots.
-    batch : array of float, shape (sample,)
-        Draws of what every further batch costs.
-    errors : array of float, shape (slice, step, sample)
-        Draws of each slice's error in the population.
+    Shapes: ``batch``, what every further batch costs (sample); ``errors`` in the population (slice, step, sample).
     """
 
     menu: Menu

@@ -1,7 +1,5 @@
 """What can be bought, in arrays: net benefit of every slice at every size, and what a purchase of them brings."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
@@ -11,17 +9,8 @@ import numpy as np
 class Aim:
     """What an allocation maximises: ``mean``·E[net benefit] − ``tail``·CVaR of the loss against doing nothing.
 
-    Parameters
-    ----------
-    mean : float
-        Weight of the expected net benefit, ≥ 0.
-    tail : float
-        Weight of the conditional value at risk, ≥ 0.
-    level : float
-        Level of that CVaR: the mean of the worst 1 − ``level`` of draws.
-    tolerance : float
-        Risk tolerance in money: with a finite one the expectation becomes the certainty equivalent of an exponential
-        utility.
+    The CVaR is the mean of the worst 1 − ``level`` of draws. With a finite risk ``tolerance`` (money) the expectation
+    becomes the certainty equivalent of an exponential utility.
     """
 
     mean: float = 1.0
@@ -82,36 +71,13 @@ LEAST_STEPS = 2  # sizes that a menu needs: nothing, and something
 class Menu:
     """What can be bought: draws of net benefit by slice and size, and the limits of a purchase.
 
-    Between the sizes of the grid, net benefit, spend and error are linear in labels, draw by draw.
+    Between the sizes of the grid, net benefit, spend and error are linear in labels, draw by draw. Net benefit and
+    spend leave out what a batch costs whatever its size (``fixed``, ``fixed_spend``) and are 0 at the first size, which
+    is 0; errors are there where fairness matters (``max_gap`` between slices; ``worst_weight`` a unit of the worst
+    slice's). ``lot`` is what one label of this menu stands for, for words and prices.
 
-    Parameters
-    ----------
-    slices : tuple of str
-        Names of the slices.
-    labels : array of int, shape (step,)
-        Sizes of a purchase in one slice, rising from 0.
-    net : array of float, shape (slice, step, sample)
-        Net benefit against buying nothing, without what a batch costs whatever its size; 0 at step 0.
-    spend : array of float, shape (slice, step)
-        Expected money spent; 0 at step 0.
-    low, high : array of int, shape (slice,)
-        Fewest and most labels of each slice.
-    max_labels : int
-        Most labels in all.
-    max_spend : float
-        Most expected money in all, ``fixed_spend`` included.
-    fixed : array of float, shape (sample,)
-        Draws of what a purchase costs whatever its size.
-    fixed_spend : float
-        The money in it.
-    error : array of float, shape (slice, step), or None
-        Expected error, where fairness matters.
-    max_gap : float
-        Largest gap allowed between the expected errors of two slices.
-    worst_weight : float
-        What the objective loses for each unit of the worst slice's expected error, ≥ 0.
-    lot : int
-        What one label of this menu stands for, where labels are bought in lots; for words and prices.
+    Shapes: ``labels`` (step), ``net`` (slice, step, sample), ``spend``, ``error`` (slice, step), ``low``, ``high``
+    (slice), ``fixed`` (sample).
     """
 
     slices: tuple[str, ...]

@@ -1,7 +1,5 @@
 """Labels beside interventions: which sets are tried, which plans are allowed, and how their labels are moved."""
 
-from __future__ import annotations
-
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,8 +18,8 @@ from labelvalue.decisions.case.guardrails import Guardrails, Scenario
 from labelvalue.decisions.case.risk import Appetite, money_needed
 from labelvalue.decisions.outcomes.benefit import plan_outcomes, side_by_side
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left
-from labelvalue.decisions.search.greedy import FINEST, climb
 from labelvalue.decisions.search.listing import thinned
+from labelvalue.decisions.search.programme import FINEST, climb
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.forecast.interventions.label_quality import Consensus
 from labelvalue.model.fitting.result import Fit
@@ -34,20 +32,9 @@ FINER = 256
 
 
 class Mixture(NamedTuple):
-    """A plan beside interventions.
+    """A plan beside interventions: the score of its net benefit, its outcomes, and the names of what is done.
 
-    Parameters
-    ----------
-    score : float
-        Of its net benefit over doing nothing.
-    outcomes : xarray.Dataset
-        From :func:`labelvalue.plans.plan_outcomes`.
-    done : tuple of str
-        Names of its interventions.
-    name : str
-        The plan's among the outcomes.
-    title : str
-        What it is called where it is one that the case states; else it goes by its interventions.
+    ``title`` is what it is called where the case states it; else it goes by its interventions.
     """
 
     score: float

@@ -1,23 +1,24 @@
 """The best purchase from a menu: the exact method that fits, its certificate, and the price of its limits."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np
 import pandas as pd
 
-from labelvalue.decisions.search.greedy import (
+from labelvalue.decisions.search.menu import Aim, Menu
+from labelvalue.decisions.search.programme import (
+    TOLERANCE,
+    WHOLE_VARIABLES,
+    SolverError,
     brute_force,
     combinations,
     greedy,
     greedy_on_envelope,
     is_concave,
+    programme,
     slopes,
     split,
 )
-from labelvalue.decisions.search.menu import Aim, Menu
-from labelvalue.decisions.search.programme import TOLERANCE, WHOLE_VARIABLES, SolverError, programme
 from labelvalue.numerals import PER_LABELS
 from labelvalue.problems import InputError, Problem
 

@@ -1,7 +1,5 @@
 """What becomes of a plan, and of the advice, where new labels are better or worse than they are taken to be."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +14,7 @@ from labelvalue.decisions.advice.rules import rules_of
 from labelvalue.decisions.advice.verdicts import verdict_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
-from labelvalue.decisions.outcomes.errors import labels_left
-from labelvalue.decisions.outcomes.quality import noise_known
+from labelvalue.decisions.outcomes.errors import labels_left, noise_known
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.search.mixtures import (
     CLIMBED,
@@ -30,7 +27,7 @@ from labelvalue.decisions.search.mixtures import (
     subsets,
 )
 from labelvalue.decisions.sensitivity.what_if import SHARES, candidates
-from labelvalue.model.curve.label_noise import useless_share
+from labelvalue.model.curve.effective_labels import useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 from labelvalue.settings import Checks
@@ -84,11 +81,10 @@ def noise_sensitivity(
 
     Examples
     --------
-    >>> from labelvalue import Case, decide
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
-    >>> table = noise_sensitivity(decide(fit, case, max_labels=900, measure=False))
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
+    >>> table = noise_sensitivity(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["gain"].is_monotonic_decreasing), table["same"].tolist()[1]
     (True, True)
     """

@@ -4,8 +4,6 @@ A *step* is a doubling of labels or a batch. A run's ``step`` counts back from t
 holding out h steps leaves the runs with ``step >= h``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.label_noise import information_left, measured_error
+from labelvalue.model.curve.effective_labels import information_left, measured_error
 from labelvalue.model.curve.observations import LEAST_SIZES
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import InputError, Problem, input_error

@@ -1,7 +1,5 @@
 """Whether to trust forecasts, and how far: a backtest in one table and one sentence."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from dataclasses import dataclass

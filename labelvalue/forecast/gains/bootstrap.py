@@ -3,8 +3,6 @@
 Nothing is shared with the model but the runs: no priors, no pooling, no noise model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,16 +25,9 @@ ZOOMS, ZOOM_POINTS = 5, 9
 
 @dataclass(frozen=True, eq=False)
 class PowerLaws:
-    """Fitted curves, one per data vector; all arrays have shape (fit,).
+    """Fitted curves, one per data vector: the error is ``floor + scale`` at ``reference`` labels.
 
-    Parameters
-    ----------
-    reference : float
-        Labels at which the curve's error is ``floor + scale``.
-    floor, scale, elasticity : numpy.ndarray
-        Parameters, all non-negative.
-    squares : numpy.ndarray
-        Weighted residual sum of squares.
+    Shapes: all (fit); ``squares`` is the weighted residual sum of squares.
     """
 
     reference: float
@@ -244,10 +235,9 @@ def gain_disagreement(gain: xr.DataArray, second: xr.DataArray, *, ci_prob: floa
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> table = gain_disagreement(predict_gain(fit, [500]), bootstrap_gain(fit, [500], draws=200))
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> table = gain_disagreement(lv.predict_gain(fit, [500]), bootstrap_gain(fit, [500], draws=200))
     >>> len(table), table["disagrees"].dtype
     (4, dtype('bool'))
     """

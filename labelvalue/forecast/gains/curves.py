@@ -1,7 +1,5 @@
 """Posterior draws of the learning curve at any size: the one kernel behind every forecast."""
 
-from __future__ import annotations
-
 import functools
 import zlib
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Evaluation labels: can a gain be seen with those there are, and how many would do."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

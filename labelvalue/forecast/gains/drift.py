@@ -1,7 +1,5 @@
 """Drift: how the error of a model moves with time while its training data stay as they are."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping, Sequence

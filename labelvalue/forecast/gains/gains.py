@@ -1,7 +1,5 @@
 """Gains from labels, the error itself, and the impact of one more label: per draw, by slice."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Iterable, Sequence

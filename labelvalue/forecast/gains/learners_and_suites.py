@@ -1,7 +1,5 @@
 """Gains over several learners and over several suites: what an average would hide."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -37,9 +35,8 @@ def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> gain = predict_gain(fake_fit(seed=1, learners=("line", "tree")), [500])
+    >>> import labelvalue as lv
+    >>> gain = lv.predict_gain(lv.testing.fake_fit(seed=1, learners=("line", "tree")), [500])
     >>> bool((gain_over_learners(gain)["best"] >= gain_over_learners(gain)["mean"]).all())
     True
     """
@@ -81,9 +78,8 @@ def portfolio_gain(error: xr.DataArray, mixture: Mapping[str, float] | None = No
 
     Examples
     --------
-    >>> from labelvalue import predict_error
-    >>> from labelvalue.testing import fake_fit
-    >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
+    >>> import labelvalue as lv
+    >>> error = lv.predict_error(lv.testing.fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
     >>> portfolio_gain(error)["synergy"].dims
     ('chain', 'draw', 'slice', 'labels')
     """
@@ -178,9 +174,8 @@ def step_value(error: xr.DataArray, step: str, without: str) -> xr.Dataset:
 
     Examples
     --------
-    >>> from labelvalue import predict_error
-    >>> from labelvalue.testing import fake_fit
-    >>> error = predict_error(fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
+    >>> import labelvalue as lv
+    >>> error = lv.predict_error(lv.testing.fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
     >>> step_value(error, "tree", "line")["interaction"].dims
     ('chain', 'draw', 'slice')
     """

@@ -1,7 +1,5 @@
 """What is expected of one slice, suite or project from all the others alone: scored beside scores in sample."""
 
-from __future__ import annotations
-
 import json
 import zlib
 from collections.abc import Mapping

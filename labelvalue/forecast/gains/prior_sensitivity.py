@@ -1,7 +1,5 @@
 """How far gains hang on the priors, scaled or replaced: by re-weighting, or by fitting again where that fails."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -16,8 +14,7 @@ from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.again import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
-from labelvalue.model.prior.density import group_level, log_prior
-from labelvalue.model.prior.priors import Prior
+from labelvalue.model.prior.priors import Prior, group_level, log_prior
 
 WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
@@ -32,14 +29,8 @@ SUFFIXES = ("_mean", "_spread", "_between", "_decay", "_power", "_trend")
 class Change:
     """A posterior other than that of a fit: how likely its draws would be, and how it is fitted.
 
-    Parameters
-    ----------
-    ratios : xarray.DataArray, dims chain and draw
-        Log of its density over that of the fit, up to a constant.
-    counts : array, shape (run,), optional
-        Share of its likelihood that each run counts for.
-    priors : mapping of str to Prior, optional
-        Those that replace the fit's.
+    Shapes: ``ratios``, log of its density over that of the fit (chain, draw); ``counts``, what each run counts for
+    (run).
     """
 
     ratios: xr.DataArray
@@ -87,28 +78,15 @@ def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
 
 
 def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
-    """Smooth importance ratios, and say how far they can be relied on.
+    """Smooth importance ratios to logs of weights that sum to 1, and say how far they can be relied on.
 
-    Parameters
-    ----------
-    log_ratios : xarray.DataArray, dims chain and draw
-        Log of the density wanted over that of the draws, up to a constant.
+    Attributes: ``pareto_k``; ``reliable``, whether it is at most min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``.
 
-    Returns
-    -------
-    xarray.DataArray, dims chain and draw
-        Logs of weights that sum to 1. Attributes: ``pareto_k``; ``reliable``, whether it is at most
-        min(0.7, 1 − 1/log₁₀ draws); ``effective_draws``, the draws that the weights are worth.
+    Shapes: ``log_ratios`` (chain, draw); gives the same.
 
     References
     ----------
     Vehtari, Simpson, Gelman, Yao and Gabry (2024), "Pareto smoothed importance sampling", JMLR 25.
-
-    Examples
-    --------
-    >>> even = importance_weights(xr.DataArray(np.zeros((4, 100)), dims=("chain", "draw")))
-    >>> even.attrs["reliable"], round(even.attrs["effective_draws"])
-    (True, 400)
     """
     from arviz_stats.base import array_stats
 
@@ -130,27 +108,9 @@ def importance_weights(log_ratios: xr.DataArray) -> xr.DataArray:
 def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.DataArray) -> Draws:
     """Turn weighted draws into draws that count alike, by repeating some and dropping others.
 
-    Every function of draws can then be used as it is. All that is re-weighted by the same weights keeps the same
-    draws, so that plans can still be compared draw by draw.
+    All that is re-weighted by the same weights keeps the same draws, so that plans can still be compared draw by draw.
 
-    Parameters
-    ----------
-    draws : xarray.DataArray or Dataset
-        With dims chain and draw: a gain, or a whole posterior.
-    log_weights : xarray.DataArray, dims chain and draw
-        From :func:`importance_weights`.
-
-    Returns
-    -------
-    same kind
-        Of the same shape and order; how often a draw is repeated differs from what its weight is worth by less than
-        one.
-
-    Examples
-    --------
-    >>> gain = xr.DataArray([[0.0, 1.0]], dims=("chain", "draw"))
-    >>> reweight(gain, np.log(xr.DataArray([[0.01, 0.99]], dims=("chain", "draw")))).values.tolist()
-    [[1.0, 1.0]]
+    Shapes: ``draws`` (chain, draw, ...), ``log_weights`` (chain, draw); gives as ``draws``.
     """
     weights = np.exp(log_weights.transpose(*names.SAMPLE).values.ravel())
     share = np.cumsum(weights) / weights.sum()

@@ -1,7 +1,5 @@
 """Diminishing returns: what the next labels bring once some have been bought, and where that gets too little."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 

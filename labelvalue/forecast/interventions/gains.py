@@ -1,7 +1,5 @@
 """Gains with interventions, by the curves and draws of plain gains."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -65,12 +63,10 @@ def predict_gain_with(
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.interventions import Consensus
-    >>> from labelvalue.testing import fake_fit
-    >>> fit = fake_fit(seed=1)
-    >>> voted = predict_gain_with(fit, Consensus(3), [500], noise=0.2)
-    >>> bool((voted >= predict_gain(fit, [500]) - 1e-12).mean() > 0.9)
+    >>> import labelvalue as lv
+    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> voted = predict_gain_with(fit, lv.interventions.Consensus(3), [500], noise=0.2)
+    >>> bool((voted >= lv.predict_gain(fit, [500]) - 1e-12).mean() > 0.9)
     True
     """
     chosen = checked(fit, interventions)

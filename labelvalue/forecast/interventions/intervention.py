@@ -1,7 +1,5 @@
 """What all interventions have: a name, a cost, a delay, and an effect on the curves."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 
@@ -11,8 +9,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.gains.curves import draws, error_draws
 from labelvalue.forecast.interventions.votes import noise_cost
+from labelvalue.model.curve.effective_labels import information_left
 from labelvalue.model.curve.families import HALF_LABEL
-from labelvalue.model.curve.label_noise import information_left
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error
 from labelvalue.quantities import Quantity, quantity
@@ -23,22 +21,9 @@ from labelvalue.settings import Checks, put
 class Changes:
     """What is changed about a forecast; every field is a number or draws, and the defaults change nothing.
 
-    Parameters
-    ----------
-    worth : float or DataArray
-        Plain labels that one newly bought label counts for.
-    added : float or DataArray
-        Effective labels added at once.
-    old_noise, new_noise : float or DataArray
-        Share of wrong labels among those there now, and among those bought.
-    excess : float or DataArray
-        Factor on the part of the error above the floor, at the reference size.
-    elasticity : float or DataArray
-        Factor on how fast that part falls.
-    floor : float or DataArray
-        Factor on the floor.
-    learner : str
-        Learner whose curve holds from then on; empty for the same.
+    ``worth`` is what one newly bought label counts for in plain ones, ``added`` effective labels added at once;
+    ``old_noise`` and ``new_noise`` are shares of wrong labels; ``excess``, ``elasticity`` and ``floor`` factors on the
+    error above the floor, on how fast that part falls, and on the floor; ``learner`` whose curve holds from then on.
     """
 
     worth: Any = 1.0
@@ -53,20 +38,10 @@ class Changes:
 
 @dataclasses.dataclass(frozen=True)
 class Standing:
-    """Where a forecast stands before anything is changed.
+    """Where a forecast stands before anything is changed: draws and position of the slices in question.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit.
-    posterior, position : xarray.Dataset
-        Of the slices in question.
-    bought : xarray.DataArray
-        Labels bought, dim ``size`` (and slice, chain, draw).
-    noise : xarray.DataArray or None
-        Share of wrong plain labels, dims of slice, chain and draw; ``None`` where it is not known.
-    noise_origin : str
-        Where that share comes from.
+    Shapes: ``bought`` (size, and slice, chain, draw); ``noise``, the share of wrong plain labels (slice, chain, draw),
+    ``None`` where it is not known.
     """
 
     fit: Fit
@@ -287,9 +262,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Consensus
-        >>> from labelvalue.testing import fake_fit
-        >>> Consensus(3).money(fake_fit(seed=1), 500, price=0.1).values.tolist()
+        >>> import labelvalue as lv
+        >>> lv.interventions.Consensus(3).money(lv.testing.fake_fit(seed=1), 500, price=0.1).values.tolist()
         [100.0, 100.0, 100.0, 100.0]
         """
         each = price if self.unit_cost is None else self.unit_cost
@@ -312,9 +286,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Guideline
-        >>> from labelvalue.testing import fake_fit
-        >>> float(Guideline(0.5, cost=800).fixed_money(fake_fit(seed=1)))
+        >>> import labelvalue as lv
+        >>> float(lv.interventions.Guideline(0.5, cost=800).fixed_money(lv.testing.fake_fit(seed=1)))
         800.0
         """
         return draws(fit, f"{self.name}.cost", self.cost)
@@ -334,9 +307,8 @@ class Intervention:
 
         Examples
         --------
-        >>> from labelvalue.interventions import Guideline
-        >>> from labelvalue.testing import fake_fit
-        >>> float(Guideline(0.5, delay=14).days(fake_fit(seed=1)))
+        >>> import labelvalue as lv
+        >>> float(lv.interventions.Guideline(0.5, delay=14).days(lv.testing.fake_fit(seed=1)))
         14.0
         """
         return draws(fit, f"{self.name}.delay", self.delay)

@@ -1,7 +1,5 @@
 """Interventions on the labels' quality: votes, cleaning, guidelines."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What labels that a strategy chose, and diverse labels, are worth against labels chosen at random."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,8 +10,7 @@ from labelvalue import names
 from labelvalue.forecast.gains.curves import flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.fitting.result import Fit
-from labelvalue.model.prior.density import log_density
-from labelvalue.model.prior.priors import Prior
+from labelvalue.model.prior.priors import Prior, log_density
 
 
 def strategy_efficiency(

@@ -1,7 +1,5 @@
 """What several votes on an item leave of the annotators' errors: exact, without simulation."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import zlib
@@ -14,7 +12,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import ENTROPY, slice_draws, without
-from labelvalue.model.curve.label_noise import useless_share
+from labelvalue.model.curve.effective_labels import useless_share
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import input_error

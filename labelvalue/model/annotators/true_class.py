@@ -4,8 +4,6 @@ For every pattern all classes are weighed, none left out. Written in tables of g
 product, so that a pattern costs a few passes over its classes, and no logarithm but one.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What labels take: seconds, labels a day and days until delivery, as posteriors from the times of annotations."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.annotators.judgements import UNNAMED
-from labelvalue.model.hierarchy.catalogue import get_label_model
+from labelvalue.model.hierarchy.specification import get_label_model
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics

@@ -4,8 +4,6 @@ The slope walks at random in doublings of labels, from 0 at the reference size; 
 Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy` draws it.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import zlib
@@ -16,10 +14,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import observed_ratio
-from labelvalue.model.curve.families import HALF_LABEL
-from labelvalue.model.curve.label_noise import true_labels
-from labelvalue.model.curve.likelihood import above_log, integrated_walk, run_variance
+from labelvalue.model.curve.effective_labels import observed_ratio, true_labels
+from labelvalue.model.curve.families import HALF_LABEL, above_log, integrated_walk, run_variance
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, KNOT, KNOTS_PER_DOUBLING, SLOT, observe
 from labelvalue.model.hierarchy.specification import Model
 
@@ -38,18 +34,8 @@ class Beyond:
     """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
 
     Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
-    more left to learn.
-
-    Parameters
-    ----------
-    typical : float
-        Mean for a curve of typical scatter between trainings.
-    by_scatter : float
-        What one log more of it adds.
-    wild : float
-        Share of curves that stray ``WILD`` times as far.
-    shared : float
-        Share of the variance of their walks that the slices of a learner have in common.
+    more left to learn. ``typical`` is the mean at a typical scatter, ``by_scatter`` what one log more of it adds,
+    ``wild`` the share of curves that stray ``WILD`` times as far, ``shared`` that of the variance common to a learner.
     """
 
     typical: float = 0.0
@@ -72,21 +58,10 @@ BETWEEN_LEARNERS = Beyond(0.1, wild=0.1, shared=BETWEEN_SLICES.shared)
 
 @dataclasses.dataclass(frozen=True)
 class Walks:
-    """Whose walks are drawn.
+    """Whose walks are drawn: by the fit's seed, and the learner where curves have no dim for it.
 
-    Parameters
-    ----------
-    random_seed : int
-        Seed of the fit.
-    learner : str
-        The learner, where there is one and curves have no dim for it.
-    below : callable, optional
-        From doublings of own labels below the reference size to the standard walk there, given the runs, as
-        :meth:`labelvalue.model.curve.discrepancy.Below.strays`; where there is none, curves keep to their family there.
-    upper : float
-        Upper bound of the error, or infinite.
-    beyond : Beyond
-        What they are like there.
+    ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
+    (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
     """
 
     random_seed: int
@@ -242,21 +217,8 @@ SIDE = "below the reference"  # keeps these random numbers apart from those of t
 class Below:
     """Walks of the curves of a fit below their reference sizes, given its runs.
 
-    Parameters
-    ----------
-    model : Model
-        Gives the curve.
-    posterior : xarray.Dataset
-        The fit's draws.
-    runs : xarray.Dataset
-        Its runs.
-    classes : int
-        Number of classes.
-    random_seed : int
-        Its seed.
-    stretch : float
-        How much farther than fitted the draws of the parameters were spread about their medians
-        (:func:`labelvalue.forecast.backtesting.scores.recalibrated`); the sum of curve and walk then spreads as much.
+    ``stretch`` is how much farther than fitted the parameters' draws were spread about their medians
+    (:func:`labelvalue.forecast.backtesting.scores.recalibrated`); the sum of curve and walk then spreads as much.
     """
 
     model: Model

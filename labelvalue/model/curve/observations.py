@@ -5,8 +5,6 @@ into cells, and cells are laid out by their distance below the reference size in
 *knots* of the shape discrepancy. Everything a likelihood needs is here; nothing is fitted.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

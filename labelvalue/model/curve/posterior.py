@@ -1,7 +1,5 @@
 """From sampled curve parameters to what a fit promises: error, elasticity, impact and floor at now."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import partial
 from typing import Any

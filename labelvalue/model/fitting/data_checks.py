@@ -10,10 +10,8 @@ import scipy
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import observed_ratio
-from labelvalue.model.curve.families import log_steepness, signed_log
-from labelvalue.model.curve.label_noise import measured_error, true_labels
-from labelvalue.model.curve.likelihood import integrated_walk, run_variance
+from labelvalue.model.curve.effective_labels import measured_error, observed_ratio, true_labels
+from labelvalue.model.curve.families import integrated_walk, log_steepness, run_variance, signed_log
 from labelvalue.model.curve.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY, crossed_dims, lever_of
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.model.prior.priors import Prior, Priors

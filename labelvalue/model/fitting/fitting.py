@@ -18,13 +18,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.label_noise import set_evaluation_noise, useless_share
+from labelvalue.model.curve.effective_labels import set_evaluation_noise, useless_share
 from labelvalue.model.curve.observations import CURVE, discounted, observe
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.fitting import data_checks
 from labelvalue.model.fitting.result import POSITION, Fit, fit_bytes, luck_of_items
-from labelvalue.model.hierarchy.catalogue import get_model, model_source
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import Model, get_model, model_source
 from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.chains import ChainFolder

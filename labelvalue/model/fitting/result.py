@@ -20,9 +20,7 @@ from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of
 from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, without_synthetic
 from labelvalue.model.curve.posterior import at_now
-from labelvalue.model.hierarchy.catalogue import get_model
-from labelvalue.model.hierarchy.parameters import level_from, log_error_from
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.numerals import TAILS

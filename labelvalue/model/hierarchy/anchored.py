@@ -15,8 +15,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.families import above_floor
-from labelvalue.model.hierarchy.parameters import FLOOR, ShapeParameter, curve_parameters, stems_of
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import FLOOR, Model, ShapeParameter, curve_parameters, stems_of
 from labelvalue.model.prior.priors import Priors
 
 if TYPE_CHECKING:

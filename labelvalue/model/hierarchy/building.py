@@ -1,9 +1,8 @@
-"""From observations and priors to the PyMC model that is sampled.
+"""From observations and priors to the PyMC model that is sampled: pooled levels, the data, and how they meet.
 
-Used by a model's ``build``.
+Used by a model's ``build``, inside a ``pm.Model`` context. Each curve-level quantity is a group mean plus a deviation,
+partially pooled; where several slices, learners or suites are crossed, each of them has deviations too.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,24 +14,26 @@ import pytensor.tensor as pt
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.cell_terms import Terms
-from labelvalue.model.curve.effective_labels import beside_reference, effective_ratio, transfer_from
-from labelvalue.model.curve.likelihood import above_log, discount_loglikelihood, run_variance, scatter_loglikelihood
-from labelvalue.model.curve.observations import CURVE, cell_names
-from labelvalue.model.curve.operation import curve_loglikelihood
-from labelvalue.model.hierarchy.levels import (
-    against_true_labels,
-    elasticity_level,
-    evaluation_noise,
-    model_coords,
-    observed_data,
-    pooled,
-    reference_level,
-    steepness_level,
-    variable,
-    worths_of_labels,
+from labelvalue.model.curve.effective_labels import (
+    beside_reference,
+    effective_ratio,
+    likeness_of_means,
+    of_strategy,
+    transfer_from,
+    true_labels,
 )
-from labelvalue.model.hierarchy.parameters import (
+from labelvalue.model.curve.families import (
+    above_log,
+    discount_loglikelihood,
+    log_steepness,
+    namespace,
+    run_variance,
+    scatter_loglikelihood,
+    signed_log,
+)
+from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, cell_names, crossed_dims, in_a_row
+from labelvalue.model.curve.operation import Terms, curve_loglikelihood
+from labelvalue.model.hierarchy.specification import (
     FLOOR,
     STEEPNESS,
     ShapeParameter,
@@ -40,7 +41,239 @@ from labelvalue.model.hierarchy.parameters import (
     log_error_from,
     stems_of,
 )
-from labelvalue.model.prior.priors import Priors
+from labelvalue.model.prior.priors import Prior, Priors
+
+FROM_PRIOR = "prior"  # each chain starts at a draw of its own
+
+
+def variable(name: str, prior: Prior) -> Any:
+    """Make a scalar random variable from a prior; call it inside a model context."""
+    match prior.distribution:
+        case "normal":
+            return pm.Normal(name, prior.center, prior.spread, initval=FROM_PRIOR)
+        case "lognormal":
+            return pm.LogNormal(name, prior.center, prior.spread, initval=FROM_PRIOR)
+        case "student":  # heavy tails are for what the data may say, not for where to look first
+            return pm.StudentT(name, nu=4, mu=prior.center, sigma=prior.spread, initval=prior.center)
+        case "logitnormal":
+            # As a transformed normal: PyMC's LogitNormal has no finite gradient near its ends.
+            logit = pm.Normal(f"{name}_logit", prior.center, prior.spread, initval=FROM_PRIOR)
+            return pm.Deterministic(name, pt.sigmoid(logit))
+
+
+DEVIATIONS_START = 0.3
+"""Standardised deviations start this near to 0, by turns above and below; exactly there, gradients may vanish."""
+
+
+def standard_deviations(name: str, dims: str | tuple[str, ...], size: int | tuple[int, ...]) -> Any:
+    """Make standardised deviations; call it inside a model context."""
+    return pm.Normal(name, 0.0, 1.0, dims=dims, initval=starts_apart(size))
+
+
+def starts_apart(size: int | tuple[int, ...]) -> np.ndarray:
+    """Return where standardised deviations start: near 0, by turns above and below."""
+    return np.where(np.arange(np.prod(size)) % 2, DEVIATIONS_START, -DEVIATIONS_START).reshape(size)
+
+
+def observed_data(observations: xr.Dataset) -> dict[str, Any]:
+    """Register the observations as data of the model in whose context it is called."""
+    row, open_ended = in_a_row(observations), cell_names(observations)
+    return {
+        name: pm.Data(name, values, shape=(None,) if name in open_ended else values.shape)
+        for name, values in row.items()
+    }
+
+
+def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return the coordinates of the dims that curve-level variables have."""
+    return {
+        CURVE: np.arange(observations.sizes[CURVE]),
+        **{key: np.unique(observations[key].values.astype(str)) for key in CURVE_KEYS},
+        names.STRATEGY: np.array(observations.attrs[names.STRATEGIES][1:], dtype=str),
+    }
+
+
+def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0) -> Any:
+    """Make a curve-level quantity that is partially pooled over all curves.
+
+    ``mean + spread · deviation`` on an unbounded scale. The deviations are sampled standardised
+    (non-centred), which mixes well where a curve says little about the quantity.
+
+    Shapes: ``narrowing`` (curve); gives (curve).
+    """
+    mean = variable(f"{name}_mean", priors[f"{name}_mean"])
+    deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
+    return mean + narrowing * group_spread(name, priors, observations) * deviation
+
+
+def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:
+    """Make the mean that a curve's quantity is drawn about: the group's, and what whole slices and learners add.
+
+    Where at least two of slices, learners and suites are several, each slice, each learner and each suite has a
+    deviation that all of its curves share.
+
+    Shapes: gives (curve).
+    """
+    mean = variable(f"{name}_mean", priors[f"{name}_mean"])
+    coords = model_coords(observations)
+    for dim in crossed_dims(observations):
+        where = np.searchsorted(coords[dim], observations[dim].values.astype(str))
+        between = variable(f"{name}_between_{dim}s", priors[f"{name}_between"])
+        mean = mean + (between * standard_deviations(f"{name}_of_{dim}", dim, len(coords[dim])))[where]
+    return mean
+
+
+def group_spread(name: str, priors: Priors, observations: xr.Dataset) -> Any:
+    """Make the spread of a quantity between curves; with one curve nothing informs it, and it is the prior's median.
+
+    Sampled from a single deviation it would be a funnel that no sampler likes, and teach nothing.
+    """
+    prior = priors[f"{name}_spread"]
+    if observations.sizes[CURVE] > 1:
+        return variable(f"{name}_spread", prior)
+    median = np.exp(prior.center) if prior.distribution == "lognormal" else prior.center
+    return pm.Deterministic(f"{name}_spread", pt.as_tensor(float(median)))
+
+
+def reference_level(priors: Priors, observations: xr.Dataset, items_variance: Any = 0.0) -> Any:
+    """Make the level of the error at the reference size: pooled, but centred, since every curve with runs informs it.
+
+    Shapes: ``items_variance`` (curve); gives (curve).
+    """
+    upper = float(observations.attrs[names.UPPER])
+    used = observations["used"].values > 0
+    near = observations["log_error"].values[:, 0].max(axis=-1, initial=-np.inf, where=used[:, 0])
+    bounded = np.isfinite(upper)
+    typical = float(observations["typical_error"])
+    start = near - np.log(upper if bounded else typical)
+    if bounded:
+        start = start - np.log(-np.expm1(np.minimum(start, -1e-3)))
+    mean = variable("error_mean", priors["error_mean"])
+    spread = pt.sqrt(group_spread("error", priors, observations) ** 2 + items_variance)
+    initial = np.where(np.isfinite(start), start, priors["error_mean"].center)
+    return pm.Normal("error_level", mean, spread, dims=CURVE, initval=initial)
+
+
+AMID = 1.0 / 3.0
+"""Where in the span of a curve's sizes, from the largest down, the slope of its runs is taken to hold: nearer than
+the middle, since the shape discrepancy makes what lies far below count for less."""
+RISING_SPREAD = 0.3
+"""Spread of the elasticity of a rising curve about 0: two of it reach an elasticity of 0.6 either way."""
+
+
+def elasticity_level(priors: Priors, observations: xr.Dataset, data: dict[str, Any], floor_share: Any) -> Any:
+    """Make the level of the elasticity at the reference size, pooled over slices, learners and suites.
+
+    Three kinds of curves, each in coordinates of its own. Where the runs plainly show that the error falls, the level
+    is sampled as it is in the middle of their sizes (centred: the runs tell more than the group). Where they do not,
+    as a standardised deviation from the group (non-centred: the group tells more). A curve that plainly rises is
+    no draw from a population of falling curves, and pooled with it would be promised a gain: its elasticity is as
+    likely to be negative as positive, and is not pooled. Only in the last is the model another one.
+
+    Shapes: ``floor_share`` (curve); gives (curve).
+
+    References
+    ----------
+    Papaspiliopoulos, Roberts and Sköld (2007), "A general framework for the parametrization of hierarchical models",
+    Statistical Science 22, for centred and non-centred coordinates.
+    """
+    plain = data[names.PLAIN_ELASTICITY]
+    falls, rises = pt.gt(plain, 0.0), pt.lt(plain, 0.0)
+    mean = group_mean(names.ELASTICITY, priors, observations)
+    spread = group_spread(names.ELASTICITY, priors, observations)
+    flattened = log_flattening(floor_share, plain, AMID * data[names.SPAN])
+    where = pm.Normal(
+        "elasticity_level",
+        pt.switch(falls, mean - flattened, 0.0),
+        pt.switch(falls, spread, pt.switch(rises, RISING_SPREAD, 1.0)),
+        dims=CURVE,
+        initval=_start(observations[names.PLAIN_ELASTICITY].values),
+    )
+    of_group = pt.switch(falls, where + flattened, mean + spread * where)
+    return pt.switch(rises, signed_log(where), of_group)
+
+
+def _start(plain: np.ndarray) -> np.ndarray:
+    falls = np.log(np.where(plain > 0, plain, 1.0))
+    return np.where(plain > 0, falls, np.where(plain < 0, plain, starts_apart(plain.size)))
+
+
+def log_flattening(floor_share: Any, elasticity: Any, doublings: Any) -> Any:
+    """Log of a power law's elasticity at the reference size over that some doublings below it."""
+    xp = namespace(floor_share, elasticity, doublings)
+    fallen = abs(elasticity) * np.log(2.0) * doublings / (1.0 - floor_share)
+    return xp.log1p(floor_share * xp.expm1(-fallen))
+
+
+def steepness_level(level: Any, data: Mapping[str, Any]) -> Any:
+    """Log of the steepness that scales a curve's shape discrepancy: that of a rising curve is what its runs show.
+
+    An elasticity that may be anything between falling and rising would drag the discrepancy's scale through 0 with it,
+    and where that is small the elasticity could hardly move: a funnel.
+    """
+    plain = data[names.PLAIN_ELASTICITY]
+    return namespace(level, plain).where(plain < 0.0, log_steepness(signed_log(plain)), log_steepness(level))
+
+
+def worths_of_labels(priors: Priors, observations: xr.Dataset, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Make what labels of other slices, of strategies, with noise and of other diversity are worth."""
+    worths: dict[str, Any] = {}
+    if bool((observations[names.OTHER_LABELS] > 0).any()):
+        worths[names.TRANSFER] = _transfer_level(priors, observations, data)
+    if len(observations.attrs[names.STRATEGIES]) > 1:
+        worths |= _strategies(priors, observations)
+    if bool((observations[names.LABEL_NOISE] > 0).any()):
+        worths[names.NOISE_COST] = variable(names.NOISE_COST, priors[names.NOISE_COST])
+    if names.LOG_DIVERSITY in observations and names.DIVERSITY_POWER in priors:
+        worths[names.DIVERSITY_POWER] = variable(names.DIVERSITY_POWER, priors[names.DIVERSITY_POWER])
+    return worths
+
+
+def _transfer_level(priors: Priors, observations: xr.Dataset, data: Mapping[str, Any]) -> Any:
+    """Level of the worth of another slice's label by curve, pooled."""
+    beside = beside_reference(data)
+    level = pooled(names.TRANSFER, priors, observations, narrowing=likeness_of_means(beside))
+    pm.Deterministic(names.TRANSFER, transfer_from(level, beside), dims=CURVE)
+    return level
+
+
+def _strategies(priors: Priors, observations: xr.Dataset) -> dict[str, Any]:
+    """Log efficiency of each strategy beside random at the reference size, and how it changes with size."""
+    dims = (CURVE, names.STRATEGY)
+    center = priors["efficiency_mean"]
+    several = len(observations.attrs[names.STRATEGIES]) - 1
+    mean = pm.Normal("efficiency_mean", center.center, center.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
+    spread = variable("efficiency_spread", priors["efficiency_spread"])
+    log_worth = mean + spread * standard_deviations("efficiency_deviation", dims, (observations.sizes[CURVE], several))
+    pm.Deterministic(names.EFFICIENCY, pt.exp(log_worth), dims=dims)
+    slope = priors[names.EFFICIENCY_TREND]
+    trend = pm.Normal(names.EFFICIENCY_TREND, slope.center, slope.spread, dims=names.STRATEGY, initval=FROM_PRIOR)
+    worths: dict[str, Any] = {}
+    for place in range(several):
+        worths[of_strategy(names.EFFICIENCY, place + 1)] = log_worth[:, place]
+        worths[of_strategy(names.EFFICIENCY_TREND, place + 1)] = trend[place]
+    return worths
+
+
+def evaluation_noise(observations: xr.Dataset, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the evaluation noise a variable, where it is given."""
+    if "noise_center" not in observations:
+        return {}
+    slices = observations[names.SLICE].values.astype(str)
+    where = np.searchsorted(np.unique(slices), slices)
+    logit = data["noise_center"]
+    if bool((observations["noise_spread"] > 0).any()):
+        deviation = standard_deviations("evaluation_noise_deviation", names.SLICE, len(np.unique(slices)))
+        logit = logit + data["noise_spread"] * deviation[where]
+    return {names.EVALUATION_NOISE: pm.Deterministic(names.EVALUATION_NOISE, pt.sigmoid(logit), dims=CURVE)}
+
+
+def against_true_labels(data: Mapping[str, Any], noise: Any, classes: int) -> tuple[dict[str, Any], Any]:
+    """Take the noise off a cell's measured error."""
+    changed, log_kept = true_labels(data, noise, classes)
+    told = (1.0 + data["scatter_df"]) * data.get(names.WEIGHT, 1.0)
+    return changed, -told * log_kept
+
 
 ERROR, POWER, DECAY, CHURN = "error", "discrepancy_power", "training_decay", "churn"
 """Parameters of a cell that are neither levels of its curve's shape nor worths of labels."""

@@ -12,8 +12,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.data_checks import draw_prior
-from labelvalue.model.hierarchy.catalogue import get_model
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import Model, get_model
 from labelvalue.model.prior.prior_curves import ErrorScale, population_curve
 from labelvalue.observe.table.runs import read_runs
 

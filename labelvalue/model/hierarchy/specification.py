@@ -1,12 +1,27 @@
-"""What a model is: a name, priors, and functions of observations and parameters. Nothing about sampling."""
+"""What a model is, the parameters of its curves from unbounded levels, and models by name, through entry points.
+
+The shipped models and a user's own come in through this one door; nothing is registered by side effect.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import hashlib
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from labelvalue import names
+from labelvalue.model.curve.families import log_steepness, namespace, signed_exp, softplus
+from labelvalue.model.curve.observations import TYPICAL_ELASTICITY
 from labelvalue.model.prior.priors import Priors
+from labelvalue.problems import did_you_mean
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -41,7 +56,7 @@ class Model:
 
     Examples
     --------
-    >>> from labelvalue.model.hierarchy.catalogue import get_model
+    >>> from labelvalue.model.hierarchy.specification import get_model
     >>> get_model("power_law").name
     'power_law'
     """
@@ -79,3 +94,154 @@ class LabelModel:
     description: str
     priors: Priors
     build: Callable[[xr.Dataset, Priors], pm.Model]
+
+
+@dataclasses.dataclass(frozen=True)
+class ShapeParameter:
+    """A parameter of a curve's shape that is pooled over curves.
+
+    Parameters
+    ----------
+    stem : str
+        Its priors are ``{stem}_mean`` and ``{stem}_spread``.
+    variable : str
+        Its name in the posterior.
+    link : callable
+        From the unbounded level to the parameter; plain arithmetic.
+    """
+
+    stem: str
+    variable: str
+    link: Callable[[Any], Any]
+
+
+def _share_of_bending(level: Any) -> Any:
+    """Bending = elasticity of the part above the floor over elasticity of the whole, less 1.
+
+    Linear for large values, where a logit would make the sampler run into an exponential wall.
+    """
+    bending = softplus(level)
+    return bending / (1.0 + bending)
+
+
+FLOOR = ShapeParameter("floor", names.FLOOR_SHARE, _share_of_bending)
+"""Share of the error at the reference size that labels never remove; every family has one."""
+STEEPNESS = "steepness"
+"""Log of the steepness that scales a curve's shape discrepancy, where it is not that of its elasticity."""
+
+
+def log_error_from(level: Any, upper: float, typical: Any = 1.0) -> Any:
+    """Turn an unbounded level into a log error, below the metric's upper bound where it has one."""
+    return np.log(upper) - softplus(-level) if np.isfinite(upper) else namespace(typical).log(typical) + level
+
+
+def level_from(error: Any, upper: float, typical: Any = 1.0) -> Any:
+    """Turn an error back into its level: the inverse of :func:`log_error_from`."""
+    return np.log(error / (upper - error)) if np.isfinite(upper) else np.log(error / typical)
+
+
+def curve_parameters(levels: Mapping[str, Any], power: Any, shape: tuple[ShapeParameter, ...]) -> dict[str, Any]:
+    """Turn unbounded levels into the parameters of curves."""
+    xp = namespace(*levels.values())
+    steepness = levels[STEEPNESS] if STEEPNESS in levels else log_steepness(levels[names.ELASTICITY])
+    steeper = steepness - np.log(TYPICAL_ELASTICITY)
+    return {
+        names.CURVE_ELASTICITY: signed_exp(levels[names.ELASTICITY]),
+        **{one.variable: one.link(levels[one.stem]) for one in shape},
+        names.TRAINING_SD: xp.exp(levels["training"]),
+        names.DISCREPANCY: xp.exp(levels["discrepancy"] + power * steeper),
+    }
+
+
+def stems_of(shape: tuple[ShapeParameter, ...]) -> list[str]:
+    """Name the levels that are pooled over curves beside the elasticity."""
+    return [*(one.stem for one in shape), "training", "discrepancy"]
+
+
+GROUP = "labelvalue.models"
+LABEL_GROUP = "labelvalue.label_models"
+"""Entry points of models of annotators; a model of learning curves has a curve, which these have not."""
+
+
+def _points(group: str) -> Iterator[tuple[EntryPoint, str]]:
+    """Entry points of models, a package's files one by one, with the distribution that each comes from."""
+    for point in entry_points(group=group):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else ""
+        spec = None if ":" in point.value else find_spec(point.value)
+        if spec is None:
+            yield point, package
+            continue
+        for file in pkgutil.iter_modules(spec.submodule_search_locations):
+            if not file.ispkg:
+                yield EntryPoint(file.name, f"{point.value}.{file.name}:MODEL", group), package
+
+
+def _load[Kind: (Model, LabelModel)](name: str, group: str, kind: type[Kind]) -> Kind | None:
+    for point, _ in _points(group):
+        if point.name == name:
+            found = point.load()
+            if not isinstance(found, kind):
+                kinds = f"a {type(found).__name__}, not a {kind.__name__}"
+                raise TypeError(f"entry point {name!r} of {group} names {kinds}")
+            return found
+    return None
+
+
+def model_names() -> tuple[str, ...]:
+    """Return the names that ``fit(model=...)`` accepts, sorted."""
+    return tuple(sorted({point.name for point, _ in _points(GROUP)}))
+
+
+def get_model(model: str | Model) -> Model:
+    """Return the model of a name; a :class:`Model` is returned as it is.
+
+    Parameters
+    ----------
+    model : str or Model
+        Name of an entry point, or the object itself.
+
+    Returns
+    -------
+    Model
+        The specification.
+
+    Raises
+    ------
+    ValueError
+        If no installed package offers a model of that name.
+    TypeError
+        If ``model``, or what the entry point names, is not a :class:`Model`.
+
+    Examples
+    --------
+    >>> get_model("power_law").name
+    'power_law'
+    """
+    if isinstance(model, Model):
+        return model
+    if not isinstance(model, str):
+        raise TypeError(f"model must be a name or a labelvalue.Model, got {type(model).__name__}")
+    if (found := _load(model, GROUP, Model)) is not None:
+        return found
+    known = model_names()
+    raise ValueError(f"unknown model {model!r}{did_you_mean(model, known)} Installed models: {', '.join(known)}")
+
+
+def get_label_model(name: str) -> LabelModel:
+    """Return a model of annotators by name."""
+    found = _load(name, LABEL_GROUP, LabelModel)
+    if found is None:
+        known = [point.name for point, _ in _points(LABEL_GROUP)]
+        raise ValueError(f"unknown label model {name!r}{did_you_mean(name, known)}")
+    return found
+
+
+def model_source(model: Model) -> dict[str, str]:
+    """Say where the code of a model comes from, for whoever audits a fit."""
+    module, entry, package = model.build.__module__, "", ""
+    for point, of in _points(GROUP):
+        if point.name == model.name and getattr(point.load(), "build", None) is model.build:
+            module, entry, package = point.module, point.value, of
+    file = getattr(sys.modules.get(module), "__file__", None)
+    digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else ""
+    return {"entry_point": entry, "package": package, "file_sha256": digest}

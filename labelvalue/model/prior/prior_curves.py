@@ -1,7 +1,5 @@
 """The population that curves are drawn from: levels about the group's means, and whole curves before any data."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,9 +12,7 @@ from labelvalue.model.curve.discrepancy import BETWEEN_SLICES, level_sd, paths, 
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.data_checks import draw_prior
-from labelvalue.model.hierarchy.catalogue import get_model
-from labelvalue.model.hierarchy.parameters import log_error_from
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import Model, get_model, log_error_from
 from labelvalue.model.prior.priors import Prior
 
 POWER = "discrepancy_power"  # the group's power of steepness with which the shape discrepancy grows
@@ -24,15 +20,7 @@ POWER = "discrepancy_power"  # the group's power of steepness with which the sha
 
 @dataclasses.dataclass(frozen=True)
 class ErrorScale:
-    """The scale that errors are measured on, which turns the level of an error into an error.
-
-    Parameters
-    ----------
-    upper : float
-        Upper bound of the error, or infinite.
-    typical : float
-        Typical error of the runs, which scales errors without a bound.
-    """
+    """The scale of errors, which turns their level into one: an upper bound, or else the runs' typical error."""
 
     upper: float = 1.0
     typical: float = 1.0

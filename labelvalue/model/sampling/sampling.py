@@ -16,7 +16,7 @@ from labelvalue.model.sampling.chains import ChainFolder
 from labelvalue.model.sampling.diagnostics import OK, Diagnostics, Verdict, figures_of, judge
 from labelvalue.model.sampling.libraries import check_libraries, own_caches
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.observe.simulate.progress import Tracker
+from labelvalue.observe.simulate.execution import Tracker
 
 if TYPE_CHECKING:
     import pymc as pm

@@ -1,7 +1,5 @@
 """The annotations table: judgements of people from a tool's export, with what they took and when."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import io
@@ -17,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
-from labelvalue.observe.exports import plain
+from labelvalue.observe.exports import judgements
 from labelvalue.observe.exports.judgements import (
     CHOICE,
     MAX_CHARACTERS,
@@ -31,9 +29,9 @@ from labelvalue.observe.exports.judgements import (
 )
 from labelvalue.observe.importers import importer, layouts
 from labelvalue.observe.table.cells import Fault, Parser, Time, guard, parse_count, parse_number, parse_time, to_utc
+from labelvalue.observe.table.delimited import MAX_BYTES, Limits, Table
 from labelvalue.observe.table.read import AT_ONCE, read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
-from labelvalue.observe.table.tables import MAX_BYTES, Limits, Table
 from labelvalue.problems import InputError, Problem, input_error
 from labelvalue.storage import write_whole
 
@@ -376,7 +374,7 @@ def read_annotations(
     {'FR': 1, 'DE': 1}
     """
     paths = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(one) for one in source]
-    reader = partial(plain.read_mapped, columns=columns or {}) if format == TABLE else importer(format).read
+    reader = partial(judgements.read_mapped, columns=columns or {}) if format == TABLE else importer(format).read
     date = _date(batch_date)
     salt = secrets.token_hex(16) if salt is None else salt
     if not salt.strip():

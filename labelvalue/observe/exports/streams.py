@@ -1,7 +1,5 @@
 """Exports opened: JSON record by record, numbers as they are written; archives after a look at all that is in them."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import functools
@@ -16,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, BinaryIO, NoReturn
 
-from labelvalue.observe.table.tables import open_given
+from labelvalue.observe.table.delimited import open_given
 from labelvalue.problems import InputError, Problem, input_error, quote
 
 MAX_BYTES = 4 * 1024**3  # largest export that is read

@@ -1,7 +1,5 @@
 """One reader for each annotation tool: a file here is a format, by the name of the file."""
 
-from __future__ import annotations
-
 import pkgutil
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Argilla: records as JSON, flattened or nested."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

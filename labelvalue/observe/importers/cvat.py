@@ -1,7 +1,5 @@
 """CVAT: XML 1.1, its ZIP, or the event log as CSV."""
 
-from __future__ import annotations
-
 import codecs
 import dataclasses
 from array import array
@@ -27,8 +25,7 @@ from labelvalue.observe.exports.judgements import (
 )
 from labelvalue.observe.exports.streams import CHUNK, SIGNATURE, beginning, decode, open_export, open_members
 from labelvalue.observe.table.cells import Fault, parse_count, parse_number
-from labelvalue.observe.table.delimited import MAX_KEPT, once, open_rows
-from labelvalue.observe.table.tables import Limits
+from labelvalue.observe.table.delimited import MAX_KEPT, Limits, once, open_rows
 from labelvalue.problems import InputError, Problem, input_error, listed
 from labelvalue.settings import MAX_COUNT
 

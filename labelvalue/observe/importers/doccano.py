@@ -1,7 +1,5 @@
 """doccano: JSONL, or a ZIP with a file for each member."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO

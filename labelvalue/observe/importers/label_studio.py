@@ -1,7 +1,5 @@
 """Label Studio: JSON, a list of tasks with their annotations."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

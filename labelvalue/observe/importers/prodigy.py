@@ -1,7 +1,5 @@
 """Prodigy: JSONL, one answer a line."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import re

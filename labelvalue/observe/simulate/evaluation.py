@@ -1,7 +1,5 @@
 """What the trained models are evaluated on: the holdout, slice by slice, and every suite beside it."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence

@@ -175,8 +175,7 @@ def read_table(
 
 def _load(path: Path, slices: str) -> tuple[pd.DataFrame, Sequence[int]]:
     """Return the table, and the line in the file of every row."""
-    from labelvalue.observe.table.delimited import open_rows
-    from labelvalue.observe.table.tables import Limits, is_parquet, open_checked
+    from labelvalue.observe.table.delimited import Limits, is_parquet, open_checked, open_rows
 
     limits = Limits(rows=MAX_ROWS, cell=MAX_CELL, fix="give fewer examples")
     with open_checked(path) as stream:

@@ -1,7 +1,5 @@
 """The evaluation protocol: what a simulation does, frozen, and hashed."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import hashlib

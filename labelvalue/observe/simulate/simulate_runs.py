@@ -1,7 +1,5 @@
 """Runs from the user's own data: train on nested random subsets, count errors slice by slice."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

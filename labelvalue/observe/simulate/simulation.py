@@ -28,15 +28,14 @@ from labelvalue.observe.simulate.execution import (
     Call,
     Checkpoint,
     Execution,
+    Tracker,
     choose_engine,
     describe_learner,
     digest,
     is_over,
 )
-from labelvalue.observe.simulate.gathering import Gathering
 from labelvalue.observe.simulate.learners import comparable, find_regressors, lacking_probabilities, take
-from labelvalue.observe.simulate.plan import Plan, choose_sizes, settle
-from labelvalue.observe.simulate.progress import Tracker
+from labelvalue.observe.simulate.plan import Gathering, Plan, choose_sizes, settle
 from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,

@@ -1,7 +1,5 @@
 """Strategies: which rows of the pool to label next, given a model trained on those labelled so far."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import inspect

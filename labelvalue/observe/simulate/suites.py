@@ -1,7 +1,5 @@
 """Suites: what else a trained model is evaluated on, beside the holdout; and wrong labels at a stated share."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, override

@@ -1,7 +1,5 @@
 """Synthetic examples on top of real labels: two generators for tables, and the place where one's own comes in."""
 
-from __future__ import annotations
-
 import functools
 import os.path
 from collections import defaultdict

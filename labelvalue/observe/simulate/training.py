@@ -1,7 +1,5 @@
 """One training and its evaluation on every suite and slice; and the loop in which a strategy chooses labels."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
 import time

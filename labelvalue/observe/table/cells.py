@@ -4,8 +4,6 @@ A parser takes a cell (text from a file, or a Python object from a DataFrame) an
 ``None`` for a missing one, or a :class:`Fault`. It knows nothing of files, lines or columns.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
 import math
@@ -15,17 +13,13 @@ import unicodedata
 import zoneinfo
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.observe.table.schema import MAX_TEXT
 from labelvalue.printing import is_hidden
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>", "nat"})
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)

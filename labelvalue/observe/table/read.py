@@ -1,7 +1,5 @@
 """From a file or a DataFrame to columns of raw cells, with the line each came from; Parquet a batch at a time."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import hashlib
@@ -17,9 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from labelvalue.observe.table.delimited import read_delimited
-from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
-from labelvalue.observe.table.tables import (
+from labelvalue.observe.table.delimited import (
     MAX_BYTES,
     PARQUET_SUFFIXES,
     TEXT_SUFFIXES,
@@ -28,8 +24,10 @@ from labelvalue.observe.table.tables import (
     Wanted,
     is_parquet,
     open_checked,
+    read_delimited,
     unsupported,
 )
+from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, repeated
 from labelvalue.problems import InputError, Problem, input_error
 
 AT_ONCE = 65_536  # rows that are unpacked at once

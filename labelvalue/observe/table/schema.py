@@ -1,7 +1,5 @@
 """The columns of the runs table: kind, default, and which of them make a run's key."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Runs tables from experiment trackers: dumps of MLflow's run search, CSV exports of Weights & Biases."""
 
-from __future__ import annotations
-
 import dataclasses
 import datetime as dt
 import json
@@ -15,12 +13,12 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.observe.exports.plain import cell_text
+from labelvalue.observe.exports.judgements import cell_text
 from labelvalue.observe.table.cells import parse_number
+from labelvalue.observe.table.delimited import Limits, Table
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
-from labelvalue.observe.table.tables import Limits, Table
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice

@@ -1,7 +1,5 @@
 """Write a runs table so that a reader gets the same runs back, whatever happens half-way."""
 
-from __future__ import annotations
-
 import csv
 import io
 import os
@@ -14,8 +12,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.simulate.protocol import beside, is_of
 from labelvalue.observe.table.cells import guard
+from labelvalue.observe.table.delimited import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from labelvalue.observe.table.schema import COLUMNS, NOT_A_TIME
-from labelvalue.observe.table.tables import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from labelvalue.problems import input_error
 from labelvalue.storage import write_whole
 

@@ -1,11 +1,9 @@
 """Pages beside the report: the trail of a project for whoever audits it, and all projects for whoever runs them."""
 
-from __future__ import annotations
-
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -17,13 +15,11 @@ from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, PROMISED
 from labelvalue.operate.history.trail import export, history
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.refit.outcome import calibration_line
+from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.report.numbers.plan import records as records_of
 from labelvalue.report.render.html import templates
 from labelvalue.report.render.images import over_time_images
 from labelvalue.storage import write_whole
-
-if TYPE_CHECKING:
-    from labelvalue.operate.store.project_folder import ProjectFolder
 
 SCORES = (names.BATCH, names.SLICE, names.LABELS, names.TRUTH, "low", "high", names.CRPS, names.BIAS, RANK)
 """Columns of the scorecard that the page shows; gains and money follow where they are there."""

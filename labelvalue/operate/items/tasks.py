@@ -1,7 +1,5 @@
 """A queue as a file that an annotation tool imports, and that our importers read back once it is annotated."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable, Mapping

@@ -15,8 +15,7 @@ from labelvalue import names
 from labelvalue.decisions.advice.deciding import decide
 from labelvalue.decisions.advice.decision import WAIT, Decision, standard_error
 from labelvalue.decisions.advice.rules import HOLDS, REQUIRED, RULE, STATE, WORDS
-from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import Case, chosen_of, parse_case
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.pilots import PILOT
 from labelvalue.decisions.outcomes.milestones import STEPS, plan_milestones

@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.training_value import digest_of_case, training_pays, unit_worth
+from labelvalue.operate.history.assets import digest_of_case, training_pays, unit_worth
 from labelvalue.operate.refit import triggers
 from labelvalue.operate.refit.advice import MILESTONES, PLAN
 from labelvalue.operate.refit.refit import load

@@ -13,17 +13,13 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import STATE
-from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import Case, parse_case
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.assets import assets, spent, warnings
-from labelvalue.operate.history.descriptions import milestone_line
-from labelvalue.operate.history.notes import notes as noted
-from labelvalue.operate.history.over_time import KINDS, batches_over_time, differences
-from labelvalue.operate.history.scorecard import both_widths
-from labelvalue.operate.history.training_value import case_of
+from labelvalue.operate.history.assets import assets, case_of, spent, warnings
+from labelvalue.operate.history.descriptions import milestone_line, notes as noted
+from labelvalue.operate.history.scorecard import KINDS, batches_over_time, both_widths, differences
 from labelvalue.operate.refit import advice, refit as fits
 from labelvalue.operate.refit.outcome import Refit, advice_line, approvals, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
@@ -208,8 +204,8 @@ def _page(
         table = assets(project.folder / RUNS, records, fit, _case(project, configuration, fit))
         budgets = configuration.report.budgets
         try:
-            from labelvalue.operate.history.assumptions import register
             from labelvalue.operate.history.changes import explain_at_hand  # pictures take a second to import
+            from labelvalue.operate.history.trail import register
             from labelvalue.report.numbers.planning import detail_numbers
             from labelvalue.report.render.html import write_report
 

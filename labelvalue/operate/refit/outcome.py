@@ -11,12 +11,20 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, QUALITY
 from labelvalue.decisions.advice.rules import STATE
-from labelvalue.decisions.case.case_file import parse_case
+from labelvalue.decisions.case.case import parse_case
 from labelvalue.decisions.case.guardrails import alike
 from labelvalue.exits import NOT_PUBLISHED, ending
 from labelvalue.numerals import readable
-from labelvalue.operate.history.over_time import PER_MONEY, TOTALS
-from labelvalue.operate.history.scorecard import BIAS_MONEY, DELIVERED, FACTOR, LEAST, PROMISED, RATIO
+from labelvalue.operate.history.scorecard import (
+    BIAS_MONEY,
+    DELIVERED,
+    FACTOR,
+    LEAST,
+    PER_MONEY,
+    PROMISED,
+    RATIO,
+    TOTALS,
+)
 from labelvalue.operate.refit import refit as fits
 from labelvalue.operate.refit.advice import CASE_TEXT
 from labelvalue.operate.store.records import Record

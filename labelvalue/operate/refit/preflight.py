@@ -10,8 +10,7 @@ from typing import Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.hierarchy.catalogue import get_model, model_names
-from labelvalue.model.hierarchy.specification import Model
+from labelvalue.model.hierarchy.specification import Model, get_model, model_names
 from labelvalue.model.prior.priors import Prior, Priors
 from labelvalue.observe.simulate.protocol import read_protocol
 from labelvalue.operate.store.configuration import FILE, Configuration
@@ -97,8 +96,7 @@ def case_problems(
         tested = [item for item in configuration.assumptions if "key" in item]
         fix = "name a case, or leave key and alternative out"
         return [_of_assumption(item, "there is no case that it could be a key of", fix) for item in tested]
-    from labelvalue.decisions.case.case import misfits
-    from labelvalue.decisions.case.case_file import parse_case
+    from labelvalue.decisions.case.case import misfits, parse_case
     from labelvalue.operate.refit.advice import case_text, with_key
 
     try:

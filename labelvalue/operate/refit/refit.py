@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.curves import curve_dims
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting import fitting
 from labelvalue.model.fitting.result import Fit, draws_digest, load_fit
-from labelvalue.model.hierarchy.catalogue import model_source
+from labelvalue.model.hierarchy.specification import model_source
 from labelvalue.model.prior.priors import Prior
 from labelvalue.operate.history import scorecard
 from labelvalue.operate.refit.preflight import model_of

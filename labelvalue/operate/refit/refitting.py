@@ -14,7 +14,7 @@ from labelvalue import names
 from labelvalue.forecast.backtesting.trust import attach_backtest
 from labelvalue.model.fitting.result import Fit, draws_digest
 from labelvalue.operate.history import scorecard
-from labelvalue.operate.history.training_value import digest_of_case, training_pays
+from labelvalue.operate.history.assets import digest_of_case, training_pays
 from labelvalue.operate.refit import refit as fits, subprocess_fit, triggers
 from labelvalue.operate.refit.judging import report
 from labelvalue.operate.refit.learners import carried_over, counted, runs_of

@@ -1,7 +1,5 @@
 """What leaves the page: tables that no spreadsheet runs, pictures, and a few lines for chat or e-mail."""
 
-from __future__ import annotations
-
 import base64
 import io
 import math
@@ -92,9 +90,8 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
 
     Examples
     --------
-    >>> from labelvalue.report import report_numbers
-    >>> from labelvalue.testing import fake_fit
-    >>> tables = report_tables(report_numbers(fake_fit(seed=1), budgets=[500]))
+    >>> import labelvalue as lv
+    >>> tables = report_tables(lv.report.report_numbers(lv.testing.fake_fit(seed=1), budgets=[500]))
     >>> list(tables), len(tables["gains"])
     (['gains', 'limitations', 'second_opinion'], 4)
     """
@@ -219,9 +216,8 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> from labelvalue.report import report_numbers
-    >>> from labelvalue.testing import fake_fit
-    >>> summary_text(report_numbers(fake_fit(seed=1), budgets=[500])).splitlines()[-1]
+    >>> import labelvalue as lv
+    >>> summary_text(lv.report.report_numbers(lv.testing.fake_fit(seed=1), budgets=[500])).splitlines()[-1]
     'Not backtested: how far such forecasts came true on these runs is not known.'
     """
     plan = numbers.get(names.PLAN)

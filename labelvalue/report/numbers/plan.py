@@ -1,29 +1,37 @@
-"""A plan in numbers, once, for the command line and the page."""
+"""A decision in numbers, once: what a plan brings, costs and risks, what it hangs on, and where its money goes."""
 
-from __future__ import annotations
-
+import base64
 import dataclasses
+import hashlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision, chance_of_gain, standard_error
+from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, rank_stability, score_plans
+from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, gain_under_mix, rank_stability, score_plans
+from labelvalue.decisions.outcomes.errors import evaluation_cost
 from labelvalue.decisions.outcomes.idle import drift_notes
-from labelvalue.decisions.outcomes.mixes import gain_under_mix
+from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decisions.outcomes.waiting import change_words
+from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
-from labelvalue.numerals import significant, tails
-from labelvalue.report.numbers.tables import P_POSITIVE
-from labelvalue.report.render.plan_text import STANDS, bought_rows
-from labelvalue.report.render.terminal import Rows, Sheet
+from labelvalue.numerals import number, significant, tails
+from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
+from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows
 from labelvalue.report.words.verdicts import decision_parts, not_perturbed
+from labelvalue.report.words.wording import decimals, likely
 
 
 def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
@@ -240,3 +248,197 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
             table.add_row(row["stress"], share, *errors, significant(row[names.NET_BENEFIT]), STANDS[row["state"]])
         sheet.lay(table)
     return sheet.text()
+
+
+SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Labels of the ladder as shares of those of the plan, or of those allowed where it buys none."""
+INNER = 0.5
+AS_PLANNED, EVENLY = "as planned", "evenly"
+
+
+def inner_prob(ci_prob: float) -> float:
+    """Return the probability of a band that is narrower than another."""
+    return INNER if ci_prob > INNER else ci_prob / 2
+
+
+def ladder(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Value the plan with more and fewer labels, split as it splits them and evenly, all under the same draws."""
+    fit, case = plan.fit, plan.case
+    total = plan.total or plan.max_labels
+    even = {str(name): total / max(fit.slices.size, 1) for name in fit.slices}
+    splits = {AS_PLANNED: dict(plan.labels) if plan.total else even, EVENLY: even}
+    plans = {f"{split}/{share:g}": _scaled(case, labels, share) for split, labels in splits.items() for share in SHARES}
+    outcomes = plan_outcomes(fit, case, plans, interventions=plan.interventions)
+    net = outcomes[names.NET_BENEFIT]
+    net = net - net.sel({names.PLAN: names.NOTHING}, drop=True)
+    gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
+    inner = inner_prob(ci_prob)
+    rows = []
+    for split in splits:
+        for share in (0.0, *SHARES):
+            at = {names.PLAN: f"{split}/{share:g}" if share else names.NOTHING}
+            gained, outer, within = (spread(d.sel(at), p) for d, p in ((gain, ci_prob), (net, ci_prob), (net, inner)))
+            rows.append(
+                {
+                    "split": split,
+                    names.LABELS: int(outcomes[names.LABELS].sel(at).sum()),
+                    names.COST: float(outcomes[names.COST].sel(at).mean()),
+                    names.GAIN: gained[MEAN],
+                    "gain_lower": gained[LOWER],
+                    "gain_upper": gained[UPPER],
+                    **outer,
+                    INNER_LOWER: within[LOWER],
+                    INNER_UPPER: within[UPPER],
+                }
+            )
+    return pd.DataFrame(rows).drop_duplicates(["split", names.LABELS], ignore_index=True)
+
+
+def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, int]:
+    """Whole labels of a share of a plan, within what may be bought of each slice."""
+    return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
+
+
+def cost_parts(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
+    """Say where the money of a plan goes."""
+    fit, case = plan.fit, plan.case
+    labels = plan.outcomes[names.LABELS].sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    batches = batch_count(case.costs, labels.sum(names.SLICE))
+    nothing: dict[str, Any] = {key: 0.0 for keys in _PARTS.values() for key in keys}
+    bare = dataclasses.replace(case.costs, **nothing)
+    so_far = xr.DataArray(0.0)
+    parts: dict[str, xr.DataArray] = {}
+    for title, keys in _PARTS.items():
+        added: dict[str, Any] = {key: getattr(case.costs, key) for key in keys}
+        bare = dataclasses.replace(bare, **added)
+        money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches, case.learner)
+        parts[title], so_far = money - so_far, money
+    whole = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}, drop=True)
+    done = [one for one in case.interventions if one.name in plan.interventions]
+    acts = plan.total > 0 or bool(done)
+    parts["evaluation labels by a rule"] = acts * evaluation_cost(fit, case, done)
+    parts["interventions"] = whole - so_far - parts["evaluation labels by a rule"]
+    like, expected = xr.zeros_like(whole).reset_coords(drop=True), float(whole.mean())
+    rows = []
+    for title, money in parts.items():
+        drawn = (like + money).transpose(*names.SAMPLE)
+        said = spread(drawn, ci_prob)
+        if abs(said[MEAN]) > 1e-9 * max(abs(expected), 1.0):
+            rows.append({"part": title, **said, "share": said[MEAN] / expected})
+    table = pd.DataFrame(rows, columns=["part", MEAN, LOWER, UPPER, "share"])
+    return table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
+
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "labels": ("price_per_label",),
+    "labels paid for twice": ("rework",),
+    "annotators' hours": ("opportunity_per_hour",),
+    "days of waiting": ("delay_per_day", "opportunity_per_day"),
+    "set-up of batches": ("setup_per_batch",),
+    "retraining": ("retraining", "compute_per_hour"),
+}  # parts of a cost in the order in which they are added, and the keys of the case that make each
+
+
+TEMPLATES = "labelvalue.report.templates"
+SCRIPT = "what_if.js"
+TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
+
+
+def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+    """Collect the grid of :func:`labelvalue.decisions.sensitivity.what_if` as rows."""
+    if plan.interventions:
+        return None
+    values = FACTORS if plan.case.value.per_error_point is not None else (1.0,)
+    grid = what_if(plan, values=values, ci_prob=ci_prob)
+    axes = [names.BUDGET, PRICE, names.VALUE]
+    taken = sorted(set(grid[CHOSEN].values.ravel().tolist()))
+    table = grid.drop_vars([names.LABELS, names.SLICE]).to_dataframe().reset_index()
+    table[CHOSEN] = table[CHOSEN].map({old: new for new, old in enumerate(taken)})
+    rows = [
+        {
+            **{axis: row[axis] for axis in axes},
+            "plan": row[CHOSEN],
+            "verdict": row["verdict"],
+            names.NET_BENEFIT: {MEAN: row[names.NET_BENEFIT], LOWER: row[LOWER], UPPER: row[UPPER]},
+            P_POSITIVE: row[P_POSITIVE],
+            names.COST: row[names.COST],
+            names.GAIN: {MEAN: row[names.GAIN], LOWER: row["gain_lower"], UPPER: row["gain_upper"]},
+        }
+        for row in table.sort_values(axes, kind="stable").to_dict("records")
+    ]
+    return {
+        **{axis: grid[axis].values.tolist() for axis in axes},
+        "at": [_place(grid, axis, max(plan.max_labels, 1) if axis == names.BUDGET else 1.0) for axis in axes],
+        "slices": [str(name) for name in grid[names.SLICE].values],
+        "plans": grid[names.LABELS].isel({CANDIDATE: taken}).values.tolist(),
+        "rows": rows,
+    }
+
+
+def _place(grid: xr.Dataset, axis: str, value: float) -> int:
+    return int(np.argmin(np.abs(grid[axis].values - value)))
+
+
+def panel(plan: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Prepare the panel: texts of every point, what shows without a script, and the script with its digest."""
+    grid = plan["what_if"]
+    if grid is None:
+        return None
+    unit, rows = plan[names.UNIT], grid["rows"]
+    digits = decimals(row[names.GAIN][UPPER] - row[names.GAIN][LOWER] for row in rows)
+    texts = [_texts(row, unit, digits) for row in rows]
+    sizes = [len(grid[axis]) for axis in (names.BUDGET, PRICE, names.VALUE)]
+    steps = {
+        names.BUDGET: [f"{step:,} labels" for step in grid[names.BUDGET]],
+        PRICE: [f"× {step:g}" for step in grid[PRICE]],
+        names.VALUE: [f"× {step:g}" for step in grid[names.VALUE]],
+    }
+    payload = {"sizes": sizes, "at": grid["at"], "steps": list(steps.values()), "slices": grid["slices"]}
+    payload |= {"plans": grid["plans"], "points": [[row["plan"], *text] for row, text in zip(rows, texts, strict=True)]}
+    script = (files(TEMPLATES) / SCRIPT).read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    budget, price, value = grid["at"]
+
+    def point(b: int, p: int, v: int) -> dict[str, Any]:
+        place = (b * sizes[1] + p) * sizes[2] + v
+        return dict(zip(("verdict", "cost", "gain", "net", "chance"), texts[place], strict=True))
+
+    return {
+        "data": _safe(payload),
+        "script": script,
+        "digest": f"sha256-{digest}",
+        "sliders": [
+            {"id": axis, "title": title, "steps": steps[axis], "at": at}
+            for axis, title, at in zip(steps, TITLES, grid["at"], strict=True)
+        ],
+        "matrix": [[point(budget, p, v) for v in range(sizes[2])] for p in range(sizes[1])],
+        "ladder": _ladder(grid[names.BUDGET], [point(b, price, value) for b in range(sizes[0])]),
+    }
+
+
+def _ladder(budgets: Sequence[int], points: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Name points by their budgets, those in a row that say the same once."""
+    found = []
+    for _, run in groupby(range(len(points)), key=lambda place: list(points[place].values())):
+        first, *rest = run
+        title = f"{budgets[first]:,}"
+        found.append((f"{title} to {budgets[rest[-1]]:,}" if rest else title, points[first]))
+    return found
+
+
+def _texts(row: Mapping[str, Any], unit: str, digits: int) -> list[str]:
+    """Verdict, cost, gain, net benefit and its chance as the page writes them everywhere."""
+    net, gain = row[names.NET_BENEFIT], row[names.GAIN]
+    return [
+        row["verdict"],
+        f"{significant(row[names.COST])} {unit}",
+        f"{number(gain[MEAN], digits)} ({number(gain[LOWER], digits)} to {number(gain[UPPER], digits)})",
+        f"{significant(net[MEAN])} {unit} ({significant(net[LOWER])} to {significant(net[UPPER])})",
+        likely(row[P_POSITIVE]),
+    ]
+
+
+def _safe(payload: Mapping[str, Any]) -> str:
+    """JSON that no name can break out of, wherever in a page it stands."""
+    text = json.dumps(payload, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -19,14 +19,12 @@ from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
-from labelvalue.decisions.search.alternatives import alternatives
-from labelvalue.decisions.sensitivity.stability import decision_stability
+from labelvalue.decisions.search.listing import alternatives
 from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
-from labelvalue.report.numbers.label_quality import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
-from labelvalue.report.numbers.money import cost_parts, ladder
-from labelvalue.report.numbers.plan import finite, plan_numbers, records, spread
+from labelvalue.decisions.sensitivity.what_if import decision_stability
+from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
+from labelvalue.report.numbers.plan import cost_parts, finite, ladder, plan_numbers, records, spread, what_if_numbers
 from labelvalue.report.numbers.tables import MEAN
-from labelvalue.report.numbers.what_if import what_if_numbers
 
 DRIVERS = 2  # inputs that are named as what makes a bad or a good case
 NOTICED = 0.3  # standard deviations by which an input must lie off its mean in a case to be named

@@ -1,7 +1,5 @@
 """Draws to tables: the one place where forecasts become numbers that people read."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import Any
@@ -72,9 +70,8 @@ def summarise(draws: xr.DataArray, *, ci_prob: float = 0.9, total: xr.DataArray 
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> table = summarise(predict_gain(fake_fit(seed=1), budgets=[500, 2000]))
+    >>> import labelvalue as lv
+    >>> table = summarise(lv.predict_gain(lv.testing.fake_fit(seed=1), budgets=[500, 2000]))
     >>> table.columns[:3].tolist(), table.attrs["ci_prob"]
     (['slice', 'budget', 'mean'], 0.9)
     """

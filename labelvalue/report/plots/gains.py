@@ -1,7 +1,6 @@
-"""Gain against budget, one small panel a slice (and learner), all on one scale."""
+"""Small panels a slice of gain against budget, and the forest of the per-label impact."""
 
-from __future__ import annotations
-
+import math
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
+from labelvalue.forecast.gains.gains import impact
+from labelvalue.model.fitting.result import Fit
+from labelvalue.numerals import PER_LABELS
 from labelvalue.report.numbers.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER, bands
 from labelvalue.report.plots import style
-from labelvalue.report.plots.impact import draw_forest
-from labelvalue.report.plots.panels import count, linear_axis, panels
+from labelvalue.report.plots.style import count, linear_axis, log_axis, panels
 
 CAPTION = (
     "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line "
@@ -52,9 +53,8 @@ def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9))
 
     Examples
     --------
-    >>> from labelvalue import predict_gain
-    >>> from labelvalue.testing import fake_fit
-    >>> len(plot_gain(predict_gain(fake_fit(seed=1), budgets=[500, 2000])).axes)
+    >>> import labelvalue as lv
+    >>> len(plot_gain(lv.predict_gain(lv.testing.fake_fit(seed=1), budgets=[500, 2000])).axes)
     4
     """
     inner, outer = sorted(ci_probs)
@@ -143,3 +143,116 @@ def _legend(table: pd.DataFrame, name: str) -> list[Any]:
         hollow: dict[str, Any] = {"ls": "", "marker": "D", "ms": 4, "mfc": "white", "mec": style.LINE}
         entries.append(Line2D([], [], **hollow, label=names.BEYOND_VALIDATED))
     return entries
+
+
+def draw_forest(table: pd.DataFrame, *, foot: str, x_label: str, scale: tuple[float, float] | None = None) -> Figure:
+    """Draw mean and two intervals a row, first row on top, names written out beside them."""
+    with style.look():
+        return _draw(table, foot, x_label, scale or (table[LOWER].min(), table[UPPER].max()))
+
+
+def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, float]) -> Figure:
+    width, right, widest = 9.4, 0.25, 2.9
+    keys = [k for k in (names.SLICE, names.LEARNER) if k in table]
+    labels = [style.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()]
+    left = 0.3 + max(style.text_width(line, style.TEXT) for lines in labels for line in lines)
+    heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
+    caption = style.wrap(foot, width - 0.4, style.SMALL) if foot else []
+    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)
+    body = sum(heights) + 0.1
+    total = legend + body + bottom
+    figure = style.Picture(figsize=(width, total))
+    ax = figure.add_axes((left / width, bottom / total, (width - left - right) / width, body / total))
+    edges = [0.05 + sum(heights[:i]) for i in range(len(heights))]
+    at = [edge + 0.5 * high for edge, high in zip(edges, heights, strict=True)]
+    _intervals(ax, table, at)
+    ax.set_ylim(body, 0)
+    ax.set_yticks(at, ["\n".join(lines) for lines in labels], size=style.TEXT)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    _axis(ax, *scale)
+    ax.set_xlabel(x_label, size=style.TEXT)
+    inner, outer = table.attrs["ci_probs"]
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=5, color=style.LINE, label="mean"),
+        Line2D([], [], color=style.LINE, lw=3.6, label=f"{100 * inner:g} % credible interval"),
+        Line2D([], [], color=style.LINE, lw=1.1, label=f"{100 * outer:g} % credible interval"),
+    ]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
+    figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
+    if caption:
+        figure.text(0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.SMALL, color=style.QUIET)
+    return figure
+
+
+def _intervals(ax: Axes, table: pd.DataFrame, at: list[float]) -> None:
+    learners = sorted(set(table[names.LEARNER])) if names.LEARNER in table else [""]
+    for y, (_, row) in zip(at, table.iterrows(), strict=True):
+        which = learners.index(row[names.LEARNER]) if names.LEARNER in table else 0
+        colour = style.ACCENTS[which % len(style.ACCENTS)]
+        ax.hlines(y, row[LOWER], row[UPPER], color=colour, lw=1.1, zorder=2, gid="outer")
+        ax.hlines(y, row[INNER_LOWER], row[INNER_UPPER], color=colour, lw=3.6, zorder=3, gid="inner")
+        marker = style.MARKERS[which % len(style.MARKERS)]
+        ax.plot(row[MEAN], y, marker=marker, ms=5.5, mfc=colour, mec="white", mew=0.9, zorder=4, gid="mean")
+
+
+def _axis(ax: Axes, low: float, high: float) -> None:
+    if low > 0 and high > 30 * low:
+        log_axis(ax, "x", low / 1.15, high * 1.15, ticks=8, labels=False)
+    else:
+        low = min(low, 0.0)
+        margin = 0.03 * ((high - low) or 1.0)
+        ax.set_xlim(low - (margin if low < 0 or math.isclose(low, high) else 0), high + margin)
+        linear_axis(ax, "x", ticks=7)
+        ax.axvline(0, color=style.INK, lw=0.9)
+    ax.grid(axis="x", color=style.GRID, lw=0.6)
+
+
+IMPACT_CAPTION = (
+    "Impact is the expected drop in error from one more label at the slice's labels now, stated per "
+    f"{PER_LABELS:,} labels: a rate at today's position, not the gain of that many labels, which is smaller since "
+    "each further label adds less. Thick and thin lines are equal-tailed credible intervals."
+)
+
+
+def plot_impact(fit: Fit, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figure:
+    """Plot the per-label impact of each slice (and learner) per 1,000 labels, largest first.
+
+    Parameters
+    ----------
+    fit : Fit
+        Fit.
+    ci_probs : tuple of two floats
+        Probabilities of the thick and the thin equal-tailed interval, between 0 and 1.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not known to pyplot; error per 1,000 labels, logarithmic where slices differ by more than a factor of
+        30.
+
+    Raises
+    ------
+    ValueError
+        If a probability is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from labelvalue.testing import fake_fit
+    >>> len(plot_impact(fake_fit(seed=1)).axes)
+    1
+    """
+    inner, outer = sorted(ci_probs)
+    return draw_impacts(impact_table(fit, (inner, outer)), foot=IMPACT_CAPTION)
+
+
+def impact_table(fit: Fit, ci_probs: tuple[float, float]) -> pd.DataFrame:
+    """Compute the impacts to plot, through :func:`labelvalue.report.numbers.tables.bands`."""
+    draws = impact(fit, per=PER_LABELS)
+    return bands(draws, ci_probs).sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
+
+
+def draw_impacts(table: pd.DataFrame, *, foot: str, scale: tuple[float, float] | None = None) -> Figure:
+    """Draw a table of impacts, first row on top."""
+    label = f"impact: drop in error per {PER_LABELS:,} labels, at today's position"
+    return draw_forest(table, foot=foot, x_label=label, scale=scale)

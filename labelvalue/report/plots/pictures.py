@@ -1,7 +1,5 @@
 """The pictures of a page as files, for slides and documents."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

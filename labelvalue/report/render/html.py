@@ -1,7 +1,5 @@
 """The report: one HTML file that needs no network and no script."""
 
-from __future__ import annotations
-
 import functools
 import json
 import os
@@ -19,35 +17,33 @@ from labelvalue.decisions.search.listing import thinned
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.fitting.result import Fit
 from labelvalue.printing import visible
+from labelvalue.report.numbers.alternatives import on_suite, strategy_parts
 from labelvalue.report.numbers.exports import existing, is_workbook, save_figures, write_tables, write_workbook
-from labelvalue.report.numbers.money import inner_prob
 from labelvalue.report.numbers.numbers import collect
-from labelvalue.report.numbers.strategies import on_suite, strategy_parts
+from labelvalue.report.numbers.plan import inner_prob
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots.curves import caption
-from labelvalue.report.plots.first_page import cut_rows
-from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION
-from labelvalue.report.plots.impact import CAPTION as IMPACT_CAPTION
-from labelvalue.report.plots.over_time import verdict_of
+from labelvalue.report.plots.first_page import cut_rows, verdict_of
+from labelvalue.report.plots.gains import CAPTION as GAIN_CAPTION, IMPACT_CAPTION
 from labelvalue.report.plots.plan import BARS
 from labelvalue.report.render import sections
 from labelvalue.report.render.images import (
     SHARP,
     curve_images,
+    find_browser,
     first_images,
     gain_images,
     impact_images,
     over_time_images,
     plan_images,
+    print_page,
     rank_image,
 )
-from labelvalue.report.render.paper import find_browser, print_page
 from labelvalue.report.words import wording
 from labelvalue.report.words.assumptions import CASE_SOURCE, grouped
-from labelvalue.report.words.checks import FLAG_MEANINGS
+from labelvalue.report.words.checks import COMMAND, FLAG_MEANINGS
 from labelvalue.report.words.first_page import errors_today, purchase_rows, three_scenarios, turning_points
 from labelvalue.report.words.project import Context
-from labelvalue.report.words.second_opinion import COMMAND
 from labelvalue.report.words.wording import words
 from labelvalue.storage import write_whole
 

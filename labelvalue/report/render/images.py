@@ -1,11 +1,14 @@
-"""Figures as data that a page carries in itself."""
-
-from __future__ import annotations
+"""Figures as data that a page carries in itself, and the page on paper through a browser, where one is found."""
 
 import base64
 import io
+import os
 import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +20,24 @@ from PIL import Image
 
 from labelvalue import names
 from labelvalue.model.fitting.result import Fit
-from labelvalue.report.numbers.changes import draw_changes
+from labelvalue.problems import StorageError, input_error
+from labelvalue.report.numbers.numbers import draw_changes
 from labelvalue.report.numbers.tables import LOWER, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.analysis import plot_diagnostics, varying
 from labelvalue.report.plots.curves import curve_table, draw_curves
-from labelvalue.report.plots.first_page import draw_growth, draw_purchase, draw_worth
-from labelvalue.report.plots.frontier import draw_frontiers
-from labelvalue.report.plots.gains import draw_gains, gain_table
-from labelvalue.report.plots.impact import draw_impacts, impact_table
-from labelvalue.report.plots.over_time import FORECASTS, SPENDING, draw_over_time
-from labelvalue.report.plots.plan import draw_money, draw_tornado
+from labelvalue.report.plots.first_page import (
+    FORECASTS,
+    SPENDING,
+    draw_growth,
+    draw_over_time,
+    draw_purchase,
+    draw_worth,
+)
+from labelvalue.report.plots.gains import draw_gains, draw_impacts, gain_table, impact_table
+from labelvalue.report.plots.plan import draw_frontiers, draw_money, draw_tornado
 from labelvalue.report.words.first_page import purchase_rows
+from labelvalue.storage import write_whole
 
 PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
@@ -201,3 +210,38 @@ def plan_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> dict[str, 
         figure = draw_frontiers(plan["frontiers"], "", foot=False)
         drawn["frontiers"] = figure, f"Expected gain over items and votes of the slices {of}; {below}"
     return {name: [embed(figure, alt, sharp=sharp)] for name, (figure, alt) in drawn.items()}
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 120.0  # seconds after which a browser that has not printed is stopped
+
+
+def find_browser() -> str:
+    """Return the path of a browser that prints, or say how to get by without one."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        why = f"needs a browser to print with, and none of {', '.join(BROWSERS)} is on PATH"
+        fix = "install one of them, or leave --pdf out, open the page in any browser and print it to a file"
+        raise input_error(why, fix, column="--pdf")
+    return found
+
+
+def print_page(page: Path, to: str | os.PathLike[str]) -> None:
+    """Print a page that lies on disk to a PDF: what is open on it, which is the first page alone."""
+    browser = find_browser()
+    with tempfile.TemporaryDirectory() as place:
+        made = Path(place) / "page.pdf"
+        command = [browser, "--headless", "--disable-gpu", "--no-first-run", "--no-pdf-header-footer"]
+        command += [f"--user-data-dir={place}/profile", f"--print-to-pdf={made}", page.resolve().as_uri()]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command.insert(1, "--no-sandbox")  # a browser refuses to have one where root starts it
+        try:
+            told = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False, text=True).stderr
+        except subprocess.TimeoutExpired:
+            told = f"it was stopped after {PATIENCE:g} seconds"
+        if not made.is_file():
+            why = told.strip().splitlines()[-1:] or ["it said nothing"]
+            raise StorageError(
+                f"{to}: {browser} did not print the page ({why[0]}). Fix: open {page} in a browser and print it there."
+            )
+        write_whole(Path(to), made.read_bytes())

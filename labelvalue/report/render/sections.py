@@ -4,13 +4,11 @@ Every function here is one. Its name is that of its template, and there of what 
 docstring is the title. It is given the page's numbers, and returns ``None`` where there is nothing to show.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.report.numbers.what_if import panel
+from labelvalue.report.numbers.plan import panel
 
 
 def what_if(numbers: Mapping[str, Any]) -> Any:

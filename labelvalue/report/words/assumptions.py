@@ -1,7 +1,5 @@
 """What a case takes for granted: every number of it with its source, and what would be decided if it were wrong."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence

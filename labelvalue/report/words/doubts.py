@@ -1,7 +1,5 @@
 """Reasons to doubt a plan, the strongest first, and what limits it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

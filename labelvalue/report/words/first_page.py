@@ -1,15 +1,13 @@
 """What stands on the first page, for whoever pays: rows of the picture, three scenarios, and what would change it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.decisions.search.alternatives import HALF
+from labelvalue.decisions.search.listing import HALF
 from labelvalue.decisions.sensitivity.what_if import PRICE
-from labelvalue.report.numbers.money import AS_PLANNED
+from labelvalue.report.numbers.plan import AS_PLANNED
 from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text
 from labelvalue.report.words.wording import decimals, spoken

@@ -1,19 +1,15 @@
 """What a project knows beside a fit and a plan, for its page."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
+import xarray as xr
 
 from labelvalue import names
 from labelvalue.numerals import significant
 from labelvalue.report.words.wording import percent
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 MONEY = "bias_money"
 REPEATED = "crps_repeated"

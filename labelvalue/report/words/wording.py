@@ -1,7 +1,5 @@
 """Numbers and sentences as people read them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
