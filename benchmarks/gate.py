@@ -10,7 +10,7 @@ Long chains are made of simulated runs, which pass the gate as a whole, and cut 
 each is a fit that is known to be right. A block counts as an alarm where the worst of its scalars is above what is
 allowed.
 
-With `--problems` the real problems of the development half, those of LCDB or those with slices, are sampled as a fit is,
+With `--problems` real problems of the development half, those of LCDB or those with slices, are sampled as a fit is,
 and counted: how many pass, how many at the first attempt, and in how many seconds of the processor.
 """
 
