@@ -297,7 +297,7 @@ def test_demo_ends_with_the_path_of_the_report(run, tmp_path, fake_sampler, monk
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     asked = fake_sampler()
-    code, out, _ = run("demo", "--out", tmp_path / "out", "--no-refits")
+    code, out, _ = run("demo", "--out", tmp_path / "out")
     assert code == 0
     assert out.splitlines()[-1] == str(tmp_path / "out" / "report.html")
     assert (tmp_path / "out" / "report.html").is_file()

@@ -52,7 +52,6 @@ def demo(
     draws: Draws = None,
     random_seed: Seed = None,
     no_backtest: NoBacktest = False,
-    no_refits: NoRefits = False,
     as_json: Json = False,
 ) -> None:
     """Walk the whole story on shipped data; the last line is the path of the report."""
@@ -77,8 +76,7 @@ def demo(
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
         of = lv.decide(fit, lv.read_case(out / "case.toml"), DEMO_LABELS)
-    context = console.context_of(of, no_refits)
-    lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json", context=context)
+    lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
     if isinstance(of, lv.Decision):
         raise typer.Exit(exits.ending(of.state, of.approvals))
