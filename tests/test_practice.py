@@ -101,7 +101,7 @@ def test_x5_notebook_python_and_command_line_tell_one_story(told, capsys):
 
 def test_x10_the_high_stakes_notebook_shows_the_whole_chain():
     """What it stores is what ``make notebooks`` showed; that it still runs is for ``test_notebooks.py``."""
-    notebook = nbformat.read(ROOT / "notebooks" / "03_a_plan_under_risk.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / "05_a_plan_under_risk.ipynb", as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     case = re.search(r'"""\n(name = "a plan under risk".*?)"""', code, re.DOTALL)[1]
     from labelvalue.decisions.case.case import parse_case

@@ -51,8 +51,8 @@ def test_the_page_counts_the_runs_that_the_fit_used(page, seen, fake_fit):
     words = seen(page).words
     used = used_runs(fake_fit.runs)
     assert f"{used.sum()} of {used.size} runs used; error is that" in words
-    assert f"{used.sum()} of {used.size} runs used: grey ones are no part of the fit" in words
-    assert "Circles: runs, grey where the fit leaves them out" in words
+    assert f"{used.sum()} of {used.size} runs used: the fit leaves out grey ones" in words
+    assert "Circles are runs" in words
 
 
 # --- no text of a user acts -------------------------------------------------------------------------

@@ -128,7 +128,9 @@ def measured_verdict(decision: Decision) -> Verdict:
         if best[names.ENBS] > -SURE * best[names.MCSE] and reach > TRIFLE * worth:
             said = f"a tie within Monte Carlo error: {what} first, or to {verdict.advice} at once ({left})"
             return dataclasses.replace(verdict, reasons=(*verdict.reasons, said))
-        said = f"no measurement is worth more than it costs (best: {what}, {left})"
+        short = "brings nothing" if enbs == 0 else f"would cost {readable(-enbs, 3)} {unit} more than it brings"
+        pays = f"would leave {readable(enbs, 3)} {unit}, too little to wait for" if enbs > 0 else short
+        said = f"no measurement pays: the best, {what}, {pays}"
         return dataclasses.replace(verdict, reasons=(*verdict.reasons, said))
     said = (
         f"{what} first, then decide: worth {readable(best[names.ENBS], 3)} {unit} more than deciding now "

@@ -284,6 +284,7 @@ def draws_digest(fit: Fit) -> str:
     return hashlib.sha256(json.dumps(sums, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+NAMED = 3  # curves that a note names, those with the fewest items; tables have all
 FEW = 200  # evaluation items below which whoever reads an error now is told how many it is known from
 
 
@@ -365,10 +366,7 @@ def items_notes(fit: Fit) -> list[str]:
         return []
     items, luck = few_items(fit).stack(curve=(...,)), _mostly_luck(fit).stack(curve=(...,))  # noqa: PD013  of xarray
     lucky, few = (
-        [
-            f"{name_of_curve(at)} {'' if place else 'is known '}from {_count(float(n))}"
-            for place, (at, n) in enumerate(zip(items["curve"].values[which], items.values[which], strict=True))
-        ]
+        sorted(zip(items.values[which], items["curve"].values[which], strict=True), key=lambda pair: pair[0])
         for which in (luck.values, ~luck.values & items.notnull().values)  # noqa: PD004  of xarray
     )
     ends = (
@@ -376,7 +374,14 @@ def items_notes(fit: Fit) -> list[str]:
         "not",
         "",
     )
-    return [f"error now of {', of '.join(said)}{end}" for said, end in zip((lucky, few), ends, strict=True) if said]
+    return [_known_from(found) + end for found, end in zip((lucky, few), ends, strict=True) if found]
+
+
+def _known_from(found: Sequence[tuple[float, Sequence[object]]]) -> str:
+    """Name the curves whose error now is known from the fewest items, and count the others."""
+    (least, first), *others = [(_count(float(n)), name_of_curve(at)) for n, at in found]
+    said = [f"error now of {first} is known from {least}", *(f"of {name} from {n}" for n, name in others[: NAMED - 1])]
+    return ", ".join([*said, *([f"and of {len(others) - NAMED + 1} more"] if len(others) >= NAMED else [])])
 
 
 def name_of_curve(key: Sequence[object]) -> str:

@@ -170,20 +170,17 @@ def caption(fit: Fit) -> str:
     )
     if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
         text += (
-            "Up to now, labels of the other slices grow in proportion with the slice's own "
-            "(other_labels='proportional'), roughly as in the runs; beyond now they stay as they are, so "
-            "the drop from now to a marked budget is the gain in the tables. "
+            "Up to now, labels of the other slices grow in proportion (other_labels='proportional'); beyond now they "
+            "stay as they are, so the drop from now to a marked budget is the gain in the tables. "
         )
     used = used_runs(fit.runs)
     if not used.all():
         text += (
-            f"{used.sum():,} of {used.size:,} runs used: grey ones are no part of the fit, mostly because they lie "
-            f"more than {MEMORY:g} doublings below the largest size of their curve, in the slice's labels and in all. "
+            f"{used.sum():,} of {used.size:,} runs used: the fit leaves out grey ones, mostly more than {MEMORY:g} "
+            "doublings below the largest size of their curve. "
         )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
-        text += (
-            "Runs without errors or without labels have no place on logarithmic axes; triangles at the edge mark them. "
-        )
+        text += "Runs without errors or labels are triangles at the edge. "
     return text.strip()
 
 

@@ -22,8 +22,7 @@ from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, log_axis, panels
 
 CAPTION = (
-    "All panels share one scale. Bands are equal-tailed credible intervals; a gain below the zero line "
-    "would mean that the labels made things worse."
+    "All panels share one scale. Bands are equal-tailed credible intervals; below zero, labels would make things worse."
 )
 
 
@@ -209,9 +208,8 @@ def _axis(ax: Axes, low: float, high: float) -> None:
 
 
 IMPACT_CAPTION = (
-    "Impact is the expected drop in error from one more label at the slice's labels now, stated per "
-    f"{PER_LABELS:,} labels: a rate at today's position, not the gain of that many labels, which is smaller since "
-    "each further label adds less. Thick and thin lines are equal-tailed credible intervals."
+    f"Expected drop in error from one more label now, stated per {PER_LABELS:,} labels: today's rate, not the gain of "
+    "that many, which is smaller. Thick and thin lines are equal-tailed credible intervals."
 )
 
 

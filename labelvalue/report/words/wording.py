@@ -129,7 +129,7 @@ ALWAYS = (
     (
         "{ci} credible interval",
         "Holds the true value with probability {ci}, given the data and the assumptions of section {limits}; "
-        "equal-tailed: the value is as likely to lie above it as below.",
+        "equal-tailed: as likely above it as below.",
     ),
     ("P(gain > 0)", "Probability that the labels help at all."),
     ("P(best), tie", "Probability that a gain, or a net benefit, is the largest of all; below 0.7 it is a tie."),
@@ -141,13 +141,12 @@ ALWAYS = (
 )
 DECIDED = (
     ("verdict", "What to do: buy, wait, measure first, or spend on quality."),
-    ("net benefit, ENB", "Worth of the gain less all costs, against doing nothing; ENB is its expectation."),
+    ("net benefit, ENB", "Worth of the gain less all costs, against doing nothing; its expectation."),
     ("guardrail", "A rule that a plan must keep with a stated probability."),
     ("case", "What the project says of prices, of the worth of a lower error, and of its rules."),
     (
         "VaR, CVaR",
-        "Loss against doing nothing that only the worst tail of draws exceeds, and the mean of that tail; a negative "
-        "one is money gained even then.",
+        "Loss that only the worst tail of draws exceeds, and the mean of that tail; a negative one is a gain.",
     ),
     ("EVPI, EVPPI", "Worth of knowing everything, or one input, before deciding: the most that measuring may cost."),
     ("EVSI, ENBS", "Worth of deciding after a measurement, and what is left when that is paid."),
