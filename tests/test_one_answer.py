@@ -26,9 +26,7 @@ from tests.operate.conftest import configure
 MOST = 2_000
 SLICES = ("Exec-managerial", "Prof-specialty", "Sales")
 SHIPPED = Path(__file__).resolve().parents[1] / "data" / "adult_runs.csv"
-SETTINGS = (
-    'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n[report]\nrefits = false\n'
-)
+SETTINGS = 'case = "case.toml"\n[plan]\nmax_labels = 2000\n[fit]\ndraws = 250\nbacktest = false\n'
 COSTS = "[costs]\nprice_per_label = 0.1\nretraining = 20\n"
 VALUE = "[value]\nper_error_point = 4000\n"
 NOISE = "label_noise = 0.2\n"

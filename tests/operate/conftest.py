@@ -23,7 +23,6 @@ retraining = 20
 per_error_point = 400
 """
 WITH_CASE = 'case = "case.toml"\n[plan]\nmax_labels = 2000\nlot = 100\n'
-WITH_PAGE = f"{WITH_CASE}[report]\nrefits = false\n"
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import pytest
 from labelvalue import InputError, Project, StorageError, cli, names
 from labelvalue.operate.refit.advice import case_for, outcome
 from labelvalue.report.numbers.tables import default_budgets
-from tests.operate.conftest import CASE, QUIET, WITH_PAGE, configure, kinds, put_case
+from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, kinds, put_case
 
 OTHER_PRICE = (
     "[[assumptions]]\nid = 'price'\ntext = 't'\nsource = 's'\nif_wrong = 'w'\nkey = 'costs.price_per_label'\n"
@@ -241,7 +241,7 @@ def test_values_are_those_of_the_learner_that_came_last(project, sampler, first,
         "labelvalue.report.render.html.write_report",
         lambda *made, path, **how: [shown.update(how), path.write_text("")],
     )
-    configure(project, WITH_PAGE)
+    configure(project, WITH_CASE)
     project.refit(progress=False)
     (carried,) = shown["context"].carried
     assert carried["slices"] == found["slices"]

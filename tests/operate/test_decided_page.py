@@ -4,12 +4,12 @@ from pathlib import Path
 
 from labelvalue.numerals import significant
 from labelvalue.operate.history.scorecard import differences
-from tests.operate.conftest import CASE, WITH_PAGE, configure, put_case
+from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
 
 def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
-    configure(decided, WITH_PAGE)
+    configure(decided, WITH_CASE)
     result = decided.refit(progress=False)
     page = Path(result.page).read_text("utf-8")
     assert f"Decision: <strong>{result.advice['advice']}</strong>" in page
@@ -24,20 +24,20 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
 
 def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):
     """The command ends with 3, and whoever reads the page is not told to buy."""
-    configure(decided, WITH_PAGE)
+    configure(decided, WITH_CASE)
     bought = decided.refit(progress=False)
     assert Seen(Path(bought.page).read_text("utf-8")).words.count("The case sets no guardrails.") == 1
     spent = decided.assets().attrs["total"]["cost"]
     rule = "[guardrails]\nmaximum_spend = {{ limit = {} }}\n"
-    put_case(decided, CASE + rule.format(spent - 1), "[report]\nrefits = false\n")
-    configure(decided, WITH_PAGE)
+    put_case(decided, CASE + rule.format(spent - 1))
+    configure(decided, WITH_CASE)
     stopped = decided.refit(progress=False)
     assert (stopped.exit_code, stopped.new, stopped.advice["advice"]) == (3, False, "no plan")
     page = Path(stopped.page).read_text("utf-8")
     assert "Decision: <strong>no plan</strong>" in page
     assert f"it is {spent:,.10g} before any plan" in Seen(page).words
     put_case(decided, CASE + rule.format(spent + 100))
-    configure(decided, WITH_PAGE)
+    configure(decided, WITH_CASE)
     kept = decided.refit(progress=False)
     assert (kept.exit_code, kept.advice["advice"]) == (0, "buy")
     assert 0.0 < kept.advice["cost"]["mean"] <= 100.0 < bought.advice["cost"]["mean"], "within what is left"
@@ -45,11 +45,11 @@ def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):
 
 
 def test_r14_what_differs_from_the_decision_before_is_marked(decided):
-    configure(decided, WITH_PAGE)
+    configure(decided, WITH_CASE)
     first = decided.refit(progress=False)
     assert "since the last decision" not in Path(first.page).read_text("utf-8")
     put_case(decided, CASE.replace("0.1", "25.0"))
-    configure(decided, WITH_PAGE)
+    configure(decided, WITH_CASE)
     second = decided.refit(progress=False)
     page = Path(second.page).read_text("utf-8")
     first_page = page[page.index('<section id="decision"') :].partition("</section>")[0]

@@ -10,7 +10,7 @@ import pytest
 from labelvalue import InputError, Project, cli, refit_all, testing
 from labelvalue.numerals import significant
 from labelvalue.operate.refit.many import COLUMNS, projects_in
-from tests.operate.conftest import CASE, QUIET, WITH_PAGE, configure, put_case
+from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
 
@@ -41,7 +41,7 @@ def test_every_project_is_fitted_and_failures_are_rows(root, sampler):
 def test_one_page_has_all_projects_the_worst_first(root, second):
     with_case = Project.open(root / "a")
     (with_case.folder / "case.toml").write_text(f"{CASE}[guardrails]\nmaximum_spend = {{ limit = 5000 }}\n")
-    configure(with_case, WITH_PAGE)
+    configure(with_case, WITH_CASE)
     with_case.refit(progress=False)
     with_case.add(second, batch="second", cost=1000)
     put_case(Project.open(root / "b" / "deep"), f"{CASE}[guardrails]\nlabels_in_all = {{ limit = 5 }}\n")

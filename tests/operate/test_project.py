@@ -316,7 +316,7 @@ def test_the_manifest_of_a_fit_says_its_layout_and_with_which_versions_it_was_ma
 def test_what_lies_in_a_project_is_what_the_page_on_formats_says(fitted, root):
     """Every file that a project makes is in the tree of the page, and the page names none that it does not make."""
     (fitted.folder / "case.toml").write_text(CASE)
-    configure(fitted, f"{WITH_CASE}[report]\nrefits = false\nbudgets = [500]\n")
+    configure(fitted, f"{WITH_CASE}[report]\nbudgets = [500]\n")
     fitted.refit(progress=False)
     (tree,) = re.findall(
         r"^DIR/\n(.*?)^```", (root / "docs/reference/formats.md").read_text(), re.MULTILINE | re.DOTALL

@@ -71,7 +71,7 @@ retraining = 0.9                  # P(training on the new labels is worth more t
 
 [report]
 page = true
-refits = true                     # runs are fitted again where draws cannot say whether other data change the advice
+refits = false                    # true: fit again where draws cannot say whether other data change the advice
 # budgets = [500, 2000]
 
 # [[assumptions]]
@@ -140,7 +140,7 @@ class Report(Settings):
     """Whether a page is written for each published fit, with new fits where its draws do not do, and its budgets."""
 
     page: Switch = True
-    refits: Switch = True
+    refits: Switch = False
     budgets: Annotated[tuple[int, ...] | None, listed(Checks.whole, some=True)] = None
 
 
