@@ -19,10 +19,13 @@ LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.While, ast.If,
 
 @pytest.fixture(scope="module")
 def execute():
+    """As it is in Jupyter, where every picture is shown."""
     spec = importlib.util.spec_from_file_location("execute_notebooks", FOLDER / "execute.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.execute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPLBACKEND", raising=False)  # a quiet one, for all other tests
+        yield module.execute
 
 
 def outputs(notebook):
