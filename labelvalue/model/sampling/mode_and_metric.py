@@ -289,13 +289,8 @@ class Search:
         values, slopes = self.density(at[None])
         value = float(values[0]) - 0.5 * log_det
         if near is None or value > near["value"]:
-            self.best = {
-                "value": value,
-                "group": group,
-                "curves": curves,
-                "own": own,
-                **self._about(at, own, slopes[0]),
-            }
+            here = {"value": value, "group": group, "curves": curves, "own": own}
+            self.best = here | self._about(at, own, slopes[0])
         return value
 
     def _about(self, at: np.ndarray, own: np.ndarray, slopes: np.ndarray) -> dict[str, np.ndarray]:
