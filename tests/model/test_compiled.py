@@ -1,6 +1,8 @@
 """A compiled model: the numbers of nutpie's own wrappers, compiled once for all data of a shape, found by its graph."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import nutpie
@@ -118,3 +120,22 @@ def test_no_number_of_the_runs_is_a_constant_of_the_model(upper):
     assert first is not None
     assert first == second
     assert any((a.get_value() != b.get_value()).any() for a, b in zip(*(m.data_vars for m in built), strict=True))
+
+
+def test_a_command_finds_what_another_script_compiled():
+    """PyTensor notes in a graph the lines that made it: no part of the model, or each script would compile anew."""
+    ask = """
+from labelvalue.model.sampling import compiled
+from labelvalue.model.curve.observations import observe
+from labelvalue.model.hierarchy.specification import get_model
+from labelvalue.testing import fake_runs
+model = get_model("power_law")
+built = model.build(observe(fake_runs(seed=1)), model.priors)
+print(compiled.fingerprint(built, compiled._shared_of(built)))
+"""
+    told = [
+        subprocess.run([sys.executable, "-c", before + ask], check=True, capture_output=True, text=True).stdout
+        for before in ("", "import os\n\n")
+    ]
+    assert len(told[0].strip()) == 64
+    assert told[0] == told[1]
