@@ -4,6 +4,8 @@ Nothing heavy is imported before a command needs it, so that ``labelvalue --help
 commands do is done by the public functions of the package, which a notebook calls just as well.
 """
 
+import atexit
+import gc
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -51,6 +53,8 @@ for _module in (runs, fit, plan, project):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        atexit.register(gc.freeze)  # a process that ends need not look for garbage: that takes up to a second
     with console.heeding_termination() as told, console.printing_warnings():
         try:
             console.check_letters(given)
