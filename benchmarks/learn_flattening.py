@@ -8,7 +8,9 @@ the first day together), and of learners. Printed are the numbers, what they buy
 were left out in turn. A number that buys nothing there is left out of the code.
 
 The share of their walks that curves have in common moves no curve's own forecast, but that of the mean over curves,
-which is what a budget buys: printed are its CRPS and how often its 90 % intervals hold, for several shares.
+which is what a budget buys: printed are its CRPS and how often its 90 % intervals hold, for several shares. How much
+farther curves stray whose trainings scatter is chosen by what 90 % intervals hold, of slices that are classes and of
+others.
 """
 
 import dataclasses
@@ -24,7 +26,7 @@ from benchmarks import lcdb_data, slice_data
 from benchmarks.forecast import Outcome, of_the_mean, problem_seed
 from benchmarks.methods import forecast_of
 from benchmarks.problems import Problem
-from benchmarks.scores import add_truth_noise, crps
+from benchmarks.scores import add_truth_noise, central_interval, crps
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES
 
 LEAST = 1e-6
@@ -34,9 +36,10 @@ THINNED = 4
 PENALTY = 0.002  # what a number's square costs, in shares of the CRPS
 TERMS = {"typical": (0,), "and by scatter": (0, 1)}
 SHARED = (0.0, 0.25, 0.5, 0.75, 1.0)
+WIDER = (0.0, 0.2, 0.4, 0.6)
 
 
-def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def with_each(problem: Problem) -> tuple[np.ndarray, ...]:
     """Forecast one problem without flattening, with one of each number, and with shares of walks in common.
 
     Parameters
@@ -52,6 +55,8 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         What one of each adds; each draw's is straight in them.
     together : array, shape (share, curve, distance, sample)
         Error by ``SHARED``, with the numbers that ship.
+    wide : array, shape (width, curve, distance, sample)
+        The same by ``WIDER``.
     """
     fit = lv.fit(lv.read_runs(problem.runs), random_seed=problem_seed(problem), progress=False)
 
@@ -66,7 +71,40 @@ def with_each(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for one in np.concatenate([np.zeros((1, 2)), np.eye(2)])
     ]
     together = np.stack([drawn(shared=share) for share in SHARED])
-    return found[0], np.stack(found[1:]) - found[0], together
+    wide = np.stack([drawn(wider=wider) for wider in WIDER])
+    return found[0], np.stack(found[1:]) - found[0], together, wide
+
+
+def wider_lines(problems: Sequence[Problem], wide: Sequence[np.ndarray]) -> list[str]:
+    """Say of each width what the 90 % intervals of single curves hold, where slices are classes and elsewhere.
+
+    Parameters
+    ----------
+    problems : sequence of Problem
+        Development problems.
+    wide : sequence of array, shape (width, curve, distance, sample)
+        Of each, from :func:`with_each`.
+
+    Returns
+    -------
+    list of str
+        A line a kind of slices and a width: CRPS, and coverage of 90 % intervals by distance.
+    """
+    lines = []
+    for kind, classes in {"slices that are classes": True, "others": False}.items():
+        chosen = [i for i, problem in enumerate(problems) if (problem.name.split(".")[1:2] == ["class"]) == classes]
+        for place, wider in enumerate(WIDER if chosen else ()):
+            errors, held = [], []
+            for problem, samples in ((problems[i], wide[i][place]) for i in chosen):
+                noisy = add_truth_noise(samples, problem.truth_se, problem_seed(problem))
+                low, high = central_interval(noisy, 0.9)
+                errors.append(crps(noisy, problem.truth).mean())
+                held.append(((low <= problem.truth) & (problem.truth <= high)).mean(0))
+            lines.append(
+                f"wider {wider}, {kind}: CRPS {np.mean(errors):.5f}, 90 % intervals hold "
+                + ", ".join(f"{part:.0%}" for part in np.mean(held, 0))
+            )
+    return lines
 
 
 def shared_lines(problems: Sequence[Problem], together: Sequence[np.ndarray]) -> list[str]:
@@ -118,7 +156,7 @@ def scores(
         In units of the error.
     """
     found = []
-    for problem, (without, more, _) in zip(problems, drawn, strict=True):
+    for problem, (without, more, *_) in zip(problems, drawn, strict=True):
         samples = np.clip(np.exp(without + np.tensordot(numbers, more, 1)), 0.0, 1.0)
         noisy = add_truth_noise(samples, problem.truth_se, problem_seed(problem))
         found.append(crps(noisy, problem.truth).mean())
@@ -162,7 +200,8 @@ def main() -> None:
     for level, collections in {"slices": sliced, "learners": [lcdb_data.load_problems("development")]}.items():
         kinds = [(problems, [with_each(problem) for problem in problems]) for problems in collections]
         for problems, drawn in kinds:
-            print(f"{level}, {len(problems)} problems", *shared_lines(problems, [one[2] for one in drawn]), sep="\n  ")
+            lines = shared_lines(problems, [one[2] for one in drawn]) + wider_lines(problems, [one[3] for one in drawn])
+            print(f"{level}, {len(problems)} problems", *lines, sep="\n  ")
         for called, terms in TERMS.items():
             left_out: list[list[float]] = [[] for _ in kinds]
             for fold in range(FOLDS):

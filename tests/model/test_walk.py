@@ -137,11 +137,31 @@ def test_forecasts_flatten_by_that_mean(fake_fit, monkeypatch):
     expected = BETWEEN_SLICES.mean(fake_fit.posterior) * level_sd(ratio / np.log(2.0))
     expected = np.log(2.0) * fake_fit.posterior[names.DISCREPANCY] * expected
     shipped = np.log(lv.predict_error(fake_fit, [50_000]))
-    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", Beyond(shared=BETWEEN_SLICES.shared))
+    straight = dataclasses.replace(BETWEEN_SLICES, typical=0.0, by_scatter=0.0)
+    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", straight)
     without = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
     off = (shipped - without).isel(labels=0)
     kept = (shipped.isel(labels=0) < -0.01) & (without.isel(labels=0) < -0.01)
     np.testing.assert_allclose(off.where(kept, 0.0), expected.transpose(*off.dims).where(kept, 0.0), atol=1e-9)
+
+
+def test_forecasts_stray_farther_where_trainings_scatter(fake_fit, monkeypatch):
+    def strayed(wider: float) -> xr.DataArray:
+        beyond = Beyond(wider=wider)
+        monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_SLICES", beyond)
+        with_walk = np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
+        monkeypatch.setattr("labelvalue.model.curve.posterior.strays", lambda walks, log_ratio, whose: 0.0 * log_ratio)
+        found = with_walk - np.log(lv.predict_error(dataclasses.replace(fake_fit), [50_000]))
+        monkeypatch.undo()
+        return found.isel(labels=0)
+
+    as_much, farther_off = strayed(0.0), strayed(0.4)
+    times = Beyond(wider=0.4).spread(fake_fit.posterior).transpose(*as_much.dims)
+    kept = (abs(as_much) > 1e-6) & (abs(farther_off) < 0.5)
+    assert float(kept.mean()) > 0.5
+    np.testing.assert_allclose((farther_off / as_much).where(kept, 1.0), times.where(kept, 1.0), rtol=1e-6)
+    scatter = {"training_sd": np.array([0.05 / np.e, 0.05, 0.05 * np.e, 50.0])}
+    np.testing.assert_allclose(Beyond(wider=0.4).spread(scatter), np.exp([-0.4, 0.0, 0.4, 0.8]))
 
 
 def test_some_curves_of_learners_stray_far_and_each_by_its_own_luck():

@@ -152,15 +152,18 @@ def astray(distance, rng):
     return vectors @ (np.sqrt(np.maximum(values, 0.0)) * rng.standard_normal(distance.size))
 
 
-FLATTENING, BY_SCATTER, SHARED = 0.24, -0.5, 0.5
-"""Mean of a walk beyond the reference, in its standard deviations; what one log more of scatter adds; the share of its
-variance that all slices have in common."""
+FLATTENING, BY_SCATTER, WIDER, SHARED = 0.24, -0.5, 0.4, 0.5
+"""Mean of a walk beyond the reference, in its standard deviations; what one log more of scatter adds to it, and to the
+log of how far walks stray about it; the share of their variance that all slices have in common."""
+
+
+def scattering(training_sd):
+    return np.clip(np.log(training_sd / 0.05), -2.0, 2.0)
 
 
 def flattened(distance, training_sd):
     """Log error that the mean of such a walk adds beyond the reference size."""
-    mean = FLATTENING + BY_SCATTER * np.clip(np.log(training_sd / 0.05), -2.0, 2.0)
-    return mean * np.log(2.0) * np.sqrt(distance**3 / 3.0)
+    return (FLATTENING + BY_SCATTER * scattering(training_sd)) * np.log(2.0) * np.sqrt(distance**3 / 3.0)
 
 
 def simulate(
@@ -227,14 +230,15 @@ def simulate(
                     rows.append((name, size, other, wrong, trials, replicate, ident))
         ratios = np.array([effective(k * largest, beside, worth) for k in AHEAD]) / anchor
         distance = np.maximum(np.log2(ratios), 0.0)
-        alone = np.sqrt(1.0 - SHARED) * astray(distance, rng)
+        alone = np.sqrt(1.0 - SHARED) * np.exp(WIDER * scattering(curves["training_sd"][i])) * astray(distance, rng)
         stray = curves["discrepancy"][i] * (alone + flattened(distance, curves["training_sd"][i]))
         ahead = relative_error(ratios, *bend) * np.exp(stray)
         start[i] = curves["error_reference"][i]
         on_set[i] = difficulty(start[i], items, 1 - group["churn"]).mean() if sharing[i] else start[i]
         future[i], far[i] = start[i] * ahead, distance
     together = np.sqrt(SHARED) * astray(far.ravel(), rng).reshape(far.shape)
-    future = np.minimum(future * np.exp(curves["discrepancy"][:, None] * together), 1.0)
+    scale = curves["discrepancy"] * np.exp(WIDER * scattering(curves["training_sd"]))
+    future = np.minimum(future * np.exp(scale[:, None] * together), 1.0)
     columns = ["slice", "labels", "other_labels", "errors", "trials", "replicate", "evaluation_set"]
     runs = read_runs(pd.DataFrame(rows, columns=columns))
     return World(runs=runs, group=group, curves=curves, future=future, start=start, on_set=on_set, shape=shape)

@@ -35,21 +35,31 @@ class Beyond:
 
     Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
     more left to learn. ``typical`` is the mean at a typical scatter, ``by_scatter`` what one log more of it adds,
-    ``wild`` the share of curves that stray ``WILD`` times as far, ``shared`` that of the variance common to a learner.
+    ``wider`` by how many logs such curves stray farther, ``wild`` the share of curves that stray ``WILD`` times as far,
+    ``shared`` that of the variance common to a learner.
     """
 
     typical: float = 0.0
     by_scatter: float = 0.0
+    wider: float = 0.0
     wild: float = 0.0
     shared: float = 0.0
 
     def mean(self, parameters: Mapping[Any, Any]) -> Any:
         """Say by how much curves flatten beyond their family."""
-        scatter = np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER)
-        return self.typical + self.by_scatter * np.clip(scatter, -FARTHEST, FARTHEST)
+        return self.typical + self.by_scatter * _log_scatter(parameters)
+
+    def spread(self, parameters: Mapping[Any, Any]) -> Any:
+        """Say how many times as far as at a typical scatter curves stray about that."""
+        return np.exp(self.wider * _log_scatter(parameters))
 
 
-BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5, shared=0.5)
+def _log_scatter(parameters: Mapping[Any, Any]) -> Any:
+    """Log of the scatter between trainings over what is typical."""
+    return np.clip(np.log(parameters[names.TRAINING_SD] / TYPICAL_SCATTER), -FARTHEST, FARTHEST)
+
+
+BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5, wider=0.4, shared=0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
 BETWEEN_LEARNERS = Beyond(0.1, wild=0.1, shared=BETWEEN_SLICES.shared)

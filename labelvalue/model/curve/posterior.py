@@ -82,7 +82,8 @@ def _log_error(
     reference: Any = np.log(parameters[names.ERROR_REFERENCE])
     log_ratio = log_ratio + 0.0 * reference
     mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
-    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (strays(walks, log_ratio, whose) + mean)
+    about = walks.beyond.spread(parameters) * strays(walks, log_ratio, whose)
+    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
     log_error = reference + model.curve(log_ratio, parameters) + astray + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
