@@ -160,6 +160,19 @@ def test_draws_have_the_moments_of_the_posterior(compiled):
     assert posterior["level"].dims == ("chain", "draw", "curve")
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_place_too_stiff_for_the_steps_is_entered_in_finer_ones(seed):
+    """Neal's funnel with steps that are far too long for its neck, whose share of the draws is known."""
+    with pm.Model(coords={"curve": range(5)}) as funnel:
+        log_variance = pm.Normal("log_variance", 0.0, 1.5)
+        pm.Normal("width", 0.0, pt.exp(log_variance / 2), dims="curve")
+    settings = SamplerSettings(draws=4000, target_accept=0.5, random_seed=seed)
+    tree = sampling.sample_once(compile_model(funnel), settings)
+    narrowest = tree["posterior"]["log_variance"].values < stats.norm.ppf(0.01, scale=1.5)
+    assert 0.005 < narrowest.mean() < 0.015
+    assert tree["sample_stats"]["diverging"].values.mean() < 0.001
+
+
 def test_the_same_seed_gives_the_same_draws_and_more_draws_only_add(compiled):
     settings = SamplerSettings(tune=100, random_seed=2)
 

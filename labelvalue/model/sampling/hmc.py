@@ -10,7 +10,9 @@ References
 ----------
 Neal (2011), "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo, for paths of random length;
 Shahbaba, Lan, Johnson and Neal (2014), "Split Hamiltonian Monte Carlo", Statistics and Computing 24, for the step;
-Hoffman and Gelman (2014), "The no-U-turn sampler", JMLR 15, for the adaptation of the step.
+Hoffman and Gelman (2014), "The no-U-turn sampler", JMLR 15, for the adaptation of the step; Modi, Barnett and Carpenter
+(2024), "Delayed rejection Hamiltonian Monte Carlo for sampling multiscale distributions", Bayesian Analysis 19, for a
+second path in finer steps.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ vary by half about it, so that no coordinate comes round to where it was."""
 MOST_STEPS = 300.0
 CAUTION = 0.2  # how slowly a step adapts; in whitened coordinates it is known to about a factor of two from the start
 WORST_ENERGY_ERROR = 1000.0  # energy error from which on a path counts as divergent
+HOPELESS, FINER = 0.1, 6
+"""Probability of acceptance below which a path that was rejected is gone again, and how many times finer its steps are
+then."""
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -116,27 +121,56 @@ def advance(density, data, place, step, at, momentum, slopes):  # type: ignore[n
 
 
 @compiled
-def transition(density, data, place, rng, step, at, slopes, value, start, momentum):  # type: ignore[no-untyped-def]
-    """Make one draw, in place of ``at`` and ``slopes``.
-
-    Returns its log density, energy at the start, probability of acceptance, steps, and whether the path diverged.
-    """
-    start[0], start[1] = at, slopes
-    momentum[:] = rng.standard_normal(at.size)
-    energy = 0.5 * np.dot(momentum, momentum) - value
-    steps = max(1, round(min((0.5 + rng.random()) * QUARTER / step, MOST_STEPS)))
-    error, new, taken = 0.0, value, 0
+def follow(density, data, place, step, steps, at, momentum, slopes, energy):  # type: ignore[no-untyped-def]
+    """Move along the path by so many steps, in place; log density, energy above the start's, and steps taken."""
+    error, new, taken = 0.0, -np.inf, 0
     for _ in range(steps):
         new = advance(density, data, place, step, at, momentum, slopes)
         error, taken = 0.5 * np.dot(momentum, momentum) - new - energy, taken + 1
         if not error < WORST_ENERGY_ERROR:
             break
+    return new, error, taken
+
+
+@compiled
+def chance(error):  # type: ignore[no-untyped-def]
+    """Probability with which a path is accepted whose energy has risen by so much."""
+    return min(1.0, math.exp(-error)) if error < WORST_ENERGY_ERROR else 0.0
+
+
+@compiled
+def transition(density, data, place, rng, step, at, slopes, value, start, momentum):  # type: ignore[no-untyped-def]
+    """Make one draw, in place of ``at`` and ``slopes``.
+
+    A path that is all but sure to be rejected met a place that is too stiff for its steps: it is gone again, in finer
+    ones. For the chain to be as likely to come back, the path from where it ends must fail alike in the first steps.
+
+    Returns its log density, energy at the start, probability of acceptance at first, steps, and whether the last path
+    diverged.
+    """
+    momentum[:] = rng.standard_normal(at.size)
+    start[0], start[1], start[2] = at, slopes, momentum
+    energy = 0.5 * np.dot(momentum, momentum) - value
+    steps = max(1, round(min((0.5 + rng.random()) * QUARTER / step, MOST_STEPS)))
+    new, error, taken = follow(density, data, place, step, steps, at, momentum, slopes, energy)
+    at_first = chance(error)
+    if rng.random() < at_first:
+        return new, energy, at_first, taken, False
     diverged = not error < WORST_ENERGY_ERROR
-    acceptance = 0.0 if diverged else min(1.0, math.exp(-error))
-    if rng.random() < acceptance:
-        return new, energy, acceptance, taken, diverged
+    if at_first < HOPELESS:
+        at[:], slopes[:], momentum[:] = start[0], start[1], start[2]
+        new, error, more = follow(density, data, place, step / FINER, steps * FINER, at, momentum, slopes, energy)
+        taken, diverged = taken + more, not error < WORST_ENERGY_ERROR
+        if not diverged:
+            start[3], start[4] = at, slopes
+            momentum *= -1.0
+            _, back, more = follow(density, data, place, step, steps, at, momentum, slopes, energy + error)
+            taken, as_well = taken + more, chance(back)
+            if as_well < HOPELESS and rng.random() < chance(error) * (1.0 - as_well) / (1.0 - at_first):
+                at[:], slopes[:] = start[3], start[4]
+                return new, energy, at_first, taken, False
     at[:], slopes[:] = start[0], start[1]
-    return value, energy, acceptance, taken, diverged
+    return value, energy, at_first, taken, diverged
 
 
 @compiled
@@ -147,7 +181,7 @@ def run(density, data, place, rng, at, draws, stats, step, target, done):  # typ
     """
     slopes = np.empty(at.size)
     value = evaluate(density, data, place, at, slopes)
-    start, momentum = np.empty((2, at.size)), np.empty(at.size)
+    start, momentum = np.empty((5, at.size)), np.empty(at.size)
     centre, log_step, mean_log_step, average = math.log(2.0 * step), math.log(step), 0.0, 0.0
     for draw in range(draws.shape[0]):
         if done[0] < 0:
