@@ -120,26 +120,20 @@ def sample(
     """Sample a model until the convergence gate is passed or the budget of draws is spent.
 
     Where R-hat or effective sample size fall short, the chains go on without adapting again, up to four times the draws
-    asked for, or more where there are few coordinates: that is still the first attempt. Divergences or low E-BFMI lead
-    to another one with smaller steps; where chains in whitened coordinates do not pass, NUTS in the model's own comes
-    last, unless these are too many.
+    asked for, or more where there are few coordinates: that is still the first attempt. Where chains in whitened
+    coordinates do not pass, NUTS in the model's own comes last. Where these are too many, or whitened there are none,
+    divergences and low E-BFMI lead to another attempt with smaller steps.
     """
     attempts: list[dict[str, Any]] = []
-    figures: Mapping[str, float] = {}
     careful = dataclasses.replace(settings, target_accept=SMALLER_STEPS, tune=2 * settings.tune)
     whitened = not isinstance(compiled.whitenable, str)
-    plainly = (
-        dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass") if whitened else compiled
+    plainly = dataclasses.replace(compiled, whitenable="chains whitened by curve did not pass")
+    otherwise = whitened and compiled.model.layout.inputs <= FEW_COORDINATES
+    remedies: tuple[tuple[str, Compiled, SamplerSettings], ...] = (
+        ("first attempt", compiled, settings),
+        (f"{PLAIN} coordinates", plainly, careful) if otherwise else ("smaller steps", compiled, careful),
     )
-    few = compiled.model.layout.inputs <= FEW_COORDINATES
-    remedies: tuple[tuple[str, Compiled, SamplerSettings, Callable[[], bool]], ...] = (
-        ("first attempt", compiled, settings, lambda: True),
-        ("smaller steps", compiled, careful, lambda: wants_smaller_steps(figures)),
-        (f"{PLAIN} coordinates", plainly, careful, lambda: whitened and few),
-    )
-    for remedy, way, asked, called_for in remedies:
-        if not called_for():
-            continue
+    for remedy, way, asked in remedies:
         try:
             tree, figures = _attempt(way, asked, progress, checkpoint)
         except RuntimeError as error:  # a chain that died, or no start with a finite density
@@ -154,7 +148,7 @@ def sample(
             {"remedy": remedy, **dataclasses.asdict(asked), "made": int(figures["draws"] / max(figures["chains"], 1.0)),
              "coordinates": PLAIN if why else WHITENED, **why, "verdict": verdict, "reasons": list(reasons)}
         )  # fmt: skip
-        if verdict == "ok":
+        if verdict == "ok" or not (otherwise or wants_smaller_steps(figures)):
             break
     return tree, Diagnostics(verdict, reasons, figures, tuple(attempts))
 

@@ -19,9 +19,7 @@ from labelvalue.model.sampling.convergence import convergence
 from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Search, coupled, find_layout, recentred
 from labelvalue.model.sampling.settings import SamplerSettings
 
-ACCEPT = ((200, 0.97), (3000, 0.95), (np.inf, 0.9))
-"""Mean acceptance that the adaptation of steps aims at, up to so many coordinates: the more there are, the smaller the
-steps are anyway, and the less one stiff place needs to be allowed for (measured: benchmarks/README.md)."""
+ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)
 WARM_UP = (0.2, 0.3, 0.5)
 """Shares of the adaptation; after each but the last, the map is made anew from the draws of all chains."""
 AGREED, MOST_AGAIN = 1.1, 8
@@ -159,7 +157,7 @@ def _begin(problem: Whitenable, settings: SamplerSettings, advance: Callable[[in
 def _warm_up(chains: _Chains, settings: SamplerSettings) -> None:
     """Adapt map and steps; the chains share the median of their steps."""
     rng = np.random.default_rng([settings.random_seed, 1])
-    target = settings.target_accept or next(share for most, share in ACCEPT if chains.at.shape[1] <= most)
+    target = settings.target_accept or ACCEPT
     for number, share in enumerate(WARM_UP):
         draws, _ = chains.go(max(round(share * settings.tune), 10), target)
         if number < len(WARM_UP) - 1:
