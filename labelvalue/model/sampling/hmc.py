@@ -39,7 +39,7 @@ CAUTION = 0.2  # how slowly a step adapts; in whitened coordinates it is known t
 WORST_ENERGY_ERROR = 1000.0  # energy error from which on a path counts as divergent
 HOPELESS, FINER = 0.1, 6
 """Probability of acceptance below which a path that was rejected is gone again, and how many times finer its steps are
-then."""
+then, unless these were too many."""
 
 compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
@@ -157,7 +157,7 @@ def transition(density, data, place, rng, step, at, slopes, value, start, moment
     if rng.random() < at_first:
         return new, energy, at_first, taken, False
     diverged = not error < WORST_ENERGY_ERROR
-    if at_first < HOPELESS:
+    if at_first < HOPELESS and steps * FINER <= MOST_STEPS:
         at[:], slopes[:], momentum[:] = start[0], start[1], start[2]
         new, error, more = follow(density, data, place, step / FINER, steps * FINER, at, momentum, slopes, energy)
         taken, diverged = taken + more, not error < WORST_ENERGY_ERROR

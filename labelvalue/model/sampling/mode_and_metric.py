@@ -31,7 +31,8 @@ LEAST_CURVATURE = 0.03
 SETTLED, NEAR = 1e-2, 0.5
 """Newton decrements, in standard deviations, at which curves given the group, and the group, count as at their mode."""
 FIRST_NEWTON, MOST_NEWTON, MOST_LOOKS = 100, 30, 40
-"""Newton's steps of curves from the start, and from what is known beside; places of the group that are looked at."""
+"""Newton's steps of curves until they have settled somewhere, and beside such a place; places of the group that are
+looked at."""
 FIRST_RADIUS, LEAST_RADIUS, TRUSTED, DOUBTED, SHORTER = 2.0, 1e-3, 0.75, 0.1, 0.3
 """Longest step of the group, in standard deviations: at first, and at last; it grows where the density rises as the
 curvature says, to a share of at least so much, and is cut where it rises by less than such a share."""
@@ -248,7 +249,8 @@ class Search:
     def curves_given(self, group: np.ndarray, curves: np.ndarray) -> tuple[np.ndarray, float]:
         """Modes of the curves given the group, by Newton's method on all at once; how far from them it ended."""
         curves, before, fresh = curves.copy(), np.inf, False
-        for _ in range(FIRST_NEWTON if self.best is None else MOST_NEWTON):
+        settled = self.best is not None and self.best["far"] <= SETTLED
+        for _ in range(MOST_NEWTON if settled else FIRST_NEWTON):
             at = self.at(group, curves)
             own = self.inverse
             if own is None or not fresh:
@@ -290,7 +292,7 @@ class Search:
         values, slopes = self.density(at[None])
         value = float(values[0]) - 0.5 * log_det
         if near is None or value > near["value"]:
-            here = {"value": value, "group": group, "curves": curves, "own": own}
+            here = {"value": value, "group": group, "curves": curves, "own": own, "far": far}
             self.best = here | self._about(at, own, slopes[0])
         return value
 
