@@ -11,7 +11,12 @@ from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 SHOWN = 0.05  # P(best) from which a rival is named
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
 """Sections of a case, whose keys are written as words."""
-RETRAINING_LUCK = "costs.retraining_fails/luck"  # input that is drawn for whether retraining works
+CALLED = {
+    "costs.retraining_fails/luck": "whether retraining works",
+    "value.mix_changes[": "whether users' needs change",
+    "value.per_error_point": "worth of an error point",
+}
+"""Inputs and numbers of a case as a reader without it would call them, by how their keys begin."""
 CLEAR = 0.95  # probability from which a page takes it that a slice is ahead, labels gain, or money is not lost
 
 
@@ -52,8 +57,10 @@ def interval(row: Mapping[str, Any], digits: int) -> str:
 
 def spoken(key: str) -> str:
     """Write a key of a case as words; names of slices and what stands behind them stay as they are."""
-    if key == RETRAINING_LUCK:
-        return "whether retraining works"
+    for start, said in CALLED.items():
+        if key.startswith(start):
+            rest = key.removeprefix(start)
+            return f"{said}{rest.partition(']')[2] if start.endswith('[') else rest}"
     section, dot, rest = key.partition(".")
     if section not in SECTIONS or not dot:
         return key
