@@ -140,7 +140,7 @@ ALWAYS = (
     ),
     ("P(gain > 0)", "Probability that the labels help at all."),
     ("P(best), tie", "Probability that a gain, or a net benefit, is the largest of all; below 0.7 it is a tie."),
-    ("draw", "One set of values for everything uncertain, as likely as any other; all figures are over draws."),
+    ("draw", "One set of values for everything uncertain; all figures are over draws."),
     (
         "doubling, validated distance",
         "How often the labels of the largest size observed are doubled; how far such forecasts were checked.",
@@ -155,7 +155,7 @@ DECIDED = (
         "VaR, CVaR",
         "Loss that only the worst tail of draws exceeds, and the mean of that tail; a negative one is a gain.",
     ),
-    ("EVPI, EVPPI", "Worth of knowing everything, or one input, before deciding: the most that measuring may cost."),
+    ("EVPI, EVPPI", "Worth of knowing everything, or one input: the most that measuring may cost."),
     ("EVSI, ENBS", "Worth of deciding after a measurement, and what is left when that is paid."),
     ("frontier", "The gains that money can buy, the best split for each sum."),
     ("Monte Carlo error", "How far a figure would scatter if as many draws were made anew."),
@@ -165,8 +165,7 @@ DECIDED = (
 CHECKED = (
     (
         "CRPS, interval score",
-        "How far a whole forecast, or its interval, lay from what was then measured, in the unit of the error; lower "
-        "is better.",
+        "How far a forecast, or its interval, lay from what came, in the unit of the error; lower is better.",
     ),
     ("bias", "Mean of what was forecast less what was measured."),
 )  # words of a backtest and of the scorecard
