@@ -242,9 +242,8 @@ def test_r2_beside_a_plan_own_and_total_gain_stand_in_one_row(numbers, words):
     part = words.partition("Total gain")[2]
     for row in numbers["slices"]:
         (gain,) = [one for one in row["gains"] if one["budget"] == compared]
-        whole = f"{significant(gain['total_mean'])} {significant(gain['total_lower'])} to {significant(gain['total_upper'])}"
-        own = part.partition(row["slice"])[2]
-        assert whole in own[:200]
+        mean, low, high = (significant(gain[key]) for key in ("total_mean", "total_lower", "total_upper"))
+        assert f"{mean} {low} to {high}" in part.partition(row["slice"])[2][:200]
 
 
 def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(numbers, words):
