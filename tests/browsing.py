@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,6 +88,33 @@ def overflow(page: Any) -> list[Any]:
           return [wide, wide > 0 ? cut.concat(out) : cut];
         }"""
     )
+
+
+def passes_axe(page: Any) -> None:
+    """Fail with all that axe-core has against a page, unfolded: rule, element, and how to mend it.
+
+    What it cannot tell is a fault too. Colours are looked at dark and light, in a wide window: no table hides any.
+    """
+    try:
+        script = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    except ModuleNotFoundError:
+        absent("no axe-core: axe-playwright-python (extra dev) is not installed")
+    unfold(page)
+    page.evaluate(script)
+    wide = page.viewport_size["width"] >= 1000
+    passes = [("dark", {"runOnly": ["color-contrast"]})] if wide else []
+    passes += [("light", {"rules": {"color-contrast": {"enabled": wide}}})]
+    found = []
+    for scheme, asked in passes:
+        page.emulate_media(color_scheme=scheme)
+        told = page.evaluate(
+            "(asked) => axe.run(document, asked)", asked | {"resultTypes": ["violations", "incomplete"]}
+        )
+        for rule in told["violations"] + told["incomplete"]:
+            for node in rule["nodes"]:
+                mend = " ".join((node["failureSummary"] or rule["help"]).split())
+                found.append(f"{scheme}, {rule['id']}: {node['target'][0]}, {node['html'][:80]}: {mend}")
+    assert not found, "\n".join([f"axe-core finds {len(found)} faults:", *found])
 
 
 def move(page: Any, name: str, step: int) -> None:

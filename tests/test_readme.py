@@ -11,7 +11,7 @@ import xarray as xr
 
 import labelvalue
 from labelvalue import cli, exits
-from tests.browsing import move, overflow, shot, unfold
+from tests.browsing import move, overflow, passes_axe, shot, unfold
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,7 @@ def test_the_page_of_the_shipped_runs_in_a_browser(readme, reader, visit):
         unfold(page)
         shot(page, f"shipped-{width}", full_page=True)
         assert overflow(page) == [0, []]
+        passes_axe(page)
     assert set(page.locator("#slices tbody th bdi").all_text_contents()) == set(map(str, fit.slices))
     assert page.locator("#what-if-verdict").text_content() == plan.verdict.advice
     assert page.locator("#what-if-labels").text_content() == f"{plan.total:,}"

@@ -12,13 +12,14 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli, testing, write_report
+from labelvalue.diagnostics import attach_backtest
 from labelvalue.report.numbers.plan import panel
 from labelvalue.report.plots.first_page import TEXT
 from labelvalue.report.render.html import on_page as shown
 from labelvalue.report.render.images import BROWSERS
 from labelvalue.report.words.project import Context
 from tests import browsing
-from tests.browsing import SHOTS, move, overflow, shot, unfold
+from tests.browsing import SHOTS, move, overflow, passes_axe, shot, unfold
 
 SHIPPED = (
     "Adm-clerical", "Craft-repair", "Exec-managerial", "Machine-op-inspct", "Other-service", "Prof-specialty", "Sales",
@@ -188,28 +189,45 @@ def test_without_a_browser_it_says_the_way_out_before_it_starts(fake_fit_file, t
     assert not page.exists()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_told_from_its_ground(decided_file, visit, scheme):
-    """WCAG AA: 4.5 to 1 for text."""
-    page = visit(decided_file)
-    page.emulate_media(color_scheme=scheme)
-    unfold(page)
-    pale = page.evaluate(
-        """() => {
-          const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
-          const light = (c) => { const [r, g, b] = rgb(c).map((x) => { x /= 255;
-            return x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; });
-            return 0.2126*r + 0.7152*g + 0.0722*b; };
-          const ground = (e) => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-            if (rgb(c)[3] !== 0) return c; } return "rgb(255, 255, 255)"; };
-          return [...document.querySelectorAll("body *")].filter((e) => e.childNodes.length && e.offsetParent &&
-              [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()))
-            .map((e) => { const a = light(getComputedStyle(e).color), b = light(ground(e));
-              return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.tagName, e.textContent.slice(0, 40)]; })
-            .filter((x) => x[0] < 4.5);
-        }"""
-    )
-    assert pale == []
+@pytest.fixture(scope="module")
+def full_file(tmp_path_factory):
+    """A page with more of what may stand beside a decision: a backtest, offers, votes against items."""
+    fit = attach_backtest(testing.fake_fit(seed=1, draws=50), testing.fake_backtest(seed=1))
+    offers = (lv.interventions.Consensus(3, slices=("west",)), lv.interventions.Pretraining(excess=0.999, cost=5))
+    case = lv.Case(
+        costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise={"default": 0.2}, currency="USD",
+        interventions=offers,
+    )  # fmt: skip
+    path = tmp_path_factory.mktemp("full") / "report.html"
+    return write_report(lv.decide(fit, case, max_labels=2000, measure=False), path=path, budgets=[500, 2000])
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_axe_finds_nothing(decided_file, full_file, visit, width):
+    """Contrast, tables, landmarks, names, keyboard: WCAG A and AA as far as a machine can tell, and good practice."""
+    passes_axe(visit(decided_file, width=width))
+    page = visit(full_file, width=width)
+    passes_axe(page)
+    assert page.locator("[rowspan]").count() > 3, "backtest and votes are among what was looked at"
+
+
+@pytest.mark.parametrize("verdict", ["flagged", "refused"])
+def test_axe_finds_nothing_where_no_decision_is_published(visit, tmp_path, verdict):
+    fit = testing.fake_fit(seed=1, draws=50, verdict=verdict)
+    passes_axe(visit(write_report(fit, path=tmp_path / "report.html", budgets=[500])))
+
+
+def test_what_axe_finds_is_named_with_the_way_to_mend_it(visit, tmp_path):
+    bad = "<table><tr><th scope='row'></th><td style='color: #999'>pale</td></tr></table>"
+    path = tmp_path / "bad.html"
+    path.write_text(f"<!doctype html><html lang='en'><title>bad</title><main><h1>bad</h1>{bad}</main></html>", "utf-8")
+    with pytest.raises(AssertionError) as told:
+        passes_axe(visit(path))
+    first, *found = str(told.value).splitlines()
+    assert first == "axe-core finds 3 faults:"
+    rules = ["dark, color-contrast", "light, color-contrast", "light, empty-table-header"]
+    assert [one.partition(": ")[0] for one in found] == rules
+    assert all("td, <td" in one and "Expected contrast ratio of 4.5:1" in one for one in found[:2])
 
 
 def test_hostile_names_stay_text_in_a_decision(visit, tmp_path):

@@ -195,7 +195,7 @@ def test_d17_the_best_plan_at_every_weight_of_the_risk_is_shown(numbers, decided
         assert row["rank"] <= 2 or f"At λ = {significant(row['weight'])} the decision has rank {row['rank']}" in words
     assert [row["weight"] for row in rows if row["own"]] == [decided[0].score.weight]
     text = " ".join(plan_text(plan).split())
-    assert f"Best by the score enb − λ · cvar: {rows[0]['best']} at λ = 0" in text
+    assert f"Best by the score ENB − λ · CVaR: {rows[0]['best']} at λ = 0" in text
     assert plan["weights_sentence"] in words, "every weight, with the plan that is best there"
     assert plan["weights_sentence"] in text
     assert all(f"{row['weight']:g}" in plan["weights_sentence"] for row in rows)
@@ -235,6 +235,15 @@ def test_limitations_have_the_id_of_their_check_and_assumptions_their_consequenc
     assert f"{significant(row['low'])} {significant(row['high'])}" in words, (
         "what it would bring, in the table of risks"
     )
+
+
+def test_r2_beside_a_plan_own_and_total_gain_stand_in_one_row(numbers, words):
+    compared = numbers["decision"]["by_learner"][0]["budget"]
+    part = words.partition("Total gain")[2]
+    for row in numbers["slices"]:
+        (gain,) = [one for one in row["gains"] if one["budget"] == compared]
+        mean, low, high = (significant(gain[key]) for key in ("total_mean", "total_lower", "total_upper"))
+        assert f"{mean} {low} to {high}" in part.partition(row["slice"])[2][:200]
 
 
 def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(numbers, words):

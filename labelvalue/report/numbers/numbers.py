@@ -348,7 +348,7 @@ def collect(
         far,
         decided,
         [
-            *(("slices", "what an error or a gain rests on", f"{note}.") for note in numbers["slice_notes"]),
+            *(("slices", "what it rests on", f"{note}.") for note in numbers["slice_notes"]),
             *disagreement_limits(opinion),
             *hidden_limits(gain, budget),
             *unsourced_limits(numbers["assumptions"]),

@@ -170,14 +170,14 @@ def caption(fit: Fit) -> str:
     )
     if bool((fit.position[names.OTHER_LABELS_NOW] > 0).any()):
         text += (
-            "Up to now, labels of the other slices grow in proportion (other_labels='proportional'); beyond now they "
-            "stay as they are, so the drop from now to a marked budget is the gain in the tables. "
+            "Up to now, other slices grow in proportion (other_labels='proportional'); beyond they stay, so the drop "
+            "from now to a marked budget is the gain in the tables. "
         )
     used = used_runs(fit.runs)
     if not used.all():
         text += (
             f"{used.sum():,} of {used.size:,} runs used: the fit leaves out grey ones, mostly more than {MEMORY:g} "
-            "doublings below the largest size of their curve. "
+            "doublings below the largest of their curve. "
         )
     if bool((fit.runs[names.ERROR] <= 0).any()) or bool((fit.runs[names.LABELS] < 1).any()):
         text += "Runs without errors or labels are triangles at the edge. "

@@ -21,9 +21,7 @@ from labelvalue.report.numbers.tables import GAIN_LIKE, INNER_LOWER, INNER_UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, log_axis, panels
 
-CAPTION = (
-    "All panels share one scale. Bands are equal-tailed credible intervals; below zero, labels would make things worse."
-)
+CAPTION = "One scale for all. Bands are equal-tailed credible intervals; below zero, labels would make things worse."
 
 
 def plot_gain(gain: xr.DataArray, *, ci_probs: tuple[float, float] = (0.5, 0.9)) -> Figure:
@@ -208,8 +206,8 @@ def _axis(ax: Axes, low: float, high: float) -> None:
 
 
 IMPACT_CAPTION = (
-    f"Expected drop in error from one more label now, stated per {PER_LABELS:,} labels: today's rate, not the gain of "
-    "that many, which is smaller. Thick and thin lines are equal-tailed credible intervals."
+    f"Today's rate, stated per {PER_LABELS:,} labels: the gain of that many is smaller. Lines are equal-tailed "
+    "credible intervals."
 )
 
 

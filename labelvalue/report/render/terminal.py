@@ -303,7 +303,7 @@ def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
     said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
-    return f"Best by the score enb − λ · cvar: {said}."
+    return f"Best by the score ENB − λ · CVaR: {said}."
 
 
 def _plans(numbers: Mapping[str, Any]) -> Rows:

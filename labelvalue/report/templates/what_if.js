@@ -41,6 +41,7 @@
       }
       return row;
     }));
+    body.closest(".scroll").hidden = order.length === 0;
   }
   sliders.forEach((slider) => slider.addEventListener("input", show));
   document.getElementById("what-if-reset").addEventListener("click", () => {

@@ -19,14 +19,14 @@ REASONS = {
     "slices": "a limit only takes plans away",
     "scenarios": "a plan that is stated, and no number",
     "interventions": "each is weighed against doing without it",
-    "score": "it orders the table of plans and decides nothing; other weights stand beside it",
+    "score": "it orders plans and decides nothing",
     "risk": "how much risk is borne is chosen, not estimated",
     **dict.fromkeys(LABELS_OF, "it names, chooses or asks, and is no number"),
 }  # why a number is not varied, by the longest beginning of its key
 DECIDED = "decided"
 """Of an assumption: what would be decided if it were wrong, without what the plan as it is would then bring."""
 BRINGS = "brings"  # of an assumption: what the plan as it is would then bring
-KEPT = "A tighter rule may ask for another plan; the table of guardrails has the level that this one keeps."
+KEPT = "A tighter rule may ask for another plan; the guardrails' table has the level kept."
 CASE = "case/"
 CASE_SOURCE = "the case, "
 IN_PYTHON = "given in Python"
@@ -203,7 +203,7 @@ def _bought(bought: Mapping[str, int], own: Mapping[str, int]) -> str:
         return "nothing is bought"
     if total == now:
         return f"{total:,} labels, split otherwise"
-    return f"{total:,} labels instead of {now:,}"
+    return f"{total:,} labels"
 
 
 def _rule(key: str, plan: Mapping[str, Any]) -> Iterator[str]:

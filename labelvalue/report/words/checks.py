@@ -57,8 +57,8 @@ def disagreement_limits(opinion: dict[str, Any] | None) -> list[tuple[str, str, 
     if opinion is None or not any(row[DISAGREES] for row in opinion["rows"]):
         return []
     text = (
-        f"{opinion['sentence']} The bootstrap knows no priors, no pooling and no noise model: where the two differ, "
-        "these decide the gain, or its curve does not fit."
+        f"{opinion['sentence']} There priors, pooling or the noise model decide the gain, or the bootstrap's curve "
+        "does not fit."
     )
     return [("second-opinion", "another method says otherwise", text)]
 
@@ -115,10 +115,10 @@ VERDICT_MEANINGS = {
 _CHECKS = (
     ("rhat", "R-hat, worst", "≤", "{:.3f}", "Do the chains (runs of the sampler) agree? 1 is perfect."),
     ("ess_bulk", "Bulk ESS, worst", "≥", "{:.0f}", "Effective sample size: independent draws, centre."),
-    ("ess_tail", "Tail ESS, worst", "≥", "{:.0f}", "The same for the ends of the intervals."),
+    ("ess_tail", "Tail ESS, worst", "≥", "{:.0f}", "The same, for ends of intervals."),
     ("divergences", "Divergent draws", "≤", "{:.2f} %", "Draws where the sampler lost its way; they bias."),
     ("bfmi", "E-BFMI, worst chain", "≥", "{:.2f}", "Does it reach likely and unlikely regions alike?"),
-    ("depth", "Draws at depth limit", "≤", "{:.2f} %", "Draws cut off before they had gone far enough."),
+    ("depth", "Draws at depth limit", "≤", "{:.2f} %", "Draws cut off too early."),
 )
 
 
@@ -233,13 +233,13 @@ def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
         (
             "data-distribution",
             "more of the same",
-            "New labels are like the old ones: drawn and labelled in the same way, the slice itself unchanged.",
+            "New labels are drawn and labelled as the old ones were; the slice itself is unchanged.",
         ),
         (
             "evaluation",
             "the same evaluation",
-            "Gains are drops in expected error on the kind of evaluation set that the runs used, not in other uses. "
-            "What a single new training would show scatters more (observed gain).",
+            "Gains are drops in expected error on evaluation sets like those of the runs, not in other uses. What a "
+            "single new training would show scatters more (observed gain).",
         ),
         (
             "pooling",
@@ -255,8 +255,8 @@ def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
             (
                 "one-at-a-time",
                 "one slice at a time",
-                "A gain counts labels bought for one slice while the others keep what they have; gains of several "
-                "slices do not simply add up.",
+                "A gain counts labels of one slice while the others keep what they have; gains of several slices do "
+                "not add up.",
             )
         )
     return standing
@@ -269,6 +269,6 @@ def _drift(fit: Fit, ci_prob: float) -> str:
     low, high = (percent(float(np.expm1(end))) for end in ends)
     said = json.loads(rate.attrs[names.NOTES])[0].partition(" Fix:")[0].removesuffix(".")
     return (
-        f"Gains are counted from today's error. Left as it is, a model's error would move by {low} to {high} in a year "
+        f"Left as it is, a model's error would move by {low} to {high} in a year "
         f"({percent(ci_prob)} interval, mean over slices): {said}."
     )

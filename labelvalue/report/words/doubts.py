@@ -79,8 +79,8 @@ def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str,
     unknown = [row for row in rows if row["advice"] == REFIT]
     if unknown:
         text = (
-            f"{len(unknown)} of {len(rows)} perturbations of data and priors can only be judged by fitting again; they "
-            "are not counted as stable."
+            f"{len(unknown)} of {len(rows)} perturbations of data and priors need a new fit, and are not counted as "
+            "stable."
         )
         found.append(("stability", "stability not wholly known", text))
     blind = [
@@ -88,7 +88,7 @@ def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str,
     ]
     if blind:
         text = (
-            "The evaluation sets at hand would more likely than not miss the gain that the plan promises in "
+            "The evaluation sets at hand would more likely than not miss the plan's gain in "
             f"{', '.join(row[names.SLICE] for row in blind)}."
         )
         found.append(("detection", "gains that could go unseen", text))
@@ -100,7 +100,7 @@ def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str,
         found.append(("labelling-consistency", "labels as good as before", text))
     if not plan["plan"]["total"]:
         found.append(("no-purchase", "nothing is bought", "Limits below concern a purchase that is not advised."))
-    text = "Intervals hold what the case states as uncertain, and no doubt about what it states as exact."
+    text = "Intervals hold no doubt about what the case states as exact."
     found.append(("money-as-stated", "money is as the case says", text))
     return found
 

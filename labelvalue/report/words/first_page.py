@@ -141,10 +141,6 @@ def _by_knowledge(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _named(key: str) -> str:
     """An uncertain input as a reader without the case at hand would call it."""
-    if key.startswith("value.mix_changes"):
-        return "whether users' needs change"
-    if key.startswith("value.per_error_point"):
-        return "the worth of an error point"
     said = spoken(key)
     return said if said.startswith("whether") else f"the {said.partition(': ')[2] or said}"
 
@@ -155,8 +151,10 @@ def _by_case(plan: Mapping[str, Any]) -> Iterator[str]:
     for row in plan.get("varied", []):
         if row[names.PLAN] != names.RECOMMENDED and row[names.LABELS] != plan["plan"][names.LABELS]:
             total = sum(row[names.LABELS].values())
-            bought = f"{total:,} labels" if total else "nothing"
-            seen.setdefault(row["key"], f"{spoken(row['key'])} {row['end']}: {bought}")
+            otherwise = ", split otherwise" if total == plan["plan"]["total"] else ""
+            bought = f"{total:,} labels{otherwise}" if total else "nothing"
+            what = spoken(row["key"])
+            seen.setdefault(row["key"], f"{what.partition(': ')[2] or what} {row['end']}: {bought}")
     if seen:
         more = f"; {len(seen) - 2} more stand under “Assumptions and limitations”" if len(seen) > 2 else ""
         yield f"Another plan is best with another number of the case: {'; '.join([*seen.values()][:2])}{more}."

@@ -11,7 +11,12 @@ from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 SHOWN = 0.05  # P(best) from which a rival is named
 SECTIONS = ("costs", "value", "guardrails", "slices", "risk", "score")
 """Sections of a case, whose keys are written as words."""
-RETRAINING_LUCK = "costs.retraining_fails/luck"  # input that is drawn for whether retraining works
+CALLED = {
+    "costs.retraining_fails/luck": "whether retraining works",
+    "value.mix_changes[": "whether users' needs change",
+    "value.per_error_point": "worth of an error point",
+}
+"""Inputs and numbers of a case as a reader without it would call them, by how their keys begin."""
 CLEAR = 0.95  # probability from which a page takes it that a slice is ahead, labels gain, or money is not lost
 
 
@@ -52,8 +57,10 @@ def interval(row: Mapping[str, Any], digits: int) -> str:
 
 def spoken(key: str) -> str:
     """Write a key of a case as words; names of slices and what stands behind them stay as they are."""
-    if key == RETRAINING_LUCK:
-        return "whether retraining works"
+    for start, said in CALLED.items():
+        if key.startswith(start):
+            rest = key.removeprefix(start)
+            return f"{said}{rest.partition(']')[2] if start.endswith('[') else rest}"
     section, dot, rest = key.partition(".")
     if section not in SECTIONS or not dot:
         return key
@@ -133,7 +140,7 @@ ALWAYS = (
     ),
     ("P(gain > 0)", "Probability that the labels help at all."),
     ("P(best), tie", "Probability that a gain, or a net benefit, is the largest of all; below 0.7 it is a tie."),
-    ("draw", "One set of values for everything uncertain, as likely as any other; all figures are over draws."),
+    ("draw", "One set of values for everything uncertain; all figures are over draws."),
     (
         "doubling, validated distance",
         "How often the labels of the largest size observed are doubled; how far such forecasts were checked.",
@@ -148,7 +155,7 @@ DECIDED = (
         "VaR, CVaR",
         "Loss that only the worst tail of draws exceeds, and the mean of that tail; a negative one is a gain.",
     ),
-    ("EVPI, EVPPI", "Worth of knowing everything, or one input, before deciding: the most that measuring may cost."),
+    ("EVPI, EVPPI", "Worth of knowing everything, or one input: the most that measuring may cost."),
     ("EVSI, ENBS", "Worth of deciding after a measurement, and what is left when that is paid."),
     ("frontier", "The gains that money can buy, the best split for each sum."),
     ("Monte Carlo error", "How far a figure would scatter if as many draws were made anew."),
@@ -158,8 +165,7 @@ DECIDED = (
 CHECKED = (
     (
         "CRPS, interval score",
-        "How far a whole forecast, or its interval, lay from what was then measured, in the unit of the error; lower "
-        "is better.",
+        "How far a forecast, or its interval, lay from what came, in the unit of the error; lower is better.",
     ),
     ("bias", "Mean of what was forecast less what was measured."),
 )  # words of a backtest and of the scorecard
