@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytensor
 import pytensor.tensor as pt
 from numba.extending import register_jitable
 from pytensor.gradient import DisconnectedType, grad_not_implemented
@@ -450,7 +451,9 @@ def curve_loglikelihood(
     regression", JRSS B 40, for the integrated walk; Durbin and Koopman (2012), "Time Series Analysis by State Space
     Methods", for its filter.
     """
-    terms = differentiate(definition, tuple(parameters), [name for name in data if name not in of_cell], of_cell)
+    of_curve = [name for name in data if name not in of_cell]
+    with pytensor.config.change_flags(traceback__limit=0):  # else each script that asks would make another operation
+        terms = differentiate(definition, tuple(parameters), of_curve, of_cell)
     first_cell = pt.as_tensor(data[FIRST_CELL])
     length = first_cell.type.shape[0]
     curves = first_cell.shape[0] - 1 if length is None else length - 1

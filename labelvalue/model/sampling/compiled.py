@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import io
 import json
-import pickle
 import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +27,7 @@ from pymc.initial_point import make_initial_point_fn
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import toposort
-from pytensor.graph.utils import Scratchpad
-from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src
+from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS, compile_numba_function_src, hash_from_pickle_dump
 
 from labelvalue.model.sampling.hmc import DENSITY as DENSITY_TYPE, VARIABLES as VARIABLES_TYPE
 from labelvalue.storage import write_whole
@@ -217,20 +214,6 @@ def _shared_of(model: Any) -> dict[str, SharedVariable]:
     return {str(v.name): v for v in model.data_vars} | lengths
 
 
-class _Writer(pickle.Pickler):
-    """Writes an operation without the lines of code that made it, which PyTensor notes in graphs inside it."""
-
-    def reducer_override(self, thing: Any) -> Any:
-        return (str, ()) if isinstance(thing, Scratchpad) else NotImplemented
-
-
-def _digest(thing: Any) -> str:
-    """The same in every process, from whatever line of whatever script."""
-    written = io.BytesIO()
-    _Writer(written).dump(thing)
-    return hashlib.sha256(written.getbuffer()).hexdigest()
-
-
 def fingerprint(model: Any, shared: Mapping[str, SharedVariable]) -> str | None:
     """Digest of a model's graph as it is written, without the values of its data; ``None`` where it has none."""
     outputs = [model.logp(), *model.unobserved_value_vars]
@@ -247,10 +230,10 @@ def fingerprint(model: Any, shared: Mapping[str, SharedVariable]) -> str | None:
             inputs = []
             for x in node.inputs:
                 if isinstance(x, Constant):
-                    inputs.append(f"{x.type} {_digest(x.data)}")
+                    inputs.append(f"{x.type} {hash_from_pickle_dump(x.data)}")
                 else:
                     inputs.append(known[x])
-            total.update(f"{_digest(node.op)} {inputs}".encode())
+            total.update(f"{hash_from_pickle_dump(node.op)} {inputs}".encode())
             known |= {x: f"{number}.{place} {x.type}" for place, x in enumerate(node.outputs)}
         total.update(repr([known[x] for x in outputs]).encode())
     except Exception:  # an operation that cannot be pickled, a random generator: compiled in each process

@@ -131,7 +131,7 @@ def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
 def _by_knowledge(plan: Mapping[str, Any]) -> Iterator[str]:
     """What it would help most to know before deciding."""
     rows = [row for row in plan["information"]["rows"] if row["evppi"] > 0 and row["changes"] >= 0.005]
-    if rows:
+    if rows and rows[0]["evppi"] > (rows[0]["mcse"] or 0.0):
         worth = f"{evppi_text(rows[0])} {plan[names.UNIT]}"
         yield (
             f"Uncertainty is highest in {_named(rows[0]['input'])}: knowing it exactly would be worth {worth} at most, "
