@@ -263,13 +263,14 @@ def missing_approvals(decision: Decision, approved: Sequence[str] | None) -> lis
 def context_of(of: Fit | Decision, no_refits: bool) -> Context:
     """What a page knows beside a decision: how stable it is, by new fits where draws cannot say, unless left out."""
     from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.forecast.gains.prior_sensitivity import Refits
     from labelvalue.report.numbers.planning import detail_numbers
     from labelvalue.report.words.project import Context
 
     if no_refits or not isinstance(of, Decision):
         return Context()
     say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
-    return Context(details=detail_numbers(of, refit=True))
+    return Context(details=detail_numbers(of, refit=Refits(progress=True)))
 
 
 def measure_next(runs: xr.Dataset) -> tuple[dict[str, str], list[str]]:

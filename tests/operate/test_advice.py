@@ -1,6 +1,7 @@
 """Advice by the project's case: recorded with its inputs, judged, decided on by a person, made again."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -260,6 +261,7 @@ def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp
         assert cli.main([name, path, *rest]) == 0, name
         text = capsys.readouterr().out
         assert max(map(len, text.splitlines())) <= 80, text
+        assert not re.search(r"\d\.\d{8}", text), "digits that nobody reads"
         assert cli.main([name, path, *rest, "--json"]) == 0
         assert isinstance(json.loads(capsys.readouterr().out), dict)
 

@@ -232,3 +232,36 @@ def test_a_queue_from_a_project_is_that_of_its_recorded_advice(decided, pool, tm
     decided.decide("buy", approver="Board")
     assert cli.main(asked) == 0
     assert out.exists()
+
+
+@pytest.mark.parametrize("blank", ["", "  ", float("nan")])
+def test_a_label_of_blanks_is_none(decision, pool, blank):
+    """A spreadsheet's empty cells come as texts: their items are those to label, and no class."""
+    X, y, slices = pool
+    given = np.where(np.arange(ROWS) < LABELLED, y, blank).astype(object)
+    given[LABELLED:] = blank
+    model = LogisticRegression()
+    found = lv.queue(decision, model, X, given, slices)
+    pd.testing.assert_frame_equal(found, lv.queue(decision, model, X, y, slices))
+
+
+def test_classes_that_are_one_but_for_blanks_are_refused(decision, pool):
+    X, y, slices = pool
+    given = y.copy()
+    given[3] = f"{given[3]} "
+    said = rf"row 3.*'{y[3]} '.*but for blanks around it.*str\.strip"
+    with pytest.raises(lv.InputError, match=said):
+        lv.queue(decision, LogisticRegression(), X, given, slices)
+    with pytest.raises(lv.InputError, match=said):
+        lv.simulate_runs(LogisticRegression(), X[:LABELLED], given[:LABELLED], slices[:LABELLED])
+
+
+def test_a_queue_named_csv_is_a_table(decision, pool, tmp_path):
+    X, y, slices = pool
+    decision.fit.save(tmp_path / "fit.nc")
+    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
+    X.assign(kind=y, region=slices, name=X.index).to_csv(tmp_path / "items.csv", index=False)
+    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
+    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    assert cli.main([*asked, "--max-labels", "40", "--out", str(tmp_path / "tasks.csv")]) == 0
+    assert set(pd.read_csv(tmp_path / "tasks.csv")["item"]) <= set(X.index[LABELLED:])

@@ -22,7 +22,7 @@ from labelvalue.observe.simulate.execution import Execution
 from labelvalue.observe.simulate.learners import comparable, find_regressors, fit_learner, lacking_probabilities, take
 from labelvalue.observe.simulate.protocol import Protocol, read_protocol
 from labelvalue.observe.simulate.simulate_runs import simulate_runs
-from labelvalue.observe.simulate.simulation import check_data
+from labelvalue.observe.simulate.simulation import check_data, told_apart_by_blanks, without_label
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,
     ASK_PROBABILITIES,
@@ -79,7 +79,7 @@ def queue(
     X : DataFrame, Series of texts, array or sparse matrix
         Features of all items, labelled or not, (rows, features).
     y : Series or array
-        Labels, (rows,); missing (``None`` or NaN) where an item has none: those are what can be queued.
+        Labels, (rows,); missing (``None``, NaN or a blank text) where an item has none: those are what can be queued.
     slices : str, Series or array
         Slice of each row, or the name of a column of ``X``.
     items : Series or array, optional
@@ -125,7 +125,7 @@ def queue(
     >>> found["slice"].value_counts().to_dict() == {name: n for name, n in decision.labels.items() if n}
     True
     """
-    missing = pd.isna(np.asarray(y, dtype=object))
+    missing = without_label(y)
     X, _, texts = check_data(X, np.zeros(missing.size), slices)
     called = _names_of(X, items, missing.size)
     free = missing if allowed is None else missing & np.asarray(allowed, dtype=bool)
@@ -158,10 +158,12 @@ def labelled_rows(y: Any) -> np.ndarray:
 
     Shapes: gives (labelled,).
     """
-    rows = np.flatnonzero(~pd.isna(np.asarray(y, dtype=object)))
+    rows = np.flatnonzero(~without_label(y))
     if not rows.size:
         why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
         raise input_error(why, fix, column="y")
+    if problems := told_apart_by_blanks(y):
+        raise InputError(problems)
     return rows
 
 
