@@ -31,6 +31,7 @@ from labelvalue.observe.simulate.strategies import (
     Strategy,
     choose_checked,
     seed_of,
+    spread_out,
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.observe.table.runs import read_runs
@@ -47,6 +48,7 @@ from labelvalue.problems import InputError, Problem, did_you_mean, input_error, 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
 hardly any slice of a small project was decided, and the queue was as random labels (benchmarks.queue_loop)."""
+BEST, MOST_COMPARED = 10, 20_000  # times the items wanted, and at most, that are looked through for near-duplicates
 ENTROPY = 19
 
 
@@ -67,7 +69,9 @@ def queue(
 
     In a slice where a strategy that the runs tried is more likely than not worth more than random labels, at the labels
     that the decision ends with, the strategy of highest expected efficiency chooses, from a model trained on all labels
-    so far; elsewhere items are drawn at random. Items are ranked, so that a queue may be cut short.
+    so far; elsewhere items are drawn at random. Where that goes by scores (``uncertainty``, ``margin``, ``entropy``,
+    ``committee``), an item that nearly repeats one queued before, by its features or words, stands behind all that do
+    not. Items are ranked, so that a queue may be cut short.
 
     Parameters
     ----------
@@ -108,8 +112,9 @@ def queue(
 
     References
     ----------
-    Settles (2009), "Active learning literature survey"; Mittal, Tatarchenko, Çiçek and Brox (2019), "Parting with
-    illusions about deep active learning", for how often random labels are as good.
+    Settles (2009), "Active learning literature survey"; Zhdanov (2019), "Diverse mini-batch active learning", for items
+    that repeat one another; Mittal, Tatarchenko, Çiçek and Brox (2019), "Parting with illusions about deep active
+    learning", for how often random labels are as good.
 
     Examples
     --------
@@ -179,6 +184,11 @@ class _Asked:
     def features(self) -> Any:
         return comparable(self.X)
 
+    @property
+    def measurable(self) -> bool:
+        """Whether items have distances: rows of a table or of numbers, or texts."""
+        return isinstance(self.X, pd.DataFrame | pd.Series) or hasattr(self.X, "tocsr") or self.X.dtype.kind in "biuf"
+
     @functools.cached_property
     def trained(self) -> Any:
         return self.train(self.labelled, self.y, self.seed) if self.classes.size != 1 else None
@@ -190,19 +200,21 @@ class _Asked:
         """Rows of the candidates, the first to label first."""
         if way is None or count == 0:
             return np.random.default_rng(seed).choice(candidates, count, replace=False)
+        scores = way[0] in ASK_CLASSES and way[1] is QUERIES[way[0]]
         query = Query(
             trained=self.trained,
             train=self.train,
             x=self.X,
-            features=self.features if way[0] not in ASK_CLASSES else None,
+            features=None if way[0] in ASK_CLASSES else self.features,
             labelled=self.labelled,
             candidates=candidates,
             labels=np.asarray(self.y.tolist()),
             classes=self.classes,
-            count=count,
+            count=min(candidates.size, max(count, min(BEST * count, MOST_COMPARED))) if scores else count,
             seed=seed,
         )
-        return choose_checked(way[1], query, way[0])
+        found = choose_checked(way[1], query, way[0])
+        return spread_out(found, self.features, count) if scores and self.measurable else found[:count]
 
 
 def _names_of(X: Any, items: Any, count: int) -> np.ndarray:
