@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
-from labelvalue.printing import as_json, say
+from labelvalue.printing import as_json, say, wrapped
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed
 from labelvalue.reading import WHOLE_LIMIT
 
@@ -249,7 +249,7 @@ def show_backtest(fit: Fit, wants_json: bool) -> dict:
 
     said = backtest_said(fit)
     if said and not wants_json and said.removesuffix(".") not in fit.diagnostics.reasons:
-        say(said)
+        say_text(wrapped(said))
     if not said:
         return {}
     return {names.BACKTEST: said} if fit.backtest is not None else {names.BACKTEST: None, "why": said}

@@ -330,3 +330,14 @@ def test_d30_milestones_are_frozen_with_the_advice_and_judged_when_the_batch_arr
     )
     decided.add(runs.assign(errors=9_000), batch="half", supersede=True)
     assert not decided.ledger.records("check")[-2].content["inside"]
+
+
+def test_a_case_that_lies_in_the_folder_and_is_not_named_is_said(project, first):
+    project.add(first, batch="a")
+    assert project.refit(progress=False).notes == ()
+    (project.folder / "case.toml").write_text(CASE, encoding="utf-8")
+    (note,) = project.refit(progress=False).notes
+    assert note == 'no advice: case.toml lies here, and no line case = "case.toml" in labelvalue.toml'
+    configure(project, WITH_CASE)
+    again = project.refit(progress=False)
+    assert (again.notes, again.advice is None) == ((), False)
