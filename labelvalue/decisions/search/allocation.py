@@ -129,9 +129,7 @@ TIGHTEN: Mapping[str, Callable[[Menu, Case, Row, np.ndarray, xr.Dataset], Menu]]
 
 ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
-CRUMB = (
-    0.02  # share of a plan's labels below which those of a slice are left out where that costs no more than a trifle
-)
+CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
