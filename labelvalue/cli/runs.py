@@ -79,7 +79,7 @@ def simulate(
     )
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
-    named = [] if text is not None or ":" in (learner or "") else naming_rows(features)
+    named = [] if text is not None or ":" in (learner or "") else naming_rows(table.drop(columns=target))
     notes += [f"column {name!r} names the rows; nothing is learnt from it" for name in named]
     document = {"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes}
     told = [f"{rows} runs in", *(f"note: {text}" for text in notes), f"by the protocol in {beside(out)}", out]
