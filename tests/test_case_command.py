@@ -84,3 +84,12 @@ def test_seconds_that_are_not_told_are_named(told, tmp_path, monkeypatch, capsys
     asked = ["--price", "0.1", "--per-error-point", "4", "--out", str(tmp_path / "case.toml")]
     assert cli.main(["case", str(silent), *asked]) == 0
     assert "no hours and prices: no judgement tells its seconds" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_first_case_needs_a_price_and_a_worth_and_no_annotations(tmp_path, capsys):
+    out = tmp_path / "case.toml"
+    assert cli.main(["case", "--price", "0.3", "--per-error-point", "400", "--out", str(out)]) == 0
+    assert capsys.readouterr().out.split() == [str(out)]
+    assert lv.read_case(out) == lv.Case(costs={"price_per_label": 0.3}, value={"per_error_point": 400})
+    assert cli.main(["case", "--pay-per-hour", "18", "--per-error-point", "400", "--out", str(out)]) == 1
+    assert "pay tells one only with annotations" in capsys.readouterr().err

@@ -257,7 +257,8 @@ def test_o14_fit_says_what_to_measure_next(run, tmp_path, runs_file, fake_sample
     _, text, _ = run("fit", runs_file, "--out", tmp_path / "fit.nc", "--no-backtest")
     first = what_is_missing(lv.read_runs(runs_file)).head(2)
     said = "; ".join(f"{row.column}, for {row.answer}" for row in first.itertuples())
-    assert f"Measure next: {said} (" in text
+    assert f"Measure next: {said} (" in " ".join(text.split())
+    assert max(map(len, text.splitlines()[:-1])) <= 80, text
     assert text.count("Measure next") == 1
 
 

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
-from labelvalue.printing import as_json, say
+from labelvalue.printing import as_json, say, wrapped
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed
 from labelvalue.reading import WHOLE_LIMIT
 
@@ -249,7 +249,7 @@ def show_backtest(fit: Fit, wants_json: bool) -> dict:
 
     said = backtest_said(fit)
     if said and not wants_json and said.removesuffix(".") not in fit.diagnostics.reasons:
-        say(said)
+        say_text(wrapped(said))
     if not said:
         return {}
     return {names.BACKTEST: said} if fit.backtest is not None else {names.BACKTEST: None, "why": said}
@@ -263,13 +263,14 @@ def missing_approvals(decision: Decision, approved: Sequence[str] | None) -> lis
 def context_of(of: Fit | Decision, no_refits: bool) -> Context:
     """What a page knows beside a decision: how stable it is, by new fits where draws cannot say, unless left out."""
     from labelvalue.decisions.advice.decision import Decision
+    from labelvalue.forecast.gains.prior_sensitivity import Refits
     from labelvalue.report.numbers.planning import detail_numbers
     from labelvalue.report.words.project import Context
 
     if no_refits or not isinstance(of, Decision):
         return Context()
     say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
-    return Context(details=detail_numbers(of, refit=True))
+    return Context(details=detail_numbers(of, refit=Refits(progress=True)))
 
 
 def measure_next(runs: xr.Dataset) -> tuple[dict[str, str], list[str]]:

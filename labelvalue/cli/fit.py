@@ -22,7 +22,7 @@ from labelvalue.cli.console import (
     Timezone,
     add,
 )
-from labelvalue.printing import say
+from labelvalue.printing import say, wrapped
 from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def fit_command(
     missing, lines = console.measure_next(table)
     result |= {"missing": missing} | ({"priors": told} if told else {})
     if not as_json:
-        say(*lines)
+        console.say_text("\n".join(map(wrapped, lines)))
     console.finish(fit, result, as_json, str(out))
 
 

@@ -28,8 +28,11 @@ PRICE = "price_per_label"
 
 
 def case_command(
-    annotations: Annotated[Path, typer.Argument(metavar="ANNOTATIONS", help="Table of 'labelvalue import'.")],
     out: Annotated[Path, typer.Option(help="Case file to write: .toml.")],
+    annotations: Annotated[
+        Path | None,
+        typer.Argument(metavar="[ANNOTATIONS]", help="Table of 'labelvalue import'; without, the options alone count."),
+    ] = None,
     case_file: Annotated[
         Path | None, typer.Option("--case", help="Case to begin with; its other settings stay, its comments do not.")
     ] = None,
@@ -39,7 +42,7 @@ def case_command(
     random_seed: Seed = None,
     as_json: Json = False,
 ) -> None:
-    """Write a case file of what annotations tell: wrong labels and prices by slice, hours, and labels a day."""
+    """Write a case file of a price and a worth, and of what annotations tell: wrong labels, prices, labels a day."""
     from labelvalue.decisions.case.case import Case, as_text, read_case
     from labelvalue.decisions.case.costs import Costs
     from labelvalue.decisions.case.value import Value
@@ -51,20 +54,22 @@ def case_command(
     if base is None:
         _check(price is None and pay_per_hour is None, "the price of a label", "--price", "or --pay-per-hour")
         _check(per_error_point is None, "what a lower error is worth", "--per-error-point", "")
-    told, notes = _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
-    costs = told.pop("costs")
+    told, notes = (
+        ({}, []) if annotations is None else _told(load_annotations(annotations), pay_per_hour, random_seed or 0)
+    )
+    costs = told.pop("costs", {})
     found = sorted([*costs, *told])
     costs |= {} if price is None else {PRICE: price}
     value: dict[str, Any] = {} if per_error_point is None else {"per_error_point": per_error_point}
     if base is None:
-        _check(PRICE not in costs, "the price of a label", "--price", f"({'; '.join(notes)})")
+        why = f"({'; '.join(notes)})" if notes else "(pay tells one only with annotations)"
+        _check(PRICE not in costs, "the price of a label", "--price", why)
         made = Case(costs=Costs(**costs), value=Value(**value), **told)
     else:
         made = replace(base, costs=replace(base.costs, **costs), value=replace(base.value, **value), **told)
     write_whole(out, as_text(made).encode())
-    console.tell(
-        {"case": str(out), "told": found, names.NOTES: notes}, as_json, f"told: {', '.join(found)}", *notes, out
-    )
+    lines = [] if annotations is None else [f"told: {', '.join(found)}", *notes]
+    console.tell({"case": str(out), "told": found, names.NOTES: notes}, as_json, *lines, out)
 
 
 def _check(lacks: bool, what: str, option: str, more: str) -> None:
@@ -205,8 +210,11 @@ def queue_command(
     out: Annotated[Path, typer.Option(help="File to write for the annotation tool.")],
     case_file: Annotated[Path | None, typer.Option("--case", help="With a fit: costs, value and rules: .toml.")] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="label-studio, argilla, doccano, prodigy or csv.")
-    ] = "label-studio",
+        str | None,
+        typer.Option(
+            "--format", help="label-studio, argilla, doccano, prodigy or csv; csv for a .csv, else label-studio."
+        ),
+    ] = None,
     text: console.TextColumn = None,
     item: Annotated[str | None, typer.Option(help="Column that names the items; their rows by default.")] = None,
     allowed: Annotated[
@@ -243,7 +251,7 @@ def queue_command(
         console.tell({"verdict": order.advice, "items": {}, REPORTS: why}, as_json, none, *why)
         raise typer.Exit(code)
     found = queue(of, model, *given, items=called, allowed=free, random_state=random_seed)
-    write_queue(found, out, format_)
+    write_queue(found, out, format_ or ("csv" if out.suffix.lower() == ".csv" else "label-studio"))
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
     notes = found.attrs[names.NOTES]
     numbers = {"verdict": order.advice, "items": counts, "queue": str(out), names.NOTES: notes}
@@ -317,10 +325,11 @@ def _aim(case: Case, error: float | None, *, wanted: bool) -> Aim | None:
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
     from labelvalue.decisions.outcomes.compare import compare_pairs
     from labelvalue.decisions.outcomes.waiting import value_of_waiting
+    from labelvalue.forecast.gains.prior_sensitivity import Refits
     from labelvalue.report.numbers.plan import details_text, records
     from labelvalue.report.numbers.planning import detail_numbers
 
-    more = detail_numbers(plan, ci_prob=ci_prob, refit=True)
+    more = detail_numbers(plan, ci_prob=ci_prob, refit=Refits(progress=True))
     more["pairs"] = records(compare_pairs(plan.outcomes, ci_prob=ci_prob))
     if plan.waiting.get("learnt"):
         more["changes"] = records(value_of_waiting(plan))

@@ -55,7 +55,7 @@ def simulate(
     import json
 
     import labelvalue as lv
-    from labelvalue.observe.simulate.learners import learners_of, read_table
+    from labelvalue.observe.simulate.learners import learners_of, naming_rows, read_table
     from labelvalue.observe.simulate.protocol import beside
 
     console.check_writable(out)
@@ -79,6 +79,8 @@ def simulate(
     )
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
+    named = [] if text is not None or ":" in (learner or "") else naming_rows(table.drop(columns=target))
+    notes += [f"column {name!r} names the rows; nothing is learnt from it" for name in named]
     document = {"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes}
     told = [f"{rows} runs in", *(f"note: {text}" for text in notes), f"by the protocol in {beside(out)}", out]
     console.tell(document, as_json, *told)

@@ -13,6 +13,8 @@ from labelvalue.decisions.measuring.pilots import PILOT, OpenPlans, in_two
 from labelvalue.decisions.search.listing import alternatives
 from labelvalue.model.fitting.result import POSITION
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.words.verdicts import decision_parts
 from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
 from labelvalue.voi import detection, price_measurements
@@ -420,3 +422,49 @@ def test_p8_what_came_before_a_plan_counts_in_limits_on_all_batches(rule, unit):
     assert (over.verdict.advice, over.state) == ("no plan", names.STOP)
     assert f"guardrails.{rule}" in over.verdict.reasons[0]
     assert "raise the limit by 1 or more" in over.verdict.reasons[0]
+
+
+# --- nothing is bought ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "said"),
+    [
+        (5, 900, "no label can be bought: 1 of the cheapest, with all that comes once, costs 20.1 utility, and 5 are"),
+        (5000, 0, "no label can be bought: at most 0 are allowed"),
+    ],
+)
+def test_a_budget_below_one_label_is_said_and_not_taken_for_labels_that_are_not_worth_it(fit, limit, most, said):
+    case = case_of(0.1, 400, costs={"retraining": 20}, guardrails={"maximum_budget": {"limit": limit}})
+    made = decide(fit, case, max_labels=most, measure=False)
+    assert (made.verdict.advice, made.total) == ("wait", 0)
+    assert made.verdict.reasons[0].startswith(said)
+    sentence = "".join(text for text, _ in decision_parts(plan_numbers(made)))
+    assert said.removeprefix("no label") in sentence, "the page gives the same reason"
+
+
+def test_beside_a_plan_that_buys_nothing_no_slice_gets_labels(fit):
+    made = decide(fit, case_of(500.0, 1), max_labels=900)
+    assert made.total == 0
+    assert made.verdict.reasons[-1].startswith("Were labels bought all the same: ")
+
+
+def test_tables_that_ask_for_the_same_change_share_its_fit(fit, plan, monkeypatch, capsys):
+    from labelvalue.forecast.gains import prior_sensitivity
+
+    made = []
+
+    def counting(of, **how):
+        made.append((None if how["counts"] is None else how["counts"].tobytes(), str(how["priors"])))
+        return of
+
+    monkeypatch.setattr(prior_sensitivity, "fit_again", counting)
+    monkeypatch.setattr(prior_sensitivity, "WORST_K", -1.0)  # no draw is re-weighted
+    refits = prior_sensitivity.Refits(progress=True)
+    plan_sensitivity(plan, refit=refits)
+    first = len(made)
+    table = decision_stability(plan, refit=refits)
+    fitted = table[table["advice"] == "fitted again"]
+    assert first == (fitted["change"] == "priors").sum() > 0
+    assert len(made) == len(set(made)) == len(fitted)
+    assert capsys.readouterr().err.count("fitted again: ") == len(made)

@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import labelvalue as lv
+from labelvalue import cli
 from labelvalue.observe.simulate.learners import LEARNERS, learners_of, read_table, tabular_classifier, text_classifier
 from labelvalue.problems import InputError
 
@@ -162,3 +163,19 @@ def test_what_is_wrong_in_json_is_said(tmp_path, record, said):
     with pytest.raises(InputError, match=said) as caught:
         read_table(path, target="label", slices="team", texts="text")
     assert caught.value.problems[0].line == 2
+
+
+def test_what_names_the_rows_is_left_out_and_said(tmp_path, capsys):
+    """An id is a category of its own in each row: nothing that it tells holds of another row."""
+    rng = np.random.default_rng(7)
+    ids = pd.DataFrame({"age": rng.normal(size=120), "id": [f"v{i:03d}" for i in range(120)]})
+    target = np.where(ids["age"] > 0, "yes", "no")
+    model = tabular_classifier(ids, learner="logistic_regression").fit(ids, target)
+    assert model[:-1].get_feature_names_out().tolist() == ["numbers__age"]
+    only = tabular_classifier(ids[["id"]], learner="logistic_regression").fit(ids[["id"]], target)
+    assert only.predict(ids[["id"]]).size == 120, "where nothing else is there it is all there is"
+    ids.assign(kind=target, place=np.where(np.arange(120) % 2, "a", "b")).to_csv(tmp_path / "data.csv", index=False)
+    asked = ["simulate", str(tmp_path / "data.csv"), "--target", "kind", "--slice", "place", "--sizes", "20,40"]
+    asked += ["--learner", "logistic_regression", "--replicates", "2", "--random-seed", "1"]
+    assert cli.main([*asked, "--out", str(tmp_path / "runs.csv")]) == 0
+    assert "note: column 'id' names the rows; nothing is learnt from it" in capsys.readouterr().out

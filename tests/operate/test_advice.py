@@ -1,6 +1,7 @@
 """Advice by the project's case: recorded with its inputs, judged, decided on by a person, made again."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -260,6 +261,7 @@ def test_the_commands_speak_json_and_fit_a_terminal(decided, second, capsys, tmp
         assert cli.main([name, path, *rest]) == 0, name
         text = capsys.readouterr().out
         assert max(map(len, text.splitlines())) <= 80, text
+        assert not re.search(r"\d\.\d{8}", text), "digits that nobody reads"
         assert cli.main([name, path, *rest, "--json"]) == 0
         assert isinstance(json.loads(capsys.readouterr().out), dict)
 
@@ -328,3 +330,14 @@ def test_d30_milestones_are_frozen_with_the_advice_and_judged_when_the_batch_arr
     )
     decided.add(runs.assign(errors=9_000), batch="half", supersede=True)
     assert not decided.ledger.records("check")[-2].content["inside"]
+
+
+def test_a_case_that_lies_in_the_folder_and_is_not_named_is_said(project, first):
+    project.add(first, batch="a")
+    assert project.refit(progress=False).notes == ()
+    (project.folder / "case.toml").write_text(CASE, encoding="utf-8")
+    (note,) = project.refit(progress=False).notes
+    assert note == 'no advice: case.toml lies here, and no line case = "case.toml" in labelvalue.toml'
+    configure(project, WITH_CASE)
+    again = project.refit(progress=False)
+    assert (again.notes, again.advice is None) == ((), False)

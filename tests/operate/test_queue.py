@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 import labelvalue as lv
 from labelvalue import cli, names
 from labelvalue.label_quality import read_annotations
+from labelvalue.observe.simulate.learners import text_classifier
 from tests.operate.conftest import CASE, put_case
 
 ROWS, LABELLED = 1200, 120
@@ -232,3 +233,73 @@ def test_a_queue_from_a_project_is_that_of_its_recorded_advice(decided, pool, tm
     decided.decide("buy", approver="Board")
     assert cli.main(asked) == 0
     assert out.exists()
+
+
+@pytest.mark.parametrize("blank", ["", "  ", float("nan")])
+def test_a_label_of_blanks_is_none(decision, pool, blank):
+    """A spreadsheet's empty cells come as texts: their items are those to label, and no class."""
+    X, y, slices = pool
+    given = np.where(np.arange(ROWS) < LABELLED, y, blank).astype(object)
+    given[LABELLED:] = blank
+    model = LogisticRegression()
+    found = lv.queue(decision, model, X, given, slices)
+    pd.testing.assert_frame_equal(found, lv.queue(decision, model, X, y, slices))
+
+
+def test_classes_that_are_one_but_for_blanks_are_refused(decision, pool):
+    X, y, slices = pool
+    given = y.copy()
+    given[3] = f"{given[3]} "
+    said = rf"row 3.*'{y[3]} '.*but for blanks around it.*str\.strip"
+    with pytest.raises(lv.InputError, match=said):
+        lv.queue(decision, LogisticRegression(), X, given, slices)
+    with pytest.raises(lv.InputError, match=said):
+        lv.simulate_runs(LogisticRegression(), X[:LABELLED], given[:LABELLED], slices[:LABELLED])
+
+
+def test_a_queue_named_csv_is_a_table(decision, pool, tmp_path):
+    X, y, slices = pool
+    decision.fit.save(tmp_path / "fit.nc")
+    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
+    X.assign(kind=y, region=slices, name=X.index).to_csv(tmp_path / "items.csv", index=False)
+    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
+    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    assert cli.main([*asked, "--max-labels", "40", "--out", str(tmp_path / "tasks.csv")]) == 0
+    assert set(pd.read_csv(tmp_path / "tasks.csv")["item"]) <= set(X.index[LABELLED:])
+
+
+COPIES, WANTED = 8, 20
+
+
+def near_copies(kind, rng):
+    """Items each there many times, but for a trifle; what a model is least sure of is among them."""
+    if kind == "texts":
+        words = np.array([f"w{i:03d}" for i in range(300)])
+        own = [list(rng.choice(words, 14, replace=False)) for _ in range(ROWS // COPIES)]
+        texts = [" ".join([*own[i // COPIES][:13], words[i % 300]]) for i in range(ROWS)]
+        return pd.Series(texts), np.array([f"{own[i // COPIES][0]}" > "w150" for i in range(ROWS)])
+    centres = rng.normal(size=(ROWS // COPIES, 4))
+    X = np.repeat(centres, COPIES, axis=0) + 1e-3 * rng.normal(size=(ROWS, 4))
+    return X, X[:, 0] > 0
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts"])
+@pytest.mark.parametrize("way", ["margin", "committee"])
+def test_near_duplicates_of_one_another_are_not_all_queued(decision, kind, way):
+    rng = np.random.default_rng(3)
+    X, yes = near_copies(kind, rng)
+    group, model = np.arange(ROWS) // COPIES, LogisticRegression() if kind == "numbers" else text_classifier()
+    labelled = rng.choice(ROWS, LABELLED, replace=False)
+    y = np.full(ROWS, None, dtype=object)
+    y[labelled] = np.where(yes[labelled], "yes", "no")
+    of = with_efficiency(decision, 1.5)
+    tree = of.fit.tree.copy()
+    posterior = tree[names.POSTERIOR].to_dataset().assign_coords({names.STRATEGY: [way]})
+    tree[names.POSTERIOR] = xr.DataTree(posterior)
+    of = dataclasses.replace(of, fit=dataclasses.replace(of.fit, tree=tree))
+    first = str(of.fit.slices[0])
+    found = lv.queue(of, model, X, y, np.full(ROWS, first), wanted={first: WANTED})
+    assert set(found["strategy"]) == {way}
+    assert np.unique(group[found["item"].astype(int)]).size == WANTED
+    every = lv.queue(of, model, X, y, np.full(ROWS, first), wanted={first: ROWS - LABELLED})
+    assert set(every["item"]) == set(np.flatnonzero(pd.isna(y))), "where all are wanted all are there"

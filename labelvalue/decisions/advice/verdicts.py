@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import xarray as xr
+
 from labelvalue import names
 from labelvalue.decisions.advice.decision import (
     BUY,
@@ -21,9 +23,11 @@ from labelvalue.decisions.advice.decision import (
 )
 from labelvalue.decisions.advice.rules import HOLDS, KEPT, REQUIRED, STATE, TO_DECIDE, WORDS
 from labelvalue.decisions.measuring.pilots import MEASURED, TRIFLE
+from labelvalue.decisions.outcomes.spending import fixed_cost, label_cost
 from labelvalue.decisions.search.mixtures import LESS
 from labelvalue.numerals import estimated, readable
 
+NONE_CAN_BE_BOUGHT = "no label can be bought"
 NOTHING = 1e-9  # share of a plan's worth below which a difference is one of rounding
 STANDS = {names.STOP: "is broken", names.INCONCLUSIVE: "is neither kept nor broken"}
 
@@ -35,7 +39,7 @@ def verdict_of(decision: Decision) -> Verdict:
     if decision.interventions:
         return Verdict(QUALITY, _of_quality(decision))
     if decision.total == 0:
-        return Verdict(WAIT, ("no purchase within the limits is worth more than it costs", *_rejected(decision)))
+        return Verdict(WAIT, (_nothing_bought(decision), *_rejected(decision)))
     net = decision.advantage()
     worth, error = float(net.mean()), standard_error(net)
     unit = decision.outcomes.attrs[names.UNIT]
@@ -53,6 +57,25 @@ def verdict_of(decision: Decision) -> Verdict:
     if worth <= SURE * error:
         return Verdict(WAIT, (f"{said}; not above 0 beyond Monte Carlo error", *_rejected(decision)))
     return Verdict(BUY, (said, *_rejected(decision)))
+
+
+def _nothing_bought(decision: Decision) -> str:
+    """Why a plan has no labels: none can be paid, none may be bought, or none is worth its cost."""
+    fit, case, lot = decision.fit, decision.case, decision.lot
+    if decision.max_labels < lot:
+        return f"{NONE_CAN_BE_BOUGHT}: at most {decision.max_labels:,} are allowed"
+    budget, spend = case.guardrails.maximum_budget, case.guardrails.maximum_spend
+    money = min(decision.max_spend, budget.limit if budget else math.inf, spend.left if spend else math.inf)
+    if math.isfinite(money):
+        order = xr.full_like(fit.position[names.SLICE], lot, dtype=float)
+        cost = label_cost(fit, case.costs, order) + fixed_cost(fit, case.costs, learner=case.learner)
+        least = float(cost.mean([dim for dim in cost.dims if dim != names.SLICE]).min())
+        if least > money:
+            return (
+                f"{NONE_CAN_BE_BOUGHT}: {lot:,} of the cheapest, with all that comes once, costs {readable(least, 3)} "
+                f"{decision.outcomes.attrs[names.UNIT]}, and {readable(money)} are allowed"
+            )
+    return "no purchase within the limits is worth more than it costs"
 
 
 def _would_decide(row: Mapping[Any, Any]) -> str:

@@ -324,11 +324,13 @@ def _sentence(table: pd.DataFrame, tie: bool, *, cheap: bool = True) -> str:
 def beside_plan(table: pd.DataFrame, plan: Decision) -> str:
     """Return the sentence on the best slice as it stands beside a plan, which it must not contradict.
 
-    Where the best slice is named, or the plan buys nothing, nothing is added. A tie beside a plan that puts most of its
-    labels into one slice needs a reason: the plan is the best in expectation, and by how much.
+    Where the best slice is named nothing is added; where the plan buys nothing, that it does not. A tie beside a plan
+    that puts most of its labels into one slice needs a reason: the plan is the best in expectation, and by how much.
     """
     said = str(table.attrs["sentence"])
-    if not table.attrs["tie"] or plan.total == 0:
+    if plan.total == 0:
+        return f"Were labels bought all the same: {said}"
+    if not table.attrs["tie"]:
         return said
     first = max(plan.labels, key=lambda name: plan.labels[name])
     share = plan.labels[first] / plan.total

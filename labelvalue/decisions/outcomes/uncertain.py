@@ -13,7 +13,7 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.forecast.gains.curves import draws
-from labelvalue.forecast.gains.prior_sensitivity import Change, changed_draws, prior_groups, scaled_priors
+from labelvalue.forecast.gains.prior_sensitivity import Change, Refits, changed_draws, prior_groups, scaled_priors
 from labelvalue.model.fitting.arviz_tree import CELL, pointwise_loglikelihood
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
@@ -80,7 +80,7 @@ DISCOUNT = 0.5  # power of the likelihood of old runs: at a half they count as h
 
 
 def weighed_otherwise(
-    fit: Fit, net: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool
+    fit: Fit, net: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool | Refits
 ) -> list[tuple[str, float, float, str]]:
     """Return the expected net benefit under priors and old runs of another weight.
 

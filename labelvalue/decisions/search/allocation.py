@@ -129,6 +129,7 @@ TIGHTEN: Mapping[str, Callable[[Menu, Case, Row, np.ndarray, xr.Dataset], Menu]]
 
 ROUNDS = 12  # times that limits are tightened until every rule is kept
 VIEWS = 6  # times that a plan is looked for from where the last one stands
+CRUMB = 0.02  # share of a plan's labels below which those of a slice are left out where that costs but a trifle
 TRIFLE = 0.25  # Monte Carlo errors of its net benefit by which a plan must be better than the last
 MOST_BATCHES = 12  # numbers of batches that are tried
 CLOSE = 1.02  # ratio of sizes between which the largest plan that keeps the rule on the gain is no longer looked for
@@ -271,6 +272,7 @@ def _plan(fit: Fit, few: Fit, case: Case, listing: Listing, most: int) -> tuple[
             certificate = evidence
             break
         listing, menu, bought, certificate, chosen = view, seen, other.bought, evidence, other
+    chosen = _without_crumbs(few, case, menu, chosen, shares)
     if few is not fit or chosen is not first:
         chosen = _valued(fit, case, menu, chosen.bought, shares)
     if few is not fit:
@@ -283,6 +285,17 @@ def _seen(few: Fit, case: Case, listing: Listing, valued: _Valued) -> Listing:
     """See a listing from where a purchase, which was valued as a whole, stands."""
     batches = int(batch_count(case.costs, xr.DataArray(float(valued.bought.sum() * valued.lot))))
     return seen_from(few, case, listing, valued.bought, valued.advantage, batches)
+
+
+def _without_crumbs(few: Fit, case: Case, menu: Menu, chosen: _Valued, shares: np.ndarray) -> _Valued:
+    """The purchase without the few labels of slices that hardly count in it, where these are worth but a trifle."""
+    bought = chosen.bought
+    crumbs = (bought > menu.low) & (bought < CRUMB * bought.sum())
+    way = np.where(crumbs, menu.low, bought)
+    if not crumbs.any() or not menu.allows(way):
+        return chosen
+    other = _valued(few, case, menu, way, shares, chosen)
+    return other if other.winner == names.RECOMMENDED and other.score >= chosen.score - _trifle(chosen) else chosen
 
 
 def _trifle(valued: _Valued) -> float:

@@ -21,6 +21,7 @@ from labelvalue.decisions.outcomes.uncertain import uncertain_inputs, weighed_ot
 from labelvalue.decisions.search.listing import alternatives, thinned
 from labelvalue.decisions.search.mixtures import SEARCHED, Mixture, first_allowed, scores_of
 from labelvalue.forecast.gains.curves import slice_draws
+from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.model.curve.effective_labels import information_left, useless_share
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import readable
@@ -139,7 +140,7 @@ WHAT_IF = ("costs.price_per_label", "value.per_error_point")
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
-def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) -> pd.DataFrame:
+def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool | Refits = True) -> pd.DataFrame:
     """Show how far a plan's expected net benefit moves with what is uncertain, and with what was set.
 
     Uncertain inputs are taken low and high by the tenth of draws in which they are worst and best for the plan, all
@@ -154,8 +155,9 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool = True) 
         From :func:`labelvalue.decide`.
     swing : float
         Factor by which settings are divided and multiplied, > 1.
-    refit : bool
-        Whether to fit again where re-weighting does not do, which takes seconds each.
+    refit : bool or Refits
+        Whether to fit again where re-weighting does not do, which takes seconds each; ``Refits`` remember fits that
+        were made for another table.
 
     Returns
     -------

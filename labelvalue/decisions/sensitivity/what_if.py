@@ -28,6 +28,7 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
     REFIT,
     Change,
+    Refits,
     changed_draws,
     prior_groups,
     scaled_priors,
@@ -275,7 +276,7 @@ MATTERS = 0.01  # share of the expected net benefit that keeping the plan must c
 TABLE = ["change", "what", "best", "loss", "enb", names.PARETO_K, EFFECTIVE_DRAWS, "changes", "advice"]
 
 
-def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
+def decision_stability(plan: Decision, *, refit: bool | Refits = True) -> pd.DataFrame:
     """Perturb data and priors, and see whether another plan would be best; doing nothing where the plan is worth less.
 
     Left out are each slice's runs, each replicate's and each batch's; priors are raised to the powers 0.5 and 2; noise
@@ -286,8 +287,9 @@ def decision_stability(plan: Decision, *, refit: bool = True) -> pd.DataFrame:
     ----------
     plan : Decision
         From :func:`labelvalue.decide`.
-    refit : bool
-        Whether to fit again where re-weighting cannot be relied on, which takes seconds each.
+    refit : bool or Refits
+        Whether to fit again where re-weighting cannot be relied on, which takes seconds each; ``Refits`` remember fits
+        that were made for another table.
 
     Returns
     -------

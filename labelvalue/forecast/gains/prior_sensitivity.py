@@ -1,6 +1,8 @@
 """How far gains hang on the priors, scaled or replaced: by re-weighting, or by fitting again where that fails."""
 
 import dataclasses
+import hashlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -15,6 +17,7 @@ from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.again import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
+from labelvalue.printing import say
 
 WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
@@ -121,8 +124,30 @@ def reweight[Draws: (xr.DataArray, xr.Dataset)](draws: Draws, log_weights: xr.Da
     return taken.assign_coords({d: draws[d] for d in names.SAMPLE if d in draws.coords})
 
 
+@dataclasses.dataclass(frozen=True)
+class Refits:
+    """Fits made again, each change once however many tables ask for it; with ``progress`` each is said on stderr."""
+
+    progress: bool = False
+    made: dict[tuple[str, ...], Fit] = dataclasses.field(default_factory=dict, repr=False)
+
+    def after(self, fit: Fit, change: Change) -> Fit:
+        """Fit again after a change, or take the fit that was made for it."""
+        counts = b"" if change.counts is None else np.asarray(change.counts, dtype=float).tobytes()
+        key = (
+            hashlib.sha256(counts).hexdigest(),
+            *(f"{name}: {prior!r}" for name, prior in (change.priors or {}).items()),
+        )
+        if key not in self.made:
+            began = time.monotonic()
+            self.made[key] = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
+            if self.progress:
+                say(f"fitted again: {len(self.made)} so far, the last in {time.monotonic() - began:.0f} s", err=True)
+        return self.made[key]
+
+
 def changed_draws(
-    fit: Fit, change: Change, draws: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool
+    fit: Fit, change: Change, draws: xr.DataArray, again: Callable[[Fit], xr.DataArray], *, refit: bool | Refits
 ) -> tuple[xr.DataArray, xr.DataArray, str]:
     """Return draws of a quantity after a change, and their weights.
 
@@ -132,7 +157,7 @@ def changed_draws(
     kept = draws.isel({names.DRAW: draws[names.DRAW].isin(change.ratios[names.DRAW])})
     if weights.attrs["reliable"] or not refit:
         return kept, weights, "" if weights.attrs["reliable"] else REFIT
-    made = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
+    made = (Refits() if refit is True else refit).after(fit, change)
     if made.diagnostics.verdict == "refused":
         return kept, weights, REFIT
     found = again(recalibrated(made, float(fit.tree.attrs.get(STRETCH, 1.0))))

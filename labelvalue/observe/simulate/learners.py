@@ -131,6 +131,7 @@ LEARNERS = ("hist_gradient_boosting", "logistic_regression", "random_forest")  #
 OF_TEXTS = ("logistic_regression",)  # those that take texts, as TF-IDF of words and pairs of words
 MAX_ROWS, MAX_CELL = 20_000_000, 1024**2  # examples, and characters of a cell
 SUFFIXES = (".csv", ".parquet", ".jsonl", ".json")
+MOST_KINDS = 50  # values of a column that are kept apart
 MANY_WORDS = 4  # words of the median cell from which a column whose cells mostly differ is free text
 
 
@@ -268,7 +269,8 @@ def tabular_classifier(
     """Return an untrained scikit-learn pipeline that takes ``features`` as they are.
 
     Numbers have their gaps filled with the median and are scaled. Everything else is taken for a category:
-    at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one.
+    at most 50 values of a column are kept apart, the rare ones and those never seen in training count as one. A column
+    that names the rows, each by another text, tells nothing of a new one and is left out.
     """
     _known(learner, LEARNERS)
     from sklearn.pipeline import make_pipeline
@@ -330,6 +332,13 @@ def is_free_text(column: pd.Series) -> bool:
     return bool(cells.str.count(r"\s+\S").median() + 1 >= MANY_WORDS)
 
 
+def naming_rows(features: pd.DataFrame) -> list[Any]:
+    """Columns of texts that are all different, such as ids; none where nothing else would be left to learn from."""
+    texts = features.select_dtypes(["object", "string"])
+    named = [name for name in texts.columns if len(features) > MOST_KINDS and texts[name].is_unique]
+    return named if len(named) < features.shape[1] else []
+
+
 def _known(learner: str, known: Sequence[str]) -> None:
     if learner not in known:
         of = " of texts" if tuple(known) == OF_TEXTS else ""
@@ -348,14 +357,18 @@ def _text_numbers() -> Any:
 
 
 def preparation(features: pd.DataFrame) -> ColumnTransformer:
-    """Return what turns a table as it comes into numbers of comparable scale; only its column types are looked at."""
+    """Return what turns a table as it comes into numbers of comparable scale.
+
+    Its column types are looked at, and which columns name the rows: those are left out.
+    """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     numbers = list(features.select_dtypes(["number", "bool"]).columns)
-    categories = [column for column in features.columns if column not in numbers]
+    named = naming_rows(features)
+    categories = [column for column in features.columns if column not in numbers and column not in named]
     return ColumnTransformer(
         [
             (
@@ -365,7 +378,7 @@ def preparation(features: pd.DataFrame) -> ColumnTransformer:
             ),
             (
                 "categories",
-                OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=50, sparse_output=False),
+                OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=MOST_KINDS, sparse_output=False),
                 categories,
             ),
         ]

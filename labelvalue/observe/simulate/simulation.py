@@ -83,13 +83,38 @@ def check_data(X: Any, y: Any, slices: Any) -> tuple[Any, Any, np.ndarray]:
     for row in np.flatnonzero(np.array([isinstance(text, Fault) for text in texts], dtype=bool)[codes]).tolist():
         text = texts[codes[row]]
         problems.append(Problem(line=row, column=names.SLICE, value=cells[row], why=text.why, fix=text.fix))
-    missing = np.flatnonzero(pd.isna(y))
+    missing = np.flatnonzero(without_label(y))
     if missing.size:
         why = f"{missing.size} missing values"
         problems.append(Problem(line=int(missing[0]), column="y", why=why, fix="leave rows without a label out"))
+    problems += told_apart_by_blanks(y)
     if problems:
         raise InputError(problems)
     return X, y, np.array(texts, dtype=str)[codes]
+
+
+def without_label(y: Any) -> np.ndarray:
+    """Tell which labels are missing: a gap, or a text of nothing but blanks.
+
+    Shapes: (rows,) to (rows,).
+    """
+    cells = np.asarray(y, dtype=object)
+    missing = np.asarray(pd.isna(cells))
+    texts = np.flatnonzero([isinstance(cell, str) and not cell.strip() for cell in cells])
+    missing[texts] = True
+    return missing
+
+
+def told_apart_by_blanks(y: Any) -> list[Problem]:
+    """Refuse classes that are one but for blanks around them."""
+    first: dict[str, str] = {}
+    found = []
+    for kind in pd.unique(pd.Series(np.asarray(y, dtype=object))):
+        if isinstance(kind, str) and first.setdefault(kind.strip(), kind) != kind:
+            row = int(np.flatnonzero(np.asarray(y, dtype=object) == kind)[0])
+            why = f"the same as the class {quote(first[kind.strip()])} but for blanks around it"
+            found.append(Problem(line=row, column="y", value=kind, why=why, fix="strip the labels: y.str.strip()"))
+    return found
 
 
 def check_sizes(sizes: Sequence[int], pool: int) -> list[int]:

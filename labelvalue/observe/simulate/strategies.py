@@ -12,6 +12,9 @@ import numpy as np
 from labelvalue.observe.simulate.learners import Trained, take
 
 COMMITTEE = 5  # members of a committee, each trained on a bootstrap draw of the labels
+NEAR, NEAR_TEXTS = 0.1, 0.4  # shares of the median distance within which rows of a table, or texts, nearly repeat
+SAMPLED, HALVINGS = 400, 10  # rows that this median is of; times that the radius is halved where rows run out
+AT_ONCE = 64  # rows that are compared with all others together
 ROUNDS = 16  # rounds in which a batch is spread over the features; within a round rows do not know of each other
 
 
@@ -146,6 +149,42 @@ def diversity(query: Query) -> np.ndarray:
         distance = np.minimum(distance, pairwise_distances_argmin_min(rest, take(rest, new))[1])
         chosen = np.concatenate([chosen, new])
     return query.candidates[chosen]
+
+
+def spread_out(ordered: np.ndarray, features: Any, count: int) -> np.ndarray:
+    """Take the first rows of an order but those that nearly repeat one taken before; these follow where rows run out.
+
+    Shapes: ``ordered`` (rows,), ``features`` (pool, features); gives (count,).
+    """
+    from sklearn.metrics import pairwise_distances
+
+    rest = take(features, ordered)
+    some = take(rest, np.unique(np.linspace(0, ordered.size - 1, SAMPLED).astype(int)))
+    apart = pairwise_distances(some)[np.triu_indices(some.shape[0], 1)]
+    radius = float(np.median(apart)) * (NEAR_TEXTS if hasattr(features, "tocsr") else NEAR) if apart.size else 0.0
+    least = radius / 2**HALVINGS
+    nearest, free, chosen = np.full(ordered.size, np.inf), np.ones(ordered.size, dtype=bool), np.zeros(0, dtype=int)
+    while chosen.size < count:
+        far = np.flatnonzero(free & (nearest > radius))[:AT_ONCE]
+        if not far.size and radius > least:
+            radius /= 2
+            continue
+        left = count - chosen.size
+        new = far[_apart(pairwise_distances(take(rest, far)), radius)] if far.size else np.flatnonzero(free)
+        new = new[:left]  # where none is far, what is left repeats what is taken
+        chosen, free[new] = np.concatenate([chosen, new]), False
+        if far.size:
+            nearest = np.minimum(nearest, pairwise_distances(rest, take(rest, new)).min(axis=1))
+    return ordered[chosen]
+
+
+def _apart(distances: np.ndarray, radius: float) -> list[int]:
+    """Go through rows in their order and keep each that is farther than a radius from all kept before."""
+    kept: list[int] = []
+    for row in range(len(distances)):
+        if (distances[row, kept] > radius).all():
+            kept.append(row)
+    return kept
 
 
 QUERIES: dict[str, Strategy] = {

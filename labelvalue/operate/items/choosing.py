@@ -22,7 +22,7 @@ from labelvalue.observe.simulate.execution import Execution
 from labelvalue.observe.simulate.learners import comparable, find_regressors, fit_learner, lacking_probabilities, take
 from labelvalue.observe.simulate.protocol import Protocol, read_protocol
 from labelvalue.observe.simulate.simulate_runs import simulate_runs
-from labelvalue.observe.simulate.simulation import check_data
+from labelvalue.observe.simulate.simulation import check_data, told_apart_by_blanks, without_label
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,
     ASK_PROBABILITIES,
@@ -31,6 +31,7 @@ from labelvalue.observe.simulate.strategies import (
     Strategy,
     choose_checked,
     seed_of,
+    spread_out,
 )
 from labelvalue.observe.simulate.training import RANDOM
 from labelvalue.observe.table.runs import read_runs
@@ -47,6 +48,7 @@ from labelvalue.problems import InputError, Problem, did_you_mean, input_error, 
 PAYS = 0.5
 """Probability that a strategy beats random labels from which it is followed: a random label costs as much. At 0.9
 hardly any slice of a small project was decided, and the queue was as random labels (benchmarks.queue_loop)."""
+BEST, MOST_COMPARED = 10, 20_000  # times the items wanted, and at most, that are looked through for near-duplicates
 ENTROPY = 19
 
 
@@ -67,7 +69,9 @@ def queue(
 
     In a slice where a strategy that the runs tried is more likely than not worth more than random labels, at the labels
     that the decision ends with, the strategy of highest expected efficiency chooses, from a model trained on all labels
-    so far; elsewhere items are drawn at random. Items are ranked, so that a queue may be cut short.
+    so far; elsewhere items are drawn at random. Where that goes by scores (``uncertainty``, ``margin``, ``entropy``,
+    ``committee``), an item that nearly repeats one queued before, by its features or words, stands behind all that do
+    not. Items are ranked, so that a queue may be cut short.
 
     Parameters
     ----------
@@ -79,7 +83,7 @@ def queue(
     X : DataFrame, Series of texts, array or sparse matrix
         Features of all items, labelled or not, (rows, features).
     y : Series or array
-        Labels, (rows,); missing (``None`` or NaN) where an item has none: those are what can be queued.
+        Labels, (rows,); missing (``None``, NaN or a blank text) where an item has none: those are what can be queued.
     slices : str, Series or array
         Slice of each row, or the name of a column of ``X``.
     items : Series or array, optional
@@ -108,8 +112,9 @@ def queue(
 
     References
     ----------
-    Settles (2009), "Active learning literature survey"; Mittal, Tatarchenko, Çiçek and Brox (2019), "Parting with
-    illusions about deep active learning", for how often random labels are as good.
+    Settles (2009), "Active learning literature survey"; Zhdanov (2019), "Diverse mini-batch active learning", for items
+    that repeat one another; Mittal, Tatarchenko, Çiçek and Brox (2019), "Parting with illusions about deep active
+    learning", for how often random labels are as good.
 
     Examples
     --------
@@ -125,7 +130,7 @@ def queue(
     >>> found["slice"].value_counts().to_dict() == {name: n for name, n in decision.labels.items() if n}
     True
     """
-    missing = pd.isna(np.asarray(y, dtype=object))
+    missing = without_label(y)
     X, _, texts = check_data(X, np.zeros(missing.size), slices)
     called = _names_of(X, items, missing.size)
     free = missing if allowed is None else missing & np.asarray(allowed, dtype=bool)
@@ -158,10 +163,12 @@ def labelled_rows(y: Any) -> np.ndarray:
 
     Shapes: gives (labelled,).
     """
-    rows = np.flatnonzero(~pd.isna(np.asarray(y, dtype=object)))
+    rows = np.flatnonzero(~without_label(y))
     if not rows.size:
         why, fix = "no item is labelled", "give the labels so far in y, with gaps where there are none"
         raise input_error(why, fix, column="y")
+    if problems := told_apart_by_blanks(y):
+        raise InputError(problems)
     return rows
 
 
@@ -177,6 +184,11 @@ class _Asked:
     def features(self) -> Any:
         return comparable(self.X)
 
+    @property
+    def measurable(self) -> bool:
+        """Whether items have distances: rows of a table or of numbers, or texts."""
+        return isinstance(self.X, pd.DataFrame | pd.Series) or hasattr(self.X, "tocsr") or self.X.dtype.kind in "biuf"
+
     @functools.cached_property
     def trained(self) -> Any:
         return self.train(self.labelled, self.y, self.seed) if self.classes.size != 1 else None
@@ -188,19 +200,21 @@ class _Asked:
         """Rows of the candidates, the first to label first."""
         if way is None or count == 0:
             return np.random.default_rng(seed).choice(candidates, count, replace=False)
+        scores = way[0] in ASK_CLASSES and way[1] is QUERIES[way[0]]
         query = Query(
             trained=self.trained,
             train=self.train,
             x=self.X,
-            features=self.features if way[0] not in ASK_CLASSES else None,
+            features=None if way[0] in ASK_CLASSES else self.features,
             labelled=self.labelled,
             candidates=candidates,
             labels=np.asarray(self.y.tolist()),
             classes=self.classes,
-            count=count,
+            count=min(candidates.size, max(count, min(BEST * count, MOST_COMPARED))) if scores else count,
             seed=seed,
         )
-        return choose_checked(way[1], query, way[0])
+        found = choose_checked(way[1], query, way[0])
+        return spread_out(found, self.features, count) if scores and self.measurable else found[:count]
 
 
 def _names_of(X: Any, items: Any, count: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from labelvalue.operate.history.scorecard import KINDS, batches_over_time, both_
 from labelvalue.operate.refit import advice, refit as fits
 from labelvalue.operate.refit.outcome import Refit, advice_line, approvals, calibration_line, last_batch_line
 from labelvalue.operate.refit.preflight import case_problems
-from labelvalue.operate.store.configuration import Configuration
+from labelvalue.operate.store.configuration import CASE_FILE, FILE, Configuration
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
@@ -127,9 +127,12 @@ def _approvals(project: ProjectFolder, advised: Mapping[str, Any]) -> list[dict[
 
 
 def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
-    """Stagnation, and a case that wants something else."""
-    if current is None or project.configuration.case is None:
+    """Stagnation, and a case that wants something else; or a case that lies there and is not named."""
+    if current is None:
         return []
+    if project.configuration.case is None:
+        lies = (project.folder / CASE_FILE).is_file()
+        return [f'no advice: {CASE_FILE} lies here, and no line case = "{CASE_FILE}" in {FILE}'] if lies else []
     records = project.ledger.records(*ASKED)
     return warnings(assets(project.folder / RUNS, records, None, None), records, _stated(project))
 

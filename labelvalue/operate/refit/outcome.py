@@ -173,7 +173,8 @@ def table_lines(table: pd.DataFrame) -> Iterator[str]:
         yield shown
         return
     for row in table.to_dict("records"):
-        head, *rest = (f"{key}: {value}" for key, value in row.items() if not _is_empty(value))
+        said = {key: readable(value) if isinstance(value, float) else value for key, value in row.items()}
+        head, *rest = (f"{key}: {value}" for key, value in said.items() if not _is_empty(row[key]))
         yield wrapped(head)
         yield from (wrapped(f"  {text}", "    ") for text in rest)
 

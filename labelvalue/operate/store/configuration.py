@@ -26,6 +26,7 @@ from labelvalue.settings import (
 )
 
 FILE = "labelvalue.toml"
+CASE_FILE = "case.toml"  # where the template places a case; it counts once a line names it
 
 TEMPLATE = """\
 # A labelvalue project. Every line may be left out; what stands here is the default unless it is commented out.

@@ -22,6 +22,7 @@ from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_input
 from labelvalue.decisions.search.listing import alternatives
 from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
 from labelvalue.decisions.sensitivity.what_if import decision_stability
+from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
 from labelvalue.report.numbers.plan import cost_parts, finite, ladder, plan_numbers, records, spread, what_if_numbers
 from labelvalue.report.numbers.tables import MEAN
@@ -57,11 +58,12 @@ def decision_numbers(
     }
 
 
-def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool = False) -> dict[str, Any]:
+def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool | Refits = False) -> dict[str, Any]:
     """Collect what a plan hangs on and how it is carried out: sensitivity, stability, milestones, detection, stress.
 
     With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
     """
+    refit = Refits() if refit is True else refit  # both tables ask for the same changes of the priors
     swings, stable = plan_sensitivity(plan, refit=refit), decision_stability(plan, refit=refit)
     steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
     return {

@@ -303,7 +303,9 @@ def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
     for row in rows:
         best.setdefault(row["best"], []).append(f"{row['weight']:g}{' (the case)' if row['own'] else ''}")
     said = "; ".join(f"{name} at λ = {', '.join(weights)}" for name, weights in best.items())
-    return f"Best by the score ENB − λ · CVaR: {said}."
+    other = any(row["own"] and row["best"] != names.RECOMMENDED for row in rows)
+    decides = " The score orders plans and decides nothing: the verdict goes by the case's appetite for risk."
+    return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
 
 
 def _plans(numbers: Mapping[str, Any]) -> Rows:
