@@ -208,6 +208,10 @@ def best_purchase(menu: Menu, aim: Aim, shares: np.ndarray | None = None) -> tup
         if value > objective or (name == "nothing" and value >= objective):
             best, objective = others[name], value
     if not np.isfinite(objective):
+        if np.isfinite(menu.max_gap):
+            why = "parts of labels would bring the expected errors of all slices so close, whole ones do not"
+            fix = "allow a somewhat larger gap"
+            raise NoPlanError([Problem(column="largest_gap", value=float(menu.max_gap), why=why, fix=fix)])
         raise SolverError(f"no whole-label purchase keeps every limit; the {method} ended with: {status}")
     tried = brute_force(menu, aim)[1] if combinations(menu) <= FEW else np.nan
     bound = max(bound, objective)

@@ -59,7 +59,6 @@ READERS = (
 )  # who finds what behind the first page; a section that is named for nobody is the statistician's
 SECTIONS = {name: one for name, one in vars(sections).items() if getattr(one, "__module__", "") == sections.__name__}
 """Sections that a function prepares."""
-SCROLL = 'class="scroll" tabindex="0" role="group" aria-label="table"'  # around a table: keys too move one that is wide
 ACROSS = 4  # budgets side by side in one table; more go into a further one
 
 
@@ -192,7 +191,6 @@ def templates(*packages: str) -> jinja2.Environment:
         "visible": on_page,
         "spoken": wording.spoken,
     }
-    environment.globals["scroll"] = SCROLL
     return environment
 
 
