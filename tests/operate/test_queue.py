@@ -149,13 +149,19 @@ def test_a_queue_goes_through_the_tool_and_comes_back_slice_by_slice(decision, p
     assert set(back["label"]) == {"yes"}
 
 
-def test_the_command_writes_what_the_plan_says(decision, pool, tmp_path, capsys):
+def command(decision, pool, tmp_path) -> list[str]:
+    """Write fit, case and items, and ask for a queue of them."""
     X, y, slices = pool
     decision.fit.save(tmp_path / "fit.nc")
     (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
     X.assign(kind=y, region=slices, name=X.index).to_csv(tmp_path / "items.csv", index=False)
-    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
-    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    files = [str(tmp_path / name) for name in ("fit.nc", "items.csv", "case.toml")]
+    columns = ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    return ["queue", *files[:2], "--case", files[2], *columns]
+
+
+def test_the_command_writes_what_the_plan_says(decision, pool, tmp_path, capsys):
+    X, asked = pool[0], command(decision, pool, tmp_path)
     asked += ["--max-labels", "120", "--out", str(tmp_path / "tasks.json"), "--json"]
     assert cli.main(asked) == 0
     told = json.loads(capsys.readouterr().out)
@@ -258,14 +264,9 @@ def test_classes_that_are_one_but_for_blanks_are_refused(decision, pool):
 
 
 def test_a_queue_named_csv_is_a_table(decision, pool, tmp_path):
-    X, y, slices = pool
-    decision.fit.save(tmp_path / "fit.nc")
-    (tmp_path / "case.toml").write_text("[costs]\nprice_per_label = 0.1\n[value]\nper_error_point = 400\n")
-    X.assign(kind=y, region=slices, name=X.index).to_csv(tmp_path / "items.csv", index=False)
-    asked = ["queue", str(tmp_path / "fit.nc"), str(tmp_path / "items.csv"), "--case", str(tmp_path / "case.toml")]
-    asked += ["--target", "kind", "--slice", "region", "--item", "name", "--learner", "logistic_regression"]
+    asked = command(decision, pool, tmp_path)
     assert cli.main([*asked, "--max-labels", "40", "--out", str(tmp_path / "tasks.csv")]) == 0
-    assert set(pd.read_csv(tmp_path / "tasks.csv")["item"]) <= set(X.index[LABELLED:])
+    assert set(pd.read_csv(tmp_path / "tasks.csv")["item"]) <= set(pool[0].index[LABELLED:])
 
 
 COPIES, WANTED = 8, 20
