@@ -177,3 +177,7 @@ def test_what_cannot_be_left_out_is_said(fit):
         leave_one_out(noisy)
     with pytest.raises(ValueError, match="one learner and one suite"):
         leave_one_out(fit, "project", related=testing.fake_fit(seed=1, learners=("a", "b"), draws=20))
+
+
+def test_one_draw_that_rises_without_end_is_not_the_whole_score():
+    assert left_out._gone(np.array([-np.inf, 0.0, np.log(1.5), 50.0])).tolist() == pytest.approx([1.0, 0.0, -0.5, -1.0])

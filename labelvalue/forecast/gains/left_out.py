@@ -66,9 +66,9 @@ def leave_one_out(
     -------
     xarray.Dataset
         Dims ``how`` (``in sample``, ``left out``), slice (and learner, suite): ``crps``, ``covers_50``, ``covers_90``,
-        ``width``, ``bias`` (forecast minus measured fall) and ``point``, all in shares of the error; with dims chain
-        and draw as well ``fall``, what was forecast; without ``how`` the measured fall ``truth`` and its
-        ``truth_stderr``. NaN where a curve has one size only or its re-fit was refused. Attributes: ``over``,
+        ``width``, ``bias`` (forecast minus measured fall) and ``point``, all in shares of the error, of which a rise
+        counts at most as one; with dims chain and draw as well ``fall``, what was forecast; without ``how`` the
+        measured fall ``truth`` and its ``truth_stderr``. NaN where a curve has one size only or its re-fit was refused. Attributes: ``over``,
         ``sentence``, and ``refits`` (JSON: the verdict of each).
 
     Raises
@@ -240,18 +240,23 @@ def _scored(fit: Fit, falls: xr.DataArray, ends: xr.Dataset) -> xr.Dataset:
     falls = falls.transpose(HOW, *curve, *names.SAMPLE)
     level, stderr = (ends[name].transpose(*curve).values for name in (names.TRUTH, names.TRUTH_STDERR))
     noise = np.random.default_rng([fit.settings["random_seed"], 17]).standard_normal(falls.shape[1:])
-    shown = 1.0 - np.exp(falls.values + stderr[..., None, None] * noise)
-    truth = np.broadcast_to(1.0 - np.exp(level), falls.shape[:-2])
+    shown = _gone(falls.values + stderr[..., None, None] * noise)
+    truth = np.broadcast_to(_gone(level), falls.shape[:-2])
     rows = score_rows(shown.reshape(truth.size, 1, -1), truth.reshape(-1, 1), np.zeros(truth.size))
     known = np.isfinite(shown).all(axis=(-2, -1)) & np.isfinite(truth)
     dims = (HOW, *curve)
     made = {name: (dims, np.where(known, rows[name].reshape(truth.shape), np.nan)) for name in SCORES}
-    share = falls.copy(data=1.0 - np.exp(falls.values))
+    share = falls.copy(data=_gone(falls.values))
     point = share.mean(names.SAMPLE)
     found = xr.Dataset(made, coords={d: falls[d] for d in dims}).assign({names.POINT: point, names.BIAS: point - truth})
     found[FALL] = share.transpose(HOW, *names.SAMPLE, *curve)
     found[names.TRUTH], found[names.TRUTH_STDERR] = (curve, truth[0]), (curve, (1.0 - truth[0]) * stderr)
     return found
+
+
+def _gone(fall: np.ndarray) -> np.ndarray:
+    """Share of the error that is gone; a rise counts up to twice the error, or one wild draw would be the mean."""
+    return 1.0 - np.exp(np.minimum(fall, np.log(2.0)))
 
 
 def _sentence(made: xr.Dataset, over: str) -> str:
