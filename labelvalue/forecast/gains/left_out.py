@@ -68,8 +68,8 @@ def leave_one_out(
         Dims ``how`` (``in sample``, ``left out``), slice (and learner, suite): ``crps``, ``covers_50``, ``covers_90``,
         ``width``, ``bias`` (forecast minus measured fall) and ``point``, all in shares of the error, of which a rise
         counts at most as one; with dims chain and draw as well ``fall``, what was forecast; without ``how`` the
-        measured fall ``truth`` and its ``truth_stderr``. NaN where a curve has one size only or its re-fit was refused. Attributes: ``over``,
-        ``sentence``, and ``refits`` (JSON: the verdict of each).
+        measured fall ``truth`` and its ``truth_stderr``. NaN where a curve has one size only or its re-fit was
+        refused. Attributes: ``over``, ``sentence``, and ``refits`` (JSON: the verdict of each).
 
     Raises
     ------
