@@ -37,7 +37,12 @@ FIRST_RADIUS, LEAST_RADIUS, TRUSTED, DOUBTED, SHORTER = 2.0, 1e-3, 0.75, 0.1, 0.
 """Longest step of the group, in standard deviations: at first, and at last; it grows where the density rises as the
 curvature says, to a share of at least so much, and is cut where it rises by less than such a share."""
 SHRINK = 0.4
-LOOKS = 16  # draws over which curvature is averaged
+LEAST_PLACES, ROUNDS = 32, 6
+"""Draws of the group, but one for each of its coordinates, at which curves are approximated; rounds of each."""
+DAMPED, MOST_CHANGE, WIDEST = 0.7, 2.0, 1.5
+"""Share of a step that a round goes; by which factor it may change a curve's standard deviations; and how many of those
+of its draws, which are few and of many places of the group, these may be."""
+RIDGE = 0.3  # draws that stand against a curve's leaning with a coordinate of the group
 TAIL = 0.05  # share of draws beyond each of the quantiles by which a coordinate is straightened
 LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
 """Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
@@ -333,26 +338,69 @@ class Search:
 
 
 def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.random.Generator) -> Place:
-    """Make the map anew from draws, shape (chain, draw, coordinate): their means, and the curvature they meet."""
-    search = Search(density, layout, draws[0, 0])
+    """Make the map anew from draws, shape (chain, draw, coordinate).
+
+    The group's part is its draws' mean and covariance. How curves lean with it is a regression of their conditional
+    means on draws of the group; their own part is the mean of their conditional covariances, and of what the regression
+    leaves. Where a curve is far from normal, the curvature at its mode, or at any draw, says neither.
+    """
     every = draws.reshape(-1, draws.shape[-1])
     count, size = len(every), layout.group.size
     skew = skewness(every[:, layout.group])
     straight, _ = straightened(every[:, layout.group], skew)
-    spread = np.empty((0, 0))
+    base, spread = straight.mean(0), np.empty((0, 0))
     if size:
         scatter = np.atleast_2d(np.cov(straight.T))
         shrunk = (scatter * count + np.diag(np.diag(scatter)) * size) / (count + size)
         spread = np.linalg.cholesky(shrunk + 1e-12 * np.eye(size) * np.diag(shrunk).max())
-    places = every[rng.integers(0, count, LOOKS)]
-    places = places[np.isfinite(density(places)[0])]
-    if not len(places):
-        raise RuntimeError("the density is finite nowhere near the start")
-    bending = np.mean([search.bending(at) for at in places], axis=0)
-    _, rates = straightened(places[:, layout.group], skew)
-    crossings = [
-        search.crossing(at)[:, layout.curve] * rate[:, None, None] for at, rate in zip(places, rates, strict=True)
-    ]
-    own, _ = factor(bending)
-    lean = np.einsum("nkm,nlm,pnl->nkp", own, own, np.mean(crossings, axis=0))
-    return Place(straight.mean(0), spread, skew, every[:, layout.curve].mean(0), lean @ spread, own)
+    chosen = rng.permutation(count)[: LEAST_PLACES + size]
+    apart = every[:, layout.curve] - every[:, layout.curve].mean(0)
+    wide = np.linalg.cholesky(np.einsum("snk,snm->nkm", apart, apart) / count + 1e-12 * np.eye(layout.curve.shape[1]))
+    found = [normal_given_group(density, layout, every[k], wide) for k in chosen]
+    means, factors = (np.stack(part) for part in zip(*found, strict=True))
+    u = np.linalg.solve(spread, (straight[chosen] - base).T).T if size else np.empty((len(chosen), 0))
+    by = np.concatenate([np.ones((len(chosen), 1)), u], axis=1)
+    penalty = RIDGE * np.diag(np.r_[0.0, np.ones(size)])
+    fitted = np.linalg.solve(by.T @ by + penalty, by.T @ means.reshape(len(chosen), -1))
+    left = means - (by @ fitted).reshape(means.shape)
+    covariance = np.mean(factors @ factors.swapaxes(-1, -2) + left[..., :, None] * left[..., None, :], axis=0)
+    fitted = fitted.reshape(1 + size, *means.shape[1:])
+    lean = np.moveaxis(fitted[1:], 0, -1)
+    return Place(base, spread, skew, fitted[0], lean, np.linalg.cholesky(covariance))
+
+
+def normal_given_group(
+    density: Density, layout: Layout, at: np.ndarray, wide: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normal approximation of every curve given the group, nearest in divergence from it: means, and factors F of F·Fᵀ.
+
+    Shapes: ``at`` (coordinate), where the search begins; ``wide``, a factor of each curve's covariance while the group
+    varies as well, much beyond which none is looked for, and the factors, (curve, variable, variable). Under such a
+    normal the mean gradient is nought, and the mean curvature its inverse covariance; both are taken from places one
+    standard deviation on either side of the middle, along each of its axes. They hang on each other, so that a round
+    goes but a part of the way.
+
+    References
+    ----------
+    Opper and Archambeau (2009), "The variational Gaussian approximation revisited", Neural Computation 21.
+    """
+    at, size = at.copy(), layout.curve.shape[1]
+    axes = np.broadcast_to(np.eye(size), wide.shape)  # in units of wide
+    for _ in range(ROUNDS):
+        own, ways = wide @ axes, np.zeros((size, at.size))
+        ways[:, layout.curve] = np.moveaxis(own, 2, 0)
+        slopes = density(np.concatenate([at[None], at + ways, at - ways]))[1][:, layout.curve]
+        slopes = np.einsum("nkm,snk->snm", own, np.where(np.isfinite(slopes), slopes, 0.0))
+        middle, ahead, behind = slopes[0], slopes[1 : 1 + size], slopes[1 + size :]
+        bending = 0.5 * np.moveaxis(behind - ahead, 0, 1)
+        values, vectors = np.linalg.eigh(0.5 * (bending + bending.swapaxes(1, 2)))
+        values = np.clip(values, MOST_CHANGE**-4, MOST_CHANGE**4)
+        slope = middle + 0.5 * (ahead + behind - 2.0 * middle).sum(0)
+        step = np.einsum("nkm,nm,nlm,nl->nk", vectors, 1.0 / values, vectors, slope)
+        step *= (DAMPED / np.maximum(np.linalg.norm(step, axis=1), 1.0))[:, None]
+        at[layout.curve] += np.einsum("nkm,nm->nk", own, step)
+        axes = axes @ (vectors * values[:, None, :] ** -0.25)
+        far = np.linalg.norm(axes, axis=(1, 2)) > WIDEST
+        ways, sizes, _ = np.linalg.svd(axes[far])
+        axes[far] = ways * np.minimum(sizes, WIDEST)[:, None, :]
+    return at[layout.curve], wide @ axes
