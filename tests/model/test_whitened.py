@@ -171,11 +171,11 @@ def walled():
 
 @pytest.mark.parametrize("group", [-6.0, -2.0, 2.0])
 def test_a_lopsided_curve_is_told_by_its_mean_and_not_by_its_mode(walled, group):
-    at = np.array([group, *np.linspace(-2.5, -0.5, 6)])  # from draws in its tails and its middle
+    at = np.array([[group, *np.linspace(-2.5, -0.5, 6)]])  # from draws in its tails and its middle
     middle, own = normal_given_group(walled.density, walled.layout, at, np.ones((6, 1, 1)))
     mean, sd = moments(group)
-    np.testing.assert_allclose(middle[:, 0], mean, atol=0.15 * sd)
-    np.testing.assert_allclose(np.abs(own[:, 0, 0]), sd, rtol=0.15)
+    np.testing.assert_allclose(middle[0, :, 0], mean, atol=0.15 * sd)
+    np.testing.assert_allclose(np.abs(own[0, :, 0, 0]), sd, rtol=0.15)
 
 
 def test_curves_lean_with_the_group_as_their_means_do(walled):

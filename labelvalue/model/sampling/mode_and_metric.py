@@ -356,8 +356,7 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
     chosen = rng.permutation(count)[: LEAST_PLACES + size]
     apart = every[:, layout.curve] - every[:, layout.curve].mean(0)
     wide = np.linalg.cholesky(np.einsum("snk,snm->nkm", apart, apart) / count + 1e-12 * np.eye(layout.curve.shape[1]))
-    found = [normal_given_group(density, layout, every[k], wide) for k in chosen]
-    means, factors = (np.stack(part) for part in zip(*found, strict=True))
+    means, factors = normal_given_group(density, layout, every[chosen], wide)
     u = np.linalg.solve(spread, (straight[chosen] - base).T).T if size else np.empty((len(chosen), 0))
     by = np.concatenate([np.ones((len(chosen), 1)), u], axis=1)
     penalty = RIDGE * np.diag(np.r_[0.0, np.ones(size)])
@@ -374,33 +373,35 @@ def normal_given_group(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normal approximation of every curve given the group, nearest in divergence from it: means, and factors F of F·Fᵀ.
 
-    Shapes: ``at`` (coordinate), where the search begins; ``wide``, a factor of each curve's covariance while the group
-    varies as well, much beyond which none is looked for, and the factors, (curve, variable, variable). Under such a
-    normal the mean gradient is nought, and the mean curvature its inverse covariance; both are taken from places one
-    standard deviation on either side of the middle, along each of its axes. They hang on each other, so that a round
-    goes but a part of the way.
+    Shapes: ``at`` (place, coordinate), the group's places, and where curves are looked for first; ``wide`` (curve,
+    variable, variable), a factor of each curve's covariance while the group varies as well, much beyond which none is
+    looked for; means (place, curve, variable), factors (place, curve, variable, variable). Under such a normal the mean
+    gradient is nought, and the mean curvature its inverse covariance; both are taken from places one standard deviation
+    on either side of the middle, along each of its axes. They hang on each other, so that a round goes but a part of
+    the way.
 
     References
     ----------
     Opper and Archambeau (2009), "The variational Gaussian approximation revisited", Neural Computation 21.
     """
-    at, size = at.copy(), layout.curve.shape[1]
-    axes = np.broadcast_to(np.eye(size), wide.shape)  # in units of wide
+    at, (count, size) = at.copy(), (len(at), layout.curve.shape[1])
+    axes = np.tile(np.eye(size), (count, len(wide), 1, 1))  # in units of wide
     for _ in range(ROUNDS):
-        own, ways = wide @ axes, np.zeros((size, at.size))
-        ways[:, layout.curve] = np.moveaxis(own, 2, 0)
-        slopes = density(np.concatenate([at[None], at + ways, at - ways]))[1][:, layout.curve]
-        slopes = np.einsum("nkm,snk->snm", own, np.where(np.isfinite(slopes), slopes, 0.0))
-        middle, ahead, behind = slopes[0], slopes[1 : 1 + size], slopes[1 + size :]
-        bending = 0.5 * np.moveaxis(behind - ahead, 0, 1)
-        values, vectors = np.linalg.eigh(0.5 * (bending + bending.swapaxes(1, 2)))
+        own, ways = wide @ axes, np.zeros((size, *at.shape))
+        ways[:, :, layout.curve] = np.moveaxis(own, 3, 0)
+        moved = np.concatenate([at[None], at + ways, at - ways])
+        slopes = density(moved.reshape(-1, at.shape[1]))[1].reshape(moved.shape)[:, :, layout.curve]
+        slopes = np.where(np.isfinite(slopes), slopes, 0.0)[..., None, :] @ own  # (side, place, curve, 1, variable)
+        middle, ahead, behind = slopes[0, :, :, 0], slopes[1 : 1 + size, :, :, 0], slopes[1 + size :, :, :, 0]
+        bending = 0.5 * np.moveaxis(behind - ahead, 0, 2)
+        values, vectors = np.linalg.eigh(0.5 * (bending + bending.swapaxes(2, 3)))
         values = np.clip(values, MOST_CHANGE**-4, MOST_CHANGE**4)
         slope = middle + 0.5 * (ahead + behind - 2.0 * middle).sum(0)
-        step = np.einsum("nkm,nm,nlm,nl->nk", vectors, 1.0 / values, vectors, slope)
-        step *= (DAMPED / np.maximum(np.linalg.norm(step, axis=1), 1.0))[:, None]
-        at[layout.curve] += np.einsum("nkm,nm->nk", own, step)
-        axes = axes @ (vectors * values[:, None, :] ** -0.25)
-        far = np.linalg.norm(axes, axis=(1, 2)) > WIDEST
-        ways, sizes, _ = np.linalg.svd(axes[far])
-        axes[far] = ways * np.minimum(sizes, WIDEST)[:, None, :]
-    return at[layout.curve], wide @ axes
+        step = (vectors / values[..., None, :]) @ (vectors.swapaxes(2, 3) @ slope[..., None])
+        step *= DAMPED / np.maximum(np.linalg.norm(step, axis=2, keepdims=True), 1.0)
+        at[:, layout.curve] += (own @ step)[..., 0]
+        axes = axes @ (vectors * values[..., None, :] ** -0.25)
+        far = np.linalg.norm(axes, axis=(2, 3)) > WIDEST
+        ways_out, sizes, _ = np.linalg.svd(axes[far])
+        axes[far] = ways_out * np.minimum(sizes, WIDEST)[:, None, :]
+    return at[:, layout.curve], wide @ axes
