@@ -39,6 +39,8 @@ MEASURED_AT = "measured_at"  # time of the measurement, UTC (default NaT)
 PROTOCOL = "protocol"
 """Id of the evaluation protocol (text, default empty); as an attribute of the runs, the protocol itself as TOML."""
 
+TRAINED = "trained"  # attribute of simulated runs: each learner by name, with its settings, as TOML
+
 ERROR = "error"  # observed error of a run, lower is better; derived by the reader from counts or from the metric
 ERROR_STDERR = "error_stderr"
 """Standard error of ``error`` from the sampling of the evaluation set (NaN where counts are given)."""

@@ -204,6 +204,7 @@ SHAPES: Mapping[str, Test] = {
         learners_=_list(_TEXT),
         labels_=_by_name(_whole),
         protocol_=_or_null(_TEXT),
+        trained_=_by_name(_TEXT),
     ),
     "forecast": _by_word(
         "of",
