@@ -129,7 +129,7 @@ def test_a_rank_plot_marks_a_chain_that_strays_and_none_for_being_slow(fit):
     slow = rng.normal(size=(4, 1000))
     for at in range(1, 1000):  # one draw hangs on the last, and the chains agree
         slow[:, at] = 0.8 * slow[:, at - 1] + 0.6 * slow[:, at]
-    apart = rng.normal(size=(4, 1000)) + np.array([[1.0], [0.0], [0.0], [0.0]])
+    apart = rng.normal(size=(4, 1000)) + np.array([[0.5], [0.0], [0.0], [0.0]])
     made = xr.Dataset({name: (("chain", "draw"), draws) for name, draws in {"slow": slow, "apart": apart}.items()})
     tree = fit.tree.copy()
     tree["posterior"] = xr.DataTree(made)
