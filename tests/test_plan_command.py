@@ -38,7 +38,7 @@ def run(capsys, saved, tmp_path):
 def test_text_says_what_to_do_in_80_columns(run):
     code, out, err = run("--max-labels", 1200)
     assert code == 0
-    assert err == ""
+    assert err == "labelvalue: weighing plans, and what measuring first would be worth\n"
     lines = out.splitlines()
     assert lines[1] == "Verdict: BUY"
     assert max(map(len, lines)) <= 80

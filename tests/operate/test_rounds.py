@@ -32,6 +32,12 @@ def test_two_rounds_and_what_came_between(project, data):
     (batch,) = project.ledger.records("batch")
     assert (batch.content["batch"], batch.content["cost"]) == ("round 1", 12.5)
     assert result.new
+    lines = str(result).splitlines()
+    assert lines[0] == f"new fit {result.fit}, verdict ok"
+    assert len(lines) <= 16, "a dozen or so"
+    assert max(map(len, lines)) <= 80
+    assert result._repr_html_().startswith(f"<p><strong>{lines[0]}</strong></p><ul><li>")
+    assert repr(result) == f"<labelvalue.Refit {result.fit!r}: verdict 'ok'>"
     now = pd.Series(slices[:300]).value_counts()
     more = np.where(np.arange(1800) < 900, y, None)
     found = project.realised(LogisticRegression(), X, more, slices, test=test).set_index("slice")

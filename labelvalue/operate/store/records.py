@@ -175,6 +175,7 @@ _ADVICE = {
     "advice": _TEXT,
     "plan": _by_name(_whole),
     "reasons": _list(_TEXT),
+    "reservation_": _TEXT,
     "guardrails": _list(_PROMISE),
     "state": _STATE,
     "assumptions": _list(_TESTED),

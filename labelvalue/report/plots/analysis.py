@@ -267,7 +267,7 @@ def _check_backend(backend: str) -> None:
 
 
 def _rank(draws: xr.Dataset, panels: int, backend: str, **grid: Any) -> Any:
-    """Plot ranks, with marks in one panel of all by chance; matplotlib's say no p-value beside a verdict without one."""
+    """Plot ranks, with marks in one panel of all by chance; matplotlib's show no p-value."""
     marked = 1 - FALSE_ALARM / panels
     drawn = azp.plot_rank(_unrelated(draws), backend=backend, envelope_prob=marked, **grid)
     for axes in drawn.viz["figure"].item().axes if backend == "matplotlib" else ():
