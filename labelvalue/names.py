@@ -39,6 +39,8 @@ MEASURED_AT = "measured_at"  # time of the measurement, UTC (default NaT)
 PROTOCOL = "protocol"
 """Id of the evaluation protocol (text, default empty); as an attribute of the runs, the protocol itself as TOML."""
 
+TRAINED = "trained"  # attribute of simulated runs: each learner by name, with its settings, as TOML
+
 ERROR = "error"  # observed error of a run, lower is better; derived by the reader from counts or from the metric
 ERROR_STDERR = "error_stderr"
 """Standard error of ``error`` from the sampling of the evaluation set (NaN where counts are given)."""
@@ -233,7 +235,7 @@ SPAN = "span"  # doublings between a curve's largest and smallest sizes
 UPPER = "upper"  # upper bound of the error, ``inf`` where there is none
 SOURCE = "source"
 SHA256 = "sha256"
-NOTES = "notes"  # JSON list of notes that must reach the report
+NOTES = "notes"  # notes that must reach the report, one a line
 CI_KIND = "ci_kind"
 CI_PROB = "ci_prob"
 UNIT = "unit"

@@ -7,6 +7,7 @@ import re
 import sys
 import textwrap
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 WIDTH = 80  # columns of a terminal that are written
@@ -47,6 +48,20 @@ def say(*lines: object, err: bool = False) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+
+
+def as_lines(notes: Iterable[object]) -> str:
+    """Return notes as one text, one a line, whatever they hold; ``splitlines`` gives them back."""
+    return "\n".join(map(visible, notes))
+
+
+WEIGHING = "weighing plans, and what measuring first would be worth"
+
+
+def doing(text: str, *, show: bool = True) -> None:
+    """Say on stderr what begins now and takes a while."""
+    if show:
+        say(f"labelvalue: {text}", err=True)
 
 
 def as_json(document: object, *, indent: int | None = 2) -> str:

@@ -473,7 +473,8 @@ def test_fit_is_backtested_and_carries_it_good_or_bad(
     code, text, _ = run("fit", runs_file, "--out", out, "--draws", "300", "--random-seed", "7")
     assert code == ends_with
     sentence = lv.diagnostics.backtest_verdict(lv.testing.fake_backtest(seed=1, shift=shift))
-    said = " ".join(text.split())  # lines are 80 columns
+    said = " ".join(text.split())
+    assert max(map(len, text.splitlines())) <= 80
     assert said.count(sentence.removesuffix(".")) == 1, "said once: as a reason, or by itself"
     assert {name: asked[name] for name in ("holdout", "draws", "tune", "random_seed")} == {
         "holdout": (1, 2), "draws": 300, "tune": 200, "random_seed": 7

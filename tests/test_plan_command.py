@@ -38,7 +38,7 @@ def run(capsys, saved, tmp_path):
 def test_text_says_what_to_do_in_80_columns(run):
     code, out, err = run("--max-labels", 1200)
     assert code == 0
-    assert err == ""
+    assert err == "labelvalue: weighing plans, and what measuring first would be worth\n"
     lines = out.splitlines()
     assert lines[1] == "Verdict: BUY"
     assert max(map(len, lines)) <= 80
@@ -215,7 +215,8 @@ def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
     code, out, _ = run("--max-labels", 500, fit=fit)
     assert code == 2
     assert "R-hat 1.3" in out
-    assert ("Verdict" in out) == (fit == "flagged.nc")
+    assert "Verdict" not in out
+    assert ("by its forecasts alone it would be: BUY" in " ".join(out.split())) == (fit == "flagged.nc")
     found = json.loads(run("--max-labels", 500, "--json", fit=fit)[1])
     assert found["verdict"] is None
 
@@ -227,6 +228,7 @@ def test_a_fit_that_is_not_ok_publishes_no_decision(run, fit):
         (("--ci-prob", 1.5), CASE, "0 < … < 1"),
         (("--probability", 0.8), CASE, "there is no target"),
         (("--target", 0), CASE, "error"),
+        (("--price", 1), CASE, "Fix: see 'labelvalue plan --help'."),
         (("--target", 0.1, "--probability", 1.5), CASE, "probability"),
         ((), CASE.replace("price_per_label", "price"), "did you mean 'price_per_label'?"),
         ((), CASE + "[slices]\nwets = { minimum = 3 }\n", "unknown slice 'wets'; did you mean 'west'?"),

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from labelvalue import names, numerals
 from labelvalue.exits import INTERRUPTED, NOT_PUBLISHED
-from labelvalue.printing import as_json, say, wrapped
+from labelvalue.printing import as_json, doing, say, wrapped
 from labelvalue.problems import InputError, Problem, StorageError, input_error, listed
 from labelvalue.reading import WHOLE_LIMIT
 
@@ -269,7 +269,7 @@ def context_of(of: Fit | Decision, no_refits: bool) -> Context:
 
     if no_refits or not isinstance(of, Decision):
         return Context()
-    say("fitting again where draws cannot say whether other data change the decision (--no-refits: not)", err=True)
+    doing("fitting again where draws cannot say whether other data change the decision (--no-refits: not)")
     return Context(details=detail_numbers(of, refit=Refits(progress=True)))
 
 
@@ -311,7 +311,8 @@ def fail(code: int, error: Exception, given: Sequence[str], problems: Sequence[P
     message = message or type(error).__name__
     say(*(message.split("\n") if problems else [message]), err=True)  # a problem is a line, and has no other in it
     if isinstance(error, Usage):
-        say("Fix: see 'labelvalue COMMAND --help'.", err=True)
+        asked = getattr(getattr(error, "ctx", None), "command_path", "labelvalue")
+        say(f"Fix: see '{asked} --help'.", err=True)
     if "--json" in given:
         problems = problems or (Problem(why=message, fix=""),)
         print_json([dict(p.as_dict()) for p in problems], one_line=True)

@@ -22,7 +22,7 @@ from labelvalue.cli.console import (
     Timezone,
     add,
 )
-from labelvalue.printing import say, wrapped
+from labelvalue.printing import WEIGHING, doing, say, wrapped
 from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def demo(
     of: lv.Fit | lv.Decision = fit
     if fit.diagnostics.verdict == "ok":
         (out / "case.toml").write_text(lv.example_case(), encoding="utf-8")
+        doing(WEIGHING)
         of = lv.decide(fit, lv.read_case(out / "case.toml"), DEMO_LABELS)
+    doing("writing the page")
     lv.write_report(of, path=page, budgets=DEMO_BUDGETS, numbers=out / "report.json")
     console.finish(fit, result, as_json, str(page))
     if isinstance(of, lv.Decision):
@@ -310,8 +312,10 @@ def report(
     if case is not None:
         case.check(fit)
         if fit.diagnostics.verdict == "ok":  # no decision on a fit that is not
+            doing(WEIGHING)
             of = lv.decide(fit, case, max_labels)
     context = console.context_of(of, no_refits)
+    doing("writing the page")
     lv.write_report(
         of, path=out, budgets=counts, context=context, numbers=numbers, tables=tables, pictures=figures, pdf=pdf
     )

@@ -12,6 +12,7 @@ import typer
 from labelvalue import exits, names
 from labelvalue.cli import console
 from labelvalue.cli.console import DECIDE, Approved, CaseFile, FitFile, Json, MaxLabels, Seed, add
+from labelvalue.printing import WEIGHING, doing
 from labelvalue.problems import InputError, Problem, input_error
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ def plan_command(
     if fit.diagnostics.verdict == "refused":
         _end(fit, {"verdict": None, FIT: judged}, as_json, verdict_text(fit.diagnostics))
         return
+    doing(WEIGHING)
     plan = decide(fit, case, max_labels, lot=lot)
     missing = console.missing_approvals(plan, approved)
     numbers = plan_numbers(plan, ci_prob=ci_prob) | {
@@ -186,6 +188,7 @@ def plan_command(
         numbers |= more
         text += f"\n\n{told}"
     if aim is not None:
+        doing(f"looking for the cheapest plan that reaches {aim.error:g}")
         near = cheapest_plan(fit, case, aim, **console.given(probability=probability, max_labels=max_labels))
         attrs = {str(k): finite(v) for k, v in near.attrs.items()}
         numbers["cheapest"] = attrs | {names.TARGET: aim.error, "of": aim.of, "rows": records(near)}
@@ -193,6 +196,7 @@ def plan_command(
     if fit.diagnostics.verdict != "ok":
         numbers["verdict"] = None  # results under a banner; no decision is published
     if page is not None:
+        doing("writing the page")
         write_report(plan, path=page, ci_prob=ci_prob, context=context)
         numbers["report"] = str(page)
         text += f"\n{page}"
@@ -250,6 +254,7 @@ def queue_command(
         none = f"The decision is: {order.advice}. No item is to be labelled yet, and no file was written."
         console.tell({"verdict": order.advice, "items": {}, REPORTS: why}, as_json, none, *why)
         raise typer.Exit(code)
+    doing("choosing items")
     found = queue(of, model, *given, items=called, allowed=free, random_state=random_seed)
     write_queue(found, out, format_ or ("csv" if out.suffix.lower() == ".csv" else "label-studio"))
     counts = {str(name): int(n) for name, n in found[names.SLICE].value_counts(sort=False).items()}
@@ -301,6 +306,7 @@ def _decided(
     """A decision with its state and reasons, and the approvals that are missing."""
     from labelvalue.decisions.advice.deciding import decide
 
+    doing(WEIGHING)
     made = decide(fit, case, max_labels)
     missing = [f"approval of {one.approver!r} is missing" for one in console.missing_approvals(made, approved)]
     return made, made.state, list(made.verdict.reasons), missing
@@ -329,6 +335,7 @@ def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:
     from labelvalue.report.numbers.plan import details_text, records
     from labelvalue.report.numbers.planning import detail_numbers
 
+    doing("trying other numbers, data and priors, by new fits where draws cannot say")
     more = detail_numbers(plan, ci_prob=ci_prob, refit=Refits(progress=True))
     more["pairs"] = records(compare_pairs(plan.outcomes, ci_prob=ci_prob))
     if plan.waiting.get("learnt"):

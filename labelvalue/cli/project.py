@@ -330,8 +330,6 @@ def _tell(document: dict, as_json: bool, text: str, *, one_line: bool = False) -
 
 def _end(result: Refit, as_json: bool) -> None:
     """Tell what a re-fit came to, and end with its exit code."""
-    from labelvalue.operate.refit.outcome import refit_lines
-
-    _tell(result.as_dict(), as_json, "\n".join(refit_lines(result)), one_line=True)
+    _tell(result.as_dict(), as_json, str(result), one_line=True)
     if result.exit_code:
         raise typer.Exit(result.exit_code)

@@ -52,7 +52,6 @@ def simulate(
     annotations.0.result.0.value.choices.0 in an export of Label Studio.
     """
     import dataclasses
-    import json
 
     import labelvalue as lv
     from labelvalue.observe.simulate.learners import learners_of, naming_rows, read_table
@@ -78,7 +77,7 @@ def simulate(
         execution=lv.Execution(**console.given(n_jobs=jobs, checkpoint=checkpoint, minutes=minutes, dask=dask)),
     )
     lv.write_runs(runs, out)
-    rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
+    rows, notes = int(runs.sizes[names.RUN]), runs.attrs[names.NOTES].splitlines()
     named = [] if text is not None or ":" in (learner or "") else naming_rows(table.drop(columns=target))
     notes += [f"column {name!r} names the rows; nothing is learnt from it" for name in named]
     document = {"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes}
@@ -155,7 +154,6 @@ def _tracker(name: str, reader: str, tool: str) -> None:
         timezone: Timezone = None,
         as_json: Json = False,
     ) -> None:
-        import json
 
         from labelvalue.observe.table import trackers, write
 
@@ -163,7 +161,7 @@ def _tracker(name: str, reader: str, tool: str) -> None:
         pairs = dict(_pair(text) for text in map_ or [])
         runs = getattr(trackers, reader)(file, columns=pairs, metric=metric, timezone=timezone)
         write.write_runs(runs, out)
-        rows, notes = int(runs.sizes[names.RUN]), json.loads(runs.attrs[names.NOTES])
+        rows, notes = int(runs.sizes[names.RUN]), runs.attrs[names.NOTES].splitlines()
         told = [f"{rows} runs in", *(f"note: {text}" for text in notes), out]
         console.tell({"runs": str(out), "rows": rows, names.NOTES: notes}, as_json, *told)
 

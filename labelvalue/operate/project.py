@@ -212,7 +212,7 @@ class Project(ProjectFolder):
         Raises
         ------
         InputError
-            If no item is labelled, or the runs do not go with those of earlier batches.
+            If no item is labelled, or earlier batches are of another protocol or, by that name, another learner.
         BusyError
             If another process is writing.
         StorageError

@@ -214,7 +214,7 @@ def test_a_clear_winner_is_named(fit):
     table = target_slices(fit, case, 500)
     assert not table.attrs["tie"]
     assert table[names.SLICE].iloc[0] == "south"
-    assert "south is worth most (P(best) 1.00" in table.attrs["sentence"]
+    assert "south is worth most (with probability 1.00" in table.attrs["sentence"]
     assert table[names.P_BEST].sum() == pytest.approx(1.0)
 
 

@@ -1,7 +1,6 @@
 """Gains, errors and impacts: against each other, and against the posterior they come from."""
 
 import dataclasses
-import json
 import re
 
 import numpy as np
@@ -79,7 +78,7 @@ def test_layout(fake_fit):
     assert gain.name == names.GAIN
     assert gain["budget"].values.tolist() == [2000, 500]
     assert gain.attrs["verdict"] == "ok"
-    assert json.loads(gain.attrs[names.NOTES]) == []
+    assert gain.attrs[names.NOTES].splitlines() == []
     xr.testing.assert_equal(
         gain[names.LABELS_NOW].drop_vars([names.FLAGS, names.LABELS_NOW]), fake_fit.position[names.LABELS_NOW]
     )
@@ -163,7 +162,7 @@ def test_no_budget(fake_fit):
 def test_budgets_given_twice_are_dropped_with_a_note(fake_fit):
     gain = predict_gain(fake_fit, [2000, 500, 2000, 500.0])
     assert gain["budget"].values.tolist() == [2000, 500]
-    assert "twice" in json.loads(gain.attrs[names.NOTES])[0]
+    assert "twice" in gain.attrs[names.NOTES].splitlines()[0]
 
 
 def test_budgets_may_be_whole_floats_and_arrays(fake_fit):
@@ -327,14 +326,14 @@ def flattened(fit, slices):
 
 
 def test_a_gain_that_no_run_shows_is_called_the_models_assumption(fake_fit, change):
-    assert json.loads(predict_gain(fake_fit, [500]).attrs["notes"]) == []
+    assert predict_gain(fake_fit, [500]).attrs["notes"].splitlines() == []
     made = flattened(fake_fit, ["north", "west"])
     said = "P(gain > 0) of north, west is the model's assumption that curves fall: their own runs show no fall yet"
     gain = predict_gain(made, [0, 500])
-    assert json.loads(gain.attrs["notes"]) == [said]
+    assert gain.attrs["notes"].splitlines() == [said]
     assert summarise(gain).attrs["notes"] == [said]
     alone = predict_gain(change(made, keep=["south", "west"]), [500])
-    assert json.loads(alone.attrs["notes"]) == [said.replace("north, west", "west").replace("their", "its")]
+    assert alone.attrs["notes"].splitlines() == [said.replace("north, west", "west").replace("their", "its")]
 
 
 def test_a_gain_that_is_not_likely_is_not_called_an_assumption(fake_fit, change):
@@ -343,9 +342,9 @@ def test_a_gain_that_is_not_likely_is_not_called_an_assumption(fake_fit, change)
     sign = xr.where(np.arange(level.sizes[names.DRAW]) % 4, 1.0, -1.0)
     unsure = change(made, posterior={names.CURVE_ELASTICITY: level * xr.DataArray(sign, dims=names.DRAW)})
     assert float((predict_gain(unsure, [500]) > 0).mean()) < 0.9
-    assert json.loads(predict_gain(unsure, [500]).attrs["notes"]) == []
+    assert predict_gain(unsure, [500]).attrs["notes"].splitlines() == []
 
 
 def test_curves_of_several_learners_are_named_by_both(two_learners):
-    (note,) = json.loads(predict_gain(flattened(two_learners, ["north"]), [500]).attrs["notes"])
+    (note,) = predict_gain(flattened(two_learners, ["north"]), [500]).attrs["notes"].splitlines()
     assert note.startswith("P(gain > 0) of north (a), north (b) is")

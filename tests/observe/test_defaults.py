@@ -1,7 +1,5 @@
 """Defaults of a simulation: what few and many labels get, what is said of it, and that what is asked for wins."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,7 +43,7 @@ def done(runs) -> Protocol:
 
 
 def told(runs) -> list[str]:
-    return json.loads(runs.attrs[names.NOTES])
+    return runs.attrs[names.NOTES].splitlines()
 
 
 # --- replicates -----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 # ruff: noqa: E501 (one case a line)
 
-import json
 import os
 import pickle
 import re
@@ -25,7 +24,7 @@ VALUES = "slice,labels,value,trials\n"
 
 
 def notes(dataset):
-    return json.loads(dataset.attrs[names.NOTES])
+    return dataset.attrs[names.NOTES].splitlines()
 
 
 @pytest.fixture

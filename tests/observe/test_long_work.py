@@ -31,7 +31,7 @@ SPEC.loader.exec_module(interrupted)
 
 
 def notes(runs) -> list[str]:
-    return json.loads(runs.attrs[names.NOTES])
+    return runs.attrs[names.NOTES].splitlines()
 
 
 def same(one, other) -> bool:

@@ -1,7 +1,6 @@
 """Protocols: read from TOML, hashed, written with the runs, and never mixed without a word."""
 
 import dataclasses
-import json
 
 import pandas as pd
 import pytest
@@ -150,7 +149,7 @@ def test_it_stands_beside_the_table_and_is_read_back_with_it(suffix, simulate, t
     assert read_protocol(tmp_path / f"r.{suffix}.protocol.toml").id == runs[names.PROTOCOL].values[0]
     again = read_runs(path)
     assert again.attrs[names.PROTOCOL] == runs.attrs[names.PROTOCOL]
-    assert json.loads(again.attrs[names.NOTES]) == []
+    assert again.attrs[names.NOTES].splitlines() == []
     elsewhere = write_runs(again, tmp_path / "copy.csv")
     assert read_runs(elsewhere).attrs[names.PROTOCOL] == runs.attrs[names.PROTOCOL]
 
@@ -168,7 +167,7 @@ def test_the_protocol_of_other_runs_is_neither_written_nor_believed(simulate, tm
         (tmp_path / "s.csv").write_text(to_csv(runs))
         read = read_runs(tmp_path / "s.csv")
         assert names.PROTOCOL not in read.attrs
-        (note,) = [n for n in json.loads(read.attrs[names.NOTES]) if "left aside" in n]
+        (note,) = [n for n in read.attrs[names.NOTES].splitlines() if "left aside" in n]
         other = str(runs[names.PROTOCOL].values[-1]) if names.PROTOCOL in runs else ""
         wanted = f"'{two[names.PROTOCOL].values[0]}'" if other else "''"
         mine = one[names.PROTOCOL].values[0]
@@ -188,7 +187,7 @@ def test_the_protocol_of_other_runs_is_neither_written_nor_believed(simulate, tm
 def test_what_is_no_protocol_is_left_aside(content, why, simulate, tmp_path):
     path = write_runs(simulate(sizes=[40]), tmp_path / "r.csv")
     (tmp_path / "r.csv.protocol.toml").write_bytes(content)
-    (note,) = json.loads(read_runs(path).attrs[names.NOTES])
+    (note,) = read_runs(path).attrs[names.NOTES].splitlines()
     assert note.startswith("r.csv.protocol.toml is left aside, it is no protocol: ")
     assert why in note
 
@@ -207,14 +206,14 @@ def rows(runs):
 
 def test_a_mix_is_noted(simulate):
     one, two = simulate(sizes=[40]), simulate(sizes=[80], random_state=2)
-    notes = json.loads(read_runs(pd.concat([rows(one), rows(two)])).attrs[names.NOTES])
+    notes = read_runs(pd.concat([rows(one), rows(two)])).attrs[names.NOTES].splitlines()
     (note,) = [n for n in notes if "protocols" in n]
     first, second = sorted([one[names.PROTOCOL].values[0], two[names.PROTOCOL].values[0]])
     assert note == f"runs of 2 protocols are mixed: '{first}' (6 runs), '{second}' (6 runs)"
     with_none = pd.concat([rows(one), rows(two).drop(columns=names.PROTOCOL)])
-    notes = json.loads(read_runs(with_none).attrs[names.NOTES])
+    notes = read_runs(with_none).attrs[names.NOTES].splitlines()
     assert any("'' (6 runs)" in n for n in notes)
-    assert not [n for n in json.loads(read_runs(rows(one)).attrs[names.NOTES]) if "protocols" in n]
+    assert not [n for n in read_runs(rows(one)).attrs[names.NOTES].splitlines() if "protocols" in n]
 
 
 def test_metrics_are_not_mixed(simulate):
@@ -253,4 +252,4 @@ def test_one_evaluation_set_has_one_meaning(simulate):
 def test_ids_of_ones_own_are_text_like_any_other():
     table = pd.DataFrame({"slice": ["a", "a"], "labels": [1, 2], "errors": [1, 1], "trials": [9, 9]})
     runs = read_runs(table.assign(protocol=["v1", "v2"]))
-    assert any("2 protocols" in n for n in json.loads(runs.attrs[names.NOTES]))
+    assert any("2 protocols" in n for n in runs.attrs[names.NOTES].splitlines())

@@ -117,7 +117,7 @@ def test_attrs_name_the_file_and_its_digest(tmp_path):
     attrs = read_runs(path).attrs
     assert attrs[names.SOURCE] == "runs.csv"
     assert attrs[names.SHA256] == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert attrs[names.NOTES] == "[]"
+    assert attrs[names.NOTES] == ""
     assert read_runs(pd.read_csv(path)).attrs[names.SOURCE] == "DataFrame"
 
 

@@ -42,6 +42,7 @@ def test_the_same_inputs_make_no_second_record_and_other_ones_do(decided):
     assert not result.new, "a price is no reason to fit again"
     assert len(advice(decided)) == 2
     assert result.advice["record"] == decided.ledger.records("advice")[1].number
+    assert result.advice["reservation"] in " ".join(str(result).split())
 
 
 def test_no_advice_on_what_did_not_pass_the_gate(project, sampler, first):

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import labelvalue as lv
 from labelvalue import Execution, InputError, Protocol, cli, testing
 
-QUIET = {"execution": Execution(progress=False), "progress": False}
+TRAINED = {"execution": Execution(progress=False)}
+QUIET = TRAINED | {"progress": False}
 PROTOCOL = Protocol(sizes=[60, 120, 200], replicates=2, test_size=0.3, random_state=1)
 
 
@@ -30,6 +32,12 @@ def test_two_rounds_and_what_came_between(project, data):
     (batch,) = project.ledger.records("batch")
     assert (batch.content["batch"], batch.content["cost"]) == ("round 1", 12.5)
     assert result.new
+    lines = str(result).splitlines()
+    assert lines[0] == f"new fit {result.fit}, verdict ok"
+    assert len(lines) <= 16, "a dozen or so"
+    assert max(map(len, lines)) <= 80
+    assert result._repr_html_().startswith(f"<p><strong>{lines[0]}</strong></p><ul><li>")
+    assert repr(result) == f"<labelvalue.Refit {result.fit!r}: verdict 'ok'>"
     now = pd.Series(slices[:300]).value_counts()
     more = np.where(np.arange(1800) < 900, y, None)
     found = project.realised(LogisticRegression(), X, more, slices, test=test).set_index("slice")
@@ -41,9 +49,18 @@ def test_two_rounds_and_what_came_between(project, data):
         assert row["inside"] == (row["lower"] <= row["came"] <= row["upper"])
         assert row["lower"] < row["promised"] < row["upper"]
     assert len(project.ledger.records("batch")) == 1, "nothing is recorded"
-    project.next_round(LogisticRegression(), X, more, slices, protocol=PROTOCOL, **QUIET)
+    project.next_round(LogisticRegression(random_state=7), X, more, slices, protocol=PROTOCOL, **QUIET)
     assert [r.content["batch"] for r in project.ledger.records("batch")] == ["round 1", "round 2"]
     project.verify()
+    other = LogisticRegression(C=0.1)
+    with pytest.raises(InputError, match=r"in batch 'round 2', where it was LogisticRegression\(\); now .*\(C=0.1\)"):
+        project.next_round(other, X, more, slices, protocol=PROTOCOL, **QUIET)
+    with pytest.raises(InputError, match="another learner than in batch"):
+        project.realised(other, X, y, slices, test=test)
+    runs = [lv.simulate_runs(model, X, y, slices, protocol=PROTOCOL, **TRAINED) for model in (other, {"own": other})]
+    with pytest.raises(InputError, match="give the new one a name"):
+        project.add(runs[0], batch="other")
+    project.add(runs[1], batch="other")
 
 
 def test_what_is_wrong_is_said(project, data):
@@ -67,6 +84,8 @@ def test_the_same_as_commands(project, data, tmp_path, capsys):
     folder = str(project.folder)
     assert cli.main(["round", folder, str(tmp_path / "now.parquet"), *asked, "--cost", "9"]) == 0
     assert json.loads(capsys.readouterr().out)["new"]
+    assert cli.main(["round", folder, str(tmp_path / "later.parquet"), *asked[:4]]) == 1
+    assert "--learner" in capsys.readouterr().err
     assert project.ledger.records("batch")[-1].content["cost"] == 9
     places = [str(tmp_path / "later.parquet"), str(tmp_path / "test.parquet")]
     assert cli.main(["realised", folder, *places, *asked]) == 0

@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 
 import arviz_stats as azs
+import matplotlib.text
 import numpy as np
 import pytest
 import xarray as xr
@@ -121,6 +122,22 @@ def test_readings_hold_the_figures_of_the_fit(fit):
     bad = dataclasses.replace(fit, diagnostics=judged)
     assert "worst R-hat 1.234, needed ≤ 1.01" in lv.report.read_diagnostics(bad, "rank")
     assert "divergent draws 2.10 %, needed ≤ 0.1 %" in lv.report.read_diagnostics(bad, "trace")
+
+
+def test_a_rank_plot_marks_a_chain_that_strays_and_none_for_being_slow(fit):
+    rng = np.random.default_rng(5)
+    slow = rng.normal(size=(4, 1000))
+    for at in range(1, 1000):  # one draw hangs on the last, and the chains agree
+        slow[:, at] = 0.8 * slow[:, at - 1] + 0.6 * slow[:, at]
+    apart = rng.normal(size=(4, 1000)) + np.array([[0.5], [0.0], [0.0], [0.0]])
+    made = xr.Dataset({name: (("chain", "draw"), draws) for name, draws in {"slow": slow, "apart": apart}.items()})
+    tree = fit.tree.copy()
+    tree["posterior"] = xr.DataTree(made)
+    drawn = lv.report.plot_diagnostics(dataclasses.replace(fit, tree=tree), "rank", var_names=["slow", "apart"])
+    marks = drawn.viz["suspicious_points"]
+    marked = {name: sum(len(dots.get_offsets()) for dots in marks[name].values.flat) for name in ("slow", "apart")}
+    assert marked["apart"] > 0 == marked["slow"]
+    assert "p=" not in str([text.get_text() for text in drawn.viz["figure"].item().findobj(matplotlib.text.Text)])
 
 
 def test_the_table_has_every_parameter_with_figures_of_arviz(fit):

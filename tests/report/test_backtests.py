@@ -5,11 +5,14 @@ import json
 
 import pytest
 
+import labelvalue as lv
 from labelvalue import testing, write_report
 from labelvalue.diagnostics import attach_backtest, backtest_verdict, summarise_backtest
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.numerals import number
 from labelvalue.report.numbers.numbers import report_numbers
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words.checks import COMMAND, backtest_numbers
 
 
@@ -51,6 +54,17 @@ def test_one_that_says_too_little_is_the_reservation_beside_the_decision(fake_fi
     assert "Strongest reservation: The check of forecasts on these runs, below, gives no ground to trust them." in text
     assert f"Checked on these runs: {backtest_verdict(little)}" in text
     assert backtest_verdict(little).startswith("Too little to say")
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    bad = testing.fake_backtest(seed=1, shift=0.3)
+    for of, told in ((fit, backtest_verdict(little)), (attach_backtest(fake_fit, bad), backtest_verdict(bad))):
+        decision = lv.decide(of, case, 2000, measure=False)
+        numbers = plan_numbers(decision)
+        assert told.rstrip(".") in numbers["reservation"], "no advice stands beside a bad backtest without a word on it"
+        assert numbers["reservation"].endswith("first batch, trained on and added to the runs, would settle it.")
+        for said in (plan_text(numbers), str(decision)):
+            one_line = " ".join(said.split())
+            assert numbers["reservation"] in one_line
+            assert ("No decision is published; by its forecasts alone" in one_line) == (of is not fit)
     good = report_numbers(attach_backtest(fake_fit, made))["decision"]["by_learner"][0]
     assert not [text for text in good["reservations"] if "no ground" in text]
 

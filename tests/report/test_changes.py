@@ -93,7 +93,7 @@ def test_p6_the_page_shows_table_and_picture(fake_fit, decided, table, seen, tmp
     context = Context(explained=table)
     write_report(plan, path=path, budgets=[500], context=context, numbers=path.with_suffix(".json"))
     page, numbers = path.read_text("utf-8"), json.loads(path.with_suffix(".json").read_text("utf-8"))
-    section = page[page.index('id="changed"') : page.index("Slices compared at one budget")]
+    section = page[page.index('id="changed"') : page.index('id="slices"')]
     assert section.count("<img ") == 1
     for row in numbers["explained"]["rows"]:
         assert significant(row["change"]) in section

@@ -20,7 +20,7 @@ from labelvalue.report.render import html
 from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words import wording
 from labelvalue.report.words.checks import backtest_numbers
-from labelvalue.report.words.doubts import reservations
+from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.project import Context, scorecard_numbers
 from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.words.wording import percent
@@ -55,8 +55,11 @@ def test_the_first_sentence_is_the_decision(numbers, words, decided):
     assert plan["gain_sentence"] in words[folded:]
     assert f"{significant(plan['cost']['lower'])} to {significant(plan['cost']['upper'])}" in words[folded:]
     assert "guardrails are kept as asked, all at once with probability" in words[:folded]
-    assert f"Strongest reservation: {plan['reservations'][0]}" in words[:folded]
-    assert all(text in words[folded:] for text in plan["reservations"][1:])
+    assert plan["reservation"].startswith("Strongest reservation: ")
+    assert words.index(lead[-20:]) < words.index(plan["reservation"]) < words.index("against buying nothing")
+    assert plan["reservation"] in " ".join(str(made).split()), "printed in the same words"
+    assert all(text in words[folded:] for text in plan["reservations"])
+    assert "worth most in slice" not in words, "one answer to which slice is best: by money, where there is a case"
 
 
 def test_p8_who_must_agree_stands_beside_the_decision(numbers, words):
@@ -155,7 +158,7 @@ def test_a_rule_that_is_not_kept_is_said_first(numbers, fake_fit):
     changed = plan | {"rules": broken, "kept_together": 0.4}
     assert "not met as asked" in rules_text(changed)
     assert "0.40, asked for 0.9" in rules_text(changed)
-    assert reservations(fake_fit, changed)[0].startswith("1 of")
+    assert reservation(fake_fit, changed).startswith("Strongest reservation: 1 of")
 
 
 def test_nothing_is_cut(fake_fit, numbers, words):
@@ -258,7 +261,7 @@ def test_r4_where_uncertainty_is_highest_stands_beside_the_recommendation(number
         worth = f"knowing it exactly would be worth {most} USD at most"
         if rows[0]["evppi"] > rows[0]["mcse"]:
             shown = first.index("Uncertainty is highest in ")
-            assert shown < first.index(worth) < first.index("Strongest reservation:")
+            assert shown < first.index(worth)
         else:  # a figure below its own error is not for who pays
             assert "Uncertainty is highest in" not in first
     else:

@@ -166,7 +166,7 @@ def test_the_summary_is_the_decision_in_plain_text(numbers):
     lines = summary_text(numbers).splitlines()
     assert lines[0] == f"{numbers['plan']['verdict'].upper()}: {numbers['plan']['sentence']}"
     assert numbers["plan"]["rules_sentence"] in lines
-    assert f"Strongest reservation: {numbers['plan']['reservations'][0]}" in lines
+    assert numbers["plan"]["reservation"] in lines
     assert not any(mark in summary_text(numbers) for mark in "<{|")
 
 

@@ -54,3 +54,13 @@ def test_what_turns_the_advice_is_read_from_the_grid(many):
     said = turning_points(plan | {"what_if": grid | {"rows": rows}})
     assert "The advice becomes “wait” where a label costs 1.4 times as much." in said
     assert any("stays “buy” where a label costs" in one for one in turning_points(plan))
+    total, other = plan["plan"]["total"], plan["plan"]["labels"] | {"none": 1}
+    rows = [
+        {"key": "value.stakes", "end": "÷ 2", "plan": "nothing", "labels": {"west": 0}},
+        {"key": "costs.minimum_order", "end": "were it 500", "plan": "another", "labels": other},
+        {"key": "value.target", "end": "without it", "plan": "another", "labels": other},
+    ]
+    assert turning_points(plan | {"varied": rows})[-1] == (
+        "Were the stakes half as large, nothing would be bought. Were the minimum order 500, the plan would be "
+        f"{total + 1:,} labels. 1 more such number stands under “Assumptions and limitations”."
+    )

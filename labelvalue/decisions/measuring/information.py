@@ -308,13 +308,13 @@ def _sentence(table: pd.DataFrame, tie: bool, *, cheap: bool = True) -> str:
     if len(table) == 1:
         return "There is only one slice."
     best, second = table.iloc[0], table.iloc[1]
-    chance = f"P(best) {best[names.P_BEST]:.2f}"
+    chance = f"probability {best[names.P_BEST]:.2f}"
     if not tie:
         ahead = f"better than {second[names.SLICE]} with probability {second['behind']:.2f}"
-        return f"{best[names.SLICE]} is worth most ({chance}; {ahead})."
+        return f"{best[names.SLICE]} is worth most (with {chance}; {ahead})."
     matters = best["enb"] - table["enb"].iloc[-1] > TRIFLE * abs(best["enb"])
     what = "is not known" if matters else "hardly matters"
-    leads = f"A tie: which slice gets them {what} ({best[names.SLICE]} leads with {chance}"
+    leads = f"A tie: which slice gets them {what} ({best[names.SLICE]} is worth most with {chance}"
     prices = table["price"].to_numpy()
     if np.ptp(prices) > 0 and not matters and cheap:
         return f"{leads}); buy the cheap ones, {table[names.SLICE].iloc[int(np.argmin(prices))]} first."
@@ -342,9 +342,9 @@ def beside_plan(table: pd.DataFrame, plan: Decision) -> str:
     more = plan.advantage() - plan.advantage(names.EQUAL_SPLIT)
     unit = table.attrs[names.UNIT]
     best = table[names.SLICE].iloc[0]
-    chance = f"P(best) {table[names.P_BEST].iloc[0]:.2f}"
+    chance = f"probability {table[names.P_BEST].iloc[0]:.2f}"
     return (
-        f"Which slice is best is not sure ({best} leads with {chance}). The plan still puts {100 * share:.0f} % into "
-        f"{first}: in expectation that is worth {readable(float(more.mean()), 3)} {unit} more than an equal split, "
-        f"and more in {100 * float((more > 0).mean()):.0f} % of draws."
+        f"Which slice is worth most is not sure ({best} is, with {chance}). The plan still puts "
+        f"{100 * share:.0f} % into {first}: in expectation that is worth {readable(float(more.mean()), 3)} {unit} more "
+        f"than an equal split, and more in {100 * float((more > 0).mean()):.0f} % of draws."
     )

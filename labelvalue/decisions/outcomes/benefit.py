@@ -1,6 +1,5 @@
 """From gains to money: what plans and single labels bring and cost, draw by draw, all under the same draws."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +34,7 @@ from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
 from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
+from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.settings import Checks
 
@@ -350,7 +350,7 @@ def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset
         names.LABELS_WORTH_BUYING: _crossing(marginal.mean(names.SAMPLE), numbers),
         names.LABELS_WORTH_BUYING_DRAWS: _crossing(marginal, numbers),
     }
-    return xr.Dataset(made, attrs=outcomes.attrs | {names.NOTES: json.dumps([UNSEEN_BREAKS])})
+    return xr.Dataset(made, attrs=outcomes.attrs | {names.NOTES: as_lines([UNSEEN_BREAKS])})
 
 
 def _crossing(marginal: xr.DataArray, numbers: np.ndarray) -> xr.DataArray:

@@ -23,7 +23,7 @@ from labelvalue.model.fitting.fitting import fit, runs_digest
 from labelvalue.model.fitting.result import Fit, kind_of_fit
 from labelvalue.model.hierarchy.specification import Model, get_model
 from labelvalue.model.prior.priors import Prior
-from labelvalue.printing import say
+from labelvalue.printing import doing
 
 SAMPLES = 1000  # bootstrap samples of a forecast
 
@@ -322,7 +322,7 @@ def backtest(
 
     def forecaster(origin: split.Origin, cells: pd.DataFrame) -> Forecast:
         unit = "doubling" if by == split.SIZE else "batch"
-        _say(progress, f"backtest, {origin.steps} {unit}{_plural(origin.steps, unit)} held out")
+        doing(f"backtest, {origin.steps} {unit}{_plural(origin.steps, unit)} held out", show=progress)
         past = runs.isel({names.RUN: origin.past.index.to_numpy()})
         made = fit(
             past,
@@ -354,11 +354,6 @@ def _known(given: Any, column: xr.DataArray) -> Any:
 
 def _plural(count: int, word: str) -> str:
     return "" if count == 1 else "es" if word.endswith("ch") else "s"
-
-
-def _say(progress: bool, text: str) -> None:
-    if progress:
-        say(f"labelvalue: {text}", err=True)
 
 
 def score(

@@ -1,6 +1,5 @@
 """Drift: how the error of a model moves with time while its training data stay as they are."""
 
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import Prior
 from labelvalue.observe.table.schema import COLUMNS
+from labelvalue.printing import as_lines
 
 YEAR_DAYS = 365.25
 PRIOR = Prior(
@@ -81,7 +81,7 @@ def drift_rate(fit: Fit, *, elapsed: Mapping[str, float] | None = None, prior: P
     origin = names.FROM_RUNS if narrowed and information.any() else ASSUMED
     rate = rate.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
     attrs = {names.UNIT: "log error per year", names.METRIC: fit.settings[names.METRIC], ORIGIN: origin}
-    return rate.assign_attrs(attrs | {names.NOTES: json.dumps([_note(origin)]), "verdict": fit.diagnostics.verdict})
+    return rate.assign_attrs(attrs | {names.NOTES: as_lines([_note(origin)]), "verdict": fit.diagnostics.verdict})
 
 
 def may_tell(fit: Fit, elapsed: Mapping[str, float]) -> bool:
@@ -138,9 +138,9 @@ def predict_idle_error(fit: Fit, days: Sequence[int], drift: xr.DataArray | None
     error = (fit.posterior[names.ERROR_NOW] * grown).clip(max=float(fit.settings[names.UPPER]))
     error = error.transpose(*names.SAMPLE, *curve_dims(fit), names.DAYS).rename(names.IDLE_ERROR)
     error = error.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
-    told = json.loads(rate.attrs.get(names.NOTES, "[]"))
+    told = rate.attrs.get(names.NOTES, "").splitlines()
     attrs = {names.UNIT: "error", names.METRIC: fit.settings[names.METRIC], "verdict": fit.diagnostics.verdict}
-    return error.assign_attrs(attrs | {names.NOTES: json.dumps([*notes, *told])})
+    return error.assign_attrs(attrs | {names.NOTES: as_lines([*notes, *told])})
 
 
 def _checked(fit: Fit, elapsed: Mapping[str, float], prior: Prior) -> dict[str, float]:

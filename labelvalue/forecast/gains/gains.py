@@ -1,6 +1,5 @@
 """Gains from labels, the error itself, and the impact of one more label: per draw, by slice."""
 
-import json
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from labelvalue.model.curve.observations import observe, shows_fall
 from labelvalue.model.curve.posterior import by_slice
 from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
+from labelvalue.printing import as_lines
 from labelvalue.problems import quote
 from labelvalue.settings import is_number
 
@@ -138,7 +138,7 @@ def _gain(fit: Fit, budgets: Sequence[int], name: str, *, noisy: bool) -> xr.Dat
     gain = in_blocks(fit, numbers.size + 1, compute, name, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
     gain = with_distance(gain, fit, sizes)
-    gain.attrs[names.NOTES] = json.dumps([*notes, *assumed_falls(fit, gain)])
+    gain.attrs[names.NOTES] = as_lines([*notes, *assumed_falls(fit, gain)])
     return gain
 
 
@@ -258,7 +258,7 @@ def predict_error(
     error = in_blocks(fit, numbers.size, compute, names.ERROR, names.LABELS, numbers)
     at = fit.position[names.LABELS_NOW] * 0 + xr.DataArray(numbers, dims=names.LABELS)
     error = with_distance(error, fit, at)
-    error.attrs[names.NOTES] = json.dumps(notes)
+    error.attrs[names.NOTES] = as_lines(notes)
     return error
 
 

@@ -1,6 +1,5 @@
 """Diminishing returns: what the next labels bring once some have been bought, and where that gets too little."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +11,7 @@ from labelvalue.forecast.gains.gains import crossing, predict_gain, sizes_ahead,
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
+from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
 
 UNSEEN_BREAKS = (
@@ -72,7 +72,7 @@ def diminishing_returns(
 
         found = in_blocks(fit, 3 * numbers.size, compute, variable, names.BUDGET, numbers)
         found = with_distance(found, fit, fit.position[names.LABELS_NOW] + bought)
-        found.attrs |= {names.UNIT: unit, names.NOTES: json.dumps(notes)}
+        found.attrs |= {names.UNIT: unit, names.NOTES: as_lines(notes)}
         return found
 
     rate = along(names.IMPACT, per, f"error per {per:,} labels").rename(names.GAIN_RATE)
@@ -130,7 +130,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
         return xr.DataArray(np.stack(found, axis=-1), dims=(*impact.dims[:-1], names.RATE))
 
     points = in_blocks(fit, 200, compute, names.LABELS_AT_RATE, names.RATE, rates)
-    points.attrs |= {names.UNIT: "labels", "per": per, names.NOTES: json.dumps([UNSEEN_BREAKS])}
+    points.attrs |= {names.UNIT: "labels", "per": per, names.NOTES: as_lines([UNSEEN_BREAKS])}
     return points
 
 

@@ -1,6 +1,5 @@
 """What an intervention is worth in plain labels, and votes against number of items for a given sum."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -317,7 +316,7 @@ def quality_frontier(
         "price": float(price),
         "item_price": float(item_price),
         names.INTERVENTIONS: said,
-        names.NOTES: json.dumps([]),
+        names.NOTES: "",
     }
     return made.assign_attrs(attrs | {"verdict": fit.diagnostics.verdict, names.METRIC: fit.settings["metric"]})
 

@@ -13,6 +13,7 @@ from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.interventions.intervention import KINDS, Changes, Intervention, Standing, changed_error
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.model.fitting.result import Fit
+from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
 from labelvalue.settings import Checks
 
@@ -83,7 +84,7 @@ def predict_gain_with(
     gain = in_blocks(fit, 2 * numbers.size, compute, names.GAIN, names.BUDGET, numbers)
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
     gain = with_distance(gain, fit, sizes)
-    gain.attrs |= {names.NOTES: json.dumps(notes), names.INTERVENTIONS: described(chosen, origins)}
+    gain.attrs |= {names.NOTES: as_lines(notes), names.INTERVENTIONS: described(chosen, origins)}
     return gain
 
 

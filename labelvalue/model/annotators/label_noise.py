@@ -1,7 +1,6 @@
 """Label noise as a posterior: from judgements by slice and annotator, or from a model's probabilities with cleanlab."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,7 +92,7 @@ def noise_from_probabilities(
         dims=dims,
         coords={names.CHAIN: [0], names.DRAW: np.arange(BOOTSTRAPS), names.SLICE: known},
         name=names.LABEL_NOISE,
-        attrs={names.UNIT: "share of labels", names.NOTES: "[]"},
+        attrs={names.UNIT: "share of labels", names.NOTES: ""},
     )
 
 
@@ -328,10 +327,10 @@ def noise_from(
     levels = posterior[[name for name in LEVEL_NAMES if name in posterior]]
     promised = _promised(levels, judgements).assign_attrs(verdict=diagnostics.verdict)
     for name in (names.LABEL_NOISE, names.ANNOTATOR_NOISE):
-        promised[name].attrs = {names.UNIT: "share of judgements", "verdict": diagnostics.verdict, names.NOTES: "[]"}
+        promised[name].attrs = {names.UNIT: "share of judgements", "verdict": diagnostics.verdict, names.NOTES: ""}
     classes = [str(name) for name in judgements[names.TRUE_CLASS].values]
     consensus = consensus_labels(items, class_probabilities(levels, judgements), classes)
-    consensus.attrs = {names.NOTES: json.dumps([])}
+    consensus.attrs = {names.NOTES: ""}
     return LabelNoise(promised, consensus, diagnostics, levels, judgements)
 
 

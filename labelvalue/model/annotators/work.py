@@ -1,7 +1,6 @@
 """What labels take: seconds, labels a day and days until delivery, as posteriors from the times of annotations."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.printing import say
+from labelvalue.printing import as_lines, say
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Branch, Interval, Quantity
 from labelvalue.settings import Checks
@@ -151,7 +150,7 @@ class Work:
         if not isinstance(pay_per_hour, (int, float)) or not 0 < pay_per_hour < np.inf:
             raise input_error("must be a number > 0", "give 18.0", column="pay_per_hour", value=pay_per_hour)
         price = self.posterior[names.SECONDS_PER_LABEL] * (float(pay_per_hour) / SECONDS_PER_HOUR)
-        return price.rename("price_per_label").assign_attrs({names.UNIT: "money a label", names.NOTES: "[]"})
+        return price.rename("price_per_label").assign_attrs({names.UNIT: "money a label", names.NOTES: ""})
 
     def quantities(self, pay_per_hour: float | None = None) -> dict[str, Any]:
         """Return what ``Costs`` takes: 90 % intervals by slice, and of labels a day.
@@ -228,7 +227,7 @@ class Work:
         z = np.random.default_rng([self.diagnostics.attempts[0]["random_seed"], 5]).standard_normal(days.shape)
         scattered = days + np.sqrt(days) * scatter * days.copy(data=z)
         made = scattered.clip(min=0.0).rename(names.DAYS)
-        return made.assign_attrs({names.UNIT: names.DAYS, names.NOTES: "[]"})
+        return made.assign_attrs({names.UNIT: names.DAYS, names.NOTES: ""})
 
 
 def estimate_work(
@@ -294,7 +293,7 @@ def estimate_work(
     made = made.assign(rate)
     for name in made.data_vars:
         unit = "seconds" if name == names.SECONDS_PER_LABEL else "labels"
-        made[name].attrs = {names.UNIT: unit, "verdict": diagnostics.verdict, names.NOTES: json.dumps(notes)}
+        made[name].attrs = {names.UNIT: unit, "verdict": diagnostics.verdict, names.NOTES: as_lines(notes)}
     return Work(made, diagnostics, scatter, of_slice, (*notes, *more))
 
 

@@ -30,7 +30,7 @@ from labelvalue.model.sampling.chains import ChainFolder
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.numerals import MAX_COUNT
-from labelvalue.printing import say
+from labelvalue.printing import doing
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
 from labelvalue.settings import is_number
@@ -123,7 +123,7 @@ def fit(
     >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
     """
     _check_runs(runs)
-    kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(_say, progress))
+    kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(doing, show=progress))
     runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
     observations = observe(runs, _classes(classes, runs))
@@ -134,9 +134,9 @@ def fit(
     now = _labels_now(labels_now, observations, _recorded(runs))
     room = f"about {fit_bytes(runs, settings.draws * settings.chains) / 1024**3:.1f} GB"
     counted = f"{runs.sizes[names.RUN]} runs, {observations.sizes[CURVE]} curves"
-    _say(progress, f"fitting {chosen.name}: {counted}, {room}; compiling")
+    doing(f"fitting {chosen.name}: {counted}, {room}; compiling", show=progress)
     built = chosen.build(observations, chosen.priors)
-    _say(progress, f"sampling {chains} chains of {tune} + {draws} draws")
+    doing(f"sampling {chains} chains of {tune} + {draws} draws", show=progress)
     compiled = sampling.compile_model(built)
     tree, diagnostics = sampling.sample(compiled, settings, progress=progress, checkpoint=kept)
     posterior = tree["posterior"].to_dataset()
@@ -145,7 +145,7 @@ def fit(
     notes = _notes(runs, observations)
     flagged = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
     judged = _judge_flags(flagged, flags, data_checks.misfit_reason(flags, observations))
-    _say(progress, f"verdict: {judged.verdict}")
+    doing(f"verdict: {judged.verdict}", show=progress)
     stats = tree["sample_stats"].to_dataset()
     asked = {
         names.LABELS_NOW: None if labels_now is None else {name: int(count) for name, count in labels_now.items()},
@@ -160,11 +160,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     return dataclasses.asdict(value) if isinstance(value, Prior) else value if value is None else float(value)  # type: ignore[arg-type]
-
-
-def _say(progress: bool, text: str) -> None:
-    if progress:
-        say(f"labelvalue: {text}", err=True)
 
 
 def _settings(draws: int, tune: int, chains: int, random_seed: int) -> SamplerSettings:
@@ -260,7 +255,7 @@ def _judge_flags(diagnostics: Diagnostics, flags: Sequence[tuple[str, ...]], mis
 
 
 def _notes(runs: xr.Dataset, observations: xr.Dataset) -> list[str]:
-    notes = list(json.loads(runs.attrs.get(names.NOTES, "[]")))
+    notes = runs.attrs.get(names.NOTES, "").splitlines()
     if observations.sizes[CURVE] == 1:
         notes.append("no pooling possible: there is one curve, so the group level is the prior's")
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from labelvalue.model.curve.observations import CURVE_KEYS, observe
 from labelvalue.model.curve.posterior import by_slice
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
+from labelvalue.printing import as_lines
 
 MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
 PRIOR_DRAWS = 4000  # draws of the priors of spreads, whose mean share is known to half a hundredth by so many
@@ -61,7 +61,7 @@ def pooling(fit: Fit) -> xr.DataArray:
     alone = share.size == 1
     notes = ["one curve: the group is the prior's"] if alone else []
     share = share.where(~_rising(fit, share)).rename(names.POOLING)
-    return share.assign_attrs({names.NOTES: json.dumps(notes), "verdict": fit.diagnostics.verdict, names.UNIT: ""})
+    return share.assign_attrs({names.NOTES: as_lines(notes), "verdict": fit.diagnostics.verdict, names.UNIT: ""})
 
 
 def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.observe.simulate.learners import is_estimator, seeded
 from labelvalue.observe.simulate.training import Key, Outcome, Task
 from labelvalue.printing import say, visible
 from labelvalue.problems import InputError, Problem, StorageError, input_error
@@ -35,6 +36,7 @@ from labelvalue.storage import write_whole
 
 WHAT = "simulation.json"  # what the folder is a checkpoint of
 MOST_KEPT = 256 * 1024**2  # largest file in it, in bytes
+MOST_TOLD = 500  # characters by which a learner is told from others
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -153,6 +155,16 @@ def describe_learner(learner: Any) -> str:
     else:
         text = getattr(learner, "__qualname__", f"{type(learner).__qualname__}{getattr(learner, '__dict__', {})}")
     return _ADDRESS.sub("", text)
+
+
+def tell_learners(learners: Mapping[str, Any]) -> dict[str, str]:
+    """Return for each learner a text that tells it from others whatever their seeds; a long one ends in a digest."""
+    told = {}
+    for name, learner in learners.items():
+        text = " ".join(describe_learner(seeded(learner, None) if is_estimator(learner) else learner).split())
+        cut = f"{text[:MOST_TOLD]}… {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        told[name] = text if len(text) <= MOST_TOLD else cut
+    return told
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]  # a function and its arguments

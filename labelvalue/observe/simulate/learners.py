@@ -95,7 +95,7 @@ def fit_learner(learner: Any, x: Any, y: np.ndarray, seed: int) -> Trained:
     return Trained(fitted if hasattr(fitted, "predict") else fresh, y)
 
 
-def seeded(estimator: Any, seed: int) -> Any:
+def seeded(estimator: Any, seed: int | None) -> Any:
     """Return an unfitted copy whose every ``random_state`` is ``seed``."""
     if not hasattr(estimator, "get_params"):
         fresh = copy.deepcopy(estimator)

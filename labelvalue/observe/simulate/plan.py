@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +32,7 @@ from labelvalue.observe.simulate.suites import ClassMix, WrongLabels, choose_wro
 from labelvalue.observe.simulate.training import RANDOM, Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
+from labelvalue.printing import as_lines
 from labelvalue.problems import input_error, quote
 
 
@@ -372,11 +372,11 @@ class Gathering:
             frame = frame.drop_duplicates([name for name in KEY if name in frame], ignore_index=True)
         metric = None if protocol.metric in COUNTED[:1] else protocol.metric
         runs = read_runs(frame, metric=metric, classes=classes if classes > 1 else None)
-        notes += json.loads(runs.attrs[names.NOTES])
+        notes += runs.attrs[names.NOTES].splitlines()
         runs.attrs |= {
             names.SOURCE: "simulate_runs",
             names.PROTOCOL: protocol.to_toml(),
-            names.NOTES: json.dumps(notes, ensure_ascii=False),
+            names.NOTES: as_lines(notes),
         }
         return runs
 

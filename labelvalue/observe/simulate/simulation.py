@@ -33,10 +33,11 @@ from labelvalue.observe.simulate.execution import (
     describe_learner,
     digest,
     is_over,
+    tell_learners,
 )
 from labelvalue.observe.simulate.learners import comparable, find_regressors, lacking_probabilities, take
 from labelvalue.observe.simulate.plan import Gathering, Plan, choose_sizes, settle
-from labelvalue.observe.simulate.protocol import Protocol
+from labelvalue.observe.simulate.protocol import Protocol, as_toml
 from labelvalue.observe.simulate.strategies import (
     ASK_CLASSES,
     ASK_PROBABILITIES,
@@ -377,7 +378,9 @@ class Simulation:
             lost = total - len(gathering.outcomes) - len(gathering.dead)
             if lost and is_over(until):
                 notes.append(f"stopped after {how.minutes:g} minutes: {total - lost} of {total} trainings done")
-        return gathering.runs(notes, jobs, self.scorer.classes.size)
+        runs = gathering.runs(notes, jobs, self.scorer.classes.size)
+        told = tell_learners(self.learners).items()
+        return runs.assign_attrs({names.TRAINED: "".join(f"{as_toml(k)} = {as_toml(v)}\n" for k, v in told)})
 
     def _kept(
         self, jobs: list[Task | Loop], checkpoint: Checkpoint | None, outcomes: list[Outcome]

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import json
 import time
 import zoneinfo
 from collections import Counter, defaultdict
@@ -20,6 +19,7 @@ from labelvalue.observe.table.cells import Fault, Parser, Time, fold, parse_cell
 from labelvalue.observe.table.delimited import Table
 from labelvalue.observe.table.schema import COLUMNS, KEY, MAX_SLICES, Form, Metric
 from labelvalue.observe.table.write import csv_parts
+from labelvalue.printing import as_lines
 from labelvalue.problems import Problem, quote
 
 
@@ -386,7 +386,7 @@ def assemble(columns: Columns, metric: Metric, form: Form, *, source: str, sha25
         names.UPPER: metric.error_upper,
         names.SOURCE: source or DATAFRAME,
         names.SHA256: sha256 or _digest(runs),
-        names.NOTES: json.dumps(notes, ensure_ascii=False),
+        names.NOTES: as_lines(notes),
     }
     return runs
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import json
 import os
 import re
 from collections import Counter
@@ -19,6 +18,7 @@ from labelvalue.observe.table.delimited import Limits, Table
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
+from labelvalue.printing import as_lines
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
@@ -162,8 +162,8 @@ def read_dump(
     except InputError as error:
         theirs = {ours: name for name, ours in tracker.clock.items() if name in header} | dict(taken)
         raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
-    notes += json.loads(runs.attrs[names.NOTES])
-    return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: json.dumps(notes, ensure_ascii=False)})
+    notes += runs.attrs[names.NOTES].splitlines()
+    return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: as_lines(notes)})
 
 
 def _bare(tracker: Tracker, name: str) -> bool:

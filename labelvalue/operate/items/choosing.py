@@ -18,8 +18,15 @@ from labelvalue.forecast.interventions.strategies import strategy_efficiency
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS
 from labelvalue.observe.simulate.evaluation import evaluation_id
-from labelvalue.observe.simulate.execution import Execution
-from labelvalue.observe.simulate.learners import comparable, find_regressors, fit_learner, lacking_probabilities, take
+from labelvalue.observe.simulate.execution import Execution, tell_learners
+from labelvalue.observe.simulate.learners import (
+    check_learners,
+    comparable,
+    find_regressors,
+    fit_learner,
+    lacking_probabilities,
+    take,
+)
 from labelvalue.observe.simulate.protocol import Protocol, read_protocol
 from labelvalue.observe.simulate.simulate_runs import simulate_runs
 from labelvalue.observe.simulate.simulation import check_data, told_apart_by_blanks, without_label
@@ -39,7 +46,7 @@ from labelvalue.operate.history import scorecard
 from labelvalue.operate.items.tasks import ITEM, RANK
 from labelvalue.operate.refit.advice import CASE_TEXT, PLAN, asked_of, case_text, order_items
 from labelvalue.operate.refit.refit import load
-from labelvalue.operate.store.current_batches import current_batches
+from labelvalue.operate.store.current_batches import check_trained, current_batches
 from labelvalue.operate.store.folders import FITS, inside, published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
@@ -350,6 +357,7 @@ def runs_of_round(
     configured = project.configuration.protocol
     if protocol is None and configured is not None:
         protocol = read_protocol(inside(project.folder, configured))
+    check_trained(project.ledger.records("batch"), tell_learners(check_learners(estimator)))
     return simulate_runs(estimator, *labelled(*data), protocol=protocol, execution=execution, random_state=random_state)
 
 
@@ -371,6 +379,7 @@ def realised(
     random_state: int,
 ) -> pd.DataFrame:
     """Compare the errors of a model trained on all labels so far with what the last fit made on fewer promised."""
+    check_trained(project.ledger.records("batch"), tell_learners({learner: estimator}))
     x, y, slices = labelled(*data)
     test_x, test_y, test_slices = labelled(*test)
     wrong = fit_learner(estimator, x, y, random_state).predict(test_x) != test_y

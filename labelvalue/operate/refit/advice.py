@@ -27,7 +27,7 @@ from labelvalue.operate.store.folders import inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
-from labelvalue.report.numbers.plan import records
+from labelvalue.report.numbers.plan import plan_numbers, records
 from labelvalue.settings import Checks
 
 MILESTONES = "milestones"
@@ -83,6 +83,7 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dic
     """Make the plan that a case asks for, as the content of a record."""
     wide = recalibrated(fit, settings[WIDTH])
     case = case_for(text, fit, settings["latest_learners"], settings[SPENT])
+    made = decide(wide, case, **settings["plan"])
     found = {
         "fit": fit_id,
         INPUTS: inputs_digest(fit_id, text, settings),
@@ -90,7 +91,8 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dic
         CASE_SHA: case_digest(text),
         "settings": settings,
         "code": advice_digest(),
-        **outcome(wide, case, **settings["plan"]),
+        **_described(made),
+        "reservation": plan_numbers(made)["reservation"],
     }
     return found | {"assumptions": [_other(item, wide, text, settings, found) for item in settings["assumptions"]]}
 

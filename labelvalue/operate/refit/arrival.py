@@ -20,7 +20,7 @@ from labelvalue.operate.refit.advice import MILESTONES, PLAN
 from labelvalue.operate.refit.refit import load
 from labelvalue.operate.store.batches import content_digest, describe, joined, packed, store, table_of, tables_of
 from labelvalue.operate.store.configuration import Configuration
-from labelvalue.operate.store.current_batches import brought, current_batches, unseen
+from labelvalue.operate.store.current_batches import brought, check_trained, current_batches, unseen
 from labelvalue.operate.store.folders import FITS, RUNS, in_force, inside, published, scores_since_published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Batch, Record
@@ -49,6 +49,7 @@ def add_batch(project: ProjectFolder, runs: Runs, name: str | None, supersede: b
     _check_cost(cost)
     file, content = packed(table)
     about = describe(table, chosen, file, getattr(replaced, "number", None), cost)
+    check_trained([r for r in records if r.content.get(names.BATCH) != chosen], about[names.TRAINED])
     made = Batch(0, chosen, about["content"], file, about)
     others = [batch for batch in batches if batch.name != chosen]
     last = published(records)

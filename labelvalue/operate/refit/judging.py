@@ -27,6 +27,7 @@ from labelvalue.operate.store.configuration import CASE_FILE, FILE, Configuratio
 from labelvalue.operate.store.folders import FITS, REPORTS, RUNS, digest_bytes, digest_file, in_force, published
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
+from labelvalue.printing import WEIGHING, doing
 from labelvalue.problems import InputError, StorageError
 from labelvalue.report.words.project import Context
 from labelvalue.storage import write_whole
@@ -57,7 +58,7 @@ def _case(project: ProjectFolder, configuration: Configuration, fit: Fit) -> Cas
     return case_of(project.folder, configuration, fit)
 
 
-def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[str, Any] | None:
+def _advised(project: ProjectFolder, record: Record, factor: float, progress: bool) -> Mapping[str, Any] | None:
     """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
     configuration = project.configuration
     text = advice.case_text(project.folder, configuration)
@@ -77,6 +78,7 @@ def _advised(project: ProjectFolder, record: Record, factor: float) -> Mapping[s
     problems = case_problems(project.folder, configuration, *there, latest)
     if problems:
         raise InputError(problems)
+    doing(WEIGHING, show=progress)
     made = advice.advise(name, fit, text, settings)
     order = {} if made["interventions"] else advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
     cells = scorecard.forecast_plan(fit, order) if order else []
@@ -94,15 +96,16 @@ def report(
     reproduced: bool | None,
     fired: Sequence[Mapping[str, Any]],
     notes: Sequence[str],
+    progress: bool,
 ) -> Refit:
     """Advise on a fit where it is published, write its page, and say what the re-fit came to."""
     count = project.ledger.last().number
     current = published(project.ledger.records("fit"))
     content = record.content
     passed, factor = content["published"], float(scorecard.calibration(card)[scorecard.FACTOR])
-    advised = _advised(project, record, factor) if passed else None
+    advised = _advised(project, record, factor, progress) if passed else None
     fresh = project.ledger.last().number > count
-    page = _page(project, current, advised, card, fresh) if current is not None else None
+    page = _page(project, current, advised, card, fresh, progress) if current is not None else None
     return Refit(
         fit=content["fit"],
         new=new,
@@ -128,11 +131,11 @@ def _approvals(project: ProjectFolder, advised: Mapping[str, Any]) -> list[dict[
 
 def _warnings(project: ProjectFolder, current: Record | None) -> list[str]:
     """Stagnation, and a case that wants something else; or a case that lies there and is not named."""
-    if current is None:
-        return []
     if project.configuration.case is None:
         lies = (project.folder / CASE_FILE).is_file()
         return [f'no advice: {CASE_FILE} lies here, and no line case = "{CASE_FILE}" in {FILE}'] if lies else []
+    if current is None:
+        return []
     records = project.ledger.records(*ASKED)
     return warnings(assets(project.folder / RUNS, records, None, None), records, _stated(project))
 
@@ -189,7 +192,12 @@ def _keep_page(project: ProjectFolder, path: Path, name: str, content: bytes) ->
 
 
 def _page(
-    project: ProjectFolder, record: Record, advised: Mapping[str, Any] | None, card: pd.DataFrame, fresh: bool
+    project: ProjectFolder,
+    record: Record,
+    advised: Mapping[str, Any] | None,
+    card: pd.DataFrame,
+    fresh: bool,
+    progress: bool,
 ) -> str | None:
     """Write the page of the published fit, unless it is there and says all; fit and advice stay where that fails."""
     configuration = project.configuration
@@ -198,6 +206,7 @@ def _page(
     path = project.folder / REPORTS / f"{record.content['fit']}.html"
     there = path.is_file() and not path.is_symlink()
     if fresh or not there or not _is_current(project, record.content["fit"], digest_file(path)):
+        doing("writing the page", show=progress)
         factor = float(scorecard.calibration(card)[scorecard.FACTOR])
         header = [calibration_line(scorecard.calibration(card)), last_batch_line(card)]
         reached = [r.content for r in project.ledger.records("check") if r.content["of"] == "milestone"]

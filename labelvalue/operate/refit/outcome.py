@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,7 @@ def advice_line(found: Mapping[str, Any]) -> str:
 def _advice(found: Mapping[str, Any]) -> Iterator[str]:
     yield wrapped(advice_line(found))
     yield from (wrapped(f"  {reason}", "    ") for reason in found["reasons"])
+    yield wrapped(found["reservation"])
     for rule in found["guardrails"]:
         yield wrapped(rule_line(rule))
     yield from (
@@ -210,7 +212,7 @@ def summary_lines(table: pd.DataFrame) -> Iterator[str]:
     yield f"{len(table)} projects, {int(table['new'].sum())} fitted, {failed} not 0"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Refit:
     """What a re-fit came to.
 
@@ -264,6 +266,18 @@ class Refit:
     approvals: tuple[Mapping[str, Any], ...] = ()
     backtest: str = ""
     head: str = ""
+
+    def __repr__(self) -> str:
+        advice = "" if self.advice is None else f", advice {self.advice['advice']!r}"
+        return f"<labelvalue.Refit {self.fit!r}: verdict {self.verdict!r}{advice}>"
+
+    def __str__(self) -> str:
+        return "\n".join(refit_lines(self))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the lines of ``print``."""
+        first, *others = (html.escape(" ".join(line.split())) for line in refit_lines(self))
+        return f"<p><strong>{first}</strong></p><ul>{''.join(f'<li>{line}</li>' for line in others)}</ul>"
 
     @property
     def exit_code(self) -> int:

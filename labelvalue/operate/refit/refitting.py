@@ -94,7 +94,16 @@ def refit(project: ProjectFolder, *, again: bool, progress: bool, backtest: bool
             return _stopped(project, inputs, str(error), fired, card, notes)
     elif again:
         reproduced = _again(project, inputs, same, progress)
-    return report(project, same, card, new=same.number > before, reproduced=reproduced, fired=fired, notes=notes)
+    return report(
+        project,
+        same,
+        card,
+        new=same.number > before,
+        reproduced=reproduced,
+        fired=fired,
+        notes=notes,
+        progress=progress,
+    )
 
 
 def _can_wait(

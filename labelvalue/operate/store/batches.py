@@ -26,7 +26,7 @@ from labelvalue.observe.table.write import to_csv, write_runs
 from labelvalue.operate.store.folders import digest_bytes, digest_file
 from labelvalue.operate.store.records import BATCH_FILE, CONTENT, COUNTS, SUPERSEDES, Batch
 from labelvalue.problems import InputError, Problem, StorageError, input_error, quote
-from labelvalue.reading import read_bytes
+from labelvalue.reading import parse_toml, read_bytes
 from labelvalue.storage import write_whole
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def describe(
         "rows": int(runs.sizes[names.RUN]),
         names.SOURCE: str(runs.attrs.get(names.SOURCE, "")),
         names.PROTOCOL: runs.attrs.get(names.PROTOCOL),
+        names.TRAINED: {k: str(v) for k, v in parse_toml(str(runs.attrs.get(names.TRAINED, ""))).items()},
         COUNTS: names.ERRORS in runs,
         names.METRIC: str(runs.attrs[names.METRIC]),
         names.DIRECTION: str(runs.attrs[names.DIRECTION]),

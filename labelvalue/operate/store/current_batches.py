@@ -8,6 +8,7 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.operate.store.records import Batch, Record
+from labelvalue.problems import input_error, quote
 
 
 def current_batches(records: Sequence[Record]) -> list[Batch]:
@@ -18,6 +19,25 @@ def current_batches(records: Sequence[Record]) -> list[Batch]:
             batch = Batch.of(record)
             place[batch.name] = batch  # a dict keeps the place of the first
     return list(place.values())
+
+
+def check_trained(records: Sequence[Record], trained: Mapping[str, str]) -> None:
+    """Refuse a learner that bears the name of another one whose runs stand: theirs would be one curve."""
+    standing = {batch.number for batch in current_batches(records)}
+    known = [record.content for record in records if record.number in standing]
+    for learner, told in trained.items():
+        for batch in reversed(known):
+            before = batch.get(names.TRAINED, {}).get(learner, told)
+            if before != told:
+                why = (
+                    f"another learner than in batch {quote(batch[names.BATCH])}, where it was {before}; now it is "
+                    f"{told}. The runs of both would be one curve"
+                )
+                fix = (
+                    "train the same one (a command takes it by --learner), or give the new one a name, and so a curve "
+                    "of its own: {'name': model}"
+                )
+                raise input_error(why, fix, column=names.LEARNER, value=learner)
 
 
 def brought(folder: Path, record: Record) -> Mapping[str, Any]:

@@ -175,6 +175,7 @@ _ADVICE = {
     "advice": _TEXT,
     "plan": _by_name(_whole),
     "reasons": _list(_TEXT),
+    "reservation_": _TEXT,
     "guardrails": _list(_PROMISE),
     "state": _STATE,
     "assumptions": _list(_TESTED),
@@ -204,6 +205,7 @@ SHAPES: Mapping[str, Test] = {
         learners_=_list(_TEXT),
         labels_=_by_name(_whole),
         protocol_=_or_null(_TEXT),
+        trained_=_by_name(_TEXT),
     ),
     "forecast": _by_word(
         "of",

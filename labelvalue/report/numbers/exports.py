@@ -229,9 +229,10 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
             plan["rules_sentence"],
             f"Stress case ({percent(stress[names.PROBABILITY])} of draws): net benefit "
             f"{readable(stress[names.NET_BENEFIT])} {plan[names.UNIT]}.",
-            f"Strongest reservation: {plan['reservations'][0]}",
+            plan["reservation"],
             f"P(net benefit > 0): {likely(plan[names.NET_BENEFIT]['p_positive'])}.",
         ]
     checked = numbers[names.BACKTEST]
     missing = "Not backtested: how far such forecasts came true on these runs is not known."
-    return "\n".join([*lines, checked["sentence"] if checked else missing])
+    said = checked["sentence"] if checked else missing
+    return "\n".join(lines if plan is not None and said in plan["reservation"] else [*lines, said])

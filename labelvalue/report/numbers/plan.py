@@ -30,6 +30,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
 from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows
+from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
 
@@ -47,9 +48,10 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     sides = compare_plans(plan.outcomes, ci_prob=ci_prob)
     scores = score_plans(plan.outcomes, case.score).set_index(names.PLAN)
     sides = sides.join(scores[["cvar", "score", "rank", "efficient"]], on=names.PLAN)
-    return {
+    numbers = {
         "case": case.name,
         "verdict": plan.verdict.advice,
+        "published": plan.fit.diagnostics.verdict == "ok",
         "reasons": list(plan.verdict.reasons),
         "pilot": dict(plan.verdict.pilot),
         "plan": {
@@ -96,6 +98,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         names.CI_PROB: ci_prob,
         names.CI_KIND: "eti",
     }
+    return numbers | {"reservation": reservation(plan.fit, numbers)}
 
 
 NAMED = 5  # slices that a decision names when it is printed
@@ -125,7 +128,7 @@ def decision_text(decision: Decision) -> str:
     'Buy now'
     """
     numbers, sheet = plan_numbers(decision), Sheet()
-    sheet.write("".join(text for text, _ in decision_parts(numbers)))
+    sheet.write("".join(text for text, _ in decision_parts(numbers)), numbers["reservation"])
     bought = sorted((row for row in numbers[names.GAIN] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
     if bought:
         sheet.write("")

@@ -1,6 +1,5 @@
 """Draws to tables: the one place where forecasts become numbers that people read."""
 
-import json
 import math
 from typing import Any
 
@@ -119,7 +118,7 @@ def _table(draws: xr.DataArray, ci_prob: float, *, mcse: bool) -> pd.DataFrame:
         names.UNIT: draws.attrs.get(names.UNIT, ""),
         names.METRIC: draws.attrs.get(names.METRIC, ""),
         "verdict": draws.attrs.get("verdict", ""),
-        names.NOTES: list(json.loads(draws.attrs.get(names.NOTES, "[]"))),
+        names.NOTES: draws.attrs.get(names.NOTES, "").splitlines(),
     }
     return table
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from labelvalue import names
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.numerals import endless, estimated, significant
-from labelvalue.printing import WIDTH, visible
+from labelvalue.printing import WIDTH, visible, wrapped
 
 INTERVALS = {"eti": "equal-tailed"}
 NUMBERS = ("mean", "lower", "upper")
@@ -25,6 +25,7 @@ BACKTEST_MEANING = (
     "bias is forecast minus measured error. Brier scores the probability of a gain. Numbers in names of rules: "
     "doublings looked back on."
 )
+UNPUBLISHED = "No decision is published; by its forecasts alone it would be:"
 SAID = {
     "ok": "The fit converged, and the model fits the runs.",
     "flagged": "FLAGGED: read these results with care; no decision is published.",
@@ -80,7 +81,7 @@ def verdict_text(diagnostics: Diagnostics, notes: Sequence[str] = ()) -> str:
     """Say in words whether a fit may be used, and why not."""
     sheet = Sheet()
     sheet.write(*(f"Note: {note}" for note in notes))
-    said = [SAID[diagnostics.verdict], *(f"  {visible(reason)}" for reason in diagnostics.reasons)]
+    said = [SAID[diagnostics.verdict], *(wrapped(f"  {reason}", "  ") for reason in diagnostics.reasons)]
     return "\n".join([*said, *([sheet.text()] if notes else [])])
 
 
@@ -203,7 +204,9 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
     """Lay a plan out in 80 columns: verdict and why, what is bought, what it brings and costs, what else there was."""
     sheet, share = Sheet(), f"{100 * numbers[names.CI_PROB]:g} %"
     sheet.write(*([f"Case: {numbers['case']}"] if numbers["case"] else []))
-    sheet.write(f"Verdict: {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
+    lead = "Verdict:" if numbers["published"] else UNPUBLISHED
+    sheet.write(f"{lead} {numbers['verdict'].upper()}", *(f"- {reason}" for reason in numbers["reasons"]))
+    sheet.write(numbers["reservation"])
     if numbers["plan"]["total"]:
         sheet.write("")
         sheet.lay(bought_rows(numbers[names.GAIN]))

@@ -267,7 +267,7 @@ def _drift(fit: Fit, ci_prob: float) -> str:
     rate = drift_rate(fit)
     ends = np.quantile(rate.mean(names.SLICE), [(1.0 - ci_prob) / 2.0, (1.0 + ci_prob) / 2.0])
     low, high = (percent(float(np.expm1(end))) for end in ends)
-    said = json.loads(rate.attrs[names.NOTES])[0].partition(" Fix:")[0].removesuffix(".")
+    said = rate.attrs[names.NOTES].splitlines()[0].partition(" Fix:")[0].removesuffix(".")
     return (
         f"Left as it is, a model's error would move by {low} to {high} in a year "
         f"({percent(ci_prob)} interval, mean over slices): {said}."

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from labelvalue import names
+from labelvalue.decisions.advice.rules import TO_DECIDE
 from labelvalue.decisions.case.case import Case
-from labelvalue.forecast.backtesting.trust import trusted_distance
+from labelvalue.forecast.backtesting.trust import backtest_verdict, distrust, trusted_distance
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.forecast.gains.prior_sensitivity import REFIT
 from labelvalue.model.fitting.result import Fit
@@ -13,27 +14,65 @@ from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.tables import P_POSITIVE
 from labelvalue.report.words.wording import CLEAR, percent, probability, spoken
 
+FIRST_BATCH = "A small first batch, trained on and added to the runs, would settle it."
+
+
+def reservation(fit: Fit, plan: Mapping[str, Any]) -> str:
+    """Say the strongest reason to doubt a plan and what would settle it: one sentence for page, terminal and chat."""
+    return f"Strongest reservation: {' '.join(next(_doubts(fit, plan)))}"
+
 
 def reservations(fit: Fit, plan: Mapping[str, Any]) -> list[str]:
-    """List reasons to doubt a plan, the strongest first."""
-    return [*_of_plan(plan), *_of_forecast(fit, plan), *_always()]
+    """List further reasons to doubt a plan, the strongest first."""
+    return [*_of_details(plan), *(doubt for doubt, _ in [*_doubts(fit, plan)][1:])]
 
 
-def _of_plan(plan: Mapping[str, Any]) -> Iterator[str]:
-    unit, net = plan[names.UNIT], plan[names.NET_BENEFIT]
+def _doubts(fit: Fit, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Reasons to doubt a plan, each with what would settle it."""
+    if fit.diagnostics.verdict != "ok":
+        distrusted = fit.backtest is not None and distrust(fit.backtest)
+        settled = FIRST_BATCH if distrusted else "More runs, or a longer fit, may settle it."
+        yield f"The fit is {fit.diagnostics.verdict}: {'; '.join(fit.diagnostics.reasons)}.", settled
+    yield from _of_plan(plan)
+    yield from _of_forecast(fit, plan)
+    yield (
+        "What a label costs and what an error point is worth are taken from the case; no data here can confirm them.",
+        "Whoever stated them can.",
+    )
+
+
+def _of_plan(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     broken = [row for row in plan["rules"] if not row["kept"]]
     if broken:
         several = len(plan["rules"]) > 1
         which = f"{len(broken)} of {len(plan['rules'])} guardrails" if several else "The guardrail"
-        yield f"{which} {'are' if len(broken) > 1 else 'is'} not met with the probability asked for."
-    bought = plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS]
-    if bought and net[P_POSITIVE] < CLEAR:
-        yield f"The money may be lost: P(net benefit > 0) {probability(net[P_POSITIVE])}."
+        verb = "are" if len(broken) > 1 else "is"
+        decided = max(row.get(TO_DECIDE) or 0 for row in broken)
+        yield (
+            f"{which} {verb} not met with the probability asked for.",
+            f"Measuring after {decided:,.0f} more labels of each slice would settle it."
+            if decided
+            else "No labels within reach settle it; whoever set it can loosen it.",
+        )
+    net = plan[names.NET_BENEFIT]
+    if _bought(plan) and net[P_POSITIVE] < CLEAR:
+        yield (
+            f"The money may be lost: P(net benefit > 0) {probability(net[P_POSITIVE])}.",
+            "A first batch, measured before the rest is bought, would show.",
+        )
+
+
+def _bought(plan: Mapping[str, Any]) -> bool:
+    return bool(plan["plan"]["total"] or plan["plan"][names.INTERVENTIONS])
+
+
+def _of_details(plan: Mapping[str, Any]) -> Iterator[str]:
+    """What cases and perturbations say, which only the page has."""
     stress = plan["scenarios"][0]
-    if bought and stress[names.NET_BENEFIT] < 0:
+    if _bought(plan) and stress[names.NET_BENEFIT] < 0:
         yield (
             f"In the worst {percent(stress[names.PROBABILITY])} of cases the plan loses "
-            f"{significant(-stress[names.NET_BENEFIT])} {unit} on average."
+            f"{significant(-stress[names.NET_BENEFIT])} {plan[names.UNIT]} on average."
         )
     trusted = [row for row in plan["stability"]["rows"] if row["advice"] != REFIT]
     changed = [row for row in trusted if row["changes"]]
@@ -43,7 +82,9 @@ def _of_plan(plan: Mapping[str, Any]) -> Iterator[str]:
         yield f"The advice changes in {len(changed)} of {len(trusted)} perturbations of data and priors: {first}{more}."
 
 
-def _of_forecast(fit: Fit, plan: Mapping[str, Any]) -> Iterator[str]:
+def _of_forecast(fit: Fit, plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if fit.diagnostics.verdict == "ok" and fit.backtest is not None and not trusted_distance(fit.backtest):
+        yield f"All of this rests on forecasts. {backtest_verdict(fit.backtest)}", FIRST_BATCH
     bought = [row for row in plan[names.GAIN] if row[names.LABELS]]
     total = sum(row[names.LABELS] for row in bought)
     far = [row for row in bought if row[names.DOUBLINGS] > VALIDATED_DOUBLINGS]
@@ -51,20 +92,18 @@ def _of_forecast(fit: Fit, plan: Mapping[str, Any]) -> Iterator[str]:
         share = sum(row[names.LABELS] for row in far) / total
         yield (
             f"{percent(share)} of the labels go to {len(far)} slice{'s' if len(far) > 1 else ''} whose forecast lies "
-            f"beyond the validated distance of {VALIDATED_DOUBLINGS:g} doublings."
+            f"beyond the validated distance of {VALIDATED_DOUBLINGS:g} doublings.",
+            "Buying up to there first, and measuring, would settle it.",
         )
     flagged = [row for row in bought if fit.diagnostics.flags.get(row[names.SLICE])]
     if flagged:
-        share = sum(row[names.LABELS] for row in flagged) / total
-        yield f"{percent(share)} of the labels go to {len(flagged)} flagged slice{'s' if len(flagged) > 1 else ''}."
-    if fit.backtest is not None and not trusted_distance(fit.backtest):
-        yield "The check of forecasts on these runs, below, gives no ground to trust them."
+        share, s = sum(row[names.LABELS] for row in flagged) / total, "s" if len(flagged) > 1 else ""
+        yield (
+            f"{percent(share)} of the labels go to {len(flagged)} flagged slice{s}.",
+            "More runs of them may settle it.",
+        )
     if fit.backtest is None:
-        yield "How far such forecasts came true on these runs was not checked (no backtest)."
-
-
-def _always() -> Iterator[str]:
-    yield "What a label costs and what an error point is worth are taken from the case; no data here can confirm them."
+        yield "How far such forecasts came true on these runs was not checked.", "A backtest would settle it."
 
 
 def planning_limits(case: Case, plan: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -17,6 +17,7 @@ TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase",
 OWN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
 """Plans that every decision is held against; what else is there, the case names."""
 OTHERS = (names.LABELS_ONLY, names.EQUAL_SPLIT)  # of those, what may stand beside a plan that is more than labels
+MULTIPLES = {"÷ 2": "half as large", "× 2": "twice as large"}
 AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")}
 
 
@@ -152,12 +153,21 @@ def _by_case(plan: Mapping[str, Any]) -> Iterator[str]:
         if row[names.PLAN] != names.RECOMMENDED and row[names.LABELS] != plan["plan"][names.LABELS]:
             total = sum(row[names.LABELS].values())
             otherwise = ", split otherwise" if total == plan["plan"]["total"] else ""
-            bought = f"{total:,} labels{otherwise}" if total else "nothing"
-            what = spoken(row["key"])
-            seen.setdefault(row["key"], f"{what.partition(': ')[2] or what} {row['end']}: {bought}")
+            bought = f"the plan would be {total:,} labels{otherwise}" if total else "nothing would be bought"
+            seen.setdefault(row["key"], f"{_supposed(row)}, {bought}")
     if seen:
-        more = f"; {len(seen) - 2} more stand under “Assumptions and limitations”" if len(seen) > 2 else ""
-        yield f"Another plan is best with another number of the case: {'; '.join([*seen.values()][:2])}{more}."
+        rest = len(seen) - 2
+        numbers = "numbers stand" if rest > 1 else "number stands"
+        more = f" {rest} more such {numbers} under “Assumptions and limitations”." if rest > 0 else ""
+        yield " ".join(f"{said}." for said in [*seen.values()][:2]) + more
+
+
+def _supposed(row: Mapping[str, Any]) -> str:
+    """Another number of the case as the beginning of a sentence."""
+    said = _named(row["key"])
+    if row["end"] == "without it":
+        return f"Without {said}"
+    return f"Were {said} {MULTIPLES.get(row['end']) or row['end'].removeprefix('were it ')}"
 
 
 def errors_today(numbers: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
-from labelvalue.report.render.terminal import weights_text
+from labelvalue.report.render.terminal import UNPUBLISHED, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import CLEAR, Part, decimals, interval, likely, percent, probability, spoken
 
@@ -159,7 +159,8 @@ NOT_WORTH_IT = "No purchase within the limits is worth more than it costs."
 def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     """Put the decision into two sentences: what to do for what money, and what that is expected to bring."""
     verdict, total, done = plan["verdict"], plan["plan"]["total"], plan["plan"][names.INTERVENTIONS]
-    lead, brings = VERDICTS[verdict], f"expected to {_brings(plan)}."
+    lead = VERDICTS[verdict] if plan["published"] else f"{UNPUBLISHED} {VERDICTS[verdict]}"
+    brings = f"expected to {_brings(plan)}."
     if verdict == NO_PLAN:
         return [(f"{lead} {' '.join(plan['reasons'])}", False)]
     if verdict == MEASURE:

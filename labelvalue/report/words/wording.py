@@ -139,7 +139,10 @@ ALWAYS = (
         "equal-tailed: as likely above it as below.",
     ),
     ("P(gain > 0)", "Probability that the labels help at all."),
-    ("P(best), tie", "Probability that a gain, or a net benefit, is the largest of all; below 0.7 it is a tie."),
+    (
+        "P(best), tie",
+        "Probability that a slice's gain, or a plan's net benefit, is the largest; below 0.7 a tie.",
+    ),
     ("draw", "One set of values for everything uncertain; all figures are over draws."),
     (
         "doubling, validated distance",
