@@ -232,18 +232,18 @@ def test_a_model_without_discrepancy_does_not_cover(bench):
 
 
 def test_simulated_inputs_converge(bench):
-    """The gate with its retries and the shipped priors: of 8 inputs at least 5 are ok.
+    """The gate with its retries and the shipped priors: of 4 inputs at least 2 are ok.
 
-    False alarms: 4 in 10,000 where the target holds, that 95 % are.
+    False alarms: 5 in 10,000 where the target holds, that 95 % are.
     """
     shipped = tuple(get_model("power_law").priors.items())
     verdicts = []
-    for seed in range(900, 908):
+    for seed in range(900, 904):
         compiled = bench.compiled(observe(bench.simulate(seed).runs), shipped)
         _, diagnostics = sampling.sample(compiled, SamplerSettings(random_seed=seed))
         verdicts.append((diagnostics.verdict, diagnostics.reasons))
         assert len(diagnostics.attempts) <= 3
-    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 5, verdicts
+    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 2, verdicts
 
 
 def test_same_seed_same_draws(bench):
