@@ -12,6 +12,8 @@ from labelvalue.numerals import number
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.checks import COMMAND, backtest_numbers
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 
 @pytest.fixture(scope="module")
 def good():
