@@ -48,7 +48,7 @@ def test_m13_weights_have_an_interval_that_is_narrow_where_one_model_is_plainly_
 def test_m13_the_interval_of_a_weight_covers_the_best_weight_of_endless_data():
     """Cells come from a mixture of two densities, of which the stacking weight is known: its share, 0.3."""
     rng, held, widths = np.random.default_rng(3), [], {100: [], 900: []}
-    for world in range(30):
+    for world in range(60):
         cells = 100 if world % 2 else 900
         drawn = np.where(rng.random(cells) < 0.3, rng.normal(0.0, 1.0, cells), rng.normal(1.5, 1.0, cells))
         elpd = np.column_stack([norm.logpdf(drawn, 0.0, 1.0), norm.logpdf(drawn, 1.5, 1.0)])
