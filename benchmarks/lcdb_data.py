@@ -38,13 +38,6 @@ def locate() -> Path:
 
     In this order: ``LABELVALUE_LCDB`` (a folder, or the ``.tar.gz``), an installed package ``lcdb``, the
     cache, and at last a download by pip into the cache.
-
-    Raises
-    ------
-    FileNotFoundError
-        If ``LABELVALUE_LCDB`` points nowhere.
-    subprocess.CalledProcessError
-        If the download fails.
     """
     if named := os.environ.get("LABELVALUE_LCDB"):
         if not Path(named).exists():
@@ -84,10 +77,7 @@ def read_evaluations() -> pd.DataFrame:
 
     The first call parses 1.95 million rows of CSV; later ones read a Parquet copy from the cache.
 
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``openml``, ``learner``, ``labels``, ``outer``, ``inner`` (seeds), ``errors``, ``trials``.
+    Returns: columns ``openml``, ``learner``, ``labels``, ``outer``, ``inner`` (seeds), ``errors``, ``trials``.
     """
     path = cache_folder() / f"lcdb-v{VERSION}.parquet"
     if not path.exists():
@@ -127,20 +117,7 @@ def load_problems(half: Half, replicates: int | None = None, first_day: bool = F
     two, four and eight times the last observed. Learners lacking one of these four sizes, or with a last
     observed error below 0.005, are dropped, and data sets left with fewer than five learners too.
 
-    Parameters
-    ----------
-    half : {"development", "test"}
-        By `half_of`.
-    replicates : int, optional
-        Show at most this many runs per size, spread over the test sets; the truth keeps all. Default: show
-        all, 25 where none timed out.
-    first_day : bool
-        Whether to show at most 128 labels of each data set; its largest size is then 1024.
-
-    Returns
-    -------
-    list of Problem
-        Named by their OpenML id.
+    Returns: named by their OpenML id.
     """
     evaluations = read_evaluations()
     names = [str(i) for i in evaluations["openml"].unique()]

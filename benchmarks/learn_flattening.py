@@ -42,21 +42,9 @@ WIDER = (0.0, 0.2, 0.4, 0.6)
 def with_each(problem: Problem) -> tuple[np.ndarray, ...]:
     """Forecast one problem without flattening, with one of each number, and with shares of walks in common.
 
-    Parameters
-    ----------
-    problem : Problem
-        A development problem.
-
-    Returns
-    -------
-    without : array, shape (curve, distance, sample)
-        Logs of the error.
-    more : array, shape (number, curve, distance, sample)
-        What one of each adds; each draw's is straight in them.
-    together : array, shape (share, curve, distance, sample)
-        Error by ``SHARED``, with the numbers that ship.
-    wide : array, shape (width, curve, distance, sample)
-        The same by ``WIDER``.
+    Returns: (curve, distance, sample) logs of the error; (number, curve, distance, sample) what one of each adds;
+    each draw's is straight in them; (share, curve, distance, sample) error by ``SHARED``, with the numbers that ship;
+    (width, curve, distance, sample) the same by ``WIDER``.
     """
     fit = lv.fit(lv.read_runs(problem.runs), random_seed=problem_seed(problem), progress=False)
 
@@ -78,17 +66,8 @@ def with_each(problem: Problem) -> tuple[np.ndarray, ...]:
 def wider_lines(problems: Sequence[Problem], wide: Sequence[np.ndarray]) -> list[str]:
     """Say of each width what the 90 % intervals of single curves hold, where slices are classes and elsewhere.
 
-    Parameters
-    ----------
-    problems : sequence of Problem
-        Development problems.
-    wide : sequence of array, shape (width, curve, distance, sample)
-        Of each, from :func:`with_each`.
-
-    Returns
-    -------
-    list of str
-        A line a kind of slices and a width: CRPS, and coverage of 90 % intervals by distance.
+    ``wide`` (width, curve, distance, sample).
+    Returns: a line a kind of slices and a width: CRPS, and coverage of 90 % intervals by distance.
     """
     lines = []
     for kind, classes in {"slices that are classes": True, "others": False}.items():
@@ -110,17 +89,9 @@ def wider_lines(problems: Sequence[Problem], wide: Sequence[np.ndarray]) -> list
 def shared_lines(problems: Sequence[Problem], together: Sequence[np.ndarray]) -> list[str]:
     """Say of each share how the mean error over curves was forecast.
 
-    Parameters
-    ----------
-    problems : sequence of Problem
-        Development problems.
-    together : sequence of array, shape (share, curve, distance, sample)
-        Of each, from :func:`with_each`.
-
-    Returns
-    -------
-    list of str
-        A line a share: CRPS over that of curves that stray each on its own, and coverage of 90 % intervals by distance.
+    ``together`` (share, curve, distance, sample).
+    Returns: a line a share: CRPS over that of curves that stray each on its own, and coverage of 90 % intervals by
+    distance.
     """
     outcomes = [
         Outcome(f"{share:g}", problem.name, samples, 0.0)
@@ -141,19 +112,7 @@ def scores(
 ) -> np.ndarray:
     """CRPS of each problem with some flattening.
 
-    Parameters
-    ----------
-    problems : sequence of Problem
-        Development problems.
-    drawn : sequence of tuple of array
-        Of each, from :func:`with_each`.
-    numbers : sequence of float
-        Those of :class:`labelvalue.model.curve.discrepancy.Beyond`.
-
-    Returns
-    -------
-    array, shape (problem,)
-        In units of the error.
+    Returns: (problem,) in units of the error.
     """
     found = []
     for problem, (without, more, *_) in zip(problems, drawn, strict=True):
@@ -168,17 +127,7 @@ def learn(
 ) -> np.ndarray:
     """Find the numbers of lowest CRPS, kinds of problems counting alike.
 
-    Parameters
-    ----------
-    kinds : sequence of tuple
-        Problems and what was drawn of them.
-    terms : sequence of int
-        Numbers that are not 0.
-
-    Returns
-    -------
-    array, shape (2,)
-        Numbers.
+    Returns: (2,) numbers.
     """
     before = [scores(*kind, np.zeros(2)).mean() for kind in kinds]
 

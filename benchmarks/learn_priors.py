@@ -49,19 +49,7 @@ SHAPES = (names.HEADROOM, names.BREAK_DISTANCE, names.EARLY_SHARE)
 def with_later(model: Model, problem: Problem, priors: Priors) -> pm.Model:
     """Build the product's model of a problem, with what came later seen as well.
 
-    Parameters
-    ----------
-    model : Model
-        The model.
-    problem : Problem
-        A development problem.
-    priors : Priors
-        The bank so far.
-
-    Returns
-    -------
-    pymc.Model
-        With a second term by curve: its walk beyond the reference size, seen at the targets.
+    Returns: with a second term by curve: its walk beyond the reference size, seen at the targets.
     """
     table = observe(lv.read_runs(problem.runs))
     place = {curve: at for at, curve in enumerate(problem.curves)}
@@ -90,16 +78,8 @@ def with_later(model: Model, problem: Problem, priors: Priors) -> pm.Model:
 def group_level(model: Model, problem: Problem, priors: Priors) -> dict[str, tuple[float, float]]:
     """Fit one problem.
 
-    Parameters
-    ----------
-    model, problem, priors
-        As for :func:`with_later`.
-
-    Returns
-    -------
-    dict of str to tuple of float
-        Posterior mean and variance of each group-level parameter that the model samples, on the scale on which its
-        prior is normal; empty where the chains have not mixed, or none found a start.
+    Returns: posterior mean and variance of each group-level parameter that the model samples, on the scale on which
+    its prior is normal; empty where the chains have not mixed, or none found a start.
     """
     try:
         tree = sampling.sample_once(sampling.compile_model(with_later(model, problem, priors)), SETTINGS)
@@ -114,22 +94,7 @@ def group_level(model: Model, problem: Problem, priors: Priors) -> dict[str, tup
 
 
 def learn(model: Model, problems: Sequence[Problem], fixed: Mapping[str, Prior]) -> Priors:
-    """Learn the distribution of group-level parameters over problems.
-
-    Parameters
-    ----------
-    model : Model
-        The model; its bank is where learning starts.
-    problems : sequence of Problem
-        Development problems.
-    fixed : mapping of str to Prior
-        What is assumed, not learned.
-
-    Returns
-    -------
-    Priors
-        The bank.
-    """
+    """Learn the distribution of group-level parameters over problems."""
     wide = {n: dataclasses.replace(p, spread=ROOM) for n, p in model.priors.items() if n.endswith("_spread")}
     priors = model.priors.replace(wide | dict(fixed))
     for number in range(ROUNDS):
@@ -157,19 +122,7 @@ OF_SLICES = ("transfer_mean", "transfer_spread")  # what LCDB, which has one sli
 def as_toml(model: Model, slices: Priors, learners: Priors, provenance: str) -> str:
     """Write a bank as the TOML that the models read.
 
-    Parameters
-    ----------
-    model : Model
-        Whose.
-    slices, learners : Priors
-        Learned on either level.
-    provenance : str
-        Where the numbers come from.
-
-    Returns
-    -------
-    str
-        A table for each prior, and in it another where learners have other numbers.
+    Returns: a table for each prior, and in it another where learners have other numbers.
     """
     lines = [f'provenance = "{provenance}"']
     for name, shipped in model.priors.items():

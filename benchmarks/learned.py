@@ -79,25 +79,8 @@ def log_ratio(samples: np.ndarray, error_now: np.ndarray) -> np.ndarray:
 def recalibrate(samples: np.ndarray, error_now: np.ndarray, location: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Scale the median of each log forecast, and the samples about it.
 
-    Parameters
-    ----------
-    samples : array, shape (curve, distance, sample)
-        Forecasts.
-    error_now : array, shape (curve,)
-        From which logarithms count.
-    location, width : array, shape (distance,)
-        Factors; with ones only what lies below `LOWEST` changes.
-
-    Returns
-    -------
-    array, shape (curve, distance, sample)
-        Forecasts, in [0, 1].
-
-    Examples
-    --------
-    >>> samples = np.array([[[0.05, 0.1, 0.2]]])
-    >>> recalibrate(samples, np.array([0.1]), np.ones(1), np.array([2.0])).round(3).tolist()
-    [[[0.025, 0.1, 0.4]]]
+    ``samples`` (curve, distance, sample); ``error_now`` (curve,); ``location``, ``width`` (distance,).
+    Returns: (curve, distance, sample) forecasts, in [0, 1].
     """
     logs = log_ratio(samples, error_now)
     middle = np.median(logs, axis=-1, keepdims=True)
@@ -115,15 +98,7 @@ def recalibrated(problem: Problem, seed: int) -> np.ndarray:
 def learn_factors(table: pd.DataFrame) -> dict[str, list[float]]:
     """The factors with the lowest CRPS, averaged within problems and then over them.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `training_table`, of one regime.
-
-    Returns
-    -------
-    dict of str to list of float
-        ``location`` and ``width``, by distance.
+    Returns: ``location`` and ``width``, by distance.
     """
     factors = [_factors_at(table[table["distance"] == distance]) for distance in DOUBLINGS]
     location, width = np.round(np.array(factors).T, 3)
@@ -146,17 +121,8 @@ def _factors_at(rows: pd.DataFrame) -> np.ndarray:
 def features(problem: Problem, samples: np.ndarray) -> pd.DataFrame:
     """What the forest sees: one row per curve and distance, none of what other curves do.
 
-    Parameters
-    ----------
-    problem : Problem
-        Whose observed runs are described.
-    samples : array, shape (curve, distance, sample)
-        Forecast by `least_squares`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Errors as logarithms over the error now; missing where a curve does not reach back so far.
+    ``samples`` (curve, distance, sample).
+    Returns: errors as logarithms over the error now; missing where a curve does not reach back so far.
     """
     total = int((problem.runs["labels"] + problem.runs.get("other_labels", 0)).max())
     curves = [_shape(runs) | {"total": np.log(total)} for runs in problem.curve_runs()]

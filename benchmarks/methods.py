@@ -92,21 +92,7 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
 
     Where the runs hold labels of other slices, the targets' own go into the forecast.
 
-    Parameters
-    ----------
-    problem : Problem
-        What to forecast.
-    seed : int
-        Of the sampler.
-    model : str
-        Name of a model in labelvalue's catalogue.
-
-    Returns
-    -------
-    array, shape (curve, distance, sample)
-        Posterior draws of the mean error.
-    tuple of str
-        Verdict of the fit.
+    Returns: (curve, distance, sample) posterior draws of the mean error.
     """
     import labelvalue as lv
 
@@ -118,17 +104,7 @@ def labelvalue_forecast(problem: Problem, seed: int, *, model: str = "power_law"
 def forecast_of(fit: Fit, problem: Problem) -> np.ndarray:
     """Forecast a problem from a fit of it.
 
-    Parameters
-    ----------
-    fit : Fit
-        Fit of the observed runs.
-    problem : Problem
-        What to forecast.
-
-    Returns
-    -------
-    array, shape (curve, distance, sample)
-        Posterior draws of the mean error.
+    Returns: (curve, distance, sample) posterior draws of the mean error.
     """
     import labelvalue as lv
 
@@ -155,19 +131,8 @@ def forecast_of(fit: Fit, problem: Problem) -> np.ndarray:
 def unpooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
     """Forecast with labelvalue, each curve fitted alone: what the hierarchy adds is the difference.
 
-    Parameters
-    ----------
-    problem : Problem
-        What to forecast.
-    seed : int
-        Of the sampler.
-
-    Returns
-    -------
-    array, shape (curve, distance, sample)
-        Posterior draws of the mean error; NaN for curves that are not judged, to spare their fits.
-    tuple of str
-        Verdict of each fit.
+    Returns: (curve, distance, sample) posterior draws of the mean error; NaN for curves that are not judged, to spare
+    their fits.
     """
     answers = [labelvalue_forecast(problem.only(index), seed) for index in problem.judged]
     alone = np.stack([samples[0] for samples, _ in answers])
@@ -179,19 +144,8 @@ def unpooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts
 def pooled_forecast(problem: Problem, seed: int) -> tuple[np.ndarray, Verdicts]:
     """Forecast with labelvalue, all curves of the problem taken for one: telling them apart adds the difference.
 
-    Parameters
-    ----------
-    problem : Problem
-        What to forecast.
-    seed : int
-        Of the sampler.
-
-    Returns
-    -------
-    array, shape (curve, distance, sample)
-        Posterior draws of the mean error of the one curve at each curve's own targets.
-    tuple of str
-        Verdict of the one fit.
+    Returns: (curve, distance, sample) posterior draws of the mean error of the one curve at each curve's own targets;
+    verdict of the one fit.
     """
     runs = problem.runs.drop(columns=["other_labels"], errors="ignore")
     sets = runs["slice"].astype(str) + " " + runs["learner"].astype(str) + " " + runs["evaluation_set"].astype(str)
@@ -223,13 +177,7 @@ WHOLE: dict[str, tuple[str, Forecast]] = {
 
 
 def find_method(name: str) -> Method:
-    """The method of a name: a peer's, ``labelvalue``, or ``labelvalue:`` with a model, ``unpooled`` or ``pooled``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method; the message lists those there are.
-    """
+    """The method of a name: a peer's, ``labelvalue``, or ``labelvalue:`` with a model, ``unpooled`` or ``pooled``."""
     for peer in PEERS:
         if peer.name == name:
             return peer

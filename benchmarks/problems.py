@@ -104,15 +104,7 @@ def make_sparse(problem: Problem) -> Problem:
 
     Which ones depends on the names of problem and curve alone. Truth and targets stay as they are.
 
-    Parameters
-    ----------
-    problem : Problem
-        With at least two curves: one stays whole.
-
-    Returns
-    -------
-    Problem
-        ``sparse`` says which curves were thinned out, at least one.
+    Returns: ``sparse`` says which curves were thinned out, at least one.
     """
     ordered = sorted(problem.curves, key=lambda curve: hashlib.sha256(repr((problem.name, curve)).encode()).digest())
     chosen = set(ordered[: max(1, round(SPARSE_SHARE * len(ordered)))])
@@ -131,19 +123,7 @@ def mean_errors(error: pd.Series, evaluation_set: pd.Series, keys: list[pd.Serie
     evaluation set: its pooled variance within sets, divided by the number of runs; where no set has two
     runs, the variance between sets divided by their number stands in.
 
-    Parameters
-    ----------
-    error : pandas.Series
-        Error of each run, in [0, 1].
-    evaluation_set : pandas.Series
-        Evaluation set of each run.
-    keys : list of pandas.Series
-        What identifies a mean.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``mean``, ``se`` (NaN for a single run), ``n_runs`` and ``n_sets``, indexed by the keys.
+    Returns: columns ``mean``, ``se`` (NaN for a single run), ``n_runs`` and ``n_sets``, indexed by the keys.
     """
     table = error.groupby(keys, observed=True).agg(mean="mean", n_runs="size")
     per_set = error.groupby([*keys, evaluation_set], observed=True).agg(["size", "mean", "var"])

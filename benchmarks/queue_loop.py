@@ -27,22 +27,7 @@ CASE = {"costs": {"price_per_label": 0.01}, "value": {"per_error_point": 100.0}}
 
 
 def start(loop: Loop, data: LoopData, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to test on, and rows labelled at the start.
-
-    Parameters
-    ----------
-    loop : Loop
-        How it starts.
-    data : LoopData
-        Rows.
-    rng : Generator
-        What is drawn.
-
-    Returns
-    -------
-    test, labelled : array of int
-        Rows.
-    """
+    """Rows to test on, and rows labelled at the start."""
     test, labelled = [], []
     low, high = np.log(loop.start)
     for name in np.unique(data.slices):
@@ -58,25 +43,7 @@ def one_round(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Buy a batch in every arm: how many by the queue's own runs, which by each arm's own way.
 
-    Parameters
-    ----------
-    data : LoopData
-        Rows.
-    labelled : mapping of str to array of int
-        Rows labelled so far, arm by arm.
-    test : array of int
-        Rows that nobody may label.
-    batch : int
-        Labels to buy.
-    seed : int
-        Seed.
-
-    Returns
-    -------
-    labelled : dict of str to array of int
-        With the batch.
-    ways : list of str
-        Strategy that the queue chose by, slice by slice.
+    Returns: strategy that the queue chose by, slice by slice.
     """
     own = labelled["queue"]
     protocol = lv.Protocol(strategies=list(TRIED), random_state=seed)
@@ -105,30 +72,7 @@ def one_round(
 def pick(
     arm: str, data: LoopData, labelled: np.ndarray, allowed: np.ndarray, name: str, count: int, seed: int
 ) -> np.ndarray:
-    """Rows of a slice at random, or by margin.
-
-    Parameters
-    ----------
-    arm : {"random", "margin"}
-        How.
-    data : LoopData
-        Rows.
-    labelled : array of int
-        Rows labelled so far.
-    allowed : array of bool
-        Rows that may be labelled.
-    name : str
-        Slice.
-    count : int
-        Labels.
-    seed : int
-        Seed.
-
-    Returns
-    -------
-    array of int
-        Rows.
-    """
+    """Rows of a slice at random, or by margin."""
     free = np.setdiff1d(np.flatnonzero(allowed & (data.slices == name)), labelled)
     count = min(count, free.size)
     if arm == "random" or count == 0:
@@ -144,20 +88,7 @@ def model() -> LogisticRegression:
 
 
 def error(data: LoopData, labelled: np.ndarray, test: np.ndarray) -> float:
-    """Mean error over slices on held-out rows.
-
-    Parameters
-    ----------
-    data : LoopData
-        Rows.
-    labelled, test : array of int
-        Rows to train and to test on.
-
-    Returns
-    -------
-    float
-        Share of wrong answers.
-    """
+    """Mean error over slices on held-out rows."""
     wrong = (
         model().fit(data.features[labelled], data.target[labelled]).predict(data.features[test]) != data.target[test]
     )

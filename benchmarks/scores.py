@@ -21,35 +21,14 @@ __all__ = [
 def mean_over_problems(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Means within each problem, then over problems: one with many curves counts no more than another.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        One row per forecast, with a column ``problem``.
-    by : list of str
-        Columns that identify a row of the result.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Numeric columns averaged, indexed by ``by``.
+    Returns: numeric columns averaged, indexed by ``by``.
     """
     within = rows.groupby([*by, "problem"], sort=False).mean(numeric_only=True)
     return within.groupby(level=by, sort=False).mean()
 
 
 def gain_calibration(rows: pd.DataFrame) -> pd.DataFrame:
-    """Forecast P(gain > 0) against how often the gain was positive, every problem with the same weight.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        One row per forecast of one method, with columns ``problem``, ``p_gain`` and ``gained``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `reliability` returns it.
-    """
+    """Forecast P(gain > 0) against how often the gain was positive, every problem with the same weight."""
     weight = 1 / rows.groupby("problem")["p_gain"].transform("size") / rows["problem"].nunique()
     return reliability(rows["p_gain"].to_numpy(), rows["gained"].to_numpy(), weight.to_numpy())
 
@@ -57,17 +36,7 @@ def gain_calibration(rows: pd.DataFrame) -> pd.DataFrame:
 def share_better(rows: pd.DataFrame, method: str, other: str) -> float:
     """Share of the curves whose CRPS, averaged over distances, is lower with one method than with another.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        One row per forecast, with columns ``method``, ``problem``, ``curve`` and ``crps``.
-    method, other : str
-        The two methods.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; a tie counts half; every problem with the same weight.
+    Returns: between 0 and 1; a tie counts half; every problem with the same weight.
     """
     by_curve = rows.groupby(["method", "problem", "curve"])["crps"].mean()
     ours, theirs = by_curve.loc[method], by_curve.loc[other]
@@ -80,19 +49,8 @@ def ratio_interval(
 ) -> tuple[float, float, float]:
     """Ratio of two mean scores and its bootstrap interval over problems, which are resampled in pairs.
 
-    Parameters
-    ----------
-    scores, reference : array, shape (problem,)
-        Score of each problem by the method and by the peer it is compared with.
-    probability : float
-        Of the equal-tailed interval.
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    tuple of float
-        Ratio, lower and upper end.
+    ``scores``, ``reference`` (problem,).
+    Returns: ratio, lower and upper end.
     """
     draws = np.random.default_rng(seed).integers(0, len(scores), (4000, len(scores)))
     low, high = central_interval(scores[draws].mean(axis=1) / reference[draws].mean(axis=1), probability)

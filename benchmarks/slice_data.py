@@ -159,24 +159,7 @@ def make_all(first_day: bool = False) -> float:
 def load_problems(half: Half | None = None, replicates: int | None = None, first_day: bool = False) -> list[Problem]:
     """The problems of one half, or of both, in the order of a hash.
 
-    Parameters
-    ----------
-    half : {"development", "test"}, optional
-        As declared, else by `benchmarks.problems.half_of` of the data set; all where none is given.
-    replicates : int, optional
-        Show at most this many runs per size; the truth keeps all five.
-    first_day : bool
-        Whether to show 300 labels of all slices together at most.
-
-    Returns
-    -------
-    list of Problem
-        Named data set, slicing, learner.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the runs of a problem were not computed yet.
+    Returns: named data set, slicing, learner.
     """
     chosen = {key.name: key for key in all_keys(first_day) if half is None or key.half == half}
     missing = [name for name, key in chosen.items() if not key.path.exists()]
@@ -195,21 +178,6 @@ def make_problem(
 
     A run stands for the mean labels that its slice had in training sets of that size. Slices count with at least
     three sizes of 16 labels or more (on the first day 4) and a last observed error of at least 0.005.
-
-    Parameters
-    ----------
-    name : str
-        Of the problem.
-    runs : pandas.DataFrame
-        As `compute_runs` returns them.
-    replicates : int, optional
-        Observed runs per size at most.
-    first_day : bool
-        Whether these are runs of the first day.
-
-    Returns
-    -------
-    Problem or None
     """
     runs = runs.assign(total=runs["labels"] + runs["other_labels"], error=runs["errors"] / runs["trials"])
     by_size = [runs["slice"], runs["total"]]
@@ -263,29 +231,8 @@ def fresh_factor(variance: np.ndarray, share: np.ndarray) -> np.ndarray:
     and does not average out. How much fresh training sets would scatter is read off the sizes that hold little of
     the pool (there the scatter is all but a share of it) and extrapolated as a power law of the size.
 
-    Parameters
-    ----------
-    variance : numpy.ndarray
-        Variance between replicates at each size, mean over slices.
-    share : numpy.ndarray
-        Share of the pool that training sets of that size hold, in (0, 1).
-
-    Returns
-    -------
-    numpy.ndarray
-        Factor ≥ 1 on the standard error at each size.
-
-    References
-    ----------
+    Returns: factor ≥ 1 on the standard error at each size.
     Cochran (1977). Sampling techniques, section 2.6: the finite population correction.
-
-    Examples
-    --------
-    An error that is linear in the rows trained on:
-
-    >>> share = np.array([0.05, 0.1, 0.2, 0.8])
-    >>> fresh_factor((1 - share) / share, share).round(2).tolist()
-    [1.12, 1.25, 1.5, 4.58]
     """
     apart = (share <= APART_SHARE) & (variance > 0)
     if apart.sum() < 2:

@@ -112,13 +112,7 @@ def work(method: str, runs: Path, draws: int | None, seed: int) -> int:
 def in_a_fresh_process(
     method: str, runs: Path, draws: int | None, limit: float | None = None, seed: int = SEED
 ) -> dict:
-    """Figures of one run, and its seconds; of one that was stopped at the limit, seconds alone.
-
-    Raises
-    ------
-    RuntimeError
-        If the process failed; with the end of what it said.
-    """
+    """Figures of one run, and its seconds; of one that was stopped at the limit, seconds alone."""
     command = [sys.executable, "-m", "benchmarks.speed", "--work", method, "--runs", str(runs), "--seed", str(seed)]
     command += [] if draws is None else ["--draws", str(draws)]
     started, used = time.perf_counter(), _children()

@@ -11,20 +11,7 @@ COLUMNS = (
 def fits_ok(verdicts: Mapping[str, int]) -> str:
     """How many of the fits behind a forecast passed the gate.
 
-    Parameters
-    ----------
-    verdicts : mapping of str to int
-        Fits of each verdict; none for methods that judge no fits.
-
-    Returns
-    -------
-    str
-        ``ok of all``, or nothing.
-
-    Examples
-    --------
-    >>> fits_ok({"ok": 50, "flagged": 1}), fits_ok({})
-    ('50 of 51', '')
+    Returns: ``ok of all``, or nothing.
     """
     return f"{verdicts.get('ok', 0)} of {sum(verdicts.values())}" if verdicts else ""
 
@@ -34,20 +21,7 @@ def _ratio(entry: Mapping[str, float] | None) -> str:
 
 
 def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """Scores of every method, a row each.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown table.
-    """
+    """Scores of every method, a row each."""
     rows = []
     for name, entry in summary.items():
         near_to_far = ", ".join(f"{100 * part['covers_90']:.0f}" for part in entry["by_distance"].values())
@@ -74,20 +48,7 @@ def score_table(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
 
 
 def calibration_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method: mean forecast P(gain > 0) in each bin, how often the gain came, the bin's share.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
+    """One line a method: mean forecast P(gain > 0) in each bin, how often the gain came, the bin's share."""
     lines = []
     for name, entry in summary.items():
         bins = [
@@ -102,24 +63,7 @@ CALLED = {"crps": "CRPS", "absolute_error": "MAE", "interval_score": "interval s
 
 
 def ratio_lines(summary: Mapping[str, dict], titles: Mapping[str, str], entry: str, to: str) -> str:
-    """One line a method: its scores over those of another method, with their intervals.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-    entry : str
-        Of each method's summary: ratios by score.
-    to : str
-        How the other method is called.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
+    """One line a method: its scores over those of another method, with their intervals."""
 
     def line(name: str) -> str:
         said = (f"{CALLED[score]} {_ratio(ratio)}" for score, ratio in summary[name][entry].items())
@@ -129,20 +73,7 @@ def ratio_lines(summary: Mapping[str, dict], titles: Mapping[str, str], entry: s
 
 
 def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method of ours: on what share of the curves its CRPS is lower than each other method's.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
+    """One line a method of ours: on what share of the curves its CRPS is lower than each other method's."""
     lines = [
         f"- {titles[name]}: "
         + ", ".join(f"{100 * share:.0f} % {titles[o]}" for o, share in entry["better_than"].items())
@@ -153,20 +84,7 @@ def better_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
 
 
 def saturated_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method: what it forecasts where eight times the labels bring less than a twentieth.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
+    """One line a method: what it forecasts where eight times the labels bring less than a twentieth."""
     found = next(iter(summary.values()))["saturated"]
     if not found["curves"]:
         return "Saturated curves: none"
@@ -185,20 +103,7 @@ def saturated_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> s
 
 
 def mean_lines(summary: Mapping[str, dict], titles: Mapping[str, str]) -> str:
-    """One line a method: how it forecasts the mean error over the curves of a problem.
-
-    Parameters
-    ----------
-    summary : mapping of str to dict
-        From `benchmarks.forecast.summarise`, with ``mean_over_curves``.
-    titles : mapping of str to str
-        How the methods are printed.
-
-    Returns
-    -------
-    str
-        A Markdown list.
-    """
+    """One line a method: how it forecasts the mean error over the curves of a problem."""
     lines = [
         f"- {titles[name]}: CRPS "
         + ", ".join(f"{error:.4f}" for error in told["crps"])

@@ -50,10 +50,7 @@ TOML = {
 def keys() -> str:
     """Return every key of a case.
 
-    Returns
-    -------
-    str
-        Markdown: a table a class.
+    Returns: Markdown: a table a class.
     """
     return "\n".join(_section(*table) for table in TABLES)
 

@@ -13,19 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add the pages that do not lie under ``docs``, those made from the code, and the files that a page shows.
-
-    Parameters
-    ----------
-    files : mkdocs.structure.files.Files
-        What lies under ``docs``.
-    config : mkdocs.config.defaults.MkDocsConfig
-        Settings of the site.
-
-    Returns
-    -------
-    mkdocs.structure.files.Files
-    """
+    """Add the pages that do not lie under ``docs``, those made from the code, and the files that a page shows."""
     for uri, text in {**repository_pages.pages(ROOT), **reference_parts.pages()}.items():
         files.append(File.generated(config, uri, content=text))
     for uri, path in repository_pages.shown(ROOT).items():
@@ -34,19 +22,5 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Fill in what is made from the code, and turn links that leave ``docs`` into links of the site.
-
-    Parameters
-    ----------
-    markdown : str
-        Text of a page.
-    page : mkdocs.structure.pages.Page
-        The page.
-    config, files
-        Not used.
-
-    Returns
-    -------
-    str
-    """
+    """Fill in what is made from the code, and turn links that leave ``docs`` into links of the site."""
     return repository_pages.relinked(reference_parts.filled(markdown, ROOT), page.file.src_uri, ROOT)

@@ -33,32 +33,12 @@ SHOWN = ["Exec-managerial", "Sales", "Transport-moving"]
 
 
 def curves(fit: lv.Fit) -> Figure:
-    """Draw three learning curves with bands.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of the shipped runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw three learning curves with bands."""
     return lv.plot_curves(fit, slices=SHOWN)
 
 
 def shapes(fit: lv.Fit) -> Figure:
-    """Draw the four families with the same error, elasticity and floor at the reference size.
-
-    Parameters
-    ----------
-    fit : Fit
-        Not used: the figure is arithmetic.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw the four families with the same error, elasticity and floor at the reference size."""
     ratio = np.geomspace(1 / 16, 16, 200)
     error, elasticity, floor = 0.2, 0.25, 0.3
     rate = elasticity / (1 - floor)
@@ -95,32 +75,12 @@ def shapes(fit: lv.Fit) -> Figure:
 
 
 def priors(fit: lv.Fit) -> Figure:
-    """Draw the curves that the shipped prior bank holds possible before any runs.
-
-    Parameters
-    ----------
-    fit : Fit
-        Not used: the bank ships with the model.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw the curves that the shipped prior bank holds possible before any runs."""
     return lv.report.plot_prior("power_law", reference_labels=1000)
 
 
 def discrepancy(fit: lv.Fit) -> Figure:
-    """Draw how wide the 90 % interval of a slice's error is with its departure from the family, and without.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of the shipped runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw how wide the 90 % interval of a slice's error is with its departure from the family, and without."""
     doublings = np.linspace(0, 5, 41)
     now = fit.position[[names.LABELS_NOW, names.OTHER_LABELS_NOW]].sel({names.SLICE: SHOWN})
     factors = xr.DataArray(2.0**doublings, dims=SIZE)
@@ -152,17 +112,7 @@ def discrepancy(fit: lv.Fit) -> Figure:
 
 
 def noise(fit: lv.Fit) -> Figure:
-    """Draw what makes one measured error scatter, size by size.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of the shipped runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw what makes one measured error scatter, size by size."""
     runs = fit.runs.to_dataframe()
     runs["total"] = runs[names.LABELS] + runs[names.OTHER_LABELS]
     posterior = fit.posterior.mean((names.CHAIN, names.DRAW))
@@ -200,17 +150,7 @@ def noise(fit: lv.Fit) -> Figure:
 
 
 def transfer(fit: lv.Fit) -> Figure:
-    """Draw own and total gain of 2,000 labels bought for one slice at a time.
-
-    Parameters
-    ----------
-    fit : Fit
-        Fit of the shipped runs.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Draw own and total gain of 2,000 labels bought for one slice at a time."""
     budget = 2_000
     share = 1 / fit.slices.size
     own = lv.summarise(lv.predict_gain(fit, [budget])).set_index(names.SLICE)[["median", "lower", "upper"]] * share
@@ -247,13 +187,7 @@ FIGURES: dict[str, Callable[[lv.Fit], Figure]] = {
 
 
 def main(path: Path) -> None:
-    """Draw every figure.
-
-    Parameters
-    ----------
-    path : Path
-        Fit of the shipped runs.
-    """
+    """Draw every figure."""
     fit = lv.load_fit(path)
     for name, draw in FIGURES.items():
         out = FOLDER / f"{name}.svg"

@@ -13,15 +13,7 @@ from labelvalue.report.plots.plan import draw_money
 def main(numbers: Path) -> Path:
     """Draw net benefit against labels and gain against money from the numbers of a page.
 
-    Parameters
-    ----------
-    numbers : Path
-        What the page of the demo says, as JSON.
-
-    Returns
-    -------
-    Path
-        The picture, beside this file.
+    Returns: the picture, beside this file.
     """
     figure = draw_money(json.loads(numbers.read_text(encoding="utf-8"))["plan"])
     out = Path(__file__).with_name("picture.svg")

@@ -11,18 +11,7 @@ REFERENCES = re.compile(r"^References\n-+\n(.*?)(?=\n\n\S[^\n]*\n-+\n|\Z)", re.D
 
 
 def listed(root: Path) -> str:
-    """Return every section of references, by module and name.
-
-    Parameters
-    ----------
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Return every section of references, by module and name."""
     lines = []
     for path in sorted([*(root / "labelvalue").rglob("*.py"), *(root / "models").glob("*.py")]):
         module = path.relative_to(root).with_suffix("").as_posix().replace("/", ".")

@@ -34,12 +34,7 @@ MEANING = re.compile(r'^[A-Z_]+ = "([^"]+)"(?:  # ([^\n]+)|\n"""(.+?)""")$', re.
 
 
 def namespaces() -> list[str]:
-    """Return the namespaces at the front door.
-
-    Returns
-    -------
-    list of str
-    """
+    """Return the namespaces at the front door."""
     return [n for n in labelvalue.__all__ if inspect.ismodule(getattr(labelvalue, n)) and n not in GROUND]
 
 
@@ -47,10 +42,7 @@ def namespaces() -> list[str]:
 def places() -> dict[str, str]:
     """Return every public function and class by its name, with its full place.
 
-    Returns
-    -------
-    dict of str to str
-        In the order of the front door's docstring, then namespace by namespace.
+    Returns: in the order of the front door's docstring, then namespace by namespace.
     """
     told = re.findall(r"``(\w+)``", inspect.getdoc(labelvalue) or "")
     found = {n: f"labelvalue.{n}" for n in told if not inspect.ismodule(getattr(labelvalue, n, labelvalue))}
@@ -62,35 +54,13 @@ def places() -> dict[str, str]:
 def pages() -> dict[str, str]:
     """Return a page for each namespace: what its docstring says, and its members in their order.
 
-    Returns
-    -------
-    dict of str to str
-        Markdown, by place on the site.
+    Returns: Markdown, by place on the site.
     """
     return {f"reference/{space}.md": _namespace(space) for space in namespaces()}
 
 
 def filled(markdown: str, root: Path, *, site: bool = True) -> str:
-    """Put what is made from the code behind its marks, in place of what stands there.
-
-    Parameters
-    ----------
-    markdown : str
-        A page with lines such as ``<!-- made from the code: commands -->``.
-    root : Path
-        The repository.
-    site : bool
-        Also what only the site can show.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    KeyError
-        If a mark names what nobody makes.
-    """
+    """Put what is made from the code behind its marks, in place of what stands there."""
 
     def made(mark: re.Match[str]) -> str:
         if mark[2] in SITE_ALONE and not site:
@@ -101,18 +71,7 @@ def filled(markdown: str, root: Path, *, site: bool = True) -> str:
 
 
 def write(root: Path) -> list[str]:
-    """Write every page anew whose parts changed.
-
-    Parameters
-    ----------
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    list of str
-        Pages that changed.
-    """
+    """Write every page anew whose parts changed."""
     changed = []
     for page in sorted((root / "docs").rglob("*.md")):
         before = page.read_text(encoding="utf-8")
@@ -123,18 +82,7 @@ def write(root: Path) -> list[str]:
 
 
 def parts(root: Path) -> dict[str, Callable[[], str]]:
-    """Return what pages may ask for, by the words of its mark.
-
-    Parameters
-    ----------
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    dict of str to callable
-        Each returns Markdown.
-    """
+    """Return what pages may ask for, by the words of its mark."""
     made: dict[str, Callable[[], str]] = {DOOR: _door, "namespaces": _listed}
     for name in ("adult_case.toml", "protocol.toml"):
         made[name] = functools.partial(_toml, (root / "data" / name).read_text(encoding="utf-8"))

@@ -23,15 +23,7 @@ LINK = re.compile(r"\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 def pages(root: Path) -> dict[str, str]:
     """Return the text of every such page.
 
-    Parameters
-    ----------
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    dict of str to str
-        By place on the site.
+    Returns: by place on the site.
     """
     return {uri: (root / path).read_text(encoding="utf-8") for path, uri in PAGES.items()}
 
@@ -39,15 +31,7 @@ def pages(root: Path) -> dict[str, str]:
 def shown(root: Path) -> dict[str, Path]:
     """Find the files outside ``docs`` that some page links to.
 
-    Parameters
-    ----------
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    dict of str to Path
-        By place on the site.
+    Returns: by place on the site.
     """
     docs = {
         p.relative_to(root / "docs").as_posix(): p.read_text(encoding="utf-8") for p in (root / "docs").rglob("*.md")
@@ -61,21 +45,7 @@ def shown(root: Path) -> dict[str, Path]:
 
 
 def relinked(text: str, uri: str, root: Path) -> str:
-    """Turn the links of a page that are right in the repository into links of the site; others stay.
-
-    Parameters
-    ----------
-    text : str
-        Markdown.
-    uri : str
-        Place of the page on the site.
-    root : Path
-        The repository.
-
-    Returns
-    -------
-    str
-    """
+    """Turn the links of a page that are right in the repository into links of the site; others stay."""
     here = posixpath.dirname(uri)
 
     def new(link: re.Match[str]) -> str:

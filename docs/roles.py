@@ -15,15 +15,7 @@ class Roles(griffe.Extension):
     """Turns roles into links where the name is public, else into code."""
 
     def on_object(self, *, obj: Any, **_: Any) -> None:
-        """Rewrite the docstring of one object.
-
-        Parameters
-        ----------
-        obj : griffe.Object
-            Module, class, function or attribute.
-        **_
-            Not used.
-        """
+        """Rewrite the docstring of one object."""
         if obj.docstring:
             obj.docstring.value = ROLE.sub(_link, obj.docstring.value)
 

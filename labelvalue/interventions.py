@@ -27,8 +27,7 @@ What they are worth, beside :func:`labelvalue.predict_gain_with`:
 Several learners:
 
 - ``gain_over_learners``: gains over learners, and whether a mean hides the best.
-- ``portfolio_gain``: the gain of using in each slice the learner with the lowest error.
-- ``benefit_over_learners``: the same in money.
+- ``benefit_over_learners``: the same in money, and what keeping several of them gains and is worth.
 - ``step_value``: what a step of the recipe takes off the error, and whether that grows with labels.
 
 Examples
@@ -41,7 +40,7 @@ Examples
 """
 
 from labelvalue.decisions.outcomes.portfolio import benefit_over_learners
-from labelvalue.forecast.gains.learners_and_suites import gain_over_learners, portfolio_gain, step_value
+from labelvalue.forecast.gains.learners_and_suites import gain_over_learners, step_value
 from labelvalue.forecast.interventions.alternatives import (
     ActiveLearning,
     EvaluationLabels,
@@ -60,6 +59,6 @@ from labelvalue.observe.simulate.strategies import Query, activeml_strategy
 __all__ = [
     "Intervention", "Consensus", "Relabel", "Guideline", "ActiveLearning", "SyntheticData", "Pretraining", "NewLearner",
     "EvaluationLabels", "exchange_rate", "consensus_error", "synthetic_worth", "strategy_efficiency",
-    "diversity_efficiency", "Query", "activeml_strategy", "gain_over_learners", "portfolio_gain",
-    "benefit_over_learners", "step_value",
+    "diversity_efficiency", "Query", "activeml_strategy", "gain_over_learners", "benefit_over_learners",
+    "step_value",
 ]  # fmt: skip

@@ -15,8 +15,7 @@ What comes of them:
 
 - ``check_guardrails``: plans against every rule: kept, broken or not known.
 - ``plan_milestones``: a plan cut into batches, with the rule to go on after each.
-- ``guardrail_errors``: how often the rule of a minimum gain would stop in error.
-- ``rule_errors``: the same of any rule, over known worlds.
+- ``rule_errors``: how often a rule stops or passes in error, over known worlds.
 
 Examples
 --------
@@ -41,9 +40,9 @@ from labelvalue.decisions.case.guardrails import (
     SliceLimit,
     SpendLimit,
 )
-from labelvalue.decisions.outcomes.milestones import guardrail_errors, plan_milestones, rule_errors
+from labelvalue.decisions.outcomes.milestones import plan_milestones, rule_errors
 
 __all__ = [
     "Guardrails", "Rule", "SpendLimit", "Floor", "SliceLimit", "SliceClass", "Approval", "Scenario",
-    "check_guardrails", "rule_errors", "guardrail_errors", "plan_milestones",
+    "check_guardrails", "rule_errors", "plan_milestones",
 ]  # fmt: skip

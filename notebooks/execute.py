@@ -13,15 +13,7 @@ HERE = Path(__file__).resolve().parent
 def execute(path: Path) -> nbformat.NotebookNode:
     """Return the notebook executed from its own folder, without times and machine in its metadata.
 
-    Parameters
-    ----------
-    path : Path
-        A notebook; it is read, not written.
-
-    Returns
-    -------
-    nbformat.NotebookNode
-        The notebook with new outputs; an error in a cell is raised.
+    Returns: the notebook with new outputs; an error in a cell is raised.
     """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(

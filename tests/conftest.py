@@ -41,6 +41,15 @@ def fake_fit_file(fake_fit, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture
+def sketched(monkeypatch):
+    """Pages whose pictures are drawn but not rendered, for tests that read the words: a third of a page's price."""
+    from labelvalue.report.render import images
+
+    blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
+    monkeypatch.setattr(images, "embed", lambda figure, alt, *, sharp: blank | {"alt": alt})
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A browser, or a reason to skip; see ``tests/browsing.py``."""

@@ -76,7 +76,9 @@ def test_f28_labels_are_paid_once_and_every_training_for_itself(both, learners):
     out = [plan_outcomes(both, dataclasses.replace(case, learner=n), {"p": plan.labels}) for n in LEARNERS]
     error = xr.concat([o[names.ERROR].reset_coords(drop=True) for o in out], dim="learner")
     start = error.sel(plan=names.NOTHING).min("learner")
-    value = (start - error.sel(plan="p").min("learner")).sum("slice") * 100 * 400
+    gain = start - error.sel(plan="p").min("learner")
+    assert np.allclose(found[names.GAIN], gain)
+    value = gain.sum("slice") * 100 * 400
     labels = 0.1 * plan.total
     assert np.allclose(found["portfolio"], value - labels - 2 * 30)
     single = [(start - error.sel(plan="p").isel(learner=i)).sum("slice") * 100 * 400 - labels - 30 for i in (0, 1)]
@@ -90,8 +92,10 @@ def test_f28_a_mixture_of_one_is_that_learner(learners):
     alone = benefit_over_learners(plan, mixture={"tree": 2.0})
     assert np.allclose(alone["portfolio"], found[names.NET_BENEFIT].sel(learner="tree"))
     assert np.allclose(alone["synergy"], 0.0)
-    half = benefit_over_learners(plan, mixture={"tree": 1.0, "line": 1.0})
-    assert np.allclose(half["portfolio"] + 30, found["value"].mean("learner") - 0.1 * plan.total - 30)
+    uneven = benefit_over_learners(plan, mixture={"tree": 3.0, "line": 1.0})
+    value = 0.75 * found["value"].sel(learner="tree") + 0.25 * found["value"].sel(learner="line")
+    assert np.allclose(uneven[names.GAIN].sum("slice") * 100 * 400, value)
+    assert np.allclose(uneven["portfolio"] + 2 * 30, value - 0.1 * plan.total)
 
 
 def test_f28_what_is_missing_is_said(learners, fake_fit):

@@ -1,7 +1,5 @@
 """Promises in the population, and how often a rule on the gain stops in error; closed forms."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -9,7 +7,7 @@ from scipy import stats
 from labelvalue import Case, InputError, decide, names
 from labelvalue.model.fitting.result import on_items
 from labelvalue.plans import plan_outcomes
-from labelvalue.rules import check_guardrails, guardrail_errors, rule_errors
+from labelvalue.rules import check_guardrails, rule_errors
 from labelvalue.testing import fake_fit, share_items
 
 
@@ -75,25 +73,3 @@ def test_d24_worlds_and_probabilities_are_checked():
     only = rule_errors(np.array([0.5, 0.1]), np.array([True, True]), 0.9)
     assert (only["false_stop"], only["undecided"]) == (0.5, 0.5)
     assert np.isnan(only["false_go"])
-
-
-def test_d24_false_stops_of_a_project_fall_as_batches_come():
-    """Today the rule stops always or never; what batches show brings both errors down together."""
-    fit = fake_fit(seed=1, draws=500)
-    case = case_of(price=0.01)
-    plan = decide(fit, case, max_labels=20_000, measure=False)
-    out = plan_outcomes(fit, case, {"p": plan.labels})[names.GAIN].sel(plan="p").mean(names.SLICE)
-    limit = float((out / plan.total * 1000).median())
-    ruled = case_of(price=0.01, guardrails={"minimum_gain": {"limit": limit, "probability": 0.5 - 1e-9}})
-    table = guardrail_errors(dataclasses.replace(plan, case=ruled), steps=4)
-    assert table.attrs["chance"] == pytest.approx(0.5, abs=0.01)
-    assert table[names.LABELS].tolist() == [plan.total * step // 4 for step in range(4)]
-    wrong = 0.5 * (table["false_stop"] + table["false_go"])
-    assert wrong.iloc[0] == 0.5
-    assert wrong.iloc[-1] < wrong.iloc[0] - 3 * table["false_stop_error"].iloc[-1]
-    with pytest.raises(InputError, match="no such rule"):
-        guardrail_errors(plan)
-    with pytest.raises(InputError, match="too few to cut"):
-        guardrail_errors(
-            dataclasses.replace(decide(fit, case_of(price=1e6), max_labels=100, measure=False), case=ruled)
-        )

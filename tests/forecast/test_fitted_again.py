@@ -25,6 +25,12 @@ def fit(runs):
     return lv.fit(runs, labels_now={"east": 9000}, classes=3, evaluation_noise=noise, **HOW)
 
 
+@pytest.fixture(scope="module")
+def own(runs):
+    """A fit of the runs as they are."""
+    return lv.fit(runs, **HOW)
+
+
 def test_the_same_is_asked_for_again(fit):
     """Labels now, classes, noise of the evaluation labels, draws and seed: the fit says them all."""
     again = fit_again(fit)
@@ -33,8 +39,7 @@ def test_the_same_is_asked_for_again(fit):
     assert again.settings["asked"] == fit.settings["asked"]
 
 
-def test_far_priors_are_answered_by_the_fit_under_them(runs):
-    own = lv.fit(runs, **HOW)
+def test_far_priors_are_answered_by_the_fit_under_them(runs, own):
     table = lv.priors.prior_sensitivity(own, 1000, factors=(), priors=FAR)
     assert (table["advice"] == "fitted again").all()
     assert (table[names.PARETO_K] > 0.7).all()
@@ -43,18 +48,17 @@ def test_far_priors_are_answered_by_the_fit_under_them(runs):
     np.testing.assert_allclose(table.set_index("slice")["changed_p_gain"], (there > 0).mean(names.SAMPLE))
 
 
-def test_runs_left_out_say_nothing_and_their_slice_stays(runs):
+def test_runs_left_out_say_nothing_and_their_slice_stays(runs, own):
     """Against the fit of the other runs; means within a quarter of a posterior sd, which is six standard errors."""
     left = (runs[names.REPLICATE] == 0).values & (runs[names.SLICE] == "west").values
-    own = fit_again(lv.fit(runs, **HOW), counts=np.where(left, LEFT_OUT, 1.0))
+    again = fit_again(own, counts=np.where(left, LEFT_OUT, 1.0))
     other = lv.fit(runs.isel(run=~left), **HOW)
     for name in (names.ERROR_NOW, names.ELASTICITY):
         mean, sd = other.posterior[name].mean(names.SAMPLE), other.posterior[name].std(names.SAMPLE)
-        assert float((abs(own.posterior[name].mean(names.SAMPLE) - mean) / sd).max()) < 0.25
+        assert float((abs(again.posterior[name].mean(names.SAMPLE) - mean) / sd).max()) < 0.25
 
 
-def test_stability_has_no_row_that_cannot_be_told(runs):
-    own = lv.fit(runs, **HOW)
+def test_stability_has_no_row_that_cannot_be_told(own):
     case = Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     plan = decide(own, case, max_labels=2000, measure=False)
     table = decision_stability(plan)

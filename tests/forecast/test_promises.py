@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
@@ -105,23 +104,3 @@ def test_f27_a_loss_that_is_smaller_than_the_average_loss_hides_nothing():
     assert lv.interventions.gain_over_learners(gains(-0.01, 0.05))["hidden"].all()
     assert lv.interventions.gain_over_learners(gains(0.01, 0.05, 0.01))["hidden"].all()
     assert not lv.interventions.gain_over_learners(gains(0.04, 0.05))["hidden"].any()
-
-
-def test_f28_a_stated_mixture_is_the_weighted_error(two_learners):
-    error = lv.predict_error(two_learners, [500, 8000])
-    found = lv.interventions.portfolio_gain(error, {"a": 3, "b": 1})
-    mixed = 0.75 * error.sel(learner="a") + 0.25 * error.sel(learner="b")
-    by_hand = mixed.isel(labels=0) - mixed.isel(labels=1)
-    np.testing.assert_allclose(found["gain"].squeeze("labels"), by_hand)
-    assert (found["synergy"].mean(("chain", "draw")) <= 1e-12).all(), "a mixture is no better than its best"
-    one = lv.interventions.portfolio_gain(error, {"b": 2.0})
-    np.testing.assert_allclose(one["synergy"], 0.0, atol=1e-15)
-    np.testing.assert_allclose(
-        one["gain"].squeeze("labels"), (error.isel(labels=0) - error.isel(labels=1)).sel(learner="b")
-    )
-    table = pd.DataFrame(lv.summarise(found["synergy"].rename("gain")))
-    assert {"lower", "upper"} <= set(table)
-    with pytest.raises(ValueError, match="no learner 'c' among a, b"):
-        lv.interventions.portfolio_gain(error, {"c": 1.0})
-    with pytest.raises(ValueError, match="numbers > 0"):
-        lv.interventions.portfolio_gain(error, {"a": 0.0})

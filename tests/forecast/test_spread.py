@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import names, predict_error, predict_gain, predict_total_gain, summarise, testing
-from labelvalue.interventions import gain_over_learners, portfolio_gain, strategy_efficiency
+from labelvalue.interventions import gain_over_learners, strategy_efficiency
 from labelvalue.suites import gain_over_suites
 
 
@@ -65,15 +65,6 @@ def test_over_learners_the_mean_does_not_hide_the_best(learners):
         assert bool((found["hidden"] == hides).all())
     with pytest.raises(ValueError, match="several learners"):
         gain_over_learners(gain.isel(learner=0, drop=True))
-
-
-def test_a_portfolio_uses_the_best_learner_of_each_draw(learners):
-    error = predict_error(learners, [500, 8000])
-    found = portfolio_gain(error)
-    by_hand = error.min("learner").isel(labels=0) - error.min("learner").isel(labels=1)
-    np.testing.assert_allclose(found["gain"].squeeze("labels"), by_hand)
-    assert bool((found["synergy"] >= -1e-15).all())
-    assert bool((portfolio_gain(error.isel(learner=[0]))["synergy"] == 0).all())
 
 
 def test_over_suites_the_worst_and_what_persists():

@@ -62,7 +62,7 @@ def test_a_prior_may_hold_that_other_slices_harm(center):
     model = get_model("power_law")
     priors = model.priors.replace({"transfer_mean": Prior("student", center, 0.15)})
     with model.build(observe(runs), priors) as built:
-        assert np.isfinite(built.compile_logp()(built.initial_point()))
+        assert np.isfinite(built.compile_logp(mode="FAST_COMPILE")(built.initial_point()))
 
 
 def test_beyond_a_few_what_the_others_are_worth_together_differs_by_the_same():
@@ -91,7 +91,7 @@ def test_the_model_and_its_draws_have_the_same_effective_labels():
              ((v, model.initial_point()[v.name]) for v in model.value_vars)}  # fmt: skip
     wanted = ["transfer", "efficiency", "efficiency_trend", "noise_cost", "diversity_power"]
     outputs = model.replace_rvs_by_values([*made.values(), *(model[name] for name in wanted)])
-    values = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore")(point)
+    values = model.compile_fn(outputs, inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE")(point)
     worths = dict(zip(made, values, strict=False))
     dims = [("curve",), ("curve", "strategy"), ("strategy",), (), ()]
     coords = {"strategy": observations.attrs["strategies"][1:]}

@@ -162,6 +162,7 @@ def test_chains_of_many_classes_start_at_what_the_majority_says():
     np.testing.assert_allclose(majority_levels(once, 2.0)["ability"], 2.0)
 
 
+@pytest.mark.slow(reason="a real fit of fourteen classes")
 def test_noise_among_many_classes_is_recovered():
     """Annotators who confuse what everybody confuses, so that two wrong votes on an item are often the same."""
     classes = CLASSES + 2

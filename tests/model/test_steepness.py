@@ -47,7 +47,9 @@ def built(seen):
         data = observed_data(seen)
         level = elasticity_level(PRIORS, seen, data, pt.as_tensor(np.full(3, FLOOR)))
         outputs = model.replace_rvs_by_values([level, steepness_level(level, data)])
-    both = model.compile_fn([*outputs, model.logp()], inputs=model.value_vars, on_unused_input="ignore")
+    both = model.compile_fn(
+        [*outputs, model.logp()], inputs=model.value_vars, on_unused_input="ignore", mode="FAST_COMPILE"
+    )
     return lambda where, mean=-1.7, spread=0.4: both(
         {"elasticity_mean": mean, "elasticity_spread_log__": np.log(spread), "elasticity_level": np.array(where)}
     )

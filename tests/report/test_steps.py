@@ -14,6 +14,8 @@ from labelvalue.numerals import significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.wording import probability
 
+pytestmark = pytest.mark.usefixtures("sketched")
+
 BUDGET = 600
 
 

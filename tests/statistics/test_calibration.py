@@ -22,7 +22,8 @@ from labelvalue.model.sampling.settings import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
 from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 
-SIMULATIONS = 150
+SIMULATIONS, FEW, SOME = 150, 25, 100
+"""Worlds of a regime by itself; that show a model to be wrong; of the pass that most tests share."""
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
 SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
 """Scales on which z is taken that are not the log: both may be negative."""
@@ -129,7 +130,7 @@ def _held(error, truth: np.ndarray, level: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def outcome(bench) -> Outcome:
-    return run_pass(bench, range(SIMULATIONS))
+    return run_pass(bench, range(SOME))
 
 
 def test_ranks_of_the_truth_are_uniform(outcome):
@@ -147,7 +148,7 @@ def test_posteriors_a_fifth_too_narrow_are_found(outcome):
 def test_a_wrong_prior_fails_the_rank_test(bench):
     """The same test sees a prior whose scale and place are wrong."""
     wrong = (("elasticity_mean", Prior("normal", -1.2, 0.1)),)
-    assert "elasticity_mean" in run_pass(bench, range(40), changes=wrong).ranks.failures()
+    assert "elasticity_mean" in run_pass(bench, range(FEW), changes=wrong).ranks.failures()
 
 
 def test_a_wrong_likelihood_fails_the_rank_test(bench):
@@ -160,7 +161,7 @@ def test_a_wrong_likelihood_fails_the_rank_test(bench):
         }
         return runs.assign(bent)
 
-    assert run_pass(bench, range(40), read=read).ranks.failures().keys() >= {"elasticity_mean", "elasticity", "gain"}
+    assert run_pass(bench, range(FEW), read=read).ranks.failures().keys() >= {"elasticity_mean", "elasticity", "gain"}
 
 
 def test_shuffled_slices_fail_the_rank_test(outcome):
@@ -177,7 +178,7 @@ def test_parameters_that_do_not_go_together_fail_by_the_likelihood(outcome):
 
 @pytest.mark.parametrize("name", ["error_reference", "curve_elasticity", "training_sd", "elasticity", "gain"])
 def test_recovery(outcome, name):
-    """Mean z within 0.3 and its sd in 0.8 to 1.2. False alarms: under 1 in 1,000 with 600 curves."""
+    """Mean z within 0.3 and its sd in 0.8 to 1.2. False alarms: under 1 in 1,000 with 400 curves."""
     z = outcome.z[name]
     assert abs(z.mean()) < 0.3
     assert 0.8 < z.std() < 1.2
@@ -196,7 +197,7 @@ def coverage_failures(outcome: Outcome) -> dict[float, np.ndarray]:
 
 
 def test_intervals_of_the_future_error_cover(outcome):
-    """At 2, 4 and 8 times the reference; 600 curves a distance. False alarms: 1 in 1,000."""
+    """At 2, 4 and 8 times the reference; 400 curves a distance. False alarms: 1 in 1,000."""
     assert coverage_failures(outcome) == {}
 
 
@@ -207,7 +208,7 @@ def test_intervals_hold_the_errors_of_the_population(outcome):
     assert (np.abs(covered.mean(axis=0) - 0.9) < np.maximum(4.0 * error, 0.03)).all()
 
 
-@pytest.mark.parametrize("trials", [40, 200, 4000])
+@pytest.mark.parametrize("trials", [40, *(pytest.param(n, marks=pytest.mark.slow) for n in (200, 4000))])
 def test_the_error_now_holds_for_small_evaluation_sets(bench, trials):
     """240 slices whose runs share one set: 90 % intervals hold the population's error, those on the items alone do not.
 
@@ -226,23 +227,23 @@ def test_the_error_now_holds_for_small_evaluation_sets(bench, trials):
 def test_a_model_without_discrepancy_does_not_cover(bench):
     """What the shape discrepancy is for: without it, intervals of the error at 8 times are too narrow."""
     none = (("discrepancy_mean", Prior("normal", -9.0, 0.1)),)
-    covered = run_pass(bench, range(60), changes=none).inside[0.9].mean(axis=(0, 1))
+    covered = run_pass(bench, range(FEW), changes=none).inside[0.9].mean(axis=(0, 1))
     assert covered[-1] < 0.8
 
 
 def test_simulated_inputs_converge(bench):
-    """The gate with its retries and the shipped priors: of 8 inputs at least 5 are ok.
+    """The gate with its retries and the shipped priors: of 4 inputs at least 2 are ok.
 
-    False alarms: 4 in 10,000 where the target holds, that 95 % are.
+    False alarms: 5 in 10,000 where the target holds, that 95 % are.
     """
     shipped = tuple(get_model("power_law").priors.items())
     verdicts = []
-    for seed in range(900, 908):
+    for seed in range(900, 904):
         compiled = bench.compiled(observe(bench.simulate(seed).runs), shipped)
         _, diagnostics = sampling.sample(compiled, SamplerSettings(random_seed=seed))
         verdicts.append((diagnostics.verdict, diagnostics.reasons))
         assert len(diagnostics.attempts) <= 3
-    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 5, verdicts
+    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 2, verdicts
 
 
 def test_same_seed_same_draws(bench):

@@ -1,4 +1,4 @@
-"""A plan cut into batches: what each should show, when to go on, and how often that rule stops in error."""
+"""A plan cut into batches: what each should show, when to go on, and how often a rule stops in error."""
 
 import numpy as np
 import pandas as pd
@@ -10,12 +10,10 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.measuring.information import as_columns, conditional_mean
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves
 from labelvalue.model.fitting.result import Fit
-from labelvalue.numerals import PER_LABELS, tails
-from labelvalue.problems import InputError
+from labelvalue.numerals import tails
 from labelvalue.settings import Checks
 
 ENTROPY = 17
@@ -242,65 +240,3 @@ def rule_errors(chance: np.ndarray, kept: np.ndarray, probability: float) -> dic
         share = float(wrong[among].mean()) if count else np.nan
         made |= {name: share, f"{name}_error": float(np.sqrt(share * (1.0 - share) / count)) if count else np.nan}
     return made
-
-
-def guardrail_errors(plan: Decision, *, steps: int = 4) -> pd.DataFrame:
-    """Say how often the rule of a minimum gain would stop in error, asked today and after each batch but the last.
-
-    Each posterior draw is a world with a known gain. In it, a batch is bought and its mean error measured once, with
-    noise; what the rule then states is the regression, over all draws, of the gain being high enough on what is seen.
-
-    Parameters
-    ----------
-    plan : Decision
-        From :func:`labelvalue.decide`; it must buy something, whatever its verdict, and its case have
-        ``guardrails.minimum_gain``.
-    steps : int
-        Batches into which the plan is cut, ≥ 2.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a moment: ``step`` (0 is today) and ``labels`` bought until then; ``stops``, ``undecided``,
-        ``false_stop``, ``false_go`` with their standard errors, and ``worlds``, as :func:`rule_errors` counts them.
-        Attributes: ``limit`` and ``probability`` of the rule, ``chance``, P(it is kept).
-
-    Raises
-    ------
-    InputError
-        If the case has no such rule, the plan buys nothing, or ``steps`` is out of range.
-
-    Examples
-    --------
-    >>> import labelvalue as lv
-    >>> rule = {"minimum_gain": {"limit": 0.003, "probability": 0.7}}
-    >>> case = lv.Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400}, guardrails=rule)
-    >>> fit = lv.testing.fake_fit(seed=1)
-    >>> guardrail_errors(lv.decide(fit, case, max_labels=2000, measure=False), steps=2)["labels"].tolist()
-    [0, 1000]
-    """
-    fit, case = plan.fit, plan.case
-    checks = Checks()
-    checks.whole("steps", steps, least=2)
-    if plan.total < steps:
-        checks.wrong("plan", f"buys {plan.total} labels, too few to cut", "the rule is for plans that buy")
-    rule = case.guardrails.minimum_gain
-    if rule is None:
-        checks.wrong("guardrails.minimum_gain", "the case has no such rule", "state limit and probability")
-        raise InputError(checks.problems)
-    checks.finish()
-    every = {str(step): part_of(plan, step / steps) for step in range(1, steps + 1)}
-    outcomes = plan_outcomes(fit, case, every, interventions=plan.interventions)
-    shares = volumes(fit, case.value)
-    gain = (outcomes[names.GAIN].sel({names.PLAN: str(steps)}) * shares).sum(names.SLICE)
-    kept = as_columns((gain / plan.total * PER_LABELS >= rule.limit).transpose(*names.SAMPLE))
-    rows = [{"step": 0, names.LABELS: 0, **rule_errors(np.full(kept.size, kept.mean()), kept[:, 0], rule.probability)}]
-    for step in range(1, steps):
-        error = outcomes[names.ERROR].sel({names.PLAN: str(step)})
-        seen = as_columns(observed_error(fit, case, error, shares, step).transpose(*names.SAMPLE))
-        chance = np.clip(conditional_mean(kept.astype(float), seen)[:, 0], 0.0, 1.0)
-        bought = sum(every[str(step)].values())
-        rows.append({"step": step, names.LABELS: bought, **rule_errors(chance, kept[:, 0], rule.probability)})
-    table = pd.DataFrame(rows)
-    table.attrs = {"limit": rule.limit, names.PROBABILITY: rule.probability, "chance": float(kept.mean())}
-    return table

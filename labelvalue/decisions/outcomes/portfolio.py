@@ -36,7 +36,8 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
     Returns
     -------
     xarray.Dataset
-        Money. Dims chain, draw, learner: ``value`` and ``net_benefit``, against doing nothing. Dims chain, draw:
+        Dims chain, draw, slice: ``gain`` of the portfolio, in the unit of the error. The rest is money. Dims chain,
+        draw, learner: ``value`` and ``net_benefit``, against doing nothing. Dims chain, draw:
         ``mean``, ``spread`` (standard deviation) and ``best`` of the net benefit over learners; ``portfolio``, its net
         benefit against doing nothing with it; ``synergy``, what is left of it over the best single learner, both from
         the portfolio's error today: negative where further trainings cost more than they bring. Without dims:
@@ -86,8 +87,10 @@ def benefit_over_learners(plan: Decision, *, mixture: Mapping[str, float] | None
     single = {name: brings(_error(one, names.RECOMMENDED)) for name, one in kept.items()}
     best = max(single, key=lambda name: float(single[name].mean()))
     more: Any = sum(retraining_cost(fit, case.costs, name) for name in [*kept][1:])
-    portfolio = brings(_together(kept, names.RECOMMENDED, shares if mixture else None)) - more
+    end = _together(kept, names.RECOMMENDED, shares if mixture else None)
+    portfolio = brings(end) - more
     made = {
+        names.GAIN: (start - end).transpose(*names.SAMPLE, names.SLICE),
         names.VALUE: value,
         names.NET_BENEFIT: net,
         "mean": net.mean(names.LEARNER),

@@ -72,7 +72,7 @@ def cheapest_plan(
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> fit, case = fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> fit, case = fake_fit(seed=1, draws=50), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
     >>> mean = float(fit.posterior["error_now"].mean())
     >>> table = cheapest_plan(fit, case, Target(error=0.95 * mean), probability=0.8)
     >>> table.attrs["found"], table.attrs["p_target"] >= 0.8

@@ -82,7 +82,7 @@ def noise_sensitivity(
     Examples
     --------
     >>> import labelvalue as lv
-    >>> fit = lv.testing.fake_fit(seed=1)
+    >>> fit = lv.testing.fake_fit(seed=1, draws=50)
     >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise=0.15)
     >>> table = noise_sensitivity(lv.decide(fit, case, max_labels=900, measure=False))
     >>> bool(table["gain"].is_monotonic_decreasing), table["same"].tolist()[1]

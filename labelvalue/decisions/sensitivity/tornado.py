@@ -182,7 +182,7 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool | Refits
     --------
     >>> import labelvalue as lv
     >>> fit, case = lv.testing.fake_fit(seed=1), Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = plan_sensitivity(lv.decide(fit, case, max_labels=900, measure=False))
+    >>> table = plan_sensitivity(lv.decide(fit, case, max_labels=900, measure=False), refit=False)
     >>> bool((table["swing"].diff().dropna() <= 0).all())
     True
     """

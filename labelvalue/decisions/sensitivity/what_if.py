@@ -315,7 +315,7 @@ def decision_stability(plan: Decision, *, refit: bool | Refits = True) -> pd.Dat
     --------
     >>> import labelvalue as lv
     >>> fit, case = lv.testing.fake_fit(seed=1), lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
-    >>> table = decision_stability(lv.decide(fit, case, max_labels=900, measure=False))
+    >>> table = decision_stability(lv.decide(fit, case, max_labels=900, measure=False), refit=False)
     >>> bool(0 <= table.attrs["index"] <= 1)
     True
     """

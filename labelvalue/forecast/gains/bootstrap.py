@@ -150,6 +150,8 @@ def bootstrap_gain(
     >>> gain.dims, float(gain.sel(budget=0).max())
     (('chain', 'draw', 'slice', 'budget'), 0.0)
     """
+    from threadpoolctl import threadpool_limits
+
     numbers, _ = whole_numbers(budgets, "budget")
     if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 100:
         raise ValueError(f"draws must be a whole number ≥ 100, got {draws!r}")
@@ -172,7 +174,8 @@ def bootstrap_gain(
             here = fit.position.sel(at)
             now = (float(here[names.LABELS_NOW]), float(here[names.OTHER_LABELS_NOW]))
             drawn = _with_runs(counts[:, code[mine]], rng)
-            values[0, :, *index] = _gains(frame[mine], drawn, now, numbers, upper)
+            with threadpool_limits(1):  # threads that wait for each other cost four times such small products
+                values[0, :, *index] = _gains(frame[mine], drawn, now, numbers, upper)
     coords = {d: fit.position[d].values for d in curve} | {names.BUDGET: numbers, names.CHAIN: [0]}
     dims = (names.CHAIN, names.DRAW, *curve, names.BUDGET)
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))

@@ -10,15 +10,12 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import as_measured, left_of_differences
 from labelvalue.forecast.gains.curves import SIZE, curve_dims, error_draws, flag_texts, in_blocks, with_distance
-from labelvalue.model.curve.observations import observe, shows_fall
-from labelvalue.model.curve.posterior import by_slice
 from labelvalue.model.fitting.result import Fit, name_of_curve
 from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import as_lines
 from labelvalue.problems import quote
 from labelvalue.settings import is_number
 
-FALLING = 4.0  # doublings below the largest size over which runs may show that their curve falls; a fit sees fewer
 LIKELY = 0.9  # P(gain > 0) above which it is asked whether the runs of the curve show any fall
 
 
@@ -146,8 +143,7 @@ def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
     """Say which gains are likely only because the model's curves fall, though no run of theirs shows it."""
     each = [np.mean(gain.values[:, :, place] > 0, axis=(0, 1)) for place in range(gain.shape[2])]
     likely = (gain[0, 0].copy(data=np.stack(each)) > LIKELY).any(names.BUDGET)
-    seen = observe(fit.runs, int(fit.settings[names.CLASSES]), memory=FALLING)
-    shown = by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
+    shown = fit.falls
     if set(shown.dims) != set(likely.dims):
         return []
     shown = shown.reindex({d: likely[d] for d in likely.dims}, fill_value=False).transpose(*likely.dims)

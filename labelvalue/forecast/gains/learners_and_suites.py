@@ -1,7 +1,5 @@
 """Gains over several learners and over several suites: what an average would hide."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -50,67 +48,6 @@ def gain_over_learners(gain: xr.DataArray) -> xr.Dataset:
 
 MUCH_BETTER = 1.5
 SURE = 0.8
-
-
-def portfolio_gain(error: xr.DataArray, mixture: Mapping[str, float] | None = None) -> xr.Dataset:
-    """Gain of keeping several learners and using, in each slice, the one with the lowest error, or a stated mixture.
-
-    The labels are paid once and serve all learners. Per draw, the portfolio's error is the least over learners, or the
-    mean by the mixture's shares, now and later; its synergy is its gain less the best single learner's of those that it
-    keeps, where one learner is chosen for all sizes, both from the portfolio's error now.
-
-    Parameters
-    ----------
-    error : xarray.DataArray
-        From ``predict_error`` of a fit with several learners; the first of ``labels`` is where the gain counts from.
-    mixture : mapping of str to float, optional
-        Share of the cases that each learner answers, > 0, scaled to sum to 1; learners not named are not kept.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims chain, draw, slice, labels (without the first): ``gain`` of the portfolio, ``synergy``.
-
-    Raises
-    ------
-    ValueError
-        If the error has no dim of learners, or fewer than two sizes; or a share is not > 0, or of an unknown learner.
-
-    Examples
-    --------
-    >>> import labelvalue as lv
-    >>> error = lv.predict_error(lv.testing.fake_fit(seed=1, learners=("line", "tree")), [1000, 8000])
-    >>> portfolio_gain(error)["synergy"].dims
-    ('chain', 'draw', 'slice', 'labels')
-    """
-    _need(error, names.LEARNER, "learners")
-    if error.sizes[names.LABELS] < 2:
-        raise ValueError("a portfolio's gain needs two sizes or more: predict_error(fit, labels=[now, later])")
-    if mixture is not None:
-        error = error.sel({names.LEARNER: _kept(error, mixture)})
-    together = error.min(names.LEARNER) if mixture is None else (error * _shares(mixture)).sum(names.LEARNER)
-    start, later = together.isel({names.LABELS: 0}, drop=True), error.isel({names.LABELS: slice(1, None)})
-    gain = start - together.isel({names.LABELS: slice(1, None)})
-    # The single learner is the one that is best on average later; its error counts, now and then, draw by draw.
-    chosen = later.mean(names.SAMPLE).argmin(names.LEARNER)
-    single = start - later.isel({names.LEARNER: chosen})
-    dims = (names.CHAIN, names.DRAW, names.SLICE, names.LABELS)
-    return xr.Dataset({names.GAIN: gain, "synergy": gain - single}).transpose(*dims)
-
-
-def _kept(error: xr.DataArray, mixture: Mapping[str, float]) -> list[str]:
-    known = error[names.LEARNER].values.astype(str).tolist()
-    unknown = [name for name in mixture if name not in known]
-    if unknown or not mixture:
-        raise ValueError(f"mixture: no learner {unknown[0] if unknown else ''!r} among {', '.join(known)}")
-    if not all(isinstance(share, (int, float)) and 0 < share < np.inf for share in mixture.values()):
-        raise ValueError(f"mixture: shares must be numbers > 0, got {dict(mixture)!r}")
-    return list(mixture)
-
-
-def _shares(mixture: Mapping[str, float]) -> xr.DataArray:
-    shares = np.array(list(mixture.values()), dtype=float)
-    return xr.DataArray(shares / shares.sum(), dims=names.LEARNER, coords={names.LEARNER: list(mixture)})
 
 
 def gain_over_suites(gain: xr.DataArray, baseline: str = "holdout") -> xr.Dataset:

@@ -214,7 +214,7 @@ def prior_sensitivity(
     Examples
     --------
     >>> from labelvalue.testing import fake_fit
-    >>> table = prior_sensitivity(fake_fit(seed=1), budget=500)
+    >>> table = prior_sensitivity(fake_fit(seed=1), budget=500, refit=False)
     >>> sorted(set(table["change"]))
     ['to the power 0.5', 'to the power 2']
     """

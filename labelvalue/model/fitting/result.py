@@ -18,8 +18,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of
-from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, without_synthetic
-from labelvalue.model.curve.posterior import at_now
+from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, observe, shows_fall, without_synthetic
+from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
@@ -36,6 +36,7 @@ SCHEMA = 1  # version of the file layout; a newer one is refused
 
 POSITION = "constant_data"  # group of the tree that holds where each slice stands: labels now, reference labels, sizes
 STRETCH = "stretch"  # attribute of the tree: how much farther than fitted its draws were spread, where they were
+FALLING = 4.0  # doublings below the largest size over which runs may show that their curve falls; a fit sees fewer
 
 WORKING_COPIES = 3  # how often a posterior is held in memory at once while a fit is judged and saved
 VARIABLES = 40  # numbers that a draw holds a curve, those kept beside the curve's own included
@@ -107,6 +108,12 @@ class Fit:
         settings, stretch = self.settings, float(self.tree.attrs.get(STRETCH, 1.0))
         seed, classes = int(settings["random_seed"]), int(settings.get(names.CLASSES, 2))
         return Below(self.model, self.posterior, self.runs, classes, seed, stretch)
+
+    @functools.cached_property
+    def falls(self) -> xr.DataArray:
+        """Whether a curve's own runs show that its error falls with labels; dims slice (and learner)."""
+        seen = observe(self.runs, int(self.settings[names.CLASSES]), memory=FALLING)
+        return by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
 
     @functools.cached_property
     def walks(self) -> Walks:

@@ -188,7 +188,7 @@ def _modelled(fit: Fit, suite: str, budget: int | None, ci_prob: float) -> list[
                     names.SUITE: name,
                     names.LEARNER: learner,
                     names.GAIN: spread(own, ci_prob) | {P_POSITIVE: float((own > 0).mean())},
-                    "kept": _middle(share, ci_prob),
+                    "kept": _median(share, ci_prob),
                     "p_worst": float((own <= worst.sel(at)).mean()),
                 }
             )
@@ -201,15 +201,14 @@ def _measured(measured: xr.Dataset, ci_prob: float) -> list[dict[str, Any]]:
     for name in share[names.SUITE].values.astype(str).tolist():
         for learner in _learners(share):
             own = share.sel({names.SUITE: name} | ({} if learner is None else {names.LEARNER: learner}))
-            rows.append({names.SUITE: name, names.LEARNER: learner, "kept": _middle(own, ci_prob)})
+            rows.append({names.SUITE: name, names.LEARNER: learner, "kept": _median(own, ci_prob)})
     return rows
 
 
-def _middle(share: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    """Median and interval: a ratio of two gains has no mean to speak of."""
-    lower, upper = tails(ci_prob)
-    low, middle, high = share.quantile([lower, 0.5, upper], names.SAMPLE, skipna=False).values
-    return {"median": float(middle), LOWER: float(low), UPPER: float(high)}
+def _median(drawn: xr.DataArray, ci_prob: float) -> dict[str, float | None]:
+    """Median and interval of draws that have no mean to speak of: a ratio, or infinite in some; None for no number."""
+    found = np.quantile(drawn, [0.5, *tails(ci_prob)], method="nearest")
+    return dict(zip(("median", LOWER, UPPER), (finite(float(one)) for one in found), strict=True))
 
 
 def _sentence(found: dict[str, Any], ci_prob: float) -> str:
@@ -217,7 +216,7 @@ def _sentence(found: dict[str, Any], ci_prob: float) -> str:
     said = []
     for which, lead in ((MODELLED, "By the posterior"), (MEASURED, "Of the gain that had been forecast")):
         others = [row for row in found[which] if row[names.SUITE] != found[names.SUITE]]
-        rows = [row for row in others if np.isfinite(row["kept"]["median"])]
+        rows = [row for row in others if row["kept"]["median"] is not None]
         if not rows:
             continue
         least = min(rows, key=lambda row: row["kept"]["median"])
@@ -383,7 +382,7 @@ def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any
         worth = exchange_rate(some, one, noise=case.label_noise, price=case.costs.price_per_label).sel(chosen)
         both = (names.EQUIVALENT_LABELS, names.BREAK_EVEN)
         rows.append(
-            {key: _ends(worth[key].sum(names.SLICE, skipna=False), ci_prob) for key in both}
+            {key: _median(worth[key].sum(names.SLICE, skipna=False), ci_prob) for key in both}
             | {
                 "beside": worth.attrs[names.LABELS],
                 "name": one.name,
@@ -394,9 +393,3 @@ def offer_numbers(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any
             }
         )
     return rows
-
-
-def _ends(drawn: xr.DataArray, ci_prob: float) -> dict[str, float]:
-    """Median and ends of draws, of which some may be infinite: JSON has no number for such."""
-    ends = np.quantile(drawn, [0.5, *tails(ci_prob)], method="nearest")
-    return dict(zip(("median", "lower", "upper"), (finite(float(end)) for end in ends), strict=True))

@@ -168,6 +168,7 @@ def figures(
     return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers, sharp=sharp is not False))
 
 
+@functools.cache
 def templates(*packages: str) -> jinja2.Environment:
     """Return the templates of pages, those of other packages too; every text that they are given is escaped."""
     environment = jinja2.Environment(
