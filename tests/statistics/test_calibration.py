@@ -22,8 +22,8 @@ from labelvalue.model.sampling.settings import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
 from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 
-SIMULATIONS, FEW, SOME = 150, 25, 100
-"""Worlds of a regime by itself; that show a model to be wrong; of the pass that most tests share."""
+SIMULATIONS, FEW = 150, 25
+"""Worlds of a regime; and that are enough to show a model to be wrong."""
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
 SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
 """Scales on which z is taken that are not the log: both may be negative."""
@@ -130,7 +130,7 @@ def _held(error, truth: np.ndarray, level: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def outcome(bench) -> Outcome:
-    return run_pass(bench, range(SOME))
+    return run_pass(bench, range(SIMULATIONS))
 
 
 def test_ranks_of_the_truth_are_uniform(outcome):
@@ -178,7 +178,7 @@ def test_parameters_that_do_not_go_together_fail_by_the_likelihood(outcome):
 
 @pytest.mark.parametrize("name", ["error_reference", "curve_elasticity", "training_sd", "elasticity", "gain"])
 def test_recovery(outcome, name):
-    """Mean z within 0.3 and its sd in 0.8 to 1.2. False alarms: under 1 in 1,000 with 400 curves."""
+    """Mean z within 0.3 and its sd in 0.8 to 1.2. False alarms: under 1 in 1,000 with 600 curves."""
     z = outcome.z[name]
     assert abs(z.mean()) < 0.3
     assert 0.8 < z.std() < 1.2
@@ -197,7 +197,7 @@ def coverage_failures(outcome: Outcome) -> dict[float, np.ndarray]:
 
 
 def test_intervals_of_the_future_error_cover(outcome):
-    """At 2, 4 and 8 times the reference; 400 curves a distance. False alarms: 1 in 1,000."""
+    """At 2, 4 and 8 times the reference; 600 curves a distance. False alarms: 1 in 1,000."""
     assert coverage_failures(outcome) == {}
 
 
@@ -232,18 +232,18 @@ def test_a_model_without_discrepancy_does_not_cover(bench):
 
 
 def test_simulated_inputs_converge(bench):
-    """The gate with its retries and the shipped priors: of 4 inputs at least 2 are ok.
+    """The gate with its retries and the shipped priors: of 8 inputs at least 5 are ok.
 
-    False alarms: 5 in 10,000 where the target holds, that 95 % are.
+    False alarms: 4 in 10,000 where the target holds, that 95 % are.
     """
     shipped = tuple(get_model("power_law").priors.items())
     verdicts = []
-    for seed in range(900, 904):
+    for seed in range(900, 908):
         compiled = bench.compiled(observe(bench.simulate(seed).runs), shipped)
         _, diagnostics = sampling.sample(compiled, SamplerSettings(random_seed=seed))
         verdicts.append((diagnostics.verdict, diagnostics.reasons))
         assert len(diagnostics.attempts) <= 3
-    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 2, verdicts
+    assert sum(verdict == "ok" for verdict, _ in verdicts) >= 5, verdicts
 
 
 def test_same_seed_same_draws(bench):
