@@ -6,8 +6,9 @@ blocks at once. What is sampled are coordinates u of the group and e of each cur
 
     group = straight⁻¹(base + spread · u),    curve = centre + lean · u + own · e,
 
-where ``straight`` takes the skewness out of each of the group's coordinates. The map is fixed and smooth, and its
-derivative known, so that the posterior stays what it is for any model.
+where ``straight`` takes the skewness out of each of the group's coordinates. It is made at the mode first, and then of
+draws: how the means of curves move with the group, and how wide curves are about them. The map is fixed and smooth, and
+its derivative known, so that the posterior stays what it is for any model.
 """
 
 from __future__ import annotations
