@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from labelvalue import Project, StorageError, cli, storage
+from labelvalue.report.render import html
 from tests.faults.test_kills import kills
 from tests.operate.conftest import QUIET, configure, kinds
 
@@ -268,12 +269,13 @@ def test_a_broken_template_costs_no_fit_and_no_advice(running, monkeypatch, caps
     import jinja2
 
     configure(running, "[report]\nbudgets = [100]\n")
+    broken = jinja2.DictLoader({"report.html.j2": "{{ n.nothing_of_that_name }}"})
+    templates = html.templates()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "labelvalue.report.render.html.jinja2.PackageLoader",
-            lambda *given: jinja2.DictLoader({"report.html.j2": "{{ n.nothing_of_that_name }}"}),
-        )
+        patch.setattr(templates, "loader", broken)
+        templates.cache.clear()
         assert cli.main(["refit", str(running.folder)]) == 5
+    templates.cache.clear()
     assert "the page" in capsys.readouterr().err
     assert len(running.ledger.records("fit")) == 2
     shutil.rmtree(running.folder / "reports")
