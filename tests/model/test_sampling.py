@@ -156,8 +156,9 @@ def test_the_mass_matrix_of_plain_chains_goes_by_the_number_of_parameters(parame
     assert asked[-1]["target_accept"] == 0.8
 
 
-def test_a_sampler_that_stops_once_is_started_again(attempts):
-    made, _, compiled = attempts([RuntimeError("bad start\nand a long trace")], ["fine"])
+@pytest.mark.parametrize("stop", [RuntimeError, np.linalg.LinAlgError])  # the second where no chain has moved
+def test_a_sampler_that_stops_once_is_started_again(attempts, stop):
+    made, _, compiled = attempts([stop("bad start\nand a long trace")], ["fine"])
     kept, diagnostics = sample(compiled, SamplerSettings())
     assert kept is made[0]
     assert diagnostics.verdict == "ok"

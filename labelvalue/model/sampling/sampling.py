@@ -136,7 +136,7 @@ def sample(
     for remedy, way, asked in remedies:
         try:
             tree, figures = _attempt(way, asked, progress, checkpoint)
-        except RuntimeError as error:  # a chain that died, or no start with a finite density
+        except (RuntimeError, np.linalg.LinAlgError) as error:  # a chain that died or never moved, or has no start
             tree, figures = no_draws(compiled.model), dict(NO_DRAWS)
             cause = str(error).partition("\n")[0]
             verdict: Verdict = "refused"
