@@ -21,6 +21,9 @@ from labelvalue.model.hierarchy.specification import Model
 from labelvalue.problems import InputError
 
 UNLIKELY = 0.05  # probability under which so few hits of honest 90 % intervals are not put down to chance
+TOGETHER = (
+    0.1  # correlation between hits of one backtest: slices of one learner err together, and so do neighbouring sizes
+)
 WORSE = 1.1  # CRPS, as a ratio to that of the best simple rule, above which the rule forecasts better
 LEAST_CHECKS = 5  # forecasts at one distance under which nothing is said about it
 COVERAGE = 0.9
@@ -139,10 +142,11 @@ class _Check:
 
     @property
     def condemned(self) -> bool:
-        """Whether what keeps it from being trusted is more than chance would do."""
-        unlikely = scipy.special.bdtr(self.half_hits, self.count, 0.5) < UNLIKELY
+        """Whether what keeps it from being trusted is more than chance would do among forecasts that err together."""
+        pairs = ((self.hits, COVERAGE), (self.half_hits, 0.5))
+        unlikely = any(_chance_of_so_few(hits, self.count, share) < UNLIKELY for hits, share in pairs)
         beaten = self.ratio > WORSE and self.worse > CHANCE
-        return self.enough and bool(not self.honest or unlikely or self.biased or beaten)
+        return self.enough and bool(unlikely or self.biased or beaten)
 
     @property
     def why_not(self) -> str:
@@ -160,6 +164,12 @@ class _Check:
     def __str__(self) -> str:
         share = f"{100 * COVERAGE:.0f} % intervals held {self.hits} of {self.count} later errors"
         return f"{share} and CRPS is {self.ratio:.2f} of that of the best simple rule ({self.rule})"
+
+
+def _chance_of_so_few(hits: int, count: int, share: float) -> float:
+    """Probability of no more hits of honest intervals, by a beta-binomial distribution."""
+    size = 1.0 / TOGETHER - 1.0
+    return float(scipy.stats.betabinom.cdf(hits, count, share * size, (1.0 - share) * size))
 
 
 def _points(gain: float) -> str:
@@ -209,7 +219,8 @@ def backtest_verdict(result: xr.Dataset) -> str:
     likely than 5 % for honest intervals (forecasts taken as independent; 50 % intervals must hold more than a quarter
     whatever their number), if forecast gains are not off by half of what came (and by two standard errors), if CRPS is
     at most a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five
-    forecasts at a distance nothing is said.
+    forecasts at a distance nothing is said. Forecasts of one backtest err together: where what keeps the nearest
+    distance from being trusted could then be chance, the sentence says so, and not that they are not to be trusted.
 
     Parameters
     ----------
@@ -245,6 +256,9 @@ def backtest_verdict(result: xr.Dataset) -> str:
     if not first.enough:
         needed = f"{LEAST_CHECKS} a distance are needed"
         return f"Too little to say whether to trust forecasts: {_check(result, later)}, and {needed}{refits}."
+    if not first.condemned:
+        why = f"{first.why_not}, which may be chance where forecasts err together"
+        return f"Too little to say whether to trust forecasts at {far(later[0], by)}: {why}{refits}."
     why = f"; {first.why_not}" if first.honest and first.ratio <= WORSE else ""
     return f"Do not trust forecasts at {far(later[0], by)} or beyond: {first}{why}{refits}."
 
@@ -255,11 +269,7 @@ def trusted_distance(result: xr.Dataset) -> int:
 
 
 def distrust(result: xr.Dataset) -> str:
-    """Return the sentence of a backtest that says to trust none, from more evidence than chance would give.
-
-    That few intervals held, that gains were biased or that a simple rule did better has to lie beyond what honest
-    forecasts show in one backtest of twenty: a fit that is flagged withholds its decision.
-    """
+    """Return the sentence of a backtest that says to trust none: a fit that is flagged withholds its decision."""
     checks, trusted = _checks(result)
     condemned = bool(checks) and checks[min(checks)].condemned
     return backtest_verdict(result).removesuffix(".") if condemned and not trusted else ""

@@ -48,10 +48,10 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 def unwhiten(place, at, x):  # type: ignore[no-untyped-def]
     """Where whitened coordinates lie in the model's own; the log determinant of the map's derivative, but a constant.
 
-    Derivatives of the group's coordinates by their straightened ones, and of the logs of these, are left in the last
-    of ``place``.
+    Derivatives of the group's coordinates by their straightened ones, and of the logs of these, and how each curve's
+    own are turned, are left in the last of ``place``.
     """
-    base, spread, skew, centre, lean, own, group, curve, _, _, rates = place
+    base, spread, skew, centre, lean, own, ways, bend, group, curve, _, _, rates, bent, turned, along, _ = place
     log_det = 0.0
     for j in range(group.size):
         straight = base[j] + np.dot(spread[j], at[: group.size])
@@ -61,23 +61,58 @@ def unwhiten(place, at, x):  # type: ignore[no-untyped-def]
         rate = grow + straight / root * turn
         rates[j, 0], rates[j, 1] = scale * rate, turn / (root * root * root * rate)
         log_det += math.log(rate)
+    for way in range(along.size):
+        along[way] = np.dot(ways[way], at[: group.size])
     here = group.size
     for i in range(curve.shape[0]):
+        for k in range(curve.shape[1]):
+            turned[k] = 0.0
+            for m in range(k + 1):
+                by = 0.0
+                for way in range(along.size):
+                    by += bend[i, k, m, way] * along[way]
+                if m == k:
+                    log_det += by
+                    by = math.exp(by)
+                bent[i, k, m] = by
+                turned[k] += by * at[here + m]
         for k in range(curve.shape[1]):
             total = centre[i, k]
             for j in range(group.size):
                 total += lean[i, k, j] * at[j]
-            for m in range(curve.shape[1]):
-                total += own[i, k, m] * at[here + m]
+            for m in range(k + 1):
+                total += own[i, k, m] * turned[m]
             x[curve[i, k]] = total
         here += curve.shape[1]
     return log_det
 
 
 @compiled
+def by_curves(place, at, slopes):  # type: ignore[no-untyped-def]
+    """Slopes of the log density, and of the map's determinant, by what moves curves, after :func:`unwhiten`."""
+    _, _, _, _, lean, own, ways, bend, group, curve, _, gradient, _, bent, _, _, pull = place
+    here, pull[:] = group.size, 0.0
+    for i in range(curve.shape[0]):
+        for k in range(curve.shape[1]):
+            for j in range(group.size):
+                slopes[j] += lean[i, k, j] * gradient[curve[i, k]]
+            slopes[here + k], total = 0.0, 0.0
+            for row in range(k, curve.shape[1]):
+                total += own[i, row, k] * gradient[curve[i, row]]
+            for m in range(k + 1):
+                slopes[here + m] += bent[i, k, m] * total
+                by = total * at[here + m] if m < k else total * at[here + m] * bent[i, k, m] + 1.0
+                for way in range(pull.size):
+                    pull[way] += bend[i, k, m, way] * by
+        here += curve.shape[1]
+    for way in range(pull.size):
+        slopes[: group.size] += pull[way] * ways[way]
+
+
+@compiled
 def evaluate(density, data, place, at, slopes):  # type: ignore[no-untyped-def]
     """Log density where whitened coordinates say, with its gradient by them; -inf where there is none."""
-    _, spread, _, _, lean, own, group, curve, x, gradient, rates = place
+    _, spread, _, _, _, _, _, _, group, _, x, gradient, rates, _, _, _, _ = place
     log_det = unwhiten(place, at, x)
     value = np.empty(1)
     if density(np.uint64(x.size), x.ctypes, gradient.ctypes, value.ctypes, data.ctypes) != 0:
@@ -89,18 +124,7 @@ def evaluate(density, data, place, at, slopes):  # type: ignore[no-untyped-def]
         for k in range(group.size):
             total += spread[k, j] * rates[k, 1]
         slopes[j] = total
-    here = group.size
-    for i in range(curve.shape[0]):
-        for k in range(curve.shape[1]):
-            slope = gradient[curve[i, k]]
-            for j in range(group.size):
-                slopes[j] += lean[i, k, j] * slope
-        for m in range(curve.shape[1]):
-            total = 0.0
-            for k in range(curve.shape[1]):
-                total += own[i, k, m] * gradient[curve[i, k]]
-            slopes[here + m] = total
-        here += curve.shape[1]
+    by_curves(place, at, slopes)
     return value[0] + log_det
 
 

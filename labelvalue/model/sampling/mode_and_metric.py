@@ -4,11 +4,12 @@ Curves are independent given the group, so the Hessian of the log density is an 
 group's rows and columns. However many curves there are, two gradients for each of a curve's few variables give all
 blocks at once. What is sampled are coordinates u of the group and e of each curve, with
 
-    group = straight⁻¹(base + spread · u),    curve = centre + lean · u + own · e,
+    group = straight⁻¹(base + spread · u),    curve = centre + lean · u + own · turn(ways · u) · e,
 
-where ``straight`` takes the skewness out of each of the group's coordinates. It is made at the mode first, and then of
-draws: how the means of curves move with the group, and how wide curves are about them. The map is fixed and smooth, and
-its derivative known, so that the posterior stays what it is for any model.
+where ``straight`` takes the skewness out of each of the group's coordinates, and ``turn`` is triangular, its diagonal
+an exponential. It is made at the mode first, and then of draws: how the means of curves move with the group, how wide
+curves are about them, and how that changes with the group. The map is fixed and smooth, and its derivative known, so
+that the posterior stays what it is for any model.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ DAMPED, MOST_CHANGE, WIDEST = 0.7, 2.0, 1.5
 """Share of a step that a round goes; by which factor it may change a curve's standard deviations; and how many of those
 of its draws, which are few and of many places of the group, these may be."""
 RIDGE = 0.3  # draws that stand against a curve's leaning with a coordinate of the group
+LEAST_BENT, MOST_BENT = 1.0, 1.0
+"""Of all curves together, the squared change of shape with a direction of the group below which it is taken to have
+none (curves then say less of the group than it is known to one standard deviation); and the most of any one of them."""
 TAIL = 0.05  # share of draws beyond each of the quantiles by which a coordinate is straightened
 LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
 """Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
@@ -155,7 +159,11 @@ class Place:
     lean : array, shape (curve, variable, group)
         How it moves with u.
     own : array, shape (curve, variable, variable)
-        How it moves with its own e.
+        How it moves with its own e, turned.
+    ways : array, shape (way, group)
+        Directions of u along which the shapes of curves change.
+    bend : array, shape (curve, variable, variable, way)
+        How the triangular matrix that turns e changes along each, the logarithm of its diagonal.
     """
 
     base: np.ndarray
@@ -164,12 +172,18 @@ class Place:
     centre: np.ndarray
     lean: np.ndarray
     own: np.ndarray
+    ways: np.ndarray
+    bend: np.ndarray
 
     def whitened(self, layout: Layout, at: np.ndarray) -> np.ndarray:
         """Whitened coordinates of a place in the model's own."""
         away = straightened(at[layout.group], self.skew)[0] - self.base
         u = np.linalg.solve(self.spread, away) if away.size else away
-        e = np.linalg.solve(self.own, (at[layout.curve] - self.centre - self.lean @ u)[..., None])
+        turned = np.linalg.solve(self.own, (at[layout.curve] - self.centre - self.lean @ u)[..., None])
+        by = self.bend @ (self.ways @ u)
+        diag = np.einsum("nkk->nk", by)
+        diag[...] = np.exp(diag)
+        e = np.linalg.solve(by, turned)
         return np.concatenate([u, e.ravel()])
 
     def room(self, layout: Layout) -> tuple[np.ndarray, ...]:
@@ -177,8 +191,9 @@ class Place:
         size = layout.group.size + layout.curve.size
         arrays = (getattr(self, f.name) for f in dataclasses.fields(self))
         where = (layout.group.astype(np.int64), layout.curve.astype(np.int64))
-        more = np.empty(size), np.empty(size), np.empty((layout.group.size, 2))
-        return (*map(np.ascontiguousarray, (*arrays, *where)), *more)
+        more = ((size,), (size,), (layout.group.size, 2), self.own.shape, self.own.shape[1:2])
+        ways = (self.ways.shape[:1],) * 2
+        return (*map(np.ascontiguousarray, (*arrays, *where)), *map(np.empty, (*more, *ways)))
 
 
 def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -335,7 +350,9 @@ class Search:
             radius = max(radius, 2.0 * size) if came > TRUSTED else radius if came > DOUBTED else SHORTER * size
         best = self.best
         straight = np.tile([0.0, 1.0, 0.0], (best["group"].size, 1))
-        return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], best["own"])
+        own = np.linalg.cholesky(best["own"] @ best["own"].swapaxes(1, 2))
+        ways, bend = np.empty((0, len(straight))), np.empty((*own.shape, 0))
+        return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], own, ways, bend)
 
 
 def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.random.Generator) -> Place:
@@ -343,7 +360,9 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
 
     The group's part is its draws' mean and covariance. How curves lean with it is a regression of their conditional
     means on draws of the group; their own part is the mean of their conditional covariances, and of what the regression
-    leaves. Where a curve is far from normal, the curvature at its mode, or at any draw, says neither.
+    leaves. Where a curve is far from normal, the curvature at its mode, or at any draw, says neither. Where many curves
+    change their shape with the group, all together hold it where it is: their covariances are regressed on it as well,
+    by their triangular factors, along the few directions that matter.
     """
     every = draws.reshape(-1, draws.shape[-1])
     count, size = len(every), layout.group.size
@@ -363,10 +382,19 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
     penalty = RIDGE * np.diag(np.r_[0.0, np.ones(size)])
     fitted = np.linalg.solve(by.T @ by + penalty, by.T @ means.reshape(len(chosen), -1))
     left = means - (by @ fitted).reshape(means.shape)
-    covariance = np.mean(factors @ factors.swapaxes(-1, -2) + left[..., :, None] * left[..., None, :], axis=0)
+    covariances = factors @ factors.swapaxes(-1, -2) + np.mean(left[..., :, None] * left[..., None, :], axis=0)
+    own = np.linalg.cholesky(covariances.mean(0))
+    inside = np.linalg.inv(own)
+    turns = np.linalg.cholesky(inside @ covariances @ inside.swapaxes(-1, -2))
+    diag = np.einsum("snkk->snk", turns)
+    diag[...] = np.log(diag)
+    bends = np.linalg.solve(by.T @ by + penalty, by.T @ turns.reshape(len(chosen), -1))[1:]
+    ways_out, sizes, bends = np.linalg.svd(np.clip(bends, -MOST_BENT, MOST_BENT), full_matrices=False)
+    kept = sizes**2 > LEAST_BENT
+    ways, bend = ways_out.T[kept], np.moveaxis((sizes[:, None] * bends)[kept].reshape(-1, *own.shape), 0, -1)
     fitted = fitted.reshape(1 + size, *means.shape[1:])
     lean = np.moveaxis(fitted[1:], 0, -1)
-    return Place(base, spread, skew, fitted[0], lean, np.linalg.cholesky(covariance))
+    return Place(base, spread, skew, fitted[0], lean, own, ways, bend)
 
 
 def normal_given_group(
