@@ -14,10 +14,8 @@ from labelvalue.model.curve.discrepancy import (
     BETWEEN_SLICES,
     HORIZON,
     KNOTS_PER_DOUBLING,
-    WILD,
     Beyond,
     Walks,
-    farther,
     level_sd,
     paths,
     strays,
@@ -162,24 +160,6 @@ def test_forecasts_stray_farther_where_trainings_scatter(fake_fit, monkeypatch):
     np.testing.assert_allclose((farther_off / as_much).where(kept, 1.0), times.where(kept, 1.0), rtol=1e-6)
     scatter = {"training_sd": np.array([0.05 / np.e, 0.05, 0.05 * np.e, 50.0])}
     np.testing.assert_allclose(Beyond(wider=0.4).spread(scatter), np.exp([-0.4, 0.0, 0.4, 0.8]))
-
-
-def test_some_curves_of_learners_stray_far_and_each_by_its_own_luck():
-    one, other = (farther(0.1, SAMPLES, 1, "all", name) for name in ("x", "y"))
-    assert set(one) == {1.0, WILD}
-    assert (one == WILD).mean() == pytest.approx(0.1, abs=5 * np.sqrt(0.09 / SAMPLES))
-    assert not np.array_equal(one, other)
-    assert np.array_equal(one, farther(0.1, SAMPLES, 1, "all", "x"))
-
-
-def test_forecasts_of_learners_have_those_tails(monkeypatch):
-    fit = testing.fake_fit(seed=1, slices=("a",), learners=("x", "y"))
-    wild = farther(BETWEEN_LEARNERS.wild, 1000, fit.settings["random_seed"], "a", "x") == WILD
-    shipped = lv.predict_error(fit, [50_000]).sel(learner="x").values.ravel()
-    tame = dataclasses.replace(BETWEEN_LEARNERS, wild=0.0)
-    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_LEARNERS", tame)
-    without = lv.predict_error(dataclasses.replace(fit), [50_000]).sel(learner="x").values.ravel()
-    assert np.array_equal(shipped != without, wild)
 
 
 def test_a_stretched_fit_flattens_as_before(fake_fit):

@@ -23,26 +23,25 @@ NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 32  # curves whose walks are kept: a page asks for the same of few slices hundreds of times
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
-WILD = 4.0
-"""How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
 FARTHEST = 2.0  # logs that scatter counts off it, at most
 HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
 
 
 @dataclasses.dataclass(frozen=True)
 class Beyond:
-    """What walks are like beyond the data: their mean in standard deviations, and how many stray far.
+    """What walks are like beyond the data: their mean in standard deviations, and how many go by shape.
 
     Real curves keep less of their slope than any family says, but for those whose trainings still scatter: they have
     more left to learn. ``typical`` is the mean at a typical scatter, ``by_scatter`` what one log more of it adds,
-    ``wider`` by how many logs such curves stray farther, ``wild`` the share of curves that stray ``WILD`` times as far,
-    ``shared`` that of the variance common to a learner.
+    ``wider`` by how many logs such curves stray farther, ``shared`` the share of the variance common to a learner,
+    ``by_shape`` that of draws in which curves do what others of their shape did
+    (:mod:`labelvalue.model.curve.shapes`).
     """
 
     typical: float = 0.0
     by_scatter: float = 0.0
     wider: float = 0.0
-    wild: float = 0.0
+    by_shape: float = 0.0
     shared: float = 0.0
 
     def mean(self, parameters: Mapping[Any, Any]) -> Any:
@@ -62,7 +61,7 @@ def _log_scatter(parameters: Mapping[Any, Any]) -> Any:
 BETWEEN_SLICES = Beyond(0.24, by_scatter=-0.5, wider=0.4, shared=0.5)
 """Of slices of one learner. Learned on 38 sliced development problems, later and on the first day (``python -m
 benchmarks.learn_flattening``)."""
-BETWEEN_LEARNERS = Beyond(wild=0.1, shared=BETWEEN_SLICES.shared)
+BETWEEN_LEARNERS = Beyond(by_shape=0.5, shared=BETWEEN_SLICES.shared)
 """Of several learners, or of a single curve. Learned on 54 data sets of LCDB, whose curves do not flatten."""
 
 
@@ -72,6 +71,7 @@ class Walks:
 
     ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
     (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
+    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`).
     """
 
     random_seed: int
@@ -79,6 +79,7 @@ class Walks:
     below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
     beyond: Beyond = BETWEEN_SLICES
+    futures: xr.DataArray | None = None
 
 
 def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]) -> xr.Variable:
@@ -98,8 +99,7 @@ def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]
             who = [str(found[i]) for found, i in zip(whose.values(), index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
             level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared)
-            far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
-            out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
+            out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
     return xr.Variable(doublings.dims, out)
 
 
@@ -108,15 +108,10 @@ def level_sd(doublings: Any) -> Any:
     return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
 
 
-def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:
-    """Draw how many times as far a curve strays as others do, one a posterior draw.
-
-    Shapes: gives (samples,).
-    """
-    if wild == 0.0:
-        return np.ones(samples)
-    drawn = np.random.default_rng(entropy_of(random_seed, "how far", *labels)).random(samples)
-    return np.where(drawn < wild, WILD, 1.0)
+def goes_by_shape(walks: Walks, chains: int, draws: int) -> xr.Variable:
+    """Draw in which draws curves do what those of their shape did: all of a fit together."""
+    drawn = np.random.default_rng(entropy_of(walks.random_seed, "by shape")).random((chains, draws))
+    return xr.Variable(names.SAMPLE, drawn < walks.beyond.by_shape)
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

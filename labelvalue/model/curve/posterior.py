@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.discrepancy import NEAR, Walks, level_sd, strays
+from labelvalue.model.curve.discrepancy import NEAR, Walks, goes_by_shape, level_sd, strays
 from labelvalue.model.curve.effective_labels import log_ratio, without_coordinates
 from labelvalue.model.curve.families import HALF_LABEL, own_share
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
+from labelvalue.model.curve.shapes import NUMBER, ahead
 from labelvalue.model.hierarchy.specification import Model
 
 
@@ -81,13 +82,34 @@ def _log_error(
     """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims."""
     reference: Any = np.log(parameters[names.ERROR_REFERENCE])
     log_ratio = log_ratio + 0.0 * reference
-    mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
-    about = walks.beyond.spread(parameters) * strays(walks, log_ratio, whose)
+    walk, usual = strays(walks, log_ratio, whose), level_sd(log_ratio / np.log(2.0))
+    about, mean = walks.beyond.spread(parameters) * walk, walks.beyond.mean(parameters) * usual
     astray = np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
-    log_error = reference + model.curve(log_ratio, parameters) + astray + below
+    moved = _by_shape(model.curve(log_ratio, parameters) + astray, log_ratio, walk, usual, walks, whose)
+    log_error = reference + moved + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
     return log_error.clip(-HIGHEST_LOG, HIGHEST_LOG)
+
+
+def _by_shape(
+    moved: xr.Variable,
+    log_ratio: xr.Variable,
+    walk: xr.Variable,
+    usual: xr.Variable,
+    walks: Walks,
+    whose: Mapping[str, np.ndarray],
+) -> xr.Variable:
+    """How far log error moves, in the draws that go by shape as curves of that shape did."""
+    if walks.futures is None or not bool((usual > 0.0).any()):
+        return moved
+    known = walks.futures.reindex({dim: called for dim, called in whose.items() if dim in walks.futures.dims})
+    numbers = (known if names.LEARNER in whose else known.isel({names.LEARNER: 0})).variable
+    four = [numbers.isel({NUMBER: place}) for place in range(numbers.sizes[NUMBER])]
+    location, spread = ahead(four, (log_ratio / np.log(2.0)).clip(min=NEAR))
+    did = location + spread * walk / usual.where(usual > 0.0, 1.0)
+    drawn = goes_by_shape(walks, *(log_ratio.sizes[dim] for dim in names.SAMPLE))
+    return did.where(drawn & (usual > 0.0) & did.notnull(), moved)
 
 
 def _odds(log_error: xr.Variable, walks: Walks) -> xr.Variable | float:

@@ -20,6 +20,7 @@ from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of
 from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, observe, shows_fall, without_synthetic
 from labelvalue.model.curve.posterior import at_now, by_slice
+from labelvalue.model.curve.shapes import futures
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
@@ -125,7 +126,8 @@ class Fit:
         beyond = BETWEEN_SLICES if alone and several else BETWEEN_LEARNERS
         stretch = self.below.stretch  # of the discrepancy, which the mean of the walks does not follow
         beyond = dataclasses.replace(beyond, typical=beyond.typical / stretch, by_scatter=beyond.by_scatter / stretch)
-        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond)
+        seen = futures(self.runs) if beyond.by_shape else None
+        return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond, seen)
 
     def __repr__(self) -> str:
         count = self.slices.size
