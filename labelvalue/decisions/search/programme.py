@@ -172,6 +172,15 @@ def greedy_on_envelope(menu: Menu, weights: np.ndarray) -> tuple[np.ndarray, flo
     ----------
     Sinha and Zoltners (1979), "The multiple-choice knapsack problem", Operations Research 27(3), for the bound.
     """
+    whole, bound = envelope(menu, weights)
+    return _filled(menu, menu.net @ weights, whole), bound
+
+
+def envelope(menu: Menu, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Buy whole pieces of the concave envelopes alone, and say what no purchase exceeds with its fixed cost.
+
+    Shapes: ``weights`` (sample,); gives ``bought`` (slice,).
+    """
     net = menu.net @ weights
     steps = [_steps(menu.labels, net[i], int(menu.low[i]), int(menu.high[i])) for i in range(len(menu.slices))]
     place = np.repeat(np.arange(len(steps)), [len(one) for one in steps])
@@ -182,10 +191,9 @@ def greedy_on_envelope(menu: Menu, weights: np.ndarray) -> tuple[np.ndarray, flo
     before = np.cumsum(length[order]) - length[order]
     taken = np.clip(left - before, 0.0, length[order])
     start = float(sum(np.interp(low, menu.labels, own) for low, own in zip(menu.low, net, strict=True)))
-    bound = start + float(taken @ slope[order]) - float(menu.fixed @ weights)
     whole = taken >= length[order] - 1e-9
     bought = menu.low + np.bincount(place[order][whole], length[order][whole], len(steps)).astype(int)
-    return _filled(menu, net, bought), bound
+    return bought, start + float(taken @ slope[order]) - float(menu.fixed @ weights)
 
 
 def _steps(labels: np.ndarray, net: np.ndarray, low: int, high: int) -> np.ndarray:

@@ -44,8 +44,7 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     below = doublings_below(position, labels)
     log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
     ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
-    error = np.minimum(np.exp(ordered.variable), float(fit.settings["upper"]))
-    return xr.DataArray(error, coords=log_error.coords)
+    return np.minimum(np.exp(ordered), fit.walks.upper)
 
 
 def in_blocks(

@@ -7,7 +7,7 @@ Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -81,31 +81,31 @@ class Walks:
     beyond: Beyond = BETWEEN_SLICES
 
 
-def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]) -> xr.Variable:
+def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
     """Each curve's own standard walk about its mean, read at the effective distance of each draw.
 
     Suites share the walk of their slice and learner, which ``whose`` names along their dims.
+
+    Shapes: ``doublings`` (chain, draw, one dim for each of ``whose``, others), and the result.
     """
-    sample = names.SAMPLE
-    rest = [d for d in log_ratio.dims if d not in (*sample, *whose)]
-    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *whose, *rest)
     out = np.zeros(doublings.shape)
-    samples = doublings.sizes[names.CHAIN] * doublings.sizes[names.DRAW]
-    for index in np.ndindex(*(len(found) for found in whose.values())):
+    samples = doublings.shape[0] * doublings.shape[1]
+    for index in np.ndindex(*(found.size for found in whose)):
         place = (slice(None), slice(None), *index)
-        distance = doublings.values[place].reshape(samples, -1)
+        distance = doublings[place].reshape(samples, -1)
         if (distance > NEAR).any():
-            who = [str(found[i]) for found, i in zip(whose.values(), index, strict=True)]
+            who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
             level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared)
             far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
             out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
-    return xr.Variable(doublings.dims, out)
+    return out
 
 
 def level_sd(doublings: Any) -> Any:
     """Return the standard deviation of what a standard walk adds beyond the reference size."""
-    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
+    far = np.where(doublings > NEAR, doublings, 0.0)
+    return far * np.sqrt(far / 3.0)
 
 
 def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.ndarray:
@@ -178,10 +178,10 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
         return values.ravel().take(at + shift)
 
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
-    rest = 1.0 - t
-    bend = rest * take(slope, 0) - t * take(slope, 1)
-    ends = (1.0 + 2.0 * t) * rest**2 * take(level, 0) + t**2 * (3.0 - 2.0 * t) * take(level, 1)
-    return ends + t * rest * bend / KNOTS_PER_DOUBLING
+    start, first = take(level, 0), take(slope, 0) / KNOTS_PER_DOUBLING
+    rise, last = take(level, 1) - start, take(slope, 1) / KNOTS_PER_DOUBLING
+    twist = first + last - 2.0 * rise
+    return start + t * (first + t * (rise - first - twist + t * twist))
 
 
 class Residuals(NamedTuple):

@@ -60,37 +60,39 @@ def log_error_at(
 ) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
     below = 0.0 if distance is None else astray_below(parameters, walks, distance)
-    whose = {
-        str(d): parameters[names.ERROR_REFERENCE][d].values
-        for d in (names.SLICE, names.LEARNER)
-        if d in parameters[names.ERROR_REFERENCE].dims
-    }
-    compute = partial(_log_error, model=model, walks=walks, whose=whose)
-    return without_coordinates(compute, log_ratio, parameters, below)
+    whose = (parameters[d] for d in (names.SLICE, names.LEARNER) if d in parameters[names.ERROR_REFERENCE].dims)
+    compute = partial(_log_error, model=model, walks=walks)
+    # The dims of a curve come first, in the order in which its owners are named.
+    return without_coordinates(compute, parameters[names.ERROR_REFERENCE], log_ratio, below, parameters, *whose)
 
 
 def _log_error(
-    log_ratio: xr.Variable,
-    parameters: Mapping[Any, xr.Variable],
-    below: xr.Variable | float,
-    *,
+    error: np.ndarray,
+    log_ratio: np.ndarray,
+    below: np.ndarray | float,
+    parameters: Mapping[Any, np.ndarray],
+    *whose: np.ndarray,
     model: Model,
     walks: Walks,
-    whose: Mapping[str, np.ndarray],
-) -> xr.Variable:
-    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims."""
-    reference: Any = np.log(parameters[names.ERROR_REFERENCE])
-    log_ratio = log_ratio + 0.0 * reference
-    mean = walks.beyond.mean(parameters) * level_sd(log_ratio / np.log(2.0))
-    about = walks.beyond.spread(parameters) * strays(walks, log_ratio, whose)
-    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
-    log_error = reference + model.curve(log_ratio, parameters) + astray + below
+) -> np.ndarray:
+    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims.
+
+    Shapes: all (chain, draw, slice, learner, suite, size) or what of these dims there is, of length 1 or full.
+    """
+    reference = np.log(error)
+    log_error = reference + model.curve(log_ratio, parameters) + below
+    doublings = log_ratio / np.log(2.0)
+    if (doublings > NEAR).any():
+        mean = walks.beyond.mean(parameters) * level_sd(doublings)
+        each = np.broadcast_to(doublings, np.broadcast_shapes(error.shape, doublings.shape))
+        about = walks.beyond.spread(parameters) * strays(walks, each, whose)
+        log_error = log_error + np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
-    return log_error.clip(-HIGHEST_LOG, HIGHEST_LOG)
+    return np.clip(log_error, -HIGHEST_LOG, HIGHEST_LOG)
 
 
-def _odds(log_error: xr.Variable, walks: Walks) -> xr.Variable | float:
+def _odds(log_error: np.ndarray, walks: Walks) -> np.ndarray | float:
     """Odds against an error; 1 where it has no bound."""
     return np.expm1(np.maximum(np.log(walks.upper) - log_error, LEAST_ODDS)) if np.isfinite(walks.upper) else 1.0
 
