@@ -181,7 +181,9 @@ def bootstrap_gain(
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain.coords[names.DOUBLINGS] = doublings_beyond(fit.position, sizes).transpose(*curve, names.BUDGET).variable
+    gain.coords[names.DOUBLINGS] = (
+        doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(*curve, names.BUDGET).variable
+    )
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain
