@@ -96,8 +96,8 @@ def weighed_otherwise(
         return float(draws.weighted(log_weights.copy(data=np.exp(log_weights.values))).mean(names.SAMPLE)), advice
 
     rows = []
-    for group in prior_groups(fit):
-        (low, said), (high, too) = (expected(scaled_priors(fit, group, factor)) for factor in FACTORS)
+    for group, members in prior_groups(fit).items():
+        (low, said), (high, too) = map(expected, scaled_priors(fit, members, FACTORS))
         rows.append((f"priors of {group} to the power 0.5, 2", low, high, max(said, too)))
     if (old := _old_runs(fit)) is not None:
         low, said = expected(old)
