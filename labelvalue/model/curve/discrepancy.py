@@ -206,16 +206,13 @@ def residuals(model: Model, draws: xr.Dataset, observations: xr.Dataset) -> Resi
 
 
 def by_curve(posterior: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
-    """Give variables of curves the dim ``curve`` again, in the order of the observations."""
+    """Give variables of curves the dim ``curve`` again, in the order of the observations; draws have no names there."""
     dims = set(posterior[names.ERROR_REFERENCE].dims) & set(CURVE_KEYS)
-    kept = {
-        name: v for name, v in posterior.data_vars.items() if not set(v.dims) & set(CURVE_KEYS) or dims <= set(v.dims)
-    }
+    bare = posterior.drop_vars(names.SAMPLE, errors="ignore")
+    shared = [name for name, v in bare.data_vars.items() if not set(v.dims) & set(CURVE_KEYS)]
+    own = [name for name, v in bare.data_vars.items() if dims and dims <= set(v.dims)]
     at = {dim: xr.DataArray(observations[dim].values, dims=CURVE) for dim in dims}
-    picked = {
-        name: v.sel(at).drop_vars(CURVE_KEYS, errors="ignore") if dims <= set(v.dims) else v for name, v in kept.items()
-    }
-    return xr.Dataset(picked)
+    return bare[own].sel(at).drop_vars([CURVE, *CURVE_KEYS], errors="ignore").assign(bare[shared].data_vars)
 
 
 WALKS_REMEMBERED = 16
@@ -297,6 +294,9 @@ class Below:
 
     def _cells(self, observations: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Residuals, variances, standard deviation of the slope, and distances of one curve; cells at a knot as one."""
+        filled = observations["used"] > 0
+        every = {KNOT: filled.any((CURVE, SLOT)), SLOT: filled.any((CURVE, KNOT))}
+        observations = observations.isel({dim: np.flatnonzero(some.values) for dim, some in every.items()})
         draws = by_curve(self.posterior, observations)
         found = residuals(self.model, draws, observations)
         variance = found.variance * self.stretch**2
