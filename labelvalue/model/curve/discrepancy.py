@@ -21,7 +21,7 @@ from labelvalue.model.hierarchy.specification import Model
 
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
-REMEMBERED = 32  # curves whose walks are kept: a page asks for the same of few slices hundreds of times
+REMEMBERED = 128_000_000  # bytes of walks that are kept: a page asks for the same of all slices dozens of times
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
 WILD = 4.0
 """How many times as far the curves stray that stray far: the law is another one for them, and nothing showed it."""
@@ -93,10 +93,10 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
     for index in np.ndindex(*(found.size for found in whose)):
         place = (slice(None), slice(None), *index)
         distance = doublings[place].reshape(samples, -1)
-        if (distance > NEAR).any():
+        if (farthest := float(distance.max(initial=0.0))) > NEAR:
             who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
-            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared)
+            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared, doublings=farthest)
             far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
             out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
     return out
@@ -119,9 +119,13 @@ def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.nda
     return np.where(drawn < wild, WILD, 1.0)
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
-def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw standard walks of the slope, one a posterior draw, and their integrals.
+_walks: dict[tuple[int, int, float, tuple[str, ...]], tuple[np.ndarray, np.ndarray]] = {}
+
+
+def paths(
+    samples: int, random_seed: int, *labels: str, shared: float = 0.0, doublings: float = HORIZON
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
@@ -129,13 +133,22 @@ def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> 
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
-    level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
-    if shared > 0.0:
-        own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-        both = zip((level, slope), paths(samples, random_seed, labels[-1]), strict=True)
-        level, slope = (own * alone + common * together for alone, together in both)
-    level.flags.writeable = slope.flags.writeable = False
-    return level, slope
+    key, knots = (samples, random_seed, shared, labels), 1 + KNOTS_PER_DOUBLING * min(2 * -(-doublings // 2), HORIZON)
+    found = _walks.pop(key, None)
+    if found is None or found[0].shape[1] < knots:
+        level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
+        found = level[:, : int(knots)].copy(), slope[:, : int(knots)].copy()
+        if shared > 0.0:
+            own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
+            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings), strict=True)
+            level, slope = (own * alone + common * together[:, : int(knots)] for alone, together in both)
+            found = level, slope
+        for part in found:
+            part.flags.writeable = False
+    _walks[key] = found
+    while len(_walks) > 1 and sum(2 * level.nbytes for level, _ in _walks.values()) > REMEMBERED:
+        _walks.pop(next(iter(_walks)))
+    return found
 
 
 def entropy_of(random_seed: int, *labels: str) -> list[int]:
