@@ -97,14 +97,16 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
             who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
             level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared, doublings=farthest)
-            far = farther(walks.beyond.wild, samples, walks.random_seed, *who)
-            out[place] = (far[:, None] * walk_at(level, slope, distance)).reshape(out[place].shape)
+            walk = walk_at(level, slope, distance)
+            if walks.beyond.wild:
+                walk *= farther(walks.beyond.wild, samples, walks.random_seed, *who)[:, None]
+            out[place] = walk.reshape(out[place].shape)
     return out
 
 
 def level_sd(doublings: Any) -> Any:
     """Return the standard deviation of what a standard walk adds beyond the reference size."""
-    far = np.where(doublings > NEAR, doublings, 0.0)
+    far = doublings * (doublings > NEAR)
     return far * np.sqrt(far / 3.0)
 
 
@@ -113,8 +115,6 @@ def farther(wild: float, samples: int, random_seed: int, *labels: str) -> np.nda
 
     Shapes: gives (samples,).
     """
-    if wild == 0.0:
-        return np.ones(samples)
     drawn = np.random.default_rng(entropy_of(random_seed, "how far", *labels)).random(samples)
     return np.where(drawn < wild, WILD, 1.0)
 
@@ -185,16 +185,17 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
     position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
     below = np.minimum(position.astype(int), level.shape[1] - 2)
     t = position - below
-    at = np.arange(level.shape[0])[:, None] * level.shape[1] + below
-
-    def take(values: np.ndarray, shift: int) -> np.ndarray:
-        return values.ravel().take(at + shift)
-
+    pieces = int(below.max(initial=0)) + 1  # those farther out are not read
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
-    start, first = take(level, 0), take(slope, 0) / KNOTS_PER_DOUBLING
-    rise, last = take(level, 1) - start, take(slope, 1) / KNOTS_PER_DOUBLING
+    start, first = level[:, :pieces], slope[:, :pieces] / KNOTS_PER_DOUBLING
+    rise, last = level[:, 1 : pieces + 1] - start, slope[:, 1 : pieces + 1] / KNOTS_PER_DOUBLING
     twist = first + last - 2.0 * rise
-    return start + t * (first + t * (rise - first - twist + t * twist))
+    at = np.arange(level.shape[0])[:, None] * pieces + below
+    found = twist.ravel().take(at)
+    for coefficient in (rise - first - twist, first, start):
+        found *= t
+        found += coefficient.ravel().take(at)
+    return found
 
 
 class Residuals(NamedTuple):
