@@ -39,7 +39,7 @@ from labelvalue.decisions.outcomes.spending import batch_count, notes_of
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.decisions.search.programme import envelope, split
+from labelvalue.decisions.search.programme import ceiling, split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -406,7 +406,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     most = 1 if size is None else max(1, math.ceil(listing.menu.max_labels * listing.menu.lot / size))
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
     menus = [listing.of_batches(int(count), size) for count in counts]
-    highest = [np.inf if len(aims) > 1 else _ceiling(menu, aims[0]) for menu in menus]
+    told = len(menus) > 1 and len(aims) == 1
+    highest = [_ceiling(menu, aims[0]) if told else np.inf for menu in menus]
     found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
     refused: dict[int, NoPlanError] = {}
     for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
@@ -429,9 +430,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
 
 
 def _ceiling(menu: Menu, aim: Aim) -> float:
-    """What no purchase exceeds: risk takes away from the mean, and limits from what labels alone allow."""
-    even = np.full(menu.fixed.size, 1.0 / menu.fixed.size)
-    return (aim.mean + aim.tail) * max(envelope(menu, even)[1], 0.0)
+    """What no purchase exceeds, buying nothing among them: risk only takes away from the mean."""
+    return (aim.mean + aim.tail) * max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
 
 
 def _judged(appetite: Appetite, aim: Aim, net: np.ndarray) -> float:
