@@ -411,8 +411,8 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
     refused: dict[int, NoPlanError] = {}
     for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
-        if highest[place] < max((one[0] for one in found.values()), default=-np.inf):
-            break
+        if found and (highest[place], -place) < max((one[0], -turn) for turn, one in found.items()):
+            continue
         for turn, aim in enumerate(aims, place * len(aims)):
             try:
                 bought, certificate = best_purchase(menus[place], aim, shares)
@@ -423,7 +423,7 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
             found[turn] = judged, menus[place], bought, certificate
     if not found:
         raise refused[max(refused)]
-    _, menu, bought, certificate = found[max(sorted(found), key=lambda one: found[one][0])]
+    _, menu, bought, certificate = found[max(found, key=lambda turn: (found[turn][0], -turn))]
     if len(aims) > 1:
         certificate = dataclasses.replace(certificate, method="best of several", bound=np.inf)
     return menu, bought, certificate

@@ -216,6 +216,8 @@ def ceiling(menu: Menu, weights: np.ndarray) -> float:
 
     labels = at_corners(np.broadcast_to(menu.labels.astype(float), menu.spend.shape))
     inside = (labels >= menu.low[:, None]) & (labels <= menu.high[:, None])
+    if not inside.any(axis=1).all():  # what is asked for of a slice is more than there may be
+        return -np.inf
     net = np.where(inside, at_corners(menu.net @ weights), -np.inf)
     spend = at_corners(menu.spend)
     most = max(float(net.max(axis=1).sum()), 1e-12)
