@@ -104,7 +104,7 @@ def batch_count[Labels: (xr.DataArray, xr.Variable)](costs: Costs, labels: Label
     """Count the batches that labels come in, all slices together."""
     if costs.batch_size is None:
         return (labels > 0).astype(float)
-    return np.ceil(labels / costs.batch_size)
+    return xr.apply_ufunc(np.ceil, labels / costs.batch_size)
 
 
 def days_until[Labels: (xr.DataArray, xr.Variable)](fit: Fit, costs: Costs, labels: Labels) -> Labels:

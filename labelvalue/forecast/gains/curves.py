@@ -44,7 +44,7 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     below = doublings_below(position, labels)
     log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
     ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
-    return np.minimum(np.exp(ordered), fit.walks.upper)
+    return xr.apply_ufunc(np.exp, ordered).clip(max=fit.walks.upper)
 
 
 def in_blocks(
@@ -87,7 +87,7 @@ def _blocks(posterior: xr.Dataset, sizes: int, curve: tuple[str, ...]) -> Iterat
 
 def doublings_beyond[Labels: (xr.DataArray, xr.Variable)](reference: Labels, labels: Labels) -> Labels:
     """Extrapolation distance of sizes, in doublings of the slice's own labels beyond its largest observed size."""
-    return np.log2((labels / reference).clip(min=1.0))
+    return xr.apply_ufunc(np.log2, (labels / reference).clip(min=1.0))
 
 
 def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.DataArray:
