@@ -39,12 +39,14 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     Beyond the reference size the discrepancy is one that may come; below it, the one that the runs show.
     """
     curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
-    position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
+    reference = fit.position[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS]]
+    position = reference.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
     below = doublings_below(position, labels)
     log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
     ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
-    return xr.apply_ufunc(np.exp, ordered).clip(max=fit.walks.upper)
+    error = np.exp(ordered.values)
+    return ordered.copy(data=np.minimum(error, fit.walks.upper, out=error))
 
 
 def in_blocks(
