@@ -246,7 +246,7 @@ def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
 def _flat_by_sample(fit: Fit, values: xr.Variable) -> np.ndarray:
     """Draws as slice, size, sample."""
     posterior = fit.posterior
-    sizes = {**values.sizes, **{d: posterior.sizes[d] for d in names.SAMPLE}}
+    sizes = dict(values.sizes) | {d: posterior.sizes[d] for d in names.SAMPLE}
     ordered = values.set_dims(sizes).transpose(names.SLICE, SIZE, *names.SAMPLE).values
     return ordered.reshape(*ordered.shape[:2], -1)
 
