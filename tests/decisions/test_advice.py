@@ -291,7 +291,7 @@ def test_reweighting_is_importance_weighting(fit, plan):
     table = decision_stability(plan, refit=False)
     row = table[(table["what"] == "churn to the power 2") & (table["advice"] == "")]
     assert len(row) == 1
-    weights = np.exp(scaled_priors(fit, "churn", 2.0).ratios.values)
+    weights = np.exp(scaled_priors(fit, ["churn"], [2.0])[0].ratios.values)
     net = plan.advantage().transpose(*SAMPLE).values
     assert row["enb"].item() == pytest.approx((weights * net).sum() / weights.sum(), rel=0.01)
 

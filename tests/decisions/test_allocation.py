@@ -9,6 +9,7 @@ import xarray as xr
 
 from labelvalue import Case, Target, decide, names
 from labelvalue.decisions.search.listing import list_purchases, seen_from
+from labelvalue.decisions.search.optimise import best_purchase
 from labelvalue.plans import cheapest_plan, plan_outcomes
 from labelvalue.risk import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.testing import fake_fit
@@ -224,10 +225,18 @@ def test_minimum_gain_makes_a_plan_smaller_until_it_holds(two):
     assert (unsure.verdict.advice, unsure.state) == ("wait", names.INCONCLUSIVE)
 
 
-def test_batches_are_paid_for_each(two):
-    """A set-up that costs more than a batch brings stops the plan at a whole number of batches."""
+def test_batches_are_paid_for_each(two, monkeypatch):
+    """A set-up that costs more than a batch brings stops the plan at a whole number of batches; few are searched."""
     case = case_of(price=0.01, costs={"setup_per_batch": 150, "batch_size": 300})
+    allowed = []
+
+    def best(menu, *given):
+        allowed.append(menu.max_labels)
+        return best_purchase(menu, *given)
+
+    monkeypatch.setattr("labelvalue.decisions.search.allocation.best_purchase", best)
     plan = decide(two, case, max_labels=3000, measure=False)
+    assert len(allowed) <= 3  # of ten that there may be
     batches = -(-plan.total // 300)
     known = {
         n: enb(decide(two, case, max_labels=300 * n, measure=False))

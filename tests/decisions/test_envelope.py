@@ -1,5 +1,6 @@
 """Allocation over many slices that are not quite concave: the bound holds, and little is lost."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import best_purchase
-from labelvalue.decisions.search.programme import greedy, greedy_on_envelope, is_concave
+from labelvalue.decisions.search.programme import ceiling, greedy, greedy_on_envelope, is_concave
 
 
 def menu_of(net, labels, most, **more) -> Menu:
@@ -34,11 +35,16 @@ def test_d7_bound_holds_and_at_most_one_slice_is_lost(seed):
     labels = np.array([0, 1, 3, 6])
     menu = menu_of(bumpy(seed, 3, labels), labels, 8, low=np.array([0, 1, 0]), high=np.array([6, 6, 4]))
     bought, bound = greedy_on_envelope(menu, np.ones(1))
-    every = itertools.product(range(7), range(1, 7), range(5))
+    every = [*itertools.product(range(7), range(1, 7), range(5))]
     best = max(menu.objective(np.array(x), Aim()) for x in every if sum(x) <= 8)
     assert menu.allows(bought)
     assert bound >= best - 1e-9
     assert menu.objective(bought, Aim()) >= best - np.abs(np.diff(menu.net[..., 0], axis=1)).max()
+    assert best - 1e-9 <= ceiling(menu, np.ones(1)) <= bound + 0.02 * abs(bound)
+    price = np.random.default_rng(seed).uniform(0.5, 2.0, 3)
+    poor = dataclasses.replace(menu, spend=price[:, None] * labels, max_spend=6.0)
+    paid = max(poor.objective(x, Aim()) for x in map(np.array, every) if poor.allows(x))
+    assert paid - 1e-9 <= ceiling(poor, np.ones(1)) <= ceiling(menu, np.ones(1)) + 1e-9
 
 
 def test_d7_envelope_of_what_is_concave_is_greedy():

@@ -56,7 +56,7 @@ def moments(draws, log_weights):
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_scaled_prior_gives_the_conjugate_posterior(conjugate, factor):
     prior = conjugate.model.priors["error_mean"]
-    weights = importance_weights(scaled_priors(conjugate, "error", factor).ratios)
+    weights = importance_weights(scaled_priors(conjugate, ["error_mean"], [factor])[0].ratios)
     expected = posterior(prior.center, prior.spread / factor**0.5)
     assert moments(conjugate.posterior["error_mean"], weights) == pytest.approx(expected, abs=0.015)
     assert weights.attrs["reliable"]
@@ -144,14 +144,14 @@ def test_few_draws_are_held_to_a_stricter_k():
 
 
 def test_weights_sum_to_one_and_keep_the_order(conjugate):
-    ratios = scaled_priors(conjugate, "error", 2.0).ratios
+    ratios = scaled_priors(conjugate, ["error_mean"], [2.0])[0].ratios
     weights = importance_weights(ratios + 1000.0)
     assert float(np.exp(weights).sum()) == pytest.approx(1.0)
     assert np.corrcoef(weights.values.ravel(), ratios.values.ravel())[0, 1] > 0.99
 
 
 def test_reweighted_draws_have_the_weighted_moments_and_stay_together(conjugate):
-    log_weights = importance_weights(scaled_priors(conjugate, "error", 0.5).ratios)
+    log_weights = importance_weights(scaled_priors(conjugate, ["error_mean"], [0.5])[0].ratios)
     draws = reweight(conjugate.posterior, log_weights)
     level = conjugate.posterior["error_mean"]
     assert moments(level, log_weights) == pytest.approx(

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, goes_by_shape
+from labelvalue.model.curve.posterior import log_error_at
 from labelvalue.model.curve.shapes import BACK, FARTHEST, MOST, USUAL, USUAL_SCATTER, ahead, network, shapes
 
 TRIALS = 10_000_000
@@ -70,11 +72,22 @@ def test_draws_that_go_by_shape_are_as_curves_of_it_were(learners):
     moved = drawn - np.log(learners.posterior[names.ERROR_REFERENCE].sel(learner="x").squeeze())
     share = goes_by_shape(walks, drawn.sizes["chain"], drawn.sizes["draw"])
     assert float(share.mean()) == pytest.approx(BETWEEN_LEARNERS.by_shape, abs=2.0 / np.sqrt(drawn.size))
-    location, spread = ahead(walks.futures.sel(slice="a", learner="x").values, doublings)
-    some = moved.values[share.values]
+    location, spread = ahead(walks.futures.sel(slice="a", learner="x").to_array().values, doublings)
+    some = moved.values[share]
     assert some.mean() == pytest.approx(location, abs=4.0 * spread / np.sqrt(some.size))
     assert some.std() == pytest.approx(spread, rel=4.0 / np.sqrt(2.0 * some.size))
 
 
 def test_slices_of_one_learner_keep_to_the_law():
     assert testing.fake_fit(seed=1, slices=("a", "b"), learners=("x",)).walks.futures is None
+
+
+def test_one_learner_taken_alone_keeps_its_own_future(learners):
+    """Draws by shape of the second learner, as when both are asked for."""
+    posterior, ratio = learners.posterior, xr.DataArray([2.0 * np.log(2.0)], dims="size")
+    share = goes_by_shape(learners.walks, posterior.sizes["chain"], posterior.sizes["draw"])
+    both = log_error_at(ratio, posterior, learners.model, learners.walks).sel(learner="y")
+    alone = log_error_at(ratio, posterior.sel(learner="y"), learners.model, learners.walks)
+    off = (both - alone).squeeze().values[share]
+    spread = ahead(learners.walks.futures.sel(slice="a", learner="y").to_array().values, 2.0)[1]
+    assert abs(off.mean()) < 5.0 * spread * np.sqrt(2.0 / off.size)

@@ -99,15 +99,14 @@ def test_walks_of_two_slices_are_independent():
 
 @pytest.mark.parametrize("shared", [0.0, 0.4, 1.0])
 def test_slices_of_a_learner_stray_in_part_together_and_each_as_far_as_before(shared):
-    doublings = xr.Variable(("chain", "draw", "slice"), np.full((1, SAMPLES, 2), 3.0 * np.log(2.0)))
+    doublings = np.full((1, SAMPLES, 2), 3.0)
     walks = Walks(1, "default", beyond=Beyond(shared=shared))
-    one, two = strays(walks, doublings, {"slice": np.array(["fr", "de"])}).values[0].T
+    one, two = strays(walks, doublings, [np.array(["fr", "de"])])[0].T
     within = 5 / np.sqrt(SAMPLES)
     assert np.corrcoef(one, two)[0, 1] == pytest.approx(shared, abs=within)
     np.testing.assert_allclose([one.var(), two.var()], 3.0**3 / 3.0, rtol=2 * within)
-    whose = {"slice": np.array(["fr"]), "learner": np.array(["x", "y"])}
-    learners = xr.Variable(("chain", "draw", "slice", "learner"), doublings.values.reshape(1, SAMPLES, 1, 2))
-    x, y = strays(walks, learners, whose).values[0, :, 0].T
+    whose = [np.array(["fr"]), np.array([["x", "y"]])]
+    x, y = strays(walks, doublings.reshape(1, SAMPLES, 1, 2), whose)[0, :, 0].T
     assert np.corrcoef(x, y)[0, 1] == pytest.approx(0.0, abs=within)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from labelvalue.numerals import significant
 from labelvalue.operate.history.scorecard import differences
+from labelvalue.operate.refit import advice
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
@@ -48,12 +49,14 @@ def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):
     assert "The guardrail is kept" in Path(kept.page).read_text("utf-8")
 
 
-def test_r14_what_differs_from_the_decision_before_is_marked(decided):
+def test_r14_what_differs_from_the_decision_before_is_marked(decided, monkeypatch):
+    """And the page shows the decision that was recorded: none is made twice."""
     configure(decided, WITH_CASE)
     first = decided.refit(progress=False)
     assert "since the last decision" not in Path(first.page).read_text("utf-8")
     put_case(decided, CASE.replace("0.1", "25.0"))
     configure(decided, WITH_CASE)
+    monkeypatch.setattr(advice, "decision_of", None)
     second = decided.refit(progress=False)
     page = Path(second.page).read_text("utf-8")
     first_page = page[page.index('<section id="decision"') :].partition("</section>")[0]

@@ -14,7 +14,6 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import standard_error
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.case.guardrails import ROWS
 from labelvalue.decisions.case.value import volumes
@@ -215,12 +214,18 @@ def all_kept(fit: Fit, case: Case, outcomes: xr.Dataset) -> xr.DataArray | None:
 
 
 def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
-    amount, kept = rule.sign * rule.amount, rule.kept().astype(float)
-    for plan in amount[names.PLAN].values:
-        own, holds = (each.sel({names.PLAN: plan}, drop=True) for each in (amount, kept))
-        share = float(holds.mean())
-        # The smallest level that holds with the required probability in the draws themselves, none between two draws.
-        level = float(np.quantile(own.values, rule.required, method="higher"))
+    plans, kept = rule.amount[names.PLAN].values, rule.kept()
+    if not plans.size:
+        return
+    amount, holds = (
+        each.transpose(names.PLAN, ...).values.reshape(plans.size, -1)
+        for each in (rule.sign * rule.amount, kept.astype(float))
+    )
+    # The smallest level that holds with the required probability in the draws themselves, none between two draws.
+    levels = np.quantile(amount, rule.required, axis=1, method="higher")
+    drawn = set(names.SAMPLE) <= set(kept.dims)
+    for plan, own, level in zip(plans, holds, map(float, levels), strict=True):
+        share = float(own.mean())
         yield {
             names.PLAN: plan,
             RULE: kind,
@@ -228,7 +233,7 @@ def _rows(kind: str, rule: Held) -> Iterator[dict[str, Any]]:
             WORDS: rule.words,
             "limit": rule.limit,
             HOLDS: share,
-            names.MCSE: standard_error(holds) if set(names.SAMPLE) <= set(holds.dims) else 0.0,
+            names.MCSE: float(own.std(ddof=1)) / math.sqrt(own.size) if drawn else 0.0,
             REQUIRED: rule.required,
             REACHED: rule.sign * level,
             SLACK: rule.sign * rule.limit - level,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
 import xarray as xr
 
 from labelvalue import names
@@ -42,6 +43,7 @@ def verdict_of(decision: Decision) -> Verdict:
         return Verdict(WAIT, (_nothing_bought(decision), *_rejected(decision)))
     net = decision.advantage()
     worth, error = float(net.mean()), standard_error(net)
+    advice = advice_of(decision.total, decision.rules, worth, error)
     unit = decision.outcomes.attrs[names.UNIT]
     net_benefit = f"{readable(worth)} {unit} (Monte Carlo error {readable(error, 2)})"
     chance = f"P(net benefit > 0) = {float((net > 0).mean()):.2f}"
@@ -53,10 +55,14 @@ def verdict_of(decision: Decision) -> Verdict:
             f"by any number of labels{_would_decide(row)}"
             for row in broken.to_dict("records")
         )
-        return Verdict(WAIT, (*why, said, *_rejected(decision)))
-    if worth <= SURE * error:
-        return Verdict(WAIT, (f"{said}; not above 0 beyond Monte Carlo error", *_rejected(decision)))
-    return Verdict(BUY, (said, *_rejected(decision)))
+        return Verdict(advice, (*why, said, *_rejected(decision)))
+    said = said if advice == BUY else f"{said}; not above 0 beyond Monte Carlo error"
+    return Verdict(advice, (said, *_rejected(decision)))
+
+
+def advice_of(labels: int, rules: pd.DataFrame, worth: float, error: float) -> str:
+    """Say whether to buy a plan of labels alone, by its rules and what it is worth, with its Monte Carlo error."""
+    return BUY if labels and rules[KEPT].all() and worth > SURE * error else WAIT
 
 
 def _nothing_bought(decision: Decision) -> str:

@@ -10,6 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.outcomes.spending import of_slices
 from labelvalue.forecast.gains.curves import draws
+from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, Given, Quantity, by_slice
 from labelvalue.settings import Amount, Checks, Positive, Settings, Text, named, table, tables, word
@@ -145,23 +146,27 @@ def volumes(fit: Fit, value: Value) -> xr.DataArray:
     return weights / weights.sum() if bool(weights.sum() > 0) else weights + 1.0 / weights.size
 
 
-def unit_value(fit: Fit, value: Value, days: xr.DataArray) -> xr.DataArray:
+def unit_value[Days: (xr.DataArray, xr.Variable)](fit: Fit, value: Value, days: Days) -> Days:
     """Draw the worth of a unit of error less, from the day that it is less until the horizon."""
+    if isinstance(days, xr.DataArray):
+        unit = unit_value(fit, value, days.variable)
+        coords = {d: days.coords[d] for d in unit.dims if d in days.coords}
+        return xr.DataArray(unit, coords=coords | {names.SLICE: fit.slices})
     if value.per_error_point is None:
-        return _of_slices(fit, {}) * 0.0
-    weight = _of_slices(fit, value.volume) * _of_slices(fit, value.stakes)
-    unit = weight * of_slices(fit, "value.per_error_point", value.per_error_point) / POINT
+        return bare(_of_slices(fit, {})) * 0.0
+    weight = bare(_of_slices(fit, value.volume)) * bare(_of_slices(fit, value.stakes))
+    unit = weight * bare(of_slices(fit, "value.per_error_point", value.per_error_point)) / POINT
     if value.horizon_days is None:
         return unit
     counted: Any = time_left(value, days)
     for place, change in enumerate(value.mix_changes):
         left = time_left(value, days.clip(min=change.after_days))
-        comes = draws(fit, f"value.mix_changes[{place}]", UNIT_INTERVAL) < change.probability
-        counted = counted + left * comes * (_of_slices(fit, change.factors) - 1.0)
+        comes = bare(draws(fit, f"value.mix_changes[{place}]", UNIT_INTERVAL)) < change.probability
+        counted = counted + left * comes * (bare(_of_slices(fit, change.factors)) - 1.0)
     return unit * counted
 
 
-def time_left(value: Value, days: xr.DataArray) -> xr.DataArray:
+def time_left[Days: (xr.DataArray, xr.Variable)](value: Value, days: Days) -> Days:
     """Share of the horizon that is left after some days; 1 where the case has no horizon."""
     if value.horizon_days is None:
         return xr.ones_like(days, dtype=float)

@@ -100,7 +100,7 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
         reached = _target_values(fit, case, case.value.target, now, own, elsewhere)
         value = value + reached * works * time_left(case.value, days)
     made = {names.GAIN: gain, names.VALUE: value, names.COST: label_cost(fit, case.costs, bought)}
-    return _finished(fit, case, made, (*names.SAMPLE, names.SLICE, names.BUDGET), bought)
+    return _finished(fit, case, {(*names.SAMPLE, names.SLICE, names.BUDGET): made}, bought)
 
 
 def plan_outcomes(
@@ -192,23 +192,21 @@ def outcomes_of(
     error = errors_after(fit, case, labels, counted, done, noise_factor) if errors is None else errors
     now, error = bare(error.sel({names.PLAN: names.NOTHING})), bare(error)
     drift = bare(idle_rise(fit, case.value, now))
-    works = retraining_works(fit, case.costs)
+    works = bare(retraining_works(fit, case.costs))
     gain = (now - error) * works - drift * ~(acts & (works > 0))
     error = now - gain
-    days = days_until(fit, case.costs, total) + acts * (delay_done(fit, done) + wait)
-    unit = bare(unit_value(fit, case.value, days))
+    days = days_until(fit, case.costs, total) + acts * (bare(delay_done(fit, done)) + wait)
+    unit = unit_value(fit, case.value, days)
     value = (gain * unit).sum(names.SLICE)
     if case.value.horizon_days is not None and bool((drift != 0).any()):  # it goes on until the last label is there
-        value = value - (acts * (works > 0) * drift * (bare(unit_value(fit, case.value, 0 * days)) - unit)).sum(
-            names.SLICE
-        )
+        value = value - (acts * (works > 0) * drift * (unit_value(fit, case.value, 0 * days) - unit)).sum(names.SLICE)
     if (target := case.value.target) is not None:
         shares = bare(volumes(fit, case.value))
         reached = (measured_by(target, error, shares) <= target.error).astype(float)
         before = (measured_by(target, now, shares) <= target.error).astype(float)
-        money = draws(fit, TARGET_WORTH, target.worth) * time_left(case.value, days)
+        money = bare(draws(fit, TARGET_WORTH, target.worth)) * time_left(case.value, days)
         value = value + money * (reached - before)
-    cost = bare(label_cost(fit, case.costs, ordered)).sum(names.SLICE)
+    cost = label_cost(fit, case.costs, ordered).sum(names.SLICE)
     cost = cost + fixed_cost(fit, case.costs, batch_count(case.costs, total), case.learner)
     evaluated = labels * 0
     if done or any(limit.minimum_evaluation for limit in case.slices.values()):
@@ -216,21 +214,21 @@ def outcomes_of(
         more = evaluation_bought(fit, case, done)
         evaluated = acts * xr.DataArray([more.get(str(s), 0) for s in fit.slices], dims=names.SLICE) + evaluated
     if wait:
-        cost = cost + acts * wait * draws(fit, "costs.delay_per_day", case.costs.delay_per_day)
+        cost = cost + acts * wait * bare(draws(fit, "costs.delay_per_day", case.costs.delay_per_day))
     if done:  # without labels there is no batch, but the model is trained again
-        again = retraining_cost(fit, case.costs, case.learner) * (total == 0)
+        again = bare(retraining_cost(fit, case.costs, case.learner)) * (total == 0)
         cost = cost + acts * (bare(cost_done(fit, case, labels, done)) + again)
     made = {names.VALUE: value, names.COST: cost, names.DAYS: days, names.NET_BENEFIT: value - cost}
     if target is not None:
         made[names.TARGET_REACHED] = reached
-    outcomes = _finished(fit, case, made, (*names.SAMPLE, names.PLAN), labels)
-    by_slice = _finished(
-        fit, case, {names.GAIN: gain, names.ERROR: error}, (*names.SAMPLE, names.PLAN, names.SLICE), labels
-    )
-    counts = {names.LABELS: labels, names.EVALUATION_LABELS: evaluated.transpose(*labels.dims)}
-    outcomes = outcomes.assign(by_slice.data_vars).assign(counts)
-    outcomes[names.RETRAINING_WORKS] = works
-    return outcomes.assign_coords({names.FLAGS: by_slice[names.FLAGS], names.DOUBLINGS: _distance(fit, case, labels)})
+    dims = (*names.SAMPLE, names.PLAN)
+    laid_out = {dims: made, (*dims, names.SLICE): {names.GAIN: gain, names.ERROR: error}}
+    beside = {
+        names.LABELS: ordered,
+        names.EVALUATION_LABELS: evaluated.variable.transpose(*labels.dims),
+        names.RETRAINING_WORKS: works,
+    }
+    return _finished(fit, case, laid_out, labels, beside, {names.DOUBLINGS: _distance(fit, case, ordered)})
 
 
 def errors_after(
@@ -263,12 +261,12 @@ def side_by_side(parts: Sequence[xr.Dataset]) -> xr.Dataset:
     )
 
 
-def _distance(fit: Fit, case: Case, labels: xr.DataArray) -> xr.DataArray:
+def _distance(fit: Fit, case: Case, labels: xr.Variable) -> xr.Variable:
     """How far plans reach beyond the data of each slice, in doublings; dims plan, slice."""
     position = chosen_curves(fit, case)[1]
-    far = doublings_beyond(position, position[names.LABELS_NOW] + labels)
-    other = [d for d in far.dims if d not in labels.dims]
-    return far.isel(dict.fromkeys(other, 0), drop=True).transpose(*labels.dims)
+    first = dict.fromkeys([d for d in position[names.LABELS_NOW].dims if d != names.SLICE], 0)
+    now, reference = (position[name].variable.isel(first) for name in (names.LABELS_NOW, names.REFERENCE_LABELS))
+    return doublings_beyond(reference, now + labels).transpose(*labels.dims)
 
 
 def _target_values(
@@ -287,21 +285,29 @@ def _target_values(
     return xr.concat(each, dim=names.SLICE).assign_coords({names.SLICE: fit.slices})
 
 
-def _finished(fit: Fit, case: Case, made: Mapping[str, Any], dims: tuple[str, ...], asked: xr.DataArray) -> xr.Dataset:
+def _finished(
+    fit: Fit,
+    case: Case,
+    made: Mapping[tuple[str, ...], Mapping[str, Any]],
+    asked: xr.DataArray,
+    beside: Mapping[str, xr.Variable] | None = None,
+    coords: Mapping[str, xr.Variable] | None = None,
+) -> xr.Dataset:
     """Broadcast to common dims, those of the fit and of what was asked for, with what every decision carries along."""
-    coords = {d: (fit.posterior if d in fit.posterior.dims else asked).coords[d] for d in dims}
-    sizes = {d: found.size for d, found in coords.items()}
-    full = {name: v.variable.set_dims(sizes).transpose(*dims).copy() for name, v in made.items()}
+    posterior = fit.posterior
+    every = {d: (posterior if d in posterior.dims else asked).coords[d] for dims in made for d in dims}
+    full: dict[str, xr.Variable] = {}
+    for dims, values in made.items():
+        sizes = {d: every[d].size for d in dims}
+        full |= {name: bare(v).set_dims(sizes).transpose(*dims).copy() for name, v in values.items()}
     attrs = {
         names.UNIT: case.currency or "utility",
         names.METRIC: fit.settings["metric"],
         "random_seed": fit.settings["random_seed"],
         "verdict": fit.diagnostics.verdict,
     }
-    outcomes = xr.Dataset(full, coords, attrs)
-    if names.SLICE in outcomes.dims:
-        outcomes = outcomes.assign_coords({names.FLAGS: (names.SLICE, flag_texts(fit))})
-    return outcomes
+    flags = {names.FLAGS: (names.SLICE, flag_texts(fit))}
+    return xr.Dataset(full | dict(beside or {}), every | flags | dict(coords or {}), attrs)
 
 
 def marginal_benefit(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:

@@ -10,6 +10,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.costs import Costs
 from labelvalue.forecast.gains.curves import draws, slice_draws
+from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import TAILS, readable
 from labelvalue.quantities import UNIT_INTERVAL, Interval, Quantity, of_slice
@@ -19,7 +20,7 @@ HOUR = 3600.0  # seconds
 NEARLY = 1e-12  # variance of log seconds below which they are known exactly
 
 
-def charged(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+def charged[Labels: (xr.DataArray, xr.Variable)](costs: Costs, labels: Labels) -> Labels:
     """Labels of an order as they are charged: minimum order and tiers counted, rework not."""
     order = labels.clip(min=costs.minimum_order)
     total, factor = order, 1.0
@@ -34,22 +35,24 @@ def of_slices(fit: Fit, key: str, value: Any) -> xr.DataArray:
     return slice_draws(fit, key, value) if isinstance(value, Mapping) else draws(fit, key, value)
 
 
-def label_cost(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
-    """Draw what the labels of each slice cost: price, rework, hours, and the days that delivering them takes."""
-    paid = charged(costs, labels) * (1.0 + draws(fit, "costs.rework", costs.rework))
-    money = paid * of_slices(fit, PRICE, costs.price_per_label)
-    hour = draws(fit, "costs.opportunity_per_hour", costs.opportunity_per_hour)
+def label_cost[Labels: (xr.DataArray, xr.Variable)](fit: Fit, costs: Costs, labels: Labels) -> Labels:
+    """Draw what the labels of each slice cost: price, rework, hours, and the days that delivering them takes.
+
+    Slices are those of the fit, in its order.
+    """
+    paid = charged(costs, labels) * (1.0 + _drawn(fit, costs, "rework"))
+    money = paid * bare(of_slices(fit, PRICE, costs.price_per_label))
+    hour = _drawn(fit, costs, "opportunity_per_hour")
     if bool((hour > 0).any()):
-        money = money + labels * of_slices(fit, HOURS, costs.hours_per_label) * hour
+        money = money + labels * bare(of_slices(fit, HOURS, costs.hours_per_label)) * hour
     return money + _delivery_days(fit, costs, labels) * _per_day(fit, costs)
 
 
-def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1, learner: str = "") -> xr.DataArray:
+def fixed_cost(fit: Fit, costs: Costs, batches: Any = 1, learner: str = "") -> Any:
     """Draw what a plan costs beside its labels: set-up of its batches, retraining, and the days until it starts."""
-    batches = xr.DataArray(batches)
-    once = retraining_cost(fit, costs, learner)
-    once = once + draws(fit, "costs.start_delay", costs.start_delay) * _per_day(fit, costs)
-    return batches * draws(fit, "costs.setup_per_batch", costs.setup_per_batch) + (batches > 0) * once
+    batches = batches if isinstance(batches, xr.Variable) else xr.DataArray(batches)
+    once = bare(retraining_cost(fit, costs, learner)) + _drawn(fit, costs, "start_delay") * _per_day(fit, costs)
+    return batches * _drawn(fit, costs, "setup_per_batch") + (batches > 0) * once
 
 
 def retraining_cost(fit: Fit, costs: Costs, learner: str = "") -> xr.DataArray:
@@ -97,17 +100,16 @@ def _seconds(fit: Fit, learner: str) -> Quantity | None:
     return Interval(low=float(np.exp(mean - half)), high=float(np.exp(mean + half)), distribution="lognormal")
 
 
-def batch_count(costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+def batch_count[Labels: (xr.DataArray, xr.Variable)](costs: Costs, labels: Labels) -> Labels:
     """Count the batches that labels come in, all slices together."""
     if costs.batch_size is None:
         return (labels > 0).astype(float)
     return xr.apply_ufunc(np.ceil, labels / costs.batch_size)
 
 
-def days_until(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
+def days_until[Labels: (xr.DataArray, xr.Variable)](fit: Fit, costs: Costs, labels: Labels) -> Labels:
     """Draw the days until the last label of each plan is there; 0 for no labels."""
-    start = draws(fit, "costs.start_delay", costs.start_delay)
-    return _delivery_days(fit, costs, labels) + (labels > 0) * start
+    return _delivery_days(fit, costs, labels) + (labels > 0) * _drawn(fit, costs, "start_delay")
 
 
 def retraining_works(fit: Fit, costs: Costs) -> xr.DataArray:
@@ -144,12 +146,14 @@ def notes_of(fit: Fit, costs: Costs, learner: str = "") -> tuple[str, ...]:
     return tuple(said)
 
 
-def _delivery_days(fit: Fit, costs: Costs, labels: xr.DataArray) -> xr.DataArray:
-    if costs.labels_per_day is None:
-        return labels * 0.0
-    return labels / draws(fit, "costs.labels_per_day", costs.labels_per_day)
+def _delivery_days[Labels: (xr.DataArray, xr.Variable)](fit: Fit, costs: Costs, labels: Labels) -> Labels:
+    return labels * 0.0 if costs.labels_per_day is None else labels / _drawn(fit, costs, "labels_per_day")
 
 
-def _per_day(fit: Fit, costs: Costs) -> xr.DataArray:
-    delay = draws(fit, "costs.delay_per_day", costs.delay_per_day)
-    return delay + draws(fit, "costs.opportunity_per_day", costs.opportunity_per_day)
+def _per_day(fit: Fit, costs: Costs) -> xr.Variable:
+    return _drawn(fit, costs, "delay_per_day") + _drawn(fit, costs, "opportunity_per_day")
+
+
+def _drawn(fit: Fit, costs: Costs, key: str) -> xr.Variable:
+    """Draw a number of the costs; without coordinates, so that it is added uncompared."""
+    return bare(draws(fit, f"costs.{key}", getattr(costs, key)))

@@ -96,8 +96,8 @@ def weighed_otherwise(
         return float(draws.weighted(log_weights.copy(data=np.exp(log_weights.values))).mean(names.SAMPLE)), advice
 
     rows = []
-    for group in prior_groups(fit):
-        (low, said), (high, too) = (expected(scaled_priors(fit, group, factor)) for factor in FACTORS)
+    for group, members in prior_groups(fit).items():
+        (low, said), (high, too) = map(expected, scaled_priors(fit, members, FACTORS))
         rows.append((f"priors of {group} to the power 0.5, 2", low, high, max(said, too)))
     if (old := _old_runs(fit)) is not None:
         low, said = expected(old)
@@ -120,21 +120,18 @@ def counted(fit: Fit, pointwise: xr.DataArray, counts: np.ndarray) -> Change:
 
     Shapes: ``counts`` (run,).
     """
-    less = sum(
-        (share - 1.0) * (pointwise * share_of_cells(fit.runs, pointwise, counts == share)).sum(CELL)
-        for share in np.unique(counts)
-    )
+    less = (pointwise * mean_of_cells(fit.runs, pointwise, counts - 1.0)).sum(CELL)
     return Change(less.reset_coords(drop=True), counts=counts)
 
 
-def share_of_cells(runs: xr.Dataset, pointwise: xr.DataArray, chosen: np.ndarray) -> xr.DataArray:
-    """Return the share of each cell's runs that are chosen, by slice, learner, suite and labels.
+def mean_of_cells(runs: xr.Dataset, pointwise: xr.DataArray, values: np.ndarray) -> xr.DataArray:
+    """Return the mean of a number of each cell's runs, by slice, learner, suite and labels.
 
-    Shapes: ``chosen`` (run,).
+    Shapes: ``values`` (run,); gives (cell,).
     """
     keys = [names.SLICE, names.LEARNER, names.SUITE, names.LABELS]
     frame = pd.DataFrame({key: runs[key].values.astype(float if key == names.LABELS else str) for key in keys})
-    share = frame.assign(chosen=chosen.astype(float)).groupby(keys)["chosen"].mean()
+    mean = frame.assign(value=values).groupby(keys)["value"].mean()
     cells = [pointwise[key].values.astype(float if key == names.LABELS else str) for key in keys]
-    found = share.reindex(pd.MultiIndex.from_arrays(cells, names=keys)).fillna(0.0)
+    found = mean.reindex(pd.MultiIndex.from_arrays(cells, names=keys)).fillna(0.0)
     return xr.DataArray(found.to_numpy(), dims=CELL, coords={CELL: pointwise[CELL].values})

@@ -69,12 +69,11 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     fit, case = plan.fit, plan.case
     waited, known = _checked(case, days)
     combinations = list(itertools.product((False, True), repeat=len(known)))
-    plans = alternatives(plan)
+    plans, few = alternatives(plan), for_search(fit)
     for place, comes in enumerate(combinations):
         with contextlib.suppress(NoPlanError):
             told = _told(case, known, comes)  # found with few draws, and valued with all of them
-            few, money = for_search(fit), plan.max_spend
-            made = find_plan(few, told, plan.max_labels, max_spend=money, lot=plan.lot, near=plan.labels)
+            made = find_plan(few, told, plan.max_labels, max_spend=plan.max_spend, lot=plan.lot, near=plan.labels)
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans)
     now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)

@@ -39,7 +39,7 @@ from labelvalue.decisions.outcomes.spending import batch_count, notes_of
 from labelvalue.decisions.search.listing import Listing, adds_up, for_search, list_purchases, seen_from
 from labelvalue.decisions.search.menu import Aim, Menu
 from labelvalue.decisions.search.optimise import Certificate, NoPlanError, best_purchase, shadow_prices
-from labelvalue.decisions.search.programme import split
+from labelvalue.decisions.search.programme import ceiling, split
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -405,22 +405,33 @@ def _best(listing: Listing, case: Case, shares: np.ndarray) -> tuple[Menu, np.nd
     size, aims = case.costs.batch_size, _aims(case.risk)
     most = 1 if size is None else max(1, math.ceil(listing.menu.max_labels * listing.menu.lot / size))
     counts = np.unique(np.round(np.linspace(1, most, min(most, MOST_BATCHES))).astype(int))
-    found: list[tuple[float, Menu, np.ndarray, Certificate]] = []
-    refused: list[NoPlanError] = []
-    for menu in (listing.of_batches(int(count), size) for count in counts):
-        for aim in aims:
+    menus = [listing.of_batches(int(count), size) for count in counts]
+    told = len(menus) > 1 and len(aims) == 1
+    highest = [_ceiling(menu, aims[0]) if told else np.inf for menu in menus]
+    found: dict[int, tuple[float, Menu, np.ndarray, Certificate]] = {}
+    refused: dict[int, NoPlanError] = {}
+    for place in sorted(range(len(menus)), key=lambda one: -highest[one]):  # most of them need not be solved
+        if found and (highest[place], -place) < max((one[0], -turn) for turn, one in found.items()):
+            continue
+        for turn, aim in enumerate(aims, place * len(aims)):
             try:
-                bought, certificate = best_purchase(menu, aim, shares)
+                bought, certificate = best_purchase(menus[place], aim, shares)
             except NoPlanError as error:
-                refused.append(error)
+                refused[turn] = error
                 continue
-            found.append((_judged(case.risk, aim, menu.outcome(bought)), menu, bought, certificate))
+            judged = _judged(case.risk, aim, menus[place].outcome(bought))
+            found[turn] = judged, menus[place], bought, certificate
     if not found:
-        raise refused[-1]
-    _, menu, bought, certificate = max(found, key=lambda one: one[0])
+        raise refused[max(refused)]
+    _, menu, bought, certificate = found[max(found, key=lambda turn: (found[turn][0], -turn))]
     if len(aims) > 1:
         certificate = dataclasses.replace(certificate, method="best of several", bound=np.inf)
     return menu, bought, certificate
+
+
+def _ceiling(menu: Menu, aim: Aim) -> float:
+    """What no purchase exceeds, buying nothing among them: risk only takes away from the mean."""
+    return (aim.mean + aim.tail) * max(ceiling(menu, np.full(menu.fixed.size, 1.0 / menu.fixed.size)), 0.0)
 
 
 def _judged(appetite: Appetite, aim: Aim, net: np.ndarray) -> float:

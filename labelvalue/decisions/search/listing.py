@@ -19,6 +19,7 @@ from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label
 from labelvalue.decisions.search.menu import Menu
 from labelvalue.decisions.search.optimise import NoPlanError, least_labels, unreachable
 from labelvalue.forecast.gains.curves import SIZE
+from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.problems import Problem
 
@@ -200,36 +201,33 @@ def seen_from(
     """
     menu = listing.menu
     sizes, plan = menu.labels * menu.lot, bought * menu.lot
-    unit = unit_value(fit, case.value, days_until(fit, case.costs, xr.DataArray(float(plan.sum()))))
-    unit = unit * retraining_works(fit, case.costs)
+    unit = unit_value(fit, case.value, days_until(fit, case.costs, xr.Variable((), float(plan.sum()))))
+    unit = unit * bare(retraining_works(fit, case.costs))
     value = _own(fit, case, sizes, plan, unit) + _spill(fit, case, sizes, plan, unit)
-    labels = xr.DataArray(
-        np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size)),
-        dims=(names.SLICE, SIZE),
-        coords={names.SLICE: fit.slices},
-    )
+    every = np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size))
+    labels = xr.Variable((names.SLICE, SIZE), every)
     net = value - _flat_by_sample(fit, label_cost(fit, case.costs, labels))
     net = net - net[:, :1]
     fixed = menu.total(net, bought) - advantage - (batches - 1) * listing.batch
     return dataclasses.replace(listing, menu=dataclasses.replace(menu, net=net, fixed=fixed))
 
 
-def _own(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.DataArray) -> np.ndarray:
+def _own(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Variable) -> np.ndarray:
     """Value of each size in the slice itself, beside the plan's labels of the others."""
     own = np.broadcast_to(sizes.astype(float), (plan.size, sizes.size))
     other = np.broadcast_to((plan.sum() - plan)[:, None].astype(float), own.shape)
     error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
-    return _flat_by_sample(fit, -error * unit)
+    return _flat_by_sample(fit, error.variable * -unit)
 
 
-def _spill(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.DataArray) -> np.ndarray:
+def _spill(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Variable) -> np.ndarray:
     """Value of each size in all other slices, each beside the plan's labels of its own."""
     ahead, back = (np.geomspace(1.0, max(most, 1), SHIFTS).round() for most in (sizes.max(), plan.max()))
     shifts = np.unique(np.concatenate([[0.0], ahead, -back]))
     own = np.broadcast_to(plan[:, None].astype(float), (plan.size, shifts.size))
     other = np.maximum((plan.sum() - plan)[:, None] + shifts, 0.0)
     error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
-    moved = _flat_by_sample(fit, -error * unit)
+    moved = _flat_by_sample(fit, error.variable * -unit)
     total = moved.sum(axis=0)
     spill = np.empty((plan.size, sizes.size, moved.shape[2]))
     for place in range(plan.size):
@@ -245,11 +243,12 @@ def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
     return xr.DataArray(values, dims=(names.SLICE, SIZE), coords={names.SLICE: fit.slices})
 
 
-def _flat_by_sample(fit: Fit, values: xr.DataArray) -> np.ndarray:
+def _flat_by_sample(fit: Fit, values: xr.Variable) -> np.ndarray:
     """Draws as slice, size, sample."""
-    sample = fit.posterior[names.CHAIN] * 0.0 + fit.posterior[names.DRAW] * 0.0
-    ordered = (values + sample).transpose(names.SLICE, SIZE, *names.SAMPLE).values
-    return np.ascontiguousarray(ordered).reshape(*ordered.shape[:2], -1)
+    posterior = fit.posterior
+    sizes = dict(values.sizes) | {d: posterior.sizes[d] for d in names.SAMPLE}
+    ordered = values.set_dims(sizes).transpose(names.SLICE, SIZE, *names.SAMPLE).values
+    return ordered.reshape(*ordered.shape[:2], -1)
 
 
 SEARCHED = 16_000  # slices times draws with which plans are looked for

@@ -11,7 +11,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import NO_PLAN, QUALITY, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
-from labelvalue.decisions.advice.verdicts import verdict_of
+from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.errors import labels_left, noise_known
@@ -205,11 +205,8 @@ def _advice(search: _Search, best: Mixture, labels: dict[str, int]) -> str:
         return search.plan.verdict.advice
     if best.done:
         return QUALITY
-    outcomes = best.outcomes.sel({names.PLAN: [names.NOTHING, best.name]})
-    outcomes = outcomes.assign_coords({names.PLAN: [names.NOTHING, names.RECOMMENDED]})
-    plan, rules = search.plan, rules_of(search.plan.fit, search.plan.case, outcomes)
-    made = dataclasses.replace(plan, labels=labels, interventions=(), outcomes=outcomes, rules=rules, problems=())
-    return verdict_of(made).advice
+    rules, net = rules_of(search.plan.fit, search.plan.case, best.outcomes, best.name), best.net()
+    return advice_of(sum(labels.values()), rules, float(net.mean()), standard_error(net))
 
 
 def _spread(mean: str, low: str, high: str, draws: xr.DataArray, ci_prob: float) -> dict[str, float]:

@@ -13,7 +13,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.advice.rules import KEPT, MAXIMUM_BUDGET, MAXIMUM_SPEND, RULE, check_guardrails
-from labelvalue.decisions.advice.verdicts import verdict_of
+from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import volumes
@@ -237,7 +237,9 @@ def _grid(
         if key not in told:  # the same plan is best at many budgets
             one = valued[best]
             net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
-            advice = plan.verdict.advice if at.unchanged else _judged(plan, candidates[best], one, at, sample)
+            error = float(net.std(ddof=1)) / net.size**0.5
+            judged = advice_of(int(totals[best]), one.rules[price], float(net.mean()), error)
+            advice = plan.verdict.advice if at.unchanged or plan.problems else judged
             told[key] = (
                 *(best, advice, float(net.mean()), *np.quantile(net, tails)),
                 *(float((net > 0).mean()), float(cost.mean()), float(one.gain.mean()), *np.quantile(one.gain, tails)),
@@ -256,17 +258,6 @@ def _scored(case: Case, net: np.ndarray, sample: xr.DataArray) -> np.ndarray:
     """The case's own judgement of each plan, over doing nothing."""
     shaped = net.reshape(*sample.shape, -1)
     return case.risk.score(xr.DataArray(shaped, dims=(*sample.dims, names.PLAN))).values
-
-
-def _judged(plan: Decision, labels: Mapping[str, int], one: _Valued, at: _Point, sample: xr.DataArray) -> str:
-    """What :func:`labelvalue.decide` would say of a plan."""
-    net = sample.copy(data=one.net(at).reshape(sample.shape))
-    both = net.expand_dims({names.PLAN: [names.NOTHING, names.RECOMMENDED]}) * xr.DataArray([0.0, 1.0], dims=names.PLAN)
-    outcomes = xr.Dataset({names.NET_BENEFIT: both}, attrs=plan.outcomes.attrs)
-    made = dataclasses.replace(
-        plan, labels=dict(labels), max_labels=at.budget, outcomes=outcomes, rules=one.rules[at.price]
-    )
-    return verdict_of(made).advice
 
 
 NOISIER = 0.5  # power of the likelihood under which noise counts as doubled
@@ -349,9 +340,9 @@ def decision_stability(plan: Decision, *, refit: bool | Refits = True) -> pd.Dat
 
 def _perturbations(fit: Fit) -> Iterator[tuple[str, str, Change]]:
     """What is changed, and the posterior that follows."""
-    for group in prior_groups(fit):
-        for factor in SCALES:
-            yield "priors", f"{group} to the power {factor:g}", scaled_priors(fit, group, factor)
+    for group, members in prior_groups(fit).items():
+        for factor, change in zip(SCALES, scaled_priors(fit, members, SCALES), strict=True):
+            yield "priors", f"{group} to the power {factor:g}", change
     pointwise = pointwise_loglikelihood(fit)["log_likelihood"].to_dataset()["log_error"]
     yield "noise", "doubled", counted(fit, pointwise, np.full(fit.runs.sizes[names.RUN], NOISIER))
     for column in LEFT:

@@ -55,7 +55,7 @@ def fit_power_laws(
     labels = np.asarray(labels, float)
     errors = np.atleast_2d(errors)
     weights = np.broadcast_to(1.0 if weights is None else weights, errors.shape) * np.isfinite(errors)
-    errors = np.nan_to_num(errors)
+    errors, weights, back = _different(np.nan_to_num(errors), weights)
     reference = labels.max()
     log_ratio = np.log(labels / reference)
     grid = np.broadcast_to(ELASTICITIES, (len(errors), len(ELASTICITIES)))
@@ -68,8 +68,16 @@ def fit_power_laws(
         low = np.take_along_axis(grid, np.maximum(best - 1, 0), 1)
         high = np.take_along_axis(grid, np.minimum(best + 1, last), 1)
         grid = low + (high - low) * np.linspace(0, 1, ZOOM_POINTS)
-    pick = [np.take_along_axis(array, best, 1)[:, 0] for array in (level, scale, grid, squares)]
+    pick = [np.take_along_axis(array, best, 1)[back, 0] for array in (level, scale, grid, squares)]
     return PowerLaws(reference, *pick)
+
+
+def _different(errors: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keep one of rows that are the same, of which resamples of a few replicates have many, and say where each went."""
+    both = np.ascontiguousarray(np.concatenate([errors, weights], axis=1))
+    rows = both.view(f"V{both.itemsize * both.shape[1]}")[:, 0]
+    _, first, back = np.unique(rows, return_index=True, return_inverse=True)
+    return errors[first], weights[first], back
 
 
 def _profile(
@@ -181,7 +189,9 @@ def bootstrap_gain(
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain.coords[names.DOUBLINGS] = doublings_beyond(fit.position, sizes).transpose(*curve, names.BUDGET).variable
+    gain.coords[names.DOUBLINGS] = (
+        doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(*curve, names.BUDGET).variable
+    )
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain

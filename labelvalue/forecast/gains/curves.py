@@ -39,13 +39,14 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     Beyond the reference size the discrepancy is one that may come; below it, the one that the runs show.
     """
     curve = [d for d in labels.dims if d not in (names.CHAIN, names.DRAW, SIZE)]
-    position = fit.position.sel({names.SLICE: posterior[names.SLICE]})
+    reference = fit.position[[names.REFERENCE_LABELS, names.REFERENCE_OTHER_LABELS]]
+    position = reference.sel({names.SLICE: posterior[names.SLICE]})
     ratio = log_ratio(posterior, position, labels, other)
     below = doublings_below(position, labels)
     log_error = log_error_at(ratio, posterior, fit.model, fit.walks, below)
     ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
-    error = np.minimum(np.exp(ordered.variable), float(fit.settings["upper"]))
-    return xr.DataArray(error, coords=log_error.coords)
+    error = np.exp(ordered.values)
+    return ordered.copy(data=np.minimum(error, fit.walks.upper, out=error))
 
 
 def in_blocks(
@@ -86,15 +87,16 @@ def _blocks(posterior: xr.Dataset, sizes: int, curve: tuple[str, ...]) -> Iterat
         yield slice(start, min(start + step, count))
 
 
-def doublings_beyond(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
+def doublings_beyond[Labels: (xr.DataArray, xr.Variable)](reference: Labels, labels: Labels) -> Labels:
     """Extrapolation distance of sizes, in doublings of the slice's own labels beyond its largest observed size."""
-    ratio = (labels / position[names.REFERENCE_LABELS]).clip(min=1.0)
-    return xr.apply_ufunc(np.log2, ratio)
+    return xr.apply_ufunc(np.log2, (labels / reference).clip(min=1.0))
 
 
 def with_distance(forecast: xr.DataArray, fit: Fit, sizes: xr.DataArray) -> xr.DataArray:
     """Say of every cell of a forecast how far it lies beyond the data."""
-    distance = doublings_beyond(fit.position, sizes).transpose(*curve_dims(fit), forecast.dims[-1])
+    distance = doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(
+        *curve_dims(fit), forecast.dims[-1]
+    )
     return forecast.assign_coords({names.DOUBLINGS: distance.variable})
 
 
@@ -113,7 +115,8 @@ def draws(fit: Fit, key: str, value: Any) -> xr.DataArray:
     """
     if is_number(value):
         return xr.DataArray(float(value))
-    shape = (fit.posterior.sizes[names.CHAIN], fit.posterior.sizes[names.DRAW])
+    sizes = fit.posterior.sizes
+    shape = sizes[names.CHAIN], sizes[names.DRAW]
     return xr.DataArray(_drawn(fit.settings["random_seed"], key, value, shape), dims=names.SAMPLE)
 
 

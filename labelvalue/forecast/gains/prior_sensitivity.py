@@ -44,15 +44,16 @@ class Change:
 def prior_groups(fit: Fit) -> dict[str, tuple[str, ...]]:
     """Sort the priors that a fit used by the quantity that they are about."""
     groups: dict[str, tuple[str, ...]] = {}
+    posterior = fit.posterior
     for name in fit.model.priors:
-        if group_level(fit.posterior, name):
+        if group_level(posterior, name):
             quantity = next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), name)
             groups[quantity] = (*groups.get(quantity, ()), name)
     return groups
 
 
-def scaled_priors(fit: Fit, group: str, factor: float) -> Change:
-    """Raise the priors of a quantity to a power; a Student t, which stays none, is fitted as much wider or narrower.
+def scaled_priors(fit: Fit, members: Sequence[str], factors: Sequence[float]) -> list[Change]:
+    """Raise the priors of a quantity to powers; a Student t, which stays none, is fitted as much wider or narrower.
 
     A normal prior to the power 0.5 is one 1.41 times as wide, to the power 2 one 0.71 times as wide; its centre stays.
 
@@ -61,10 +62,14 @@ def scaled_priors(fit: Fit, group: str, factor: float) -> Change:
     Kallioinen, Paananen, Bürkner and Vehtari (2024), "Detecting and diagnosing prior and likelihood sensitivity with
     power-scaling", Statistics and Computing 34.
     """
-    own = {name: fit.model.priors[name] for name in prior_groups(fit)[group]}
-    parts = [log_prior(fit.posterior, name, prior, unbounded=True) for name, prior in own.items()]
-    scaled = {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
-    return Change((factor - 1.0) * sum(parts[1:], parts[0]), priors=scaled)
+    own, posterior = {name: fit.model.priors[name] for name in members}, fit.posterior
+    parts = [log_prior(posterior, name, prior, unbounded=True) for name, prior in own.items()]
+    density = sum(parts[1:], parts[0])
+
+    def scaled(factor: float) -> dict[str, Prior]:
+        return {name: dataclasses.replace(prior, spread=prior.spread / factor**0.5) for name, prior in own.items()}
+
+    return [Change((factor - 1.0) * density, priors=scaled(factor)) for factor in factors]
 
 
 def replaced_priors(fit: Fit, priors: Mapping[str, Prior]) -> Change:
@@ -238,9 +243,9 @@ def _changes(
     fit: Fit, factors: Sequence[float], priors: Mapping[str, Prior] | None
 ) -> Iterator[tuple[str, str, Change]]:
     """What is changed, how, and the posterior that follows."""
-    for group, members in prior_groups(fit).items():
-        for factor in factors:
-            yield ", ".join(members), f"to the power {factor:g}", scaled_priors(fit, group, factor)
+    for members in prior_groups(fit).values():
+        for factor, change in zip(factors, scaled_priors(fit, members, factors), strict=True):
+            yield ", ".join(members), f"to the power {factor:g}", change
     if priors:
         yield ", ".join(priors), "replaced", replaced_priors(fit, priors)
 

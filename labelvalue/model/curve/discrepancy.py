@@ -7,7 +7,7 @@ Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy
 import dataclasses
 import functools
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from labelvalue.model.hierarchy.specification import Model
 
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
-REMEMBERED = 32  # curves whose walks are kept: a page asks for the same of few slices hundreds of times
+REMEMBERED = 128_000_000  # bytes of walks that are kept: a page asks for the same of all slices dozens of times
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
 FARTHEST = 2.0  # logs that scatter counts off it, at most
 HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
@@ -79,44 +79,51 @@ class Walks:
     below: Callable[[xr.DataArray], xr.DataArray] | None = None
     upper: float = np.inf
     beyond: Beyond = BETWEEN_SLICES
-    futures: xr.DataArray | None = None
+    futures: xr.Dataset | None = None
 
 
-def strays(walks: Walks, log_ratio: xr.Variable, whose: Mapping[str, np.ndarray]) -> xr.Variable:
+def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
     """Each curve's own standard walk about its mean, read at the effective distance of each draw.
 
     Suites share the walk of their slice and learner, which ``whose`` names along their dims.
+
+    Shapes: ``doublings`` (chain, draw, one dim for each of ``whose``, others), and the result.
     """
-    sample = names.SAMPLE
-    rest = [d for d in log_ratio.dims if d not in (*sample, *whose)]
-    doublings = (log_ratio / np.log(2.0)).transpose(*sample, *whose, *rest)
     out = np.zeros(doublings.shape)
-    samples = doublings.sizes[names.CHAIN] * doublings.sizes[names.DRAW]
-    for index in np.ndindex(*(len(found) for found in whose.values())):
+    samples = doublings.shape[0] * doublings.shape[1]
+    for index in np.ndindex(*(found.size for found in whose)):
         place = (slice(None), slice(None), *index)
-        distance = doublings.values[place].reshape(samples, -1)
-        if (distance > NEAR).any():
-            who = [str(found[i]) for found, i in zip(whose.values(), index, strict=True)]
+        distance = doublings[place].reshape(samples, -1)
+        if (farthest := float(distance.max(initial=0.0))) > NEAR:
+            who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
-            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared)
+            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared, doublings=farthest)
             out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
-    return xr.Variable(doublings.dims, out)
+    return out
 
 
 def level_sd(doublings: Any) -> Any:
     """Return the standard deviation of what a standard walk adds beyond the reference size."""
-    return np.sqrt(np.clip(doublings, 0.0, None) ** 3 / 3.0) * (doublings > NEAR)
+    far = doublings * (doublings > NEAR)
+    return far * np.sqrt(far / 3.0)
 
 
-def goes_by_shape(walks: Walks, chains: int, draws: int) -> xr.Variable:
-    """Draw in which draws curves do what those of their shape did: all of a fit together."""
+def goes_by_shape(walks: Walks, chains: int, draws: int) -> np.ndarray:
+    """Draw in which draws curves do what those of their shape did: all of a fit together.
+
+    Shapes: gives (chain, draw).
+    """
     drawn = np.random.default_rng(entropy_of(walks.random_seed, "by shape")).random((chains, draws))
-    return xr.Variable(names.SAMPLE, drawn < walks.beyond.by_shape)
+    return drawn < walks.beyond.by_shape
 
 
-@functools.lru_cache(maxsize=REMEMBERED)
-def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Draw standard walks of the slope, one a posterior draw, and their integrals.
+_walks: dict[tuple[int, int, float, tuple[str, ...]], tuple[np.ndarray, np.ndarray]] = {}
+
+
+def paths(
+    samples: int, random_seed: int, *labels: str, shared: float = 0.0, doublings: float = HORIZON
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
@@ -124,13 +131,22 @@ def paths(samples: int, random_seed: int, *labels: str, shared: float = 0.0) -> 
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
-    level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
-    if shared > 0.0:
-        own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-        both = zip((level, slope), paths(samples, random_seed, labels[-1]), strict=True)
-        level, slope = (own * alone + common * together for alone, together in both)
-    level.flags.writeable = slope.flags.writeable = False
-    return level, slope
+    key, knots = (samples, random_seed, shared, labels), 1 + KNOTS_PER_DOUBLING * min(2 * -(-doublings // 2), HORIZON)
+    found = _walks.pop(key, None)
+    if found is None or found[0].shape[1] < knots:
+        level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
+        found = level[:, : int(knots)].copy(), slope[:, : int(knots)].copy()
+        if shared > 0.0:
+            own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
+            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings), strict=True)
+            level, slope = (own * alone + common * together[:, : int(knots)] for alone, together in both)
+            found = level, slope
+        for part in found:
+            part.flags.writeable = False
+    _walks[key] = found
+    while len(_walks) > 1 and sum(2 * level.nbytes for level, _ in _walks.values()) > REMEMBERED:
+        _walks.pop(next(iter(_walks)))
+    return found
 
 
 def entropy_of(random_seed: int, *labels: str) -> list[int]:
@@ -167,16 +183,17 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
     position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
     below = np.minimum(position.astype(int), level.shape[1] - 2)
     t = position - below
-    at = np.arange(level.shape[0])[:, None] * level.shape[1] + below
-
-    def take(values: np.ndarray, shift: int) -> np.ndarray:
-        return values.ravel().take(at + shift)
-
+    pieces = int(below.max(initial=0)) + 1  # those farther out are not read
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
-    rest = 1.0 - t
-    bend = rest * take(slope, 0) - t * take(slope, 1)
-    ends = (1.0 + 2.0 * t) * rest**2 * take(level, 0) + t**2 * (3.0 - 2.0 * t) * take(level, 1)
-    return ends + t * rest * bend / KNOTS_PER_DOUBLING
+    start, first = level[:, :pieces], slope[:, :pieces] / KNOTS_PER_DOUBLING
+    rise, last = level[:, 1 : pieces + 1] - start, slope[:, 1 : pieces + 1] / KNOTS_PER_DOUBLING
+    twist = first + last - 2.0 * rise
+    at = np.arange(level.shape[0])[:, None] * pieces + below
+    found = twist.ravel().take(at)
+    for coefficient in (rise - first - twist, first, start):
+        found *= t
+        found += coefficient.ravel().take(at)
+    return found
 
 
 class Residuals(NamedTuple):
@@ -201,16 +218,13 @@ def residuals(model: Model, draws: xr.Dataset, observations: xr.Dataset) -> Resi
 
 
 def by_curve(posterior: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
-    """Give variables of curves the dim ``curve`` again, in the order of the observations."""
+    """Give variables of curves the dim ``curve`` again, in the order of the observations; draws have no names there."""
     dims = set(posterior[names.ERROR_REFERENCE].dims) & set(CURVE_KEYS)
-    kept = {
-        name: v for name, v in posterior.data_vars.items() if not set(v.dims) & set(CURVE_KEYS) or dims <= set(v.dims)
-    }
+    bare = posterior.drop_vars(names.SAMPLE, errors="ignore")
+    shared = [name for name, v in bare.data_vars.items() if not set(v.dims) & set(CURVE_KEYS)]
+    own = [name for name, v in bare.data_vars.items() if dims and dims <= set(v.dims)]
     at = {dim: xr.DataArray(observations[dim].values, dims=CURVE) for dim in dims}
-    picked = {
-        name: v.sel(at).drop_vars(CURVE_KEYS, errors="ignore") if dims <= set(v.dims) else v for name, v in kept.items()
-    }
-    return xr.Dataset(picked)
+    return bare[own].sel(at).drop_vars([CURVE, *CURVE_KEYS], errors="ignore").assign(bare[shared].data_vars)
 
 
 WALKS_REMEMBERED = 16
@@ -292,6 +306,9 @@ class Below:
 
     def _cells(self, observations: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Residuals, variances, standard deviation of the slope, and distances of one curve; cells at a knot as one."""
+        filled = observations["used"] > 0
+        every = {KNOT: filled.any((CURVE, SLOT)), SLOT: filled.any((CURVE, KNOT))}
+        observations = observations.isel({dim: np.flatnonzero(some.values) for dim, some in every.items()})
         draws = by_curve(self.posterior, observations)
         found = residuals(self.model, draws, observations)
         variance = found.variance * self.stretch**2

@@ -5,7 +5,9 @@ more than labels that are alike; and wrong labels take away from all of them: a 
 of the K − 1 other classes at random.
 """
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -144,11 +146,15 @@ def transfer_from(level: Any, beside: Any) -> Any:
     return (xp.expm1(positive) + (boost - positive)) / beside + higher
 
 
+BLOCK = 65_536  # cells of an array that are computed at a time: sums of so many stay within the processor's own memory
+
+
 def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArray:
-    """Compute on variables that know their dims alone, and give the result the coordinates of what went in.
+    """Compute on NumPy arrays, and give the result the coordinates of what went in.
 
     A forecast is some fifty sums of small arrays, and comparing their coordinates takes longer than adding them: they
-    are compared once here. What is given are arrays, datasets, of which ``compute`` gets a mapping, or anything else.
+    are compared once here. What is given are arrays, which ``compute`` gets with the dims of all of them, those of a
+    sample first, some curves at a time; datasets, of which it gets a mapping of such arrays; or anything else.
     """
     labelled = [one for one in given if isinstance(one, xr.DataArray | xr.Dataset)]
     coords: dict[Any, Any] = {}
@@ -158,12 +164,54 @@ def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArra
                 aligned = iter(xr.align(*labelled, join="inner", copy=False))
                 every = (next(aligned) if isinstance(one, xr.DataArray | xr.Dataset) else one for one in given)
                 return without_coordinates(compute, *every)
+    sizes: dict[Any, int] = {}
     for one in labelled:
-        coords |= {name: found for name, found in one.coords.items() if name not in coords}
-    made = compute(*(bare(one) for one in given))
-    dims = set(made.dims)
-    kept = {name: c for name, c in coords.items() if (name in dims if isinstance(c, pd.Index) else dims >= set(c.dims))}
-    return xr.DataArray(made, coords=kept)
+        sizes |= one.sizes if isinstance(one, xr.DataArray) else {}
+        coords |= {name: found for name, found in one.coords.variables.items() if name not in coords}
+    dims = (*(d for d in names.SAMPLE if d in sizes), *(d for d in sizes if d not in names.SAMPLE))
+    shape = [sizes[d] for d in dims]
+    axis = min(len(names.SAMPLE), len(dims) - 1)
+    step = max(1, BLOCK * shape[axis] // max(math.prod(shape), 1))
+    made = np.empty(shape)
+    for start in range(0, shape[axis], step):
+        part = (slice(None),) * axis + (slice(start, start + step),)
+        made[part] = compute(*(_laid_out(one, dims, part) for one in given))
+    kept = {
+        name: c for name, c in coords.items() if (name in sizes if isinstance(c, pd.Index) else {*dims} >= {*c.dims})
+    }
+    return xr.DataArray(made, dims=dims, coords=kept)
+
+
+@dataclasses.dataclass(frozen=True)
+class _LaidOut(Mapping[Any, Any]):
+    """Variables of a dataset as NumPy arrays with given dims, each when it is asked for."""
+
+    given: xr.Dataset
+    dims: tuple[Any, ...]
+    part: tuple[slice, ...]
+
+    def __getitem__(self, name: Any) -> Any:
+        return _laid_out(self.given.variables[name], self.dims, self.part)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.given.data_vars)
+
+    def __len__(self) -> int:
+        return len(self.given.data_vars)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.given.data_vars
+
+
+def _laid_out(given: Any, dims: tuple[Any, ...], part: tuple[slice, ...]) -> Any:
+    """Return a part of an array as NumPy's with these dims, of length 1 where it has none of them."""
+    if isinstance(given, xr.Dataset):
+        return _LaidOut(given, dims, part)
+    if not isinstance(given, xr.DataArray | xr.Variable):
+        return given
+    own = bare(given).transpose(*(d for d in dims if d in given.dims)).values
+    part = (*part, *(slice(None) for _ in dims[len(part) :]))
+    return own[tuple(at if d in given.dims else None for d, at in zip(dims, part, strict=True))]
 
 
 def bare(given: Any) -> Any:

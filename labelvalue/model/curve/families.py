@@ -35,6 +35,11 @@ def namespace(*values: Any) -> ModuleType:
     return np
 
 
+def positive_part(x: Any) -> Any:
+    """Return ``max(0, x)``: for PyTensor by way of ``abs``, whose gradient at 0 is that of neither side."""
+    return np.maximum(x, 0.0) if namespace(x) is np else 0.5 * (x + abs(x))
+
+
 SLIGHT_ELASTICITY = 0.004
 """Elasticity at which the link from an unbounded level bends from the logarithm through 0 to negative values."""
 
@@ -70,14 +75,13 @@ def exp(x: Any) -> Any:
 def softplus(x: Any) -> Any:
     """Smooth ``max(0, x)``: ``log(1 + exp(x))`` without overflow."""
     xp = namespace(x)
-    return 0.5 * (x + abs(x)) + xp.log1p(xp.exp(-abs(x)))
+    return positive_part(x) + xp.log1p(xp.exp(-abs(x)))
 
 
 def log_boost(x: Any) -> Any:
     """Log of what other slices' labels multiply a slice's own by: ``log1p(x)``, continued with slope 1 below 0."""
-    xp = namespace(x)
-    positive = 0.5 * (x + abs(x))
-    return xp.log1p(positive) + (x - positive)
+    positive = positive_part(x)
+    return namespace(x).log1p(positive) + (x - positive)
 
 
 def log_effective_labels(labels: Any, other_labels: Any, transfer: Any) -> Any:
@@ -95,7 +99,7 @@ def own_share(labels: Any, other_labels: Any, transfer: Any) -> Any:
     """Derivative of log effective labels with respect to log own labels."""
     own = 0.5 * (labels + HALF_LABEL + abs(labels - HALF_LABEL))
     x = transfer * other_labels / own
-    positive = 0.5 * (x + abs(x))
+    positive = positive_part(x)
     return 1.0 - positive / (1.0 + positive) - (x - positive)
 
 
@@ -109,7 +113,10 @@ def above_floor(log_reducible: Any, floor_share: Any) -> Any:
     """
     xp = namespace(log_reducible, floor_share)
     # Far above the reference error nothing is told apart any more; the exponential must not overflow there.
-    bounded = 0.5 * (log_reducible + HIGHEST - abs(log_reducible - HIGHEST))
+    if xp is np:
+        bounded = np.minimum(log_reducible, HIGHEST)
+    else:
+        bounded = 0.5 * (log_reducible + HIGHEST - abs(log_reducible - HIGHEST))
     return xp.log1p((1.0 - floor_share) * xp.expm1(bounded))
 
 

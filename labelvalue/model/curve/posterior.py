@@ -12,7 +12,7 @@ from labelvalue.model.curve.discrepancy import NEAR, Walks, goes_by_shape, level
 from labelvalue.model.curve.effective_labels import log_ratio, without_coordinates
 from labelvalue.model.curve.families import HALF_LABEL, own_share
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
-from labelvalue.model.curve.shapes import NUMBER, ahead
+from labelvalue.model.curve.shapes import NUMBERS, ahead
 from labelvalue.model.hierarchy.specification import Model
 
 
@@ -61,58 +61,69 @@ def log_error_at(
 ) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
     below = 0.0 if distance is None else astray_below(parameters, walks, distance)
-    whose = {
-        str(d): parameters[names.ERROR_REFERENCE][d].values
-        for d in (names.SLICE, names.LEARNER)
-        if d in parameters[names.ERROR_REFERENCE].dims
-    }
-    compute = partial(_log_error, model=model, walks=walks, whose=whose)
-    return without_coordinates(compute, log_ratio, parameters, below)
+    owners = {d: parameters[d] for d in (names.SLICE, names.LEARNER) if d in parameters[names.ERROR_REFERENCE].dims}
+    futures = None if walks.futures is None else _of_curves(walks.futures, parameters)
+    compute = partial(_log_error, model=model, walks=walks)
+    # The dims of a curve come first, in the order in which its owners are named.
+    given = parameters[names.ERROR_REFERENCE], log_ratio, below, parameters, futures
+    return without_coordinates(compute, *given, *owners.values())
 
 
 def _log_error(
-    log_ratio: xr.Variable,
-    parameters: Mapping[Any, xr.Variable],
-    below: xr.Variable | float,
-    *,
+    error: np.ndarray,
+    log_ratio: np.ndarray,
+    below: np.ndarray | float,
+    parameters: Mapping[Any, np.ndarray],
+    futures: Mapping[Any, np.ndarray] | None,
+    *whose: np.ndarray,
     model: Model,
     walks: Walks,
-    whose: Mapping[str, np.ndarray],
-) -> xr.Variable:
-    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims."""
-    reference: Any = np.log(parameters[names.ERROR_REFERENCE])
-    log_ratio = log_ratio + 0.0 * reference
-    walk, usual = strays(walks, log_ratio, whose), level_sd(log_ratio / np.log(2.0))
-    about, mean = walks.beyond.spread(parameters) * walk, walks.beyond.mean(parameters) * usual
-    astray = np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
-    moved = _by_shape(model.curve(log_ratio, parameters) + astray, log_ratio, walk, usual, walks, whose)
+) -> np.ndarray:
+    """Compute log errors without coordinates; ``whose`` names the slices, and learners, of a curve's dims.
+
+    Shapes: all (chain, draw, slice, learner, suite, size) or what of these dims there is, of length 1 or full.
+    """
+    reference, moved = np.log(error), model.curve(log_ratio, parameters)
+    doublings = log_ratio / np.log(2.0)
+    if (doublings > NEAR).any():
+        usual = level_sd(doublings)
+        each = np.broadcast_to(doublings, np.broadcast_shapes(error.shape, doublings.shape))
+        walk = strays(walks, each, whose)
+        about, mean = walks.beyond.spread(parameters) * walk, walks.beyond.mean(parameters) * usual
+        moved = moved + np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
+        if futures is not None:
+            moved = _by_shape(moved, each, walk / np.where(usual > 0.0, usual, 1.0), walks, futures)
     log_error = reference + moved + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
-    return log_error.clip(-HIGHEST_LOG, HIGHEST_LOG)
+    return np.clip(log_error, -HIGHEST_LOG, HIGHEST_LOG)
+
+
+def _of_curves(futures: xr.Dataset, parameters: xr.Dataset) -> xr.Dataset:
+    """Pick the slices and learners of some draws; NaN where a slice has no runs."""
+    for dim in futures.dims:
+        if dim in parameters.dims:
+            futures = futures.reindex({dim: parameters[dim]})
+        else:
+            at = futures.get_index(dim).get_loc(parameters[dim].item()) if dim in parameters.coords else 0
+            futures = futures.isel({dim: at}, drop=True)
+    return futures
 
 
 def _by_shape(
-    moved: xr.Variable,
-    log_ratio: xr.Variable,
-    walk: xr.Variable,
-    usual: xr.Variable,
-    walks: Walks,
-    whose: Mapping[str, np.ndarray],
-) -> xr.Variable:
-    """How far log error moves, in the draws that go by shape as curves of that shape did."""
-    if walks.futures is None or not bool((usual > 0.0).any()):
-        return moved
-    known = walks.futures.reindex({dim: called for dim, called in whose.items() if dim in walks.futures.dims})
-    numbers = (known if names.LEARNER in whose else known.isel({names.LEARNER: 0})).variable
-    four = [numbers.isel({NUMBER: place}) for place in range(numbers.sizes[NUMBER])]
-    location, spread = ahead(four, (log_ratio / np.log(2.0)).clip(min=NEAR))
-    did = location + spread * walk / usual.where(usual > 0.0, 1.0)
-    drawn = goes_by_shape(walks, *(log_ratio.sizes[dim] for dim in names.SAMPLE))
-    return did.where(drawn & (usual > 0.0) & did.notnull(), moved)
+    moved: np.ndarray, doublings: np.ndarray, standard: np.ndarray, walks: Walks, futures: Mapping[Any, np.ndarray]
+) -> np.ndarray:
+    """How far log error moves: in the draws that go by shape, as curves of that shape did.
+
+    Shapes: all as in :func:`_log_error`; ``standard`` is the walk in its own standard deviations.
+    """
+    location, spread = ahead(tuple(futures[name] for name in NUMBERS), np.maximum(doublings, NEAR))
+    did = location + spread * standard
+    drawn = goes_by_shape(walks, *doublings.shape[:2]).reshape(doublings.shape[:2] + (1,) * (doublings.ndim - 2))
+    return np.where(drawn & (doublings > NEAR) & np.isfinite(did), did, moved)
 
 
-def _odds(log_error: xr.Variable, walks: Walks) -> xr.Variable | float:
+def _odds(log_error: np.ndarray, walks: Walks) -> np.ndarray | float:
     """Odds against an error; 1 where it has no bound."""
     return np.expm1(np.maximum(np.log(walks.upper) - log_error, LEAST_ODDS)) if np.isfinite(walks.upper) else 1.0
 

@@ -18,7 +18,9 @@ from labelvalue.model.curve.observations import CURVE_KEYS, KNOTS_PER_DOUBLING, 
 
 BACK = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # doublings before the largest size at which a curve is looked at
 USUAL = (0.1, 0.2, 0.3, 0.35, 0.5, 0.6)  # by how much log error is usually higher there
-INPUT, NUMBER = "input", "number"
+INPUT = "input"
+NUMBERS = ("slope", "bend", "width", "power")
+"""What a network says of a curve: slope and bend ahead, log spread at a doubling, and by how much its power differs."""
 LEAST_BACK = 2.0  # doublings that a curve has to reach back
 LEAST_SCATTER, USUAL_SCATTER = 0.002, 0.05
 """Standard deviation of error between runs at the largest size, in units of that error: least, and usual."""
@@ -29,7 +31,7 @@ WIDENS = 0.8  # power of distance by which the spread of what curves do grows, a
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """One hidden layer; from shapes to four numbers: slope and bend ahead, log spread at a doubling, and its power.
+    """One hidden layer, from shapes to the four numbers.
 
     Shapes: ``inner`` (input, hidden), ``inner_at`` (hidden,), ``outer`` (hidden, 4), ``outer_at`` (4,).
     """
@@ -44,10 +46,11 @@ class Network:
         return np.tanh(seen @ self.inner + self.inner_at) @ self.outer + self.outer_at
 
 
-def futures(runs: xr.Dataset) -> xr.DataArray:
-    """Four numbers of each curve; dims slice, learner and number."""
+def futures(runs: xr.Dataset) -> xr.Dataset:
+    """Say what curves of each curve's shape did: the four numbers, dims slice and learner."""
     seen = shapes(runs)
-    return xr.DataArray(network()(seen.values), dims=(*seen.dims[:-1], NUMBER), coords=seen.coords)
+    four = np.moveaxis(network()(seen.values), -1, 0)
+    return xr.Dataset({name: (seen.dims[:-1], one) for name, one in zip(NUMBERS, four, strict=True)}, seen.coords)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import by_curve, level_covariance, residuals
-from labelvalue.model.curve.observations import CURVE, CURVE_KEYS, observe
+from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import group_level, log_prior
@@ -63,7 +63,7 @@ class Cells(NamedTuple):
 
 def cells_of(fit: Fit) -> Cells:
     """Lay out what was measured against what each draw expects, cell by cell."""
-    observations = observe(fit.runs, fit.settings[names.CLASSES])
+    observations = fit.below.observations
     thin = max(1, -(-fit.posterior.sizes[names.CHAIN] * fit.posterior.sizes[names.DRAW] // DRAWS))
     posterior = fit.posterior.isel({names.DRAW: slice(None, None, thin)})
     draws = by_curve(posterior, observations)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.families import signed_log
-from labelvalue.model.curve.observations import CURVE_KEYS, observe
+from labelvalue.model.curve.observations import CURVE_KEYS
 from labelvalue.model.curve.posterior import by_slice
 from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
@@ -128,7 +128,7 @@ def _share(shared: Sequence[Any], own: Any) -> Any:
 
 def _rising(fit: Fit, like: xr.DataArray) -> xr.DataArray:
     """Curves that were taken out of the group; one without runs is never among them."""
-    seen = observe(fit.runs)
+    seen = fit.below.observations
     plain = by_slice(seen[[names.PLAIN_ELASTICITY]], seen)[names.PLAIN_ELASTICITY]
     found = (plain < 0).reindex({d: like[d] for d in like.dims}, fill_value=False)
     return found.transpose(*like.dims) if set(found.dims) == set(like.dims) else xr.zeros_like(like, dtype=np.bool_)

@@ -88,7 +88,7 @@ class Fit:
         """The runs the fit was made from; dim run."""
         return self.tree[names.RUNS].to_dataset()
 
-    @property
+    @functools.cached_property
     def slices(self) -> np.ndarray:
         """Names of the slices, sorted."""
         return self.position[names.SLICE].values

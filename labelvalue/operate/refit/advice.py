@@ -79,8 +79,8 @@ def inputs_digest(fit_id: str, text: str, settings: Mapping[str, Any]) -> str:
     return digest_of([fit_id, text, settings, advice_digest()])
 
 
-def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Make the plan that a case asks for, as the content of a record."""
+def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], Decision]:
+    """Make the plan that a case asks for, as the content of a record, and as the decision that it was."""
     wide = recalibrated(fit, settings[WIDTH])
     case = case_for(text, fit, settings["latest_learners"], settings[SPENT])
     made = decide(wide, case, **settings["plan"])
@@ -94,7 +94,8 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> dic
         **_described(made),
         "reservation": plan_numbers(made)["reservation"],
     }
-    return found | {"assumptions": [_other(item, wide, text, settings, found) for item in settings["assumptions"]]}
+    found["assumptions"] = [_other(item, wide, text, settings, found) for item in settings["assumptions"]]
+    return found, made
 
 
 def again(fit: Fit, content: Mapping[str, Any]) -> dict[str, Any]:

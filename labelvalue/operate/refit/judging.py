@@ -58,12 +58,14 @@ def _case(project: ProjectFolder, configuration: Configuration, fit: Fit) -> Cas
     return case_of(project.folder, configuration, fit)
 
 
-def _advised(project: ProjectFolder, record: Record, factor: float, progress: bool) -> Mapping[str, Any] | None:
-    """Return the advice on a published fit by the case as it stands, made where it is not in the ledger."""
+def _advised(
+    project: ProjectFolder, record: Record, factor: float, progress: bool
+) -> tuple[Mapping[str, Any] | None, Decision | None]:
+    """Return the advice on a published fit by the case as it stands, with the decision where it is made only now."""
     configuration = project.configuration
     text = advice.case_text(project.folder, configuration)
     if text is None:
-        return None
+        return None, None
     batches = project.ledger.records("batch")
     latest = batches[-1].content.get("learners", []) if batches else []
     name = record.content["fit"]
@@ -72,19 +74,19 @@ def _advised(project: ProjectFolder, record: Record, factor: float, progress: bo
     told = [record for record in project.ledger.records("fit", "advice") if record.kind == "advice"]
     old = next((r for r in reversed(told) if r.content[advice.INPUTS] == wanted), None)
     if old is not None:
-        return {**old.content, "record": old.number}
+        return {**old.content, "record": old.number}, None
     fit = fits.load(project.folder / FITS, record)
     there = [str(name) for name in fit.slices], fit.settings["learners"], fit.settings["suites"]
     problems = case_problems(project.folder, configuration, *there, latest)
     if problems:
         raise InputError(problems)
     doing(WEIGHING, show=progress)
-    made = advice.advise(name, fit, text, settings)
+    made, decision = advice.advise(name, fit, text, settings)
     order = {} if made["interventions"] else advice.order_items(made["advice"], made["pilot"], made[advice.PLAN])
     cells = scorecard.forecast_plan(fit, order) if order else []
     promised = [("forecast", {"of": advice.PLAN, "fit": name, scorecard.CELLS: cells})] if order else []
     new = project.ledger.append(in_force(project.ledger, configuration, [*promised, ("advice", made)]))[-1]
-    return {**new.content, "record": new.number}
+    return {**new.content, "record": new.number}, decision
 
 
 def report(
@@ -103,9 +105,9 @@ def report(
     current = published(project.ledger.records("fit"))
     content = record.content
     passed, factor = content["published"], float(scorecard.calibration(card)[scorecard.FACTOR])
-    advised = _advised(project, record, factor, progress) if passed else None
+    advised, decision = _advised(project, record, factor, progress) if passed else (None, None)
     fresh = project.ledger.last().number > count
-    page = _page(project, current, advised, card, fresh, progress) if current is not None else None
+    page = _page(project, current, advised, decision, card, fresh, progress) if current is not None else None
     return Refit(
         fit=content["fit"],
         new=new,
@@ -195,6 +197,7 @@ def _page(
     project: ProjectFolder,
     record: Record,
     advised: Mapping[str, Any] | None,
+    decision: Decision | None,
     card: pd.DataFrame,
     fresh: bool,
     progress: bool,
@@ -222,7 +225,8 @@ def _page(
             from labelvalue.report.render.html import write_report
 
             path.parent.mkdir(exist_ok=True)
-            of = recalibrated(fit, factor) if advised is None else advice.decision_of(fit, advised)
+            wide = recalibrated(fit, factor)
+            of = wide if advised is None else decision or advice.decision_of(fit, advised)
             changed = _changed(project, advised)
             context = Context(
                 scorecard=card,

@@ -84,7 +84,7 @@ def _draws(
     other = xr.where(own < now, other_now * own / np.maximum(now, 1.0), other_now).transpose(*dims, SIZE)
     draws = error_draws(fit.posterior.sel(part), fit, own, other).rename(names.ERROR)
     draws = draws.assign_coords({SIZE: np.arange(own.sizes[SIZE])})
-    distance = doublings_beyond(position, own).transpose(*dims, SIZE)
+    distance = doublings_beyond(position[names.REFERENCE_LABELS], own).transpose(*dims, SIZE)
     return draws.assign_coords({names.DOUBLINGS: distance.variable}), own
 
 

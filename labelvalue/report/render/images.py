@@ -43,6 +43,7 @@ PANELS, ROWS = 16, 50
 """Panels and forest rows in one picture; more go into further pictures, so that paper can hold them."""
 SHARP = 40  # curves up to which pictures are drawn as vectors; more would make the page heavy
 DPI = 120
+PACKED = 8  # of 9; the last makes a page a thirtieth smaller and takes three times as long
 COLOURS = 64  # palette of a picture; the figures have a dozen colours and their blends at edges
 
 
@@ -94,7 +95,7 @@ def _pixels(figure: Figure) -> bytes:
     colours[ground : ground + 3] = np.asarray(image)[0, 0].tolist()  # that of the page, no mean of pale colours
     drawn.putpalette(colours)
     content = io.BytesIO()
-    drawn.save(content, format="png", optimize=True)
+    drawn.save(content, format="png", compress_level=PACKED)
     return content.getvalue()
 
 
