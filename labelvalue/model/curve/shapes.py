@@ -18,12 +18,13 @@ from labelvalue.model.curve.observations import CURVE_KEYS, KNOTS_PER_DOUBLING, 
 
 BACK = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # doublings before the largest size at which a curve is looked at
 USUAL = (0.1, 0.2, 0.3, 0.35, 0.5, 0.6)  # by how much log error is usually higher there
-INPUT = "input"
+INPUT, INPUTS = "input", len(BACK) + 2  # beside these, scatter between runs and their number
 NUMBERS = ("slope", "bend", "width", "power")
 """What a network says of a curve: slope and bend ahead, log spread at a doubling, and by how much its power differs."""
 LEAST_BACK = 2.0  # doublings that a curve has to reach back
-LEAST_SCATTER, USUAL_SCATTER = 0.002, 0.05
-"""Standard deviation of error between runs at the largest size, in units of that error: least, and usual."""
+LEAST_SCATTER, USUAL_SCATTER, USUAL_RUNS = 0.002, 0.05, 10.0
+"""Standard deviation of error between runs at the largest size, in units of that error: least, and usual; usual number
+of these runs."""
 MOST = 4.0  # how far off the usual an input counts
 FARTHEST = 3.0  # doublings ahead that were learned; beyond, curves go on as they did there
 WIDENS = 0.8  # power of distance by which the spread of what curves do grows, about which the network learns
@@ -73,7 +74,7 @@ def ahead(numbers: Any, doublings: Any) -> tuple[Any, Any]:
 
 
 def shapes(runs: xr.Dataset) -> xr.DataArray:
-    """Look at the shape of each curve: log error before its largest size, less that there; scatter there.
+    """Look at the shape of each curve: log error before its largest size, less that there; scatter and runs there.
 
     Returns: dims slice, learner and input, in units of what is usual; NaN where a curve is short, or makes no errors.
     """
@@ -87,24 +88,23 @@ def shapes(runs: xr.Dataset) -> xr.DataArray:
     frame["log_labels"] = np.log2(frame[names.LABELS])
     frame["knot"] = np.round(KNOTS_PER_DOUBLING * np.log2(largest / frame[names.LABELS]))
     cells = frame.groupby([*keys, "knot"]).agg(
-        error=(names.ERROR, "mean"), scatter=(names.ERROR, "std"), at=("log_labels", "mean")
+        error=(names.ERROR, "mean"), scatter=(names.ERROR, "std"), runs=(names.ERROR, "size"), at=("log_labels", "mean")
     )
     found = {curve: _shape(*of_curve.to_numpy().T) for curve, of_curve in cells.groupby(level=keys)}
     every = [list(dict.fromkeys(runs[key].values)) for key in keys]
-    nothing = np.full(len(BACK) + 1, np.nan)
-    values = np.array([[found.get((one, other), nothing) for other in every[1]] for one in every[0]])
+    values = np.array([[found.get((one, other), np.full(INPUTS, np.nan)) for other in every[1]] for one in every[0]])
     coords = {key: np.array(called, object) for key, called in zip(keys, every, strict=True)}
     return xr.DataArray(values, dims=(*keys, INPUT), coords=coords)
 
 
-def _shape(error: np.ndarray, scatter: np.ndarray, at: np.ndarray) -> np.ndarray:
+def _shape(error: np.ndarray, scatter: np.ndarray, runs: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Shape of one curve from its sizes, the largest first."""
     seen = error > 0.0
     back, level = at[0] - at[seen], np.log(error[seen])
     if not seen[0] or back[-1] < LEAST_BACK - 0.5 / KNOTS_PER_DOUBLING:
-        return np.full(len(BACK) + 1, np.nan)
+        return np.full(INPUTS, np.nan)
     shape = np.interp(BACK, back, level - level[0])
     for place in np.flatnonzero(np.array(BACK) > back[-1] + 0.1):  # as it went so far
         shape[place] = shape[place - 1] * BACK[place] / BACK[place - 1]
     wide = np.log(max(np.nan_to_num(scatter[0] / error[0], nan=USUAL_SCATTER), LEAST_SCATTER) / USUAL_SCATTER)
-    return np.clip(np.append(shape / USUAL, wide), -MOST, MOST)
+    return np.clip([*(shape / USUAL), wide, np.log(runs[0] / USUAL_RUNS)], -MOST, MOST)
