@@ -2,8 +2,8 @@
 
     python -m benchmarks.learn_shapes > models/priors/shapes.toml    # some minutes on one core
 
-Every curve of the development half of LCDB is seen as it was at several sizes, by all its runs and by few, and what came
-up to three doublings later. The network of `labelvalue.model.curve.shapes` is moved until the CRPS of a normal
+Every curve of the development half of LCDB is seen as it was at several sizes, by all its runs and by few, and what
+came up to three doublings later. The network of `labelvalue.model.curve.shapes` is moved until the CRPS of a normal
 distribution of the log error ahead is lowest, weighted by the error at that time, data sets counting alike. Told on
 standard error is that CRPS for data sets that were left out in turn, beside that of curves that stay where they are.
 """
