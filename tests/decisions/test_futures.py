@@ -9,6 +9,7 @@ import xarray as xr
 from labelvalue import Case, InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.interventions import benefit_over_learners
+from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
 from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
 from labelvalue.voi import value_of_waiting
@@ -50,8 +51,10 @@ def test_f27_mean_spread_and_best_are_those_of_the_learners_cases(both, learners
     assert found.attrs["best_learner"] in found.attrs["sentence"]
 
 
-def test_f27_a_learner_far_above_the_average_is_flagged(both):
+def test_f27_a_learner_far_above_the_average_is_flagged(both, monkeypatch):
     """One learner gains, the other has a flat curve: the best is twice the average."""
+    by_law = dataclasses.replace(BETWEEN_LEARNERS, by_shape=0.0)  # its runs are not flat
+    monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_LEARNERS", by_law)
     tree = both.tree.copy()
     posterior = tree["posterior"].to_dataset().copy()
     flat = xr.where(posterior["learner"] == "line", 1e-6, 1.0)
