@@ -7,6 +7,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, testing
+from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, goes_by_shape
 from labelvalue.model.curve.posterior import log_error_at
 from labelvalue.model.curve.shapes import BACK, FARTHEST, MOST, USUAL, USUAL_RUNS, USUAL_SCATTER, ahead, network, shapes
@@ -91,3 +92,9 @@ def test_one_learner_taken_alone_keeps_its_own_future(learners):
     off = (both - alone).squeeze().values[share]
     spread = ahead(learners.walks.futures.sel(slice="a", learner="y").to_array().values, 2.0)[1]
     assert abs(off.mean()) < 5.0 * spread * np.sqrt(2.0 / off.size)
+
+
+def test_a_stretched_fit_spreads_as_much_farther_by_shape(learners):
+    wide, usual = recalibrated(learners, 2.0).walks.futures, learners.walks.futures
+    np.testing.assert_allclose(wide["width"] - usual["width"], np.log(2.0))
+    assert wide["slope"].equals(usual["slope"])

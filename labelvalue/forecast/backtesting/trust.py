@@ -21,9 +21,9 @@ from labelvalue.model.hierarchy.specification import Model
 from labelvalue.problems import InputError
 
 UNLIKELY = 0.05  # probability under which so few hits of honest 90 % intervals are not put down to chance
-TOGETHER = (
-    0.1  # correlation between hits of one backtest: slices of one learner err together, and so do neighbouring sizes
-)
+TOGETHER = 0.1
+"""Correlation between hits of one backtest: slices of one learner err together, and so do neighbouring sizes. Assumed,
+from normal misses that correlate by a third, as those of slices do."""
 WORSE = 1.1  # CRPS, as a ratio to that of the best simple rule, above which the rule forecasts better
 LEAST_CHECKS = 5  # forecasts at one distance under which nothing is said about it
 COVERAGE = 0.9

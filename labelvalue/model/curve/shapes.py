@@ -6,7 +6,6 @@ single curve, what comes is what such curves did, whatever their law. Learned by
 
 import dataclasses
 import functools
-import tomllib
 from importlib.resources import files
 from typing import Any
 
@@ -15,6 +14,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.observations import CURVE_KEYS, KNOTS_PER_DOUBLING, without_synthetic
+from labelvalue.reading import parse_toml
 
 BACK = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # doublings before the largest size at which a curve is looked at
 USUAL = (0.1, 0.2, 0.3, 0.35, 0.5, 0.6)  # by how much log error is usually higher there
@@ -47,18 +47,19 @@ class Network:
         return np.tanh(seen @ self.inner + self.inner_at) @ self.outer + self.outer_at
 
 
-def futures(runs: xr.Dataset) -> xr.Dataset:
-    """Say what curves of each curve's shape did: the four numbers, dims slice and learner."""
+def futures(runs: xr.Dataset, stretch: float = 1.0) -> xr.Dataset:
+    """Say what curves of each curve's shape did, spread by a factor more: four numbers, dims slice and learner."""
     seen = shapes(runs)
     four = np.moveaxis(network()(seen.values), -1, 0)
+    four[NUMBERS.index("width")] += np.log(stretch)
     return xr.Dataset({name: (seen.dims[:-1], one) for name, one in zip(NUMBERS, four, strict=True)}, seen.coords)
 
 
 @functools.cache
 def network() -> Network:
     """Read the network that ships."""
-    text = (files("labelvalue_models") / "priors" / "shapes.toml").read_text(encoding="utf-8")
-    content = tomllib.loads(text)
+    file = files("labelvalue_models") / "priors" / "shapes.toml"
+    content = parse_toml(file.read_text(encoding="utf-8"), file=file.name)
     return Network(*(np.array(content[field.name]) for field in dataclasses.fields(Network)))
 
 

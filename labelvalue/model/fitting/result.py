@@ -126,7 +126,7 @@ class Fit:
         beyond = BETWEEN_SLICES if alone and several else BETWEEN_LEARNERS
         stretch = self.below.stretch  # of the discrepancy, which the mean of the walks does not follow
         beyond = dataclasses.replace(beyond, typical=beyond.typical / stretch, by_scatter=beyond.by_scatter / stretch)
-        seen = futures(self.runs) if beyond.by_shape else None
+        seen = futures(self.runs, stretch) if beyond.by_shape else None
         return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond, seen)
 
     def __repr__(self) -> str:
