@@ -107,8 +107,8 @@ def test_chains_of_few_coordinates_go_on_for_longer_and_what_is_kept_is_evenly_s
     asked = []
 
     def rounds(compiled, settings, enough, advance, checkpoint):
-        asked.extend(enough)
         for draws in enough:
+            asked.append(draws)
             kept = {"draw": np.arange(draws), "chain": [0, 1]}
             posterior = xr.Dataset({"a": (("chain", "draw"), np.tile(np.arange(draws), (2, 1)))}, kept)
             yield xr.DataTree.from_dict({"posterior": posterior, "sample_stats": posterior.rename(a="energy")})
@@ -125,6 +125,23 @@ def test_chains_of_few_coordinates_go_on_for_longer_and_what_is_kept_is_evenly_s
     assert len(kept) == 400
     assert len(set(np.diff(kept))) == 1
     assert tree["posterior"]["draw"].values.tolist() == list(range(400))
+
+
+@pytest.mark.parametrize(
+    ("bulk", "tail", "rhat", "wanted"),
+    [
+        (380.0, 900.0, 1.0, 1250),  # 1,158 in steps of 125
+        (900.0, 300.0, 1.0, 1500),
+        (100.0, 300.0, 1.0, 2000),
+        (399.9, 900.0, 1.0, 1125),
+        (900.0, 900.0, 1.02, 2000),
+        (399.9, 900.0, 1.02, 2000),
+    ],
+)
+def test_chains_go_on_as_far_as_their_effective_sample_size_foretells(bulk, tail, rhat, wanted):
+    """Never more than to twice as many, nor less than a step; what R-hat needs is not known, so that it is twice."""
+    figures = {"rhat": rhat, "rhat_allowed": 1.01, "ess_bulk": bulk, "ess_tail": tail}
+    assert sampling.draws_wanted(1000, figures, SamplerSettings(draws=1000)) == wanted
 
 
 def test_nuts_is_not_asked_where_it_would_take_hours(attempts, monkeypatch):

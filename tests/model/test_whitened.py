@@ -60,7 +60,7 @@ def test_the_mode_of_a_normal_hierarchy_is_its_mean_and_its_map_whitens(compiled
     room, draws = place.room(problem.layout), np.random.default_rng(1).normal(size=(2, 100, problem.start.size))
     for draw in (every := draws.reshape(-1, problem.start.size)):
         hmc.unwhiten(room, draw.copy(), draw)
-    again = recentred(problem.density, problem.layout, every.reshape(draws.shape), np.random.default_rng(2))
+    again = recentred(problem.density, problem.layout, place, every.reshape(draws.shape), np.random.default_rng(2))
     for one, near in ((place, 1e-4), (again, 0.03)):  # a regression on draws is shrunk a little
         hessian, _ = derivatives(problem, one, np.zeros(problem.start.size))
         np.testing.assert_allclose(hessian[1:, 1:], -np.eye(problem.start.size - 1), atol=near)
@@ -135,7 +135,8 @@ def test_a_skewed_group_is_straightened_and_its_draws_are_those_of_its_distribut
     compiled = compile_model(model)
     problem, draws = compiled.whitenable, stats.gumbel_r.rvs(size=(4, 500, 1), random_state=1)
     every = np.concatenate([draws, np.zeros((4, 500, 3))], axis=2)
-    place = recentred(problem.density, problem.layout, every, np.random.default_rng(2))
+    before = Search(problem.density, problem.layout, problem.start).run()
+    place = recentred(problem.density, problem.layout, before, every, np.random.default_rng(2))
     assert place.skew[0, 2] > 0.3
     straight = straightened(draws[..., 0].reshape(-1, 1), place.skew)[0]
     assert abs(stats.skew(straight)[0]) < 0.3 < 0.9 < stats.skew(draws.ravel())
@@ -175,7 +176,8 @@ def walled():
 @pytest.mark.parametrize("group", [-6.0, -2.0, 2.0])
 def test_a_lopsided_curve_is_told_by_its_mean_and_not_by_its_mode(walled, group):
     at = np.array([[group, *np.linspace(-2.5, -0.5, 6)]])  # from draws in its tails and its middle
-    middle, own = normal_given_group(walled.density, walled.layout, at, np.ones((6, 1, 1)))
+    first = at[:, 1:, None], np.ones((1, 6, 1, 1))
+    middle, own = normal_given_group(walled.density, walled.layout, at, first, np.ones((6, 1, 1)))
     mean, sd = moments(group)
     np.testing.assert_allclose(middle[0, :, 0], mean, atol=0.15 * sd)
     np.testing.assert_allclose(np.abs(own[0, :, 0, 0]), sd, rtol=0.15)
@@ -187,11 +189,11 @@ def test_curves_lean_with_the_group_as_their_means_do(walled):
     group = rng.normal(GROUP, 2.0, (4, 200, 1))
     levels = np.array([[[rng.normal(moments(float(g[0]))[0], 0.6, 6)] for g in chain] for chain in group])[:, :, 0]
     draws = np.concatenate([group, levels], axis=2)
-    place = recentred(walled.density, walled.layout, draws, rng)
+    mode = Search(walled.density, walled.layout, walled.start).run()
+    place = recentred(walled.density, walled.layout, mode, draws, rng)
     means = [moments(float(g))[0] for g in group[..., 0].ravel()]
     slope = np.polyfit(group.ravel(), means, 1)[0] * group.std()
     np.testing.assert_allclose(place.lean[:, 0, 0], slope, rtol=0.1)
-    mode = Search(walled.density, walled.layout, walled.start).run()
     assert (np.abs(mode.lean[:, 0, 0] / mode.spread[0, 0]) < 0.7 * np.abs(slope / group.std())).all()
 
 
@@ -206,7 +208,8 @@ def test_curves_whose_shape_changes_with_the_group_do_not_hold_it_where_it_is():
     problem, rng = compile_model(model).whitenable, np.random.default_rng(5)
     at, (one, two) = rng.normal(0.0, sd, (4, 300, 1)), rng.normal(size=(2, 4, 300, curves))
     draws = np.concatenate([at, one, at * one + np.exp(0.5 * at) * two], axis=2)
-    turns = recentred(problem.density, problem.layout, draws, rng)
+    before = Search(problem.density, problem.layout, problem.start).run()
+    turns = recentred(problem.density, problem.layout, before, draws, rng)
     still = dataclasses.replace(turns, ways=turns.ways[:0], bend=turns.bend[..., :0])
 
     def precision(place):
@@ -285,9 +288,9 @@ def test_adaptation_goes_on_while_chains_disagree(compiled, monkeypatch):
         next(whitened.rounds(compiled.whitenable, settings, [100], advance=lambda made, what: told.append(made)))
         return [draws for draws, adapts in lengths if adapts], sum(told)
 
-    assert adapted() == ([20, 30, 50], 4 * 200)
-    assert adapted(1.2, 1.2) == ([20, 30, 50, 100, 100], 4 * 200)
-    assert len(adapted(*[2.0] * 20)[0]) == 3 + whitened.MOST_AGAIN
+    assert adapted() == ([10, 20, 50, 20], 4 * 200)
+    assert adapted(1.2, 1.2) == ([10, 20, 50, 100, 100, 20], 4 * 200)
+    assert len(adapted(*[2.0] * 20)[0]) == 4 + whitened.MOST_AGAIN
 
 
 def test_chains_that_are_short_go_on_and_that_is_the_first_attempt(compiled, monkeypatch):

@@ -39,8 +39,9 @@ FIRST_RADIUS, LEAST_RADIUS, TRUSTED, DOUBTED, SHORTER = 2.0, 1e-3, 0.75, 0.1, 0.
 """Longest step of the group, in standard deviations: at first, and at last; it grows where the density rises as the
 curvature says, to a share of at least so much, and is cut where it rises by less than such a share."""
 SHRINK = 0.4
-LEAST_PLACES, ROUNDS = 32, 6
-"""Draws of the group, but one for each of its coordinates, at which curves are approximated; rounds of each."""
+LEAST_PLACES, ROUNDS, FOUND = 32, 6, 0.05
+"""Draws of the group, but one for each of its coordinates, at which curves are approximated; most rounds of each, and
+how far the last goes on average, in standard deviations and in logarithms of variances."""
 DAMPED, MOST_CHANGE, WIDEST = 0.7, 2.0, 1.5
 """Share of a step that a round goes; by which factor it may change a curve's standard deviations; and how many of those
 of its draws, which are few and of many places of the group, these may be."""
@@ -185,6 +186,15 @@ class Place:
         diag[...] = np.exp(diag)
         e = np.linalg.solve(by, turned)
         return np.concatenate([u, e.ravel()])
+
+    def given_group(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Means of curves given the group, shape (place, group), and factors of their covariances."""
+        away = straightened(group, self.skew)[0] - self.base
+        u = np.linalg.solve(self.spread, away.T).T if away.size else away
+        turns = np.einsum("nkmw,sw->snkm", self.bend, u @ self.ways.T)
+        diag = np.einsum("snkk->snk", turns)
+        diag[...] = np.exp(diag)
+        return self.centre + np.einsum("nkj,sj->snk", self.lean, u), self.own @ turns
 
     def room(self, layout: Layout) -> tuple[np.ndarray, ...]:
         """Return what :mod:`labelvalue.model.sampling.hmc` calls a place: the map, and room to work in."""
@@ -355,8 +365,8 @@ class Search:
         return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], own, ways, bend)
 
 
-def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.random.Generator) -> Place:
-    """Make the map anew from draws, shape (chain, draw, coordinate).
+def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray, rng: np.random.Generator) -> Place:
+    """Make the map anew from draws that were made with the one before, shape (chain, draw, coordinate).
 
     The group's part is its draws' mean and covariance. How curves lean with it is a regression of their conditional
     means on draws of the group; their own part is the mean of their conditional covariances, and of what the regression
@@ -376,7 +386,9 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
     chosen = rng.permutation(count)[: LEAST_PLACES + size]
     apart = every[:, layout.curve] - every[:, layout.curve].mean(0)
     wide = np.linalg.cholesky(np.einsum("snk,snm->nkm", apart, apart) / count + 1e-12 * np.eye(layout.curve.shape[1]))
-    means, factors = normal_given_group(density, layout, every[chosen], wide)
+    means, factors = normal_given_group(
+        density, layout, every[chosen], before.given_group(every[chosen][:, layout.group]), wide
+    )
     u = np.linalg.solve(spread, (straight[chosen] - base).T).T if size else np.empty((len(chosen), 0))
     by = np.concatenate([np.ones((len(chosen), 1)), u], axis=1)
     penalty = RIDGE * np.diag(np.r_[0.0, np.ones(size)])
@@ -398,24 +410,26 @@ def recentred(density: Density, layout: Layout, draws: np.ndarray, rng: np.rando
 
 
 def normal_given_group(
-    density: Density, layout: Layout, at: np.ndarray, wide: np.ndarray
+    density: Density, layout: Layout, at: np.ndarray, first: tuple[np.ndarray, np.ndarray], wide: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Normal approximation of every curve given the group, nearest in divergence from it: means, and factors F of F·Fᵀ.
 
-    Shapes: ``at`` (place, coordinate), the group's places, and where curves are looked for first; ``wide`` (curve,
-    variable, variable), a factor of each curve's covariance while the group varies as well, much beyond which none is
-    looked for; means (place, curve, variable), factors (place, curve, variable, variable). Under such a normal the mean
-    gradient is nought, and the mean curvature its inverse covariance; both are taken from places one standard deviation
-    on either side of the middle, along each of its axes. They hang on each other, so that a round goes but a part of
-    the way.
+    Shapes: ``at`` (place, coordinate), the group's places; means (place, curve, variable), factors (place, curve,
+    variable, variable), and the same of ``first``, where the search begins; ``wide`` (curve, variable, variable), a
+    factor of each curve's covariance while the group varies as well, much beyond which none is looked for. Under such a
+    normal the mean gradient is nought, and the mean curvature its inverse covariance; both are taken from places one
+    standard deviation on either side of the middle, along each of its axes. They hang on each other, so that a round
+    goes but a part of the way.
 
     References
     ----------
     Opper and Archambeau (2009), "The variational Gaussian approximation revisited", Neural Computation 21.
     """
-    at, (count, size) = at.copy(), (len(at), layout.curve.shape[1])
-    axes = np.tile(np.eye(size), (count, len(wide), 1, 1))  # in units of wide
+    at, size = at.copy(), layout.curve.shape[1]
+    at[:, layout.curve], axes = first[0], np.linalg.solve(wide, first[1])  # in units of wide
     for _ in range(ROUNDS):
+        ways_out, sizes, rest = np.linalg.svd(axes)
+        axes = ways_out * np.minimum(sizes, WIDEST)[..., None, :] @ rest
         own, ways = wide @ axes, np.zeros((size, *at.shape))
         ways[:, :, layout.curve] = np.moveaxis(own, 3, 0)
         moved = np.concatenate([at[None], at + ways, at - ways])
@@ -427,10 +441,9 @@ def normal_given_group(
         values = np.clip(values, MOST_CHANGE**-4, MOST_CHANGE**4)
         slope = middle + 0.5 * (ahead + behind - 2.0 * middle).sum(0)
         step = (vectors / values[..., None, :]) @ (vectors.swapaxes(2, 3) @ slope[..., None])
-        step *= DAMPED / np.maximum(np.linalg.norm(step, axis=2, keepdims=True), 1.0)
-        at[:, layout.curve] += (own @ step)[..., 0]
+        far = np.linalg.norm(step, axis=2, keepdims=True)
+        at[:, layout.curve] += (own @ (step * DAMPED / np.maximum(far, 1.0)))[..., 0]
         axes = axes @ (vectors * values[..., None, :] ** -0.25)
-        far = np.linalg.norm(axes, axis=(2, 3)) > WIDEST
-        ways_out, sizes, _ = np.linalg.svd(axes[far])
-        axes[far] = ways_out * np.minimum(sizes, WIDEST)[:, None, :]
+        if max(far.mean(), np.abs(np.log(values)).mean()) < FOUND:
+            break
     return at[:, layout.curve], wide @ axes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 LONGER = ((300, 32), (1000, 16), (5000, 8), (np.inf, 4))
 """How many times the draws asked for whitened chains go on at most, up to so many coordinates: where these are few, far
-cheaper than NUTS, which goes on for as long as the last says. They are judged after 1, 2, 4, ... times."""
+cheaper than NUTS, which goes on for as long as the last says."""
+ROOM, LOOKS = 1.1, 8
+"""How much farther chains go on than their effective sample size foretells; and looks at them for every draws asked
+for, at most."""
 KEPT = 4  # how many times the draws asked for are kept at most, evenly spaced; all are judged
 SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
 FEW_COORDINATES = 1000  # up to how many NUTS in the model's own is tried last: it would take hours where there are more
@@ -155,7 +159,22 @@ def sample(
 
 def sample_once(compiled: Compiled, settings: SamplerSettings) -> xr.DataTree:
     """Make the draws that are asked for, and judge nothing."""
-    return next(_rounds(compiled, settings, [settings.draws], lambda made, what: None, None))
+    return next(_rounds(compiled, settings, iter([settings.draws]), lambda made, what: None, None))
+
+
+def draws_wanted(made: int, figures: Mapping[str, float], settings: SamplerSettings) -> int:
+    """After how many draws a chain is judged again: as many as should pass, and at most twice as many as there are.
+
+    Where R-hat is above what is allowed nothing foretells how many, and they are doubled.
+
+    >>> figures = {"rhat": 1.004, "rhat_allowed": 1.01, "ess_bulk": 430.0, "ess_tail": 360.0}
+    >>> draws_wanted(1000, figures, SamplerSettings(draws=1000))
+    1250
+    """
+    short = OK.ess / max(min(figures["ess_bulk"], figures["ess_tail"]), 1.0)
+    times = 2.0 if figures["rhat"] > figures["rhat_allowed"] else ROOM * short
+    look = -(-settings.draws // LOOKS)
+    return min(max(made + look, look * math.ceil(made * times / look)), 2 * made)
 
 
 def _attempt(
@@ -164,19 +183,26 @@ def _attempt(
     """Let chains go on until they pass, want smaller steps, or have made the most draws."""
     coordinates = np.inf if isinstance(compiled.whitenable, str) else compiled.model.layout.inputs
     longest = next(times for most, times in LONGER if coordinates <= most)
-    enough = [settings.draws << doubled for doubled in range(longest.bit_length())]
     draws = settings.chains * (settings.tune + settings.draws)
+    figures: dict[str, float] = {}
     with Tracker(draws, draws, "sampling", show=progress) as tracker:
 
         def advance(made: int, what: str) -> None:
             tracker.advance(made, pieces=made, what=what)
 
-        rounds = _rounds(compiled, settings, enough, advance, checkpoint)
-        for tree, more in zip(rounds, [*np.diff(enough), 0], strict=False):
-            figures = figures_of(tree)
+        def enough() -> Iterator[int]:
+            made = settings.draws
+            yield made
+            while made < longest * settings.draws:
+                more = min(draws_wanted(made, figures, settings), longest * settings.draws) - made
+                tracker.grow(settings.chains * more, settings.chains * more)
+                made += more
+                yield made
+
+        for tree in _rounds(compiled, settings, enough(), advance, checkpoint):
+            figures |= figures_of(tree)
             if judge(figures)[0] == "ok" or wants_smaller_steps(figures):
                 break
-            tracker.grow(settings.chains * more, settings.chains * more)
     return _thinned(tree, KEPT * settings.draws), figures
 
 
@@ -197,7 +223,7 @@ def _thinned(tree: xr.DataTree, most: int) -> xr.DataTree:
 def _rounds(
     compiled: Compiled,
     settings: SamplerSettings,
-    enough: list[int],
+    enough: Iterator[int],
     advance: Callable[[int, str], object],
     checkpoint: ChainFolder | None,
 ) -> Iterator[xr.DataTree]:

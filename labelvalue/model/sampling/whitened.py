@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
@@ -20,8 +20,10 @@ from labelvalue.model.sampling.mode_and_metric import Density, Layout, Place, Se
 from labelvalue.model.sampling.settings import SamplerSettings
 
 ACCEPT = 0.9  # mean acceptance that the adaptation of steps aims at (measured: benchmarks/README.md)
-WARM_UP = (0.2, 0.3, 0.5)
-"""Shares of the adaptation; after each but the last, the map is made anew from the draws of all chains."""
+WARM_UP, STEPS = (0.1, 0.2, 0.5), 0.2
+"""Shares of the adaptation; after each of the first the map is made anew from the draws of all chains, and the last is
+for the size of steps with the map that stays."""
+GUESSES = 100  # draws of Laplace's approximation for each chain, from which the map is made first
 AGREED, MOST_AGAIN = 1.1, 8
 """R-hat of the group above which chains have not found to each other: the map, made from where each of them was, is
 too narrow for what lies between, so that it is made again, and the adaptation goes on, so many times at most."""
@@ -158,37 +160,55 @@ def _warm_up(chains: _Chains, settings: SamplerSettings) -> None:
     """Adapt map and steps; the chains share the median of their steps."""
     rng = np.random.default_rng([settings.random_seed, 1])
     target = settings.target_accept or ACCEPT
-    for number, share in enumerate(WARM_UP):
+    _remap(chains, _guesses(chains, rng), rng)
+    for share in WARM_UP:
         draws, _ = chains.go(max(round(share * settings.tune), 10), target)
-        if number < len(WARM_UP) - 1:
-            _remap(chains, draws, rng)
+        _remap(chains, draws, rng)
     told, chains.advance = chains.advance, lambda made, what: told(0, what)  # nobody was told that there is so much
     for _ in range(MOST_AGAIN):
         group = draws[:, len(draws[0]) // 3 :, chains.problem.layout.group]
         if not group.size or not convergence(group)[0].max() > AGREED:
             break
-        _remap(chains, draws, rng)
         draws, _ = chains.go(max(settings.tune, 10), target)
+        _remap(chains, draws, rng)
     chains.advance = told
+    chains.go(max(round(STEPS * settings.tune), 10), target)
     chains.steps[:] = np.median(chains.steps)
+
+
+def _guesses(chains: _Chains, rng: np.random.Generator) -> np.ndarray:
+    """Draws of what the map holds the posterior to be, shape (chain, draw, coordinate); the last are where chains are.
+
+    The curvature at the mode, of which it was made, says little of a curve that is not normal; made again of where such
+    draws of the group lie, the map has chains of many curves agree in a third of the gradients.
+    """
+    at = rng.standard_normal((chains.at.shape[0], GUESSES, chains.at.shape[1]))
+    at[:, -1] = chains.at
+    found, room = np.empty_like(at), chains.place.room(chains.problem.layout)
+    for place in np.ndindex(at.shape[:2]):
+        hmc.unwhiten(room, at[place], found[place])
+    return found
 
 
 def _remap(chains: _Chains, draws: np.ndarray, rng: np.random.Generator) -> None:
     later = draws[:, len(draws[0]) // 3 :]
-    chains.move(recentred(chains.problem.density, chains.problem.layout, later, rng), draws)
+    chains.move(recentred(chains.problem.density, chains.problem.layout, chains.place, later, rng), draws)
 
 
 def rounds(
     problem: Whitenable,
     settings: SamplerSettings,
-    enough: Sequence[int],
+    enough: Iterable[int],
     *,
     kept: KeptRounds | None = None,
     advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
-    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says."""
+    """Sample, and yield all draws so far whenever each chain has made as many as ``enough`` says.
+
+    It is asked how many the next are once it is known what those so far are worth.
+    """
     began, writing = time.monotonic(), []
-    trace = _Trace(problem.compiled, settings.chains, enough[-1])
+    trace = _Trace(problem.compiled)
     state = kept.find(0) if kept else None
     if state is None:
         chains = _begin(problem, settings, advance)
@@ -241,42 +261,39 @@ def _restored(
 
 
 class _Trace:
-    """The variables of all draws so far, in arrays that are as long as they may become."""
+    """The variables of all draws so far, round by round."""
 
-    def __init__(self, compiled: CompiledModel, chains: int, most: int):
+    def __init__(self, compiled: CompiledModel):
         self.compiled, self.draws = compiled, 0
-        made = compiled.layout
-        every = zip(made.names, made.places, made.shapes, strict=True)
-        self.parts = {name: (slice(*place), shape) for name, place, shape in every if not name.endswith("__")}
-        self.values = {name: np.empty((chains, most, *shape)) for name, (_, shape) in self.parts.items()}
-        self.stats = np.empty((chains, most, len(hmc.STATISTICS)))
+        self.rounds: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, draws: np.ndarray, stats: np.ndarray) -> None:
         """Compute the variables at the places of one more round."""
-        span = slice(self.draws, self.draws + draws.shape[1])
         data = self.compiled.pointers()
-        for k, chain in enumerate(draws):
-            out = np.empty((len(chain), self.compiled.layout.outputs))
-            if hmc.expand(self.compiled.variables, data, np.ascontiguousarray(chain), out) != 0:
+        out = np.empty((*draws.shape[:2], self.compiled.layout.outputs))
+        for chain, computed in zip(draws, out, strict=True):
+            if hmc.expand(self.compiled.variables, data, np.ascontiguousarray(chain), computed) != 0:
                 raise RuntimeError("the variables of a draw cannot be computed")
-            for name, (place, shape) in self.parts.items():
-                self.values[name][k, span] = out[:, place].reshape(len(chain), *shape)
-        self.stats[:, span] = stats
-        self.draws = span.stop
+        self.rounds.append((out, stats))
+        self.draws += draws.shape[1]
 
     def tree(self) -> xr.DataTree:
         """Groups ``posterior`` and ``sample_stats``."""
-        one, known = names.SAMPLE, self.compiled
-        coords = {names.CHAIN: np.arange(self.stats.shape[0]), names.DRAW: np.arange(self.draws)}
+        out, noted = (np.concatenate(parts, axis=1) for parts in zip(*self.rounds, strict=True))
+        self.rounds = [(out, noted)]
+        one, known, made = names.SAMPLE, self.compiled, self.compiled.layout
+        coords = {names.CHAIN: np.arange(out.shape[0]), names.DRAW: np.arange(self.draws)}
         posterior, used = {}, set()
-        for name, (_, shape) in self.parts.items():
+        for name, place, shape in zip(made.names, made.places, made.shapes, strict=True):
+            if name.endswith("__"):
+                continue
             dims = known.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
-            posterior[name] = ((*one, *dims), self.values[name][:, : self.draws])
+            values = np.ascontiguousarray(out[:, :, slice(*place)])
+            posterior[name] = ((*one, *dims), values.reshape(*values.shape[:2], *shape))
             used |= {*dims}
         coords |= {str(dim): known.coords[dim].to_numpy() for dim in used if dim in known.coords}
         stats: dict[str, tuple] = {
-            name: (one, self.stats[:, : self.draws, place].astype(kind))
-            for place, (name, kind) in enumerate(hmc.STATISTICS.items())
+            name: (one, noted[:, :, place].astype(kind)) for place, (name, kind) in enumerate(hmc.STATISTICS.items())
         }
         sample = {dim: coords[dim] for dim in one}
         groups = {"posterior": xr.Dataset(posterior, coords), "sample_stats": xr.Dataset(stats, sample)}

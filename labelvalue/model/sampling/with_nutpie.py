@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -30,7 +30,7 @@ ends meanwhile crashes (signal 11 where exit code 2 is meant)."""
 def rounds(
     compiled: CompiledModel,
     settings: SamplerSettings,
-    enough: Sequence[int],
+    enough: Iterable[int],
     *,
     advance: Callable[[int, str], object] = lambda count, what: None,
 ) -> Iterator[xr.DataTree]:
