@@ -10,7 +10,7 @@ from labelvalue.model.fitting.result import draws_digest
 from labelvalue.plans import decision_stability
 from labelvalue.testing import fake_runs
 
-FAR = {"elasticity_mean": Prior("student", -0.5, 0.1)}
+FAR = {"elasticity_mean": Prior("normal", -0.5, 0.1)}
 HOW = {"draws": 200, "tune": 200, "progress": False, "random_seed": 3}
 
 

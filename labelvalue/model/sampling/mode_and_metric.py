@@ -178,19 +178,20 @@ class Place:
 
     def whitened(self, layout: Layout, at: np.ndarray) -> np.ndarray:
         """Whitened coordinates of a place in the model's own."""
-        away = straightened(at[layout.group], self.skew)[0] - self.base
-        u = np.linalg.solve(self.spread, away) if away.size else away
-        turned = np.linalg.solve(self.own, (at[layout.curve] - self.centre - self.lean @ u)[..., None])
-        by = self.bend @ (self.ways @ u)
-        diag = np.einsum("nkk->nk", by)
-        diag[...] = np.exp(diag)
-        e = np.linalg.solve(by, turned)
-        return np.concatenate([u, e.ravel()])
+        u = self._of_group(at[None, layout.group])
+        means, factors = self._of_curves(u)
+        e = np.linalg.solve(factors[0], (at[layout.curve] - means[0])[..., None])
+        return np.concatenate([u[0], e.ravel()])
 
-    def given_group(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def curves_given(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means of curves given the group, shape (place, group), and factors of their covariances."""
+        return self._of_curves(self._of_group(group))
+
+    def _of_group(self, group: np.ndarray) -> np.ndarray:
         away = straightened(group, self.skew)[0] - self.base
-        u = np.linalg.solve(self.spread, away.T).T if away.size else away
+        return np.linalg.solve(self.spread, away.T).T if away.size else away
+
+    def _of_curves(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         turns = np.einsum("nkmw,sw->snkm", self.bend, u @ self.ways.T)
         diag = np.einsum("snkk->snk", turns)
         diag[...] = np.exp(diag)
@@ -386,9 +387,8 @@ def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray
     chosen = rng.permutation(count)[: LEAST_PLACES + size]
     apart = every[:, layout.curve] - every[:, layout.curve].mean(0)
     wide = np.linalg.cholesky(np.einsum("snk,snm->nkm", apart, apart) / count + 1e-12 * np.eye(layout.curve.shape[1]))
-    means, factors = normal_given_group(
-        density, layout, every[chosen], before.given_group(every[chosen][:, layout.group]), wide
-    )
+    first = before.curves_given(every[chosen][:, layout.group])
+    means, factors = normal_given_group(density, layout, every[chosen], first, wide)
     u = np.linalg.solve(spread, (straight[chosen] - base).T).T if size else np.empty((len(chosen), 0))
     by = np.concatenate([np.ones((len(chosen), 1)), u], axis=1)
     penalty = RIDGE * np.diag(np.r_[0.0, np.ones(size)])
