@@ -183,7 +183,7 @@ class Place:
         e = np.linalg.solve(factors[0], (at[layout.curve] - means[0])[..., None])
         return np.concatenate([u[0], e.ravel()])
 
-    def curves_given(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def normal_given(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means of curves given the group, shape (place, group), and factors of their covariances."""
         return self._of_curves(self._of_group(group))
 
@@ -387,7 +387,7 @@ def recentred(density: Density, layout: Layout, before: Place, draws: np.ndarray
     chosen = rng.permutation(count)[: LEAST_PLACES + size]
     apart = every[:, layout.curve] - every[:, layout.curve].mean(0)
     wide = np.linalg.cholesky(np.einsum("snk,snm->nkm", apart, apart) / count + 1e-12 * np.eye(layout.curve.shape[1]))
-    first = before.curves_given(every[chosen][:, layout.group])
+    first = before.normal_given(every[chosen][:, layout.group])
     means, factors = normal_given_group(density, layout, every[chosen], first, wide)
     u = np.linalg.solve(spread, (straight[chosen] - base).T).T if size else np.empty((len(chosen), 0))
     by = np.concatenate([np.ones((len(chosen), 1)), u], axis=1)

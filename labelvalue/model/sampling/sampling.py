@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 LONGER = ((300, 32), (1000, 16), (5000, 8), (np.inf, 4))
 """How many times the draws asked for whitened chains go on at most, up to so many coordinates: where these are few, far
 cheaper than NUTS, which goes on for as long as the last says."""
-ROOM, LOOKS = 1.1, 8
-"""How much farther chains go on than their effective sample size foretells; and looks at them for every draws asked
-for, at most."""
+SPARE, LOOKS = 1.1, 8
+"""By which factor chains go on farther than their effective sample size foretells; how often they are judged at most
+while they make as many draws as were asked for."""
 KEPT = 4  # how many times the draws asked for are kept at most, evenly spaced; all are judged
 SMALLER_STEPS = 0.98  # acceptance aimed at after an attempt with divergences
 FEW_COORDINATES = 1000  # up to how many NUTS in the model's own is tried last: it would take hours where there are more
@@ -172,7 +172,7 @@ def draws_wanted(made: int, figures: Mapping[str, float], settings: SamplerSetti
     1250
     """
     short = OK.ess / max(min(figures["ess_bulk"], figures["ess_tail"]), 1.0)
-    times = 2.0 if figures["rhat"] > figures["rhat_allowed"] else ROOM * short
+    times = 2.0 if figures["rhat"] > figures["rhat_allowed"] else SPARE * short
     look = -(-settings.draws // LOOKS)
     return min(max(made + look, look * math.ceil(made * times / look)), 2 * made)
 
