@@ -14,7 +14,18 @@ from labelvalue.forecast.backtesting.trust import LEAST_CHECKS, distrust, gain_r
 FORECASTERS = [MODEL, "last value", "least squares"]
 
 
-def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verdicts=("ok",), half_hits=None, bias=0.0):
+def by_hand(
+    hits,
+    slices,
+    crps=(1.0, 2.0, 4.0),
+    *,
+    by="size",
+    holdout=None,
+    verdicts=("ok",),
+    half_hits=None,
+    bias=0.0,
+    wobble=1e-3,
+):
     """One origin; ``hits[d]`` of ``slices`` intervals of the model hold at distance d + 1; CRPS by method."""
     distances = np.arange(1, len(hits) + 1)
     shape = (len(FORECASTERS), 1, slices, len(hits))
@@ -28,8 +39,8 @@ def by_hand(hits, slices, crps=(1.0, 2.0, 4.0), *, by="size", holdout=None, verd
     half = np.zeros(shape)
     half[0, 0, : slices // 2 if half_hits is None else half_hits] = 1.0
     values = {names.INTERVAL_SCORE: (dims, np.zeros(shape)), names.COVERS_50: (dims, half)}
-    wobble = 1e-3 * (-1.0) ** np.arange(slices)[:, None]
-    values |= {names.BIAS: (dims, np.zeros(shape) + bias + wobble), names.GAIN: (dims[1:], np.full(shape[1:], 0.02))}
+    apart = wobble * (-1.0) ** np.arange(slices)[:, None]
+    values |= {names.BIAS: (dims, np.zeros(shape) + bias + apart), names.GAIN: (dims[1:], np.full(shape[1:], 0.02))}
     values |= {names.CRPS: (dims, full), names.COVERS_90: (dims, covers), names.P_GAIN: (dims, np.full(shape, 0.75))}
     values[names.GAINED] = dims[1:], np.ones(shape[1:])
     coords = {names.FORECASTER: FORECASTERS, names.ORIGIN: [len(hits)], names.SLICE: [f"s{i}" for i in range(slices)]}
@@ -102,6 +113,12 @@ def test_gains_off_by_half_are_not_trusted(bias, trusted):
     said = backtest_verdict(by_hand([8], 8, bias=bias))
     assert said.startswith("Trust") == trusted
     assert trusted or said.endswith(f"; gains of {2 - 100 * bias:.2g} points were forecast where 2 points came.")
+
+
+def test_a_bias_that_may_be_chance_is_too_little_to_say():
+    uneven = by_hand([8], 8, bias=-0.011, wobble=0.03)
+    assert backtest_verdict(uneven).startswith("Too little to say")
+    assert distrust(uneven) == ""
 
 
 def test_flat_curves_that_all_forecast_exactly_are_a_tie():

@@ -28,7 +28,7 @@ WORSE = 1.1  # CRPS, as a ratio to that of the best simple rule, above which the
 LEAST_CHECKS = 5  # forecasts at one distance under which nothing is said about it
 COVERAGE = 0.9
 LEAST_HALF = 0.25  # share of later errors that 50 % intervals have to hold more than, however few there are
-BIASED = 0.5  # share of the gain that came by which forecast gains may be off, unless it is no more than chance
+BIASED = 0.5  # share of the gain that came by which forecast gains may be off
 CHANCE = 2.0  # standard errors of a mean up to which it is put down to chance
 
 SCORES = (
@@ -131,10 +131,8 @@ class _Check:
         likely = scipy.special.bdtr(self.half_hits, self.count, 0.5) >= UNLIKELY
         return bool(likely and self.half_hits > LEAST_HALF * self.count)
 
-    @property
-    def biased(self) -> bool:
-        off = abs(self.forecast_gain - self.gain)
-        return off > max(BIASED * abs(self.gain), CHANCE * self.gain_error, TOLERANCE)
+    def biased(self, by_chance: float = TOLERANCE) -> bool:
+        return abs(self.forecast_gain - self.gain) > max(BIASED * abs(self.gain), by_chance)
 
     @property
     def passed(self) -> bool:
@@ -146,7 +144,7 @@ class _Check:
         pairs = ((self.hits, COVERAGE), (self.half_hits, 0.5))
         unlikely = any(_chance_of_so_few(hits, self.count, share) < UNLIKELY for hits, share in pairs)
         beaten = self.ratio > WORSE and self.worse > CHANCE
-        return self.enough and bool(unlikely or self.biased or beaten)
+        return self.enough and bool(unlikely or self.biased(CHANCE * self.gain_error + TOLERANCE) or beaten)
 
     @property
     def why_not(self) -> str:
@@ -157,7 +155,7 @@ class _Check:
             return f"they held {self.hits} of {self.count}"
         if not self.centred:
             return f"50 % intervals held {self.half_hits} of {self.count}"
-        if self.biased:
+        if self.biased():
             return f"gains of {_points(self.forecast_gain)} were forecast where {_points(self.gain)} came"
         return f"a simple rule did better ({self.rule}, ratio {self.ratio:.2f})" if self.ratio > WORSE else ""
 
@@ -217,7 +215,7 @@ def backtest_verdict(result: xr.Dataset) -> str:
 
     A distance is trusted if so few hits of the 90 % intervals, and of the 50 % intervals, as were counted are no less
     likely than 5 % for honest intervals (forecasts taken as independent; 50 % intervals must hold more than a quarter
-    whatever their number), if forecast gains are not off by half of what came (and by two standard errors), if CRPS is
+    whatever their number), if forecast gains are not off by half of what came, if CRPS is
     at most a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five
     forecasts at a distance nothing is said. Forecasts of one backtest err together: where what keeps the nearest
     distance from being trusted could then be chance, the sentence says so, and not that they are not to be trusted.

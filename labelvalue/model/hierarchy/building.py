@@ -101,9 +101,27 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: An
 
     Shapes: ``narrowing`` (curve); gives (curve).
     """
-    mean = variable(f"{name}_mean", priors[f"{name}_mean"])
+    spread = group_spread(name, priors, observations)
+    mean = mean_below(name, priors, spread) if name == FLOOR.stem else variable(f"{name}_mean", priors[f"{name}_mean"])
     deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
-    return mean + narrowing * group_spread(name, priors, observations) * deviation
+    return mean + narrowing * spread * deviation
+
+
+UPPER_SPREADS = 2.0
+"""How many spreads above their mean the floors are that curves tell most about."""
+
+
+def mean_below(name: str, priors: Priors, spread: Any) -> Any:
+    """Make a mean that is sampled by what lies some spreads above it; its prior is the same.
+
+    Data tell where the highest floors are. What mean and spread lead there is a curved ridge in these two.
+    """
+    prior = priors[f"{name}_mean"]
+    if prior.distribution != "normal":
+        return variable(f"{name}_mean", prior)
+    above = UPPER_SPREADS * spread
+    upper = pm.Normal(f"{name}_upper_level", prior.center + above, prior.spread, initval=FROM_PRIOR)
+    return pm.Deterministic(f"{name}_mean", upper - above)
 
 
 def group_mean(name: str, priors: Priors, observations: xr.Dataset) -> Any:

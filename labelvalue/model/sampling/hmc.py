@@ -55,11 +55,11 @@ def unwhiten(place, at, x):  # type: ignore[no-untyped-def]
     log_det = 0.0
     for j in range(group.size):
         straight = base[j] + np.dot(spread[j], at[: group.size])
-        middle, scale, by = skew[j]
-        root, grow, turn = math.sqrt(1.0 + straight * straight), math.cosh(by), math.sinh(by)
-        x[group[j]] = middle + scale * (straight * grow + root * turn)
-        rate = grow + straight / root * turn
-        rates[j, 0], rates[j, 1] = scale * rate, turn / (root * root * root * rate)
+        middle, scale, by, tail = skew[j]
+        moved, root = tail * (math.asinh(straight) + by), math.sqrt(1.0 + straight * straight)
+        x[group[j]] = middle + scale * math.sinh(moved)
+        rate = tail * math.cosh(moved) / root
+        rates[j, 0], rates[j, 1] = scale * rate, (tail * math.tanh(moved) - straight / root) / root
         log_det += math.log(rate)
     for way in range(along.size):
         along[way] = np.dot(ways[way], at[: group.size])

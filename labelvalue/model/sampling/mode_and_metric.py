@@ -52,6 +52,8 @@ none (curves then say less of the group than it is known to one standard deviati
 TAIL = 0.05  # share of draws beyond each of the quantiles by which a coordinate is straightened
 LEAST_LOPSIDED, MOST_LOPSIDED = 0.2, 0.95
 """Skewness, as a hyperbolic tangent, below which draws do not tell it from none, and to which it is held."""
+TAILS, LIKELIER = (1.0, 1.5, 2.0), 0.05
+"""Weights of tails, of which 1 is a normal's; and by how much another must raise the mean log likelihood of a draw."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +155,8 @@ class Place:
         The group's middle, straightened.
     spread : array, shape (group, group)
         Its straightened coordinates by u.
-    skew : array, shape (group, 3)
-        Location, scale and skewness of the sinh-arcsinh distribution that each is straightened by.
+    skew : array, shape (group, 4)
+        Location, scale, skewness and tail weight of the sinh-arcsinh distribution that each is straightened by.
     centre : array, shape (curve, variable)
         Middle of each curve.
     lean : array, shape (curve, variable, group)
@@ -209,13 +211,16 @@ class Place:
 
 def straightened(group: np.ndarray, skew: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Straighten coordinates of the group, shape (..., group); how fast they move with their straightened ones."""
-    middle, scale, by = skew.T
-    straight = np.sinh(np.arcsinh((group - middle) / scale) - by)
-    return straight, scale * (np.cosh(by) + straight / np.sqrt(1.0 + straight**2) * np.sinh(by))
+    middle, scale, by, tail = skew.T
+    moved = np.arcsinh((group - middle) / scale)
+    straight = np.sinh(moved / tail - by)
+    return straight, scale * tail * np.cosh(moved) / np.sqrt(1.0 + straight**2)
 
 
 def skewness(draws: np.ndarray) -> np.ndarray:
-    """Sinh-arcsinh distributions with the quantiles of draws, shape (draw, group): location, scale, skewness of each.
+    """Sinh-arcsinh distributions of draws, shape (draw, group): location, scale, skewness and tail weight of each.
+
+    Each has three of the draws' quantiles, and of some tail weights that by which they are likeliest.
 
     References
     ----------
@@ -224,11 +229,16 @@ def skewness(draws: np.ndarray) -> np.ndarray:
     far = special.ndtri(1.0 - TAIL)
     low, middle, high = np.quantile(draws, [TAIL, 0.5, 1.0 - TAIL], axis=0)
     half = np.maximum(0.5 * (high - low), 1e-12)
-    lopsided = (0.5 * (low + high) - middle) / (np.sqrt(1.0 + far**2) - 1.0) * far / half
-    lopsided = np.clip(lopsided, -MOST_LOPSIDED, MOST_LOPSIDED) * (np.abs(lopsided) > LEAST_LOPSIDED)
-    by = np.arctanh(lopsided)
-    scale = half / (far * np.cosh(by))
-    return np.stack([middle - scale * np.sinh(by), scale, by], axis=1)
+    found, likely = np.empty((len(TAILS), draws.shape[1], 4)), np.empty((len(TAILS), draws.shape[1]))
+    for k, tail in enumerate(TAILS):
+        reach = tail * np.arcsinh(far)
+        lopsided = (0.5 * (low + high) - middle) / half / np.tanh(0.5 * reach)
+        turned = np.arctanh(np.clip(lopsided, -MOST_LOPSIDED, MOST_LOPSIDED) * (np.abs(lopsided) > LEAST_LOPSIDED))
+        scale = half / np.sinh(reach) / np.cosh(turned)
+        found[k] = np.stack([middle - scale * np.sinh(turned), scale, turned / tail, np.full_like(half, tail)], axis=1)
+        straight, rate = straightened(draws, found[k])
+        likely[k] = -np.log(straight.std(0)) - np.log(rate).mean(0) - LIKELIER * (k > 0)
+    return found[likely.argmax(0), np.arange(draws.shape[1])]
 
 
 def factor(bending: np.ndarray) -> tuple[np.ndarray, float]:
@@ -360,7 +370,7 @@ class Search:
             came = (value - best["value"]) / float(step @ best["ahead"] - 0.5 * step @ step)
             radius = max(radius, 2.0 * size) if came > TRUSTED else radius if came > DOUBTED else SHORTER * size
         best = self.best
-        straight = np.tile([0.0, 1.0, 0.0], (best["group"].size, 1))
+        straight = np.tile([0.0, 1.0, 0.0, 1.0], (best["group"].size, 1))
         own = np.linalg.cholesky(best["own"] @ best["own"].swapaxes(1, 2))
         ways, bend = np.empty((0, len(straight))), np.empty((*own.shape, 0))
         return Place(best["group"], best["out"], straight, best["curves"], best["lean"] @ best["out"], own, ways, bend)
