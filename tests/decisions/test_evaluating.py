@@ -10,6 +10,7 @@ from scipy import stats
 
 from labelvalue import Branch, Case, InputError, decide, names
 from labelvalue.decisions.case.case import parse_case
+from labelvalue.decisions.measuring.pilots import open_plans
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.interventions import EvaluationLabels, Guideline
 from labelvalue.plans import plan_outcomes
@@ -58,6 +59,17 @@ def repair(fit):
     work = Guideline(0.9, redone=1.0, unit_cost=0.0, cost=1.05 * worth, name="rules")
     case = case_of(label_noise=noise, interventions=(work,), slices=limits)
     return case, decide(fit, case, max_labels=10, measure=False)
+
+
+def test_d14_an_audit_asks_of_a_named_scenario_with_all_that_it_does(fit, repair):
+    """Its interventions are not read off its name: without them it would bring nothing."""
+    case, plan = repair
+    named = dataclasses.replace(case, scenarios=({"name": "only rules", "interventions": ("rules",)},))
+    made = decide(fit, named, max_labels=10, measure=False)
+    held = open_plans(made)
+    assert held.done["only rules"] == ("rules",)
+    net = (one[names.NET_BENEFIT].sel(plan="only rules") for one in (held.today, made.outcomes))
+    np.testing.assert_allclose(*net)
 
 
 def test_d14_larger_audits_tell_more_and_none_more_than_the_truth(fit, repair):

@@ -8,7 +8,7 @@ import xarray as xr
 
 from labelvalue import Case, InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
-from labelvalue.interventions import benefit_over_learners
+from labelvalue.interventions import Guideline, benefit_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
 from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
@@ -166,28 +166,34 @@ def test_d28_what_is_certain_or_unknown_is_not_waited_for():
 
 
 @pytest.mark.parametrize(
-    ("costs", "value"),
+    ("costs", "more"),
     [
         ({"delay_per_day": 2.0}, {}),
-        ({}, {"horizon_days": 300}),
-        ({"delay_per_day": 1.0}, {"horizon_days": 300, "drift": 0.01}),
+        ({}, {"value": {"horizon_days": 300}}),
+        ({"delay_per_day": 1.0}, {"value": {"horizon_days": 300, "drift": 0.01}}),
+        ({"delay_per_day": 2.0}, {"label_noise": 0.2, "interventions": (Guideline(0.2, redone=1.0, unit_cost=0.0),)}),
     ],
+    ids=["days cost", "a horizon", "drift", "with a guideline"],
 )
-def test_d8_waiting_is_priced_by_every_decision_and_told(costs, value):
-    """Waiting is what the same plan loses where it starts so many days later."""
+def test_d8_waiting_is_priced_by_every_decision_and_told(costs, more):
+    """Waiting is what the same plan, with all that is done, loses where it starts so many days later."""
     fit = fake_fit(seed=3, slices=("a", "b"), draws=50)
-    made = decide(fit, case_of(costs=costs, value=value), max_labels=1500)
+    made = decide(fit, case_of(costs=costs, **more), max_labels=1500)
     days = made.waiting["days"]
     now, later = (
-        plan_outcomes(fit, case_of(costs=costs | {"start_delay": start}, value=value), {"p": made.labels})
+        plan_outcomes(
+            fit, case_of(costs=costs | {"start_delay": start}, **more), {"p": made.labels},
+            interventions=made.interventions,
+        )
         for start in (0, days)
-    )
+    )  # fmt: skip
     net = [
         one[names.NET_BENEFIT].sel(plan="p") - one[names.NET_BENEFIT].sel(plan=names.NOTHING) for one in (now, later)
     ]
     assert made.waiting[names.VALUE] == pytest.approx(float((net[1] - net[0]).mean()))
     assert made.waiting[names.VALUE] < 0 == made.waiting["learnt"]
-    assert made.verdict.advice == "buy"
+    assert made.verdict.advice == ("spend on quality" if made.interventions else "buy")
+    assert bool(made.interventions) == ("interventions" in more)
     (said,) = [reason for reason in made.verdict.reasons if reason.startswith(f"waiting {days:.0f} days costs")]
     assert float(said.split()[4].replace(",", "")) == pytest.approx(-made.waiting[names.VALUE], rel=0.02)
 
@@ -219,6 +225,27 @@ def test_d28_a_decision_waits_where_a_dated_change_makes_that_worth_more(chance,
     else:
         assert told[names.VALUE] < 0
         assert " costs " in said
+
+
+def test_d28_a_plan_beside_an_intervention_is_held_against_itself_and_a_wait_is_told():
+    """What is done now counts on both sides; where waiting is worth more, that leads what is said."""
+    fit, only = fake_fit(seed=1, draws=50), {name: {"maximum": 0} for name in ("east", "north", "south")}
+    change = {"after_days": 30, "factors": {"west": 40.0}, "probability": 0.3}
+    more = {"value": {"horizon_days": 100, "mix_changes": [change]}, "slices": only, "label_noise": 0.2}
+
+    def decided(cost: float, measure: bool):
+        work = Guideline(0.2, redone=1.0, cost=cost, unit_cost=0.0)
+        return decide(fit, case_of(0.01, 30, interventions=(work,), **more), max_labels=200, measure=measure)
+
+    free = decided(0.0, False)
+    made = decided(0.6 * float((free.advantage() - free.advantage(names.LABELS_ONLY)).mean()), True)
+    assert made.interventions == ("guideline",)
+    table = value_of_waiting(made)
+    assert float((table["now"] * table[names.PROBABILITY]).sum()) == pytest.approx(float(made.advantage().mean()))
+    assert made.verdict.advice == "wait"
+    said = " ".join(str(made).split())
+    assert "Wait: buy nothing now. Waiting 30 days, until it is known whether" in said
+    assert "more than deciding now. Decided now, the plan would be guideline" in said
 
 
 # --- evidence -------------------------------------------------------------------------------------

@@ -116,6 +116,18 @@ def test_an_intervention_that_costs_too_much_is_shown_and_not_done(fit):
     assert "guideline" in plan.outcomes[names.PLAN].values
 
 
+def test_d9_what_is_better_within_monte_carlo_error_alone_is_a_tie_that_is_told(fit):
+    """Two draws more or less would turn it: labels alone stay, and the other is named."""
+    free = decide(fit, case_of(Guideline(0.5, redone=0.5, unit_cost=0.0)), 1000, measure=False)
+    worth = free.advantage() - free.advantage(names.LABELS_ONLY)
+    error = float(worth.std() / np.sqrt(worth.size))
+    for better, advice in ((0.3 * error, "buy"), (6.0 * error, "spend on quality")):
+        case = case_of(Guideline(0.5, redone=0.5, unit_cost=0.0, cost=float(worth.mean()) - better))
+        made = decide(fit, case, 1000, measure=False)
+        assert made.verdict.advice == advice
+        assert ("guideline is as good within Monte Carlo error" in made.verdict.reasons[-1]) == (advice == "buy")
+
+
 def test_mixed_plan_is_the_best_of_all_that_were_tried(fit):
     offers = (Relabel(0.3, caught=0.9, unit_cost=0.01, name="cleaning"), Guideline(0.5, cost=60), Consensus(3))
     case = case_of(*offers, price=0.15)

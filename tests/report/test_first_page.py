@@ -54,6 +54,7 @@ def test_what_turns_the_advice_is_read_from_the_grid(many):
     said = turning_points(plan | {"what_if": grid | {"rows": rows}})
     assert "The advice becomes “wait” where a label costs 1.4 times as much." in said
     assert any("stays “buy” where a label costs" in one for one in turning_points(plan))
+    assert not any("advice" in one for one in turning_points(plan | {"verdict": "wait"}))  # the grid is of buying now
     total, other = plan["plan"]["total"], plan["plan"]["labels"] | {"none": 1}
     rows = [
         {"key": "value.stakes", "end": "÷ 2", "plan": "nothing", "labels": {"west": 0}},

@@ -439,7 +439,7 @@ def price_audits(
     rows: list[tuple[object, ...]] = []
     net = plan.outcomes[names.NET_BENEFIT]
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
-        plans = _plans(plan)
+        plans = open_plans(plan)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
         for name in slices if slices is not None else _least_known(noise):
             at = {names.SLICE: name}
@@ -449,15 +449,16 @@ def price_audits(
     return measurement_table(rows, float(evpi(net)[names.EVPI]), plan)
 
 
-def _plans(plan: Decision) -> OpenPlans:
+def open_plans(plan: Decision) -> OpenPlans:
     """The plans of ``plan.outcomes``, with what each does beside buying labels."""
     case = plan.case
     plans, done = {}, {}
+    stated = {one.name: tuple(one.interventions) for one in case.scenarios}
     for title in map(str, plan.outcomes[names.PLAN].values[1:]):
         bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
         plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
         parts = tuple(title.split(" + "))
-        done[title] = parts if {*parts} <= {one.name for one in case.interventions} else ()
+        done[title] = stated.get(title, parts if {*parts} <= {one.name for one in case.interventions} else ())
     done[names.RECOMMENDED] = tuple(plan.interventions)
     return OpenPlans(plan.fit, case, plans, labels_left(plan.fit, case, plan.max_labels), plan.max_spend, done)
 

@@ -14,12 +14,13 @@ from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import MixChange
 from labelvalue.decisions.measuring.information import TAIL
-from labelvalue.decisions.outcomes.benefit import outcomes_of
+from labelvalue.decisions.outcomes.benefit import named_of, outcomes_of
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.listing import alternatives, for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
+from labelvalue.forecast.interventions.intervention import Intervention
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL
 from labelvalue.settings import Checks
@@ -33,7 +34,8 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
 
     Who waits knows which changes came by that day and takes the plan that is best then; but gains come so many days
     later, and each of these days costs ``delay_per_day``. The same draws serve both. Plans that could be taken later
-    are today's, its alternatives, and the best plan for each combination of changes; deadlines are not asked again.
+    are today's, its alternatives, and the best plan for each combination of changes, each with today's interventions
+    and without any; deadlines are not asked again.
 
     Parameters
     ----------
@@ -75,11 +77,11 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
             told = _told(case, known, comes)  # found with few draws, and valued with all of them
             made = find_plan(few, told, plan.max_labels, max_spend=plan.max_spend, lot=plan.lot, near=plan.labels)
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
-    table = plan_table(fit, case, plans)
-    now = _advantages(fit, case, plan_table(fit, case, {names.RECOMMENDED: plan.labels}), 0.0)
-    today = now.sel({names.PLAN: names.RECOMMENDED}, drop=True) if plan.total else now.isel({names.PLAN: 0}) * 0.0
-    later = _advantages(fit, case, table, waited)
-    total = table.sum(names.SLICE)
+    table = plan_table(fit, case, plans | {names.RECOMMENDED: plan.labels})
+    ways = [(), named_of(case, plan.interventions)] if plan.interventions else [()]
+    later = xr.concat([_advantages(fit, case, table, waited, done) for done in ways], names.PLAN)
+    total = np.tile(table.sum(names.SLICE), len(ways))
+    today = plan.advantage() if plan.total or plan.interventions else later.isel({names.PLAN: 0}, drop=True) * 0.0
     luck = [draws(fit, _key(place), UNIT_INTERVAL) < case.value.mix_changes[place].probability for place in known]
     rows, gained = [], np.full(today.shape, np.nan)
     for comes in combinations:
@@ -116,11 +118,12 @@ def price_waiting(plan: Decision) -> dict[str, float]:
     if 0 < len(uncertain) <= MOST:
         told = value_of_waiting(plan).attrs
         return {"days": told["days"], names.VALUE: told[names.VALUE], names.MCSE: told[names.MCSE], "learnt": 1.0}
-    if plan.total == 0 or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
+    idle = plan.total == 0 and not plan.interventions
+    if idle or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
         return {}
     table = plan_table(plan.fit, case, {names.RECOMMENDED: plan.labels})
-    now, later = (_advantages(plan.fit, case, table, days) for days in (0.0, MONTH))
-    lost = (later - now).sel({names.PLAN: names.RECOMMENDED})
+    later = _advantages(plan.fit, case, table, MONTH, named_of(case, plan.interventions))
+    lost = later.sel({names.PLAN: names.RECOMMENDED}) - plan.advantage()
     return {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
 
 
@@ -158,9 +161,9 @@ def _told(case: Case, known: Sequence[int], comes: Sequence[bool]) -> Case:
     return replace(case, value=replace(case.value, mix_changes=tuple(changes)))
 
 
-def _advantages(fit: Fit, case: Case, table: xr.DataArray, waited: float) -> xr.DataArray:
-    """Draws of net benefit against doing nothing, begun after some days."""
-    net = outcomes_of(fit, case, table, wait=waited)[names.NET_BENEFIT]
+def _advantages(fit: Fit, case: Case, table: xr.DataArray, waited: float, done: Sequence[Intervention]) -> xr.DataArray:
+    """Draws of net benefit against doing nothing, begun after some days, with what else is done."""
+    net = outcomes_of(fit, case, table, wait=waited, done=done)[names.NET_BENEFIT]
     return net - net.sel({names.PLAN: names.NOTHING}, drop=True)
 
 

@@ -153,8 +153,9 @@ def weigh_interventions(plan: Decision) -> Decision:
     Every set of interventions is tried with all, three quarters, a half, a quarter and none of the plan's labels; what
     breaks a rule of the case is left out. Beside the sets that do best, labels are then moved between slices, and more
     or fewer bought, as long as that pays: labels are worth more, or less, where others are of better quality. Two
-    numbers of votes for the same items are alternatives and never tried together. The outcomes of the best hold
-    ``labels only`` and other mixtures too, ``weighed`` everything that was tried.
+    numbers of votes for the same items are alternatives and never tried together. Labels alone stay where nothing else
+    is better beyond Monte Carlo error. The outcomes of the best hold ``labels only`` and other mixtures too,
+    ``weighed`` everything that was tried.
     """
     fit, case, max_spend, lot = plan.fit, plan.case, plan.max_spend, plan.lot
     keeps = bool(plan.rules[KEPT].all())
@@ -183,7 +184,7 @@ def weigh_interventions(plan: Decision) -> Decision:
         if sum(one.labels().values()) <= plan.max_labels and allowed(fit, case, one.outcomes, one.name, max_spend)
     ]
     first = max([*found, *kept], key=lambda one: one.score, default=alone)
-    first = first if first.score > best.score else alone
+    first = first if first.score > best.score and not (keeps and _tied(first, alone)) else alone
     others = [one for one in found if one is not first][:SHOWN]
     chosen = _joined(plan.outcomes, first, [*others, *(one for one in stated if one is not first)])
     weighed = _weighed([alone, *found, *kept], first, [*refused, *(one.title for one in stated if one not in kept)])
@@ -211,6 +212,12 @@ def _stated(fit: Fit, case: Case, one: Scenario) -> Mixture:
     return Mixture(float(scores_of(case.risk, outcomes)[one.name]), outcomes, one.interventions, one.name, one.name)
 
 
+def _tied(one: Mixture, other: Mixture) -> bool:
+    """Whether Monte Carlo error could account for what one brings more, or less, than the other."""
+    less = other.net() - one.net()
+    return abs(float(less.mean())) <= SURE * standard_error(less)
+
+
 def _weighed(every: list[Mixture], first: Mixture, refused: list[str]) -> pd.DataFrame:
     """What was weighed, the best first: labels alone, sets of interventions beside their best labels, stated plans."""
     rows: list[tuple[object, ...]] = []
@@ -221,7 +228,7 @@ def _weighed(every: list[Mixture], first: Mixture, refused: list[str]) -> pd.Dat
         error = standard_error(less)
         figures = (cost, float(one.net().mean()), float(less.mean()), error, *np.quantile(less, TAILS))
         tie = f"is as good within Monte Carlo error (± {readable(SURE * error, 2)})"
-        why = "" if one is first else tie if abs(float(less.mean())) <= SURE * error else LESS
+        why = "" if one is first else tie if _tied(first, one) else LESS
         chance = float((less > 0).mean())
         rows.append((one.called(), sum(one.labels().values()), *figures, chance, one is first, why))
     rows += [(title, 0, *[np.nan] * 7, False, "breaks a rule of the case") for title in refused]

@@ -110,6 +110,8 @@ def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
     order = [names.BUDGET, PRICE, names.VALUE]
     at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
     points = {tuple(row[name] for name in order): row for row in grid["rows"]}
+    if points[tuple(at[name] for name in order)]["verdict"] != verdict:  # the grid asks what to buy, not when
+        return
     steady = []
     for axis, (what, verb) in AXES.items():
         line = {factor: points[tuple((at | {axis: factor})[name] for name in order)] for factor in grid[axis]}

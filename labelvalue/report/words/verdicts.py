@@ -9,7 +9,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.advice.rules import TO_DECIDE
-from labelvalue.decisions.advice.verdicts import NONE_CAN_BE_BOUGHT
+from labelvalue.decisions.advice.verdicts import NONE_CAN_BE_BOUGHT, WAITING
 from labelvalue.decisions.measuring.pilots import MEASURED
 from labelvalue.forecast.backtesting.trust import trusted_distance
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, best_of
@@ -170,6 +170,10 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     if not total and not done:
         none = next((why for why in plan["reasons"] if why.startswith(NONE_CAN_BE_BOUGHT)), None)
         return [(f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}", False)]
+    if verdict == WAIT and plan["reasons"][0].startswith(WAITING):
+        why = plan["reasons"][0].removeprefix(WAITING)
+        now = f"{lead} Waiting{why}. Decided now, the plan would be "
+        return [(now, False), *_bought(plan), (f"; it is {brings}", False)]
     if verdict == WAIT:
         return [(f"{lead} The best purchase found is ", False), *_bought(plan), (f"; it is {brings}", False)]
     return [(f"{lead} ", False), *_bought(plan), (f". This is {brings}", False)]
