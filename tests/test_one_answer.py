@@ -42,7 +42,11 @@ CASES = {
         "measure first",
         exits.DONE,
     ),
-    "quality": (f'{NOISE}{PLAIN}[[interventions]]\nkind = "guideline"\nfactor = 0.1\nredone = 1.0\n', None, None),
+    "quality": (
+        f'{NOISE}{PLAIN}[[interventions]]\nkind = "guideline"\nfactor = 0.1\nredone = 1.0\n',
+        "spend on quality",
+        exits.DONE,
+    ),
     "weighed": (
         f'{NOISE}{PLAIN}[[interventions]]\nkind = "relabel"\nshare = 0.5\ncaught = 0.9\nunit_cost = 9.0\n',
         "buy",
@@ -123,7 +127,7 @@ def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
         "worth": float(made.advantage().mean()),
         "reasons": list(made.verdict.reasons),
     }
-    assert (advice, code) in ((None, None), (answer["advice"], answer["code"]))
+    assert (advice, code) == (answer["advice"], answer["code"])
     assert html.escape(made.verdict.advice) in made._repr_html_()
 
     ended = cli.main(["plan", str(file), "--case", str(path), "--max-labels", str(MOST), "--json"])
@@ -155,6 +159,8 @@ def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
     assert not [other for other in VERDICTS.values() if other != VERDICTS[answer["advice"]] and other in shown]
     if made.total and answer["advice"] in ("buy", "measure first"):
         assert f"{made.total:,} labels for" in shown
+    if made.total and answer["advice"] == "spend on quality":
+        assert f"{' and '.join(made.interventions)}, with {made.total:,} labels, for" in shown
     if which == "buy":
         assert "three occupations" in shown
     if which == "weighed":

@@ -63,7 +63,7 @@ def repair(fit):
 
 def test_d14_an_audit_asks_of_a_named_scenario_with_all_that_it_does(fit, repair):
     """Its interventions are not read off its name: without them it would bring nothing."""
-    case, plan = repair
+    case, _ = repair
     named = dataclasses.replace(case, scenarios=({"name": "only rules", "interventions": ("rules",)},))
     made = decide(fit, named, max_labels=10, measure=False)
     held = open_plans(made)
