@@ -200,7 +200,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     project = Project.create(tmp_path / "project")
-    configure(project, QUIET + "[fit]\ndraws = 10000\ntune = 200\nchains = 4\n")
+    configure(project, QUIET + "[fit]\ndraws = 4000\ntune = 200\nchains = 4\nbacktest = false\n")
     runs = testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2)
     project.add(runs, batch="a")
     fits = project.folder / "fits"
