@@ -41,9 +41,14 @@ def fake_fit_file(fake_fit, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def sketched(monkeypatch):
-    """Pages whose pictures are drawn but not rendered, for tests that read the words: a third of a page's price."""
+@pytest.fixture(autouse=True)
+def sketched(request, monkeypatch):
+    """Pages that a test makes have pictures that are drawn but not rendered, a third of a page's price.
+
+    But where a browser looks at them, or the test is marked ``rendered``; pages made once for many are whole.
+    """
+    if "browser" in request.fixturenames or request.node.get_closest_marker("rendered"):
+        return
     from labelvalue.report.render import images
 
     blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}

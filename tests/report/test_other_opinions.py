@@ -15,8 +15,6 @@ from labelvalue.report.words.checks import MOST_CURVES, second_opinion
 from labelvalue.report.words.project import Context
 from labelvalue.report.words.wording import probability
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 SAMPLE = ("chain", "draw")
 CASE = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
 

@@ -323,6 +323,7 @@ def test_two_learners(tmp_path, seen):
     assert {"tree", "linear", *fit.slices} <= set(parsed.names)
 
 
+@pytest.mark.rendered
 def test_143_slices_are_all_there(tmp_path, seen):
     fit = testing.fake_fit(seed=1, slices=tuple(f"s{i}" for i in range(143)), chains=2, draws=25)
     text = written(fit, tmp_path, budgets=[50])
@@ -394,10 +395,6 @@ def test_refused_fit_with_broken_draws_still_has_a_page(tmp_path, seen):
 # --- writing ----------------------------------------------------------------------------------------
 
 
-def test_the_same_fit_gives_the_same_bytes(fake_fit, page, tmp_path):
-    assert written(fake_fit, tmp_path, budgets=[500, 2000]) == page
-
-
 def test_a_failure_half_way_leaves_the_old_page(fake_fit, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("the old page")
@@ -421,7 +418,9 @@ def test_bad_budgets_write_nothing(tmp_path, budgets, verdict):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_from_disk_gives_the_same_page(fake_fit, fake_fit_file, page, tmp_path):
+@pytest.mark.rendered
+def test_the_same_fit_gives_the_same_bytes(fake_fit_file, page, tmp_path):
+    """Read back from disk."""
     assert written(lv.load_fit(fake_fit_file), tmp_path, budgets=[500, 2000]) == page
 
 

@@ -308,6 +308,7 @@ def test_figures_are_the_same_bytes_each_time(fake_fit):
     assert drawn() == drawn()
 
 
+@pytest.mark.rendered
 def test_pixels_have_the_ground_of_the_page(fake_fit):
     figure = lv.plot_curves(fake_fit, budgets=[500])
     data = base64.b64decode(images.embed(figure, "curves", sharp=False)["src"].partition(",")[2])
