@@ -64,6 +64,7 @@ def run(code: str) -> dict:
     return namespace
 
 
+@pytest.mark.rendered
 def test_python_block_runs(readme, reader, capsys):
     """The one test that walks from the shipped runs to the report with real sampling."""
     (code,) = blocks(readme, "python")
