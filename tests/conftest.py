@@ -9,7 +9,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = Path(__file__).resolve().parents[1]
 
-LONGEST = ("test_notebooks.py", "test_calibration.py", "test_annotators.py", "test_choices.py")
+LONGEST = ("test_notebooks.py", "test_one_answer.py", "test_calibration.py", "test_crossed_calibration.py")
 """Files that take minutes, the longest first. A file stays with one process: begun last, it would run alone."""
 
 

@@ -1,6 +1,5 @@
 """``labelvalue plan``: what it prints, its JSON, and how it ends."""
 
-import dataclasses
 import json
 import re
 
@@ -8,6 +7,7 @@ import pytest
 
 import labelvalue as lv
 from labelvalue import cli
+from tests.fits import judged
 
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
 
@@ -18,8 +18,7 @@ def saved(tmp_path_factory):
     fit = lv.testing.fake_fit(seed=1, draws=150)
     fit.save(folder / "fit.nc")
     for verdict in ("flagged", "refused"):
-        judged = dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=("R-hat 1.3",))
-        dataclasses.replace(fit, diagnostics=judged).save(folder / f"{verdict}.nc")
+        judged(fit, verdict, "R-hat 1.3").save(folder / f"{verdict}.nc")
     return folder
 
 

@@ -1,10 +1,7 @@
 """Money of plans, part by part against sums by hand; rules held against draws; wrong labels."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-import xarray as xr
 from scipy import stats
 
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
@@ -16,6 +13,7 @@ from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
+from tests.fits import altered
 
 SAMPLE = (names.CHAIN, names.DRAW)
 POINTS = 100
@@ -60,9 +58,7 @@ def test_doing_nothing_is_always_there_and_costs_nothing(fit):
 def timed(fit, seconds, learner="default"):
     """The fit, of runs whose training took so long by what they were trained on."""
     total = (fit.runs[names.LABELS] + fit.runs[names.OTHER_LABELS]).values
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(fit.runs.assign({names.SECONDS: (names.RUN, seconds(total))}))
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, runs={names.SECONDS: (names.RUN, seconds(total))})
 
 
 def test_o14_retraining_costs_what_the_runs_took_at_the_rate_of_the_case(fit):

@@ -1,7 +1,5 @@
 """Fits in a process of their own: what becomes of it leaves the parent standing."""
 
-import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +12,7 @@ import xarray as xr
 
 from labelvalue import Project, cli, load_fit, names, testing
 from labelvalue.operate.refit import refit, subprocess_fit
+from tests.fits import altered
 from tests.operate.conftest import QUIET, configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -89,11 +88,7 @@ def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
     """The child writes back what it got, in the shape of a fit."""
 
     def fit(runs, spec, progress, checkpoint):
-        made = testing.fake_fit(seed=1, draws=50)
-        tree = made.tree.copy()
-        tree["runs"] = xr.DataTree(runs)
-        tree.attrs["settings"] = json.dumps(made.settings | {"spec": spec})
-        return dataclasses.replace(made, tree=tree)
+        return altered(testing.fake_fit(seed=1, draws=50), runs=runs, settings={"spec": spec})
 
     fits_by(monkeypatch, fit)
     lonely.refit(progress=False)
