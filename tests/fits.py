@@ -1,4 +1,4 @@
-"""Fits changed where a test needs it: nothing is sampled, and nothing that follows is derived again."""
+"""Fits changed where a test needs it, with nothing sampled and nothing derived again; and cases for them."""
 
 import dataclasses
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from labelvalue import Fit, names
+from labelvalue import Case, Fit, names
 from labelvalue.model.fitting.result import POSITION
 
 Part = xr.Dataset | Mapping[str, Any] | None
@@ -53,3 +53,9 @@ def with_suites(fit: Fit) -> Fit:
         runs={names.SUITE: of, names.LEARNER: one},
         settings={"learners": ["default"], "suites": both},
     )
+
+
+def case_of(price: Any = 0.1, point: Any = 400, costs: Any = None, value: Any = None, **more: Any) -> Case:
+    """A case with a price of labels and what a point of error is worth, and what else costs, counts or is asked for."""
+    costs, value = {"price_per_label": price} | (costs or {}), {"per_error_point": point} | (value or {})
+    return Case(costs=costs, value=value, **more)

@@ -16,14 +16,9 @@ from labelvalue.report.words.verdicts import decision_parts
 from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
 from labelvalue.voi import detection, price_measurements
-from tests.fits import altered
+from tests.fits import altered, case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
-
-
-def case_of(price=0.1, value=400, **more) -> Case:
-    costs = {"price_per_label": price} | more.pop("costs", {})
-    return Case(costs=costs, value={"per_error_point": value} | more.pop("value", {}), **more)
 
 
 def unsure(fit, spread: float = 1.2, slices: tuple[str, ...] = ("west",)):

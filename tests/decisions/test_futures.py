@@ -6,22 +6,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Case, InputError, decide, names
+from labelvalue import InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.interventions import benefit_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
 from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
 from labelvalue.voi import value_of_waiting
-from tests.fits import altered
+from tests.fits import altered, case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
 LEARNERS = ("line", "tree")
-
-
-def case_of(price=0.1, point=400, costs=None, value=None, **more) -> Case:
-    costs, value = {"price_per_label": price} | (costs or {}), {"per_error_point": point} | (value or {})
-    return Case(costs=costs, value=value, **more)
 
 
 # --- several learners -----------------------------------------------------------------------------
