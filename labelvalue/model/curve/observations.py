@@ -20,7 +20,7 @@ CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
 CURVE, KNOT, SLOT = "curve", "knot", "slot"
-ALIKE = "alike"  # share of a run's sampling variance that the whole curve has, by the items that its runs share
+SHARED_ITEMS = "alike"  # share of a run's sampling variance that the whole curve has, by the items that its runs share
 CELL = "cell"  # a cell's place among all of them, sorted by what makes it
 
 TREND_COUNTS = 400.0
@@ -52,7 +52,7 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
     frame = frame.join(_sharing(frame))
     grouped = frame.groupby(CELL)
     means = grouped[[names.ERROR, "set_weight", "apart"]].mean().rename(columns={names.ERROR: "mean"})
-    cells = grouped[[*keys, CURVE, ALIKE]].first().join(means).assign(runs=grouped.size())
+    cells = grouped[[*keys, CURVE, SHARED_ITEMS]].first().join(means).assign(runs=grouped.size())
     if counts:
         totals = grouped[[names.ERRORS, names.TRIALS]].sum()
         moments = _count_moments(totals[names.ERRORS], totals[names.TRIALS], cells)
@@ -74,7 +74,9 @@ def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
     near = (labels >= LARGE * labels.groupby(curve).transform("max")).astype(float)
     of_set, of_curve = (near.groupby(by).transform("sum") for by in (own, curve))
     alike = (near * (reused & spans) * of_set / of_curve**2).groupby(curve).transform("sum")
-    return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float), ALIKE: alike}, index=frame.index)
+    return pd.DataFrame(
+        {"set_weight": weight, "apart": (~reused).astype(float), SHARED_ITEMS: alike}, index=frame.index
+    )
 
 
 def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) -> pd.DataFrame:
@@ -234,8 +236,8 @@ CELL_NUMBERS = [
 def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     """Lay the runs out for a model."""
     laid = lay_out(runs, classes)
-    observations = laid.drop_vars(ALIKE)
-    items = {names.ITEMS_VARIANCE: (CURVE, _items_variance(observations, laid[ALIKE].values))}
+    observations = laid.drop_vars(SHARED_ITEMS)
+    items = {names.ITEMS_VARIANCE: (CURVE, _items_variance(observations, laid[SHARED_ITEMS].values))}
     return _fill(observations).assign(_slope(observations)).assign(items)
 
 
@@ -259,7 +261,7 @@ def lay_out(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Da
     sizes = labelled.groupby(CURVE)["bin"].nunique().reindex(range(shape[0]), fill_value=0)
     return xr.Dataset(
         {
-            **{name: grid(cells[name], EMPTY.get(name, 0.0)) for name in (*CELL_NUMBERS, ALIKE)},
+            **{name: grid(cells[name], EMPTY.get(name, 0.0)) for name in (*CELL_NUMBERS, SHARED_ITEMS)},
             **({names.LOG_DIVERSITY: grid(cells[names.LOG_DIVERSITY])} if names.LOG_DIVERSITY in cells else {}),
             **({names.WEIGHT: grid(cells[names.WEIGHT], 1.0)} if names.WEIGHT in cells else {}),
             "strategy_code": grid(cells[names.STRATEGY].map(strategies.index)),
