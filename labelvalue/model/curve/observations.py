@@ -20,7 +20,7 @@ CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
 CURVE, KNOT, SLOT = "curve", "knot", "slot"
-SHARED_ITEMS = "alike"  # share of a run's sampling variance that the whole curve has, by the items that its runs share
+SHARED_ITEMS = "alike"  # share of a run's sampling variance that its whole curve has: that of the items that they share
 CELL = "cell"  # a cell's place among all of them, sorted by what makes it
 
 TREND_COUNTS = 400.0
