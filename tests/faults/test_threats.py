@@ -166,6 +166,7 @@ def test_templates_are_ours_and_escape_everything():
     ], "JSON made safe, a script of ours, and its digest"
 
 
+@pytest.mark.rendered
 def test_pictures_of_hostile_names_hold_nothing_that_acts(tmp_path):
     fit = lv.testing.fake_fit(seed=1, slices=tuple(t for t in HOSTILE if t.isprintable())[:12], draws=50)
     paths = write_figures(fit, folder=tmp_path, kind="svg", budgets=[500])

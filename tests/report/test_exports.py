@@ -125,6 +125,7 @@ def test_what_is_guarded_is_read_back(text, spreadsheet):
     assert not (spreadsheet and written.startswith(("=", "+", "-", "@", "\t", "\r")))
 
 
+@pytest.mark.rendered
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path, kind):
     _, plan = decided
@@ -139,6 +140,7 @@ def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path, kind):
             assert content.startswith(b"\x89PNG")
 
 
+@pytest.mark.rendered
 def test_the_page_takes_its_tables_and_pictures_along(fake_fit, tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "tables").mkdir()
