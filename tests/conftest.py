@@ -2,14 +2,16 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = Path(__file__).resolve().parents[1]
 
-LONGEST = ("test_notebooks.py", "test_calibration.py", "test_annotators.py", "test_choices.py")
+LONGEST = ("test_notebooks.py", "test_one_answer.py", "test_calibration.py", "test_crossed_calibration.py")
 """Files that take minutes, the longest first. A file stays with one process: begun last, it would run alone."""
 
 
@@ -41,12 +43,23 @@ def fake_fit_file(fake_fit, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.fixture
-def sketched(monkeypatch):
-    """Pages whose pictures are drawn but not rendered, for tests that read the words: a third of a page's price."""
+@pytest.fixture(autouse=True)
+def sketched(request, monkeypatch):
+    """Pages that a test makes have pictures that are drawn but not rendered, ArviZ's not even that: half the price.
+
+    But where a browser looks at them, or the test is marked ``rendered``; pages made once for many are whole.
+    """
+    if "browser" in request.fixturenames or request.node.get_closest_marker("rendered"):
+        return
+    from matplotlib.figure import Figure
+
     from labelvalue.report.render import images
 
+    def empty(fit, kind, **_):
+        return SimpleNamespace(viz={"figure": np.array(Figure(), dtype=object)})
+
     blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
+    monkeypatch.setattr(images, "plot_diagnostics", empty)
     monkeypatch.setattr(images, "embed", lambda figure, alt, *, sharp: blank | {"alt": alt})
 
 

@@ -84,7 +84,7 @@ def test_figures_that_pages_quote_stand_in_the_benchmarks():
             assert number in measured, f"{name}: {words}"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*PAGES, DOCS.parent / "README.md"], ids=lambda p: p.stem)
 def test_commands_and_options_of_a_page_exist(path, capsys):
     text = path.read_text(encoding="utf-8")
     lines = [

@@ -107,9 +107,14 @@ def filled(text, fit):
     return text
 
 
+PAGED = ("buy", "wait", "measure first", "quality", "floor out of reach", "gain undecided")
+"""One case of each advice and of each ending: a page says these in words of its own, and nothing else of a case."""
+
+
 @pytest.mark.parametrize("which", CASES)
 def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
     project, file = answered
+    configure(project, SETTINGS + ("" if which in PAGED else "[report]\npage = false\n"))
     text, advice, code = CASES[which]
     fit = lv.load_fit(file)
     text = filled(text, fit)
@@ -153,6 +158,10 @@ def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
         rule["words"]: rule["state"] for rule in said["rules"]
     }
 
+    if which == "weighed":
+        assert "weighed and left: relabel brings less" in " ".join(answer["reasons"])
+    if which not in PAGED:
+        return
     page = (project.folder / REPORTS / f"{scheduled.fit}.html").read_text(encoding="utf-8")
     shown = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page)))
     assert VERDICTS[answer["advice"]] in shown
@@ -163,8 +172,6 @@ def test_every_surface_gives_the_same_answer(answered, which, tmp_path, capsys):
         assert f"{' and '.join(made.interventions)}, with {made.total:,} labels, for" in shown
     if which == "buy":
         assert "three occupations" in shown
-    if which == "weighed":
-        assert "weighed and left: relabel brings less" in " ".join(answer["reasons"])
 
 
 CELLS = """\
@@ -182,7 +189,7 @@ print(json.dumps(advice | {{"worth": float(decision.advantage().mean()), "reason
 """
 
 
-@pytest.mark.parametrize("which", ["buy", "measure first", "gain undecided"])
+@pytest.mark.parametrize("which", ["buy", "gain undecided"])
 def test_x5_a_notebook_gives_the_answer_of_the_command_line(answered, which, tmp_path, capsys):
     """Cells as a notebook has them, run by a kernel; what it shows is what the command says."""
     _, file = answered
@@ -233,12 +240,16 @@ def test_allowing_more_never_lowers_the_expected_net_benefit(rules):
     fit = testing.fake_fit(seed=1)
     case = lv.Case(costs={"price_per_label": 0.05}, value={"per_error_point": 300}, guardrails=rules, label_noise=0.2)
     offers = (lv.interventions.Relabel(0.5, caught=0.9, unit_cost=0.01), lv.interventions.Guideline(0.5, cost=20))
+    few, some, many = (lv.decide(fit, case, most, measure=False) for most in (500, 2_000, 16_000))
     rows = [
-        [lv.decide(fit, case, most, measure=False) for most in (500, 2_000, 16_000)],
-        [lv.decide(fit, case, 16_000, max_spend=money, measure=False) for money in (20, 100, np.inf)],
+        [few, some, many],
+        [*(lv.decide(fit, case, 16_000, max_spend=money, measure=False) for money in (20, 100)), many],
         [
-            lv.decide(fit, dataclasses.replace(case, interventions=offers[:n]), 2_000, measure=False)
-            for n in range(len(offers) + 1)
+            some,
+            *(
+                lv.decide(fit, dataclasses.replace(case, interventions=offers[:n]), 2_000, measure=False)
+                for n in (1, 2)
+            ),
         ],
     ]
     for row in rows:
@@ -264,7 +275,6 @@ BASE = {
     "value": {"per_error_point": 400, "horizon_days": 300, "target": {"error": 0.05, "worth": 10.0}},
     "guardrails": {"maximum_budget": {"limit": 900}},
     "label_noise": 0.1,
-    "interventions": [{"kind": "relabel", "share": 0.3, "caught": 0.5, "unit_cost": 0.02}],
 }
 OTHER = {
     "name": "spring",
@@ -308,10 +318,11 @@ OTHER = {
     "label_errors": 0.3,
     "label_noise": 0.3,
     "label_noise_origin": "from annotations",
-    "interventions": [],
+    "interventions": [{"kind": "relabel", "share": 0.3, "caught": 0.5, "unit_cost": 0.02}],
     "learner": "other",
     "suite": "other",
 }
+OF_AN_OFFER = ("label_noise", "label_noise_origin")  # what they change are offers
 
 
 def test_every_setting_of_a_case_changes_something():
@@ -321,28 +332,29 @@ def test_every_setting_of_a_case_changes_something():
         known |= {f"{part}.{field.name}" for field in dataclasses.fields(kind)} - {f"{part}.currency"}
     assert known - {"costs", "value", "guardrails"} == set(OTHER)
     fit = testing.fake_fit(seed=1, draws=50)
-    before = _said(fit, BASE)
+    bases = BASE, BASE | {"interventions": OTHER["interventions"]}
+    before = [list(_said(fit, base)) for base in bases]
     silent = []
     for key, value in OTHER.items():
-        given = json.loads(json.dumps(BASE))
+        given = json.loads(json.dumps(bases[key in OF_AN_OFFER]))
         table, _, last = key.rpartition(".")
         (given[table] if table else given)[last] = value
-        if _said(fit, given) == before:
+        now = _said(fit, given)
+        if all(one == other for one, other in itertools.zip_longest(now, before[key in OF_AN_OFFER])):
             silent.append(key)
     assert silent == []
 
 
 def _said(fit, given):
-    """Everything that is said of a case, or the words with which it is refused."""
+    """Everything that is said of a case, what costs least first, or the words with which it is refused."""
     try:
         case = lv.Case(**given)
         made = lv.decide(fit, case, 1_500, measure=False)
     except lv.InputError as error:
-        return str(error)
-    worst = 0.0
+        yield str(error)
+        return
+    yield made.labels, float(made.advantage().mean()), made.verdict.reasons
+    yield json.dumps([plan_numbers(made), offer_numbers(made)], default=str)
     if case.label_errors:
-        worst = (
-            lv.label_quality.stress_label_errors(fit, case, {"p": dict(made.labels)})[names.NET_BENEFIT].mean().item()
-        )
-    offers = offer_numbers(made)
-    return json.dumps([plan_numbers(made), offers, worst], default=str)
+        worst = lv.label_quality.stress_label_errors(fit, case, {"p": dict(made.labels)})
+        yield worst[names.NET_BENEFIT].mean().item()

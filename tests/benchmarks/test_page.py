@@ -7,31 +7,22 @@ import pytest
 from benchmarks import page
 
 
-@pytest.fixture
-def measured(tmp_path, monkeypatch, capsys):
+@pytest.mark.rendered
+def test_sizes_are_those_of_the_files_and_without_a_browser_nothing_is_loaded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(page, "browser_path", lambda: None)
-    page.main(
-        ["--slices", "2", "--draws", "25", "--out", str(tmp_path / "new" / "page.json"), "--pages", str(tmp_path)]
-    )
-    return tmp_path, json.loads((tmp_path / "new" / "page.json").read_text("utf-8")), capsys.readouterr().out
-
-
-def test_sizes_are_those_of_the_files(measured):
-    folder, found, out = measured
+    kept = tmp_path / "new" / "page.json"
+    page.main(["--slices", "2", "--draws", "25", "--out", str(kept), "--pages", str(tmp_path)])
+    found, out = json.loads(kept.read_text("utf-8")), capsys.readouterr().out
     plain, decided = found["pages"]
     assert (plain["slices"], plain["draws"], plain["decided"], decided["decided"]) == (2, 100, False, True)
     for row, name in ((plain, "2.html"), (decided, "2-decided.html")):
-        assert row["mb"] == (folder / name).stat().st_size / 1e6
+        assert row["mb"] == (tmp_path / name).stat().st_size / 1e6
         assert 0 < row["pictures_mb"] < row["mb"] < page.TARGET_MB
         assert row["writing"]["seconds"] > 0
         assert f"| {row['mb']:.2f} | {row['pictures_mb']:.2f} | 3 |" in out
     assert plain["mb"] < decided["mb"]
     assert plain["deciding"] is None
     assert decided["deciding"]["seconds"] > 0
-
-
-def test_without_a_browser_nothing_is_loaded_and_it_says_so(measured):
-    _, found, out = measured
     assert found["browser"] is None
     assert {row["load_s"] for row in found["pages"]} == {None}
     assert "No browser" in out

@@ -1,6 +1,5 @@
 """Verdicts, pilots, ties, sensitivity, stability, milestones."""
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -11,34 +10,25 @@ from labelvalue import Case, InputError, decide, names, predict_gain, predict_ob
 from labelvalue.decisions.advice.rules import check_guardrails
 from labelvalue.decisions.measuring.pilots import PILOT, OpenPlans, in_two
 from labelvalue.decisions.search.listing import alternatives
-from labelvalue.model.fitting.result import POSITION
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.words.verdicts import decision_parts
 from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
 from labelvalue.voi import detection, price_measurements
+from tests.fits import altered, case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
 
-def case_of(price=0.1, value=400, **more) -> Case:
-    costs = {"price_per_label": price} | more.pop("costs", {})
-    return Case(costs=costs, value={"per_error_point": value} | more.pop("value", {}), **more)
-
-
 def unsure(fit, spread: float = 1.2, slices: tuple[str, ...] = ("west",)):
     """The same fit, with elasticities of some slices that are hardly known."""
-    tree = fit.tree.copy()
-    posterior = tree["posterior"].to_dataset().copy()
     rng = np.random.default_rng(9)
-    own = posterior[names.CURVE_ELASTICITY]
+    own = fit.posterior[names.CURVE_ELASTICITY]
     wild = np.exp(spread * rng.standard_normal(own.shape))
     at = xr.DataArray(np.isin(own[names.SLICE].values.astype(str), slices), dims=names.SLICE)
-    posterior[names.CURVE_ELASTICITY] = own.where(~at, 0.15 * own.dims.index(names.SLICE) ** 0 * wild)
-    posterior[names.FLOOR_SHARE] = posterior[names.FLOOR_SHARE].where(~at, 0.05)
-    tree["posterior"] = xr.DataTree(posterior)
-    return dataclasses.replace(fit, tree=tree)
+    floor = fit.posterior[names.FLOOR_SHARE].where(~at, 0.05)
+    return altered(fit, posterior={names.CURVE_ELASTICITY: own.where(~at, 0.15 * wild), names.FLOOR_SHARE: floor})
 
 
 @pytest.fixture(scope="module")
@@ -166,18 +156,14 @@ def test_a_guardrail_on_the_gain_stays_wait(fit):
 def alike():
     """Slices with one and the same curve."""
     fit = fake_fit(seed=4, draws=500)
-    tree = fit.tree.copy()
-    posterior = tree["posterior"].to_dataset().copy()
+    posterior = fit.posterior.copy()
     for name in (names.ERROR_REFERENCE, names.CURVE_ELASTICITY, names.FLOOR_SHARE, names.TRANSFER):
         rng = np.random.default_rng(len(name))
         posterior[name] = posterior[name].mean() * np.exp(0.2 * xr.DataArray(
             rng.standard_normal(posterior[name].shape), dims=posterior[name].dims))  # fmt: skip
-    tree["posterior"] = xr.DataTree(posterior)
-    position = tree[POSITION].to_dataset().copy()
-    for name in ("labels_now", "other_labels_now", "reference_labels", "reference_other_labels"):
-        position[name] = position[name] * 0 + float(position[name].mean())
-    tree[POSITION] = xr.DataTree(position)
-    return dataclasses.replace(fit, tree=tree)
+    sizes = ("labels_now", "other_labels_now", "reference_labels", "reference_other_labels")
+    means = {name: fit.position[name] * 0 + float(fit.position[name].mean()) for name in sizes}
+    return altered(fit, posterior=posterior, position=means)
 
 
 def test_d20_ties_are_called_ties_and_the_cheap_ones_bought(alike):

@@ -13,11 +13,7 @@ from labelvalue.decisions.search.optimise import best_purchase
 from labelvalue.plans import cheapest_plan, plan_outcomes
 from labelvalue.risk import CVaR, ExponentialUtility, Mean, Quantile
 from labelvalue.testing import fake_fit
-
-
-def case_of(price=0.1, value=400, **more) -> Case:
-    costs = {"price_per_label": price} | more.pop("costs", {})
-    return Case(costs=costs, value={"per_error_point": value} | more.pop("value", {}), **more)
+from tests.fits import case_of
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """Money of plans, part by part against sums by hand; rules held against draws; wrong labels."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-import xarray as xr
 from scipy import stats
 
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
@@ -16,6 +13,7 @@ from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
+from tests.fits import altered, case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
 POINTS = 100
@@ -24,11 +22,6 @@ POINTS = 100
 @pytest.fixture(scope="module")
 def fit():
     return fake_fit(seed=1, draws=100)
-
-
-def case_of(costs: dict | None = None, value: dict | None = None, **more) -> Case:
-    price, worth = {"price_per_label": 0.1} | (costs or {}), {"per_error_point": 400} | (value or {})
-    return Case(costs=price, value=worth, **more)
 
 
 def mean(outcomes, variable, plan="p") -> float:
@@ -49,7 +42,7 @@ def test_value_is_gain_times_worth_and_agrees_with_the_forecast(fit):
 
 
 def test_doing_nothing_is_always_there_and_costs_nothing(fit):
-    out = plan_outcomes(fit, case_of({"retraining": 50, "setup_per_batch": 9}), {})
+    out = plan_outcomes(fit, case_of(costs={"retraining": 50, "setup_per_batch": 9}), {})
     assert out[names.PLAN].values.tolist() == [names.NOTHING]
     assert not out[names.NET_BENEFIT].any()
     drifting = plan_outcomes(fit, case_of(value={"drift": 0.01}), {"p": {"west": 1}})
@@ -60,15 +53,13 @@ def test_doing_nothing_is_always_there_and_costs_nothing(fit):
 def timed(fit, seconds, learner="default"):
     """The fit, of runs whose training took so long by what they were trained on."""
     total = (fit.runs[names.LABELS] + fit.runs[names.OTHER_LABELS]).values
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(fit.runs.assign({names.SECONDS: (names.RUN, seconds(total))}))
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, runs={names.SECONDS: (names.RUN, seconds(total))})
 
 
 def test_o14_retraining_costs_what_the_runs_took_at_the_rate_of_the_case(fit):
     """Seconds that grow by a power of the training set, carried on to today's labels; their scatter is in the cost."""
     now = float(fit.position[names.LABELS_NOW].sum())
-    exact, case = timed(fit, lambda size: 3.0 * size**0.8), case_of({"compute_per_hour": 36.0, "retraining": 2.0})
+    exact, case = timed(fit, lambda size: 3.0 * size**0.8), case_of(costs={"compute_per_hour": 36.0, "retraining": 2.0})
     took = 3.0 * now**0.8
     out = plan_outcomes(exact, case, {"p": {"west": 100}})
     np.testing.assert_allclose(out[names.COST].sel(plan="p"), 100 * 0.1 + 2.0 + 36.0 * took / 3600)
@@ -90,7 +81,7 @@ def test_o14_retraining_costs_what_the_runs_took_at_the_rate_of_the_case(fit):
 
 def test_o14_the_trigger_of_retraining_counts_the_hours_that_it_takes(fit):
     new = {"west": 400, "east": 400}
-    cheap, dear = (pays(timed(fit, lambda size: 3.0 * size), case_of({"compute_per_hour": rate}), new, 0.9)
+    cheap, dear = (pays(timed(fit, lambda size: 3.0 * size), case_of(costs={"compute_per_hour": rate}), new, 0.9)
                    for rate in (0.001, 1e9))  # fmt: skip
     assert cheap["fired"]
     assert not dear["fired"]
@@ -98,7 +89,7 @@ def test_o14_the_trigger_of_retraining_counts_the_hours_that_it_takes(fit):
 
 def test_drift_goes_on_until_the_last_label_is_there(fit):
     def net(**value):
-        case = case_of({"start_delay": 25}, value={"horizon_days": 100, **value})
+        case = case_of(costs={"start_delay": 25}, value={"horizon_days": 100, **value})
         return mean(plan_outcomes(fit, case, {"p": {"west": 1}}), names.NET_BENEFIT)
 
     assert net(drift=0.01) - net() == pytest.approx(-4 * POINTS * 400 * 0.01 * 25 / 100)
@@ -120,13 +111,13 @@ def test_drift_goes_on_until_the_last_label_is_there(fit):
     ],
 )
 def test_costs_by_hand(fit, costs, labels, by_hand):
-    assert mean(plan_outcomes(fit, case_of(costs), {"p": labels}), names.COST) == pytest.approx(by_hand)
+    assert mean(plan_outcomes(fit, case_of(costs=costs), {"p": labels}), names.COST) == pytest.approx(by_hand)
 
 
 def test_branches_have_their_probabilities():
     fit = fake_fit(seed=1, draws=2500)
     branches = [{"value": 100, "probability": 0.8}, {"value": 300, "probability": 0.2}]
-    cost = plan_outcomes(fit, case_of({"retraining": branches}), {"p": {"west": 10}})[names.COST].sel(plan="p")
+    cost = plan_outcomes(fit, case_of(costs={"retraining": branches}), {"p": {"west": 10}})[names.COST].sel(plan="p")
     share = float((cost > 250).mean())
     assert share == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / cost.size))
     assert set(np.round(np.unique(cost), 6)) == {101.0, 301.0}
@@ -134,7 +125,7 @@ def test_branches_have_their_probabilities():
 
 def test_retraining_that_fails_brings_nothing_and_costs_all_the_same():
     fit = fake_fit(seed=1, draws=2500)
-    out = plan_outcomes(fit, case_of({"retraining_fails": 0.3}), {"p": {"west": 500}})
+    out = plan_outcomes(fit, case_of(costs={"retraining_fails": 0.3}), {"p": {"west": 500}})
     value = out[names.VALUE].sel(plan="p")
     assert float((value == 0).mean()) == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / value.size))
     assert (out[names.COST].sel(plan="p") == 50.0).all()
@@ -142,7 +133,7 @@ def test_retraining_that_fails_brings_nothing_and_costs_all_the_same():
 
 def test_gains_that_come_later_are_worth_less(fit):
     late = {"labels_per_day": 10, "start_delay": 5}
-    out = plan_outcomes(fit, case_of(late, {"horizon_days": 110}), {"p": {"west": 500}})
+    out = plan_outcomes(fit, case_of(costs=late, value={"horizon_days": 110}), {"p": {"west": 500}})
     soon = plan_outcomes(fit, case_of(value={"horizon_days": 110}), {"p": {"west": 500}})
     assert mean(out, names.DAYS) == 55.0
     assert mean(out, names.VALUE) == pytest.approx(0.5 * mean(soon, names.VALUE))
@@ -174,7 +165,8 @@ def test_target_is_worth_its_worth_times_the_probability(fit, of):
 
 
 def test_slice_by_slice_is_the_same_as_plan_by_plan(fit):
-    case = case_of({"setup_per_batch": 30, "tiers": [{"above": 200, "factor": 0.5}]}, {"stakes": {"west": 2.0}})
+    costs = {"setup_per_batch": 30, "tiers": [{"above": 200, "factor": 0.5}]}
+    case = case_of(costs=costs, value={"stakes": {"west": 2.0}})
     alone = slice_outcomes(fit, case, [500]).sel(slice="west", budget=500)
     plan = plan_outcomes(fit, case, {"p": {"west": 500}}).sel(plan="p")
     assert np.allclose(alone[names.VALUE], plan[names.VALUE])
@@ -194,7 +186,7 @@ def test_marginal_benefit_adds_up_to_the_whole(fit):
 
 def test_where_one_more_label_stops_to_pay(fit):
     """By bisection of the same curve, finely; not a point: the draws have an interval around it."""
-    case = case_of({"price_per_label": 0.4})
+    case = case_of(costs={"price_per_label": 0.4})
     found = marginal_benefit(fit, case, np.unique(np.geomspace(1, 60_000, 80).astype(int)).tolist())
     at = found[names.LABELS_WORTH_BUYING]
     inner = at.where((at > 0) & np.isfinite(at), drop=True)
@@ -210,9 +202,9 @@ def test_where_one_more_label_stops_to_pay(fit):
 
 
 def test_nothing_pays_or_everything(fit):
-    never = marginal_benefit(fit, case_of({"price_per_label": 1e6}), [0, 100, 200])
+    never = marginal_benefit(fit, case_of(costs={"price_per_label": 1e6}), [0, 100, 200])
     assert (never[names.LABELS_WORTH_BUYING] == 0).all()
-    always = marginal_benefit(fit, case_of({"price_per_label": 0.0}), [0, 100, 200])
+    always = marginal_benefit(fit, case_of(costs={"price_per_label": 0.0}), [0, 100, 200])
     assert np.isinf(always[names.LABELS_WORTH_BUYING]).all()
     with pytest.raises(InputError, match="two budgets"):
         marginal_benefit(fit, case_of(), [100])
@@ -225,7 +217,7 @@ def test_probability_of_a_budget_of_lognormal_prices():
     fit = fake_fit(seed=1, draws=2500)
     price = {"low": 0.05, "high": 0.2}
     rule = {"maximum_budget": {"limit": 60, "probability": 0.9}}
-    case = case_of({"price_per_label": price}, guardrails=rule)
+    case = case_of(costs={"price_per_label": price}, guardrails=rule)
     row = check_guardrails(fit, case, plan_outcomes(fit, case, {"p": {"west": 500}})).set_index(names.PLAN).loc["p"]
     sd = np.log(4.0) / 2 / stats.norm.ppf(0.95)
     exact = stats.norm.cdf((np.log(60 / 500) - np.log(0.1)) / sd)
@@ -259,7 +251,7 @@ def test_every_rule_of_a_case_is_a_row(fit):
 
 def test_reserve_keeps_the_probability_of_an_overrun():
     fit = fake_fit(seed=1, draws=2500)
-    case = case_of({"price_per_label": {"low": 0.05, "high": 0.2}, "rework": {"low": 0.02, "high": 0.3}})
+    case = case_of(costs={"price_per_label": {"low": 0.05, "high": 0.2}, "rework": {"low": 0.02, "high": 0.3}})
     outcomes = plan_outcomes(fit, case, {"p": {"west": 500}})
     for wanted in (0.02, 0.1, 0.3):
         reserve = size_reserve(outcomes, "p", p_overrun=wanted)

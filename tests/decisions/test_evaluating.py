@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import Branch, Case, InputError, decide, names
+from labelvalue import Branch, InputError, decide, names
 from labelvalue.decisions.case.case import parse_case
 from labelvalue.decisions.measuring.pilots import open_plans
 from labelvalue.forecast.interventions.votes import noise_draws
@@ -18,6 +18,7 @@ from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
 from labelvalue.voi import evppi, evsi, price_audits
+from tests.fits import case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
 
@@ -25,10 +26,6 @@ SAMPLE = (names.CHAIN, names.DRAW)
 @pytest.fixture(scope="module")
 def fit():
     return fake_fit(seed=1, draws=250)
-
-
-def case_of(price=0.1, point=400, **more) -> Case:
-    return Case(costs={"price_per_label": price}, value={"per_error_point": point}, **more)
 
 
 # --- audits ---------------------------------------------------------------------------------------

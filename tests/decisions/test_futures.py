@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from labelvalue import Case, InputError, decide, names
+from labelvalue import InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.interventions import Guideline, benefit_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
 from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
 from labelvalue.testing import fake_fit
 from labelvalue.voi import value_of_waiting
+from tests.fits import altered, case_of
 
 SAMPLE = (names.CHAIN, names.DRAW)
 LEARNERS = ("line", "tree")
-
-
-def case_of(price=0.1, point=400, costs=None, value=None, **more) -> Case:
-    costs, value = {"price_per_label": price} | (costs or {}), {"per_error_point": point} | (value or {})
-    return Case(costs=costs, value=value, **more)
 
 
 # --- several learners -----------------------------------------------------------------------------
@@ -55,13 +51,9 @@ def test_f27_a_learner_far_above_the_average_is_flagged(both, monkeypatch):
     """One learner gains, the other has a flat curve: the best is twice the average."""
     by_law = dataclasses.replace(BETWEEN_LEARNERS, by_shape=0.0)  # its runs are not flat
     monkeypatch.setattr("labelvalue.model.fitting.result.BETWEEN_LEARNERS", by_law)
-    tree = both.tree.copy()
-    posterior = tree["posterior"].to_dataset().copy()
-    flat = xr.where(posterior["learner"] == "line", 1e-6, 1.0)
-    for name in (names.CURVE_ELASTICITY, names.DISCREPANCY):
-        posterior[name] = (posterior[name] * flat).transpose(*posterior[name].dims)
-    tree["posterior"] = xr.DataTree(posterior)
-    uneven = dataclasses.replace(both, tree=tree)
+    draws = {name: both.posterior[name] for name in (names.CURVE_ELASTICITY, names.DISCREPANCY)}
+    flat = xr.where(both.posterior["learner"] == "line", 1e-6, 1.0)
+    uneven = altered(both, posterior={name: (own * flat).transpose(*own.dims) for name, own in draws.items()})
     case = case_of(learner="tree")
     plan = decide(uneven, case, max_labels=900, measure=False)
     found = benefit_over_learners(plan)
@@ -265,9 +257,7 @@ def test_d18_priors_and_old_runs_stand_in_the_tornado():
     batch = np.where(fit.runs[names.LABELS].values <= np.median(fit.runs[names.LABELS].values), "first", "second")
     order = np.argsort(batch, kind="stable")
     runs = fit.runs.assign({names.BATCH: (names.RUN, batch.astype(object))}).isel({names.RUN: order})
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(runs)
-    later = dataclasses.replace(fit, tree=tree)
+    later = altered(fit, runs=runs)
     table = plan_sensitivity(dataclasses.replace(plan, fit=later), refit=False)
     row = table.set_index("what").loc["runs of earlier batches × 0.5, × 1"]
     assert row["high"] == pytest.approx(enb)

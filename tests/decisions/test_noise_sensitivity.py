@@ -12,6 +12,7 @@ from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.sensitivity.noise import NO_PLAN
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.testing import fake_fit
+from tests.fits import altered
 
 SAMPLE = ("chain", "draw")
 
@@ -136,10 +137,7 @@ def test_d18_the_fits_own_noise_counts_where_the_case_has_none():
     plan = lv.decide(fit, case, max_labels=800, measure=False)
     with pytest.raises(InputError, match="nothing says how many labels are wrong"):
         lv.label_quality.noise_sensitivity(plan)
-    tree = fit.tree.copy()
-    share = 0.12 + 0.0 * fit.posterior[names.ERROR_NOW]
-    tree[names.POSTERIOR] = type(tree)(fit.posterior.assign({names.EVALUATION_NOISE: share}))
-    noisy = type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    noisy = altered(fit, posterior={names.EVALUATION_NOISE: 0.12 + 0.0 * fit.posterior[names.ERROR_NOW]})
     both = ((noisy, case), (fit, case_of(0.12)))
     table, stated = (
         lv.label_quality.noise_sensitivity(dataclasses.replace(plan, fit=f, case=c), factors=(1.0, 2.0))

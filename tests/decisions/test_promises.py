@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from labelvalue import Case, InputError, decide, names
+from labelvalue import InputError, decide, names
 from labelvalue.model.fitting.result import on_items
 from labelvalue.plans import plan_outcomes
 from labelvalue.rules import check_guardrails, rule_errors
 from labelvalue.testing import fake_fit, share_items
-
-
-def case_of(price=0.1, **more) -> Case:
-    return Case(costs={"price_per_label": price}, value={"per_error_point": 400}, **more)
+from tests.fits import case_of
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Fits in a process of their own: what becomes of it leaves the parent standing."""
 
-import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +12,7 @@ import xarray as xr
 
 from labelvalue import Project, cli, load_fit, names, testing
 from labelvalue.operate.refit import refit, subprocess_fit
+from tests.fits import altered
 from tests.operate.conftest import QUIET, configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -89,11 +88,7 @@ def test_runs_and_settings_arrive_unchanged(lonely, monkeypatch):
     """The child writes back what it got, in the shape of a fit."""
 
     def fit(runs, spec, progress, checkpoint):
-        made = testing.fake_fit(seed=1, draws=50)
-        tree = made.tree.copy()
-        tree["runs"] = xr.DataTree(runs)
-        tree.attrs["settings"] = json.dumps(made.settings | {"spec": spec})
-        return dataclasses.replace(made, tree=tree)
+        return altered(testing.fake_fit(seed=1, draws=50), runs=runs, settings={"spec": spec})
 
     fits_by(monkeypatch, fit)
     lonely.refit(progress=False)
@@ -200,7 +195,7 @@ def test_a_real_fit_goes_on_after_sigterm_with_the_draws_of_one_that_was_not_sto
     (tmp_path / "sitecustomize.py").write_text(NO_NETWORK)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     project = Project.create(tmp_path / "project")
-    configure(project, QUIET + "[fit]\ndraws = 10000\ntune = 200\nchains = 4\n")
+    configure(project, QUIET + "[fit]\ndraws = 4000\ntune = 200\nchains = 4\nbacktest = false\n")
     runs = testing.fake_runs(seed=1, slices=("east", "west"), sizes=(250, 1000, 4000), replicates=2)
     project.add(runs, batch="a")
     fits = project.folder / "fits"

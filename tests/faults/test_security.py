@@ -126,6 +126,7 @@ def page_of(project, path):
     return text, parsed
 
 
+@pytest.mark.rendered
 def test_hostile_texts_are_text_on_the_page_of_the_trail(decided, first, second, tmp_path):
     decided.add(second, batch="b")  # so that it has pictures
     _, plain = page_of(decided, tmp_path / "plain.html")

@@ -30,6 +30,7 @@ from labelvalue.report.plots.pictures import write_figures
 from labelvalue.report.render import html
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
 from tests.faults.test_security import HOSTILE, Marked
+from tests.fits import altered
 from tests.observe.test_annotations import DOCCANO, EVENTS, LABEL_STUDIO, PRODIGY
 from tests.operate.conftest import CASE, QUIET, configure
 
@@ -165,6 +166,7 @@ def test_templates_are_ours_and_escape_everything():
     ], "JSON made safe, a script of ours, and its digest"
 
 
+@pytest.mark.rendered
 def test_pictures_of_hostile_names_hold_nothing_that_acts(tmp_path):
     fit = lv.testing.fake_fit(seed=1, slices=tuple(t for t in HOSTILE if t.isprintable())[:12], draws=50)
     paths = write_figures(fit, folder=tmp_path, kind="svg", budgets=[500])
@@ -282,10 +284,8 @@ def test_no_report_tells_how_well_a_person_labels(campaign, tmp_path):
     hashes = [str(name) for name in noise.annotator_noise[names.ANNOTATOR].values]
     assert len(hashes) == 3
     assert not set(hashes) & set(people), "names are hashed on import"
-    tree = fit.tree.copy()
     estimated = noise.posterior.rename({names.LABEL_NOISE: names.EVALUATION_NOISE})
-    tree[names.POSTERIOR] = xr.DataTree(fit.posterior.merge(estimated))
-    fit = dataclasses.replace(fit, tree=tree)
+    fit = altered(fit, posterior=fit.posterior.merge(estimated))
     assert names.ANNOTATOR in fit.posterior.coords
     case = lv.Case(
         costs={"price_per_label": 0.1},

@@ -1,29 +1,21 @@
 """Fits with known parameters, changed where a test needs it; nothing is sampled."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pytest
 
 from labelvalue import Fit, names, testing
 from labelvalue.model.curve.posterior import at_now
+from tests.fits import altered
 
 
 def changed(fit: Fit, *, posterior=None, position=None, keep=None, settings=None) -> Fit:
     """A copy of a fit with other variables, fewer slices, or other settings; what is derived is derived again."""
-    tree = fit.tree.copy()
-    draws, place = fit.posterior.assign(posterior or {}), fit.position.assign(position or {})
+    draws, place, runs = fit.posterior.assign(posterior or {}), fit.position.assign(position or {}), None
     if keep is not None:
         draws, place = draws.sel(slice=keep), place.sel(slice=keep)
-        runs = fit.runs
-        tree[names.RUNS] = type(tree)(runs.isel(run=np.isin(runs[names.SLICE].values.astype(str), keep)))
-    tree[names.POSTERIOR] = type(tree)(draws)
-    tree["constant_data"] = type(tree)(place)
-    tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | (settings or {}))}
-    made = dataclasses.replace(fit, tree=tree)
-    tree[names.POSTERIOR] = type(tree)(draws.assign(at_now(draws, place, fit.model, made.walks).data_vars))
-    return made
+        runs = fit.runs.isel(run=np.isin(fit.runs[names.SLICE].values.astype(str), keep))
+    made = altered(fit, posterior=draws, position=place, runs=runs, settings=settings)
+    return altered(made, posterior=at_now(draws, place, fit.model, made.walks).data_vars)
 
 
 @pytest.fixture(scope="session")

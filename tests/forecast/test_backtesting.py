@@ -6,13 +6,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from labelvalue import InputError, Prior, backtest, names, predict_error, read_runs, testing
 from labelvalue.forecast.backtesting import backtesting
 from labelvalue.forecast.backtesting.backtesting import MODEL, RULES, SAMPLES, Forecast, model_samples, score
 from labelvalue.forecast.backtesting.holdout import frame_of, measure, origins
 from labelvalue.model.fitting.fitting import runs_digest
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +217,7 @@ def test_errors_are_forecast_as_noisy_evaluation_labels_show_them(runs, fake_fit
     none = 0.0 * fake_fit.posterior[names.ERROR_REFERENCE]
 
     def samples(**noise):  # on the family's law: what the runs say of its walk depends on how they are read
-        tree = fake_fit.tree.copy()
-        tree[names.POSTERIOR] = xr.DataTree(fake_fit.posterior.assign({names.DISCREPANCY: none} | noise))
-        return model_samples(dataclasses.replace(fake_fit, tree=tree), origin, cells)
+        return model_samples(altered(fake_fit, posterior={names.DISCREPANCY: none} | noise), origin, cells)
 
     clean, noisy = samples(), samples(**{names.EVALUATION_NOISE: none + 0.1})
     np.testing.assert_allclose(noisy, 0.1 + 0.8 * clean)

@@ -9,6 +9,7 @@ from labelvalue import names, predict_gain, read_runs
 from labelvalue.diagnostics import bootstrap_gain, gain_disagreement
 from labelvalue.problems import InputError
 from labelvalue.testing import fake_fit
+from tests.fits import altered
 
 SIZES = np.array([250, 500, 1000, 2000, 4000])
 
@@ -16,14 +17,11 @@ SIZES = np.array([250, 500, 1000, 2000, 4000])
 def of_runs(runs, learners=("default",)):
     """A fit of these runs as far as the bootstrap looks at it: runs, position, seed."""
     fit = fake_fit(seed=1, slices=("a", "b"), draws=50, learners=learners)
-    tree = fit.tree.copy()
-    tree[names.RUNS] = type(tree)(runs)
     size = runs[names.LABELS].values.max()
     place = fit.position.assign({n: fit.position[n] * 0 + size for n in (names.LABELS_NOW, names.REFERENCE_LABELS)})
     other = runs[names.OTHER_LABELS].values.max()
     place = place.assign({n: place[n] * 0 + other for n in (names.OTHER_LABELS_NOW, names.REFERENCE_OTHER_LABELS)})
-    tree["constant_data"] = type(tree)(place)
-    return type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    return altered(fit, runs=runs, position=place)
 
 
 def table(scatter=0.0, replicates=5, transfer=0.0, **more):

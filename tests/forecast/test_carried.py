@@ -1,6 +1,5 @@
 """A fit carries its backtest, good or bad, into the file it is saved in."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -10,6 +9,7 @@ import xarray as xr
 from labelvalue import load_fit, names, predict_gain, testing
 from labelvalue.diagnostics import attach_backtest, backtest_verdict
 from labelvalue.model.fitting.fitting import runs_digest
+from tests.fits import altered, judged
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,7 @@ def test_saved_and_loaded(fake_fit, tmp_path, settings):
     made = testing.fake_backtest(seed=1, **settings)
     fit = testing.fake_fit(seed=1, learners=settings["learners"]) if "learners" in settings else fake_fit
     if "by" in settings:  # the runs name their batches, so they are other runs: let the fit be theirs
-        changed = fit.settings | {"runs_sha256": json.loads(made.attrs["settings"])["runs_sha256"]}
-        tree = fit.tree.copy()
-        tree.attrs = tree.attrs | {"settings": json.dumps(changed)}
-        fit = dataclasses.replace(fit, tree=tree)
+        fit = altered(fit, settings={"runs_sha256": json.loads(made.attrs["settings"])["runs_sha256"]})
     carrying = attach_backtest(fit, made)
     loaded = load_fit(carrying.save(tmp_path / "fit.nc"))
     xr.testing.assert_identical(loaded.backtest, made)
@@ -48,10 +45,6 @@ def test_a_second_one_replaces_the_first(fake_fit, result):
     assert twice.diagnostics.verdict == "flagged"
     again = attach_backtest(twice, result)
     assert (again.diagnostics.verdict, again.diagnostics.reasons) == ("ok", ()), "its reason went with it"
-
-
-def judged(fit, verdict, *reasons):
-    return dataclasses.replace(fit, diagnostics=dataclasses.replace(fit.diagnostics, verdict=verdict, reasons=reasons))
 
 
 def test_forecasts_that_did_not_come_true_flag_the_fit(fake_fit, result):
@@ -81,10 +74,10 @@ def test_too_little_to_say_is_no_reason(fake_fit, kept):
 
 def test_a_discount_makes_no_other_runs_of_them(fake_fit, result):
     runs = fake_fit.runs.assign({names.WEIGHT: (names.RUN, np.full(fake_fit.runs.sizes[names.RUN], 0.5))})
-    tree = fake_fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(runs)
-    tree.attrs = tree.attrs | {"settings": json.dumps(fake_fit.settings | {"runs_sha256": runs_digest(runs)})}
-    assert attach_backtest(dataclasses.replace(fake_fit, tree=tree), result).backtest is not None
+    assert (
+        attach_backtest(altered(fake_fit, runs=runs, settings={"runs_sha256": runs_digest(runs)}), result).backtest
+        is not None
+    )
 
 
 def test_of_other_runs_or_another_model_is_refused(fake_fit, result):

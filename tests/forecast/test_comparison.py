@@ -1,6 +1,5 @@
 """Models compared on the same runs, and their draws mixed in proportion."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -11,6 +10,7 @@ from scipy.stats import norm
 from labelvalue import names, predict_gain, testing
 from labelvalue.diagnostics import attach_backtest, blend, compare_models
 from labelvalue.forecast.backtesting.scores import weight_draws
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,7 @@ def fit():
 @pytest.fixture(scope="module")
 def worse(fit):
     """The same fit with every error half as high again."""
-    tree = fit.tree.copy()
-    raised = fit.posterior.assign({names.ERROR_REFERENCE: 1.5 * fit.posterior[names.ERROR_REFERENCE]})
-    tree[names.POSTERIOR] = type(tree)(raised)
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, posterior={names.ERROR_REFERENCE: 1.5 * fit.posterior[names.ERROR_REFERENCE]})
 
 
 def test_the_better_model_comes_first_and_takes_the_weight(fit, worse):

@@ -1,7 +1,5 @@
 """Whether a gain can be seen: power against simulation, and evaluation sets that would do."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,6 +8,7 @@ from labelvalue import InputError, names, predict_gain
 from labelvalue.forecast.gains.detection import SHARES, evaluation_size
 from labelvalue.interventions import EvaluationLabels, Pretraining, Relabel
 from labelvalue.voi import detection_power, evaluation_needed, split_budget
+from tests.fits import altered
 
 SAMPLE = ("chain", "draw")
 
@@ -92,9 +91,7 @@ def test_no_set_is_large_enough_where_training_varies_too_much(fake_fit, change)
 def test_the_present_set_is_that_of_the_runs(fake_fit):
     np.testing.assert_allclose(evaluation_size(fake_fit), 2000)
     runs = fake_fit.runs.drop_vars([names.ERRORS, names.TRIALS])
-    tree = fake_fit.tree.copy()
-    tree[names.RUNS] = type(tree)(runs)
-    np.testing.assert_allclose(evaluation_size(dataclasses.replace(fake_fit, tree=tree)), 2000, rtol=0.25)
+    np.testing.assert_allclose(evaluation_size(altered(fake_fit, runs=runs)), 2000, rtol=0.25)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from labelvalue import get_model, names
 from labelvalue.interventions import diversity_efficiency
 from labelvalue.model.curve.observations import observe
 from labelvalue.testing import fake_fit, fake_runs
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -16,20 +17,12 @@ def plain():
     return fake_fit(seed=1, draws=1000)
 
 
-def with_draws(plain, runs=None, **draws):
-    tree = plain.tree.copy()
-    tree[names.POSTERIOR] = type(tree)(plain.posterior.assign(draws))
-    if runs is not None:
-        tree[names.RUNS] = type(tree)(runs)
-    return type(plain)(tree=tree, model=plain.model, diagnostics=plain.diagnostics)
-
-
 def varied(plain, power):
     """A fit of runs that differ in diversity, with these draws of its power."""
     rng = np.random.default_rng(1)
     runs = plain.runs.assign({names.DIVERSITY: (names.RUN, np.exp(0.3 * rng.standard_normal(plain.runs.sizes["run"])))})
     draws = xr.zeros_like(plain.posterior["churn"]) + power
-    return with_draws(plain, runs, diversity_power=draws)
+    return altered(plain, posterior={names.DIVERSITY_POWER: draws}, runs=runs)
 
 
 def normal(plain, center, spread):

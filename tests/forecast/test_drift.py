@@ -1,12 +1,8 @@
 """Drift: rates that are known are recovered, none is made up, and doing nothing gets worse by them."""
 
-import dataclasses
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from labelvalue import (
     Case,
@@ -26,6 +22,7 @@ from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words.assumptions import case_assumptions
 from labelvalue.report.words.checks import limitations
+from tests.fits import altered
 from tests.forecast.conftest import changed
 
 SLICES = ("east", "north", "south", "west")
@@ -39,10 +36,7 @@ def fit():
 
 def with_runs(fit, rows, **settings):
     """The fit, of other runs."""
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(read_runs(pd.DataFrame(rows)))
-    tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | settings)}
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, runs=read_runs(pd.DataFrame(rows)), settings=settings)
 
 
 def again(rates, *, shared=True, months=(0, 6, 12, 18), trials=8000, seed=0, sizes=(500, 1000, 2000)):

@@ -11,6 +11,7 @@ from labelvalue import names, predict_error, testing
 from labelvalue.diagnostics import leave_one_out
 from labelvalue.forecast.gains import left_out
 from labelvalue.problems import InputError
+from tests.fits import altered, with_suites
 from tests.forecast.conftest import changed
 
 
@@ -61,9 +62,7 @@ def test_f25_an_odd_slice_is_missed_from_outside_and_met_in_sample(fit, stand_in
     total = (runs["labels"] + runs["other_labels"]).values[mine]
     runs["error"].values[mine] = 0.05 * (total / total.max()) ** -0.9
     runs["errors"].values[mine] = np.round(runs["error"].values[mine] * runs["trials"].values[mine])
-    tree = odd.tree.copy()
-    tree[names.RUNS] = xr.DataTree(runs)
-    odd = dataclasses.replace(odd, tree=tree)
+    odd = altered(odd, runs=runs)
     asked = stand_in(lambda left: changed(odd, keep=sorted({*left["slice"].values.tolist()})))
     found = leave_one_out(odd, progress=False)
     assert [sorted({*left["slice"].values.tolist()}) for left, _ in asked][3] == ["east", "north", "south"]
@@ -119,17 +118,8 @@ def test_a_refused_refit_is_missing(fit, stand_in):
 @pytest.fixture(scope="module")
 def suites():
     """Two suites; on the second every curve falls half as fast."""
-    made = grouped(testing.fake_fit(seed=1, slices=("east", "west"), learners=("holdout", "shifted"), draws=100))
-    tree = made.tree.copy()
-    for group in (names.POSTERIOR, "constant_data"):
-        tree[group] = type(tree)(tree[group].to_dataset().rename(learner="suite"))
-    runs = made.runs
-    one = ("run", np.array(["default"] * runs.sizes["run"], dtype=object))
-    tree[names.RUNS] = type(tree)(runs.assign(suite=("run", runs["learner"].values), learner=one))
-    tree.attrs = made.tree.attrs | {
-        "settings": json.dumps(made.settings | {"learners": ["default"], "suites": ["holdout", "shifted"]})
-    }
-    return type(made)(tree=tree, model=made.model, diagnostics=made.diagnostics)
+    made = testing.fake_fit(seed=1, slices=("east", "west"), learners=("holdout", "shifted"), draws=100)
+    return with_suites(grouped(made))
 
 
 def test_f25_every_suite_is_expected_from_the_others(suites, stand_in):

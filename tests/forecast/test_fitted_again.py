@@ -21,7 +21,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def fit(runs):
-    noise = {"west": Prior("logitnormal", -3.0, 0.5)}
+    noise = Prior("logitnormal", -3.0, 0.5)
     return lv.fit(runs, labels_now={"east": 9000}, classes=3, evaluation_noise=noise, **HOW)
 
 
@@ -34,6 +34,7 @@ def own(runs):
 def test_the_same_is_asked_for_again(fit):
     """Labels now, classes, noise of the evaluation labels, draws and seed: the fit says them all."""
     again = fit_again(fit)
+    assert fit.diagnostics.verdict == "ok"
     assert draws_digest(again) == draws_digest(fit)
     assert again.position.equals(fit.position)
     assert again.settings["asked"] == fit.settings["asked"]

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from labelvalue import impact, load_fit, names, predict_error, predict_gain, predict_observed_gain, summarise, testing
+from tests.fits import altered
 
 BUDGETS = [0, 100, 1000, 8000, 64_000]
 
@@ -97,7 +98,6 @@ def test_doublings_count_from_the_reference(fake_fit, stand_at):
 
 
 def test_flags_are_joined(fake_fit):
-    import dataclasses
 
     flags = fake_fit.diagnostics.flags | {"north": (names.BORROWED, names.MOSTLY_ASSUMPTION)}
     fit = dataclasses.replace(fake_fit, diagnostics=dataclasses.replace(fake_fit.diagnostics, flags=flags))
@@ -320,9 +320,7 @@ def flattened(fit, slices):
     """The same draws, and runs of some slices that err alike at every size."""
     runs = fit.runs
     flat = runs[names.SLICE].isin(slices)
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(runs.assign(errors=runs[names.ERRORS].where(~flat, 340)))
-    return dataclasses.replace(fit, tree=tree)
+    return altered(fit, runs=runs.assign(errors=runs[names.ERRORS].where(~flat, 340)))
 
 
 def test_a_gain_that_no_run_shows_is_called_the_models_assumption(fake_fit, change):

@@ -26,6 +26,7 @@ from labelvalue.interventions import (
 from labelvalue.label_quality import break_even_noise
 from labelvalue.model.curve.observations import observe
 from labelvalue.report.numbers.tables import P_NEVER
+from tests.fits import altered
 
 SAMPLE = ("chain", "draw")
 
@@ -258,9 +259,7 @@ def test_curves_are_of_real_labels_alone(fake_fit):
 
 @pytest.mark.parametrize("worth", [0.02, 0.3])
 def test_the_worth_of_a_synthetic_example_is_found(fake_fit, worth):
-    tree = fake_fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(with_synthetic(fake_fit, worth))
-    fit = type(fake_fit)(tree=tree, model=fake_fit.model, diagnostics=fake_fit.diagnostics)
+    fit = altered(fake_fit, runs=with_synthetic(fake_fit, worth))
     found = synthetic_worth(fit)
     low, high = found.quantile([0.05, 0.95]).values
     assert low < worth < high

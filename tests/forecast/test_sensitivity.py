@@ -15,6 +15,7 @@ from labelvalue.forecast.gains.prior_sensitivity import (
     scaled_priors,
 )
 from labelvalue.priors import prior_sensitivity
+from tests.fits import altered
 
 SAMPLE = (names.CHAIN, names.DRAW)
 SHAPE = (4, 2500)
@@ -42,9 +43,7 @@ def conjugate(fake_fit, change):
     posterior_ = xr.Dataset({n: v + 0.0 * level for n, v in middle.items()})
     posterior_ = posterior_.assign(error_mean=level, error_reference=np.exp(level) + 0.0 * middle["floor_share"])
     posterior_ = posterior_.assign(discrepancy=1e-12 * posterior_["discrepancy"])
-    tree = fake_fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(posterior_.transpose(*SAMPLE, ...))
-    return change(dataclasses.replace(fake_fit, tree=tree))
+    return change(altered(fake_fit, posterior=posterior_.transpose(*SAMPLE, ...)))
 
 
 def moments(draws, log_weights):
@@ -71,9 +70,7 @@ def test_prior_of_another_kind_counts_its_slope(conjugate):
     """A lognormal prior on churn replaced by the logitnormal it came with, and back: nothing changes."""
     fit = conjugate
     share = xr.DataArray(np.random.default_rng(1).beta(2, 5, SHAPE), dims=SAMPLE)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(fit.posterior.assign(churn=share))
-    fit = dataclasses.replace(fit, tree=tree)
+    fit = altered(fit, posterior={"churn": share})
     change = {"churn": Prior("lognormal", -1.2, 0.5)}
     there = replaced_priors(fit, change).ratios
     model = dataclasses.replace(fit.model, priors=fit.model.priors.replace(change))

@@ -1,7 +1,5 @@
 """Totals over slices, spreads over learners and suites, and what strategies are worth: against plain arithmetic."""
 
-import json
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,6 +7,7 @@ import xarray as xr
 from labelvalue import names, predict_error, predict_gain, predict_total_gain, summarise, testing
 from labelvalue.interventions import gain_over_learners, strategy_efficiency
 from labelvalue.suites import gain_over_suites
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +84,7 @@ def test_efficiency_follows_its_trend(fit):
     trend = xr.DataArray(
         np.full((4, 100, 1), -0.5), dims=("chain", "draw", "strategy"), coords={"strategy": ["margin"]}
     )
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = type(tree)(fit.posterior.assign({names.EFFICIENCY: worth, names.EFFICIENCY_TREND: trend}))
-    active = type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    active = altered(fit, posterior={names.EFFICIENCY: worth, names.EFFICIENCY_TREND: trend})
     np.testing.assert_allclose(strategy_efficiency(active), 1.5)
     reference = int(fit.position[names.REFERENCE_LABELS].sel(slice="east"))
     later = strategy_efficiency(active, [4 * reference]).sel(slice="east")
@@ -100,10 +97,11 @@ def test_a_dear_strategy_is_worth_less_for_the_money(fit):
     """P(better than random), per label and per unit of money."""
     worth = xr.ones_like(fit.posterior[names.ERROR_REFERENCE]).expand_dims(strategy=["margin"], axis=-1) * 1.5
     trend = xr.zeros_like(fit.posterior["churn"]).expand_dims(strategy=["margin"], axis=-1)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = type(tree)(fit.posterior.assign({names.EFFICIENCY: worth, names.EFFICIENCY_TREND: trend}))
-    tree.attrs = tree.attrs | {"settings": json.dumps(fit.settings | {names.STRATEGIES: ["random", "margin"]})}
-    active = type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    active = altered(
+        fit,
+        posterior={names.EFFICIENCY: worth, names.EFFICIENCY_TREND: trend},
+        settings={names.STRATEGIES: ["random", "margin"]},
+    )
     by_label, by_money = (strategy_efficiency(active, prices=p) for p in (None, {"random": 0.1, "margin": 0.2}))
     np.testing.assert_allclose(by_label, 1.5)
     np.testing.assert_allclose(by_money, 0.75)

@@ -49,13 +49,3 @@ def value_table(seed=0, *, slices=("a", "b"), metric="rmse", sizes=(250, 500, 10
 @pytest.fixture(scope="session")
 def values():
     return value_table
-
-
-@pytest.fixture(scope="session")
-def curve_errors():
-    """Counts along a power law, without noise: error 0.2 at 1000 labels, elasticity 0.3."""
-
-    def errors(labels, trials=2000, at=0.2, elasticity=0.3):
-        return round(trials * min(at * (max(labels, 1) / 1000) ** -elasticity, 0.9))
-
-    return errors

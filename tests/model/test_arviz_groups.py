@@ -1,7 +1,5 @@
 """What is laid out for ArviZ: predictive draws of cells given the others, priors, and whole likelihoods."""
 
-import dataclasses
-
 import arviz_stats as azs
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from labelvalue.model.fitting.arviz_tree import (
     sensitivity_tree,
     together,
 )
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,7 @@ def test_predicted_cells_have_the_mean_and_spread_that_the_others_leave_them(fit
 def test_wrong_evaluation_labels_are_in_the_predicted_cells(fit):
     posterior = fit.posterior
     share = xr.zeros_like(posterior["error_now"]) + 0.04
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(posterior.assign(evaluation_noise=share))
-    noisy = arviz_tree(dataclasses.replace(fit, tree=tree))
+    noisy = arviz_tree(altered(fit, posterior=posterior.assign(evaluation_noise=share)))
     drawn = np.exp(noisy["posterior_predictive"].to_dataset()["log_error"])
     assert float(drawn.min()) > 0.04
     assert float(drawn.min()) < 0.2

@@ -1,16 +1,14 @@
 """The luck of evaluation items: what a fit says of the population that it saw through few items."""
 
-import dataclasses
-
 import numpy as np
 import pytest
-import xarray as xr
 from scipy import stats
 
 from labelvalue import names, predict_error, predict_gain, predict_observed_gain
 from labelvalue.model.curve.observations import observe
 from labelvalue.model.fitting.result import few_items, items_notes, luck_of_items, on_items
 from labelvalue.testing import fake_fit, share_items
+from tests.fits import altered
 
 SHARED = ["east", "north", "south"]
 
@@ -104,9 +102,7 @@ def test_m26_items_of_the_largest_runs_are_counted_once(table):
     near = [({"evaluation_set": name, "replicate": k}, 1000) for k, name in enumerate(["a", "a", "b", "b", ""])]
     rows = [("x", n, 8, 38, more) for more, n in [*near, ({"evaluation_set": "old"}, 10)]]
     fit = fake_fit(seed=1, slices=("x",))
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(table(rows))
-    assert few_items(dataclasses.replace(fit, tree=tree)).item() == 3 * 38
+    assert few_items(altered(fit, runs=table(rows))).item() == 3 * 38
 
 
 def test_m26_notes_tell_few_items_from_luck_that_is_most_of_the_width():

@@ -9,6 +9,7 @@ from scipy import stats
 from labelvalue import read_runs, testing
 from labelvalue.model.curve.operation import ROOM, walk
 from labelvalue.model.fitting.arviz_tree import given_the_others, pointwise_loglikelihood, together
+from tests.fits import altered
 
 DISTANCE = np.array([0.0, 0.5, 0.5, 1.5, 3.0])
 NOISE = np.array([0.01, 0.02, 0.015, 0.03, 0.05])
@@ -54,10 +55,8 @@ def test_a_cell_that_fits_badly_has_a_low_density():
     frame = frame[["slice", "labels", "other_labels", "errors", "trials", "replicate"]]
     fit = testing.fake_fit(seed=1)
     odd = frame.assign(errors=frame["errors"].where(frame["labels"] < frame["labels"].max(), 1500))
-    tree = fit.tree.copy()
-    tree["runs"] = type(tree)(read_runs(pd.DataFrame(odd)))
     cells = [
         pointwise_loglikelihood(f)["log_likelihood"]["log_error"].mean(("chain", "draw"))
-        for f in (fit, type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics))
+        for f in (fit, altered(fit, runs=read_runs(pd.DataFrame(odd))))
     ]
     assert float((cells[1] - cells[0]).min()) < -3.0

@@ -1,14 +1,12 @@
 """Slices without runs: moments in closed form, coverage of slices held out of a simulated population, exact picks."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import xarray as xr
 
 from labelvalue import get_model, load_fit, names, new_slice, predict_error, predict_gain, testing
 from labelvalue.model.curve.families import signed_log
-from labelvalue.model.fitting.result import POSITION
+from tests.fits import altered
 
 GROUP = {
     "error_mean": -1.8,
@@ -28,10 +26,7 @@ TYPICAL = 0.05  # worth at which the level of the worth changes from logs to pla
 
 def put(fit, *, posterior=None, position=None, model=None):
     """The fit with other variables."""
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(fit.posterior.assign(posterior or {}))
-    tree[POSITION] = xr.DataTree(fit.position.assign(position or {}))
-    return dataclasses.replace(fit, tree=tree, model=model or fit.model)
+    return altered(fit, posterior=posterior or {}, position=position or {}, model=model or fit.model)
 
 
 def known(fit, **more):

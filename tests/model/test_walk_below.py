@@ -23,6 +23,7 @@ from labelvalue.model.curve.effective_labels import log_ratio
 from labelvalue.model.curve.observations import MEMORY, observe, used_runs
 from labelvalue.model.curve.operation import ROOM, walk
 from labelvalue.model.curve.posterior import astray_below, at_now, doublings_below, log_error_at
+from tests.fits import altered
 
 SAMPLES = 40_000
 DISTANCE = np.array([0.5, 1.0, 2.5, 4.0])
@@ -174,9 +175,7 @@ def test_cells_of_one_knot_count_as_one(fit):
 
 
 def test_a_discounted_run_says_as_much_less(fit):
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(fit.runs.assign({names.WEIGHT: ("run", np.full(fit.runs.sizes["run"], 0.25))}))
-    half = dataclasses.replace(fit, tree=tree)
+    half = altered(fit, runs={names.WEIGHT: ("run", np.full(fit.runs.sizes["run"], 0.25))})
     (residual, variance, *_), (same, wider, *_) = (
         f.below._cells(f.below.observations.isel(curve=[1])) for f in (fit, half)
     )
@@ -189,9 +188,7 @@ def test_a_curve_of_one_size_or_none_walks_at_random(fit):
     largest = fit.runs[names.LABELS].values.astype(float)
     mine = fit.runs["slice"].values == "west"
     at_most = mine & (largest < largest[mine].max())
-    tree = fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(fit.runs.isel(run=np.flatnonzero(~at_most)))
-    below = dataclasses.replace(fit, tree=tree).below
+    below = altered(fit, runs=fit.runs.isel(run=np.flatnonzero(~at_most))).below
     level = below.paths(slice="west")[0][:, 4]
     assert level.std() == pytest.approx((8 / 3) ** 0.5, rel=5 / (2 * level.size) ** 0.5)
     np.testing.assert_array_equal(below.paths(slice="east")[0], fit.below.paths(slice="east")[0])
@@ -229,14 +226,9 @@ def with_law(fit, runs, discrepancy):
             names.DISCREPANCY: 0.0 * like + discrepancy,
         }
     ).drop_vars(names.TRANSFER)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR], tree[names.RUNS] = xr.DataTree(draws), xr.DataTree(runs)
-    position = fit.position.assign(
-        {names.REFERENCE_LABELS: 0.0 * fit.position[names.REFERENCE_LABELS] + 1000.0}
-        | {part: 0.0 * fit.position[part] for part in (names.REFERENCE_OTHER_LABELS, names.OTHER_LABELS_NOW)}
-    )
-    tree["constant_data"] = xr.DataTree(position)
-    return dataclasses.replace(fit, tree=tree)
+    position = {names.REFERENCE_LABELS: 0.0 * fit.position[names.REFERENCE_LABELS] + 1000.0}
+    position |= {part: 0.0 * fit.position[part] for part in (names.REFERENCE_OTHER_LABELS, names.OTHER_LABELS_NOW)}
+    return altered(fit, posterior=draws, runs=runs, position=position)
 
 
 def test_the_mean_drawn_curve_is_nearer_to_a_known_truth_than_the_law_and_intervals_hold(two):

@@ -1,17 +1,16 @@
 """A project whose fits take milliseconds: draws that depend on the runs and the seed, and were never sampled."""
 
-import dataclasses
 import functools
 import shutil
 import zlib
 
 import pytest
-import xarray as xr
 
 import labelvalue.model.fitting.fitting
 from labelvalue import Project, names, testing
 from labelvalue.observe.table.write import to_csv
 from labelvalue.operate.refit.refit import fit_spec
+from tests.fits import altered
 
 QUIET = "[report]\npage = false\n"
 CASE = """\
@@ -46,12 +45,8 @@ class Sampler:
         made = pretended(self.seed, self.verdict)
         text = f"{to_csv(runs)}{settings['random_seed']}{settings['priors']}"
         factor = 1.0 + (zlib.crc32(text.encode()) % 1000) / 1e4
-        tree = made.tree.copy()
-        posterior = made.posterior
-        posterior[names.CURVE_ELASTICITY] = posterior[names.CURVE_ELASTICITY] * factor
-        tree[names.POSTERIOR] = xr.DataTree(posterior)
-        tree[names.RUNS] = xr.DataTree(runs)
-        return dataclasses.replace(made, tree=tree)
+        steeper = {names.CURVE_ELASTICITY: made.posterior[names.CURVE_ELASTICITY] * factor}
+        return altered(made, posterior=steeper, runs=runs)
 
 
 def fit_here(place, runs, spec, *, memory_gb, minutes=None, progress, checkpoint=None):

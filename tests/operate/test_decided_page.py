@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from labelvalue.numerals import significant
 from labelvalue.operate.history.scorecard import differences
 from labelvalue.operate.refit import advice
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
-
-pytestmark = pytest.mark.usefixtures("sketched")
 
 
 def test_the_page_of_a_refit_holds_the_recorded_decision(decided):

@@ -13,6 +13,7 @@ import labelvalue as lv
 from labelvalue import cli, names
 from labelvalue.label_quality import read_annotations
 from labelvalue.observe.simulate.learners import text_classifier
+from tests.fits import altered
 from tests.operate.conftest import CASE, put_case
 
 ROWS, LABELLED = 1200, 120
@@ -39,9 +40,7 @@ def with_efficiency(decision, level):
     like = xr.ones_like(fit.posterior[names.ERROR_REFERENCE]).expand_dims({names.STRATEGY: ["margin"]}, axis=-1)
     first = xr.where(fit.posterior[names.SLICE] == str(fit.slices[0]), level, 0.5)
     posterior = fit.posterior.assign({names.EFFICIENCY: like * first, names.EFFICIENCY_TREND: 0.0 * like})
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(posterior)
-    return dataclasses.replace(decision, fit=dataclasses.replace(fit, tree=tree))
+    return dataclasses.replace(decision, fit=altered(fit, posterior=posterior))
 
 
 def test_as_many_as_the_plan_says_none_labelled_none_twice(decision, pool):
@@ -294,10 +293,8 @@ def test_near_duplicates_of_one_another_are_not_all_queued(decision, kind, way):
     y = np.full(ROWS, None, dtype=object)
     y[labelled] = np.where(yes[labelled], "yes", "no")
     of = with_efficiency(decision, 1.5)
-    tree = of.fit.tree.copy()
-    posterior = tree[names.POSTERIOR].to_dataset().assign_coords({names.STRATEGY: [way]})
-    tree[names.POSTERIOR] = xr.DataTree(posterior)
-    of = dataclasses.replace(of, fit=dataclasses.replace(of.fit, tree=tree))
+    posterior = of.fit.posterior.assign_coords({names.STRATEGY: [way]})
+    of = dataclasses.replace(of, fit=altered(of.fit, posterior=posterior))
     first = str(of.fit.slices[0])
     found = lv.queue(of, model, X, y, np.full(ROWS, first), wanted={first: WANTED})
     assert set(found["strategy"]) == {way}

@@ -1,13 +1,13 @@
 """Fits and pages made once, and a parser that sees a page as a browser does."""
 
 import dataclasses
-import json
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from labelvalue import testing, write_report
+from tests.fits import altered
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -50,15 +50,13 @@ def hostile_fit():
     """40 slices, 32 of them hostile, and hostile texts wherever else a user's text may come from."""
     slices = HOSTILE + tuple(f"region {i}" for i in range(40 - len(HOSTILE)))
     fit = testing.fake_fit(seed=3, slices=slices, draws=100)
-    settings = fit.settings | {"notes": list(HOSTILE), "source": HOSTILE[0], "metric": HOSTILE[2]}
-    tree = fit.tree.copy()
-    tree.attrs = fit.tree.attrs | {"settings": json.dumps(settings)}
+    settings = {"notes": list(HOSTILE), "source": HOSTILE[0], "metric": HOSTILE[2]}
     flags = fit.diagnostics.flags | {slices[0]: (HOSTILE[2],), slices[1]: ("mostly assumption",)}
     attempt = {"remedy": HOSTILE[2], "verdict": "ok", "reasons": [HOSTILE[0]], HOSTILE[2]: HOSTILE[3]}
     diagnostics = dataclasses.replace(fit.diagnostics, flags=flags, attempts=(attempt,))
     prior = dataclasses.replace(fit.model.priors["churn"], meaning=HOSTILE[0], source=HOSTILE[2])
     model = dataclasses.replace(fit.model, priors=fit.model.priors.replace({"churn": prior}))
-    return dataclasses.replace(fit, tree=tree, diagnostics=diagnostics, model=model)
+    return altered(fit, settings=settings, diagnostics=diagnostics, model=model)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import labelvalue as lv
 from labelvalue import testing
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
 from labelvalue.report.plots.analysis import READINGS
+from tests.fits import altered
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +48,14 @@ def test_predictive_plots_say_what_their_figures_say(fit):
 def test_a_narrower_posterior_is_read_as_learned(fit):
     posterior = fit.posterior
     centre = posterior["error_mean"].mean()
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(posterior.assign(error_mean=centre + 0.1 * (posterior["error_mean"] - centre)))
-    learned = dataclasses.replace(fit, tree=tree)
+    learned = altered(fit, posterior=posterior.assign(error_mean=centre + 0.1 * (posterior["error_mean"] - centre)))
     assert "made 0 at least twice as certain" in lv.report.read_diagnostics(fit, "prior")
     assert "made 1 at least twice as certain" in lv.report.read_diagnostics(learned, "prior")
 
 
 def test_intervals_far_too_narrow_are_read_as_uneven(fit):
     posterior = fit.posterior
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(posterior.assign({n: 0.2 * posterior[n] for n in ("training_sd", "discrepancy")}))
-    narrow = dataclasses.replace(fit, tree=tree)
+    narrow = altered(fit, posterior=posterior.assign({n: 0.2 * posterior[n] for n in ("training_sd", "discrepancy")}))
     assert "uneven, intervals do not hold" in lv.report.read_diagnostics(narrow, "loo_pit")
 
 
@@ -131,9 +128,7 @@ def test_a_rank_plot_marks_a_chain_that_strays_and_none_for_being_slow(fit):
         slow[:, at] = 0.8 * slow[:, at - 1] + 0.6 * slow[:, at]
     apart = rng.normal(size=(4, 1000)) + np.array([[0.5], [0.0], [0.0], [0.0]])
     made = xr.Dataset({name: (("chain", "draw"), draws) for name, draws in {"slow": slow, "apart": apart}.items()})
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(made)
-    drawn = lv.report.plot_diagnostics(dataclasses.replace(fit, tree=tree), "rank", var_names=["slow", "apart"])
+    drawn = lv.report.plot_diagnostics(altered(fit, posterior=made), "rank", var_names=["slow", "apart"])
     marks = drawn.viz["suspicious_points"]
     marked = {name: sum(len(dots.get_offsets()) for dots in marks[name].values.flat) for name in ("slow", "apart")}
     assert marked["apart"] > 0 == marked["slow"]
@@ -156,9 +151,9 @@ def test_a_chain_that_stands_apart_is_refused_and_comes_first(fit):
     posterior = fit.posterior
     shift = xr.zeros_like(posterior["error_mean"])
     shift[0] = 100.0
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(posterior.assign(error_mean=posterior["error_mean"] + shift))
-    table = lv.report.diagnostics_table(dataclasses.replace(fit, tree=tree))
+    table = lv.report.diagnostics_table(
+        altered(fit, posterior=posterior.assign(error_mean=posterior["error_mean"] + shift))
+    )
     assert table["parameter"][0] == "error_mean"
     assert table["passed"][0] == "refused"
 

@@ -12,8 +12,6 @@ from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.assumptions import case_assumptions, consequence, unsourced, with_consequences
 from labelvalue.report.words.project import Context
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 PLAIN = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
 
 

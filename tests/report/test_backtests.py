@@ -15,8 +15,6 @@ from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words.checks import COMMAND, backtest_numbers
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 
 @pytest.fixture(scope="module")
 def good():

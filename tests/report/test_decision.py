@@ -14,6 +14,7 @@ from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.render.html import _groups, moment
 from labelvalue.report.words.verdicts import best_slices, p_best
 from labelvalue.report.words.wording import comparison, decimals, percent, probability, sentence
+from tests.fits import altered
 
 
 def said(fit, draws, budgets=(500,), doublings=0.0):
@@ -146,10 +147,8 @@ def test_share_of_error(fake_fit):
     ("sizes", "expected"), [((125, 250, 500, 1000, 8000), [200, 500, 1000, 2000]), ((4, 8, 16), [1, 2, 5, 10])]
 )
 def test_default_budgets_are_rounded_and_about_double_the_median_slice(fake_fit, sizes, expected):
-    tree = fake_fit.tree.copy()
-    now = fake_fit.position.assign(labels_now=("slice", np.full(4, max(sizes) / 4)))
-    tree["constant_data"] = now
-    assert default_budgets(dataclasses.replace(fake_fit, tree=tree)) == expected
+    now = {names.LABELS_NOW: (names.SLICE, np.full(4, max(sizes) / 4))}
+    assert default_budgets(altered(fake_fit, position=now)) == expected
 
 
 def test_groups_are_even_and_complete():

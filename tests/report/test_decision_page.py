@@ -25,8 +25,6 @@ from labelvalue.report.words.project import Context, scorecard_numbers
 from labelvalue.report.words.verdicts import decision_parts, rules_text, uncertainty_text
 from labelvalue.report.words.wording import percent
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 BUDGETS = [500, 2000]
 
 

@@ -13,8 +13,6 @@ from labelvalue.report.numbers.exports import report_tables
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.wording import percent
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 
 @pytest.fixture(scope="module")
 def known():

@@ -14,18 +14,14 @@ from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.checks import MOST_CURVES, second_opinion
 from labelvalue.report.words.project import Context
 from labelvalue.report.words.wording import probability
-
-pytestmark = pytest.mark.usefixtures("sketched")
+from tests.fits import altered, with_suites
 
 SAMPLE = ("chain", "draw")
 CASE = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
 
 
 def changed(fit, posterior=None, settings=None):
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = type(tree)(fit.posterior.assign(posterior or {}))
-    tree.attrs = fit.tree.attrs | {"settings": json.dumps(fit.settings | (settings or {}))}
-    return type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    return altered(fit, posterior=posterior or {}, settings=(settings or {}))
 
 
 @pytest.fixture(scope="module")
@@ -89,16 +85,7 @@ def test_runs_of_one_strategy_have_no_such_line(page):
 def suites():
     """Two suites: on the second every curve falls half as fast."""
     fit = testing.fake_fit(seed=1, slices=("east", "west"), learners=("holdout", "shifted"), draws=50)
-    tree = fit.tree.copy()
-    for group in (names.POSTERIOR, "constant_data"):
-        tree[group] = type(tree)(tree[group].to_dataset().rename(learner="suite"))
-    runs = fit.runs
-    one = ("run", np.array(["default"] * runs.sizes["run"], dtype=object))
-    tree[names.RUNS] = type(tree)(runs.assign(suite=("run", runs["learner"].values), learner=one))
-    tree.attrs = fit.tree.attrs | {
-        "settings": json.dumps(fit.settings | {"learners": ["default"], "suites": ["holdout", "shifted"]})
-    }
-    return type(fit)(tree=tree, model=fit.model, diagnostics=fit.diagnostics)
+    return with_suites(fit)
 
 
 def test_f21_a_fit_of_several_suites_has_a_page_about_one_of_them(suites, seen, tmp_path):
@@ -177,10 +164,7 @@ def test_f26_a_disagreement_is_a_limitation(small, monkeypatch):
 def test_f26_what_was_not_computed_says_so(small):
     many = testing.fake_fit(seed=1, slices=tuple(f"s{i}" for i in range(MOST_CURVES + 1)), draws=5)
     assert second_opinion(many, lv.predict_gain(many, [500]))["sentence"].startswith("Not computed for 51 curves")
-    tree = small.tree.copy()
-    runs = small.runs
-    tree[names.RUNS] = type(tree)(runs.isel(run=runs["replicate"].values < 2))
-    two = type(small)(tree=tree, model=small.model, diagnostics=small.diagnostics)
+    two = altered(small, runs=small.runs.isel(run=small.runs["replicate"].values < 2))
     assert second_opinion(two, lv.predict_gain(two, [500]))["sentence"].startswith("Not computed: 2 replicates")
     none = second_opinion(small, lv.predict_gain(small, [0]))
     assert (none["rows"], none["sentence"][:9]) == ([], "No budget")

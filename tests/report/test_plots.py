@@ -1,7 +1,6 @@
 """Figures: the numbers of the tables, names shown literally, nothing cut, no global state."""
 
 import base64
-import dataclasses
 import io
 import itertools
 import re
@@ -9,7 +8,6 @@ import re
 import matplotlib as mpl
 import numpy as np
 import pytest
-import xarray as xr
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
@@ -17,9 +15,9 @@ import labelvalue as lv
 from labelvalue import names
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.curve.observations import used_runs
-from labelvalue.model.fitting.result import POSITION
 from labelvalue.report.plots import style
 from labelvalue.report.render import images
+from tests.fits import altered
 from tests.report.conftest import artists, band, line
 
 
@@ -101,9 +99,9 @@ def test_every_run_is_a_point(fake_fit):
 
 
 def test_runs_that_are_all_used_need_no_note(fake_fit):
-    tree = fake_fit.tree.copy()
-    tree[names.RUNS] = xr.DataTree(fake_fit.runs.isel(run=np.flatnonzero(used_runs(fake_fit.runs))))
-    figure = lv.plot_curves(dataclasses.replace(fake_fit, tree=tree), slices=["south"])
+    figure = lv.plot_curves(
+        altered(fake_fit, runs=fake_fit.runs.isel(run=np.flatnonzero(used_runs(fake_fit.runs)))), slices=["south"]
+    )
     assert artists(figure.axes[0], "left out") == []
     assert "runs used" not in " ".join(t.get_text() for t in figure.texts)
     assert "a run that the fit leaves out" not in [t.get_text() for t in figure.legends[0].get_texts()]
@@ -112,9 +110,7 @@ def test_runs_that_are_all_used_need_no_note(fake_fit):
 def test_runs_without_errors_or_labels_are_marked_at_the_edge(fake_fit):
     runs = fake_fit.runs.copy(deep=True)
     runs["error"][0], runs["labels"][1] = 0.0, 0
-    tree = fake_fit.tree.copy()
-    tree[names.RUNS] = runs
-    figure = lv.plot_curves(dataclasses.replace(fake_fit, tree=tree))
+    figure = lv.plot_curves(altered(fake_fit, runs=runs))
     edges = [a for ax in figure.axes for a in ax.get_lines() if a.get_marker() == "v"]
     assert sum(len(a.get_xdata()) for a in edges) == 2
     assert "triangles" in " ".join(t.get_text() for t in figure.texts)
@@ -130,10 +126,8 @@ def test_far_forecasts_are_hatched_and_named(fake_fit):
 
 @pytest.mark.parametrize("budget", [500, 500_000])
 def test_now_and_what_lies_beyond_the_data_stand_where_they_are(fake_fit, budget):
-    tree = fake_fit.tree.copy()
-    labels_now = fake_fit.position["labels_now"] + 300  # labels were bought since the last training
-    tree[POSITION] = xr.DataTree(fake_fit.position.assign(labels_now=labels_now))
-    fit = dataclasses.replace(fake_fit, tree=tree)
+    # Labels were bought since the last training.
+    fit = altered(fake_fit, position={names.LABELS_NOW: fake_fit.position[names.LABELS_NOW] + 300})
     figure = lv.plot_curves(fit, budgets=[budget])
     deepest = 0
     for axes, name in zip(figure.axes, sorted(fit.slices), strict=True):
@@ -308,6 +302,7 @@ def test_figures_are_the_same_bytes_each_time(fake_fit):
     assert drawn() == drawn()
 
 
+@pytest.mark.rendered
 def test_pixels_have_the_ground_of_the_page(fake_fit):
     figure = lv.plot_curves(fake_fit, budgets=[500])
     data = base64.b64decode(images.embed(figure, "curves", sharp=False)["src"].partition(",")[2])

@@ -14,8 +14,6 @@ from labelvalue.numerals import significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.words.wording import probability
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 BUDGET = 600
 
 

@@ -13,8 +13,6 @@ from labelvalue.report.numbers.alternatives import LEAST, SHOWN, frontier_number
 from labelvalue.report.plots.plan import draw_frontiers
 from labelvalue.report.words.wording import likely
 
-pytestmark = pytest.mark.usefixtures("sketched")
-
 SAMPLE = ("chain", "draw")
 
 

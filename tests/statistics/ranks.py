@@ -65,11 +65,6 @@ class Ranks:
     def simulations(self) -> int:
         return len(next(iter(self.values.values())))
 
-    @property
-    def of_truth(self) -> dict[str, np.ndarray]:
-        """Ranks of the truth, between 0 and 1, shape (simulation, slice)."""
-        return {n: ((one[:, 1:] < one[:, :1]).sum(axis=1) + 0.5) / (1 + DRAWS) for n, one in self.values.items()}
-
     @cached_property
     def _bins(self) -> tuple[np.ndarray, int]:
         """Bin of each rank of the truth and of each draw in its place, numbered on from quantity to quantity."""

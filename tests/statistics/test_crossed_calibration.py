@@ -46,4 +46,4 @@ def test_wrong_labels_half_told_fail(bench):
     def read(runs):
         return runs.assign(label_noise=0.5 * runs["label_noise"])
 
-    assert "noise_cost" in failures(bench, range(20), read=read)
+    assert "noise_cost" in failures(bench, range(10), read=read)

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from labelvalue import Prior, get_model, read_runs
 from labelvalue.model.curve.observations import in_a_row, observe
@@ -136,12 +136,16 @@ def wrong_answers(p, trials, items, likeness, rng):
     """
     if items is None:
         return rng.binomial(trials, p)
-    return int((rng.random(trials) < difficulty(p, items, likeness)).sum())
+    return int((special.betainc(*_shape(p, likeness), rng.random(trials)) < items).sum())
 
 
 def difficulty(p, items, likeness):
     """Probability of a wrong answer of each item; its variance over items is ``likeness`` times p (1 - p)."""
-    return stats.beta.ppf(items, p * (1 / likeness - 1), (1 - p) * (1 / likeness - 1))
+    return special.betaincinv(*_shape(p, likeness), items)
+
+
+def _shape(p, likeness):
+    return p * (1 / likeness - 1), (1 - p) * (1 / likeness - 1)
 
 
 def astray(distance, rng):

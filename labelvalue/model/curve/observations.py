@@ -19,6 +19,9 @@ from labelvalue.problems import did_you_mean
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
 """What makes a cell; where runs differ in diversity or in weight, that too."""
+CURVE, KNOT, SLOT = "curve", "knot", "slot"
+SHARED_ITEMS = "alike"  # share of a run's sampling variance that its whole curve has: that of the items that they share
+CELL = "cell"  # a cell's place among all of them, sorted by what makes it
 
 TREND_COUNTS = 400.0
 """Wrong answers that a curve's log-linear trend counts for where a cell's sampling variance is worked out."""
@@ -45,36 +48,35 @@ def sum_runs(runs: xr.Dataset) -> pd.DataFrame:
     if names.WEIGHT in runs:
         keys.append(names.WEIGHT)
         frame[names.WEIGHT] = runs[names.WEIGHT].values
-    frame = frame.join(_sharing(frame, keys))
-    grouped = frame.groupby(keys, sort=True)
-    cells = grouped.agg(
-        runs=(names.ERROR, "size"),
-        mean=(names.ERROR, "mean"),
-        set_weight=("set_weight", "mean"),
-        apart=("apart", "mean"),
-        alike=("alike", "first"),
-    )
+    frame[CURVE], frame[CELL] = (frame.groupby(by).ngroup() for by in (CURVE_KEYS, keys))
+    frame = frame.join(_sharing(frame))
+    grouped = frame.groupby(CELL)
+    means = grouped[[names.ERROR, "set_weight", "apart"]].mean().rename(columns={names.ERROR: "mean"})
+    cells = grouped[[*keys, CURVE, SHARED_ITEMS]].first().join(means).assign(runs=grouped.size())
     if counts:
         totals = grouped[[names.ERRORS, names.TRIALS]].sum()
         moments = _count_moments(totals[names.ERRORS], totals[names.TRIALS], cells)
     else:
         moments = _value_moments(grouped, cells)
-    return cells.join(moments).join(_scatter(frame, moments["level"], keys)).reset_index()
+    cells = cells.join(moments).join(_scatter(frame, moments["level"]))
+    return cells.drop(columns=CURVE).reset_index(drop=True)
 
 
-def _sharing(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _sharing(frame: pd.DataFrame) -> pd.DataFrame:
     """Whether each run's evaluation set is its own, its size's, or the whole curve's."""
-    sets = [*CURVE_KEYS, names.EVALUATION_SET]
-    reused = (frame[names.EVALUATION_SET] != "") & (frame.groupby(sets)[names.ERROR].transform("size") > 1)
-    spans = frame.groupby(sets)[names.LABELS].transform("nunique") > 1
-    together = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("size")
+    curve, labels = frame[CURVE], frame[names.LABELS]
+    own = frame.groupby([CURVE, names.EVALUATION_SET]).ngroup()
+    reused = (frame[names.EVALUATION_SET] != "") & (own.groupby(own).transform("size") > 1)
+    spans = labels.groupby(own).transform("nunique") > 1
+    together = own.groupby([frame[CELL], own]).transform("size")
     weight = np.where(reused, np.where(spans, 0.0, together), 1.0)
     # A set that m of a curve's n largest runs were evaluated on has m/n of their mean: (m/n)² of its variance, m times.
-    curve = [frame[key] for key in CURVE_KEYS]
-    near = (frame[names.LABELS] >= LARGE * frame.groupby(CURVE_KEYS)[names.LABELS].transform("max")).astype(float)
-    of_set, of_curve = (near.groupby([frame[key] for key in by]).transform("sum") for by in (sets, CURVE_KEYS))
+    near = (labels >= LARGE * labels.groupby(curve).transform("max")).astype(float)
+    of_set, of_curve = (near.groupby(by).transform("sum") for by in (own, curve))
     alike = (near * (reused & spans) * of_set / of_curve**2).groupby(curve).transform("sum")
-    return pd.DataFrame({"set_weight": weight, "apart": (~reused).astype(float), "alike": alike}, index=frame.index)
+    return pd.DataFrame(
+        {"set_weight": weight, "apart": (~reused).astype(float), SHARED_ITEMS: alike}, index=frame.index
+    )
 
 
 def _count_moments(errors: pd.Series, trials: pd.Series, cells: pd.DataFrame) -> pd.DataFrame:
@@ -117,30 +119,31 @@ def _moments(log_error: pd.Series, variance: pd.Series, rounding: pd.Series, lev
 
 def _trend(log_error: pd.Series, weight: pd.Series, cells: pd.DataFrame) -> pd.Series:
     """Weighted log-linear trend of log error on log labels, by curve; the mean where there is one size."""
-    labels = cells.index.get_level_values(names.LABELS).to_numpy(float)
-    x = pd.Series(np.log(np.maximum(labels, HALF_LABEL)), index=cells.index)
+    x = np.log(cells[names.LABELS].astype(float).clip(lower=HALF_LABEL))
 
-    def by_curve(values: pd.Series) -> pd.Series:
-        return values.groupby(level=CURVE_KEYS).transform("sum")
+    def by_curve(*values: pd.Series) -> list[pd.Series]:
+        sums = pd.DataFrame(dict(enumerate(values))).groupby(cells[CURVE]).transform("sum")
+        return [sums[place] for place in sums]
 
-    total = by_curve(weight)
-    middle, mean = by_curve(weight * x) / total, by_curve(weight * log_error) / total
-    spread = by_curve(weight * (x - middle) ** 2)
-    slope = by_curve(weight * (x - middle) * log_error) / spread.where(spread > 0.0, np.inf)
+    total, places, errors = by_curve(weight, weight * x, weight * log_error)
+    middle, mean = places / total, errors / total
+    spread, along = by_curve(weight * (x - middle) ** 2, weight * (x - middle) * log_error)
+    slope = along / spread.where(spread > 0.0, np.inf)
     return mean + slope * (x - middle)
 
 
-def _scatter(frame: pd.DataFrame, level: pd.Series, keys: list[str]) -> pd.DataFrame:
+def _scatter(frame: pd.DataFrame, level: pd.Series) -> pd.DataFrame:
     """Squared relative deviations of runs: those that share a set about the set's mean, others about the cell's."""
-    frame = frame.join(level, on=keys)
-    set_mean = frame.groupby([*keys, names.EVALUATION_SET])[names.ERROR].transform("mean")
-    cell_mean = frame.groupby(keys)[names.ERROR].transform("mean")
-    centre = np.where(frame["apart"] > 0, cell_mean, set_mean)
-    frame["scatter"] = ((frame[names.ERROR] - centre) / frame["level"]) ** 2
-    grouped = frame.groupby(keys)
-    size, sets = grouped.size(), grouped[names.EVALUATION_SET].nunique()
-    freedom = np.where(grouped["apart"].min() > 0, size - 1, size - sets)
-    return pd.DataFrame({"scatter": grouped["scatter"].sum(), "scatter_df": freedom})
+    sets = [CELL, names.EVALUATION_SET]
+    error, cell = frame[names.ERROR], frame[CELL]
+    centre = np.where(
+        frame["apart"] > 0, error.groupby(cell).transform("mean"), frame.groupby(sets)[names.ERROR].transform("mean")
+    )
+    squared = ((error - centre) / cell.map(level)) ** 2
+    grouped = frame.groupby(CELL)
+    size = grouped.size()
+    freedom = np.where(grouped["apart"].min() > 0, size - 1, size - grouped[names.EVALUATION_SET].nunique())
+    return pd.DataFrame({"scatter": squared.groupby(cell).sum(), "scatter_df": freedom})
 
 
 KNOTS_PER_DOUBLING = 2
@@ -151,7 +154,6 @@ KEPT_SIZES = 4  # sizes that are kept whatever their distance
 LEAST_SIZES = 3  # sizes that a slice needs to stand on its own
 
 TYPICAL_ELASTICITY = 0.05  # elasticity at which the prior of the shape discrepancy is stated
-CURVE, KNOT, SLOT = "curve", "knot", "slot"
 RANDOM = "random"  # the strategy that the others are measured by
 
 MOST_OF_UPPER = 0.95
@@ -170,9 +172,7 @@ ENOUGH_RUNS = 3
 def _reference(cells: pd.DataFrame) -> pd.DataFrame:
     """Largest labels of each curve, and the other slices' labels that went with it."""
     largest = cells.loc[cells.groupby(CURVE_KEYS)[names.LABELS].transform("max") == cells[names.LABELS]]
-    reference = largest.groupby(CURVE_KEYS).agg(
-        labels=(names.LABELS, "first"), other_labels=(names.OTHER_LABELS, "mean")
-    )
+    reference = largest.groupby(CURVE_KEYS)[[names.LABELS, names.OTHER_LABELS]].mean()
     every = pd.MultiIndex.from_product([sorted(cells[key].unique()) for key in CURVE_KEYS], names=CURVE_KEYS)
     reference = reference.reindex(every)
     empty = ~(reference["labels"] > 0)
@@ -233,8 +233,16 @@ CELL_NUMBERS = [
 ]
 
 
-def observe(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Dataset:
+def observe(runs: xr.Dataset, classes: int = 2) -> xr.Dataset:
     """Lay the runs out for a model."""
+    laid = lay_out(runs, classes)
+    observations = laid.drop_vars(SHARED_ITEMS)
+    items = {names.ITEMS_VARIANCE: (CURVE, _items_variance(observations, laid[SHARED_ITEMS].values))}
+    return _fill(observations).assign(_slope(observations)).assign(items)
+
+
+def lay_out(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Dataset:
+    """Lay out the runs within so many doublings of their curve's largest size."""
     cells = sum_runs(runs.isel({names.RUN: np.flatnonzero(used_runs(runs, memory))}))
     reference = _reference(cells)
     cells = _place(cells, reference)
@@ -251,9 +259,9 @@ def observe(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Da
     distance[place[:2]] = cells["bin"].to_numpy() / KNOTS_PER_DOUBLING
     labelled = cells[cells[names.LABELS] > 0]
     sizes = labelled.groupby(CURVE)["bin"].nunique().reindex(range(shape[0]), fill_value=0)
-    observations = xr.Dataset(
+    return xr.Dataset(
         {
-            **{name: grid(cells[name], EMPTY.get(name, 0.0)) for name in CELL_NUMBERS},
+            **{name: grid(cells[name], EMPTY.get(name, 0.0)) for name in (*CELL_NUMBERS, SHARED_ITEMS)},
             **({names.LOG_DIVERSITY: grid(cells[names.LOG_DIVERSITY])} if names.LOG_DIVERSITY in cells else {}),
             **({names.WEIGHT: grid(cells[names.WEIGHT], 1.0)} if names.WEIGHT in cells else {}),
             "strategy_code": grid(cells[names.STRATEGY].map(strategies.index)),
@@ -272,8 +280,6 @@ def observe(runs: xr.Dataset, classes: int = 2, memory: float = MEMORY) -> xr.Da
             names.CLASSES: classes,
         },
     )
-    items = _items_variance(observations, grid(cells["alike"])[1])
-    return _fill(observations).assign(_slope(observations)).assign({names.ITEMS_VARIANCE: (CURVE, items)})
 
 
 def _items_variance(observations: xr.Dataset, alike: np.ndarray) -> np.ndarray:
@@ -346,6 +352,7 @@ def _off_zero(observations: xr.Dataset, errors: float) -> tuple[xr.DataArray, ..
 
     The slope is the weighted one of log error on log labels, of random runs without label noise.
     """
+    observations = observations.drop_vars(observations.coords)
     cells = (KNOT, SLOT)
     plain = (observations["strategy_code"] == 0) & (observations[names.LABEL_NOISE] == 0)
     used = observations["used"].where(plain & (observations[names.LABELS] > 0), 0.0)

@@ -18,7 +18,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS, BETWEEN_SLICES, Below, Walks, entropy_of
-from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, observe, shows_fall, without_synthetic
+from labelvalue.model.curve.observations import CURVE_KEYS, LARGE, lay_out, shows_fall, without_synthetic
 from labelvalue.model.curve.posterior import at_now, by_slice
 from labelvalue.model.curve.shapes import futures
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
@@ -113,7 +113,7 @@ class Fit:
     @functools.cached_property
     def falls(self) -> xr.DataArray:
         """Whether a curve's own runs show that its error falls with labels; dims slice (and learner)."""
-        seen = observe(self.runs, int(self.settings[names.CLASSES]), memory=FALLING)
+        seen = lay_out(self.runs, int(self.settings[names.CLASSES]), FALLING)
         return by_slice(shows_fall(seen).to_dataset(name=names.GAIN), seen)[names.GAIN]
 
     @functools.cached_property
