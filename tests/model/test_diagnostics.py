@@ -130,6 +130,8 @@ def test_chains_in_two_places_are_refused():
 def test_a_variable_that_is_constant_is_no_sign_of_trouble():
     parts = draws()
     parts["posterior"]["fixed"] = ("chain", "draw"), np.ones((4, 500))
+    some_fixed = np.stack([np.ones((4, 500)), np.random.default_rng(1).standard_normal((4, 500))], axis=2)
+    parts["posterior"]["some_fixed"] = ("chain", "draw", "place"), some_fixed
     assert judge(figures(parts))[0] == "ok"
 
 

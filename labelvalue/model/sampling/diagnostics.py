@@ -194,12 +194,12 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
     stats = tree["sample_stats"].to_dataset()
     finite = all(bool(np.isfinite(v).all()) for v in posterior.data_vars.values())
     shown = [n for n in posterior.data_vars if not str(n).endswith(names.INNER)]
-    moving = posterior[[n for n in shown if not bool((posterior[n] == posterior[n][0, 0]).all())]]
+    sizes = posterior.sizes["chain"], posterior.sizes["draw"]
+    every = [posterior[n].transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for n in shown]
+    moving = np.concatenate([one[..., (one != one[0, 0]).any((0, 1))] for one in every], axis=2)
     worst: dict[str, float] = {"rhat": np.inf, "rhat_allowed": OK.rhat, "ess_bulk": 0.0, "ess_tail": 0.0}
-    if finite and moving.data_vars and posterior.sizes["draw"] >= 4:
-        sizes = posterior.sizes["chain"], posterior.sizes["draw"]
-        every = [v.transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for v in moving.data_vars.values()]
-        rhat, ess, tail = convergence(np.concatenate(every, axis=2))
+    if finite and moving.size and posterior.sizes["draw"] >= 4:
+        rhat, ess, tail = convergence(moving)
         allowed = rhat_allowed(ess, 2 * posterior.sizes["chain"])
         rhat = np.where(np.isnan(rhat), np.inf, rhat)  # of one chain there is none
         farthest = int(np.argmax((rhat - 1.0) / (allowed - 1.0)))
