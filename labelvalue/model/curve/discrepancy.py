@@ -22,6 +22,7 @@ from labelvalue.model.hierarchy.specification import Model
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 128_000_000  # bytes of walks that are kept: a page asks for the same of all slices dozens of times
+REACH = 4.0  # doublings that walks are kept for at least
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
 FARTHEST = 2.0  # logs that scatter counts off it, at most
 HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
@@ -71,7 +72,8 @@ class Walks:
 
     ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
     (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
-    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`).
+    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`); ``kept`` holds walks
+    for as long as whoever gave it needs them, and without it those asked for last are remembered.
     """
 
     random_seed: int
@@ -80,6 +82,7 @@ class Walks:
     upper: float = np.inf
     beyond: Beyond = BETWEEN_SLICES
     futures: xr.Dataset | None = None
+    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
@@ -97,7 +100,8 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
         if (farthest := float(distance.max(initial=0.0))) > NEAR:
             who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
-            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared, doublings=farthest)
+            asked = {"shared": walks.beyond.shared, "doublings": farthest, "kept": walks.kept}
+            level, slope = paths(samples, walks.random_seed, *whole, **asked)
             out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
     return out
 
@@ -121,29 +125,35 @@ _walks: dict[tuple[int, int, float, tuple[str, ...]], tuple[np.ndarray, np.ndarr
 
 
 def paths(
-    samples: int, random_seed: int, *labels: str, shared: float = 0.0, doublings: float = HORIZON
+    samples: int,
+    random_seed: int,
+    *labels: str,
+    shared: float = 0.0,
+    doublings: float = HORIZON,
+    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
-    slices of its learner, the last of its names, have in common. Those asked for last are remembered.
+    slices of its learner, the last of its names, have in common. Those asked for last are remembered, or all in ``kept``.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
-    key, knots = (samples, random_seed, shared, labels), 1 + KNOTS_PER_DOUBLING * min(2 * -(-doublings // 2), HORIZON)
-    found = _walks.pop(key, None)
+    key, reach = (samples, random_seed, shared, labels), min(max(2.0 * -(-doublings // 2), REACH), HORIZON)
+    knots = 1 + int(KNOTS_PER_DOUBLING * reach)
+    known = _walks if kept is None else kept
+    found = known.pop(key, None)
     if found is None or found[0].shape[1] < knots:
-        level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
-        found = level[:, : int(knots)].copy(), slope[:, : int(knots)].copy()
+        found = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples, reach=reach)
         if shared > 0.0:
             own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings), strict=True)
-            level, slope = (own * alone + common * together[:, : int(knots)] for alone, together in both)
+            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings, kept=kept), strict=True)
+            level, slope = (own * alone + common * together[:, :knots] for alone, together in both)
             found = level, slope
         for part in found:
             part.flags.writeable = False
-    _walks[key] = found
+    known[key] = found
     while len(_walks) > 1 and sum(2 * level.nbytes for level, _ in _walks.values()) > REMEMBERED:
         _walks.pop(next(iter(_walks)))
     return found
@@ -154,13 +164,15 @@ def entropy_of(random_seed: int, *labels: str) -> list[int]:
     return [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
 
 
-def standard_walks(rng: np.random.Generator, samples: int, doublings: float = HORIZON) -> tuple[np.ndarray, np.ndarray]:
-    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals.
+def standard_walks(
+    rng: np.random.Generator, samples: int, doublings: float = HORIZON, reach: float = np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals, as far as they reach.
 
     Shapes: gives ``level, slope`` (samples, knots).
     """
-    knots = int(np.ceil(KNOTS_PER_DOUBLING * doublings))
-    turns, bends = rng.standard_normal((2, samples, knots))
+    drawn, knots = (int(np.ceil(KNOTS_PER_DOUBLING * far)) for far in (doublings, min(reach, doublings)))
+    turns, bends = rng.standard_normal((2, samples, drawn))[..., :knots]
     level, slope = np.zeros((2, samples, knots + 1))
     level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
     return level, slope
@@ -180,18 +192,19 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
 
     Shapes: ``level``, ``slope`` (samples, knots), ``doublings`` (samples, sizes); gives (samples, sizes).
     """
-    position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
-    below = np.minimum(position.astype(int), level.shape[1] - 2)
-    t = position - below
-    pieces = int(below.max(initial=0)) + 1  # those farther out are not read
+    position = doublings * KNOTS_PER_DOUBLING
+    np.clip(position, 0.0, level.shape[1] - 1, out=position)
+    at = np.minimum(position.astype(int), level.shape[1] - 2)
+    position -= at
+    pieces = int(at.max(initial=0)) + 1  # those farther out are not read
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
     start, first = level[:, :pieces], slope[:, :pieces] / KNOTS_PER_DOUBLING
     rise, last = level[:, 1 : pieces + 1] - start, slope[:, 1 : pieces + 1] / KNOTS_PER_DOUBLING
     twist = first + last - 2.0 * rise
-    at = np.arange(level.shape[0])[:, None] * pieces + below
+    at = at + np.arange(level.shape[0])[:, None] * pieces
     found = twist.ravel().take(at)
     for coefficient in (rise - first - twist, first, start):
-        found *= t
+        found *= position
         found += coefficient.ravel().take(at)
     return found
 
