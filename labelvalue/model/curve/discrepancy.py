@@ -136,7 +136,7 @@ def paths(
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
-    slices of its learner, the last of its names, have in common. Those asked for last are remembered, or all in ``kept``.
+    slices of its learner, the last of its names, have in common. Those asked for last are remembered; all in ``kept``.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """

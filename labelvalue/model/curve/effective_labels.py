@@ -184,7 +184,7 @@ def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArra
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LaidOut(Mapping[Any, Any]):
-    """Variables of a dataset as NumPy arrays with given dims, each laid out when it is first asked for; a part of them."""
+    """Variables of a dataset, or a part of each, as NumPy arrays with given dims, laid out when they are first read."""
 
     given: Mapping[Any, xr.Variable]
     dims: tuple[Any, ...]
@@ -207,7 +207,7 @@ class LaidOut(Mapping[Any, Any]):
 
 
 def laid_out(given: Any, dims: tuple[Any, ...]) -> Any:
-    """Return an array as NumPy's with these dims, of length 1 where it has none of them, a dataset as a mapping of such."""
+    """Return an array as NumPy's with these dims, of length 1 where it has none of them; of a dataset, a mapping."""
     if isinstance(given, xr.Dataset):
         return LaidOut({name: given.variables[name] for name in given.data_vars}, dims)
     if not isinstance(given, xr.DataArray | xr.Variable):
