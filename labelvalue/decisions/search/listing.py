@@ -36,10 +36,10 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {names.RECOMMENDED: dict(plan.labels)}
     found[HALF] = {name: max(n // 2, case.limits(name)[0]) for name, n in plan.labels.items()}
     for split in (names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT):
-        found[split] = {name: int(table.sel({names.PLAN: split, names.SLICE: name})) for name in slices}
+        found[split] = dict(zip(slices, table.sel({names.PLAN: split}).values.astype(int).tolist(), strict=True))
     weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
+    least = {name: case.limits(name)[0] for name in slices}
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
-        least = {other: case.limits(other)[0] for other in slices}
         room = max(total - sum(least.values()), 0) + least[name]
         found[f"all for {name}"] = least | {name: int(min(room, case.limits(name)[1]))}
     return _distinct(found)
