@@ -1,5 +1,6 @@
 """Simulated runs: nested, reproducible, counted right, and told apart by composition."""
 
+import itertools
 import sys
 
 import nbformat
