@@ -71,13 +71,28 @@ class Curves:
     walks: Walks
     owners: Mapping[str, np.ndarray]  # names along the dims of a curve
 
+    @functools.cached_property
+    def now(self) -> np.ndarray:
+        """Expected errors (chain, draw, slice) where no labels are added."""
+        none = np.zeros((self.owners[names.SLICE].size, 1))
+        return self._errors(none, none)[..., 0]
+
     def errors(self, own: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Expected errors as :func:`error_draws`, after labels (slice, size) were added; (chain, draw, slice, size)."""
+        added = (own != 0).any(axis=0) | (other != 0).any(axis=0)
+        if added.all():
+            return self._errors(own, other)
+        made = np.empty((*self.now.shape, added.size))
+        made[..., ~added] = self.now[..., None]  # doing nothing is among the plans of every call
+        made[..., added] = self._errors(own[:, added], other[:, added])
+        return made
+
+    def _errors(self, own: np.ndarray, other: np.ndarray) -> np.ndarray:
         reference = self.parameters[names.ERROR_REFERENCE]
         chains, draws, slices = reference.shape[:3]
         own, other = (added.reshape(1, 1, slices, *[1] * (reference.ndim - 4), -1) for added in (own, other))
         made = np.empty((chains, draws, slices, own.shape[-1]))
-        step = max(1, BLOCK * slices // made.size)
+        step = max(1, BLOCK * slices // max(made.size, 1))
         for start in range(0, slices, step):
             part = (slice(None), slice(None), slice(start, start + step))
             error = self._log_errors(own[part], other[part], part)

@@ -6,8 +6,9 @@ Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy
 
 import dataclasses
 import functools
+import itertools
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -277,14 +278,17 @@ class Below:
             distance = distance.expand_dims(dict.fromkeys(sample, 1))
         distance = distance.transpose(*sample, *owners, *rest)
         out = np.zeros((*(self.posterior.sizes[d] for d in sample), *distance.shape[2:]))
-        for index in np.ndindex(*(distance.sizes[d] for d in owners)):
-            place = (slice(None), slice(None), *index)
-            at = distance.values[place]
-            if (at > NEAR).any():
-                whose = alone | {d: str(distance[d].values[i]) for d, i in zip(owners, index, strict=True)}
-                out[place] = walk_at(*self.paths(**whose), at.reshape(at.shape[0] * at.shape[1], -1)).reshape(
-                    out[place].shape
-                )
+        asked = {
+            index: alone | {d: str(distance[d].values[i]) for d, i in zip(owners, index, strict=True)}
+            for index in np.ndindex(*(distance.sizes[d] for d in owners))
+            if (distance.values[:, :, *index] > NEAR).any()
+        }
+        for some in itertools.batched(asked.items(), WALKS_REMEMBERED):
+            self._draw([whose for _, whose in some])
+            for index, whose in some:
+                at = distance.values[:, :, *index]
+                walk = walk_at(*self.paths(**whose), at.reshape(at.shape[0] * at.shape[1], -1))
+                out[:, :, *index] = walk.reshape(out[:, :, *index].shape)
         kept = {name: c for name, c in distance.coords.items() if not set(c.dims) & set(sample)}
         return xr.DataArray(out, dims=distance.dims, coords=kept | coords)
 
@@ -295,30 +299,46 @@ class Below:
 
         Shapes: gives ``level, slope`` (samples, knots).
         """
-        key = tuple(whose.get(part, "") for part in CURVE_KEYS)
-        found = self._drawn.pop(key, None) or self._draw(whose)
-        while len(self._drawn) >= WALKS_REMEMBERED:
-            self._drawn.pop(next(iter(self._drawn)))
-        self._drawn[key] = found
-        return found
+        self._draw([whose])
+        return self._drawn[_key(whose)]
 
-    def _draw(self, whose: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(self, asked: Sequence[Mapping[str, str]]) -> None:
+        """Draw the walks of some curves, their cells looked at together, and remember them."""
+        seen, missing = self.observations, [whose for whose in asked if _key(whose) not in self._drawn]
+        places = {}
+        for whose in missing:
+            same = [seen[part].values.astype(str) == name for part, name in whose.items()]
+            found = np.flatnonzero(np.logical_and.reduce(same))
+            if found.size == 1:
+                places[_key(whose)] = int(found[0])
+        cells = dict(zip(places, self._cells(seen.isel({CURVE: [*places.values()]})) if places else [], strict=True))
+        for whose in missing:
+            key = _key(whose)
+            walks = self._given(seen.isel({CURVE: places[key]}), *cells[key]) if key in cells else self._free(whose)
+            self._drawn[key] = walks
+        for whose in asked:  # those asked for last are the last to be forgotten
+            self._drawn[_key(whose)] = self._drawn.pop(_key(whose))
+        while len(self._drawn) > max(WALKS_REMEMBERED, len(asked)):
+            self._drawn.pop(next(iter(self._drawn)))
+
+    def _generator(self, whose: Mapping[str, str]) -> tuple[np.random.Generator, int]:
+        """What the walks of a curve are drawn with, and how many there are."""
         samples = int(np.prod([self.posterior.sizes[d] for d in names.SAMPLE]))
-        seen = self.observations
-        same = [seen[part].values.astype(str) == name for part, name in whose.items()]
-        curves = np.flatnonzero(np.logical_and.reduce(same))
-        called = {part: str(seen[part].values[curves[0]]) for part in CURVE_KEYS} if curves.size == 1 else whose
-        rng = np.random.default_rng(entropy_of(self.random_seed, SIDE, *called.values()))
-        if curves.size != 1:
-            return standard_walks(rng, samples)
-        own = seen.isel({CURVE: curves})
+        return np.random.default_rng(entropy_of(self.random_seed, SIDE, *whose.values())), samples
+
+    def _free(self, whose: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+        """Walks of a curve without runs."""
+        return standard_walks(*self._generator(whose))
+
+    def _given(self, own: xr.Dataset, *cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Walks of a curve given its cells."""
+        rng, samples = self._generator({part: str(own[part].values) for part in CURVE_KEYS})
         to_half_a_label = np.log2(own[names.REFERENCE_LABELS].item() / HALF_LABEL)
         level, slope = standard_walks(rng, samples, min(max(to_half_a_label, 1.0), HORIZON))
-        cells = self._cells(own)
         return walks_given(level, slope, *cells, rng.standard_normal(cells[0].shape))
 
-    def _cells(self, observations: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals, variances, standard deviation of the slope, and distances of one curve; cells at a knot as one."""
+    def _cells(self, observations: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Residuals, variances, deviation of the slope and distances of each curve; cells at a knot count as one."""
         filled = observations["used"] > 0
         every = {KNOT: filled.any((CURVE, SLOT)), SLOT: filled.any((CURVE, KNOT))}
         observations = observations.isel({dim: np.flatnonzero(some.values) for dim, some in every.items()})
@@ -327,17 +347,27 @@ class Below:
         variance = found.variance * self.stretch**2
         if names.WEIGHT in observations:
             variance = variance / observations[names.WEIGHT]
-        precision = observations["used"] / variance
-        sums = precision.sum(SLOT), (precision * found.residual).sum(SLOT)
-        distance = observations["distance"].transpose(CURVE, KNOT).values[0]
-        some = (observations["used"] > 0).any(SLOT).transpose(CURVE, KNOT).values[0] & (distance > 0.0)
-        like, order = draws[names.DISCREPANCY], (*names.SAMPLE, CURVE, KNOT)
+        used, like = observations["used"], draws[names.DISCREPANCY]
+        precision = used / variance
+        order = (*names.SAMPLE, CURVE, KNOT)
         total, weighted = (
-            part.broadcast_like(like).transpose(*order).values[:, :, 0][..., some].reshape(like.size, -1)
-            for part in sums
+            part.where(used > 0, 0.0).sum(SLOT).broadcast_like(like).transpose(*order).values
+            for part in (precision, precision * found.residual)
         )
-        slope_sd = np.log(2.0) * like.transpose(*order[:3]).values.ravel()
-        return weighted / total, 1.0 / total, slope_sd, np.minimum(distance[some], HORIZON)
+        distance = observations["distance"].transpose(CURVE, KNOT).values
+        there = (used > 0).any(SLOT).transpose(CURVE, KNOT).values & (distance > 0.0)
+        slope_sd = np.log(2.0) * like.transpose(*order[:3]).values
+        samples = like.sizes[names.CHAIN] * like.sizes[names.DRAW]
+        for place, some in enumerate(there):
+            own, own_weighted = (
+                each[:, :, place][..., some].reshape(samples, some.sum()) for each in (total, weighted)
+            )
+            at = np.minimum(distance[place, some], HORIZON)
+            yield own_weighted / own, 1.0 / own, slope_sd[:, :, place].ravel(), at
+
+
+def _key(whose: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(whose.get(part, "") for part in CURVE_KEYS)
 
 
 def walks_given(
