@@ -111,17 +111,17 @@ def list_purchases(
     max_labels: int,
     max_spend: float = np.inf,
     lot: int = 1,
-    errors: SliceErrors | None = None,
+    drawn: SliceErrors | None = None,
 ) -> Listing:
     """Compute what can be bought: draws of net benefit by slice and size, against doing nothing.
 
     Each slice is valued with the others left at now; :func:`labelvalue.plans.plan_outcomes` then values plans as a
-    whole, where labels of one slice help another the less the more that has. ``errors`` are :func:`errors_to_list`, for
+    whole, where labels of one slice help another the less the more that has. ``drawn`` are :func:`errors_to_list`, for
     whoever lists again at another price or value.
     """
     slices = tuple(str(name) for name in fit.slices)
     lots = sizes_to_try(case, len(slices), max_labels, lot)
-    found = outcomes_of_slices(fit, case, errors or errors_to_list(fit, case, max_labels, lot))
+    found = outcomes_of_slices(fit, case, drawn or errors_to_list(fit, case, max_labels, lot))
     net = _flat(found[names.VALUE] - found[names.COST])
     spend = found[names.COST].mean(names.SAMPLE).values
     now = chosen_curves(fit, case)[0][names.ERROR_NOW]

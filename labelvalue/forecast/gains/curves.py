@@ -69,7 +69,7 @@ class Curves:
     position: LaidOut
     futures: LaidOut | None
     walks: Walks
-    owners: Mapping[str, np.ndarray]  # names along the dims of a curve
+    owners: dict[str, np.ndarray]  # names along the dims of a curve
 
     @functools.cached_property
     def now(self) -> np.ndarray:

@@ -101,8 +101,8 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
         if (farthest := float(distance.max(initial=0.0))) > NEAR:
             who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
-            asked = {"shared": walks.beyond.shared, "doublings": farthest, "kept": walks.kept}
-            level, slope = paths(samples, walks.random_seed, *whole, **asked)
+            seed, shared = walks.random_seed, walks.beyond.shared
+            level, slope = paths(samples, seed, *whole, shared=shared, doublings=farthest, kept=walks.kept)
             out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
     return out
 
@@ -303,7 +303,7 @@ class Below:
         return self._drawn[_key(whose)]
 
     def _draw(self, asked: Sequence[Mapping[str, str]]) -> None:
-        """Draw the walks of some curves, their cells looked at together, and remember them."""
+        """Draw the walks of a few curves, their cells looked at together, and remember them."""
         seen, missing = self.observations, [whose for whose in asked if _key(whose) not in self._drawn]
         places = {}
         for whose in missing:
@@ -314,11 +314,14 @@ class Below:
         cells = dict(zip(places, self._cells(seen.isel({CURVE: [*places.values()]})) if places else [], strict=True))
         for whose in missing:
             key = _key(whose)
-            walks = self._given(seen.isel({CURVE: places[key]}), *cells[key]) if key in cells else self._free(whose)
-            self._drawn[key] = walks
+            self._drawn[key] = (
+                self._given(seen.isel({CURVE: places[key]}), *cells[key])
+                if key in cells
+                else standard_walks(*self._generator(whose))  # a curve without runs walks at random
+            )
         for whose in asked:  # those asked for last are the last to be forgotten
             self._drawn[_key(whose)] = self._drawn.pop(_key(whose))
-        while len(self._drawn) > max(WALKS_REMEMBERED, len(asked)):
+        while len(self._drawn) > WALKS_REMEMBERED:
             self._drawn.pop(next(iter(self._drawn)))
 
     def _generator(self, whose: Mapping[str, str]) -> tuple[np.random.Generator, int]:
@@ -326,16 +329,20 @@ class Below:
         samples = int(np.prod([self.posterior.sizes[d] for d in names.SAMPLE]))
         return np.random.default_rng(entropy_of(self.random_seed, SIDE, *whose.values())), samples
 
-    def _free(self, whose: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
-        """Walks of a curve without runs."""
-        return standard_walks(*self._generator(whose))
-
-    def _given(self, own: xr.Dataset, *cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _given(
+        self,
+        own: xr.Dataset,
+        residual: np.ndarray,
+        variance: np.ndarray,
+        slope_sd: np.ndarray,
+        distance: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Walks of a curve given its cells."""
         rng, samples = self._generator({part: str(own[part].values) for part in CURVE_KEYS})
         to_half_a_label = np.log2(own[names.REFERENCE_LABELS].item() / HALF_LABEL)
         level, slope = standard_walks(rng, samples, min(max(to_half_a_label, 1.0), HORIZON))
-        return walks_given(level, slope, *cells, rng.standard_normal(cells[0].shape))
+        noise = rng.standard_normal(residual.shape)
+        return walks_given(level, slope, residual, variance, slope_sd, distance, noise)
 
     def _cells(self, observations: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Residuals, variances, deviation of the slope and distances of each curve; cells at a knot count as one."""

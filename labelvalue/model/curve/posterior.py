@@ -95,7 +95,7 @@ def log_error_of(
         walk += walks.beyond.mean(parameters) * usual
         walk *= np.log(2.0) * parameters[names.DISCREPANCY]
         walk += moved
-        moved = walk if standard is None else _by_shape(walk, each, standard, walks, futures)
+        moved = walk if futures is None or standard is None else _by_shape(walk, each, standard, walks, futures)
     log_error = reference + moved if np.ndim(below) == 0 else reference + moved + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
         luck = np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
