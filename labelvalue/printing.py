@@ -72,7 +72,12 @@ def doing(text: str, *, still: str = "", show: bool = True) -> None:
     """Say on stderr what begins now and takes a while; ``still`` is what is said of it later, where that differs."""
     if show:
         told(text)
-        _heard.doing, _heard.began = still or text, time.monotonic()
+        goes_on(still or text)
+
+
+def goes_on(what: str) -> None:
+    """Note what is being done from now on; it is said only where it takes long."""
+    _heard.doing, _heard.began = what, time.monotonic()
 
 
 def told(text: str, *, show: bool = True) -> None:
@@ -85,8 +90,8 @@ def told(text: str, *, show: bool = True) -> None:
 def never_silent(what: str) -> Iterator[None]:
     """Say on stderr what is still being done whenever two seconds would pass without a word; ``what`` comes first."""
     over = threading.Event()
-    _heard.doing, _heard.at = what, time.monotonic()
-    _heard.began = _heard.at
+    goes_on(what)
+    _heard.at = _heard.began
 
     def watch() -> None:
         while not over.wait(max(_heard.at + QUIET_S - time.monotonic(), 0.1 * QUIET_S)):

@@ -30,7 +30,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.simulate.learners import is_estimator, seeded
 from labelvalue.observe.simulate.training import Key, Outcome, Task
-from labelvalue.printing import say, shown_otherwise, visible
+from labelvalue.printing import goes_on, say, shown_otherwise, visible
 from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
@@ -384,6 +384,8 @@ class Tracker:
 
     def __enter__(self) -> Tracker:
         self._start = self._last = time.monotonic()
+        if self.show:
+            goes_on(self.what)
         if self.show and (display := _notebook()) is not None:
             self._begin_cell(display)
         elif self.show and sys.stderr.isatty():
