@@ -1,13 +1,17 @@
 """The one door through which anything is printed: what would act on a terminal, or cannot be seen, is written out."""
 
+import contextlib
 import importlib
 import json
 import operator
 import re
 import sys
 import textwrap
+import threading
+import time
+import types
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 WIDTH = 80  # columns of a terminal that are written
@@ -48,6 +52,7 @@ def say(*lines: object, err: bool = False) -> None:
     encoding = getattr(stream, "encoding", None) or "utf-8"
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
     stream.flush()
+    _heard.at = time.monotonic()
 
 
 def as_lines(notes: Iterable[object]) -> str:
@@ -58,10 +63,60 @@ def as_lines(notes: Iterable[object]) -> str:
 WEIGHING = "weighing plans, and what measuring first would be worth"
 
 
-def doing(text: str, *, show: bool = True) -> None:
-    """Say on stderr what begins now and takes a while."""
+QUIET_S = 1.7  # seconds without a word after which a command says again what it is doing: two at most pass in silence
+_heard = types.SimpleNamespace(at=0.0, began=0.0, doing="", held=0)
+"""When anything was last printed; what is being done, and since when; how many show it in another way."""
+
+
+def doing(text: str, *, still: str = "", show: bool = True) -> None:
+    """Say on stderr what begins now and takes a while; ``still`` is what is said of it later, where that differs."""
+    if show:
+        told(text)
+        goes_on(still or text)
+
+
+def goes_on(what: str) -> None:
+    """Note what is being done from now on; it is said only where it takes long."""
+    _heard.doing, _heard.began = what, time.monotonic()
+
+
+def told(text: str, *, show: bool = True) -> None:
+    """Say on stderr what something came to, while what is being done goes on."""
     if show:
         say(f"labelvalue: {text}", err=True)
+
+
+@contextlib.contextmanager
+def never_silent(what: str) -> Iterator[None]:
+    """Say on stderr what is still being done whenever two seconds would pass without a word; ``what`` comes first."""
+    over = threading.Event()
+    goes_on(what)
+    _heard.at = _heard.began
+
+    def watch() -> None:
+        while not over.wait(max(_heard.at + QUIET_S - time.monotonic(), 0.1 * QUIET_S)):
+            now = time.monotonic()
+            if now >= _heard.at + QUIET_S and not _heard.held:
+                told(f"still {_heard.doing} ({now - _heard.began:.0f} s)")
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
+@contextlib.contextmanager
+def shown_otherwise() -> Iterator[None]:
+    """Leave it to a bar, or to another process, to show what is being done."""
+    _heard.held += 1
+    try:
+        yield
+    finally:
+        _heard.held -= 1
+        _heard.at = _heard.began = time.monotonic()
 
 
 def as_json(document: object, *, indent: int | None = 2) -> str:

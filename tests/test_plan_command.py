@@ -2,11 +2,15 @@
 
 import json
 import re
+import threading
+import time
 
 import pytest
 
 import labelvalue as lv
-from labelvalue import cli
+from labelvalue import cli, printing
+from labelvalue.decisions.advice import deciding
+from labelvalue.decisions.search.allocation import find_plan
 from tests.fits import judged
 
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
@@ -37,12 +41,23 @@ def run(capsys, saved, tmp_path):
 def test_text_says_what_to_do_in_80_columns(run):
     code, out, err = run("--max-labels", 1200)
     assert code == 0
-    assert err == "labelvalue: weighing plans, and what measuring first would be worth\n"
+    assert "labelvalue: weighing plans, and what measuring first would be worth\n" in err
     lines = out.splitlines()
     assert lines[1] == "Verdict: BUY"
     assert max(map(len, lines)) <= 80
     for said in ("USD", "Net benefit", "Cost", "do nothing", "equal split", "P(best)", "1,200 labels"):
         assert said in out, said
+
+
+def test_a_command_says_again_what_it_does_before_it_is_silent_for_two_seconds(run, monkeypatch):
+    assert printing.QUIET_S < 2
+    monkeypatch.setattr(printing, "QUIET_S", 0.02)
+    monkeypatch.setattr(deciding, "find_plan", lambda *given, **more: (time.sleep(0.5), find_plan(*given, **more))[1])
+    before = threading.enumerate()
+    _, out, err = run("--max-labels", 300, "--json")
+    assert err.count("labelvalue: still weighing plans, and what measuring first would be worth (0 s)\n") > 5
+    assert json.loads(out)["verdict"] == "buy"
+    assert threading.enumerate() == before
 
 
 def test_json_holds_verdict_plan_gain_and_cost(run):

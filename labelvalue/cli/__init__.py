@@ -15,7 +15,7 @@ import typer
 from labelvalue import exits
 from labelvalue.cli import console, fit, plan, project, runs
 from labelvalue.cli.console import Group
-from labelvalue.printing import say
+from labelvalue.printing import never_silent, say
 from labelvalue.problems import BusyError, InputError
 
 app = typer.Typer(
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if arguments is None:
         atexit.register(gc.freeze)  # a process that ends need not look for garbage: that takes up to a second
-    with console.heeding_termination() as told, console.printing_warnings():
+    with console.heeding_termination() as told, console.printing_warnings(), never_silent("reading"):
         try:
             console.check_letters(given)
             code = app(given, prog_name="labelvalue", standalone_mode=False) or exits.DONE

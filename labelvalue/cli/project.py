@@ -24,7 +24,7 @@ from labelvalue.cli.console import (
     add as add_command,
 )
 from labelvalue.numerals import readable
-from labelvalue.printing import visible, wrapped
+from labelvalue.printing import goes_on, visible, wrapped
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -270,6 +270,7 @@ def _refit_all(root: Path, jobs: int, backend: str, scheduler: str | None, backt
     from labelvalue.operate.refit.many import refit_all
     from labelvalue.operate.refit.outcome import summary_lines
 
+    goes_on("fitting the projects")
     how: Any = {"backend": backend, "scheduler": scheduler, "backtest": backtest}
     table = refit_all(root, n_jobs=jobs, **how)
     _tell({**table.attrs, "projects": _rows(table)}, as_json, "\n".join(summary_lines(table)), one_line=True)

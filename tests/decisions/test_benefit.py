@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
+from labelvalue.decisions.outcomes.errors import chosen_curves, curves_of, errors_at
+from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable
 from labelvalue.operate.history.assets import pays
@@ -171,6 +174,26 @@ def test_slice_by_slice_is_the_same_as_plan_by_plan(fit):
     plan = plan_outcomes(fit, case, {"p": {"west": 500}}).sel(plan="p")
     assert np.allclose(alone[names.VALUE], plan[names.VALUE])
     assert np.allclose(alone[names.COST] + case.fixed_cost(fit), plan[names.COST])
+
+
+@pytest.mark.parametrize("learners", [("default",), ("a", "b")])  # of several, half of the draws go by shape
+def test_errors_read_at_once_are_those_of_the_forecast(learners):
+    fit = fake_fit(seed=1, learners=learners, draws=50)
+    case = dataclasses.replace(case_of(), learner=learners[-1] if len(learners) > 1 else "")
+    now = fit.position[names.LABELS_NOW].min().item()
+    added = np.array([0.0, -0.7 * now, -0.2 * now, 0.0, 500.0, 9000.0])  # either side of what was seen
+    others = np.array([0.0, 0.0, 40.0, 900.0, 0.0, 2000.0])
+    rows = (np.broadcast_to(one, (fit.slices.size, one.size)) for one in (added, others))
+    found = errors_at(fit, case, *(xr.DataArray(row, dims=(names.SLICE, SIZE)) for row in rows))
+    posterior, position = chosen_curves(fit, case)
+    labels, other = (
+        position[name] + xr.DataArray(one, dims=SIZE)
+        for name, one in ((names.LABELS_NOW, added), (names.OTHER_LABELS_NOW, others))
+    )
+    wanted = error_draws(posterior, fit, labels, other)
+    wanted = wanted.isel({d: 0 for d in wanted.dims if d not in found.dims})
+    np.testing.assert_allclose(found, wanted.transpose(*found.dims), rtol=1e-12)
+    assert curves_of(fit, case) is curves_of(fit, case)
 
 
 # --- one more label -------------------------------------------------------------------------------

@@ -156,7 +156,7 @@ def test_a_recalibrated_fit_spreads_as_much_farther_below_as_beyond(factor):
 def test_cells_of_one_knot_count_as_one(fit):
     """Precision-weighted, they say of the walk what each by itself would."""
     seen = fit.below.observations.isel(curve=[0])
-    residual, variance, slope_sd, distance = fit.below._cells(seen)
+    ((residual, variance, slope_sd, distance),) = fit.below._cells(seen)
     found = residuals(fit.model, by_curve(fit.posterior, seen), seen)
     assert (np.diff(distance) > 0).all()
     assert distance[0] > 0.0
@@ -177,7 +177,7 @@ def test_cells_of_one_knot_count_as_one(fit):
 def test_a_discounted_run_says_as_much_less(fit):
     half = altered(fit, runs={names.WEIGHT: ("run", np.full(fit.runs.sizes["run"], 0.25))})
     (residual, variance, *_), (same, wider, *_) = (
-        f.below._cells(f.below.observations.isel(curve=[1])) for f in (fit, half)
+        next(f.below._cells(f.below.observations.isel(curve=[1]))) for f in (fit, half)
     )
     np.testing.assert_allclose(same, residual)
     np.testing.assert_allclose(wider, 4.0 * variance)

@@ -8,7 +8,9 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
+from labelvalue.decisions.sensitivity import tornado, what_if
 from labelvalue.numerals import number, significant
+from labelvalue.report.numbers import planning
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
 from labelvalue.report.render.html import _groups, moment
@@ -171,3 +173,17 @@ def test_words_for_numbers():
 
 def test_moment_keeps_what_is_no_time():
     assert moment("yesterday") == "yesterday"
+
+
+def test_what_several_tables_of_a_page_need_is_drawn_once(fake_fit, monkeypatch):
+    case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 40})
+    plan = lv.decide(fake_fit, case, max_labels=800, measure=False)
+    drawn = []
+
+    def counted(name, function):
+        return lambda *given, **more: (drawn.append(name), function(*given, **more))[1]
+
+    for module, name in ((tornado, "stress_label_errors"), (planning, "uncertain_inputs"), (what_if, "alternatives")):
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+    planning.decision_numbers(plan)
+    assert sorted(drawn) == ["alternatives", "stress_label_errors", "uncertain_inputs"]

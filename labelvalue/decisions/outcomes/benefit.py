@@ -1,7 +1,7 @@
 """From gains to money: what plans and single labels bring and cost, draw by draw, all under the same draws."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ from labelvalue.decisions.outcomes.errors import (
     chosen_curves,
     cost_done,
     delay_done,
+    errors_at,
     errors_done,
     errors_of,
     evaluation_bought,
@@ -28,7 +29,7 @@ from labelvalue.decisions.outcomes.spending import (
     retraining_cost,
     retraining_works,
 )
-from labelvalue.forecast.gains.curves import doublings_beyond, draws, flag_texts
+from labelvalue.forecast.gains.curves import SIZE, doublings_beyond, draws, flag_texts
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.forecast.gains.rates import UNSEEN_BREAKS
 from labelvalue.forecast.interventions.intervention import Intervention
@@ -80,16 +81,36 @@ def slice_outcomes(fit: Fit, case: Case, budgets: Sequence[int]) -> xr.Dataset:
     """
     numbers, _ = whole_numbers(budgets, names.BUDGET)
     case.check(fit)
-    bought = xr.DataArray(
-        np.broadcast_to(numbers.astype(float), (fit.slices.size, numbers.size)),
-        dims=(names.SLICE, names.BUDGET),
-        coords={names.SLICE: fit.slices, names.BUDGET: numbers},
-    )
-    none = bought.isel({names.BUDGET: [0]}).drop_vars(names.BUDGET) * 0.0
-    now = errors_of(fit, case, none, none).isel({names.BUDGET: 0})
-    own = errors_of(fit, case, bought, bought * 0.0)
+    return outcomes_of_slices(fit, case, errors_of_slices(fit, case, numbers))
+
+
+class SliceErrors(NamedTuple):
+    """Errors of every slice: now, after labels for itself, and after as many for the others; dims of slice outcomes."""
+
+    now: xr.DataArray
+    own: xr.DataArray
+    elsewhere: xr.DataArray
+
+
+def errors_of_slices(fit: Fit, case: Case, budgets: np.ndarray) -> SliceErrors:
+    """Draw the errors of slices that :func:`slice_outcomes` needs: prices and values of a case do not move them."""
+    bought = np.broadcast_to(budgets.astype(float), (fit.slices.size, budgets.size))
+    moved, none, every = names.TRANSFER in fit.posterior, np.zeros((fit.slices.size, 1)), np.zeros_like(bought)
+    added = [none, bought, every] if moved else [none, bought]
+    others = [none, every, bought] if moved else [none, every]
+    labels = (xr.DataArray(np.hstack(one), dims=(names.SLICE, SIZE)) for one in (added, others))
+    error = errors_at(fit, case, *labels).rename({SIZE: names.BUDGET})
+    now, ends = error.isel({names.BUDGET: 0}), 1 + budgets.size
+    own = error.isel({names.BUDGET: slice(1, ends)}).assign_coords({names.BUDGET: budgets})
+    elsewhere = error.isel({names.BUDGET: slice(ends, None)}) if moved else now.broadcast_like(own)
+    return SliceErrors(now, own, elsewhere.assign_coords({names.BUDGET: budgets}))
+
+
+def outcomes_of_slices(fit: Fit, case: Case, errors: SliceErrors) -> xr.Dataset:
+    """Draw what :func:`slice_outcomes` does, from its errors."""
+    now, own, elsewhere = errors
+    bought = xr.zeros_like(own.isel(dict.fromkeys(names.SAMPLE, 0), drop=True)) + own[names.BUDGET].astype(float)
     moved = names.TRANSFER in fit.posterior
-    elsewhere = errors_of(fit, case, bought * 0.0, bought) if moved else now.broadcast_like(own)
     works = retraining_works(fit, case.costs)
     gain = (now - own) * works
     days = days_until(fit, case.costs, bought.isel({names.SLICE: 0}, drop=True))

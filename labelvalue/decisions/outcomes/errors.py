@@ -9,7 +9,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, chosen_of
 from labelvalue.decisions.outcomes.spending import PRICE
-from labelvalue.forecast.gains.curves import BLOCK_BYTES, SIZE, curve_dims, draws, error_draws, slice_draws
+from labelvalue.forecast.gains.curves import SIZE, Curves, curve_dims, draws, lay_out_curves, slice_draws
 from labelvalue.forecast.gains.detection import evaluation_added, evaluation_size
 from labelvalue.forecast.interventions.gains import changes_by, checked, standing_at
 from labelvalue.forecast.interventions.intervention import Intervention, Standing, changed_error
@@ -102,21 +102,20 @@ def delay_done(fit: Fit, done: Sequence[Intervention]) -> Any:
 
 def errors_at(fit: Fit, case: Case, own: xr.DataArray, other: xr.DataArray) -> xr.DataArray:
     """Draw the error of each slice after labels were added, by the curve of the case's learner and suite."""
-    posterior, position = chosen_curves(fit, case)
-    sizes = own.sizes[SIZE]
-    shape = (posterior.sizes[names.CHAIN], posterior.sizes[names.DRAW], posterior.sizes[names.SLICE], sizes)
-    out = np.empty(shape)
-    rest = [d for d in curve_dims(fit) if d != names.SLICE]
-    step = max(1, BLOCK_BYTES // (6 * 8 * shape[0] * shape[1] * sizes))
-    for start in range(0, shape[2], step):
-        part = {names.SLICE: slice(start, start + step)}
-        block, place = posterior.isel(part), position.isel(part)
-        labels = place[names.LABELS_NOW] + own.isel(part)
-        others = place[names.OTHER_LABELS_NOW] + other.isel(part)
-        error = error_draws(block, fit, labels, others.broadcast_like(labels)).isel(dict.fromkeys(rest, 0), drop=True)
-        out[:, :, start : start + step] = error.values
-    coords = {d: posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
-    return xr.DataArray(out, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
+    added = (one.transpose(names.SLICE, SIZE).values.astype(float) for one in (own, other))
+    error = curves_of(fit, case).errors(*added)
+    coords = {d: fit.posterior[d].values for d in (*names.SAMPLE, names.SLICE)}
+    return xr.DataArray(error, dims=(*names.SAMPLE, names.SLICE, SIZE), coords=coords)
+
+
+def curves_of(fit: Fit, case: Case) -> Curves:
+    """Return the curves of the case's learner and suite; a fit keeps them, for whoever asks again."""
+    chosen = {d: chosen_of(case, fit, d) for d in curve_dims(fit) if d != names.SLICE}
+    kept, key = vars(fit).setdefault("curves", {}), tuple(chosen.values())
+    if key not in kept:
+        case.check(fit)
+        kept[key] = lay_out_curves(fit, chosen)
+    return kept[key]
 
 
 def chosen_curves(fit: Fit, case: Case) -> tuple[xr.Dataset, xr.Dataset]:

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,9 +16,9 @@ from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import MixChange
 from labelvalue.decisions.measuring.information import TAIL
 from labelvalue.decisions.outcomes.benefit import named_of, outcomes_of
-from labelvalue.decisions.outcomes.errors import plan_table
+from labelvalue.decisions.outcomes.errors import labels_left, plan_table
 from labelvalue.decisions.search.allocation import find_plan
-from labelvalue.decisions.search.listing import alternatives, for_search
+from labelvalue.decisions.search.listing import alternatives, errors_to_list, for_search
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.curves import draws
 from labelvalue.forecast.interventions.intervention import Intervention
@@ -72,10 +73,12 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     waited, known = _checked(case, days)
     combinations = list(itertools.product((False, True), repeat=len(known)))
     plans, few = alternatives(plan), for_search(fit)
+    errors = errors_to_list(few, case, max(labels_left(fit, case, plan.max_labels), 1), plan.lot)
+    asked: dict[str, Any] = {"max_spend": plan.max_spend, "lot": plan.lot, "near": plan.labels, "errors": errors}
     for place, comes in enumerate(combinations):
         with contextlib.suppress(NoPlanError):
             told = _told(case, known, comes)  # found with few draws, and valued with all of them
-            made = find_plan(few, told, plan.max_labels, max_spend=plan.max_spend, lot=plan.lot, near=plan.labels)
+            made = find_plan(few, told, plan.max_labels, **asked)
             plans |= {f"best for {place}": dict(made.labels)} if made.total else {}
     table = plan_table(fit, case, plans | {names.RECOMMENDED: plan.labels})
     ways = [(), named_of(case, plan.interventions)] if plan.interventions else [()]

@@ -32,7 +32,7 @@ from labelvalue.decisions.advice.rules import (
 )
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.risk import Appetite, CVaR, ExponentialUtility, Mean, Quantile, money_needed
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.benefit import SliceErrors, plan_outcomes
 from labelvalue.decisions.outcomes.errors import evaluation_bought, evaluation_notes, labels_left, labels_today
 from labelvalue.decisions.outcomes.idle import drift_notes
 from labelvalue.decisions.outcomes.spending import batch_count, notes_of
@@ -143,6 +143,7 @@ def find_plan(
     max_spend: float = np.inf,
     lot: int = 1,
     near: Mapping[str, int] | None = None,
+    errors: SliceErrors | None = None,
 ) -> Decision:
     """Find the labels to buy for each slice, at most ``most`` together and within every limit and rule of the case.
 
@@ -150,7 +151,8 @@ def find_plan(
     valued as a whole beside doing nothing, an equal and a proportional split; the best of these is the plan, so it is
     never worse than they are. Limits are tightened until it keeps the rules. Labels are worth the less the more there
     are of them, so that a plan too large for the rule on the gain is made smaller until it keeps it; where none does,
-    the one most likely to is returned with that rule broken. The search begins where a plan ``near`` stands.
+    the one most likely to is returned with that rule broken. The search begins where a plan ``near`` stands, with the
+    ``errors`` of :func:`labelvalue.decisions.search.listing.errors_to_list` where they are there.
     """
     left = labels_left(fit, case, most)
     if left < 0:
@@ -159,7 +161,7 @@ def find_plan(
         raise NoPlanError([Problem(column="max_labels", value=most, why=f"too few; binding: {asked}", fix=fix)])
     _check_so_far(fit, case)
     few = for_search(fit)
-    listing = list_purchases(few, case, max(left, 1), max_spend, lot)
+    listing = list_purchases(few, case, max(left, 1), max_spend, lot, errors)
     start = np.array([(near or {}).get(name, 0) // lot for name in listing.menu.slices])
     if start.any() and listing.menu.allows(start) and not adds_up(few, case):
         valued = _valued(few, case, listing.menu, start, _shares(fit, case))

@@ -13,7 +13,7 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import unit_value
-from labelvalue.decisions.outcomes.benefit import plan_outcomes, slice_outcomes
+from labelvalue.decisions.outcomes.benefit import SliceErrors, errors_of_slices, outcomes_of_slices, plan_outcomes
 from labelvalue.decisions.outcomes.errors import chosen_curves, errors_at, evaluation_cost
 from labelvalue.decisions.outcomes.spending import days_until, fixed_cost, label_cost, retraining_works
 from labelvalue.decisions.search.menu import Menu
@@ -36,10 +36,10 @@ def alternatives(plan: Decision) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {names.RECOMMENDED: dict(plan.labels)}
     found[HALF] = {name: max(n // 2, case.limits(name)[0]) for name, n in plan.labels.items()}
     for split in (names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT):
-        found[split] = {name: int(table.sel({names.PLAN: split, names.SLICE: name})) for name in slices}
+        found[split] = dict(zip(slices, table.sel({names.PLAN: split}).values.astype(int).tolist(), strict=True))
     weight = plan.labels if plan.total else found[names.EQUAL_SPLIT]
+    least = {name: case.limits(name)[0] for name in slices}
     for name in sorted(slices, key=lambda one: -weight[one])[:FOCUSED]:
-        least = {other: case.limits(other)[0] for other in slices}
         room = max(total - sum(least.values()), 0) + least[name]
         found[f"all for {name}"] = least | {name: int(min(room, case.limits(name)[1]))}
     return _distinct(found)
@@ -99,15 +99,29 @@ def sizes_to_try(case: Case, slices: int, max_labels: int, lot: int) -> np.ndarr
     return np.unique(np.array(every).astype(int))
 
 
-def list_purchases(fit: Fit, case: Case, max_labels: int, max_spend: float = np.inf, lot: int = 1) -> Listing:
+def errors_to_list(fit: Fit, case: Case, max_labels: int, lot: int = 1) -> SliceErrors:
+    """Draw the errors that a listing is made from, whatever labels cost and are worth."""
+    case.check(fit)
+    return errors_of_slices(fit, case, lot * sizes_to_try(case, fit.slices.size, max_labels, lot))
+
+
+def list_purchases(
+    fit: Fit,
+    case: Case,
+    max_labels: int,
+    max_spend: float = np.inf,
+    lot: int = 1,
+    drawn: SliceErrors | None = None,
+) -> Listing:
     """Compute what can be bought: draws of net benefit by slice and size, against doing nothing.
 
     Each slice is valued with the others left at now; :func:`labelvalue.plans.plan_outcomes` then values plans as a
-    whole, where labels of one slice help another the less the more that has.
+    whole, where labels of one slice help another the less the more that has. ``drawn`` are :func:`errors_to_list`, for
+    whoever lists again at another price or value.
     """
     slices = tuple(str(name) for name in fit.slices)
     lots = sizes_to_try(case, len(slices), max_labels, lot)
-    found = slice_outcomes(fit, case, (lots * lot).tolist())
+    found = outcomes_of_slices(fit, case, drawn or errors_to_list(fit, case, max_labels, lot))
     net = _flat(found[names.VALUE] - found[names.COST])
     spend = found[names.COST].mean(names.SAMPLE).values
     now = chosen_curves(fit, case)[0][names.ERROR_NOW]
@@ -203,7 +217,7 @@ def seen_from(
     sizes, plan = menu.labels * menu.lot, bought * menu.lot
     unit = unit_value(fit, case.value, days_until(fit, case.costs, xr.Variable((), float(plan.sum()))))
     unit = unit * bare(retraining_works(fit, case.costs))
-    value = _own(fit, case, sizes, plan, unit) + _spill(fit, case, sizes, plan, unit)
+    value = _worth_of_sizes(fit, case, sizes, plan, unit)
     every = np.broadcast_to(sizes.astype(float), (len(menu.slices), sizes.size))
     labels = xr.Variable((names.SLICE, SIZE), every)
     net = value - _flat_by_sample(fit, label_cost(fit, case.costs, labels))
@@ -212,31 +226,28 @@ def seen_from(
     return dataclasses.replace(listing, menu=dataclasses.replace(menu, net=net, fixed=fixed))
 
 
-def _own(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Variable) -> np.ndarray:
-    """Value of each size in the slice itself, beside the plan's labels of the others."""
-    own = np.broadcast_to(sizes.astype(float), (plan.size, sizes.size))
-    other = np.broadcast_to((plan.sum() - plan)[:, None].astype(float), own.shape)
-    error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
-    return _flat_by_sample(fit, error.variable * -unit)
+def _worth_of_sizes(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Variable) -> np.ndarray:
+    """Value of each size in the slice itself and in all others, each beside the plan's labels of the rest.
 
-
-def _spill(fit: Fit, case: Case, sizes: np.ndarray, plan: np.ndarray, unit: xr.Variable) -> np.ndarray:
-    """Value of each size in all other slices, each beside the plan's labels of its own."""
+    Shapes: gives (slice, size, sample).
+    """
     ahead, back = (np.geomspace(1.0, max(most, 1), SHIFTS).round() for most in (sizes.max(), plan.max()))
-    shifts = np.unique(np.concatenate([[0.0], ahead, -back]))
-    own = np.broadcast_to(plan[:, None].astype(float), (plan.size, shifts.size))
-    other = np.maximum((plan.sum() - plan)[:, None] + shifts, 0.0)
-    error = errors_at(fit, case, _labels(fit, own), _labels(fit, other))
-    moved = _flat_by_sample(fit, error.variable * -unit)
+    shifts, rest = np.unique(np.concatenate([[0.0], ahead, -back])), (plan.sum() - plan)[:, None]
+    own = np.broadcast_to(sizes.astype(float), (plan.size, sizes.size))
+    moved = np.maximum(rest + shifts, 0.0)
+    stays = np.broadcast_to(plan[:, None].astype(float), moved.shape)
+    labels = np.hstack([own, stays]), np.hstack([np.broadcast_to(rest.astype(float), own.shape), moved])
+    error = errors_at(fit, case, *(_labels(fit, one) for one in labels))
+    worth = _flat_by_sample(fit, error.variable * -unit)
+    worth, moved = worth[:, : sizes.size], worth[:, sizes.size :]
     total = moved.sum(axis=0)
-    spill = np.empty((plan.size, sizes.size, moved.shape[2]))
     for place in range(plan.size):
         others = total - moved[place]
         wanted = np.clip(sizes - plan[place], shifts[0], shifts[-1])
         step = np.clip(np.searchsorted(shifts, wanted, side="right") - 1, 0, shifts.size - 2)
         share = ((wanted - shifts[step]) / np.diff(shifts)[step])[:, None]
-        spill[place] = (1.0 - share) * others[step] + share * others[step + 1]
-    return spill
+        worth[place] += (1.0 - share) * others[step] + share * others[step + 1]
+    return worth
 
 
 def _labels(fit: Fit, values: np.ndarray) -> xr.DataArray:
@@ -261,10 +272,13 @@ def thinned(fit: Fit, most: int) -> Fit:
     every = -(-posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW] // most)
     if every <= 1:
         return fit
-    tree = fit.tree.copy()
-    kept = tree[names.POSTERIOR].to_dataset().isel({names.DRAW: slice(None, None, every)})
-    tree[names.POSTERIOR] = xr.DataTree(kept)
-    return dataclasses.replace(fit, tree=tree)
+    made = vars(fit).setdefault("thinned", {})  # what one of them has laid out serves whoever asks for it again
+    if every not in made:
+        tree = fit.tree.copy()
+        kept = tree[names.POSTERIOR].to_dataset().isel({names.DRAW: slice(None, None, every)})
+        tree[names.POSTERIOR] = xr.DataTree(kept)
+        made[every] = dataclasses.replace(fit, tree=tree)
+    return made[every]
 
 
 def for_search(fit: Fit) -> Fit:

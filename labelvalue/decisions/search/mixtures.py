@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -134,9 +135,10 @@ def climbed(
 
 def allowed(fit: Fit, case: Case, outcomes: xr.Dataset, name: str, max_spend: float) -> bool:
     """Whether a plan keeps every rule of the case, limits of its slices among them, and a sum."""
-    kept = keeps_rules(fit, case, outcomes, name)
-    money = money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.overrun)
-    return kept and money <= max_spend * (1 + 1e-9)
+    if not keeps_rules(fit, case, outcomes, name):
+        return False
+    most = max_spend * (1 + 1e-9)
+    return math.isinf(most) or money_needed(outcomes[names.COST].sel({names.PLAN: name}), case.overrun) <= most
 
 
 PARTS = (1.0, 0.75, 0.5, 0.25, 0.0)  # shares of the plan of labels alone that are tried beside interventions

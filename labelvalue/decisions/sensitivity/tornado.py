@@ -188,15 +188,27 @@ def plan_sensitivity(plan: Decision, *, swing: float = 2.0, refit: bool | Refits
     """
     if not swing > 1:
         raise ValueError(f"swing must be > 1, got {swing!r}. Fix: give a factor such as 2.")
+    return swings(plan, uncertain_inputs(plan), stressed(plan), swing=swing, refit=refit)
+
+
+def swings(
+    plan: Decision,
+    inputs: Mapping[str, xr.DataArray],
+    stress: xr.Dataset | None,
+    *,
+    swing: float = 2.0,
+    refit: bool | Refits = True,
+) -> pd.DataFrame:
+    """Make the table of :func:`plan_sensitivity` from what :func:`uncertain_inputs` and :func:`stressed` found."""
     net = plan.advantage()
     flat = as_columns(net)
     rows = []
-    for name, values in uncertain_inputs(plan).items():
+    for name, values in inputs.items():
         fitted = np.sort(conditional_mean(flat, as_columns(values))[:, 0])
         edge = max(1, round(TAIL * fitted.size))
         share = float(fitted.var() / flat.var()) if flat.var() > 0 else 0.0
         rows.append((name, INPUT, float(fitted[:edge].mean()), float(fitted[-edge:].mean()), min(share, 1.0), ""))
-    for name, low, high in _settings(plan, swing):
+    for name, low, high in _settings(plan, swing, stress):
         rows.append((name, SETTING, low, high, np.nan, ""))
 
     def again(made: Fit) -> xr.DataArray:
@@ -218,7 +230,7 @@ def _advantage(outcomes: xr.Dataset) -> xr.DataArray:
     return net.sel({names.PLAN: names.RECOMMENDED}) - net.sel({names.PLAN: names.NOTHING})
 
 
-def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]]:
+def _settings(plan: Decision, swing: float, stress: xr.Dataset | None) -> Iterator[tuple[str, float, float]]:
     case = plan.case
     labels = dict(plan.labels)
 
@@ -251,8 +263,8 @@ def _settings(plan: Decision, swing: float) -> Iterator[tuple[str, float, float]
         volume = {**case.value.volume, name: case.value.volume.get(name, 1.0) * factor}
         ends.append(again(dataclasses.replace(case, value=dataclasses.replace(case.value, volume=volume))))
     yield f"volume of {name} ÷ {swing:g}, × {swing:g}", ends[0], ends[1]
-    if (drawn := stressed(plan)) is not None:
-        noisy = float(_advantage(drawn.sel({names.STRESS: EVERYWHERE})).mean())
+    if stress is not None:
+        noisy = float(_advantage(stress.sel({names.STRESS: EVERYWHERE})).mean())
         yield "wrong labels among new ones", noisy, again(case)
 
 

@@ -310,14 +310,22 @@ def decision_stability(plan: Decision, *, refit: bool | Refits = True) -> pd.Dat
     >>> bool(0 <= table.attrs["index"] <= 1)
     True
     """
-    fit = plan.fit
-    plans = alternatives(plan)
+    return stability_of(plan, alternative_outcomes(plan), refit=refit)
+
+
+def alternative_outcomes(plan: Decision) -> xr.Dataset:
+    """Draw what a plan brings, and each that it is held against."""
+    return plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
+
+
+def stability_of(plan: Decision, outcomes: xr.Dataset, *, refit: bool | Refits) -> pd.DataFrame:
+    """Make the table of :func:`decision_stability` from :func:`alternative_outcomes`."""
+    fit, net = plan.fit, outcomes[names.NET_BENEFIT]
 
     def again(made: Fit) -> xr.DataArray:
-        return plan_outcomes(made, plan.case, plans, interventions=plan.interventions)[names.NET_BENEFIT]
+        return alternative_outcomes(dataclasses.replace(plan, fit=made))[names.NET_BENEFIT]
 
-    net = again(fit)
-    bought = names.RECOMMENDED in plans and float(plan.advantage().mean()) > 0
+    bought = names.RECOMMENDED in net[names.PLAN].values and float(plan.advantage().mean()) > 0
     kept = names.RECOMMENDED if bought else names.NOTHING
     rows = []
     for what, name, change in _perturbations(fit):

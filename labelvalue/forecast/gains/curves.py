@@ -1,16 +1,24 @@
 """Posterior draws of the learning curve at any size: the one kernel behind every forecast."""
 
+import dataclasses
 import functools
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.model.curve.effective_labels import log_ratio
-from labelvalue.model.curve.posterior import doublings_below, log_error_at
+from labelvalue.model.curve.discrepancy import NEAR, Walks
+from labelvalue.model.curve.effective_labels import BLOCK, LaidOut, laid_out, log_ratio, log_ratio_of, part_of
+from labelvalue.model.curve.posterior import (
+    doublings_below,
+    doublings_under,
+    log_error_at,
+    log_error_of,
+    of_curves,
+)
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import Interval, of_slice
 from labelvalue.settings import is_number
@@ -47,6 +55,77 @@ def error_draws(posterior: xr.Dataset, fit: Fit, labels: xr.DataArray, other: xr
     ordered = log_error.transpose(names.CHAIN, names.DRAW, *curve, SIZE)
     error = np.exp(ordered.values)
     return ordered.copy(data=np.minimum(error, fit.walks.upper, out=error))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Curves:
+    """Curves of one learner and suite as arrays, laid out once for a search that reads them at hundreds of sizes.
+
+    Shapes: all (chain, draw, slice, learner, suite, size) or what of these dims there is, of length 1 or full.
+    """
+
+    fit: Fit
+    parameters: LaidOut
+    position: LaidOut
+    futures: LaidOut | None
+    walks: Walks
+    owners: dict[str, np.ndarray]  # names along the dims of a curve
+
+    @functools.cached_property
+    def now(self) -> np.ndarray:
+        """Expected errors (chain, draw, slice) where no labels are added."""
+        none = np.zeros((self.owners[names.SLICE].size, 1))
+        return self._errors(none, none)[..., 0]
+
+    def errors(self, own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Expected errors as :func:`error_draws`, after labels (slice, size) were added; (chain, draw, slice, size)."""
+        added = (own != 0).any(axis=0) | (other != 0).any(axis=0)
+        if added.all():
+            return self._errors(own, other)
+        made = np.empty((*self.now.shape, added.size))
+        made[..., ~added] = self.now[..., None]  # doing nothing is among the plans of every call
+        made[..., added] = self._errors(own[:, added], other[:, added])
+        return made
+
+    def _errors(self, own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        reference = self.parameters[names.ERROR_REFERENCE]
+        chains, draws, slices = reference.shape[:3]
+        own, other = (added.reshape(1, 1, slices, *[1] * (reference.ndim - 4), -1) for added in (own, other))
+        made = np.empty((chains, draws, slices, own.shape[-1]))
+        step = max(1, BLOCK * slices // max(made.size, 1))
+        for start in range(0, slices, step):
+            part = (slice(None), slice(None), slice(start, start + step))
+            error = self._log_errors(own[part], other[part], part)
+            error = np.minimum(np.exp(error, out=error), self.walks.upper, out=error)
+            made[part] = error.reshape(made[part].shape)
+        return made
+
+    def _log_errors(self, own: np.ndarray, other: np.ndarray, part: tuple[slice, ...]) -> np.ndarray:
+        draws, place = part_of(self.parameters, part), part_of(self.position, part)
+        owners = self.owners | {names.SLICE: self.owners[names.SLICE][part[2]]}
+        labels, others = place[names.LABELS_NOW] + own, place[names.OTHER_LABELS_NOW] + other
+        reference = place[names.REFERENCE_LABELS], place[names.REFERENCE_OTHER_LABELS]
+        ratio = log_ratio_of(labels, others, draws.get(names.TRANSFER, 0.0), *reference)
+        below = 0.0
+        if (distance := doublings_under(reference[0], labels)).max(initial=0.0) > NEAR and self.walks.below is not None:
+            at = xr.DataArray(distance[0, 0], dims=(*owners, SIZE), coords=owners)
+            below = np.log(2.0) * draws[names.DISCREPANCY] * self.walks.below(at).values
+        whose = [found for dim, found in owners.items() if dim != names.SUITE]
+        futures = part_of(self.futures, part)
+        error = draws[names.ERROR_REFERENCE]
+        return log_error_of(error, ratio, below, draws, futures, *whose, model=self.fit.model, walks=self.walks)
+
+
+def lay_out_curves(fit: Fit, chosen: Mapping[str, str]) -> Curves:
+    """Lay out the curves of a learner and suite, each named where the fit has several."""
+    at = {dim: [name] for dim, name in chosen.items()}
+    posterior, position = fit.posterior.sel(at), fit.position.sel(at)
+    dims = (*posterior[names.ERROR_REFERENCE].dims, *chosen)
+    dims = (*dict.fromkeys(dims), SIZE)
+    walks = dataclasses.replace(fit.walks, kept={})
+    futures = None if walks.futures is None else laid_out(of_curves(walks.futures, posterior), dims)
+    owners = {str(d): position[d].values for d in dims if d in position.dims}
+    return Curves(fit, laid_out(posterior, dims), laid_out(position, dims), futures, walks, owners)
 
 
 def in_blocks(

@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.model.fitting.again import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
-from labelvalue.printing import doing
+from labelvalue.printing import told
 
 WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
@@ -147,7 +147,7 @@ class Refits:
             began = time.monotonic()
             self.made[key] = fit_again(fit, counts=change.counts, priors=change.priors, most_draws=DRAWS_AGAIN)
             if self.progress:
-                doing(f"fitted again: {len(self.made)} so far, the last in {time.monotonic() - began:.0f} s")
+                told(f"fitted again: {len(self.made)} so far, the last in {time.monotonic() - began:.0f} s")
         return self.made[key]
 
 

@@ -27,7 +27,7 @@ from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.printing import say
+from labelvalue.printing import doing
 from labelvalue.problems import input_error
 
 BOOTSTRAPS = 200
@@ -311,9 +311,8 @@ def estimate_label_noise(
     judgements, items = count_judgements(annotations, classes=classes, audits=audits)
     model = get_label_model("dawid_skene")
     built = model.build(judgements, model.priors.replace(priors or {}))
-    if progress:
-        counted = int(judgements["judged"].sum())
-        say(f"labelvalue: {counted} judgements in {judgements['count'].size} patterns; sampling", err=True)
+    counted, patterns = int(judgements["judged"].sum()), judgements["count"].size
+    doing(f"{counted} judgements in {patterns} patterns; sampling", show=progress)
     accept = None if judgements.sizes[names.TRUE_CLASS] <= DENSE_CLASSES else MANY_ACCEPT
     settings = SamplerSettings(draws, tune, chains, target_accept=accept, random_seed=random_seed)
     tree, diagnostics = sampling.sample(sampling.compile_model(built), settings, progress=progress)

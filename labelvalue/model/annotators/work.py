@@ -15,7 +15,7 @@ from labelvalue.model.prior.priors import Prior
 from labelvalue.model.sampling import sampling
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
-from labelvalue.printing import as_lines, say
+from labelvalue.printing import as_lines, doing
 from labelvalue.problems import did_you_mean, input_error
 from labelvalue.quantities import Branch, Interval, Quantity
 from labelvalue.settings import Checks
@@ -283,8 +283,7 @@ def estimate_work(
     observations, notes = count_times(table)
     model = get_label_model("work_time")
     built = model.build(observations, model.priors.replace(priors or {}))
-    if progress:
-        say(f"labelvalue: {int(observations['count'].sum())} durations; sampling", err=True)
+    doing(f"{int(observations['count'].sum())} durations; sampling", show=progress)
     settings = SamplerSettings(draws=draws, tune=tune, chains=chains, random_seed=random_seed)
     tree, diagnostics = sampling.sample(sampling.compile_model(built), settings, progress=progress)
     posterior = tree["posterior"].to_dataset()

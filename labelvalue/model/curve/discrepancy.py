@@ -6,8 +6,9 @@ Below that size, where runs tell of it, :mod:`labelvalue.model.curve.discrepancy
 
 import dataclasses
 import functools
+import itertools
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from labelvalue.model.hierarchy.specification import Model
 NEAR = 1e-3
 """Doublings within which a walk has strayed by less than a hundred-thousandth of its scale: taken for nothing."""
 REMEMBERED = 128_000_000  # bytes of walks that are kept: a page asks for the same of all slices dozens of times
+REACH = 4.0  # doublings that walks are kept for at least
 TYPICAL_SCATTER = 0.05  # standard deviation of log error between trainings at which flattening is stated
 FARTHEST = 2.0  # logs that scatter counts off it, at most
 HORIZON = 24  # doublings beyond which the slope no longer walks; nobody buys that many labels
@@ -71,7 +73,8 @@ class Walks:
 
     ``below`` gives the standard walk at doublings of own labels below the reference size, given the runs
     (:meth:`labelvalue.model.curve.discrepancy.Below.strays`); without it, curves keep to their family there.
-    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`).
+    ``futures`` says what curves of each shape did (:func:`labelvalue.model.curve.shapes.futures`); ``kept`` holds walks
+    for as long as whoever gave it needs them, and without it those asked for last are remembered.
     """
 
     random_seed: int
@@ -80,6 +83,7 @@ class Walks:
     upper: float = np.inf
     beyond: Beyond = BETWEEN_SLICES
     futures: xr.Dataset | None = None
+    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
@@ -97,7 +101,8 @@ def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> 
         if (farthest := float(distance.max(initial=0.0))) > NEAR:
             who = [str(found.flat[i]) for found, i in zip(whose, index, strict=True)]
             whole = [*who, *([walks.learner] if len(who) == 1 else [])]
-            level, slope = paths(samples, walks.random_seed, *whole, shared=walks.beyond.shared, doublings=farthest)
+            seed, shared = walks.random_seed, walks.beyond.shared
+            level, slope = paths(samples, seed, *whole, shared=shared, doublings=farthest, kept=walks.kept)
             out[place] = walk_at(level, slope, distance).reshape(out[place].shape)
     return out
 
@@ -121,29 +126,35 @@ _walks: dict[tuple[int, int, float, tuple[str, ...]], tuple[np.ndarray, np.ndarr
 
 
 def paths(
-    samples: int, random_seed: int, *labels: str, shared: float = 0.0, doublings: float = HORIZON
+    samples: int,
+    random_seed: int,
+    *labels: str,
+    shared: float = 0.0,
+    doublings: float = HORIZON,
+    kept: dict[Any, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw standard walks of the slope, one a posterior draw, and their integrals, so many doublings far at least.
 
     The walk of a slice depends on the seed and on its names alone, not on which other slices or budgets are asked
     for, so that every forecast from a fit sees the same futures. A share of its variance is that of a walk which all
-    slices of its learner, the last of its names, have in common. Those asked for last are remembered.
+    slices of its learner, the last of its names, have in common. Those asked for last are remembered; all in ``kept``.
 
     Shapes: gives ``level`` (samples, knots), ``slope`` (samples, knots).
     """
-    key, knots = (samples, random_seed, shared, labels), 1 + KNOTS_PER_DOUBLING * min(2 * -(-doublings // 2), HORIZON)
-    found = _walks.pop(key, None)
+    key, reach = (samples, random_seed, shared, labels), min(max(2.0 * -(-doublings // 2), REACH), HORIZON)
+    knots = 1 + int(KNOTS_PER_DOUBLING * reach)
+    known = _walks if kept is None else kept
+    found = known.pop(key, None)
     if found is None or found[0].shape[1] < knots:
-        level, slope = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples)
-        found = level[:, : int(knots)].copy(), slope[:, : int(knots)].copy()
+        found = standard_walks(np.random.default_rng(entropy_of(random_seed, *labels)), samples, reach=reach)
         if shared > 0.0:
             own, common = np.sqrt(1.0 - shared), np.sqrt(shared)
-            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings), strict=True)
-            level, slope = (own * alone + common * together[:, : int(knots)] for alone, together in both)
+            both = zip(found, paths(samples, random_seed, labels[-1], doublings=doublings, kept=kept), strict=True)
+            level, slope = (own * alone + common * together[:, :knots] for alone, together in both)
             found = level, slope
         for part in found:
             part.flags.writeable = False
-    _walks[key] = found
+    known[key] = found
     while len(_walks) > 1 and sum(2 * level.nbytes for level, _ in _walks.values()) > REMEMBERED:
         _walks.pop(next(iter(_walks)))
     return found
@@ -154,13 +165,15 @@ def entropy_of(random_seed: int, *labels: str) -> list[int]:
     return [random_seed, *(zlib.crc32(text.encode()) for text in labels)]
 
 
-def standard_walks(rng: np.random.Generator, samples: int, doublings: float = HORIZON) -> tuple[np.ndarray, np.ndarray]:
-    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals.
+def standard_walks(
+    rng: np.random.Generator, samples: int, doublings: float = HORIZON, reach: float = np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw walks of a slope that gains a standard deviation of 1 a doubling, and their integrals, as far as they reach.
 
     Shapes: gives ``level, slope`` (samples, knots).
     """
-    knots = int(np.ceil(KNOTS_PER_DOUBLING * doublings))
-    turns, bends = rng.standard_normal((2, samples, knots))
+    drawn, knots = (int(np.ceil(KNOTS_PER_DOUBLING * far)) for far in (doublings, min(reach, doublings)))
+    turns, bends = rng.standard_normal((2, samples, drawn))[..., :knots]
     level, slope = np.zeros((2, samples, knots + 1))
     level[:, 1:], slope[:, 1:] = integrated_walk(np.array(1.0 / KNOTS_PER_DOUBLING), turns, bends)
     return level, slope
@@ -180,18 +193,19 @@ def walk_at(level: np.ndarray, slope: np.ndarray, doublings: np.ndarray) -> np.n
 
     Shapes: ``level``, ``slope`` (samples, knots), ``doublings`` (samples, sizes); gives (samples, sizes).
     """
-    position = np.clip(doublings * KNOTS_PER_DOUBLING, 0.0, level.shape[1] - 1)
-    below = np.minimum(position.astype(int), level.shape[1] - 2)
-    t = position - below
-    pieces = int(below.max(initial=0)) + 1  # those farther out are not read
+    position = doublings * KNOTS_PER_DOUBLING
+    np.clip(position, 0.0, level.shape[1] - 1, out=position)
+    at = np.minimum(position.astype(int), level.shape[1] - 2)
+    position -= at
+    pieces = int(at.max(initial=0)) + 1  # those farther out are not read
     # Hermite's cubic: it meets level and slope at both knots, so small budgets see no kink at the reference size.
     start, first = level[:, :pieces], slope[:, :pieces] / KNOTS_PER_DOUBLING
     rise, last = level[:, 1 : pieces + 1] - start, slope[:, 1 : pieces + 1] / KNOTS_PER_DOUBLING
     twist = first + last - 2.0 * rise
-    at = np.arange(level.shape[0])[:, None] * pieces + below
+    at = at + np.arange(level.shape[0])[:, None] * pieces
     found = twist.ravel().take(at)
     for coefficient in (rise - first - twist, first, start):
-        found *= t
+        found *= position
         found += coefficient.ravel().take(at)
     return found
 
@@ -264,14 +278,17 @@ class Below:
             distance = distance.expand_dims(dict.fromkeys(sample, 1))
         distance = distance.transpose(*sample, *owners, *rest)
         out = np.zeros((*(self.posterior.sizes[d] for d in sample), *distance.shape[2:]))
-        for index in np.ndindex(*(distance.sizes[d] for d in owners)):
-            place = (slice(None), slice(None), *index)
-            at = distance.values[place]
-            if (at > NEAR).any():
-                whose = alone | {d: str(distance[d].values[i]) for d, i in zip(owners, index, strict=True)}
-                out[place] = walk_at(*self.paths(**whose), at.reshape(at.shape[0] * at.shape[1], -1)).reshape(
-                    out[place].shape
-                )
+        asked = {
+            index: alone | {d: str(distance[d].values[i]) for d, i in zip(owners, index, strict=True)}
+            for index in np.ndindex(*(distance.sizes[d] for d in owners))
+            if (distance.values[:, :, *index] > NEAR).any()
+        }
+        for some in itertools.batched(asked.items(), WALKS_REMEMBERED):
+            self._draw([whose for _, whose in some])
+            for index, whose in some:
+                at = distance.values[:, :, *index]
+                walk = walk_at(*self.paths(**whose), at.reshape(at.shape[0] * at.shape[1], -1))
+                out[:, :, *index] = walk.reshape(out[:, :, *index].shape)
         kept = {name: c for name, c in distance.coords.items() if not set(c.dims) & set(sample)}
         return xr.DataArray(out, dims=distance.dims, coords=kept | coords)
 
@@ -282,30 +299,53 @@ class Below:
 
         Shapes: gives ``level, slope`` (samples, knots).
         """
-        key = tuple(whose.get(part, "") for part in CURVE_KEYS)
-        found = self._drawn.pop(key, None) or self._draw(whose)
-        while len(self._drawn) >= WALKS_REMEMBERED:
-            self._drawn.pop(next(iter(self._drawn)))
-        self._drawn[key] = found
-        return found
+        self._draw([whose])
+        return self._drawn[_key(whose)]
 
-    def _draw(self, whose: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    def _draw(self, asked: Sequence[Mapping[str, str]]) -> None:
+        """Draw the walks of a few curves, their cells looked at together, and remember them."""
+        seen, missing = self.observations, [whose for whose in asked if _key(whose) not in self._drawn]
+        places = {}
+        for whose in missing:
+            same = [seen[part].values.astype(str) == name for part, name in whose.items()]
+            found = np.flatnonzero(np.logical_and.reduce(same))
+            if found.size == 1:
+                places[_key(whose)] = int(found[0])
+        cells = dict(zip(places, self._cells(seen.isel({CURVE: [*places.values()]})) if places else [], strict=True))
+        for whose in missing:
+            key = _key(whose)
+            self._drawn[key] = (
+                self._given(seen.isel({CURVE: places[key]}), *cells[key])
+                if key in cells
+                else standard_walks(*self._generator(whose))  # a curve without runs walks at random
+            )
+        for whose in asked:  # those asked for last are the last to be forgotten
+            self._drawn[_key(whose)] = self._drawn.pop(_key(whose))
+        while len(self._drawn) > WALKS_REMEMBERED:
+            self._drawn.pop(next(iter(self._drawn)))
+
+    def _generator(self, whose: Mapping[str, str]) -> tuple[np.random.Generator, int]:
+        """What the walks of a curve are drawn with, and how many there are."""
         samples = int(np.prod([self.posterior.sizes[d] for d in names.SAMPLE]))
-        seen = self.observations
-        same = [seen[part].values.astype(str) == name for part, name in whose.items()]
-        curves = np.flatnonzero(np.logical_and.reduce(same))
-        called = {part: str(seen[part].values[curves[0]]) for part in CURVE_KEYS} if curves.size == 1 else whose
-        rng = np.random.default_rng(entropy_of(self.random_seed, SIDE, *called.values()))
-        if curves.size != 1:
-            return standard_walks(rng, samples)
-        own = seen.isel({CURVE: curves})
+        return np.random.default_rng(entropy_of(self.random_seed, SIDE, *whose.values())), samples
+
+    def _given(
+        self,
+        own: xr.Dataset,
+        residual: np.ndarray,
+        variance: np.ndarray,
+        slope_sd: np.ndarray,
+        distance: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Walks of a curve given its cells."""
+        rng, samples = self._generator({part: str(own[part].values) for part in CURVE_KEYS})
         to_half_a_label = np.log2(own[names.REFERENCE_LABELS].item() / HALF_LABEL)
         level, slope = standard_walks(rng, samples, min(max(to_half_a_label, 1.0), HORIZON))
-        cells = self._cells(own)
-        return walks_given(level, slope, *cells, rng.standard_normal(cells[0].shape))
+        noise = rng.standard_normal(residual.shape)
+        return walks_given(level, slope, residual, variance, slope_sd, distance, noise)
 
-    def _cells(self, observations: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals, variances, standard deviation of the slope, and distances of one curve; cells at a knot as one."""
+    def _cells(self, observations: xr.Dataset) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Residuals, variances, deviation of the slope and distances of each curve; cells at a knot count as one."""
         filled = observations["used"] > 0
         every = {KNOT: filled.any((CURVE, SLOT)), SLOT: filled.any((CURVE, KNOT))}
         observations = observations.isel({dim: np.flatnonzero(some.values) for dim, some in every.items()})
@@ -314,17 +354,27 @@ class Below:
         variance = found.variance * self.stretch**2
         if names.WEIGHT in observations:
             variance = variance / observations[names.WEIGHT]
-        precision = observations["used"] / variance
-        sums = precision.sum(SLOT), (precision * found.residual).sum(SLOT)
-        distance = observations["distance"].transpose(CURVE, KNOT).values[0]
-        some = (observations["used"] > 0).any(SLOT).transpose(CURVE, KNOT).values[0] & (distance > 0.0)
-        like, order = draws[names.DISCREPANCY], (*names.SAMPLE, CURVE, KNOT)
+        used, like = observations["used"], draws[names.DISCREPANCY]
+        precision = used / variance
+        order = (*names.SAMPLE, CURVE, KNOT)
         total, weighted = (
-            part.broadcast_like(like).transpose(*order).values[:, :, 0][..., some].reshape(like.size, -1)
-            for part in sums
+            part.where(used > 0, 0.0).sum(SLOT).broadcast_like(like).transpose(*order).values
+            for part in (precision, precision * found.residual)
         )
-        slope_sd = np.log(2.0) * like.transpose(*order[:3]).values.ravel()
-        return weighted / total, 1.0 / total, slope_sd, np.minimum(distance[some], HORIZON)
+        distance = observations["distance"].transpose(CURVE, KNOT).values
+        there = (used > 0).any(SLOT).transpose(CURVE, KNOT).values & (distance > 0.0)
+        slope_sd = np.log(2.0) * like.transpose(*order[:3]).values
+        samples = like.sizes[names.CHAIN] * like.sizes[names.DRAW]
+        for place, some in enumerate(there):
+            own, own_weighted = (
+                each[:, :, place][..., some].reshape(samples, some.sum()) for each in (total, weighted)
+            )
+            at = np.minimum(distance[place, some], HORIZON)
+            yield own_weighted / own, 1.0 / own, slope_sd[:, :, place].ravel(), at
+
+
+def _key(whose: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(whose.get(part, "") for part in CURVE_KEYS)
 
 
 def walks_given(

@@ -172,46 +172,57 @@ def without_coordinates(compute: Callable[..., Any], *given: Any) -> xr.DataArra
     shape = [sizes[d] for d in dims]
     axis = min(len(names.SAMPLE), len(dims) - 1)
     step = max(1, BLOCK * shape[axis] // max(math.prod(shape), 1))
-    made = np.empty(shape)
+    made, whole = np.empty(shape), [laid_out(one, dims) for one in given]
     for start in range(0, shape[axis], step):
         part = (slice(None),) * axis + (slice(start, start + step),)
-        made[part] = compute(*(_laid_out(one, dims, part) for one in given))
+        made[part] = compute(*(part_of(one, part) for one in whole))
     kept = {
         name: c for name, c in coords.items() if (name in sizes if isinstance(c, pd.Index) else {*dims} >= {*c.dims})
     }
     return xr.DataArray(made, dims=dims, coords=kept)
 
 
-@dataclasses.dataclass(frozen=True)
-class _LaidOut(Mapping[Any, Any]):
-    """Variables of a dataset as NumPy arrays with given dims, each when it is asked for."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class LaidOut(Mapping[Any, Any]):
+    """Variables of a dataset, or a part of each, as NumPy arrays with given dims, laid out when they are first read."""
 
-    given: xr.Dataset
+    given: Mapping[Any, xr.Variable]
     dims: tuple[Any, ...]
-    part: tuple[slice, ...]
+    part: tuple[slice, ...] = ()
+    made: dict[Any, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, name: Any) -> Any:
-        return _laid_out(self.given.variables[name], self.dims, self.part)
+        if name not in self.made:
+            self.made[name] = laid_out(self.given[name], self.dims)
+        return part_of(self.made[name], self.part)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.given.data_vars)
+        return iter(self.given)
 
     def __len__(self) -> int:
-        return len(self.given.data_vars)
+        return len(self.given)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.given.data_vars
+        return name in self.given
 
 
-def _laid_out(given: Any, dims: tuple[Any, ...], part: tuple[slice, ...]) -> Any:
-    """Return a part of an array as NumPy's with these dims, of length 1 where it has none of them."""
+def laid_out(given: Any, dims: tuple[Any, ...]) -> Any:
+    """Return an array as NumPy's with these dims, of length 1 where it has none of them; of a dataset, a mapping."""
     if isinstance(given, xr.Dataset):
-        return _LaidOut(given, dims, part)
+        return LaidOut({name: given.variables[name] for name in given.data_vars}, dims)
     if not isinstance(given, xr.DataArray | xr.Variable):
         return given
     own = bare(given).transpose(*(d for d in dims if d in given.dims)).values
-    part = (*part, *(slice(None) for _ in dims[len(part) :]))
-    return own[tuple(at if d in given.dims else None for d, at in zip(dims, part, strict=True))]
+    return own[tuple(slice(None) if d in given.dims else None for d in dims)]
+
+
+def part_of(given: Any, part: tuple[slice, ...]) -> Any:
+    """Read a part of what was laid out; axes of length 1 stay as they are."""
+    if isinstance(given, LaidOut):
+        return dataclasses.replace(given, part=part)
+    if not isinstance(given, np.ndarray) or not given.ndim:
+        return given
+    return given[tuple(at if size > 1 else slice(None) for at, size in zip(part, given.shape, strict=False))]
 
 
 def bare(given: Any) -> Any:
@@ -225,10 +236,11 @@ def log_ratio(parameters: xr.Dataset, position: xr.Dataset, labels: xr.DataArray
     """Log effective labels at a size over those at the reference, of posterior draws; random and clean labels."""
     worth = parameters.get(names.TRANSFER, 0.0)
     reference = position[names.REFERENCE_LABELS], position[names.REFERENCE_OTHER_LABELS]
-    return without_coordinates(_log_ratio, labels, other, worth, *reference)
+    return without_coordinates(log_ratio_of, labels, other, worth, *reference)
 
 
-def _log_ratio(labels: Any, other: Any, worth: Any, own_reference: Any, other_reference: Any) -> Any:
+def log_ratio_of(labels: Any, other: Any, worth: Any, own_reference: Any, other_reference: Any) -> Any:
+    """Compute :func:`log_ratio` of whatever kind of values."""
     return log_effective_labels(labels, other, worth) - log_effective_labels(own_reference, other_reference, worth)
 
 

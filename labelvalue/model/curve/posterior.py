@@ -38,11 +38,12 @@ def by_slice(values: xr.Dataset, observations: xr.Dataset) -> xr.Dataset:
 
 def doublings_below(position: xr.Dataset, labels: xr.DataArray) -> xr.DataArray:
     """Distance of sizes below the reference, in doublings of the slice's own labels, as the fit lays its cells out."""
+    return without_coordinates(doublings_under, position[names.REFERENCE_LABELS], labels)
 
-    def compute(reference: Any, sizes: Any) -> Any:
-        return np.log2(np.maximum(reference / np.maximum(sizes, HALF_LABEL), 1.0))
 
-    return without_coordinates(compute, position[names.REFERENCE_LABELS], labels)
+def doublings_under(reference: Any, sizes: Any) -> Any:
+    """Compute :func:`doublings_below` of arrays."""
+    return np.log2(np.maximum(reference / np.maximum(sizes, HALF_LABEL), 1.0))
 
 
 def astray_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -> xr.DataArray | float:
@@ -62,14 +63,14 @@ def log_error_at(
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
     below = 0.0 if distance is None else astray_below(parameters, walks, distance)
     owners = {d: parameters[d] for d in (names.SLICE, names.LEARNER) if d in parameters[names.ERROR_REFERENCE].dims}
-    futures = None if walks.futures is None else _of_curves(walks.futures, parameters)
-    compute = partial(_log_error, model=model, walks=walks)
+    futures = None if walks.futures is None else of_curves(walks.futures, parameters)
+    compute = partial(log_error_of, model=model, walks=walks)
     # The dims of a curve come first, in the order in which its owners are named.
     given = parameters[names.ERROR_REFERENCE], log_ratio, below, parameters, futures
     return without_coordinates(compute, *given, *owners.values())
 
 
-def _log_error(
+def log_error_of(
     error: np.ndarray,
     log_ratio: np.ndarray,
     below: np.ndarray | float,
@@ -89,17 +90,21 @@ def _log_error(
         usual = level_sd(doublings)
         each = np.broadcast_to(doublings, np.broadcast_shapes(error.shape, doublings.shape))
         walk = strays(walks, each, whose)
-        about, mean = walks.beyond.spread(parameters) * walk, walks.beyond.mean(parameters) * usual
-        moved = moved + np.log(2.0) * parameters[names.DISCREPANCY] * (about + mean)
-        if futures is not None:
-            moved = _by_shape(moved, each, walk / np.where(usual > 0.0, usual, 1.0), walks, futures)
-    log_error = reference + moved + below
+        standard = None if futures is None else walk / np.where(usual > 0.0, usual, 1.0)
+        walk *= walks.beyond.spread(parameters)
+        walk += walks.beyond.mean(parameters) * usual
+        walk *= np.log(2.0) * parameters[names.DISCREPANCY]
+        walk += moved
+        moved = walk if futures is None or standard is None else _by_shape(walk, each, standard, walks, futures)
+    log_error = reference + moved if np.ndim(below) == 0 else reference + moved + below
     if names.LUCK in parameters:  # few errors are relatively less well counted than many
-        log_error = log_error + parameters[names.LUCK] * np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
-    return np.clip(log_error, -HIGHEST_LOG, HIGHEST_LOG)
+        luck = np.sqrt(_odds(log_error, walks) / _odds(reference, walks))
+        luck *= parameters[names.LUCK]
+        log_error += luck
+    return np.clip(log_error, -HIGHEST_LOG, HIGHEST_LOG, out=log_error)
 
 
-def _of_curves(futures: xr.Dataset, parameters: xr.Dataset) -> xr.Dataset:
+def of_curves(futures: xr.Dataset, parameters: xr.Dataset) -> xr.Dataset:
     """Pick the slices and learners of some draws; NaN where a slice has no runs."""
     for dim in futures.dims:
         if dim in parameters.dims:
@@ -115,7 +120,7 @@ def _by_shape(
 ) -> np.ndarray:
     """How far log error moves: in the draws that go by shape, as curves of that shape did.
 
-    Shapes: all as in :func:`_log_error`; ``standard`` is the walk in its own standard deviations.
+    Shapes: all as in :func:`log_error_of`; ``standard`` is the walk in its own standard deviations.
     """
     location, spread = ahead(tuple(futures[name] for name in NUMBERS), np.maximum(doublings, NEAR))
     did = location + spread * standard

@@ -30,7 +30,7 @@ from labelvalue.model.sampling.chains import ChainFolder
 from labelvalue.model.sampling.diagnostics import Diagnostics
 from labelvalue.model.sampling.settings import SamplerSettings
 from labelvalue.numerals import MAX_COUNT
-from labelvalue.printing import doing
+from labelvalue.printing import doing, told
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
 from labelvalue.settings import is_number
@@ -123,7 +123,7 @@ def fit(
     >>> fit = lv.fit(lv.testing.fake_runs(seed=1), random_seed=1)  # doctest: +SKIP
     """
     _check_runs(runs)
-    kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(doing, show=progress))
+    kept = None if checkpoint is None else ChainFolder(Path(checkpoint), functools.partial(told, show=progress))
     runs = discounted(runs, discount or {})
     settings = _settings(draws, tune, chains, random_seed)
     observations = observe(runs, _classes(classes, runs))
@@ -145,7 +145,7 @@ def fit(
     notes = _notes(runs, observations)
     flagged = dataclasses.replace(diagnostics, flags=data_checks.by_slice(flags, observations))
     judged = _judge_flags(flagged, flags, data_checks.misfit_reason(flags, observations))
-    doing(f"verdict: {judged.verdict}", show=progress)
+    doing(f"verdict: {judged.verdict}", still="judging what came", show=progress)
     stats = tree["sample_stats"].to_dataset()
     asked = {
         names.LABELS_NOW: None if labels_now is None else {name: int(count) for name, count in labels_now.items()},

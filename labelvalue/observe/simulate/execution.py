@@ -7,6 +7,7 @@ begins a job after ``until`` (seconds since the epoch).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import hashlib
@@ -29,7 +30,7 @@ import pandas as pd
 from labelvalue import names
 from labelvalue.observe.simulate.learners import is_estimator, seeded
 from labelvalue.observe.simulate.training import Key, Outcome, Task
-from labelvalue.printing import say, visible
+from labelvalue.printing import goes_on, say, shown_otherwise, visible
 from labelvalue.problems import InputError, Problem, StorageError, input_error
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
@@ -379,10 +380,12 @@ class Tracker:
         self.show = show and total > 0
         self.done, self.worked, self._told = 0, 0.0, 0
         self._draw: Callable[[], object] | None = None
-        self._close: Callable[[], object] = lambda: None
+        self._shown = contextlib.ExitStack()
 
     def __enter__(self) -> Tracker:
         self._start = self._last = time.monotonic()
+        if self.show:
+            goes_on(self.what)
         if self.show and (display := _notebook()) is not None:
             self._begin_cell(display)
         elif self.show and sys.stderr.isatty():
@@ -392,7 +395,7 @@ class Tracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
+        self._shown.close()
 
     def advance(self, work: float, pieces: int = 1, what: str | None = None) -> None:
         """Count more pieces as done, and the work that was in them; say what is done now, where that changes."""
@@ -433,7 +436,8 @@ class Tracker:
         )
         bar = Progress(*columns, console=Console(stderr=True))
         task = bar.add_task(visible(self.what), total=self.total, left="")
-        self._close = bar.stop
+        self._shown.callback(bar.stop)
+        self._shown.enter_context(shown_otherwise())
         self._draw = lambda: bar.update(
             task, description=visible(self.what), completed=self.done, total=self.total, left=self.left()
         )

@@ -27,7 +27,8 @@ from labelvalue.operate.store.folders import inside
 from labelvalue.operate.store.identity import advice_digest, digest_of
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_toml, read_text
-from labelvalue.report.numbers.plan import plan_numbers, records
+from labelvalue.report.numbers.plan import records
+from labelvalue.report.words.doubts import reservation
 from labelvalue.settings import Checks
 
 MILESTONES = "milestones"
@@ -92,8 +93,10 @@ def advise(fit_id: str, fit: Fit, text: str, settings: Mapping[str, Any]) -> tup
         "settings": settings,
         "code": advice_digest(),
         **_described(made),
-        "reservation": plan_numbers(made)["reservation"],
     }
+    bought = {"total": made.total, names.INTERVENTIONS: made.interventions}
+    doubted = {"plan": bought, "rules": records(made.rules), names.GAIN: records(made.table())}
+    found["reservation"] = reservation(wide, doubted | {names.NET_BENEFIT: found[names.NET_BENEFIT]})
     found["assumptions"] = [_other(item, wide, text, settings, found) for item in settings["assumptions"]]
     return found, made
 

@@ -26,7 +26,7 @@ from labelvalue.model.fitting.result import BASE_BYTES, WORKING_COPIES, Fit, fit
 from labelvalue.observe.table.write import write_runs
 from labelvalue.operate.store.batches import describe, read_stored
 from labelvalue.operate.store.folders import MAKING
-from labelvalue.printing import say
+from labelvalue.printing import doing, never_silent, shown_otherwise, told
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json, read_text
 from labelvalue.storage import write_whole
@@ -62,8 +62,7 @@ def fit_in_subprocess(
     checkpoint: Path | None = None,
 ) -> Fit:
     """Fit runs as a specification says, in a child process."""
-    if progress:
-        say(f"labelvalue: the fit needs about {memory_estimate(spec, runs) / GIGABYTE:.1f} GB", err=True)
+    told(f"the fit needs about {memory_estimate(spec, runs) / GIGABYTE:.1f} GB", show=progress)
     with _working(place) as folder:
         write_runs(runs, folder / RUNS)
         asked = {
@@ -78,6 +77,7 @@ def fit_in_subprocess(
         write_whole(folder / ASKED, json.dumps(asked).encode())
         ended = _run([sys.executable, *_warnings(), "-m", "labelvalue.operate.refit.subprocess_fit", str(folder)])
         if ended == 0:
+            doing("reading the fit, and holding forecasts against it", show=progress)
             return load_fit(folder / MADE)
         raise _why(folder, ended)
 
@@ -105,7 +105,8 @@ def _run(command: list[str]) -> int:
     group = {"process_group": 0} if os.name == "posix" else {}
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **group)  # type: ignore[call-overload]
     try:
-        return child.wait()
+        with shown_otherwise():
+            return child.wait()
     except BaseException:
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -147,6 +148,12 @@ def main(folder: Path) -> int:
         timer = threading.Timer(60.0 * asked["minutes"], _end_late, [folder, asked["minutes"]])
         timer.daemon = True
         timer.start()
+    with never_silent("loading the sampler") if asked["progress"] else contextlib.nullcontext():
+        return _fitted(folder, asked)
+
+
+def _fitted(folder: Path, asked: Mapping[str, Any]) -> int:
+    """Fit and write it, or why there is none; say by the exit code which."""
     try:
         from labelvalue.operate.refit.refit import fit_backtested
 

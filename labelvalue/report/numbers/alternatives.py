@@ -16,7 +16,6 @@ from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
 from labelvalue.decisions.outcomes.spending import PRICE
 from labelvalue.decisions.search.listing import thinned
 from labelvalue.decisions.sensitivity.noise import noise_sensitivity
-from labelvalue.decisions.sensitivity.tornado import stressed
 from labelvalue.forecast.gains.curves import curve_dims, draws, slice_draws
 from labelvalue.forecast.gains.gains import predict_gain
 from labelvalue.forecast.gains.learners_and_suites import PERSISTENCE, gain_over_suites
@@ -260,10 +259,12 @@ def quality_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] |
     return found | {"sentence": _sentence_of_quality(found)}
 
 
-def stress_numbers(plan: Decision) -> list[dict[str, Any]]:
-    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice."""
-    drawn = stressed(plan) if plan.total else None
-    if drawn is None:
+def stress_numbers(plan: Decision, drawn: xr.Dataset | None) -> list[dict[str, Any]]:
+    """Collect the errors that matter under as many wrong labels as are plausible: none, everywhere, or in one slice.
+
+    ``drawn`` is what the labels bring then, by :func:`labelvalue.decisions.sensitivity.tornado.stressed`.
+    """
+    if drawn is None or not plan.total:
         return []
     rows, weights = [], volumes(plan.fit, plan.case.value)
     for stress in drawn[names.STRESS].values:

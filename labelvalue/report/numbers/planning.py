@@ -14,14 +14,12 @@ from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.measuring.information import evppi
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
-from labelvalue.decisions.search.listing import alternatives
-from labelvalue.decisions.sensitivity.tornado import plan_sensitivity, vary_case
-from labelvalue.decisions.sensitivity.what_if import decision_stability
+from labelvalue.decisions.sensitivity.tornado import stressed, swings, vary_case
+from labelvalue.decisions.sensitivity.what_if import alternative_outcomes, stability_of
 from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
 from labelvalue.report.numbers.plan import cost_parts, finite, ladder, plan_numbers, records, spread, what_if_numbers
@@ -37,9 +35,10 @@ def decision_numbers(
     """Collect everything that the page says of a plan."""
     case = plan.case
     own = plan.outcomes.sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    inputs = uncertain_inputs(plan)
+    inputs, alternative = uncertain_inputs(plan), alternative_outcomes(plan)
     gain = (own[names.GAIN] * volumes(plan.fit, case.value)).sum(names.SLICE)
-    details = detail_numbers(plan, ci_prob=ci_prob) if details is None else details
+    if details is None:
+        details = _details(plan, inputs, alternative, ci_prob, refit=False)
     return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "planned": _planned(own, plan, ci_prob),
         "kept_together": _together(plan),
@@ -49,7 +48,7 @@ def decision_numbers(
         "ladder": records(ladder(plan, ci_prob=ci_prob)),
         "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
         "varied": records(vary_case(plan)),
-        "information": _information(plan, inputs),
+        "information": _information(plan, inputs, alternative),
         "learner": case.learner,
         "what_if": what_if_numbers(plan, ci_prob=ci_prob),
         "offers": offer_numbers(plan, ci_prob=ci_prob),
@@ -63,17 +62,24 @@ def detail_numbers(plan: Decision, *, ci_prob: float = 0.9, refit: bool | Refits
 
     With ``refit`` the runs are fitted again, in seconds each, wherever draws cannot be re-weighted.
     """
+    return _details(plan, uncertain_inputs(plan), alternative_outcomes(plan), ci_prob, refit)
+
+
+def _details(
+    plan: Decision, inputs: Mapping[str, xr.DataArray], alternative: xr.Dataset, ci_prob: float, refit: bool | Refits
+) -> dict[str, Any]:
     refit = Refits() if refit is True else refit  # both tables ask for the same changes of the priors
-    swings, stable = plan_sensitivity(plan, refit=refit), decision_stability(plan, refit=refit)
+    stress = stressed(plan)
+    sensitive, stable = swings(plan, inputs, stress, refit=refit), stability_of(plan, alternative, refit=refit)
     steps = plan_milestones(plan, ci_prob=ci_prob) if plan.total >= STEPS else pd.DataFrame()
     return {
-        "sensitivity": records(swings),
-        "unexplained": swings.attrs["unexplained"],
+        "sensitivity": records(sensitive),
+        "unexplained": sensitive.attrs["unexplained"],
         "slices_left_out": max(plan.fit.slices.size - MOST_SLICES, 0),
         "stability": {**{key: finite(stable.attrs[key]) for key in ("index", "left_out")}, "rows": records(stable)},
         "milestones": records(steps),
         "detection": records(detection(plan)),
-        "stress": stress_numbers(plan),
+        "stress": stress_numbers(plan, stress),
     }
 
 
@@ -147,11 +153,10 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
     return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
 
 
-def _information(plan: Decision, inputs: dict[str, xr.DataArray]) -> dict[str, Any]:
-    """What it would be worth to know each uncertain input before deciding."""
+def _information(plan: Decision, inputs: dict[str, xr.DataArray], outcomes: xr.Dataset) -> dict[str, Any]:
+    """What it would be worth to know each uncertain input before deciding between a plan and its alternatives."""
     if not inputs:
         return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
-    outcomes = plan_outcomes(plan.fit, plan.case, alternatives(plan), interventions=plan.interventions)
     table = evppi(outcomes[names.NET_BENEFIT], inputs)
     rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
     taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
