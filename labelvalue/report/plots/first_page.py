@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.numerals import number
+from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
 from labelvalue.report.numbers.plan import AS_PLANNED, EVENLY
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
@@ -115,7 +115,7 @@ def _bar(figure: Figure, place: tuple[float, float, float], labels: int, most: i
 
 def _rest(found: Mapping[str, Any]) -> str:
     labels = found["more_labels"]
-    several = f"{found['more']} more slice{'s' if found['more'] > 1 else ''}"
+    several = counted(found["more"], "more slice")
     if found[names.BUDGET] is not None:
         return f"{several} gain{'' if found['more'] > 1 else 's'} less"
     each = "get" if found["more"] > 1 else "gets"

@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from labelvalue.numerals import readable
 from labelvalue.printing import is_hidden
 
 INK, QUIET, GRID = "#1b2733", "#5a6672", "#d9dee3"
@@ -227,12 +228,13 @@ def count(value: float, _position: object = None) -> str:
     """Write a number of labels short: ``800``, ``2k``, ``1.5M``."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
-            return f"{value / unit:.4g}{name}"
-    return f"{value:.4g}"
+            return f"{readable(value / unit)}{name}"
+    return readable(value)
 
 
-def _plain(value: float, _position: object = None) -> str:
-    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
+def plain(value: float, _position: object = None) -> str:
+    """Write a number to three figures, never with a power of ten."""
+    return readable(value, 3)
 
 
 def money(value: float, _position: object = None) -> str:
@@ -258,11 +260,11 @@ def log_axis(ax: Axes, which: str, low: float, high: float, *, ticks: int, label
         at = np.array([float(f"{v:.2g}") for v in np.geomspace(low, high, 5)[1::2]])
     axis.set_major_locator(FixedLocator(list(at)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(count if labels else _plain))
+    axis.set_major_formatter(FuncFormatter(count if labels else plain))
 
 
 def linear_axis(ax: Axes, which: str, *, ticks: int) -> None:
     """Give a linear axis a few ticks in plain numbers."""
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
-    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_major_formatter(FuncFormatter(plain))
