@@ -29,7 +29,7 @@ MARKERS = ("o", "s", "D", "^", "v")
 """Learners differ in colour and in marker, so that neither carries the meaning alone."""
 FAR_LIGHT, FAR_DEEP, HATCH = "#f2f3f5", "#e2e5e9", "#b9c0c7"
 
-TITLE, TEXT, SMALL = 9.5, 8.5, 7.5
+TITLE, TEXT = 9.5, 8.5  # points; the smallest letters of a page are 11 pixels, 8.25 points, high
 WIDTH = 10.4  # width of a figure in inches: the text width of the report
 
 _FALLBACKS = (
@@ -74,8 +74,8 @@ def look() -> Iterator[None]:
                 "ytick.color": QUIET,
                 "xtick.labelcolor": INK,
                 "ytick.labelcolor": INK,
-                "xtick.labelsize": SMALL,
-                "ytick.labelsize": SMALL,
+                "xtick.labelsize": TEXT,
+                "ytick.labelsize": TEXT,
                 "hatch.linewidth": 0.5,
                 "hatch.color": HATCH,
                 "svg.hashsalt": "labelvalue",
@@ -170,8 +170,8 @@ def panels(
     heads = [lines_high(max(map(len, row)), TITLE) + 0.1 for row in rows]
     legend_rows = math.ceil(len(handles) / (3 if width < 9 else 4))
     legend = 0.12 + lines_high(legend_rows, TEXT) * 1.3 if handles else 0.05
-    caption = wrap(foot, width - 0.4, SMALL) if foot else []
-    bottom = 0.36 + lines_high(1, TEXT) + (lines_high(len(caption), SMALL) + 0.12 if caption else 0)
+    caption = wrap(foot, width - 0.4, TEXT) if foot else []
+    bottom = 0.36 + lines_high(1, TEXT) + (lines_high(len(caption), TEXT) + 0.12 if caption else 0)
     between = 0.34
     total = legend + sum(heads) + len(rows) * height + (len(rows) - 1) * between + bottom
     figure = Picture(figsize=(width, total))
@@ -209,7 +209,7 @@ def panels(
     figure.text(0.5 + 0.3 * left / width, low / total, x_label, va="top", ha="center", size=TEXT)
     if caption:
         text = "\n".join(caption)
-        figure.text(0.2 / width, 0.06 / total, text, va="bottom", size=SMALL, color=QUIET)
+        figure.text(0.2 / width, 0.06 / total, text, va="bottom", size=TEXT, color=QUIET)
     return figure, axes
 
 
