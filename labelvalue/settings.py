@@ -219,8 +219,8 @@ def _differing(settings: Any) -> Iterator[tuple[str, Any]]:
     """Settings that are not their defaults, named in words; reasons left out."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        made = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if made else field.default  # type: ignore[misc]
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
         if field.init and field.name != "reason" and value != default:
             yield field.name.replace("_", " "), value
 

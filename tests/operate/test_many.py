@@ -68,7 +68,7 @@ def test_one_page_has_all_projects_the_worst_first(root, second):
     assert re.findall(r'<img src="data:image/svg[^"]*" alt="([^"]*)"', text) == [
         "Gain promised and delivered of the projects a; the table below has the numbers."
     ]
-    assert [*summary_lines(table.reset_index().iloc[:1])][-1] == "1 project, 0 fitted"
+    assert [*summary_lines(table.reset_index().iloc[:1])][-1] == "1 project, 1 fitted"
 
 
 def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch):

@@ -370,8 +370,8 @@ def test_history_says_what_happened(fitted, sampler, second):
     assert pd.Timedelta(0) <= pd.Timestamp.now("UTC") - times.iloc[-1] < pd.Timedelta(minutes=1)
 
 
-def test_a_project_prints_where_it_stands(project, decided):
-    assert str(project) == "Project project: 0 batches, 0 runs"
+def test_a_project_prints_where_it_stands(decided, tmp_path):
+    assert str(Project.create(tmp_path / "new")) == "Project new: 0 batches, 0 runs"
     head, *rows = str(decided).splitlines()
     assert re.fullmatch(r"Project project: 1 batch, [\d,]+ runs", head)
     told = decided.history().drop_duplicates("kind", keep="last").set_index("kind")["what"]

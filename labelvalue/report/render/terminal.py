@@ -233,8 +233,8 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         said = f"Needs the approval of {row['approver']}: costs more than {significant(row['above'])}"
         sheet.write(said + (f" ({row['reason']})" if row["reason"] else ""))
     for row in numbers["prices"]:
-        worth = f"{significant(row['price'])} {numbers[names.UNIT]}"
-        sheet.write(f"Were the limit {row['limit']} looser, each {row['per']} would be worth {worth}")
+        price = f"{significant(row['price'])} {numbers[names.UNIT]}"
+        sheet.write(f"Were the limit {row['limit']} looser, each {row['per']} would be worth {price}")
     sheet.write(*(f"Note: {note}" for note in numbers["notes"]))
     return sheet.text()
 
