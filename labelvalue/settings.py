@@ -189,7 +189,7 @@ MOST_TOLD = 4  # names or parts of a setting that are told one by one
 MOST_LINES = 12  # of settings that are printed
 
 
-class ToldSettings(Settings):
+class Told(Settings):
     """Settings that show what they say beyond the defaults, a line a section."""
 
     def __str__(self) -> str:
