@@ -56,6 +56,11 @@ def readable(value: float, figures: int = 4) -> str:
     return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
+def counted(count: int, one: str, several: str = "") -> str:
+    """Write a count of things, in the singular where there is one."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
 def _decimals(value: float, figures: int) -> int:
     """Decimals that show so many figures; none where they all stand before the point, or there is nothing to show."""
     if abs(value) < NOTHING or not math.isfinite(value):

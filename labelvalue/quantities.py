@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import numpy as np
 import scipy
 
-from labelvalue.settings import Checks, is_number, put
+from labelvalue.numerals import readable
+from labelvalue.settings import Checks, in_words, is_number, put
 
 DISTRIBUTIONS = ("lognormal", "logitnormal", "uniform")
 TOLERANCE = 1e-9  # how far probabilities of branches may be from summing to 1
@@ -55,6 +56,10 @@ class Interval:
         if not checks.problems:
             self._check_ends(checks)
         checks.finish()
+
+    def __str__(self) -> str:
+        usual = "" if self.probability == 0.9 else f" ({readable(100 * self.probability)} %)"
+        return f"{readable(self.low)} to {readable(self.high)}{usual}"
 
     def _check_ends(self, checks: Checks) -> None:
         if not self.low < self.high:
@@ -123,6 +128,9 @@ class Branch:
     value: float | Interval
     probability: float
     name: str = ""
+
+    def __str__(self) -> str:
+        return f"{in_words(self.value)} with probability {readable(self.probability)}"
 
     def __post_init__(self) -> None:
         checks = Checks()

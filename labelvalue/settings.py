@@ -6,14 +6,17 @@ collected with its key's place, and all are raised at once.
 
 import dataclasses
 import functools
+import html
 import math
-from collections.abc import Callable, Iterable, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import numpy as np
 
-from labelvalue.numerals import MAX_COUNT, MOST
+from labelvalue.numerals import MAX_COUNT, MOST, readable
+from labelvalue.printing import WIDTH, visible, wrapped
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 Section = TypeVar("Section")
@@ -180,6 +183,67 @@ class Settings:
 
     def _together(self, checks: Checks) -> None:
         """Note what is wrong with keys together, and settle those that follow from others."""
+
+
+MOST_TOLD = 4  # names or parts of a setting that are told one by one
+MOST_LINES = 12  # of settings that are printed
+
+
+class Told(Settings):
+    """Settings that show what they say beyond the defaults, a line a section."""
+
+    def __str__(self) -> str:
+        long = [f"{name}: {said}" if said else name for name, said in self._sections()]
+        for lines in (4, 3, 2, 1):  # of a section, as many as a dozen lines in all leave
+            told = (textwrap.shorten(visible(text), lines * (WIDTH - 4), placeholder=" …") for text in long)
+            text = "\n".join(map(wrapped, told))
+            if text.count("\n") < MOST_LINES:
+                break
+        return text
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: all of it."""
+        (kind, said), *sections = (map(html.escape, map(visible, pair)) for pair in self._sections())
+        rows = "".join(f"<tr><th>{name}</th><td>{text}</td></tr>" for name, text in sections)
+        return f"<p>{kind} <strong>{said}</strong></p><table>{rows}</table>"
+
+    def _sections(self) -> list[tuple[str, str]]:
+        """The kind with its texts, then every other setting that differs from its default, in words."""
+        said = list(_differing(self))
+        texts = "; ".join(f"{name} {value}" for name, value in said if isinstance(value, str))
+        rest = [(name, value) for name, value in said if not isinstance(value, str)]
+        return [(type(self).__name__, texts), *((name, in_words(one, within=False)) for name, one in rest)]
+
+
+def _differing(settings: Any) -> Iterator[tuple[str, Any]]:
+    """Settings that are not their defaults, named in words; reasons left out."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        made = field.default_factory
+        default = field.default if made is dataclasses.MISSING else made()
+        if field.init and field.name != "reason" and value != default:
+            yield field.name.replace("_", " "), value
+
+
+def in_words(value: Any, *, within: bool = True) -> str:
+    """Write a setting in words, those of a table in brackets where it stands within another."""
+    if isinstance(value, Mapping):
+        return _listed(f"{name} {in_words(one)}" for name, one in value.items())
+    if isinstance(value, (tuple, list)):
+        return _listed(map(in_words, value))
+    if not dataclasses.is_dataclass(value) or type(value).__str__ is not object.__str__:
+        return readable(value) if is_number(value) else str(value)
+    name = getattr(value, "name", "")
+    said = "; ".join(f"{key} {in_words(one)}" for key, one in _differing(value) if key != "name")
+    if not said or not name:
+        return name or (f"({said})" if within and said else said or type(value).__name__)
+    return f"{name} ({said})"
+
+
+def _listed(parts: Iterable[str]) -> str:
+    told = list(parts)
+    more = len(told) - MOST_TOLD
+    return ", ".join(told[:MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 @functools.cache

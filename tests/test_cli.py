@@ -324,6 +324,28 @@ def test_simulate_writes_a_runs_table(run, tmp_path, suffix):
     assert runs.sizes[names.RUN] == 2 * 2 * 3
 
 
+def test_simulate_learns_from_the_texts_of_an_export_and_leaves_out_what_nobody_annotated(run, tmp_path):
+    rows, tasks = 200, []
+    for place in range(rows):
+        kind = ("spam", "ham")[place % 2]
+        data = {"text": f"{kind} word{place % 7} word{place % 11}", "team": "ab"[place // 2 % 2]}
+        done = [{"result": [{"value": {"choices": [kind]}}]}] if place != 5 else []
+        tasks.append({"data": data, "annotations": done})
+    data, out, target = tmp_path / "export.json", tmp_path / "runs.csv", "annotations.0.result.0.value.choices"
+    data.write_text(json.dumps(tasks))
+    settings = ["--target", target, "--slice", "data.team", "--text", "data.text", "--sizes", "40,80"]
+    code, text, err = run("simulate", data, *settings, "--replicates", "1", "--random-seed", "1", "--out", out)
+    assert code == 0, err
+    assert "note: 1 row without a label left out\n" in text
+    runs = lv.read_runs(out)
+    assert set(runs[names.SLICE].values) == {"a", "b"}
+    assert runs.sizes[names.RUN] == 2 * 2
+    data.write_text(json.dumps([task | {"annotations": []} for task in tasks]))
+    code, _, err = run("simulate", data, *settings, "--out", out)
+    assert code == 1
+    assert target in err
+
+
 def test_simulate_says_what_it_chose(run, tmp_path):
     rows = 240
     table = pd.DataFrame({"age": range(rows), "country": ["FR", "DE"] * (rows // 2)})

@@ -43,6 +43,8 @@ def test_stored_outputs(path):
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1)), "stored out of order: 'make notebooks'"
     assert not [o for o in outputs(notebook) if o.output_type == "error"]
+    pictures = [o["data"]["image/png"] for o in outputs(notebook) if "image/png" in o.get("data", {})]
+    assert len(set(pictures)) == len(pictures), "one picture stored twice"
     assert path.stat().st_size < LARGEST
 
 

@@ -12,6 +12,7 @@ import typer
 from labelvalue import names
 from labelvalue.cli import console
 from labelvalue.cli.console import RUNS, Group, Json, Metric, Seed, Timezone, add
+from labelvalue.numerals import counted
 from labelvalue.observe.importers import formats
 from labelvalue.problems import StorageError, input_error
 
@@ -58,7 +59,12 @@ def simulate(
     from labelvalue.observe.simulate.protocol import beside
 
     console.check_writable(out)
-    table = read_table(data, target=target, slices=slice_, texts=text)
+    every = read_table(data, target=target, slices=slice_, texts=text, unlabelled=True)
+    table = every.dropna(subset=[target], ignore_index=True)
+    if table.empty:
+        raise input_error(
+            "no row has a label", "label some, or name the column of labels", file=data.name, column=target
+        )
     features = table.drop(columns=target) if text is None else table[text]
     learners = learners_of(features, None if learner is None else learner.split(","), random_seed)
     settings = console.given(
@@ -78,6 +84,7 @@ def simulate(
     )
     lv.write_runs(runs, out)
     rows, notes = int(runs.sizes[names.RUN]), runs.attrs[names.NOTES].splitlines()
+    notes += [f"{counted(left, 'row')} without a label left out"] if (left := len(every) - len(table)) else []
     named = [] if text is not None or ":" in (learner or "") else naming_rows(table.drop(columns=target))
     notes += [f"column {name!r} names the rows; nothing is learnt from it" for name in named]
     document = {"runs": str(out), "rows": rows, names.PROTOCOL: str(beside(out)), names.NOTES: notes}

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labelvalue.operate.history.descriptions import ToldProject
 from labelvalue.operate.store.folders import LEDGER, alone, check_links, found, wrong
-from labelvalue.operate.store.project_folder import ProjectFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Project(ProjectFolder):
+class Project(ToldProject):
     """A project folder: add batches, fit again, and ask what happened.
 
     Everything is read from the folder when it is asked for; the object itself remembers nothing.

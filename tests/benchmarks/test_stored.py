@@ -5,6 +5,7 @@ and finds less must say so here.
 """
 
 import json
+import re
 
 import pytest
 
@@ -114,3 +115,11 @@ def test_a_simulation_costs_little_beside_trainings_that_take_time(root):
     assert len(long) >= 2
     assert all(row["overhead"]["ours"] < 0.05 for row in long)
     assert all(row["added_ms"]["ours"] < 3 for row in short)
+
+
+def test_figures_of_the_queue_are_those_of_the_command_beside_them(root):
+    text = (root / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Which items") :].partition("\n## ")[0]
+    loops, repetitions = re.search(r"--loops (\S+) --repetitions (\d+)`", section).groups()
+    assert set(loops.split(",")) == {name.lower() for name in re.findall(r"^\| (\w+) \| \.", section, re.MULTILINE)}
+    assert f"over {('two', 'three', 'four', 'five', 'six')[int(repetitions) - 2]} repetitions" in section

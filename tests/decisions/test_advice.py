@@ -1,6 +1,7 @@
 """Verdicts, pilots, ties, sensitivity, stability, milestones."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from labelvalue.decisions.measuring.pilots import PILOT, OpenPlans, in_two
 from labelvalue.decisions.search.listing import alternatives
 from labelvalue.plans import decision_stability, plan_outcomes, plan_sensitivity, target_slices
 from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words.verdicts import decision_parts
 from labelvalue.rules import plan_milestones
 from labelvalue.testing import fake_fit
@@ -42,6 +44,13 @@ def plan(fit):
 
 
 # --- verdicts -------------------------------------------------------------------------------------
+
+
+def test_one_label_is_no_labels_and_a_limit_that_binds_says_what_loosening_it_brings():
+    plan = decide(fake_fit(seed=1), case_of(price=0.001, value=4000, currency="USD"), max_labels=1, measure=False)
+    assert plan.verdict.reasons[0].startswith("1 label: expected net benefit ")
+    told = " ".join(plan_text(plan_numbers(plan)).split())
+    assert re.search(r"Were the limit all labels ≤ 1 looser, each 1,000 labels would be worth [\d,.]+ USD", told)
 
 
 def test_cheap_labels_are_bought_and_dear_ones_waited_for(fit):

@@ -1,5 +1,7 @@
 """Money of plans, part by part against sums by hand; rules held against draws; wrong labels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr

@@ -141,10 +141,10 @@ def test_price_of_nothing_is_accepted_and_said(fit):
 
 
 def test_more_than_is_available_cannot_be_asked_for(fit):
-    case = parse_case(BASE + "[slices]\nwest = { available = 300 }\n")
-    with pytest.raises(InputError, match=r"slice 'west' has 300 labels to buy, the plan wants 500"):
-        lv.plans.plan_outcomes(fit, case, {"too much": {"west": 500}})
-    assert lv.decide(fit, case, max_labels=5000, measure=False).labels["west"] <= 300
+    case = parse_case(BASE + "[slices]\nwest = { available = 1300 }\n")
+    with pytest.raises(InputError, match=r"slice 'west' has 1,300 labels to buy, the plan wants 2,500"):
+        lv.plans.plan_outcomes(fit, case, {"too much": {"west": 2500}})
+    assert lv.decide(fit, case, max_labels=5000, measure=False).labels["west"] <= 1300
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from labelvalue.plans import (
     scenario_sets,
     score_plans,
 )
-from labelvalue.report.numbers.plan import plan_numbers, trade_off
+from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.render.terminal import plan_text
 from labelvalue.risk import Score
 from labelvalue.testing import fake_fit
@@ -201,7 +201,8 @@ def test_d10_the_probability_that_a_target_is_reached_is_that_of_the_draws(two, 
 
 def test_d35_mean_and_worst_slice_are_told_side_by_side(two):
     """The worst slice is improved so far that another becomes the worst, by hand."""
-    plan = decide(two, Case(costs=ALONE, value={"per_error_point": 400}), max_labels=1500, measure=False)
+    value = {"per_error_point": 400, "volume": {"a": 3}}
+    plan = decide(two, Case(costs=ALONE, value=value), max_labels=1500, measure=False)
     luck = np.random.default_rng(7).normal(0.0, 0.01, (4, 50))
     luck = xr.DataArray(luck - luck.mean(), dims=SAMPLE)
     known = {"a": {names.NOTHING: 0.30, names.RECOMMENDED: 0.12}, "b": {names.NOTHING: 0.10, names.RECOMMENDED: 0.14}}
@@ -210,12 +211,13 @@ def test_d35_mean_and_worst_slice_are_told_side_by_side(two):
         for which, error in errors.items():
             outcomes[names.ERROR].loc[{"slice": name, "plan": which}] = (error + luck).values
     told = dataclasses.replace(plan, outcomes=outcomes)
-    found = trade_off(told)
-    assert found["mean"] == pytest.approx({"now": 0.20, "then": 0.13})
-    assert [found["worst"][key] for key in ("now", "then")] == pytest.approx([0.30, 0.14])
-    assert (found["worst"]["slice_now"], found["worst"]["slice_then"]) == ("a", "b")
-    said = "mean of slices 0.2000 → 0.1300, worst (a) 0.3000 → 0.1400 (b)"
-    assert said in " ".join(plan_text(plan_numbers(told)).split())
+    found = plan_numbers(told)
+    assert [found["mean_error"][when]["mean"] for when in ("now", "then")] == pytest.approx([0.25, 0.125])
+    worst = found["worst_slice"]
+    assert [worst[key] for key in ("now", "then")] == pytest.approx([0.30, 0.14])
+    assert (worst["slice_now"], worst["slice_then"]) == ("a", "b")
+    said = "mean 0.2500 → 0.1250, worst (a) 0.3000 → 0.1400 (b)"
+    assert said in " ".join(plan_text(found).split())
 
 
 @pytest.mark.parametrize(

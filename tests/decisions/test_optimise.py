@@ -136,8 +136,9 @@ def test_money_has_a_price():
     bought, certificate = best_purchase(menu, Aim())
     assert menu.spent(bought) <= 30.0 + 1e-9
     more = best_purchase(dataclasses.replace(menu, max_spend=30.2), Aim())[1].objective
-    price = shadow_prices(menu, Aim(), bought).set_index("limit")["price"]["money ≤ 30"]
-    assert price == pytest.approx(1000 * (more - certificate.objective) / 0.2, rel=1e-3)
+    row = shadow_prices(menu, Aim(), bought).set_index("limit").loc["money ≤ 30"]
+    assert row["per"] == "unit of money"
+    assert row["price"] == pytest.approx((more - certificate.objective) / 0.2, rel=1e-3)
 
 
 def test_infeasible_minima_are_all_named():

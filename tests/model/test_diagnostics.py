@@ -178,11 +178,17 @@ def test_as_text():
     assert str(some()).splitlines() == [
         "verdict: flagged",
         "  because R-hat 1.020 is above 1.01",
-        "  rhat 1.02, bfmi inf",
+        "  R-hat 1.020, E-BFMI inf",
         "  NA: borrowed; mostly assumption",
         '  a"b',
         ": borrowed",
     ]
+    told = "4,000 draws, 4 chains, R-hat 1.000, effective sample size 4,000, 4,000 in the tails, E-BFMI 1.00"
+    assert str(Diagnostics("ok", (), GOOD)) == f"verdict: ok\n  {told}, no draw diverged"
+    bad = GOOD | {"divergences": 0.002, "depth": 0.03, "finite": 0.0}
+    said = "0.20 % of draws diverged, 3.0 % of draws hit the tree depth limit"
+    assert str(Diagnostics("flagged", (), bad)).endswith(f"{told}, {said}")
+    assert str(Diagnostics("ok", (), {})) == "verdict: ok"
 
 
 def alarms(fits: int, scalars: int, draws: int, seed: int) -> int:

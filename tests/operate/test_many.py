@@ -10,6 +10,7 @@ import pytest
 from labelvalue import InputError, Project, cli, refit_all, testing
 from labelvalue.numerals import significant
 from labelvalue.operate.refit.many import COLUMNS, projects_in
+from labelvalue.operate.refit.outcome import summary_lines
 from tests.operate.conftest import CASE, QUIET, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
@@ -64,6 +65,10 @@ def test_one_page_has_all_projects_the_worst_first(root, second):
     links = re.findall(r'<a href="\./([^"]+)">', text)
     assert [(root / link).resolve() for link in links] == [Path(own["page"]).resolve()]
     assert not re.search(r"https?://|<script", text), "it asks for nothing"
+    assert re.findall(r'<img src="data:image/svg[^"]*" alt="([^"]*)"', text) == [
+        "Gain promised and delivered of the projects a; the table below has the numbers."
+    ]
+    assert [*summary_lines(table.reset_index().iloc[:1])][-1] == "1 project, 1 fitted"
 
 
 def test_a_project_that_is_busy_or_out_of_storage_is_a_row_too(root, monkeypatch):
@@ -81,7 +86,7 @@ def test_the_command_ends_with_the_highest_code(root, capsys):
     assert cli.main(["refit", str(root), "--all"]) == 1
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines() if " " in line.strip()) <= 80, "but for a path that is longer"
-    assert "4 projects, 2 fitted, 2 not 0" in text
+    assert "4 projects, 2 fitted, 2 with an exit code other than 0" in text
     assert cli.main(["refit", str(root), "--all", "--json"]) == 1
     assert [row["project"] for row in json.loads(capsys.readouterr().out)["projects"]] == [
         "a", "b/deep", "broken", "empty"]  # fmt: skip

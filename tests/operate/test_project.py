@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import html
 import json
 import platform
 import re
@@ -369,6 +370,20 @@ def test_history_says_what_happened(fitted, sampler, second):
     assert pd.Timedelta(0) <= pd.Timestamp.now("UTC") - times.iloc[-1] < pd.Timedelta(minutes=1)
 
 
+def test_a_project_prints_where_it_stands(decided, tmp_path):
+    assert str(Project.create(tmp_path / "new")) == "Project new: 0 batches, 0 runs"
+    head, *rows = str(decided).splitlines()
+    assert re.fullmatch(r"Project project: 1 batch, [\d,]+ runs", head)
+    told = decided.history().drop_duplicates("kind", keep="last").set_index("kind")["what"]
+    words = " ".join(" ".join(rows).split())
+    assert all(told[kind] in words for kind in ("batch", "fit", "advice"))
+    assert " of 1 batch, ok, published" in words
+    assert len(rows) < 12
+    shown = decided._repr_html_()
+    assert shown.count("<tr>") == 3
+    assert html.escape(told["fit"]) in shown
+
+
 def test_history_names_the_batches_that_a_fit_was_made_from(fitted, second):
     fitted.add(second, batch="b").refit(progress=False)
     configure(fitted, QUIET + "[fit]\nrandom_seed = 7\n")
@@ -378,7 +393,7 @@ def test_history_names_the_batches_that_a_fit_was_made_from(fitted, second):
     )
     table = fitted.history()
     said = table["what"][table["kind"] == "fit"]
-    counts = [int(re.search(r"of (\d+) batches", text)[1]) for text in said]
+    counts = [int(re.search(r"of (\d+) batch", text)[1]) for text in said]
     named = [re.search(r"new in it: (.*)", text)[1] for text in said]
     assert list(zip(counts, named, strict=True)) == [(1, "'a'"), (2, "'b'"), (2, "nothing"), (2, "'b'")]
 

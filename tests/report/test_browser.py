@@ -14,6 +14,7 @@ import labelvalue as lv
 from labelvalue import cli, testing, write_report
 from labelvalue.diagnostics import attach_backtest
 from labelvalue.report.numbers.plan import panel
+from labelvalue.report.plots import style
 from labelvalue.report.plots.first_page import TEXT
 from labelvalue.report.render.html import on_page as shown
 from labelvalue.report.render.images import BROWSERS
@@ -148,6 +149,8 @@ def test_nothing_is_cut_or_tiny_at_any_width(decided_file, visit, width):
     assert page.evaluate(smallest) >= 11
     unfold(page)
     shot(page, f"width-{width}", full_page=True)
+    for one in page.locator("img").all()[2:]:
+        assert 96 / 72 * style.TEXT * one.evaluate("(e) => e.clientWidth / Number(e.getAttribute('width'))") >= 11
     assert overflow(page) == [0, []]
     assert page.evaluate(smallest) >= 11
 

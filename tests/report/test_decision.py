@@ -13,6 +13,7 @@ from labelvalue.numerals import number, significant
 from labelvalue.report.numbers import planning
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.tables import default_budgets
+from labelvalue.report.plots.style import count, plain
 from labelvalue.report.render.html import _groups, moment
 from labelvalue.report.words.verdicts import best_slices, p_best
 from labelvalue.report.words.wording import comparison, decimals, percent, probability, sentence
@@ -84,6 +85,10 @@ def test_one_slice_has_no_rival():
     assert one["runner_up"] is None
     assert not one["tie"]
     assert "only one slice" in one["comparison"]
+    case = lv.Case(costs={"price_per_label": 0.01}, value={"per_error_point": 400})
+    plan = report_numbers(lv.decide(fit, case, max_labels=500, measure=False), budgets=[500])["plan"]
+    assert " lower the error from " in plan["sentence"]
+    assert plan["gain_sentence"].startswith("The error goes from ")
 
 
 def test_slices_are_compared_within_the_validated_distance(fake_fit):
@@ -168,7 +173,10 @@ def test_words_for_numbers():
     assert significant(None) == "not available"
     assert significant(-0.00123456) == "−0.00123"
     assert [probability(p) for p in (0, 0.5, 1, None)] == ["< 0.01", "= 0.50", "> 0.99", "not available"]
-    assert percent(-0.052) == "−5.2 %"
+    shares = {-0.052: "−5.2 %", 0: "0 %", 4.1e-10: "< 0.01 %", -4.1e-10: "> −0.01 %", 0.9: "90 %", 123.456: "12,346 %"}
+    assert {share: percent(share) for share in shares} == shares
+    assert [plain(v) for v in (4.1e-05, 12345.6, 0, 0.0123)] == ["0.000041", "12,346", "0", "0.0123"]
+    assert [count(v) for v in (800, 1.5e6, 2e-05, 1e15)] == ["800", "1.5M", "0.00002", "1,000,000G"]
 
 
 def test_moment_keeps_what_is_no_time():

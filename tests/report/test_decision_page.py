@@ -50,6 +50,8 @@ def test_the_first_sentence_is_the_decision(numbers, words, decided):
     assert lead.replace(" ", "") in close  # names stand in elements of their own
     folded = words.index("For the analyst")
     assert words.index(lead[:40]) < folded < words.index("Words used here") < words.index("Stress, base and best case")
+    now, then = re.search(r"mean error over slices from (\S+) to (\S+)", lead).groups()
+    assert f"Mean error {now} → {then}; worst slice" in words[:folded], "one mean error, in one precision"
     net = plan["net_benefit"]
     assert f"{significant(net['lower'])} to {significant(net['upper'])}" in lead
     assert plan["gain_sentence"] in words[folded:]

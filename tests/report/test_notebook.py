@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +72,29 @@ def test_a_decision_prints_itself_in_a_dozen_lines(decided):
         assert (f" {labels:,} " in row[0]) if labels else not row
     assert lines[-1].startswith("Rules: ")
     assert repr(decision) == f"<labelvalue.Decision 'buy': {decision.total:,} of 3,000 labels>"
+
+
+def test_a_case_prints_what_it_says_in_a_dozen_lines():
+    case = lv.Case(
+        costs={"price_per_label": {"default": 0.08, "west": {"low": 0.1, "high": 0.25}}, "retraining": 20},
+        value={"per_error_point": 1500, "volume": {f"slice {i}": 2 for i in range(7)}},
+        guardrails={"maximum_budget": {"limit": 900, "probability": 0.8}},
+        risk=lv.risk.CVaR(0.95), currency="USD", name="<b>incomes</b>",
+    )  # fmt: skip
+    assert str(case).splitlines() == [
+        "Case: currency USD; name <b>incomes</b>",
+        "costs: price per label default 0.08, west 0.1 to 0.25; retraining 20",
+        "value: per error point 1,500; volume slice 0 2, slice 1 2, slice 2 2, slice 3 2",
+        "  and 3 more",
+        "guardrails: maximum budget 900 with probability 0.8",
+        "risk: cvar (level 0.95)",
+    ]
+    shown = case._repr_html_()
+    assert "<td>maximum budget 900 with probability 0.8</td>" in shown
+    assert "&lt;b&gt;incomes" in shown
+    assert "<b>" not in shown
+    long = lv.read_case(Path(__file__).resolve().parents[2] / "data" / "adult_case.toml")
+    lines = str(long).splitlines()
+    assert len(lines) <= 12
+    assert max(map(len, lines)) <= 80
+    assert "retraining 25 with probability 0.9, 75 with probability 0.1" in long._repr_html_()

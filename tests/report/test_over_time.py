@@ -7,7 +7,15 @@ import pytest
 
 from labelvalue import InputError
 from labelvalue.report.plots import style
-from labelvalue.report.plots.first_page import FORECASTS, SPENDING, draw_over_time, shown_panels, verdict_of
+from labelvalue.report.plots.first_page import (
+    FORECASTS,
+    SPENDING,
+    draw_over_time,
+    draw_projects,
+    shown_panels,
+    verdict_of,
+)
+from labelvalue.report.render import images
 from tests.report.conftest import artists
 
 FORECAST = {
@@ -55,6 +63,27 @@ def test_bars_and_dots_are_the_numbers_of_the_batches():
     words = [text.get_text() for text in verdict.get_yticklabels()]
     assert [" ".join(words[int(y)].split()) for _, y in sorted(dots(verdict, "verdict"))] == [*map(verdict_of, ROWS)]
     assert {axes.get_xlim() for axes in (gains, bias, drift, labels, money, verdict)} == {(-0.6, 3.6)}
+
+
+def test_projects_are_two_bars_each_the_largest_shortfall_first(monkeypatch):
+    gains = {
+        "as promised": (0.01, 0.01),
+        "less than nothing": (0.02, -0.004),
+        "more": (0.01, 0.02),
+        "new": (None, None),
+    }
+    rows = [{"project": name, "promised": told, "delivered": came} for name, (told, came) in gains.items()]
+    drawn = []
+    monkeypatch.setattr(images, "draw_projects", lambda part: drawn.append(draw_projects(part)) or drawn[-1])
+    (image,) = images.project_images(rows)
+    assert "of the projects less than nothing, as promised, more; the" in image["alt"]
+    (ax,) = drawn[0].axes
+    bars = {key: [one for one in ax.patches if one.get_gid() == key] for key in ("promised", "delivered")}
+    assert [bar.get_width() for bar in bars["promised"]] == [0.02, 0.01, 0.01]
+    assert [bar.get_width() for bar in bars["delivered"]] == [-0.004, 0.01, 0.02]
+    tops = [bar.get_y() for pair in zip(*bars.values(), strict=True) for bar in pair]
+    assert tops == sorted(tops), "a project's two bars beside each other"
+    assert [*images.project_images(rows[3:])] == []
 
 
 def test_panels_are_those_that_have_something_to_show():

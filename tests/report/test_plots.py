@@ -12,13 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 import labelvalue as lv
-from labelvalue import names
+from labelvalue import names, testing
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS
 from labelvalue.model.curve.observations import used_runs
 from labelvalue.report.plots import style
-from labelvalue.report.render import images
+from labelvalue.report.render import html, images
 from tests.fits import altered
 from tests.report.conftest import artists, band, line
+from tests.report.test_over_time import ROWS as BATCHES
 
 
 def texts(figure):
@@ -313,3 +314,28 @@ def test_pixels_have_the_ground_of_the_page(fake_fit):
     assert (pixels[0] == 255).all()
     assert (pixels == 255).all(axis=-1).mean() > 0.5
     assert np.abs(pixels.astype(int) - drawn).mean() < 1  # of 255
+
+
+def test_no_letter_of_a_picture_is_smaller_than_eleven_pixels(monkeypatch, tmp_path):
+    """Wide pictures are shown as they are, narrow ones shrink to a phone of 390 pixels, of which margins take 32."""
+    fit = testing.fake_fit(seed=1, draws=50)
+    case = lv.Case(
+        costs={"price_per_label": 0.1}, value={"per_error_point": 400}, label_noise={"default": 0.2},
+        interventions=(lv.interventions.Consensus(3, slices=("west",)),),
+    )  # fmt: skip
+    smallest = {}
+
+    def measured(figure, alt, *, sharp):
+        FigureCanvasAgg(figure).draw()
+        wide = 96 * figure.get_size_inches()[0]
+        letters = min(one.get_fontsize() for one in texts(figure) if one.get_text().strip())
+        smallest[alt] = letters * 96 / 72 * (1 if wide > 600 else 358 / wide)
+        return {"src": "", "alt": alt, "width": 1, "height": 1}
+
+    for module in (images, html):
+        monkeypatch.setattr(module, "embed", measured, raising=module is images)
+    lv.write_report(lv.decide(fit, case, max_labels=2000, measure=False), path=tmp_path / "report.html", budgets=[500])
+    list(images.over_time_images(BATCHES))
+    list(images.project_images([{"project": "a", "promised": 0.02, "delivered": 0.01}]))
+    assert len(smallest) > 10
+    assert {alt: size for alt, size in smallest.items() if size < 11} == {}

@@ -26,7 +26,7 @@ from labelvalue.decisions.advice.rules import HOLDS, KEPT, REQUIRED, STATE, TO_D
 from labelvalue.decisions.measuring.pilots import MEASURED, TRIFLE
 from labelvalue.decisions.outcomes.spending import fixed_cost, label_cost
 from labelvalue.decisions.search.mixtures import LESS
-from labelvalue.numerals import estimated, readable
+from labelvalue.numerals import counted, estimated, readable
 
 NONE_CAN_BE_BOUGHT = "no label can be bought"
 WAITING = "waiting"
@@ -48,7 +48,7 @@ def verdict_of(decision: Decision) -> Verdict:
     unit = decision.outcomes.attrs[names.UNIT]
     net_benefit = f"{readable(worth)} {unit} (Monte Carlo error {readable(error, 2)})"
     chance = f"P(net benefit > 0) = {float((net > 0).mean()):.2f}"
-    said = f"{decision.total:,} labels: expected net benefit {net_benefit}, {chance}"
+    said = f"{counted(decision.total, 'label')}: expected net benefit {net_benefit}, {chance}"
     broken = decision.rules[~decision.rules[KEPT]]
     if len(broken):
         why = (

@@ -32,7 +32,7 @@ from labelvalue.observe.simulate.suites import HOLDOUT
 from labelvalue.problems import InputError, Problem, did_you_mean
 from labelvalue.quantities import Quantity, by_slice, of_slice
 from labelvalue.reading import parse_toml, read_text
-from labelvalue.settings import Amount, Checks, Settings, Share, Text, named, put, read_table, table, tables, word
+from labelvalue.settings import Amount, Checks, Settings, Share, Text, Told, named, put, read_table, table, tables, word
 
 
 def as_text(case: Any) -> str:
@@ -137,7 +137,7 @@ OVERRUN = 0.1  # how probably a plan may cost more than its expected cost and it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Case(Settings):
+class Case(Told):
     """Everything a decision needs beside a fit; parts may be given as objects or as mappings.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.numerals import PER_LABELS
+from labelvalue.numerals import PER_LABELS, readable
 from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
 TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
@@ -44,6 +44,9 @@ class Rule(Settings):
     limit: Amount
     probability: Share = 0.9
     reason: Text = ""
+
+    def __str__(self) -> str:
+        return f"{readable(self.limit)} with probability {readable(self.probability)}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -348,7 +351,7 @@ class SliceLimit(Settings):
 
     def _together(self, checks: Checks) -> None:
         if not checks.problems and self.minimum > self.most:
-            why = f"minimum {self.minimum} is more than may be bought, {self.most:g}"
+            why = f"minimum {self.minimum} is more than may be bought, {self.most:,.0f}"
             checks.wrong("minimum", why, "lower it, or raise maximum or available")
 
     @property

@@ -219,5 +219,5 @@ def _check_order(checks: Checks, key: str, name: str, want: Any, known: list[str
     checks.whole(key, want)
     limit = case.slices.get(name)
     if len(checks.problems) == before and limit is not None and want > limit.most:
-        why = f"slice {name!r} has {limit.most:g} labels to buy, the plan wants {want}"
-        checks.wrong(key, why, f"ask for at most {limit.most:g}")
+        why = f"slice {name!r} has {limit.most:,.0f} labels to buy, the plan wants {want:,}"
+        checks.wrong(key, why, f"ask for at most {limit.most:,.0f}")

@@ -290,7 +290,7 @@ def shadow_prices(menu: Menu, aim: Aim, bought: np.ndarray) -> pd.DataFrame:
         free = (bought < most) & (price > 0)
         per_money = max(0.0, float((after[free] / price[free]).max())) if free.any() else 0.0
         per_label = 0.0 if bought.sum() < menu.max_labels else per_label
-        rows.append((f"money ≤ {round(menu.max_spend, 2):,.10g}", PER_LABELS * per_money, f"{PER_LABELS:,} of money"))
+        rows.append((f"money ≤ {round(menu.max_spend, 2):,.10g}", per_money, "unit of money"))
     level = np.maximum(per_label, per_money * price)
     for i, name in enumerate(menu.slices):
         if 0 < least[i] == bought[i]:

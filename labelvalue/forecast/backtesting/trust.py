@@ -18,6 +18,7 @@ from labelvalue.forecast.backtesting.scores import TOLERANCE, reliability
 from labelvalue.model.fitting.fitting import runs_digest
 from labelvalue.model.fitting.result import Fit, kind_of_fit
 from labelvalue.model.hierarchy.specification import Model
+from labelvalue.numerals import counted
 from labelvalue.problems import InputError
 
 UNLIKELY = 0.05  # probability under which so few hits of honest 90 % intervals are not put down to chance
@@ -285,7 +286,7 @@ def far(distance: int, by: str) -> str:
     """Write a distance in words."""
     if by == SIZE:
         return f"{2**distance}x the labels"
-    return f"{distance} batch{'es' if distance != 1 else ''} ahead"
+    return f"{counted(distance, 'batch', 'batches')} ahead"
 
 
 def _at(distance: int, by: str) -> str:

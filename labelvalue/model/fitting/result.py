@@ -24,7 +24,7 @@ from labelvalue.model.curve.shapes import futures
 from labelvalue.model.hierarchy.specification import Model, get_model, level_from, log_error_from
 from labelvalue.model.prior.priors import Priors
 from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.numerals import TAILS
+from labelvalue.numerals import TAILS, counted
 from labelvalue.printing import shown
 from labelvalue.problems import StorageError
 from labelvalue.reading import parse_json
@@ -130,9 +130,8 @@ class Fit:
         return Walks(settings["random_seed"], alone, self.below.strays, float(settings[names.UPPER]), beyond, seen)
 
     def __repr__(self) -> str:
-        count = self.slices.size
         return (
-            f"<labelvalue.Fit of model {self.model.name!r}: {count} slice{'s' if count != 1 else ''}, "
+            f"<labelvalue.Fit of model {self.model.name!r}: {counted(self.slices.size, 'slice')}, "
             f"{self.runs.sizes[names.RUN]} runs, verdict {self.diagnostics.verdict!r}>"
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -84,8 +84,8 @@ class Diagnostics:
     flags: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())
-        lines = [f"verdict: {self.verdict}", *(f"  because {reason}" for reason in self.reasons), f"  {shown}"]
+        lines = [f"verdict: {self.verdict}", *(f"  because {reason}" for reason in self.reasons)]
+        lines += [f"  {said}"] if (said := ", ".join(_said(self.figures))) else []
         lines += [f"  {name}: {'; '.join(flags)}" for name, flags in self.flags.items() if flags]
         return "\n".join(lines)
 
@@ -184,6 +184,26 @@ class Diagnostics:
             attempts=tuple(content.get("attempts", ())),
             flags=flags,
         )
+
+
+_WORDS: Mapping[str, str] = {
+    "draws": "{:,.0f} draws",
+    "chains": "{:.0f} chains",
+    "rhat": "R-hat {:.3f}",
+    "ess_bulk": "effective sample size {:,.0f}",
+    "ess_tail": "{:,.0f} in the tails",
+    "bfmi": "E-BFMI {:.2f}",
+}  # what is told of figures in any case, in this order
+
+
+def _said(figures: Mapping[str, float]) -> Iterator[str]:
+    """Figures in words; what is wrong with draws stands among the reasons, and is told here only where there is any."""
+    yield from (text.format(figures[name]) for name, text in _WORDS.items() if name in figures)
+    if "divergences" in figures:
+        share = figures["divergences"]
+        yield f"{100 * share:.2f} % of draws diverged" if share else "no draw diverged"
+    if figures.get("depth"):
+        yield f"{100 * figures['depth']:.1f} % of draws hit the tree depth limit"
 
 
 def figures_of(tree: xr.DataTree) -> dict[str, float]:

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from labelvalue import names
-from labelvalue.numerals import estimated, readable
+from labelvalue.numerals import counted, estimated, readable
 from labelvalue.operate.store.current_batches import brought, current_batches, unseen
 from labelvalue.operate.store.folders import RUNS
+from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.operate.store.records import Record
+from labelvalue.printing import visible, wrapped
 from labelvalue.problems import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from labelvalue.operate.store.project_folder import ProjectFolder
+
+TOLD = ("batch", "score", "fit", "advice", "decision", "failure")  # kinds of records whose last a project prints
+
+
+class ToldProject(ProjectFolder):
+    """A project folder that shows where it stands: its batches, and the last record of each kind that matters."""
+
+    def __str__(self) -> str:
+        head, *rows = self._standing()
+        return "\n".join([": ".join(head), *(wrapped(f"{when}  {what}", " " * 12) for when, what in rows)])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        (name, said), *rows = (map(html.escape, map(visible, pair)) for pair in self._standing())
+        cells = "".join(f"<tr><th>{when}</th><td>{what}</td></tr>" for when, what in rows)
+        return f"<p><strong>{name}</strong>: {said}</p><table>{cells}</table>"
+
+    def _standing(self) -> list[tuple[str, str]]:
+        """Name of the folder with its batches, then day and words of the last record of each kind."""
+        records = self.ledger.records()
+        brought_in = [record.content["rows"] for record in unseen(records, None)]
+        said = f"{counted(len(brought_in), 'batch', 'batches')}, {counted(sum(brought_in), 'run')}"
+        last = {row["kind"]: row for row in describe_records(records)}
+        rows = sorted((last[kind] for kind in TOLD if kind in last), key=lambda row: row["number"])
+        return [(f"Project {self.folder.resolve().name}", said), *((row["time"][:10], row["what"]) for row in rows)]
 
 
 COLUMNS = ("number", "time", "author", "of", "name", "text")
@@ -92,7 +119,8 @@ def _fit(content: Mapping[str, Any]) -> str:
     said = content.get("backtest", "").removesuffix(".")
     state += f"; {said}" if said and said not in content["reasons"] else ""
     less = "".join(f", batch {name!r} counts for {share:g}" for name, share in content.get("discount", {}).items())
-    return f"fit {content['fit']} of {len(content['batches'])} batches{less}, {content['verdict']}, {state}"
+    batches = counted(len(content["batches"]), "batch", "batches")
+    return f"fit {content['fit']} of {batches}{less}, {content['verdict']}, {state}"
 
 
 def _forecast(content: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.store.project_folder import ProjectFolder
 from labelvalue.report.numbers.plan import records as records_of
 from labelvalue.report.render.html import templates
-from labelvalue.report.render.images import over_time_images
+from labelvalue.report.render.images import over_time_images, project_images
 from labelvalue.storage import write_whole
 
 SCORES = (names.BATCH, names.SLICE, names.LABELS, names.TRUTH, "low", "high", names.CRPS, names.BIAS, RANK)
@@ -87,6 +87,7 @@ def write_projects(root: Path, table: pd.DataFrame) -> Path:
     for row in rows:
         there = Path("/", os.path.relpath(row["page"], root)).as_uri() if row["page"] else ""
         row["href"] = there.replace("file:///", "./", 1)
-    page = _page("projects.html.j2", rows=rows, ended=ENDED, root=root.resolve().name, when=datetime.now(UTC))
+    about = {"root": root.resolve().name, "when": datetime.now(UTC), "pictures": list(project_images(rows))}
+    page = _page("projects.html.j2", rows=rows, ended=ENDED, **about)
     write_whole(root / PROJECTS, page.encode("utf-8"))
     return root / PROJECTS

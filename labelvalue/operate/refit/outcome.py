@@ -15,7 +15,7 @@ from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case import parse_case
 from labelvalue.decisions.case.guardrails import alike
 from labelvalue.exits import NOT_PUBLISHED, ending
-from labelvalue.numerals import readable
+from labelvalue.numerals import counted, readable
 from labelvalue.operate.history.scorecard import (
     BIAS_MONEY,
     DELIVERED,
@@ -209,7 +209,8 @@ def summary_lines(table: pd.DataFrame) -> Iterator[str]:
     failed = int((table["exit_code"] != 0).sum())
     if "page" in table.attrs:
         yield visible(table.attrs["page"])
-    yield f"{len(table)} projects, {int(table['new'].sum())} fitted, {failed} not 0"
+    said = f", {failed} with an exit code other than 0" if failed else ""
+    yield f"{counted(len(table), 'project')}, {int(table['new'].sum())} fitted{said}"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

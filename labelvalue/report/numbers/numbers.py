@@ -197,7 +197,7 @@ def _waterfall(ax: Axes, rows: pd.DataFrame, quantity: str, named: bool) -> None
             texts.append((place, right, f"{sign}{significant(row[CHANGE])}"))
     for place, x, text in texts:
         ax.annotate(literal(text), (x, place), xytext=(7, 0), textcoords="offset points", va="center",
-                    size=style.SMALL)  # fmt: skip
+                    size=style.TEXT)  # fmt: skip
     ax.set_xlim(min(ends) - 0.05 * span, max(ends) + 0.3 * span)
     ax.set_ylim(bottom + 0.6, -0.6)
     if min(ends) <= 0:

@@ -86,7 +86,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "rules": records(plan.rules),
         "weighed": records(plan.weighed),
         "waiting": dict(plan.waiting),
-        "trade_off": trade_off(plan),
+        "worst_slice": worst_slice(plan),
         names.TARGET_REACHED: _reached(plan),
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
@@ -163,12 +163,11 @@ def _by_weight(plan: Decision) -> list[dict[str, Any]]:
     return rows
 
 
-def trade_off(plan: Decision) -> dict[str, dict[str, Any]]:
-    """Return the errors of all slices on average, and of the worst, now and with the plan."""
+def worst_slice(plan: Decision) -> dict[str, Any]:
+    """Return the worst slice and its error, now and with the plan."""
     error = plan.outcomes[names.ERROR].mean(names.SAMPLE).drop_vars(names.FLAGS, errors="ignore")
     now, then = (error.sel({names.PLAN: name}).to_series() for name in (names.NOTHING, names.RECOMMENDED))
-    worst = {"now": float(now.max()), "then": float(then.max()), "slice_now": now.idxmax(), "slice_then": then.idxmax()}
-    return {"mean": {"now": float(now.mean()), "then": float(then.mean())}, "worst": worst}
+    return {"now": float(now.max()), "then": float(then.max()), "slice_now": now.idxmax(), "slice_then": then.idxmax()}
 
 
 def _reached(plan: Decision) -> dict[str, Any] | None:

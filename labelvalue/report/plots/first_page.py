@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
-from labelvalue.numerals import number
+from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
 from labelvalue.report.numbers.plan import AS_PLANNED, EVENLY
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
@@ -115,7 +115,7 @@ def _bar(figure: Figure, place: tuple[float, float, float], labels: int, most: i
 
 def _rest(found: Mapping[str, Any]) -> str:
     labels = found["more_labels"]
-    several = f"{found['more']} more slice{'s' if found['more'] > 1 else ''}"
+    several = counted(found["more"], "more slice")
     if found[names.BUDGET] is not None:
         return f"{several} gain{'' if found['more'] > 1 else 's'} less"
     each = "get" if found["more"] > 1 else "gets"
@@ -181,6 +181,7 @@ LEFT, TICKS = 1.05, 8
 BAR = 0.62  # width of a bar, where batches are 1 apart
 LEAST = 1e-3  # chance of a surprise at which the axis ends; a triangle marks a smaller one
 COME = style.ACCENTS[1]  # what came, beside what was forecast
+PROMISED, DELIVERED = "promised", "delivered"
 DOUBTFUL = ("flagged", "refused", "not fitted")  # verdicts on a fit, after which nothing is published
 VERDICTS = (BUY, QUALITY, MEASURE, WAIT, NO_PLAN, "no case", *DOUBTFUL)
 """Rows of the time line, from the top; those that a project knows are shown."""
@@ -214,7 +215,7 @@ def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[str] = ())
             text = title.format(unit=unit)
             figure.text(0.06 / WIDE, (top - 0.2) / total, text, size=TITLE, weight="bold", va="top")
             about, y = _ABOUT[title], (top - 0.22 - LINE) / total
-            figure.text(0.06 / WIDE, y, about, size=TEXT - 1.5, va="top", color=style.QUIET)
+            figure.text(0.06 / WIDE, y, about, size=TEXT, va="top", color=style.QUIET)
             top -= head + high
             ax = figure.add_axes((LEFT / WIDE, top / total, (WIDE - LEFT - 0.12) / WIDE, (high - 0.08) / total))
             draw(ax, rows)
@@ -222,6 +223,39 @@ def draw_over_time(rows: Sequence[Mapping[str, Any]], *, of: Sequence[str] = ())
             ax.set_xticks([])
             ax.tick_params(labelsize=TEXT, length=3)
         _name_batches(ax, [row[names.BATCH] for row in rows])
+    return figure
+
+
+THICK, BOTH = 0.15, 0.5  # inches of a bar, and of the two of a project with what parts it from the next
+
+
+def draw_projects(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw two bars a project, first row on top: the gain that its last batch promised, and what came."""
+    wrapped = [style.wrap(row["project"], WIDE - 0.3, TEXT, "bold") for row in rows]
+    heights = [LINE * len(lines) + BOTH for lines in wrapped]
+    head, foot, body = 0.3 + LINE, 0.62, sum(heights)
+    total = head + body + foot
+    with style.look():
+        figure = style.Picture(figsize=(WIDE, total))
+        ax = figure.add_axes((0.2 / WIDE, foot / total, (WIDE - 0.5) / WIDE, body / total))
+        y = 0.0
+        for row, lines, height in zip(rows, wrapped, heights, strict=True):
+            at = (foot + body - y - 0.05) / total
+            white = {"fc": "white", "ec": "none", "pad": 0.5}  # lines of the axes stop behind names
+            figure.text(0.06 / WIDE, at, "\n".join(lines), size=TEXT, va="top", weight="bold", bbox=white)
+            y += height
+            for key, up, colour in ((PROMISED, 1.5, style.LINE), (DELIVERED, 0.5, COME)):
+                ax.barh(y - 0.11 - up * THICK, row[key], THICK, color=colour, gid=key)
+        ax.axvline(0, color=style.INK, lw=1)
+        ax.set_ylim(body, 0)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        linear_axis(ax, "x", ticks=4)
+        ax.tick_params(labelsize=TEXT, length=3)
+        ax.grid(axis="x", color=style.GRID, lw=0.6)
+        ax.set_xlabel("gain of the last batch: mean drop in error", size=TEXT)
+        handles = [Patch(color=style.LINE, label=PROMISED), Patch(color=COME, label=DELIVERED)]
+        figure.legend(handles=handles, ncols=2, frameon=False, fontsize=TEXT, loc="upper left", borderaxespad=0.1)
     return figure
 
 
@@ -258,8 +292,8 @@ def _gains_by_batch(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     at = told.index
     ax.bar(at, told[UPPER] - told[LOWER], BAR, told[LOWER], color=style.OUTER, gid="outer")
     ax.bar(at, told[INNER_UPPER] - told[INNER_LOWER], BAR, told[INNER_LOWER], color=style.INNER, gid="inner")
-    ax.hlines(told["promised"], at - BAR / 2, at + BAR / 2, color=style.LINE, lw=2, gid="promised")
-    ax.plot(at, told["delivered"], ls="", marker="o", ms=8, mfc=COME, mec="white", zorder=4, gid="delivered")
+    ax.hlines(told[PROMISED], at - BAR / 2, at + BAR / 2, color=style.LINE, lw=2, gid="promised")
+    ax.plot(at, told[DELIVERED], ls="", marker="o", ms=8, mfc=COME, mec="white", zorder=4, gid="delivered")
     ax.axhline(0, color=style.INK, lw=1)
     _value_axis(ax)
 
@@ -313,7 +347,7 @@ def _verdicts(ax: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         at = [place for place, row in enumerate(rows) if (verdict_of(row) in DOUBTFUL) == doubtful]
         ax.plot(at, [places[i] for i in at], ls="", marker=marker, ms=9, mfc=colour, mec="white", gid="verdict")
     ax.set_ylim(len(order) - 0.4, -0.6)
-    ax.set_yticks(range(len(order)), ["\n".join(style.wrap(name, LEFT - 0.15, TEXT - 1.5)) for name in order])
+    ax.set_yticks(range(len(order)), ["\n".join(style.wrap(name, LEFT - 0.15, TEXT)) for name in order])
     ax.grid(axis="y", color=style.GRID, lw=0.6)
 
 

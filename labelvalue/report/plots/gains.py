@@ -154,8 +154,8 @@ def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, floa
     labels = [style.wrap(" · ".join(map(str, row)), widest - 0.3, style.TEXT) for row in table[keys].to_numpy()]
     left = 0.3 + max(style.text_width(line, style.TEXT) for lines in labels for line in lines)
     heights = [max(0.24, style.lines_high(len(lines), style.TEXT) + 0.07) for lines in labels]
-    caption = style.wrap(foot, width - 0.4, style.SMALL) if foot else []
-    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.SMALL) + 0.08 if caption else 0)
+    caption = style.wrap(foot, width - 0.4, style.TEXT) if foot else []
+    legend, bottom = 0.34, 0.62 + (style.lines_high(len(caption), style.TEXT) + 0.08 if caption else 0)
     body = sum(heights) + 0.1
     total = legend + body + bottom
     figure = style.Picture(figsize=(width, total))
@@ -178,7 +178,7 @@ def _draw(table: pd.DataFrame, foot: str, x_label: str, scale: tuple[float, floa
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (left / width, 1.0), "borderaxespad": 0.3}
     figure.legend(handles=handles, ncols=3, frameon=False, fontsize=style.TEXT, **place)
     if caption:
-        figure.text(0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.SMALL, color=style.QUIET)
+        figure.text(0.2 / width, 0.06 / total, "\n".join(caption), va="bottom", size=style.TEXT, color=style.QUIET)
     return figure
 
 

@@ -19,10 +19,10 @@ from labelvalue.numerals import significant, tails
 from labelvalue.report.numbers.plan import AS_PLANNED, EVENLY, inner_prob, ladder, plan_numbers, records
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
-from labelvalue.report.plots.style import count, linear_axis, literal, money, panels
+from labelvalue.report.plots.style import count, linear_axis, literal, money, panels, plain
 from labelvalue.report.words.wording import spoken
 
-LEVELS = 7
+LEVELS = 4
 
 
 def plot_frontier(frontier: xr.Dataset) -> Figure:
@@ -132,7 +132,7 @@ def _panel(ax: Axes, entry: Mapping[str, Any]) -> None:
     levels = np.linspace(low, high if high > low else low + 1e-9, LEVELS + 2)
     ax.contourf(items, votes, surface, levels=levels, cmap="Blues", alpha=0.55, zorder=1)
     lines = ax.contour(items, votes, surface, levels=levels[1:-1], colors=style.LINE, linewidths=0.6, zorder=2)
-    ax.clabel(lines, fontsize=style.SMALL - 1, fmt=_percent, inline_spacing=2)
+    ax.clabel(lines, fontsize=style.TEXT, fmt=plain, inline_spacing=2)
     rows = entry["rows"]
     bought, tried = (np.array([row[key] for row in rows], dtype=float) for key in (names.LABELS, names.VOTES))
     ax.plot(bought, tried, color=style.ACCENTS[1], lw=1.2, marker="o", ms=4, mfc="white", zorder=3, gid="sum")
@@ -146,11 +146,11 @@ def _panel(ax: Axes, entry: Mapping[str, Any]) -> None:
         if row[names.P_BEST] >= 0.005:
             ax.annotate(
                 literal(f"{100 * row[names.P_BEST]:.0f} %"), (row[names.LABELS], row[names.VOTES]), xytext=(6, 5),
-                textcoords="offset points", fontsize=style.SMALL, color=style.INK, zorder=5,
+                textcoords="offset points", fontsize=style.TEXT, color=style.INK, zorder=5,
                 bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.6},
             )  # fmt: skip
     ax.set_xscale("log")
-    ax.set_xlim(items.min(), items.max() * 1.6)
+    ax.set_xlim(items.min(), items.max() * 2.2)
     ax.set_ylim(votes.min() - 0.6, votes.max() + 0.9)
     ticks = np.unique(np.geomspace(items.min(), items.max(), 4).round(-1))
     ax.xaxis.set_major_locator(FixedLocator(ticks[ticks > 0].tolist()))
@@ -158,10 +158,6 @@ def _panel(ax: Axes, entry: Mapping[str, Any]) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(count))
     ax.yaxis.set_major_locator(FixedLocator(votes.tolist()))
     ax.grid(color=style.GRID, lw=0.4)
-
-
-def _percent(value: float) -> str:
-    return f"{value:.3g}"
 
 
 BARS = 14  # bars of a tornado; the table beside it has all

@@ -16,6 +16,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from labelvalue.numerals import readable
 from labelvalue.printing import is_hidden
 
 INK, QUIET, GRID = "#1b2733", "#5a6672", "#d9dee3"
@@ -28,7 +29,7 @@ MARKERS = ("o", "s", "D", "^", "v")
 """Learners differ in colour and in marker, so that neither carries the meaning alone."""
 FAR_LIGHT, FAR_DEEP, HATCH = "#f2f3f5", "#e2e5e9", "#b9c0c7"
 
-TITLE, TEXT, SMALL = 9.5, 8.5, 7.5
+TITLE, TEXT = 9.5, 8.5  # points; the smallest letters of a page are 11 pixels, 8.25 points, high
 WIDTH = 10.4  # width of a figure in inches: the text width of the report
 
 _FALLBACKS = (
@@ -73,8 +74,8 @@ def look() -> Iterator[None]:
                 "ytick.color": QUIET,
                 "xtick.labelcolor": INK,
                 "ytick.labelcolor": INK,
-                "xtick.labelsize": SMALL,
-                "ytick.labelsize": SMALL,
+                "xtick.labelsize": TEXT,
+                "ytick.labelsize": TEXT,
                 "hatch.linewidth": 0.5,
                 "hatch.color": HATCH,
                 "svg.hashsalt": "labelvalue",
@@ -169,8 +170,8 @@ def panels(
     heads = [lines_high(max(map(len, row)), TITLE) + 0.1 for row in rows]
     legend_rows = math.ceil(len(handles) / (3 if width < 9 else 4))
     legend = 0.12 + lines_high(legend_rows, TEXT) * 1.3 if handles else 0.05
-    caption = wrap(foot, width - 0.4, SMALL) if foot else []
-    bottom = 0.36 + lines_high(1, TEXT) + (lines_high(len(caption), SMALL) + 0.12 if caption else 0)
+    caption = wrap(foot, width - 0.4, TEXT) if foot else []
+    bottom = 0.36 + lines_high(1, TEXT) + (lines_high(len(caption), TEXT) + 0.12 if caption else 0)
     between = 0.34
     total = legend + sum(heads) + len(rows) * height + (len(rows) - 1) * between + bottom
     figure = Picture(figsize=(width, total))
@@ -208,7 +209,7 @@ def panels(
     figure.text(0.5 + 0.3 * left / width, low / total, x_label, va="top", ha="center", size=TEXT)
     if caption:
         text = "\n".join(caption)
-        figure.text(0.2 / width, 0.06 / total, text, va="bottom", size=SMALL, color=QUIET)
+        figure.text(0.2 / width, 0.06 / total, text, va="bottom", size=TEXT, color=QUIET)
     return figure, axes
 
 
@@ -227,12 +228,13 @@ def count(value: float, _position: object = None) -> str:
     """Write a number of labels short: ``800``, ``2k``, ``1.5M``."""
     for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= unit:
-            return f"{value / unit:.4g}{name}"
-    return f"{value:.4g}"
+            return f"{readable(value / unit)}{name}"
+    return readable(value)
 
 
-def _plain(value: float, _position: object = None) -> str:
-    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e5 or value == 0 else f"{value:.0e}"
+def plain(value: float, _position: object = None) -> str:
+    """Write a number to three figures, never with a power of ten."""
+    return readable(value, 3)
 
 
 def money(value: float, _position: object = None) -> str:
@@ -258,11 +260,11 @@ def log_axis(ax: Axes, which: str, low: float, high: float, *, ticks: int, label
         at = np.array([float(f"{v:.2g}") for v in np.geomspace(low, high, 5)[1::2]])
     axis.set_major_locator(FixedLocator(list(at)))
     axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(count if labels else _plain))
+    axis.set_major_formatter(FuncFormatter(count if labels else plain))
 
 
 def linear_axis(ax: Axes, which: str, *, ticks: int) -> None:
     """Give a linear axis a few ticks in plain numbers."""
     axis = ax.xaxis if which == "x" else ax.yaxis
     axis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 2.5, 5, 10], min_n_ticks=2))
-    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_major_formatter(FuncFormatter(plain))

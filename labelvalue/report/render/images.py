@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ from labelvalue.report.plots import style
 from labelvalue.report.plots.analysis import plot_diagnostics, varying
 from labelvalue.report.plots.curves import curve_table, draw_curves
 from labelvalue.report.plots.first_page import (
+    DELIVERED,
     FORECASTS,
+    PROMISED,
     SPENDING,
     draw_growth,
     draw_over_time,
+    draw_projects,
     draw_purchase,
     draw_worth,
 )
@@ -126,6 +129,17 @@ def over_time_images(rows: list[dict[str, Any]], *, sharp: bool = True) -> Itera
     for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
         alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
         yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""), sharp=sharp)
+
+
+def project_images(rows: Sequence[Mapping[str, Any]], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+    """Draw the gains that projects were promised and that came, the largest shortfall first; none where none came."""
+    come = [row for row in rows if row[PROMISED] is not None and row[DELIVERED] is not None]
+    come.sort(key=lambda row: row[DELIVERED] - row[PROMISED])
+    for start in range(0, len(come), ROWS):
+        part = come[start : start + ROWS]
+        named = ", ".join(row["project"] for row in part)
+        alt = f"Gain promised and delivered of the projects {named}; the table below has the numbers."
+        yield embed(draw_projects(part), alt, sharp=sharp)
 
 
 def curve_images(

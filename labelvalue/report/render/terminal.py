@@ -233,7 +233,8 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         said = f"Needs the approval of {row['approver']}: costs more than {significant(row['above'])}"
         sheet.write(said + (f" ({row['reason']})" if row["reason"] else ""))
     for row in numbers["prices"]:
-        sheet.write(f"Limit {row['limit']}: worth {significant(row['price'])} per {row['per']} if it were looser")
+        price = f"{significant(row['price'])} {numbers[names.UNIT]}"
+        sheet.write(f"Were the limit {row['limit']} looser, each {row['per']} would be worth {price}")
     sheet.write(*(f"Note: {note}" for note in numbers["notes"]))
     return sheet.text()
 
@@ -268,10 +269,11 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"Reserve      {significant(cost['reserve'])} {unit} more keeps P(overrun) at {cost['p_overrun']:g}"
         )
-    mean, worst = (numbers["trade_off"][key] for key in ("mean", "worst"))
+    now, then = (numbers["mean_error"][when]["mean"] for when in ("now", "then"))
+    worst = numbers["worst_slice"]
     other = "" if worst["slice_now"] == worst["slice_then"] else f" ({worst['slice_then']})"
     lines.append(
-        f"Error        mean of slices {mean['now']:.4f} → {mean['then']:.4f}, worst ({worst['slice_now']}) "
+        f"Error        mean {now:.4f} → {then:.4f}, worst ({worst['slice_now']}) "
         f"{worst['now']:.4f} → {worst['then']:.4f}{other}"
     )
     lines += [

@@ -21,6 +21,7 @@ from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
 from labelvalue.forecast.gains.drift import drift_rate
 from labelvalue.model.fitting.result import Fit
 from labelvalue.model.sampling.diagnostics import FLAGGED, OK
+from labelvalue.numerals import counted
 from labelvalue.problems import InputError
 from labelvalue.report.numbers.plan import records
 from labelvalue.report.numbers.tables import plain
@@ -245,7 +246,7 @@ def _standing(fit: Fit, ci_prob: float) -> list[tuple[str, str, str]]:
             "pooling",
             "borrowing strength",
             "Slices with few runs are pulled towards the rest through group-level priors; the slice measured least has "
-            f"{sizes} distinct size{'s' if sizes != 1 else ''}.",
+            f"{counted(sizes, 'distinct size')}.",
         ),
     ]
     if fit.diagnostics.verdict != "refused":

@@ -15,7 +15,7 @@ from labelvalue.forecast.backtesting.trust import trusted_distance
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, best_of
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
-from labelvalue.numerals import estimated, number, significant
+from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
 from labelvalue.report.render.terminal import UNPUBLISHED, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
@@ -196,7 +196,7 @@ def _pilot(plan: Mapping[str, Any]) -> list[Part]:
 def _bought(plan: Mapping[str, Any]) -> list[Part]:
     unit, cost, total = plan[names.UNIT], plan[names.COST], plan["plan"]["total"]
     done = " and ".join(plan["plan"][names.INTERVENTIONS])
-    what = f"{total:,} label{'s' if total != 1 else ''}" if total else "no labels"
+    what = counted(total, "label") if total else "no labels"
     what = f"{done}, with {what}," if done else what
     bought = sorted(((n, name) for name, n in plan["plan"][names.LABELS].items() if n), key=lambda one: -one[0])
     parts: list[Part] = [(f"{what} for {significant(cost[MEAN])} {unit}", False)]
@@ -207,24 +207,28 @@ def _bought(plan: Mapping[str, Any]) -> list[Part]:
         last = place == len(bought) - 1
         parts += [(": " if place == 0 else " and " if last else ", ", False), (f"{labels:,} for ", False), (name, True)]
     if rest:
-        others = len(bought) - NAMED
-        parts.append((f" and {rest:,} for {others} more slice{'s' if others > 1 else ''}", False))
+        parts.append((f" and {rest:,} for {counted(len(bought) - NAMED, 'more slice')}", False))
     return parts
 
 
 def _brings(plan: Mapping[str, Any]) -> str:
     net, unit, gain = plan[names.NET_BENEFIT], plan[names.UNIT], plan["mean_gain"][MEAN]
-    now, then = _errors(plan)
+    now, then = mean_errors(plan)
     worth = f"{estimated(net[MEAN], net[names.MCSE])} {unit}"
     return (
-        f"{'lower' if gain >= 0 else 'raise'} the mean error over slices from {now} to {then} and to "
+        f"{'lower' if gain >= 0 else 'raise'} the {_of_slices(plan)} from {now} to {then} and to "
         f"{f'bring {worth} more than it costs' if net[MEAN] >= 0 else f'leave a net benefit of {worth}'} "
         f"({percent(plan[names.CI_PROB])} credible interval {_money(net)}; it pays with probability "
         f"{likely(net[P_POSITIVE])})"
     )
 
 
-def _errors(plan: Mapping[str, Any]) -> tuple[str, str]:
+def _of_slices(plan: Mapping[str, Any]) -> str:
+    """The error that a plan lowers: of one slice, or the mean over several."""
+    return "mean error over slices" if len(plan["plan"][names.LABELS]) > 1 else "error"
+
+
+def mean_errors(plan: Mapping[str, Any]) -> tuple[str, str]:
     """The mean error over slices now and with the plan, with as many decimals as its gain needs."""
     digits = decimals([plan["mean_gain"][UPPER] - plan["mean_gain"][LOWER]])
     now, then = (number(plan["mean_error"][when][MEAN], digits) for when in ("now", "then"))
@@ -234,10 +238,10 @@ def _errors(plan: Mapping[str, Any]) -> tuple[str, str]:
 def gain_text(plan: Mapping[str, Any]) -> str:
     """Say what the whole plan gains in the mean error, and how sure that is."""
     gain = plan["mean_gain"]
-    now, then = _errors(plan)
+    now, then = mean_errors(plan)
     digits = decimals([gain[UPPER] - gain[LOWER]])
     return (
-        f"The mean error over slices goes from {now} to {then}: a gain of {number(gain[MEAN], digits)} "
+        f"The {_of_slices(plan)} goes from {now} to {then}: a gain of {number(gain[MEAN], digits)} "
         f"({percent(plan[names.CI_PROB])} credible interval {interval(gain, digits)}; P(gain > 0) "
         f"{probability(gain[P_POSITIVE])})."
     )
@@ -294,6 +298,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
             for text, is_name in pieces
         ),
         "sentence_parts": [list(piece) for piece in pieces],
+        "mean_errors": list(mean_errors(plan)),
         "gain_sentence": gain_text(plan),
         "rules_sentence": rules_text(plan),
         "risk_sentence": _risk(plan),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labelvalue import names
-from labelvalue.numerals import MINUS, MISSING, estimated, number
+from labelvalue.numerals import MINUS, MISSING, estimated, number, readable
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER
 
 SHOWN = 0.05  # P(best) from which a rival is named
@@ -17,6 +17,7 @@ CALLED = {
     "value.per_error_point": "worth of an error point",
 }
 """Inputs and numbers of a case as a reader without it would call them, by how their keys begin."""
+LEAST_SHARE = 1e-4  # share that is told in figures; a smaller one is told as smaller
 CLEAR = 0.95  # probability from which a page takes it that a slice is ahead, labels gain, or money is not lost
 
 
@@ -46,8 +47,10 @@ def likely(value: float | None) -> str:
 
 
 def percent(value: float) -> str:
-    """Write a probability or share as a percentage."""
-    return f"{float(f'{100 * value:.2g}'):g} %".replace("-", MINUS)
+    """Write a probability or share as a percentage; one that is next to nothing is said to be."""
+    if 0 < abs(value) < LEAST_SHARE:
+        return "< 0.01 %" if value > 0 else f"> {MINUS}0.01 %"
+    return f"{readable(100 * value, 2)} %".replace("-", MINUS)
 
 
 def interval(row: Mapping[str, Any], digits: int) -> str:
