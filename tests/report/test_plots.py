@@ -316,6 +316,7 @@ def test_pixels_have_the_ground_of_the_page(fake_fit):
     assert np.abs(pixels.astype(int) - drawn).mean() < 1  # of 255
 
 
+@pytest.mark.rendered
 def test_no_letter_of_a_picture_is_smaller_than_eleven_pixels(monkeypatch, tmp_path):
     """Wide pictures are shown as they are, narrow ones shrink to a phone of 390 pixels, of which margins take 32."""
     fit = testing.fake_fit(seed=1, draws=50)
