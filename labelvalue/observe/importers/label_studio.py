@@ -1,4 +1,4 @@
-"""Label Studio: JSON, a list of tasks with their annotations."""
+"""Label Studio: JSON, a list of tasks with their annotations; or the address of a project."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +17,7 @@ from labelvalue.observe.exports.judgements import (
     utc,
 )
 from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
+from labelvalue.server import authorization, page, send
 
 EXPORT = "Label Studio JSON export"
 LAYOUTS = {
@@ -25,6 +26,24 @@ LAYOUTS = {
 }
 REGION_TYPES = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels", "videorectangle")
 CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
+TOKEN, SCHEME = "LABEL_STUDIO_API_KEY", "Token"
+
+
+def ask(method: str, address: str, what: str, body: object = None) -> bytes:
+    """Ask the server of a project, named by its page, with the token in ``LABEL_STUDIO_API_KEY``."""
+    base, project = page(address, "projects")
+    return send(method, f"{base}/api/projects/{project}/{what}", TOKEN, body, scheme=SCHEME)
+
+
+def pull(address: str) -> bytes:
+    """Export the annotated tasks of a project."""
+    return ask("GET", address, "export?exportType=JSON")
+
+
+def check(address: str) -> None:
+    """Find out before the long work that a project cannot be asked."""
+    page(address, "projects")
+    authorization(TOKEN, SCHEME)
 
 
 def read(path: Path, into: Collector) -> None:
