@@ -7,7 +7,7 @@ import time
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from labelvalue.problems import InputError, input_error, quote
@@ -22,7 +22,7 @@ _LOCAL = ("localhost", "127.0.0.1", "::1")
 _HOST = r"(https?)://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(?::\d{1,5})?(?:/[\w.~-]+)*?"
 
 
-def is_address(source: object) -> bool:
+def is_address(source: object) -> TypeGuard[str]:
     """Whether a source is the address of a server, not a path."""
     return isinstance(source, str) and re.match(r"https?://", source, re.IGNORECASE) is not None
 
@@ -64,7 +64,9 @@ def send(
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "labelvalue"}
     token = authorization(variable, scheme, needed=needed)
     data = None if body is None else json.dumps(body, allow_nan=False).encode()
-    proxies = None if host.scheme == "https" else {}  # what goes to this machine goes through no other
+    proxies: dict[str, str] | None = (
+        None if host.scheme == "https" else {}
+    )  # what goes to this machine goes through no other
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _Stay)
     unknown = "; whether it did what was asked is not known, so look before asking again" if method != "GET" else ""
     try:

@@ -1,6 +1,6 @@
 """Live where a server is named: rounds through stubs that speak the documented interfaces, and all that may go wrong.
 
-Once, and not in these tests, the same calls were made to MLflow's own server; see docs/how-to/live.md.
+The same calls were made once to MLflow's and Label Studio's own servers; see docs/how-to/live.md.
 """
 
 import dataclasses

@@ -389,11 +389,11 @@ def read_annotations(
     notes: dict[str, None] = {}
     problems: list[Problem] = []
     digests: dict[str, str] = {}
-    how = {"slice_path": slice, "salt": salt, "keep_annotators": keep_annotators, "layouts": layouts}
+    collector = partial(Collector, slice_path=slice, salt=salt, keep_annotators=keep_annotators, layouts=layouts)
     for one in given:
         try:
             with _at_hand(one, format) as path:
-                into = Collector(path.name, kept, **how)
+                into = collector(path.name, kept)
                 reader(path, into)
                 into.finish()
                 digests[into.name_of(path.name)] = _digest(path)
