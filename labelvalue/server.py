@@ -64,9 +64,7 @@ def send(
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "labelvalue"}
     token = authorization(variable, scheme, needed=needed)
     data = None if body is None else json.dumps(body, allow_nan=False).encode()
-    proxies: dict[str, str] | None = (
-        None if host.scheme == "https" else {}
-    )  # what goes to this machine goes through no other
+    proxies: dict[str, str] | None = None if host.scheme == "https" else {}  # to this machine through no other
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _Stay)
     unknown = "; whether it did what was asked is not known, so look before asking again" if method != "GET" else ""
     try:

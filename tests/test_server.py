@@ -106,6 +106,7 @@ def test_p15_a_queue_goes_to_label_studio_and_comes_back_annotated(token, tmp_pa
     lv.plans.write_queue(QUEUE, tmp_path / "tasks.json", "label-studio")
     assert studio.tasks == json.loads((tmp_path / "tasks.json").read_text())
     assert table.attrs["labels"] == {"west": 1, "east": 1}
+    assert list(table.attrs["sha256"]) == ["project-7.json"]
     assert lv.label_quality.load_annotations(out)["label"].tolist() == ["yes", "yes"]
     assert SECRET not in "".join(map(str, capsys.readouterr())) + out.read_text()
 

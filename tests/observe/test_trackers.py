@@ -311,6 +311,13 @@ def test_a_summary_that_is_none_is_refused_by_its_run(text, said, local):
         read_wandb(local.parent)
 
 
+def test_a_configuration_of_a_million_lines_is_read_in_a_moment(local):
+    """Lines that begin what never comes: searching on from each to the end took minutes."""
+    (local / "run-20260301_100000-aa11" / "files" / "config.yaml").write_text("a\n" * 1_000_000 + LOCAL_CONFIG)
+    with pytest.raises(InputError, match=r"no column|missing"):
+        read_wandb(local / "run-20260301_100000-aa11", columns={"value": "config.a"})
+
+
 # --- scikit-learn ---------------------------------------------------------------------------------
 
 

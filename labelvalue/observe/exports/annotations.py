@@ -430,8 +430,9 @@ def _at_hand(source: str | os.PathLike[str], format: str) -> Iterator[Path]:
     if pull is None:
         raise input_error(f"no server is asked for {format}", "export to a file, and give that", column="source")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "export.json")
-        path.write_bytes(pull(source))
+        name, content = pull(source)
+        path = Path(folder, name)
+        path.write_bytes(content)
         yield path
 
 

@@ -35,9 +35,9 @@ def ask(method: str, address: str, what: str, body: object = None) -> bytes:
     return send(method, f"{base}/api/projects/{project}/{what}", TOKEN, body, scheme=SCHEME)
 
 
-def pull(address: str) -> bytes:
-    """Export the annotated tasks of a project."""
-    return ask("GET", address, "export?exportType=JSON")
+def pull(address: str) -> tuple[str, bytes]:
+    """Name and content of an export of a project's annotated tasks."""
+    return f"project-{page(address, 'projects')[1]}.json", ask("GET", address, "export?exportType=JSON")
 
 
 def check(address: str) -> None:

@@ -72,7 +72,7 @@ def _utc(seconds: float) -> str:
 
 _FILE = 16 * 1024**2  # bytes of a file of a run
 _PLAIN = re.compile(r"[^][{}&*!|>%@`'#?,-].*|-[\d.][\d.e+-]*")
-_VALUE = re.compile(r"^([^\s#:'\"][^:]*):\n(?:[ ]+desc:.*\n)?[ ]+value: (\S.*)\n+(?=\S|\Z)", re.MULTILINE)
+_VALUE = re.compile(r"^([^\s#:'\"][^:\n]*):\n(?:[ ]+desc:.*\n)?[ ]+value: (\S.*)\n+(?=\S|\Z)", re.MULTILINE)
 
 
 def wandb_runs(folder: Path) -> list[Record]:
