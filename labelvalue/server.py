@@ -39,7 +39,7 @@ def page(address: str, folder: str) -> tuple[str, str]:
 
 
 def authorization(variable: str, scheme: str, *, needed: bool = True) -> dict[str, str]:
-    """Header with the token in a variable of the environment; what is wrong with it is said without it."""
+    """A header with the token in a variable of the environment; what is wrong with it is said without it."""
     token = os.environ.get(variable, "")
     if not token and not needed:
         return {}
@@ -56,13 +56,11 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def send(
-    method: str, url: str, variable: str, body: object = None, *, scheme: str = "Bearer", needed: bool = True
-) -> bytes:
-    """Send JSON to an address that begins as :func:`page` gave it, with the token in a variable; give the answer."""
+def send(method: str, url: str, variable: str, body: object = None, *, token: dict[str, str] | None = None) -> bytes:
+    """Send JSON to an address that begins as :func:`page` gave it, with a header of a token; give the answer."""
     host = urlsplit(url)
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "labelvalue"}
-    token = authorization(variable, scheme, needed=needed)
+    token = token or {}
     data = None if body is None else json.dumps(body, allow_nan=False).encode()
     proxies: dict[str, str] | None = None if host.scheme == "https" else {}  # to this machine through no other
     opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _Stay)
@@ -121,13 +119,13 @@ def _refusal(error: urllib.error.HTTPError, host: str, variable: str, token: dic
         there = urlsplit(error.headers.get("Location", "")).netloc or "another page"
         return input_error(f"{host} leads on to {quote(there)}, which was not named", "name that one, if you trust it")
     if error.code in (401, 403):
-        why = f"{host} refuses the token in {variable}" if token else f"{host} asks for a token"
+        why = f"{host} refuses the token in {variable}" if os.environ.get(variable) else f"{host} asks for a token"
         return input_error(f"{why} ({error.code})", f"put a token that may do this into {variable}")
     try:
         said = error.read(_MOST_SAID).decode(errors="replace")
     except (OSError, HTTPException):
         said = ""
-    for secret in token.values():
-        said = said.replace(secret.partition(" ")[2], "…")
+    for secret in (os.environ.get(variable), *(value.partition(" ")[2] for value in token.values())):
+        said = said.replace(secret, "…") if secret else said
     what = "" if not said or said.lstrip().startswith("<") else f": {quote(said, 300)}"  # a page is for browsers
     return input_error(f"{host} answers {error.code}{what}", "check the address, and what it is asked")

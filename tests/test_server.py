@@ -21,6 +21,7 @@ from labelvalue.problems import InputError
 from labelvalue.report.numbers import exports
 
 SECRET = "s3cr3t-tok3n-0123456789"
+PERSONAL = f"a.{SECRET}.b"
 STUDIO, MLFLOW = "LABEL_STUDIO_API_KEY", "MLFLOW_TRACKING_TOKEN"
 QUEUE = pd.DataFrame(
     {"item": ["a", "b"], "slice": ["west", "east"], "rank": [1, 1], "strategy": "random", "text": ["hé", "ho"]}
@@ -75,7 +76,10 @@ class Studio:
         self.tasks = []
 
     def __call__(self, method, path, body, headers):
-        if headers["Authorization"] != f"Token {SECRET}":
+        if (method, path, body) == ("POST", "/api/token/refresh", {"refresh": PERSONAL}):
+            assert headers["Authorization"] is None
+            return 200, {}, {"access": "fr.es.h"}
+        if headers["Authorization"] not in (f"Token {SECRET}", "Bearer fr.es.h"):
             return 401, {}, {"detail": f"Invalid token {headers['Authorization']}"}
         if (method, path) == ("POST", "/api/projects/7/import"):
             self.tasks += body
@@ -95,7 +99,9 @@ class Studio:
         return 404, {}, {"detail": "Not found."}
 
 
-def test_p15_a_queue_goes_to_label_studio_and_comes_back_annotated(token, tmp_path, capsys):
+@pytest.mark.parametrize("kind", [SECRET, PERSONAL])
+def test_p15_a_queue_goes_to_label_studio_and_comes_back_annotated(kind, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv(STUDIO, kind)
     studio = Studio()
     with serving(studio) as base:
         lv.plans.push_queue(QUEUE, f"{base}/projects/7/data?tab=3")
@@ -109,6 +115,13 @@ def test_p15_a_queue_goes_to_label_studio_and_comes_back_annotated(token, tmp_pa
     assert list(table.attrs["sha256"]) == ["project-7.json"]
     assert lv.label_quality.load_annotations(out)["label"].tolist() == ["yes", "yes"]
     assert SECRET not in "".join(map(str, capsys.readouterr())) + out.read_text()
+
+
+@pytest.mark.parametrize("answer", [[], {"access": 5}, {"access": "a\r\nX: y"}])
+def test_a_renewed_token_that_is_none_is_refused(answer, monkeypatch, capsys):
+    monkeypatch.setenv(STUDIO, PERSONAL)
+    with serving(lambda *_: (200, {}, answer)) as base:
+        refused(f"{base}/projects/7", "answers with something else", capsys)
 
 
 def test_tasks_that_did_not_all_arrive_are_said(token):

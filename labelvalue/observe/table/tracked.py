@@ -11,7 +11,7 @@ from labelvalue.observe.table.delimited import Limits
 from labelvalue.observe.table.schema import MAX_ROWS
 from labelvalue.problems import InputError, input_error
 from labelvalue.reading import parse_json, read_text
-from labelvalue.server import ask, no_answer, page
+from labelvalue.server import ask, authorization, no_answer, page
 
 Record = dict[str, object]
 
@@ -24,7 +24,8 @@ PAGE = 1000  # runs that are asked for at once
 def ask_mlflow(address: str, what: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Ask the server of an experiment, named by its page."""
     base, _ = page(address, "#/experiments")
-    answer = ask("POST", f"{base}/api/2.0/mlflow/{what}", TOKEN, body, needed=False)
+    token = authorization(TOKEN, "Bearer", needed=False)
+    answer = ask("POST", f"{base}/api/2.0/mlflow/{what}", TOKEN, body, token=token)
     if not isinstance(answer, dict):
         raise no_answer(base)
     return answer
