@@ -22,6 +22,8 @@ Plans side by side:
 What is done with one:
 
 - ``write_queue``: the items to label, of :func:`labelvalue.queue`, as a file that an annotation tool imports.
+- ``push_queue``: the same into a project of Label Studio.
+- ``log_decision``: the figures of a decision as a run of MLflow.
 
 The search for one:
 
@@ -57,10 +59,12 @@ from labelvalue.decisions.search.optimise import Certificate
 from labelvalue.decisions.sensitivity.tornado import plan_sensitivity
 from labelvalue.decisions.sensitivity.what_if import decision_stability
 from labelvalue.forecast.gains.rates import labels_at_rate
-from labelvalue.operate.items.tasks import write_queue
+from labelvalue.operate.items.tasks import push_queue, write_queue
+from labelvalue.report.numbers.exports import log_decision
 
 __all__ = [
     "plan_outcomes", "slice_outcomes", "compare_plans", "compare_pairs", "score_plans", "rank_stability",
     "scenario_sets", "cheapest_plan", "Certificate", "Verdict", "marginal_benefit", "labels_at_rate", "write_queue",
-    "target_slices", "fairness", "gain_under_mix", "plan_sensitivity", "decision_stability",
+    "push_queue", "log_decision", "target_slices", "fairness", "gain_under_mix", "plan_sensitivity",
+    "decision_stability",
 ]  # fmt: skip

@@ -145,14 +145,20 @@ def plan_command(
     approved: Approved = None,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
     ci_prob: console.CiProb = 0.9,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(help="Also a run of this experiment, by its address; token, if any, in MLFLOW_TRACKING_TOKEN."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Say how many labels to buy for each slice, or to wait, or to measure first; with costs, risk and reasons."""
+    from labelvalue import server
     from labelvalue.decisions.advice.deciding import decide
     from labelvalue.decisions.case.case import read_case
     from labelvalue.decisions.search.cheapest import cheapest_plan
     from labelvalue.model.fitting.result import load_fit
     from labelvalue.report.numbers.alternatives import offer_numbers
+    from labelvalue.report.numbers.exports import log_decision
     from labelvalue.report.numbers.plan import finite, plan_numbers, records
     from labelvalue.report.render.html import write_report
     from labelvalue.report.render.terminal import cheapest_text, plan_text, verdict_text
@@ -162,6 +168,8 @@ def plan_command(
         raise input_error("must lie in 0 < … < 1", "give a share such as 0.9", column="--ci-prob", value=ci_prob)
     if page is not None:
         console.check_writable(page)
+    if mlflow is not None:
+        server.page(mlflow, "#/experiments")
     case, fit = read_case(case_file), load_fit(fit_file)
     case.check(fit)
     aim = _aim(case, target, wanted=details or probability is not None)
@@ -200,6 +208,9 @@ def plan_command(
         write_report(plan, path=page, ci_prob=ci_prob, context=context)
         numbers["report"] = str(page)
         text += f"\n{page}"
+    if mlflow is not None and fit.diagnostics.verdict == "ok":
+        numbers["mlflow"] = log_decision(plan, mlflow, ci_prob=ci_prob)
+        text += f"\nrun {numbers['mlflow']} of MLflow"
     _end(fit, numbers, as_json, text)
     raise typer.Exit(exits.ending(plan.state, missing))
 
@@ -228,13 +239,20 @@ def queue_command(
     max_labels: MaxLabels = None,
     approved: Approved = None,
     random_seed: Annotated[int | None, console.whole("Seed of what is drawn; that of the fit by default.")] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(help="Also into this project of Label Studio, by its address; token in LABEL_STUDIO_API_KEY."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Choose the very items to label next, as many of each slice as the plan says, and write them for the tool."""
+    from labelvalue.observe.importers import label_studio
     from labelvalue.operate.items.choosing import order_of, queue
-    from labelvalue.operate.items.tasks import write_queue
+    from labelvalue.operate.items.tasks import push_queue, write_queue
 
     console.check_writable(out)
+    if push is not None:
+        label_studio.check(push)
     fit, case = (None, None) if made.is_dir() else _fit_and_case(made, case_file)
     if fit is None:
         _check_project(case_file, max_labels, approved)
@@ -261,6 +279,10 @@ def queue_command(
     notes = found.attrs[names.NOTES]
     numbers = {"verdict": order.advice, "items": counts, "queue": str(out), names.NOTES: notes}
     every = ", ".join(f"{name} {n:,}" for name, n in counts.items())
+    if push is not None:
+        push_queue(found, push)
+        numbers["pushed"] = push
+        notes = [*notes, f"pushed to {push}"]
     console.tell(numbers, as_json, f"{len(found):,} items to label: {every}", *notes, out)
     raise typer.Exit(code)
 

@@ -97,7 +97,9 @@ MOST_SALT = 4096  # bytes of its file
 
 importing = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Export, or several that may overlap.")]
+Files = Annotated[  # texts, since an address is no path
+    list[str], typer.Argument(metavar="FILE...", help="Export, or several that may overlap; no server unless named.")
+]
 SlicePath = Annotated[str | None, typer.Option("--slice", help="Where the slice stands, such as data.meta.country.")]
 Out = Annotated[Path, typer.Option(help="Annotations table to write or add to: .parquet or .csv.")]
 Batch = Annotated[str | None, typer.Option(help="Batch they belong to; the file's digest by default.")]
@@ -145,6 +147,10 @@ def table(
 
 add(importing, None, table, "import csv answers.csv --map item=task_id --out annotations.csv", name="csv")
 
+TrackerFile = Annotated[
+    str,
+    typer.Argument(metavar="FILE", help="Dump of the runs; or W&B's folder, or the address of MLflow's experiment."),
+]
 RunsOut = Annotated[Path, typer.Option("--out", help="Runs table to write: .csv or .parquet.")]
 Map = Annotated[
     list[str] | None,
@@ -154,7 +160,7 @@ Map = Annotated[
 
 def _tracker(name: str, reader: str, tool: str) -> None:
     def run(
-        file: Annotated[Path, typer.Argument(metavar="FILE", help="A dump of the table of runs.")],
+        file: TrackerFile,
         out: RunsOut,
         map_: Map = None,
         metric: Metric = None,
@@ -176,8 +182,8 @@ def _tracker(name: str, reader: str, tool: str) -> None:
     add(importing, None, run, example, name=name, help=tool)
 
 
-_tracker("mlflow", "read_mlflow", "MLflow: a dump of its run search as CSV or Parquet, into a runs table.")
-_tracker("wandb", "read_wandb", "Weights & Biases: an export of runs as CSV, into a runs table.")
+_tracker("mlflow", "read_mlflow", "MLflow: an experiment's address, or a dump of its run search, into a runs table.")
+_tracker("wandb", "read_wandb", "Weights & Biases: an export of runs as CSV, or the folder wandb, into a runs table.")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -190,7 +196,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _import(
     format: str,
-    files: list[Path],
+    files: list[str],
     out: Path,
     slice_: str | None,
     batch: str | None,
@@ -303,7 +309,7 @@ def _lines(result: dict, known: str) -> list[str]:
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     add(app, RUNS, simulate, "simulate data.csv --target label --slice country --out runs.csv")
-    help = "Import exports of annotation tools and trackers of runs; no network."
+    help = "Import exports of annotation tools and trackers of runs; no network, unless an address is given."
     app.add_typer(
         importing,
         name="import",

@@ -159,6 +159,8 @@ def no_network(monkeypatch):
 
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("MLFLOW_TRACKING_URI", "LABEL_STUDIO_URL", "WANDB_BASE_URL", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # no variable names a server to us
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     with pytest.raises(AssertionError, match="a network connection"):
         socket.create_connection(("127.0.0.1", 9))
@@ -204,6 +206,17 @@ def test_no_import_opens_a_connection(format, tmp_path, capsys):
 
 def test_every_format_of_an_import_is_watched():
     assert set(IMPORTS) == {command.name for command in importing.registered_commands}
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("command", ["fit X", "backtest X", "add DIR X", "gain X --budgets 5", "report X",
+                                     "import argilla X", "import csv X", "import wandb X"])  # fmt: skip
+def test_an_address_where_no_server_is_asked_is_a_file_that_is_not_there(command, project, tmp_path, capsys):
+    page = "https://tracking.example.org/projects/7"
+    arguments = [{"X": page, "DIR": str(project.folder)}.get(word, word) for word in command.split()]
+    out = [] if arguments[0] in ("add", "gain", "backtest") else ["--out", str(tmp_path / "out.csv")]
+    assert cli.main([*arguments, *out]) in (1, 5)
+    assert "Fix: " in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("no_network")

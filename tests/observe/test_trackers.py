@@ -230,6 +230,94 @@ def test_the_columns_of_a_real_export_are_found(tmp_path):
         read_wandb(file(tmp_path, '"Step","unet - eval/acc","unet - eval/acc__MIN"\n"1","0.7","0.7"\n', "chart.csv"))
 
 
+LOCAL_CONFIG = """\
+wandb_version: 1
+
+_wandb:
+    desc: null
+    value:
+        cli_version: 0.16.0
+        slice: DE
+        t:
+            1:
+            - 1
+slice:
+    desc: null
+    value: SLICE
+labels:
+    value: LABELS
+note:
+    desc: null
+    value: a text that goes on
+        over the line
+tags:
+    value:
+        - a
+        - b
+loose: *anchor
+rate:
+    value: 1e-05
+"""  # as the library wrote it until 2023, and without desc since
+
+
+@pytest.fixture
+def local(tmp_path):
+    """A folder ``wandb``: two runs that ended, one that goes on, one that is empty, and links."""
+    folder = tmp_path / "wandb"
+    for name, slice_, labels, more in (
+        ("run-20260301_100000-aa11", "'007'", "100", {"_wandb": {"runtime": 120}}),
+        ("offline-run-20260301_100500-bb22", '"N\\u00c9"', "200", {"_wandb": {"runtime": 180}}),
+        ("run-20260301_101000-cc33", "NA", "400", {}),
+        ("run-20260301_101200-dd44", None, None, None),
+    ):
+        files = folder / name / "files"
+        files.mkdir(parents=True)
+        if more is not None:
+            summary = {"val/acc": 0.7, "trials": 500, "_timestamp": 1772359320.0, "plot": {"a": 1}}
+            (files / "wandb-summary.json").write_text(json.dumps(summary | more))
+            (files / "config.yaml").write_text(LOCAL_CONFIG.replace("SLICE", slice_).replace("LABELS", labels))
+    (folder / "latest-run").symlink_to(folder / "run-20260301_101000-cc33")
+    (folder / "link-run-x").symlink_to(folder / "run-20260301_100000-aa11")
+    return folder
+
+
+def test_p15_a_local_folder_of_weights_and_biases_is_read_without_a_server(local, tmp_path):
+    runs = read_wandb(local, columns={"value": "summary.val/acc"}, metric="accuracy")
+    frame = runs.to_dataframe().set_index(names.SOURCE_ID)
+    assert frame[names.SLICE].to_dict() == {"aa11": "007", "bb22": "NÉ"}
+    assert frame[names.LABELS].tolist() == [100, 200]
+    assert frame[names.SECONDS].tolist() == [120, 180]
+    assert frame.loc["aa11", names.MEASURED_AT] == pd.Timestamp("2026-03-01 10:02:00")
+    assert "2 runs taken, left out: 2 of unknown state" in notes(runs)
+    out, pair = tmp_path / "runs.csv", ["--map", "value=summary.val/acc", "--metric", "accuracy"]
+    assert main(["import", "wandb", str(local / "run-20260301_100000-aa11"), "--out", str(out), *pair]) == 0
+    assert pd.read_csv(out, dtype=str)["slice"].tolist() == ["007"]
+    with pytest.raises(InputError) as caught:
+        read_wandb(local, columns={"labels": "config.note"})
+    assert caught.value.problems[0].fix.endswith("summary._timestamp, config.slice, config.labels, config.rate")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("[1]", "no object"), ("{", "not the summary of a run"), ('{"a": 1, "a": 2}', "stands twice"),
+     ('{"_timestamp": "x", "_wandb": {"runtime": 1}}', "not the summary"),
+     ('{"_timestamp": 1e300, "_wandb": {"runtime": 1}}', "not the summary")],
+)  # fmt: skip
+def test_a_summary_that_is_none_is_refused_by_its_run(text, said, local):
+    (local / "run-20260301_100000-aa11" / "files" / "wandb-summary.json").write_text(text)
+    with pytest.raises(InputError, match=r"run-20260301_100000-aa11/wandb-summary\.json: .*" + said):
+        read_wandb(local)
+    with pytest.raises(InputError, match="no run in it"):
+        read_wandb(local.parent)
+
+
+def test_a_configuration_of_a_million_lines_is_read_in_a_moment(local):
+    """Lines that begin what never comes: searching on from each to the end took minutes."""
+    (local / "run-20260301_100000-aa11" / "files" / "config.yaml").write_text("a\n" * 1_000_000 + LOCAL_CONFIG)
+    with pytest.raises(InputError, match=r"no column|missing"):
+        read_wandb(local / "run-20260301_100000-aa11", columns={"value": "config.a"})
+
+
 # --- scikit-learn ---------------------------------------------------------------------------------
 
 

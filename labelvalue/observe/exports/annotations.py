@@ -1,11 +1,13 @@
 """The annotations table: judgements of people from a tool's export, with what they took and when."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,6 +35,7 @@ from labelvalue.observe.table.delimited import MAX_BYTES, Limits, Table
 from labelvalue.observe.table.read import AT_ONCE, read_table
 from labelvalue.observe.table.schema import NOT_A_TIME, repeated
 from labelvalue.problems import InputError, Problem, input_error
+from labelvalue.server import is_address
 from labelvalue.storage import write_whole
 
 COLUMNS = (
@@ -325,14 +328,15 @@ def read_annotations(
 ) -> pd.DataFrame:
     r"""Read one or several exports of an annotation tool into one table of judgements.
 
-    Files are read as streams and nothing leaves the machine. What is cancelled, skipped, a draft or discarded is
+    Files are read as streams and nothing leaves the machine; only an address is asked, with the token in
+    ``LABEL_STUDIO_API_KEY``. What is cancelled, skipped, a draft or discarded is
     counted and left out. Where exports overlap, one judgement stays, the latest. Annotators are replaced by salted
     hashes.
 
     Parameters
     ----------
     source : path, or sequence of paths
-        Exports of one format.
+        Exports of one format; of Label Studio also a project's address, such as ``https://host/projects/7``.
     format : {"label-studio", "argilla", "doccano", "prodigy", "cvat", "csv"}
         Tool that made them; ``csv`` is a table of judgements as CSV or Parquet.
     slice : str, optional
@@ -373,7 +377,7 @@ def read_annotations(
     ...     read_annotations(file, "csv", slice="country").attrs["labels"]
     {'FR': 1, 'DE': 1}
     """
-    paths = [Path(source)] if isinstance(source, (str, os.PathLike)) else [Path(one) for one in source]
+    given = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     reader = partial(judgements.read_mapped, columns=columns or {}) if format == TABLE else importer(format).read
     date = _date(batch_date)
     salt = secrets.token_hex(16) if salt is None else salt
@@ -385,15 +389,17 @@ def read_annotations(
     notes: dict[str, None] = {}
     problems: list[Problem] = []
     digests: dict[str, str] = {}
-    for path in paths:
-        into = Collector(path.name, kept, slice_path=slice, salt=salt, keep_annotators=keep_annotators, layouts=layouts)
+    collector = partial(Collector, slice_path=slice, salt=salt, keep_annotators=keep_annotators, layouts=layouts)
+    for one in given:
         try:
-            reader(path, into)
-            into.finish()
+            with _at_hand(one, format) as path:
+                into = collector(path.name, kept)
+                reader(path, into)
+                into.finish()
+                digests[into.name_of(path.name)] = _digest(path)
         except InputError as error:
             problems += error.problems
             continue
-        digests[into.name_of(path.name)] = _digest(path)
         notes |= into.notes
         for reason, count in into.counts.items():
             counts[reason] = counts.get(reason, 0) + count
@@ -412,6 +418,22 @@ def read_annotations(
         names.SHA256: digests,
     }
     return table
+
+
+@contextlib.contextmanager
+def _at_hand(source: str | os.PathLike[str], format: str) -> Iterator[Path]:
+    """Give a file, or for as long as it is read what a server exports into one."""
+    if not is_address(source):
+        yield Path(source)
+        return
+    pull = None if format == TABLE else getattr(importer(format), "pull", None)
+    if pull is None:
+        raise input_error(f"no server is asked for {format}", "export to a file, and give that", column="source")
+    with tempfile.TemporaryDirectory() as folder:
+        name, content = pull(source)
+        path = Path(folder, name)
+        path.write_bytes(content)
+        yield path
 
 
 def _date(text: str | None) -> datetime | None:

@@ -1,9 +1,11 @@
-"""Label Studio: JSON, a list of tasks with their annotations."""
+"""Label Studio: JSON, a list of tasks with their annotations; or the address of a project."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labelvalue import server
 from labelvalue.observe.exports.judgements import (
     CHOICE,
     OTHER,
@@ -25,6 +27,31 @@ LAYOUTS = {
 }
 REGION_TYPES = ("rectanglelabels", "polygonlabels", "brushlabels", "ellipselabels", "keypointlabels", "videorectangle")
 CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
+TOKEN, SCHEME = "LABEL_STUDIO_API_KEY", "Token"
+
+
+def ask(method: str, address: str, what: str, body: object = None) -> bytes:
+    """Ask the server of a project, named by its page, with the token in ``LABEL_STUDIO_API_KEY``."""
+    base, project = server.page(address, "projects")
+    token = server.authorization(TOKEN, SCHEME)
+    if (refresh := token["Authorization"].partition(" ")[2]).count(".") == 2:  # a personal one gives one of minutes
+        fresh = server.ask("POST", f"{base}/api/token/refresh", TOKEN, {"refresh": refresh})
+        access = fresh.get("access") if isinstance(fresh, dict) else None
+        if not isinstance(access, str) or re.fullmatch(r"[!-~]+", access) is None:
+            raise server.no_answer(base)
+        token = {"Authorization": f"Bearer {access}"}
+    return server.send(method, f"{base}/api/projects/{project}/{what}", TOKEN, body, token=token)
+
+
+def pull(address: str) -> tuple[str, bytes]:
+    """Name and content of an export of a project's annotated tasks."""
+    return f"project-{server.page(address, 'projects')[1]}.json", ask("GET", address, "export?exportType=JSON")
+
+
+def check(address: str) -> None:
+    """Find out before the long work that a project cannot be asked."""
+    server.page(address, "projects")
+    server.authorization(TOKEN, SCHEME)
 
 
 def read(path: Path, into: Collector) -> None:

@@ -1,4 +1,4 @@
-"""Runs tables from experiment trackers: dumps of MLflow's run search, CSV exports of Weights & Biases."""
+"""Runs tables from experiment trackers, MLflow and Weights & Biases: their dumps, or their runs where they lie."""
 
 import dataclasses
 import datetime as dt
@@ -18,8 +18,10 @@ from labelvalue.observe.table.delimited import Limits, Table
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import COLUMNS, MAX_ROWS, MEASURES, repeated
+from labelvalue.observe.table.tracked import Record, mlflow_runs, wandb_runs
 from labelvalue.printing import as_lines
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, listed, quote
+from labelvalue.server import is_address
 
 EVERY_SLICE = "{slice}"  # stands in a mapped column's name for the slice: one tracked run then gives a row a slice
 NOTHING = ("None", "nan", "NaN", "<NA>")  # how dumps write that there is nothing, beside an empty cell
@@ -118,20 +120,24 @@ WANDB = Tracker(
 def read_dump(
     tracker: Tracker,
     path: Path,
+    records: Sequence[Record] | None,
     columns: Mapping[str, str] | None,
     metric: str | None,
     direction: str | None,
     bounds: tuple[float, float] | None,
     timezone: str | None,
 ) -> xr.Dataset:
-    """Read a dump of a tracker; the arguments are those of :func:`labelvalue.read_mlflow`."""
-    asked = dict(columns or {})
+    """Read a dump of a tracker, or records of its runs; the others are those of :func:`labelvalue.read_mlflow`."""
+    asked, limits = dict(columns or {}), Limits(rows=MAX_ROWS, cell=LONGEST, fix="write it in parts")
 
     def wanted(header: tuple[str, ...]) -> list[str]:
         found = _choose_columns(tracker, header, asked, path.name)
         return list(dict.fromkeys(found.read))
 
-    table = read_table(path, wanted=wanted, limits=Limits(rows=MAX_ROWS, cell=LONGEST, fix="write it in parts"))
+    if records is None:
+        table = read_table(path, wanted=wanted, limits=limits)
+    else:
+        table = _table(records, path.name, wanted, limits)
     chosen = _choose_columns(tracker, table.header, asked, path.name)
     dump, taken, notes = _texts(table), chosen.taken, list(chosen.notes)
     identity, state = chosen.identity, chosen.state
@@ -164,6 +170,15 @@ def read_dump(
         raise InputError([_placed(problem, rows, theirs, path.name) for problem in error.problems]) from None
     notes += runs.attrs[names.NOTES].splitlines()
     return runs.assign_attrs({names.SOURCE: path.name, names.NOTES: as_lines(notes)})
+
+
+def _table(records: Sequence[Record], file: str, wanted: Callable[..., list[str]], limits: Limits) -> Table:
+    """The wanted columns of records; their line is 0, since they stand in no file."""
+    if len(records) > limits.rows:
+        raise InputError([limits.too_many(file)])
+    header = tuple(dict.fromkeys(name for record in records for name in record))
+    cells = {name: [record.get(name) for record in records] for name in (wanted(header) if header else [])}
+    return Table(file=file, header=header, cells=cells, lines=[0] * len(records))
 
 
 def _bare(tracker: Tracker, name: str) -> bool:
@@ -296,7 +311,7 @@ def _placed(problem: Problem, rows: pd.DataFrame, taken: Mapping[str, str], file
         return dataclasses.replace(problem, file=file, column=column)
     row = rows.iloc[problem.line]
     why = f"run {row[names.SOURCE_ID]}: {problem.why}"
-    return dataclasses.replace(problem, file=file, line=int(row["line"]), column=column, why=why)
+    return dataclasses.replace(problem, file=file, line=int(row["line"]) or None, column=column, why=why)
 
 
 def read_mlflow(
@@ -308,15 +323,17 @@ def read_mlflow(
     bounds: tuple[float, float] | None = None,
     timezone: str | None = None,
 ) -> xr.Dataset:
-    r"""Read a dump of the table that MLflow's run search returns.
+    r"""Read the runs of an experiment of MLflow: a dump of its run search, or from its server.
 
-    Only finished runs enter, each with its run id in ``source_id``. Training time is that between start and end.
-    Where replicates are not mapped, runs that are alike are numbered.
+    A server is asked only where ``source`` is its address, with the token in the environment variable
+    ``MLFLOW_TRACKING_TOKEN`` if there is one. Only finished runs enter, each with its run id in ``source_id``. Training
+    time is that between start and end. Where replicates are not mapped, runs that are alike are numbered.
 
     Parameters
     ----------
-    source : path
-        CSV or Parquet, with columns ``run_id``, ``status``, ``metrics.…``, ``params.…``, ``tags.…``.
+    source : path or str
+        CSV or Parquet, with columns ``run_id``, ``status``, ``metrics.…``, ``params.…``, ``tags.…``; or the address of
+        an experiment as a browser shows it, such as ``https://host/#/experiments/5``.
     columns : mapping of str to str, optional
         Ours to theirs, such as ``{"labels": "params.n_labels", "value": "metrics.val_error"}``; columns of our names
         behind a prefix are taken anyway. ``{slice}`` in a name stands for a slice: ``metrics.error_{slice}`` gives a
@@ -350,7 +367,9 @@ def read_mlflow(
     >>> read_mlflow(path)["source_id"].values.tolist()
     ['a1']
     """
-    return read_dump(MLFLOW, Path(source), columns, metric, direction, bounds, timezone)
+    records = mlflow_runs(source) if is_address(source) else None
+    path = Path(source) if records is None else Path("runs of the server")
+    return read_dump(MLFLOW, path, records, columns, metric, direction, bounds, timezone)
 
 
 def read_wandb(
@@ -362,15 +381,16 @@ def read_wandb(
     bounds: tuple[float, float] | None = None,
     timezone: str | None = None,
 ) -> xr.Dataset:
-    r"""Read a CSV export of the runs table of Weights & Biases.
+    r"""Read runs of Weights & Biases: a CSV export of its runs table, or its local folder, without a server.
 
     Only finished runs enter, each with its id, or else its name, in ``source_id``. ``Runtime`` is the training time,
-    and with ``Created`` gives the time of measurement.
+    and with ``Created`` gives the time of measurement. Local files do not say whether a run that ended had failed.
 
     Parameters
     ----------
     source : path
-        CSV, with columns ``Name``, ``State``, and those of the configuration and the summary.
+        CSV, with columns ``Name``, ``State``, and those of the configuration and the summary; or the folder ``wandb``,
+        or that of a run in it, where columns are ``config.…`` and ``summary.…`` and settings of several lines left out.
     columns : mapping of str to str, optional
         As for ``read_mlflow``; columns of our names are taken anyway.
     metric : str, optional
@@ -401,4 +421,6 @@ def read_wandb(
     >>> int(read_wandb(path)["labels"][0])
     100
     """
-    return read_dump(WANDB, Path(source), columns, metric, direction, bounds, timezone)
+    path = Path(source)
+    records = wandb_runs(path) if path.is_dir() else None
+    return read_dump(WANDB, path, records, columns, metric, direction, bounds, timezone)

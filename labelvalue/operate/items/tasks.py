@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from labelvalue import names
+from labelvalue.observe.importers import label_studio
 from labelvalue.observe.table.cells import guard_cells
 from labelvalue.problems import did_you_mean, input_error, quote
+from labelvalue.reading import parse_json
 from labelvalue.storage import write_whole
 
 ITEM, RANK = "item", "rank"
@@ -54,6 +56,41 @@ def write_queue(found: pd.DataFrame, path: str | os.PathLike[str], format: str) 
         why = f"unknown format {quote(format)}{did_you_mean(format, FORMATS)}"
         raise input_error(why, f"give one of {', '.join(FORMATS)}", column="format")
     write_whole(Path(path), FORMATS[format](found).encode())
+
+
+def push_queue(found: pd.DataFrame, address: str) -> None:
+    r"""Add a queue's tasks to a project of Label Studio, as :func:`write_queue` writes them for its import.
+
+    The token stands in the environment variable ``LABEL_STUDIO_API_KEY``. Pushed twice, the tasks are there twice.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        From :func:`labelvalue.queue`.
+    address : str
+        Of the project as a browser shows it, such as ``https://host/projects/7``; ``http`` on this machine alone.
+
+    Raises
+    ------
+    InputError
+        If the address is none, the token is missing, or the server does not take all tasks.
+
+    Examples
+    --------
+    >>> found = pd.DataFrame({"item": ["a"], "slice": ["west"], "rank": [1], "strategy": ["random"], "text": ["hi"]})
+    >>> push_queue(found, "http://labels.example.org/projects/7")
+    Traceback (most recent call last):
+    ...
+    labelvalue.problems.InputError: column 'address': http is for this machine alone. Fix: give an https address.
+    """
+    answer = label_studio.ask("POST", address, "import", json.loads(_label_studio(found)))
+    try:
+        taken = int(parse_json(answer)["task_count"])
+    except (ValueError, KeyError, TypeError):
+        taken = -1
+    if taken != len(found):
+        why = f"{len(found)} tasks were sent, and the server does not say that it took them all"
+        raise input_error(why, "see in the project which are there before pushing again")
 
 
 def _csv(found: pd.DataFrame) -> str:

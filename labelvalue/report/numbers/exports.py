@@ -1,22 +1,31 @@
 """What leaves the page: tables that no spreadsheet runs, pictures, and a few lines for chat or e-mail."""
 
+from __future__ import annotations
+
 import base64
 import io
 import math
 import os
+import re
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labelvalue import names
 from labelvalue.numerals import readable
 from labelvalue.observe.table.cells import guard_cells
+from labelvalue.observe.table.tracked import ask_mlflow
 from labelvalue.problems import StorageError, input_error
 from labelvalue.report.words.wording import likely, percent
+from labelvalue.server import no_answer, page
 from labelvalue.storage import write_whole
+
+if TYPE_CHECKING:
+    from labelvalue.decisions.advice.decision import Decision
 
 LONGEST = 32_767  # characters that a cell can hold
 MADE = datetime(1980, 1, 1)
@@ -236,3 +245,83 @@ def summary_text(numbers: Mapping[str, Any]) -> str:
     missing = "Not backtested: how far such forecasts came true on these runs is not known."
     said = checked["sentence"] if checked else missing
     return "\n".join(lines if plan is not None and said in plan["reservation"] else [*lines, said])
+
+
+MOST_AT_ONCE = 1000  # metrics that MLflow takes in a request
+
+
+def log_decision(decision: Decision, address: str, *, ci_prob: float = 0.9) -> str:
+    """Write the figures of a decision as a new run of an experiment of MLflow.
+
+    Metrics are the labels of each slice (``labels.fr``), cost, gain, error, net benefit and risk; parameters case,
+    advice and unit. What MLflow takes in no name, such as a slash in that of a slice, is written as ``:2f:``.
+
+    Parameters
+    ----------
+    decision : Decision
+        From :func:`labelvalue.decide`.
+    address : str
+        Of the experiment as a browser shows it, such as ``https://host/#/experiments/5``; ``http`` on this machine
+        alone. The token stands in the environment variable ``MLFLOW_TRACKING_TOKEN``, if the server asks for one.
+    ci_prob : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    str
+        Id of the new run; one that was begun and not finished stays ``RUNNING``.
+
+    Raises
+    ------
+    InputError
+        If the fit is not ``ok``, so that no decision is published, or the server does not take the run.
+
+    Examples
+    --------
+    >>> import labelvalue as lv
+    >>> case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+    >>> decision = lv.decide(lv.testing.fake_fit(seed=1), case, max_labels=1_000)
+    >>> log_decision(decision, "http://tracking.example.org/#/experiments/5")
+    Traceback (most recent call last):
+    ...
+    labelvalue.problems.InputError: column 'address': http is for this machine alone. Fix: give an https address.
+    """
+    from labelvalue.report.numbers.plan import plan_numbers
+
+    _, experiment = page(address, "#/experiments")
+    if (verdict := decision.fit.diagnostics.verdict) != "ok":
+        raise input_error(f"the fit is {verdict}: no decision is published", "mend the fit first")
+    numbers = plan_numbers(decision, ci_prob=ci_prob)
+    figures = {f"{names.LABELS}.{_key(str(name))}": float(n) for name, n in decision.labels.items()}
+    figures |= {f"{names.LABELS}_in_all": float(decision.total)}
+    for part in (names.COST, names.DAYS, names.NET_BENEFIT, "mean_gain", "mean_error", "risk"):
+        figures |= _figures(numbers[part], part)
+    said = {"case": numbers["case"], "advice": numbers["verdict"], "state": decision.state}
+    said |= {names.UNIT: numbers[names.UNIT], names.CI_PROB: ci_prob}
+    now = int(time.time() * 1000)
+    made = ask_mlflow(address, "runs/create", {"experiment_id": experiment, "run_name": "decision", "start_time": now})
+    try:
+        run = str(made["run"]["info"]["run_id"])
+    except (KeyError, TypeError):
+        raise no_answer(address) from None
+    metrics = [{"key": key, "value": value, "timestamp": now, "step": 0} for key, value in figures.items()]
+    params = [{"key": key, "value": str(value)} for key, value in said.items()]
+    for start in range(0, len(metrics), MOST_AT_ONCE):
+        body = {"run_id": run, "metrics": metrics[start : start + MOST_AT_ONCE]}
+        ask_mlflow(address, "runs/log-batch", body)
+    ask_mlflow(address, "runs/log-batch", {"run_id": run, "params": params})
+    ask_mlflow(address, "runs/update", {"run_id": run, "status": "FINISHED", "end_time": int(time.time() * 1000)})
+    return run
+
+
+def _key(name: str) -> str:
+    """A name as MLflow takes it in that of a metric; two that differ stay two."""
+    return re.sub(r"[^\w. -]", lambda found: f":{ord(found[0]):x}:", name)
+
+
+def _figures(part: Any, name: str) -> dict[str, float]:
+    """Finite numbers of nested tables, by names joined with dots."""
+    if isinstance(part, Mapping):
+        return {key: value for inner, one in part.items() for key, value in _figures(one, f"{name}.{inner}").items()}
+    fine = isinstance(part, int | float) and not isinstance(part, bool) and math.isfinite(part)
+    return {name: float(part)} if fine else {}
