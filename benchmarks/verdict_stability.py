@@ -27,6 +27,8 @@ from labelvalue import names
 from labelvalue.testing import fake_fit
 
 DRAWS = 250  # draws a chain of a stand-in fit, of which every seed sees others
+GUIDELINES = 966.0  # what they bring in the mean of six seeds
+CLOSE, LABELS_OF = 0.1, "labels of "
 SPREAD = 1.2  # standard deviation of the log elasticity of a curve that is hardly known
 
 
@@ -73,6 +75,13 @@ def west_only(price: float, **costs: float) -> lv.Case:
     return lv.Case(costs=costs, value={"per_error_point": 400}, slices={"east": {"maximum": 0}})
 
 
+def guidelines() -> lv.Case:
+    """Guidelines cost what they bring, give or take less than the luck of the draws."""
+    work = lv.interventions.Guideline(0.5, redone=0.5, unit_cost=0.0, cost=GUIDELINES)
+    noise, value = {"low": 0.05, "high": 0.2}, {"per_error_point": 400}
+    return lv.Case(costs={"price_per_label": 0.4}, value=value, label_noise=noise, interventions=(work,))
+
+
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """A case, the posteriors that it is decided from, and the labels allowed."""
@@ -94,6 +103,7 @@ PROBLEMS = {
     "four known curves": Problem(
         stand_in, lambda: lv.Case(costs={"price_per_label": 0.4}, value={"per_error_point": 400}), 1_200
     ),
+    "labels, or guidelines at their worth": Problem(stand_in, guidelines, 1_200),
     "an unknown curve at a fair price": Problem(unsure, lambda: west_only(0.23), 16_000),
     "an unknown curve close to even": Problem(unsure, lambda: west_only(0.1, retraining=300), 16_000),
 }
@@ -108,9 +118,17 @@ def decisions(problem: Problem, seeds: Sequence[int]) -> pd.DataFrame:
         best = plan.measurements.iloc[0]
         worth = float(plan.advantage().mean())
         measured = tuple(best[key] for key in ("kind", names.SLICE, "size", names.ENBS, names.MCSE))
-        rows.append((seed, plan.verdict.advice, plan.total, worth, *measured))
+        rows.append((seed, plan.verdict.advice, plan.total, worth, *measured, *plan.labels.values()))
     columns = ["seed", "advice", "labels", "worth", "kind", names.SLICE, "size", names.ENBS, names.MCSE]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, *(f"{LABELS_OF}{name}" for name in plan.labels)])
+
+
+def apart(found: pd.DataFrame) -> tuple[float, float]:
+    """Share of slices and seeds whose labels lie within 10 % of the slice's median, and how far off the farthest is."""
+    by_slice = found.filter(like=LABELS_OF)
+    by_slice = by_slice.loc[:, by_slice.median() > 0]
+    off = (by_slice / by_slice.median() - 1.0).abs()
+    return (float((off <= CLOSE).to_numpy().mean()), float(off.max().max())) if off.size else (1.0, 0.0)
 
 
 def summary(name: str, found: pd.DataFrame) -> str:
@@ -118,7 +136,9 @@ def summary(name: str, found: pd.DataFrame) -> str:
     said = ", ".join(f"{advice} {count}" for advice, count in verdicts)
     best = f"{found['enbs'].mean():.3g} ± {found['enbs'].std():.2g} (stated {found['mcse'].mean():.2g})"
     labels = f"{found['labels'].min():,} to {found['labels'].max():,}"
-    return f"| {name} | {said} | {labels} | {found['worth'].mean():,.0f} | {best} |"
+    close, farthest = apart(found)
+    by_slice = f"{close:.0%}, farthest {farthest:.0%}"
+    return f"| {name} | {said} | {labels} | {by_slice} | {found['worth'].mean():,.0f} | {best} |"
 
 
 def main() -> None:
@@ -127,7 +147,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cases", default="", help="parts of their names, by commas; all by default")
     chosen = parser.parse_args()
-    print("| case | verdicts | labels | net benefit | ENBS of the best measurement |\n|---|---|---|---|---|")
+    head = ("case", "verdicts", "labels", "slices within 10 %", "net benefit", "ENBS of the best measurement")
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for name, problem in PROBLEMS.items():
         if any(part in name for part in chosen.cases.split(",")):
             found = decisions(problem, range(1, chosen.seeds + 1))
