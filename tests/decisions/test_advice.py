@@ -47,7 +47,7 @@ def plan(fit):
 
 
 def test_one_label_is_no_labels_and_a_limit_that_binds_says_what_loosening_it_brings():
-    plan = decide(fake_fit(seed=1), case_of(price=0.001, value=4000, currency="USD"), max_labels=1, measure=False)
+    plan = decide(fake_fit(seed=1), case_of(price=0.001, point=4000, currency="USD"), max_labels=1, measure=False)
     assert plan.verdict.reasons[0].startswith("1 label: expected net benefit ")
     told = " ".join(plan_text(plan_numbers(plan)).split())
     assert re.search(r"Were the limit all labels ≤ 1 looser, each 1,000 labels would be worth [\d,.]+ USD", told)

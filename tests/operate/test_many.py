@@ -39,6 +39,7 @@ def test_every_project_is_fitted_and_failures_are_rows(root, sampler):
     assert not again["new"].any(), "nothing new, nothing fitted"
 
 
+@pytest.mark.rendered
 def test_one_page_has_all_projects_the_worst_first(root, second):
     with_case = Project.open(root / "a")
     (with_case.folder / "case.toml").write_text(f"{CASE}[guardrails]\nmaximum_spend = {{ limit = 5000 }}\n")

@@ -22,7 +22,7 @@ from labelvalue.model.sampling.settings import SamplerSettings
 from tests.statistics.ranks import Ranking, Ranks
 from tests.statistics.world import AHEAD, NARROW, OTHER, SHARING, SIZES, SLICES, Bench
 
-SIMULATIONS, FEW = 80, 10
+SIMULATIONS, FEW = 80, 20
 """Worlds of a regime; and that are enough to show a model to be wrong."""
 CURVE = ("error_reference", "curve_elasticity", "floor_share", "training_sd", "discrepancy", "transfer")
 SCALE = {"transfer": np.asarray, "curve_elasticity": lambda elasticity: np.arcsinh(elasticity / 0.008)}
