@@ -215,11 +215,11 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
     finite = all(bool(np.isfinite(v).all()) for v in posterior.data_vars.values())
     shown = [n for n in posterior.data_vars if not str(n).endswith(names.INNER)]
     sizes = posterior.sizes["chain"], posterior.sizes["draw"]
-    every = [posterior[n].transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for n in shown]
-    moving = np.concatenate([one[..., (one != one[0, 0]).any((0, 1))] for one in every], axis=2)
     worst: dict[str, float] = {"rhat": np.inf, "rhat_allowed": OK.rhat, "ess_bulk": 0.0, "ess_tail": 0.0}
-    if finite and moving.size and posterior.sizes["draw"] >= 4:
-        rhat, ess, tail = convergence(moving)
+    every = (posterior[n].transpose(*names.SAMPLE, ...).values.reshape(*sizes, -1) for n in shown)
+    each = [_moving(one) for one in every] if finite and sizes[1] >= 4 else []
+    if found := [convergence(one) for one in each if one.size]:
+        rhat, ess, tail = (np.concatenate(parts) for parts in zip(*found, strict=True))
         allowed = rhat_allowed(ess, 2 * posterior.sizes["chain"])
         rhat = np.where(np.isnan(rhat), np.inf, rhat)  # of one chain there is none
         farthest = int(np.argmax((rhat - 1.0) / (allowed - 1.0)))
@@ -242,6 +242,12 @@ def figures_of(tree: xr.DataTree) -> dict[str, float]:
         "finite": float(finite),
         "stuck": float((spread == 0).any()),
     }
+
+
+def _moving(draws: np.ndarray) -> np.ndarray:
+    """The scalars that are not the same in every draw, shape (chain, draw, scalar)."""
+    moves = (draws != draws[0, 0]).any((0, 1))
+    return draws if moves.all() else draws[..., moves]
 
 
 def rhat_allowed(ess: np.ndarray, halves: int) -> np.ndarray:

@@ -230,7 +230,9 @@ def rounds(
                 draws, stats = chains.go(count, 0.0)
                 writing.append((number, _state(chains) | {"draws": draws, "stats": stats}))
             trace.add(draws, stats)
-            if kept and time.monotonic() - began > LONG_S:
+            if not kept:
+                writing.clear()
+            elif time.monotonic() - began > LONG_S:
                 while writing:
                     kept.keep(*writing.pop(0))
         yield trace.tree()
@@ -261,11 +263,13 @@ def _restored(
 
 
 class _Trace:
-    """The variables of all draws so far, round by round."""
+    """The variables of all draws so far, each by itself: memory then holds them once."""
 
     def __init__(self, compiled: CompiledModel):
         self.compiled, self.draws = compiled, 0
-        self.rounds: list[tuple[np.ndarray, np.ndarray]] = []
+        made = compiled.layout
+        self.spans = {name: place for name, place in zip(made.names, made.places, strict=True) if name[-2:] != "__"}
+        self.rounds: dict[str, list[np.ndarray]] = {name: [] for name in (*self.spans, "sample_stats")}
 
     def add(self, draws: np.ndarray, stats: np.ndarray) -> None:
         """Compute the variables at the places of one more round."""
@@ -274,22 +278,24 @@ class _Trace:
         for chain, computed in zip(draws, out, strict=True):
             if hmc.expand(self.compiled.variables, data, np.ascontiguousarray(chain), computed) != 0:
                 raise RuntimeError("the variables of a draw cannot be computed")
-        self.rounds.append((out, stats))
+        for name, span in self.spans.items():
+            self.rounds[name].append(out[:, :, slice(*span)].copy())
+        self.rounds["sample_stats"].append(stats)
         self.draws += draws.shape[1]
+
+    def _so_far(self, name: str) -> np.ndarray:
+        self.rounds[name] = [np.concatenate(self.rounds[name], axis=1)]
+        return self.rounds[name][0]
 
     def tree(self) -> xr.DataTree:
         """Groups ``posterior`` and ``sample_stats``."""
-        out, noted = (np.concatenate(parts, axis=1) for parts in zip(*self.rounds, strict=True))
-        self.rounds = [(out, noted)]
-        one, known, made = names.SAMPLE, self.compiled, self.compiled.layout
-        coords = {names.CHAIN: np.arange(out.shape[0]), names.DRAW: np.arange(self.draws)}
+        one, known, noted = names.SAMPLE, self.compiled, self._so_far("sample_stats")
+        shapes = dict(zip(known.layout.names, known.layout.shapes, strict=True))
+        coords = {names.CHAIN: np.arange(noted.shape[0]), names.DRAW: np.arange(self.draws)}
         posterior, used = {}, set()
-        for name, place, shape in zip(made.names, made.places, made.shapes, strict=True):
-            if name.endswith("__"):
-                continue
-            dims = known.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shape)))
-            values = np.ascontiguousarray(out[:, :, slice(*place)])
-            posterior[name] = ((*one, *dims), values.reshape(*values.shape[:2], *shape))
+        for name in self.spans:
+            dims = known.dims.get(name) or tuple(f"{name}_dim_{place}" for place in range(len(shapes[name])))
+            posterior[name] = ((*one, *dims), self._so_far(name).reshape(*noted.shape[:2], *shapes[name]))
             used |= {*dims}
         coords |= {str(dim): known.coords[dim].to_numpy() for dim in used if dim in known.coords}
         stats: dict[str, tuple] = {
