@@ -99,12 +99,18 @@ def _adult() -> LoopData:
     return _table("adult", "race_sex")
 
 
+def _flights() -> LoopData:
+    """Flights from New York, whether one comes late; slices are carriers."""
+    return _table("flights", "carrier")
+
+
 def _diamonds() -> LoopData:
     """Diamonds, the quality of the cut; slices are clarities."""
     return _table("diamonds", "clarity")
 
 
 LOOPS = {
+    "flights": Loop(_flights, (20, 300), 150, 250, 1_000),
     "digits": Loop(_digits, (4, 30), 50, 45, 60),
     "adult": Loop(_adult, (20, 300), 150, 250, 1_000),
     "diamonds": Loop(_diamonds, (20, 300), 200, 250, 1_000),
