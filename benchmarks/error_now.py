@@ -1,8 +1,9 @@
 """Whether the error now is the population's: intervals from small evaluation sets beside errors on thousands of items.
 
-Run from the repository's root; data as in `benchmarks.slice_data`, development half:
+Run from the repository's root; data and halves as in `benchmarks.slice_data`:
 
     python -m benchmarks.error_now
+    python -m benchmarks.error_now --half test
     python -m benchmarks.error_now --items 40 400 --only adult,mails
 
 Each world is real data cut into slices, half of the rows to train on. A learner is trained at seven sizes, five times
@@ -35,18 +36,18 @@ FAR_MORE = 4  # how many times as many items a slice's truth rests on at least
 PROB = 0.9
 
 
-def worlds(only: Sequence[str] = ()) -> list[tuple[str, str, str]]:
-    """Data, slicing and learner of each world of the development half: the first learner there is."""
+def worlds(half: str, only: Sequence[str] = ()) -> list[tuple[str, str, str]]:
+    """Data, slicing and learner of each world of a half: the first learner there is."""
     return [
         (data, slicing, source.learners[0])
         for data, source in SOURCES.items()
         for slicing in source.slicings
-        if (source.half or half_of(data)) == "development" and (not only or data in only)
+        if (source.half or half_of(data)) == half and (not only or data in only)
     ]
 
 
 def evaluated(loaded: LabelledData, slicing: str, learner: str, rng: np.random.Generator) -> tuple[pd.DataFrame, ...]:
-    """Train and predict: rows of the trainings that are seen, and of the truth's; an item of a slice, wrong or right."""
+    """Train and predict: rows of the trainings that are seen and of the truth's, an item of a slice, wrong or right."""
     slices = loaded.slicings[slicing]
     rows = np.flatnonzero(slices.groupby(slices).transform("size") >= MIN_ROWS)
     rows = rng.permutation(rows)[:MOST_ROWS]
@@ -78,9 +79,10 @@ def judged(seen: pd.DataFrame, truth: pd.DataFrame, items: int, seed: int) -> li
     few, many = seen[seen["item"].isin(chosen)], truth[~truth["item"].isin(chosen)]
     keys = ["slice", "labels", "other_labels", "replicate"]
     runs = few.groupby(keys)["wrong"].agg(errors="sum", trials="size").reset_index().assign(evaluation_set="the same")
-    fit = lv.fit(lv.read_runs(runs), random_seed=seed, progress=False)
-    total = runs["labels"] + runs["other_labels"]
-    now = few[few["labels"] + few["other_labels"] == total.max()]
+    total = few["labels"] + few["other_labels"]
+    now = few[total == total.max()]
+    labels_now = now.groupby("slice")["labels"].mean().round().astype(int).to_dict()
+    fit = lv.fit(lv.read_runs(runs), labels_now=labels_now, random_seed=seed, progress=False)
     rng, found = np.random.default_rng(seed), []
     for name, part in many.groupby("slice"):
         by_training = part.groupby("replicate")["wrong"].mean()
@@ -127,11 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--items", type=int, nargs="+", default=list(ITEMS), help="items of a slice (default: 40 100 400)"
     )
-    parser.add_argument("--only", default="", help="comma-separated data sets (default: all of the development half)")
+    parser.add_argument("--half", default="development", choices=["development", "test"])
+    parser.add_argument("--only", default="", help="comma-separated data sets (default: all of the half)")
     parser.add_argument("--out", type=Path, default=Path("out/error_now.json"))
     options = parser.parse_args(arguments)
     found, loaded = [], {}
-    for data, slicing, learner in worlds([name for name in options.only.split(",") if name]):
+    for data, slicing, learner in worlds(options.half, [name for name in options.only.split(",") if name]):
         loaded = loaded if data in loaded else {data: SOURCES[data].load()}
         seed = zlib.crc32(f"{data}.{slicing}".encode())
         seen, truth = evaluated(loaded[data], slicing, learner, np.random.default_rng(seed))
