@@ -18,7 +18,7 @@ from labelvalue.model.prior.priors import Prior, Priors
 from labelvalue.model.sampling.diagnostics import FALSE_ALARM
 
 CHECK_DRAWS = 1000
-CURVES_AT_ONCE = 200
+CURVES_AT_ONCE = 50
 """Curves replicated together: what a replicate takes in memory does not grow with the number of slices."""
 
 
@@ -38,9 +38,10 @@ def shape_surprise(model: Model, posterior: xr.Dataset, observations: xr.Dataset
     Statistics in Medicine 22.
     """
     rng = np.random.default_rng(random_seed)
-    flat = posterior.stack(sample=names.SAMPLE)
-    picked = np.linspace(0, flat.sizes["sample"] - 1, min(CHECK_DRAWS, flat.sizes["sample"])).astype(int)
-    flat = flat.isel(sample=picked).drop_vars(["sample", names.CHAIN, names.DRAW])
+    chains, draws = (posterior.sizes[dim] for dim in names.SAMPLE)
+    picked = np.linspace(0, chains * draws - 1, min(CHECK_DRAWS, chains * draws)).astype(int)
+    of_each = dict(zip(names.SAMPLE, (("sample", at) for at in np.divmod(picked, draws)), strict=True))
+    flat = posterior.isel(of_each).drop_vars(names.SAMPLE)
     curves = range(0, observations.sizes[CURVE], CURVES_AT_ONCE)
     parts = [{CURVE: slice(first, first + CURVES_AT_ONCE)} for first in curves]
     found = [_surprise(model, flat.isel(part), observations.isel(part), rng) for part in parts]
