@@ -16,7 +16,7 @@ from labelvalue.decisions.measuring.information import beside_plan, target_slice
 from labelvalue.decisions.measuring.pilots import price_audits, price_measurements
 from labelvalue.decisions.outcomes.errors import evaluation_notes, labels_today
 from labelvalue.decisions.outcomes.spending import notes_of
-from labelvalue.decisions.outcomes.waiting import price_waiting
+from labelvalue.decisions.outcomes.waiting import with_waiting
 from labelvalue.decisions.search.allocation import find_plan, no_plan
 from labelvalue.decisions.search.mixtures import weigh_interventions
 from labelvalue.decisions.search.optimise import NoPlanError
@@ -113,7 +113,7 @@ def _measured(made: Decision) -> Decision:
     labels = max(1, made.total // max(1, made.fit.slices.size)) if made.total else max(1, made.max_labels // 10)
     target = target_slices(made.fit, made.case, labels)
     target.attrs["sentence"] = beside_plan(target, made)
-    made = dataclasses.replace(made, measurements=found, target=target, waiting=price_waiting(made))
+    made = dataclasses.replace(with_waiting(made), measurements=found, target=target)
     verdict = measured_verdict(made)
     return dataclasses.replace(
         made, verdict=dataclasses.replace(verdict, reasons=(*verdict.reasons, target.attrs["sentence"]))

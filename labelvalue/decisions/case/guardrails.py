@@ -13,8 +13,11 @@ from labelvalue import names
 from labelvalue.numerals import PER_LABELS, readable
 from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
-TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
-"""Plans of every decision."""
+TAKEN = (
+    *(names.RECOMMENDED, names.NOTHING, names.WAITING),
+    *(names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY),
+)
+"""Plans of every decision; what else is among its candidates, the case names."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -437,7 +437,7 @@ def price_audits(
     check_places(fit, slices, sizes)
     noise, _ = noise_draws(fit, case.label_noise)
     rows: list[tuple[object, ...]] = []
-    net = plan.outcomes[names.NET_BENEFIT]
+    net = plan.outcomes[names.NET_BENEFIT].drop_sel({names.PLAN: names.WAITING}, errors="ignore")
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
         plans = open_plans(plan)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
@@ -454,7 +454,7 @@ def open_plans(plan: Decision) -> OpenPlans:
     case = plan.case
     plans, done = {}, {}
     stated = {one.name: tuple(one.interventions) for one in case.scenarios}
-    for title in map(str, plan.outcomes[names.PLAN].values[1:]):
+    for title in (str(one) for one in plan.outcomes[names.PLAN].values if one not in (names.NOTHING, names.WAITING)):
         bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
         plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
         parts = tuple(title.split(" + "))

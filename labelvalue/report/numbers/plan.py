@@ -29,7 +29,7 @@ from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS,
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
-from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows
+from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, candidate_rows
 from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
@@ -85,7 +85,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "state": plan.state,
         "rules": records(plan.rules),
         "weighed": records(plan.weighed),
-        "waiting": dict(plan.waiting),
+        names.WAITING: dict(plan.waiting),
         "worst_slice": worst_slice(plan),
         names.TARGET_REACHED: _reached(plan),
         "prices": records(plan.prices),
@@ -105,7 +105,7 @@ NAMED = 5  # slices that a decision names when it is printed
 
 
 def decision_text(decision: Decision) -> str:
-    """Say a decision in a dozen lines: what to do, what is bought and brings, and how the rules stand.
+    """Say a decision in a score of lines: what to do, what is bought and brings, every candidate, how the rules stand.
 
     It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
 
@@ -134,9 +134,10 @@ def decision_text(decision: Decision) -> str:
         sheet.write("")
         sheet.lay(bought_rows(bought[:NAMED]))
         sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []), "")
+    sheet.lay(candidate_rows(numbers))
     unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
     if numbers["rules"]:
-        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
+        sheet.write("", f"Rules: {'; '.join(unkept) or 'kept'}")
     return sheet.text().rstrip()
 
 

@@ -211,12 +211,12 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         sheet.write("")
         sheet.lay(bought_rows(numbers[names.GAIN]))
     sheet.write("", *_money(numbers), "")
-    sheet.lay(_plans(numbers))
+    sheet.lay(candidate_rows(numbers))
     worst = f"{100 * (1 - numbers['risk'][names.LEVEL]):.3g} %"
     sheet.write(
         "",
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
-        f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
+        f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.{waits_text(numbers)}",
     )
     sheet.write(weights_text(numbers["weights"]))
     for row in numbers.get("offers", ()):
@@ -313,10 +313,23 @@ def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
 
 
-def _plans(numbers: Mapping[str, Any]) -> Rows:
-    table = Rows([names.PLAN], [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)"])
+def waits_text(numbers: Mapping[str, Any]) -> str:
+    """Say which plan the candidate ``waiting`` is; nothing where there is none."""
+    if not (told := numbers[names.WAITING]):
+        return ""
+    known = "the plan that is best once it is known which changes come" if told["learnt"] else "the plan"
+    return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
+
+
+def candidate_rows(numbers: Mapping[str, Any]) -> Rows:
+    """Lay out every candidate with its price, what it is worth and how probably it is the best."""
+    aimed = numbers[names.TARGET_REACHED] is not None
+    table = Rows(
+        [names.PLAN], [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)", *(["P(target)"] if aimed else [])]
+    )
     for row in numbers["plans"]:
         enb = estimated(row["enb"], row[names.MCSE])
         money = [significant(row[names.COST]), enb, *(significant(row[key]) for key in (names.MCSE, "cvar"))]
-        table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, f"{row[names.P_BEST]:.2f}")
+        chances = [f"{row[key]:.2f}" for key in (names.P_BEST, *(["p_target"] if aimed else []))]
+        table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, *chances)
     return table
