@@ -308,6 +308,7 @@ OTHER = {
     "guardrails.deadline": {"limit": 5},
     "guardrails.maximum_spend": {"limit": 900, "spent": 850},
     "guardrails.labels_in_all": {"limit": 11_000},
+    "guardrails.overrun": 0.02,
     "guardrails.floors": [{"slice": "west", "error": 0.5}],
     "classes": {"high": {"slices": ["west", "east"], "stakes": 3.0, "minimum": 500}},
     "scenarios": [{"name": "all in the west", "labels": {"west": 1_000}}],

@@ -14,7 +14,7 @@ from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable
 from labelvalue.operate.history.assets import pays
 from labelvalue.plans import marginal_benefit, plan_outcomes, slice_outcomes
-from labelvalue.report.numbers.plan import cost_parts
+from labelvalue.report.numbers.plan import cost_parts, plan_numbers
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
@@ -286,6 +286,24 @@ def test_reserve_keeps_the_probability_of_an_overrun():
     assert size_reserve(outcomes, "p", p_overrun=0.9).reserve == 0.0
     with pytest.raises(InputError, match="unknown plan"):
         size_reserve(outcomes, "q")
+
+
+@pytest.mark.parametrize("rule", ["maximum_budget", "maximum_spend"])
+def test_d14_the_reserve_is_withheld_from_every_limit_on_money(rule):
+    """P(overrun) is a key of the case: the less may go wrong, the less is bought for the same money."""
+    fit, made = fake_fit(seed=1, draws=500), []
+    for overrun in (None, 0.3, 0.02):
+        rules = {rule: {"limit": 90, "probability": 0.6}} | ({} if overrun is None else {"overrun": overrun})
+        case = case_of(costs={"price_per_label": {"low": 0.05, "high": 0.2}}, guardrails=rules)
+        plan = decide(fit, case, max_labels=3000, measure=False)
+        cost, told = plan.outcomes[names.COST].sel(plan=names.RECOMMENDED), plan_numbers(plan)[names.COST]
+        assert float((cost > 90).mean()) <= (overrun or 0.4)
+        assert plan.rules["required"].tolist() == pytest.approx([0.6 if overrun is None else 1 - overrun])
+        if overrun is not None:
+            assert told["p_overrun"] == overrun
+            assert told["mean"] + told["reserve"] <= 90 * (1 + 1e-9)
+        made.append(plan.total)
+    assert made[0] > made[1] > made[2] > 0
 
 
 # --- wrong labels ---------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _limit(row: dataclasses.Field, fit: Fit, case: Case, outcomes: xr.Dataset) -
             amount=outcomes[amount] if isinstance(amount, str) else amount(outcomes, volumes(fit, case.value)),
             limit=rule.limit,
             words=row.metadata["words"].format(rule.limit),
-            required=rule.probability,
+            required=case.guardrails.assured(rule) if amount == names.COST else rule.probability,
             reason=rule.reason,
             sign=row.metadata["sign"],
         )
@@ -84,9 +84,8 @@ def _spend(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
     if (rule := case.guardrails.maximum_spend) is not None:
         gone = f", of which {rule.spent:,.10g} is spent" if rule.spent else ""
         words = f"cost of all batches ≤ {rule.limit:,.10g}{gone}"
-        yield Held(
-            amount=outcomes[names.COST], limit=rule.left, words=words, required=rule.probability, reason=rule.reason
-        )
+        required = case.guardrails.assured(rule)
+        yield Held(amount=outcomes[names.COST], limit=rule.left, words=words, required=required, reason=rule.reason)
 
 
 def _in_all(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:

@@ -160,6 +160,11 @@ class Guardrails(Settings):
         Labels of all slices together after the plan, those of today included, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
+    overrun : float, optional
+        Probability with which a plan may cost more than is set aside for it, its expected cost and a reserve,
+        0 < overrun < 1. The reserve is withheld from what can be bought: every limit on money then holds with
+        1 − overrun at least. Audits may use it. Where it is not given, the reserve is that of the maximum budget, or
+        keeps P(overrun) at 0.1, and single limits hold with their own probabilities.
 
     Raises
     ------
@@ -179,6 +184,11 @@ class Guardrails(Settings):
     maximum_spend: Annotated[SpendLimit | None, table(SpendLimit)] = None
     labels_in_all: Limit = None
     floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
+    overrun: Annotated[float | None, Checks.share] = None
+
+    def assured(self, rule: Rule) -> float:
+        """Probability with which a limit on money must be kept: its own, or that of the reserve where it is more."""
+        return rule.probability if self.overrun is None else max(rule.probability, round(1.0 - self.overrun, 9))
 
 
 ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}

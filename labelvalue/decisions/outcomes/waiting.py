@@ -136,7 +136,7 @@ def _together(parts: Sequence[tuple[xr.DataArray, xr.Dataset]]) -> xr.Dataset:
 
 
 def with_waiting(plan: Decision) -> Decision:
-    """Put waiting among the candidates: until dated changes are known where the case has some, else the plan in a month.
+    """Put waiting among the candidates: until dated changes are known where the case has some, else by a month.
 
     Nothing is waited for where nothing is planned, and where days cost nothing that would be the plan once more.
     """

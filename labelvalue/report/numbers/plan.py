@@ -88,6 +88,7 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         names.WAITING: dict(plan.waiting),
         "worst_slice": worst_slice(plan),
         names.TARGET_REACHED: _reached(plan),
+        "cheapest": None if plan.cheapest.empty else plan.cheapest.attrs | {"rows": records(plan.cheapest)},
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),

@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
-from labelvalue.report.render.terminal import UNPUBLISHED, waits_text, weights_text
+from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_text, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import CLEAR, Part, decimals, interval, likely, percent, probability, spoken
 
@@ -307,6 +307,7 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
         "stability_sentence": _stability(plan),
         "weights_sentence": weights_text(plan["weights"]),
         "waits_sentence": waits_text(plan),
+        "target_sentence": target_text(plan),
         "stays_with": _stays(plan["stability"]["rows"]),
         "reservations": reservations(fit, plan),
         "scenarios": [{**row, "words": scenario_text(row)} for row in plan["scenarios"]],
