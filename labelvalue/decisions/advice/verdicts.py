@@ -60,9 +60,10 @@ def verdict_of(decision: Decision) -> Verdict:
     return Verdict(advice, (said, *_rejected(decision)))
 
 
-def advice_of(labels: int, rules: pd.DataFrame, worth: float, error: float) -> str:
-    """Say whether to buy a plan of labels alone, by its rules and what it is worth, with its Monte Carlo error."""
-    return BUY if labels and rules[KEPT].all() and worth > SURE * error else WAIT
+def advice_of(labels: int, rules: pd.DataFrame, worth: float, error: float, done: tuple[str, ...] = ()) -> str:
+    """Say whether to carry out a plan, by its rules and what it is worth, with its Monte Carlo error."""
+    pays = (labels or done) and rules[KEPT].all() and worth > SURE * error
+    return (QUALITY if done else BUY) if pays else WAIT
 
 
 def _nothing_bought(decision: Decision) -> str:

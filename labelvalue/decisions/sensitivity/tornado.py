@@ -136,7 +136,7 @@ def _noise_cost(fit: Fit) -> float:
 
 TAIL = 0.1
 WHAT_IF = ("costs.price_per_label", "value.per_error_point")
-"""Numbers that :func:`labelvalue.what_if` varies, for plans that buy labels alone."""
+"""Numbers that :func:`labelvalue.what_if` varies."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
@@ -272,7 +272,7 @@ def vary_case(plan: Decision) -> pd.DataFrame:
     """Choose again where a number of the case is another, between the plan, those it is held against, and nothing.
 
     Numbers are halved and doubled; tiers, changes of the mix and a target are left out; what the case does not say is
-    said; price and value of plans that buy labels alone are left to :func:`what_if`. The plan stays unless another one,
+    said; price and value are left to :func:`what_if`. The plan stays unless another one,
     which keeps the case's rules, is better beyond Monte Carlo error.
     """
     fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
@@ -309,7 +309,7 @@ def _variations(plan: Decision) -> Iterator[tuple[str, str, Case]]:
         part = getattr(case, section)
         for field in dataclasses.fields(part):
             key, now = f"{section}.{field.name}", getattr(part, field.name)
-            if key in WHAT_IF and not plan.interventions:
+            if key in WHAT_IF:
                 continue
             for end, other in _others(now, unsaid.get(key)):
                 with contextlib.suppress(InputError):

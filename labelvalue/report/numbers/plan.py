@@ -348,15 +348,13 @@ SCRIPT = "what_if.js"
 TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
 
 
-def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect the grid of :func:`labelvalue.decisions.sensitivity.what_if` as rows."""
-    if plan.interventions:
-        return None
     values = FACTORS if plan.case.value.per_error_point is not None else (1.0,)
     grid = what_if(plan, values=values, ci_prob=ci_prob)
     axes = [names.BUDGET, PRICE, names.VALUE]
     taken = sorted(set(grid[CHOSEN].values.ravel().tolist()))
-    table = grid.drop_vars([names.LABELS, names.SLICE]).to_dataframe().reset_index()
+    table = grid.drop_vars([names.LABELS, names.SLICE, names.INTERVENTIONS]).to_dataframe().reset_index()
     table[CHOSEN] = table[CHOSEN].map({old: new for new, old in enumerate(taken)})
     rows = [
         {
@@ -383,11 +381,9 @@ def _place(grid: xr.Dataset, axis: str, value: float) -> int:
     return int(np.argmin(np.abs(grid[axis].values - value)))
 
 
-def panel(plan: Mapping[str, Any]) -> dict[str, Any] | None:
+def panel(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Prepare the panel: texts of every point, what shows without a script, and the script with its digest."""
     grid = plan["what_if"]
-    if grid is None:
-        return None
     unit, rows = plan[names.UNIT], grid["rows"]
     digits = decimals(row[names.GAIN][UPPER] - row[names.GAIN][LOWER] for row in rows)
     texts = [_texts(row, unit, digits) for row in rows]

@@ -104,7 +104,7 @@ def turning_points(plan: Mapping[str, Any]) -> list[str]:
 def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
     """Where on the grid of other decisions the verdict turns, and how much is bought at its ends."""
     grid, verdict = plan["what_if"], plan["verdict"]
-    if grid is None or verdict not in (BUY, WAIT):
+    if verdict not in (BUY, QUALITY, WAIT):
         return
     order = [names.BUDGET, PRICE, names.VALUE]
     at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}
