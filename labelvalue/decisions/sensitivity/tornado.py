@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
+from labelvalue.decisions.advice.decision import SURE, Decision, standard_error, worst_state
+from labelvalue.decisions.advice.rules import STATE, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
@@ -95,11 +96,17 @@ def stress_label_errors(
 
 
 def stressed(plan: Decision) -> xr.Dataset | None:
-    """Draw what the labels of a decision bring under :func:`stress_label_errors`, whatever the case says of them."""
+    """Draw what the labels of a decision bring under :func:`stress_label_errors`, whatever the case says of them.
+
+    ``state`` says how the rules of the case stand then, by stress.
+    """
     if float(plan.fit.settings[names.UPPER]) != 1.0:
         return None
     case = plan.case if plan.case.label_errors != 0.0 else replace(plan.case, label_errors=PLAUSIBLE)
-    return stress_label_errors(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    drawn = stress_label_errors(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    under = (drawn.sel({names.STRESS: stress}, drop=True) for stress in drawn[names.STRESS].values)
+    states = [worst_state(rules_of(plan.fit, plan.case, one)[STATE]) for one in under]
+    return drawn.assign({STATE: (names.STRESS, states)})
 
 
 def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:

@@ -7,8 +7,8 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.case.guardrails import TAKEN
 from labelvalue.decisions.search.listing import HALF
+from labelvalue.decisions.sensitivity.money import AS_PLANNED
 from labelvalue.decisions.sensitivity.what_if import PRICE
-from labelvalue.report.numbers.plan import AS_PLANNED
 from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text
 from labelvalue.report.words.wording import decimals, spoken
