@@ -89,9 +89,9 @@ def _spend(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
 
 
 def _in_all(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    if (rule := case.guardrails.labels_in_all) is not None:
+    if (most := case.guardrails.labels_in_all) is not None:
         amount = outcomes[names.LABELS].sum(names.SLICE) + labels_today(fit)
-        yield Held(amount=amount, limit=rule.limit, words=f"labels in all ≤ {rule.limit:,.10g}", reason=rule.reason)
+        yield Held(amount=amount, limit=most, words=f"labels in all ≤ {most:,}")
 
 
 def _evaluation(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:

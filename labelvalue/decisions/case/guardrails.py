@@ -156,7 +156,7 @@ class Guardrails(Settings):
         Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
     maximum_spend : SpendLimit, optional
         Money that a plan and all batches before it cost at most.
-    labels_in_all : Rule, optional
+    labels_in_all : int, optional
         Labels of all slices together after the plan, those of today included, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
@@ -182,7 +182,7 @@ class Guardrails(Settings):
     deadline: Limit = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
     minimum_gain: Limit = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
     maximum_spend: Annotated[SpendLimit | None, table(SpendLimit)] = None
-    labels_in_all: Limit = None
+    labels_in_all: Annotated[int | None, Checks.whole] = None
     floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
     overrun: Annotated[float | None, Checks.share] = None
 

@@ -208,4 +208,4 @@ def _words(case: Case, known: Sequence[int], comes: Sequence[bool]) -> str:
 def change_words(change: MixChange) -> str:
     """Say what a dated change makes of which slices' worth, and when."""
     factors = ", ".join(f"{name} × {factor:g}" for name, factor in change.factors.items())
-    return f"{factors} after {change.after_days:g} days"
+    return f"{factors} after {change.after_days:g} days{f' ({change.reason})' if change.reason else ''}"
