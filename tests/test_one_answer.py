@@ -280,7 +280,7 @@ BASE = {
     "value": {
         "per_error_point": 400,
         "horizon_days": 300,
-        "target": {"error": 0.2, "worth": 10.0},
+        "target": {"error": 0.187, "worth": 10.0},
         "mix_changes": [{"after_days": 100, "factors": {"west": 3.0}, "probability": 0.5}],
     },
     "guardrails": {
