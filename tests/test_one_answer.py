@@ -280,7 +280,7 @@ BASE = {
     "value": {
         "per_error_point": 400,
         "horizon_days": 300,
-        "target": {"error": 0.187, "worth": 10.0},
+        "target": {"error": 0.19, "worth": 10.0},
         "mix_changes": [{"after_days": 100, "factors": {"west": 3.0}, "probability": 0.5}],
     },
     "guardrails": {
@@ -329,7 +329,7 @@ OTHER = {
     "value.per_error_point": 40,
     "value.volume": {"west": 3.0},
     "value.stakes": {"west": 3.0},
-    "value.target.error": 0.19,
+    "value.target.error": 0.187,
     "value.target.of": "worst",
     "value.target.worth": 900,
     "value.target.probability": 0.6,
