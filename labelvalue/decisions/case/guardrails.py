@@ -186,10 +186,6 @@ class Guardrails(Settings):
     floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
     overrun: Annotated[float | None, Checks.share] = None
 
-    def assured(self, rule: Rule) -> float:
-        """Probability with which a limit on money must be kept: its own, or that of the reserve where it is more."""
-        return rule.probability if self.overrun is None else max(rule.probability, round(1.0 - self.overrun, 9))
-
 
 ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}
 """The rows of the table of rules by what they are called."""
