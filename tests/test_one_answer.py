@@ -396,16 +396,16 @@ OFFERS = {
     "synthetic data": ({"examples": 1_000, "worth": 0.2}, {"examples": 3_000, "worth": 0.6}),
     "new learner": (
         {"learner": "deep", "excess": 0.9, "elasticity": 1.0, "floor": 1.0},
-        {"learner": "deeper", "excess": 0.7, "elasticity": 1.2, "floor": 0.8},
+        {"excess": 0.7, "elasticity": 1.2, "floor": 0.8},
     ),
-    "pretraining": (
+    "pre-training": (
         {"excess": 0.9, "elasticity": 1.0, "floor": 1.0},
-        {"learner": "deep", "excess": 0.7, "elasticity": 1.2, "floor": 0.8},
+        {"excess": 0.7, "elasticity": 1.2, "floor": 0.8},
     ),
     "evaluation labels": ({"labels": 100}, {"labels": 400}),
 }
 SHARED = {"name", "cost", "unit_cost", "delay", "slices"}  # of all kinds of offers, tried with one
-NAMES = {"strategy"}  # beside an efficiency that is stated it is but a name; runs that tell one know it
+NAMES = {"strategy", "learner"}  # beside effects that are stated they are but names; runs that tell one know it
 
 
 def keys_of(part, at=""):
