@@ -155,6 +155,7 @@ MCSE = "mcse"  # Monte Carlo standard error
 LABELS_ONLY = "labels only"  # the best plan that does nothing beside buying labels
 RECOMMENDED = "recommended"  # the plan that an allocation recommends
 EQUAL_SPLIT = "equal split"  # the plan that gives every slice the same number of labels
+WAITING = "waiting"  # the plan that begins some days later, with what is known by then
 PROPORTIONAL_SPLIT = "proportional split"  # the plan that gives every slice labels in proportion to those it has
 SCENARIO = "scenario"  # a set of joint draws: stress, base or best (a dim)
 PROBABILITY = "probability"  # probability of a scenario (0 to 1)

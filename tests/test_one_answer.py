@@ -21,6 +21,7 @@ from labelvalue.operate.store.folders import FITS, REPORTS
 from labelvalue.report.numbers.alternatives import offer_numbers
 from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.report.words.verdicts import VERDICTS
+from tests.fits import with_suites
 from tests.operate.conftest import configure
 
 MOST = 2_000
@@ -78,7 +79,7 @@ CASES = {
         "no plan",
         exits.STOPPED,
     ),
-    "labels in all": (f"{PLAIN}[guardrails]\nlabels_in_all = {{ limit = 10 }}\n", "no plan", exits.STOPPED),
+    "labels in all": (f"{PLAIN}[guardrails]\nlabels_in_all = 10\n", "no plan", exits.STOPPED),
     "approval": (f"{PLAIN}[[approvals]]\napprover = 'board'\nabove = 100\n", "buy", exits.STOPPED),
     "gap": (f"{PLAIN}[guardrails]\nlargest_gap = {{ limit = 0.9 }}\n", "buy", exits.DONE),
 }
@@ -231,10 +232,10 @@ def test_a_queue_and_a_report_end_as_the_plan_does(answered, which, tmp_path, ca
 
 # --- allowing more never hurts --------------------------------------------------------------------
 
-RULED = {"minimum_gain": {"limit": 0.002, "probability": 0.6}}
+SOME_GAIN = {"minimum_gain": {"limit": 0.002, "probability": 0.6}}
 
 
-@pytest.mark.parametrize("rules", [{}, RULED, {"maximum_budget": {"limit": 120}}])
+@pytest.mark.parametrize("rules", [{}, SOME_GAIN, {"maximum_budget": {"limit": 120}}])
 def test_allowing_more_never_lowers_the_expected_net_benefit(rules):
     """Labels, money and interventions: what may be done with less may be done with more."""
     fit = testing.fake_fit(seed=1)
@@ -262,25 +263,56 @@ def test_allowing_more_never_lowers_the_expected_net_benefit(rules):
 
 # --- every setting means something ----------------------------------------------------------------
 
+OFFER = {"kind": "relabel", "share": 0.3, "caught": 0.5, "unit_cost": 0.02, "slices": ["west", "east"]}
 BASE = {
+    "name": "autumn",
     "currency": "USD",
+    "learner": "line",
     "costs": {
         "price_per_label": 0.1,
+        "tiers": [{"above": 300, "factor": 0.9}],
         "labels_per_day": 200,
         "hours_per_label": 0.01,
         "opportunity_per_hour": 1.0,
         "setup_per_batch": {"low": 2, "high": 8},
         "batch_size": 800,
     },
-    "value": {"per_error_point": 400, "horizon_days": 300, "target": {"error": 0.05, "worth": 10.0}},
-    "guardrails": {"maximum_budget": {"limit": 900}},
-    "label_noise": 0.1,
+    "value": {
+        "per_error_point": 400,
+        "horizon_days": 300,
+        "target": {"error": 0.19, "worth": 10.0},
+        "mix_changes": [{"after_days": 100, "factors": {"west": 3.0}, "probability": 0.5}],
+    },
+    "guardrails": {
+        **{rule: {"limit": limit} for rule, limit in (("largest_gap", 0.5), ("deadline", 30), ("minimum_gain", 1e-5))},
+        "maximum_budget": {"limit": 900, "probability": 0.8},
+        "maximum_spend": {"limit": 950, "spent": 5, "probability": 0.8},
+        "floors": [{"slice": "west", "error": 0.5}],
+    },
+    "classes": {"high": {"slices": ["west", "east"], "minimum": 50}},
+    "approvals": [{"approver": "board", "above": 1}],
+    "slices": {
+        "west": {"minimum": 60, "maximum": 1_400, "minimum_evaluation": 2_100},
+        "east": {"minimum": 10, "available": 1_500},
+    },
 }
+PLAINLY = {"costs": {"price_per_label": 0.1}, "value": {"per_error_point": 400}}
+OFFERED = PLAINLY | {
+    "scenarios": [{"name": "all in the west", "labels": {"west": 500}}],
+    "label_noise": 0.1,
+    "interventions": [OFFER],
+}
+RISKY = PLAINLY | {"risk": {"appetite": "cvar", "level": 0.5}}
+OFFER_KEYS, RISK_KEYS = ("interventions", "scenarios", "label_noise"), ("risk",)
+RULED = {"limit": 0.6, "probability": 0.6, "reason": "law"}
 OTHER = {
     "name": "spring",
     "currency": "EUR",
+    "learner": "tree",
+    "suite": "later",
     "costs.price_per_label": 0.2,
-    "costs.tiers": [{"above": 100, "factor": 0.5}],
+    "costs.tiers.0.above": 100,
+    "costs.tiers.0.factor": 0.5,
     "costs.minimum_order": 900,
     "costs.rework": 0.2,
     "costs.setup_per_batch": 50,
@@ -297,64 +329,151 @@ OTHER = {
     "value.per_error_point": 40,
     "value.volume": {"west": 3.0},
     "value.stakes": {"west": 3.0},
-    "value.target": {"error": 0.2, "worth": 900},
-    "value.horizon_days": 30,
+    "value.target.error": 0.187,
+    "value.target.of": "worst",
+    "value.target.worth": 900,
+    "value.target.probability": 0.6,
+    "value.horizon_days": 130,
     "value.drift": 0.01,
-    "value.elapsed": {"other": 30},
-    "value.mix_changes": [{"after_days": 3, "factors": {"west": 9.0}}],
-    "guardrails.minimum_gain": {"limit": 0.001},
-    "guardrails.maximum_budget": {"limit": 50},
-    "guardrails.largest_gap": {"limit": 0.5},
-    "guardrails.deadline": {"limit": 5},
-    "guardrails.maximum_spend": {"limit": 900, "spent": 850},
-    "guardrails.labels_in_all": {"limit": 11_000},
-    "guardrails.floors": [{"slice": "west", "error": 0.5}],
-    "classes": {"high": {"slices": ["west", "east"], "stakes": 3.0, "minimum": 500}},
-    "scenarios": [{"name": "all in the west", "labels": {"west": 1_000}}],
-    "approvals": [{"approver": "board", "above": 1}],
-    "slices": {"west": {"minimum": 300, "minimum_evaluation": 2_100, "reason": "law"}},
-    "risk": {"appetite": "cvar", "level": 0.9},
-    "score": {"weight": 9.0},
+    "value.elapsed": {"later": 30},
+    "value.mix_changes.0.after_days": 3,
+    "value.mix_changes.0.factors": {"west": 9.0},
+    "value.mix_changes.0.probability": 0.9,
+    "value.mix_changes.0.reason": "a fair",
+    **{
+        f"guardrails.{rule}.{key}": value
+        for rule in ("largest_gap", "deadline", "minimum_gain", "maximum_budget", "maximum_spend")
+        for key, value in RULED.items()
+    },
+    "guardrails.deadline.limit": 4,
+    "guardrails.minimum_gain.limit": 1e-3,
+    "guardrails.maximum_budget.limit": 90,
+    "guardrails.maximum_spend.limit": 90,
+    "guardrails.maximum_spend.spent": 870,
+    "guardrails.labels_in_all": 11_000,
+    "guardrails.floors.0.slice": "east",
+    "guardrails.floors.0.error": 0.4,
+    "guardrails.floors.0.probability": 0.6,
+    "guardrails.floors.0.reason": "law",
+    "guardrails.overrun": 0.02,
+    "classes.high.slices": ["west"],
+    "classes.high.stakes": 3.0,
+    "classes.high.minimum": 500,
+    "classes.high.reason": "law",
+    "scenarios.0.name": "much in the west",
+    "scenarios.0.labels": {"west": 1_000},
+    "scenarios.0.interventions": ["relabel"],
+    "approvals.0.approver": "head of data",
+    "approvals.0.above": 2,
+    "approvals.0.reason": "law",
+    "slices.west.minimum": 300,
+    "slices.west.maximum": 900,
+    "slices.east.available": 500,
+    "slices.east.usable": 0.5,
+    "slices.west.minimum_evaluation": 2_500,
+    "slices.west.reason": "law",
+    "risk": {"appetite": "mean"},
+    "risk.level": 0.9,
+    "score.weight": 9.0,
+    "score.level": 0.5,
     "label_errors": 0.3,
     "label_noise": 0.3,
     "label_noise_origin": "from annotations",
-    "interventions": [{"kind": "relabel", "share": 0.3, "caught": 0.5, "unit_cost": 0.02}],
-    "learner": "other",
-    "suite": "other",
+    "interventions.0.name": "look again",
+    "interventions.0.cost": 30,
+    "interventions.0.unit_cost": 0.2,
+    "interventions.0.delay": 20,
+    "interventions.0.slices": ["west"],
+    "interventions.0.share": 0.6,
+    "interventions.0.caught": 0.9,
+    "interventions.0.remaining": 0.3,
 }
-OF_AN_OFFER = ("label_noise", "label_noise_origin")  # what they change are offers
+SUITES = ("suite", "value.elapsed")  # what only a fit of several suites can be asked
+OFFERS = {
+    "guideline": ({"factor": 0.5, "redone": 0.5, "cost": 5}, {"factor": 0.2, "redone": 0.1}),
+    "consensus": ({"votes": 3}, {"votes": 5, "correlation": 0.4}),
+    "active learning": ({"strategy": "margin", "efficiency": 1.3}, {"efficiency": 2.0}),
+    "synthetic data": ({"examples": 1_000, "worth": 0.2}, {"examples": 3_000, "worth": 0.6}),
+    "new learner": (
+        {"learner": "deep", "excess": 0.9, "elasticity": 1.0, "floor": 1.0},
+        {"excess": 0.7, "elasticity": 1.2, "floor": 0.8},
+    ),
+    "pre-training": (
+        {"excess": 0.9, "elasticity": 1.0, "floor": 1.0},
+        {"excess": 0.7, "elasticity": 1.2, "floor": 0.8},
+    ),
+    "evaluation labels": ({"labels": 100}, {"labels": 400}),
+}
+SHARED = {"name", "cost", "unit_cost", "delay", "slices"}  # of all kinds of offers, tried with one
+NAMES = {"strategy", "learner"}  # beside effects that are stated they are but names; runs that tell one know it
+
+
+def keys_of(part, at=""):
+    """Every key of a case that is no table itself: in tables, and in the first of several."""
+    for field in (field for field in dataclasses.fields(part) if field.init):
+        value, step = getattr(part, field.name), ""
+        if isinstance(value, (dict, tuple)) and value:
+            step = ".0" if isinstance(value, tuple) else f".{next(iter(value))}"
+            value = value[0] if isinstance(value, tuple) else next(iter(value.values()))
+        if dataclasses.is_dataclass(value) and not isinstance(value, (lv.Interval, lv.Branch)):
+            yield from keys_of(value, f"{at}{field.name}{step}.")
+        else:
+            yield at + field.name
+
+
+def with_other(given, key, value):
+    """The same case with another value at a key."""
+    given = json.loads(json.dumps(given))
+    *path, last = key.split(".")
+    at = given
+    for step in path:
+        at = at[int(step)] if step.isdigit() else at.setdefault(step, {})
+    at[last] = value
+    return given
+
+
+def silent(fit, base, others):
+    """Keys whose other value changes nothing that is said; a refusal is no difference but an error."""
+    before = list(_said(fit, base))
+    every = {key: _said(fit, with_other(base, key, value)) for key, value in others.items()}
+    return [k for k, said in every.items() if all(a == b for a, b in itertools.zip_longest(said, before))]
 
 
 def test_every_setting_of_a_case_changes_something():
-    known = {field.name for field in dataclasses.fields(lv.Case) if field.init}
-    for part in ("costs", "value", "guardrails"):
-        kind = {"costs": lv.Costs, "value": lv.Value, "guardrails": lv.rules.Guardrails}[part]
-        known |= {f"{part}.{field.name}" for field in dataclasses.fields(kind)} - {f"{part}.currency"}
-    assert known - {"costs", "value", "guardrails"} == set(OTHER)
-    fit = testing.fake_fit(seed=1, draws=50)
-    bases = BASE, BASE | {"interventions": OTHER["interventions"]}
-    before = [list(_said(fit, base)) for base in bases]
-    silent = []
-    for key, value in OTHER.items():
-        given = json.loads(json.dumps(bases[key in OF_AN_OFFER]))
-        table, _, last = key.rpartition(".")
-        (given[table] if table else given)[last] = value
-        now = _said(fit, given)
-        if all(one == other for one, other in itertools.zip_longest(now, before[key in OF_AN_OFFER])):
-            silent.append(key)
-    assert silent == []
+    every = [key for base in (BASE, OFFERED, RISKY) for key in keys_of(lv.Case(**base))]
+    every = [key for key in every if not any(other.startswith(f"{key}.") for other in every)]
+    known = {key.replace("slices.east", "slices.west") for key in every}
+    tried = {key.replace("slices.east", "slices.west") for key in OTHER} - {"risk"}
+    assert known - {"costs.currency", "value.currency"} == tried
+    fit = testing.fake_fit(seed=1, draws=30, slices=("east", "west"), learners=("line", "tree"))
+    one = testing.fake_fit(seed=1, draws=30, slices=("east", "west"))
+    suites = with_suites(testing.fake_fit(seed=1, draws=30, slices=("east", "west"), learners=("holdout", "later")))
+    timed = PLAINLY | {"value": PLAINLY["value"] | {"horizon_days": 300}}
+    asked = ((one, OFFERED, OFFER_KEYS), (one, RISKY, RISK_KEYS), (suites, timed, SUITES))
+    for of, base, keys in asked:
+        assert silent(of, base, {key: value for key, value in OTHER.items() if key.startswith(keys)}) == []
+    apart = (*OFFER_KEYS, *RISK_KEYS, *SUITES)
+    assert silent(fit, BASE, {key: value for key, value in OTHER.items() if not key.startswith(apart)}) == []
+
+
+@pytest.mark.parametrize("kind", OFFERS)
+def test_every_setting_of_an_offer_changes_something(kind):
+    own, others = OFFERS[kind]
+    base = PLAINLY | {"label_noise": 0.1, "interventions": [{"kind": kind} | own]}
+    (made,) = lv.Case(**base).interventions
+    assert {field.name for field in dataclasses.fields(made) if field.init} - SHARED - NAMES == set(others)
+    fit = testing.fake_fit(seed=1, draws=30, slices=("east", "west"))
+    assert silent(fit, base, {f"interventions.0.{key}": value for key, value in others.items()}) == []
 
 
 def _said(fit, given):
-    """Everything that is said of a case, what costs least first, or the words with which it is refused."""
-    try:
-        case = lv.Case(**given)
-        made = lv.decide(fit, case, 1_500, measure=False)
-    except lv.InputError as error:
-        yield str(error)
-        return
+    """Everything that is said of a case, what costs least first; the texts of its keys are not among it."""
+    case = lv.Case(**given)
+    made = lv.decide(fit, case, 1_500, measure=False)
     yield made.labels, float(made.advantage().mean()), made.verdict.reasons
     yield json.dumps([plan_numbers(made), offer_numbers(made)], default=str)
     if case.label_errors:
         worst = lv.label_quality.stress_label_errors(fit, case, {"p": dict(made.labels)})
         yield worst[names.NET_BENEFIT].mean().item()
+    if case.value.target:
+        yield lv.plans.cheapest_plan(fit, case, max_labels=1_500)[names.LABELS].tolist()

@@ -1,5 +1,6 @@
 """``labelvalue plan``: what it prints, its JSON, and how it ends."""
 
+import html
 import json
 import re
 import threading
@@ -11,6 +12,7 @@ import labelvalue as lv
 from labelvalue import cli, printing
 from labelvalue.decisions.advice import deciding
 from labelvalue.decisions.search.allocation import find_plan
+from labelvalue.report.render.terminal import cheapest_text
 from tests.fits import judged
 
 CASE = 'currency = "USD"\n[costs]\nprice_per_label = 0.1\nretraining = 20\n[value]\nper_error_point = 400\n'
@@ -187,7 +189,7 @@ def test_d33_the_cheapest_plan_for_a_target_is_printed_as_python_finds_it(run, c
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_d10_the_text_says_how_probably_the_target_of_the_case_is_reached(run):
+def test_d10_d33_the_target_of_the_case_is_reached_how_probably_and_for_how_little(run, tmp_path):
     code, out, _ = run("--max-labels", 1200, case=AIMED)
     told = json.loads(run("--max-labels", 1200, "--json", case=AIMED)[1])
     reached, plans = told["target_reached"], {row["plan"]: row["p_target"] for row in told["plans"]}
@@ -197,7 +199,22 @@ def test_d10_the_text_says_how_probably_the_target_of_the_case_is_reached(run):
     line = f"error of the worst slice ≤ 0.26: P(reached) {reached['now']:.2f} → {reached['then']:.2f}"
     assert line in out
     assert "P(reached)" not in run("--max-labels", 1200)[1]
-    assert "cheapest" not in told
+    near = told["cheapest"]  # of the case's own target, on every surface, unasked
+    table = lv.plans.cheapest_plan(
+        lv.testing.fake_fit(seed=1, draws=150),
+        lv.Case(costs={"price_per_label": 0.1, "retraining": 20}, value={"per_error_point": 400}),
+        lv.Target(error=0.26, of="worst"),
+        max_labels=1200,
+    )
+    assert [row["labels"] for row in near["rows"]] == table["labels"].tolist()
+    assert (near["probability"], near["target"], near["of"]) == (0.9, 0.26, "worst")
+    assert cheapest_text(near) in " ".join(out.split())
+    page = tmp_path / "page.html"
+    run("--max-labels", 1200, "--report", str(page), case=AIMED)
+    shown = " ".join(html.unescape(re.sub("<[^>]+>", "", page.read_text("utf-8"))).split())
+    assert cheapest_text(near) in shown
+    assert "P(target)" in out
+    assert json.loads(run("--max-labels", 1200, "--json")[1])["cheapest"] is None
 
 
 def test_f13_the_text_says_what_an_offer_is_worth_in_labels(run):

@@ -140,7 +140,8 @@ def plan_command(
         console.real("Also the cheapest plan that reaches this error; what of, as the target of the case."),
     ] = None,
     probability: Annotated[
-        float | None, console.real("Probability with which it, or the target of the case, is to be reached; 0.9.")
+        float | None,
+        console.real("Probability with which it, or the case's target, is to be reached; as that says, or 0.9."),
     ] = None,
     approved: Approved = None,
     page: Annotated[Path | None, typer.Option("--report", help="Also write the page of this decision: .html.")] = None,
@@ -159,9 +160,9 @@ def plan_command(
     from labelvalue.model.fitting.result import load_fit
     from labelvalue.report.numbers.alternatives import offer_numbers
     from labelvalue.report.numbers.exports import log_decision
-    from labelvalue.report.numbers.plan import finite, plan_numbers, records
+    from labelvalue.report.numbers.plan import plan_numbers
     from labelvalue.report.render.html import write_report
-    from labelvalue.report.render.terminal import cheapest_text, plan_text, verdict_text
+    from labelvalue.report.render.terminal import plan_text, verdict_text
     from labelvalue.report.words.project import Context
 
     if not 0 < ci_prob < 1:
@@ -172,7 +173,7 @@ def plan_command(
         server.page(mlflow, "#/experiments")
     case, fit = read_case(case_file), load_fit(fit_file)
     case.check(fit)
-    aim = _aim(case, target, wanted=details or probability is not None)
+    aim = _aim(case, target)
     if aim is None and probability is not None:
         why, fix = "there is no target that is to be reached with it", "give --target 0.08, or value.target in the case"
         raise input_error(why, fix, column="--probability", value=probability)
@@ -182,6 +183,10 @@ def plan_command(
         return
     doing(WEIGHING)
     plan = decide(fit, case, max_labels, lot=lot)
+    if target is not None or probability is not None:
+        doing("looking for the cheapest plan that reaches the target")
+        near = cheapest_plan(fit, case, aim, **console.given(probability=probability, max_labels=max_labels))
+        plan = replace(plan, cheapest=near)
     missing = console.missing_approvals(plan, approved)
     numbers = plan_numbers(plan, ci_prob=ci_prob) | {
         FIT: judged,
@@ -195,12 +200,6 @@ def plan_command(
         context = Context(details=more)
         numbers |= more
         text += f"\n\n{told}"
-    if aim is not None:
-        doing(f"looking for the cheapest plan that reaches {aim.error:g}")
-        near = cheapest_plan(fit, case, aim, **console.given(probability=probability, max_labels=max_labels))
-        attrs = {str(k): finite(v) for k, v in near.attrs.items()}
-        numbers["cheapest"] = attrs | {names.TARGET: aim.error, "of": aim.of, "rows": records(near)}
-        text += f"\n\n{cheapest_text(numbers['cheapest'])}"
     if fit.diagnostics.verdict != "ok":
         numbers["verdict"] = None  # results under a banner; no decision is published
     if page is not None:
@@ -340,14 +339,14 @@ def _end(fit: Fit, numbers: dict, as_json: bool, text: str) -> None:
     console.finish(fit, numbers, as_json)
 
 
-def _aim(case: Case, error: float | None, *, wanted: bool) -> Aim | None:
+def _aim(case: Case, error: float | None) -> Aim | None:
     """The target that is asked for: an error of what the case's target is about, or that target itself."""
     from labelvalue.decisions.case.value import MEAN_ERROR, Target
 
     stated = case.value.target
-    if error is not None:
-        return Target(error=error, of=MEAN_ERROR if stated is None else stated.of)
-    return stated if wanted else None
+    if error is None:
+        return stated
+    return Target(error=error, of=MEAN_ERROR) if stated is None else replace(stated, error=error)
 
 
 def _details(plan: Decision, ci_prob: float) -> tuple[dict, str]:

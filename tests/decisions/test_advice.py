@@ -404,7 +404,7 @@ def test_p8_what_came_before_a_plan_counts_in_limits_on_all_batches(rule, unit):
     before = 850.0 if unit == "money" else have
 
     def allowed(more):
-        told = {"limit": before + more} | ({"spent": before} if unit == "money" else {})
+        told = {"limit": before + more, "spent": before} if unit == "money" else before + more
         costs = {"price_per_label": 0.1, "retraining": 5}
         case = Case(costs=costs, value={"per_error_point": 400}, guardrails={rule: told})
         return decide(fit, case, 2_000, measure=False)

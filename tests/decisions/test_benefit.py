@@ -8,13 +8,14 @@ import xarray as xr
 from scipy import stats
 
 from labelvalue import Case, InputError, decide, names, predict_gain, predict_total_gain
+from labelvalue.decisions.outcomes.benefit import retraining_benefit
 from labelvalue.decisions.outcomes.errors import chosen_curves, curves_of, errors_at
+from labelvalue.decisions.sensitivity.money import cost_parts
 from labelvalue.forecast.gains.curves import SIZE, error_draws
 from labelvalue.label_quality import stress_label_errors
 from labelvalue.numerals import readable
-from labelvalue.operate.history.assets import pays
 from labelvalue.plans import marginal_benefit, plan_outcomes, slice_outcomes
-from labelvalue.report.numbers.plan import cost_parts
+from labelvalue.report.numbers.plan import plan_numbers
 from labelvalue.risk import size_reserve
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
@@ -78,18 +79,16 @@ def test_o14_retraining_costs_what_the_runs_took_at_the_rate_of_the_case(fit):
     assert f"takes {readable(took, 2)} seconds" in note
     assert plan_outcomes(fit, case, {"p": {"west": 100}})[names.COST].sel(plan="p").max() == pytest.approx(12.0)
     assert "counts nothing, since no run tells its seconds" in " ".join(decide(fit, case, 300, measure=False).notes)
-    (row,) = [
-        r for r in cost_parts(decide(exact, case, 300, measure=False)).to_dict("records") if r["part"] == "retraining"
-    ]
-    assert row["mean"] == pytest.approx(2.0 + 36.0 * took / 3600)
+    parts = cost_parts(decide(exact, case, 300, measure=False))
+    assert float(parts["retraining"].mean()) == pytest.approx(2.0 + 36.0 * took / 3600)
 
 
 def test_o14_the_trigger_of_retraining_counts_the_hours_that_it_takes(fit):
     new = {"west": 400, "east": 400}
-    cheap, dear = (pays(timed(fit, lambda size: 3.0 * size), case_of(costs={"compute_per_hour": rate}), new, 0.9)
-                   for rate in (0.001, 1e9))  # fmt: skip
-    assert cheap["fired"]
-    assert not dear["fired"]
+    slow = timed(fit, lambda size: 3.0 * size)
+    cheap, dear = (retraining_benefit(slow, case_of(costs={"compute_per_hour": x}), new) for x in (0.001, 1e9))
+    assert float((cheap > 0).mean()) >= 0.9
+    assert not (dear > 0).any()
 
 
 def test_drift_goes_on_until_the_last_label_is_there(fit):
@@ -286,6 +285,24 @@ def test_reserve_keeps_the_probability_of_an_overrun():
     assert size_reserve(outcomes, "p", p_overrun=0.9).reserve == 0.0
     with pytest.raises(InputError, match="unknown plan"):
         size_reserve(outcomes, "q")
+
+
+@pytest.mark.parametrize("rule", ["maximum_budget", "maximum_spend"])
+def test_d14_the_reserve_is_withheld_from_every_limit_on_money(rule):
+    """P(overrun) is a key of the case: the less may go wrong, the less is bought for the same money."""
+    fit, made = fake_fit(seed=1, draws=500), []
+    for overrun in (None, 0.3, 0.02):
+        rules = {rule: {"limit": 90, "probability": 0.6}} | ({} if overrun is None else {"overrun": overrun})
+        case = case_of(costs={"price_per_label": {"low": 0.05, "high": 0.2}}, guardrails=rules)
+        plan = decide(fit, case, max_labels=3000, measure=False)
+        cost, told = plan.outcomes[names.COST].sel(plan=names.RECOMMENDED), plan_numbers(plan)[names.COST]
+        assert float((cost > 90).mean()) <= (overrun or 0.4)
+        assert plan.rules["required"].tolist() == pytest.approx([0.6 if overrun is None else 1 - overrun])
+        if overrun is not None:
+            assert told["p_overrun"] == overrun
+            assert told["mean"] + told["reserve"] <= 90 * (1 + 1e-9)
+        made.append(plan.total)
+    assert made[0] > made[1] > made[2] > 0
 
 
 # --- wrong labels ---------------------------------------------------------------------------------

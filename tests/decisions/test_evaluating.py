@@ -8,13 +8,14 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from labelvalue import Branch, InputError, decide, names
+from labelvalue import Branch, InputError, Interval, decide, names
 from labelvalue.decisions.case.case import parse_case
+from labelvalue.decisions.case.risk import money_needed
 from labelvalue.decisions.measuring.pilots import open_plans
+from labelvalue.decisions.sensitivity.money import cost_parts
 from labelvalue.forecast.interventions.votes import noise_draws
 from labelvalue.interventions import EvaluationLabels, Guideline
 from labelvalue.plans import plan_outcomes
-from labelvalue.report.numbers.plan import cost_parts
 from labelvalue.rules import check_guardrails
 from labelvalue.testing import fake_fit
 from labelvalue.voi import evppi, evsi, price_audits
@@ -94,6 +95,25 @@ def test_d14_money_for_an_audit_is_missing_for_what_it_recommends(fit, repair):
     assert enbs[3][20] == pytest.approx(enbs[np.inf][20])
     assert enbs[3][20] > 0
     assert enbs[3][50] < 0 < enbs[np.inf][50]
+
+
+@pytest.mark.parametrize(("overrun", "pays"), [(0.1, True), (0.6, False)])
+def test_d14_the_reserve_of_a_plan_pays_an_audit(fit, repair, overrun, pays):
+    """The cost of the repair is uncertain: what is held back for that pays 50 labels judged anew, if it is any."""
+    case, _ = repair
+    (work,) = case.interventions
+    unsure = dataclasses.replace(work, cost=Interval(low=0.8 * work.cost, high=1.2 * work.cost))
+    rules = dataclasses.replace(case.guardrails, overrun=overrun)
+    case = dataclasses.replace(case, interventions=(unsure,), guardrails=rules)
+    plan = decide(fit, case, max_labels=10, measure=False)
+    cost = plan_outcomes(fit, case, {"repair": {}}, interventions=("rules",))[names.COST].sel(plan="repair")
+    most = {"just enough": money_needed(cost, overrun), "all": np.inf}
+    audits = {
+        which: price_audits(dataclasses.replace(plan, max_spend=money), slices=["west"], sizes=[50])[names.ENBS][0]
+        for which, money in most.items()
+    }
+    assert audits["all"] > 0
+    assert audits["just enough"] == pytest.approx(audits["all"] if pays else -5.0)
 
 
 def test_d14_where_an_audit_decides_it_comes_first(fit, repair):
@@ -201,5 +221,6 @@ def test_d29_cheap_evaluation_labels_are_bought_instead_of_dear_ones(fit):
 
 def test_d29_the_money_of_a_rule_is_a_part_of_its_own(fit):
     case = case_of(0.01, slices=RULE)
-    parts = cost_parts(decide(fit, case, max_labels=1000, measure=False)).set_index("part")["mean"]
-    assert parts.to_dict() == pytest.approx({"labels": 6.0, "evaluation labels by a rule": 4.0})
+    parts = cost_parts(decide(fit, case, max_labels=1000, measure=False))
+    money = {title: float(part.mean()) for title, part in parts.items() if part.any()}
+    assert money == pytest.approx({"labels": 6.0, "evaluation labels by a rule": 4.0})

@@ -10,7 +10,9 @@ from labelvalue import InputError, decide, names
 from labelvalue.forecast.gains.prior_sensitivity import importance_weights, prior_groups
 from labelvalue.interventions import Guideline, benefit_over_learners
 from labelvalue.model.curve.discrepancy import BETWEEN_LEARNERS
-from labelvalue.plans import gain_under_mix, plan_outcomes, plan_sensitivity
+from labelvalue.plans import compare_plans, gain_under_mix, plan_outcomes, plan_sensitivity
+from labelvalue.report.numbers.plan import plan_numbers
+from labelvalue.report.render.terminal import plan_text
 from labelvalue.testing import fake_fit
 from labelvalue.voi import value_of_waiting
 from tests.fits import altered, case_of
@@ -188,11 +190,21 @@ def test_d8_waiting_is_priced_by_every_decision_and_told(costs, more):
     assert bool(made.interventions) == ("interventions" in more)
     (said,) = [reason for reason in made.verdict.reasons if reason.startswith(f"waiting {days:.0f} days costs")]
     assert float(said.split()[4].replace(",", "")) == pytest.approx(-made.waiting[names.VALUE], rel=0.02)
+    rows = {row[names.PLAN]: row for row in plan_numbers(made)["plans"]}
+    assert rows["waiting"]["enb"] == pytest.approx(float(later[names.NET_BENEFIT].sel(plan="p").mean()))
+    assert rows["waiting"][names.COST] == pytest.approx(float(later[names.COST].sel(plan="p").mean()))
+    assert rows["waiting"][names.P_BEST] <= rows["recommended"][names.P_BEST]
+    for text in (str(made), plan_text(plan_numbers(made))):
+        shown = [line.split("  ")[0] for line in text.splitlines()]
+        assert {"recommended", "waiting", "do nothing", "equal split"} <= {*shown}
+        assert f"waiting: the plan, {days:.0f} days later" in " ".join(text.split()) or text == str(made)
 
 
 def test_d8_where_days_cost_nothing_no_price_of_waiting_is_made_up():
     made = decide(fake_fit(seed=3, slices=("a", "b"), draws=50), case_of(), max_labels=1500)
     assert (dict(made.waiting), [reason for reason in made.verdict.reasons if "waiting" in reason]) == ({}, [])
+    assert names.WAITING not in made.outcomes[names.PLAN].values
+    assert "days cost nothing" in made.notes[-1]
 
 
 @pytest.mark.parametrize(("chance", "advice"), [(0.3, "wait"), (0.97, "buy")])
@@ -207,6 +219,11 @@ def test_d28_a_decision_waits_where_a_dated_change_makes_that_worth_more(chance,
     told = value_of_waiting(made).attrs
     assert [made.waiting[key] for key in ("days", names.VALUE, "learnt")] == [30, told[names.VALUE], 1]
     assert made.verdict.advice == advice
+    row = compare_plans(made.outcomes).set_index(names.PLAN).loc["waiting"]  # a plan of draws that know what has come
+    assert row["enb"] == pytest.approx(float(made.advantage().mean()) + told[names.VALUE])
+    came = made.outcomes[names.COST].sel(plan="waiting") > 0
+    assert float(came.mean()) == pytest.approx(chance, abs=0.1)
+    assert row[names.LABELS] == pytest.approx(float(came.mean()) * made.total, abs=1)
     known = "waiting 30 days, until it is known whether users' needs change,"
     (said,) = [reason for reason in made.verdict.reasons if reason.startswith(known)]
     if advice == "wait":

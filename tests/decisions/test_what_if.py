@@ -67,5 +67,28 @@ def test_factors_are_checked(made):
     plan = made[2]
     with pytest.raises(ValueError, match="prices must be > 0 with 1 among them"):
         lv.what_if(plan, prices=(0.5, 2.0))
-    with pytest.raises(ValueError, match="labels alone"):
-        lv.what_if(dataclasses.replace(plan, interventions=("relabel",)))
+
+
+def test_what_is_done_beside_labels_is_decided_again_as_well():
+    """Relabelling at a price of its own: worth it at the case's worth of a point, not where that is a hundredth."""
+    fit = testing.fake_fit(seed=1, draws=100)
+    work = lv.interventions.Relabel(0.5, caught=0.9, cost=100, unit_cost=0.0)
+    costs, value = {"price_per_label": 0.1}, {"per_error_point": 400}
+    case = lv.Case(costs=costs, value=value, label_noise=0.2, interventions=(work,))
+    plan = lv.decide(fit, case, max_labels=1000, measure=False)
+    grid = lv.what_if(plan, values=(0.01, 1.0), shares=(0.5, 1.0))
+    assert plan.interventions == ("relabel",)
+    done = {value: grid.sel(budget=1000, price=1.0, value=value) for value in (0.01, 1.0)}
+    assert done[1.0]["verdict"] == plan.verdict.advice == "spend on quality"
+    assert float(done[1.0]["net_benefit"]) == pytest.approx(float(plan.advantage().mean()))
+    assert done[0.01]["verdict"] in ("buy", "wait")
+    for at in done.values():
+        beside = str(grid["interventions"].isel(candidate=int(at["chosen"])).item())
+        assert (beside == "relabel") == (at["verdict"] == "spend on quality")
+    half = grid.sel(budget=500, price=2.0, value=1.0)
+    labels = grid["labels"].isel(candidate=int(half["chosen"]))
+    bought = {str(name): int(n) for name, n in zip(grid["slice"].values, labels.values, strict=True)}
+    dear = changed(case, 2.0, 1.0)
+    outcomes = lv.plans.plan_outcomes(fit, dear, {"it": bought}, interventions=("relabel",))
+    assert half["verdict"] == "spend on quality"
+    assert float(half["cost"]) == pytest.approx(float(outcomes["cost"].sel(plan="it").mean()))

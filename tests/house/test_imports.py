@@ -87,6 +87,17 @@ def test_imports(path):
     assert not wrong, "\n".join(wrong)
 
 
+SEARCH = tuple(f"labelvalue.decisions.{part}." for part in ("search", "outcomes.benefit", "outcomes.spending"))
+NAMED = {"HALF", "PRICE", "thinned"}  # two words, and fewer draws of a fit for a picture
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "labelvalue/report").rglob("*.py")), ids=lambda p: p.stem)
+def test_report_searches_and_prices_nothing(path):
+    """What searches a plan or computes money stands in decisions; the page takes what that found."""
+    taken = [name for _, name in imported(ast.parse(path.read_text()), path) if name.startswith(SEARCH)]
+    assert [name for name in taken if name.rpartition(".")[2] not in NAMED] == []
+
+
 @pytest.mark.parametrize("path", FRONT_DOORS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_front_doors_load_nothing(path):
     """``import labelvalue`` is cheap because every room is loaded by whoever first uses it, and then in part."""

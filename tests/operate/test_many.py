@@ -46,7 +46,7 @@ def test_one_page_has_all_projects_the_worst_first(root, second):
     configure(with_case, WITH_CASE)
     with_case.refit(progress=False)
     with_case.add(second, batch="second", cost=1000)
-    put_case(Project.open(root / "b" / "deep"), f"{CASE}[guardrails]\nlabels_in_all = {{ limit = 5 }}\n")
+    put_case(Project.open(root / "b" / "deep"), f"{CASE}[guardrails]\nlabels_in_all = 5\n")
     table = refit_all(root, progress=False).set_index("project")
     assert table["exit_code"].to_dict() == {"a": 0, "b/deep": 3, "broken": 1, "empty": 1}
     page = Path(table.attrs["page"])

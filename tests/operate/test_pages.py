@@ -7,7 +7,7 @@ from tests.operate.conftest import CASE, WITH_CASE, configure
 
 
 def test_axe_finds_nothing_and_nothing_is_cut(running, tmp_path, visit):
-    (running.folder / "case.toml").write_text(f"{CASE}[guardrails]\nlabels_in_all = {{ limit = 5 }}\n")
+    (running.folder / "case.toml").write_text(f"{CASE}[guardrails]\nlabels_in_all = 5\n")
     configure(running, WITH_CASE)
     running.note("two annotators only", slice="west", author="E. Noether")
     running.note("second shipment", batch="b", author="M. Curie")

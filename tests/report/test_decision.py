@@ -8,7 +8,7 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names
-from labelvalue.decisions.sensitivity import tornado, what_if
+from labelvalue.decisions.sensitivity import tornado
 from labelvalue.numerals import number, significant
 from labelvalue.report.numbers import planning
 from labelvalue.report.numbers.numbers import report_numbers
@@ -191,7 +191,11 @@ def test_what_several_tables_of_a_page_need_is_drawn_once(fake_fit, monkeypatch)
     def counted(name, function):
         return lambda *given, **more: (drawn.append(name), function(*given, **more))[1]
 
-    for module, name in ((tornado, "stress_label_errors"), (planning, "uncertain_inputs"), (what_if, "alternatives")):
+    for module, name in (
+        (tornado, "stress_label_errors"),
+        (planning, "uncertain_inputs"),
+        (planning, "alternative_outcomes"),
+    ):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
     planning.decision_numbers(plan)
-    assert sorted(drawn) == ["alternatives", "stress_label_errors", "uncertain_inputs"]
+    assert sorted(drawn) == ["alternative_outcomes", "stress_label_errors", "uncertain_inputs"]

@@ -12,10 +12,10 @@ import xarray as xr
 
 import labelvalue as lv
 from labelvalue import names, write_report
+from labelvalue.decisions.sensitivity.money import budgets_at
 from labelvalue.numerals import estimated, significant
 from labelvalue.report.numbers.numbers import report_numbers
 from labelvalue.report.numbers.plan import details_text
-from labelvalue.report.numbers.planning import budgets_at
 from labelvalue.report.render import html
 from labelvalue.report.render.terminal import plan_text
 from labelvalue.report.words import wording

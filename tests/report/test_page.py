@@ -123,17 +123,6 @@ def test_the_policy_lets_the_one_script_run_and_no_other(page, hostile_page, dec
     assert [name for _, name, _ in seen(decided_page).attributes if name.startswith("on") or name == "style"] == []
 
 
-def test_a_decision_without_the_panel_has_no_script_and_the_strict_policy(fake_fit, decided, seen):
-    _, plan = decided
-    numbers = report_numbers(plan, [500])
-    numbers["plan"]["what_if"] = None
-    drawn = {key: [] for key in ("curves", "gains", "impacts", "money", "tornado", "frontiers", "changes")}
-    drawn |= {"ranks": None} | dict.fromkeys(["curve_caption", "gain_caption", "impact_caption"], "")
-    text = html.render(numbers, drawn)
-    assert policies(text, seen) == [POLICY]
-    assert "<script" not in text
-
-
 def test_page_is_small(hostile_page):
     assert len(hostile_page.encode()) < 3_000_000
 

@@ -95,7 +95,7 @@ def test_the_page_shows_contours_table_and_origins(made, seen, tmp_path):
             for text in (f"{row['labels']:,}", significant(row["gain"]), likely(row["p_best"])):
                 assert text.replace("<", "&lt;").replace(">", "&gt;") in section
     assert section.count("as planned") == 2
-    offers = page[page.index('id="offers"') : page.index("Other plans")]
+    offers = page[page.index('id="offers"') : page.index('id="candidates"')]
     assert offers.count("from an elicited prior: as stated") == 2
     assert "<i>" not in offers
     assert "<b>" not in section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -16,8 +17,9 @@ from labelvalue.decisions.measuring.information import beside_plan, target_slice
 from labelvalue.decisions.measuring.pilots import price_audits, price_measurements
 from labelvalue.decisions.outcomes.errors import evaluation_notes, labels_today
 from labelvalue.decisions.outcomes.spending import notes_of
-from labelvalue.decisions.outcomes.waiting import price_waiting
+from labelvalue.decisions.outcomes.waiting import with_waiting
 from labelvalue.decisions.search.allocation import find_plan, no_plan
+from labelvalue.decisions.search.cheapest import cheapest_plan
 from labelvalue.decisions.search.mixtures import weigh_interventions
 from labelvalue.decisions.search.optimise import NoPlanError
 from labelvalue.forecast.gains.gains import whole_numbers
@@ -56,7 +58,8 @@ def decide(
     lot : int
         Labels are bought in multiples of it, ≥ 1.
     measure : bool
-        Whether to price measurements, without which the verdict is never ``measure first``.
+        Whether to price waiting and measurements, without which the verdict is never ``measure first``, and to look for
+        the cheapest plan where the case has a target.
 
     Returns
     -------
@@ -99,11 +102,14 @@ def decide(
     rules = with_labels_to_decide(fit, case, made.outcomes, made.rules)
     made = dataclasses.replace(made, rules=rules)
     made = dataclasses.replace(made, verdict=verdict_of(made))
+    if measure and case.value.target is not None:
+        with contextlib.suppress(NoPlanError):
+            made = dataclasses.replace(made, cheapest=cheapest_plan(fit, case, max_labels=max_labels))
     return _measured(made) if measure else made
 
 
 def _measured(made: Decision) -> Decision:
-    """Price what could be measured first, and rank the slices that the next labels are worth most in."""
+    """Price waiting and what could be measured first, and rank the slices that the next labels are worth most in."""
     found = price_audits(made)
     if made.verdict.advice != QUALITY:  # a pilot does not tell what quality brings, an audit does
         priced = price_measurements(made)
@@ -113,7 +119,7 @@ def _measured(made: Decision) -> Decision:
     labels = max(1, made.total // max(1, made.fit.slices.size)) if made.total else max(1, made.max_labels // 10)
     target = target_slices(made.fit, made.case, labels)
     target.attrs["sentence"] = beside_plan(target, made)
-    made = dataclasses.replace(made, measurements=found, target=target, waiting=price_waiting(made))
+    made = dataclasses.replace(with_waiting(made), measurements=found, target=target)
     verdict = measured_verdict(made)
     return dataclasses.replace(
         made, verdict=dataclasses.replace(verdict, reasons=(*verdict.reasons, target.attrs["sentence"]))

@@ -105,6 +105,9 @@ class Decision:
     waiting : mapping of str to float
         What putting the plan off is worth: ``days``, ``value`` (negative: it costs so much) with ``mcse``, and
         ``learnt``, whether dated changes are known by then; empty where days cost nothing or that was not asked.
+    cheapest : pandas.DataFrame
+        The cheapest labels that reach the target of the case, from :func:`labelvalue.plans.cheapest_plan`; empty where
+        it has none or that was not asked.
     problems : tuple of Problem
         Why no plan keeps every limit, with the smallest change that frees it; empty where one does.
 
@@ -136,6 +139,7 @@ class Decision:
     measurements: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     target: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     waiting: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    cheapest: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
     problems: tuple[Problem, ...] = ()
 
     @property

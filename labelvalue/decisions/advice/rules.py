@@ -15,7 +15,7 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case, chosen_of
-from labelvalue.decisions.case.guardrails import ROWS
+from labelvalue.decisions.case.guardrails import ROWS, Rule
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.errors import evaluation_missing, labels_today
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, curve_dims
@@ -66,6 +66,12 @@ def _floors(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
         )
 
 
+def _assured(case: Case, rule: Rule) -> float:
+    """Probability with which a limit on money must be kept: its own, or that of the reserve where it is more."""
+    overrun = case.guardrails.overrun
+    return rule.probability if overrun is None else max(rule.probability, round(1.0 - overrun, 9))
+
+
 def _limit(row: dataclasses.Field, fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
     if (rule := getattr(case.guardrails, row.name)) is not None:
         amount = row.metadata["amount"]
@@ -73,7 +79,7 @@ def _limit(row: dataclasses.Field, fit: Fit, case: Case, outcomes: xr.Dataset) -
             amount=outcomes[amount] if isinstance(amount, str) else amount(outcomes, volumes(fit, case.value)),
             limit=rule.limit,
             words=row.metadata["words"].format(rule.limit),
-            required=rule.probability,
+            required=_assured(case, rule) if amount == names.COST else rule.probability,
             reason=rule.reason,
             sign=row.metadata["sign"],
         )
@@ -84,15 +90,14 @@ def _spend(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
     if (rule := case.guardrails.maximum_spend) is not None:
         gone = f", of which {rule.spent:,.10g} is spent" if rule.spent else ""
         words = f"cost of all batches ≤ {rule.limit:,.10g}{gone}"
-        yield Held(
-            amount=outcomes[names.COST], limit=rule.left, words=words, required=rule.probability, reason=rule.reason
-        )
+        required = _assured(case, rule)
+        yield Held(amount=outcomes[names.COST], limit=rule.left, words=words, required=required, reason=rule.reason)
 
 
 def _in_all(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:
-    if (rule := case.guardrails.labels_in_all) is not None:
+    if (most := case.guardrails.labels_in_all) is not None:
         amount = outcomes[names.LABELS].sum(names.SLICE) + labels_today(fit)
-        yield Held(amount=amount, limit=rule.limit, words=f"labels in all ≤ {rule.limit:,.10g}", reason=rule.reason)
+        yield Held(amount=amount, limit=most, words=f"labels in all ≤ {most:,}")
 
 
 def _evaluation(fit: Fit, case: Case, outcomes: xr.Dataset) -> Iterator[Held]:

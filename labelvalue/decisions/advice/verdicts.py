@@ -29,7 +29,6 @@ from labelvalue.decisions.search.mixtures import LESS
 from labelvalue.numerals import counted, estimated, readable
 
 NONE_CAN_BE_BOUGHT = "no label can be bought"
-WAITING = "waiting"
 NOTHING = 1e-9  # share of a plan's worth below which a difference is one of rounding
 STANDS = {names.STOP: "is broken", names.INCONCLUSIVE: "is neither kept nor broken"}
 
@@ -61,9 +60,10 @@ def verdict_of(decision: Decision) -> Verdict:
     return Verdict(advice, (said, *_rejected(decision)))
 
 
-def advice_of(labels: int, rules: pd.DataFrame, worth: float, error: float) -> str:
-    """Say whether to buy a plan of labels alone, by its rules and what it is worth, with its Monte Carlo error."""
-    return BUY if labels and rules[KEPT].all() and worth > SURE * error else WAIT
+def advice_of(labels: int, rules: pd.DataFrame, worth: float, error: float, done: tuple[str, ...] = ()) -> str:
+    """Say whether to carry out a plan, by its rules and what it is worth, with its Monte Carlo error."""
+    pays = (labels or done) and rules[KEPT].all() and worth > SURE * error
+    return (QUALITY if done else BUY) if pays else WAIT
 
 
 def _nothing_bought(decision: Decision) -> str:
@@ -134,8 +134,8 @@ def _waited(decision: Decision) -> Verdict:
     value = f"{estimated(abs(found[names.VALUE]), found[names.MCSE])} {unit}"
     days = f"{found['days']:,.0f} days"
     if not found["learnt"]:
-        return dataclasses.replace(verdict, reasons=(*verdict.reasons, f"{WAITING} {days} costs {value}"))
-    known = f"{WAITING} {days}, until it is known whether users' needs change,"
+        return dataclasses.replace(verdict, reasons=(*verdict.reasons, f"{names.WAITING} {days} costs {value}"))
+    known = f"{names.WAITING} {days}, until it is known whether users' needs change,"
     if found[names.VALUE] > max(SURE * found[names.MCSE], TRIFLE * worth):
         return Verdict(WAIT, (f"{known} is worth {value} more than deciding now", *verdict.reasons))
     said = "costs" if found[names.VALUE] < 0 else "is worth no more than"

@@ -133,7 +133,7 @@ class Score(Settings):
     level: Share = 0.9
 
 
-OVERRUN = 0.1  # how probably a plan may cost more than its expected cost and its reserve, where no budget says so
+OVERRUN = 0.1  # how probably a plan may cost more than its expected cost and its reserve, where the case is silent
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -263,9 +263,9 @@ class Case(Told):
 
     @property
     def overrun(self) -> float:
-        """Probability that a plan may cost more than is set aside: what the maximum budget leaves, or 0.1."""
-        budget = self.guardrails.maximum_budget
-        return round(1.0 - budget.probability, 9) if budget else OVERRUN
+        """Probability with which a plan may cost more than is set aside: as stated, as the budget leaves it, or 0.1."""
+        budget, stated = self.guardrails.maximum_budget, self.guardrails.overrun
+        return stated if stated is not None else round(1.0 - budget.probability, 9) if budget else OVERRUN
 
     def limits(self, slice: str) -> tuple[int, float]:
         """Return how many labels must and may be bought for a slice.

@@ -13,8 +13,11 @@ from labelvalue import names
 from labelvalue.numerals import PER_LABELS, readable
 from labelvalue.settings import Amount, Checks, Count, Positive, Settings, Share, Text, listed, named, table, tables
 
-TAKEN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
-"""Plans of every decision."""
+TAKEN = (
+    *(names.RECOMMENDED, names.NOTHING, names.WAITING),
+    *(names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY),
+)
+"""Plans of every decision; what else is among its candidates, the case names."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,10 +156,15 @@ class Guardrails(Settings):
         Drop in the error averaged over slices (by volume) that 1,000 labels bring at least.
     maximum_spend : SpendLimit, optional
         Money that a plan and all batches before it cost at most.
-    labels_in_all : Rule, optional
+    labels_in_all : int, optional
         Labels of all slices together after the plan, those of today included, at most.
     floors : tuple of Floor
         Qualities that single slices must have.
+    overrun : float, optional
+        Probability with which a plan may cost more than is set aside for it, its expected cost and a reserve,
+        0 < overrun < 1. The reserve is withheld from what can be bought: every limit on money then holds with
+        1 − overrun at least. Audits may use it. Where it is not given, the reserve is that of the maximum budget, or
+        keeps P(overrun) at 0.1, and single limits hold with their own probabilities.
 
     Raises
     ------
@@ -174,8 +182,9 @@ class Guardrails(Settings):
     deadline: Limit = field(default=None, metadata=_row(names.DAYS, "days until the last label ≤ {:g}"))
     minimum_gain: Limit = field(default=None, metadata=_row(_gain_per_thousand, "gain per 1,000 labels ≥ {:g}"))
     maximum_spend: Annotated[SpendLimit | None, table(SpendLimit)] = None
-    labels_in_all: Limit = None
+    labels_in_all: Annotated[int | None, Checks.whole] = None
     floors: Annotated[tuple[Floor, ...], tables(Floor)] = ()
+    overrun: Annotated[float | None, Checks.share] = None
 
 
 ROWS = {row.name.replace("_", " "): row for row in dataclasses.fields(Guardrails) if row.metadata}

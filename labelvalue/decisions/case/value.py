@@ -13,7 +13,7 @@ from labelvalue.forecast.gains.curves import draws
 from labelvalue.model.curve.effective_labels import bare
 from labelvalue.model.fitting.result import Fit
 from labelvalue.quantities import UNIT_INTERVAL, Given, Quantity, by_slice
-from labelvalue.settings import Amount, Checks, Positive, Settings, Text, named, table, tables, word
+from labelvalue.settings import Amount, Checks, Positive, Settings, Share, Text, named, table, tables, word
 
 POINT = 0.01  # an error point, in the unit of the error
 MEAN_ERROR, WORST, GAP = "mean", "worst", "gap"
@@ -33,6 +33,8 @@ class Target(Settings):
         the worst slice and the best.
     worth : quantity
         Money or utility of being at or below the level.
+    probability : float
+        Probability with which the cheapest plan for it is to reach it, 0 < probability < 1.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Target(Settings):
     error: Positive
     of: Annotated[str, word(TARGET_KINDS)] = MEAN_ERROR
     worth: Given = 1.0
+    probability: Share = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

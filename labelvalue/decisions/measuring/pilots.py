@@ -317,18 +317,22 @@ def figures(
     return tuple(float(found[key]) for key in FIGURES)
 
 
-def told(plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray) -> list[tuple[float, ...]]:
+def told(
+    plans: OpenPlans, net: xr.DataArray, seen: xr.DataArray, money: xr.DataArray, *, reserved: bool = False
+) -> list[tuple[float, ...]]:
     """Weigh a measurement that takes nothing but money: its :func:`figures`; none where no plan is allowed after it.
 
-    ``net`` is that of plans today, some of which may break rules; ``seen`` what it would show, and ``money`` its price.
+    ``net`` is that of plans today, some of which may break rules; ``seen`` what it would show, and ``money`` its price,
+    ``reserved`` whether the reserve of a plan pays it as far as it goes.
     """
     found = figures(net, seen, cost=float(money.mean()))
     if found[FIGURES.index(names.ENBS)] <= 0:  # not worth its price, let alone what it takes from the plans
         return [found]
 
     def dearer(outcomes: xr.Dataset, _: xr.DataArray) -> xr.Dataset:
-        cost, left = outcomes[names.COST] + money, outcomes[names.NET_BENEFIT] - money
-        return outcomes.assign({names.COST: cost, names.NET_BENEFIT: left})
+        cost, left = outcomes[names.COST], outcomes[names.NET_BENEFIT] - money
+        paid = np.maximum(cost, cost.mean(names.SAMPLE) + money) if reserved else cost + money
+        return outcomes.assign({names.COST: paid, names.NET_BENEFIT: left})
 
     later = plans.after([plans.least], dearer)[0][names.NET_BENEFIT]
     return [figures(plans.today[names.NET_BENEFIT], seen, later)] if later[names.PLAN].size else []
@@ -400,7 +404,8 @@ def price_audits(
 
     An audit shows how many of them are wrong, and so what cleaning, guidelines or votes would bring. The choice is
     between the plans of ``plan.outcomes``, with and without interventions, whose net benefits hang on the same draws of
-    the share of wrong labels; what the audit costs is left to none of them, and each keeps every rule.
+    the share of wrong labels; what the audit costs beyond the reserve of a plan is left to none of them, and each keeps
+    every rule.
 
     Parameters
     ----------
@@ -437,7 +442,7 @@ def price_audits(
     check_places(fit, slices, sizes)
     noise, _ = noise_draws(fit, case.label_noise)
     rows: list[tuple[object, ...]] = []
-    net = plan.outcomes[names.NET_BENEFIT]
+    net = plan.outcomes[names.NET_BENEFIT].drop_sel({names.PLAN: names.WAITING}, errors="ignore")
     if case.interventions and noise is not None and set(names.SAMPLE) <= set(noise.dims):
         plans = open_plans(plan)
         price = slice_draws(fit, PRICE, case.costs.price_per_label)
@@ -445,7 +450,8 @@ def price_audits(
             at = {names.SLICE: name}
             for size in sizes or SIZES:
                 seen = _seen(fit, noise.sel(at, drop=True), name, size)
-                rows += [(AUDIT, name, int(size), *found) for found in told(plans, net, seen, price.sel(at) * size)]
+                priced = told(plans, net, seen, price.sel(at) * size, reserved=True)
+                rows += [(AUDIT, name, int(size), *found) for found in priced]
     return measurement_table(rows, float(evpi(net)[names.EVPI]), plan)
 
 
@@ -454,7 +460,7 @@ def open_plans(plan: Decision) -> OpenPlans:
     case = plan.case
     plans, done = {}, {}
     stated = {one.name: tuple(one.interventions) for one in case.scenarios}
-    for title in map(str, plan.outcomes[names.PLAN].values[1:]):
+    for title in (str(one) for one in plan.outcomes[names.PLAN].values if one not in (names.NOTHING, names.WAITING)):
         bought = plan.outcomes[names.LABELS].sel({names.PLAN: title})
         plans[title] = {str(name): int(n) for name, n in zip(bought[names.SLICE].values, bought.values, strict=True)}
         parts = tuple(title.split(" + "))

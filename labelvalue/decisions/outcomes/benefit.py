@@ -1,6 +1,7 @@
 """From gains to money: what plans and single labels bring and cost, draw by draw, all under the same draws."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,8 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.case.case import Case
+from labelvalue.decisions.case.costs import Costs
+from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import Target, measured_by, time_left, unit_value, volumes
 from labelvalue.decisions.outcomes.errors import (
     chosen_curves,
@@ -176,6 +179,14 @@ def plan_outcomes(
     case.check(fit)
     done = named_of(case, interventions)
     return outcomes_of(fit, case, plan_table(fit, case, plans), done=done, noise_factor=noise_factor)
+
+
+def retraining_benefit(fit: Fit, case: Case, labels: Mapping[str, int]) -> xr.DataArray:
+    """Draw the net benefit (chain, draw) of training on labels that are paid for, whatever rules hold for buying."""
+    kept = {key: getattr(case.costs, key) for key in ("retraining", "compute_per_hour", "retraining_fails")}
+    free = replace(case, costs=Costs(price_per_label=0.0, **kept), guardrails=Guardrails(), slices={})
+    net = plan_outcomes(fit, free, {names.RECOMMENDED: labels})[names.NET_BENEFIT]
+    return net.sel({names.PLAN: names.RECOMMENDED}, drop=True)
 
 
 def named_of(case: Case, wanted: Sequence[str]) -> tuple[Intervention, ...]:

@@ -1,6 +1,7 @@
 """The value of waiting: deciding once it is known whether users' needs change, against deciding now."""
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from labelvalue.decisions.advice.decision import Decision, standard_error
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import MixChange
 from labelvalue.decisions.measuring.information import TAIL
-from labelvalue.decisions.outcomes.benefit import named_of, outcomes_of
+from labelvalue.decisions.outcomes.benefit import named_of, outcomes_of, side_by_side
 from labelvalue.decisions.outcomes.errors import labels_left, plan_table
 from labelvalue.decisions.search.allocation import find_plan
 from labelvalue.decisions.search.listing import alternatives, errors_to_list, for_search
@@ -69,6 +70,11 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     >>> table["comes"].tolist(), table.attrs["days"]
     (['nothing', 'west × 50 after 7 days'], 7.0)
     """
+    return _later(plan, days)[0]
+
+
+def _later(plan: Decision, days: float | None) -> tuple[pd.DataFrame, xr.Dataset]:
+    """The table of :func:`value_of_waiting`, and the outcomes of waiting: what is best then, whatever has come."""
     fit, case = plan.fit, plan.case
     waited, known = _checked(case, days)
     combinations = list(itertools.product((False, True), repeat=len(known)))
@@ -86,7 +92,7 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
     total = np.tile(table.sum(names.SLICE), len(ways))
     today = plan.advantage() if plan.total or plan.interventions else later.isel({names.PLAN: 0}, drop=True) * 0.0
     luck = [draws(fit, _key(place), UNIT_INTERVAL) < case.value.mix_changes[place].probability for place in known]
-    rows, gained = [], np.full(today.shape, np.nan)
+    rows, gained, parts = [], np.full(today.shape, np.nan), list[tuple[xr.DataArray, xr.Dataset]]()
     for comes in combinations:
         here = np.ones(today.shape, dtype=bool)
         for drawn, came in zip(luck, comes, strict=True):
@@ -94,12 +100,17 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
         share = float(here.mean())
         if not here.any():
             continue
-        mean = later.where(xr.DataArray(here, dims=names.SAMPLE)).mean(names.SAMPLE)
+        drawn = xr.DataArray(here, dims=names.SAMPLE)
+        mean = later.where(drawn).mean(names.SAMPLE)
         best = int(mean.values.argmax())
         chosen = later.isel({names.PLAN: best}, drop=True).transpose(*names.SAMPLE).values
         gained[here] = (chosen - today.transpose(*names.SAMPLE).values)[here]
         figures = (float(today.values[here].mean()), float(mean[best]), int(total[best]))
         rows.append((_words(case, known, comes), share, *figures))
+        way, place = divmod(best, table.sizes[names.PLAN])
+        bought = table.isel({names.PLAN: [place]}).assign_coords({names.PLAN: [names.WAITING]})
+        bought = xr.concat([table.sel({names.PLAN: [names.NOTHING]}), bought], names.PLAN)
+        parts.append((drawn, outcomes_of(fit, case, bought, wait=waited, done=ways[way])))
     found = pd.DataFrame(rows, columns=["comes", names.PROBABILITY, "now", "later", names.LABELS])
     value, error = float(gained.mean()), float(gained.std(ddof=1) / np.sqrt(gained.size))
     found.attrs = {
@@ -111,23 +122,42 @@ def value_of_waiting(plan: Decision, *, days: float | None = None) -> pd.DataFra
         "advice": "wait" if value > TAIL * error else "decide now",
         names.UNIT: plan.outcomes.attrs[names.UNIT],
     }
-    return found
+    return found, _together(parts)
 
 
-def price_waiting(plan: Decision) -> dict[str, float]:
-    """Price putting a plan off: until dated changes are known where the case has some, else by a month."""
-    case = plan.case
+def _together(parts: Sequence[tuple[xr.DataArray, xr.Dataset]]) -> xr.Dataset:
+    """Outcomes of which each holds in draws of its own; labels as they are expected."""
+    made = parts[0][1]
+    for here, one in parts[1:]:
+        made = made.assign({name: xr.where(here, one[name], made[name]) for name in made.data_vars})
+    for name in (names.LABELS, names.EVALUATION_LABELS):
+        made[name] = made[name].mean([d for d in made[name].dims if d in names.SAMPLE]).round().astype(int)
+    return made
+
+
+def with_waiting(plan: Decision) -> Decision:
+    """Put waiting among the candidates: until dated changes are known where the case has some, else by a month.
+
+    Nothing is waited for where nothing is planned, and where days cost nothing that would be the plan once more.
+    """
+    fit, case = plan.fit, plan.case
     uncertain = [change for change in case.value.mix_changes if change.probability < 1]
     if 0 < len(uncertain) <= MOST:
-        told = value_of_waiting(plan).attrs
-        return {"days": told["days"], names.VALUE: told[names.VALUE], names.MCSE: told[names.MCSE], "learnt": 1.0}
-    idle = plan.total == 0 and not plan.interventions
-    if idle or (case.value.horizon_days is None and case.costs.delay_per_day == 0):
-        return {}
-    table = plan_table(plan.fit, case, {names.RECOMMENDED: plan.labels})
-    later = _advantages(plan.fit, case, table, MONTH, named_of(case, plan.interventions))
-    lost = later.sel({names.PLAN: names.RECOMMENDED}) - plan.advantage()
-    return {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
+        told, later = _later(plan, None)
+        price = {key: told.attrs[key] for key in ("days", names.VALUE, names.MCSE)} | {"learnt": 1.0}
+    elif plan.total == 0 and not plan.interventions:
+        return plan
+    elif case.value.horizon_days is None and case.costs.delay_per_day == 0:
+        note = f"{names.WAITING} is no candidate of its own: by the case days cost nothing, so it is the plan once more"
+        return dataclasses.replace(plan, notes=(*plan.notes, note))
+    else:
+        table = plan_table(fit, case, {names.WAITING: plan.labels})
+        later = outcomes_of(fit, case, table, wait=MONTH, done=named_of(case, plan.interventions))
+        net = later[names.NET_BENEFIT]
+        lost = net.sel({names.PLAN: names.WAITING}) - net.sel({names.PLAN: names.NOTHING}) - plan.advantage()
+        price = {"days": MONTH, names.VALUE: float(lost.mean()), names.MCSE: standard_error(lost), "learnt": 0.0}
+    every = side_by_side([plan.outcomes, later.sel({names.PLAN: [names.WAITING]})])
+    return dataclasses.replace(plan, waiting=price, outcomes=every)
 
 
 def _checked(case: Case, days: float | None) -> tuple[float, list[int]]:
@@ -178,4 +208,4 @@ def _words(case: Case, known: Sequence[int], comes: Sequence[bool]) -> str:
 def change_words(change: MixChange) -> str:
     """Say what a dated change makes of which slices' worth, and when."""
     factors = ", ".join(f"{name} × {factor:g}" for name, factor in change.factors.items())
-    return f"{factors} after {change.after_days:g} days"
+    return f"{factors} after {change.after_days:g} days{f' ({change.reason})' if change.reason else ''}"

@@ -192,7 +192,7 @@ def find_plan(
 def _check_so_far(fit: Fit, case: Case) -> None:
     """Refuse a case of which a limit on all batches together was passed before any plan."""
     spend, stock, have = case.guardrails.maximum_spend, case.guardrails.labels_in_all, labels_today(fit)
-    passed = {MAXIMUM_SPEND: spend and (spend.spent, spend.limit), LABELS_IN_ALL: stock and (have, stock.limit)}
+    passed = {MAXIMUM_SPEND: spend and (spend.spent, spend.limit), LABELS_IN_ALL: stock is not None and (have, stock)}
     problems = [
         Problem(
             column=f"guardrails.{kind.replace(' ', '_')}",

@@ -37,7 +37,12 @@ LEAST, MOST = 1e-3, 1e9  # prices of an error point at which labels are hardly w
 
 
 def cheapest_plan(
-    fit: Fit, case: Case, target: Target | None = None, *, probability: float = 0.9, max_labels: int | None = None
+    fit: Fit,
+    case: Case,
+    target: Target | None = None,
+    *,
+    probability: float | None = None,
+    max_labels: int | None = None,
 ) -> pd.DataFrame:
     """Find the cheapest labels with which a target is reached with a probability, within the case's limits.
 
@@ -52,8 +57,8 @@ def cheapest_plan(
         Costs, limits and rules; its values play no part.
     target : Target, optional
         What is to be reached, ``worth`` left aside; that of the case by default.
-    probability : float
-        P(error ≤ target) that is asked for, 0 < probability < 1.
+    probability : float, optional
+        P(error ≤ target) that is asked for, 0 < probability < 1; that of the target by default.
     max_labels : int, optional
         Most labels in all; sixteen times those there are by default.
 
@@ -62,7 +67,8 @@ def cheapest_plan(
     pandas.DataFrame
         One row a slice: ``slice``, ``labels`` to buy, expected ``error`` then. Attributes: ``total``, expected ``cost``
         with its 90 % interval ``lower`` to ``upper``, ``days``, ``p_target`` that is reached, whether that is enough
-        (``found``), ``probability``, ``unit``. Where no plan is enough, the one that comes nearest.
+        (``found``), ``probability``, ``target`` and what it is ``of``, ``unit``. Where no plan is enough, the one that
+        comes nearest.
 
     Raises
     ------
@@ -79,15 +85,15 @@ def cheapest_plan(
     (True, True)
     """
     checks = Checks()
-    checks.share("probability", probability)
     target = case.value.target if target is None else target
     if target is None:
         checks.wrong("value.target", "there is none", "give a target, such as Target(error=0.08)")
         raise InputError(checks.problems)
+    asked = target.probability if probability is None else checks.share("probability", probability)
     checks.finish()
     case.check(fit)
     most = FURTHEST * labels_today(fit) if max_labels is None else max_labels
-    goal = _Goal(target, volumes(fit, case.value), probability)
+    goal = _Goal(target, volumes(fit, case.value), asked)
     return _told(_cheapest(fit, case, goal, most), goal)
 
 
@@ -216,6 +222,8 @@ def _told(best: Mixture, goal: _Goal) -> pd.DataFrame:
         "p_target": chance,
         "found": chance >= goal.probability,
         names.PROBABILITY: goal.probability,
+        names.TARGET: goal.target.error,
+        "of": goal.target.of,
         names.UNIT: own.attrs[names.UNIT],
     }
     return table

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import NO_PLAN, QUALITY, SURE, Decision, standard_error
+from labelvalue.decisions.advice.decision import NO_PLAN, SURE, Decision, standard_error
 from labelvalue.decisions.advice.rules import rules_of
 from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.value import volumes
@@ -203,10 +203,8 @@ def _advice(search: _Search, best: Mixture, labels: dict[str, int]) -> str:
     """What would be said of the best plan; of the plan at hand where nothing is changed, what was."""
     if search.factor == 1.0:
         return search.plan.verdict.advice
-    if best.done:
-        return QUALITY
     rules, net = rules_of(search.plan.fit, search.plan.case, best.outcomes, best.name), best.net()
-    return advice_of(sum(labels.values()), rules, float(net.mean()), standard_error(net))
+    return advice_of(sum(labels.values()), rules, float(net.mean()), standard_error(net), best.done)
 
 
 def _spread(mean: str, low: str, high: str, draws: xr.DataArray, ci_prob: float) -> dict[str, float]:

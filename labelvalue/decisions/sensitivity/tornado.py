@@ -11,7 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import SURE, Decision, standard_error
+from labelvalue.decisions.advice.decision import SURE, Decision, standard_error, worst_state
+from labelvalue.decisions.advice.rules import STATE, rules_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.value import Target
 from labelvalue.decisions.measuring.information import as_columns, conditional_mean
@@ -95,11 +96,17 @@ def stress_label_errors(
 
 
 def stressed(plan: Decision) -> xr.Dataset | None:
-    """Draw what the labels of a decision bring under :func:`stress_label_errors`, whatever the case says of them."""
+    """Draw what the labels of a decision bring under :func:`stress_label_errors`, whatever the case says of them.
+
+    ``state`` says how the rules of the case stand then, by stress.
+    """
     if float(plan.fit.settings[names.UPPER]) != 1.0:
         return None
     case = plan.case if plan.case.label_errors != 0.0 else replace(plan.case, label_errors=PLAUSIBLE)
-    return stress_label_errors(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    drawn = stress_label_errors(plan.fit, case, {names.RECOMMENDED: plan.labels})
+    under = (drawn.sel({names.STRESS: stress}, drop=True) for stress in drawn[names.STRESS].values)
+    states = [worst_state(rules_of(plan.fit, plan.case, one)[STATE]) for one in under]
+    return drawn.assign({STATE: (names.STRESS, states)})
 
 
 def _plausible_share(fit: Fit, case: Case, probability: float) -> xr.DataArray:
@@ -136,7 +143,7 @@ def _noise_cost(fit: Fit) -> float:
 
 TAIL = 0.1
 WHAT_IF = ("costs.price_per_label", "value.per_error_point")
-"""Numbers that :func:`labelvalue.what_if` varies, for plans that buy labels alone."""
+"""Numbers that :func:`labelvalue.what_if` varies."""
 INPUT, SETTING, EVIDENCE = "input", "setting", "evidence"
 
 
@@ -272,7 +279,7 @@ def vary_case(plan: Decision) -> pd.DataFrame:
     """Choose again where a number of the case is another, between the plan, those it is held against, and nothing.
 
     Numbers are halved and doubled; tiers, changes of the mix and a target are left out; what the case does not say is
-    said; price and value of plans that buy labels alone are left to :func:`what_if`. The plan stays unless another one,
+    said; price and value are left to :func:`what_if`. The plan stays unless another one,
     which keeps the case's rules, is better beyond Monte Carlo error.
     """
     fit, plans, done = thinned(plan.fit, SEARCHED), alternatives(plan), plan.interventions
@@ -309,7 +316,7 @@ def _variations(plan: Decision) -> Iterator[tuple[str, str, Case]]:
         part = getattr(case, section)
         for field in dataclasses.fields(part):
             key, now = f"{section}.{field.name}", getattr(part, field.name)
-            if key in WHAT_IF and not plan.interventions:
+            if key in WHAT_IF:
                 continue
             for end, other in _others(now, unsaid.get(key)):
                 with contextlib.suppress(InputError):

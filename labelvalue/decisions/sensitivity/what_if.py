@@ -17,13 +17,11 @@ from labelvalue.decisions.advice.verdicts import advice_of
 from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes import spending
-from labelvalue.decisions.outcomes.benefit import errors_after, outcomes_of, plan_outcomes
+from labelvalue.decisions.outcomes.benefit import errors_after, named_of, outcomes_of, plan_outcomes
 from labelvalue.decisions.outcomes.errors import plan_table
 from labelvalue.decisions.outcomes.uncertain import FACTORS as SCALES, counted
-from labelvalue.decisions.search.listing import alternatives, best_of
+from labelvalue.decisions.search.listing import HALF, alternatives, best_of
 from labelvalue.decisions.sensitivity.tornado import scaled
-from labelvalue.forecast.gains.curves import slice_draws
 from labelvalue.forecast.gains.prior_sensitivity import (
     EFFECTIVE_DRAWS,
     REFIT,
@@ -39,7 +37,7 @@ from labelvalue.model.fitting.result import Fit
 
 FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)  # factors on the price of a label, and on the value of an error point
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # labels allowed in all, as shares of those the plan was allowed
-LEANS = (0.33, 1.0)  # between the plan's split of labels (1) and one by what a label brings where each slice stands (0)
+SPLITS = 4  # ways to split labels that are tried at each budget: the plan's, evenly, as they are now, all for one slice
 CELLS = 4_000_000  # slices times draws times plans that are valued at once
 PRICE, CHOSEN, CANDIDATE = "price", "chosen", "candidate"
 
@@ -56,8 +54,8 @@ def what_if(
 
     Some dozens of plans are valued as wholes, all under the same draws as the plan at hand; at every point of the grid
     the best of those that are within the budget and keep the case's rules is taken, and judged as any plan is. Where
-    nothing is changed it is the plan at hand. A search for that very point could find a better plan, so the grid errs
-    to the careful side.
+    nothing is changed it is the plan at hand. Plans that do interventions stand beside the same labels without them.
+    A search for that very point could find a better plan, so the grid errs to the careful side.
 
     Parameters
     ----------
@@ -74,14 +72,15 @@ def what_if(
     -------
     xarray.Dataset
         Dims budget (labels allowed in all), price, value: ``chosen``, the candidate taken; ``verdict`` (``buy``,
-        ``wait``; where nothing is changed that of the plan, which may be ``measure first``);
+        ``spend on quality``, ``wait``; where nothing is changed that of the plan, which may be ``measure first``);
         ``net_benefit`` over doing nothing with ``lower`` and ``upper``, ``p_positive``; ``cost``; ``gain``, the mean
-        over slices by volume, with ``gain_lower`` and ``gain_upper``. Dims candidate, slice: ``labels``.
+        over slices by volume, with ``gain_lower`` and ``gain_upper``. Dims candidate, slice: ``labels``; by candidate
+        ``interventions``, what it does beside, joined by ``+``.
 
     Raises
     ------
     ValueError
-        If a factor is not above 0, 1 is not among them, or the plan does more than buy labels.
+        If a factor is not above 0, or 1 is not among them.
 
     Examples
     --------
@@ -95,57 +94,33 @@ def what_if(
     for title, factors in (("prices", prices), ("values", values), ("shares", shares)):
         if not all(f > 0 for f in factors) or 1.0 not in factors:
             raise ValueError(f"{title} must be > 0 with 1 among them, got {factors!r}. Fix: give such as {FACTORS}.")
-    if plan.interventions:
-        raise ValueError("what_if is for plans that buy labels alone. Fix: leave interventions out of the case.")
     budgets = sorted({max(1, round(share * plan.max_labels)) for share in shares} | {max(plan.max_labels, 1)})
     found = candidates(plan, budgets)
-    valued = list(_valued(plan, found, prices))
-    return _grid(plan, found, valued, (budgets, list(prices), list(values)), ci_prob)
+    valued = [one for done in {(): None, plan.interventions: None} for one in _valued(plan, found, prices, done)]
+    return _grid(plan, valued, (budgets, list(prices), list(values)), ci_prob)
 
 
 def candidates(plan: Decision, budgets: Sequence[int]) -> list[dict[str, int]]:
-    """List plans that a decision may fall on where something is otherwise, none of them twice."""
-    order = [str(name) for name in plan.fit.slices]
-    none = dict.fromkeys(order, 0)
-    planned = np.array([plan.labels[name] for name in order], dtype=float)
-    own = _marginal(plan.fit, plan.case)
-    planned = planned / planned.sum() if planned.sum() > 0 else own
-    found = {tuple(none.values()): none, tuple(plan.labels[n] for n in order): {n: plan.labels[n] for n in order}}
+    """List nothing, the plan, and splits that it is held against at each budget and between, none of them twice."""
+    least = {name: plan.case.limits(name)[0] for name in plan.labels}
+    held = {title: one for title, one in alternatives(plan).items() if title != HALF}
+    found = {tuple(one.values()): one for one in (dict.fromkeys(least, 0), dict(plan.labels))}
     between = [round((a * b) ** 0.5) for a, b in itertools.pairwise(budgets)]
     for budget in sorted({*budgets, *between}):
-        for lean in LEANS:
-            made = _split(plan.case, order, lean * planned + (1.0 - lean) * own, budget)
+        for labels in list(held.values())[:SPLITS]:
+            more = {name: max(n - least[name], 0) for name, n in labels.items()}
+            share = max(budget - sum(least.values()), 0) / max(sum(more.values()), 1)
+            made = {n: int(min(least[n] + share * more[n] + 1e-9, plan.case.limits(n)[1])) for n in more}
             found.setdefault(tuple(made.values()), made)
     return list(found.values())
-
-
-def _marginal(fit: Fit, case: Case) -> np.ndarray:
-    """Shares of slices by what the first labels bring for their money."""
-    impact = fit.posterior[names.IMPACT]
-    worth = impact.mean([d for d in impact.dims if d != names.SLICE])
-    price = slice_draws(fit, spending.PRICE, case.costs.price_per_label)
-    price = price.mean([d for d in price.dims if d != names.SLICE])
-    stakes = np.array([case.value.stakes.get(str(name), 1.0) for name in fit.slices])
-    share = np.maximum(worth.values * volumes(fit, case.value).values * stakes, 0.0) / np.maximum(price.values, 1e-12)
-    return share / share.sum() if share.sum() > 0 else np.full(share.size, 1.0 / share.size)
-
-
-def _split(case: Case, slices: Sequence[str], shares: np.ndarray, budget: int) -> dict[str, int]:
-    """Whole labels of a budget by shares, within the limits of every slice."""
-    low = np.array([case.limits(name)[0] for name in slices], dtype=float)
-    high = np.array([case.limits(name)[1] for name in slices], dtype=float)
-    made = np.clip(np.floor(shares * budget + 1e-9), low, high)
-    excess = made.sum() - budget
-    if excess > 0:  # least labels took more than their share: the others give way
-        spare = made - low
-        made -= np.ceil(spare * min(excess / max(spare.sum(), 1.0), 1.0))
-    return {name: int(n) for name, n in zip(slices, np.maximum(made, low), strict=True)}
 
 
 @dataclasses.dataclass(frozen=True)
 class _Valued:
     """Draws of one plan: what of its value and cost goes with the factors, and what does not."""
 
+    labels: Mapping[str, int]
+    done: tuple[str, ...]
     rules: dict[float, pd.DataFrame]
     value: np.ndarray
     per_value: np.ndarray
@@ -159,7 +134,9 @@ class _Valued:
         return value - self.cost - (at.price - 1.0) * self.per_price
 
 
-def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float]) -> Iterator[_Valued]:
+def _valued(
+    plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Sequence[float], done: tuple[str, ...]
+) -> Iterator[_Valued]:
     """Value and cost are straight in the factors: two points give the line."""
     fit, case = plan.fit, plan.case
     posterior = fit.posterior
@@ -178,8 +155,9 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
     for start in range(0, len(candidates), step):
         plans = {str(start + i): one for i, one in enumerate(candidates[start : start + step])}
         table = plan_table(fit, case, plans)
-        errors = errors_after(fit, case, table)
-        first, second = (outcomes_of(fit, one, table, errors=errors) for one in (case, other))
+        acts = named_of(case, done)
+        errors = errors_after(fit, case, table, done=acts)
+        first, second = (outcomes_of(fit, one, table, done=acts, errors=errors) for one in (case, other))
         value, cost = (first[n] - first[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST))
         more = [second[n] - second[n].sel({names.PLAN: names.NOTHING}) for n in (names.VALUE, names.COST)]
         gain = (first[names.GAIN] * weights).sum(names.SLICE)
@@ -198,7 +176,7 @@ def _valued(plan: Decision, candidates: Sequence[Mapping[str, int]], prices: Seq
         for place, name in enumerate(first[names.PLAN].values):
             if name != names.NOTHING:
                 own = {price: table[table[names.PLAN] == name] for price, table in kept.items()}
-                yield _Valued(own, *(part[place] for part in drawn))
+                yield _Valued(plans[name], done, own, *(part[place] for part in drawn))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,13 +191,14 @@ class _Point:
 
 def _grid(
     plan: Decision,
-    candidates: Sequence[Mapping[str, int]],
     valued: Sequence[_Valued],
     axes: tuple[Sequence[int], Sequence[float], Sequence[float]],
     ci_prob: float,
 ) -> xr.Dataset:
-    totals = np.array([sum(one.values()) for one in candidates])
-    own = next(i for i, one in enumerate(candidates) if dict(one) == dict(plan.labels))
+    totals = np.array([sum(one.labels.values()) for one in valued])
+    wanted = dict(plan.labels), plan.interventions
+    own = next(i for i, one in enumerate(valued) if (dict(one.labels), one.done) == wanted)
+    idle = next(i for i, one in enumerate(valued) if not totals[i] and not one.done)
     tails = [0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
     sample = plan.outcomes[names.NET_BENEFIT].isel({names.PLAN: 0}, drop=True)
     rows: list[tuple[object, ...]] = []
@@ -231,14 +210,15 @@ def _grid(
         if (price, value) not in scores:
             net = np.stack([one.net(at) for one in valued], axis=-1)
             scores[price, value] = _scored(plan.case, net, sample)
-        allowed = (totals <= budget) & kept[price] | (totals == 0)
+        allowed = (totals <= budget) & kept[price]
+        allowed[idle] = True
         best = own if at.unchanged else int(np.argmax(np.where(allowed, scores[price, value], -np.inf)))
         key = (price, value, best, at.unchanged)
         if key not in told:  # the same plan is best at many budgets
             one = valued[best]
             net, cost = one.net(at), one.cost + (price - 1.0) * one.per_price
             error = float(net.std(ddof=1)) / net.size**0.5
-            judged = advice_of(int(totals[best]), one.rules[price], float(net.mean()), error)
+            judged = advice_of(int(totals[best]), one.rules[price], float(net.mean()), error, one.done)
             advice = plan.verdict.advice if at.unchanged or plan.problems else judged
             told[key] = (
                 *(best, advice, float(net.mean()), *np.quantile(net, tails)),
@@ -248,8 +228,9 @@ def _grid(
     index = [names.BUDGET, PRICE, names.VALUE]
     columns = [*index, CHOSEN, "verdict", names.NET_BENEFIT, "lower", "upper", "p_positive", names.COST, names.GAIN]
     table = pd.DataFrame(rows, columns=[*columns, "gain_lower", "gain_upper"]).set_index(index)
-    grid = table.to_xarray().assign_coords({names.SLICE: list(candidates[0])})
-    grid[names.LABELS] = ((CANDIDATE, names.SLICE), np.array([list(one.values()) for one in candidates]))
+    grid = table.to_xarray().assign_coords({names.SLICE: list(plan.labels)})
+    grid[names.LABELS] = ((CANDIDATE, names.SLICE), np.array([list(one.labels.values()) for one in valued]))
+    grid[names.INTERVENTIONS] = (CANDIDATE, [" + ".join(one.done) for one in valued])
     grid.attrs = {names.UNIT: plan.outcomes.attrs[names.UNIT], names.CI_PROB: ci_prob, names.CI_KIND: "eti"}
     return grid
 

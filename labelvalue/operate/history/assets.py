@@ -1,6 +1,5 @@
 """Money in a project: what was paid and promised, what came of it, and whether training and going on pay."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from labelvalue import names
+from labelvalue.decisions.advice.rules import state_of
 from labelvalue.decisions.case.case import Case
-from labelvalue.decisions.case.costs import Costs
-from labelvalue.decisions.case.guardrails import Guardrails
 from labelvalue.decisions.case.value import unit_value
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
+from labelvalue.decisions.outcomes.benefit import retraining_benefit
 from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.forecast.backtesting.scores import recalibrated
 from labelvalue.model.fitting.result import Fit
@@ -94,20 +92,10 @@ def training_pays(
         return []
     more = new_labels(brought, published.content[names.LABELS_NOW])
     new = {str(name): more.get(str(name), 0) for name in fit.slices}
-    return [pays(recalibrated(fit, factor), case, new, configuration.triggers.retraining)]
-
-
-def pays(fit: Fit, case: Case, new_labels: Mapping[str, int], probability: float) -> dict[str, Any]:
-    """Judge whether training on labels that are paid for is worth more than it costs."""
-    kept = {key: getattr(case.costs, key) for key in ("retraining", "compute_per_hour", "retraining_fails")}
-    costs = Costs(price_per_label=0.0, **kept)
-    free = dataclasses.replace(case, costs=costs, guardrails=Guardrails(), slices={})
-    found = {"trigger": "retraining", "limit": probability, "labels": sum(new_labels.values())}
-    if not any(new_labels.values()):
-        return {**found, "fired": False, "value": 0.0}
-    net = plan_outcomes(fit, free, {"retrain": dict(new_labels)})[names.NET_BENEFIT].sel({names.PLAN: "retrain"})
-    chance = float((net > 0).mean())
-    return {**found, "fired": chance >= probability, "value": chance, "worth": float(net.mean())}
+    net = retraining_benefit(recalibrated(fit, factor), case, new)
+    chance, limit = float((net > 0).mean()), configuration.triggers.retraining
+    found = {"trigger": "retraining", "limit": limit, "labels": sum(new.values()), "value": chance}
+    return [{**found, "fired": state_of(chance, limit) == names.PASS, "worth": float(net.mean())}]
 
 
 COLUMNS = (names.BATCH, names.SLICE, names.LABELS, names.COST, "cost_from", PROMISED, DELIVERED, "delivered_stderr")

@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 
 from labelvalue import names
-from labelvalue.decisions.advice.decision import NO_PLAN, Decision, worst_state
-from labelvalue.decisions.advice.rules import STATE, rules_of
+from labelvalue.decisions.advice.decision import NO_PLAN, Decision
+from labelvalue.decisions.advice.rules import STATE
 from labelvalue.decisions.case.case import HOLDOUT, Case, chosen_of
 from labelvalue.decisions.case.value import volumes
 from labelvalue.decisions.outcomes.errors import effect_origin, noise_known
@@ -281,7 +281,7 @@ def stress_numbers(plan: Decision, drawn: xr.Dataset | None) -> list[dict[str, A
                 "worst": float(error.max()),
                 "worst_slice": str(error.idxmax()),
                 names.NET_BENEFIT: float(net.mean()),
-                STATE: worst_state(rules_of(plan.fit, plan.case, at)[STATE]),
+                STATE: str(at[STATE].item()),
             }
         )
     return rows

@@ -117,7 +117,7 @@ def report_tables(numbers: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
         found["frontiers"] = [{names.SLICE: one[names.SLICE]} | row for one in plan["frontiers"] for row in one["rows"]]
         found |= {key: plan[key] for key in ("offers", "stress", "weights", "regret")}
         found["label_quality"] = [] if plan["label_quality"] is None else plan["label_quality"]["rows"]
-        found["what_if"] = [] if plan["what_if"] is None else plan["what_if"]["rows"]
+        found["what_if"] = plan["what_if"]["rows"]
     found["assumptions"] = numbers["assumptions"]
     return {name: pd.json_normalize(rows, sep="_") for name, rows in found.items() if rows}
 

@@ -16,20 +16,17 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision, chance_of_gain, standard_error
-from labelvalue.decisions.case.case import Case
 from labelvalue.decisions.case.risk import conditional_value_at_risk, loss_against_nothing, size_reserve, value_at_risk
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.outcomes.benefit import plan_outcomes
 from labelvalue.decisions.outcomes.compare import WEIGHTS, compare_plans, gain_under_mix, rank_stability, score_plans
-from labelvalue.decisions.outcomes.errors import evaluation_cost
 from labelvalue.decisions.outcomes.idle import drift_notes
-from labelvalue.decisions.outcomes.spending import batch_count, fixed_cost, label_cost
 from labelvalue.decisions.outcomes.waiting import change_words
+from labelvalue.decisions.sensitivity.money import cost_parts, ladder
 from labelvalue.decisions.sensitivity.what_if import CANDIDATE, CHOSEN, FACTORS, PRICE, what_if
 from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.numerals import number, significant, tails
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, P_POSITIVE, UPPER
-from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows
+from labelvalue.report.render.terminal import STANDS, Rows, Sheet, bought_rows, candidate_rows
 from labelvalue.report.words.doubts import reservation
 from labelvalue.report.words.verdicts import decision_parts, not_perturbed
 from labelvalue.report.words.wording import decimals, likely
@@ -85,9 +82,10 @@ def plan_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
         "state": plan.state,
         "rules": records(plan.rules),
         "weighed": records(plan.weighed),
-        "waiting": dict(plan.waiting),
+        names.WAITING: dict(plan.waiting),
         "worst_slice": worst_slice(plan),
         names.TARGET_REACHED: _reached(plan),
+        "cheapest": None if plan.cheapest.empty else plan.cheapest.attrs | {"rows": records(plan.cheapest)},
         "prices": records(plan.prices),
         "certificate": {key: finite(value) for key, value in vars(plan.certificate).items()},
         "measurements": records(plan.measurements),
@@ -105,7 +103,7 @@ NAMED = 5  # slices that a decision names when it is printed
 
 
 def decision_text(decision: Decision) -> str:
-    """Say a decision in a dozen lines: what to do, what is bought and brings, and how the rules stand.
+    """Say a decision in a score of lines: what to do, what is bought and brings, every candidate, how the rules stand.
 
     It is what ``print(decision)`` writes; the page of :func:`labelvalue.write_report` says all of it.
 
@@ -134,9 +132,10 @@ def decision_text(decision: Decision) -> str:
         sheet.write("")
         sheet.lay(bought_rows(bought[:NAMED]))
         sheet.write(*([f"{len(bought) - NAMED} more slices: decision.table()"] if len(bought) > NAMED else []), "")
+    sheet.lay(candidate_rows(numbers))
     unkept = [f"{STANDS[row['state']]}: {row['words']}" for row in numbers["rules"] if row["state"] != names.PASS]
     if numbers["rules"]:
-        sheet.write(f"Rules: {'; '.join(unkept) or 'kept'}")
+        sheet.write("", f"Rules: {'; '.join(unkept) or 'kept'}")
     return sheet.text().rstrip()
 
 
@@ -252,10 +251,7 @@ def details_text(details: Mapping[str, Any], unit: str) -> str:
     return sheet.text()
 
 
-SHARES = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
-"""Labels of the ladder as shares of those of the plan, or of those allowed where it buys none."""
 INNER = 0.5
-AS_PLANNED, EVENLY = "as planned", "evenly"
 
 
 def inner_prob(ci_prob: float) -> float:
@@ -263,82 +259,27 @@ def inner_prob(ci_prob: float) -> float:
     return INNER if ci_prob > INNER else ci_prob / 2
 
 
-def ladder(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
-    """Value the plan with more and fewer labels, split as it splits them and evenly, all under the same draws."""
-    fit, case = plan.fit, plan.case
-    total = plan.total or plan.max_labels
-    even = {str(name): total / max(fit.slices.size, 1) for name in fit.slices}
-    splits = {AS_PLANNED: dict(plan.labels) if plan.total else even, EVENLY: even}
-    plans = {f"{split}/{share:g}": _scaled(case, labels, share) for split, labels in splits.items() for share in SHARES}
-    outcomes = plan_outcomes(fit, case, plans, interventions=plan.interventions)
-    net = outcomes[names.NET_BENEFIT]
-    net = net - net.sel({names.PLAN: names.NOTHING}, drop=True)
-    gain = (outcomes[names.GAIN] * volumes(fit, case.value)).sum(names.SLICE)
-    inner = inner_prob(ci_prob)
-    rows = []
-    for split in splits:
-        for share in (0.0, *SHARES):
-            at = {names.PLAN: f"{split}/{share:g}" if share else names.NOTHING}
-            gained, outer, within = (spread(d.sel(at), p) for d, p in ((gain, ci_prob), (net, ci_prob), (net, inner)))
-            rows.append(
-                {
-                    "split": split,
-                    names.LABELS: int(outcomes[names.LABELS].sel(at).sum()),
-                    names.COST: float(outcomes[names.COST].sel(at).mean()),
-                    names.GAIN: gained[MEAN],
-                    "gain_lower": gained[LOWER],
-                    "gain_upper": gained[UPPER],
-                    **outer,
-                    INNER_LOWER: within[LOWER],
-                    INNER_UPPER: within[UPPER],
-                }
-            )
-    return pd.DataFrame(rows).drop_duplicates(["split", names.LABELS], ignore_index=True)
+def ladder_rows(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Return what the plan would cost and bring with more and fewer labels, split as it splits them and evenly."""
+    weights, inner = volumes(plan.fit, plan.case.value), inner_prob(ci_prob)
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for split, one in ladder(plan):
+        gain, net = spread((one[names.GAIN] * weights).sum(names.SLICE), ci_prob), one[names.NET_BENEFIT]
+        labels, within = int(one[names.LABELS].sum()), spread(net, inner)
+        row = {"split": split, names.LABELS: labels, names.COST: float(one[names.COST].mean()), names.GAIN: gain[MEAN]}
+        row |= {"gain_lower": gain[LOWER], "gain_upper": gain[UPPER], **spread(net, ci_prob)}
+        rows.setdefault((split, labels), row | {INNER_LOWER: within[LOWER], INNER_UPPER: within[UPPER]})
+    return list(rows.values())
 
 
-def _scaled(case: Case, labels: Mapping[str, float], share: float) -> dict[str, int]:
-    """Whole labels of a share of a plan, within what may be bought of each slice."""
-    return {name: int(min(np.floor(n * share + 1e-9), case.limits(name)[1])) for name, n in labels.items()}
-
-
-def cost_parts(plan: Decision, *, ci_prob: float = 0.9) -> pd.DataFrame:
-    """Say where the money of a plan goes."""
-    fit, case = plan.fit, plan.case
-    labels = plan.outcomes[names.LABELS].sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    batches = batch_count(case.costs, labels.sum(names.SLICE))
-    nothing: dict[str, Any] = {key: 0.0 for keys in _PARTS.values() for key in keys}
-    bare = dataclasses.replace(case.costs, **nothing)
-    so_far = xr.DataArray(0.0)
-    parts: dict[str, xr.DataArray] = {}
-    for title, keys in _PARTS.items():
-        added: dict[str, Any] = {key: getattr(case.costs, key) for key in keys}
-        bare = dataclasses.replace(bare, **added)
-        money = label_cost(fit, bare, labels).sum(names.SLICE) + fixed_cost(fit, bare, batches, case.learner)
-        parts[title], so_far = money - so_far, money
-    whole = plan.outcomes[names.COST].sel({names.PLAN: names.RECOMMENDED}, drop=True)
-    done = [one for one in case.interventions if one.name in plan.interventions]
-    acts = plan.total > 0 or bool(done)
-    parts["evaluation labels by a rule"] = acts * evaluation_cost(fit, case, done)
-    parts["interventions"] = whole - so_far - parts["evaluation labels by a rule"]
-    like, expected = xr.zeros_like(whole).reset_coords(drop=True), float(whole.mean())
-    rows = []
-    for title, money in parts.items():
-        drawn = (like + money).transpose(*names.SAMPLE)
-        said = spread(drawn, ci_prob)
-        if abs(said[MEAN]) > 1e-9 * max(abs(expected), 1.0):
-            rows.append({"part": title, **said, "share": said[MEAN] / expected})
-    table = pd.DataFrame(rows, columns=["part", MEAN, LOWER, UPPER, "share"])
-    return table.sort_values(MEAN, ascending=False, kind="stable", ignore_index=True)
-
-
-_PARTS: dict[str, tuple[str, ...]] = {
-    "labels": ("price_per_label",),
-    "labels paid for twice": ("rework",),
-    "annotators' hours": ("opportunity_per_hour",),
-    "days of waiting": ("delay_per_day", "opportunity_per_day"),
-    "set-up of batches": ("setup_per_batch",),
-    "retraining": ("retraining", "compute_per_hour"),
-}  # parts of a cost in the order in which they are added, and the keys of the case that make each
+def cost_rows(plan: Decision, *, ci_prob: float = 0.9) -> list[dict[str, Any]]:
+    """Return where the money of a plan goes, the largest part first."""
+    parts = cost_parts(plan)
+    expected = float(sum(part.mean() for part in parts.values()))
+    told = {title: spread(money, ci_prob) for title, money in parts.items()}
+    told = {title: row for title, row in told.items() if abs(row[MEAN]) > 1e-9 * max(abs(expected), 1.0)}
+    ordered = sorted(told.items(), key=lambda one: -one[1][MEAN])
+    return [{"part": title, **row, "share": row[MEAN] / expected} for title, row in ordered]
 
 
 TEMPLATES = "labelvalue.report.templates"
@@ -346,15 +287,13 @@ SCRIPT = "what_if.js"
 TITLES = ("Labels allowed", "Price of a label", "Worth of an error point")
 
 
-def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any] | None:
+def what_if_numbers(plan: Decision, *, ci_prob: float = 0.9) -> dict[str, Any]:
     """Collect the grid of :func:`labelvalue.decisions.sensitivity.what_if` as rows."""
-    if plan.interventions:
-        return None
     values = FACTORS if plan.case.value.per_error_point is not None else (1.0,)
     grid = what_if(plan, values=values, ci_prob=ci_prob)
     axes = [names.BUDGET, PRICE, names.VALUE]
     taken = sorted(set(grid[CHOSEN].values.ravel().tolist()))
-    table = grid.drop_vars([names.LABELS, names.SLICE]).to_dataframe().reset_index()
+    table = grid.drop_vars([names.LABELS, names.SLICE, names.INTERVENTIONS]).to_dataframe().reset_index()
     table[CHOSEN] = table[CHOSEN].map({old: new for new, old in enumerate(taken)})
     rows = [
         {
@@ -381,11 +320,9 @@ def _place(grid: xr.Dataset, axis: str, value: float) -> int:
     return int(np.argmin(np.abs(grid[axis].values - value)))
 
 
-def panel(plan: Mapping[str, Any]) -> dict[str, Any] | None:
+def panel(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Prepare the panel: texts of every point, what shows without a script, and the script with its digest."""
     grid = plan["what_if"]
-    if grid is None:
-        return None
     unit, rows = plan[names.UNIT], grid["rows"]
     digits = decimals(row[names.GAIN][UPPER] - row[names.GAIN][LOWER] for row in rows)
     texts = [_texts(row, unit, digits) for row in rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -13,16 +12,23 @@ from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
 from labelvalue.decisions.advice.rules import all_kept
 from labelvalue.decisions.case.value import volumes
-from labelvalue.decisions.measuring.information import evppi
 from labelvalue.decisions.outcomes.compare import REGRET, scenario_sets
 from labelvalue.decisions.outcomes.milestones import STEPS, detection, plan_milestones
-from labelvalue.decisions.outcomes.spending import label_cost
 from labelvalue.decisions.outcomes.uncertain import MOST_SLICES, uncertain_inputs
+from labelvalue.decisions.sensitivity.money import worth_of_knowing
 from labelvalue.decisions.sensitivity.tornado import stressed, swings, vary_case
 from labelvalue.decisions.sensitivity.what_if import alternative_outcomes, stability_of
 from labelvalue.forecast.gains.prior_sensitivity import Refits
 from labelvalue.report.numbers.alternatives import frontier_numbers, offer_numbers, quality_numbers, stress_numbers
-from labelvalue.report.numbers.plan import cost_parts, finite, ladder, plan_numbers, records, spread, what_if_numbers
+from labelvalue.report.numbers.plan import (
+    cost_rows,
+    finite,
+    ladder_rows,
+    plan_numbers,
+    records,
+    spread,
+    what_if_numbers,
+)
 from labelvalue.report.numbers.tables import MEAN
 
 DRIVERS = 2  # inputs that are named as what makes a bad or a good case
@@ -39,16 +45,17 @@ def decision_numbers(
     gain = (own[names.GAIN] * volumes(plan.fit, case.value)).sum(names.SLICE)
     if details is None:
         details = _details(plan, inputs, alternative, ci_prob, refit=False)
+    known = worth_of_knowing(plan, inputs, alternative)
     return {**plan_numbers(plan, ci_prob=ci_prob), **details} | {
         "planned": _planned(own, plan, ci_prob),
         "kept_together": _together(plan),
         "scenarios": _scenarios(plan, gain, inputs),
         "regret": regret_numbers(plan) if case.scenarios else [],
         "stated": [one.name for one in case.scenarios],
-        "ladder": records(ladder(plan, ci_prob=ci_prob)),
-        "cost_parts": records(cost_parts(plan, ci_prob=ci_prob)),
+        "ladder": ladder_rows(plan, ci_prob=ci_prob),
+        "cost_parts": cost_rows(plan, ci_prob=ci_prob),
         "varied": records(vary_case(plan)),
-        "information": _information(plan, inputs, alternative),
+        "information": known | {"rows": records(pd.DataFrame(known["rows"]))},
         "learner": case.learner,
         "what_if": what_if_numbers(plan, ci_prob=ci_prob),
         "offers": offer_numbers(plan, ci_prob=ci_prob),
@@ -151,53 +158,3 @@ def _drivers(at: xr.Dataset, inputs: dict[str, xr.DataArray]) -> list[dict[str, 
         if abs(off) >= NOTICED:
             found.append({"what": name, "off": off, MEAN: float(at[f"input/{name}"]), "usual": float(draws.mean())})
     return sorted(found, key=lambda one: -abs(one["off"]))[:DRIVERS]
-
-
-def _information(plan: Decision, inputs: dict[str, xr.DataArray], outcomes: xr.Dataset) -> dict[str, Any]:
-    """What it would be worth to know each uncertain input before deciding between a plan and its alternatives."""
-    if not inputs:
-        return {names.EVPI: 0.0, names.MCSE: 0.0, "rows": [], "plans": {}}
-    table = evppi(outcomes[names.NET_BENEFIT], inputs)
-    rows = [row | {"moves": budgets_at(outcomes, inputs[row["input"]])} for row in records(table)]
-    taken = {move[names.PLAN] for row in rows if row["moves"] for move in row["moves"].values()}
-    taken |= {row["instead"] for row in rows if row["instead"]}
-    money = label_cost(plan.fit, plan.case.costs, outcomes[names.LABELS].astype(float))
-    money = money.mean([d for d in money.dims if d not in (names.PLAN, names.SLICE)])
-    plans = {name: _by_slice(outcomes[names.LABELS], money, name) for name in sorted(taken)}
-    return {**{key: float(table.attrs[key]) for key in (names.EVPI, names.MCSE)}, "rows": rows, "plans": plans}
-
-
-def _by_slice(labels: xr.DataArray, money: xr.DataArray, plan: str) -> dict[str, dict[str, float]]:
-    """What a plan buys of each slice, and what these labels are expected to cost, where it buys any."""
-    own, cost = labels.sel({names.PLAN: plan}), money.sel({names.PLAN: plan})
-    return {
-        str(name): {names.LABELS: int(own.sel({names.SLICE: name})), names.COST: float(cost.sel({names.SLICE: name}))}
-        for name in own[names.SLICE].values[own.values > 0]
-    }
-
-
-def budgets_at(outcomes: xr.Dataset, draws: xr.DataArray) -> dict[str, Any] | None:
-    """Say what would be bought if an input were known to lie ``low`` or ``high``: in the tenth of draws at that end.
-
-    For each end the plan of the highest expected net benefit, its ``labels`` and mean ``cost``; ``None`` for inputs of
-    several numbers.
-    """
-    sample = names.SAMPLE
-    if set(draws.dims) != set(sample):
-        return None
-    order = np.argsort(draws.transpose(*sample).values.ravel(), kind="stable")
-    tenth = max(order.size // 10, 1)
-    net, cost = (
-        outcomes[name].transpose(*sample, names.PLAN).values.reshape(order.size, -1)
-        for name in (names.NET_BENEFIT, names.COST)
-    )
-    labels = outcomes[names.LABELS].sum(names.SLICE).values
-    found: dict[str, Any] = {}
-    for end, picked in (("low", order[:tenth]), ("high", order[-tenth:])):
-        best = int(net[picked].mean(axis=0).argmax())
-        found[end] = {
-            names.PLAN: str(outcomes[names.PLAN].values[best]),
-            names.LABELS: int(labels[best]),
-            names.COST: float(cost[picked, best].mean()),
-        }
-    return found

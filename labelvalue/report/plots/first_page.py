@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.sensitivity.money import AS_PLANNED, EVENLY
 from labelvalue.numerals import counted, number
 from labelvalue.problems import input_error
-from labelvalue.report.numbers.plan import AS_PLANNED, EVENLY
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, log_axis, money

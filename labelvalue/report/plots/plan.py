@@ -14,9 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import Decision
+from labelvalue.decisions.sensitivity.money import AS_PLANNED, EVENLY
 from labelvalue.decisions.sensitivity.tornado import EVIDENCE, INPUT, SETTING
 from labelvalue.numerals import significant, tails
-from labelvalue.report.numbers.plan import AS_PLANNED, EVENLY, inner_prob, ladder, plan_numbers, records
+from labelvalue.report.numbers.plan import inner_prob, ladder_rows, plan_numbers
 from labelvalue.report.numbers.tables import INNER_LOWER, INNER_UPPER, LOWER, MEAN, UPPER
 from labelvalue.report.plots import style
 from labelvalue.report.plots.style import count, linear_axis, literal, money, panels, plain
@@ -187,8 +188,7 @@ def plot_decision(decision: Decision, *, ci_prob: float = 0.9) -> Figure:
     >>> len(lv.report.plot_decision(decision).axes)
     2
     """
-    table = ladder(decision, ci_prob=ci_prob)
-    return draw_money(plan_numbers(decision, ci_prob=ci_prob) | {"ladder": records(table)})
+    return draw_money(plan_numbers(decision, ci_prob=ci_prob) | {"ladder": ladder_rows(decision, ci_prob=ci_prob)})
 
 
 def draw_money(plan: Mapping[str, Any]) -> Figure:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from labelvalue import names
 from labelvalue.model.sampling.diagnostics import Diagnostics
-from labelvalue.numerals import endless, estimated, significant
+from labelvalue.numerals import counted, endless, estimated, significant
 from labelvalue.printing import WIDTH, visible, wrapped
 
 INTERVALS = {"eti": "equal-tailed"}
@@ -211,12 +211,12 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         sheet.write("")
         sheet.lay(bought_rows(numbers[names.GAIN]))
     sheet.write("", *_money(numbers), "")
-    sheet.lay(_plans(numbers))
+    sheet.lay(candidate_rows(numbers))
     worst = f"{100 * (1 - numbers['risk'][names.LEVEL]):.3g} %"
     sheet.write(
         "",
         f"All money in {numbers[names.UNIT]}. enb: expected net benefit. MC error: its Monte Carlo error. cvar: mean "
-        f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.",
+        f"of the worst {worst} of losses against doing nothing. P(best): no plan here is better.{waits_text(numbers)}",
     )
     sheet.write(weights_text(numbers["weights"]))
     for row in numbers.get("offers", ()):
@@ -236,6 +236,7 @@ def plan_text(numbers: Mapping[str, Any]) -> str:
         price = f"{significant(row['price'])} {numbers[names.UNIT]}"
         sheet.write(f"Were the limit {row['limit']} looser, each {row['per']} would be worth {price}")
     sheet.write(*(f"Note: {note}" for note in numbers["notes"]))
+    sheet.write(*([] if numbers["cheapest"] is None else ["", cheapest_text(numbers["cheapest"])]))
     return sheet.text()
 
 
@@ -280,26 +281,39 @@ def _money(numbers: Mapping[str, Any]) -> list[str]:
         f"Other mix    {row['change']}: mean gain {row['mean']:.4f} ({share}: {row['lower']:.4f} to {row['upper']:.4f})"
         for row in numbers["mixes"]
     ]
-    if (aim := numbers[names.TARGET_REACHED]) is not None:
-        reached = f"P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
-        lines.append(f"Target       {AIMS[aim['of']]} ≤ {aim['error']:g}: {reached}")
+    if aim := _reached(numbers):
+        lines.append(f"Target       {aim}")
     if days["upper"] > 0:
         lines.append(f"Last label   in {significant(days['mean'])} days{within(days)}")
     return lines
 
 
+def _reached(numbers: Mapping[str, Any]) -> str:
+    """Say how probably the target of the case is reached, now and with the plan; nothing where it has none."""
+    if (aim := numbers[names.TARGET_REACHED]) is None:
+        return ""
+    return f"{AIMS[aim['of']]} ≤ {aim['error']:g}: P(reached) {aim['now']:.2f} → {aim['then']:.2f}"
+
+
+def target_text(numbers: Mapping[str, Any]) -> str:
+    """Say what becomes of the case's target with the plan, and the cheapest plan for it; nothing where it has none."""
+    near = "" if numbers["cheapest"] is None else f" {cheapest_text(numbers['cheapest'])}"
+    return f"{_reached(numbers)} with the plan.{near}" if numbers[names.TARGET_REACHED] is not None else ""
+
+
+NAMED = 5  # slices that a sentence names; it says how many more there are
+
+
 def cheapest_text(found: Mapping[str, Any]) -> str:
-    """Say in 80 columns with which labels a target is reached for the least money, or how near one comes."""
-    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in found["rows"] if row[names.LABELS])
+    """Say with which labels a target is reached for the least money, or how near one comes."""
+    bought = sorted((row for row in found["rows"] if row[names.LABELS]), key=lambda row: -row[names.LABELS])
+    labels = ", ".join(f"{row[names.LABELS]:,} for {row[names.SLICE]}" for row in bought[:NAMED])
+    labels += f" and more in {counted(len(bought) - NAMED, 'other slice')}" if len(bought) > NAMED else ""
     lead = "The cheapest plan for" if found["found"] else "No plan reaches"
     also = "" if found["found"] else "; the nearest"
     reached = f"P(reached) {found['p_target']:.2f}, asked for {found[names.PROBABILITY]:g}"
     money = f"{significant(found[names.COST])} {found[names.UNIT]}"
-    sheet = Sheet()
-    sheet.write(
-        f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
-    )
-    return sheet.text()
+    return f"{lead} {AIMS[found['of']]} ≤ {found[names.TARGET]:g}{also}: {labels or 'no labels'}, {money}, {reached}."
 
 
 def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -313,10 +327,24 @@ def weights_text(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"Best by the score ENB − λ · CVaR: {said}.{decides if other else ''}"
 
 
-def _plans(numbers: Mapping[str, Any]) -> Rows:
-    table = Rows([names.PLAN], [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)"])
+def waits_text(numbers: Mapping[str, Any]) -> str:
+    """Say which plan the candidate ``waiting`` is; nothing where there is none."""
+    if not (told := numbers[names.WAITING]):
+        return ""
+    known = "the plan that is best once it is known which changes come" if told["learnt"] else "the plan"
+    return f" {names.WAITING}: {known}, {told['days']:,.0f} days later."
+
+
+def candidate_rows(numbers: Mapping[str, Any]) -> Rows:
+    """Lay out every candidate with its price, what it is worth and how probably it is the best."""
+    aimed = numbers[names.TARGET_REACHED] is not None
+    table = Rows(
+        [names.PLAN],
+        [names.LABELS, names.COST, "enb", "MC error", "cvar", "P(best)", *(["P(target)"] if aimed else [])],
+    )
     for row in numbers["plans"]:
         enb = estimated(row["enb"], row[names.MCSE])
         money = [significant(row[names.COST]), enb, *(significant(row[key]) for key in (names.MCSE, "cvar"))]
-        table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, f"{row[names.P_BEST]:.2f}")
+        chances = [f"{row[key]:.2f}" for key in (names.P_BEST, *(["p_target"] if aimed else []))]
+        table.add_row(row[names.PLAN], f"{row[names.LABELS]:,}", *money, *chances)
     return table

@@ -5,17 +5,16 @@ from typing import Any
 
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
+from labelvalue.decisions.case.guardrails import TAKEN
 from labelvalue.decisions.search.listing import HALF
+from labelvalue.decisions.sensitivity.money import AS_PLANNED
 from labelvalue.decisions.sensitivity.what_if import PRICE
-from labelvalue.report.numbers.plan import AS_PLANNED
 from labelvalue.report.numbers.tables import LOWER, MEAN, UPPER
 from labelvalue.report.words.doubts import evppi_text
 from labelvalue.report.words.wording import decimals, spoken
 
 ROWS = 10  # slices of the picture; it says how many more there are
 TITLES = {BUY: "Labels to buy", QUALITY: "Labels to buy", WAIT: "Best purchase", MEASURE: "If decided now"}
-OWN = (names.RECOMMENDED, names.NOTHING, names.EQUAL_SPLIT, names.PROPORTIONAL_SPLIT, names.LABELS_ONLY)
-"""Plans that every decision is held against; what else is there, the case names."""
 OTHERS = (names.LABELS_ONLY, names.EQUAL_SPLIT)  # of those, what may stand beside a plan that is more than labels
 MULTIPLES = {"÷ 2": "half as large", "× 2": "twice as large"}
 AXES = {PRICE: ("a label", "costs"), names.VALUE: ("an error point", "is worth")}
@@ -73,7 +72,7 @@ def three_scenarios(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
         most = plan["plan"]["max_labels"]
         shown = {row[names.LABELS]: row for row in [*tried[:1], *_nearest(tried, most)]}
         return [none, *(_of_ladder(row, "Labels split evenly") for row in shown.values())]
-    named = [_of_plan(row, row[names.PLAN]) for name, row in weighed.items() if name not in OWN][:2]
+    named = [_of_plan(row, row[names.PLAN]) for name, row in weighed.items() if name not in TAKEN][:2]
     half = [_of_ladder(row, HALF.capitalize()) for row in _nearest(tried, total / 2)]
     split = [_of_plan(weighed[name], name.capitalize()) for name in OTHERS if name in weighed]
     title = {WAIT: "The best purchase", MEASURE: "The plan, if decided now"}.get(plan["verdict"], "The plan")
@@ -105,7 +104,7 @@ def turning_points(plan: Mapping[str, Any]) -> list[str]:
 def _by_grid(plan: Mapping[str, Any]) -> Iterator[str]:
     """Where on the grid of other decisions the verdict turns, and how much is bought at its ends."""
     grid, verdict = plan["what_if"], plan["verdict"]
-    if grid is None or verdict not in (BUY, WAIT):
+    if verdict not in (BUY, QUALITY, WAIT):
         return
     order = [names.BUDGET, PRICE, names.VALUE]
     at = {name: grid[name][place] for name, place in zip(order, grid["at"], strict=True)}

@@ -9,7 +9,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.decisions.advice.decision import BUY, MEASURE, NO_PLAN, QUALITY, WAIT
 from labelvalue.decisions.advice.rules import TO_DECIDE
-from labelvalue.decisions.advice.verdicts import NONE_CAN_BE_BOUGHT, WAITING
+from labelvalue.decisions.advice.verdicts import NONE_CAN_BE_BOUGHT
 from labelvalue.decisions.measuring.pilots import MEASURED
 from labelvalue.forecast.backtesting.trust import trusted_distance
 from labelvalue.forecast.gains.curves import VALIDATED_DOUBLINGS, best_of
@@ -17,7 +17,7 @@ from labelvalue.forecast.gains.prior_sensitivity import REFIT, REFITTED
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import counted, estimated, number, significant
 from labelvalue.report.numbers.tables import LOWER, MEAN, P_POSITIVE, UPPER, beyond
-from labelvalue.report.render.terminal import UNPUBLISHED, weights_text
+from labelvalue.report.render.terminal import UNPUBLISHED, target_text, waits_text, weights_text
 from labelvalue.report.words.doubts import information_text, reservations, uncertainty_text
 from labelvalue.report.words.wording import CLEAR, Part, decimals, interval, likely, percent, probability, spoken
 
@@ -170,8 +170,8 @@ def decision_parts(plan: Mapping[str, Any]) -> list[Part]:
     if not total and not done:
         none = next((why for why in plan["reasons"] if why.startswith(NONE_CAN_BE_BOUGHT)), None)
         return [(f"{lead} {f'{none[0].upper()}{none[1:]}.' if none else NOT_WORTH_IT}", False)]
-    if verdict == WAIT and plan["reasons"][0].startswith(WAITING):
-        why = plan["reasons"][0].removeprefix(WAITING)
+    if verdict == WAIT and plan["reasons"][0].startswith(names.WAITING):
+        why = plan["reasons"][0].removeprefix(names.WAITING)
         now = f"{lead} Waiting{why}. Decided now, the plan would be "
         return [(now, False), *_bought(plan), (f"; it is {brings}", False)]
     if verdict == WAIT:
@@ -306,6 +306,8 @@ def told(fit: Fit, plan: Mapping[str, Any]) -> dict[str, Any]:
         "uncertainty_sentence": uncertainty_text(plan),
         "stability_sentence": _stability(plan),
         "weights_sentence": weights_text(plan["weights"]),
+        "waits_sentence": waits_text(plan),
+        "target_sentence": target_text(plan),
         "stays_with": _stays(plan["stability"]["rows"]),
         "reservations": reservations(fit, plan),
         "scenarios": [{**row, "words": scenario_text(row)} for row in plan["scenarios"]],
