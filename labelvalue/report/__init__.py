@@ -4,6 +4,7 @@ Pictures and what they say:
 
 - ``plot_changes``: why the advice changed, as waterfalls.
 - ``plot_decision``: what a decision is worth with more and fewer labels, which ``decision.plot()`` draws.
+- ``plot_forecasts``: gains that were forecast against those that came, of a backtest or a scorecard.
 - ``plot_frontier``: the expected gain over items and votes.
 - ``plot_prior``: the learning curves that priors imply.
 - ``plot_diagnostics``: one of ArviZ's plots of a fit.
