@@ -10,7 +10,6 @@ Pictures and what they say:
 - ``plot_diagnostics``: one of ArviZ's plots of a fit.
 - ``read_diagnostics``: in plain words what that plot shows.
 - ``diagnostics_table``: every parameter with its convergence figures.
-- ``write_figures``: every picture of the report, a file each.
 
 The numbers of a page:
 

@@ -8,6 +8,5 @@ from .plots.analysis import (
 )
 from .plots.curves import plot_prior as plot_prior
 from .plots.forecasts import plot_forecasts as plot_forecasts
-from .plots.pictures import write_figures as write_figures
 from .plots.plan import plot_decision as plot_decision, plot_frontier as plot_frontier
 from .words.project import Context as Context

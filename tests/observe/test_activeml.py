@@ -29,13 +29,6 @@ def query(x, labelled, count):
     )
 
 
-def test_uncertainty_sampling_asks_near_the_border():
-    x = np.linspace(-3, 3, 61)[:, None]
-    chosen = activeml_strategy(pool.UncertaintySampling())(query(x, [0, 10, 50, 60], 5))
-    assert np.abs(x[chosen, 0]).max() < 0.6
-    assert np.unique(chosen).size == 5
-
-
 @pytest.mark.parametrize(
     ("name", "method"),
     [("uncertainty", "least_confident"), ("margin", "margin_sampling"), ("entropy", "entropy")],
