@@ -60,7 +60,7 @@ def sketched(request, monkeypatch):
 
     blank = {"src": "data:image/png;base64,", "width": 1, "height": 1}
     monkeypatch.setattr(images, "plot_diagnostics", empty)
-    monkeypatch.setattr(images, "embed", lambda figure, alt, *, sharp: blank | {"alt": alt})
+    monkeypatch.setattr(images, "embed", lambda figure, alt, *, sharp=True: blank | {"alt": alt})
 
 
 @pytest.fixture(scope="module")

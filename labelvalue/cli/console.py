@@ -99,6 +99,9 @@ NoRefits = Annotated[
     bool,
     typer.Option("--no-refits", help="Do not fit again where draws cannot say whether other data change the decision."),
 ]
+Pdf = Annotated[
+    Path | None, typer.Option(help="Also print the page's first page: .pdf; through Chromium or Chrome on PATH.")
+]
 CiProb = Annotated[float, real("Probability of the interval, between 0 and 1.")]
 Cost = Annotated[float | None, real("Money it cost; by the prices of the case otherwise.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]

@@ -17,6 +17,7 @@ from labelvalue.cli.console import (
     Json,
     Metric,
     NoRefits,
+    Pdf,
     RunsFile,
     Seed,
     Timezone,
@@ -288,9 +289,7 @@ def report(
         Path | None, typer.Option(help="Also write its tables: a file .xlsx, or a folder for one CSV a table.")
     ] = None,
     figures: Annotated[Path | None, typer.Option(help="Also write its pictures: a folder for SVG files.")] = None,
-    pdf: Annotated[
-        Path | None, typer.Option(help="Also print its first page: .pdf; through Chromium or Chrome on PATH.")
-    ] = None,
+    pdf: Pdf = None,
     as_json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network."""

@@ -16,6 +16,7 @@ from labelvalue.cli.console import (
     Items,
     Json,
     Learner,
+    Pdf,
     RunsFile,
     Seed,
     SliceColumn,
@@ -25,6 +26,7 @@ from labelvalue.cli.console import (
 )
 from labelvalue.numerals import readable
 from labelvalue.printing import goes_on, visible, wrapped
+from labelvalue.problems import input_error
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -75,15 +77,26 @@ def refit(
     no_backtest: Annotated[
         bool, typer.Option("--no-backtest", help="Do not check forecasts from part of the runs this time.")
     ] = False,
+    pdf: Pdf = None,
     as_json: Json = False,
 ) -> None:
     """Fit all batches, publish the fit if it can be trusted, and judge it by the guardrails."""
     from labelvalue.operate.project import Project
 
+    if pdf is not None:
+        from labelvalue.report.render.images import find_browser, print_page
+
+        if every:
+            raise input_error("prints one project", "name it in place of their folder", column="--pdf", value=pdf)
+        find_browser()
+        console.check_writable(pdf)
     if every:
         _refit_all(folder, jobs, backend, scheduler, not no_backtest, as_json)
         return
-    _end(Project.open(folder).refit(again=not if_changed, backtest=not no_backtest), as_json)
+    result = Project.open(folder).refit(again=not if_changed, backtest=not no_backtest)
+    if pdf is not None and result.page is not None:
+        print_page(Path(result.page), pdf)
+    _end(result, as_json)
 
 
 def round_command(

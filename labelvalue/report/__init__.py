@@ -4,12 +4,12 @@ Pictures and what they say:
 
 - ``plot_changes``: why the advice changed, as waterfalls.
 - ``plot_decision``: what a decision is worth with more and fewer labels, which ``decision.plot()`` draws.
+- ``plot_forecasts``: gains that were forecast against those that came, of a backtest or a scorecard.
 - ``plot_frontier``: the expected gain over items and votes.
 - ``plot_prior``: the learning curves that priors imply.
 - ``plot_diagnostics``: one of ArviZ's plots of a fit.
 - ``read_diagnostics``: in plain words what that plot shows.
 - ``diagnostics_table``: every parameter with its convergence figures.
-- ``write_figures``: every picture of the report, a file each.
 
 The numbers of a page:
 

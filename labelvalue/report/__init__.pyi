@@ -7,6 +7,6 @@ from .plots.analysis import (
     read_diagnostics as read_diagnostics,
 )
 from .plots.curves import plot_prior as plot_prior
-from .plots.pictures import write_figures as write_figures
+from .plots.forecasts import plot_forecasts as plot_forecasts
 from .plots.plan import plot_decision as plot_decision, plot_frontier as plot_frontier
 from .words.project import Context as Context

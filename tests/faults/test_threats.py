@@ -26,7 +26,6 @@ from labelvalue.model.sampling import libraries
 from labelvalue.operate.store.folders import inside
 from labelvalue.quantities import Interval
 from labelvalue.report.numbers.exports import summary_text
-from labelvalue.report.plots.pictures import write_figures
 from labelvalue.report.render import html
 from tests.faults.test_apart import fits_by, lonely  # noqa: F401
 from tests.faults.test_security import HOSTILE, Marked
@@ -169,7 +168,8 @@ def test_templates_are_ours_and_escape_everything():
 @pytest.mark.rendered
 def test_pictures_of_hostile_names_hold_nothing_that_acts(tmp_path):
     fit = lv.testing.fake_fit(seed=1, slices=tuple(t for t in HOSTILE if t.isprintable())[:12], draws=50)
-    paths = write_figures(fit, folder=tmp_path, kind="svg", budgets=[500])
+    lv.write_report(fit, path=tmp_path / "report.html", pictures=tmp_path, budgets=[500])
+    paths = [*tmp_path.glob("*.svg")]
     assert paths
     for path in paths:
         for element in ElementTree.fromstring(path.read_bytes()).iter():

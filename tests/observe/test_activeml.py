@@ -1,13 +1,16 @@
-"""scikit-activeml's strategies through our door."""
+"""scikit-activeml's strategies through our door, and its scores behind our own."""
+
+import dataclasses
 
 import numpy as np
 import pytest
+from skactiveml import pool
+from sklearn.linear_model import LogisticRegression
 
 from labelvalue import names
 from labelvalue.interventions import activeml_strategy
-from labelvalue.observe.simulate.strategies import Query, diversity
-
-pool = pytest.importorskip("skactiveml.pool")
+from labelvalue.observe.simulate.learners import Trained
+from labelvalue.observe.simulate.strategies import QUERIES, Query, diversity
 
 
 def query(x, labelled, count):
@@ -26,11 +29,19 @@ def query(x, labelled, count):
     )
 
 
-def test_uncertainty_sampling_asks_near_the_border():
-    x = np.linspace(-3, 3, 61)[:, None]
-    chosen = activeml_strategy(pool.UncertaintySampling())(query(x, [0, 10, 50, 60], 5))
-    assert np.abs(x[chosen, 0]).max() < 0.6
-    assert np.unique(chosen).size == 5
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("uncertainty", "least_confident"), ("margin", "margin_sampling"), ("entropy", "entropy")],
+)
+def test_o18_built_in_strategies_choose_by_scores_of_scikit_activeml(name, method, monkeypatch):
+    x = np.random.default_rng(3).normal(size=(300, 2))
+    asked = query(x, range(30), 20)
+    model = LogisticRegression().fit(x[:30], asked.labels)
+    asked = dataclasses.replace(asked, trained=Trained(model, asked.labels))
+    theirs = activeml_strategy(pool.UncertaintySampling(method=method))(asked)
+    assert set(QUERIES[name](asked)) == set(theirs)
+    monkeypatch.setattr(pool, "uncertainty_scores", lambda p, method: -p[:, 0])
+    assert QUERIES[name](asked)[0] == 30 + model.predict_proba(x[30:])[:, 0].argmin(), "none of our own"
 
 
 def test_core_set_needs_no_model_and_agrees_with_diversity_on_clusters():

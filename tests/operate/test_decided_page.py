@@ -1,10 +1,15 @@
 """The page that a re-fit of a project with a case writes: its decision is the one in the ledger."""
 
+import shutil
 from pathlib import Path
 
+import pytest
+
+from labelvalue import cli
 from labelvalue.numerals import significant
 from labelvalue.operate.history.scorecard import differences
 from labelvalue.operate.refit import advice
+from labelvalue.report.render.images import BROWSERS
 from tests.operate.conftest import CASE, WITH_CASE, configure, put_case
 from tests.report.conftest import Seen
 
@@ -21,6 +26,17 @@ def test_the_page_of_a_refit_holds_the_recorded_decision(decided):
     assert ">costs.price_per_label" in page.replace("<wbr>", ""), "an id breaks between its words"
     assert 'id="over-time"' not in page, "a first batch has no past"
     assert 'id="what-if-panel"' in page
+
+
+@pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser on PATH")
+def test_r16_a_refit_prints_two_pages_also_where_nothing_is_new(decided, tmp_path, capsys):
+    configure(decided, WITH_CASE)
+    paper = tmp_path / "report.pdf"
+    for asked in (["refit", str(decided.folder), "--pdf", str(paper)], ["refit", str(tmp_path), "--all", "--pdf", "x"]):
+        ended = cli.main(asked)
+    assert 1 <= paper.read_bytes().count(b"/Type /Page\n") <= 2
+    assert ended == 1
+    assert "prints one project" in capsys.readouterr().err
 
 
 def test_a_guardrail_that_says_stop_is_the_verdict_of_the_page(decided):

@@ -80,12 +80,8 @@ def test_what_may_not_be_labelled_is_not_queued_and_a_short_pool_is_said(decisio
 def test_a_pilot_is_queued_where_it_comes_first_and_nothing_where_to_wait(decision, pool):
     X, y, slices = pool
     pilot = {"kind": "pilot batch", "slice": "west", "size": 7, "enbs": 1.0}
-    first = (
-        dataclasses.replace(decision, verdict=lv.plans.Verdict("measure first", ("…",), pilot))
-        if hasattr(lv.plans, "Verdict")
-        else None
-    )
-    first = first or dataclasses.replace(decision, verdict=dataclasses.replace(decision.verdict, pilot=pilot))
+    told = dataclasses.replace(decision.verdict, advice="measure first", pilot=pilot)
+    first = dataclasses.replace(decision, verdict=told)
     assert lv.queue(first, LogisticRegression(), X, y, slices)["slice"].tolist() == ["west"] * 7
     wait = dataclasses.replace(decision, verdict=dataclasses.replace(decision.verdict, advice="wait"))
     with pytest.raises(lv.InputError, match="the decision is to wait"):

@@ -157,6 +157,8 @@ def test_p4_p5_the_page_says_how_the_last_forecasts_did_and_shows_both_widths(pr
     part = page[page.index('id="scorecard"') :].partition("</table>")[0]
     for column in ("crps", "crps_repeated", "bias", "rank", "promised", "delivered"):
         assert f">{significant(last[column].mean())}<" in part, column
+    places = [part.index(f">{head}<") for head in ("Promised", "Delivered", "90 %", "50 %", "Bias", "CRPS", "Rank")]
+    assert places == sorted(places), "what was promised, what came, how good that was"
     part = page[page.index('id="widths"') :].partition("</table>")[0]
     assert f"{significant(factor)} times as wide" in part
     (promised,) = [r.content for r in project.ledger.records("forecast") if r.content.get("factor") == factor]

@@ -14,6 +14,8 @@ from labelvalue.operate.history.scorecard import calibration, widened, width_fac
 from labelvalue.operate.refit.outcome import calibration_line
 from labelvalue.operate.refit.triggers import evaluate, surprise_of
 from labelvalue.operate.store.batches import brought_by
+from labelvalue.problems import InputError
+from labelvalue.report import plot_forecasts
 from labelvalue.report.words.project import scorecard_numbers
 from labelvalue.testing import fake_runs
 from tests.operate.conftest import CASE, QUIET, configure, put_case
@@ -129,6 +131,17 @@ def test_a_scorecard_says_which_curve_then_what_was_promised_and_came_then_how_g
     assert columns[:6] == ["batch", "slice", "learner", "suite", "labels", "promised"]
     score = running.ledger.records("score")[-1].content
     assert {*columns} == {"batch", "fit", "factor"} | {*score["cells"][0]} - {"widened"}, "nothing is left out"
+
+
+def test_r18_a_scorecard_draws_what_was_promised_against_what_came(running):
+    card = running.scorecard()
+    (ax,) = plot_forecasts(card).axes
+    assert ax.texts[0].get_text() == f"b: 90 % held {card['covers_90'].sum():.0f} of {len(card)}"
+    drawn = np.concatenate([line.get_xydata() for line in ax.lines if line.get_gid()])
+    told = card.sort_values("promised")[["promised", "delivered"]]
+    np.testing.assert_allclose(drawn[drawn[:, 0].argsort()], told)
+    with pytest.raises(InputError, match="no forecast has been measured yet"):
+        plot_forecasts(card.iloc[:0])
 
 
 def test_a_superseded_batch_leaves_the_scorecard(running, second):

@@ -76,6 +76,25 @@ def test_none_is_said_with_the_command(fake_fit, page, seen):
     assert report_numbers(fake_fit)["backtest"] is None
 
 
+def test_r18_a_backtest_draws_what_was_forecast_against_what_came(good):
+    own = good.sel(forecaster="labelvalue")
+    figure = lv.report.plot_forecasts(good)
+    assert [text.get_text() for text in figure.texts][-1].replace("\n", " ") == backtest_verdict(good)
+    for distance, ax in zip((1, 2, 3), figure.axes, strict=True):
+        here = own.sel(distance=distance).stack(curve=("origin", "slice"), create_index=False)
+        here = here[["forecast_gain", "gain", "covers_90"]].dropna("curve")
+        count = int(here["covers_90"].sum())
+        assert ax.texts[0].get_text() == f"{2**distance}x the labels: 90 % held {count} of {here.sizes['curve']}"
+        for kind, held in (("held", 1), ("missed", 0)):
+            (drawn,) = [line for line in ax.lines if line.get_gid() == kind]
+            told = here.where(here["covers_90"] == held, drop=True)
+            assert sorted(drawn.get_xdata()) == pytest.approx(sorted(told["forecast_gain"].values))
+            assert sorted(drawn.get_ydata()) == pytest.approx(sorted(told["gain"].values))
+        assert len(ax.texts) - 1 == here.sizes["curve"] - count, "a slice that missed is named"
+    with pytest.raises(TypeError, match="must be a backtest"):
+        lv.report.plot_forecasts(own)
+
+
 def test_numbers_fit_into_json_and_are_those_of_the_table(good):
     numbers = backtest_numbers(good)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers

@@ -169,6 +169,28 @@ def test_paper_holds_the_first_page_and_what_is_open(decided_file, visit):
     assert 5 <= content.count(b"/Type /Page\n") <= 25
 
 
+LONG = tuple(f"a rather long name of a region, number {i}, of a country far away" for i in range(6))
+KINDS = {
+    "refused": {"verdict": "refused"},
+    "flagged": {"verdict": "flagged"},
+    "learners": {"learners": ("forest", "logistic", "boosting")},
+    "names": {"slices": LONG},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_r16_two_pages_do_for_every_kind_of_fit(kind, visit, tmp_path):
+    of = testing.fake_fit(seed=1, draws=50, **KINDS[kind])
+    if kind == "names":
+        case = lv.Case(costs={"price_per_label": 0.1}, value={"per_error_point": 400})
+        of = lv.decide(of, case, max_labels=4000, measure=False)
+    page = visit(write_report(of, path=tmp_path / "report.html", budgets=[500, 2000]))
+    page.emulate_media(media="print")
+    assert page.locator("#diagnostics").is_visible() == (kind == "refused"), "what failed is said there alone"
+    content = page.pdf(path=str(SHOTS / f"paper-{kind}.pdf"), format="A4")
+    assert 1 <= content.count(b"/Type /Page\n") <= 2
+
+
 @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser on PATH")
 def test_the_command_prints_two_pages(tmp_path, capsys):
     """For the case that ships, as the demo decides it."""

@@ -14,7 +14,6 @@ from labelvalue.observe.table.cells import guard, unguard
 from labelvalue.problems import StorageError
 from labelvalue.report.numbers.exports import LONGEST, report_tables, summary_text, workbook, write_tables
 from labelvalue.report.numbers.numbers import report_numbers
-from labelvalue.report.plots.pictures import write_figures
 
 
 @pytest.fixture(scope="module")
@@ -126,18 +125,13 @@ def test_what_is_guarded_is_read_back(text, spreadsheet):
 
 
 @pytest.mark.rendered
-@pytest.mark.parametrize("kind", ["svg", "png"])
-def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path, kind):
+def test_pictures_are_files_of_their_own(fake_fit, decided, tmp_path):
     _, plan = decided
-    paths = write_figures(plan, folder=tmp_path, kind=kind, budgets=[500])
+    write_report(plan, path=tmp_path / "report.html", pictures=tmp_path, budgets=[500])
     names = ["first-1", "first-2", "curves-1", "gains-1", "impacts-1", "money-1", "tornado-1", "ranks-1"]
-    assert [path.name for path in paths] == [f"{name}.{kind}" for name in names]
-    for path in paths:
-        content = path.read_bytes()
-        if kind == "svg":
-            assert ElementTree.fromstring(content).tag == "{http://www.w3.org/2000/svg}svg"
-        else:
-            assert content.startswith(b"\x89PNG")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{name}.svg" for name in names} | {"report.html"}
+    for path in tmp_path.glob("*.svg"):
+        assert ElementTree.fromstring(path.read_bytes()).tag == "{http://www.w3.org/2000/svg}svg"
 
 
 @pytest.mark.rendered
@@ -156,10 +150,8 @@ def test_what_cannot_be_written_is_said(numbers, fake_fit, tmp_path):
         write_tables(numbers, tmp_path / "none")
     with pytest.raises(ValueError, match="csv, parquet, xlsx"):
         write_tables(numbers, tmp_path, kind="xls")
-    with pytest.raises(ValueError, match="svg, png"):
-        write_figures(fake_fit, folder=tmp_path, kind="pdf")
     with pytest.raises(StorageError, match="no such folder"):
-        write_figures(fake_fit, folder=tmp_path / "none")
+        write_report(fake_fit, path=tmp_path / "report.html", pictures=tmp_path / "none")
 
 
 def test_the_summary_is_the_decision_in_plain_text(numbers):

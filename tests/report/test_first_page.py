@@ -23,6 +23,13 @@ def test_one_wide_slice_flattens_no_other():
     assert len([line for line in ax.lines if line.get_gid() == "gain"]) == 3
 
 
+def test_long_names_end_before_the_line_at_zero():
+    rows = [row("a rather long name of a region of a country far away", 0.01, 0.02)]
+    figure = draw_purchase({"rows": rows, "budget": None, "title": "Labels", "digits": 3, "more": 0})
+    (name,) = [text for text in figure.texts if text.get_text().startswith("a rather")]
+    assert name.get_window_extent().x1 < figure.axes[0].transData.transform((0, 0))[0]
+
+
 @pytest.fixture(scope="module")
 def many():
     fit = testing.fake_fit(seed=2, slices=tuple(f"s{i:02d}" for i in range(14)), draws=30)

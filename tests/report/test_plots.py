@@ -326,7 +326,7 @@ def test_no_letter_of_a_picture_is_smaller_than_eleven_pixels(monkeypatch, tmp_p
     )  # fmt: skip
     smallest = {}
 
-    def measured(figure, alt, *, sharp):
+    def measured(figure, alt, *, sharp=True):
         FigureCanvasAgg(figure).draw()
         wide = 96 * figure.get_size_inches()[0]
         letters = min(one.get_fontsize() for one in texts(figure) if one.get_text().strip())

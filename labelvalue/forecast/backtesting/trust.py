@@ -98,6 +98,13 @@ def _counted(result: xr.Dataset) -> xr.Dataset:
     return result.where(result[names.CRPS].count(names.FORECASTER) == result.sizes[names.FORECASTER])
 
 
+def forecast_gains(result: xr.Dataset) -> pd.DataFrame:
+    """Lay out the model's gains as forecast and as they came, a row a curve, origin and distance."""
+    own = _counted(result).sel({names.FORECASTER: MODEL}, drop=True)
+    table = own[[names.FORECAST_GAIN, names.GAIN, names.COVERS_90]].to_dataframe().dropna().reset_index()
+    return table.sort_values(names.DISTANCE, kind="stable")
+
+
 def gain_reliability(result: xr.Dataset) -> pd.DataFrame:
     """Compare the model's P(gain > 0) with how often the error then fell."""
     own = _counted(result).sel({names.FORECASTER: MODEL})[[names.P_GAIN, names.GAINED]].to_dataframe()

@@ -1,6 +1,7 @@
 """Strategies: which rows of the pool to label next, given a model trained on those labelled so far."""
 
 import dataclasses
+import functools
 import hashlib
 import inspect
 import math
@@ -83,48 +84,36 @@ def choose_checked(strategy: Strategy, query: Query, name: str) -> np.ndarray:
     return chosen
 
 
-def _probabilities(query: Query) -> np.ndarray:
-    if query.trained is None:
-        raise RuntimeError("no model to ask")
-    return query.trained.probabilities(take(query.x, query.candidates), query.classes)
-
-
 def _highest(query: Query, score: np.ndarray) -> np.ndarray:
     """Return the candidates of highest score; equal scores are put in a random order."""
     rng = np.random.default_rng(query.seed)
     return query.candidates[np.lexsort((rng.random(score.size), -score))[: query.count]]
 
 
-def uncertainty(query: Query) -> np.ndarray:
-    """Choose where the likeliest class is least likely (Lewis and Gale 1994)."""
-    return _highest(query, -_probabilities(query).max(axis=1))
+def _least_sure(method: str, query: Query) -> np.ndarray:
+    """Choose what the model is least sure of, by a score of scikit-activeml."""
+    from skactiveml.pool import uncertainty_scores
 
-
-def margin(query: Query) -> np.ndarray:
-    """Choose where the two likeliest classes are closest (Scheffer et al. 2001)."""
-    ordered = np.sort(_probabilities(query), axis=1)
-    return _highest(query, ordered[:, -2] - ordered[:, -1])
-
-
-def entropy(query: Query) -> np.ndarray:
-    """Choose where the entropy of the classes is highest."""
-    p = _probabilities(query)
-    return _highest(query, -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+    if query.trained is None:
+        raise RuntimeError("no model to ask")
+    probabilities = query.trained.probabilities(take(query.x, query.candidates), query.classes)
+    return _highest(query, uncertainty_scores(probabilities, method=method))
 
 
 def committee(query: Query) -> np.ndarray:
-    """Choose where five models, each of a bootstrap draw of the labels, disagree most (vote entropy)."""
+    """Choose where five models, each of a bootstrap draw of the labels, disagree most, by scikit-activeml's score."""
+    from skactiveml.pool import vote_entropy
+
     rng = np.random.default_rng(query.seed)
-    votes = np.zeros((query.candidates.size, query.classes.size))
     x = take(query.x, query.candidates)
-    for _ in range(COMMITTEE):
+    votes = np.zeros((query.candidates.size, COMMITTEE), dtype=int)
+    for member in range(COMMITTEE):
         drawn = rng.integers(query.labelled.size, size=query.labelled.size)
-        if np.unique(query.labels[drawn]).size < 2:
-            continue
-        member = query.train(query.labelled[drawn], query.labels[drawn], int(rng.integers(2**32)))
-        votes += member.predict(x)[:, None] == query.classes
-    share = votes / COMMITTEE
-    return _highest(query, -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+        labels = query.labels[drawn]
+        several = np.unique(labels).size > 1
+        asked = query.train(query.labelled[drawn], labels, int(rng.integers(2**32))) if several else None
+        votes[:, member] = np.searchsorted(query.classes, labels[:1] if asked is None else asked.predict(x))
+    return _highest(query, vote_entropy(votes, np.arange(query.classes.size)))
 
 
 def diversity(query: Query) -> np.ndarray:
@@ -188,9 +177,9 @@ def _apart(distances: np.ndarray, radius: float) -> list[int]:
 
 
 QUERIES: dict[str, Strategy] = {
-    "uncertainty": uncertainty,
-    "margin": margin,
-    "entropy": entropy,
+    "uncertainty": functools.partial(_least_sure, "least_confident"),  # Lewis and Gale 1994
+    "margin": functools.partial(_least_sure, "margin_sampling"),  # Scheffer et al. 2001
+    "entropy": functools.partial(_least_sure, "entropy"),
     "committee": committee,
     "diversity": diversity,
 }  # strategies by name that ask a model, or look at features

@@ -180,16 +180,13 @@ def write_workbook(numbers: Mapping[str, Any], path: str | os.PathLike[str]) -> 
     return Path(path)
 
 
-def save_figures(drawn: Mapping[str, Any], folder: Path, kind: str) -> list[Path]:
-    """Write pictures that are drawn already."""
-    written = []
+def save_figures(drawn: Mapping[str, Any], folder: Path) -> None:
+    """Write pictures that are drawn already, as vectors."""
     for what in DRAWN:
         pictures = drawn.get(what) or []
         for place, picture in enumerate(pictures if isinstance(pictures, list) else [pictures], 1):
-            path = folder / f"{what}-{place}.{kind}"
+            path = folder / f"{what}-{place}.svg"
             write_whole(path, base64.b64decode(picture["src"].partition(",")[2]))
-            written.append(path)
-    return written
 
 
 def is_workbook(path: str | os.PathLike[str]) -> bool:

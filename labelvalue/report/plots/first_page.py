@@ -31,7 +31,8 @@ def draw_purchase(found: Mapping[str, Any]) -> Figure:
     """Draw a row a slice: labels bought as a bar, the error today, and the gain with its interval."""
     rows, bought = found["rows"], found[names.BUDGET] is None
     split = 2.25 if bought else 0.1
-    wrapped = [style.wrap(row[names.SLICE], WIDE - 1.75, TEXT, "bold") for row in rows]
+    room = split - 0.15 if bought else WIDE - 1.75  # names end before the line at 0, or before the error today
+    wrapped = [style.wrap(row[names.SLICE], room, TEXT, "bold") for row in rows]
     heights = [LINE * (len(lines) + 1) + 0.06 for lines in wrapped]
     head, foot = 0.36, 0.34 + (0.28 if found["more"] else 0.0)
     total = head + sum(heights) + foot

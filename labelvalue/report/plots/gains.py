@@ -108,7 +108,7 @@ def _panel(ax: Axes, part: pd.DataFrame, span: tuple[float, float]) -> None:
     low, high = min(span[0], 0.0), max(span[1], 0.0)
     margin = 0.06 * ((high - low) or 1.0)
     ax.set_ylim(low - margin, high + margin)
-    linear_axis(ax, "y", ticks=4)
+    linear_axis(ax, "y", ticks=5)
     ax.grid(axis="y", color=style.GRID, lw=0.6)
 
 

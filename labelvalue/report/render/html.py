@@ -103,7 +103,7 @@ def write_report(
     tables : path-like, optional
         Where to write them as tables as well: a file ``.xlsx``, or a folder for one CSV a table.
     pictures : path-like, optional
-        Folder to write the page's pictures to as well, as SVG; :func:`labelvalue.report.write_figures` knows PNG too.
+        Folder to write the page's pictures to as well, as SVG.
     pdf : path-like, optional
         File to print the page to as well, through a headless Chromium or Chrome on PATH.
 
@@ -131,6 +131,7 @@ def write_report(
     """
     if pdf is not None:
         find_browser()
+    place = None if pictures is None else existing(pictures)
     found, gain = collect(of, budgets, ci_prob, context)
     drawn = figures(of, found, gain)
     page = render(found | {"header": list(header)}, drawn)
@@ -141,31 +142,31 @@ def write_report(
         write_whole(Path(numbers), text.encode("utf-8"))
     if tables is not None:
         write_workbook(found, tables) if is_workbook(tables) else write_tables(found, tables)
-    if pictures is not None:
-        save_figures(figures(of, found, gain, sharp=True), existing(pictures), "svg")
+    if place is not None:
+        save_figures(figures(of, found, gain, sharp=True), place)
     if pdf is not None:
         print_page(path, pdf)
     return path
 
 
 def figures(
-    of: Fit | Decision, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool | None = None
+    of: Fit | Decision, numbers: Mapping[str, Any], gain: xr.DataArray | None, *, sharp: bool = False
 ) -> dict[str, Any]:
-    """Draw the pictures of the page."""
+    """Draw the pictures of the page; ``sharp`` are all of them as vectors."""
     fit = on_suite(of.fit if isinstance(of, Decision) else of, numbers[names.SUITE])
-    drawn: dict[str, Any] = {"first": list(first_images(numbers, sharp=sharp is not False))}
-    drawn["over_time"] = list(over_time_images(numbers["over_time"], sharp=sharp is not False))
-    drawn |= {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=bool(sharp))}
+    drawn: dict[str, Any] = {"first": list(first_images(numbers))}
+    drawn["over_time"] = list(over_time_images(numbers["over_time"]))
+    drawn |= {"curves": [], "gains": [], "impacts": [], "ranks": rank_image(fit, sharp=sharp)}
     drawn |= {"money": [], "tornado": [], "changes": [], "frontiers": []}
     drawn |= {"curve_caption": caption(fit), "gain_caption": GAIN_CAPTION, "impact_caption": IMPACT_CAPTION}
-    of_slices = int(fit.position[names.LABELS_NOW].size) <= SHARP if sharp is None else sharp
+    of_slices = sharp or int(fit.position[names.LABELS_NOW].size) <= SHARP
     if gain is not None:
         probs = (inner_prob(numbers[names.CI_PROB]), numbers[names.CI_PROB])
         few = thinned(fit, DRAWN)
         drawn["curves"] = list(curve_images(few, numbers["budgets"], probs, numbers[names.PLAN], sharp=of_slices))
         drawn["gains"] = list(gain_images(fit, gain, probs, sharp=of_slices))
         drawn["impacts"] = list(impact_images(fit, probs, sharp=of_slices))
-    return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers, sharp=sharp is not False))
+    return drawn | ({} if numbers[names.PLAN] is None else plan_images(numbers))
 
 
 @functools.cache

@@ -50,7 +50,7 @@ PACKED = 8  # of 9; the last makes a page a thirtieth smaller and takes three ti
 COLOURS = 64  # palette of a picture; the figures have a dozen colours and their blends at edges
 
 
-def embed(figure: Figure, alt: str, *, sharp: bool) -> dict[str, Any]:
+def embed(figure: Figure, alt: str, *, sharp: bool = True) -> dict[str, Any]:
     """Turn a figure into an image that lies in the page."""
     with style.look():
         data = _vectors(figure) if sharp else _pixels(figure)
@@ -102,7 +102,7 @@ def _pixels(figure: Figure) -> bytes:
     return content.getvalue()
 
 
-def first_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+def first_images(numbers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Draw what a page opens with: what is bought and brings, and what the money or the labels bring."""
     found, plan, height = purchase_rows(numbers), numbers[names.PLAN], 0.0
     if found["rows"]:
@@ -110,28 +110,28 @@ def first_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> Iterator[
         what = "Labels to buy, error today and gain" if found[names.BUDGET] is None else "Error today and gain"
         figure = draw_purchase(found)
         height = float(figure.get_size_inches()[1])
-        yield embed(figure, f"{what}, with intervals, of the slices {named}.", sharp=sharp)
+        yield embed(figure, f"{what}, with intervals, of the slices {named}.")
     if plan is not None:
         alt = "Net benefit against money spent, with the plan marked; the section on money has the numbers."
-        yield embed(draw_worth(plan, beside=height), alt, sharp=sharp)
+        yield embed(draw_worth(plan, beside=height), alt)
     elif found["rows"]:
         said = numbers["decision"]["by_learner"][0]
         own = [row for row in numbers[names.GAIN] if row[names.SLICE] == said[names.SLICE]]
         own = [row for row in own if row.get(names.LEARNER) == said[names.LEARNER] and row[names.BUDGET]]
         title = f"Gain in {said[names.SLICE]}"
         alt = f"{title} against the labels bought for it, with intervals."
-        yield embed(draw_growth(own, title, beside=height), alt, sharp=sharp)
+        yield embed(draw_growth(own, title, beside=height), alt)
 
 
-def over_time_images(rows: list[dict[str, Any]], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+def over_time_images(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Draw the batches of a project: how forecasts did, where there were any, and what was spent and advised."""
     forecast = [FORECASTS] if any(row["forecast"] for row in rows) else []
     for panels in [*forecast, SPENDING] if len(rows) > 1 else []:
         alt = f"{'; '.join(panels)}: of {len(rows)} batches; the table below has the numbers."
-        yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""), sharp=sharp)
+        yield embed(draw_over_time(rows, of=panels), alt.replace(" ({unit})", ""))
 
 
-def project_images(rows: Sequence[Mapping[str, Any]], *, sharp: bool = True) -> Iterator[dict[str, Any]]:
+def project_images(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """Draw the gains that projects were promised and that came, the largest shortfall first; none where none came."""
     come = [row for row in rows if row[PROMISED] is not None and row[DELIVERED] is not None]
     come.sort(key=lambda row: row[DELIVERED] - row[PROMISED])
@@ -139,7 +139,7 @@ def project_images(rows: Sequence[Mapping[str, Any]], *, sharp: bool = True) -> 
         part = come[start : start + ROWS]
         named = ", ".join(row["project"] for row in part)
         alt = f"Gain promised and delivered of the projects {named}; the table below has the numbers."
-        yield embed(draw_projects(part), alt, sharp=sharp)
+        yield embed(draw_projects(part), alt)
 
 
 def curve_images(
@@ -206,7 +206,7 @@ def rank_image(fit: Fit, *, sharp: bool = False) -> dict[str, Any] | None:
     return image
 
 
-def plan_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> dict[str, list[dict[str, Any]]]:
+def plan_images(numbers: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Draw what a decision is worth and hangs on, and why it changed; the tables below each have the numbers."""
     plan, explained = numbers[names.PLAN], numbers["explained"]
     below = "the table below has the numbers."
@@ -224,7 +224,7 @@ def plan_images(numbers: Mapping[str, Any], *, sharp: bool = True) -> dict[str, 
         of = ", ".join(entry[names.SLICE] for entry in plan["frontiers"])
         figure = draw_frontiers(plan["frontiers"], "", foot=False)
         drawn["frontiers"] = figure, f"Expected gain over items and votes of the slices {of}; {below}"
-    return {name: [embed(figure, alt, sharp=sharp)] for name, (figure, alt) in drawn.items()}
+    return {name: [embed(figure, alt)] for name, (figure, alt) in drawn.items()}
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
