@@ -55,10 +55,7 @@ Rule = Callable[[ResampledMeans, pd.DataFrame, np.random.Generator], np.ndarray]
 def resample_replicates(
     labels: np.ndarray, replicate: np.ndarray, error: np.ndarray, rng: np.random.Generator, samples: int = SAMPLES
 ) -> ResampledMeans:
-    """Bootstrap the mean error of one curve over replicates, each drawn with all its sizes.
-
-    Shapes: ``labels`` (run,), ``replicate`` (run,), ``error`` (run,).
-    """
+    """Bootstrap the mean error of one curve (run,) over replicates, each drawn with all its sizes."""
     table = pd.DataFrame({"replicate": replicate, "size": labels, "error": error})
     table = table.pivot_table(index="replicate", columns="size", values="error").sort_index(axis=1)
     values = table.to_numpy()
@@ -72,18 +69,12 @@ def resample_replicates(
 
 
 def last_value(means: ResampledMeans, targets: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
-    """Forecast that the error stays as it is now.
-
-    Shapes: ``targets`` (target,); gives (sample, target).
-    """
+    """Forecast that the error stays as it is now (sample, target)."""
     return np.repeat(means.resampled[:, -1:], len(targets), axis=1)
 
 
 def last_gain_repeats(means: ResampledMeans, steps: np.ndarray, previous: float) -> np.ndarray:
-    """Forecast that every further step brings the gain of the last one.
-
-    Shapes: ``steps`` (target,); gives (sample, target).
-    """
+    """Forecast that every further step brings the gain of the last one (sample, target)."""
     size = np.log(means.labels)
     at = np.clip(np.interp(np.log(previous), size, np.arange(len(size))), 0, len(size) - 1)
     low = np.floor(at).astype(int)
@@ -102,10 +93,7 @@ def least_squares(
     residual: bool = False,
     doublings: float = np.inf,
 ) -> np.ndarray:
-    """Extend a least-squares power law through the means, refitted to each bootstrap sample.
-
-    Shapes: ``targets`` (target,); gives (sample, target).
-    """
+    """Extend a least-squares power law through the means, refitted to each bootstrap sample (sample, target)."""
     # Sizes are rounded: half a label of slack keeps the outermost one in.
     recent = means.since(means.labels[-1] / 2**doublings - 0.5)
     weights = None if floor else np.maximum(recent.observed, 1e-3) ** -2
@@ -140,10 +128,7 @@ ROUNDING = 8  # sizes within half an eighth of a doubling of each other are one 
 
 
 def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
-    """Forecast the mean error of each cell with a fit, at the labels and other labels its runs had, as it is measured.
-
-    Shapes: gives (cell, sample).
-    """
+    """Forecast the mean error of each cell with a fit, at the labels its runs had, as it is measured (cell, sample)."""
     dims, posterior = curve_dims(made), made.posterior
     count = posterior.sizes[names.CHAIN] * posterior.sizes[names.DRAW]
     keep = np.linspace(0, count - 1, min(SAMPLES, count)).astype(int)
@@ -168,10 +153,7 @@ def model_samples(made: Fit, origin: Origin, cells: pd.DataFrame) -> np.ndarray:
 def rule_samples(
     origin: Origin, cells: pd.DataFrame, random_seed: int, rules: Mapping[str, Rule] = RULES
 ) -> dict[str, np.ndarray]:
-    """Forecast the mean error of each cell with every simple rule, or these.
-
-    Shapes: gives (cell, sample).
-    """
+    """Forecast the mean error of each cell with every simple rule, or these (cell, sample)."""
     seen = dict(list(origin.past[origin.past["plain"]].groupby(CURVE)))
     found: dict[str, dict[tuple, np.ndarray]] = {}
     for curve, future in origin.future.groupby(CURVE):

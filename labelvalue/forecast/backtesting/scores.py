@@ -34,10 +34,7 @@ TOLERANCE = 1e-6  # errors this close are the same: some real curves are flat, a
 
 
 def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score, E|X - y| - E|X - X'| / 2, lower is better.
-
-    The second term divides by m (m - 1), not m squared: the *fair* version, whose expectation does not
-    depend on how many samples a method happened to draw. It can therefore be slightly negative.
+    """Fair continuous ranked probability score, E|X - y| - E|X - X'| / 2, lower is better; it may be slightly negative.
 
     Shapes: ``samples`` (..., sample), ``truth`` (...); gives (...).
     """
@@ -48,10 +45,7 @@ def crps(samples: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def central_interval(samples: np.ndarray, probability: float) -> tuple[np.ndarray, np.ndarray]:
-    """Cut the equal-tailed interval out of samples.
-
-    Shapes: ``samples`` (..., sample); gives (...).
-    """
+    """Cut the equal-tailed interval (...) out of samples (..., sample)."""
     tail = (1 - probability) / 2
     low, high = np.quantile(samples, [tail, 1 - tail], axis=-1)
     return low, high
@@ -98,10 +92,7 @@ def score_rows(samples: np.ndarray, truth: np.ndarray, reference: np.ndarray) ->
 
 
 def reliability(forecast: np.ndarray, happened: np.ndarray, weight: np.ndarray | None = None) -> pd.DataFrame:
-    """Compare forecast probabilities with how often the event came, bin by bin.
-
-    Shapes: ``forecast`` (n,), ``happened`` (n,), ``weight`` (n,).
-    """
+    """Compare forecast probabilities (n,) with how often the event came, bin by bin."""
     forecast, happened = np.asarray(forecast, float), np.asarray(happened, float)
     weight = np.full(forecast.size, 1 / max(forecast.size, 1)) if weight is None else np.asarray(weight, float)
     edges = np.array(PROBABILITY_BINS)
@@ -126,12 +117,10 @@ POSITIVE = (names.ERROR_REFERENCE, names.HEADROOM, names.BREAK_DISTANCE, names.E
 
 
 def recalibrated(fit: Fit, factor: float) -> Fit:
-    """Stretch what is uncertain about each curve about its median.
+    """Stretch what is uncertain about each curve about its median: log error spreads ``factor`` times as far.
 
-    The parameters of every curve move, the elasticity in its own unit, positive ones in logs, the floor's share in log
-    odds, and the walk off the family's shape is scaled; so the log error at any number of labels, which is nearly
-    linear in these, spreads ``factor`` times as far about its median, and what is computed from the fit follows: gains,
-    net benefits, probabilities. The group level and the worth of other slices' labels stay as they were fitted.
+    Elasticities move in their own unit, positive ones in logs, floors in log odds, and the walk off the family's shape
+    is scaled. The group level and the worth of other slices' labels stay as they were fitted.
     """
     if not factor > 0:
         raise ValueError(f"factor must be > 0, got {factor!r}. Fix: give the scorecard's, such as 1.2.")
@@ -244,10 +233,7 @@ def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
 
 
 def weight_draws(elpd: np.ndarray, draws: int = 400) -> np.ndarray:
-    """Draw stacking weights: those that are best where cells count by random shares instead of alike (Rubin 1981).
-
-    Shapes: elpd (cell, model), the log predictive density of each cell left out; result (draw, model).
-    """
+    """Draw stacking weights (draw, model) of elpd (cell, model), cells counted by random shares (Rubin 1981)."""
     shares = np.random.default_rng(0).dirichlet(np.ones(len(elpd)), draws)
     density = np.exp(elpd - elpd.max(axis=1, keepdims=True))
     weights = np.full((draws, elpd.shape[1]), 1.0 / elpd.shape[1])

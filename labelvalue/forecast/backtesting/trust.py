@@ -369,10 +369,7 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
 
 
 def with_backtest(fit: Fit, runs: xr.Dataset, model: str | Model, **settings: Any) -> Fit:
-    """Backtest as commands do beside a fit, quickly, and attach the result, or note why there is none.
-
-    Doublings held out are 1 and 2, each re-fit has at most 500 draws a chain. A refused fit is returned as it is.
-    """
+    """Backtest quickly, as commands do beside a fit, and attach the result, or note why there is none."""
     if fit.diagnostics.verdict == "refused":
         return fit
     cut = {name: min(settings.get(name) or most, most) for name, most in (("draws", DRAWS), ("tune", TUNE))}

@@ -37,10 +37,7 @@ class PowerLaws:
     squares: np.ndarray
 
     def error(self, labels: np.ndarray) -> np.ndarray:
-        """Compute the error at some sizes.
-
-        Shapes: ``labels`` (size,); gives (fit, size).
-        """
+        """Compute the error at sizes (size,); gives (fit, size)."""
         ratio = np.asarray(labels, float) / self.reference
         return self.floor[:, None] + self.scale[:, None] * ratio ** -self.elasticity[:, None]
 
@@ -48,10 +45,7 @@ class PowerLaws:
 def fit_power_laws(
     labels: np.ndarray, errors: np.ndarray, weights: np.ndarray | None = None, *, floor: bool = True
 ) -> PowerLaws:
-    """Fit a power law to each row of ``errors`` by weighted least squares.
-
-    Shapes: ``labels`` (size,), ``errors`` (fit, size).
-    """
+    """Fit a power law to each row of ``errors`` (fit, size) by weighted least squares."""
     labels = np.asarray(labels, float)
     errors = np.atleast_2d(errors)
     weights = np.broadcast_to(1.0 if weights is None else weights, errors.shape) * np.isfinite(errors)

@@ -20,10 +20,7 @@ LIKELY = 0.9  # P(gain > 0) above which it is asked whether the runs of the curv
 
 
 def whole_numbers(values: Iterable[Any], what: str) -> tuple[np.ndarray, list[str]]:
-    """Check a list of label counts.
-
-    Shapes: gives ``numbers`` (n,).
-    """
+    """Check a list of label counts (n,)."""
     given = [values] if isinstance(values, (int, float, str)) else list(values)
     if not given:
         raise ValueError(f"no {what} given. Fix: give at least one whole number ≥ 0, such as [500, 2000].")
@@ -158,10 +155,7 @@ def assumed_falls(fit: Fit, gain: xr.DataArray) -> list[str]:
 def _one_run(
     fit: Fit, posterior: xr.Dataset, position: xr.Dataset, error: xr.DataArray, total: xr.DataArray
 ) -> np.ndarray:
-    """Factors by which single measured errors scatter about what is measured on average, mean 1.
-
-    Training scatters the true error, the sampling of an evaluation the measured one.
-    """
+    """Factors of mean 1 by which training scatters the true error, and sampling of an evaluation the measured one."""
     reference = position[names.REFERENCE_LABELS] + position[names.REFERENCE_OTHER_LABELS]
     growth = (total / reference).isel({SIZE: slice(1, None)})
     seen = as_measured(fit, posterior, error)

@@ -208,10 +208,7 @@ STEPS, LEAST_SIZES, DRAWS, TUNE = 1.0, 3, 500, 200
 
 
 def held_back_persistence(fit: Fit, baseline: str = "holdout") -> xr.Dataset | None:
-    """Do as :func:`forecast_persistence` with a fit's own runs: a quick fit of those a doubling or more below the last.
-
-    ``None`` where they are of one suite or too few sizes, and where that fit is refused.
-    """
+    """Do as :func:`forecast_persistence` with a quick fit of runs a doubling or more below the last; None if few."""
     from labelvalue.model.fitting import fitting
 
     runs = fit.runs

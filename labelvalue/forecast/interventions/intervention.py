@@ -72,8 +72,8 @@ class Standing:
 def changed_error(standing: Standing, changes: Changes) -> xr.DataArray:
     """Draw the expected error after labels were bought under changes.
 
-    Own labels are those there now and those bought, each for its worth, and those added; all count for the share of
-    information that their noise leaves, relative to plain labels. Labels of other slices stay as they are.
+    Own labels, bought ones by their worth, and added ones count for the information that their noise leaves, relative
+    to plain labels; labels of other slices stay as they are.
     """
     position = standing.position
     now, other = position[names.LABELS_NOW], position[names.OTHER_LABELS_NOW]

@@ -86,11 +86,7 @@ def _wrong_counts(rates: list[Any]) -> list[Any]:
 
 @cache
 def _majority_is_right(right: int, wrong: int, classes: int) -> float:
-    """Probability that the right class wins, given how many votes it got; the wrong ones fall on the others evenly.
-
-    Counts sequences of wrong votes by the classes that draw level with the right one, through the exponential
-    generating function of classes with fewer votes.
-    """
+    """Probability that the right class wins given its votes; sequences of others by a generating function."""
     if right == 0:
         return 0.0 if wrong else 1.0 / classes
     fewer = np.array([1.0 / math.factorial(j) for j in range(min(right - 1, wrong) + 1)])

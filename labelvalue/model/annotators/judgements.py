@@ -260,10 +260,7 @@ def levels_of(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def log_right(levels: Mapping[str, Any], slices: Any, annotators: Any) -> Any:
-    """Return the logit that a vote is right, by group and true class.
-
-    Shapes: gives (group, class).
-    """
+    """Return the logit that a vote is right (group, class)."""
     logit = levels["ability"][annotators][:, None]
     if "of_slice" in levels:
         logit = logit + levels["of_slice"][slices][:, None]
@@ -275,10 +272,7 @@ def log_right(levels: Mapping[str, Any], slices: Any, annotators: Any) -> Any:
 
 
 def log_confusion(levels: Mapping[str, Any], slices: Any, annotators: Any, classes: int) -> Any:
-    """Return log probabilities of every label given every true class, by group.
-
-    Shapes: gives (group, true class, label given).
-    """
+    """Return log probabilities of every label given every true class, (group, true class, label given)."""
     logit = log_right(levels, slices, annotators)
     right, wrong = -softplus(-logit), -softplus(logit)
     diagonal = np.eye(classes)
@@ -287,10 +281,7 @@ def log_confusion(levels: Mapping[str, Any], slices: Any, annotators: Any, class
 
 
 def log_shares(levels: Mapping[str, Any], annotators: Any, classes: int) -> Any:
-    """Return log shares of the other classes among wrong answers.
-
-    Shapes: gives (group or 1, true class, label given).
-    """
+    """Return log shares of the other classes among wrong answers, (group or 1, true class, label given)."""
     if classes == 2 or "confusing" not in levels:
         return np.full((1, classes, classes), -np.log(classes - 1.0))
     off = levels["confusing"][None]
@@ -305,10 +296,7 @@ def log_shares(levels: Mapping[str, Any], annotators: Any, classes: int) -> Any:
 
 
 def log_prevalence(variables: Mapping[str, Any]) -> Any:
-    """Return log shares of classes by slice.
-
-    Shapes: gives (slice or 1, class).
-    """
+    """Return log shares of classes by slice, (slice or 1, class)."""
     level = variables["class_level"][None, :]
     if "class_of_slice" in variables:
         level = level + variables["class_of_slice"]
@@ -320,10 +308,7 @@ LENT = 5.0  # votes at the typical rate lent to each annotator, slice and class,
 
 
 def majority_levels(judgements: xr.Dataset, typical: float) -> dict[str, np.ndarray]:
-    """Return what would be estimated if the class with most votes were the true one.
-
-    The majority is right too often in its own eyes, which a start may be. Items with a single vote do not count.
-    """
+    """Return what would be estimated if the class with most of several votes were the true one: a start, too rosy."""
     slices, annotators, classes = (judgements.sizes[d] for d in (names.SLICE, names.ANNOTATOR, names.TRUE_CLASS))
     group, label = judgements["group_code"].values, judgements["label_code"].values
     pattern, vote = np.nonzero(group >= 0)

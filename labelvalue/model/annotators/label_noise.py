@@ -112,10 +112,7 @@ def thinned(posterior: xr.Dataset, most: int = DRAWS) -> list[dict[str, np.ndarr
 
 
 def class_probabilities(posterior: xr.Dataset, judgements: xr.Dataset) -> np.ndarray:
-    """Return the probability of every class for every pattern, averaged over draws.
-
-    Shapes: gives (pattern, class).
-    """
+    """Return the probability of every class for every pattern, averaged over draws (pattern, class)."""
     classes = judgements.sizes[names.TRUE_CLASS]
     patterns = judgements["count"].size
     total = np.zeros((patterns, classes))

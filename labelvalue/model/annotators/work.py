@@ -26,12 +26,7 @@ FEWEST_DAYS = 3  # calendar days from which on throughput can be estimated
 def throughput(
     table: pd.DataFrame, posterior: xr.Dataset, random_seed: int
 ) -> tuple[dict[str, xr.DataArray], float, dict[str, float], list[str]]:
-    """Draw labels a calendar day, in all and by slice, and an annotator's day of work: the Bayesian bootstrap of days.
-
-    References
-    ----------
-    Rubin (1981), "The Bayesian bootstrap", Annals of Statistics 9.
-    """
+    """Draw labels a calendar day, in all and by slice, and an annotator's day: the Bayesian bootstrap (Rubin 1981)."""
     timed = table[table[names.TIME].notna()]
     day = timed[names.TIME].dt.floor("D")
     if timed.empty or (day.max() - day.min()).days + 1 < FEWEST_DAYS:

@@ -87,9 +87,7 @@ class Walks:
 
 
 def strays(walks: Walks, doublings: np.ndarray, whose: Sequence[np.ndarray]) -> np.ndarray:
-    """Each curve's own standard walk about its mean, read at the effective distance of each draw.
-
-    Suites share the walk of their slice and learner, which ``whose`` names along their dims.
+    """Each curve's own standard walk about its mean, read at the effective distance of each draw; suites share one.
 
     Shapes: ``doublings`` (chain, draw, one dim for each of ``whose``, others), and the result.
     """
@@ -114,10 +112,7 @@ def level_sd(doublings: Any) -> Any:
 
 
 def goes_by_shape(walks: Walks, chains: int, draws: int) -> np.ndarray:
-    """Draw in which draws curves do what those of their shape did: all of a fit together.
-
-    Shapes: gives (chain, draw).
-    """
+    """Draw in which draws curves do what those of their shape did, (chain, draw): all of a fit together."""
     drawn = np.random.default_rng(entropy_of(walks.random_seed, "by shape")).random((chains, draws))
     return drawn < walks.beyond.by_shape
 
@@ -180,10 +175,7 @@ def standard_walks(
 
 
 def level_covariance(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Covariance of what a standard walk adds at some distances with what it adds at others.
-
-    Shapes: gives (n, m).
-    """
+    """Covariance of what a standard walk adds at some distances with what it adds at others, (n, m)."""
     near, far = np.minimum.outer(one, other), np.maximum.outer(one, other)
     return near**2 * (3.0 * far - near) / 6.0
 
@@ -386,19 +378,13 @@ def walks_given(
     distance: np.ndarray,
     noise: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Turn walks drawn without any runs into walks drawn given what was measured along them.
+    """Turn walks drawn without any runs into walks drawn given what was measured along them, by Matheron's rule.
 
-    A walk and measurements of it are drawn, and moved by what regression says of the difference to what was measured
-    (Matheron's rule); the outcome has exactly the distribution of the walk given the measurements.
+    A walk and measurements of it are moved by what regression says of the difference to what was measured (Wilson and
+    others 2021, "Pathwise conditioning of Gaussian processes", JMLR 22; Durbin and Koopman 2002, Biometrika 89).
 
     Shapes: ``level``, ``slope`` (samples, knots), ``residual``, ``variance`` (samples, cells), ``slope_sd`` (samples,),
     ``distance`` (cells,), ``noise`` (samples, cells); gives ``level, slope`` (samples, knots).
-
-    References
-    ----------
-    Wilson, Borovitskiy, Terenin, Mostowsky and Deisenroth (2021), "Pathwise conditioning of Gaussian processes", JMLR
-    22. Durbin and Koopman (2002), "A simple and efficient simulation smoother for state space time series analysis",
-    Biometrika 89, for the same rule along a state.
     """
     knots = np.arange(level.shape[1]) / KNOTS_PER_DOUBLING
     to_level = level_covariance(knots, distance)

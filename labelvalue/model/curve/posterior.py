@@ -118,10 +118,7 @@ def of_curves(futures: xr.Dataset, parameters: xr.Dataset) -> xr.Dataset:
 def _by_shape(
     moved: np.ndarray, doublings: np.ndarray, standard: np.ndarray, walks: Walks, futures: Mapping[Any, np.ndarray]
 ) -> np.ndarray:
-    """How far log error moves: in the draws that go by shape, as curves of that shape did.
-
-    Shapes: all as in :func:`log_error_of`; ``standard`` is the walk in its own standard deviations.
-    """
+    """How far log error moves: in draws that go by shape, as curves of that shape did; as :func:`log_error_of`."""
     location, spread = ahead(tuple(futures[name] for name in NUMBERS), np.maximum(doublings, NEAR))
     did = location + spread * standard
     drawn = goes_by_shape(walks, *doublings.shape[:2]).reshape(doublings.shape[:2] + (1,) * (doublings.ndim - 2))

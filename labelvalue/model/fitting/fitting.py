@@ -230,11 +230,7 @@ def _largest(observations: xr.Dataset) -> pd.Series:
 
 
 def _other_labels_now(observations: xr.Dataset, now: xr.DataArray, recorded: Mapping[str, int]) -> xr.DataArray:
-    """Other slices' labels by curve that go with its labels now.
-
-    Where the runs say of every slice how many labels there are, all of the others'; else those that went with the
-    largest labels of the slice under any learner. None where slices are trained apart.
-    """
+    """Other slices' labels by curve that go with its labels now: all, or those of its largest runs; none if apart."""
     slices = observations[names.SLICE].values
     most = _largest(observations).groupby(slices).transform("idxmax")
     beside = observations[names.REFERENCE_OTHER_LABELS].values[most]

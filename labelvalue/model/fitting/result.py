@@ -360,10 +360,7 @@ def on_items(fit: Fit) -> Fit:
 
 
 def few_items(fit: Fit) -> xr.DataArray:
-    """Count the evaluation items that each error now is known from, where that matters to whoever reads it.
-
-    Items of the sets that the curve's largest runs were evaluated on, each once.
-    """
+    """Count the items, each once, that each error now is known from, where they are few or most of its uncertainty."""
     items = _items(fit)
     return items.where((items < FEW) | _mostly_luck(fit))
 

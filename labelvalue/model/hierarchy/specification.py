@@ -75,19 +75,8 @@ class Model:
 class LabelModel:
     """A model of what annotators do: which label they give, how long they take.
 
-    Parameters
-    ----------
-    name : str
-        The name of its file, or of its entry point in the group ``labelvalue.label_models``.
-    description : str
-        One sentence for people.
-    priors : Priors
-        Default priors.
-    build : callable
-        ``build(observations, priors) -> pymc.Model``. For ``dawid_skene``, what
-        :func:`labelvalue.model.annotators.judgements.count_judgements` returns; its variables are those that
-        :func:`labelvalue.model.annotators.judgements.levels_of` reads. For ``work_time``, what
-        :func:`labelvalue.model.annotators.work.count_times` returns.
+    ``build`` takes what :func:`labelvalue.model.annotators.judgements.count_judgements` (``dawid_skene``) or
+    :func:`labelvalue.model.annotators.work.count_times` (``work_time``) returns.
     """
 
     name: str

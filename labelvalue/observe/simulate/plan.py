@@ -233,11 +233,10 @@ def _left(rows: Mapping[str, int], folds: int) -> int:
 def choose_sizes(
     pool: int, protocol: Protocol, slices: np.ndarray, classes: np.ndarray | None = None
 ) -> tuple[list[int], str]:
-    """Choose training-set sizes: from a few labels of every class and slice up to what can be trained on.
+    """Choose sizes, half a doubling apart or farther: from a few labels of every class and slice up to all there are.
 
-    They are half a doubling apart, or so far that there are six to ten. The largest takes all rows that are left to
-    train on where its replicates differ nevertheless, as folds and bootstrap draws do; else a part of them, since there
-    is only one training set of all.
+    The largest takes all rows left to train on where its replicates differ nevertheless, as folds and bootstrap draws
+    do.
     """
     whole = protocol.resampling != "subsets" or protocol.replicates == 1
     whole = whole and all(s == "random" or isinstance(s, ClassMix) for s in protocol.strategies)

@@ -152,10 +152,7 @@ def diversity(query: Query) -> np.ndarray:
 
 
 def spread_out(ordered: np.ndarray, features: Any, count: int) -> np.ndarray:
-    """Take the first rows of an order but those that nearly repeat one taken before; these follow where rows run out.
-
-    Shapes: ``ordered`` (rows,), ``features`` (pool, features); gives (count,).
-    """
+    """Take the first rows of an order (rows,) but those that nearly repeat one before; these follow where rows lack."""
     from sklearn.metrics import pairwise_distances
 
     rest = take(features, ordered)
@@ -302,9 +299,8 @@ def evaluation_id(rows: np.ndarray, copy: str = "") -> str:
 def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
     """Return an order of rows whose first n, for each size n, are one training set.
 
-    Rows are drawn without replacement. Each slice has a weight for the replicate and another for
-    every step from one size to the next, both log-normal, so that the slices' shares differ between
-    replicates and along the sizes, and a slice's labels say little about the labels of the others.
+    Each slice has a log-normal weight for the replicate and another for every step, so that slices' shares differ, and
+    a slice's labels say little about the labels of the others.
     """
     _, codes = np.unique(slices, return_inverse=True)
     count = codes.max() + 1

@@ -183,11 +183,9 @@ class Metric:
         return self.upper - value if self.direction == "higher" else value - self.lower
 
     def stderr_from_trials(self, error: np.ndarray, trials: np.ndarray) -> np.ndarray:
-        """Return the standard error of a mean of ``trials`` answers, each between the bounds.
+        """Return the standard error of a mean of ``trials`` answers between the bounds; an approximation for F1 or AUC.
 
-        For errors in [0, 1] this is the binomial sqrt(p (1 − p) / trials), which no mean of answers
-        in [0, 1] exceeds. p is kept half a trial away from both ends, so that no run is noiseless.
-        For metrics that are not means of answers (F1, AUC, precision, recall) it is an approximation.
+        For errors it is sqrt(p (1 − p) / trials), p kept half a trial away from both ends, so that no run is noiseless.
         """
         half = 0.5 / trials
         p = np.clip(error / self.error_upper, half, 1 - half)
