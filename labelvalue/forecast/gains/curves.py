@@ -119,7 +119,7 @@ def lay_out_curves(fit: Fit, chosen: Mapping[str, str]) -> Curves:
     posterior, position = fit.posterior.sel(at), fit.position.sel(at)
     dims = (*posterior[names.ERROR_REFERENCE].dims, *chosen)
     dims = (*dict.fromkeys(dims), SIZE)
-    walks = dataclasses.replace(fit.walks, kept={})
+    walks = dataclasses.replace(fit.walks, kept={}, most=np.inf)
     futures = None if walks.futures is None else laid_out(of_curves(walks.futures, posterior), dims)
     owners = {str(d): position[d].values for d in dims if d in position.dims}
     return Curves(fit, laid_out(posterior, dims), laid_out(position, dims), futures, walks, owners)

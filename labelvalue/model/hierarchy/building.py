@@ -93,7 +93,9 @@ def model_coords(observations: xr.Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0) -> Any:
+def pooled(
+    name: str, priors: Priors, observations: xr.Dataset, *, narrowing: Any = 1.0, from_above: bool = False
+) -> Any:
     """Make a curve-level quantity that is partially pooled over all curves.
 
     ``mean + spread · deviation`` on an unbounded scale. The deviations are sampled standardised
@@ -102,7 +104,7 @@ def pooled(name: str, priors: Priors, observations: xr.Dataset, *, narrowing: An
     Shapes: ``narrowing`` (curve); gives (curve).
     """
     spread = group_spread(name, priors, observations)
-    mean = mean_below(name, priors, spread) if name == FLOOR.stem else variable(f"{name}_mean", priors[f"{name}_mean"])
+    mean = mean_below(name, priors, spread) if from_above else variable(f"{name}_mean", priors[f"{name}_mean"])
     deviation = standard_deviations(f"{name}_deviation", CURVE, observations.sizes[CURVE])
     return mean + narrowing * spread * deviation
 
@@ -293,7 +295,8 @@ def build(
         error = reference_level(priors, observations, data[names.ITEMS_VARIANCE] * (1.0 - noise[CHURN]))
         log_error = log_error_from(error, upper, data["typical_error"])
         pm.Deterministic(names.ERROR_REFERENCE, pt.exp(log_error), dims=CURVE)
-        levels = {stem: pooled(stem, priors, observations) for stem in stems_of(shape)}
+        above = {one.stem for one in shape if one.from_above}
+        levels = {stem: pooled(stem, priors, observations, from_above=stem in above) for stem in stems_of(shape)}
         levels[names.ELASTICITY] = elasticity_level(priors, observations, data, FLOOR.link(levels[FLOOR.stem]))
         power = variable(POWER, priors[POWER])
         for name, value in curve_parameters(_with_steepness(levels, data), power, shape).items():

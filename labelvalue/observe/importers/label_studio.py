@@ -30,22 +30,23 @@ CHOICE_TYPES = ("choices", "taxonomy", "rating", "number", "pairwise")
 TOKEN, SCHEME = "LABEL_STUDIO_API_KEY", "Token"
 
 
-def ask(method: str, address: str, what: str, body: object = None) -> bytes:
+def ask(address: str, what: str, body: object = None) -> bytes:
     """Ask the server of a project, named by its page, with the token in ``LABEL_STUDIO_API_KEY``."""
     base, project = server.page(address, "projects")
     token = server.authorization(TOKEN, SCHEME)
     if (refresh := token["Authorization"].partition(" ")[2]).count(".") == 2:  # a personal one gives one of minutes
-        fresh = server.ask("POST", f"{base}/api/token/refresh", TOKEN, {"refresh": refresh})
+        fresh = server.ask(f"{base}/api/token/refresh", TOKEN, {"refresh": refresh})
         access = fresh.get("access") if isinstance(fresh, dict) else None
         if not isinstance(access, str) or re.fullmatch(r"[!-~]+", access) is None:
             raise server.no_answer(base)
         token = {"Authorization": f"Bearer {access}"}
-    return server.send(method, f"{base}/api/projects/{project}/{what}", TOKEN, body, token=token)
+    url = f"{base}/api/projects/{project}/{what}"
+    return server.send(url, TOKEN, body, token=token, changes=body is not None)
 
 
 def pull(address: str) -> tuple[str, bytes]:
     """Name and content of an export of a project's annotated tasks."""
-    return f"project-{server.page(address, 'projects')[1]}.json", ask("GET", address, "export?exportType=JSON")
+    return f"project-{server.page(address, 'projects')[1]}.json", ask(address, "export?exportType=JSON")
 
 
 def check(address: str) -> None:
