@@ -59,7 +59,7 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 def send(
     url: str, variable: str, body: object = None, *, token: dict[str, str] | None = None, changes: bool = False
 ) -> bytes:
-    """Send JSON to an address of :func:`page`, or ask without; where it ``changes`` things, say what a lost answer hides."""
+    """Send JSON to an address of :func:`page`, or ask without; what it ``changes`` may be done without an answer."""
     host = urlsplit(url)
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "labelvalue"}
     token = token or {}

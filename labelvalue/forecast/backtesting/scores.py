@@ -8,7 +8,6 @@ Gneiting, Raftery (2007). Strictly proper scoring rules, prediction, and estimat
 Ferro (2014). Fair scores for ensemble forecasts. QJRMS 140, 1917-1923.
 """
 
-import dataclasses
 import json
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,7 +21,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.posterior import at_now
 from labelvalue.model.fitting.arviz_tree import pointwise_loglikelihood
-from labelvalue.model.fitting.result import STRETCH, Fit
+from labelvalue.model.fitting.result import STRETCH, Fit, altered
 from labelvalue.numerals import TAILS
 
 MOST_STEPS, NEARLY = 2000, 1e-6  # of the search for weights: its steps, and the change of a weight that ends it
@@ -136,14 +135,9 @@ def recalibrated(fit: Fit, factor: float) -> Fit:
     share = posterior[names.FLOOR_SHARE].clip(LEAST, 1.0 - LEAST)
     moved[names.FLOOR_SHARE] = _apply(scipy.special.expit, _stretched(_apply(scipy.special.logit, share), factor))
     parameters = posterior.assign(moved)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(parameters)
-    tree.attrs = {**tree.attrs, STRETCH: factor * float(tree.attrs.get(STRETCH, 1.0))}
-    made = dataclasses.replace(fit, tree=tree)
-    tree[names.POSTERIOR] = xr.DataTree(
-        parameters.assign(at_now(parameters, fit.position, fit.model, made.walks).data_vars)
-    )
-    return made
+    made = altered(fit, {names.POSTERIOR: parameters}, **{STRETCH: factor * float(fit.tree.attrs.get(STRETCH, 1.0))})
+    now = at_now(parameters, fit.position, fit.model, made.walks).data_vars
+    return altered(made, {names.POSTERIOR: parameters.assign(now)})
 
 
 def _apply(function: Callable[[Any], Any], values: xr.DataArray) -> xr.DataArray:

@@ -16,7 +16,7 @@ from labelvalue.forecast.backtesting.backtesting import MODEL
 from labelvalue.forecast.backtesting.holdout import CURVE, SIZE
 from labelvalue.forecast.backtesting.scores import TOLERANCE, reliability
 from labelvalue.model.fitting.fitting import runs_digest
-from labelvalue.model.fitting.result import Fit, kind_of_fit
+from labelvalue.model.fitting.result import Fit, altered, kind_of_fit, noted
 from labelvalue.model.hierarchy.specification import Model
 from labelvalue.numerals import counted
 from labelvalue.problems import InputError
@@ -363,9 +363,8 @@ def attach_backtest(fit: Fit, result: xr.Dataset) -> Fit:
             )
     before = "" if fit.backtest is None else distrust(fit.backtest)
     diagnostics, why = fit.diagnostics.without(before), distrust(result)
-    tree = fit.tree.copy()
-    tree[names.BACKTEST] = xr.DataTree(result)
-    return dataclasses.replace(fit, tree=tree, diagnostics=diagnostics.flagged(why) if why else diagnostics)
+    told = dataclasses.replace(fit, diagnostics=diagnostics.flagged(why) if why else diagnostics)
+    return altered(told, {names.BACKTEST: result})
 
 
 def with_backtest(fit: Fit, runs: xr.Dataset, model: str | Model, **settings: Any) -> Fit:
@@ -378,16 +377,8 @@ def with_backtest(fit: Fit, runs: xr.Dataset, model: str | Model, **settings: An
     except InputError as error:
         first, *others = error.problems
         more = f" (and {len(others)} more)" if others else ""
-        return _noted(fit, f"{UNCHECKED}{first}{more}")
+        return noted(fit, f"{UNCHECKED}{first}{more}")
     return attach_backtest(fit, result)
-
-
-def _noted(fit: Fit, note: str) -> Fit:
-    settings = fit.settings
-    settings[names.NOTES] = [*settings.get(names.NOTES, []), note]
-    tree = fit.tree.copy()
-    tree.attrs = {**tree.attrs, "settings": json.dumps(settings)}
-    return dataclasses.replace(fit, tree=tree)
 
 
 def backtest_said(fit: Fit) -> str:

@@ -12,12 +12,13 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.forecast.backtesting.holdout import frame_of
-from labelvalue.forecast.gains.curves import curve_dims, doublings_beyond, flag_texts
+from labelvalue.forecast.gains.curves import curve_dims, flag_texts, with_distance
 from labelvalue.forecast.gains.gains import whole_numbers
 from labelvalue.model.curve.families import log_effective_labels
 from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import tails
 from labelvalue.problems import input_error
+from labelvalue.settings import is_whole
 
 ELASTICITIES = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 100)])  # search grid; 0 makes the curve a constant
 ZOOMS, ZOOM_POINTS = 5, 9
@@ -155,7 +156,7 @@ def bootstrap_gain(
     from threadpoolctl import threadpool_limits
 
     numbers, _ = whole_numbers(budgets, "budget")
-    if isinstance(draws, bool) or not isinstance(draws, int | np.integer) or draws < 100:
+    if not is_whole(draws, 100):
         raise ValueError(f"draws must be a whole number ≥ 100, got {draws!r}")
     frame = frame_of(fit.runs, "size")
     frame = frame[frame["plain"]]
@@ -183,9 +184,7 @@ def bootstrap_gain(
     gain = xr.DataArray(values, dims=dims, coords=coords, name=names.GAIN).assign_coords(draw=np.arange(draws))
     gain.coords[names.LABELS_NOW] = fit.position[names.LABELS_NOW].variable
     sizes = fit.position[names.LABELS_NOW] + xr.DataArray(numbers, dims=names.BUDGET)
-    gain.coords[names.DOUBLINGS] = (
-        doublings_beyond(fit.position[names.REFERENCE_LABELS], sizes).transpose(*curve, names.BUDGET).variable
-    )
+    gain = with_distance(gain, fit, sizes)
     gain.coords[names.FLAGS] = (names.SLICE, flag_texts(fit))
     gain.attrs = {names.UNIT: "error", "method": "bootstrap over replicates, least squares"}
     return gain

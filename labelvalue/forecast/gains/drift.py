@@ -16,6 +16,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.model.prior.priors import Prior
 from labelvalue.observe.table.schema import COLUMNS
 from labelvalue.printing import as_lines
+from labelvalue.settings import is_number
 
 YEAR_DAYS = 365.25
 PRIOR = Prior(
@@ -148,7 +149,7 @@ def _checked(fit: Fit, elapsed: Mapping[str, float], prior: Prior) -> dict[str, 
     for name, days in elapsed.items():
         if name not in known:
             raise ValueError(f"no suite {name!r} among {', '.join(map(repr, known))}")
-        if isinstance(days, bool) or not isinstance(days, (int, float, np.number)) or not np.isfinite(days):
+        if not is_number(days):
             raise ValueError(f"elapsed days of suite {name!r} must be a number, got {days!r}")
     if prior.distribution != "normal":
         raise ValueError(f"the prior of a drift rate must be 'normal', got {prior.distribution!r}")

@@ -18,6 +18,7 @@ from labelvalue.model.fitting.again import fit_again
 from labelvalue.model.fitting.result import STRETCH, Fit
 from labelvalue.model.prior.priors import Prior, group_level, log_prior
 from labelvalue.printing import told
+from labelvalue.settings import is_number
 
 WORST_K = 0.7  # Pareto k above which importance weights are not to be relied on, however many draws there are
 EFFECTIVE_DRAWS = "effective_draws"
@@ -201,7 +202,7 @@ def prior_sensitivity(
     >>> sorted(set(table["change"]))
     ['to the power 0.5', 'to the power 2']
     """
-    if any(isinstance(f, bool) or not isinstance(f, (int, float, np.number)) or not 0 < f < np.inf for f in factors):
+    if not all(is_number(f) and f > 0 for f in factors):
         raise ValueError(f"factors must be positive numbers, got {factors!r}. Fix: give such as (0.5, 2).")
 
     def again(made: Fit) -> xr.DataArray:

@@ -13,6 +13,7 @@ from labelvalue.model.fitting.result import Fit
 from labelvalue.numerals import PER_LABELS
 from labelvalue.printing import as_lines
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import is_whole
 
 UNSEEN_BREAKS = (
     "a break of the curve beyond the largest size observed cannot be seen in these runs: it is in the width of the "
@@ -135,7 +136,7 @@ def labels_at_rate(fit: Fit, rate: float | Sequence[float], *, per: int = PER_LA
 
 
 def _check(per: int) -> None:
-    if isinstance(per, bool) or not isinstance(per, (int, np.integer)) or per < 1:
+    if not is_whole(per, 1):
         raise ValueError(f"per must be a whole number ≥ 1, got {per!r}")
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.families import HALF_LABEL
 from labelvalue.problems import did_you_mean
+from labelvalue.settings import is_number
 
 CURVE_KEYS = [names.SLICE, names.LEARNER, names.SUITE]  # what makes a curve
 CELL_KEYS = [*CURVE_KEYS, names.LABELS, names.OTHER_LABELS, names.STRATEGY, names.LABEL_NOISE]
@@ -432,7 +433,7 @@ def discounted(runs: xr.Dataset, shares: Mapping[str, float]) -> xr.Dataset:
             raise ValueError(
                 f"discount: unknown batch {batch!r}{did_you_mean(batch, known)}. Fix: name one in column 'batch'."
             )
-        if isinstance(share, bool) or not isinstance(share, (int, float, np.number)) or not 0 < share <= 1:
+        if not is_number(share) or not 0 < share <= 1:
             raise ValueError(f"discount of batch {batch!r} must be above 0 and at most 1, got {share!r}")
         weight[given == batch] = share
     if (weight == 1.0).all():

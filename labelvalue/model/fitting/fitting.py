@@ -33,7 +33,7 @@ from labelvalue.numerals import MAX_COUNT
 from labelvalue.printing import doing, told
 from labelvalue.problems import did_you_mean, quote
 from labelvalue.reading import WHOLE_LIMIT
-from labelvalue.settings import is_number
+from labelvalue.settings import is_number, is_whole
 
 ASKED = "asked"  # in a fit's settings: arguments of :func:`fit` that are seen nowhere else in it, in plain values
 LIBRARIES = ("labelvalue", "pymc", "pytensor", "nutpie", "numpy", "arviz-stats", "xarray")
@@ -187,7 +187,7 @@ def _check_runs(runs: xr.Dataset) -> None:
 
 
 def _classes(classes: int, runs: xr.Dataset) -> int:
-    if isinstance(classes, bool) or not isinstance(classes, (int, np.integer)) or classes < 2:
+    if not is_whole(classes, 2):
         raise ValueError(f"classes must be a whole number ≥ 2, got {classes!r}")
     worst = float(runs[names.LABEL_NOISE].fillna(0.0).max())
     if worst >= useless_share(classes):

@@ -8,7 +8,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,6 +218,21 @@ class Fit:
         return path
 
 
+def altered(fit: Fit, groups: Mapping[str, xr.Dataset], **attrs: Any) -> Fit:
+    """Return a fit with other groups, and attributes, of its tree."""
+    tree = fit.tree.copy()
+    for name, group in groups.items():
+        tree[name] = xr.DataTree(group)
+    tree.attrs = tree.attrs | attrs
+    return dataclasses.replace(fit, tree=tree)
+
+
+def noted(fit: Fit, note: str) -> Fit:
+    """Return a fit with one more note among its settings."""
+    notes = [*fit.settings.get(names.NOTES, []), note]
+    return altered(fit, {}, settings=json.dumps(fit.settings | {names.NOTES: notes}))
+
+
 def kind_of_fit(model: Model, classes: int) -> dict[str, Any]:
     """Return what two fits to the same runs must share for one to say something of the other."""
     told = json.dumps(model.priors.as_dict(), sort_keys=True)
@@ -353,10 +368,8 @@ def on_items(fit: Fit) -> Fit:
     if names.LUCK not in fit.posterior:
         return fit
     without = fit.posterior.drop_vars(names.LUCK)
-    without = without.assign(at_now(without, fit.position, fit.model, fit.walks).data_vars)
-    tree = fit.tree.copy()
-    tree[names.POSTERIOR] = xr.DataTree(without)
-    return dataclasses.replace(fit, tree=tree)
+    now = at_now(without, fit.position, fit.model, fit.walks).data_vars
+    return altered(fit, {names.POSTERIOR: without.assign(now)})
 
 
 def few_items(fit: Fit) -> xr.DataArray:

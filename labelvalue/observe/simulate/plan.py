@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import xarray as xr
 
 from labelvalue import names
 from labelvalue.observe.simulate.evaluation import COUNTED, EvaluationSet
-from labelvalue.observe.simulate.execution import name_jobs
 from labelvalue.observe.simulate.protocol import Protocol
 from labelvalue.observe.simulate.strategies import (
     CHOICE,
@@ -33,7 +32,7 @@ from labelvalue.observe.simulate.training import RANDOM, Loop, Outcome, Task
 from labelvalue.observe.table.runs import read_runs
 from labelvalue.observe.table.schema import KEY
 from labelvalue.printing import as_lines
-from labelvalue.problems import input_error, quote
+from labelvalue.problems import input_error, quote, some_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -287,7 +286,7 @@ class Gathering:
             error.add_note(failed[0].trace)
             return error
         if self.dead:
-            return RuntimeError(f"the worker died twice: {name_jobs([task.text for task in self.dead])}")
+            return RuntimeError(f"the worker died twice: {_named(task.text for task in self.dead)}")
         reasons = ", ".join(sorted({outcome.skipped for outcome in done if outcome.skipped})) or "no size fits"
         return input_error(f"no training could be done: {reasons}", "give larger sizes, more time or other data")
 
@@ -299,9 +298,9 @@ class Gathering:
 
     def _lost(self, done: Sequence[Outcome]) -> list[str]:
         failed = [f"{outcome.task.text}: {outcome.failed}" for outcome in done if outcome.failed]
-        notes = [f"trainings failed: {len(failed)} ({name_jobs(failed)})"] if failed else []
+        notes = [f"trainings failed: {len(failed)} ({_named(failed)})"] if failed else []
         if self.dead:
-            lost = name_jobs([task.text for task in self.dead])
+            lost = _named(task.text for task in self.dead)
             notes.append(f"trainings missing, their worker died twice: {len(self.dead)} ({lost})")
         return notes
 
@@ -378,6 +377,10 @@ class Gathering:
             names.NOTES: as_lines(notes),
         }
         return runs
+
+
+def _named(jobs: Iterable[str]) -> str:
+    return some_of(jobs, 5, "; ")
 
 
 def _keys(jobs: Sequence[Task | Loop]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Literal, cast
 import numpy as np
 
 from labelvalue import names
-from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote
+from labelvalue.problems import LONGEST_NAME, Problem, did_you_mean, quote, some_of
 
 Kind = Literal["text", "count", "number", "time"]
 Form = Literal["counts", "value"]
@@ -97,9 +97,8 @@ def read_header(header: Sequence[str], file: str, line: int | None) -> Header:
             why = f"unknown column {name!r}; did you mean {near!r}?"
             fix = f"rename it to {near!r}, or to something else if it is to be ignored"
             problems.append(Problem(file=file, line=line, column=name, why=why, fix=fix))
-    shown = ", ".join(quote(name, LONGEST_NAME) for name in ignored[:20])
-    more = f" and {len(ignored) - 20} more" if len(ignored) > 20 else ""
-    notes = (f"ignored columns: {shown}{more}",) if ignored else ()
+    shown = some_of((quote(name, LONGEST_NAME) for name in ignored), 20)
+    notes = (f"ignored columns: {shown}",) if ignored else ()
     return Header(form=form, problems=tuple(problems), notes=notes)
 
 
