@@ -10,9 +10,8 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.model.curve.discrepancy import by_curve, level_covariance, residuals
 from labelvalue.model.curve.observations import CURVE, CURVE_KEYS
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
-from labelvalue.model.prior.priors import group_level, log_prior
+from labelvalue.model.prior.priors import draw_prior, group_level, log_prior
 
 CELL = "cell"  # dim of cells, those of all curves in a row
 DRAWS = 1000  # draws that are used at most, thinned evenly

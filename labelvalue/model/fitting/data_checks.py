@@ -14,7 +14,7 @@ from labelvalue.model.curve.effective_labels import measured_error, observed_rat
 from labelvalue.model.curve.families import integrated_walk, log_steepness, run_variance, signed_log
 from labelvalue.model.curve.observations import CURVE, LEAST_SIZES, TYPICAL_ELASTICITY, crossed_dims, lever_of
 from labelvalue.model.hierarchy.specification import Model
-from labelvalue.model.prior.priors import Prior, Priors
+from labelvalue.model.prior.priors import Priors, draw_prior
 from labelvalue.model.sampling.diagnostics import FALSE_ALARM
 
 CHECK_DRAWS = 1000
@@ -91,22 +91,6 @@ CERTAIN_RISE = 0.001
 """Probability under which a rise of error with labels is no accident of noise; a slice's learners share it too."""
 MISFIT_BY_CHANCE = 2 * SURPRISE + CERTAIN_RISE
 """Most often that a sound slice is said not to fit: too steep, too flat, or rising."""
-
-
-def draw_prior(prior: Prior, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw from a prior, without PyMC.
-
-    Shapes: gives (size,).
-    """
-    z = rng.standard_t(4, size) if prior.distribution == "student" else rng.standard_normal(size)
-    raw = prior.center + prior.spread * z
-    match prior.distribution:
-        case "lognormal":
-            return np.exp(raw)
-        case "logitnormal":
-            return 1.0 / (1.0 + np.exp(-raw))
-        case _:
-            return raw
 
 
 def prior_sd_of_log_elasticity(priors: Priors, crossed: int) -> float:

@@ -12,8 +12,8 @@ from labelvalue import names
 from labelvalue.model.curve.families import signed_log
 from labelvalue.model.curve.observations import CURVE_KEYS
 from labelvalue.model.curve.posterior import by_slice
-from labelvalue.model.fitting.data_checks import draw_prior
 from labelvalue.model.fitting.result import Fit
+from labelvalue.model.prior.priors import draw_prior
 from labelvalue.printing import as_lines
 
 MEAN, SPREAD, BETWEEN = (f"{names.ELASTICITY}_{part}" for part in ("mean", "spread", "between"))
