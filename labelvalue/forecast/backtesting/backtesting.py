@@ -194,17 +194,10 @@ SHARED = (names.TRUTH, names.TRUTH_STDERR, names.LABELS, names.RUN_COUNT, names.
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """A forecast of everything that an origin holds out.
+    """A forecast of everything that an origin holds out, with the verdict of the fit it comes from.
 
-    Parameters
-    ----------
-    samples : numpy.ndarray
-        Mean errors, shape (cell, sample), in the order of :func:`labelvalue.forecast.backtesting.holdout.measure`; NaN
-        where there is no forecast.
-    verdict : str
-        Of the fit it comes from.
-    reasons : tuple of str
-        Why, unless the verdict is ``ok``.
+    ``samples`` are mean errors (cell, sample), cells as :func:`labelvalue.forecast.backtesting.holdout.measure` has
+    them; NaN where there is no forecast.
     """
 
     samples: np.ndarray

@@ -25,17 +25,10 @@ EVEN = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """A point from which forecasts are made.
+    """A point from which forecasts are made: what is held out, the runs a forecaster may see, and those it forecasts.
 
-    Parameters
-    ----------
-    steps : int
-        Doublings or batches held out.
-    past : pandas.DataFrame
-        Runs that the forecaster may see, from :func:`frame_of`.
-    future : pandas.DataFrame
-        Runs that are forecast, with further columns ``ahead`` (steps from now, a fraction for sizes in between),
-        ``distance`` (the same, rounded) and ``now`` and ``previous`` (sizes now and one step before).
+    ``future`` has further columns ``ahead`` (steps from now, a fraction for sizes in between), ``distance`` (the same,
+    rounded), ``now`` and ``previous`` (sizes now and one step before).
     """
 
     steps: int

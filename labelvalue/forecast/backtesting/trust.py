@@ -32,14 +32,7 @@ LEAST_HALF = 0.25  # share of later errors that 50 % intervals have to hold more
 BIASED = 0.5  # share of the gain that came by which forecast gains may be off
 CHANCE = 2.0  # standard errors of a mean up to which it is put down to chance
 
-SCORES = (
-    names.CRPS,
-    names.INTERVAL_SCORE,
-    names.COVERS_50,
-    names.COVERS_90,
-    names.BIAS,
-    names.BRIER,
-)
+SCORES = (names.CRPS, names.INTERVAL_SCORE, names.COVERS_50, names.COVERS_90, names.BIAS, names.BRIER)
 
 
 def summarise_backtest(result: xr.Dataset) -> pd.DataFrame:

@@ -185,9 +185,7 @@ def _own_noise(fit: Fit, variance: xr.DataArray, total: xr.DataArray) -> np.ndar
 
 
 def predict_error(
-    fit: Fit,
-    labels: Sequence[int],
-    other_labels: Sequence[int] | Literal["proportional"] | None = None,
+    fit: Fit, labels: Sequence[int], other_labels: Sequence[int] | Literal["proportional"] | None = None
 ) -> xr.DataArray:
     """Draw the learning curve itself: expected error at absolute label counts.
 

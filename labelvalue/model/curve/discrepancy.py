@@ -324,12 +324,7 @@ class Below:
         return np.random.default_rng(entropy_of(self.random_seed, SIDE, *whose.values())), samples
 
     def _given(
-        self,
-        own: xr.Dataset,
-        residual: np.ndarray,
-        variance: np.ndarray,
-        slope_sd: np.ndarray,
-        distance: np.ndarray,
+        self, own: xr.Dataset, residual: np.ndarray, variance: np.ndarray, slope_sd: np.ndarray, distance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Walks of a curve given its cells."""
         rng, samples = self._generator({part: str(own[part].values) for part in CURVE_KEYS})

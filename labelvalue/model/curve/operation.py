@@ -29,11 +29,7 @@ from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import MergeOptimizer
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.link.numba.cache import compile_numba_function_src
-from pytensor.link.numba.dispatch.basic import (
-    numba_funcify_ensure_cache,
-    numba_njit,
-    register_funcify_and_cache_key,
-)
+from pytensor.link.numba.dispatch.basic import numba_funcify_ensure_cache, numba_njit, register_funcify_and_cache_key
 from pytensor.scalar.basic import Composite, Expm1, Log1p, ScalarConstant, float64, get_scalar_type
 from pytensor.tensor.elemwise import Elemwise
 

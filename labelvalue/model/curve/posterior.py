@@ -54,11 +54,7 @@ def astray_below(parameters: xr.Dataset, walks: Walks, distance: xr.DataArray) -
 
 
 def log_error_at(
-    log_ratio: xr.DataArray,
-    parameters: xr.Dataset,
-    model: Model,
-    walks: Walks,
-    distance: xr.DataArray | None = None,
+    log_ratio: xr.DataArray, parameters: xr.Dataset, model: Model, walks: Walks, distance: xr.DataArray | None = None
 ) -> xr.DataArray:
     """Log of the expected error of every draw, shape discrepancy included: of the population, where there is luck."""
     below = 0.0 if distance is None else astray_below(parameters, walks, distance)

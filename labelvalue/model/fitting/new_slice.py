@@ -25,13 +25,7 @@ Normal = Callable[..., xr.DataArray]
 """``normal(what, *dims)``: standard normal draws of the new slice, with further dims."""
 
 
-def new_slice(
-    fit: Fit,
-    name: str = "new",
-    *,
-    labels_now: int | None = None,
-    like: str | None = None,
-) -> Fit:
+def new_slice(fit: Fit, name: str = "new", *, labels_now: int | None = None, like: str | None = None) -> Fit:
     """Add a slice without runs to a fit, so that every forecast can be asked about it.
 
     *Another slice like these* is drawn, in each posterior draw, from the population that the observed slices came

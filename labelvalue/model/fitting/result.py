@@ -314,9 +314,8 @@ FEW = 200  # evaluation items below which whoever reads an error now is told how
 def luck_of_items(posterior: xr.Dataset, position: xr.Dataset, walks: Walks, typical: float = 1.0) -> xr.DataArray:
     """Draw the population's error at the reference size given that on the evaluation items, as a log ratio.
 
-    The level on the items is normal about the population's, which is normal about the group's mean: so the population's
-    level given both is normal too, nearer to the mean the fewer items there are. Learners and suites of a slice share
-    its items and their luck.
+    Both levels are normal, so the population's given both is too, nearer to the group's mean the fewer items there are.
+    Learners and suites of a slice share its items and their luck.
     """
     on_items = posterior[names.ERROR_REFERENCE]
     items = position[names.ITEMS_VARIANCE] * (1.0 - posterior.get("churn", 0.0))

@@ -34,12 +34,7 @@ def error_scale(runs: xr.Dataset) -> ErrorScale:
 
 
 def population_curve(
-    model: Model,
-    group: Mapping[Any, Any],
-    normal: Callable[[str], Any],
-    scale: ErrorScale,
-    *,
-    whole: Any = 0.0,
+    model: Model, group: Mapping[Any, Any], normal: Callable[[str], Any], scale: ErrorScale, *, whole: Any = 0.0
 ) -> dict[str, Any]:
     """Turn draws of the group level into the parameters of a curve drawn from that group."""
 

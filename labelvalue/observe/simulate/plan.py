@@ -371,11 +371,7 @@ class Gathering:
         metric = None if protocol.metric in COUNTED[:1] else protocol.metric
         runs = read_runs(frame, metric=metric, classes=classes if classes > 1 else None)
         notes += runs.attrs[names.NOTES].splitlines()
-        runs.attrs |= {
-            names.SOURCE: "simulate_runs",
-            names.PROTOCOL: protocol.to_toml(),
-            names.NOTES: as_lines(notes),
-        }
+        runs.attrs |= {names.SOURCE: "simulate_runs", names.PROTOCOL: protocol.to_toml(), names.NOTES: as_lines(notes)}
         return runs
 
 
