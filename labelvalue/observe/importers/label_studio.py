@@ -16,7 +16,6 @@ from labelvalue.observe.exports.judgements import (
     all_texts,
     as_text,
     joined,
-    utc,
 )
 from labelvalue.observe.exports.streams import CHUNK, beginning, json_records, open_export
 
@@ -98,18 +97,15 @@ def _annotation(
     if kind in (TEXT, OTHER):
         into.note("free text and relations: count, time and annotator are used, agreement is not computed")
     when = annotation.get("updated_at") or annotation.get("created_at")
-    time = None if when is None else utc(when)
-    if when is not None and time is None:
-        into.wrong(
-            "not a time", "write it as 2026-03-02T09:00:00Z", item=place, field=f"{field}.updated_at", value=when
-        )
+    time = into.time(when, f"{field}.updated_at", {"item": place})
     who = annotation.get("completed_by")
     if isinstance(who, Mapping):
         who = who.get("id") or who.get("email")
     own = as_text(annotation.get("id")) or f"{item}/{number}"
     into.add(
-        item=item,
-        slice=into.slice_of(task, item, {"item": place}),
+        task,
+        item,
+        {"item": place},
         source_id=own,
         label=label,
         kind=kind,
@@ -118,7 +114,6 @@ def _annotation(
         time=time,
         reference=annotation.get("ground_truth") is True,
         source=source,
-        place={"item": place},
     )
     return True
 

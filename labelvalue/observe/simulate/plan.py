@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -107,43 +108,39 @@ class Plan:
     def _tasks(
         self, strategy: str, replicate: int, order: np.ndarray, sizes: list[int], drawn: WrongLabels | None
     ) -> Iterator[Task]:
-        shares: Sequence[float | None] = self.protocol.label_noise or (None,)
-        for size in sizes:
-            for number, learner in enumerate(self.learners):
-                for share in shares:
-                    wrong = None
-                    if share is not None and drawn is not None:
-                        wrong = choose_wrong(drawn.order[order], sizes, share)[:size]
-                    for ratio in self.protocol.synthetic or (0.0,):
-                        yield Task(
-                            learner=learner,
-                            replicate=replicate,
-                            size=size,
-                            rows=order[:size],
-                            seed=training_seed(self.entropy, number, replicate, size),
-                            strategy=strategy,
-                            wrong=wrong,
-                            synthetic=ratio,
-                            share=share,
-                        )
+        for size, (number, learner), share, ratio in itertools.product(sizes, enumerate(self.learners), *self._shares):
+            yield Task(
+                learner=learner,
+                replicate=replicate,
+                size=size,
+                rows=order[:size],
+                seed=training_seed(self.entropy, number, replicate, size),
+                strategy=strategy,
+                wrong=choose_wrong(drawn.order[order], sizes, share)[:size] if drawn and share is not None else None,
+                synthetic=ratio,
+                share=share,
+            )
 
     def _loops(self, strategy: str, replicate: int, pool: np.ndarray, start: np.ndarray) -> Iterator[Loop]:
-        for number, learner in enumerate(self.learners):
-            for share in self.protocol.label_noise or (None,):
-                for ratio in self.protocol.synthetic or (0.0,):
-                    yield Loop(
-                        learner=learner,
-                        strategy=strategy,
-                        number=number,
-                        replicate=replicate,
-                        pool=pool,
-                        start=start,
-                        sizes=self.sizes[1:],
-                        batch_size=self.protocol.batch_size,
-                        share=share,
-                        synthetic=ratio,
-                        entropy=self.entropy,
-                    )
+        for (number, learner), share, ratio in itertools.product(enumerate(self.learners), *self._shares):
+            yield Loop(
+                learner=learner,
+                strategy=strategy,
+                number=number,
+                replicate=replicate,
+                pool=pool,
+                start=start,
+                sizes=self.sizes[1:],
+                batch_size=self.protocol.batch_size,
+                share=share,
+                synthetic=ratio,
+                entropy=self.entropy,
+            )
+
+    @property
+    def _shares(self) -> tuple[Sequence[float | None], Sequence[float]]:
+        """Shares of wrong labels, and synthetic examples per label, that are each combined with all else."""
+        return self.protocol.label_noise or (None,), self.protocol.synthetic or (0.0,)
 
     def _even(self, strategy: str, pool: np.ndarray, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Order the pool so that slices keep their shares (stratified) or classes come to equal ones (balanced)."""

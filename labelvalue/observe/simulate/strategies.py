@@ -108,8 +108,12 @@ def margin(query: Query) -> np.ndarray:
 
 def entropy(query: Query) -> np.ndarray:
     """Choose where the entropy of the classes is highest."""
-    p = _probabilities(query)
-    return _highest(query, -(p * np.log(np.where(p > 0, p, 1.0))).sum(axis=1))
+    return _highest(query, _shannon(_probabilities(query)))
+
+
+def _shannon(share: np.ndarray) -> np.ndarray:
+    """Entropy of the shares in each row."""
+    return -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1)
 
 
 def committee(query: Query) -> np.ndarray:
@@ -123,8 +127,7 @@ def committee(query: Query) -> np.ndarray:
             continue
         member = query.train(query.labelled[drawn], query.labels[drawn], int(rng.integers(2**32)))
         votes += member.predict(x)[:, None] == query.classes
-    share = votes / COMMITTEE
-    return _highest(query, -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+    return _highest(query, _shannon(votes / COMMITTEE))
 
 
 def diversity(query: Query) -> np.ndarray:
@@ -312,17 +315,11 @@ def nested_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.ra
         log_weight = (lasting + passing)[codes[left]]
         # Exponential race: sorting by log(Exp(1)) − log(weight) draws without replacement by weight.
         keys = np.log(rng.standard_exponential(left.size)) - log_weight
-        step = _smallest(keys, size - done)
+        step = np.argsort(keys)[: size - done]
         chosen.append(left[step])
         left = np.delete(left, step)
         done = size
     return np.concatenate(chosen)
-
-
-def _smallest(keys: np.ndarray, count: int) -> np.ndarray:
-    """Return the positions of the ``count`` smallest keys, ascending."""
-    low = np.argpartition(keys, count - 1)[:count] if count else np.zeros(0, dtype=int)
-    return low[np.argsort(keys[low])]
 
 
 def bootstrap_order(slices: np.ndarray, sizes: list[int], jitter: float, rng: np.random.Generator) -> np.ndarray:
@@ -375,8 +372,7 @@ class Clusters:
 
 def effective_number(counts: np.ndarray) -> np.ndarray:
     """Exponential of the entropy of the shares in each row of counts."""
-    share = counts / counts.sum(axis=1, keepdims=True)
-    return np.exp(-(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1))
+    return np.exp(_shannon(counts / counts.sum(axis=1, keepdims=True)))
 
 
 def find_clusters(features: Any, slices: np.ndarray, pool: np.ndarray, entropy: int) -> Clusters:

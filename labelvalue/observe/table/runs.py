@@ -13,7 +13,6 @@ import xarray as xr
 from labelvalue import names
 from labelvalue.observe.exports.annotations import COLUMNS as JUDGED
 from labelvalue.observe.exports.judgements import CHOICE
-from labelvalue.observe.simulate.synthetic import check_protocols, protocol_beside
 from labelvalue.observe.table.columns import (
     Columns,
     assemble,
@@ -27,6 +26,7 @@ from labelvalue.observe.table.columns import (
     note_future,
     parse_columns,
 )
+from labelvalue.observe.table.protocols import check_protocols, protocol_beside
 from labelvalue.observe.table.read import read_table
 from labelvalue.observe.table.schema import CATALOGUE, COLUMNS, Form, Metric, choose_metric, read_header
 from labelvalue.problems import InputError, Problem, did_you_mean, input_error, quote
