@@ -227,10 +227,9 @@ def backtest(
 ) -> xr.Dataset:
     """Forecast what the runs already show from part of them, and score it next to simple rules.
 
-    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts the
-    mean error of the runs held out, with the labels and other labels those runs had. A curve is scored where it
-    keeps three sizes. Sizes are compared by the whole training set where slices grow together, else by the
-    slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit, compilation included.
+    The largest sizes, or the last batches, are held out; the model is fitted anew to the rest and forecasts their mean
+    error. A curve is scored where it keeps three sizes. Sizes are those of the whole training set where slices grow
+    together, else the slice's own labels, to the nearest doubling. Each entry of ``holdout`` costs one fit.
 
     Parameters
     ----------
@@ -244,19 +243,9 @@ def backtest(
     holdout : sequence of int
         Doublings, or batches, to hold out, ≥ 1; each is one origin.
     priors : mapping of str to Prior, optional
-        As for :func:`labelvalue.fit`, and so are the next three: those of the fit that the backtest is to speak of.
-    classes : int
-        Number of classes.
-    evaluation_noise : float, Prior, mapping of str to either, optional
-        Share of wrong evaluation labels; what is forecast and scored is the error that these show.
-    discount : mapping of str to float, optional
-        Share of their likelihood that batches count for.
-    random_seed : int
-        Seed of everything random.
-    draws, tune, chains : int
-        As for :func:`labelvalue.fit`.
-    progress : bool
-        Whether to say on stderr what is being done.
+        As for :func:`labelvalue.fit`, and so are the next: those of the fit that the backtest is to speak of.
+    classes, evaluation_noise, discount, random_seed, draws, tune, chains, progress : optional
+        What is forecast and scored is the error that wrong evaluation labels show.
 
     Returns
     -------

@@ -156,9 +156,8 @@ RELIABLE_K = 0.7  # Pareto k above which leave-one-out of a cell is not to be re
 def compare_models(fits: Mapping[str, Fit]) -> pd.DataFrame:
     """Compare fits of several models to the same runs, by leave-one-out and by held-out sizes.
 
-    Leave-one-out (PSIS-LOO) asks how well a cell is predicted from the other sizes of its curve, which is mostly
-    interpolation; the backtest that a fit carries asks how well larger sizes are forecast. The weights are those of
-    stacking on leave-one-out.
+    Leave-one-out (PSIS-LOO) is mostly interpolation between sizes of a curve; the backtest that a fit carries asks how
+    well larger sizes are forecast. The weights are those of stacking on leave-one-out.
 
     Parameters
     ----------

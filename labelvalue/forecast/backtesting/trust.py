@@ -207,12 +207,10 @@ def _ratio(crps: Any, best: Any) -> Any:
 def backtest_verdict(result: xr.Dataset) -> str:
     """Say in one sentence whether to trust forecasts, and up to which distance.
 
-    A distance is trusted if so few hits of the 90 % intervals, and of the 50 % intervals, as were counted are no less
-    likely than 5 % for honest intervals (forecasts taken as independent; 50 % intervals must hold more than a quarter
-    whatever their number), if forecast gains are not off by half of what came, if CRPS is
-    at most a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five
-    forecasts at a distance nothing is said. Forecasts of one backtest err together: where what keeps the nearest
-    distance from being trusted could then be chance, the sentence says so, and not that they are not to be trusted.
+    A distance is trusted if so few hits of 90 % and of 50 % intervals are no less likely than 5 % for honest ones (more
+    than a quarter of the latter, whatever their number), if gains are not off by half of what came, if CRPS is at most
+    a tenth above that of the best simple rule, and if the same holds for all shorter distances. Under five forecasts at
+    a distance nothing is said; nor where what speaks against the nearest may be chance, since forecasts err together.
 
     Parameters
     ----------

@@ -42,9 +42,8 @@ def _whole(value: Any) -> bool:
 def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
     """Draw each slice's own gain: the drop in expected error from now to now + budget.
 
-    Labels are bought for the slice alone; the other slices keep what they have. The draws carry the uncertainty of
-    the curve's parameters and of its shape, but no training or evaluation noise
-    (see :func:`predict_observed_gain`).
+    Labels are bought for the slice alone. The draws carry the uncertainty of the curve's parameters and of its shape,
+    but no training or evaluation noise (see :func:`predict_observed_gain`).
 
     Parameters
     ----------
@@ -66,8 +65,7 @@ def predict_gain(fit: Fit, budgets: Sequence[int]) -> xr.DataArray:
 
     References
     ----------
-    Mahmood et al. (2022), "How much more data do I need?", CVPR, for the question; the shape
-    discrepancy is described in ARCHITECTURE.md.
+    Mahmood et al. (2022), "How much more data do I need?", CVPR, for the question.
 
     Examples
     --------

@@ -146,8 +146,7 @@ REALISED, FORECAST, PERSISTENCE = "realised", "forecast", "persistence"
 def forecast_persistence(fit: Fit, runs: xr.Dataset, baseline: str = "holdout") -> xr.Dataset:
     """Set the gain forecast on one suite against the gains that came on every suite.
 
-    The fit is of small training sets on the baseline; the runs go on to larger ones, on several suites. Forecast is the
-    gain from the largest training set of the fit to the largest of the runs, at the labels that slices had there.
+    Forecast is the gain from the largest training set of the fit to the largest of the runs.
 
     Parameters
     ----------

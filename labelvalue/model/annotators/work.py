@@ -248,12 +248,8 @@ def estimate_work(
         Annotations table, as :func:`labelvalue.label_quality.read_annotations` returns it; references are left out.
     priors : mapping of str to Prior, optional
         Priors that replace the model's, by name.
-    random_seed : int
-        Seed of everything random.
-    draws, tune, chains : int
+    random_seed, draws, tune, chains, progress : optional
         As for :func:`labelvalue.fit`.
-    progress : bool
-        Whether to say on stderr what is being done.
 
     Returns
     -------

@@ -90,10 +90,9 @@ def fit(
     progress : bool
         Whether to say on stderr what is being done.
     checkpoint : path, optional
-        Folder in which finished draws of a fit that takes more than a second are kept. A fit that is stopped, by
-        whatever, goes on from there when it is asked for again, and has the same draws as one that was not stopped;
-        draws of other runs, priors, models, settings or versions are not looked at. It may be removed once the fit is
-        saved. A model that cannot be whitened by curve begins anew.
+        Folder in which finished draws are kept. A fit that is stopped, by whatever, goes on from there when it is asked
+        for again, to the same draws; those of other runs, priors, models, settings or versions are not looked at. A
+        model that cannot be whitened by curve begins anew.
 
     Returns
     -------
@@ -113,9 +112,8 @@ def fit(
 
     References
     ----------
-    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; the anchored form,
-    its hierarchy and its noise are described in ARCHITECTURE.md. Ibrahim and Chen (2000), "Power prior distributions
-    for regression models", Statistical Science 15, for the discount.
+    Viering and Loog (2022), "The shape of learning curves: a review", IEEE TPAMI; Ibrahim and Chen (2000), "Power prior
+    distributions for regression models", Statistical Science 15, for the discount.
 
     Examples
     --------

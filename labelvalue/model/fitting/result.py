@@ -179,8 +179,7 @@ class Fit:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the fit to one netCDF file, with its SHA-256 in a file beside it.
 
-        Bytes are made in memory, written to a temporary file, synced and renamed, so that the path holds
-        the old or the new fit, never half of one.
+        The path holds the old fit or the new one, never half of one.
 
         Parameters
         ----------

@@ -141,10 +141,9 @@ TO_UNBOUNDED = {"lognormal": np.log, "logitnormal": logit}
 def from_related(fit: Fit, weight: float = WEIGHT) -> dict[str, Prior]:
     """Turn what a related project has taught of its group of slices into priors for a new project.
 
-    The group level above the slices is what projects share: how steep curves are, where they bend, how much slices
-    differ, how noisy training is. Each prior of it is moved towards the related project's posterior, as far as its
-    evidence counts: on the prior's unbounded scale, precision and mean are those of the prior and a share of what the
-    project added (a power prior). With 0 the bank stays as it is; with 1 the two projects are slices of one group.
+    The group level above the slices is what projects share. Each of its priors is moved towards the related project's
+    posterior: on its unbounded scale, precision and mean are those of the prior and a share of what the project added
+    (a power prior). With 0 the bank stays as it is; with 1 the two projects are slices of one group.
 
     Parameters
     ----------

@@ -330,14 +330,8 @@ def read_mlflow(
         Ours to theirs, such as ``{"labels": "params.n_labels", "value": "metrics.val_error"}``; columns of our names
         behind a prefix are taken anyway. ``{slice}`` in a name stands for a slice: ``metrics.error_{slice}`` gives a
         row for each that is found.
-    metric : str, optional
-        What ``value`` measures, as for ``read_runs``.
-    direction : {"lower", "higher"}, optional
-        Which way is better, for a metric that is not known by name.
-    bounds : tuple of float, optional
-        Its lowest and highest legal value.
-    timezone : str, optional
-        Zone of times without one.
+    metric, direction, bounds, timezone : optional
+        As for ``read_runs``.
 
     Returns
     -------
@@ -385,14 +379,8 @@ def read_wandb(
         or that of a run in it, where columns are ``config.…`` and ``summary.…`` and settings of several lines left out.
     columns : mapping of str to str, optional
         As for ``read_mlflow``; columns of our names are taken anyway.
-    metric : str, optional
-        What ``value`` measures, as for ``read_runs``.
-    direction : {"lower", "higher"}, optional
-        Which way is better, for a metric that is not known by name.
-    bounds : tuple of float, optional
-        Its lowest and highest legal value.
-    timezone : str, optional
-        Zone of times without one.
+    metric, direction, bounds, timezone : optional
+        As for ``read_runs``.
 
     Returns
     -------
