@@ -68,8 +68,8 @@ def carry_over(fit: Fit, dim: str = names.LEARNER) -> xr.DataArray:
     """Say how far one learner's curve counts for another learner's curve of the same slice: learned, not decreed.
 
     How much steeper than the group a curve is, is partly its slice's, under whatever learner, and partly its own. The
-    share of the first is the correlation between two learners on the same slice: 1 where learners agree on which slices need
-    labels, 0 where knowing one says nothing of the other. The fit uses it draw by draw.
+    share of the first is the correlation between two learners on the same slice: 1 where learners agree on which slices
+    need labels, 0 where knowing one says nothing of the other. The fit uses it draw by draw.
 
     Parameters
     ----------

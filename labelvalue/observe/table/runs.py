@@ -84,8 +84,8 @@ def read_runs(
         ``label_noise`` (share), ``seconds`` (NaN where unknown), ``measured_at`` (UTC, NaT where unknown); ``errors``
         and ``trials`` (int64), or ``value`` and ``stderr`` (the metric's unit) and ``trials`` (0 where not given);
         ``error`` and ``error_stderr`` (≥ 0; NaN for counts, else from ``stderr``, or from ``trials`` as the largest
-        that a mean of answers can have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source``, ``sha256``,
-        ``notes``; ``protocol`` (TOML) where ``write_runs`` left that of all these runs beside the file.
+        that a mean of answers can have). Attrs: ``metric``, ``direction``, ``bounds``, ``upper``, ``source``,
+        ``sha256``, ``notes``; ``protocol`` (TOML) where ``write_runs`` left that of all these runs beside the file.
 
     Raises
     ------
